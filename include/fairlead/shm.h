@@ -11,127 +11,162 @@
 FL_BEGIN_DECLS
 
 /*
- * Region: memory that processes share, and an allocator in it, so that a large block is handed over by its offset and
- * never copied.
+ * Region: memory that processes share, with an allocator. A process passes a large block on by its
+ * offset, without a copy.
  *
  *     FL_SCOPED(fl_shm) *region = NULL;
- *     rc = fl_shm_create(&region, 64 << 20);                          // check; pass fl_shm_fd(region) on
- *     struct frame *f = fl_shm_alloc(region, sizeof *f);              // NULL: full
+ *     rc = fl_shm_create(&region, 64 << 20);                   // check
+ *     struct frame *f = fl_shm_alloc(region, sizeof *f);       // NULL: full
  *     send(fl_shm_offset_of(region, f));
  *
- *     rc = fl_shm_attach(&region, fd);                                // the other process; check
- *     struct frame *f = FL_SHM_AT(region, struct frame, offset);      // NULL: not in the region
- *     fl_shm_dealloc(region, f);                                      // any process may
+ *     rc = fl_shm_attach(&region, fd);                         // the other process; check
+ *     struct frame *f = FL_SHM_AT(region, struct frame, offset);  // NULL: not in the region
+ *     fl_shm_dealloc(region, f);                               // any process may
  *
- * A region has no name in the file system and needs no /dev/shm: it is a descriptor, and is gone when nobody has it any
- * more. A process gets it by fork(), over a socket, or over exec, and finds its way from the root, an offset that
- * anybody sets. Each process maps it elsewhere: what lies in it are offsets and never pointers.
+ * A region is an anonymous file: it has no name in the file system and needs no /dev/shm. The
+ * kernel frees the memory when the last descriptor and mapping are gone. Another process inherits
+ * the descriptor by fork() or exec, or receives it over a socket, and finds the contents by the
+ * root, an offset that any process may set. Each process maps the region at another address, so a
+ * region contains offsets, never pointers.
  *
- * All memory is there when fl_shm_create() returns, and the size is sealed: no access ends in SIGBUS.
+ * All memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
+ * SIGBUS.
  *
- * Processes: may be killed at any time. Offsets, root and allocator stay good, and no process waits for a dead one.
- * Blocks of a process that was killed stay allocated until somebody frees them who knows their offsets, or the region
- * is gone. Whoever attaches trusts the others with what the region holds, but not with its own life: whatever they
- * write into it, the functions here answer an error or wrong values, and never touch memory outside it. A call that
- * needs the allocator waits for those who are inside it, at most ten seconds; only a stopped process (SIGSTOP), or
- * damaged memory, keeps it that long. All who share a region are in one PID namespace.
+ * Death of processes: a process may be killed at any time. Offsets, root and allocator stay valid,
+ * and no process waits for a dead process. The blocks of a killed process stay allocated until a
+ * process that knows their offsets frees them, or the region is gone.
  *
- * Fork: the child has the parent's handle and mapping, and may use and free its own. Threads: all functions but
- * fl_shm_free() may be called at once. Limits: FL_SHM_SIZE_MAX; the bookkeeping takes 1.6 % more. Memory order: who
- * allocates a block sees what was done with it before it was freed; what passes an offset on (a queue, a lock, a root)
- * orders what is in the block.
+ * Damage: a process trusts the other processes with the contents of the region, but not with its
+ * own life. Whatever they write into the region, the functions of this header return an error or
+ * wrong values, and never access memory outside the region. A call that needs the allocator waits
+ * for other calls that use it, for at most ten seconds. Only a stopped process (SIGSTOP), or
+ * damaged memory, keeps the allocator that long.
+ *
+ *   Processes  All processes that share a region are in one PID namespace.
+ *   Fork       A child has the parent's handle and mapping, and may use and free its own.
+ *   Threads    All functions but fl_shm_free() may be called at once.
+ *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
+ *
+ * Memory order: the context that allocates a block sees all accesses before the block was freed.
+ * What passes an offset on (a queue, a lock, the root) also orders the contents of the block.
  */
 typedef struct fl_shm fl_shm;
 
-/* A place in a region, the same for all processes; 0: none. */
+/* A place in a region, equal in all processes. 0: none. */
 typedef uint64_t fl_shm_offset;
 
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Fills it with
- * zeroed memory, which takes about a second for 4 GiB; otherwise never waits. Returns 0; -EINVAL:
- * `size` is 0; -EFBIG: above FL_SHM_SIZE_MAX, the address space, or the limit for files
- * (RLIMIT_FSIZE); -ENOMEM: more than the machine, or the control group, has left, or than RLIMIT_AS
- * allows; -EMFILE, -ENFILE: no descriptors; -ENOSYS: a system without memfd_create(), or a sandbox
- * that forbids it.
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Fills the region
+ * with zeroed memory, which takes about a second for 4 GiB. Otherwise never waits. Returns
+ *   0
+ *   -EINVAL  `size` is 0
+ *   -EFBIG   above FL_SHM_SIZE_MAX, the address space, or the limit for files (RLIMIT_FSIZE)
+ *   -ENOMEM  above what the machine or the control group has left, or above RLIMIT_AS
+ *   -EMFILE  the process has too many descriptors
+ *   -ENFILE  the system has too many descriptors
+ *   -ENOSYS  the system has no memfd_create(), or a sandbox forbids it
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
- * Maps the region of the descriptor `fd`, of which the handle keeps a copy: `fd` stays the caller's. Read-only when the
- * descriptor is, or after fl_shm_seal(). Never waits. What was found and what was expected goes to the log. Returns
+ * Maps the region of the descriptor `fd`. The handle keeps a duplicate: `fd` stays the caller's.
+ * The mapping is read-only if the descriptor is, or after fl_shm_seal(). Logs what was found and
+ * what was expected. Never waits. Returns
  *   0
  *   -EBADF            `fd` is no open descriptor
- *   -EPERM            no memory that is sealed against shrinking: others could take it away under this process
- *   -EBADMSG          not made by fl_shm_create(), or of another size than it says
- *   -EPROTONOSUPPORT  made by a version of Fairlead with another layout
- *   -EPROTO           made by a process with another word size, or another C library, which places locks elsewhere
- *   -EACCES           open for writing alone
- *   -EMFILE, -ENOMEM
+ *   -EPERM            the memory is not sealed against shrinking: another process could truncate it
+ *   -EBADMSG          fl_shm_create() has not made the memory, or its size is not the recorded size
+ *   -EPROTONOSUPPORT  the region was made by a version of Fairlead with another layout
+ *   -EPROTO           the region was made by a process with another word size, or with a C library
+ *                     that places locks differently
+ *   -EACCES           `fd` is write-only
+ *   -EMFILE
+ *   -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_shm_attach(fl_shm **region, int fd);
 
-/* Unmaps `region` and closes its descriptor; NULL does nothing. Other processes keep theirs. Never waits. */
+/*
+ * Unmaps `region` and closes its descriptor. NULL does nothing. Other processes keep their
+ * mappings. Never waits.
+ */
 FL_API void fl_shm_free(fl_shm *region);
 
-/* The descriptor of `region`, which keeps it: to pass on. Close-on-exec. Never waits. */
+/*
+ * Returns the descriptor of `region`, to pass on. `region` keeps it; it is close-on-exec. Never
+ * waits.
+ */
 FL_API int fl_shm_fd(const fl_shm *region);
 
-/* The bytes that can be allocated in all. Never waits. */
+/* Returns how many bytes can be allocated in all. Never waits. */
 FL_API size_t fl_shm_size(const fl_shm *region);
 
 /*
- * Who attaches from now on may read and not write, for ever: for a region that its maker fills and others look at.
- * Mappings that are there stay as they are, those of forked children too. Again: nothing. Never waits. Returns 0, or
- * -EPERM: not writable here, or other seals forbid it.
+ * Makes all later attaches read-only, for ever: for a region that its maker fills and other
+ * processes read. Existing mappings stay as they are, also those of forked children. A second seal
+ * does nothing. Never waits. Returns 0, or -EPERM: the descriptor is not writable, or other seals
+ * forbid the seal.
  */
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * Whether this process may write. If not, offsets, root, and the gets of fl_shm_value work; locks and whatever else
- * changes the region must not be used: that raises SIGSEGV. Never waits.
+ * True if this process may write. If not, offsets, root, and the gets of fl_shm_value work; locks,
+ * and all functions that write to the region, raise SIGSEGV. Never waits.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
- * A block of at least `size` bytes, zeroed, at an address that is a multiple of 64. NULL: no free piece is that large;
- * or `region` is read-only; or, after a line in the log, the region is damaged, or was not to be had for ten seconds.
- * Blocks take multiples of 256 bytes, and the call as much time as there are blocks to look at: for large things, and
- * few.
+ * Returns a block of at least `size` bytes, zeroed, at a multiple of 64. Returns NULL
+ *   -  if no free block is that large,
+ *   -  if `region` is read-only, or
+ *   -  if the region is damaged, or its allocator was not available for ten seconds. Then logs an
+ *      error.
+ *
+ * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks:
+ * use it for few and large blocks.
  */
 FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
 
-/* The same, with what was there before: for a large block that is going to be overwritten. */
+/* As fl_shm_alloc(), but the block is not zeroed: for a large block that the caller overwrites. */
 FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
 
 /*
- * Frees a block, of whichever process; NULL does nothing. Never waits. Panics when no block can begin at `block`, or the
- * region is read-only here. One that was freed already is left alone, with a line in the log: it may as well be that
- * another process has damaged the region.
+ * Frees a block, of any process. NULL does nothing. Never waits. Panics if no block can begin at
+ * `block`, or if the region is read-only in this process. If no allocated block begins at `block`,
+ * because it was freed before or another process has damaged the region, logs an error and does
+ * nothing.
  */
 FL_API void fl_shm_dealloc(fl_shm *region, void *block);
 
-/* The offset of an address in a block; 0 when it is not in the blocks of `region`. Never waits. */
+/*
+ * Returns the offset of an address in a block; 0 if the address is not in the blocks of `region`.
+ * Never waits.
+ */
 FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address);
 
 /*
- * The address of `offset`, a multiple of 8; NULL unless `size` bytes from there lie in the region's blocks. That they
- * are allocated is not looked at. Never waits.
+ * Returns the address of `offset`, which must be a multiple of 8. Returns NULL unless `size` bytes
+ * from there lie in the region's blocks. Does not check that they are allocated. Never waits.
  */
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
-/* The same with a type: also NULL where its alignment does not fit. FL_SHM_AT(region, struct frame, offset) */
+/*
+ * FL_SHM_AT(region, struct frame, offset): as fl_shm_at(), with a type. NULL also if the alignment
+ * does not fit.
+ */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), FL__ALIGN_OF(type)))
 
 /*
- * Sets where others find their way in; 0: nowhere. Never waits. Releases what was written before.
- * Returns 0; -EINVAL: outside the blocks, or no multiple of 8; -EROFS: read-only here.
+ * Sets the root; 0: none. Never waits. Releases what was written before. Returns
+ *   0
+ *   -EINVAL  `root` is outside the blocks, or no multiple of 8
+ *   -EROFS   the region is read-only in this process
  */
 FL_API FL_MUST_CHECK int fl_shm_set_root(fl_shm *region, fl_shm_offset root);
 
-/* What was set last; 0: nothing. Never waits. Acquires what was written before it was set. */
+/* Returns the root; 0: none. Never waits. Acquires what was written before the root was set. */
 FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 
 #ifdef __cplusplus

@@ -11,25 +11,26 @@
 FL_BEGIN_DECLS
 
 /*
- * Array: a fixed number of items in a region (fairlead/shm.h), with a mutex for changes that concern several.
+ * Array in a region (fairlead/shm.h): a fixed number of items, with a mutex for changes of several
+ * items.
  *
- *     FL_SHM_ARRAY_OF(struct account, accounts)                       // at file scope; C and C++
+ *     FL_SHM_ARRAY_OF(struct account, accounts)               // at file scope; C and C++
  *
- *     accounts a;                                             // a handle, of this process alone
+ *     accounts a;                                             // a handle, private to this process
  *     rc = accounts_create(&a, region, 1000);                 // check; zeroed
- *     rc = accounts_open(&a, region, offset);                 // the others: the accounts_offset(&a) of the first
+ *     rc = accounts_open(&a, region, offset);                 // check; elsewhere; offset: accounts_offset(&a)
  *
- *     FL_SHM_LOCKED(rc, accounts_mutex(&a));                  // 0; -EOWNERDEAD: repair, fl_shm_mutex_recover()
+ *     FL_SHM_LOCKED(rc, accounts_mutex(&a));                  // check; on -EOWNERDEAD, repair
  *     accounts_at(&a, from)->balance -= amount;
  *     accounts_at(&a, to)->balance += amount;
  *
- * The functions take no lock. Whoever is killed with the mutex leaves what it had done so far, and the next to lock it
- * is told: fairlead/shm_mutex.h. For one value that changes as a whole take fairlead/shm_value.h, also as the type of
- * the items.
+ * The functions take no lock. A process that is killed while it owns the mutex leaves a partial
+ * change, and the next owner gets -EOWNERDEAD: fairlead/shm_mutex.h. For one value that changes as
+ * a whole use fairlead/shm_value.h, also as the type of the items.
  *
- * How long the array is, is kept in the handle: nothing that others write into the region makes it longer. No function
- * waits, unless it says so. All but create, open and destroy may be called by several threads. A child of fork() may
- * use the handle.
+ * The handle has its own copy of the length: no write to the region can make the array longer. Only
+ * fl_shm_array_create() waits. Several threads may call all functions but create, open and destroy.
+ * A child of fork() may use the handle.
  */
 typedef struct fl_shm_array {
 	fl_shm *region_;
@@ -38,28 +39,41 @@ typedef struct fl_shm_array {
 } fl_shm_array;
 
 /*
- * Makes an array of `n` zeroed items of `item_size` bytes. Waits as fl_shm_alloc(). Returns 0; -EINVAL: one of the two
- * is 0; -ENOMEM: no free piece of the region is that large; -EROFS: it is read-only here; -EBADMSG: it is damaged;
- * -ETIMEDOUT: it was not to be had for ten seconds.
+ * Makes an array of `n` zeroed items of `item_size` bytes. Waits as fl_shm_alloc(). Returns
+ *   0
+ *   -EINVAL     `n` or `item_size` is 0
+ *   -ENOMEM     the region has no free block that is large enough
+ *   -EROFS      the region is read-only in this process
+ *   -EBADMSG    the region is damaged
+ *   -ETIMEDOUT  the region's allocator was not available for ten seconds
  */
 FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n);
 
-/* Makes a handle of the array at `offset`. Returns 0, or -EBADMSG: there is none, or its items have another size. */
+/*
+ * Makes a handle of the array at `offset`. Returns 0, or -EBADMSG: there is no array, or its items
+ * have another size.
+ */
 FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/* Gives the memory back to the region. Requires that nobody uses the array. Given back before: as with fl_shm_dealloc(). */
+/*
+ * Frees the memory of the array. Requires that no context uses the array. A second destroy is
+ * logged, as by fl_shm_dealloc().
+ */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
-/* Where it lies in its region. */
+/* Returns the offset of the array in its region. */
 FL_API fl_shm_offset fl_shm_array_offset(const fl_shm_array *a);
 
-/* The number of items. */
+/* Returns the number of items. */
 FL_API size_t fl_shm_array_length(const fl_shm_array *a);
 
-/* The item `i`, of the size that the array was made with. Panics when there are not so many. No memory order. */
+/*
+ * Returns the item `i`. `item_size` is the size that the array was made with. Panics if `i` is not
+ * less than the length. No memory order.
+ */
 FL_API void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size);
 
-/* The array's mutex. */
+/* Returns the array's mutex. */
 FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 
 #define FL_SHM_ARRAY_OF(type, name)                                                                                    \

@@ -14,27 +14,32 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier in memory that processes share: a fixed number of contexts wait for each other, again and again. 104 bytes.
+ * Barrier in shared memory: a fixed number of contexts wait for each other, again and again. 104
+ * bytes.
  *
  *     rc = fl_shm_barrier_init(&shared->turn, 4);     // once; check
- *     rc = fl_shm_barrier_wait(&shared->turn);        // 0, 1, 2 or 3: a different number in each of the four
+ *     rc = fl_shm_barrier_wait(&shared->turn);        // 0, 1, 2 or 3: different in all four
  *
- * A barrier breaks when a waiter gives up (timeout, cancel) or fl_shm_barrier_abort() is called: all its waiters and all
- * later ones get -EPIPE, until fl_shm_barrier_reset(). A wait that is complete stays complete: who was let through returns
- * its number.
+ * A barrier breaks when a waiter times out or is cancelled, or fl_shm_barrier_abort() is called.
+ * Then its waiters and all later callers get -EPIPE, until fl_shm_barrier_reset(). A party that has
+ * passed returns its number, whatever happens later.
  *
- * Who is killed while it waits has arrived, and the others pass. Who is killed before has not, and never will: it is for
- * the deadline of another, or for whoever sees the death, to break the barrier. It passes or breaks for all, or not yet, also
- * when the process that does it is killed in the midst.
+ * A party that is killed while it waits has arrived, and the other parties pass. A party that is
+ * killed before its wait never arrives: the deadline of another party breaks the barrier, or a call
+ * of fl_shm_barrier_abort(). A barrier passes or breaks for all parties at once, even if the
+ * process that completes or breaks it is killed in the call.
  *
- * Processes: any may be killed at any time; all that share it are in one PID namespace. One that is stopped (SIGSTOP) in the
- * few instructions of a call keeps the others in theirs until it goes on, those with a deadline too, since they break it.
- * Fork: a child may use it. Signals: no function from a handler. Where the system has no robust futexes (emulators), a death
- * at such a moment may leave others waiting.
+ *   Processes  All processes that share a barrier are in one PID namespace. Any of them may be
+ *              killed at any time. While a process is stopped (SIGSTOP) in the few instructions of
+ *              a call, other calls block, even past
+ *              their deadlines, because a timeout must break the barrier.
+ *   Fork       A child may use the barrier.
+ *   Signals    No function may be called from a signal handler.
+ *   Emulators  On a system without robust futexes, a death in a call may leave others waiting.
  *
- * -EBADMSG: the memory is not that of a barrier, or has been overwritten.
+ * -EBADMSG: the memory is no barrier, or has been overwritten.
  *
- * Memory order: what each wrote before its wait is visible to all after it.
+ * Memory order: each party sees what all parties wrote before their waits.
  */
 typedef struct fl_shm_barrier {
 	uint64_t lock_[5], waiters_[6];
@@ -46,36 +51,51 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
 #define FL_SHM_BARRIER_MAX 0xfffffu
 
 /*
- * Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Requires that nobody uses it. Returns 0, -EINVAL. Never
- * waits.
+ * Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Requires that no context uses `b`.
+ * Never waits. Returns 0, or -EINVAL.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
 
 /*
- * Waits until all parties are here. Blocks the calling context. Observes its cancel scope. Returns the order of arrival,
- * 0 to parties - 1; -EPIPE when the barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it); -EBADMSG.
+ * Waits until all parties have arrived. Blocks the calling context. Observes its cancel scope.
+ * Returns
+ *   0 to parties - 1  passed: the order of arrival
+ *   -EPIPE            the barrier is broken, or was broken or reset during the wait
+ *   -ECANCELED        cancelled; the barrier is now broken
+ *   -EBADMSG
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
 
 /*
- * Passes if this is the last party, and returns its number; else -EAGAIN, without arriving; or -EPIPE, -EBADMSG. -EBUSY when a
- * stopped process is in its way for a millisecond (above).
+ * Arrives and passes if the caller is the last party. Otherwise does not arrive. Returns
+ *   parties - 1  passed
+ *   -EAGAIN      parties are missing
+ *   -EPIPE       the barrier is broken
+ *   -EBUSY       a process that is stopped in a call (above) has blocked this call for a
+ *                millisecond
+ *   -EBADMSG
  */
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 
-/* As fl_shm_barrier_wait; also returns -ETIMEDOUT, which breaks the barrier. */
+/* As fl_shm_barrier_wait(). Also returns -ETIMEDOUT at `deadline`; the barrier is then broken. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
-/* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process alone (above). Returns 0, -EBADMSG. */
+/*
+ * Breaks `b`: its waiters get -EPIPE. Waits only while a process is stopped in a call (above).
+ * Returns 0, -EBADMSG.
+ */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);
 
-/* Makes `b` whole and empty; who waits gets -EPIPE. Waits for a stopped process alone. Returns 0, -EBADMSG. */
+/*
+ * Makes `b` unbroken and empty. Its waiters get -EPIPE. Waits as fl_shm_barrier_abort(). Returns 0,
+ * -EBADMSG.
+ */
 FL_API FL_MUST_CHECK int fl_shm_barrier_reset(fl_shm_barrier *b);
 
-/* Whether `b` is broken. Never waits. */
+/* True if `b` is broken. Never waits. */
 FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
-/* How many wait at `b` now, with those who were killed there. Never waits. */
+/* Returns how many parties have arrived at `b`, including killed ones. Never waits. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
 
 /* The inline functions. */

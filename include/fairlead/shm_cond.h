@@ -10,38 +10,42 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition in memory that processes share: waits, under an fl_shm_mutex, until somebody says that something changes. 16
- * bytes, valid when all-zero.
+ * Condition variable in shared memory: a waiter waits, under an fl_shm_mutex, until another context
+ * announces a change. 16 bytes, valid when all-zero.
  *
  *     while (!shared->ready)                          // with shared->lock held
  *             if ((rc = fl_shm_cond_wait(&shared->changed, &shared->lock)) != 0)
- *                     return rc;                      // after what -EOWNERDEAD asks for
+ *                     return rc;                      // after the repair that -EOWNERDEAD asks for
  *
  *     fl_shm_cond_broadcast(&shared->changed);        // first,
  *     shared->ready = 1;                              // then the change,
  *     fl_shm_mutex_unlock(&shared->lock);             // then the unlock
  *
- * The second order is the one that survives a kill: who is killed before the change has changed nothing, and who is killed
- * after it has woken everybody already; they wait for the mutex, and the first gets -EOWNERDEAD. The usual order, change and
- * then signal, loses the wake of who is killed between the two. Whoever repairs after -EOWNERDEAD broadcasts, too, if what it
- * repaired may be what others wait for. A waiter that is killed leaves nothing behind.
+ * This order survives a kill. A process that is killed before the change has changed nothing. A
+ * process that is killed after the change has already woken the waiters: they wait for the mutex,
+ * and the first of them gets -EOWNERDEAD. In the usual order, change and then signal, a kill
+ * between the two loses the wake. A context that repairs data after -EOWNERDEAD also broadcasts if
+ * waiters may wait for the repaired data. A killed waiter needs no clean-up.
  *
- * Signal and broadcast both wake all: in shared memory the one that were chosen could be killed before it acts, and nobody
- * would act in its place. A wait may also return 0 without reason: check the predicate.
+ * Signal and broadcast both wake all waiters: a single waiter could be killed before it acts, and
+ * no other waiter would act in its place. A wakeup may be spurious: check the predicate.
  *
  * Results of the waits. The mutex decides first:
- *   -EOWNERDEAD       locked again, and the owner before died: see fl_shm_mutex
- *   -ENOTRECOVERABLE  the mutex is lost, and not locked
- * Otherwise it is locked, and the result is that of the sleep: 0, -ETIMEDOUT, -ECANCELED. What -EOWNERDEAD hides is not lost:
- * the deadline is past at the next wait, too, and the token is still requested. Taking the mutex again is neither timed nor
- * cancelled. A wait of who was told of a death and has not recovered gives the mutex up as an unlock does: -ENOTRECOVERABLE.
+ *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
+ *   -ENOTRECOVERABLE  not locked: the mutex is not recoverable
  *
- * All waiters at one time use the same mutex. Processes, fork, signals, limits: as for fl_shm_mutex.
+ * Otherwise the mutex is locked, and the result is that of the sleep: 0, -ETIMEDOUT, -ECANCELED.
+ * After -EOWNERDEAD, the next wait still finds the deadline expired, or the token requested.
+ * Locking the mutex again has no timeout and is not cancelled. A wait by an owner that got
+ * -EOWNERDEAD and has not recovered the mutex unlocks the mutex without recovery: -ENOTRECOVERABLE.
+ *
+ * All contexts that wait at one time use the same mutex. Processes, fork, signals, limits: as in
+ * fairlead/shm_mutex.h.
  */
 typedef struct fl_shm_cond {
-	uint32_t changes_; /* counts the signals that had somebody to wake */
-	uint32_t waits_;   /* counts the waits */
-	uint32_t served_;  /* those among them that have been woken */
+	uint32_t changes_; /* wakes that found a waiter */
+	uint32_t waits_;   /* waits that have begun */
+	uint32_t served_;  /* waits that need no more wakes */
 	uint32_t unused_;
 } fl_shm_cond;
 FL__ASSERT_SIZE(fl_shm_cond, 16);
@@ -50,42 +54,53 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 #define FL_SHM_COND_INIT { 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that nobody uses it. Never waits. */
+/* Makes `c` a condition without waiters. Requires that no context uses `c`. Never waits. */
 FL_INLINE void fl_shm_cond_init(fl_shm_cond *c);
 
 /*
- * Returns 0 when nobody waits on `c`, else -EBUSY; a waiter that was killed, or that gave up while others waited, may count
- * until the next signal. Never waits.
+ * Returns 0 if no context waits on `c`, else -EBUSY. Never waits. A waiter that was killed, or that
+ * gave up while other contexts waited, may count until the next signal.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 
 /*
- * Unlocks `m`, waits to be woken, locks `m`. Unlocking and beginning to wait are one step for every signaller. Blocks the
- * calling context. Observes its cancel scope. Panics when the calling context does not hold `m`. Returns 0, -ECANCELED;
- * -EOWNERDEAD, -ENOTRECOVERABLE (above).
+ * Unlocks `m`, waits to be woken, locks `m`. For every signalling context, the unlock and the begin
+ * of the wait are one step. Blocks the calling context. Observes its cancel scope. Panics when the
+ * calling context does not hold `m`. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, as said
+ * above.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
-/* As fl_shm_cond_wait: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
+/*
+ * As fl_shm_cond_wait(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE. Also returns -ETIMEDOUT at
+ * `deadline`.
+ */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
 /*
- * Waits until `predicate(arg)` holds; it is called with `m` locked, first at once, and not after the death of an owner.
- * Returns 0 when it holds (also when it came to hold at the moment of a timeout or cancel); -ECANCELED, -EOWNERDEAD,
- * -ENOTRECOVERABLE.
+ * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
+ * after each wakeup, but not after -EOWNERDEAD. Returns
+ *   0                 the predicate is true, even if the wait was cancelled or timed out at that
+ *                     moment
+ *   -ECANCELED        the predicate is false
+ *   -EOWNERDEAD
+ *   -ENOTRECOVERABLE
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);
 
-/* As fl_shm_cond_wait_for: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
+/*
+ * As fl_shm_cond_wait_for(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE. Also returns -ETIMEDOUT
+ * at `deadline`.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes all that wait now; call it before the change, with the mutex held (above). Never waits. */
+/* Wakes all waiters. Called before the change, with the mutex held. Never waits. */
 FL_API void fl_shm_cond_signal(fl_shm_cond *c);
 
-/* The same: there is no other wake in shared memory. Never waits. */
+/* The same as fl_shm_cond_signal(). Never waits. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 /* The inline functions. */

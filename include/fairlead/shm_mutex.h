@@ -12,11 +12,12 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex in memory that processes share. Anyone who holds it, or waits for it, may be killed at any time: the next to lock it
- * is told that its owner died, repairs what it guards, and says so. 48 bytes, valid when all-zero, not recursive.
+ * Mutex in shared memory. The owner and the waiters may be killed at any time: the next owner is
+ * told that the previous owner died, repairs the guarded data, and recovers the mutex. 48 bytes,
+ * valid when all-zero, not recursive.
  *
  *     rc = fl_shm_mutex_lock(&shared->lock);
- *     if (rc == -EOWNERDEAD) {                        // locked; its owner died
+ *     if (rc == -EOWNERDEAD) {                        // locked; the previous owner died
  *             repair(shared);
  *             fl_shm_mutex_recover(&shared->lock);
  *     } else if (rc != 0) {
@@ -25,29 +26,39 @@ FL_BEGIN_DECLS
  *     shared->balance += amount;
  *     fl_shm_mutex_unlock(&shared->lock);
  *
- * Results of the three locks, beside those of each:
+ * Results of the three lock functions, beside those of each function:
  *   0                 locked
- *   -EOWNERDEAD       locked, and the owner before died: maybe in the midst of a change, maybe just before its lock or unlock
- *                     returned. Told once for each death; when the one who was told dies, too, the next is told. An unlock
- *                     without fl_shm_mutex_recover() says that there is no repair: then
- *   -ENOTRECOVERABLE  is the answer to all who wait and to everybody later, not locked, until fl_shm_mutex_init().
+ *   -EOWNERDEAD       locked; the previous owner died, possibly in the midst of a change, possibly
+ *                     just before its lock or unlock returned
+ *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
+ *                     fl_shm_mutex_recover(). All waiters and all later callers get this result
+ *                     until fl_shm_mutex_init()
  *
- * Owned by the context that locked it, which unlocks it, on the same thread. It counts as dead when its thread ends, when its
- * process ends, or calls exec (by a thread other than the first: the kernel does not tell). A waiter spins for a bounded time,
- * then sleeps; a running thread may overtake, any number of times.
+ * Each death is reported once. If an owner that got -EOWNERDEAD dies, too, the next owner gets
+ * -EOWNERDEAD.
  *
- * Processes: any may be killed at any time. All who share it are in one PID namespace. Fork: a child may use it, and owns
- * nothing that its parent holds. Signals: no function from a handler. While it is held the memory stays mapped where it is, and
- * nobody writes over it: as with all robust futexes its owner keeps addresses of its own there, and follows them in the unlock.
- * A thread can hold 2,048 of all shared locks. Where the system has no robust futexes (emulators) it excludes as well, but
- * nobody is told of a death, and what the dead one held stays locked.
+ * The context that locked the mutex owns it, and unlocks it on the same thread. The owner is dead
+ * when its thread or its process ends, or calls exec. The kernel does not report an exec by a
+ * thread other than the first. A waiter spins for a bounded time, then sleeps. A running thread may
+ * overtake a waiter any number of times.
  *
- * Memory order: a lock acquires what the unlock before it released, or what an owner wrote that died. An unlock touches the
- * mutex for the last time in the instruction that frees it.
+ *   Processes  All processes that share a mutex are in one PID namespace. Any of them may be killed
+ *              at any time.
+ *   Fork       A child may use the mutex. A child owns no mutex that its parent holds.
+ *   Signals    No function may be called from a signal handler.
+ *   Memory     While the mutex is held, its memory stays mapped at the same address, and no process
+ *              overwrites it: the owner keeps addresses of its own there, and follows them in the
+ *              unlock, as with all robust futexes.
+ *   Limit      A thread can hold 2,048 shared locks.
+ *   Emulators  On a system without robust futexes, the mutex excludes other owners, but no death is
+ *              reported: a mutex of a dead owner stays locked.
+ *
+ * Memory order: a lock acquires what the previous unlock released, or what a dead owner wrote. An
+ * unlock touches the mutex for the last time in the instruction that frees it.
  */
 typedef struct fl_shm_mutex {
 	uint64_t lock_[5];
-	uint64_t owner_; /* id of the context that holds it */
+	uint64_t owner_; /* The ID of the owning context. */
 } fl_shm_mutex;
 FL__ASSERT_SIZE(fl_shm_mutex, 48);
 
@@ -55,49 +66,69 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 #define FL_SHM_MUTEX_INIT { { 0, 0, 0, 0, 0 }, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex; the same as zeroed memory. Requires that nobody uses it. Never waits. */
+/*
+ * Makes `m` an unlocked mutex, as zeroed memory is. Requires that no context uses `m`. Never waits.
+ */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /*
- * Returns 0 when nobody holds or awaits `m`: its memory may be given up. Else -EBUSY; a waiter that was killed, or gave up,
- * may count until `m` has been locked and unlocked again (as often, if there were several). Never waits.
+ * Tells whether the memory of `m` may be given up. Never waits. Returns
+ *   0       no context holds or awaits `m`
+ *   -EBUSY  a context holds or awaits `m`. A waiter that was killed, or gave up, may count until
+ *           `m` has been locked and unlocked again, once for each such waiter
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
 /*
- * Locks `m`. Blocks the calling context while another holds it; never cancelled. Returns 0, -EOWNERDEAD (locked),
- * -ENOTRECOVERABLE; -EDEADLK when the calling context holds it.
+ * Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. Returns
+ *   0                 locked
+ *   -EOWNERDEAD       locked
+ *   -ENOTRECOVERABLE  not locked
+ *   -EDEADLK          the calling context holds `m`
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 
-/* Locks `m` if it is free: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
+/*
+ * Locks `m` if `m` is free. Never waits. Returns 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, or
+ * -EBUSY: `m` has an owner.
+ */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
-/* As fl_shm_mutex_lock: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
+/*
+ * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK. Also returns
+ *   -ETIMEDOUT  `deadline` has passed
+ *   -ECANCELED  `cancel` was requested
+ */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
+/*
+ * Declares that the data that `m` guards are repaired. Never waits. Panics unless the calling
+ * context holds `m` since an -EOWNERDEAD.
+ */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
-/* Unlocks `m` and wakes a waiter. Never waits. Panics when the calling context does not hold it. */
+/*
+ * Unlocks `m` and wakes a waiter. Never waits. Panics when the calling context does not hold `m`.
+ */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
-/* Whether somebody holds `m` now: for assertions. Never waits. No memory order. */
+/* True if `m` has an owner now: for assertions. Never waits. No memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
-/* Whether the calling context holds `m`. Never waits. */
+/* True if the calling context holds `m`. Never waits. */
 FL_API bool fl_shm_mutex_is_owned(const fl_shm_mutex *m);
 
 /*
- * FL_SHM_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_mutex_lock(), and unlocks `m` at the end of the block, by
- * whatever way it is left, if `rc` said that it was locked (0, -EOWNERDEAD). So a block that takes no notice of the death of an
- * owner makes the mutex not recoverable, and nobody else works on what it left. Compilers warn of an `rc` that is never read.
+ * FL_SHM_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_mutex_lock(). If `rc` says that
+ * `m` is locked (0, -EOWNERDEAD), unlocks `m` at the end of the block, however control leaves the
+ * block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable, and no other owner
+ * works on unrepaired data. Compilers warn of an `rc` that is never read.
  *
  *     FL_SHM_LOCKED(rc, &shared->lock);
  *     if (rc != 0)
  *             return rc;
  *
- * longjmp and pthread_exit out of the block leave it locked.
+ * longjmp and pthread_exit out of the block leave `m` locked.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
 	__attribute__((cleanup(fl__shm_locked_end), unused)) struct fl__shm_locked FL__JOIN(fl__locked_, __LINE__) =   \

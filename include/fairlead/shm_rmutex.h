@@ -9,12 +9,12 @@
 FL_BEGIN_DECLS
 
 /*
- * Recursive mutex in memory that processes share: its owner may lock it again, and unlocks it as often. Otherwise as
- * fl_shm_mutex, whose header says what holds here too: -EOWNERDEAD and -ENOTRECOVERABLE, memory, fork, limits. 56 bytes, valid
- * when all-zero. Two fibers of one thread are two owners.
+ * Recursive mutex in shared memory: the owner may lock the mutex again, and unlocks it as often.
+ * The rest is as in fairlead/shm_mutex.h: -EOWNERDEAD and -ENOTRECOVERABLE, processes, fork,
+ * signals, memory, limits. 56 bytes, valid when all-zero. Two fibers of one thread are two owners.
  *
  *     rc = fl_shm_rmutex_lock(&shared->lock);
- *     if (rc == -EOWNERDEAD) {                        // locked once; its owner died
+ *     if (rc == -EOWNERDEAD) {                        // locked once; the previous owner died
  *             repair(shared);
  *             fl_shm_rmutex_recover(&shared->lock);
  *     } else if (rc != 0) {
@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_rmutex {
 	fl_shm_mutex mutex_;
-	uint32_t depth_; /* locks beyond the first; the owner's */
+	uint32_t depth_; /* The owner's locks beyond the first. */
 	uint32_t unused_;
 } fl_shm_rmutex;
 FL__ASSERT_SIZE(fl_shm_rmutex, 56);
@@ -34,36 +34,52 @@ FL__ASSERT_SIZE(fl_shm_rmutex, 56);
 #define FL_SHM_RMUTEX_INIT { FL_SHM_MUTEX_INIT, 0, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
+/* Makes `m` an unlocked mutex. Requires that no context uses `m`. Never waits. */
 FL_INLINE void fl_shm_rmutex_init(fl_shm_rmutex *m);
 
-/* Returns 0 when nobody holds or awaits `m`, else -EBUSY, as fl_shm_mutex_destroy. Never waits. */
+/*
+ * Returns 0 if no context holds or awaits `m`, else -EBUSY, as fl_shm_mutex_destroy(). Never waits.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_destroy(const fl_shm_rmutex *m);
 
 /*
- * Locks `m` once more. Blocks while another context owns it; never cancelled. Returns 0; -EOWNERDEAD: locked once, however
- * often its dead owner had locked it; -ENOTRECOVERABLE; -EAGAIN after 2^32 - 1 nested locks.
+ * Locks `m` once more. Blocks while another context owns `m`. Never cancelled. Returns
+ *   0                 locked
+ *   -EOWNERDEAD       locked once, however often the dead owner had locked `m`
+ *   -ENOTRECOVERABLE  not locked
+ *   -EAGAIN           not locked: the calling context has locked `m` 2^32 - 1 times
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
 
-/* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; -EBUSY when another owns it. Never waits. */
+/*
+ * As fl_shm_rmutex_lock(): 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN. Never waits: returns -EBUSY
+ * if another context owns `m`.
+ */
 FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
 
-/* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; also -ETIMEDOUT, -ECANCELED. */
+/*
+ * As fl_shm_rmutex_lock(): 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN. Also returns
+ *   -ETIMEDOUT  `deadline` has passed
+ *   -ECANCELED  `cancel` was requested
+ */
 FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
+/*
+ * Declares that the data that `m` guards are repaired. Never waits. Panics unless the calling
+ * context owns `m` since an -EOWNERDEAD.
+ */
 FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *m);
 
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
 
-/* Whether the calling context owns `m`. Never waits. */
+/* True if the calling context owns `m`. Never waits. */
 FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
 
 /*
- * FL_SHM_RMUTEX_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_rmutex_lock(), and undoes that lock at the end of the
- * block, if `rc` said that it was locked (0, -EOWNERDEAD). As FL_SHM_LOCKED.
+ * FL_SHM_RMUTEX_LOCKED(rc, &m): as FL_SHM_LOCKED. Declares `int rc`, the result of
+ * fl_shm_rmutex_lock(). If `rc` says that `m` is locked (0, -EOWNERDEAD), undoes that lock at the
+ * end of the block.
  */
 #define FL_SHM_RMUTEX_LOCKED(rc, m)                                                                                    \
 	__attribute__((cleanup(fl__shm_rmutex_locked_end), unused)) struct fl__shm_rmutex_locked FL__JOIN(             \

@@ -14,27 +14,33 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore in memory that processes share: a number of permits. 96 bytes; all-zero is a semaphore without permits.
+ * Counting semaphore in shared memory: a number of permits. 96 bytes; all-zero is a semaphore
+ * without permits.
  *
  *     rc = fl_shm_sem_acquire(&shared->slots);        // check
  *     use_one();
  *     rc = fl_shm_sem_release(&shared->slots);        // check
  *
- * A process that is killed keeps the permits that it had taken: they are gone, as with any semaphore, since nobody can know
- * what they stood for. A permit that was free, or whose release returned, is not lost, whoever is killed, and no waiter hangs
- * beside a free permit; but one that is stopped (SIGSTOP) while it waits may have been woken for a permit, and then others are
- * woken with the next one. A release in which a process is killed has given all of its permits, or none. Who waits is not
- * served in order: a running context may take a permit before one that is being woken. Limit: FL_SHM_SEM_MAX permits.
+ * The permits that a killed process had acquired are lost: no other process knows what they stood
+ * for. A kill loses no free permit, and no permit after its release has returned. No waiter sleeps
+ * while a permit is free, with one exception: a waiter that is stopped (SIGSTOP) may have been
+ * woken for a permit, and then other waiters are woken for the next permit. A release in which the
+ * process is killed has released all its permits, or none. Waiters are not served in FIFO order: a
+ * running context may acquire a permit before a woken waiter does. Limit: FL_SHM_SEM_MAX permits.
  *
- * Processes: any may be killed at any time; all that share it are in one PID namespace. One that is stopped (SIGSTOP) in
- * the few instructions of a release or of a wait keeps others who release to waiters, or wait, until it goes on; a wait with a
- * deadline ends at most a few milliseconds behind it. Fork: a child may use it, and owns no permit. Signals: no function from
- * a handler. Where the system has no robust futexes (emulators), a death at such a moment may leave others waiting.
+ *   Processes  All processes that share a semaphore are in one PID namespace. Any of them may be
+ *              killed at any time. While a process is stopped (SIGSTOP) in the few instructions of
+ *              a release or a wait, waits block, and so do releases that have waiters. A wait with
+ *              a deadline ends at most a few milliseconds late.
+ *   Fork       A child may use the semaphore. A child owns no permit.
+ *   Signals    No function may be called from a signal handler.
+ *   Emulators  On a system without robust futexes, a death in a release or a wait may leave others
+ *              waiting.
  *
- * -EBADMSG: the memory has been overwritten; nothing happened.
+ * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
- * Memory order: an acquire sees what was written before the release of its permit. A release that finds nobody waiting touches
- * the semaphore for the last time in the instruction that makes the permit available.
+ * Memory order: an acquire sees what was written before the release of its permit. A release that
+ * finds no waiter touches the semaphore for the last time in the instruction that adds the permit.
  */
 typedef struct fl_shm_sem {
 	uint64_t lock_[5], waiters_[6];
@@ -44,28 +50,42 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
-/* Makes `s` a semaphore of `permits`. Requires that nobody uses it. Returns 0, -EINVAL above FL_SHM_SEM_MAX. Never waits. */
+/*
+ * Makes `s` a semaphore of `permits`. Requires that no context uses `s`. Never waits. Returns 0, or
+ * -EINVAL: above FL_SHM_SEM_MAX.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
 
-/* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED, -EBADMSG. */
+/*
+ * Acquires a permit. Blocks the calling context until a permit is free. Observes its cancel scope.
+ * Returns 0, -ECANCELED, -EBADMSG.
+ */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 
-/* Takes a permit that is free now: 0, else -EAGAIN. Never waits, not for a stopped process either. */
+/*
+ * Acquires a permit if one is free: 0, else -EAGAIN. Never waits, not even for a stopped process.
+ */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
-/* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG. */
+/* As fl_shm_sem_acquire(): 0, -ECANCELED, -EBADMSG. Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Gives a permit. Waits for a stopped process alone (above). Returns 0; -EOVERFLOW when there would be more than
- * FL_SHM_SEM_MAX, -EBADMSG: nothing was given.
+ * Releases a permit. Waits only while a process is stopped in a call (above). Returns
+ *   0           released
+ *   -EOVERFLOW  not released: the semaphore would have more than FL_SHM_SEM_MAX permits
+ *   -EBADMSG    not released
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
 
-/* Gives `n` permits at once; 0 does nothing. Returns 0; -EOVERFLOW, -EBADMSG: none was given. Waits as fl_shm_sem_release. */
+/*
+ * Releases `n` permits at once; 0 does nothing. As fl_shm_sem_release(): 0, -EOVERFLOW, -EBADMSG.
+ */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
 
-/* The permits that are free now: for reports and assertions. Never waits. No memory order. */
+/*
+ * Returns how many permits are free now: for reports and assertions. Never waits. No memory order.
+ */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
 /* For fl_wait_any: ready while a permit is free. */

@@ -10,25 +10,26 @@
 FL_BEGIN_DECLS
 
 /*
- * Value: one value of any type in shared memory, which changes as a whole. Whoever is killed while it changes it has
- * changed it, or has not: nobody ever sees half of each.
+ * Value in shared memory: one value of any type, which changes as a whole. A process that is killed
+ * while it changes the value has changed all of it, or nothing.
  *
- *     FL_SHM_VALUE_OF(struct totals, shared_totals)           // at file scope; C and C++
+ *     FL_SHM_VALUE_OF(struct totals, shared_totals)  // at file scope; C and C++
  *
- *     shared_totals *t = FL_SHM_AT(region, shared_totals, offset);    // or a field of your struct; all-zero is valid
+ *     shared_totals *t = FL_SHM_AT(region, shared_totals, offset);  // all-zero is valid
  *     struct totals now = shared_totals_get(t);
- *     rc = shared_totals_set(t, now);                                 // check
- *     rc = shared_totals_update(t, add_one, arg);                     // int add_one(struct totals *, void *); check
+ *     rc = shared_totals_set(t, now);  // check
+ *     rc = shared_totals_update(t, add_one, arg);  // int add_one(struct totals *, void *); check
  *
- * There are two copies and a count of the changes, whose lowest bit says which of the two is the value. A get waits for
- * nobody: it copies, and copies again when somebody has changed the value meanwhile. An update calls the function with
- * a copy, under no lock, and stores it unless somebody was faster: then it calls the function again, with what is there
- * by then. So the function may take its time and may be killed; it must do nothing that cannot be done twice. It
- * returns 0, or anything else to leave the value alone; then the update returns that.
+ * A value has two copies and a count of changes. The lowest bit of the count selects the current
+ * copy. A get takes no lock: it copies again if the value has changed during the copy. An update
+ * calls the function with a copy, without a lock, and stores the result. If another context has
+ * changed the value during the call, the update calls the function again, with the new value. So
+ * the function may take long and may be killed, but must tolerate to be called again. If the
+ * function does not return 0, the update leaves the value alone and returns the function's result.
  *
- * The type is copied byte by byte: no pointers in it. Processes: may be killed at any time; those that share one are in
- * one PID namespace. Fork: a child shares what its parent shares. Memory order: a get sees what was written before the
- * set of its value.
+ * The type is copied byte by byte, and must have no pointers. Processes that share a value are in
+ * one PID namespace, and may be killed at any time. Fork: a child shares what its parent shares.
+ * Memory order: a get sees what was written before the set of its value.
  */
 typedef struct fl_shm_value {
 	uint64_t lock_[5];
@@ -38,20 +39,27 @@ typedef struct fl_shm_value {
 FL__ASSERT_SIZE(fl_shm_value, 48);
 
 /*
- * Copies the value to `*value`. `v` is followed by two copies of `size` bytes, each rounded up to 8: FL_SHM_VALUE_OF
- * sees to that, in all functions here. Returns the count of changes, for fl_shm_value_set_if. Never waits, but copies
- * again after each change that comes meanwhile. May be used in a region that is read-only here.
+ * Copies the value to `*value`. `v` is followed by two copies of `size` bytes, each rounded up to
+ * 8; FL_SHM_VALUE_OF lays them out, for all functions here. Returns the count of changes, for
+ * fl_shm_value_set_if(). Never waits, but copies again after each change during the copy. Works in
+ * a region that is read-only.
  */
 FL_API uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size);
 
 /*
- * Sets the value. Waits for others that set it at the same time, which takes them a copy each. Returns 0; -ETIMEDOUT:
- * one of them has not been done for ten seconds: it is stopped (SIGSTOP), or the memory is damaged; -EBADMSG: the
- * memory is damaged. On an error the value is as before.
+ * Sets the value. Waits for other sets of the value, each of which takes as long as a copy. On an
+ * error the value stays as it was. Returns
+ *   0
+ *   -ETIMEDOUT  another set has lasted ten seconds: its process is stopped (SIGSTOP), or the memory
+ *               is damaged
+ *   -EBADMSG    the memory is damaged
  */
 FL_API FL_MUST_CHECK int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size);
 
-/* The same, unless the value has changed since a get returned `changes`: then -EAGAIN. Else 0, -ETIMEDOUT, -EBADMSG. */
+/*
+ * As fl_shm_value_set(): 0, -ETIMEDOUT, -EBADMSG. Returns -EAGAIN, and leaves the value, if the
+ * value has changed since a get that returned `changes`.
+ */
 FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size);
 
 #define FL_SHM_VALUE_OF(type, name)                                                                                    \
@@ -85,7 +93,7 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 		return _rc;                                                                                            \
 	}
 
-/* C++ does not copy every type byte by byte. */
+/* C++ cannot copy every type byte by byte. */
 #ifdef __cplusplus
 #define FL__SHM_VALUE_TYPE(type) static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");
 #else
