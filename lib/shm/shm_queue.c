@@ -198,6 +198,19 @@ static int shm_queue_can_get(const struct shm_queue_state *s)
 	return s->closed != FL__SHM_OPEN ? -EPIPE : -EAGAIN;
 }
 
+/* Called under the lock. Reads and checks the state. Returns 0, -EAGAIN, -EPIPE, -EBADMSG. */
+static int shm_queue_begin_put(const struct fl__shm_view *v, struct shm_queue_state *s, size_t n)
+{
+	int rc = shm_queue_check_state(v, s);
+	return rc == 0 ? shm_queue_can_put(v, s, n) : rc;
+}
+
+static int shm_queue_begin_get(const struct fl__shm_view *v, struct shm_queue_state *s)
+{
+	int rc = shm_queue_check_state(v, s);
+	return rc == 0 ? shm_queue_can_get(s) : rc;
+}
+
 /* The data. */
 
 /* Copy `n` items or bytes, of `width` bytes each, to or from the ring at `position`. */
@@ -259,9 +272,7 @@ static int shm_queue_attempt_put(void *arg)
 	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
-	if (rc == 0)
-		rc = shm_queue_can_put(v, &s, 1);
+	int rc = shm_queue_begin_put(v, &s, 1);
 	if (rc != 0)
 		return rc;
 	uint32_t space = v->size - s.used;
@@ -277,9 +288,7 @@ static int shm_queue_attempt_get(void *arg)
 	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
-	if (rc == 0)
-		rc = shm_queue_can_get(&s);
+	int rc = shm_queue_begin_get(v, &s);
 	if (rc != 0)
 		return rc;
 	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
@@ -295,9 +304,7 @@ static int shm_queue_attempt_put_frame(void *arg)
 	const struct fl__shm_view *v = t->view;
 	uint32_t size = (uint32_t)t->n, whole = size + FL__SHM_FRAME_HEADER;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
-	if (rc == 0)
-		rc = shm_queue_can_put(v, &s, whole);
+	int rc = shm_queue_begin_put(v, &s, whole);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
@@ -313,9 +320,7 @@ static int shm_queue_attempt_get_frame(void *arg)
 	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(v, &s);
-	if (rc == 0)
-		rc = shm_queue_can_get(&s);
+	int rc = shm_queue_begin_get(v, &s);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
@@ -358,20 +363,12 @@ static int shm_queue_perform(const struct fl__shm_op *op, int64_t deadline, fl_c
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
-static int shm_queue_await_put(struct shm_queue_transfer *t, int (*attempt)(void *arg), int64_t deadline,
-                               fl_cancel_token *cancel)
+/* `space`: the operation waits for space; otherwise, for items. */
+static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg))
 {
 	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->space, attempt, shm_queue_may_put, t, false};
-	return shm_queue_perform(&op, deadline, cancel);
-}
-
-static int shm_queue_await_get(struct shm_queue_transfer *t, int (*attempt)(void *arg), int64_t deadline,
-                               fl_cancel_token *cancel)
-{
-	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->items, attempt, shm_queue_may_get, t, false};
-	return shm_queue_perform(&op, deadline, cancel);
+	return (struct fl__shm_op){
+	    &r->lock, space ? &r->space : &r->items, attempt, space ? shm_queue_may_put : shm_queue_may_get, t, false};
 }
 
 int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t *count, int64_t deadline,
@@ -380,7 +377,8 @@ int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t
 	struct shm_queue_transfer t = {.view = v, .from = items, .n = n};
 	if (v->item_size == 0)
 		return -EINVAL;
-	int rc = shm_queue_await_put(&t, shm_queue_attempt_put, deadline, cancel);
+	const struct fl__shm_op op = shm_queue_op(&t, true, shm_queue_attempt_put);
+	int rc = shm_queue_perform(&op, deadline, cancel);
 	if (rc == 0)
 		*count = t.moved;
 	return rc;
@@ -392,7 +390,8 @@ int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *coun
 	struct shm_queue_transfer t = {.view = v, .to = items, .n = n};
 	if (v->item_size == 0)
 		return -EINVAL;
-	int rc = shm_queue_await_get(&t, shm_queue_attempt_get, deadline, cancel);
+	const struct fl__shm_op op = shm_queue_op(&t, false, shm_queue_attempt_get);
+	int rc = shm_queue_perform(&op, deadline, cancel);
 	if (rc == 0)
 		*count = t.moved;
 	return rc;
@@ -406,7 +405,8 @@ int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t siz
 		return -EINVAL;
 	if (v->size < FL__SHM_FRAME_HEADER || size > v->size - FL__SHM_FRAME_HEADER)
 		return -EMSGSIZE;
-	return shm_queue_await_put(&t, shm_queue_attempt_put_frame, deadline, cancel);
+	const struct fl__shm_op op = shm_queue_op(&t, true, shm_queue_attempt_put_frame);
+	return shm_queue_perform(&op, deadline, cancel);
 }
 
 int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, size_t *size, int64_t deadline,
@@ -415,7 +415,8 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
 	struct shm_queue_transfer t = {.view = v, .to = frame, .n = room};
 	if (v->item_size != 0)
 		return -EINVAL;
-	int rc = shm_queue_await_get(&t, shm_queue_attempt_get_frame, deadline, cancel);
+	const struct fl__shm_op op = shm_queue_op(&t, false, shm_queue_attempt_get_frame);
+	int rc = shm_queue_perform(&op, deadline, cancel);
 	if (rc == 0 || rc == -EMSGSIZE)
 		*size = t.moved;
 	return rc;
@@ -549,33 +550,23 @@ bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
  * asks for the space of an empty frame.
  */
 
-static size_t shm_queue_least(const struct fl__shm_view *v)
-{
-	return v->item_size ? 1 : FL__SHM_FRAME_HEADER;
-}
-
 static int shm_queue_attempt_no_put(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(t->view, &s);
-	return rc == 0 ? shm_queue_can_put(t->view, &s, shm_queue_least(t->view)) : rc;
+	return shm_queue_begin_put(t->view, &s, t->view->item_size ? 1 : FL__SHM_FRAME_HEADER);
 }
 
 static int shm_queue_attempt_no_get(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
-	int rc = shm_queue_check_state(t->view, &s);
-	return rc == 0 ? shm_queue_can_get(&s) : rc;
+	return shm_queue_begin_get(t->view, &s);
 }
 
 static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool space)
 {
-	struct fl__shm_ring *r = t->view->ring;
-	if (space)
-		return (struct fl__shm_op){&r->lock, &r->space, shm_queue_attempt_no_put, shm_queue_may_put, t, false};
-	return (struct fl__shm_op){&r->lock, &r->items, shm_queue_attempt_no_get, shm_queue_may_get, t, false};
+	return shm_queue_op(t, space, space ? shm_queue_attempt_no_put : shm_queue_attempt_no_get);
 }
 
 bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
@@ -584,13 +575,6 @@ bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
 	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
 	int rc = fl__shm_attempt(&op);
 	return rc != -EAGAIN && rc != -ETIMEDOUT;
-}
-
-bool fl__shm_ring_arm(struct fl__shm_view *v, bool space, struct fl__node *node)
-{
-	struct shm_queue_transfer t = {.view = v};
-	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
-	return fl__shm_wait_arm(&op, node);
 }
 
 /* The handle. */
@@ -777,28 +761,31 @@ bool fl_shm_queue_is_closed(const fl_shm_queue *q)
 	return fl__shm_ring_is_closed(&q->view);
 }
 
-static bool shm_queue_items_ready(void *object)
+static bool shm_queue_arm(fl_shm_queue *q, bool space, struct fl__node *node)
 {
-	fl_shm_queue *q = object;
-	return fl__shm_ring_ready(&q->view, false);
+	struct shm_queue_transfer t = {.view = &q->view};
+	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
+	return fl__shm_wait_arm(&op, node);
 }
 
-static bool shm_queue_items_arm(void *object, struct fl__node *node)
+static bool shm_queue_items_ready(void *q)
 {
-	fl_shm_queue *q = object;
-	return fl__shm_ring_arm(&q->view, false, node);
+	return fl__shm_ring_ready(&((fl_shm_queue *)q)->view, false);
 }
 
-static bool shm_queue_space_ready(void *object)
+static bool shm_queue_items_arm(void *q, struct fl__node *node)
 {
-	fl_shm_queue *q = object;
-	return fl__shm_ring_ready(&q->view, true);
+	return shm_queue_arm(q, false, node);
 }
 
-static bool shm_queue_space_arm(void *object, struct fl__node *node)
+static bool shm_queue_space_ready(void *q)
 {
-	fl_shm_queue *q = object;
-	return fl__shm_ring_arm(&q->view, true, node);
+	return fl__shm_ring_ready(&((fl_shm_queue *)q)->view, true);
+}
+
+static bool shm_queue_space_arm(void *q, struct fl__node *node)
+{
+	return shm_queue_arm(q, true, node);
 }
 
 const fl_on_type fl__on_shm_queue = {shm_queue_items_ready, shm_queue_items_arm, fl__bridge_disarm, NULL};

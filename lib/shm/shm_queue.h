@@ -96,8 +96,7 @@ FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline,
 size_t fl__shm_ring_length(const struct fl__shm_view *view);
 bool fl__shm_ring_is_closed(const struct fl__shm_view *view);
 
-/* For fl_wait_any: the wait for items, or for space. */
+/* For fl_wait_any: true if a get, or with `space` a put, would not wait. */
 bool fl__shm_ring_ready(struct fl__shm_view *view, bool space);
-bool fl__shm_ring_arm(struct fl__shm_view *view, bool space, struct fl__node *node);
 
 #endif
