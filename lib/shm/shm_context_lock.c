@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
- * lock's word. A fiber waits over the bridge, since its thread has other fibers to run. A thread
- * with a token spins as long as a thread without one, and then waits over the bridge.
+ * lock's word. A fiber waits through the bridge, since its thread has other fibers to run. A thread
+ * with a token spins as long as a thread without one, and then waits through the bridge.
  *
- * The kernel sees all contexts of one thread as one owner. A fiber that finds the lock owned by its
+ * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
  * own thread waits for another context of that thread, which cannot run before the fiber parks. So
  * the fiber enqueues in the wait table, with a key of the lock, and parks. The unlock happens on
- * the same thread. If `shm_context_waiters` is not 0, the unlock wakes that wait queue. No wake is lost: a
- * thread runs one context at a time, and the fiber does not yield between its look at the word and
+ * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost: a
+ * thread runs one context at a time, and the fiber does not yield between its load of the word and
  * the enqueue.
  */
 #include "shm_context_lock.h"
@@ -19,7 +19,7 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* How many contexts of this thread wait for another context of this thread. */
+/* The contexts of this thread that wait for another context of this thread. */
 static _Thread_local uint32_t shm_context_waiters __attribute__((tls_model("initial-exec")));
 
 /*
@@ -91,6 +91,6 @@ void fl__shm_context_release(struct fl__shm_lock *l, bool all)
 
 bool fl__shm_is_busy(struct fl__shm_lock *l)
 {
-	/* acquire: pairs with the last release(), before everything that the caller does next */
+	/* acquire: pairs with the last release, before everything that the caller does next */
 	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
 }

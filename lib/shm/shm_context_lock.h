@@ -7,16 +7,16 @@
 #include <fairlead/cancel.h>
 
 /*
- * Locks that users hold, for the calling context. A robust lock belongs to a thread, and a thread
- * may run many contexts (fibers). So a user of these functions stores the ID of the holding context
- * beside the lock, and compares IDs before it waits.
+ * Locks of contexts. A robust lock belongs to a thread, and a thread may run many contexts
+ * (fibers). So a user of these functions stores the ID of the owning context beside the lock, and
+ * compares IDs before it waits.
  */
 
 /*
- * Waits for a lock that was not free, and takes it. `cancel`: NULL: the context's scope;
+ * Waits for a lock that was not free, and acquires it. `cancel` NULL: the context's scope;
  * FL_SHIELDED: none. Returns
  *   0
- *   -EOWNERDEAD  taken, and the previous owner died
+ *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT
  *   -ECANCELED
  *   -EDEADLK     the calling thread owns the lock
@@ -25,14 +25,14 @@ FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx
                                           fl_cancel_token *cancel);
 
 /*
- * Gives the lock back, and wakes one waiter or all. A user of fl__shm_context_acquire() gives all its locks
- * with fl__shm_context_release().
+ * Releases the lock, and wakes one waiter or all. Every lock of fl__shm_context_acquire() is
+ * released by this function.
  */
 void fl__shm_context_release(struct fl__shm_lock *l, bool all);
 
 /*
- * True if the lock has an owner or a waiter. A killed waiter may count until the lock has been
- * taken and given again.
+ * True if the lock has an owner or a waiter. A killed waiter may count until the lock is acquired
+ * and released again.
  */
 bool fl__shm_is_busy(struct fl__shm_lock *l);
 

@@ -1,47 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The robust lock, built on the kernel's robust-futex interface (Linux:
- * Documentation/locking/robust-futex-ABI). Each thread has a list of the locks that it holds. The C
- * library has registered the list with the kernel, which walks the list when the thread ends, in
- * whatever way. This file links its nodes into that list in the C library's format, so both kinds
- * of nodes mix.
+ * Documentation/locking/robust-futex-ABI). Each thread has a list of the locks that it owns. The C
+ * library has registered the list with the kernel. This file links its nodes into the same list, in
+ * the C library's format.
  *
- *   word      meaning                         set by                   cleared by
- *   TID       the owner; 0: free              shm_lock_acquire(), CAS              shm_lock_store_free(); the kernel, when
- *                                                                      the owner dies
- *   DIED      an owner died                   the kernel,              shm_lock_acquire(), which then tells its
- *                                             shm_lock_repair()       caller
- *   WAITERS   a waiter may sleep on the word  shm_lock_sleep() and           shm_lock_store_free(), in the step that
- *                                             fl__shm_prepare_sleep(), CAS    wakes all waiters
+ *   word      meaning                  set by                           cleared by
+ *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
+ *                                                                       the owner dies
+ *   DIED      an owner died            the kernel; shm_lock_repair()    an acquire, which then
+ *                                                                       returns -EOWNERDEAD
+ *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
+ *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *
- * The kernel handles three cases when a thread dies:
- *   - A lock in the list has the thread's TID. The kernel frees the lock, sets DIED and keeps
- *     WAITERS. If the word has WAITERS, the kernel wakes one waiter.
- *   - The lock in `pending` has the thread's TID: the thread died between the CAS and the change of
- *     the list, in a take or a release. The kernel does the same.
- *   - The lock in `pending` has no owner: the thread died after it was woken and before it took the
- *     lock. The kernel wakes one waiter. For this case a thread keeps `pending` while it sleeps.
- *     (Kernels without "futex: Resend potentially swallowed owner death notification", of Linux 6.2
- *     and its stable branches, handle this case only when the whole word is 0.)
+ * Death of an owner. When a thread ends, in whatever way, the kernel walks the thread's list. In
+ * each lock that has the thread's TID, the kernel clears TID, sets DIED and keeps WAITERS. If
+ * WAITERS is set, the kernel also wakes one waiter. The next owner finds and clears DIED, and
+ * returns -EOWNERDEAD to its caller. Besides the list, the kernel looks at one more lock, which
+ * `pending` names:
+ *   - The lock has the thread's TID: an acquire has stored the TID and not yet added the node, or a
+ *     release has removed the node and not yet freed the word. The kernel frees the lock as above.
+ *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
+ *     wakes another waiter. For this case a thread keeps `pending` while it sleeps. (Before "futex:
+ *     Resend potentially swallowed owner death notification", of Linux 6.2 and its stable branches,
+ *     the kernel does so only if the whole word is 0.)
  *
  * Invariant: while a waiter sleeps, the word has WAITERS. Therefore:
- *   - shm_lock_store_free() frees a lock without WAITERS by a CAS, and a lock with WAITERS by one system call
+ *   - A release frees a word without WAITERS by a CAS, and a word with WAITERS by one system call
  *     that stores and wakes in one step. The call either keeps WAITERS and wakes one waiter, or
  *     clears WAITERS and wakes all.
- *   - A thread that takes the lock keeps the WAITERS that it finds.
- *   - A waiter that is woken alone and then killed has `pending` set. If the lock is free, the
- *     kernel wakes another waiter. If the lock has an owner, shm_lock_store_free() finds WAITERS.
+ *   - An acquire keeps the WAITERS that it finds.
+ *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
+ *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
  *
- * glibc's robust mutex stores 0 and then wakes one waiter. A third thread may take the mutex
+ * glibc's robust mutex stores 0 and then wakes one waiter. A third thread may lock the mutex
  * between the two steps, or before the woken waiter does. If the unlocking thread or the woken
- * waiter is killed just then, the remaining waiters sleep for ever.
+ * waiter is killed just then, the other waiters sleep for ever.
  *
- * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint that only decides which of the two
- * releases is cheaper. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. An
- * owner subtracts the waiters that it is about to wake. So killed waiters drop out of the count.
+ * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
+ * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
+ * release subtracts the waiters that it wakes. So killed waiters drop out of the count.
  *
- * Linearization points: the CAS of shm_lock_acquire(); the CAS or the system call of shm_lock_store_free(). The stores to
- * the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
+ * Linearization points: the CAS of an acquire; the CAS or the system call of a release. The stores
+ * to the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
  * order suffices between the list and the word: the kernel reads them on behalf of this thread.
  */
 #include "shm_lock.h"
@@ -78,7 +79,7 @@ struct fl__shm_self *fl__shm_self(void)
 	return &shm_lock_self;
 }
 
-/* A forked child has another TID, and holds no lock. */
+/* A forked child has another TID, and owns no lock. */
 static void shm_lock_after_fork_in_child(void)
 {
 	shm_lock_self = (struct fl__shm_self){NULL, 0};
@@ -106,7 +107,7 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 	return shm_lock_word_of(l, fl__shm_self());
 }
 
-/* The robust list. A node is the address of next_. The pointer before next_ is prev_. */
+/* The robust list. A node is the address of next_, and prev_ lies before it. */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)
 {
@@ -128,7 +129,7 @@ static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
 	fl__in_program_order();
 }
 
-/* On 64-bit systems the C library's lists are doubly linked, so this file keeps both directions. */
+/* The list is doubly linked on 64-bit systems only. */
 static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *prev)
 {
 	void **at = shm_lock_without_pi_bit(node);
@@ -150,8 +151,8 @@ static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 }
 
 /*
- * Returns the pointer that points to the node of `l`: from the node's own links, or, in a singly
- * linked list, by a walk from the head.
+ * Returns the pointer to the node of `l`: from prev_, or, in a singly linked list, by a walk from
+ * the head.
  */
 static void **shm_lock_list_find(const struct fl__shm_self *me, struct fl__shm_lock *l)
 {
@@ -175,7 +176,7 @@ static void shm_lock_list_remove(struct fl__shm_self *me, struct fl__shm_lock *l
 
 /* The word. */
 
-/* Takes the lock if it is free. Stores in *value the word that was found. */
+/* Acquires the lock if it is free. Stores in *value the word that was found. */
 static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
@@ -185,7 +186,7 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 	return false;
 }
 
-/* Tries to take the lock for a bounded time, without sleeping. */
+/* Tries to acquire the lock for a bounded time, without sleeping. */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	for (int i = 0; i < SHM_LOCK_PAUSES + SHM_LOCK_YIELDS; i++) {
@@ -212,8 +213,7 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
 	int rc = fl__sys.shared_wait(word, value, deadline);
 	/*
-	 * relaxed: a hint. A release takes the waiters that it wakes off the count; a nudge does
-	 * not.
+	 * relaxed: a hint. A release subtracts the waiters that it wakes; fl__shm_wake() does not.
 	 */
 	if (rc != 0)
 		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u);
@@ -221,8 +221,9 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 }
 
 /*
- * Frees a lock that the kernel will not free: its word names a thread that does not exist. Either
- * the memory is damaged, or the list of a dead owner was damaged or longer than the kernel walks.
+ * Frees a lock that the kernel does not free, because the word has the TID of a thread that does
+ * not exist. Either the memory is damaged, or the list of the dead owner was damaged or longer than
+ * the kernel walks.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
@@ -233,9 +234,9 @@ static void shm_lock_repair(uint32_t *word, uint32_t *value)
 }
 
 /*
- * The slow path of shm_lock_acquire(). With `once`, returns -EAGAIN when the waiter was woken and another
- * thread owns the lock. The waiter then owes no wake to other waiters: either the owner finds
- * WAITERS in shm_lock_store_free(), or all waiters were woken.
+ * The slow path of an acquire. With `once`, returns -EAGAIN if the waiter was woken and another
+ * thread owns the lock. The waiter then need not pass the wake on: either the owner finds WAITERS
+ * in its release, or all waiters were woken.
  */
 static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
@@ -249,8 +250,8 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When to check that the owner exists. Never in a wait queue (`once`): the waiters stay
-	 * there for long, and are nudged.
+	 * When to check that the owner exists. With `once` never: a wait queue keeps its waiters
+	 * long, and fl__shm_wake() wakes them.
 	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;
@@ -285,14 +286,17 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int
 }
 
 /*
- * Frees the lock, which `pending` names and which is in no list. The hint is stored first: once the
- * lock is free, another thread may take it, free it, and reuse its memory.
+ * Frees the lock, which `pending` names and which is in no list. Stores the hint first: once the
+ * lock is free, another thread may acquire it, release it, and reuse its memory.
  */
 static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = me->tid;
-	/* release: what the owner wrote; pairs with shm_lock_acquire() and shm_lock_acquire_if_free() */
+	/*
+	 * release: what the owner wrote; pairs with shm_lock_acquire() and
+	 * shm_lock_acquire_if_free()
+	 */
 	if (fl__cas_release(word, &expected, 0))
 		return;
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
@@ -367,7 +371,7 @@ int fl__shm_try_acquire(struct fl__shm_lock *l)
 bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value)
 {
 	uint32_t *word = fl__shm_word(l);
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: the take acquires */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the acquire follows */
 	do {
 		if ((seen & FL__SHM_TID) == 0)
 			return false;

@@ -9,16 +9,16 @@
 #include <stdint.h>
 
 /*
- * The robust lock under every object in shared memory. When the owner dies, the kernel frees the
- * lock and wakes a waiter. lock.c has the protocol. All-zero memory is an unlocked lock. Processes
- * that share a lock must be in one PID namespace.
+ * The robust lock in every object in shared memory. When the owner dies, the kernel frees the lock
+ * and wakes a waiter: shm_lock.c. All-zero memory is an unlocked lock. Processes that share a lock
+ * must be in one PID namespace.
  *
- * The C library tells the kernel how far a lock's word is from its list node. So the word is
+ * The C library tells the kernel the distance from a lock's node to its word. So the word is
  * words_[0] with glibc, and another element with other C libraries. FL__SHM_SLEEPERS and
- * FL__SHM_STATE are elements where no C library has the word. The remaining elements are unused.
+ * FL__SHM_STATE are elements where no C library has the word.
  */
 union fl__shm_link {
-	void *node; /* a link of the owner's robust list: valid in the owner's process */
+	void *node; /* a link of the robust list; valid in the owner's process */
 	uint64_t room;
 };
 struct fl__shm_lock {
@@ -27,7 +27,7 @@ struct fl__shm_lock {
 };
 _Static_assert(sizeof(struct fl__shm_lock) == 40, "struct fl__shm_lock has no gaps");
 
-/* Elements of words_: the lock's own hint of how many waiters sleep; a state of the lock's user. */
+/* Elements of words_: how many waiters sleep (a hint); a state of the lock's user. */
 enum { FL__SHM_SLEEPERS = 2, FL__SHM_STATE = 4 };
 
 #define FL__SHM_TID 0x3fffffffu     /* the owner; 0: free */
@@ -40,9 +40,9 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 	return (struct fl__shm_lock *)(void *)(uintptr_t)place;
 }
 
-/* What robust locks need of the calling thread. The thread's first use fills it in. */
+/* The calling thread's data for robust locks. The thread's first use fills them in. */
 struct fl__shm_self {
-	struct fl__robust_list *list; /* NULL: the system has no robust list; no death is seen */
+	struct fl__robust_list *list; /* NULL: the system has no robust lists, and no death is seen */
 	uint32_t tid;                 /* 0: not filled in yet */
 };
 struct fl__shm_self *fl__shm_self(void);
@@ -52,57 +52,65 @@ long fl__shm_word_offset(void);
 uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
- * A monitor is a lock that is held for a few instructions. Each operation on the guarded data
- * takes effect by a single store, so an owner that dies leaves nothing to repair. A wait for a
- * monitor is never cancelled, and goes on for a millisecond after its deadline: only a stopped
- * owner, or damaged memory, keeps a monitor that long.
+ * A monitor is a lock that is held for a few instructions. Each operation on the guarded data takes
+ * effect by a single store, so an owner that dies leaves nothing to repair. A wait for a monitor is
+ * never cancelled, and goes on for a millisecond after its deadline: only a stopped owner, or
+ * damaged memory, keeps a monitor that long.
  *
  *     struct fl__shm_held held;
- *     rc = fl__shm_enter(&x->lock, &held, deadline);    // 0, -ETIMEDOUT; -EDEADLK: damaged memory
+ *     rc = fl__shm_enter(&x->lock, &held, deadline);
  *     ...
  *     fl__shm_leave(&x->lock, &held);
  *
- * A thread leaves monitors in the reverse order of entering. `held` keeps in private memory what
- * fl__shm_leave() needs, so fl__shm_leave() trusts nothing that another process can overwrite.
+ * fl__shm_enter() returns
+ *   0
+ *   -ETIMEDOUT
+ *   -EDEADLK    damaged memory: the word has the TID of the calling thread
+ *
+ * A thread leaves monitors in the reverse order of entering. `held` is private memory, so
+ * fl__shm_leave() trusts nothing that another process can overwrite.
  */
 struct fl__shm_held {
-	void *first; /* the first node of the robust list before the enter */
+	void *first; /* the first node of the robust list before fl__shm_enter() */
 };
 FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
 
 /*
- * As fl__shm_enter(), without the extra millisecond. Also returns -EAGAIN: the caller was woken but
- * has not entered, since another thread owns the lock.
+ * As fl__shm_enter(), without the extra millisecond. Also returns -EAGAIN: the caller was woken,
+ * but another thread owns the lock.
  */
 FL_MUST_CHECK int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 /* True if a waiter may sleep on `l`. */
 bool fl__shm_has_waiters(struct fl__shm_lock *l);
-/* Wakes up to `n` waiters of `l`, although `l` may not be free. */
+/* Wakes up to `n` waiters of `l`, even if `l` is not free. */
 void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
 
 /*
- * Locks that users hold, for as long as they like and in any order. A take acquires what the give
- * before released. fl__shm_try_acquire() returns 0, -EOWNERDEAD, -EBUSY. fl__shm_acquire() returns
- *   0            taken
- *   -EOWNERDEAD  taken, and the previous owner died
- *   -ETIMEDOUT   not taken
+ * Locks that users hold, for any time and in any order. fl__shm_try_acquire() returns 0,
+ * -EOWNERDEAD, -EBUSY. fl__shm_acquire() returns
+ *   0            acquired
+ *   -EOWNERDEAD  acquired, and the previous owner died
+ *   -ETIMEDOUT   not acquired
  *   -EDEADLK     the calling thread owns the lock
+ *
+ * fl__shm_release() wakes one waiter; with `all`, all waiters, so that they see the lock's new
+ * state.
  */
 FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline);
 FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l);
 void fl__shm_release(struct fl__shm_lock *l, bool all);
 
 /*
- * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then takes the
- * lock itself. bridge.c has the protocol.
+ * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then acquires the
+ * lock itself. shm_bridge.c has the protocol.
  *
  * fl__shm_set_pending(): if `thread` dies after a wake, the kernel passes the wake on to another
  * waiter of `l`, until fl__shm_set_pending(thread, NULL).
  *
- * fl__shm_prepare_sleep(): returns false when the lock is free. Otherwise sets WAITERS in the word, stores
- * in *value what to sleep on, and returns true. *value is 0 before the first sleep. A waiter
- * that does not take the lock after all wakes another waiter with fl__shm_wake().
+ * fl__shm_prepare_sleep(): returns false if the lock is free. Otherwise sets WAITERS in the word,
+ * stores in *value the word to sleep on, and returns true. *value is 0 before the first sleep. A
+ * waiter that does not acquire the lock after all wakes another waiter by fl__shm_wake().
  */
 void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);

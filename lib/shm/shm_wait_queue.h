@@ -12,7 +12,8 @@
 
 /*
  * The wait queue of an object: its waiters wait for a change of the data that a monitor guards.
- * line.c has the protocol. All-zero memory is an empty queue. A thread that changes the data:
+ * shm_wait_queue.c has the protocol. All-zero memory is an empty queue. A thread that changes the
+ * data:
  *
  *     rc = fl__shm_enter(&x->lock, &held, deadline);
  *     fl__shm_wake_before_commit(&x->queue);
@@ -22,7 +23,7 @@
  */
 struct fl__shm_wait_queue {
 	struct fl__shm_lock head; /* its owner is the waiter that sleeps on `changes` */
-	uint32_t changes;         /* counts the announcements to waiters */
+	uint32_t changes;         /* counts the wakes */
 	uint32_t waiting;         /* 1: a waiter may sleep on `changes`. Guarded by the monitor */
 };
 
@@ -32,11 +33,15 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 	return (struct fl__shm_wait_queue *)(void *)(uintptr_t)place;
 }
 
-/* Wakes the waiters. Called under the monitor, before the store that commits. */
+/*
+ * Wakes the waiters that sleep on `changes`. Called under the monitor, before the store that
+ * commits.
+ */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*
- * Called under the monitor, after that store. `more`: how many waiters can go on besides the head
- * of the queue. These waiters are woken too, because the head may be stopped.
+ * Called under the monitor, after the store that commits. `more`: how many waiters can go on
+ * besides the owner of `head`. These waiters are woken too, because the owner of `head` may be
+ * stopped.
  */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 
@@ -52,16 +57,25 @@ struct fl__shm_op {
 	bool broadcast; /* a change concerns all waiters, so they do not queue behind `head` */
 };
 
-/* Attempts once. Returns the attempt's result; -ETIMEDOUT: the monitor is held; -EBADMSG: below. */
+/*
+ * Attempts once. Returns the attempt's result, or
+ *   -ETIMEDOUT  another thread is in the monitor
+ *   -EBADMSG    the word of a lock has an impossible value
+ */
 FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
 
 /*
- * Attempts until the result is not -EAGAIN, and returns that result; or -ETIMEDOUT; -ECANCELED;
- * -EBADMSG: the word of a lock has a value that no lock can have there.
+ * Attempts until the result is not -EAGAIN, and returns that result, or
+ *   -ETIMEDOUT
+ *   -ECANCELED
+ *   -EBADMSG    the word of a lock has an impossible value
  */
 FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
 
-/* The arm() and disarm() of fl_wait_any. Arm attempts under the monitor: false unless -EAGAIN. */
+/*
+ * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor. False
+ * unless -EAGAIN.
+ */
 FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
 
 #endif
