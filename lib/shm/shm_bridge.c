@@ -1,52 +1,55 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bridges. An entry is a word and a waiter, in the waiter's stack frame. A bridge is a thread and
- * the entries that it serves, in that thread's stack frame. The bridge sleeps on all words of its
- * entries at once (futex_waitv), and on its own word `control`, which other threads change to make
- * the bridge look again. The waiter waits in the wait table, in the wait queue of entry.done.
+ * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
+ * thread that serves a list of entries. It sleeps on the words of all its entries at once
+ * (futex_waitv), and on its own word `control`, which other threads change to make the bridge check
+ * its entries again. The waiter waits in the wait table, in the wait queue of entry.done.
  *
  *   done      meaning                        set by                         cleared by
- *   DONE      the waiter looks at its word   bridge_finish(), under `lock` and     bridge_rearm(), for locks only
- *                                            the bucket's lock; bridge_add()
+ *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
+ *                                            bridge_lock and the bucket's   locks only
+ *                                            lock; bridge_add()
  *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      bridge_finish()
  *                                            bucket's lock
- *   FAILED    no thread serves the entry     bridge_finish(), bridge_add(); with DONE     -
+ *   FAILED    no thread serves the entry     bridge_finish(), bridge_add(), -
+ *                                            with DONE
  *
  * Invariants
- *   1. Bridges, their entries and `bridge_unserved` change only under `lock`. A thread that has both holds
- *      `lock` before the lock of a bucket of the wait table.
- *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
- *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
- *      waiter that gives up earlier unlinks the entry itself, under `lock`. The bridge may then
- *      sleep on a stale address. Such a sleep takes no wake from another waiter: a change of a
- *      plain word wakes all waiters.
- *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
- *      or `control` has changed since. When a sleep ends, several words may have been woken, and
- *      their wakes are used up. So the bridge looks at all entries. A thread changes a word before
- *      the wake, so the bridge sees that each woken word differs.
+ *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
+ *      bridge_lock before the lock of a bucket of the wait table.
+ *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry, and
+ *      is the bridge's last access to the entry. So the waiter may return as soon as it sees DONE. A
+ *      waiter that gives up earlier unlinks the entry itself, under bridge_lock. The bridge may then
+ *      sleep on a stale address. Such a sleep takes no wake from another waiter: a change of a plain
+ *      word wakes all waiters.
+ *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep, or
+ *      `control` has changed since. When a sleep ends, several words may have been woken, and their
+ *      wakes are used up. So the bridge checks all entries. A thread changes a word before the wake,
+ *      so the bridge sees that each woken word differs.
  *
- * Locks. A thread that frees a lock may wake only one waiter (lock.c: invariant). So a bridge that
- * has slept on a lock's word owes other waiters a wake, until its own waiter has taken the lock or
- * passed the wake on. Until then
- *   - the `pending` of the bridge's thread names the lock, so that the kernel passes the wake on
- *     when the process is killed. A thread has one `pending`, so a bridge serves at most one entry
- *     with a lock (`lock_entry`).
+ * Locks. A thread that frees a lock may wake only one waiter (shm_lock.c: invariant). So a bridge
+ * that has slept on a lock's word owes other waiters a wake, until its own waiter has acquired the
+ * lock or passed the wake on. Until then
+ *   - `pending` of the bridge's thread names the lock, so that the kernel passes the wake on when
+ *     the process is killed. A thread has one `pending`, so a bridge serves at most one entry with
+ *     a lock (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks the
- *     entry, in bridge_remove(), after it has taken the lock or passed the wake on. Before DONE the
- *     bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for DONE.
- *     So neither the bridge nor the kernel refers to a lock after its waiter has returned.
+ *     entry, in bridge_remove(), after it has acquired the lock or passed the wake on. Before DONE
+ *     the bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for
+ *     DONE. So neither the bridge nor the kernel refers to a lock after its waiter has returned.
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
  * few milliseconds at a time.
  *
- * Threads. A waiter that finds no bridge with room puts its entry into `bridge_unserved`, and starts a
- * thread unless one is `bridge_starting`. A bridge takes the entries from `bridge_unserved` that it has room for,
- * and starts another thread when entries are left. If a thread cannot be started, all bridge_unserved
- * entries get FAILED, and their waiters poll. A bridge without entries ends after `bridge_idle_time`, or at
- * the end of this copy of the library (sync/bridge_helper.h), after which new entries are not served.
+ * Threads. A waiter that finds no bridge with room adds its entry to bridge_unserved, and starts a
+ * thread unless bridge_starting is set. A bridge takes the unserved entries that it has room for,
+ * and starts another thread if entries are left. If a thread cannot be started, all unserved
+ * entries get FAILED, and their waiters poll. A bridge without entries ends after bridge_idle_time,
+ * or at the end of this copy of the library (sync/helper.h), after which new entries are not
+ * served.
  *
- * Progress: blocking, on `lock`, which is held for a walk through the bridge_all, and, in a bridge,
- * through its entries.
+ * Progress: blocking, on bridge_lock, which is held for a walk through the bridges, and, in a
+ * bridge, through its entries.
  */
 #include "shm_bridge.h"
 #include "../base/atomic.h"
@@ -61,7 +64,7 @@
 enum { DONE = 1, WAITERS = 2, FAILED = 4 };
 enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
 
-static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries waits for the next */
+static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries lives */
 static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
 static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
 
@@ -69,7 +72,7 @@ static const struct fl__word bridge_done_word = {DONE, DONE, WAITERS};
 
 struct bridge;
 struct bridge_entry {
-	struct bridge_entry *next, *prev; /* in the list of its bridge, or in `bridge_unserved` */
+	struct bridge_entry *next, *prev; /* in the list of its bridge, or in bridge_unserved */
 	struct bridge *bridge;            /* NULL: none yet */
 	const uint32_t *word;
 	struct fl__shm_lock *lock; /* NULL: a plain word */
@@ -87,16 +90,16 @@ struct bridge {
 	struct fl__shm_self *self;
 };
 
-static uint32_t lock;
+static uint32_t bridge_lock;
 static struct bridge *bridge_all;
 static struct bridge_entry *bridge_unserved;
 static bool bridge_starting;
 static uint32_t bridge_lacks_waitv; /* 1: this kernel has no futex_waitv */
 
-/* In a forked child: the threads of the bridge_all and waiters do not exist. */
+/* In a forked child the bridges and waiters do not exist. */
 static void bridge_after_fork_in_child(void)
 {
-	lock = 0;
+	bridge_lock = 0;
 	bridge_all = NULL;
 	bridge_unserved = NULL;
 	bridge_starting = false;
@@ -108,7 +111,7 @@ FL__AT_START static void bridge_watch_forks(void)
 	(void)pthread_atfork(NULL, NULL, bridge_after_fork_in_child);
 }
 
-/* Lists. All functions but bridge_wake() are called under `lock`. */
+/* Lists. All functions but bridge_wake() are called under bridge_lock. */
 
 static struct bridge_entry **bridge_list_of(struct bridge *b)
 {
@@ -153,7 +156,7 @@ static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e
 	return b->count < room && !(e->lock && b->lock_entry);
 }
 
-/* Makes the bridge look again. Returns the word to wake after the unlock; NULL: none. */
+/* Makes the bridge check its entries. Returns the word to wake after the unlock; NULL: none. */
 static const uint32_t *bridge_notify(struct bridge *b)
 {
 	/* relaxed: changed under the lock; the kernel compares it */
@@ -186,11 +189,11 @@ static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t 
 
 static void bridge_run(void);
 
-/* At the end of this copy of the library: makes each bridge look whether it has entries. */
+/* At the end of this copy of the library: makes each bridge check whether it has entries. */
 static unsigned bridge_end_idle(void)
 {
 	unsigned used = 0;
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	if (bridge_starting && bridge_unserved)
 		used++;
 	for (struct bridge *b = bridge_all; b; b = b->next) {
@@ -198,29 +201,32 @@ static unsigned bridge_end_idle(void)
 			used++;
 		bridge_wake(bridge_notify(b));
 	}
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	return used;
 }
 
 static struct fl__helper bridge_helper = {.name = "bridge", .function = bridge_run, .end = bridge_end_idle};
 
-/* Called after `bridge_starting` was set: starts a bridge. If that fails, sets FAILED in all bridge_unserved. */
+/*
+ * Called after bridge_starting was set: starts a bridge. On failure sets FAILED in all unserved
+ * entries.
+ */
 static void bridge_start_thread(void)
 {
 	if (fl__helper_start(&bridge_helper) == 0)
 		return;
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	bridge_starting = false;
 	for (struct bridge_entry *e; (e = bridge_unserved) != NULL;) {
 		bridge_unlink(e);
 		bridge_finish(e, &lot, DONE | FAILED);
 	}
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. All functions but bridge_sleep() and bridge_run() are called under `lock`. */
+/* The bridge. All functions but bridge_sleep() and bridge_run() are called under bridge_lock. */
 
 static void bridge_begin(struct bridge *b)
 {
@@ -243,11 +249,11 @@ static bool bridge_is_done(const struct bridge_entry *e)
 	return fl__load_relaxed(&e->done) & DONE; /* relaxed: set and cleared under the lock */
 }
 
-/* Looks at one entry. True if the bridge is to sleep on the entry's word. */
+/* Checks one entry. True if the bridge must sleep on the entry's word. */
 static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lot *lot)
 {
 	if (!e->lock) {
-		/* relaxed: a hint; the waiter looks again */
+		/* relaxed: a hint; the waiter checks again */
 		if (fl__load_relaxed(e->word) == e->expected)
 			return true;
 		bridge_unlink(e);
@@ -263,7 +269,7 @@ static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lo
 	return false;
 }
 
-/* After futex_waitv has failed: moves the entries that the bridge has no room for to `bridge_unserved`. */
+/* Without futex_waitv: moves all entries but one to bridge_unserved. */
 static void bridge_keep_one(struct bridge *b)
 {
 	for (struct bridge_entry *e = b->entries, *next; b->count > 1; e = next) {
@@ -314,7 +320,7 @@ static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 		/* -EPERM: a sandbox that does not know futex_waitv. */
 		if (rc == -ENOSYS || rc == -EPERM)
 			fl__store_relaxed(&bridge_lacks_waitv, 1); /* relaxed: as above */
-		else if (rc == -EFAULT || rc == -ENOMEM)           /* a word whose waiter has left; or no memory */
+		else if (rc == -EFAULT || rc == -ENOMEM)           /* the waiter of a word has left; or no memory */
 			(void)fl__sys.give_way(fl__sys.now());
 		return rc;
 	}
@@ -331,7 +337,7 @@ static void bridge_run(void)
 	bool more = true, begun = false, timed_out = false;
 	while (more) {
 		struct fl__lot lot = {NULL, NULL, NULL, NULL};
-		fl__lock(&lock);
+		fl__lock(&bridge_lock);
 		b.asleep = false;
 		if (!begun)
 			bridge_begin(&b);
@@ -348,7 +354,7 @@ static void bridge_run(void)
 		b.asleep = more;
 		if (!more)
 			bridge_end(&b);
-		fl__unlock(&lock);
+		fl__unlock(&bridge_lock);
 		fl__lot_unpark(&lot);
 		if (next)
 			bridge_start_thread();
@@ -362,9 +368,9 @@ static void bridge_run(void)
 static void bridge_add(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	if (fl__helper_must_end()) {
-		fl__unlock(&lock);
+		fl__unlock(&bridge_lock);
 		/* relaxed: no other thread knows the entry */
 		fl__store_relaxed(&e->done, DONE | FAILED);
 		return;
@@ -377,7 +383,7 @@ static void bridge_add(struct bridge_entry *e)
 	bridge_starting |= starts;
 	if (b)
 		control = bridge_notify(b);
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	bridge_wake(control);
 	if (starts)
 		bridge_start_thread();
@@ -387,16 +393,16 @@ static void bridge_add(struct bridge_entry *e)
 static void bridge_remove(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	struct bridge *b = e->bridge;
 	if (e->listed) {
 		bridge_unlink(e);
 		if (b && e->lock)
 			fl__shm_set_pending(b->self, NULL);
 		if (b && b->count == 0)
-			control = bridge_notify(b); /* the next sleep of the bridge is limited to `bridge_idle_time` */
+			control = bridge_notify(b); /* the next sleep of the bridge is limited to bridge_idle_time */
 	}
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	bridge_wake(control);
 }
 
@@ -405,7 +411,7 @@ static bool bridge_has_failed(const struct bridge_entry *e)
 	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
 }
 
-/* Sleeps for one `bridge_poll_interval` in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+/* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
 static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__is_past(deadline))
@@ -415,7 +421,7 @@ static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
 
 int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (fl__load_relaxed(word) != expected) /* relaxed: the caller looks again */
+	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
 		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
@@ -468,7 +474,7 @@ void fl__bridge_disarm(void *object, struct fl__node *node)
 static bool bridge_request_done(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	bool stays = e->listed && e->bridge;
 	if (stays) {
 		e->leaving = true;
@@ -476,7 +482,7 @@ static bool bridge_request_done(struct bridge_entry *e)
 	} else if (e->listed) {
 		bridge_unlink(e);
 	}
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	bridge_wake(control);
 	return stays;
 }
@@ -484,11 +490,11 @@ static bool bridge_request_done(struct bridge_entry *e)
 /* After DONE, when the lock was not free: clears DONE, so that the bridge waits again. */
 static void bridge_rearm(struct bridge_entry *e)
 {
-	fl__lock(&lock);
+	fl__lock(&bridge_lock);
 	e->expected = 0;
 	fl__store_relaxed(&e->done, 0); /* relaxed: only the calling context waits for the entry */
 	const uint32_t *control = bridge_notify(e->bridge);
-	fl__unlock(&lock);
+	fl__unlock(&bridge_lock);
 	bridge_wake(control);
 }
 
@@ -508,7 +514,7 @@ static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, 
 	return true;
 }
 
-/* Takes the lock, or gives up. -EAGAIN: no bridge serves the entry. */
+/* Acquires the lock, or gives up. -EAGAIN: no bridge serves the entry. */
 static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;

@@ -10,32 +10,35 @@
 #include <stdint.h>
 
 /*
- * The bridge from words in shared memory to the wait table (lib/wait/lot.h): threads of the library
- * that sleep on such words for waiters that cannot (fibers), or that also wait for something else
- * (a cancel token, several objects at once). bridge.c has the protocol.
+ * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
+ * (fibers), or that also wait for something else (a cancel token, several objects at once). A
+ * bridge wakes the waiter in the wait table (lib/wait/lot.h). shm_bridge.c has the protocol.
  *
  * The first wait that needs a bridge starts one. A bridge blocks all signals, and sleeps in the
  * kernel while nothing changes. A bridge ends after ten seconds without a waiter, or when the
- * library is unloaded. A forked child has no bridge, and starts its own. If no thread can be
- * started, each waiter polls every millisecond.
+ * library is unloaded. A forked child starts its own. If no thread can be started, each waiter
+ * polls every millisecond.
  */
 
 /*
- * Waits while *word == expected: 0 (a wakeup may be spurious: the caller looks at the word and
- * calls again), -ETIMEDOUT, -ECANCELED. A thread that changes the word then wakes all its waiters.
+ * Waits while *word == expected. A thread that changes the word then wakes all its waiters. Returns
+ *   0           the word may have changed: the caller checks it, and calls again
+ *   -ETIMEDOUT
+ *   -ECANCELED
  */
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED.
- * A thread that frees the lock may wake only one waiter. That wake is not lost when this process is
- * killed, or when the wait ends otherwise. Therefore this function also takes the lock.
+ * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also
+ * -ECANCELED. A thread that frees the lock may wake only one waiter. That wake is not lost if this
+ * process is killed, or if the wait ends otherwise. Therefore this function also acquires the lock.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false when the
- * word has another value; and, after a sleep of a millisecond, when no bridge can be started.
+ * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false if the word
+ * has another value; and, after a sleep of a millisecond, if no bridge can be started. Disarm
+ * ignores `object`.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(void *object, struct fl__node *node);

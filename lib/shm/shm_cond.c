@@ -1,31 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a count on which waiters sleep, and two counts that say if a waiter may exist.
+ * The condition variable: a count on which waiters sleep, and two counts that tell whether a waiter
+ * may exist.
  *
  *   word       meaning                                   changed by
- *   changes_   wakes; a waiter sleeps while the count    fl_shm_cond_broadcast(): + 1
+ *   changes_   wakes; a waiter sleeps while the count    a broadcast: + 1
  *              is what it was under the mutex
  *   waits_     waits that have begun                     a wait, under the mutex: + 1
- *   served_    how many of those waits need no more      fl_shm_cond_broadcast(), after the wake: the waits_ of
+ *   served_    how many of those waits need no more      a broadcast, after the wake: the waits_ of
  *              wakes                                     before; a wait that gave up, under the
  *                                                        mutex, if no other wait was left
  *
  * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
- * present one, unless a fl_shm_cond_broadcast() that began after the wait is still running. Therefore fl_shm_cond_broadcast()
- * stores served_ after the wake: if a fl_shm_cond_broadcast() is killed before the store, the next fl_shm_cond_broadcast()
- * wakes the same waiters again. Two fl_shm_cond_broadcast() at once, without the mutex, may store an older
+ * present one, unless a broadcast that began after the wait is still running. Therefore a broadcast
+ * stores served_ after the wake: if the broadcast is killed before the store, the next broadcast
+ * wakes the same waiters again. Two broadcasts at once, without the mutex, may store an older
  * number in served_, which costs a wake that reaches no thread.
  *
- * A wait reads changes_ before it increments waits_, and fl_shm_cond_broadcast() reads waits_ before it
- * increments changes_. So a waiter that fl_shm_cond_broadcast() counts as served has an older count, and does
- * not sleep. A wait that fl_shm_cond_broadcast() does not count began after the caller of fl_shm_cond_broadcast() unlocked
- * the mutex, so this waiter has seen the change that fl_shm_cond_broadcast() announces.
+ * A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
+ * increments changes_. So a waiter that a broadcast counts as served has an older count, and does
+ * not sleep. A wait that a broadcast does not count began after the caller of the broadcast
+ * unlocked the mutex, so this waiter has seen the announced change.
  *
  * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken. After 2^32 waits
- * without a wake, and no wait after those, fl_shm_cond_broadcast() sees no waiter.
+ * without a wake, and no wait after those, a broadcast sees no waiter.
  *
- * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed fl_shm_cond_broadcast()
- * (above) strands only waiters for the very change that its caller was about to make, and did not.
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
+ * strands only waiters for the very change that its caller was about to make, and did not make.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -77,12 +78,13 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
-/* Under the mutex: wait number `wait` has given up. */
+/*
+ * Under the mutex, after the wait with number `wait` gave up: counts it as served if no other wait
+ * is left.
+ */
 static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 {
-	/*
-	 * relaxed: the mutex orders waits; a fl_shm_cond_broadcast() outside the mutex stores as good a number
-	 */
+	/* relaxed: the mutex orders waits; a broadcast outside the mutex stores as good a number */
 	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
 		fl__store_relaxed(&c->served_, wait);
 }

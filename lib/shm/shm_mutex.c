@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock; in the lock, a state that records deaths; and the ID of the context
- * that holds the mutex.
+ * The mutex: a robust lock; in the lock, a state that records deaths; and the ID of the owning
+ * context.
  *
- *   state          meaning                          set by                            cleared by
- *   0 (IN_ORDER)   the guarded data are consistent  init, recover()                   -
- *   INCONSISTENT   an owner died; the present one   shm_mutex_acquired(), under the lock, when     recover(),
- *                  has not recovered                the take returned -EOWNERDEAD     unlock
- *   LOST           the data were not repaired       unlock by an owner that did not   init
- *                                                   recover, under the lock
+ *   state          meaning                          set by                          cleared by
+ *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
+ *   INCONSISTENT   an owner died; the present       shm_mutex_acquired(), under     recover,
+ *                  owner has not recovered          the lock, after -EOWNERDEAD     unlock
+ *   LOST           the data were not repaired       unlock by an owner that did     init
+ *                                                   not recover, under the lock
  *
- *   owner_         meaning                          set by                            cleared by
- *   an ID          the context that holds the       shm_mutex_acquired(), under the lock           unlock, when
- *                  mutex, if the lock's word has                                      it still has
- *                  the TID of the calling thread                                      the lock
+ *   owner_         meaning                          set by                          cleared by
+ *   an ID          the context that owns the        shm_mutex_acquired(), under     unlock, before
+ *                  mutex, if the lock's word has    the lock                        it frees the
+ *                  the TID of the calling thread                                    lock
  *
  * Kills. The lock guards the state and owner_, and each step is one store.
- *   - In a lock, between the take and the return: the lock belongs to the dead thread, so the next
- *     owner is told of a death. An owner may be told of a death that did no harm, but never misses
- *     one that did: only a take clears DIED, and a thread that is killed after its take, before it
- *     stores INCONSISTENT, is itself an owner that died.
+ *   - In a lock, between the acquire and the return: the lock belongs to the dead thread, so the
+ *     next owner is told of a death. An owner may be told of a harmless death, but never misses a
+ *     harmful one: only an acquire clears DIED, and a thread that is killed between its acquire and
+ *     the store of INCONSISTENT is itself an owner that died.
  *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
  *     owner finds LOST, whatever the lock says.
- *   - Each context that finds LOST holds the lock, wakes all waiters, and gives the lock back. So
- *     no waiter sleeps on a lost mutex, even if the waking thread is killed.
- *   - owner_ of a dead owner stays. A thread compares owner_ only when the lock's word has its TID;
- *     between the take and the store of its own ID, a thread runs no other context.
+ *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
+ *     waiter sleeps on a lost mutex, even if the waking thread is killed.
+ *   - owner_ of a dead owner stays. A thread compares owner_ only if the lock's word has its TID;
+ *     between the acquire and the store of its own ID, a thread runs no other context.
  *
- * relaxed: all accesses to state and owner_. The lock orders them, and its word says if they count.
+ * relaxed: all accesses to the state and owner_. The lock orders them.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -47,16 +47,14 @@ static uint32_t *shm_mutex_state(fl_shm_mutex *m)
 
 static bool shm_mutex_is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
 {
-	/* relaxed: the lock orders it */
 	return fl__shm_is_owned(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
 }
 
-/* After an attempt to take the lock: the result for the user. */
+/* After an attempt to acquire the lock: the result for the user. */
 static int shm_mutex_acquired(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
-	/* relaxed, all here: the lock orders them */
 	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
 	if (state == LOST) {
 		fl__shm_context_release(fl__shm_lock_at(m->lock_), true);
@@ -92,7 +90,6 @@ void fl_shm_mutex_recover(fl_shm_mutex *m)
 {
 	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
-	/* relaxed, all here: the lock orders them */
 	if (fl__load_relaxed(shm_mutex_state(m)) != INCONSISTENT)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
 	fl__store_relaxed(shm_mutex_state(m), IN_ORDER);
@@ -102,7 +99,6 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 {
 	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
-	/* relaxed, all here: the lock orders them */
 	bool lost = fl__load_relaxed(shm_mutex_state(m)) != IN_ORDER;
 	if (lost)
 		fl__store_relaxed(shm_mutex_state(m), LOST);
