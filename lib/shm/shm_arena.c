@@ -1,35 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The arena divides memory into units, and its map has a word for each unit. The word of a run's
- * first unit holds the run's length, and whether the run is in use. The words of its further units
- * have no meaning and are never read. So a walk goes from the front by lengths, and each change of
- * the map is one store to the word of a run's first unit.
+ * first unit holds the run's length, and whether the run is in use. The words of the run's other
+ * units have no meaning and are never read. So a walk goes from the front by lengths, and each
+ * change of the map is one store to the word of a run's first unit.
  *
  *   word     meaning                       written by
- *   map[i]   n: a free run of n units      fl__arena_free(), CAS, when the word was USED | n; the monitor's
+ *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
  *                                          owner, when the word was free (a join with the runs
  *                                          behind it) or unread (the remainder of a split)
- *            USED | n: a run in use        shm_arena_alloc(), when the word was free; only fl__arena_free() changes it
+ *            USED | n: a run in use        an alloc, when the word was free; only a free changes it
  *   next     where the next search begins  the monitor's owner; always the first unit of a run
  *
  * Invariants
  *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
  *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
- *      that is joined with the run before it is free. So fl__arena_free() rejects a bad block without a walk.
+ *      that is joined with the run before it is free. So a free rejects a bad block without a walk.
  *
  * Kills. A kill between any two stores leaves nothing to repair.
- *   shm_arena_alloc(): the stores, in order: `next` moves back to the run's first unit; *the runs are joined,
- *     one by one*; the remainder's word is written, inside a free run, where no thread reads it;
- *     *USED*; `next` moves on. The stores between stars are commits. Before USED the units are
- *     free. After USED the units belong to the dead process, like all units that it had taken.
- *   fl__arena_free(): one CAS, without the monitor. So fl__arena_free() works while the monitor's owner is stopped. The
- *     monitor guards what is free, and a run in use belongs to the caller of fl__arena_free().
+ *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
+ *     joined, one by one*; the remainder's word is written, inside a free run, where no thread
+ *     reads it; *USED*; `next` moves on. The stores between stars are commits. Before USED the
+ *     units are free. After USED they belong to the dead process, like all units that it had
+ *     allocated.
+ *   - A free is one CAS, without the monitor. So a free works while the monitor's owner is stopped.
+ *     The monitor guards what is free, and a run in use belongs to the caller of the free.
+ *
  * The runs of a dead process are found again only if another process knows of them.
  *
- * Linearization points: shm_arena_alloc(), the store of USED; fl__arena_free(), its CAS.
+ * Linearization points: of an alloc, the store of USED; of a free, its CAS.
  *
  * Any process may have overwritten the map. So a length is read once, and must end inside the map.
  * Each step of a walk moves on by at least one unit, so the walk ends.
+ *
+ * Relaxed accesses: the monitor guards the words of free runs and `next`.
  */
 #include "shm_arena.h"
 #include "../base/atomic.h"
@@ -43,7 +47,7 @@ void fl__arena_init(const struct fl__arena *a)
 /* The word of the run that begins at `i` < units; 0: damaged. */
 static uint32_t shm_arena_run(const struct fl__arena *a, uint32_t i)
 {
-	/* acquire: pairs with fl__arena_free(): the units may now be used */
+	/* acquire: pairs with fl__arena_free(), after which the units may be used */
 	uint32_t word = fl__load_acquire(&a->map[i]);
 	uint32_t n = word & ~FL__ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
@@ -51,8 +55,8 @@ static uint32_t shm_arena_run(const struct fl__arena *a, uint32_t i)
 
 /*
  * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
- * Returns its length; 0: damaged. `next` is always the first unit of a run: before the run at
- * `next` is joined, `next` moves to `i`.
+ * Returns its length; 0: damaged. Before the run at `next` is joined, `next` moves to `i`, so that
+ * `next` is always the first unit of a run.
  */
 static uint32_t shm_arena_join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
@@ -62,10 +66,10 @@ static uint32_t shm_arena_join(const struct fl__arena *a, uint32_t i, uint32_t n
 			return 0;
 		if (word & FL__ARENA_USED)
 			break;
-		if (fl__load_relaxed(&a->head->next) == i + n) /* relaxed: guarded by the monitor */
-			fl__store_relaxed(&a->head->next, i);  /* relaxed: as above */
+		if (fl__load_relaxed(&a->head->next) == i + n)
+			fl__store_relaxed(&a->head->next, i);
 		fl__in_program_order();
-		fl__store_relaxed(&a->map[i], n + word); /* relaxed: as above */
+		fl__store_relaxed(&a->map[i], n + word);
 		n += word;
 	}
 	return n;
@@ -91,23 +95,21 @@ static int shm_arena_find(const struct fl__arena *a, uint32_t from, uint32_t to,
 	return -ENOMEM;
 }
 
-/* Takes the first `n` units of the free run of `length` at `i`. */
+/* Allocates the first `n` units of the free run of `length` at `i`. */
 static void shm_arena_split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
 {
 	uint32_t end = i + n;
 	if (length > n)
-		fl__store_relaxed(&a->map[end], length - n); /* relaxed: guarded by the monitor */
+		fl__store_relaxed(&a->map[end], length - n);
 	fl__in_program_order();
-	/* relaxed: only the monitor's owner walks over the run */
 	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED);
 	fl__in_program_order();
-	/* relaxed: guarded by the monitor */
 	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
 }
 
 static int shm_arena_alloc(const struct fl__arena *a, uint32_t n, uint32_t *first)
 {
-	uint32_t next = fl__load_relaxed(&a->head->next); /* relaxed: guarded by the monitor */
+	uint32_t next = fl__load_relaxed(&a->head->next);
 	uint32_t length = 0;
 	if (next >= a->units)
 		next = 0; /* damaged: begin at the first unit of any run */

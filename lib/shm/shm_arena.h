@@ -8,16 +8,16 @@
 #include <stdint.h>
 
 /*
- * The arena records which units of a memory are in use, in a map with a word for each unit. arena.c
- * has the protocol. The arena does not access the memory itself. The map may lie anywhere: in a
- * region, or in the state of a stress scenario.
+ * The arena: an allocator of units of a memory. It records in a map which units are in use, and
+ * does not access the memory. The map may lie anywhere: in a region, or in the state of a stress
+ * scenario. shm_arena.c has the protocol.
  */
 struct fl__arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
 	uint32_t next, unused;
 };
 
-/* Private to each process. These values are not read from shared memory again. */
+/* Private to each process, and not read from shared memory again. */
 struct fl__arena {
 	struct fl__arena_head *head;
 	uint32_t *map;  /* shared, all-zero to begin with */
@@ -31,7 +31,7 @@ struct fl__arena {
 void fl__arena_init(const struct fl__arena *a);
 
 /*
- * Takes a run of `n` units (at least 1), and sets *first to its first unit. Returns
+ * Allocates a run of `n` units (at least 1), and sets *first to its first unit. Returns
  *   0
  *   -ENOMEM     no free run is that long
  *   -EBADMSG    the map is damaged
@@ -40,7 +40,7 @@ void fl__arena_init(const struct fl__arena *a);
  */
 FL_MUST_CHECK int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 
-/* Gives back a run. Returns 0, or -EINVAL: no run in use begins at `first`. Never waits. */
+/* Frees a run. Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__arena_free(const struct fl__arena *a, uint32_t first);
 
 /* The contents of the map. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Arrays: a head with a description of the items and a mutex, and then the items. The head is
- * written before another process has the offset, and read when the array is opened. From then on a
- * handle uses its own copy.
+ * Arrays: a head with the size of the items, their number and a mutex, and then the items. The head
+ * is written before another process has the offset, and read when the array is opened. From then on
+ * a handle uses its own copy.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

@@ -4,23 +4,26 @@
  * the monitor.
  *
  *   bits     field        meaning                                   changed by
- *   0..19    arrived      parties of this generation so far         shm_barrier_arrive(): + 1; shm_barrier_end_generation(): 0
- *   20       broken       the barrier is broken                     shm_barrier_end_generation()
- *   21..31   history      bit i: how the generation ended that      shm_barrier_end_generation()
+ *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
+ *                                                                   generation: 0
+ *   20       broken       the barrier is broken                     the end of a generation
+ *   21..31   history      bit i: how the generation ended that      the end of a generation
  *                         was i + 1 before this; 1: it broke
- *   32..63   generation   how many generations have ended           shm_barrier_end_generation(): + 1
+ *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
- * A party remembers the generation that it arrived in. Once the word has a later generation, the
- * history says how the party's generation ended, whatever has happened since. So no party passes
+ * A party remembers the generation in which it arrived. Once the word has a later generation, the
+ * history tells how the party's generation ended, whatever has happened since. So no party passes
  * early, and no party that passed is told otherwise. A generation passes only with all parties. So
- * generations that end after a party's own, before the party looks, can only break. A party that
- * looks after more than eleven generations is told that the barrier broke.
+ * later generations, before the party checks, can only break. A party that checks after more than
+ * eleven generations is told that the barrier broke.
  *
- * Linearization point: the store.
+ * Linearization point: the store. Accesses to the word are relaxed: the monitor orders them;
+ * without the monitor they are hints.
  *
- * Kills. In shm_barrier_arrive(), after its store: the party has arrived, and waits for nothing. In shm_barrier_end_generation(),
- * before the store: the woken waiters see no change, and sleep again; the generation goes on as if
- * the call had not been made. In shm_barrier_end_generation(), after the store: the woken waiters see the change.
+ * Kills. In shm_barrier_arrive(), after its store: the party has arrived, and waits for nothing. In
+ * shm_barrier_end_generation(), before the store: the woken waiters see no change, and sleep again;
+ * the generation goes on as if the call had not been made. After the store: the woken waiters see
+ * the change.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"
@@ -40,12 +43,12 @@ static const uint64_t BROKEN = 1u << 20;
 struct shm_barrier_party {
 	fl_shm_barrier *b;
 	uint32_t generation, order;
-	bool arrived, tries; /* has arrived; arrives only as the last party */
+	bool arrived, tries; /* has arrived; arrives only if it is the last party */
 };
 
 static uint64_t shm_barrier_load(const fl_shm_barrier *b)
 {
-	return fl__load_relaxed(&b->word_); /* relaxed: the monitor orders it; else a hint */
+	return fl__load_relaxed(&b->word_);
 }
 
 static uint32_t shm_barrier_arrived(uint64_t word)
@@ -69,13 +72,15 @@ static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum ou
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
 	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << HISTORY) - 1);
 	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
-	/* relaxed: the monitor orders it */
 	fl__store_relaxed(&b->word_,
 	                  generation << GENERATION_AT | history << HISTORY_AT | (broken ? BROKEN : (uint64_t)0));
 	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
 
-/* The outcome of an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
+/*
+ * The outcome for an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not
+ * ended.
+ */
 static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 {
 	uint32_t behind = shm_barrier_generation(word) - p->generation;
@@ -100,7 +105,7 @@ static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 	}
 	if (p->tries)
 		return -EAGAIN;
-	fl__store_relaxed(&b->word_, word + 1); /* relaxed: the monitor orders it */
+	fl__store_relaxed(&b->word_, word + 1);
 	p->generation = shm_barrier_generation(word);
 	p->arrived = true;
 	return -EAGAIN;
@@ -132,7 +137,7 @@ static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
 /*
  * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the outcome that was
  * decided before. Waits for the monitor without a deadline: if this party left without a trace, the
- * remaining parties would wait for ever.
+ * other parties would wait for ever.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

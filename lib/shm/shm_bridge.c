@@ -17,15 +17,15 @@
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
  *      bridge_lock before the lock of a bucket of the wait table.
- *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry, and
- *      is the bridge's last access to the entry. So the waiter may return as soon as it sees DONE. A
- *      waiter that gives up earlier unlinks the entry itself, under bridge_lock. The bridge may then
- *      sleep on a stale address. Such a sleep takes no wake from another waiter: a change of a plain
- *      word wakes all waiters.
- *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep, or
- *      `control` has changed since. When a sleep ends, several words may have been woken, and their
- *      wakes are used up. So the bridge checks all entries. A thread changes a word before the wake,
- *      so the bridge sees that each woken word differs.
+ *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
+ *      and is the bridge's last access to the entry. So the waiter may return as soon as it sees
+ *      DONE. A waiter that gives up earlier unlinks the entry itself, under bridge_lock. The bridge
+ *      may then sleep on a stale address. Such a sleep takes no wake from another waiter: a change
+ *      of a plain word wakes all waiters.
+ *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
+ *      or `control` has changed since. When a sleep ends, several words may have been woken, and
+ *      their wakes are used up. So the bridge checks all entries. A thread changes a word before
+ *      the wake, so the bridge sees that each woken word differs.
  *
  * Locks. A thread that frees a lock may wake only one waiter (shm_lock.c: invariant). So a bridge
  * that has slept on a lock's word owes other waiters a wake, until its own waiter has acquired the

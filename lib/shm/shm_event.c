@@ -2,30 +2,30 @@
 /*
  * The event is one word:
  *
- *   field     meaning                  set by                             cleared by
- *   SET       the event is set         fl_shm_event_set(), CAS;           fl_shm_event_reset()
+ *   field     meaning                  set by                           cleared by
+ *   SET       the event is set         fl_shm_event_set(), CAS;         fl_shm_event_reset()
  *                                      shm_event_set_waking()
- *   WAITERS   a waiter may exist       shm_event_attempt(), CAS, under the         shm_event_set_waking(), under the
- *                                      monitor, while not SET             monitor
- *   the rest  counts the sets that     shm_event_set_waking(), under the monitor    -
- *             found WAITERS
+ *   WAITERS   a waiter may exist       shm_event_attempt(), CAS,        shm_event_set_waking(),
+ *                                      under the monitor, if not SET    under the monitor
+ *   the rest  counts the sets that     shm_event_set_waking(), under    -
+ *             found WAITERS            the monitor
  *
  * The count is for a set that is reset at once: from the count, a waiter sees that there was a set.
- * The count wraps after 2^30 such sets, in which time a waiter has looked.
+ * The count wraps after 2^30 such sets, in which time a waiter has checked.
  *
  * Invariants
- *   1. WAITERS implies not SET. While the word has WAITERS, it changes only under the monitor: a
- *      reset changes nothing then.
- *   2. While a waiter sleeps, the word has WAITERS, or a wake of all waiters was made since the
- *      sleep began: as in sem.c.
- *   3. Linearization points: set: its CAS or its store; wait: the look that finds SET or another
- *      count.
+ *   1. WAITERS implies not SET. While the word has WAITERS, the word changes only under the
+ *      monitor: a reset changes nothing then.
+ *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
+ *      began: as in shm_sem.c.
+ *   3. Linearization points: of a set, its CAS or its store; of a wait, the load that finds SET or
+ *      another count.
  *
- * Set and reset are read-modify-writes even where they change nothing: lib/sync/event.c says why.
+ * Set and reset are read-modify-writes even if they change nothing: lib/sync/event.c says why.
  *
- * Kills. In shm_event_attempt(), after WAITERS: one set takes the slow path. In shm_event_set_waking(), before the
- * store: the event is not set, and the woken waiters set WAITERS again. After the store: the woken
- * waiters find the event set.
+ * Kills. In shm_event_attempt(), after WAITERS: one set takes the slow path. In
+ * shm_event_set_waking(), before the store: the event is not set, and the woken waiters set WAITERS
+ * again. After the store: the woken waiters find the event set.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"
@@ -41,7 +41,7 @@ enum { SET = FL_SHM_EVENT_SET_, WAITERS = 2, COUNT = 4 };
 
 struct shm_event_waiter {
 	fl_shm_event *e;
-	uint32_t count; /* of the sets, when the waiter first looked */
+	uint32_t count; /* of the sets, at the waiter's first attempt */
 	bool looked;
 };
 

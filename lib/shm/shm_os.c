@@ -130,14 +130,14 @@ static uint64_t shm_os_largest_file(void)
 }
 
 /*
- * An estimate of how much memory a region may have, made before the region is filled: if a file in
- * memory is too large for the machine or its control group, the kernel kills processes. The
- * estimate only keeps absurd sizes out, since it is out of date when it is used. Page caches count
- * as free, because the kernel can reclaim them; so does swap.
+ * Estimates how much memory a region may have, before the region is filled: if a file in memory is
+ * too large for the machine or its control group, the kernel kills processes. The estimate is out
+ * of date when it is used, so it only rejects absurd sizes. Page caches and swap count as free,
+ * because the kernel can reclaim page caches.
  *
  * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
  * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, the file memory.stat
- * says how much of the usage is cache.
+ * tells how much of the usage is cache.
  */
 
 static uint64_t shm_os_add(uint64_t a, uint64_t b)
@@ -184,7 +184,10 @@ static bool shm_os_read_number(const char *folder, const char *name, uint64_t *n
 	return found;
 }
 
-/* What the group at `folder` may still use; its own caches count as free. At most `most`. */
+/*
+ * How much memory the group at `folder` may still use; its own caches count as free. At most
+ * `most`.
+ */
 static uint64_t shm_os_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[4096 + 64];
@@ -200,7 +203,7 @@ static uint64_t shm_os_group_available(const char *folder, bool v2, uint64_t mos
 	return shm_os_min(most, limit - shm_os_min(limit, used));
 }
 
-/* The least room of the group at `mount` + `group` and of all groups above. At most `most`. */
+/* The minimum over the group at `mount` + `group` and all groups above. At most `most`. */
 static uint64_t shm_os_tree_available(const char *mount, const char *group, bool v2, uint64_t most)
 {
 	char folder[4096];

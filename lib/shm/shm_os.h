@@ -39,10 +39,9 @@ extern struct fl__shm_os fl__shm_os;
 #define FL__SEAL_FUTURE_WRITE 0x10
 
 /*
- * The bytes that the system can give at most: according to the file `meminfo` (such as
- * /proc/meminfo), and to the limits of the control groups that `proc_cgroup` (such as
- * /proc/self/cgroup) names, under the folder `mounts` (such as /sys/fs/cgroup). UINT64_MAX:
- * unknown.
+ * An estimate of the memory that the system can give: from the file `meminfo` (such as
+ * /proc/meminfo), and from the limits of the control groups in the file `proc_cgroup` (such as
+ * /proc/self/cgroup), under the folder `mounts` (such as /sys/fs/cgroup). UINT64_MAX: unknown.
  */
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts);
 

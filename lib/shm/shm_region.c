@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regions. A region is a memfd, filled before its first use and sealed at its size, so that no
- * access can fail. fl_shm_attach() checks the head once, and keeps the values in private memory.
+ * Regions. A region is a memfd that is filled before its first use, and sealed at its size, so that
+ * no access can fail. fl_shm_attach() checks the head once, and keeps the values in private memory.
  * `root` and the arena are checked at each use.
  */
 #include "shm_region.h"
@@ -163,7 +163,9 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	return 0;
 }
 
-/* Checks the file; fills in `total` and `writable`. `fd`: the caller's descriptor, for the log. */
+/*
+ * Checks the file; fills in `total` and `writable`. `fd` is the caller's descriptor, for the log.
+ */
 static int shm_region_check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_os.seals(r->fd);

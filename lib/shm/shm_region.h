@@ -28,7 +28,7 @@ _Static_assert(sizeof(struct fl__shm_head) == 96, "struct fl__shm_head has no ga
 #define FL__SHM_MAGIC UINT64_C(0x6d68732d6c66) /* "fl-shm" */
 #define FL__SHM_VERSION 1u
 
-/* Private to the process. These values are not read from the region again. */
+/* Private to the process, and not read from the region again. */
 struct fl_shm {
 	struct fl__shm_head *head; /* where it is mapped */
 	uint64_t data, total;      /* offsets: of the first unit, and of the end */

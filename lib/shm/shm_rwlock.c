@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock: a robust lock for writers, and slots for readers, each of which is a
- * robust lock. A reader takes any slot. A writer takes the writers' lock (writer_), and then all
- * slots in order. So the kernel frees the slots of readers that die, and there is no count of
- * readers to repair. (Big-reader locks: Hsieh and Weihl, 1992.)
+ * The readers-writer lock: a robust lock for writers, writer_, and slots for readers, each of which
+ * is a robust lock. A reader acquires any slot. A writer acquires writer_, and then all slots in
+ * order. So the kernel frees the slots of readers that die, and there is no count of readers to
+ * repair. (Big-reader locks: Hsieh and Weihl, 1992.)
  *
- *   dirty_         meaning                          set by                         cleared by
+ *   dirty_         meaning                          set by                       cleared by
  *   0 (CLEAN)      the guarded data are consistent
- *   WRITING        a writer has all slots, or died  write lock, with all slots;    write unlock,
- *                  with them                        recover()                      before it frees
- *                                                                                  the first slot
- *   INCONSISTENT   the same, and the present        write lock, with all slots,    recover(); write
- *                  writer was told of a death       if dirty_ is not CLEAN         unlock
- *   LOST           the data were not repaired       write unlock by a writer that  init
- *                                                   did not recover
+ *   WRITING        a writer has all slots, or died  write lock, with all slots;  write unlock,
+ *                  with them                        recover                      before it frees
+ *                                                                                the first slot
+ *   INCONSISTENT   the same, and the present        write lock, with all slots,  recover; write
+ *                  writer was told of a death       if dirty_ is not CLEAN       unlock
+ *   LOST           the data were not repaired       write unlock by a writer     init
+ *                                                   that did not recover
  *
- *   owner_         the context that has writer_: as in mutex.c
+ *   owner_         the context that has writer_: as in shm_mutex.c
  *   state          of a slot: the lower half of its reader's ID; 0 while a writer has the slot. As
- *                  owner_, valid only when the slot's word has the TID of the calling thread
+ *                  owner_, valid only if the slot's word has the TID of the calling thread
  *
  * Invariants
- *   1. Only a writer that has writer_ and all slots changes dirty_. So no other context changes
- *      dirty_ while a context has a slot. A context that has a slot of its own and sees a value
- *      other than CLEAN knows that a writer has died: a living writer would have the slot.
+ *   1. Only a writer that has writer_ and all slots changes dirty_. So dirty_ does not change while
+ *      another context has a slot. A context that has a slot of its own and sees a value other than
+ *      CLEAN knows that a writer has died: a living writer would have the slot.
  *   2. Contexts wait for locks in one order: writer_, then the slots by number. A context that has
  *      a slot as a reader does not wait (-EDEADLK). So the waits have no cycle.
- *   3. No writer starves: while a writer has writer_ or waits for it, new readers take writer_ too,
- *      and give it back when they have a slot. A reader only guesses whether there is a writer. A
- *      reader that guesses wrong overtakes the writer once.
+ *   3. No writer starves: while a writer has writer_ or waits for it, new readers acquire writer_
+ *      too, and release it when they have a slot. A reader only guesses whether there is a writer.
+ *      A reader that guesses wrong overtakes the writer once.
  *
  * Kills. The kernel frees the locks of a dead thread. A dead reader leaves nothing. A writer that
  * dies before it has all slots leaves dirty_ as it was. From before the write lock returns until
  * the unlock begins, dirty_ is WRITING or INCONSISTENT. Each change is one store. So dirty_ alone
  * tells of a death, and -EOWNERDEAD of a single lock is ignored.
  *
- * Memory order: the slots order the guarded data. Accesses to dirty_, owner_ and the states are
+ * Memory order: the slots order the guarded data. All accesses to dirty_, owner_ and the states are
  * relaxed: the slots and writer_ order them.
  */
 #include "../base/atomic.h"
@@ -68,7 +68,7 @@ static uint32_t shm_rwlock_slots(const fl_shm_rwlock *l)
 	return n == 0 || n > FL_SHM_RWLOCK_READERS ? FL_SHM_RWLOCK_READERS : n;
 }
 
-/* The slot where a context begins to search: spread over threads and fibers. */
+/* The slot where a context begins its search: spread over threads and fibers. */
 static uint32_t shm_rwlock_first_slot(const struct fl__ctx *ctx, uint32_t n)
 {
 	uint32_t fiber = ctx->ops == &fl__thread_parker ? 0 : (uint32_t)ctx->id;
@@ -77,13 +77,11 @@ static uint32_t shm_rwlock_first_slot(const struct fl__ctx *ctx, uint32_t n)
 
 static bool shm_rwlock_owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
-	/* relaxed: a slot or writer_ orders it */
 	return fl__shm_is_owned(shm_rwlock_writer(l)) && fl__load_relaxed(&l->owner_) == ctx->id;
 }
 
 static bool shm_rwlock_is_reader(struct fl__shm_lock *p, const struct fl__ctx *ctx)
 {
-	/* relaxed: a slot or writer_ orders it */
 	return fl__shm_is_owned(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
 }
 
@@ -99,7 +97,7 @@ static struct fl__shm_lock *shm_rwlock_find_reader(const fl_shm_rwlock *l, const
 	return NULL;
 }
 
-/* Ignores the death of a single lock's owner: dirty_ tells. */
+/* Ignores the death of a single lock's owner: dirty_ tells of deaths. */
 static int shm_rwlock_ignore_death(int rc)
 {
 	return rc == -EOWNERDEAD ? 0 : rc;
@@ -117,21 +115,20 @@ static int shm_rwlock_wait_for(struct fl__shm_lock *p, const struct shm_rwlock_w
 	return w->tries ? -EBUSY : shm_rwlock_ignore_death(fl__shm_context_acquire(p, w->ctx, w->deadline, w->cancel));
 }
 
-/* Takes writer_, for a writer, or for a reader that queues behind writers. */
+/* Acquires writer_, for a writer, or for a reader that queues behind writers. */
 static int shm_rwlock_acquire_writer(fl_shm_rwlock *l, const struct shm_rwlock_wait *w)
 {
 	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l)));
 	if (rc == -EBUSY && !w->tries)
 		rc = shm_rwlock_owns_writer(l, w->ctx) ? -EDEADLK : shm_rwlock_wait_for(shm_rwlock_writer(l), w);
 	if (rc == 0)
-		/* relaxed: a slot or writer_ orders it */
 		fl__store_relaxed(&l->owner_, w->ctx->id);
 	return rc;
 }
 
 static void shm_rwlock_release_writer(fl_shm_rwlock *l, bool all)
 {
-	fl__store_relaxed(&l->owner_, 0); /* relaxed: a slot or writer_ orders it */
+	fl__store_relaxed(&l->owner_, 0);
 	fl__shm_context_release(shm_rwlock_writer(l), all);
 }
 
@@ -148,8 +145,8 @@ static int shm_rwlock_try_any_slot(fl_shm_rwlock *l, uint32_t first, uint32_t n,
 }
 
 /*
- * A reader that finds all slots taken sleeps on its first one. Another slot may become free
- * earlier, so the reader tries all slots again after shm_rwlock_retry_after.
+ * A reader that finds no free slot sleeps on its first one. Another slot may become free earlier,
+ * so the reader tries all slots again after shm_rwlock_retry_after.
  */
 static int shm_rwlock_acquire_any_slot(fl_shm_rwlock *l, const struct shm_rwlock_wait *w, uint32_t n,
                                        struct fl__shm_lock **taken)
@@ -170,12 +167,13 @@ static int shm_rwlock_acquire_any_slot(fl_shm_rwlock *l, const struct shm_rwlock
 	}
 }
 
-/* The result for a reader that has taken the slot `p`. Gives the slot back unless that is 0. */
+/*
+ * The result for a reader that has acquired the slot `p`. Releases the slot unless the result is 0.
+ */
 static int shm_rwlock_begin_read(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
 {
-	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; the slot acquired */
+	uint32_t dirty = fl__load_relaxed(&l->dirty_);
 	if (dirty == CLEAN) {
-		/* relaxed: a slot or writer_ orders it */
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id);
 		return 0;
 	}
@@ -220,12 +218,11 @@ static int shm_rwlock_acquire_slot(struct fl__shm_lock *p, const struct shm_rwlo
 	if (rc == -EBUSY)
 		rc = shm_rwlock_wait_for(p, w);
 	if (rc == 0)
-		/* relaxed: a slot or writer_ orders it */
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0);
 	return rc;
 }
 
-/* Gives back the first `n` slots, and writer_. */
+/* Releases the first `n` slots, and writer_. */
 static void shm_rwlock_release_slots(fl_shm_rwlock *l, uint32_t n, bool all)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -240,7 +237,7 @@ int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel
 	int rc = !w.tries && shm_rwlock_find_reader(l, w.ctx, n) ? -EDEADLK : shm_rwlock_acquire_writer(l, &w);
 	if (rc != 0)
 		return rc;
-	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; writer_ acquired */
+	uint32_t dirty = fl__load_relaxed(&l->dirty_);
 	if (dirty == LOST)
 		rc = -ENOTRECOVERABLE;
 	while (rc == 0 && taken < n) {
@@ -251,7 +248,6 @@ int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel
 		shm_rwlock_release_slots(l, taken, dirty == LOST);
 		return rc;
 	}
-	/* relaxed: invariant 1 */
 	fl__store_relaxed(&l->dirty_, dirty == CLEAN ? WRITING : INCONSISTENT);
 	return dirty == CLEAN ? 0 : -EOWNERDEAD;
 }
@@ -276,7 +272,7 @@ void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 {
 	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
-	if (fl__load_relaxed(&l->dirty_) != INCONSISTENT) /* relaxed: invariant 1, all here */
+	if (fl__load_relaxed(&l->dirty_) != INCONSISTENT)
 		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
 	fl__store_relaxed(&l->dirty_, WRITING);
 }
@@ -285,7 +281,7 @@ void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l)
 {
 	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_write_unlock", l, "not held by the caller");
-	bool lost = fl__load_relaxed(&l->dirty_) != WRITING; /* relaxed: invariant 1, all here */
+	bool lost = fl__load_relaxed(&l->dirty_) != WRITING;
 	fl__store_relaxed(&l->dirty_, lost ? LOST : CLEAN);
 	shm_rwlock_release_slots(l, shm_rwlock_slots(l), lost);
 }

@@ -3,26 +3,27 @@
  * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
  *
  *   field     meaning              changed by
- *   permits   free permits         acquire: CAS, - 1; release: CAS, + n, or in shm_sem_release_waking()
- *   WAITERS   a waiter may exist   set by shm_sem_attempt(), CAS, under the monitor, while there is no permit;
- *                                  cleared by shm_sem_release_waking(), under the monitor, in the CAS that
- *                                  adds permits, unless waiters queue behind `head`
+ *   permits   free permits         an acquire: CAS, - 1; a release: CAS, + n
+ *   WAITERS   a waiter may exist   set by shm_sem_attempt(), CAS, under the monitor, while there is
+ *                                  no permit; cleared by shm_sem_release_waking(), under the
+ *                                  monitor, in the CAS that adds permits, unless waiters queue
+ *                                  behind `head`
  *
  * Invariants
- *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may take
- *      them. A release without the monitor needs WAITERS to be clear.
- *   2. While a waiter sleeps, the word has WAITERS, or a wake of all waiters was made since the
- *      sleep began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
- *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has changed
+ *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may acquire
+ *      them.
+ *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
+ *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
+ *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has incremented
  *      `changes` and woken all waiters. CASes on one word decide both: so a release that finds
  *      WAITERS clear has no waiter to wake, and no waiter misses that release. (`waiting` of the
  *      wait queue says the same of `changes`: a waiter sets both, and a release clears both.)
  *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
  *
- * Kills. In shm_sem_attempt(): the permit is taken, or not. Between the CAS to WAITERS and the sleep: one
- * release takes the slow path. In shm_sem_release_waking(), before its CAS: no permit is given, and the
- * woken waiters find none and set WAITERS again. After its CAS: the woken waiters find the permits.
- * The kernel passes the monitor and `head` on to the next waiter (lock.c).
+ * Kills. In shm_sem_attempt(): the permit is acquired, or not. Between the CAS to WAITERS and the
+ * sleep: one release takes the slow path. In shm_sem_release_waking(), before its CAS: no permit is
+ * released, and the woken waiters find none and set WAITERS again. After its CAS: the woken waiters
+ * find the permits. The kernel passes the monitor and `head` on to the next waiter (shm_lock.c).
  *
  * Safe error: WAITERS without a waiter sends one release down the slow path.
  */
@@ -43,12 +44,15 @@ static uint32_t shm_sem_permits(uint32_t word)
 	return word & FL_SHM_SEM_MAX;
 }
 
-/* Takes `n` permits, 0 or 1, if a permit is free. Else stores in *seen the word without permits. */
+/*
+ * If a permit is free, acquires `n` permits, 0 or 1. Otherwise stores in *seen the word without
+ * permits.
+ */
 static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
 	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	while (shm_sem_permits(*seen) > 0)
-		/* acquire: pairs with the release in fl_shm_sem_release_n() and shm_sem_release_waking() */
+		/* acquire: pairs with fl_shm_sem_release_n() and shm_sem_release_waking() */
 		if (fl__cas_weak_acquire(&s->word_, seen, *seen - n))
 			return true;
 	return false;

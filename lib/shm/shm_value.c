@@ -3,16 +3,16 @@
  * Values that change by one store. Two copies lie behind the struct.
  *
  *   field      meaning                                      written by
- *   lock_      the monitor of the threads that change       lock.c
+ *   lock_      the monitor of the threads that change       shm_lock.c
  *              the value
- *   changes_   how often the value has changed; bit 0:      shm_value_store(), under the monitor
+ *   changes_   how often the value has changed; bit 0:      a set, under the monitor
  *              which copy is the value
- *   copies     [changes_ & 1] is the value; the second      shm_value_store(), under the monitor
+ *   copies     [changes_ & 1] is the value; the second      a set, under the monitor
  *              copy is the next value, or half of it
  *
- * Linearization point: in shm_value_store(), the store of changes_. If shm_value_store() is killed before the store, the
- * value is the old one, and the next shm_value_store() writes the second copy anew. If shm_value_store() is killed after
- * the store, the value is the new one. The kernel passes the monitor on.
+ * Linearization point: the store of changes_. If a set is killed before the store, the value is the
+ * old one, and the next set writes the second copy anew. If a set is killed after the store, the
+ * value is the new one. The kernel passes the monitor on.
  *
  * A get takes no lock. So a get does not wait for a process that was stopped in a set, and works on
  * memory that is read-only here. A get reads changes_, the copy, and changes_ again. A set writes
@@ -20,8 +20,8 @@
  * was whole: by the fences, a get that reads a word of a later set also reads the count before that
  * set. (Boehm, Can seqlocks get along with programming language memory models?, 2012.)
  *
- * Relaxed atomics read and write the words of a copy: a get may read a word while a set writes it.
- * The get then drops the copy.
+ * A get may read a word while a set writes it, and then drops the copy. So the words are accessed
+ * by relaxed atomics.
  */
 #include "../base/atomic.h"
 #include "shm_lock.h"
@@ -47,7 +47,7 @@ static uint64_t *shm_value_copy(const fl_shm_value *v, uint32_t changes, size_t 
 static void shm_value_read(const uint64_t *from, void *to, size_t size)
 {
 	for (size_t at = 0; at < size; at += WORD) {
-		uint64_t word = fl__load_relaxed(from++); /* relaxed: a get drops a mixed copy */
+		uint64_t word = fl__load_relaxed(from++);
 		memcpy((char *)to + at, &word, size - at < WORD ? size - at : WORD);
 	}
 }
@@ -57,7 +57,7 @@ static void shm_value_write(uint64_t *to, const void *from, size_t size)
 	for (size_t at = 0; at < size; at += WORD) {
 		uint64_t word = 0;
 		memcpy(&word, (const char *)from + at, size - at < WORD ? size - at : WORD);
-		fl__store_relaxed(to++, word); /* relaxed: a get drops a mixed copy */
+		fl__store_relaxed(to++, word);
 	}
 }
 
