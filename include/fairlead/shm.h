@@ -15,32 +15,27 @@ FL_BEGIN_DECLS
  * offset, without a copy.
  *
  *     FL_SCOPED(fl_shm) *region = NULL;
- *     rc = fl_shm_create(&region, 64 << 20);                   // check
- *     struct frame *f = fl_shm_alloc(region, sizeof *f);       // NULL: full
+ *     rc = fl_shm_create(&region, 64 << 20);                        // check
+ *     struct frame *f = fl_shm_alloc(region, sizeof *f);            // NULL: full
  *     send(fl_shm_offset_of(region, f));
  *
- *     rc = fl_shm_attach(&region, fd);                         // the other process; check
- *     struct frame *f = FL_SHM_AT(region, struct frame, offset);  // NULL: not in the region
- *     fl_shm_dealloc(region, f);                               // any process may
+ *     rc = fl_shm_attach(&region, fd);                              // the other process; check
+ *     struct frame *f = FL_SHM_AT(region, struct frame, offset);    // NULL: not in the region
+ *     fl_shm_dealloc(region, f);                                    // any process may
  *
  * A region is an anonymous file: it has no name in the file system and needs no /dev/shm. The
- * kernel frees the memory when the last descriptor and mapping are gone. Another process inherits
- * the descriptor by fork() or exec, or receives it over a socket, and finds the contents by the
- * root, an offset that any process may set. Each process maps the region at another address, so a
- * region contains offsets, never pointers.
+ * kernel frees the memory with the last descriptor and mapping. Another process inherits the
+ * descriptor by fork() or exec, or receives it over a socket, and finds the contents by the root,
+ * an offset that any process may set. Each process maps the region at another address, so a region
+ * contains offsets, never pointers. All memory is allocated when fl_shm_create() returns, and the
+ * size is sealed: no access raises SIGBUS.
  *
- * All memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
- * SIGBUS.
- *
- * Death of processes: a process may be killed at any time. Offsets, root and allocator stay valid,
- * and no process waits for a dead process. The blocks of a killed process stay allocated until a
- * process that knows their offsets frees them, or the region is gone.
- *
- * Damage: a process trusts the other processes with the contents of the region, but not with its
- * own life. Whatever they write into the region, the functions of this header return an error or
- * wrong values, and never access memory outside the region. A call that needs the allocator waits
- * for other calls that use it, for at most ten seconds. Only a stopped process (SIGSTOP), or
- * damaged memory, keeps the allocator that long.
+ * A process may be killed at any time. Offsets, root and allocator stay valid, and no process waits
+ * for a dead process. The blocks of a killed process stay allocated until a process that knows
+ * their offsets frees them, or the region is gone. Whatever other processes write into the region,
+ * the functions of this header return an error or wrong values, and never access memory outside the
+ * region. A call that needs the allocator waits for other calls that use it, at most ten seconds.
+ * Only a stopped process (SIGSTOP), or damaged memory, keeps the allocator that long.
  *
  *   Processes  All processes that share a region are in one PID namespace.
  *   Fork       A child has the parent's handle and mapping, and may use and free its own.

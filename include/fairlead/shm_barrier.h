@@ -29,13 +29,10 @@ FL_BEGIN_DECLS
  * of fl_shm_barrier_abort(). A barrier passes or breaks for all parties at once, even if the
  * process that completes or breaks it is killed in the call.
  *
- *   Processes  All processes that share a barrier are in one PID namespace. Any of them may be
- *              killed at any time. While a process is stopped (SIGSTOP) in the few instructions of
- *              a call, other calls block, even past
- *              their deadlines, because a timeout must break the barrier.
- *   Fork       A child may use the barrier.
- *   Signals    No function may be called from a signal handler.
- *   Emulators  On a system without robust futexes, a death in a call may leave others waiting.
+ * While a process is stopped (SIGSTOP) in the few instructions of a call, other calls block, even
+ * past their deadlines, because a timeout must break the barrier. On a system without robust
+ * futexes (emulators), a death in a call may leave others waiting. Processes, fork, signals: as in
+ * fairlead/shm_mutex.h.
  *
  * -EBADMSG: the memory is no barrier, or has been overwritten.
  *

@@ -26,14 +26,10 @@ FL_BEGIN_DECLS
  * killed in a set, either the event is set and all waiters find it set, or nothing has happened. A
  * set, and a wait for an event that is set, access one word.
  *
- *   Processes  All processes that share an event are in one PID namespace. Any of them may be
- *              killed at any time. While a process is stopped (SIGSTOP) in the few instructions of
- *              a set or a wait, waits block, and so do sets that have waiters. A wait with a
- *              deadline ends at most a few milliseconds late.
- *   Fork       A child may use the event.
- *   Signals    No function may be called from a signal handler.
- *   Emulators  On a system without robust futexes, a death in a set or a wait may leave others
- *              waiting.
+ * While a process is stopped (SIGSTOP) in the few instructions of a set or a wait, waits block, and
+ * so do sets that have waiters. A wait with a deadline ends at most a few milliseconds late. On a
+ * system without robust futexes (emulators), a death in a set or a wait may leave others waiting.
+ * Processes, fork, signals: as in fairlead/shm_mutex.h.
  *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *

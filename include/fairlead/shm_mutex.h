@@ -72,10 +72,9 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /*
- * Tells whether the memory of `m` may be given up. Never waits. Returns
- *   0       no context holds or awaits `m`
- *   -EBUSY  a context holds or awaits `m`. A waiter that was killed, or gave up, may count until
- *           `m` has been locked and unlocked again, once for each such waiter
+ * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
+ * waiter that was killed, or gave up, may count until `m` has been locked and unlocked again, once
+ * for each such waiter. Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 
@@ -83,7 +82,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
  * Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. Returns
  *   0                 locked
  *   -EOWNERDEAD       locked
- *   -ENOTRECOVERABLE  not locked
+ *   -ENOTRECOVERABLE
  *   -EDEADLK          the calling context holds `m`
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
@@ -96,8 +95,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
 /*
  * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK. Also returns
- *   -ETIMEDOUT  `deadline` has passed
- *   -ECANCELED  `cancel` was requested
+ * -ETIMEDOUT, -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 

@@ -46,8 +46,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_destroy(const fl_shm_rmutex *m);
  * Locks `m` once more. Blocks while another context owns `m`. Never cancelled. Returns
  *   0                 locked
  *   -EOWNERDEAD       locked once, however often the dead owner had locked `m`
- *   -ENOTRECOVERABLE  not locked
- *   -EAGAIN           not locked: the calling context has locked `m` 2^32 - 1 times
+ *   -ENOTRECOVERABLE
+ *   -EAGAIN           the calling context has locked `m` 2^32 - 1 times
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
 
@@ -58,9 +58,8 @@ FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
 FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
 
 /*
- * As fl_shm_rmutex_lock(): 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN. Also returns
- *   -ETIMEDOUT  `deadline` has passed
- *   -ECANCELED  `cancel` was requested
+ * As fl_shm_rmutex_lock(): 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN. Also returns -ETIMEDOUT,
+ * -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 

@@ -12,10 +12,9 @@
 FL_BEGIN_DECLS
 
 /*
- * Readers-writer lock in shared memory: many contexts read, or one writes. Readers, writers and
- * waiters may be killed at any time. The death of a reader frees its slot, and is not reported. The
- * death of a writer is reported to later owners. 2,112 bytes, valid when all-zero; fastest at a
- * multiple of 64.
+ * Readers-writer lock in shared memory: many contexts read, or one writes. All may be killed at any
+ * time. The death of a reader frees its slot, and is not reported. The death of a writer is
+ * reported. 2,112 bytes, valid when all-zero; fastest at a multiple of 64.
  *
  *     rc = fl_shm_rwlock_read_lock(&shared->lock);
  *     if (rc == 0) {
@@ -31,21 +30,20 @@ FL_BEGIN_DECLS
  *             fl_shm_rwlock_write_unlock(&shared->lock);
  *     }
  *
- * Results after the death of a writer:
- *   read lock   -EOWNERDEAD, not locked, until a writer has recovered the lock
- *   write lock  -EOWNERDEAD, locked: the caller repairs the data and calls fl_shm_rwlock_recover().
- *               If this writer dies, too, the next writer gets -EOWNERDEAD
- *   both        -ENOTRECOVERABLE, not locked, until fl_shm_rwlock_init(), once a writer that got
- *               -EOWNERDEAD has unlocked without fl_shm_rwlock_recover()
+ * After the death of a writer, read locks return -EOWNERDEAD, not locked. The next write lock
+ * returns -EOWNERDEAD, locked: its caller repairs the data and calls fl_shm_rwlock_recover(). If
+ * this writer dies, too, the next writer gets -EOWNERDEAD. If this writer unlocks without
+ * fl_shm_rwlock_recover(), all locks return -ENOTRECOVERABLE, not locked, until
+ * fl_shm_rwlock_init().
  *
  * At most 32 contexts read at one time. A further reader waits for a free slot. A waiting writer
- * comes before readers that come later. A reader may lock for reading again, and unlocks as often.
- * If the second lock would have to wait, it returns -EDEADLK.
+ * comes before later readers. A reader may lock for reading again, and unlocks as often. A second
+ * lock that would have to wait returns -EDEADLK.
  *
  * The context that locked the lock owns it, and unlocks it on the same thread. A reader writes one
- * cache line of its own, and reads lines that only writers change. A writer takes all 32 slots, and
- * counts as 33 of the 2,048 shared locks that a thread can hold. Death, processes, fork, signals,
- * memory and emulators: as in fairlead/shm_mutex.h.
+ * cache line of its own, and reads lines that only writers change. A writer acquires all 32 slots,
+ * and counts as 33 of the 2,048 shared locks that a thread can hold. Death, processes, fork,
+ * signals, memory and emulators: as in fairlead/shm_mutex.h.
  *
  * Memory order: a lock acquires what earlier write unlocks released, or what a dead writer wrote. A
  * write lock also acquires what earlier read unlocks released.
@@ -73,10 +71,9 @@ FL__ASSERT_SIZE(fl_shm_rwlock, 64 * (1 + FL_SHM_RWLOCK_READERS));
 FL_INLINE void fl_shm_rwlock_init(fl_shm_rwlock *l);
 
 /*
- * Tells whether the memory of `l` may be given up. Never waits. Returns
- *   0       no context holds or awaits `l`
- *   -EBUSY  a context holds or awaits `l`. A waiter that was killed, or gave up, may count until
- *           `l` has been locked for writing and unlocked again, once for each such waiter
+ * Returns 0 if no context holds or awaits `l`: its memory may be freed. Otherwise returns -EBUSY. A
+ * waiter that was killed, or gave up, may count until `l` has been locked for writing and unlocked
+ * again, once for each such waiter. Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
 
@@ -84,9 +81,9 @@ FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
  * Locks `l` for reading. Blocks the calling context while another context writes or waits to write.
  * Never cancelled. Returns
  *   0                 locked
- *   -EOWNERDEAD       not locked
- *   -ENOTRECOVERABLE  not locked
- *   -EDEADLK          not locked: the calling context holds `l`, and would have to wait
+ *   -EOWNERDEAD
+ *   -ENOTRECOVERABLE
+ *   -EDEADLK          the calling context holds `l`, and would have to wait
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_read_lock(fl_shm_rwlock *l);
 
@@ -114,8 +111,8 @@ FL_API void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l);
  * Returns
  *   0                 locked
  *   -EOWNERDEAD       locked
- *   -ENOTRECOVERABLE  not locked
- *   -EDEADLK          not locked: the calling context holds `l`, for reading or writing
+ *   -ENOTRECOVERABLE
+ *   -EDEADLK          the calling context holds `l`, for reading or writing
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_write_lock(fl_shm_rwlock *l);
 
@@ -127,8 +124,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l);
 
 /*
  * As fl_shm_rwlock_write_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK. Also returns
- *   -ETIMEDOUT  `deadline` has passed
- *   -ECANCELED  `cancel` was requested
+ * -ETIMEDOUT, -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 

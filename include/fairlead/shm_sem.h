@@ -22,20 +22,17 @@ FL_BEGIN_DECLS
  *     rc = fl_shm_sem_release(&shared->slots);        // check
  *
  * The permits that a killed process had acquired are lost: no other process knows what they stood
- * for. A kill loses no free permit, and no permit after its release has returned. No waiter sleeps
- * while a permit is free, with one exception: a waiter that is stopped (SIGSTOP) may have been
- * woken for a permit, and then other waiters are woken for the next permit. A release in which the
- * process is killed has released all its permits, or none. Waiters are not served in FIFO order: a
- * running context may acquire a permit before a woken waiter does. Limit: FL_SHM_SEM_MAX permits.
+ * for. A kill loses no free permit, and no permit after its release has returned. A release in
+ * which the process is killed has released all its permits, or none. No waiter sleeps while a
+ * permit is free, with one exception: a waiter that is stopped (SIGSTOP) may have been woken for a
+ * permit, and then other waiters are woken for the next permit. Waiters are not served in FIFO
+ * order: a running context may acquire a permit before a woken waiter does. Limit: FL_SHM_SEM_MAX
+ * permits.
  *
- *   Processes  All processes that share a semaphore are in one PID namespace. Any of them may be
- *              killed at any time. While a process is stopped (SIGSTOP) in the few instructions of
- *              a release or a wait, waits block, and so do releases that have waiters. A wait with
- *              a deadline ends at most a few milliseconds late.
- *   Fork       A child may use the semaphore. A child owns no permit.
- *   Signals    No function may be called from a signal handler.
- *   Emulators  On a system without robust futexes, a death in a release or a wait may leave others
- *              waiting.
+ * While a process is stopped in the few instructions of a release or a wait, waits block, and so do
+ * releases that have waiters. A wait with a deadline ends at most a few milliseconds late. On a
+ * system without robust futexes (emulators), a death in a release or a wait may leave others
+ * waiting. Processes, fork, signals: as in fairlead/shm_mutex.h.
  *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *

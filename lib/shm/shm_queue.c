@@ -1,34 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A queue that any process may use, and be killed in at any instruction.
+ * The queue: a ring of items or frames in a region, and the private handle of a process. Any
+ * process may use the queue, and be killed at any instruction.
  *
  *   word      meaning                                 set by                      how
- *   in        position of the next put; count of      put, put_frame              one store:
- *             puts                                                                the commit
- *   out       position of the next get; count of      get, get_frame              one store:
- *             gets                                                                the commit
+ *   in        position of the next put; count of      a put                       one store: the
+ *             puts                                                                commit
+ *   out       position of the next get; count of      a get                       one store: the
+ *             gets                                                                commit
  *   dones     how many that were got are done         task_done                   one store
  *   closed    1: no more puts; 2: also, the contents  close, close_now; never     one store
  *             are dropped                             cleared
- *   data      items, or frames                        put, in free space; the     before the
+ *   data      items, or frames                        a put, in free space; the   before the
  *                                                     contents do not change      commit
  *                                                     until a get commits
  *
- * `lock` guards all words. Without the lock they are read only as a hint. A position is below twice
- * the ring's size, and as an index wraps at the size. So a full ring and an empty ring differ, for
- * any size. Counts wrap at 2^32.
+ * `lock` guards all words. Without the lock they are read only as a hint. So accesses to them are
+ * relaxed. A position is below twice the ring's size, and as an index wraps at the size. So a full
+ * ring and an empty ring differ, for any size. Counts wrap at 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
  *   2. puts - gets is the number of items or frames in the ring. So one store of 64 bits changes a
  *      position and its count.
  *   3. gets - dones is the number that were got and are not done. All are done when dones has
- *      reached puts; after close_now, when dones has reached gets, since no get succeeds any more.
+ *      reached puts; after close_now, when dones has reached gets, since no later get succeeds.
  *
- * Kills. An operation killed before its commit has not happened: a put has written to free space,
- * and a get has copied to memory that is gone. An operation killed after its commit has happened:
- * what was got counts as delivered. The kernel frees the lock, and nothing needs repair. Waiters
- * are woken before the commit (line.c says why), in these wait queues:
+ * Kills. An operation that is killed before its commit has not happened: a put has written to free
+ * space, and a get has copied to memory that is gone. An operation that is killed after its commit
+ * has happened: an item that was got counts as delivered. The kernel frees the lock, and nothing
+ * needs repair. Waiters are woken before the commit (shm_wait_queue.c says why), in these wait
+ * queues:
  *
  *   put                items                     close       items, space
  *   get                space                     close_now   items, space, done
@@ -37,7 +39,7 @@
  * Linearization point: the commit; without a commit, a moment under the lock.
  *
  * Values that are read from shared memory are checked: a ring with impossible words is -EBADMSG.
- * The ring's size and place come from the view, so no access leaves the ring.
+ * The ring's size and place come from the private view, so no access leaves the ring.
  */
 #include "shm_queue.h"
 #include "../base/atomic.h"
@@ -77,11 +79,11 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 {
 	struct fl__shm_ring *r = memory;
 	/*
-	 * A process that still looks for the previous object finds no magic. relaxed and plain
+	 * A process that still refers to the previous object finds no magic. relaxed and plain
 	 * stores: no other process knows the new ring.
 	 */
 	fl__store_relaxed(&r->magic, 0);
-	fl__in_program_order(); /* after a kill in between there is no queue here */
+	fl__in_program_order(); /* if the process is killed here, there is no queue */
 	memset(r, 0, offsetof(struct fl__shm_ring, magic));
 	r->in = r->out = (uint64_t)start << 32 | start % (2 * size);
 	r->dones = start;
@@ -165,7 +167,6 @@ static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm
 	return (length == 0) == (s->used == 0) && (uint64_t)length * FL__SHM_FRAME_HEADER <= s->used;
 }
 
-/* relaxed: the lock orders what it guards; without the lock the state is a hint */
 static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
 	/* `out` before `in`: without the lock the ring seems no less full than it is */
@@ -176,7 +177,7 @@ static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_
 	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * v->size;
 }
 
-/* Called under the lock. Reads and checks the state: 0, -EBADMSG. */
+/* Reads and checks the state: 0, -EBADMSG. */
 static int shm_queue_check_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
 	shm_queue_read_state(v, s);
@@ -190,7 +191,7 @@ static int shm_queue_can_put(const struct fl__shm_view *v, const struct shm_queu
 	return n <= v->size - s->used ? 0 : -EAGAIN;
 }
 
-/* What close_now has dropped cannot be got. */
+/* Items that close_now has dropped cannot be got. */
 static int shm_queue_can_get(const struct shm_queue_state *s)
 {
 	if (s->closed != FL__SHM_DROPPED && s->used > 0)
@@ -238,7 +239,7 @@ static void shm_queue_copy_out(const struct fl__shm_view *v, uint32_t position, 
 static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
 {
 	fl__shm_wake_before_commit(&r->items);
-	/* release: the data come first, also if the process is killed; pairs with the lock */
+	/* release: the data come first, also if the process is killed */
 	fl__store_release(&r->in, shm_queue_pack(in));
 	fl__shm_wake_after_commit(&r->items, in.count - before->out.count - 1);
 }
@@ -250,7 +251,8 @@ static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_
 	uint32_t got = out.count - before->out.count;
 	fl__shm_wake_before_commit(&r->space);
 	/*
-	 * release: the copy comes first: a killed process may have got into memory that outlives it
+	 * release: the copy comes first: a killed process may have copied to memory that outlives
+	 * it
 	 */
 	fl__store_release(&r->out, shm_queue_pack(out));
 	/* The first waiter may have a larger frame to put than a later waiter: wake all. */
@@ -425,8 +427,8 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
 /* Closing. */
 
 /*
- * For operations that do not wait for other operations. Only a stopped process, or damaged memory,
- * keeps the lock as long as FL__SHM_PATIENCE.
+ * For operations that wait only for the lock. Only a stopped process, or damaged memory, keeps the
+ * lock as long as FL__SHM_PATIENCE.
  */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
@@ -450,7 +452,7 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 		fl__shm_wake_before_commit(&r->space);
 		if (drop)
 			fl__shm_wake_before_commit(&r->done);
-		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it */
+		fl__store_relaxed(&r->closed, wanted);
 		fl__shm_wake_after_commit(&r->items, INT32_MAX);
 		fl__shm_wake_after_commit(&r->space, INT32_MAX);
 		if (drop)
@@ -478,7 +480,7 @@ static int shm_queue_count_done(const struct fl__shm_view *v)
 	int rc = shm_queue_check_state(v, &s);
 	if (rc != 0)
 		return rc;
-	uint32_t dones = fl__load_relaxed(&r->dones); /* relaxed: under the lock, as all here */
+	uint32_t dones = fl__load_relaxed(&r->dones);
 	if (s.out.count == dones)
 		return -EINVAL;
 	bool last = shm_queue_unfinished(&s, dones) == 1;
@@ -508,7 +510,6 @@ static int shm_queue_attempt_join(void *arg)
 	int rc = shm_queue_check_state(v, &s);
 	if (rc != 0)
 		return rc;
-	/* relaxed: under the lock */
 	return shm_queue_unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
 }
 
@@ -516,7 +517,7 @@ static bool shm_queue_may_join(const void *arg)
 {
 	const struct fl__shm_view *v = arg;
 	struct shm_queue_state s;
-	uint32_t dones = fl__load_relaxed(&v->ring->dones); /* relaxed: a hint */
+	uint32_t dones = fl__load_relaxed(&v->ring->dones);
 	shm_queue_read_state(v, &s);
 	return shm_queue_unfinished(&s, dones) == 0;
 }
@@ -542,12 +543,12 @@ size_t fl__shm_ring_length(const struct fl__shm_view *v)
 
 bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
 {
-	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN; /* relaxed: a hint */
+	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN;
 }
 
 /*
- * Readiness: an attempt that changes nothing. The size of the next frame is unknown, so the attempt
- * asks for the space of an empty frame.
+ * Readiness: an attempt that changes nothing. The size of the next frame is unknown, so a put asks
+ * for the space of an empty frame.
  */
 
 static int shm_queue_attempt_no_put(void *arg)

@@ -11,14 +11,13 @@
 #include <stdint.h>
 
 /*
- * The ring: a queue in shared memory, as plain memory. queue_ring.c has the words and the protocol.
- * queue.c has the user's handle, and allocates the memory.
+ * The ring of a queue in shared memory. shm_queue.c has the words and the protocol.
  *
  * In a ring of items of one size, positions count items. In a ring of frames of any size (item_size
- * 0), positions count bytes. A frame takes its bytes and FL__SHM_FRAME_HEADER more.
+ * 0), positions count bytes, and a frame takes FL__SHM_FRAME_HEADER bytes more than its own.
  */
 struct fl__shm_ring {
-	/* One cache line, which every operation reads and writes. */
+	/* The cache line of every operation. */
 	struct fl__shm_lock lock;
 	uint64_t in, out;
 	uint32_t dones, closed;
@@ -39,7 +38,10 @@ enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
 enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
 enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
 
-/* A process's private view. After the check, these values are not read from shared memory again. */
+/*
+ * A process's private view of a ring. After the check, these values are not read from shared memory
+ * again.
+ */
 struct fl__shm_view {
 	struct fl__shm_ring *ring;
 	unsigned char *data;
@@ -59,26 +61,29 @@ void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size
 
 /*
  * Checks that `memory`, of at least sizeof(struct fl__shm_ring), is a ring, and fills in *view.
- * Returns 0; -EBADMSG: no ring; -EPROTONOSUPPORT: a ring of another version.
+ * Returns
+ *   0
+ *   -EBADMSG          no ring
+ *   -EPROTONOSUPPORT  a ring of another version
  */
 FL_MUST_CHECK int fl__shm_ring_check(struct fl__shm_view *view, void *memory);
 
 /*
- * The bytes of a ring and its data. The caller of a check makes sure that the memory has so many.
+ * The bytes of a ring and its data. The caller of a check makes sure that the memory has that size.
  */
 size_t fl__shm_view_bytes(const struct fl__shm_view *view);
 
-/* Ends a ring: later checks fail. */
+/* Makes later checks fail. */
 void fl__shm_ring_unmake(struct fl__shm_view *view);
 
 /*
- * The operations. Results as in fairlead/shm_queue.h, with -EBADMSG for words that no queue can
+ * The operations. Results as in fairlead/shm_queue.h, and -EBADMSG for words that no queue can
  * have. A deadline of FL__TRY means one attempt, which also returns
  *   -EAGAIN  the operation would have to wait
  *   -EBUSY   a stopped process has the lock
  */
 
-/* Puts or gets 1 to n items, by one commit. Sets *count to how many, only on success. */
+/* Put or get 1 to `n` items, by one commit. On success, set *count to how many. */
 FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,
                                    int64_t deadline, fl_cancel_token *cancel);
 FL_MUST_CHECK int fl__shm_ring_get(struct fl__shm_view *view, void *items, size_t n, size_t *count, int64_t deadline,
@@ -88,7 +93,7 @@ FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *
 FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
                                          int64_t deadline, fl_cancel_token *cancel);
 
-/* Closes the queue. With `drop`, drops what the queue holds, and sets *dropped to how many. */
+/* Closes the queue. With `drop`, drops the contents, and sets *dropped to their number. */
 FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
 FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
 FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel_token *cancel);
