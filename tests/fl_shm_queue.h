@@ -42,10 +42,10 @@ SHM_FN struct fl__shm_ring *ring_in(fl_shm *region, fl_shm_queue *q)
 	return fl_shm_at(region, fl_shm_queue_offset(q), sizeof(struct fl__shm_ring));
 }
 
-/* Whether a process sleeps on that line, or has said that it is going to. */
-SHM_FN bool is_awaited(struct fl__shm_wait_queue *line)
+/* True if a process sleeps in the queue, or is about to. */
+SHM_FN bool is_awaited(struct fl__shm_wait_queue *queue)
 {
-	return fl__load_relaxed(&line->waiting) != 0;
+	return fl__load_relaxed(&queue->waiting) != 0;
 }
 
 /* Runs `body` in a process of its own, which ends by _exit(0), or by a failed FL_CHECK, or with its parent. */

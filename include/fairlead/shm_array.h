@@ -18,7 +18,7 @@ FL_BEGIN_DECLS
  *
  *     accounts a;                                             // a handle, private to this process
  *     rc = accounts_create(&a, region, 1000);                 // check; zeroed
- *     rc = accounts_open(&a, region, offset);                // check; in other processes
+ *     rc = accounts_open(&a, region, offset);                 // check; in other processes
  *
  *     FL_SHM_LOCKED(rc, accounts_mutex(&a));                  // check; on -EOWNERDEAD, repair
  *     accounts_at(&a, from)->balance -= amount;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Those who stand in line behind a process that is stopped, or that wants more than they do; and a lock that nobody has. */
+/* Waiters behind a stopped process, or behind a waiter that needs more; and a lock without an existing owner. */
 #include "fl_process.h"
 #include "fl_shm_queue.h"
 #include <fairlead/shm_mutex.h>
@@ -25,20 +25,20 @@ static int acquire_one(void *arg)
 	return 0;
 }
 
-/* Whether the process sleeps behind the head of the line: a nudge finds who sleeps, and not who has only said that it is going to. */
-static bool sleeps_behind(struct fl__shm_wait_queue *line, pid_t pid)
+/* True if the process sleeps behind the head of the queue: a wake reaches only waiters that sleep. */
+static bool sleeps_behind(struct fl__shm_wait_queue *queue, pid_t pid)
 {
-	return fl__shm_has_waiters(&line->head) && process_state(pid) == 'S';
+	return fl__shm_has_waiters(&queue->head) && process_state(pid) == 'S';
 }
 
-/* Starts two who wait in `line`: the first stands at its head, and is stopped. */
-static void start_behind_a_stopped_one(struct fl__shm_wait_queue *line, int (*body)(void *), void *arg, pid_t pids[2])
+/* Starts two waiters in `queue`: the first is at its head, and is stopped. */
+static void start_behind_a_stopped_one(struct fl__shm_wait_queue *queue, int (*body)(void *), void *arg, pid_t pids[2])
 {
 	int status;
 	pids[0] = process(body, arg);
-	FL_WAIT_FOR(is_awaited(line));
+	FL_WAIT_FOR(is_awaited(queue));
 	pids[1] = process(body, arg);
-	FL_WAIT_FOR(sleeps_behind(line, pids[1]));
+	FL_WAIT_FOR(sleeps_behind(queue, pids[1]));
 	FL_CHECK(kill(pids[0], SIGSTOP) == 0);
 	FL_CHECK(waitpid(pids[0], &status, WUNTRACED) == pids[0] && WIFSTOPPED(status));
 }
