@@ -316,7 +316,7 @@ int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t dea
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
-int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;

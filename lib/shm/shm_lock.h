@@ -80,7 +80,7 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
  * As fl__shm_enter(), without the extra millisecond. Also returns -EAGAIN: the caller was woken,
  * but another thread owns the lock.
  */
-FL_MUST_CHECK int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
+FL_MUST_CHECK int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 /* True if a waiter may sleep on `l`. */
 bool fl__shm_has_waiters(struct fl__shm_lock *l);
 /* Wakes up to `n` waiters of `l`, even if `l` is not free. */

@@ -86,25 +86,25 @@ static void shm_os_close(int fd)
 	errno = before;
 }
 
-static int shm_os_map(int fd, size_t size, bool writable, void **memory)
+static int shm_os_mmap(int fd, size_t size, int protection, int flags, void **memory)
 {
 	int before = errno;
-	void *at = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+	void *at = mmap(NULL, size, protection, flags, fd, 0);
 	int rc = shm_os_result(at == MAP_FAILED ? -1 : 0, before);
 	if (rc == 0)
 		*memory = at;
 	return rc;
 }
 
+static int shm_os_map(int fd, size_t size, bool writable, void **memory)
+{
+	return shm_os_mmap(fd, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
+}
+
 static int shm_os_map_sealed(int fd, size_t size, void **memory)
 {
-	int before = errno;
 	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
-	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	int rc = shm_os_result(at == MAP_FAILED ? -1 : 0, before);
-	if (rc == 0)
-		*memory = at;
-	return rc;
+	return shm_os_mmap(fd, size, PROT_READ, MAP_PRIVATE, memory);
 }
 
 static void shm_os_unmap(void *memory, size_t size)

@@ -41,7 +41,7 @@ struct fl_shm {
  * How long an operation without a deadline waits for a monitor. Only a stopped owner, or damaged
  * memory, keeps a monitor that long.
  */
-#define FL__SHM_PATIENCE FL_S(10)
+#define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*
  * fl_shm_alloc_raw() and fl_shm_dealloc() with error codes. fl__shm_try_alloc() returns
@@ -49,7 +49,7 @@ struct fl_shm {
  *   -ENOMEM
  *   -EROFS
  *   -EBADMSG    the region is damaged
- *   -ETIMEDOUT  the monitor was held for FL__SHM_PATIENCE
+ *   -ETIMEDOUT  the monitor was held for FL__SHM_MONITOR_TIMEOUT
  *
  * fl__shm_try_dealloc() never waits, and returns
  *   0

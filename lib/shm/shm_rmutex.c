@@ -11,7 +11,6 @@
 
 static int shm_rmutex_relock(fl_shm_rmutex *m)
 {
-	/* relaxed, all here: the mutex orders them */
 	uint32_t depth = fl__load_relaxed(&m->depth_);
 	if (depth >= UINT32_MAX - 1)
 		return -EAGAIN;
@@ -22,7 +21,7 @@ static int shm_rmutex_relock(fl_shm_rmutex *m)
 static int shm_rmutex_locked(fl_shm_rmutex *m, int rc)
 {
 	if (rc == 0 || rc == -EOWNERDEAD)
-		fl__store_relaxed(&m->depth_, 0); /* relaxed: the mutex orders it */
+		fl__store_relaxed(&m->depth_, 0);
 	return rc;
 }
 
@@ -43,7 +42,6 @@ void fl_shm_rmutex_unlock(fl_shm_rmutex *m)
 {
 	if (!fl_shm_mutex_is_owned(&m->mutex_))
 		fl__panic("fl_shm_rmutex_unlock", m, "not owned by the caller");
-	/* relaxed: the mutex orders it, also the store */
 	uint32_t depth = fl__load_relaxed(&m->depth_);
 	if (depth > 0)
 		fl__store_relaxed(&m->depth_, depth - 1);

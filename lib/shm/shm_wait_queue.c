@@ -94,7 +94,7 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 {
 	struct fl__shm_held held;
 	int rc;
-	while ((rc = fl__shm_enter_or_wake(&op->queue->head, &held, deadline)) == -EAGAIN) {
+	while ((rc = fl__shm_enter_once(&op->queue->head, &held, deadline)) == -EAGAIN) {
 		rc = shm_wait_attempt(op, deadline, NULL);
 		if (rc != -EAGAIN)
 			return rc;
