@@ -106,17 +106,16 @@ FL_API size_t fl_shm_size(const fl_shm *region);
 FL_API FL_MUST_CHECK int fl_shm_seal(fl_shm *region);
 
 /*
- * True if this process may write. If not, offsets, root, and the gets of fl_shm_value work; locks,
- * and all functions that write to the region, raise SIGSEGV. Never waits.
+ * True if this process may write. If not, offsets, root, and the gets of fl_shm_value work. Locks,
+ * and other objects that change the region, must not be used: an access raises SIGSEGV. Never
+ * waits.
  */
 FL_API bool fl_shm_is_writable(const fl_shm *region);
 
 /*
- * Returns a block of at least `size` bytes, zeroed, at a multiple of 64. Returns NULL
- *   -  if no free block is that large,
- *   -  if `region` is read-only, or
- *   -  if the region is damaged, or its allocator was not available for ten seconds. Then logs an
- *      error.
+ * Returns a block of at least `size` bytes, zeroed, at a multiple of 64. Returns NULL if no free
+ * block is that large, if `region` is read-only, or, after an error in the log, if the region is
+ * damaged or its allocator was not available for ten seconds.
  *
  * A block takes a multiple of 256 bytes. The call takes time in proportion to the number of blocks:
  * use it for few and large blocks.

@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_rmutex {
 	fl_shm_mutex mutex_;
-	uint32_t depth_; /* The owner's locks beyond the first. */
+	uint32_t depth_; /* the owner's locks beyond the first */
 	uint32_t unused_;
 } fl_shm_rmutex;
 FL__ASSERT_SIZE(fl_shm_rmutex, 56);

@@ -57,8 +57,8 @@ enum { FL_SHM_RWLOCK_READERS = 32 };
 
 typedef struct fl_shm_rwlock {
 	uint64_t writer_[5];
-	uint64_t owner_;      /* The ID of the context that has writer_. */
-	uint32_t dirty_;      /* The table is in lib/shm/shm_rwlock.c. */
+	uint64_t owner_;      /* the ID of the context that has writer_ */
+	uint32_t dirty_;      /* see lib/shm/shm_rwlock.c */
 	uint32_t slots_used_; /* 0: all; fewer for fairlead-stress. */
 	uint64_t unused_;
 	struct fl__shm_slot slots_[FL_SHM_RWLOCK_READERS];
