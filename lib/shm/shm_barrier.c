@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_
 enum { HISTORY = 11, HISTORY_AT = 21, GENERATION_AT = 32 };
 enum outcome { PASSED = 0, BROKE = 1 };
 
-static const uint64_t BROKEN = 1u << 20;
+static const uint64_t SHM_BARRIER_BROKEN = 1u << 20;
 
 struct shm_barrier_party {
 	fl_shm_barrier *b;
@@ -72,8 +72,8 @@ static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum ou
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
 	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << HISTORY) - 1);
 	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
-	fl__store_relaxed(&b->word_,
-	                  generation << GENERATION_AT | history << HISTORY_AT | (broken ? BROKEN : (uint64_t)0));
+	fl__store_relaxed(&b->word_, generation << GENERATION_AT | history << HISTORY_AT |
+	                                 (broken ? SHM_BARRIER_BROKEN : (uint64_t)0));
 	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
 
@@ -97,7 +97,7 @@ static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 	p->order = shm_barrier_arrived(word);
 	if (p->order >= parties || parties > FL_SHM_BARRIER_MAX)
 		return -EBADMSG;
-	if (word & BROKEN)
+	if (word & SHM_BARRIER_BROKEN)
 		return -EPIPE;
 	if (p->order + 1 == parties) {
 		shm_barrier_end_generation(b, word, PASSED, false);
@@ -145,7 +145,7 @@ static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 	if (fl__shm_enter(fl__shm_lock_at(p->b->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	uint64_t word = shm_barrier_load(p->b);
-	int outcome = p->arrived ? shm_barrier_outcome(p, word) : word & BROKEN ? -EPIPE : -EAGAIN;
+	int outcome = p->arrived ? shm_barrier_outcome(p, word) : word & SHM_BARRIER_BROKEN ? -EPIPE : -EAGAIN;
 	if (outcome == -EAGAIN)
 		shm_barrier_end_generation(p->b, word, BROKE, true);
 	fl__shm_leave(fl__shm_lock_at(p->b->lock_), &held);
@@ -194,7 +194,7 @@ int fl_shm_barrier_reset(fl_shm_barrier *b)
 
 bool fl_shm_barrier_is_broken(const fl_shm_barrier *b)
 {
-	return shm_barrier_load(b) & BROKEN;
+	return shm_barrier_load(b) & SHM_BARRIER_BROKEN;
 }
 
 uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b)

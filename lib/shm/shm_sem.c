@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_sem *)0)->lock_ &&
                    sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_sem *)0)->waiters_,
                "fl_shm_sem has room for a lock and a wait queue");
 
-static const uint32_t WAITERS = 0x80000000u;
+static const uint32_t SHM_SEM_WAITERS = 0x80000000u;
 
 static uint32_t shm_sem_permits(uint32_t word)
 {
@@ -64,7 +64,7 @@ static int shm_sem_attempt(fl_shm_sem *s, uint32_t n)
 	uint32_t seen;
 	while (!shm_sem_try_acquire(s, n, &seen))
 		/* relaxed: publishes nothing */
-		if (seen & WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, WAITERS))
+		if (seen & SHM_SEM_WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, SHM_SEM_WAITERS))
 			return -EAGAIN;
 	return 0;
 }
@@ -113,11 +113,11 @@ static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 	if (fl__shm_enter(fl__shm_lock_at(s->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	int rc = seen & WAITERS ? 0 : -EAGAIN;
+	int rc = seen & SHM_SEM_WAITERS ? 0 : -EAGAIN;
 	if (rc == 0 && n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 		rc = -EOVERFLOW;
 	if (rc == 0) {
-		uint32_t waiters = fl__shm_has_waiters(&fl__shm_wait_queue_at(s->waiters_)->head) ? WAITERS : 0;
+		uint32_t waiters = fl__shm_has_waiters(&fl__shm_wait_queue_at(s->waiters_)->head) ? SHM_SEM_WAITERS : 0;
 		fl__shm_wake_before_commit(fl__shm_wait_queue_at(s->waiters_));
 		/* release: pairs with shm_sem_try_acquire() */
 		while (!fl__cas_weak_release(&s->word_, &seen, (shm_sem_permits(seen) + n) | waiters))
@@ -135,7 +135,7 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 		uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 			rc = -EOVERFLOW;
-		else if (seen & WAITERS)
+		else if (seen & SHM_SEM_WAITERS)
 			rc = shm_sem_release_waking(s, n);
 		/* release: pairs with shm_sem_try_acquire() */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
