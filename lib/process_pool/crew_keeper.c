@@ -11,11 +11,11 @@
  * looks on for `spin`, with yields: more work is likely to come, and a sleep costs two wakes.
  */
 #include "../base/sys.h"
-#include "../wait/context.h"
-#include "crew.h"
-#include "crew_sys.h"
 #include "../process/fd_sys.h"
 #include "../process/os.h"
+#include "../wait/context.h"
+#include "crew_sys.h"
+#include "process_pool.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <stdio.h>

@@ -9,13 +9,13 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../shm/shm_os.h"
-#include "crew.h"
-#include "crew_sys.h"
 #include "../process/fd_sys.h"
 #include "../process/os.h"
 #include "../process/packet.h"
 #include "../process/request.h"
+#include "../shm/shm_os.h"
+#include "crew_sys.h"
+#include "process_pool.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>

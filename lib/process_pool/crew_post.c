@@ -8,12 +8,12 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../exec/registry.h"
-#include "crew.h"
 #include "../process/fd_sys.h"
 #include "../process/identity.h"
 #include "../process/os.h"
 #include "../process/packet.h"
 #include "../process/request.h"
+#include "process_pool.h"
 #include <errno.h>
 #include <string.h>
 

@@ -15,8 +15,8 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/cancel.h"
-#include "crew.h"
 #include "crew_sys.h"
+#include "process_pool.h"
 #include <errno.h>
 #include <fairlead/time.h>
 

@@ -9,12 +9,12 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../shm/shm_os.h"
-#include "../wait/cancel.h"
-#include "crew.h"
 #include "../process/fd_sys.h"
 #include "../process/os.h"
 #include "../process/packet.h"
+#include "../shm/shm_os.h"
+#include "../wait/cancel.h"
+#include "process_pool.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

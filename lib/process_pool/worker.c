@@ -17,12 +17,12 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
-#include "../shm/shm_os.h"
-#include "../wait/cancel.h"
 #include "../process/fd_sys.h"
 #include "../process/identity.h"
 #include "../process/packet.h"
 #include "../process/request.h"
+#include "../shm/shm_os.h"
+#include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>

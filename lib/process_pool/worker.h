@@ -2,7 +2,7 @@
 #ifndef FL_PROCESS_WORKER_H
 #define FL_PROCESS_WORKER_H
 
-#include "lane.h"
+#include "rings.h"
 #include <fairlead/process.h>
 
 /*

@@ -3,8 +3,8 @@
  * Stoppers: who asks a posted task to stop, by its token, has the keeper told; and one that is put away while it is told is gone
  * for good. The keeper's bell is a real one: nobody sleeps on it here.
  */
-#include "lanes.h"
-#include "process_pool/crew.h"
+#include "process_pool/process_pool.h"
+#include "shared_rings.h"
 #include <sys/eventfd.h>
 #include <unistd.h>
 

@@ -7,12 +7,12 @@
  */
 #include "base/atomic.h"
 #include "base/sys.h"
-#include "crews.h"
 #include "exec/executor.h"
-#include "process_pool/crew_sys.h"
 #include "process/fd_sys.h"
 #include "process/os.h"
+#include "process_pool/crew_sys.h"
 #include "process_pool/worker.h"
+#include "process_pools.h"
 #include "shm/shm_os.h"
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "../planted/crash.h"
 #include "base/atomic.h"
-#include "lanes.h"
+#include "shared_rings.h"
 #include <fairlead/thread.h>
 
 enum { ORDERS = 3 };

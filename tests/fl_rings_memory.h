@@ -5,7 +5,7 @@
 /* For tasks that play a hostile worker: where the memory is that their process shares with the executor. */
 #include "fl_test.h"
 
-#include "process_pool/lane.h"
+#include "process_pool/rings.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * The process executor: each task ends once, whoever submits, waits, cancels, closes; and nobody waits for ever. crew_end.c has
  * what happens when workers come and go.
  */
-#include "crews.h"
+#include "process_pools.h"
 
 /* Two submit, and wait: each may fetch the other's result, or the keeper both. */
 struct crew_two_waiters {

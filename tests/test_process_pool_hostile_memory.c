@@ -3,8 +3,8 @@
  * What a worker can reach, and what it can do while the executor works: threads of its own that write its replies all the time.
  * test_crew_scribble.c has what a task writes once.
  */
-#include "fl_crew_sizes.h"
-#include "fl_lane_memory.h"
+#include "fl_process_pool_sizes.h"
+#include "fl_rings_memory.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The process executor: making one, its workers, what a task finds there. */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 #include "fl_seam.h"
 
 #include "future/future.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Workers that cannot be started, or end before they are of use: now and then, and always; and the zygote, which starts them. */
-#include "fl_crew_faults.h"
 #include "fl_fds.h"
+#include "fl_process_pool_faults.h"
 
 /* Now and then. */
 

@@ -44,7 +44,7 @@
  * on its copy, and believes only "this order has ended": numbers, sizes and places are the parent's
  * own.
  */
-#include "lane.h"
+#include "rings.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The executor's operations: see crew.h. */
-#include "crew.h"
+#include "process_pool.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../shm/shm_os.h"
-#include "crew_sys.h"
 #include "../process/os.h"
 #include "../process/request.h"
+#include "../shm/shm_os.h"
+#include "crew_sys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

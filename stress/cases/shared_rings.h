@@ -7,7 +7,7 @@
  * plain, so that the protocol must order them. A worker's own side stands on its stack, as if in a process of its own.
  */
 #include "cases.h"
-#include "process_pool/lane.h"
+#include "process_pool/rings.h"
 
 enum { ARENA = 64, ROUND = FL__LANE_DEPTH, LEAVE = 0 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What a task finds in a worker, and who runs the callbacks and hooks that belong to it. */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 
 #include <sys/resource.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Who waits for tasks in other processes, and how: threads, fibers, wait-any, callbacks; and an executor with nothing to do. */
-#include "fl_crew.h"
 #include "fl_fiber.h"
+#include "fl_process_pool.h"
 
 FL_TEST(crew_wait_any)
 {

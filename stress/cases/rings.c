@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lanes: an order starts once or comes back, its end is seen with all that it wrote, and nobody sleeps over either. */
 #include "base/atomic.h"
-#include "lanes.h"
+#include "shared_rings.h"
 
 /* Orders come while the worker goes to sleep, singly or two with one flush: it gets each, with its argument. */
 struct lane_post_vs_sleep {

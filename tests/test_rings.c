@@ -3,7 +3,7 @@
 #include "fl_faults.h"
 #include "fl_test.h"
 
-#include "process_pool/lane.h"
+#include "process_pool/rings.h"
 #include <sys/mman.h>
 
 struct pair {

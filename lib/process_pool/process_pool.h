@@ -4,7 +4,7 @@
 
 #include "../exec/executor.h"
 #include "../wait/lot.h"
-#include "lane.h"
+#include "rings.h"
 #include "worker.h"
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>

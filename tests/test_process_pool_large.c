@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Arguments and results of every size: in a slot, in an arena, in memory of their own; and of every alignment. */
-#include "fl_crew_sizes.h"
+#include "fl_process_pool_sizes.h"
 
 #include <inttypes.h>
 

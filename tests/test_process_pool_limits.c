@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tasks that run for too long, or do not stop when they are asked to; and the number of workers, changed under way. */
-#include "fl_crew.h"
 #include "fl_line.h"
+#include "fl_process_pool.h"
 
 #include "base/sys.h"
 #include "future/future.h"

@@ -3,8 +3,8 @@
  * Workers that turn against their executor by what they share with it besides memory: the channel and the bell. Each may spoil its
  * own tasks; the executor, and what other workers do, is as ever. test_crew_scribble.c has the memory.
  */
-#include "fl_crew_sizes.h"
-#include "fl_lane_memory.h"
+#include "fl_process_pool_sizes.h"
+#include "fl_rings_memory.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>

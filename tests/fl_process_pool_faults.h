@@ -10,7 +10,7 @@
  *     ...
  *     crew_heal();                                    // how often it struck
  */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 
 #include "base/sys.h"
 #include "process/fd_sys.h"

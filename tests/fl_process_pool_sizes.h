@@ -13,7 +13,7 @@
  *
  * The result is right when it has grown from the seed in the argument, and the argument was all there.
  */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 
 CREW_FN uint64_t crew_next(uint64_t *seed)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The end of a process executor: close, cancel, terminate, join, free; from outside, from callbacks, and in a fork. */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 
 /* Runs until it is asked to stop, and does. */
 FL_TASK(crew_obeys, struct crew_gate *, int)

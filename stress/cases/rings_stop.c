@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Requests to stop an order: they reach the order that they mean, or nobody. */
 #include "base/atomic.h"
-#include "lanes.h"
+#include "shared_rings.h"
 
 /* A request that comes when its order ends: the orders after it, one of them in its slot, never take it for theirs. */
 struct lane_ask_vs_end {

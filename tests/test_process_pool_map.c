@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker dies in the midst of a chunk of a map: that costs the element that it ran, and no other. */
-#include "fl_crew.h"
-#include "fl_lane_memory.h"
+#include "fl_process_pool.h"
+#include "fl_rings_memory.h"
 
 enum { N = 60, UNTOUCHED = -77 };
 

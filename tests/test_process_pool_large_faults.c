@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Large arguments and results where the system refuses: that task fails and says why, others do not, and nothing is left behind. */
-#include "fl_crew_faults.h"
-#include "fl_crew_sizes.h"
 #include "fl_fds.h"
+#include "fl_process_pool_faults.h"
+#include "fl_process_pool_sizes.h"
 
 enum { K64 = 64 << 10, MIB = 1 << 20 };
 

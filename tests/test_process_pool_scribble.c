@@ -3,11 +3,11 @@
  * A worker that overwrites all it can write, in the midst of its work. Its own tasks may end in any way, but they end; the
  * executor stays sound (under AddressSanitizer, too), and what another worker computes meanwhile is right.
  */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include "process_pool/lane.h"
+#include "process_pool/rings.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker dies: its task fails, and says how; nothing else does. */
-#include "fl_crew.h"
+#include "fl_process_pool.h"
 
 /* What a task does to its process. */
 enum harm {

@@ -11,7 +11,7 @@
  *     FL_STRESS(...)          { crew_end(&s->crew); ... }
  */
 #include "cases.h"
-#include "process_pool/lane.h"
+#include "process_pool/rings.h"
 #include <fairlead/process_executor.h>
 #include <fairlead/task.h>
 #include <fairlead/thread.h>

@@ -3,7 +3,7 @@
  * The process executor's workers: they die, are killed, are replaced, are sent home. Each task ends once all the same, what had
  * not begun runs elsewhere, nobody waits for ever, and a join ends.
  */
-#include "crews.h"
+#include "process_pools.h"
 #include <string.h>
 
 /*
