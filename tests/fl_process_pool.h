@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_TEST_CREW_H
-#define FL_TEST_CREW_H
+#ifndef FL_TEST_PROCESS_POOL_H
+#define FL_TEST_PROCESS_POOL_H
 
 /*
  * What the tests of the process executor share. Its tasks run in other processes: what they and a case have in common stands in
  * the arena (fl_arena.h). For one source file each: everything here is static.
  *
- *     FL_SCOPED(fl_executor) *e = crew_with(2);
- *     struct crew_gate *gate = crew_gate();
- *     fl_future *held = crew_hold(e, gate);           // a worker runs it
+ *     FL_SCOPED(fl_executor) *e = process_pool_with(2);
+ *     struct process_pool_gate *gate = process_pool_gate();
+ *     fl_future *held = process_pool_hold(e, gate);           // a worker runs it
  *     ...
- *     crew_let_go(gate, held);
+ *     process_pool_let_go(gate, held);
  */
 #include "fl_arena.h"
 #include "fl_process.h"
@@ -20,144 +20,144 @@
 
 FL_ALL_NEED(FL_TEST_CREWS)
 
-#define CREW_FN __attribute__((unused)) static
+#define PROCESS_POOL_FN __attribute__((unused)) static
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CREW_SANITIZED 1
+#define PROCESS_POOL_SANITIZED 1
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CREW_SANITIZED 1
+#define PROCESS_POOL_SANITIZED 1
 #endif
-#ifndef CREW_SANITIZED
-#define CREW_SANITIZED 0
+#ifndef PROCESS_POOL_SANITIZED
+#define PROCESS_POOL_SANITIZED 0
 #endif
 
-CREW_FN fl_executor *crew_made(const fl_executor_config *config)
+PROCESS_POOL_FN fl_executor *process_pool_made(const fl_executor_config *config)
 {
 	fl_executor *e = NULL;
 	FL_OK(fl_process_executor_create(&e, config));
 	return e;
 }
 
-CREW_FN fl_executor *crew_with(unsigned workers)
+PROCESS_POOL_FN fl_executor *process_pool_with(unsigned workers)
 {
-	return crew_made(&(fl_executor_config){.workers = workers});
+	return process_pool_made(&(fl_executor_config){.workers = workers});
 }
 
 /* Counters in the arena. */
-CREW_FN int *crew_counters(size_t n)
+PROCESS_POOL_FN int *process_pool_counters(size_t n)
 {
 	return FL_IN_ARENA(int, n);
 }
 
-CREW_FN void crew_count(int *counter)
+PROCESS_POOL_FN void process_pool_count(int *counter)
 {
-	fl__add_release(counter, 1); /* pairs with the acquire in crew_counted() */
+	fl__add_release(counter, 1); /* pairs with the acquire in process_pool_counted() */
 }
 
-CREW_FN int crew_counted(const int *counter)
+PROCESS_POOL_FN int process_pool_counted(const int *counter)
 {
-	return fl__load_acquire(counter); /* pairs with the release in crew_count() */
+	return fl__load_acquire(counter); /* pairs with the release in process_pool_count() */
 }
 
 /* Tasks that most files need. */
 
-FL_TASK_STATIC(crew_square, int, int)
+FL_TASK_STATIC(process_pool_square, int, int)
 {
 	*result = *arg * *arg;
 	return 0;
 }
 
-FL_TASK_STATIC(crew_getpid, void, int)
+FL_TASK_STATIC(process_pool_getpid, void, int)
 {
 	*result = getpid();
 	return 0;
 }
 
 /* Counts that it was started, and who started it. */
-FL_TASK_STATIC(crew_counts, int *, int)
+FL_TASK_STATIC(process_pool_counts, int *, int)
 {
-	crew_count(*arg);
+	process_pool_count(*arg);
 	*result = getpid();
 	return 0;
 }
 
 /* The number of the process that runs a task now. */
-CREW_FN int crew_pid(fl_executor *e)
+PROCESS_POOL_FN int process_pool_pid(fl_executor *e)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	int pid = 0;
-	FL_OK(crew_getpid_submit(e, &f));
-	FL_OK(crew_getpid_get(f, &pid));
+	FL_OK(process_pool_getpid_submit(e, &f));
+	FL_OK(process_pool_getpid_get(f, &pid));
 	return pid;
 }
 
 /* It still serves. */
-CREW_FN void crew_works(fl_executor *e)
+PROCESS_POOL_FN void process_pool_works(fl_executor *e)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	int nine = 0;
-	FL_OK(crew_square_submit(e, 3, &f));
-	FL_OK(crew_square_get(f, &nine));
+	FL_OK(process_pool_square_submit(e, 3, &f));
+	FL_OK(process_pool_square_get(f, &nine));
 	assert_int_equal(nine, 9);
 }
 
-CREW_FN unsigned crew_size(fl_executor *e)
+PROCESS_POOL_FN unsigned process_pool_size(fl_executor *e)
 {
 	return (unsigned)fl_process_executor_pids(e, NULL, 0);
 }
 
 /* A task that holds its worker until it is let go. */
-struct crew_gate {
+struct process_pool_gate {
 	fl_shm_event entered, open;
 	int pid;  /* of who runs it */
 	int runs; /* how often it was started */
 };
 
-CREW_FN struct crew_gate *crew_gate(void)
+PROCESS_POOL_FN struct process_pool_gate *process_pool_gate(void)
 {
-	return FL_IN_ARENA(struct crew_gate, 1);
+	return FL_IN_ARENA(struct process_pool_gate, 1);
 }
 
-CREW_FN void crew_enter(struct crew_gate *gate)
+PROCESS_POOL_FN void process_pool_enter(struct process_pool_gate *gate)
 {
 	fl__store_relaxed(&gate->pid, getpid()); /* relaxed: the event publishes it */
-	crew_count(&gate->runs);
+	process_pool_count(&gate->runs);
 	FL_CHECK(fl_shm_event_set(&gate->entered) == 0);
 }
 
-FL_TASK_STATIC(crew_held, struct crew_gate *, int)
+FL_TASK_STATIC(process_pool_held, struct process_pool_gate *, int)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	*result = getpid();
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
 /* Until a worker has come to the gate: its number. */
-CREW_FN int crew_await(struct crew_gate *gate)
+PROCESS_POOL_FN int process_pool_await(struct process_pool_gate *gate)
 {
 	FL_CHECK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED) == 0);
 	return fl__load_relaxed(&gate->pid); /* relaxed: the event has brought it */
 }
 
-CREW_FN fl_future *crew_hold(fl_executor *e, struct crew_gate *gate)
+PROCESS_POOL_FN fl_future *process_pool_hold(fl_executor *e, struct process_pool_gate *gate)
 {
 	fl_future *f = NULL;
-	FL_OK(crew_held_submit(e, gate, &f));
-	(void)crew_await(gate);
+	FL_OK(process_pool_held_submit(e, gate, &f));
+	(void)process_pool_await(gate);
 	return f;
 }
 
-CREW_FN void crew_open(struct crew_gate *gate)
+PROCESS_POOL_FN void process_pool_open(struct process_pool_gate *gate)
 {
 	FL_CHECK(fl_shm_event_set(&gate->open) == 0);
 }
 
-CREW_FN void crew_let_go(struct crew_gate *gate, fl_future *held)
+PROCESS_POOL_FN void process_pool_let_go(struct process_pool_gate *gate, fl_future *held)
 {
-	crew_open(gate);
+	process_pool_open(gate);
 	FL_OK(fl_future_wait(held));
 	FL_OK(fl_future_error(held));
 	fl_future_free(held);
@@ -165,13 +165,13 @@ CREW_FN void crew_let_go(struct crew_gate *gate, fl_future *held)
 
 /* How tasks ended. */
 
-CREW_FN bool crew_ended(fl_future *f)
+PROCESS_POOL_FN bool process_pool_ended(fl_future *f)
 {
 	return fl_future_try_wait(f) == 0;
 }
 
 /* The task fails with that error, and the message has that text (may be NULL). Waits for it; frees the future. */
-CREW_FN void crew_fails(fl_future *f, int error, const char *text)
+PROCESS_POOL_FN void process_pool_fails(fl_future *f, int error, const char *text)
 {
 	FL_OK(fl_future_wait(f));
 	if (fl_future_error(f) != error || (text && !strstr(fl_future_message(f), text)))
@@ -185,7 +185,7 @@ CREW_FN void crew_fails(fl_future *f, int error, const char *text)
 }
 
 /* The task has been cancelled, or is just being. */
-CREW_FN void crew_is_cancelled(fl_future *f)
+PROCESS_POOL_FN void process_pool_is_cancelled(fl_future *f)
 {
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
@@ -195,14 +195,14 @@ CREW_FN void crew_is_cancelled(fl_future *f)
 
 /* Processes and what they hold. */
 
-CREW_FN bool crew_is_gone(int pid)
+PROCESS_POOL_FN bool process_pool_is_gone(int pid)
 {
 	char state = process_state(pid);
 	return state == 0 || state == 'X';
 }
 
 /* Mappings of this process whose line in /proc/self/maps has that text. */
-CREW_FN unsigned crew_mappings(const char *text)
+PROCESS_POOL_FN unsigned process_pool_mappings(const char *text)
 {
 	char line[512];
 	unsigned n = 0;
@@ -215,45 +215,45 @@ CREW_FN unsigned crew_mappings(const char *text)
 }
 
 /* What executors must leave as it was. */
-struct crew_census {
+struct process_pool_census {
 	size_t fds, children;
-	unsigned lanes;
+	unsigned rings;
 };
 
-CREW_FN struct crew_census crew_census(void)
+PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 {
-	return (struct crew_census){process_fds(), process_children_of(fl__zygote_pid()),
-	                            crew_mappings("memfd:fairlead")};
+	return (struct process_pool_census){process_fds(), process_children_of(fl__zygote_pid()),
+	                                    process_pool_mappings("memfd:fairlead")};
 }
 
 /* What is made once for all is there: the zygote and its kin. */
-CREW_FN struct crew_census crew_begin(void)
+PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 {
-	fl_executor *e = crew_with(1);
-	crew_works(e);
+	fl_executor *e = process_pool_with(1);
+	process_pool_works(e);
 	fl_executor_free(e);
 	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
-	return crew_census();
+	return process_pool_census();
 }
 
 /* Fewer descriptors are no leak: of those before, one may have been of a dead zygote, which the manager had yet to close. */
-CREW_FN bool crew_is_as_before(const struct crew_census *before)
+PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census *before)
 {
-	const struct crew_census now = crew_census();
-	return now.fds <= before->fds && now.children == before->children && now.lanes == before->lanes;
+	const struct process_pool_census now = process_pool_census();
+	return now.fds <= before->fds && now.children == before->children && now.rings == before->rings;
 }
 
 /* Zombies are collected, and descriptors given up, by others: in their time. */
-CREW_FN void crew_same(const struct crew_census *before)
+PROCESS_POOL_FN void process_pool_same(const struct process_pool_census *before)
 {
 	const int64_t end = fl_test_wait_begin();
-	while (!crew_is_as_before(before) && fl_now() / FL_S(1) < end)
+	while (!process_pool_is_as_before(before) && fl_now() / FL_S(1) < end)
 		sched_yield();
-	const struct crew_census now = crew_census();
-	if (!crew_is_as_before(before))
+	const struct process_pool_census now = process_pool_census();
+	if (!process_pool_is_as_before(before))
 		print_error("descriptors %zu -> %zu, children %zu -> %zu, mappings %u -> %u\n", before->fds, now.fds,
-		            before->children, now.children, before->lanes, now.lanes);
-	assert_true(crew_is_as_before(before));
+		            before->children, now.children, before->rings, now.rings);
+	assert_true(process_pool_is_as_before(before));
 }
 
 #endif

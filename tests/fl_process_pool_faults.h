@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_CREW_FAULTS_H
-#define FL_CREW_FAULTS_H
+#ifndef FL_PROCESS_POOL_FAULTS_H
+#define FL_PROCESS_POOL_FAULTS_H
 
 /*
  * Faults on every way of the process executor, in each of its processes: the calls below are wrapped before main(), so also in the
  * zygote and the workers, and ask the arena whether to fail.
  *
- *     crew_fail(CREW_FORK, CREW_IN_ZYGOTE, 2, 1, -EAGAIN);    // the third fork of the zygote from now on fails
+ *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 2, 1, -EAGAIN);    // the third fork of the zygote from now on fails
  *     ...
- *     crew_heal();                                    // how often it struck
+ *     process_pool_heal();                                    // how often it struck
  */
 #include "fl_process_pool.h"
 
@@ -16,55 +16,57 @@
 #include "process/fd_sys.h"
 #include "shm/shm_os.h"
 
-enum crew_call {
-	CREW_MEMORY,
-	CREW_RESIZE,
-	CREW_FILL,
-	CREW_SEALS,
-	CREW_SIZE,
-	CREW_MAP,
-	CREW_KEEP,
-	CREW_PAIR,
-	CREW_SEND,
-	CREW_RECEIVE,
-	CREW_MESSAGE_MEMORY,
-	CREW_WRITE_AT,
-	CREW_SEAL,
-	CREW_SEALED_SIZE,
-	CREW_WATCH_CREATE,
-	CREW_WATCH,
-	CREW_EVENT,
-	CREW_FORK,
-	CREW_PIDFD,
-	CREW_ALLOC,
-	CREW_THREAD,
-	CREW_CALLS
+enum process_pool_call {
+	PROCESS_POOL_MEMORY,
+	PROCESS_POOL_RESIZE,
+	PROCESS_POOL_FILL,
+	PROCESS_POOL_SEALS,
+	PROCESS_POOL_SIZE,
+	PROCESS_POOL_MAP,
+	PROCESS_POOL_KEEP,
+	PROCESS_POOL_PAIR,
+	PROCESS_POOL_SEND,
+	PROCESS_POOL_RECEIVE,
+	PROCESS_POOL_MESSAGE_MEMORY,
+	PROCESS_POOL_WRITE_AT,
+	PROCESS_POOL_SEAL,
+	PROCESS_POOL_SEALED_SIZE,
+	PROCESS_POOL_WATCH_CREATE,
+	PROCESS_POOL_WATCH,
+	PROCESS_POOL_EVENT,
+	PROCESS_POOL_FORK,
+	PROCESS_POOL_PIDFD,
+	PROCESS_POOL_ALLOC,
+	PROCESS_POOL_THREAD,
+	PROCESS_POOL_CALLS
 };
 
-static const char *const crew_call_names[CREW_CALLS] = {
+static const char *const process_pool_call_names[PROCESS_POOL_CALLS] = {
     "memory",       "resize", "fill",    "seals",     "size",  "map",   "keep",
     "pair",         "send",   "receive", "memory_of", "write", "seal",  "sealed_size",
     "watch_create", "watch",  "event",   "fork",      "pidfd", "alloc", "thread"};
 
-enum crew_role { CREW_HERE, CREW_IN_ZYGOTE, CREW_IN_WORKER };
+enum process_pool_role { PROCESS_POOL_HERE, PROCESS_POOL_IN_ZYGOTE, PROCESS_POOL_IN_WORKER };
 
-struct crew_fault {
+struct process_pool_fault {
 	int call, role, error, skip, count;
 	int struck;
 };
 
-static struct crew_fault *crew_fault; /* in the arena: at its very beginning */
-static int crew_first_pid;            /* of this program: the maker, or the zygote */
-static bool crew_is_maker;
+static struct process_pool_fault *process_pool_fault; /* in the arena: at its very beginning */
+static int process_pool_first_pid;                    /* of this program: the maker, or the zygote */
+static bool process_pool_is_maker;
 
 /* 0, or the error with which this call is to fail. */
-CREW_FN int crew_strike(int call)
+PROCESS_POOL_FN int process_pool_strike(int call)
 {
-	struct crew_fault *f = crew_fault;
-	if (fl__load_acquire(&f->call) != call) /* pairs with the release in crew_fail() */
+	struct process_pool_fault *f = process_pool_fault;
+	if (fl__load_acquire(&f->call) != call) /* pairs with the release in process_pool_fail() */
 		return 0;
 	const int pid = getpid();
-	if (f->role != (pid != crew_first_pid ? CREW_IN_WORKER : crew_is_maker ? CREW_HERE : CREW_IN_ZYGOTE))
+	if (f->role != (pid != process_pool_first_pid ? PROCESS_POOL_IN_WORKER
+	                : process_pool_is_maker       ? PROCESS_POOL_HERE
+	                                              : PROCESS_POOL_IN_ZYGOTE))
 		return 0;
 	if (fl__add_relaxed(&f->skip, -1) > 0 || fl__add_relaxed(&f->count, -1) <= 0) /* relaxed: numbers */
 		return 0;
@@ -72,102 +74,106 @@ CREW_FN int crew_strike(int call)
 	return f->error;
 }
 
-CREW_FN void crew_fail(int call, int role, int skip, int count, int error)
+PROCESS_POOL_FN void process_pool_fail(int call, int role, int skip, int count, int error)
 {
-	struct crew_fault *f = crew_fault;
+	struct process_pool_fault *f = process_pool_fault;
 	fl__store_release(&f->call, -1);
 	f->role = role;
 	f->error = error;
 	f->skip = skip;
 	f->count = count;
 	f->struck = 0;
-	fl__store_release(&f->call, call); /* pairs with the acquire in crew_strike() */
+	fl__store_release(&f->call, call); /* pairs with the acquire in process_pool_strike() */
 }
 
-CREW_FN int crew_heal(void)
+PROCESS_POOL_FN int process_pool_heal(void)
 {
-	fl__store_release(&crew_fault->call, -1);
-	return fl__load_relaxed(&crew_fault->struck); /* relaxed: a number */
+	fl__store_release(&process_pool_fault->call, -1);
+	return fl__load_relaxed(&process_pool_fault->struck); /* relaxed: a number */
 }
 
 /* The wrappers. */
-static struct fl__sys crew_real_sys;
-static struct fl__shm_os crew_real_shm;
-static struct fl__fd_sys crew_real_fd;
-static struct fl__os crew_real_os;
+static struct fl__sys process_pool_real_sys;
+static struct fl__shm_os process_pool_real_shm;
+static struct fl__fd_sys process_pool_real_fd;
+static struct fl__os process_pool_real_os;
 
-#define CREW_WRAP(name, call, result, real, params, args)                                                              \
-	static result crew_wrapped_##name params                                                                       \
+#define PROCESS_POOL_WRAP(name, call, result, real, params, args)                                                      \
+	static result process_pool_wrapped_##name params                                                               \
 	{                                                                                                              \
-		int error = crew_strike(call);                                                                         \
+		int error = process_pool_strike(call);                                                                 \
 		return error != 0 ? error : real args;                                                                 \
 	}
 
-CREW_WRAP(memory, CREW_MEMORY, int, crew_real_shm.memory, (void), ())
-CREW_WRAP(resize, CREW_RESIZE, int, crew_real_shm.resize, (int fd, uint64_t size), (fd, size))
-CREW_WRAP(fill, CREW_FILL, int, crew_real_shm.fill, (int fd, uint64_t at, uint64_t size), (fd, at, size))
-CREW_WRAP(seals, CREW_SEALS, int, crew_real_shm.add_seals, (int fd, int seals), (fd, seals))
-CREW_WRAP(size, CREW_SIZE, int, crew_real_shm.size, (int fd, uint64_t *size), (fd, size))
-CREW_WRAP(map, CREW_MAP, int, crew_real_shm.map, (int fd, size_t size, bool writable, void **memory),
-          (fd, size, writable, memory))
-CREW_WRAP(keep, CREW_KEEP, int, crew_real_shm.keep, (void *memory, size_t size), (memory, size))
-CREW_WRAP(pair, CREW_PAIR, int, crew_real_fd.pair, (int sockets[2]), (sockets))
-CREW_WRAP(send, CREW_SEND, ssize_t, crew_real_fd.send, (int fd, const struct msghdr *m, int flags), (fd, m, flags))
-CREW_WRAP(receive, CREW_RECEIVE, ssize_t, crew_real_fd.receive, (int fd, struct msghdr *m, int flags), (fd, m, flags))
-CREW_WRAP(memory_of, CREW_MESSAGE_MEMORY, int, crew_real_fd.memory, (void), ())
-CREW_WRAP(write_at, CREW_WRITE_AT, ssize_t, crew_real_fd.write_at, (int fd, const void *data, size_t size, off_t at),
-          (fd, data, size, at))
-CREW_WRAP(seal, CREW_SEAL, int, crew_real_fd.seal, (int fd), (fd))
-CREW_WRAP(sealed_size, CREW_SEALED_SIZE, int, crew_real_fd.sealed_size, (int fd, int64_t *size), (fd, size))
-CREW_WRAP(watch_create, CREW_WATCH_CREATE, int, crew_real_fd.watch_create, (void), ())
-CREW_WRAP(watch, CREW_WATCH, int, crew_real_fd.watch, (int epoll, int op, int fd, uint32_t events),
-          (epoll, op, fd, events))
-CREW_WRAP(event, CREW_EVENT, int, crew_real_os.event, (void), ())
-CREW_WRAP(fork, CREW_FORK, int, crew_real_os.fork, (void), ())
-CREW_WRAP(pidfd, CREW_PIDFD, int, crew_real_os.pidfd, (int pid), (pid))
-CREW_WRAP(thread, CREW_THREAD, int, crew_real_sys.thread_create,
-          (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
-          (thread, attr, start, arg))
+PROCESS_POOL_WRAP(memory, PROCESS_POOL_MEMORY, int, process_pool_real_shm.memory, (void), ())
+PROCESS_POOL_WRAP(resize, PROCESS_POOL_RESIZE, int, process_pool_real_shm.resize, (int fd, uint64_t size), (fd, size))
+PROCESS_POOL_WRAP(fill, PROCESS_POOL_FILL, int, process_pool_real_shm.fill, (int fd, uint64_t at, uint64_t size),
+                  (fd, at, size))
+PROCESS_POOL_WRAP(seals, PROCESS_POOL_SEALS, int, process_pool_real_shm.add_seals, (int fd, int seals), (fd, seals))
+PROCESS_POOL_WRAP(size, PROCESS_POOL_SIZE, int, process_pool_real_shm.size, (int fd, uint64_t *size), (fd, size))
+PROCESS_POOL_WRAP(map, PROCESS_POOL_MAP, int, process_pool_real_shm.map,
+                  (int fd, size_t size, bool writable, void **memory), (fd, size, writable, memory))
+PROCESS_POOL_WRAP(keep, PROCESS_POOL_KEEP, int, process_pool_real_shm.keep, (void *memory, size_t size), (memory, size))
+PROCESS_POOL_WRAP(pair, PROCESS_POOL_PAIR, int, process_pool_real_fd.pair, (int sockets[2]), (sockets))
+PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_fd.send,
+                  (int fd, const struct msghdr *m, int flags), (fd, m, flags))
+PROCESS_POOL_WRAP(receive, PROCESS_POOL_RECEIVE, ssize_t, process_pool_real_fd.receive,
+                  (int fd, struct msghdr *m, int flags), (fd, m, flags))
+PROCESS_POOL_WRAP(memory_of, PROCESS_POOL_MESSAGE_MEMORY, int, process_pool_real_fd.memory, (void), ())
+PROCESS_POOL_WRAP(write_at, PROCESS_POOL_WRITE_AT, ssize_t, process_pool_real_fd.write_at,
+                  (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+PROCESS_POOL_WRAP(seal, PROCESS_POOL_SEAL, int, process_pool_real_fd.seal, (int fd), (fd))
+PROCESS_POOL_WRAP(sealed_size, PROCESS_POOL_SEALED_SIZE, int, process_pool_real_fd.sealed_size, (int fd, int64_t *size),
+                  (fd, size))
+PROCESS_POOL_WRAP(watch_create, PROCESS_POOL_WATCH_CREATE, int, process_pool_real_fd.watch_create, (void), ())
+PROCESS_POOL_WRAP(watch, PROCESS_POOL_WATCH, int, process_pool_real_fd.watch,
+                  (int epoll, int op, int fd, uint32_t events), (epoll, op, fd, events))
+PROCESS_POOL_WRAP(event, PROCESS_POOL_EVENT, int, process_pool_real_os.event, (void), ())
+PROCESS_POOL_WRAP(fork, PROCESS_POOL_FORK, int, process_pool_real_os.fork, (void), ())
+PROCESS_POOL_WRAP(pidfd, PROCESS_POOL_PIDFD, int, process_pool_real_os.pidfd, (int pid), (pid))
+PROCESS_POOL_WRAP(thread, PROCESS_POOL_THREAD, int, process_pool_real_sys.thread_create,
+                  (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
+                  (thread, attr, start, arg))
 
-static void *crew_wrapped_alloc(size_t size)
+static void *process_pool_wrapped_alloc(size_t size)
 {
-	return crew_strike(CREW_ALLOC) != 0 ? NULL : crew_real_sys.alloc(size);
+	return process_pool_strike(PROCESS_POOL_ALLOC) != 0 ? NULL : process_pool_real_sys.alloc(size);
 }
 
-__attribute__((constructor)) static void crew_faults_begin(void)
+__attribute__((constructor)) static void process_pool_faults_begin(void)
 {
-	crew_first_pid = getpid();
-	crew_is_maker = fl_test_arena_used == 0;
-	crew_fault = (struct crew_fault *)(void *)fl_test_arena; /* cast: the first thing in it */
-	if (crew_is_maker) {
-		FL_CHECK(FL_IN_ARENA(struct crew_fault, 1) == crew_fault);
-		crew_fault->call = -1;
+	process_pool_first_pid = getpid();
+	process_pool_is_maker = fl_test_arena_used == 0;
+	process_pool_fault = (struct process_pool_fault *)(void *)fl_test_arena; /* cast: the first thing in it */
+	if (process_pool_is_maker) {
+		FL_CHECK(FL_IN_ARENA(struct process_pool_fault, 1) == process_pool_fault);
+		process_pool_fault->call = -1;
 	}
-	crew_real_sys = fl__sys;
-	crew_real_shm = fl__shm_os;
-	crew_real_fd = fl__fd_sys;
-	crew_real_os = fl__os;
-	fl__sys.alloc = crew_wrapped_alloc;
-	fl__sys.thread_create = crew_wrapped_thread;
-	fl__shm_os.memory = crew_wrapped_memory;
-	fl__shm_os.resize = crew_wrapped_resize;
-	fl__shm_os.fill = crew_wrapped_fill;
-	fl__shm_os.add_seals = crew_wrapped_seals;
-	fl__shm_os.size = crew_wrapped_size;
-	fl__shm_os.map = crew_wrapped_map;
-	fl__shm_os.keep = crew_wrapped_keep;
-	fl__fd_sys.pair = crew_wrapped_pair;
-	fl__fd_sys.send = crew_wrapped_send;
-	fl__fd_sys.receive = crew_wrapped_receive;
-	fl__fd_sys.memory = crew_wrapped_memory_of;
-	fl__fd_sys.write_at = crew_wrapped_write_at;
-	fl__fd_sys.seal = crew_wrapped_seal;
-	fl__fd_sys.sealed_size = crew_wrapped_sealed_size;
-	fl__fd_sys.watch_create = crew_wrapped_watch_create;
-	fl__fd_sys.watch = crew_wrapped_watch;
-	fl__os.event = crew_wrapped_event;
-	fl__os.fork = crew_wrapped_fork;
-	fl__os.pidfd = crew_wrapped_pidfd;
+	process_pool_real_sys = fl__sys;
+	process_pool_real_shm = fl__shm_os;
+	process_pool_real_fd = fl__fd_sys;
+	process_pool_real_os = fl__os;
+	fl__sys.alloc = process_pool_wrapped_alloc;
+	fl__sys.thread_create = process_pool_wrapped_thread;
+	fl__shm_os.memory = process_pool_wrapped_memory;
+	fl__shm_os.resize = process_pool_wrapped_resize;
+	fl__shm_os.fill = process_pool_wrapped_fill;
+	fl__shm_os.add_seals = process_pool_wrapped_seals;
+	fl__shm_os.size = process_pool_wrapped_size;
+	fl__shm_os.map = process_pool_wrapped_map;
+	fl__shm_os.keep = process_pool_wrapped_keep;
+	fl__fd_sys.pair = process_pool_wrapped_pair;
+	fl__fd_sys.send = process_pool_wrapped_send;
+	fl__fd_sys.receive = process_pool_wrapped_receive;
+	fl__fd_sys.memory = process_pool_wrapped_memory_of;
+	fl__fd_sys.write_at = process_pool_wrapped_write_at;
+	fl__fd_sys.seal = process_pool_wrapped_seal;
+	fl__fd_sys.sealed_size = process_pool_wrapped_sealed_size;
+	fl__fd_sys.watch_create = process_pool_wrapped_watch_create;
+	fl__fd_sys.watch = process_pool_wrapped_watch;
+	fl__os.event = process_pool_wrapped_event;
+	fl__os.fork = process_pool_wrapped_fork;
+	fl__os.pidfd = process_pool_wrapped_pidfd;
 }
 
 #endif

@@ -1,77 +1,77 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_CREW_SIZES_H
-#define FL_CREW_SIZES_H
+#ifndef FL_PROCESS_POOL_SIZES_H
+#define FL_PROCESS_POOL_SIZES_H
 
 /*
  * Tasks whose arguments and results have any size and alignment:
  *
- *     CREW_SIZED(kibi, 1024, 8, 1 << 20, 64);         // the task type `kibi`: 1 KiB in, at multiples of 8; 1 MiB out
- *     unsigned char *arg = crew_bytes(1024, seed);
+ *     PROCESS_POOL_SIZED(kibi, 1024, 8, 1 << 20, 64);         // the task type `kibi`: 1 KiB in, at multiples of 8; 1 MiB out
+ *     unsigned char *arg = process_pool_bytes(1024, seed);
  *     FL_OK(fl_submit(e, &kibi, arg, &f));
  *     ...
- *     assert_true(crew_is_right(fl_future_result(f), 1 << 20, seed));
+ *     assert_true(process_pool_is_right(fl_future_result(f), 1 << 20, seed));
  *
  * The result is right when it has grown from the seed in the argument, and the argument was all there.
  */
 #include "fl_process_pool.h"
 
-CREW_FN uint64_t crew_next(uint64_t *seed)
+PROCESS_POOL_FN uint64_t process_pool_next(uint64_t *seed)
 {
 	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 	return *seed >> 33;
 }
 
-enum { CREW_BLOCK = 64 };
+enum { PROCESS_POOL_BLOCK = 64 };
 
 /* The bytes from `at`. Not instrumented: they are on the stack, and TSan would take many seconds for some MiB. */
-__attribute__((no_sanitize("thread"))) CREW_FN void crew_grow_block(unsigned char *block, size_t at, uint64_t *state,
-                                                                    uint64_t seed)
+__attribute__((no_sanitize("thread"))) PROCESS_POOL_FN void process_pool_grow_block(unsigned char *block, size_t at,
+                                                                                    uint64_t *state, uint64_t seed)
 {
-	const uint64_t first = at > 0 ? crew_next(state) : seed, now = *state;
-	for (size_t i = 0; i < CREW_BLOCK; i++)
+	const uint64_t first = at > 0 ? process_pool_next(state) : seed, now = *state;
+	for (size_t i = 0; i < PROCESS_POOL_BLOCK; i++)
 		block[i] = (unsigned char)(now >> (i % 32) ^ i);
 	memcpy(block, &first, at > 0 ? 1 : sizeof first);
 }
 
-CREW_FN size_t crew_block_size(size_t at, size_t size)
+PROCESS_POOL_FN size_t process_pool_block_size(size_t at, size_t size)
 {
-	return size - at < CREW_BLOCK ? size - at : CREW_BLOCK;
+	return size - at < PROCESS_POOL_BLOCK ? size - at : PROCESS_POOL_BLOCK;
 }
 
 /* Writes what grows from that seed, or finds out whether it is there. The first bytes, up to 8, are the seed. */
-CREW_FN void crew_grow(unsigned char *bytes, size_t size, uint64_t seed)
+PROCESS_POOL_FN void process_pool_grow(unsigned char *bytes, size_t size, uint64_t seed)
 {
-	unsigned char block[CREW_BLOCK];
+	unsigned char block[PROCESS_POOL_BLOCK];
 	uint64_t state = seed;
-	for (size_t at = 0; at < size; at += CREW_BLOCK) {
-		crew_grow_block(block, at, &state, seed);
-		memcpy(bytes + at, block, crew_block_size(at, size));
+	for (size_t at = 0; at < size; at += PROCESS_POOL_BLOCK) {
+		process_pool_grow_block(block, at, &state, seed);
+		memcpy(bytes + at, block, process_pool_block_size(at, size));
 	}
 }
 
-CREW_FN bool crew_is_right(const void *memory, size_t size, uint64_t seed)
+PROCESS_POOL_FN bool process_pool_is_right(const void *memory, size_t size, uint64_t seed)
 {
 	const unsigned char *bytes = memory;
-	unsigned char block[CREW_BLOCK];
+	unsigned char block[PROCESS_POOL_BLOCK];
 	uint64_t state = seed;
 	bool right = bytes != NULL;
-	for (size_t at = 0; right && at < size; at += CREW_BLOCK) {
-		crew_grow_block(block, at, &state, seed);
-		right = memcmp(bytes + at, block, crew_block_size(at, size)) == 0;
+	for (size_t at = 0; right && at < size; at += PROCESS_POOL_BLOCK) {
+		process_pool_grow_block(block, at, &state, seed);
+		right = memcmp(bytes + at, block, process_pool_block_size(at, size)) == 0;
 	}
 	return right;
 }
 
 /* An argument, to be freed with free(). */
-CREW_FN void *crew_bytes(size_t size, uint64_t seed)
+PROCESS_POOL_FN void *process_pool_bytes(size_t size, uint64_t seed)
 {
 	unsigned char *bytes = malloc(size);
 	FL_CHECK(bytes != NULL);
-	crew_grow(bytes, size, seed);
+	process_pool_grow(bytes, size, seed);
 	return bytes;
 }
 
-CREW_FN int crew_sized_run(const fl_task_type *type, const void *arg, void *result)
+PROCESS_POOL_FN int process_pool_sized_run(const fl_task_type *type, const void *arg, void *result)
 {
 	uint64_t seed = 0;
 	const unsigned char *out = result;
@@ -80,18 +80,18 @@ CREW_FN int crew_sized_run(const fl_task_type *type, const void *arg, void *resu
 		return -EFAULT;
 	if (out[0] != 0 || out[type->result_size - 1] != 0)
 		return -EDOM; /* it begins zeroed */
-	if (!crew_is_right(arg, type->arg_size, seed))
+	if (!process_pool_is_right(arg, type->arg_size, seed))
 		return -EILSEQ;
-	crew_grow(result, type->result_size, seed);
+	process_pool_grow(result, type->result_size, seed);
 	return 0;
 }
 
-#define CREW_SIZED(task, in, in_align, out, out_align)                                                                 \
+#define PROCESS_POOL_SIZED(task, in, in_align, out, out_align)                                                         \
 	static const fl_task_type task;                                                                                \
 	static int task##_runs(fl_task_ctx *ctx, const void *arg, void *result)                                        \
 	{                                                                                                              \
 		(void)ctx;                                                                                             \
-		return crew_sized_run(&task, arg, result);                                                             \
+		return process_pool_sized_run(&task, arg, result);                                                     \
 	}                                                                                                              \
 	static const fl_task_type task = {.size = sizeof(fl_task_type),                                                \
 	                                  .name = #task,                                                               \
@@ -105,27 +105,27 @@ CREW_FN int crew_sized_run(const fl_task_type *type, const void *arg, void *resu
 	{                                                                                                              \
 		fl_task_register(&task##_entry);                                                                       \
 	}                                                                                                              \
-	struct crew_sized_##task
+	struct process_pool_sized_##task
 
 /* Submits it; the seed has as many bytes as the argument has room for. */
-CREW_FN fl_future *crew_send(fl_executor *e, const fl_task_type *type, uint64_t seed)
+PROCESS_POOL_FN fl_future *process_pool_send(fl_executor *e, const fl_task_type *type, uint64_t seed)
 {
 	fl_future *f = NULL;
-	void *arg = crew_bytes(type->arg_size, seed);
+	void *arg = process_pool_bytes(type->arg_size, seed);
 	FL_OK(fl_submit(e, type, arg, &f));
 	free(arg);
 	return f;
 }
 
 /* It comes back, and is right; frees the future. */
-CREW_FN void crew_receive(fl_future *f, const fl_task_type *type, uint64_t seed)
+PROCESS_POOL_FN void process_pool_receive(fl_future *f, const fl_task_type *type, uint64_t seed)
 {
 	FL_OK(fl_future_wait(f));
 	if (fl_future_error(f) != 0)
 		print_error("%s: %s\n", type->name, fl_future_message(f));
 	FL_OK(fl_future_error(f));
 	assert_true((uintptr_t)fl_future_result(f) % type->result_align == 0);
-	assert_true(crew_is_right(fl_future_result(f), type->result_size, seed));
+	assert_true(process_pool_is_right(fl_future_result(f), type->result_size, seed));
 	fl_future_free(f);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_TEST_LANE_MEMORY_H
-#define FL_TEST_LANE_MEMORY_H
+#ifndef FL_TEST_RINGS_MEMORY_H
+#define FL_TEST_RINGS_MEMORY_H
 
 /* For tasks that play a hostile worker: where the memory is that their process shares with the executor. */
 #include "fl_test.h"

@@ -3,7 +3,7 @@
 #define FL_TEST_WORKER_H
 
 /*
- * The worker of a process executor, driven by hand: a parent that has one process and one lane, and no executor. For one source
+ * The worker of a process executor, driven by hand: a parent that has one process and one pair of rings, and no executor. For one source
  * file each: everything here is static.
  *
  *     PARENT(p);                                              // a worker that runs, until the end of the block
@@ -26,7 +26,7 @@ FL_ALL_NEED(FL_TEST_CREWS)
 #define WORKER_FN __attribute__((unused)) static
 
 struct parent {
-	struct fl__lane lane;
+	struct fl__rings rings;
 	int fds[FL__WORKER_FDS + 1], n_fds;
 	int channel;
 	fl_process *process;
@@ -46,19 +46,19 @@ WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
 	void *memory[2];
 	int ends[2];
 	*p = (struct parent){.n_fds = FL__WORKER_FDS};
-	p->fds[FL__WORKER_ORDERS] = make_memory(orders);
-	p->fds[FL__WORKER_REPLIES] = make_memory(replies);
-	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_ORDERS], sizeof(struct fl__orders), true, &memory[0]));
-	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_REPLIES], sizeof(struct fl__replies), true, &memory[1]));
+	p->fds[FL__WORKER_SUBMISSIONS] = make_memory(orders);
+	p->fds[FL__WORKER_COMPLETIONS] = make_memory(replies);
+	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_SUBMISSIONS], sizeof(struct fl__submission_ring), true, &memory[0]));
+	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_COMPLETIONS], sizeof(struct fl__completion_ring), true, &memory[1]));
 	FL_OK(fl__packet_pair(ends));
 	p->channel = ends[0];
 	p->fds[FL__WORKER_CHANNEL] = ends[1];
-	p->fds[FL__WORKER_BELL] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	FL_CHECK(p->fds[FL__WORKER_BELL] >= 0);
-	if (orders >= sizeof(struct fl__orders))
-		fl__lane_init(&p->lane, memory[0], memory[1]);
-	p->lane.orders = memory[0];
-	p->lane.replies = memory[1];
+	p->fds[FL__WORKER_DOORBELL] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FL_CHECK(p->fds[FL__WORKER_DOORBELL] >= 0);
+	if (orders >= sizeof(struct fl__submission_ring))
+		fl__rings_init(&p->rings, memory[0], memory[1]);
+	p->rings.submissions = memory[0];
+	p->rings.completions = memory[1];
 }
 
 WORKER_FN void parent_start(struct parent *p)
@@ -76,20 +76,20 @@ WORKER_FN void parent_start(struct parent *p)
 /* The first that it says, once it is ready. */
 WORKER_FN void parent_hear(struct parent *p)
 {
-	struct fl__apart head;
+	struct fl__memfd_packet head;
 	size_t size;
 	unsigned n = 0;
 	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &size, NULL, &n, fl_after(FL_S(60))));
 	assert_int_equal(size, sizeof head);
 	assert_int_equal(head.magic, FL__READY_MAGIC);
-	assert_int_equal(fl__load_acquire(&p->lane.replies->state), FL__LANE_READY);
+	assert_int_equal(fl__load_acquire(&p->rings.completions->state), FL__WORKER_READY);
 }
 
 WORKER_FN void parent_end(struct parent *p)
 {
 	fl_process_free(p->process);
-	FL_CHECK(munmap(p->lane.orders, sizeof *p->lane.orders) == 0);
-	FL_CHECK(munmap(p->lane.replies, sizeof *p->lane.replies) == 0);
+	FL_CHECK(munmap(p->rings.submissions, sizeof *p->rings.submissions) == 0);
+	FL_CHECK(munmap(p->rings.completions, sizeof *p->rings.completions) == 0);
 	FL_CHECK(close(p->channel) == 0);
 	fl__fds_close(p->fds, FL__WORKER_FDS);
 }
@@ -97,13 +97,13 @@ WORKER_FN void parent_end(struct parent *p)
 /* A worker that runs, until the end of the block. */
 #define PARENT(p)                                                                                                      \
 	__attribute__((cleanup(parent_end))) struct parent p;                                                          \
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));                                        \
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));                       \
 	parent_start(&p);                                                                                              \
 	parent_hear(&p)
 
 WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, size_t size, size_t said)
 {
-	const struct fl__apart head = {FL__APART_MAGIC, seq, said};
+	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, said};
 	int fd = fl__fd_sys.memory();
 	FL_CHECK(fd >= 0 && fl__fd_sys.write_at(fd, bytes, size, 0) == (ssize_t)size);
 	FL_OK(fl__fd_sys.seal(fd));
@@ -112,30 +112,30 @@ WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, siz
 }
 
 /* An order for `count` elements, argument in its place, result at the beginning of the arena; not posted yet. */
-WORKER_FN struct fl__order *draft(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
+WORKER_FN struct fl__submission *draft(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
 {
 	struct fl__task_identity identity;
-	struct fl__order *order = fl__lane_place(&p->lane);
+	struct fl__submission *order = fl__rings_next_entry(&p->rings);
 	const size_t size = count * type->arg_size;
 	const enum fl__place arg = fl__place_of(size, type->arg_align);
 	fl__task_identify(type, &identity);
-	*order = (struct fl__order){
+	*order = (struct fl__submission){
 	    .seq = order->seq, .task = identity.id, .check = fl__task_check(&identity), .count = count};
-	if (arg == FL__PLACE_APART) {
-		order->flags |= FL__ORDER_ARG_APART;
-		send_apart(p, p->lane.next, args, size, size);
+	if (arg == FL__PLACE_MEMFD) {
+		order->flags |= FL__SUBMISSION_ARG_MEMFD;
+		send_apart(p, p->rings.next, args, size, size);
 	} else if (size > 0) {
-		memcpy(arg == FL__PLACE_SLOT ? order->small : p->lane.orders->arena, args, size);
+		memcpy(arg == FL__PLACE_SLOT ? order->small : p->rings.submissions->arena, args, size);
 	}
-	if (fl__place_of(count * type->result_size, type->result_align) == FL__PLACE_APART)
-		order->flags |= FL__ORDER_RESULT_APART;
+	if (fl__place_of(count * type->result_size, type->result_align) == FL__PLACE_MEMFD)
+		order->flags |= FL__SUBMISSION_RESULT_MEMFD;
 	return order;
 }
 
 WORKER_FN uint32_t post(struct parent *p)
 {
-	uint32_t seq = fl__lane_post(&p->lane);
-	fl__lane_flush(&p->lane);
+	uint32_t seq = fl__rings_post(&p->rings);
+	fl__rings_flush(&p->rings);
 	return seq;
 }
 
@@ -147,34 +147,34 @@ WORKER_FN uint32_t order(struct parent *p, const fl_task_type *type, const void 
 
 WORKER_FN unsigned slot_of(uint32_t seq)
 {
-	return seq % FL__LANE_DEPTH;
+	return seq % FL__RINGS_DEPTH;
 }
 
 /* Waits for the reply to the oldest order, and passes over it. */
-WORKER_FN struct fl__reply await(struct parent *p)
+WORKER_FN struct fl__completion await(struct parent *p)
 {
-	struct fl__reply reply = {.done = 0};
-	enum fl__lane_sight seen;
-	FL_WAIT_FOR((seen = fl__lane_look(&p->lane, &reply)) != FL__LANE_NONE);
-	assert_int_equal(seen, FL__LANE_ENDED);
-	fl__lane_pass(&p->lane);
+	struct fl__completion reply = {.done = 0};
+	enum fl__rings_peeked seen;
+	FL_WAIT_FOR((seen = fl__rings_peek(&p->rings, &reply)) != FL__RINGS_NONE);
+	assert_int_equal(seen, FL__RINGS_ENDED);
+	fl__rings_release(&p->rings);
 	return reply;
 }
 
 /* The reply is a failure with that message. */
 WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
 {
-	const char *message = p->lane.replies->message[slot_of(p->lane.first)];
-	struct fl__reply reply = await(p);
+	const char *message = p->rings.completions->message[slot_of(p->rings.first)];
+	struct fl__completion reply = await(p);
 	assert_int_equal(reply.error, error);
-	assert_int_equal(reply.flags, FL__REPLY_MESSAGE);
+	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);
 	if (!strstr(message, text))
 		fail_msg("the message is '%s', not '%s'", message, text);
 }
 
 WORKER_FN void assert_succeeds_with(struct parent *p, uint32_t count, uint32_t flags)
 {
-	struct fl__reply reply = await(p);
+	struct fl__completion reply = await(p);
 	assert_int_equal(reply.error, 0);
 	assert_int_equal(reply.flags, flags);
 	assert_int_equal(reply.count, count);
@@ -188,26 +188,26 @@ WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
 /* With a result that comes over the channel. */
 WORKER_FN void assert_succeeds_apart(struct parent *p)
 {
-	assert_succeeds_with(p, 1, FL__REPLY_APART);
+	assert_succeeds_with(p, 1, FL__COMPLETION_MEMFD);
 }
 
 WORKER_FN void assert_skipped(struct parent *p)
 {
-	struct fl__reply reply = await(p);
+	struct fl__completion reply = await(p);
 	assert_int_equal(reply.error, 0);
-	assert_int_equal(reply.flags, FL__REPLY_SKIPPED);
+	assert_int_equal(reply.flags, FL__COMPLETION_SKIPPED);
 	assert_int_equal(reply.count, 0);
 }
 
 WORKER_FN void *small_result(struct parent *p, uint32_t seq)
 {
-	return p->lane.replies->reply[slot_of(seq)].small;
+	return p->rings.completions->entry[slot_of(seq)].small;
 }
 
 /* The result that comes over the channel, mapped. */
 WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 {
-	struct fl__apart head;
+	struct fl__memfd_packet head;
 	int fd;
 	unsigned n = 1;
 	size_t received;
@@ -215,7 +215,7 @@ WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
 	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &received, &fd, &n, 0));
 	assert_int_equal(received, sizeof head);
 	assert_int_equal(n, 1);
-	assert_int_equal(head.magic, FL__APART_MAGIC);
+	assert_int_equal(head.magic, FL__MEMFD_MAGIC);
 	assert_int_equal(head.seq, seq);
 	assert_int_equal(head.size, size);
 	FL_OK(fl__fd_sys.sealed_size(fd, &there));

@@ -17,9 +17,9 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 }
 
 /* Nobody has registered it. */
-static const fl_task_type unknown = {.size = sizeof unknown, .name = "crew_unknown", .run = run_nothing};
+static const fl_task_type unknown = {.size = sizeof unknown, .name = "process_pool_unknown", .run = run_nothing};
 
-FL_TEST(crew_create_refuses_what_makes_no_sense)
+FL_TEST(process_pool_create_refuses_what_makes_no_sense)
 {
 	static const fl_executor_config senseless[] = {
 	    {.workers = FL_WORKERS_MAX + 1},
@@ -28,7 +28,7 @@ FL_TEST(crew_create_refuses_what_makes_no_sense)
 	    {.task_timeout = -1},
 	    {.kill_after = -1},
 	    {.n_regions = FL_REGIONS_MAX + 1},
-	    {.initialize = &crew_getpid}, /* has a result */
+	    {.initialize = &process_pool_getpid}, /* has a result */
 	};
 	fl_executor *e = NULL;
 	for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++)
@@ -37,37 +37,38 @@ FL_TEST(crew_create_refuses_what_makes_no_sense)
 	assert_null(e);
 }
 
-FL_TASK(crew_takes_a_number, int, void)
+FL_TASK(process_pool_takes_a_number, int, void)
 {
 	return *arg == 7 ? 0 : -EINVAL;
 }
 
 /* The name of another type stands for neither: the initializer travels by its name, as tasks do. */
-FL_TEST(crew_refuses_what_has_the_name_of_another)
+FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 {
 	static fl_task_type other;
 	static fl_task_entry entry = {&other, NULL};
-	const fl_executor_config with_initializer = {.initialize = &crew_takes_a_number, .initialize_arg = &(int){7}};
+	const fl_executor_config with_initializer = {.initialize = &process_pool_takes_a_number,
+	                                             .initialize_arg = &(int){7}};
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
-	other = crew_takes_a_number;
+	other = process_pool_takes_a_number;
 	other.run = run_nothing;
 	fl_task_register(&entry);
 	FL_RC(fl_process_executor_create(&e, &with_initializer), -EEXIST);
 	assert_null(e);
 	FL_OK(fl_process_executor_create(&e, NULL));
 	/* fl_process_executor_create() tells of this result of a submit. */
-	FL_RC(fl_submit(e, &crew_takes_a_number, &(int){7}, &f), -EEXIST);
+	FL_RC(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
 	assert_null(f);
-	crew_works(e);
+	process_pool_works(e);
 	fl_task_unregister(&entry);
-	FL_OK(fl_submit(e, &crew_takes_a_number, &(int){7}, &f));
+	FL_OK(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f));
 	FL_OK(fl_future_wait(f));
 	fl_future_free(f);
 	fl_executor_free(e);
 	e = NULL;
 	FL_OK(fl_process_executor_create(&e, &with_initializer));
-	crew_works(e);
+	process_pool_works(e);
 	fl_executor_free(e);
 }
 
@@ -80,38 +81,38 @@ static void submit_what_a_worker_has_twice(void *unused)
 	fl_future *f = NULL;
 	int nine = 0, pid = 0;
 	(void)unused;
-	other = crew_square;
+	other = process_pool_square;
 	other.run = run_nothing;
 	fl_task_register(&entry);
 	FL_CHECK(fl_process_preload() == 0);
 	fl_task_unregister(&entry);
 	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
-	FL_CHECK(crew_square_submit(e, 3, &f) == 0);
-	FL_CHECK(crew_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
+	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0);
+	FL_CHECK(process_pool_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
 	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
 	fl_future_free(f);
-	FL_CHECK(crew_getpid_submit(e, &f) == 0);
-	FL_CHECK(crew_getpid_get(f, &pid) == 0 && pid > 0);
+	FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+	FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid > 0);
 	fl_future_free(f);
 	fl_executor_free(e);
 }
 
-FL_TEST(crew_worker_refuses_what_has_the_name_of_another)
+FL_TEST(process_pool_worker_refuses_what_has_the_name_of_another)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(submit_what_a_worker_has_twice, NULL, NULL, 0));
 }
 
-FL_TEST(crew_create_without_memory)
+FL_TEST(process_pool_create_without_memory)
 {
 	fl_shm *region = NULL;
 	fl_executor *e = NULL;
 	FL_OK(fl_shm_create(&region, 4096));
-	(void)crew_begin();
+	(void)process_pool_begin();
 	const int seven = 7;
 	const fl_executor_config config = {
-	    .initialize = &crew_takes_a_number, .initialize_arg = &seven, .regions = &region, .n_regions = 1};
+	    .initialize = &process_pool_takes_a_number, .initialize_arg = &seven, .regions = &region, .n_regions = 1};
 	const long before = seam_live_allocs();
 	unsigned skip = 0;
 	for (int rc = -ENOMEM; rc != 0; skip++) {
@@ -122,14 +123,14 @@ FL_TEST(crew_create_without_memory)
 		assert_true(rc == 0 || seam_live_allocs() == before);
 	}
 	assert_true(skip > 3);
-	crew_works(e);
+	process_pool_works(e);
 	fl_executor_free(e);
 	FL_WAIT_FOR(seam_live_allocs() == before);
 	fl_shm_free(region);
 }
 
 /* A program with none of the ways to be started again: tests/process/program.c. */
-FL_TEST(crew_needs_a_way_to_start_the_program_again)
+FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
 {
 	static const struct {
 		const char *program, *what, *said;
@@ -163,30 +164,30 @@ FL_TEST(crew_needs_a_way_to_start_the_program_again)
 	}
 }
 
-FL_TEST(crew_defaults)
+FL_TEST(process_pool_defaults)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(NULL);
+	FL_SCOPED(fl_executor) *e = process_pool_made(NULL);
 	assert_int_equal(fl_executor_workers(e), fl_cpu_count());
 	assert_string_equal(fl_executor_kind(e), "processes");
 	assert_int_equal(fl_executor_capabilities(e), FL_CAP_CONCURRENT | FL_CAP_NESTED);
-	assert_int_equal(crew_size(e), 0);
-	crew_works(e);
+	assert_int_equal(process_pool_size(e), 0);
+	process_pool_works(e);
 }
 
-FL_TEST(crew_submit_refuses)
+FL_TEST(process_pool_submit_refuses)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
 	/* fl_process_executor_create() tells of these two results of a submit. */
 	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);
 	seam_fail_threads(0, 1);
-	FL_RC(fl_submit(e, &crew_getpid, NULL, &f), -EAGAIN);
+	FL_RC(fl_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
 	assert_int_equal(seam_heal(), 0);
 	assert_null(f);
-	crew_works(e);
+	process_pool_works(e);
 	/* Known by its address once, that address is another task now: it is looked at anew. */
 	static fl_task_type changing;
-	changing = crew_square;
+	changing = process_pool_square;
 	int nine = 0;
 	FL_OK(fl_submit(e, &changing, &(int){3}, &f));
 	FL_OK(fl_future_get(f, &nine, sizeof nine));
@@ -194,26 +195,26 @@ FL_TEST(crew_submit_refuses)
 	FL_WAIT_FOR(
 	    fl__future_is_alone(f)); /* the manager thread has freed its reference, and looks at the type no more */
 	fl_future_free(f);
-	changing.name = "crew_unknown";
+	changing.name = "process_pool_unknown";
 	f = NULL;
 	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
-	changing = crew_square;
+	changing = process_pool_square;
 	changing.run = run_nothing; /* another task of that name */
 	FL_RC(fl_submit(e, &changing, &(int){3}, &f), -ENOENT);
 	assert_null(f);
 }
 
-FL_TEST(crew_submit_without_memory)
+FL_TEST(process_pool_submit_without_memory)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	fl_future *f = NULL;
-	crew_works(e);
+	process_pool_works(e);
 	unsigned struck = 0;
 	for (unsigned skip = 0;; skip++) {
 		/* With a token there is something more to be allocated; so it is on a thread that waits for nothing. */
 		seam_fail_allocs(skip, 1);
-		int rc = fl_submit_with(e, &crew_square, &(int){4}, &f, &(fl_submit_config){.cancel = &stop});
+		int rc = fl_submit_with(e, &process_pool_square, &(int){4}, &f, &(fl_submit_config){.cancel = &stop});
 		if (seam_heal() > 0) {
 			FL_OK(rc);
 			break;
@@ -229,23 +230,23 @@ FL_TEST(crew_submit_without_memory)
 
 /* Workers. */
 
-FL_TEST(crew_starts_workers_when_they_are_needed)
+FL_TEST(process_pool_starts_workers_when_they_are_needed)
 {
 	enum { WORKERS = 4 };
-	FL_SCOPED(fl_executor) *e = crew_with(WORKERS);
+	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
 	fl_future *held[WORKERS];
-	struct crew_gate *gates[WORKERS];
+	struct process_pool_gate *gates[WORKERS];
 	int pids[WORKERS + 1] = {0};
 	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS), 0);
-	const int first = crew_pid(e);
+	const int first = process_pool_pid(e);
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(crew_pid(e), first); /* an idle one is used again */
+		assert_int_equal(process_pool_pid(e), first); /* an idle one is used again */
 	assert_int_equal(fl_process_executor_pids(e, pids, 1), 1);
 	assert_int_equal(pids[0], first);
 	assert_int_not_equal(first, getpid());
 	for (int i = 0; i < WORKERS; i++) {
-		gates[i] = crew_gate();
-		held[i] = crew_hold(e, gates[i]);
+		gates[i] = process_pool_gate();
+		held[i] = process_pool_hold(e, gates[i]);
 		for (int j = 0; j < i; j++)
 			assert_int_not_equal(gates[i]->pid, gates[j]->pid);
 	}
@@ -254,25 +255,25 @@ FL_TEST(crew_starts_workers_when_they_are_needed)
 	assert_int_equal(fl_process_executor_pids(e, pids, 1), WORKERS); /* more than there is room for */
 	assert_int_equal(pids[1], -1);
 	FL_SCOPED(fl_future) *more = NULL;
-	FL_OK(crew_square_submit(e, 5, &more));
+	FL_OK(process_pool_square_submit(e, 5, &more));
 	for (int i = 0; i < WORKERS; i++)
-		crew_let_go(gates[i], held[i]);
+		process_pool_let_go(gates[i], held[i]);
 	FL_OK(fl_future_wait(more));
-	assert_int_equal(crew_size(e), WORKERS);
+	assert_int_equal(process_pool_size(e), WORKERS);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(crew_size(e), 0);
+	assert_int_equal(process_pool_size(e), 0);
 	FL_SCOPED(fl_executor) *threads = NULL;
 	FL_OK(fl_thread_executor_create(&threads, NULL));
 	assert_int_equal(fl_process_executor_pids(threads, pids, 1), 0); /* of another kind */
 }
 
-FL_TEST(crew_replaces_a_worker_after_max_tasks)
+FL_TEST(process_pool_replaces_a_worker_after_max_tasks)
 {
 	enum { TASKS = 20, EACH = 3 };
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
 	int pids[TASKS], seen = 1;
 	for (int i = 0; i < TASKS; i++) {
-		pids[i] = crew_pid(e);
+		pids[i] = process_pool_pid(e);
 		seen = i > 0 && pids[i] == pids[i - 1] ? seen + 1 : 1;
 		assert_true(seen <= EACH);
 		if (i > 0 && pids[i] != pids[i - 1])
@@ -281,58 +282,58 @@ FL_TEST(crew_replaces_a_worker_after_max_tasks)
 }
 
 /* Many at once; those that are cancelled before they start do not count. */
-FL_TEST(crew_max_tasks_counts_what_has_started)
+FL_TEST(process_pool_max_tasks_counts_what_has_started)
 {
 	enum { TASKS = 60, EACH = 4 };
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
-	struct crew_gate *gate = crew_gate();
-	fl_future *f[TASKS], *held = crew_hold(e, gate);
-	int *runs = crew_counters(1), pid, last = 0, of_it = 1, workers = 0;
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = EACH});
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
+	int *runs = process_pool_counters(1), pid, last = 0, of_it = 1, workers = 0;
 	for (int i = 0; i < TASKS; i++)
-		FL_OK(crew_counts_submit(e, runs, &f[i]));
+		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
 	for (int i = 0; i < TASKS; i += 2)
 		FL_OK(fl_future_cancel(f[i]));
-	crew_let_go(gate, held);
+	process_pool_let_go(gate, held);
 	for (int i = 0; i < TASKS; i++) {
 		if (i % 2 == 0) {
-			crew_is_cancelled(f[i]);
+			process_pool_is_cancelled(f[i]);
 			continue;
 		}
-		FL_OK(crew_counts_get(f[i], &pid));
+		FL_OK(process_pool_counts_get(f[i], &pid));
 		fl_future_free(f[i]);
 		of_it = pid == last ? of_it + 1 : 1;
 		workers += pid != last;
 		last = pid;
 		assert_true(of_it <= EACH);
 	}
-	assert_int_equal(crew_counted(runs), TASKS / 2);
+	assert_int_equal(process_pool_counted(runs), TASKS / 2);
 	/* The first served the gate, and three; the others four each. */
 	assert_int_equal(workers, (TASKS / 2 + 1 + EACH - 1) / EACH);
 }
 
-FL_TEST(crew_ends_workers_that_are_idle)
+FL_TEST(process_pool_ends_workers_that_are_idle)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .idle_timeout = FL_MS(1)});
-	struct crew_gate *gate = crew_gate();
-	fl_future *held = crew_hold(e, gate);
-	const int other = crew_pid(e);
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .idle_timeout = FL_MS(1)});
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
+	const int other = process_pool_pid(e);
 	assert_int_not_equal(other, gate->pid);
-	FL_WAIT_FOR(crew_size(e) == 1); /* not the one that is held */
-	FL_WAIT_FOR(crew_is_gone(other));
-	assert_false(crew_is_gone(gate->pid));
-	crew_let_go(gate, held);
-	FL_WAIT_FOR(crew_size(e) == 0);
+	FL_WAIT_FOR(process_pool_size(e) == 1); /* not the one that is held */
+	FL_WAIT_FOR(process_pool_is_gone(other));
+	assert_false(process_pool_is_gone(gate->pid));
+	process_pool_let_go(gate, held);
+	FL_WAIT_FOR(process_pool_size(e) == 0);
 	for (int i = 0; i < 50; i++)
-		crew_works(e); /* they come and go under its feet */
-	FL_WAIT_FOR(crew_size(e) == 0);
-	crew_works(e);
+		process_pool_works(e); /* they come and go under its feet */
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	process_pool_works(e);
 }
 
 struct name {
 	char text[64];
 };
 
-FL_TASK(crew_name, void, struct name)
+FL_TASK(process_pool_name, void, struct name)
 {
 	(void)snprintf(result->text, sizeof result->text, "%s", fl_process_current_name());
 	return 0;
@@ -340,55 +341,55 @@ FL_TASK(crew_name, void, struct name)
 
 static void has_names(const char *given, const char *expected)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .name = given});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .name = given});
 	FL_SCOPED(fl_future) *f = NULL;
 	struct name name;
-	FL_OK(crew_name_submit(e, &f));
-	FL_OK(crew_name_get(f, &name));
+	FL_OK(process_pool_name_submit(e, &f));
+	FL_OK(process_pool_name_get(f, &name));
 	assert_string_equal(name.text, expected);
 }
 
-FL_TEST(crew_workers_have_names)
+FL_TEST(process_pool_workers_have_names)
 {
 	has_names(NULL, "worker-0");
 	has_names("painter", "painter-0");
 	has_names("12345678901234567890123456", "12345678901234567890123-0"); /* 23 of them */
 }
 
-FL_TEST(crew_of_64_workers)
+FL_TEST(process_pool_of_64_workers)
 {
 	enum { WORKERS = 64 };
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	{
-		FL_SCOPED(fl_executor) *e = crew_with(WORKERS);
-		struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
+		FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
+		struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 		fl_future *f[WORKERS];
 		for (int i = 0; i < WORKERS; i++)
-			FL_OK(crew_held_submit(e, &gates[i], &f[i]));
+			FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
 		for (int i = 0; i < WORKERS; i++)
-			(void)crew_await(&gates[i]); /* all at once */
-		assert_int_equal(crew_size(e), WORKERS);
+			(void)process_pool_await(&gates[i]); /* all at once */
+		assert_int_equal(process_pool_size(e), WORKERS);
 		for (int i = 0; i < WORKERS; i++)
-			crew_let_go(&gates[i], f[i]);
+			process_pool_let_go(&gates[i], f[i]);
 	}
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
-FL_TEST(crew_two_at_once)
+FL_TEST(process_pool_two_at_once)
 {
 	enum { TASKS = 200 };
-	FL_SCOPED(fl_executor) *a = crew_with(2);
-	FL_SCOPED(fl_executor) *b = crew_with(2);
+	FL_SCOPED(fl_executor) *a = process_pool_with(2);
+	FL_SCOPED(fl_executor) *b = process_pool_with(2);
 	fl_future *f[2 * TASKS];
 	int result;
 	for (int i = 0; i < TASKS; i++) {
-		FL_OK(crew_square_submit(a, i, &f[2 * i]));
-		FL_OK(crew_square_submit(b, -i, &f[2 * i + 1]));
+		FL_OK(process_pool_square_submit(a, i, &f[2 * i]));
+		FL_OK(process_pool_square_submit(b, -i, &f[2 * i + 1]));
 	}
 	for (int i = 2 * TASKS - 1; i >= 0; i--) {
-		FL_OK(crew_square_get(f[i], &result));
+		FL_OK(process_pool_square_get(f[i], &result));
 		assert_int_equal(result, (i / 2) * (i / 2));
 		fl_future_free(f[i]);
 	}
-	assert_int_not_equal(crew_pid(a), crew_pid(b));
+	assert_int_not_equal(process_pool_pid(a), process_pool_pid(b));
 }

@@ -70,17 +70,17 @@ static void do_harm(int harm)
 }
 
 struct harmed {
-	struct crew_gate *gate; /* NULL: at once */
+	struct process_pool_gate *gate; /* NULL: at once */
 	int *runs;
 	int harm, survives; /* from that start on it does no harm */
 };
 
 static int be_harmed(const struct harmed *arg, int *result)
 {
-	crew_count(arg->runs);
-	const int run = crew_counted(arg->runs);
+	process_pool_count(arg->runs);
+	const int run = process_pool_counted(arg->runs);
 	if (arg->gate) {
-		crew_enter(arg->gate);
+		process_pool_enter(arg->gate);
 		FL_CHECK(fl_shm_event_wait_until(&arg->gate->open, FL_FOREVER, FL_SHIELDED) == 0);
 	}
 	if (arg->survives == 0 || run < arg->survives)
@@ -89,12 +89,12 @@ static int be_harmed(const struct harmed *arg, int *result)
 	return 0;
 }
 
-FL_TASK(crew_harmed, struct harmed, int)
+FL_TASK(process_pool_harmed, struct harmed, int)
 {
 	return be_harmed(arg, result);
 }
 
-FL_TASK(crew_tries_three_times, struct harmed, int, .max_attempts = 3)
+FL_TASK(process_pool_tries_three_times, struct harmed, int, .max_attempts = 3)
 {
 	return be_harmed(arg, result);
 }
@@ -104,7 +104,7 @@ static void tells_of(fl_future *f, int pid, const char *name, const char *how)
 {
 	char text[128];
 	(void)snprintf(text, sizeof text, "worker %d (%s) %s", pid, name, how);
-	crew_fails(f, -EOWNERDEAD, text);
+	process_pool_fails(f, -EOWNERDEAD, text);
 }
 
 /*
@@ -114,37 +114,37 @@ static void tells_of(fl_future *f, int pid, const char *name, const char *how)
 static void harm_one_of_two(int harm)
 {
 	enum { TASKS = 40 };
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .name = "painter"});
-	struct crew_gate *gates[2] = {crew_gate(), crew_gate()};
-	int *runs = crew_counters(TASKS + 1), pid;
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .name = "painter"});
+	struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
+	int *runs = process_pool_counters(TASKS + 1), pid;
 	fl_future *f[TASKS], *harmed = NULL, *held = NULL;
-	FL_OK(crew_harmed_submit(e, (struct harmed){gates[0], &runs[TASKS], harm, 0}, &harmed));
-	(void)crew_await(gates[0]);
-	held = crew_hold(e, gates[1]);
+	FL_OK(process_pool_harmed_submit(e, (struct harmed){gates[0], &runs[TASKS], harm, 0}, &harmed));
+	(void)process_pool_await(gates[0]);
+	held = process_pool_hold(e, gates[1]);
 	for (int i = 0; i < TASKS; i++)
-		FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
-	crew_open(gates[0]);
+		FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+	process_pool_open(gates[0]);
 	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
 	FL_RC(fl_future_try_wait(held), -EAGAIN);
 	for (int i = 0; i < TASKS; i++) { /* by another in its place */
-		FL_OK(crew_counts_get(f[i], &pid));
+		FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_int_not_equal(pid, gates[0]->pid);
-		assert_int_equal(crew_counted(&runs[i]), 1);
+		assert_int_equal(process_pool_counted(&runs[i]), 1);
 		fl_future_free(f[i]);
 	}
-	assert_int_equal(crew_counted(&runs[TASKS]), 1);
-	FL_WAIT_FOR(crew_is_gone(gates[0]->pid));
-	assert_int_not_equal(crew_pid(e), gates[0]->pid);
-	crew_let_go(gates[1], held);
+	assert_int_equal(process_pool_counted(&runs[TASKS]), 1);
+	FL_WAIT_FOR(process_pool_is_gone(gates[0]->pid));
+	assert_int_not_equal(process_pool_pid(e), gates[0]->pid);
+	process_pool_let_go(gates[1], held);
 	FL_OK(fl_executor_join(e));
 }
 
 #define HARM_TEST(name, harm)                                                                                          \
-	FL_TEST(crew_death_##name)                                                                                     \
+	FL_TEST(process_pool_death_##name)                                                                             \
 	{                                                                                                              \
-		const struct crew_census before = crew_begin();                                                        \
+		const struct process_pool_census before = process_pool_begin();                                        \
 		harm_one_of_two(harm);                                                                                 \
-		crew_same(&before);                                                                                    \
+		process_pool_same(&before);                                                                            \
 	}
 
 HARM_TEST(by_sigkill, KILLED)
@@ -161,89 +161,89 @@ HARM_TEST(by_pthread_exit, ENDS_ITS_THREAD)
 HARM_TEST(by_exec, BECOMES_ANOTHER)
 
 /* The only worker. */
-FL_TEST(crew_death_of_the_only_worker)
+FL_TEST(process_pool_death_of_the_only_worker)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 30; i++) {
 		fl_future *f = NULL, *behind = NULL;
-		int result, *runs = crew_counters(1);
-		FL_OK(crew_harmed_submit(e, (struct harmed){NULL, runs, i % HARMS, 0}, &f));
-		FL_OK(crew_square_submit(e, i, &behind));
-		FL_OK(crew_square_get(behind, &result));
+		int result, *runs = process_pool_counters(1);
+		FL_OK(process_pool_harmed_submit(e, (struct harmed){NULL, runs, i % HARMS, 0}, &f));
+		FL_OK(process_pool_square_submit(e, i, &behind));
+		FL_OK(process_pool_square_get(behind, &result));
 		assert_int_equal(result, i * i);
-		crew_fails(f, -EOWNERDEAD, told[i % HARMS]);
-		assert_int_equal(crew_counted(runs), 1);
+		process_pool_fails(f, -EOWNERDEAD, told[i % HARMS]);
+		assert_int_equal(process_pool_counted(runs), 1);
 		fl_future_free(behind);
 	}
 }
 
 /* With nothing to do: nobody is told; another comes when it is needed. */
-FL_TEST(crew_death_of_an_idle_worker)
+FL_TEST(process_pool_death_of_an_idle_worker)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 20; i++) {
-		const int pid = crew_pid(e);
+		const int pid = process_pool_pid(e);
 		FL_OK(kill(pid, SIGKILL));
 		if (i % 2)
-			FL_WAIT_FOR(crew_size(e) == 0);
-		assert_int_not_equal(crew_pid(e), pid);
+			FL_WAIT_FOR(process_pool_size(e) == 0);
+		assert_int_not_equal(process_pool_pid(e), pid);
 	}
 }
 
 /* Retries. */
 
-FL_TEST(crew_death_is_tried_again_if_the_type_says_so)
+FL_TEST(process_pool_death_is_tried_again_if_the_type_says_so)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int i = 0; i < 10; i++) {
-		int *runs = crew_counters(2), result;
+		int *runs = process_pool_counters(2), result;
 		fl_future *good = NULL, *bad = NULL, *once = NULL;
-		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 3}, &good));
-		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[1], ABORTS, 0}, &bad));
-		FL_OK(crew_tries_three_times_get(good, &result));
+		FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 3}, &good));
+		FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){NULL, &runs[1], ABORTS, 0}, &bad));
+		FL_OK(process_pool_tries_three_times_get(good, &result));
 		assert_int_equal(result, 3);
 		fl_future_free(good);
-		crew_fails(bad, -EOWNERDEAD, "killed by SIGABRT");
-		assert_int_equal(crew_counted(&runs[0]), 3);
-		assert_int_equal(crew_counted(&runs[1]), 3); /* and no more */
+		process_pool_fails(bad, -EOWNERDEAD, "killed by SIGABRT");
+		assert_int_equal(process_pool_counted(&runs[0]), 3);
+		assert_int_equal(process_pool_counted(&runs[1]), 3); /* and no more */
 		/* One that ends by itself, with an error, is not tried again. */
-		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 4}, &once));
-		FL_OK(crew_tries_three_times_get(once, &result));
+		FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 4}, &once));
+		FL_OK(process_pool_tries_three_times_get(once, &result));
 		assert_int_equal(result, 4);
 		fl_future_free(once);
 	}
 }
 
-FL_TASK(crew_just_fails, int *, void, .max_attempts = 5)
+FL_TASK(process_pool_just_fails, int *, void, .max_attempts = 5)
 {
-	crew_count(*arg);
+	process_pool_count(*arg);
 	return -EDOM;
 }
 
-FL_TEST(crew_failure_is_no_death)
+FL_TEST(process_pool_failure_is_no_death)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
-	int *runs = crew_counters(1);
-	FL_OK(crew_just_fails_submit(e, runs, &f));
-	crew_fails(f, -EDOM, NULL);
-	assert_int_equal(crew_counted(runs), 1);
+	int *runs = process_pool_counters(1);
+	FL_OK(process_pool_just_fails_submit(e, runs, &f));
+	process_pool_fails(f, -EDOM, NULL);
+	assert_int_equal(process_pool_counted(runs), 1);
 }
 
 /* What is cancelled between two tries is not tried again. */
-FL_TEST(crew_death_of_a_cancelled_task)
+FL_TEST(process_pool_death_of_a_cancelled_task)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
-	int *runs = crew_counters(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	int *runs = process_pool_counters(1);
 	fl_future *f = NULL;
-	FL_OK(crew_tries_three_times_submit(e, (struct harmed){gate, runs, KILLED, 0}, &f));
-	(void)crew_await(gate);
+	FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){gate, runs, KILLED, 0}, &f));
+	(void)process_pool_await(gate);
 	FL_RC(fl_future_cancel(f), -EBUSY);
-	crew_open(gate);
-	crew_is_cancelled(f);
-	assert_int_equal(crew_counted(runs), 1);
-	crew_works(e);
+	process_pool_open(gate);
+	process_pool_is_cancelled(f);
+	assert_int_equal(process_pool_counted(runs), 1);
+	process_pool_works(e);
 }
 
 /* From outside, at any time. */
@@ -272,9 +272,9 @@ static int kill_now_and_then(void *arg)
 	return 0;
 }
 
-FL_TASK(crew_takes_its_time, int *, int)
+FL_TASK(process_pool_takes_its_time, int *, int)
 {
-	crew_count(*arg);
+	process_pool_count(*arg);
 	for (int i = 0; i < 20; i++)
 		sched_yield();
 	*result = 42;
@@ -284,8 +284,8 @@ FL_TASK(crew_takes_its_time, int *, int)
 /* Started once at most; what has ended well was started; what has failed says why; the rest is run. */
 static bool storm_one(fl_future *f, const int *runs)
 {
-	int result, rc = crew_takes_its_time_get(f, &result);
-	const int started = crew_counted(runs);
+	int result, rc = process_pool_takes_its_time_get(f, &result);
+	const int started = process_pool_counted(runs);
 	assert_true(rc == 0 ? started == 1 && result == 42 : started <= 1);
 	if (rc != 0) {
 		FL_RC(rc, FL_ETASK);
@@ -296,12 +296,12 @@ static bool storm_one(fl_future *f, const int *runs)
 	return rc != 0;
 }
 
-FL_TEST(crew_death_at_any_time)
+FL_TEST(process_pool_death_at_any_time)
 {
 	enum { AT_ONCE = 64 };
-	const struct crew_census before = crew_begin();
-	struct storm storm = {.e = crew_with(3), .most = fl_test_scaled(500)};
-	int *runs = crew_counters(AT_ONCE);
+	const struct process_pool_census before = process_pool_begin();
+	struct storm storm = {.e = process_pool_with(3), .most = fl_test_scaled(500)};
+	int *runs = process_pool_counters(AT_ONCE);
 	unsigned failed = 0, tasks = 0;
 	fl_future *f[AT_ONCE] = {NULL};
 	FL_OK(fl_thread_start(&storm.thread, kill_now_and_then, &storm, NULL));
@@ -310,14 +310,14 @@ FL_TEST(crew_death_at_any_time)
 		failed += *here && storm_one(*here, &runs[tasks % AT_ONCE]);
 		fl__store_relaxed(&storm.ended, tasks); /* relaxed: a number by itself */
 		runs[tasks % AT_ONCE] = 0;
-		FL_OK(crew_takes_its_time_submit(storm.e, &runs[tasks % AT_ONCE], here));
+		FL_OK(process_pool_takes_its_time_submit(storm.e, &runs[tasks % AT_ONCE], here));
 	}
 	for (int i = 0; i < AT_ONCE; i++)
 		failed += f[i] && storm_one(f[i], &runs[i]);
 	FL_OK(fl_thread_join(&storm.thread, NULL));
 	print_message("%u workers killed, %u of %u tasks with them\n", storm.kills, failed, tasks);
 	assert_true(failed > 0 && failed <= storm.kills);
-	crew_works(storm.e);
+	process_pool_works(storm.e);
 	fl_executor_free(storm.e);
-	crew_same(&before);
+	process_pool_same(&before);
 }

@@ -3,20 +3,20 @@
 #include "fl_fiber.h"
 #include "fl_process_pool.h"
 
-FL_TEST(crew_wait_any)
+FL_TEST(process_pool_wait_any)
 {
 	enum { TASKS = 20 };
-	FL_SCOPED(fl_executor) *e = crew_with(2);
-	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, 2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, 2);
 	for (int round = 0; round < 20; round++) {
 		fl_future *held = NULL, *f[TASKS];
-		FL_OK(crew_held_submit(e, &gates[0], &held));
+		FL_OK(process_pool_held_submit(e, &gates[0], &held));
 		for (int i = 0; i < TASKS; i++) {
-			FL_OK(crew_square_submit(e, i, &f[i]));
+			FL_OK(process_pool_square_submit(e, i, &f[i]));
 			assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f[i])), 1);
 		}
 		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
-		crew_open(&gates[0]);
+		process_pool_open(&gates[0]);
 		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held)), 0);
 		for (int i = 0; i < TASKS; i++)
 			fl_future_free(f[i]);
@@ -26,15 +26,15 @@ FL_TEST(crew_wait_any)
 }
 
 /* Deaths are told to such waits too. */
-FL_TEST(crew_wait_any_for_a_death)
+FL_TEST(process_pool_wait_any_for_a_death)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 20; i++) {
-		struct crew_gate *gate = crew_gate();
-		fl_future *f = crew_hold(e, gate);
+		struct process_pool_gate *gate = process_pool_gate();
+		fl_future *f = process_pool_hold(e, gate);
 		FL_OK(kill(gate->pid, SIGKILL));
 		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(f)), 0);
-		crew_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+		process_pool_fails(f, -EOWNERDEAD, "killed by SIGKILL");
 	}
 }
 
@@ -42,7 +42,7 @@ FL_TEST(crew_wait_any_for_a_death)
 
 struct in_fiber {
 	fl_executor *e;
-	struct crew_gate *gate;
+	struct process_pool_gate *gate;
 	int *entered;
 	int number;
 };
@@ -53,18 +53,18 @@ static int square_in_fiber(void *arg)
 	for (int i = 0; i < 20; i++) {
 		fl_future *f = NULL;
 		int result;
-		FL_CHECK(crew_square_submit(in->e, in->number + i, &f) == 0);
-		FL_CHECK(crew_square_get(f, &result) == 0);
+		FL_CHECK(process_pool_square_submit(in->e, in->number + i, &f) == 0);
+		FL_CHECK(process_pool_square_get(f, &result) == 0);
 		FL_CHECK(result == (in->number + i) * (in->number + i));
 		fl_future_free(f);
 	}
 	return 0;
 }
 
-FL_TEST(crew_fibers_wait)
+FL_TEST(process_pool_fibers_wait)
 {
 	enum { FIBERS = 30 };
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct in_fiber in[FIBERS];
 	for (int i = 0; i < FIBERS; i++)
 		in[i] = (struct in_fiber){.e = e, .number = i};
@@ -76,9 +76,9 @@ static int held_in_fiber(void *arg)
 	const struct in_fiber *in = arg;
 	fl_future *f = NULL;
 	int unused;
-	FL_CHECK(crew_held_submit(in->e, in->gate, &f) == 0);
+	FL_CHECK(process_pool_held_submit(in->e, in->gate, &f) == 0);
 	(*in->entered)++;
-	FL_CHECK(crew_held_get(f, &unused) == 0);
+	FL_CHECK(process_pool_held_get(f, &unused) == 0);
 	(*in->entered)--;
 	fl_future_free(f);
 	return 0;
@@ -89,16 +89,16 @@ static int opens_in_fiber(void *arg)
 {
 	const struct in_fiber *in = arg;
 	FL_CHECK(*in->entered == 1);
-	(void)crew_await(in->gate);
-	crew_open(in->gate);
+	(void)process_pool_await(in->gate);
+	process_pool_open(in->gate);
 	return 0;
 }
 
-FL_TEST(crew_fiber_that_waits_holds_up_no_other)
+FL_TEST(process_pool_fiber_that_waits_holds_up_no_other)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	int entered = 0;
-	struct in_fiber in = {e, crew_gate(), &entered, 0};
+	struct in_fiber in = {e, process_pool_gate(), &entered, 0};
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *a = fl_test_fiber(s, held_in_fiber, &in), *b = fl_test_fiber(s, opens_in_fiber, &in);
 	fl_test_run(s);
@@ -120,7 +120,7 @@ struct customer {
 static void count_end(fl_future *f, void *arg)
 {
 	(void)f;
-	crew_count(arg);
+	process_pool_count(arg);
 }
 
 static int be_served(void *arg)
@@ -131,13 +131,14 @@ static int be_served(void *arg)
 		fl_future *f[AT_ONCE];
 		int result;
 		for (int j = 0; j < AT_ONCE; j++)
-			FL_CHECK(crew_square_submit_with(c->e, c->number + j, &f[j],
-			                                 &(fl_submit_config){.on_end = j == 3 ? count_end : NULL,
-			                                                     .on_end_arg = &c->calls}) == 0);
+			FL_CHECK(
+			    process_pool_square_submit_with(c->e, c->number + j, &f[j],
+			                                    &(fl_submit_config){.on_end = j == 3 ? count_end : NULL,
+			                                                        .on_end_arg = &c->calls}) == 0);
 		if (i % 5 == 0)
 			FL_IGNORE(fl_future_cancel(f[1]));
 		for (int j = 0; j < AT_ONCE; j++) {
-			int rc = crew_square_get(f[j], &result);
+			int rc = process_pool_square_get(f[j], &result);
 			if (rc != 0)
 				FL_CHECK(j == 1 && rc == FL_ETASK && fl_future_error(f[j]) == -ECANCELED);
 			else
@@ -148,10 +149,10 @@ static int be_served(void *arg)
 	return 0;
 }
 
-FL_TEST(crew_served_to_50_threads)
+FL_TEST(process_pool_served_to_50_threads)
 {
 	enum { THREADS = 50 };
-	fl_executor *e = crew_with(3);
+	fl_executor *e = process_pool_with(3);
 	static struct customer customers[THREADS];
 	for (int i = 0; i < THREADS; i++) {
 		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
@@ -161,7 +162,7 @@ FL_TEST(crew_served_to_50_threads)
 		FL_OK(fl_thread_join(&customers[i].thread, NULL));
 	fl_executor_free(e);
 	for (int i = 0; i < THREADS; i++)
-		assert_int_equal(crew_counted(&customers[i].calls), customers[i].rounds);
+		assert_int_equal(process_pool_counted(&customers[i].calls), customers[i].rounds);
 }
 
 static int wait_for_it(void *f)
@@ -169,21 +170,21 @@ static int wait_for_it(void *f)
 	return fl_future_wait(f);
 }
 
-FL_TEST(crew_several_wait_for_one)
+FL_TEST(process_pool_several_wait_for_one)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	for (int round = 0; round < 20; round++) {
 		enum { THREADS = 4 };
-		struct crew_gate *gate = crew_gate();
-		fl_future *f = crew_hold(e, gate);
+		struct process_pool_gate *gate = process_pool_gate();
+		fl_future *f = process_pool_hold(e, gate);
 		fl_thread threads[THREADS];
 		for (int i = 0; i < THREADS; i++)
 			FL_OK(fl_thread_start(&threads[i], wait_for_it, f, NULL));
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
-		crew_open(gate);
+		process_pool_open(gate);
 		for (int i = 0; i < THREADS; i++) {
 			int rc = 1;
 			FL_OK(fl_thread_join(&threads[i], &rc));
@@ -212,25 +213,26 @@ static void go_on(fl_future *f, void *arg)
 		fl__add_release(&flow->running, -1); /* pairs with the acquire in the test */
 		return;
 	}
-	FL_CHECK(crew_square_submit_with(flow->e, 1, NULL, &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) ==
-	         0);
+	FL_CHECK(process_pool_square_submit_with(flow->e, 1, NULL,
+	                                         &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) == 0);
 }
 
-FL_TEST(crew_death_in_a_flow_that_never_stops)
+FL_TEST(process_pool_death_in_a_flow_that_never_stops)
 {
 	enum { CHAINS = 32 };
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct flow flow = {.e = e, .running = CHAINS};
 	for (int i = 0; i < CHAINS; i++)
-		FL_OK(crew_square_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
+		FL_OK(process_pool_square_submit_with(e, 1, NULL,
+		                                      &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
 	for (int i = 0; i < 20; i++) {
-		struct crew_gate *gate = crew_gate();
+		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
-		FL_OK(crew_held_submit(e, gate, &f));
-		(void)crew_await(gate);
+		FL_OK(process_pool_held_submit(e, gate, &f));
+		(void)process_pool_await(gate);
 		FL_OK(kill(gate->pid, SIGKILL));
-		FL_WAIT_FOR(crew_ended(f));
-		crew_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+		FL_WAIT_FOR(process_pool_ended(f));
+		process_pool_fails(f, -EOWNERDEAD, "killed by SIGKILL");
 	}
 	fl__store_relaxed(&flow.stops, true);              /* relaxed: a hint */
 	FL_WAIT_FOR(fl__load_acquire(&flow.running) == 0); /* pairs with the release in go_on() */
@@ -274,18 +276,18 @@ static unsigned long switches(fl_executor *e)
 }
 
 /* Neither the executor's thread nor its workers run at all; whatever was going on before, and with tasks that are held. */
-FL_TEST(crew_that_is_idle_sleeps)
+FL_TEST(process_pool_that_is_idle_sleeps)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON); /* which wakes all the time */
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .kill_after = FL_S(1000)});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .kill_after = FL_S(1000)});
 	for (int round = 0; round < 4; round++) {
-		struct crew_gate *gates[2] = {crew_gate(), crew_gate()};
+		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
 		fl_future *f[2];
 		for (int i = 0; i < 2; i++)
-			f[i] = crew_hold(e, gates[i]);
+			f[i] = process_pool_hold(e, gates[i]);
 		for (int i = 0; i < 2 && round % 2; i++)
-			crew_let_go(gates[i], f[i]);
+			process_pool_let_go(gates[i], f[i]);
 		/* They come to rest, and stay so for a while that is long to them. */
 		unsigned long seen = switches(e);
 		int64_t since = fl_now();
@@ -299,6 +301,6 @@ FL_TEST(crew_that_is_idle_sleeps)
 			fl_test_wait_on(end, "it comes to rest", __FILE__, __LINE__);
 		}
 		for (int i = 0; i < 2 && round % 2 == 0; i++)
-			crew_let_go(gates[i], f[i]);
+			process_pool_let_go(gates[i], f[i]);
 	}
 }

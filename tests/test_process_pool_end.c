@@ -3,17 +3,17 @@
 #include "fl_process_pool.h"
 
 /* Runs until it is asked to stop, and does. */
-FL_TASK(crew_obeys, struct crew_gate *, int)
+FL_TASK(process_pool_obeys, struct process_pool_gate *, int)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	int rc = fl_shm_event_wait(&(*arg)->open); /* in the task's scope */
 	return rc == -ECANCELED && fl_task_is_cancelled(ctx) ? 0 : -EIO;
 }
 
 /* Is deaf to it, and never ends. */
-FL_TASK(crew_never_ends, struct crew_gate *, int, .max_attempts = 100)
+FL_TASK(process_pool_never_ends, struct process_pool_gate *, int, .max_attempts = 100)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	for (;;)
 		(void)pause();
 	return 0;
@@ -22,121 +22,121 @@ FL_TASK(crew_never_ends, struct crew_gate *, int, .max_attempts = 100)
 static void submit_many(fl_executor *e, int *runs, fl_future **f, int n)
 {
 	for (int i = 0; i < n; i++)
-		FL_OK(crew_counts_submit(e, runs, &f[i]));
+		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
 }
 
-FL_TEST(crew_close_refuses_and_drains)
+FL_TEST(process_pool_close_refuses_and_drains)
 {
-	enum { TASKS = 40 }; /* more than a lane has room for */
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
-	fl_future *f[TASKS], *held = crew_hold(e, gate);
-	int *runs = crew_counters(1), pid;
+	enum { TASKS = 40 }; /* more than a pair of rings has room for */
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
+	int *runs = process_pool_counters(1), pid;
 	submit_many(e, runs, f, TASKS);
 	fl_executor_close(e);
 	fl_executor_close(e); /* again: nothing */
-	FL_RC(crew_counts_submit(e, runs, NULL), -EPIPE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
 	FL_RC(fl_executor_resize(e, 2), -EPIPE);
 	FL_RC(fl_executor_try_join(e), -EBUSY);
 	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	assert_int_equal(crew_counted(runs), 0);
-	crew_let_go(gate, held);
+	assert_int_equal(process_pool_counted(runs), 0);
+	process_pool_let_go(gate, held);
 	FL_OK(fl_executor_join(e));
 	for (int i = 0; i < TASKS; i++) {
-		FL_OK(crew_counts_try_get(f[i], &pid));
+		FL_OK(process_pool_counts_try_get(f[i], &pid));
 		fl_future_free(f[i]);
 	}
-	assert_int_equal(crew_counted(runs), TASKS);
+	assert_int_equal(process_pool_counted(runs), TASKS);
 	FL_OK(fl_executor_join(e));
 	FL_OK(fl_executor_try_join(e));
 	assert_int_equal(fl_executor_cancel(e), 0);
 	assert_int_equal(fl_executor_terminate(e), 0);
-	FL_RC(crew_counts_submit(e, runs, NULL), -EPIPE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
 }
 
-FL_TEST(crew_that_was_never_used_ends)
+FL_TEST(process_pool_that_was_never_used_ends)
 {
-	fl_executor *e = crew_with(3);
+	fl_executor *e = process_pool_with(3);
 	FL_OK(fl_executor_try_join(e));
 	fl_executor_free(e);
-	e = crew_with(3);
+	e = process_pool_with(3);
 	assert_int_equal(fl_executor_terminate(e), 0);
 	fl_executor_free(e);
-	fl_executor_free(crew_with(3));
+	fl_executor_free(process_pool_with(3));
 }
 
-/* What is in the lanes has not started either. */
-FL_TEST(crew_cancel_cancels_what_has_not_started)
+/* What is in the rings has not started either. */
+FL_TEST(process_pool_cancel_cancels_what_has_not_started)
 {
 	enum { TASKS = 60, WORKERS = 2 };
-	FL_SCOPED(fl_executor) *e = crew_with(WORKERS);
-	struct crew_gate *gates[WORKERS] = {crew_gate(), crew_gate()};
+	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
+	struct process_pool_gate *gates[WORKERS] = {process_pool_gate(), process_pool_gate()};
 	fl_future *f[TASKS], *held[WORKERS];
-	int *runs = crew_counters(1);
+	int *runs = process_pool_counters(1);
 	for (int i = 0; i < WORKERS; i++) {
-		FL_OK(crew_obeys_submit(e, gates[i], &held[i]));
-		(void)crew_await(gates[i]);
+		FL_OK(process_pool_obeys_submit(e, gates[i], &held[i]));
+		(void)process_pool_await(gates[i]);
 	}
 	submit_many(e, runs, f, TASKS);
 	assert_int_equal(fl_executor_cancel(e), TASKS);
 	assert_int_equal(fl_executor_cancel(e), 0);
 	for (int i = 0; i < TASKS; i++) {
 		FL_OK(fl_future_try_wait(f[i]));
-		crew_is_cancelled(f[i]);
+		process_pool_is_cancelled(f[i]);
 	}
 	for (int i = 0; i < WORKERS; i++) {
 		int unused;
-		FL_OK(crew_obeys_get(held[i], &unused)); /* it was asked to stop */
+		FL_OK(process_pool_obeys_get(held[i], &unused)); /* it was asked to stop */
 		fl_future_free(held[i]);
 	}
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(crew_counted(runs), 0);
+	assert_int_equal(process_pool_counted(runs), 0);
 }
 
-FL_TEST(crew_terminate_kills_what_runs)
+FL_TEST(process_pool_terminate_kills_what_runs)
 {
 	enum { TASKS = 60, WORKERS = 3 };
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(WORKERS);
-	struct crew_gate *gates[WORKERS];
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(WORKERS);
+	struct process_pool_gate *gates[WORKERS];
 	fl_future *f[TASKS], *deaf[WORKERS];
-	int *runs = crew_counters(1);
+	int *runs = process_pool_counters(1);
 	for (int i = 0; i < WORKERS; i++) {
-		gates[i] = crew_gate();
-		FL_OK(crew_never_ends_submit(e, gates[i], &deaf[i]));
-		(void)crew_await(gates[i]);
+		gates[i] = process_pool_gate();
+		FL_OK(process_pool_never_ends_submit(e, gates[i], &deaf[i]));
+		(void)process_pool_await(gates[i]);
 	}
 	submit_many(e, runs, f, TASKS);
 	assert_int_equal(fl_executor_terminate(e), TASKS);
 	for (int i = 0; i < TASKS; i++) {
 		FL_OK(fl_future_try_wait(f[i]));
-		crew_is_cancelled(f[i]);
+		process_pool_is_cancelled(f[i]);
 	}
 	assert_int_equal(fl_executor_terminate(e), 0);
-	FL_RC(crew_counts_submit(e, runs, NULL), -EPIPE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
 	FL_OK(fl_executor_join(e));
 	for (int i = 0; i < WORKERS; i++) {
 		FL_OK(fl_future_try_wait(deaf[i]));
-		assert_int_equal(crew_counted(&gates[i]->runs), 1); /* and is not tried again */
-		crew_fails(deaf[i], -ECANCELED, "terminated");
-		assert_true(crew_is_gone(gates[i]->pid));
+		assert_int_equal(process_pool_counted(&gates[i]->runs), 1); /* and is not tried again */
+		process_pool_fails(deaf[i], -ECANCELED, "terminated");
+		assert_true(process_pool_is_gone(gates[i]->pid));
 	}
-	assert_int_equal(crew_counted(runs), 0);
+	assert_int_equal(process_pool_counted(runs), 0);
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /* A task that has ended before it is killed has ended well; nothing is left undecided. */
-FL_TEST(crew_terminate_at_any_time)
+FL_TEST(process_pool_terminate_at_any_time)
 {
 	enum { TASKS = 30 };
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
-		fl_executor *e = crew_with(2);
+		fl_executor *e = process_pool_with(2);
 		fl_future *f[TASKS];
-		int *runs = crew_counters(TASKS), ended = 0, failed = 0, cancelled = 0;
+		int *runs = process_pool_counters(TASKS), ended = 0, failed = 0, cancelled = 0;
 		for (int i = 0; i < TASKS; i++)
-			FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		for (unsigned i = 0; i < round; i++)
 			sched_yield();
 		if (round % 3 == 0)
@@ -145,7 +145,7 @@ FL_TEST(crew_terminate_at_any_time)
 		fl_executor_free(e);
 		for (int i = 0; i < TASKS; i++) {
 			FL_OK(fl_future_try_wait(f[i]));
-			const int error = fl_future_error(f[i]), started = crew_counted(&runs[i]);
+			const int error = fl_future_error(f[i]), started = process_pool_counted(&runs[i]);
 			const bool is_cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
 			assert_true(started <= 1);
 			assert_true(error == 0 ? started == 1 : error == -ECANCELED);
@@ -160,7 +160,7 @@ FL_TEST(crew_terminate_at_any_time)
 		assert_in_range(cancelled, 0, 2);
 		assert_true(ended + failed <= TASKS);
 	}
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(waits_here, fl_event *, int)
@@ -168,7 +168,7 @@ FL_TASK_STATIC(waits_here, fl_event *, int)
 	return fl_event_wait(*arg) == -ECANCELED ? 0 : -EIO;
 }
 
-FL_TEST(crew_terminate_asks_on_other_kinds)
+FL_TEST(process_pool_terminate_asks_on_other_kinds)
 {
 	FL_SCOPED(fl_executor) *threads = NULL;
 	FL_SCOPED(fl_executor) *here = NULL;
@@ -180,35 +180,35 @@ FL_TEST(crew_terminate_asks_on_other_kinds)
 	FL_OK(fl_sequential_executor_create(&here, NULL));
 	FL_OK(waits_here_submit(threads, &never, &f));
 	FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING);
-	FL_OK(crew_square_submit(threads, 1, &pending));
+	FL_OK(process_pool_square_submit(threads, 1, &pending));
 	assert_int_equal(fl_executor_terminate(threads), 1);
 	FL_OK(waits_here_get(f, &unused));
 	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
-	FL_RC(crew_square_submit(threads, 1, NULL), -EPIPE);
+	FL_RC(process_pool_square_submit(threads, 1, NULL), -EPIPE);
 	FL_OK(fl_executor_join(threads));
 	assert_int_equal(fl_executor_terminate(here), 0);
-	FL_RC(crew_square_submit(here, 1, NULL), -EPIPE);
+	FL_RC(process_pool_square_submit(here, 1, NULL), -EPIPE);
 	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
 }
 
-FL_TEST(crew_futures_outlive_their_executor)
+FL_TEST(process_pool_futures_outlive_their_executor)
 {
-	fl_executor *e = crew_with(1);
+	fl_executor *e = process_pool_with(1);
 	fl_future *f = NULL, *failed = NULL;
-	struct crew_gate *gate = crew_gate();
+	struct process_pool_gate *gate = process_pool_gate();
 	int nine;
-	FL_OK(crew_square_submit(e, 3, &f));
-	FL_OK(crew_never_ends_submit(e, gate, &failed));
-	(void)crew_await(gate);
+	FL_OK(process_pool_square_submit(e, 3, &f));
+	FL_OK(process_pool_never_ends_submit(e, gate, &failed));
+	(void)process_pool_await(gate);
 	(void)fl_executor_terminate(e);
 	fl_executor_free(e);
-	FL_OK(crew_square_get(f, &nine));
+	FL_OK(process_pool_square_get(f, &nine));
 	assert_int_equal(nine, 9);
 	fl_future *again = fl_future_ref(f);
 	fl_future_free(f);
-	FL_OK(crew_square_try_get(again, &nine));
+	FL_OK(process_pool_square_try_get(again, &nine));
 	fl_future_free(again);
-	crew_fails(failed, -ECANCELED, "was killed");
+	process_pool_fails(failed, -ECANCELED, "was killed");
 }
 
 /* Joining. */
@@ -226,13 +226,13 @@ static int join_it(void *arg)
 	return 0;
 }
 
-FL_TEST(crew_joined_by_many)
+FL_TEST(process_pool_joined_by_many)
 {
 	enum { THREADS = 6 };
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	struct crew_gate *gate = crew_gate();
-	fl_future *held = crew_hold(e, gate);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
 	struct joiner joiners[THREADS];
 	for (int i = 0; i < THREADS; i++) {
 		joiners[i] = (struct joiner){.e = e, .cancel = i % 2 ? &stop : NULL};
@@ -241,7 +241,7 @@ FL_TEST(crew_joined_by_many)
 	fl_cancel_token_request(&stop);
 	for (int i = 1; i < THREADS; i += 2)
 		FL_OK(fl_thread_join(&joiners[i].thread, NULL));
-	crew_let_go(gate, held);
+	process_pool_let_go(gate, held);
 	for (int i = 0; i < THREADS; i += 2)
 		FL_OK(fl_thread_join(&joiners[i].thread, NULL));
 	FL_OK(fl_executor_join(e));
@@ -256,19 +256,19 @@ static void join_in_callback(fl_future *f, void *arg)
 	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
 	FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EDEADLK);
 	fl_executor_close(e);
-	FL_CHECK(crew_square_submit(e, 1, NULL) == -EPIPE);
+	FL_CHECK(process_pool_square_submit(e, 1, NULL) == -EPIPE);
 	FL_CHECK(fl_executor_terminate(e) == 0);
 }
 
-FL_TEST(crew_join_in_a_callback_is_a_deadlock)
+FL_TEST(process_pool_join_in_a_callback_is_a_deadlock)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit_with(e, &crew_square, &(int){2}, &f,
+	FL_OK(fl_submit_with(e, &process_pool_square, &(int){2}, &f,
 	                     &(fl_submit_config){.on_end = join_in_callback, .on_end_arg = e}));
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_executor_join(e));
-	FL_RC(crew_square_submit(e, 1, NULL), -EPIPE);
+	FL_RC(process_pool_square_submit(e, 1, NULL), -EPIPE);
 }
 
 static void free_in_callback(fl_future *f, void *arg)
@@ -277,29 +277,29 @@ static void free_in_callback(fl_future *f, void *arg)
 	fl_executor_free(arg);
 }
 
-FL_TASK(crew_is_freed_in_a_callback, void, void)
+FL_TASK(process_pool_is_freed_in_a_callback, void, void)
 {
-	fl_executor *e = crew_with(1);
-	FL_CHECK(crew_square_submit(e, 2, NULL) == 0);
-	FL_CHECK(fl_submit_with(e, &crew_square, &(int){2}, NULL,
+	fl_executor *e = process_pool_with(1);
+	FL_CHECK(process_pool_square_submit(e, 2, NULL) == 0);
+	FL_CHECK(fl_submit_with(e, &process_pool_square, &(int){2}, NULL,
 	                        &(fl_submit_config){.on_end = free_in_callback, .on_end_arg = e}) == 0);
 	FL_CHECK(fl_executor_join(e) == 0);
 	return 0;
 }
 
-FL_TEST(crew_free_in_a_callback_panics)
+FL_TEST(process_pool_free_in_a_callback_panics)
 {
 	char text[1024];
 	int err = fl_test_scratch();
 	const fl_process_status status =
-	    process_run(&(fl_process_config){.task = &crew_is_freed_in_a_callback, .err = FL_PROCESS_FD(err)});
+	    process_run(&(fl_process_config){.task = &process_pool_is_freed_in_a_callback, .err = FL_PROCESS_FD(err)});
 	fl_test_take(err, text, sizeof text);
 	assert_int_equal(status.signal, SIGABRT);
 	assert_non_null(strstr(text, "fl_executor_free"));
 }
 
 /* A task's own executor is another; that one cannot be ended by it either. */
-FL_TASK(crew_joins_its_own, void, int)
+FL_TASK(process_pool_joins_its_own, void, int)
 {
 	fl_executor *e = fl_executor_current();
 	FL_CHECK(fl_executor_join(e) == -EDEADLK);
@@ -308,13 +308,13 @@ FL_TASK(crew_joins_its_own, void, int)
 	return 0;
 }
 
-FL_TEST(crew_task_joins_its_own)
+FL_TEST(process_pool_task_joins_its_own)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	int unused;
-	FL_OK(crew_joins_its_own_submit(e, &f));
-	FL_OK(crew_joins_its_own_get(f, &unused));
+	FL_OK(process_pool_joins_its_own_submit(e, &f));
+	FL_OK(process_pool_joins_its_own_get(f, &unused));
 }
 
 /* In a fork. */
@@ -328,14 +328,14 @@ static void use_parents(void *arg)
 {
 	const struct forked *p = arg;
 	int nine, pid;
-	FL_CHECK(crew_square_submit(p->e, 1, NULL) == -EOWNERDEAD);
+	FL_CHECK(process_pool_square_submit(p->e, 1, NULL) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_resize(p->e, 4) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_join(p->e) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_try_join(p->e) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_cancel(p->e) == 0 && fl_executor_terminate(p->e) == 0);
 	FL_CHECK(fl_process_executor_pids(p->e, &pid, 1) == 0);
 	fl_executor_close(p->e);
-	FL_CHECK(crew_square_get(p->ended, &nine) == 0 && nine == 9);
+	FL_CHECK(process_pool_square_get(p->ended, &nine) == 0 && nine == 9);
 	FL_CHECK(fl_future_try_wait(p->running) == -EOWNERDEAD);
 	FL_CHECK(fl_future_cancel(p->pending) == 0);
 	fl_executor_free(p->e);
@@ -352,33 +352,33 @@ static void make_own(void *arg)
 	int nine = 0;
 	use_parents(arg);
 	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
-	FL_CHECK(crew_square_submit(e, 3, &f) == 0);
-	FL_CHECK(crew_square_get(f, &nine) == 0 && nine == 9);
+	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0);
+	FL_CHECK(process_pool_square_get(f, &nine) == 0 && nine == 9);
 	fl_future_free(f);
 	fl_executor_free(e);
 }
 
-FL_TEST(crew_in_a_forked_child)
+FL_TEST(process_pool_in_a_forked_child)
 {
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
 	struct forked forked = {.e = e};
 	int nine;
-	FL_OK(crew_square_submit(e, 3, &forked.ended));
+	FL_OK(process_pool_square_submit(e, 3, &forked.ended));
 	FL_OK(fl_future_wait(forked.ended));
-	forked.running = crew_hold(e, gate);
-	FL_OK(crew_square_submit(e, 3, &forked.pending));
+	forked.running = process_pool_hold(e, gate);
+	FL_OK(process_pool_square_submit(e, 3, &forked.pending));
 	FL_OK(fl_test_child(use_parents, &forked, NULL, 0));
 	FL_OK(fl_test_child(make_own, &forked, NULL, 0));
 	/* The parent's goes on, with its worker. */
-	FL_RC(crew_square_try_get(forked.pending, &nine), -EAGAIN);
-	assert_false(crew_is_gone(gate->pid));
-	crew_let_go(gate, forked.running);
-	FL_OK(crew_square_get(forked.pending, &nine));
+	FL_RC(process_pool_square_try_get(forked.pending, &nine), -EAGAIN);
+	assert_false(process_pool_is_gone(gate->pid));
+	process_pool_let_go(gate, forked.running);
+	FL_OK(process_pool_square_get(forked.pending, &nine));
 	assert_int_equal(nine, 9);
-	assert_int_equal(crew_pid(e), gate->pid);
+	assert_int_equal(process_pool_pid(e), gate->pid);
 	fl_future_free(forked.pending);
 	fl_future_free(forked.ended);
 }

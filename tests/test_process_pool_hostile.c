@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers that turn against their executor by what they share with it besides memory: the channel and the bell. Each may spoil its
- * own tasks; the executor, and what other workers do, is as ever. test_crew_scribble.c has the memory.
+ * Workers that turn against their executor by what they share with it besides memory: the channel and the doorbell. Each may spoil its
+ * own tasks; the executor, and what other workers do, is as ever. test_process_pool_scribble.c has the memory.
  */
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
@@ -14,8 +14,8 @@
 
 enum { APART = (64 << 10) + 64 };
 
-CREW_SIZED(fine, 500, 1, 700, 1);
-CREW_SIZED(fine_large, 8, 8, APART, 8);
+PROCESS_POOL_SIZED(fine, 500, 1, 700, 1);
+PROCESS_POOL_SIZED(fine_large, 8, 8, APART, 8);
 
 /* In a worker: the descriptor whose name in /proc/self/fd begins so. */
 static int find_fd(const char *name)
@@ -30,7 +30,7 @@ static int find_fd(const char *name)
 	return -1;
 }
 
-static int find_bell(void)
+static int find_doorbell(void)
 {
 	return find_fd("anon_inode:[eventfd]");
 }
@@ -43,72 +43,72 @@ static int find_channel(void)
 /* The number of the order that this worker runs. */
 static uint32_t order_under_way(void)
 {
-	const struct fl__orders *orders = find_memory("r--s", sizeof *orders);
-	const struct fl__replies *replies = find_memory("rw-s", sizeof *replies);
-	for (unsigned i = 0; i < FL__LANE_DEPTH; i++)
-		if (replies->claim[i] == (orders->order[i].seq << 2 | 1) &&
-		    replies->reply[i].done != orders->order[i].seq)
-			return orders->order[i].seq;
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
+	const struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++)
+		if (replies->claim[i] == (orders->entry[i].seq << 2 | 1) &&
+		    replies->entry[i].done != orders->entry[i].seq)
+			return orders->entry[i].seq;
 	return 0;
 }
 
-/* Two executors: the tasks of `good` are to end well whatever those of `bad` do. They share a bell with others of theirs alone. */
+/* Two executors: the tasks of `good` are to end well whatever those of `bad` do. They share a doorbell with others of theirs alone. */
 static void others_end_well(fl_executor *e, unsigned n)
 {
 	enum { AT_ONCE = 8 };
 	fl_future *f[AT_ONCE];
 	for (unsigned round = 0; round < n; round++) {
 		for (unsigned i = 0; i < AT_ONCE; i++)
-			f[i] = crew_send(e, i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
+			f[i] = process_pool_send(e, i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
 		for (unsigned i = 0; i < AT_ONCE; i++) {
 			/* As one who only waits, and fetches nothing: the executor's thread must be woken. */
 			FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f[i])));
-			crew_receive(f[i], i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
+			process_pool_receive(f[i], i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
 		}
 	}
 }
 
-/* The bell. */
+/* The doorbell. */
 
-enum bell { RINGS, READS, BLOCKS_AND_FILLS, BLOCKS_AND_READS, CLOSES, BELLS };
+enum doorbell { RINGS, READS, BLOCKS_AND_FILLS, BLOCKS_AND_READS, CLOSES, DOORBELLS };
 
 struct hostile {
-	struct crew_gate *gate;
+	struct process_pool_gate *gate;
 	int how;
 };
 
-static void abuse_bell(int bell, int how)
+static void abuse_doorbell(int doorbell, int how)
 {
 	uint64_t most = UINT64_MAX - 1, one = 1, n;
 	switch (how) {
 	case RINGS:
-		FL_IGNORE(write(bell, &one, sizeof one));
+		FL_IGNORE(write(doorbell, &one, sizeof one));
 		break;
 	case BLOCKS_AND_FILLS: /* whoever else writes would sleep */
-		(void)fcntl(bell, F_SETFL, O_NONBLOCK);
-		FL_IGNORE(write(bell, &most, sizeof most));
-		(void)fcntl(bell, F_SETFL, 0);
+		(void)fcntl(doorbell, F_SETFL, O_NONBLOCK);
+		FL_IGNORE(write(doorbell, &most, sizeof most));
+		(void)fcntl(doorbell, F_SETFL, 0);
 		break;
 	case BLOCKS_AND_READS: /* whoever else reads would sleep */
-		(void)fcntl(bell, F_SETFL, O_NONBLOCK);
-		FL_IGNORE(read(bell, &n, sizeof n));
-		(void)fcntl(bell, F_SETFL, 0);
+		(void)fcntl(doorbell, F_SETFL, O_NONBLOCK);
+		FL_IGNORE(read(doorbell, &n, sizeof n));
+		(void)fcntl(doorbell, F_SETFL, 0);
 		break;
 	case CLOSES:
-		(void)close(bell);
+		(void)close(doorbell);
 		break;
 	default:
-		FL_IGNORE(read(bell, &n, sizeof n));
+		FL_IGNORE(read(doorbell, &n, sizeof n));
 	}
 }
 
-FL_TASK(crew_abuses_its_bell, struct hostile, int)
+FL_TASK(process_pool_abuses_its_doorbell, struct hostile, int)
 {
-	const int bell = find_bell();
-	FL_CHECK(bell >= 0);
-	crew_enter(arg->gate);
+	const int doorbell = find_doorbell();
+	FL_CHECK(doorbell >= 0);
+	process_pool_enter(arg->gate);
 	for (unsigned i = 0; !fl_shm_event_is_set(&arg->gate->open); i++) {
-		abuse_bell(bell, arg->how);
+		abuse_doorbell(doorbell, arg->how);
 		if (i % 16 == 0)
 			sched_yield();
 	}
@@ -116,50 +116,50 @@ FL_TASK(crew_abuses_its_bell, struct hostile, int)
 	return 0;
 }
 
-static void with_bell(int how)
+static void with_doorbell(int how)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(2);
-	struct crew_gate *gate = crew_gate();
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(2);
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
 	int unused;
-	FL_OK(crew_abuses_its_bell_submit(e, (struct hostile){gate, how}, &f));
-	(void)crew_await(gate);
+	FL_OK(process_pool_abuses_its_doorbell_submit(e, (struct hostile){gate, how}, &f));
+	(void)process_pool_await(gate);
 	others_end_well(e, fl_test_scaled(100));
-	crew_open(gate);
-	FL_OK(crew_abuses_its_bell_get(f, &unused));
+	process_pool_open(gate);
+	FL_OK(process_pool_abuses_its_doorbell_get(f, &unused));
 	fl_future_free(f);
 	others_end_well(e, 2);
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
-FL_TEST(crew_hostile_rings)
+FL_TEST(process_pool_hostile_rings)
 {
-	with_bell(RINGS);
+	with_doorbell(RINGS);
 }
 
-FL_TEST(crew_hostile_takes_the_rings_of_others)
+FL_TEST(process_pool_hostile_takes_the_rings_of_others)
 {
-	with_bell(READS);
+	with_doorbell(READS);
 }
 
-FL_TEST(crew_hostile_fills_a_bell_that_blocks)
+FL_TEST(process_pool_hostile_fills_a_doorbell_that_blocks)
 {
-	with_bell(BLOCKS_AND_FILLS);
+	with_doorbell(BLOCKS_AND_FILLS);
 }
 
-FL_TEST(crew_hostile_empties_a_bell_that_blocks)
+FL_TEST(process_pool_hostile_empties_a_doorbell_that_blocks)
 {
 	if (!fl_test_reads_without_waiting())
 		FL_SKIP(FL_TEST_READS_REASON);
-	with_bell(BLOCKS_AND_READS);
+	with_doorbell(BLOCKS_AND_READS);
 }
 
 /* As a task does that closes all it does not know. */
-FL_TEST(crew_hostile_closes_its_bell)
+FL_TEST(process_pool_hostile_closes_its_doorbell)
 {
-	with_bell(CLOSES);
+	with_doorbell(CLOSES);
 }
 
 /* The channel. */
@@ -247,7 +247,7 @@ struct apart {
 
 FL_TASK_STATIC(forges, int, struct apart)
 {
-	const struct fl__apart head = {FL__APART_MAGIC, order_under_way(), sizeof *result};
+	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, order_under_way(), sizeof *result};
 	const int fd = forge(*arg);
 	int fds[253];
 	for (int i = 0; i < 253; i++)
@@ -265,10 +265,10 @@ FL_TASK_STATIC(forges, int, struct apart)
 	return 0;
 }
 
-FL_TEST(crew_hostile_forges_a_result)
+FL_TEST(process_pool_hostile_forges_a_result)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(1);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(1);
 	for (int how = 0; how < FORGED; how++) {
 		fl_future *f = NULL;
 		FL_OK(forges_submit(e, how, &f));
@@ -280,13 +280,13 @@ FL_TEST(crew_hostile_forges_a_result)
 		others_end_well(e, 1);
 	}
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /* Packets that mean nothing: of all sizes, with descriptors or none, for orders that are none. */
 static void send_junk(int channel, unsigned n)
 {
-	struct fl__apart head = {n % 3 == 0 ? FL__APART_MAGIC : n, n % 5 == 0 ? order_under_way() + 1 : n, n};
+	struct fl__memfd_packet head = {n % 3 == 0 ? FL__MEMFD_MAGIC : n, n % 5 == 0 ? order_under_way() + 1 : n, n};
 	unsigned char large[4096] = {0};
 	int fds[253];
 	for (int i = 0; i < 253; i++)
@@ -302,24 +302,24 @@ FL_TASK_STATIC(sends_junk, unsigned, struct apart)
 	FL_CHECK(channel >= 0);
 	for (unsigned i = 0; i < 10; i++)
 		send_junk(channel, *arg * 10 + i);
-	crew_grow(result->bytes, sizeof result->bytes, *arg);
+	process_pool_grow(result->bytes, sizeof result->bytes, *arg);
 	return 0;
 }
 
-FL_TEST(crew_hostile_sends_junk)
+FL_TEST(process_pool_hostile_sends_junk)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(1);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(1);
 	for (unsigned i = 0; i < 60; i++) {
 		fl_future *f = NULL;
 		FL_OK(sends_junk_submit(e, i, &f));
 		FL_OK(fl_future_wait(f));
 		FL_RC(fl_future_error(f), 0); /* the result comes behind it */
-		assert_true(crew_is_right(fl_future_result(f), APART, i));
+		assert_true(process_pool_is_right(fl_future_result(f), APART, i));
 		fl_future_free(f);
 	}
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /*
@@ -344,21 +344,21 @@ FL_TASK_STATIC(floods, int, struct apart)
 	return 0;
 }
 
-FL_TEST(crew_hostile_floods)
+FL_TEST(process_pool_hostile_floods)
 {
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	for (int round = 0; round < 5; round++) {
-		fl_executor *bad = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(50)});
-		fl_executor *good = crew_with(1);
+		fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(50)});
+		fl_executor *good = process_pool_with(1);
 		fl_future *f = NULL;
 		FL_OK(floods_submit(bad, 2, &f));
 		FL_OK(fl_future_wait(f));
 		fl_future_free(f);
 		for (unsigned i = 0; i < 20; i++) {
-			f = crew_send(bad, &fine_large, i);
+			f = process_pool_send(bad, &fine_large, i);
 			FL_OK(fl_future_wait(f)); /* it ends, be it as it may */
 			if (fl_future_error(f) == 0)
-				assert_true(crew_is_right(fl_future_result(f), APART, i));
+				assert_true(process_pool_is_right(fl_future_result(f), APART, i));
 			fl_future_free(f);
 			others_end_well(good, 1);
 		}
@@ -366,7 +366,7 @@ FL_TEST(crew_hostile_floods)
 		fl_executor_free(bad);
 		fl_executor_free(good);
 	}
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(closes_its_channel, void, struct apart)
@@ -375,23 +375,23 @@ FL_TASK_STATIC(closes_its_channel, void, struct apart)
 	return 0;
 }
 
-FL_TEST(crew_hostile_closes_its_channel)
+FL_TEST(process_pool_hostile_closes_its_channel)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 3});
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 3});
 	fl_future *f = NULL;
 	FL_OK(closes_its_channel_submit(e, &f));
 	FL_OK(fl_future_wait(f));
 	assert_int_not_equal(fl_future_error(f), 0);
 	fl_future_free(f);
-	f = crew_send(e, &fine_large, 1); /* nothing large comes through any more */
+	f = process_pool_send(e, &fine_large, 1); /* nothing large comes through any more */
 	FL_OK(fl_future_wait(f));
 	assert_int_not_equal(fl_future_error(f), 0);
 	fl_future_free(f);
-	crew_works(e);
+	process_pool_works(e);
 	others_end_well(e, 1); /* the next worker */
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
@@ -402,10 +402,10 @@ FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
 }
 
 /* A kept result that the worker cannot send is lost; the failure is not. */
-FL_TEST(crew_hostile_loses_what_it_keeps)
+FL_TEST(process_pool_hostile_loses_what_it_keeps)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
 	fl_future *f = NULL;
 	FL_OK(keeps_without_a_channel_submit(e, &f));
 	FL_OK(fl_future_wait(f));
@@ -413,7 +413,7 @@ FL_TEST(crew_hostile_loses_what_it_keeps)
 	assert_string_equal(fl_future_message(f), "kept");
 	assert_null(fl_future_result(f));
 	fl_future_free(f);
-	crew_works(e);
+	process_pool_works(e);
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What a worker can reach, and what it can do while the executor works: threads of its own that write its replies all the time.
- * test_crew_scribble.c has what a task writes once.
+ * test_process_pool_scribble.c has what a task writes once.
  */
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 
-CREW_SIZED(fine, 500, 1, 700, 1);
+PROCESS_POOL_SIZED(fine, 500, 1, 700, 1);
 
 /* What it has. */
 
@@ -51,30 +51,30 @@ static void note_descriptors(struct reach *r)
 	}
 }
 
-FL_TASK(crew_tells_its_reach, struct crew_gate *, struct reach)
+FL_TASK(process_pool_tells_its_reach, struct process_pool_gate *, struct reach)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	result->pid = getpid();
 	note_memories(result);
 	note_descriptors(result);
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Two pieces of memory, one socket and one bell; none of them another's. */
-FL_TEST(crew_workers_reach_nothing_of_each_other)
+/* Two pieces of memory, one socket and one doorbell; none of them another's. */
+FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 {
 	enum { WORKERS = 4 };
-	FL_SCOPED(fl_executor) *e = crew_with(WORKERS);
-	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
+	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 	struct reach reach[WORKERS];
 	fl_future *f[WORKERS];
 	for (int i = 0; i < WORKERS; i++)
-		FL_OK(crew_tells_its_reach_submit(e, &gates[i], &f[i]));
+		FL_OK(process_pool_tells_its_reach_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < WORKERS; i++)
-		(void)crew_await(&gates[i]);
+		(void)process_pool_await(&gates[i]);
 	for (int i = 0; i < WORKERS; i++) {
-		crew_open(&gates[i]);
-		FL_OK(crew_tells_its_reach_get(f[i], &reach[i]));
+		process_pool_open(&gates[i]);
+		FL_OK(process_pool_tells_its_reach_get(f[i], &reach[i]));
 		fl_future_free(f[i]);
 		assert_int_equal(reach[i].n_memories, 2);
 		assert_int_equal(reach[i].sockets, 1);
@@ -94,10 +94,10 @@ struct attempts {
 	int opened, mapped, written, emptied, shrunk;
 };
 
-FL_TASK(crew_tries_to_write_its_orders, void, struct attempts)
+FL_TASK(process_pool_tries_to_write_its_orders, void, struct attempts)
 {
 	char path[80];
-	struct fl__orders *orders = find_memory("r--s", sizeof *orders);
+	struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)orders,
 	               (uintptr_t)orders + sizeof *orders);
 	int fd = open(path, O_RDWR | O_CLOEXEC); /* not everybody may */
@@ -112,10 +112,10 @@ FL_TASK(crew_tries_to_write_its_orders, void, struct attempts)
 }
 
 /* Its replies it may write, but not take away from under the executor. */
-FL_TASK(crew_tries_to_shrink_its_replies, void, struct attempts)
+FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 {
 	char path[80];
-	struct fl__replies *replies = find_memory("rw-s", sizeof *replies);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
 	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)replies,
 	               (uintptr_t)replies + sizeof *replies);
 	int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -126,37 +126,37 @@ FL_TASK(crew_tries_to_shrink_its_replies, void, struct attempts)
 	return 0;
 }
 
-FL_TEST(crew_memory_is_sealed)
+FL_TEST(process_pool_memory_is_sealed)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_SCOPED(fl_future) *g = NULL;
 	struct attempts attempts;
-	FL_OK(crew_tries_to_write_its_orders_submit(e, &f));
-	FL_OK(crew_tries_to_write_its_orders_get(f, &attempts));
+	FL_OK(process_pool_tries_to_write_its_orders_submit(e, &f));
+	FL_OK(process_pool_tries_to_write_its_orders_get(f, &attempts));
 	print_message("%s\n", attempts.opened ? "opened" : "not allowed to try");
 	assert_int_equal(attempts.mapped + attempts.written + attempts.emptied + attempts.shrunk, 0);
-	crew_receive(crew_send(e, &fine, 1), &fine, 1);
-	FL_OK(crew_tries_to_shrink_its_replies_submit(e, &g));
+	process_pool_receive(process_pool_send(e, &fine, 1), &fine, 1);
+	FL_OK(process_pool_tries_to_shrink_its_replies_submit(e, &g));
 	FL_OK(fl_future_wait(g));
 	if (fl_future_error(g) == 0) {
-		FL_OK(crew_tries_to_shrink_its_replies_get(g, &attempts));
+		FL_OK(process_pool_tries_to_shrink_its_replies_get(g, &attempts));
 		assert_int_equal(attempts.shrunk, 0);
 	}
-	crew_receive(crew_send(e, &fine, 2), &fine, 2);
+	process_pool_receive(process_pool_send(e, &fine, 2), &fine, 2);
 }
 
 /* Writing all the time. */
 
 enum how { NOISE, WORDS, ENDS, FLIPS, HOWS };
 
-static struct fl__replies *replies;
-static const struct fl__orders *orders;
+static struct fl__completion_ring *replies;
+static const struct fl__submission_ring *orders;
 
 static uint32_t plausible(uint64_t *seed, uint32_t seq)
 {
 	static const uint32_t values[] = {0, 1, UINT32_MAX, INT32_MAX, INT32_MAX + 1u, 1u << 30};
-	uint64_t n = crew_next(seed);
+	uint64_t n = process_pool_next(seed);
 	switch (n % 4) {
 	case 0:
 		return values[n / 4 % 6];
@@ -172,24 +172,24 @@ static uint32_t plausible(uint64_t *seed, uint32_t seq)
 /* Anything that it could be, in one of the words that the executor reads. */
 static void write_word(uint64_t *seed)
 {
-	const unsigned slot = (unsigned)(crew_next(seed) % FL__LANE_DEPTH);
-	const uint32_t seq = fl__load_relaxed(&orders->order[slot].seq); /* relaxed, all: a mad worker's */
-	struct fl__reply *r = &replies->reply[slot];
+	const unsigned slot = (unsigned)(process_pool_next(seed) % FL__RINGS_DEPTH);
+	const uint32_t seq = fl__load_relaxed(&orders->entry[slot].seq); /* relaxed, all: a mad worker's */
+	struct fl__completion *r = &replies->entry[slot];
 	uint32_t *const words[] = {&r->done,        (uint32_t *)(void *)&r->error, &r->flags,
 	                           &r->count,       &replies->claim[slot],         &replies->state,
 	                           &replies->asleep};
-	fl__store_relaxed(words[crew_next(seed) % 7], plausible(seed, seq));
+	fl__store_relaxed(words[process_pool_next(seed) % 7], plausible(seed, seq));
 }
 
 /* All orders have ended, well, at once: so that the executor posts more and more. */
 static void end_all(void)
 {
-	for (unsigned slot = 0; slot < FL__LANE_DEPTH; slot++) {
-		struct fl__reply *r = &replies->reply[slot];
+	for (unsigned slot = 0; slot < FL__RINGS_DEPTH; slot++) {
+		struct fl__completion *r = &replies->entry[slot];
 		fl__store_relaxed(&r->error, 0); /* relaxed, all: as above */
 		fl__store_relaxed(&r->flags, 0);
 		fl__store_relaxed(&r->count, 1);
-		fl__store_release(&r->done, fl__load_relaxed(&orders->order[slot].seq));
+		fl__store_release(&r->done, fl__load_relaxed(&orders->entry[slot].seq));
 	}
 }
 
@@ -198,11 +198,12 @@ static int scribble(void *arg)
 	uint64_t seed = *(uint64_t *)arg;
 	for (const int how = (int)(seed % HOWS);; sched_yield()) {
 		for (int i = 0; i < 50; i++) {
-			uint64_t *word = (uint64_t *)(void *)replies + crew_next(&seed) % (sizeof *replies / 8);
+			uint64_t *word = (uint64_t *)(void *)replies + process_pool_next(&seed) % (sizeof *replies / 8);
 			if (how == NOISE)
-				fl__store_relaxed(word, crew_next(&seed)); /* relaxed, both: as above */
+				fl__store_relaxed(word, process_pool_next(&seed)); /* relaxed, both: as above */
 			else if (how == FLIPS)
-				fl__store_relaxed(word, fl__load_relaxed(word) ^ UINT64_C(1) << crew_next(&seed) % 64);
+				fl__store_relaxed(word, fl__load_relaxed(word) ^ UINT64_C(1)
+				                                                     << process_pool_next(&seed) % 64);
 			else if (how == WORDS)
 				write_word(&seed);
 			else
@@ -212,7 +213,7 @@ static int scribble(void *arg)
 	return 0;
 }
 
-FL_TASK(crew_scribbles_from_now_on, uint64_t, void)
+FL_TASK(process_pool_scribbles_from_now_on, uint64_t, void)
 {
 	static uint64_t seed;
 	fl_thread thread;
@@ -239,15 +240,15 @@ static void ended_somehow(fl_future *f)
 static void one_trial(fl_executor *good, uint64_t seed)
 {
 	enum { BAD = 24, GOOD = 4 };
-	fl_executor *bad = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	fl_executor *bad = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
 	fl_future *first = NULL, *f[BAD], *g[GOOD];
-	FL_OK(crew_scribbles_from_now_on_submit(bad, seed, &first));
+	FL_OK(process_pool_scribbles_from_now_on_submit(bad, seed, &first));
 	for (unsigned i = 0; i < BAD; i++)
-		f[i] = crew_send(bad, &fine, i);
+		f[i] = process_pool_send(bad, &fine, i);
 	for (unsigned i = 0; i < GOOD; i++)
-		g[i] = crew_send(good, &fine, seed + i);
+		g[i] = process_pool_send(good, &fine, seed + i);
 	for (unsigned i = 0; i < GOOD; i++)
-		crew_receive(g[i], &fine, seed + i);
+		process_pool_receive(g[i], &fine, seed + i);
 	if (seed % 3 == 0)
 		FL_IGNORE(fl_future_wait_until(f[0], fl_after(FL_US(200)), NULL));
 	(void)fl_executor_terminate(bad);
@@ -257,34 +258,34 @@ static void one_trial(fl_executor *good, uint64_t seed)
 		ended_somehow(f[i]);
 }
 
-FL_TEST(crew_survives_a_thread_that_scribbles)
+FL_TEST(process_pool_survives_a_thread_that_scribbles)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *good = crew_with(1);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *good = process_pool_with(1);
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
 		one_trial(good, i);
 	fl_executor_free(good);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /* Every number can be an error. */
 
-FL_TASK(crew_fails_with, int, void)
+FL_TASK(process_pool_fails_with, int, void)
 {
 	return *arg;
 }
 
-FL_TEST(crew_any_number_is_an_error)
+FL_TEST(process_pool_any_number_is_an_error)
 {
 	static const int errors[] = {INT32_MIN, INT32_MIN + 1, INT32_MAX, 1, -4096, -133};
 	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
-		FL_SCOPED(fl_executor) *e = crew_with(1);
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		fl_future *f = NULL;
-		FL_OK(crew_fails_with_submit(e, errors[i], &f));
-		crew_fails(f, errors[i], NULL);
-		FL_SCOPED(fl_executor) *broken = crew_made(
-		    &(fl_executor_config){.workers = 1, .initialize = &crew_fails_with, .initialize_arg = &errors[i]});
-		FL_OK(crew_fails_with_submit(broken, 0, &f));
-		crew_fails(f, -ENOTRECOVERABLE, "its initializer failed");
+		FL_OK(process_pool_fails_with_submit(e, errors[i], &f));
+		process_pool_fails(f, errors[i], NULL);
+		FL_SCOPED(fl_executor) *broken = process_pool_made(&(fl_executor_config){
+		    .workers = 1, .initialize = &process_pool_fails_with, .initialize_arg = &errors[i]});
+		FL_OK(process_pool_fails_with_submit(broken, 0, &f));
+		process_pool_fails(f, -ENOTRECOVERABLE, "its initializer failed");
 	}
 }

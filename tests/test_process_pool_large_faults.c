@@ -6,17 +6,17 @@
 
 enum { K64 = 64 << 10, MIB = 1 << 20 };
 
-CREW_SIZED(large, 2 * MIB, 8, 2 * MIB, 8);
-CREW_SIZED(large_in, 2 * MIB, 8, 8, 8);
-CREW_SIZED(large_out, 8, 8, 2 * MIB, 8);
-CREW_SIZED(middle, K64, 8, K64, 8);
+PROCESS_POOL_SIZED(large, 2 * MIB, 8, 2 * MIB, 8);
+PROCESS_POOL_SIZED(large_in, 2 * MIB, 8, 8, 8);
+PROCESS_POOL_SIZED(large_out, 8, 8, 2 * MIB, 8);
+PROCESS_POOL_SIZED(middle, K64, 8, K64, 8);
 
 /* Waits; whether it failed. If so it is by that error (0: any), and nobody was harmed. */
 static bool failed(fl_future *f, const fl_task_type *type, uint64_t seed, int error)
 {
 	FL_OK(fl_future_wait(f));
 	if (fl_future_error(f) == 0) {
-		crew_receive(f, type, seed);
+		process_pool_receive(f, type, seed);
 		return false;
 	}
 	if (error != 0)
@@ -31,7 +31,7 @@ static bool failed(fl_future *f, const fl_task_type *type, uint64_t seed, int er
 static fl_future *try_send(fl_executor *e, const fl_task_type *type, uint64_t seed)
 {
 	fl_future *f = NULL;
-	void *arg = crew_bytes(type->arg_size, seed);
+	void *arg = process_pool_bytes(type->arg_size, seed);
 	int rc = fl_submit(e, type, arg, &f);
 	FL_RC(rc, rc == 0 ? 0 : -ENOMEM);
 	free(arg);
@@ -41,91 +41,92 @@ static fl_future *try_send(fl_executor *e, const fl_task_type *type, uint64_t se
 /* One fault at each call on the way of a large task: others, before and behind it, end well; and it does, or says why not. */
 static void faults_under_way(int role)
 {
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	int struck_in_all = 0;
 	process_log_begin();
-	for (int call = 0; call < CREW_CALLS; call++) {
+	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
 		int struck = 1, skip = 0, hurt = 0;
 		for (; struck > 0 && skip < 80; skip++) {
-			fl_executor *e = crew_with(1);
-			crew_works(e);
-			crew_fail(call, role, skip, 1, call == CREW_FILL ? -ENOSPC : -ENOMEM);
+			fl_executor *e = process_pool_with(1);
+			process_pool_works(e);
+			process_pool_fail(call, role, skip, 1, call == PROCESS_POOL_FILL ? -ENOSPC : -ENOMEM);
 			fl_future *before_it = try_send(e, &middle, 1), *it = try_send(e, &large, 2);
 			fl_future *behind_it = try_send(e, &middle, 3);
 			if (before_it)
-				crew_receive(before_it, &middle, 1);
+				process_pool_receive(before_it, &middle, 1);
 			if (behind_it)
-				crew_receive(behind_it, &middle, 3);
+				process_pool_receive(behind_it, &middle, 3);
 			hurt += !it || failed(it, &large, 2, 0);
-			struck = crew_heal();
+			struck = process_pool_heal();
 			struck_in_all += struck;
 			assert_true(struck > 0 || (before_it && it && behind_it));
-			crew_receive(crew_send(e, &large, 4), &large, 4);
+			process_pool_receive(process_pool_send(e, &large, 4), &large, 4);
 			fl_executor_free(e);
-			crew_same(&before);
+			process_pool_same(&before);
 		}
 		assert_true(skip < 80);
 		if (skip > 1)
-			print_message("%s: %d, of which %d cost the task\n", crew_call_names[call], skip - 1, hurt);
+			print_message("%s: %d, of which %d cost the task\n", process_pool_call_names[call], skip - 1,
+			              hurt);
 	}
 	assert_true(struck_in_all > 0);
 	(void)process_log_end("");
 }
 
-FL_TEST(crew_large_with_a_fault_here)
+FL_TEST(process_pool_large_with_a_fault_here)
 {
-	faults_under_way(CREW_HERE);
+	faults_under_way(PROCESS_POOL_HERE);
 }
 
-FL_TEST(crew_large_with_a_fault_in_the_worker)
+FL_TEST(process_pool_large_with_a_fault_in_the_worker)
 {
-	faults_under_way(CREW_IN_WORKER);
+	faults_under_way(PROCESS_POOL_IN_WORKER);
 }
 
 /* No more descriptors, where a large result arrives, and where a large argument is sent. */
-FL_TEST(crew_large_without_descriptors)
+FL_TEST(process_pool_large_without_descriptors)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(1);
-	crew_works(e);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(1);
+	process_pool_works(e);
 	for (int i = 0; i < 3; i++) {
 		rlim_t limit = fl_test_limit_fds(0);
-		fl_future *out = crew_send(e, &large_out, 5), *small = NULL;
+		fl_future *out = process_pool_send(e, &large_out, 5), *small = NULL;
 		int nine = 0;
-		FL_OK(crew_square_submit(e, 3, &small));
+		FL_OK(process_pool_square_submit(e, 3, &small));
 		bool out_failed = failed(out, &large_out, 5, -EMFILE);
-		fl_future *in = crew_send(e, &large_in, 6);
+		fl_future *in = process_pool_send(e, &large_in, 6);
 		bool in_failed = failed(in, &large_in, 6, -EMFILE);
-		FL_OK(crew_square_get(small, &nine));
+		FL_OK(process_pool_square_get(small, &nine));
 		fl_test_unlimit_fds(limit);
 		assert_true(out_failed && in_failed);
 		assert_int_equal(nine, 9);
 		fl_future_free(small);
-		crew_receive(crew_send(e, &large, 7), &large, 7);
+		process_pool_receive(process_pool_send(e, &large, 7), &large, 7);
 	}
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /* Above the limit on files the system would send SIGXFSZ, by which a process dies. */
-FL_TEST(crew_large_above_the_limit_on_files)
+FL_TEST(process_pool_large_above_the_limit_on_files)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct rlimit before, limit;
-	crew_works(e);
+	process_pool_works(e);
 	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
 	limit = before;
 	limit.rlim_cur = MIB;
 	FL_OK(setrlimit(RLIMIT_FSIZE, &limit));
 	fl_future *f = NULL;
-	void *arg = crew_bytes(2 * MIB, 8);
+	void *arg = process_pool_bytes(2 * MIB, 8);
 	int rc = fl_submit(e, &large_in, arg, &f);
 	bool has_failed = rc == 0 && failed(f, &large_in, 8, -EFBIG);
 	FL_OK(setrlimit(RLIMIT_FSIZE, &before));
 	FL_OK(rc);
 	assert_true(has_failed);
 	free(arg);
-	crew_receive(crew_send(e, &large_in, 9), &large_in, 9);
+	process_pool_receive(process_pool_send(e, &large_in, 9), &large_in, 9);
 }
 
 static void lower(int what, rlim_t to)
@@ -137,64 +138,64 @@ static void lower(int what, rlim_t to)
 }
 
 /* In the worker: a task has set the limits of its process. */
-FL_TASK(crew_lowers_file_limit, int, void)
+FL_TASK(process_pool_lowers_file_limit, int, void)
 {
 	lower(RLIMIT_FSIZE, (rlim_t)*arg);
 	return 0;
 }
 
-FL_TASK(crew_lowers_fd_limit, int, void)
+FL_TASK(process_pool_lowers_fd_limit, int, void)
 {
 	lower(RLIMIT_NOFILE, (rlim_t)*arg);
 	return 0;
 }
 
-FL_TASK(crew_lowers_memory, int, void)
+FL_TASK(process_pool_lowers_memory, int, void)
 {
 	lower(RLIMIT_AS, (rlim_t)*arg * 1024);
 	return 0;
 }
 
-FL_TEST(crew_large_with_limits_in_the_worker)
+FL_TEST(process_pool_large_with_limits_in_the_worker)
 {
 	static const struct {
 		const fl_task_type *lowers;
 		int to, error;
-	} ways[] = {{&crew_lowers_file_limit, MIB, -EFBIG},
-	            {&crew_lowers_fd_limit, 3, -EMFILE},
-	            {&crew_lowers_memory, 1024, -ENOMEM}};
-	for (size_t i = 0; i < (CREW_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
+	} ways[] = {{&process_pool_lowers_file_limit, MIB, -EFBIG},
+	            {&process_pool_lowers_fd_limit, 3, -EMFILE},
+	            {&process_pool_lowers_memory, 1024, -ENOMEM}};
+	for (size_t i = 0; i < (PROCESS_POOL_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
 	     i++) { /* sanitizers need far more memory */
-		FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
+		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(fl_submit(e, ways[i].lowers, &ways[i].to, &f));
 		FL_OK(fl_future_wait(f));
 		FL_OK(fl_future_error(f));
-		assert_true(failed(crew_send(e, &large_out, 1), &large_out, 1, ways[i].error));
-		crew_works(e); /* the same worker */
+		assert_true(failed(process_pool_send(e, &large_out, 1), &large_out, 1, ways[i].error));
+		process_pool_works(e); /* the same worker */
 		for (int j = 0; j < 2; j++)
-			crew_works(e);
-		crew_receive(crew_send(e, &large_out, 1), &large_out, 1); /* the next */
+			process_pool_works(e);
+		process_pool_receive(process_pool_send(e, &large_out, 1), &large_out, 1); /* the next */
 	}
 }
 
 /* Addresses run out here. */
-FL_TEST(crew_large_result_without_room)
+FL_TEST(process_pool_large_result_without_room)
 {
-	if (CREW_SANITIZED || !fl_test_memory_is_limited())
+	if (PROCESS_POOL_SANITIZED || !fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
 	struct rlimit before, limit;
 	FL_OK(getrlimit(RLIMIT_AS, &before));
 	limit = before;
 	limit.rlim_cur = 1 << 20;
-	fl_future *held = crew_hold(e, gate), *f = crew_send(e, &large_out, 3);
+	fl_future *held = process_pool_hold(e, gate), *f = process_pool_send(e, &large_out, 3);
 	FL_OK(setrlimit(RLIMIT_AS, &limit));
-	crew_open(gate);
+	process_pool_open(gate);
 	bool has_failed = failed(f, &large_out, 3, -ENOMEM);
 	FL_OK(setrlimit(RLIMIT_AS, &before));
 	assert_true(has_failed);
-	crew_let_go(gate, held);
-	crew_receive(crew_send(e, &large_out, 4), &large_out, 4);
+	process_pool_let_go(gate, held);
+	process_pool_receive(process_pool_send(e, &large_out, 4), &large_out, 4);
 }

@@ -10,7 +10,7 @@
 
 /*
  * The clock of all our processes can be put forward. So it is the case that says when a task runs for too long, not a machine on
- * which a worker stands still. A keeper that sleeps until some time looks at the clock now and then; one that sleeps for ever
+ * which a worker stands still. A manager that sleeps until some time looks at the clock now and then; one that sleeps for ever
  * does not.
  */
 static int64_t *ahead; /* in the arena: at its very beginning */
@@ -70,8 +70,8 @@ static void put_forward(int64_t time)
 	fl__add_relaxed(ahead, time); /* relaxed: a number */
 }
 
-/* After a task was posted whose time will come: the keeper has seen what the clock says now. */
-static void keeper_looks(void)
+/* After a task was posted whose time will come: the manager has seen what the clock says now. */
+static void manager_looks(void)
 {
 	const unsigned before = fl__load_relaxed(&looks); /* relaxed: a number */
 	FL_WAIT_FOR(fl__load_relaxed(&looks) - before >= 2);
@@ -89,26 +89,26 @@ static void clock_back(const int *unused)
 static const int64_t limit = FL_S(100); /* nothing takes so long by itself */
 
 /* Never ends by itself, and does not hear. */
-FL_TASK(crew_hangs, struct crew_gate *, int)
+FL_TASK(process_pool_hangs, struct process_pool_gate *, int)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	for (;;)
 		(void)pause();
 	return 0;
 }
 
-FL_TASK(crew_hangs_again, struct crew_gate *, int, .max_attempts = 2)
+FL_TASK(process_pool_hangs_again, struct process_pool_gate *, int, .max_attempts = 2)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	for (;;)
 		sched_yield();
 	return 0;
 }
 
 /* Ends as soon as it is asked. */
-FL_TASK(crew_listens, struct crew_gate *, int)
+FL_TASK(process_pool_listens, struct process_pool_gate *, int)
 {
-	crew_enter(*arg);
+	process_pool_enter(*arg);
 	while (!fl_task_is_cancelled(ctx))
 		sched_yield();
 	return 0;
@@ -128,7 +128,7 @@ static void comes_to_its_end(fl_future *f, bool waited_for)
 	if (waited_for)
 		FL_OK(fl_future_wait(f));
 	else
-		FL_WAIT_FOR(crew_ended(f));
+		FL_WAIT_FOR(process_pool_ended(f));
 }
 
 /* The same, and its time is up. */
@@ -141,117 +141,117 @@ static void comes_to_its_limit(fl_future *f, bool waited_for)
 	if (waited_for)
 		FL_OK(fl_test_call_end(&waiter));
 	else
-		FL_WAIT_FOR(crew_ended(f));
+		FL_WAIT_FOR(process_pool_ended(f));
 }
 
-FL_TEST(crew_kills_a_task_that_takes_too_long)
+FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .task_timeout = limit});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 2, .task_timeout = limit});
 	for (int round = 0; round < 6; round++) {
 		enum { TASKS = 20 };
-		struct crew_gate *gate = crew_gate();
-		int *runs = crew_counters(TASKS), pid;
+		struct process_pool_gate *gate = process_pool_gate();
+		int *runs = process_pool_counters(TASKS), pid;
 		fl_future *hanging = NULL, *f[TASKS];
-		FL_OK(crew_hangs_submit(e, gate, &hanging));
+		FL_OK(process_pool_hangs_submit(e, gate, &hanging));
 		for (int i = 0; i < TASKS; i++)
-			FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		char who[64];
-		(void)snprintf(who, sizeof who, "worker %d (", crew_await(gate));
+		(void)snprintf(who, sizeof who, "worker %d (", process_pool_await(gate));
 		for (int i = 0; i < TASKS; i++) /* before it is too late for those that run just then */
-			FL_OK(crew_counts_get(f[i], &pid));
-		assert_false(crew_ended(hanging));
+			FL_OK(process_pool_counts_get(f[i], &pid));
+		assert_false(process_pool_ended(hanging));
 		comes_to_its_limit(hanging, round % 2);
 		assert_non_null(strstr(fl_future_message(hanging), who));
-		crew_fails(hanging, -EOWNERDEAD, too_long);
+		process_pool_fails(hanging, -EOWNERDEAD, too_long);
 		for (int i = 0; i < TASKS; i++) {
-			assert_int_equal(crew_counted(&runs[i]), 1);
+			assert_int_equal(process_pool_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
-		FL_WAIT_FOR(crew_is_gone(gate->pid));
+		FL_WAIT_FOR(process_pool_is_gone(gate->pid));
 	}
 }
 
 /* All workers hang at once, and again: the timeout is for each try. */
-FL_TEST(crew_timeout_is_for_each_try)
+FL_TEST(process_pool_timeout_is_for_each_try)
 {
 	enum { WORKERS = 3 };
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = limit});
-	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = limit});
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, WORKERS);
 	fl_future *f[WORKERS];
 	for (int i = 0; i < WORKERS; i++)
-		FL_OK(crew_hangs_again_submit(e, &gates[i], &f[i]));
+		FL_OK(process_pool_hangs_again_submit(e, &gates[i], &f[i]));
 	for (int attempt = 1; attempt <= 2; attempt++) {
 		for (int i = 0; i < WORKERS; i++)
-			FL_WAIT_FOR(crew_counted(&gates[i].runs) == attempt);
-		keeper_looks();
+			FL_WAIT_FOR(process_pool_counted(&gates[i].runs) == attempt);
+		manager_looks();
 		for (int i = 0; i < WORKERS; i++)
-			assert_false(crew_ended(f[i]));
+			assert_false(process_pool_ended(f[i]));
 		put_forward(limit);
 	}
 	for (int i = 0; i < WORKERS; i++) {
-		crew_fails(f[i], -EOWNERDEAD, too_long);
-		assert_int_equal(crew_counted(&gates[i].runs), 2);
+		process_pool_fails(f[i], -EOWNERDEAD, too_long);
+		assert_int_equal(process_pool_counted(&gates[i].runs), 2);
 	}
-	crew_works(e);
+	process_pool_works(e);
 }
 
 /* It begins when the task does: what waits behind others is not late. */
-FL_TEST(crew_timeout_is_not_for_the_queue)
+FL_TEST(process_pool_timeout_is_not_for_the_queue)
 {
 	enum { TASKS = 12 };
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
-	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, TASKS);
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	struct process_pool_gate *gates = FL_IN_ARENA(struct process_pool_gate, TASKS);
 	fl_future *f[TASKS];
 	for (int i = 0; i < TASKS; i++)
-		FL_OK(crew_held_submit(e, &gates[i], &f[i]));
+		FL_OK(process_pool_held_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < TASKS; i++) {
-		(void)crew_await(&gates[i]);
+		(void)process_pool_await(&gates[i]);
 		put_forward(limit / 2);
-		keeper_looks();
-		crew_let_go(&gates[i], f[i]);
+		manager_looks();
+		process_pool_let_go(&gates[i], f[i]);
 	}
 }
 
 /* Its worker stands still before it claims the task, for longer than the timeout: it is killed for what comes then. */
-FL_TEST(crew_timeout_of_a_task_that_begins_late)
+FL_TEST(process_pool_timeout_of_a_task_that_begins_late)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
-	struct crew_gate *gate = crew_gate();
-	const int pid = crew_pid(e);
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	struct process_pool_gate *gate = process_pool_gate();
+	const int pid = process_pool_pid(e);
 	fl_future *f = NULL;
 	FL_OK(kill(pid, SIGSTOP));
 	FL_WAIT_FOR(process_state(pid) == 'T');
-	FL_OK(crew_hangs_submit(e, gate, &f));
+	FL_OK(process_pool_hangs_submit(e, gate, &f));
 	put_forward(3 * limit);
-	keeper_looks();
-	assert_false(crew_ended(f));
+	manager_looks();
+	assert_false(process_pool_ended(f));
 	FL_OK(kill(pid, SIGCONT));
-	assert_int_equal(crew_await(gate), pid);
-	keeper_looks();
-	assert_false(crew_ended(f));
+	assert_int_equal(process_pool_await(gate), pid);
+	manager_looks();
+	assert_false(process_pool_ended(f));
 	put_forward(limit);
-	FL_WAIT_FOR(crew_ended(f));
-	crew_fails(f, -EOWNERDEAD, too_long);
+	FL_WAIT_FOR(process_pool_ended(f));
+	process_pool_fails(f, -EOWNERDEAD, too_long);
 }
 
 /* One that is stopped in the middle of a task, with another behind that. */
-FL_TEST(crew_timeout_of_a_worker_that_is_stopped)
+FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
 	FL_SCOPED(fl_future) *behind = NULL;
-	struct crew_gate *gate = crew_gate();
-	fl_future *f = crew_hold(e, gate);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = process_pool_hold(e, gate);
 	int nine = 0;
-	FL_OK(crew_square_submit(e, 3, &behind));
+	FL_OK(process_pool_square_submit(e, 3, &behind));
 	FL_OK(kill(gate->pid, SIGSTOP));
 	put_forward(limit);
-	crew_fails(f, -EOWNERDEAD, too_long);
-	FL_OK(crew_square_get(behind, &nine));
+	process_pool_fails(f, -EOWNERDEAD, too_long);
+	FL_OK(process_pool_square_get(behind, &nine));
 	assert_int_equal(nine, 9);
 }
 
@@ -259,127 +259,127 @@ FL_TEST(crew_timeout_of_a_worker_that_is_stopped)
 
 static fl_executor *with_grace(int64_t grace)
 {
-	return crew_made(&(fl_executor_config){.workers = 1, .kill_after = grace});
+	return process_pool_made(&(fl_executor_config){.workers = 1, .kill_after = grace});
 }
 
-FL_TEST(crew_kills_what_is_deaf_to_its_deadline)
+FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
 	for (int round = 0; round < 6; round++) {
-		struct crew_gate *gate = crew_gate();
+		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
-		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
-		(void)crew_await(gate);
+		FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+		(void)process_pool_await(gate);
 		comes_to_its_limit(f, round % 2);
-		crew_fails(f, -ETIMEDOUT, past_deadline);
-		crew_works(e);
+		process_pool_fails(f, -ETIMEDOUT, past_deadline);
+		process_pool_works(e);
 	}
 }
 
 /* Without a `kill_after`, and nobody waits: the executor can be joined. */
-FL_TEST(crew_kills_at_a_deadline_by_default)
+FL_TEST(process_pool_kills_at_a_deadline_by_default)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
-	FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
-	(void)crew_await(gate);
+	FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
 	put_forward(limit + FL_MS(100));
 	FL_OK(fl_executor_join(e));
-	crew_fails(f, -ETIMEDOUT, past_deadline);
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
 }
 
 /* A deadline that its token brings along is the task's. */
-FL_TEST(crew_kills_at_the_deadline_of_a_token)
+FL_TEST(process_pool_kills_at_the_deadline_of_a_token)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
-	struct crew_gate *gate = crew_gate();
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
-	FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &timer}));
-	(void)crew_await(gate);
+	FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &timer}));
+	(void)process_pool_await(gate);
 	put_forward(limit + FL_MS(100));
-	crew_fails(f, -ETIMEDOUT, past_deadline);
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
 }
 
 /* It may be started again when its worker dies, but not when its time is up. */
-FL_TEST(crew_killed_at_its_deadline_is_not_tried_again)
+FL_TEST(process_pool_killed_at_its_deadline_is_not_tried_again)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
-	FL_OK(crew_hangs_again_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
-	(void)crew_await(gate);
+	FL_OK(process_pool_hangs_again_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
 	put_forward(limit + FL_MS(100));
-	crew_fails(f, -ETIMEDOUT, past_deadline);
-	assert_int_equal(crew_counted(&gate->runs), 1);
+	process_pool_fails(f, -ETIMEDOUT, past_deadline);
+	assert_int_equal(process_pool_counted(&gate->runs), 1);
 }
 
-FL_TEST(crew_never_kills_at_a_deadline_if_told_so)
+FL_TEST(process_pool_never_kills_at_a_deadline_if_told_so)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_grace(FL_FOREVER);
-	struct crew_gate *gate = crew_gate();
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
-	FL_OK(crew_held_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
-	(void)crew_await(gate);
+	FL_OK(process_pool_held_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)process_pool_await(gate);
 	put_forward(10 * limit);
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
-	crew_let_go(gate, f);
-	assert_int_equal(crew_pid(e), gate->pid);
+	process_pool_let_go(gate, f);
+	assert_int_equal(process_pool_pid(e), gate->pid);
 }
 
 /* Maps. */
 
-struct crew_item {
-	struct crew_gate *gate; /* NULL: it ends */
+struct process_pool_item {
+	struct process_pool_gate *gate; /* NULL: it ends */
 	int number;
 };
 
-FL_TASK(crew_maybe_hangs, struct crew_item, int)
+FL_TASK(process_pool_maybe_hangs, struct process_pool_item, int)
 {
 	*result = arg->number;
 	if (!arg->gate)
 		return 0;
-	crew_enter(arg->gate);
+	process_pool_enter(arg->gate);
 	for (;;)
 		(void)pause();
 }
 
 enum { ITEMS = 12, HANGING = 4 };
 
-static struct crew_gate *make_items(struct crew_item *items)
+static struct process_pool_gate *make_items(struct process_pool_item *items)
 {
-	struct crew_gate *gate = crew_gate();
+	struct process_pool_gate *gate = process_pool_gate();
 	for (int i = 0; i < ITEMS; i++)
-		items[i] = (struct crew_item){i == HANGING ? gate : NULL, i + 1};
+		items[i] = (struct process_pool_item){i == HANGING ? gate : NULL, i + 1};
 	return gate;
 }
 
 static int pass_deadline(void *gate)
 {
-	(void)crew_await(gate);
+	(void)process_pool_await(gate);
 	put_forward(limit + FL_MS(100));
 	return 0;
 }
 
 /* By its own deadline, and by that of a token. */
-FL_TEST(crew_map_ends_at_its_deadline)
+FL_TEST(process_pool_map_ends_at_its_deadline)
 {
 	for (int by_token = 0; by_token <= 1; by_token++) {
 		CLOCK_AHEAD();
-		FL_SCOPED(fl_executor) *e = crew_with(1);
+		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
-		struct crew_item items[ITEMS];
+		struct process_pool_item items[ITEMS];
 		int results[ITEMS] = {0};
 		fl_thread other;
-		struct crew_gate *gate = make_items(items);
+		struct process_pool_gate *gate = make_items(items);
 		fl_map_config config = {.chunk = 3};
 		if (by_token)
 			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
@@ -387,7 +387,8 @@ FL_TEST(crew_map_ends_at_its_deadline)
 			config.deadline = fl_after(limit);
 		config.cancel = by_token ? &timer : NULL;
 		FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
-		FL_RC(crew_maybe_hangs_map(e, items, ITEMS, results, &config), by_token ? -ECANCELED : -ETIMEDOUT);
+		FL_RC(process_pool_maybe_hangs_map(e, items, ITEMS, results, &config),
+		      by_token ? -ECANCELED : -ETIMEDOUT);
 		FL_OK(fl_thread_join(&other, NULL));
 		for (int i = 0; i < ITEMS; i++)
 			assert_int_equal(results[i], i < HANGING ? i + 1 : 0);
@@ -399,7 +400,7 @@ static void expect_killed(fl_imap *it, int end)
 {
 	size_t index = 0;
 	int result, rc, killed = 0;
-	while ((rc = crew_maybe_hangs_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK) {
+	while ((rc = process_pool_maybe_hangs_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK) {
 		const int error = rc == 0 ? 0 : fl_imap_error(it);
 		assert_true(rc == FL_ETASK || result == (int)index + 1);
 		FL_RC(error, index < HANGING ? 0 : index == HANGING ? -ETIMEDOUT : -ECANCELED);
@@ -412,12 +413,12 @@ static void expect_killed(fl_imap *it, int end)
 static void imap_past_deadline(bool by_token, size_t chunk)
 {
 	CLOCK_AHEAD();
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	FL_SCOPED(fl_imap) *it = NULL;
-	struct crew_item items[ITEMS];
+	struct process_pool_item items[ITEMS];
 	fl_thread other;
-	struct crew_gate *gate = make_items(items);
+	struct process_pool_gate *gate = make_items(items);
 	fl_imap_config config = {.chunk = chunk};
 	if (by_token)
 		fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
@@ -425,12 +426,12 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 		config.deadline = fl_after(limit);
 	config.cancel = by_token ? &timer : NULL;
 	FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
-	FL_OK(crew_maybe_hangs_imap(e, items, ITEMS, &it, &config));
+	FL_OK(process_pool_maybe_hangs_imap(e, items, ITEMS, &it, &config));
 	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);
 	FL_OK(fl_thread_join(&other, NULL));
 }
 
-FL_TEST(crew_imap_ends_at_its_deadline)
+FL_TEST(process_pool_imap_ends_at_its_deadline)
 {
 	for (size_t chunk = 1; chunk <= 5; chunk += 2) {
 		imap_past_deadline(false, chunk);
@@ -438,163 +439,163 @@ FL_TEST(crew_imap_ends_at_its_deadline)
 	}
 }
 
-FL_TEST(crew_kills_what_is_deaf_to_a_cancel)
+FL_TEST(process_pool_kills_what_is_deaf_to_a_cancel)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
 	for (int round = 0; round < 6; round++) {
-		struct crew_gate *gate = crew_gate();
+		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL;
-		FL_OK(crew_hangs_submit(e, gate, &f));
-		(void)crew_await(gate);
+		FL_OK(process_pool_hangs_submit(e, gate, &f));
+		(void)process_pool_await(gate);
 		FL_RC(fl_future_cancel(f), -EBUSY);
 		comes_to_its_end(f, round % 2);
-		crew_fails(f, -EOWNERDEAD, too_long);
-		crew_works(e);
+		process_pool_fails(f, -EOWNERDEAD, too_long);
+		process_pool_works(e);
 	}
 }
 
-FL_TEST(crew_kills_what_is_deaf_to_a_token)
+FL_TEST(process_pool_kills_what_is_deaf_to_a_token)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
 	for (int round = 0; round < 6; round++) {
 		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-		struct crew_gate *gate = crew_gate();
+		struct process_pool_gate *gate = process_pool_gate();
 		fl_future *f = NULL, *behind = NULL;
-		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
-		(void)crew_await(gate);
-		FL_OK(crew_square_submit_with(e, 2, &behind, &(fl_submit_config){.cancel = &stop}));
+		FL_OK(process_pool_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
+		(void)process_pool_await(gate);
+		FL_OK(process_pool_square_submit_with(e, 2, &behind, &(fl_submit_config){.cancel = &stop}));
 		fl_cancel_token_request(&stop);
 		comes_to_its_end(f, round % 2);
-		crew_fails(f, -EOWNERDEAD, too_long);
-		crew_is_cancelled(behind);
-		crew_works(e);
+		process_pool_fails(f, -EOWNERDEAD, too_long);
+		process_pool_is_cancelled(behind);
+		process_pool_works(e);
 	}
 }
 
-FL_TEST(crew_kills_what_is_deaf_to_the_executors_cancel)
+FL_TEST(process_pool_kills_what_is_deaf_to_the_executors_cancel)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
-	struct crew_gate *gate = crew_gate();
+	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *f = NULL;
-	FL_OK(crew_hangs_submit(e, gate, &f));
-	(void)crew_await(gate);
+	FL_OK(process_pool_hangs_submit(e, gate, &f));
+	(void)process_pool_await(gate);
 	assert_int_equal(fl_executor_cancel(e), 0);
 	FL_OK(fl_executor_join(e));
-	crew_fails(f, -EOWNERDEAD, too_long);
+	process_pool_fails(f, -EOWNERDEAD, too_long);
 }
 
 /* Who hears is not killed, and goes on with the next. */
-FL_TEST(crew_does_not_kill_who_stops)
+FL_TEST(process_pool_does_not_kill_who_stops)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_grace(limit);
-	const int pid = crew_pid(e);
+	const int pid = process_pool_pid(e);
 	int unused;
 	for (int round = 0; round < 30; round++) {
 		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		FL_SCOPED(fl_future) *f = NULL;
-		struct crew_gate *gate = crew_gate();
+		struct process_pool_gate *gate = process_pool_gate();
 		const fl_submit_config by_deadline = {.deadline = fl_after(limit)}, by_token = {.cancel = &stop};
-		FL_OK(crew_listens_submit_with(e, gate, &f,
-		                               round % 3 == 0   ? &by_deadline
-		                               : round % 3 == 1 ? &by_token
-		                                                : NULL));
-		(void)crew_await(gate);
+		FL_OK(process_pool_listens_submit_with(e, gate, &f,
+		                                       round % 3 == 0   ? &by_deadline
+		                                       : round % 3 == 1 ? &by_token
+		                                                        : NULL));
+		(void)process_pool_await(gate);
 		if (round % 3 == 0)
 			put_forward(limit);
 		else if (round % 3 == 1)
 			fl_cancel_token_request(&stop);
 		else if (round % 3 == 2)
 			FL_RC(fl_future_cancel(f), -EBUSY);
-		FL_OK(crew_listens_get(f, &unused));
-		assert_int_equal(crew_pid(e), pid); /* and that one is not asked to stop */
+		FL_OK(process_pool_listens_get(f, &unused));
+		assert_int_equal(process_pool_pid(e), pid); /* and that one is not asked to stop */
 	}
 }
 
 /* Without kill_after a request kills nobody. */
-FL_TEST(crew_asks_and_waits)
+FL_TEST(process_pool_asks_and_waits)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(0);
-	struct crew_gate *gate = crew_gate();
-	fl_future *held = crew_hold(e, gate);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate);
 	FL_RC(fl_future_cancel(held), -EBUSY);
 	FL_RC(fl_future_wait_until(held, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
-	crew_let_go(gate, held);
-	assert_int_equal(crew_pid(e), gate->pid);
+	process_pool_let_go(gate, held);
+	assert_int_equal(process_pool_pid(e), gate->pid);
 }
 
 /* The number of workers. */
 
-FL_TEST(crew_resize_results)
+FL_TEST(process_pool_resize_results)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	FL_RC(fl_executor_resize(e, 0), -EINVAL);
 	FL_RC(fl_executor_resize(e, FL_WORKERS_MAX + 1), -EINVAL);
 	assert_int_equal(fl_executor_workers(e), 2);
 	FL_OK(fl_executor_resize(e, 5));
 	assert_int_equal(fl_executor_workers(e), 5);
-	assert_int_equal(crew_size(e), 0); /* when they are needed */
+	assert_int_equal(process_pool_size(e), 0); /* when they are needed */
 	fl_executor_close(e);
 	FL_RC(fl_executor_resize(e, 3), -EPIPE);
 }
 
-FL_TEST(crew_resize_up_and_down)
+FL_TEST(process_pool_resize_up_and_down)
 {
 	enum { MOST = 5 };
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gates[MOST];
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gates[MOST];
 	fl_future *held[MOST], *waiting = NULL;
-	gates[0] = crew_gate();
-	held[0] = crew_hold(e, gates[0]);
+	gates[0] = process_pool_gate();
+	held[0] = process_pool_hold(e, gates[0]);
 	for (int i = 1; i < MOST; i++) { /* what waits already goes to those who come */
-		gates[i] = crew_gate();
-		FL_OK(crew_held_submit(e, gates[i], &held[i]));
+		gates[i] = process_pool_gate();
+		FL_OK(process_pool_held_submit(e, gates[i], &held[i]));
 	}
 	FL_OK(fl_executor_resize(e, MOST));
 	for (int i = 1; i < MOST; i++)
-		(void)crew_await(gates[i]);
-	assert_int_equal(crew_size(e), MOST);
-	FL_OK(crew_square_submit(e, 7, &waiting));
+		(void)process_pool_await(gates[i]);
+	assert_int_equal(process_pool_size(e), MOST);
+	FL_OK(process_pool_square_submit(e, 7, &waiting));
 	FL_OK(fl_executor_resize(e, 2));
-	assert_int_equal(crew_size(e), MOST); /* they may end what they run */
+	assert_int_equal(process_pool_size(e), MOST); /* they may end what they run */
 	for (int i = 0; i < MOST; i++)
-		crew_let_go(gates[i], held[i]);
-	FL_WAIT_FOR(crew_size(e) == 2);
+		process_pool_let_go(gates[i], held[i]);
+	FL_WAIT_FOR(process_pool_size(e) == 2);
 	FL_OK(fl_future_wait(waiting));
 	FL_OK(fl_future_error(waiting));
 	fl_future_free(waiting);
 	/* Two, and no more. */
-	struct crew_gate *two[3] = {crew_gate(), crew_gate(), crew_gate()};
-	fl_future *f[3] = {crew_hold(e, two[0]), crew_hold(e, two[1]), NULL};
-	FL_OK(crew_held_submit(e, two[2], &f[2]));
-	FL_WAIT_FOR(crew_size(e) == 2);
-	assert_int_equal(crew_counted(&two[2]->runs), 0);
+	struct process_pool_gate *two[3] = {process_pool_gate(), process_pool_gate(), process_pool_gate()};
+	fl_future *f[3] = {process_pool_hold(e, two[0]), process_pool_hold(e, two[1]), NULL};
+	FL_OK(process_pool_held_submit(e, two[2], &f[2]));
+	FL_WAIT_FOR(process_pool_size(e) == 2);
+	assert_int_equal(process_pool_counted(&two[2]->runs), 0);
 	for (int i = 0; i < 3; i++)
-		crew_let_go(two[i], f[i]);
+		process_pool_let_go(two[i], f[i]);
 }
 
-FL_TEST(crew_resize_under_load)
+FL_TEST(process_pool_resize_under_load)
 {
 	enum { AT_ONCE = 50 };
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(1);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(1);
 	const unsigned tasks = fl_test_scaled(5000);
-	int *runs = crew_counters(tasks), pid;
+	int *runs = process_pool_counters(tasks), pid;
 	fl_future *f[AT_ONCE] = {NULL};
 	for (unsigned i = 0; i < tasks + AT_ONCE; i++) {
 		fl_future **here = &f[i % AT_ONCE];
 		if (i >= AT_ONCE) {
-			FL_OK(crew_counts_get(*here, &pid));
-			assert_int_equal(crew_counted(&runs[i - AT_ONCE]), 1);
+			FL_OK(process_pool_counts_get(*here, &pid));
+			assert_int_equal(process_pool_counted(&runs[i - AT_ONCE]), 1);
 			fl_future_free(*here);
 		}
 		if (i < tasks)
-			FL_OK(crew_counts_submit(e, &runs[i], here));
+			FL_OK(process_pool_counts_submit(e, &runs[i], here));
 		if (i % 37 == 0)
 			FL_OK(fl_executor_resize(e, 1 + i / 37 % 4));
 	}
 	FL_OK(fl_executor_resize(e, 1));
-	FL_WAIT_FOR(crew_size(e) <= 1);
+	FL_WAIT_FOR(process_pool_size(e) <= 1);
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }

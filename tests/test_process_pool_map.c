@@ -20,10 +20,10 @@ struct element {
 
 static void run_element(const struct element *e, int *result, size_t n)
 {
-	crew_count(e->runs);
+	process_pool_count(e->runs);
 	for (size_t i = 0; i < n; i++)
 		result[i] = e->number;
-	if (crew_counted(e->runs) < e->dies_until)
+	if (process_pool_counted(e->runs) < e->dies_until)
 		(void)kill(getpid(), SIGKILL);
 }
 
@@ -57,14 +57,14 @@ static struct element elements[N];
 
 static void make_elements(void)
 {
-	int *runs = crew_counters(N);
+	int *runs = process_pool_counters(N);
 	for (int i = 0; i < N; i++)
 		elements[i] = (struct element){.number = i + 1, .runs = &runs[i]};
 }
 
 static int runs_of(size_t i)
 {
-	return crew_counted(elements[i].runs);
+	return process_pool_counted(elements[i].runs);
 }
 
 /* Whether all of the `i`th result at `results` is that number. */
@@ -89,9 +89,9 @@ static void *make_results(const fl_task_type *type)
 /* What came before has its results; what comes after in the same chunk was not begun; what others ran ran once. */
 static void map_with_death(const fl_task_type *type, size_t chunk, size_t dying)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	char *results = make_results(type);
-	const size_t most = FL__LANE_INLINE_MOST / type->result_size;
+	const size_t most = FL__RINGS_INLINE_MOST / type->result_size;
 	fl_map_error error = {.index = N};
 	make_elements();
 	elements[dying].dies_until = FOREVER;
@@ -112,7 +112,7 @@ static void map_with_death(const fl_task_type *type, size_t chunk, size_t dying)
 	free(results);
 }
 
-FL_TEST(crew_map_death_costs_one_element)
+FL_TEST(process_pool_map_death_costs_one_element)
 {
 	for (unsigned t = 0; t < TYPES; t++) {
 		map_with_death(types[t], 10, 0);
@@ -124,9 +124,9 @@ FL_TEST(crew_map_death_costs_one_element)
 }
 
 /* Where the map chooses its chunks. */
-FL_TEST(crew_map_names_the_element_of_a_chosen_chunk)
+FL_TEST(process_pool_map_names_the_element_of_a_chosen_chunk)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	fl_map_error error = {.index = N};
 	struct small_result results[N] = {0};
 	make_elements();
@@ -136,9 +136,9 @@ FL_TEST(crew_map_names_the_element_of_a_chosen_chunk)
 }
 
 /* An element that may be started twice: the chunk is run again, and all of it is there. */
-FL_TEST(crew_map_is_tried_again_if_the_type_says_so)
+FL_TEST(process_pool_map_is_tried_again_if_the_type_says_so)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_map_error error = {.index = N};
 	const fl_map_config config = {.chunk = 10, .error = &error};
 	struct small_result results[N] = {0};
@@ -158,7 +158,7 @@ FL_TEST(crew_map_is_tried_again_if_the_type_says_so)
 /* The lazy map: all others have their results, each in its place. */
 static void imap_with_deaths(const fl_task_type *type, const fl_imap_config *config, const size_t *dying, size_t deaths)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	char *result = malloc(type->result_size);
 	bool told[N] = {false}, died[N] = {false};
@@ -188,7 +188,7 @@ static void imap_with_deaths(const fl_task_type *type, const fl_imap_config *con
 	free(result);
 }
 
-FL_TEST(crew_imap_death_costs_one_element)
+FL_TEST(process_pool_imap_death_costs_one_element)
 {
 	static const size_t dying[] = {0, 9, 24, 25, 26, 33, N - 1}; /* of chunks of 10; several of one; neighbours */
 	for (unsigned t = 0; t < TYPES; t++)
@@ -204,13 +204,13 @@ static int args_dropped, results_dropped;
 static void drop_one_arg(void *arg)
 {
 	(void)arg;
-	crew_count(&args_dropped);
+	process_pool_count(&args_dropped);
 }
 
 static void drop_one_result(void *result)
 {
 	(void)result;
-	crew_count(&results_dropped);
+	process_pool_count(&results_dropped);
 }
 
 FL_TASK(hooked_element, struct element, struct small_result, .drop_arg = drop_one_arg, .drop_result = drop_one_result)
@@ -228,10 +228,10 @@ static int next_element(void *state, void *arg)
 	return 1;
 }
 
-FL_TEST(crew_imap_death_runs_each_hook_once)
+FL_TEST(process_pool_imap_death_runs_each_hook_once)
 {
 	for (int early = 0; early <= 1; early++) {
-		fl_executor *e = crew_with(1);
+		fl_executor *e = process_pool_with(1);
 		fl_imap *it = NULL;
 		struct small_result result;
 		size_t next = 0, index;
@@ -248,12 +248,12 @@ FL_TEST(crew_imap_death_runs_each_hook_once)
 		}
 		fl_imap_free(it);
 		fl_executor_free(e);
-		assert_int_equal(crew_counted(&args_dropped), next);
+		assert_int_equal(process_pool_counted(&args_dropped), next);
 		assert_true(early || given == N - 1);
 		int succeeded = 0;
 		for (size_t i = 0; i < N; i++)
 			succeeded += i != 13 && runs_of(i) > 0;
-		assert_int_equal(given + crew_counted(&results_dropped), succeeded);
+		assert_int_equal(given + process_pool_counted(&results_dropped), succeeded);
 	}
 }
 
@@ -272,8 +272,8 @@ static int kill_now_and_then(void *arg)
 	unsigned n = 1;
 	while (!fl__load_acquire(&s->over)) {
 		n = n * 1664525u + 1013904223u;
-		const int enough = crew_counted(s->ended) + 1 + (int)((n >> 20) % 40);
-		while (!fl__load_acquire(&s->over) && crew_counted(s->ended) < enough)
+		const int enough = process_pool_counted(s->ended) + 1 + (int)((n >> 20) % 40);
+		while (!fl__load_acquire(&s->over) && process_pool_counted(s->ended) < enough)
 			sched_yield();
 		int pids[4];
 		const size_t there = fl_process_executor_pids(s->e, pids, 4);
@@ -290,20 +290,20 @@ struct stormy {
 
 FL_TASK(stormy_element, struct stormy, int)
 {
-	crew_count(arg->runs);
+	process_pool_count(arg->runs);
 	for (int i = 0; i < 5; i++)
 		sched_yield();
 	*result = arg->number;
-	crew_count(arg->ended);
+	process_pool_count(arg->ended);
 	return 0;
 }
 
-FL_TEST(crew_imap_with_deaths_at_any_time)
+FL_TEST(process_pool_imap_with_deaths_at_any_time)
 {
 	const size_t n = fl_test_scaled(20000);
-	struct storm storm = {.e = crew_with(3), .ended = crew_counters(1)};
+	struct storm storm = {.e = process_pool_with(3), .ended = process_pool_counters(1)};
 	struct stormy *args = calloc(n, sizeof *args);
-	int *runs = crew_counters(n), rc, result;
+	int *runs = process_pool_counters(n), rc, result;
 	fl_thread killer;
 	FL_SCOPED(fl_imap) *it = NULL;
 	size_t index, told = 0, failed = 0;
@@ -314,10 +314,10 @@ FL_TEST(crew_imap_with_deaths_at_any_time)
 	FL_OK(stormy_element_imap(storm.e, args, n, &it, &(fl_imap_config){.chunk = 16}));
 	for (; (rc = stormy_element_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK; told++) {
 		assert_int_equal(index, told);
-		assert_true(crew_counted(&runs[index]) <= 1);
+		assert_true(process_pool_counted(&runs[index]) <= 1);
 		failed += rc != 0;
 		if (rc == 0)
-			assert_true(result == (int)index && crew_counted(&runs[index]) == 1);
+			assert_true(result == (int)index && process_pool_counted(&runs[index]) == 1);
 		else
 			FL_RC(fl_imap_error(it), -EOWNERDEAD);
 	}
@@ -340,53 +340,55 @@ struct lie {
 };
 
 /* The reply to the order that this worker runs. */
-static struct fl__reply *reply_under_way(void)
+static struct fl__completion *reply_under_way(void)
 {
-	const struct fl__orders *orders = find_memory("r--s", sizeof *orders);
-	struct fl__replies *replies = find_memory("rw-s", sizeof *replies);
-	for (unsigned i = 0; i < FL__LANE_DEPTH; i++)
-		if (replies->claim[i] == (orders->order[i].seq << 2 | 1) &&
-		    replies->reply[i].done != orders->order[i].seq)
-			return &replies->reply[i];
+	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_memory("rw-s", sizeof *replies);
+	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++)
+		if (replies->claim[i] == (orders->entry[i].seq << 2 | 1) &&
+		    replies->entry[i].done != orders->entry[i].seq)
+			return &replies->entry[i];
 	return NULL;
 }
 
-FL_TASK(crew_lies_about_its_element, struct lie, int)
+FL_TASK(process_pool_lies_about_its_element, struct lie, int)
 {
-	crew_count(arg->runs);
+	process_pool_count(arg->runs);
 	*result = 5;
 	if (!arg->tells)
 		return 0;
-	struct fl__reply *reply = reply_under_way();
+	struct fl__completion *reply = reply_under_way();
 	FL_CHECK(reply != NULL);
 	fl__store_relaxed(&reply->progress, arg->says); /* relaxed: as the worker does */
 	return kill(getpid(), SIGKILL);
 }
 
-FL_TEST(crew_hostile_lies_about_its_element)
+FL_TEST(process_pool_hostile_lies_about_its_element)
 {
 	enum { LYING = 12, CHUNK = 10, ITEMS = 40 };
 	static const uint32_t lies[] = {0, 1, 2, 5, 9, 10, 11, 1u << 16, INT32_MAX, 1u << 31, UINT32_MAX};
 	for (size_t l = 0; l < sizeof lies / sizeof lies[0]; l++)
 		for (int lazy = 0; lazy <= 1; lazy++) {
-			FL_SCOPED(fl_executor) *e = crew_with(1);
+			FL_SCOPED(fl_executor) *e = process_pool_with(1);
 			FL_SCOPED(fl_imap) *it = NULL;
 			struct lie args[ITEMS];
-			int *runs = crew_counters(ITEMS), results[ITEMS], rc = 0;
+			int *runs = process_pool_counters(ITEMS), results[ITEMS], rc = 0;
 			fl_map_error error = {.index = ITEMS};
 			size_t index, told = 0;
 			for (int i = 0; i < ITEMS; i++)
 				args[i] = (struct lie){lies[l], i == LYING, &runs[i]};
 			if (!lazy) {
-				FL_RC(crew_lies_about_its_element_map(
+				FL_RC(process_pool_lies_about_its_element_map(
 					  e, args, ITEMS, results, &(fl_map_config){.chunk = CHUNK, .error = &error}),
 				      FL_ETASK);
 				assert_int_equal(error.index, CHUNK + (lies[l] < CHUNK ? lies[l] : 0));
-				crew_works(e);
+				process_pool_works(e);
 				continue;
 			}
-			FL_OK(crew_lies_about_its_element_imap(e, args, ITEMS, &it, &(fl_imap_config){.chunk = CHUNK}));
-			for (; (rc = crew_lies_about_its_element_imap_next(it, &index, results)) == 0 || rc == FL_ETASK;
+			FL_OK(process_pool_lies_about_its_element_imap(e, args, ITEMS, &it,
+			                                               &(fl_imap_config){.chunk = CHUNK}));
+			for (; (rc = process_pool_lies_about_its_element_imap_next(it, &index, results)) == 0 ||
+			       rc == FL_ETASK;
 			     told++) {
 				assert_int_equal(index, told);
 				if (index < CHUNK || index >= 2 * CHUNK)
@@ -394,6 +396,6 @@ FL_TEST(crew_hostile_lies_about_its_element)
 			}
 			FL_RC(rc, -ENODATA);
 			assert_int_equal(told, ITEMS);
-			crew_works(e);
+			process_pool_works(e);
 		}
 }

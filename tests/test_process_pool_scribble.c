@@ -45,18 +45,19 @@ static void *find_mapping(const char *rights, size_t size)
 enum how { RANDOM, ZEROS, ONES, ENDED, CLAIMS, MESSAGES, HOWS };
 
 /* Says of all orders that they have ended, in ways that none does. */
-static void pretend(struct fl__replies *replies, const struct fl__orders *orders, uint64_t *seed)
+static void pretend(struct fl__completion_ring *replies, const struct fl__submission_ring *orders, uint64_t *seed)
 {
-	for (unsigned i = 0; i < FL__LANE_DEPTH; i++) {
-		replies->reply[i].error = (int32_t)draw(seed);
-		replies->reply[i].flags = (uint32_t)draw(seed);
-		replies->reply[i].count = (uint32_t)draw(seed);
-		replies->reply[i].began = (int64_t)draw(seed);
-		fl__store_release(&replies->reply[i].done, orders->order[i].seq + (uint32_t)(draw(seed) % 4 == 0));
+	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++) {
+		replies->entry[i].error = (int32_t)draw(seed);
+		replies->entry[i].flags = (uint32_t)draw(seed);
+		replies->entry[i].count = (uint32_t)draw(seed);
+		replies->entry[i].began = (int64_t)draw(seed);
+		fl__store_release(&replies->entry[i].done, orders->entry[i].seq + (uint32_t)(draw(seed) % 4 == 0));
 	}
 }
 
-static void scribble_over(struct fl__replies *replies, const struct fl__orders *orders, enum how how, uint64_t *seed)
+static void scribble_over(struct fl__completion_ring *replies, const struct fl__submission_ring *orders, enum how how,
+                          uint64_t *seed)
 {
 	uint64_t *words = (uint64_t *)(void *)replies;
 	switch (how) {
@@ -68,7 +69,7 @@ static void scribble_over(struct fl__replies *replies, const struct fl__orders *
 		pretend(replies, orders, seed);
 		break;
 	case CLAIMS:
-		for (unsigned i = 0; i < FL__LANE_DEPTH; i++)
+		for (unsigned i = 0; i < FL__RINGS_DEPTH; i++)
 			replies->claim[i] = (uint32_t)draw(seed);
 		replies->state = (uint32_t)draw(seed);
 		break;
@@ -88,8 +89,8 @@ struct scribble {
 
 FL_TASK_STATIC(scribble, struct scribble, void)
 {
-	struct fl__replies *replies = find_mapping("rw-s", sizeof *replies);
-	const struct fl__orders *orders = find_mapping("r--s", sizeof *orders);
+	struct fl__completion_ring *replies = find_mapping("rw-s", sizeof *replies);
+	const struct fl__submission_ring *orders = find_mapping("r--s", sizeof *orders);
 	uint64_t seed = arg->seed;
 	if (!replies || !orders)
 		return -ENOENT;
@@ -157,7 +158,7 @@ static bool try_once(fl_executor *bad, fl_executor *good, unsigned trial)
 	return went;
 }
 
-FL_TEST(crew_survives_a_worker_that_scribbles)
+FL_TEST(process_pool_survives_a_worker_that_scribbles)
 {
 	FL_SCOPED(fl_executor) *bad = NULL, *good = NULL;
 	uint64_t answer_seed = 7;
@@ -173,16 +174,16 @@ FL_TEST(crew_survives_a_worker_that_scribbles)
 /* Orders are the executor's. A worker that writes them dies, and cannot map them anew. */
 FL_TASK_STATIC(write_orders, int, int)
 {
-	struct fl__orders *orders = find_mapping("r--s", sizeof *orders);
+	struct fl__submission_ring *orders = find_mapping("r--s", sizeof *orders);
 	if (!orders)
 		return -ENOENT;
 	*result = mprotect(orders, sizeof *orders, PROT_READ | PROT_WRITE) == 0;
 	if (*arg)
-		*(volatile uint32_t *)&orders->bell = 1;
+		*(volatile uint32_t *)&orders->doorbell = 1;
 	return 0;
 }
 
-FL_TEST(crew_orders_cannot_be_written_by_their_worker)
+FL_TEST(process_pool_orders_cannot_be_written_by_their_worker)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	int allowed = -1;

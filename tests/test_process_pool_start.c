@@ -14,62 +14,62 @@ static void start_with_fault(int call, int role, int skip)
 	int rc = fl_process_executor_create(&e, &(fl_executor_config){.workers = 1});
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
-		assert_true(role == CREW_HERE && call == CREW_ALLOC);
+		assert_true(role == PROCESS_POOL_HERE && call == PROCESS_POOL_ALLOC);
 		return;
 	}
-	rc = crew_square_submit(e, 3, &f);
+	rc = process_pool_square_submit(e, 3, &f);
 	if (rc != 0) {
-		print_message("%s, %d: the submit says %s\n", crew_call_names[call], skip, fl_error_name(rc));
-		assert_true(role == CREW_HERE && (rc == -ENOMEM || rc == -EAGAIN));
+		print_message("%s, %d: the submit says %s\n", process_pool_call_names[call], skip, fl_error_name(rc));
+		assert_true(role == PROCESS_POOL_HERE && (rc == -ENOMEM || rc == -EAGAIN));
 		assert_null(f);
-		crew_works(e);
+		process_pool_works(e);
 	} else {
 		FL_OK(fl_future_wait(f));
 		if (fl_future_error(f) != 0)
-			print_error("%s, %d: %s\n", crew_call_names[call], skip, fl_future_message(f));
-		FL_OK(crew_square_get(f, &nine));
+			print_error("%s, %d: %s\n", process_pool_call_names[call], skip, fl_future_message(f));
+		FL_OK(process_pool_square_get(f, &nine));
 		assert_int_equal(nine, 9);
 		fl_future_free(f);
 	}
-	crew_works(e);
+	process_pool_works(e);
 	fl_executor_free(e);
 }
 
 static void faults_at_start(int role)
 {
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	int struck_in_all = 0;
 	process_log_begin();
-	for (int call = 0; call < CREW_CALLS; call++) {
+	for (int call = 0; call < PROCESS_POOL_CALLS; call++) {
 		int skip = 0, struck = 0;
 		do {
-			crew_fail(call, role, skip, 1, -ENOMEM);
+			process_pool_fail(call, role, skip, 1, -ENOMEM);
 			start_with_fault(call, role, skip);
-			struck = crew_heal();
+			struck = process_pool_heal();
 			struck_in_all += struck;
-			crew_same(&before);
+			process_pool_same(&before);
 		} while (struck > 0 && ++skip < 60);
 		assert_true(skip < 60);
 		if (skip > 0)
-			print_message("%s: %d\n", crew_call_names[call], skip);
+			print_message("%s: %d\n", process_pool_call_names[call], skip);
 	}
 	(void)process_log_end("");
 	assert_true(struck_in_all > 0);
 }
 
-FL_TEST(crew_start_with_a_fault_here)
+FL_TEST(process_pool_start_with_a_fault_here)
 {
-	faults_at_start(CREW_HERE);
+	faults_at_start(PROCESS_POOL_HERE);
 }
 
-FL_TEST(crew_start_with_a_fault_in_the_zygote)
+FL_TEST(process_pool_start_with_a_fault_in_the_zygote)
 {
-	faults_at_start(CREW_IN_ZYGOTE);
+	faults_at_start(PROCESS_POOL_IN_ZYGOTE);
 }
 
-FL_TEST(crew_start_with_a_fault_in_the_worker)
+FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 {
-	faults_at_start(CREW_IN_WORKER);
+	faults_at_start(PROCESS_POOL_IN_WORKER);
 }
 
 /* Always: one clear error, in the end, and what ends it all is not waited for in vain. */
@@ -77,214 +77,216 @@ FL_TEST(crew_start_with_a_fault_in_the_worker)
 static void never_starts(const fl_executor_config *config, const char *why)
 {
 	enum { TASKS = 40 };
-	fl_executor *e = crew_made(config);
+	fl_executor *e = process_pool_made(config);
 	fl_future *f[TASKS];
-	int *runs = crew_counters(1), n = 0, rc = 0;
+	int *runs = process_pool_counters(1), n = 0, rc = 0;
 	for (; n < TASKS && rc == 0; n += rc == 0)
-		rc = crew_counts_submit(e, runs, &f[n]);
+		rc = process_pool_counts_submit(e, runs, &f[n]);
 	assert_true(rc == 0 || (n > 0 && rc == -ENOTRECOVERABLE));
 	for (int i = 0; i < n; i++) {
 		assert_int_equal(fl_future_wait(f[i]), 0);
-		crew_fails(f[i], -ENOTRECOVERABLE, why);
+		process_pool_fails(f[i], -ENOTRECOVERABLE, why);
 	}
-	FL_RC(crew_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));
-	FL_RC(crew_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
 	fl_executor_free(e);
-	assert_int_equal(crew_counted(runs), 0);
+	assert_int_equal(process_pool_counted(runs), 0);
 }
 
-FL_TEST(crew_never_starts)
+FL_TEST(process_pool_never_starts)
 {
 	static const struct {
 		int call, role, skip, error;
 		const char *why;
 	} ways[] = {
-	    {CREW_FORK, CREW_IN_ZYGOTE, 0, -EAGAIN, "EAGAIN"}, /* RLIMIT_NPROC is reached */
-	    {CREW_MEMORY, CREW_HERE, 0, -EMFILE, "EMFILE"},
-	    {CREW_FILL, CREW_HERE, 0, -ENOSPC, "ENOMEM"},
-	    {CREW_WATCH, CREW_HERE, 1, -ENOSPC, "ENOSPC"}, /* the first is for the bell */
-	    {CREW_MAP, CREW_IN_WORKER, 0, -ENOMEM, "exited with status 1"},
-	    {CREW_THREAD, CREW_IN_WORKER, 0, -EAGAIN, "exited with status 1"},
+	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, -EAGAIN, "EAGAIN"}, /* RLIMIT_NPROC is reached */
+	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, 0, -EMFILE, "EMFILE"},
+	    {PROCESS_POOL_FILL, PROCESS_POOL_HERE, 0, -ENOSPC, "ENOMEM"},
+	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 1, -ENOSPC, "ENOSPC"}, /* the first is for the doorbell */
+	    {PROCESS_POOL_MAP, PROCESS_POOL_IN_WORKER, 0, -ENOMEM, "exited with status 1"},
+	    {PROCESS_POOL_THREAD, PROCESS_POOL_IN_WORKER, 0, -EAGAIN, "exited with status 1"},
 	};
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	process_log_begin();
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-		crew_fail(ways[i].call, ways[i].role, ways[i].skip, INT32_MAX, ways[i].error);
+		process_pool_fail(ways[i].call, ways[i].role, ways[i].skip, INT32_MAX, ways[i].error);
 		never_starts(&(fl_executor_config){.workers = 3}, ways[i].why);
-		const int struck = crew_heal();
+		const int struck = process_pool_heal();
 		print_message("%s: %d times\n", ways[i].why, struck);
 		assert_true(struck > 1 && struck < 50); /* tried again, but not for ever */
-		crew_same(&before);
+		process_pool_same(&before);
 	}
 	(void)process_log_end("");
 }
 
 /* It comes back before the last try. */
-FL_TEST(crew_starts_in_the_end)
+FL_TEST(process_pool_starts_in_the_end)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
-	(void)crew_begin();
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	(void)process_pool_begin();
 	process_log_begin();
-	crew_fail(CREW_FORK, CREW_IN_ZYGOTE, 0, 4, -EAGAIN);
-	crew_works(e);
-	assert_int_equal(crew_heal(), 4);
+	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, 4, -EAGAIN);
+	process_pool_works(e);
+	assert_int_equal(process_pool_heal(), 4);
 	/* As long as one serves, that others cannot be started breaks nothing. */
-	struct crew_gate *gate = crew_gate();
-	crew_fail(CREW_FORK, CREW_IN_ZYGOTE, 0, INT32_MAX, -EAGAIN);
-	fl_future *held = crew_hold(e, gate), *f = NULL;
-	FL_OK(crew_square_submit(e, 3, &f));
-	FL_WAIT_FOR(fl__load_relaxed(&crew_fault->struck) >= 7); /* relaxed: a number */
+	struct process_pool_gate *gate = process_pool_gate();
+	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, INT32_MAX, -EAGAIN);
+	fl_future *held = process_pool_hold(e, gate), *f = NULL;
+	FL_OK(process_pool_square_submit(e, 3, &f));
+	FL_WAIT_FOR(fl__load_relaxed(&process_pool_fault->struck) >= 7); /* relaxed: a number */
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
-	crew_let_go(gate, held);
+	process_pool_let_go(gate, held);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_error(f));
 	fl_future_free(f);
-	(void)crew_heal();
-	crew_works(e);
+	(void)process_pool_heal();
+	process_pool_works(e);
 	(void)process_log_end("");
 }
 
-FL_TASK(crew_kills_itself, int *, void)
+FL_TASK(process_pool_kills_itself, int *, void)
 {
-	crew_count(*arg);
+	process_pool_count(*arg);
 	return kill(getpid(), SIGKILL);
 }
 
-FL_TASK(crew_exits_itself, int *, void)
+FL_TASK(process_pool_exits_itself, int *, void)
 {
-	crew_count(*arg);
+	process_pool_count(*arg);
 	exit(5);
 }
 
-FL_TEST(crew_initializer_that_kills_its_worker)
+FL_TEST(process_pool_initializer_that_kills_its_worker)
 {
-	const struct crew_census before = crew_begin();
-	int *runs = crew_counters(2), *first = &runs[0], *second = &runs[1];
-	never_starts(&(fl_executor_config){.workers = 2, .initialize = &crew_kills_itself, .initialize_arg = &first},
-	             "killed by SIGKILL");
-	never_starts(&(fl_executor_config){.workers = 2, .initialize = &crew_exits_itself, .initialize_arg = &second},
-	             "exited with status 5");
-	assert_true(crew_counted(first) > 1 && crew_counted(first) < 50);
-	assert_true(crew_counted(second) > 1 && crew_counted(second) < 50);
-	crew_same(&before);
+	const struct process_pool_census before = process_pool_begin();
+	int *runs = process_pool_counters(2), *first = &runs[0], *second = &runs[1];
+	never_starts(
+	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &first},
+	    "killed by SIGKILL");
+	never_starts(
+	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_exits_itself, .initialize_arg = &second},
+	    "exited with status 5");
+	assert_true(process_pool_counted(first) > 1 && process_pool_counted(first) < 50);
+	assert_true(process_pool_counted(second) > 1 && process_pool_counted(second) < 50);
+	process_pool_same(&before);
 }
 
-FL_TEST(crew_without_descriptors)
+FL_TEST(process_pool_without_descriptors)
 {
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	process_log_begin();
 	for (unsigned more = 0; more < 12; more++) {
-		fl_executor *e = crew_with(1);
+		fl_executor *e = process_pool_with(1);
 		fl_future *f = NULL;
 		rlim_t limit = fl_test_limit_fds(more);
-		int rc = crew_square_submit(e, 3, &f);
+		int rc = process_pool_square_submit(e, 3, &f);
 		if (rc == 0)
 			FL_OK(fl_future_wait(f));
 		fl_test_unlimit_fds(limit);
 		if (rc != 0) {
-			FL_RC(rc, -EAGAIN); /* of the keeper's own: all is as before */
-			crew_works(e);
+			FL_RC(rc, -EAGAIN); /* of the manager's own: all is as before */
+			process_pool_works(e);
 		} else if (fl_future_error(f) != 0) {
-			crew_fails(f, -ENOTRECOVERABLE, "EMFILE");
+			process_pool_fails(f, -ENOTRECOVERABLE, "EMFILE");
 		} else {
 			fl_future_free(f);
 		}
 		fl_executor_free(e);
-		crew_same(&before);
+		process_pool_same(&before);
 	}
 	(void)process_log_end("");
 }
 
 /* The zygote. */
 
-FL_TEST(crew_outlives_the_zygote)
+FL_TEST(process_pool_outlives_the_zygote)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int round = 0; round < 10; round++) {
 		enum { TASKS = 40 };
-		struct crew_gate *gates[2] = {crew_gate(), crew_gate()};
-		int *runs = crew_counters(TASKS), pid;
-		fl_future *f[TASKS], *held[2] = {crew_hold(e, gates[0]), crew_hold(e, gates[1])};
+		struct process_pool_gate *gates[2] = {process_pool_gate(), process_pool_gate()};
+		int *runs = process_pool_counters(TASKS), pid;
+		fl_future *f[TASKS], *held[2] = {process_pool_hold(e, gates[0]), process_pool_hold(e, gates[1])};
 		for (int i = 0; i < TASKS; i++)
-			FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		const int zygote = fl__zygote_pid();
 		assert_true(zygote > 0);
 		FL_OK(kill(zygote, SIGKILL));
 		for (int i = 0; i < 2; i++)
-			crew_fails(held[i], -EOWNERDEAD, "how is not known");
+			process_pool_fails(held[i], -EOWNERDEAD, "how is not known");
 		for (int i = 0; i < TASKS; i++) {
-			FL_OK(crew_counts_get(f[i], &pid));
+			FL_OK(process_pool_counts_get(f[i], &pid));
 			assert_true(pid != gates[0]->pid && pid != gates[1]->pid);
-			assert_int_equal(crew_counted(&runs[i]), 1);
+			assert_int_equal(process_pool_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
 		assert_int_not_equal(fl__zygote_pid(), zygote);
-		crew_works(e);
+		process_pool_works(e);
 	}
 }
 
-FL_TASK(crew_kills_its_parent, void, void)
+FL_TASK(process_pool_kills_its_parent, void, void)
 {
 	FL_CHECK(kill(getppid(), SIGKILL) == 0);
 	for (;;)
 		(void)pause();
 }
 
-FL_TEST(crew_task_kills_the_zygote)
+FL_TEST(process_pool_task_kills_the_zygote)
 {
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_with(2);
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_with(2);
 	for (int i = 0; i < 5; i++) {
 		fl_future *f = NULL;
-		FL_OK(crew_kills_its_parent_submit(e, &f));
-		crew_fails(f, -EOWNERDEAD, NULL);
-		crew_works(e);
+		FL_OK(process_pool_kills_its_parent_submit(e, &f));
+		process_pool_fails(f, -EOWNERDEAD, NULL);
+		process_pool_works(e);
 	}
 	fl_executor_free(e);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
 /* It stands still while a worker is being started: who waits for another's result is not held up. */
-FL_TEST(crew_with_a_zygote_that_is_stopped)
+FL_TEST(process_pool_with_a_zygote_that_is_stopped)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
-	struct crew_gate *gate = crew_gate(), *more = crew_gate();
-	fl_future *held = crew_hold(e, gate), *f = NULL;
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	struct process_pool_gate *gate = process_pool_gate(), *more = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int zygote = fl__zygote_pid();
 	int unused;
 	FL_OK(kill(zygote, SIGSTOP));
 	FL_WAIT_FOR(process_state(zygote) == 'T');
-	FL_OK(crew_held_submit(e, more, &f));
-	crew_open(gate);
-	FL_OK(crew_held_get(held, &unused));
+	FL_OK(process_pool_held_submit(e, more, &f));
+	process_pool_open(gate);
+	FL_OK(process_pool_held_get(held, &unused));
 	fl_future_free(held);
-	crew_open(more);
-	FL_OK(crew_held_get(f, &unused));
+	process_pool_open(more);
+	FL_OK(process_pool_held_get(f, &unused));
 	fl_future_free(f);
 	FL_OK(kill(zygote, SIGCONT));
-	crew_works(e);
+	process_pool_works(e);
 }
 
 /* What was to be one more when it was asked for is one too many when it is there. */
-FL_TEST(crew_resized_while_a_worker_starts)
+FL_TEST(process_pool_resized_while_a_worker_starts)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(2);
-	struct crew_gate *gate = crew_gate();
-	fl_future *held = crew_hold(e, gate), *f = NULL;
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int zygote = fl__zygote_pid();
 	const size_t fds = process_fds();
 	FL_OK(kill(zygote, SIGSTOP));
 	FL_WAIT_FOR(process_state(zygote) == 'T');
-	FL_OK(crew_square_submit(e, 3, &f));
+	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_WAIT_FOR(process_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
 	FL_OK(kill(zygote, SIGCONT));
 	FL_WAIT_FOR(process_fds() == fds); /* it has been, and was sent home */
 	FL_WAIT_FOR(process_children_of(zygote) == 1);
-	assert_int_equal(crew_size(e), 1);
-	crew_let_go(gate, held);
+	assert_int_equal(process_pool_size(e), 1);
+	process_pool_let_go(gate, held);
 	FL_OK(fl_future_wait(f));
 	fl_future_free(f);
-	assert_int_equal(crew_pid(e), gate->pid);
+	assert_int_equal(process_pool_pid(e), gate->pid);
 }

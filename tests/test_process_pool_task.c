@@ -23,7 +23,7 @@ static bool blocks_all(void)
 	return true;
 }
 
-FL_TASK(crew_looks_around, void, struct found)
+FL_TASK(process_pool_looks_around, void, struct found)
 {
 	fl_executor *e = fl_executor_current();
 	FL_CHECK(e != NULL);
@@ -35,80 +35,80 @@ FL_TASK(crew_looks_around, void, struct found)
 	(void)snprintf(result->kind, sizeof result->kind, "%s", fl_executor_kind(e));
 	fl_future *f = NULL;
 	int pid = 0;
-	FL_CHECK(crew_getpid_submit(e, &f) == 0);
+	FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
 	FL_CHECK(fl_future_get_state(f) == FL_DONE); /* it ran at once */
-	FL_CHECK(crew_getpid_get(f, &pid) == 0);
+	FL_CHECK(process_pool_getpid_get(f, &pid) == 0);
 	fl_future_free(f);
 	result->nested = pid;
 	return pid == getpid() ? 0 : -EIO;
 }
 
-FL_TEST(crew_task_finds_a_process_of_its_own)
+FL_TEST(process_pool_task_finds_a_process_of_its_own)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct found found;
-	FL_OK(crew_looks_around_submit(e, &f));
-	FL_OK(crew_looks_around_get(f, &found));
+	FL_OK(process_pool_looks_around_submit(e, &f));
+	FL_OK(process_pool_looks_around_get(f, &found));
 	assert_int_equal(found.parent, fl__zygote_pid());
 	assert_int_equal(found.fds, 0);
 	FL_RC(found.fd, -EBADF);
 	assert_int_equal(found.workers, 1);
 	assert_true(found.all_blocked);
 	assert_string_equal(found.kind, "sequential");
-	assert_int_equal(found.nested, crew_pid(e));
+	assert_int_equal(found.nested, process_pool_pid(e));
 }
 
 static int calls_here;
 
-FL_TASK(crew_counts_calls, void, int)
+FL_TASK(process_pool_counts_calls, void, int)
 {
 	*result = ++calls_here;
 	return 0;
 }
 
-FL_TEST(crew_globals_are_the_workers)
+FL_TEST(process_pool_globals_are_the_workers)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
 	for (int i = 0; i < 15; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int calls;
-		FL_OK(crew_counts_calls_submit(e, &f));
-		FL_OK(crew_counts_calls_get(f, &calls));
+		FL_OK(process_pool_counts_calls_submit(e, &f));
+		FL_OK(process_pool_counts_calls_get(f, &calls));
 		assert_int_equal(calls, i % 5 + 1);
 	}
 	assert_int_equal(calls_here, 0);
 }
 
-FL_TASK_DECLARE(crew_goes_deep, int, int)
+FL_TASK_DECLARE(process_pool_goes_deep, int, int)
 
-FL_TASK_DEFINE(crew_goes_deep, int, int)
+FL_TASK_DEFINE(process_pool_goes_deep, int, int)
 {
 	fl_future *f = NULL;
-	int rc = crew_goes_deep_submit(fl_executor_current(), *arg + 1, &f);
+	int rc = process_pool_goes_deep_submit(fl_executor_current(), *arg + 1, &f);
 	if (rc != 0) {
 		*result = *arg;
 		return rc == -EOVERFLOW ? 0 : rc;
 	}
-	FL_CHECK(crew_goes_deep_get(f, result) == 0);
+	FL_CHECK(process_pool_goes_deep_get(f, result) == 0);
 	fl_future_free(f);
 	return 0;
 }
 
-FL_TEST(crew_nested_submits_end_before_the_stack)
+FL_TEST(process_pool_nested_submits_end_before_the_stack)
 {
 #ifdef __SANITIZE_THREAD__
 	skip(); /* its own record of calls has room for 65,536 of them, and a task takes several */
 #endif
-	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int depth = 0;
-		FL_OK(crew_goes_deep_submit(e, 0, &f)); /* the innermost has -EOVERFLOW */
-		FL_OK(crew_goes_deep_get(f, &depth));
+		FL_OK(process_pool_goes_deep_submit(e, 0, &f)); /* the innermost has -EOVERFLOW */
+		FL_OK(process_pool_goes_deep_get(f, &depth));
 		assert_true(depth > 100);
 	}
-	crew_works(e);
+	process_pool_works(e);
 }
 
 /* The initializer. */
@@ -119,7 +119,7 @@ struct init {
 
 static struct init *initialized_by;
 
-FL_TASK(crew_init, struct init *, void)
+FL_TASK(process_pool_init, struct init *, void)
 {
 	const int n = fl__add_relaxed(&(*arg)->calls, 1); /* relaxed: the executor orders it */
 	if (n < 8)
@@ -130,42 +130,42 @@ FL_TASK(crew_init, struct init *, void)
 	return 0;
 }
 
-FL_TASK(crew_is_initialized, struct init *, int)
+FL_TASK(process_pool_is_initialized, struct init *, int)
 {
 	*result = getpid();
 	return initialized_by == *arg ? 0 : -EIO;
 }
 
-FL_TEST(crew_initializes_each_worker_before_its_first_task)
+FL_TEST(process_pool_initializes_each_worker_before_its_first_task)
 {
 	struct init *init = FL_IN_ARENA(struct init, 1), *copied = init;
-	FL_SCOPED(fl_executor) *e = crew_made(
-	    &(fl_executor_config){.workers = 1, .initialize = &crew_init, .initialize_arg = &copied, .max_tasks = 2});
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
+	    .workers = 1, .initialize = &process_pool_init, .initialize_arg = &copied, .max_tasks = 2});
 	copied = NULL; /* the executor has a copy */
 	for (int i = 0; i < 6; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int pid;
-		FL_OK(crew_is_initialized_submit(e, init, &f));
-		FL_OK(crew_is_initialized_get(f, &pid));
-		assert_int_equal(crew_counted(&init->calls), i / 2 + 1);
+		FL_OK(process_pool_is_initialized_submit(e, init, &f));
+		FL_OK(process_pool_is_initialized_get(f, &pid));
+		assert_int_equal(process_pool_counted(&init->calls), i / 2 + 1);
 		assert_int_equal(init->pid[i / 2], pid);
 	}
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(crew_counted(&init->calls), 3);
+	assert_int_equal(process_pool_counted(&init->calls), 3);
 }
 
-FL_TEST(crew_initializer_that_fails_breaks_the_executor)
+FL_TEST(process_pool_initializer_that_fails_breaks_the_executor)
 {
 	enum { TASKS = 40 };
 	struct init *init = FL_IN_ARENA(struct init, 1);
 	init->fails = -ENOLINK;
-	const struct crew_census before = crew_begin();
-	fl_executor *e = crew_made(
-	    &(fl_executor_config){.workers = 2, .initialize = &crew_init, .initialize_arg = &(struct init *){init}});
+	const struct process_pool_census before = process_pool_begin();
+	fl_executor *e = process_pool_made(&(fl_executor_config){
+	    .workers = 2, .initialize = &process_pool_init, .initialize_arg = &(struct init *){init}});
 	fl_future *f[TASKS];
-	int *runs = crew_counters(1), n = 0, rc = 0;
+	int *runs = process_pool_counters(1), n = 0, rc = 0;
 	for (; n < TASKS && rc == 0; n += rc == 0)
-		rc = crew_counts_submit(e, runs, &f[n]);
+		rc = process_pool_counts_submit(e, runs, &f[n]);
 	assert_true(rc == 0 || rc == -ENOTRECOVERABLE);
 	for (int i = 0; i < n; i++) {
 		FL_OK(fl_future_wait(f[i]));
@@ -174,29 +174,29 @@ FL_TEST(crew_initializer_that_fails_breaks_the_executor)
 		assert_non_null(strstr(fl_future_message(f[i]), "no brushes for 7"));
 		fl_future_free(f[i]);
 	}
-	FL_RC(crew_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));
-	FL_RC(crew_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
+	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
 	fl_executor_free(e);
-	assert_int_equal(crew_counted(runs), 0);
-	assert_true(crew_counted(&init->calls) <= 2); /* not again and again */
-	crew_same(&before);
+	assert_int_equal(process_pool_counted(runs), 0);
+	assert_true(process_pool_counted(&init->calls) <= 2); /* not again and again */
+	process_pool_same(&before);
 }
 
 /* It fails in a later worker: what runs elsewhere ends well. */
-FL_TEST(crew_initializer_that_fails_later)
+FL_TEST(process_pool_initializer_that_fails_later)
 {
 	struct init *init = FL_IN_ARENA(struct init, 1);
-	FL_SCOPED(fl_executor) *e = crew_made(
-	    &(fl_executor_config){.workers = 2, .initialize = &crew_init, .initialize_arg = &(struct init *){init}});
-	struct crew_gate *gate = crew_gate();
-	fl_future *held = crew_hold(e, gate), *f = NULL;
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
+	    .workers = 2, .initialize = &process_pool_init, .initialize_arg = &(struct init *){init}});
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	fl__store_release(&init->fails, -ENOLINK);
-	FL_OK(crew_square_submit(e, 1, &f));
+	FL_OK(process_pool_square_submit(e, 1, &f));
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
-	FL_RC(crew_square_submit(e, 1, NULL), -ENOTRECOVERABLE);
-	crew_let_go(gate, held);
+	FL_RC(process_pool_square_submit(e, 1, NULL), -ENOTRECOVERABLE);
+	process_pool_let_go(gate, held);
 	fl_future_free(f);
 }
 
@@ -206,7 +206,7 @@ struct place {
 	int counters[4];
 };
 
-FL_TASK(crew_writes_to_regions, fl_shm_offset, int)
+FL_TASK(process_pool_writes_to_regions, fl_shm_offset, int)
 {
 	fl_shm *second = fl_task_region(ctx, 1);
 	FL_CHECK(fl_task_region(ctx, 0) != NULL && second != NULL);
@@ -219,7 +219,7 @@ FL_TASK(crew_writes_to_regions, fl_shm_offset, int)
 }
 
 /* In the initializer, and in a nested task. */
-FL_TASK(crew_region_init, fl_shm_offset, void)
+FL_TASK(process_pool_region_init, fl_shm_offset, void)
 {
 	struct place *place = FL_SHM_AT(fl_task_region(ctx, 1), struct place, *arg);
 	FL_CHECK(place != NULL);
@@ -227,33 +227,34 @@ FL_TASK(crew_region_init, fl_shm_offset, void)
 	return 0;
 }
 
-FL_TASK(crew_nests_regions, fl_shm_offset, int)
+FL_TASK(process_pool_nests_regions, fl_shm_offset, int)
 {
 	fl_future *f = NULL;
-	FL_CHECK(crew_writes_to_regions_submit(fl_executor_current(), *arg, &f) == 0);
-	FL_CHECK(crew_writes_to_regions_get(f, result) == 0);
+	FL_CHECK(process_pool_writes_to_regions_submit(fl_executor_current(), *arg, &f) == 0);
+	FL_CHECK(process_pool_writes_to_regions_get(f, result) == 0);
 	fl_future_free(f);
 	return 0;
 }
 
-FL_TEST(crew_tasks_find_their_regions)
+FL_TEST(process_pool_tasks_find_their_regions)
 {
-	const struct crew_census before = crew_begin();
+	const struct process_pool_census before = process_pool_begin();
 	fl_shm *regions[2] = {NULL, NULL};
 	FL_OK(fl_shm_create(&regions[0], 4096));
 	FL_OK(fl_shm_create(&regions[1], 1 << 20));
 	struct place *place = fl_shm_alloc(regions[1], sizeof *place);
 	const fl_shm_offset at = fl_shm_offset_of(regions[1], place);
-	fl_executor *e = crew_made(&(fl_executor_config){.workers = 1,
-	                                                 .regions = regions,
-	                                                 .n_regions = 2,
-	                                                 .max_tasks = 3,
-	                                                 .initialize = &crew_region_init,
-	                                                 .initialize_arg = &at});
+	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1,
+	                                                         .regions = regions,
+	                                                         .n_regions = 2,
+	                                                         .max_tasks = 3,
+	                                                         .initialize = &process_pool_region_init,
+	                                                         .initialize_arg = &at});
 	for (int i = 0; i < 6; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int pid;
-		FL_OK(i % 2 ? crew_nests_regions_submit(e, at, &f) : crew_writes_to_regions_submit(e, at, &f));
+		FL_OK(i % 2 ? process_pool_nests_regions_submit(e, at, &f)
+		            : process_pool_writes_to_regions_submit(e, at, &f));
 		FL_OK(fl_future_get(f, &pid, sizeof pid));
 		assert_int_equal(place->counters[0], i + 1);
 	}
@@ -261,17 +262,17 @@ FL_TEST(crew_tasks_find_their_regions)
 	fl_executor_free(e);
 	fl_shm_free(regions[0]);
 	fl_shm_free(regions[1]);
-	crew_same(&before);
+	process_pool_same(&before);
 }
 
-FL_TEST(crew_with_as_many_regions_as_can_be)
+FL_TEST(process_pool_with_as_many_regions_as_can_be)
 {
 	fl_shm *regions[FL_REGIONS_MAX];
 	for (int i = 0; i < FL_REGIONS_MAX; i++)
 		FL_OK(fl_shm_create(&regions[i], 4096));
 	fl_executor *e =
-	    crew_made(&(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
-	crew_works(e);
+	    process_pool_made(&(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
+	process_pool_works(e);
 	fl_executor_free(e);
 	for (int i = 0; i < FL_REGIONS_MAX; i++)
 		fl_shm_free(regions[i]);
@@ -286,81 +287,82 @@ static void note_call(fl_future *f, void *arg)
 {
 	FL_CHECK(fl_future_try_wait(f) == 0);
 	fl__store_relaxed(&called_on, fl_thread_current_id()); /* relaxed: the count publishes it */
-	crew_count(arg);
+	process_pool_count(arg);
 }
 
 static void note_drop(void *arg)
 {
 	(void)arg;
 	fl__store_relaxed(&dropped_on, fl_thread_current_id()); /* relaxed: the count publishes it */
-	crew_count(&drops);
+	process_pool_count(&drops);
 }
 
 static void note_result_drop(void *result)
 {
 	(void)result;
-	crew_count(&result_drops);
+	process_pool_count(&result_drops);
 }
 
-FL_TASK(crew_drops, int, int, .drop_arg = note_drop, .drop_result = note_result_drop)
+FL_TASK(process_pool_drops, int, int, .drop_arg = note_drop, .drop_result = note_result_drop)
 {
 	*result = *arg;
 	return *arg < 0 ? *arg : 0;
 }
 
-FL_TEST(crew_callbacks_run_on_a_thread_of_the_executor)
+FL_TEST(process_pool_callbacks_run_on_a_thread_of_the_executor)
 {
-	FL_SCOPED(fl_executor) *e = crew_with(1);
-	struct crew_gate *gate = crew_gate();
-	fl_future *f = NULL, *held = crew_hold(e, gate);
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct process_pool_gate *gate = process_pool_gate();
+	fl_future *f = NULL, *held = process_pool_hold(e, gate);
 	const fl_submit_config config = {.on_end = note_call, .on_end_arg = &calls};
 	calls = drops = result_drops = 0;
-	FL_OK(crew_drops_submit_with(e, 1, &f, &config));
+	FL_OK(process_pool_drops_submit_with(e, 1, &f, &config));
 	FL_OK(fl_future_on_end(f, note_call, &calls));
-	crew_let_go(gate, held);
+	process_pool_let_go(gate, held);
 	FL_OK(fl_future_wait(f)); /* fetches it, and leaves the callbacks to others */
-	FL_WAIT_FOR(crew_counted(&calls) == 2);
+	FL_WAIT_FOR(process_pool_counted(&calls) == 2);
 	assert_int_not_equal(fl__load_relaxed(&called_on), fl_thread_current_id());
 	assert_int_not_equal(fl__load_relaxed(&dropped_on), fl_thread_current_id());
-	assert_int_equal(crew_counted(&drops), 1);
+	assert_int_equal(process_pool_counted(&drops), 1);
 	FL_OK(fl_future_on_end(f, note_call, &calls)); /* it has ended: here */
 	assert_int_equal(fl__load_relaxed(&called_on), fl_thread_current_id());
-	assert_int_equal(crew_counted(&result_drops), 0); /* there is ours */
+	assert_int_equal(process_pool_counted(&result_drops), 0); /* there is ours */
 	fl_future_free(f);
-	FL_WAIT_FOR(crew_counted(&result_drops) == 1); /* the executor's reference may be later than its callbacks */
+	FL_WAIT_FOR(process_pool_counted(&result_drops) ==
+	            1); /* the executor's reference may be later than its callbacks */
 	/* Who cancels runs them. */
-	gate = crew_gate();
-	held = crew_hold(e, gate);
+	gate = process_pool_gate();
+	held = process_pool_hold(e, gate);
 	calls = drops = 0;
-	FL_OK(crew_drops_submit_with(e, 1, &f, &config));
+	FL_OK(process_pool_drops_submit_with(e, 1, &f, &config));
 	FL_OK(fl_future_cancel(f));
-	assert_int_equal(crew_counted(&calls), 1);
-	assert_int_equal(crew_counted(&drops), 1);
+	assert_int_equal(process_pool_counted(&calls), 1);
+	assert_int_equal(process_pool_counted(&drops), 1);
 	assert_int_equal(fl__load_relaxed(&called_on), fl_thread_current_id());
 	assert_int_equal(fl__load_relaxed(&dropped_on), fl_thread_current_id());
 	fl_future_free(f);
-	crew_let_go(gate, held);
+	process_pool_let_go(gate, held);
 }
 
-FL_TEST(crew_hooks_run_once_whatever_becomes_of_the_task)
+FL_TEST(process_pool_hooks_run_once_whatever_becomes_of_the_task)
 {
 	enum { TASKS = 300 };
-	fl_executor *e = crew_with(2);
+	fl_executor *e = process_pool_with(2);
 	calls = drops = result_drops = 0;
 	int cancelled = 0, failed = 0;
 	for (int i = 0; i < TASKS; i++) {
 		fl_future *f = NULL;
 		const fl_submit_config config = {.on_end = note_call, .on_end_arg = &calls};
-		FL_OK(crew_drops_submit_with(e, i % 5 ? i : -EDOM, i % 2 ? &f : NULL, &config));
+		FL_OK(process_pool_drops_submit_with(e, i % 5 ? i : -EDOM, i % 2 ? &f : NULL, &config));
 		failed += i % 5 == 0;
 		if (i % 7 == 0 && f)
 			cancelled += fl_future_cancel(f) == 0 && i % 5;
 		fl_future_free(f);
 	}
 	fl_executor_free(e);
-	assert_int_equal(crew_counted(&calls), TASKS);
-	assert_int_equal(crew_counted(&drops), TASKS);
-	assert_int_equal(crew_counted(&result_drops), TASKS - failed - cancelled);
+	assert_int_equal(process_pool_counted(&calls), TASKS);
+	assert_int_equal(process_pool_counted(&drops), TASKS);
+	assert_int_equal(process_pool_counted(&result_drops), TASKS - failed - cancelled);
 }
 
 /* From a callback: each ends the chain before it, and begins the next. */
@@ -373,25 +375,26 @@ static void next_of_chain(fl_future *f, void *arg)
 {
 	struct chain *chain = arg;
 	int result;
-	FL_CHECK(crew_square_try_get(f, &result) == 0 && result == chain->left * chain->left);
+	FL_CHECK(process_pool_square_try_get(f, &result) == 0 && result == chain->left * chain->left);
 	if (--chain->left == 0) {
-		crew_count(&chain->ended);
+		process_pool_count(&chain->ended);
 		return;
 	}
-	FL_CHECK(crew_square_submit_with(chain->e, chain->left, NULL,
-	                                 &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = chain}) == 0);
+	FL_CHECK(process_pool_square_submit_with(chain->e, chain->left, NULL,
+	                                         &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = chain}) ==
+	         0);
 }
 
-FL_TEST(crew_callbacks_submit)
+FL_TEST(process_pool_callbacks_submit)
 {
 	enum { CHAINS = 10 };
-	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct chain chains[CHAINS];
 	for (int i = 0; i < CHAINS; i++) {
 		chains[i] = (struct chain){.e = e, .left = (int)fl_test_scaled(500)};
-		FL_OK(crew_square_submit_with(e, chains[i].left, NULL,
-		                              &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = &chains[i]}));
+		FL_OK(process_pool_square_submit_with(
+		    e, chains[i].left, NULL, &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = &chains[i]}));
 	}
 	for (int i = 0; i < CHAINS; i++)
-		FL_WAIT_FOR(crew_counted(&chains[i].ended) == 1);
+		FL_WAIT_FOR(process_pool_counted(&chains[i].ended) == 1);
 }

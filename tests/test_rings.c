@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lanes: both sides of the protocol, in one process, mostly on one thread. */
+/* Rings: both sides of the protocol, in one process, mostly on one thread. */
 #include "fl_faults.h"
 #include "fl_test.h"
 
@@ -7,10 +7,10 @@
 #include <sys/mman.h>
 
 struct pair {
-	struct fl__lane lane;
-	struct fl__lane_worker worker;
-	fl_sem bell;
-	unsigned rings;
+	struct fl__rings rings;
+	struct fl__worker_rings worker;
+	fl_sem doorbell;
+	unsigned ring_count;
 };
 
 static void *fresh_memory(size_t size)
@@ -23,23 +23,24 @@ static void *fresh_memory(size_t size)
 static void ring(void *arg)
 {
 	struct pair *p = arg;
-	p->rings++;
-	fl_sem_release(&p->bell);
+	p->ring_count++;
+	fl_sem_release(&p->doorbell);
 }
 
 static void pair_begin(struct pair *p)
 {
-	*p = (struct pair){.bell = FL_SEM_INIT(0)};
-	fl__lane_init(&p->lane, fresh_memory(sizeof(struct fl__orders)), fresh_memory(sizeof(struct fl__replies)));
-	fl__lane_worker_init(&p->worker, p->lane.orders, p->lane.replies);
+	*p = (struct pair){.doorbell = FL_SEM_INIT(0)};
+	fl__rings_init(&p->rings, fresh_memory(sizeof(struct fl__submission_ring)),
+	               fresh_memory(sizeof(struct fl__completion_ring)));
+	fl__worker_rings_init(&p->worker, p->rings.submissions, p->rings.completions);
 	p->worker.ring = ring;
 	p->worker.arg = p;
 }
 
 static void pair_end(struct pair *p)
 {
-	FL_CHECK(munmap(p->lane.orders, sizeof *p->lane.orders) == 0);
-	FL_CHECK(munmap(p->lane.replies, sizeof *p->lane.replies) == 0);
+	FL_CHECK(munmap(p->rings.submissions, sizeof *p->rings.submissions) == 0);
+	FL_CHECK(munmap(p->rings.completions, sizeof *p->rings.completions) == 0);
 }
 
 #define PAIR(p)                                                                                                        \
@@ -49,94 +50,94 @@ static void pair_end(struct pair *p)
 /* Both sides go on from `seq`, at least two rounds before what is compared with zeroed memory. */
 static void pair_start_at(struct pair *p, uint32_t seq)
 {
-	p->lane.first = p->lane.next = p->lane.flushed = p->worker.next = seq;
+	p->rings.first = p->rings.next = p->rings.flushed = p->worker.next = seq;
 }
 
 /* An order that is told by a number. */
 static uint32_t post(struct pair *p, uint64_t number)
 {
-	struct fl__order *order = fl__lane_place(&p->lane);
+	struct fl__submission *order = fl__rings_next_entry(&p->rings);
 	order->task = number;
-	uint32_t seq = fl__lane_post(&p->lane);
-	fl__lane_flush(&p->lane);
+	uint32_t seq = fl__rings_post(&p->rings);
+	fl__rings_flush(&p->rings);
 	return seq;
 }
 
 /* The worker runs one: its number, which is also its result, and its count. */
 static uint64_t serve(struct pair *p)
 {
-	const struct fl__order *order = fl__lane_take(&p->worker);
+	const struct fl__submission *order = fl__rings_take(&p->worker);
 	const uint64_t number = order->task;
-	memcpy(p->lane.replies->reply[p->worker.next % FL__LANE_DEPTH].small, &number, sizeof number);
-	fl__lane_end(&p->worker, -(int32_t)number, FL__REPLY_MESSAGE, (uint32_t)number);
+	memcpy(p->rings.completions->entry[p->worker.next % FL__RINGS_DEPTH].small, &number, sizeof number);
+	fl__rings_complete(&p->worker, -(int32_t)number, FL__COMPLETION_MESSAGE, (uint32_t)number);
 	return number;
 }
 
 /* The parent's oldest order has ended, with these. */
 static bool is_ended(struct pair *p, uint64_t number)
 {
-	struct fl__reply reply;
+	struct fl__completion reply;
 	uint64_t result;
-	memcpy(&result, p->lane.replies->reply[p->lane.first % FL__LANE_DEPTH].small, sizeof result);
-	return fl__lane_look(&p->lane, &reply) == FL__LANE_ENDED && reply.flags == FL__REPLY_MESSAGE &&
+	memcpy(&result, p->rings.completions->entry[p->rings.first % FL__RINGS_DEPTH].small, sizeof result);
+	return fl__rings_peek(&p->rings, &reply) == FL__RINGS_ENDED && reply.flags == FL__COMPLETION_MESSAGE &&
 	       reply.error == -(int32_t)number && reply.count == number && result == number;
 }
 
-static enum fl__lane_sight sight(struct pair *p)
+static enum fl__rings_peeked sight(struct pair *p)
 {
-	struct fl__reply reply;
-	return fl__lane_look(&p->lane, &reply);
+	struct fl__completion reply;
+	return fl__rings_peek(&p->rings, &reply);
 }
 
 static bool is_skipped(struct pair *p)
 {
-	struct fl__reply reply;
-	return fl__lane_look(&p->lane, &reply) == FL__LANE_ENDED && reply.flags == FL__REPLY_SKIPPED &&
+	struct fl__completion reply;
+	return fl__rings_peek(&p->rings, &reply) == FL__RINGS_ENDED && reply.flags == FL__COMPLETION_SKIPPED &&
 	       reply.error == 0 && reply.count == 0;
 }
 
-FL_TEST(lane_results_come_in_order)
+FL_TEST(rings_results_come_in_order)
 {
 	PAIR(p);
-	assert_int_equal(sight(&p), FL__LANE_NONE);
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
 	for (uint64_t i = 1; i <= 3; i++)
 		(void)post(&p, i);
-	assert_int_equal(fl__lane_used(&p.lane), 3);
-	assert_int_equal(sight(&p), FL__LANE_NONE);
+	assert_int_equal(fl__rings_used(&p.rings), 3);
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
 	for (uint64_t i = 1; i <= 3; i++)
 		assert_int_equal(serve(&p), i);
 	for (uint64_t i = 1; i <= 3; i++) {
 		assert_true(is_ended(&p, i));
-		fl__lane_pass(&p.lane);
+		fl__rings_release(&p.rings);
 	}
-	assert_int_equal(fl__lane_used(&p.lane), 0);
-	assert_int_equal(sight(&p), FL__LANE_NONE);
+	assert_int_equal(fl__rings_used(&p.rings), 0);
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
 }
 
-FL_TEST(lane_revoke_before_the_start)
+FL_TEST(rings_revoke_before_the_start)
 {
 	PAIR(p);
 	const uint32_t first = post(&p, 1), second = post(&p, 2);
-	assert_true(fl__lane_revoke(&p.lane, first));
-	assert_true(fl__lane_revoke(&p.lane, first)); /* again: nothing */
-	assert_int_equal(sight(&p), FL__LANE_NONE);   /* its slot is in use until the worker has passed over it */
+	assert_true(fl__rings_revoke(&p.rings, first));
+	assert_true(fl__rings_revoke(&p.rings, first)); /* again: nothing */
+	assert_int_equal(sight(&p), FL__RINGS_NONE);    /* its slot is in use until the worker has passed over it */
 	assert_int_equal(serve(&p), 2);
 	assert_true(is_skipped(&p));
-	assert_false(fl__lane_revoke(&p.lane, second));
-	fl__lane_pass(&p.lane);
+	assert_false(fl__rings_revoke(&p.rings, second));
+	fl__rings_release(&p.rings);
 	assert_true(is_ended(&p, 2));
 }
 
-FL_TEST(lane_revoke_after_the_start)
+FL_TEST(rings_revoke_after_the_start)
 {
 	PAIR(p);
 	const uint32_t seq = post(&p, 1);
-	const struct fl__order *order = fl__lane_take(&p.worker);
+	const struct fl__submission *order = fl__rings_take(&p.worker);
 	assert_int_equal(order->task, 1);
-	assert_false(fl__lane_revoke(&p.lane, seq));
-	fl__lane_end(&p.worker, 0, 0, 1);
-	assert_false(fl__lane_revoke(&p.lane, seq));
-	assert_int_equal(sight(&p), FL__LANE_ENDED);
+	assert_false(fl__rings_revoke(&p.rings, seq));
+	fl__rings_complete(&p.worker, 0, 0, 1);
+	assert_false(fl__rings_revoke(&p.rings, seq));
+	assert_int_equal(sight(&p), FL__RINGS_ENDED);
 }
 
 /* The worker had seen the claim word as it was before the parent took the order back. */
@@ -148,14 +149,14 @@ static int post_and_revoke(const uint32_t *word, uint32_t expected, int64_t dead
 	(void)word;
 	(void)expected;
 	(void)deadline;
-	if (fl__lane_used(&seam_pair->lane) == 0) {
-		FL_CHECK(fl__lane_revoke(&seam_pair->lane, post(seam_pair, 1)));
+	if (fl__rings_used(&seam_pair->rings) == 0) {
+		FL_CHECK(fl__rings_revoke(&seam_pair->rings, post(seam_pair, 1)));
 		seam_seq = post(seam_pair, 2);
 	}
 	return 0;
 }
 
-FL_TEST(lane_revoked_orders_wake_and_are_passed_over)
+FL_TEST(rings_revoked_orders_wake_and_are_passed_over)
 {
 	PAIR(p);
 	FL_FAULTS();
@@ -165,25 +166,25 @@ FL_TEST(lane_revoked_orders_wake_and_are_passed_over)
 	assert_int_equal(p.worker.next, seam_seq + 1);
 }
 
-FL_TEST(lane_fate)
+FL_TEST(rings_fate)
 {
 	PAIR(p);
 	const uint32_t ended = post(&p, 1);
-	assert_int_equal(fl__lane_fate(&p.lane, ended), FL__LANE_QUEUED);
+	assert_false(fl__rings_has_started(&p.rings, ended));
 	(void)serve(&p);
 	const uint32_t revoked = post(&p, 2), started = post(&p, 3), queued = post(&p, 4), damaged = post(&p, 5);
-	assert_true(fl__lane_revoke(&p.lane, revoked));
-	(void)fl__lane_take(&p.worker); /* and here it dies */
-	fl__store_relaxed(&p.lane.replies->claim[damaged % FL__LANE_DEPTH], 0xdeadbeef);
+	assert_true(fl__rings_revoke(&p.rings, revoked));
+	(void)fl__rings_take(&p.worker); /* and here it dies */
+	fl__store_relaxed(&p.rings.completions->claim[damaged % FL__RINGS_DEPTH], 0xdeadbeef);
 	assert_true(is_ended(&p, 1));
-	fl__lane_pass(&p.lane);
+	fl__rings_release(&p.rings);
 	assert_true(is_skipped(&p));
-	assert_int_equal(fl__lane_fate(&p.lane, revoked), FL__LANE_QUEUED);
-	fl__lane_pass(&p.lane);
-	assert_int_equal(sight(&p), FL__LANE_NONE);
-	assert_int_equal(fl__lane_fate(&p.lane, started), FL__LANE_STARTED);
-	assert_int_equal(fl__lane_fate(&p.lane, queued), FL__LANE_QUEUED);
-	assert_int_equal(fl__lane_fate(&p.lane, damaged), FL__LANE_STARTED);
+	assert_false(fl__rings_has_started(&p.rings, revoked));
+	fl__rings_release(&p.rings);
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
+	assert_true(fl__rings_has_started(&p.rings, started));
+	assert_false(fl__rings_has_started(&p.rings, queued));
+	assert_true(fl__rings_has_started(&p.rings, damaged));
 }
 
 /* Orders that are run, revoked, revoked too late and asked, through `n` of them; all that was not asked is not. */
@@ -192,132 +193,132 @@ static void go_round(struct pair *p, unsigned n)
 	for (uint64_t i = 1; i <= n; i++) {
 		bool revoke = i % 3 == 0, ask = i % 5 == 0;
 		const uint32_t first = post(p, i), second = post(p, i + n);
-		assert_int_equal(fl__lane_fate(&p->lane, first), FL__LANE_QUEUED);
+		assert_false(fl__rings_has_started(&p->rings, first));
 		if (revoke)
-			assert_true(fl__lane_revoke(&p->lane, first));
+			assert_true(fl__rings_revoke(&p->rings, first));
 		if (ask)
-			fl__lane_ask(&p->lane, second);
+			fl__rings_request_stop(&p->rings, second);
 		if (!revoke) {
-			assert_int_equal(fl__lane_take(&p->worker)->task, i);
-			assert_int_equal(fl__lane_fate(&p->lane, first), FL__LANE_STARTED);
-			assert_false(fl__lane_is_asked(&p->worker));
-			assert_false(fl__lane_revoke(&p->lane, first));
-			fl__lane_end(&p->worker, 0, FL__REPLY_SKIPPED, 0);
+			assert_int_equal(fl__rings_take(&p->worker)->task, i);
+			assert_true(fl__rings_has_started(&p->rings, first));
+			assert_false(fl__rings_stop_requested(&p->worker));
+			assert_false(fl__rings_revoke(&p->rings, first));
+			fl__rings_complete(&p->worker, 0, FL__COMPLETION_SKIPPED, 0);
 		}
-		assert_int_equal(fl__lane_take(&p->worker)->task, i + n);
-		assert_int_equal(fl__lane_is_asked(&p->worker), ask);
+		assert_int_equal(fl__rings_take(&p->worker)->task, i + n);
+		assert_int_equal(fl__rings_stop_requested(&p->worker), ask);
 		assert_true(is_skipped(p));
-		fl__lane_pass(&p->lane);
-		assert_int_equal(sight(p), FL__LANE_NONE);
-		fl__lane_end(&p->worker, 7, 0, 0);
-		assert_int_equal(sight(p), FL__LANE_ENDED);
-		fl__lane_pass(&p->lane);
+		fl__rings_release(&p->rings);
+		assert_int_equal(sight(p), FL__RINGS_NONE);
+		fl__rings_complete(&p->worker, 7, 0, 0);
+		assert_int_equal(sight(p), FL__RINGS_ENDED);
+		fl__rings_release(&p->rings);
 	}
 }
 
-FL_TEST(lane_slots_are_used_again)
+FL_TEST(rings_slots_are_used_again)
 {
 	PAIR(p);
-	go_round(&p, 5 * FL__LANE_DEPTH);
-	assert_int_equal(fl__lane_used(&p.lane), 0);
+	go_round(&p, 5 * FL__RINGS_DEPTH);
+	assert_int_equal(fl__rings_used(&p.rings), 0);
 }
 
-FL_TEST(lane_can_be_full)
+FL_TEST(rings_can_be_full)
 {
 	PAIR(p);
 	for (uint64_t round = 0; round < 3; round++) {
-		for (uint64_t i = 1; i <= FL__LANE_DEPTH; i++)
+		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++)
 			(void)post(&p, i);
-		assert_int_equal(fl__lane_used(&p.lane), FL__LANE_DEPTH);
-		for (uint64_t i = 1; i <= FL__LANE_DEPTH; i++)
+		assert_int_equal(fl__rings_used(&p.rings), FL__RINGS_DEPTH);
+		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++)
 			assert_int_equal(serve(&p), i);
-		for (uint64_t i = 1; i <= FL__LANE_DEPTH; i++) {
+		for (uint64_t i = 1; i <= FL__RINGS_DEPTH; i++) {
 			assert_true(is_ended(&p, i));
-			fl__lane_pass(&p.lane);
+			fl__rings_release(&p.rings);
 		}
-		assert_int_equal(sight(&p), FL__LANE_NONE);
+		assert_int_equal(sight(&p), FL__RINGS_NONE);
 	}
 }
 
-FL_TEST(lane_numbers_go_round)
+FL_TEST(rings_numbers_go_round)
 {
 	PAIR(p);
-	pair_start_at(&p, UINT32_MAX - 3 * FL__LANE_DEPTH);
-	go_round(&p, 4 * FL__LANE_DEPTH);
-	assert_true(p.lane.next < 6 * FL__LANE_DEPTH);
-	assert_int_equal(p.lane.next, p.worker.next);
+	pair_start_at(&p, UINT32_MAX - 3 * FL__RINGS_DEPTH);
+	go_round(&p, 4 * FL__RINGS_DEPTH);
+	assert_true(p.rings.next < 6 * FL__RINGS_DEPTH);
+	assert_int_equal(p.rings.next, p.worker.next);
 }
 
 /* Zeroed memory says nothing about order 0, when its turn comes. */
-FL_TEST(lane_order_0_is_not_asked)
+FL_TEST(rings_order_0_is_not_asked)
 {
 	PAIR(p);
-	pair_start_at(&p, UINT32_MAX - 2 * FL__LANE_DEPTH);
-	for (uint64_t i = 1; i <= 4 * FL__LANE_DEPTH; i++) {
+	pair_start_at(&p, UINT32_MAX - 2 * FL__RINGS_DEPTH);
+	for (uint64_t i = 1; i <= 4 * FL__RINGS_DEPTH; i++) {
 		(void)post(&p, i);
-		(void)fl__lane_take(&p.worker);
-		assert_false(fl__lane_is_asked(&p.worker));
-		fl__lane_end(&p.worker, 0, 0, 0);
-		fl__lane_pass(&p.lane);
+		(void)fl__rings_take(&p.worker);
+		assert_false(fl__rings_stop_requested(&p.worker));
+		fl__rings_complete(&p.worker, 0, 0, 0);
+		fl__rings_release(&p.rings);
 	}
 }
 
-FL_TEST(lane_damaged_done)
+FL_TEST(rings_damaged_done)
 {
 	PAIR(p);
 	const uint32_t seq = post(&p, 1);
-	uint32_t *done = &p.lane.replies->reply[seq % FL__LANE_DEPTH].done;
-	const uint32_t wrong[] = {seq + 1, seq - 1, seq + FL__LANE_DEPTH, seq - 2 * FL__LANE_DEPTH, UINT32_MAX};
+	uint32_t *done = &p.rings.completions->entry[seq % FL__RINGS_DEPTH].done;
+	const uint32_t wrong[] = {seq + 1, seq - 1, seq + FL__RINGS_DEPTH, seq - 2 * FL__RINGS_DEPTH, UINT32_MAX};
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
 		fl__store_relaxed(done, wrong[i]);
-		assert_int_equal(sight(&p), FL__LANE_DAMAGED);
+		assert_int_equal(sight(&p), FL__RINGS_DAMAGED);
 	}
 	fl__store_relaxed(done, seq);
-	assert_int_equal(sight(&p), FL__LANE_ENDED);
+	assert_int_equal(sight(&p), FL__RINGS_ENDED);
 }
 
-FL_TEST(lane_bell_rings_once_a_sleep)
+FL_TEST(rings_doorbell_rings_once_a_sleep)
 {
 	PAIR(p);
 	for (uint64_t i = 1; i <= 6; i++)
 		(void)post(&p, i);
 	(void)serve(&p);
-	assert_int_equal(p.rings, 0); /* nobody sleeps */
-	fl__lane_arm(&p.lane, 1);
+	assert_int_equal(p.ring_count, 0); /* nobody sleeps */
+	fl__rings_arm(&p.rings, 1);
 	(void)serve(&p);
 	(void)serve(&p);
-	assert_int_equal(p.rings, 1);
-	fl__lane_disarm(&p.lane);
+	assert_int_equal(p.ring_count, 1);
+	fl__rings_disarm(&p.rings);
 	(void)serve(&p);
-	assert_int_equal(p.rings, 1);
-	fl__lane_arm(&p.lane, 2);
+	assert_int_equal(p.ring_count, 1);
+	fl__rings_arm(&p.rings, 2);
 	(void)serve(&p);
 	(void)serve(&p);
-	assert_int_equal(p.rings, 2);
+	assert_int_equal(p.ring_count, 2);
 }
 
-FL_TEST(lane_asks_one_order)
+FL_TEST(rings_asks_one_order)
 {
 	PAIR(p);
 	const uint32_t first = post(&p, 1), second = post(&p, 2);
-	fl__lane_ask(&p.lane, second);
-	assert_int_equal(fl__load_acquire(&p.lane.orders->asks), 1);
-	(void)fl__lane_take(&p.worker);
-	assert_false(fl__lane_is_asked(&p.worker));
-	fl__lane_ask(&p.lane, first);
-	assert_true(fl__lane_is_asked(&p.worker));
-	fl__lane_end(&p.worker, 0, 0, 0);
-	(void)fl__lane_take(&p.worker);
-	assert_true(fl__lane_is_asked(&p.worker));
-	fl__lane_end(&p.worker, 0, 0, 0);
-	fl__lane_pass(&p.lane);
-	fl__lane_pass(&p.lane);
-	for (uint64_t i = 0; i < FL__LANE_DEPTH; i++) { /* a round later nothing is left of it */
+	fl__rings_request_stop(&p.rings, second);
+	assert_int_equal(fl__load_acquire(&p.rings.submissions->stop_requests), 1);
+	(void)fl__rings_take(&p.worker);
+	assert_false(fl__rings_stop_requested(&p.worker));
+	fl__rings_request_stop(&p.rings, first);
+	assert_true(fl__rings_stop_requested(&p.worker));
+	fl__rings_complete(&p.worker, 0, 0, 0);
+	(void)fl__rings_take(&p.worker);
+	assert_true(fl__rings_stop_requested(&p.worker));
+	fl__rings_complete(&p.worker, 0, 0, 0);
+	fl__rings_release(&p.rings);
+	fl__rings_release(&p.rings);
+	for (uint64_t i = 0; i < FL__RINGS_DEPTH; i++) { /* a round later nothing is left of it */
 		(void)post(&p, i);
-		(void)fl__lane_take(&p.worker);
-		assert_false(fl__lane_is_asked(&p.worker));
-		fl__lane_end(&p.worker, 0, 0, 0);
-		fl__lane_pass(&p.lane);
+		(void)fl__rings_take(&p.worker);
+		assert_false(fl__rings_stop_requested(&p.worker));
+		fl__rings_complete(&p.worker, 0, 0, 0);
+		fl__rings_release(&p.rings);
 	}
 }
 
@@ -352,7 +353,7 @@ static void sleep_in(struct pair *p)
 	fl__sys.shared_wait = post_meanwhile;
 }
 
-FL_TEST(lane_wakes_a_worker_that_sleeps)
+FL_TEST(rings_wakes_a_worker_that_sleeps)
 {
 	PAIR(p);
 	FL_FAULTS();
@@ -367,27 +368,27 @@ FL_TEST(lane_wakes_a_worker_that_sleeps)
 }
 
 /* It had found the first of two orders by itself, before they were flushed, and sleeps until the second. */
-FL_TEST(lane_wakes_a_worker_that_was_ahead_of_the_flush)
+FL_TEST(rings_wakes_a_worker_that_was_ahead_of_the_flush)
 {
 	PAIR(p);
 	FL_FAULTS();
 	sleep_in(&p);
-	fl__lane_place(&p.lane)->task = 1;
-	(void)fl__lane_post(&p.lane);
+	fl__rings_next_entry(&p.rings)->task = 1;
+	(void)fl__rings_post(&p.rings);
 	assert_int_equal(serve(&p), 1);
 	assert_int_equal(serve(&p), 2); /* posted when it sleeps; one flush for both */
 	assert_non_null(slept_on);
 	assert_ptr_equal(woken, slept_on);
 }
 
-FL_TEST(lane_listener_sleeps_until_asked)
+FL_TEST(rings_listener_sleeps_until_asked)
 {
 	PAIR(p);
 	const uint32_t seq = post(&p, 1);
-	uint32_t asks = fl__load_acquire(&p.lane.orders->asks);
-	fl__lane_ask(&p.lane, seq);
-	fl__lane_listen(&p.worker, asks); /* returns: it is another number by now */
-	assert_int_not_equal(fl__load_acquire(&p.lane.orders->asks), asks);
+	uint32_t asks = fl__load_acquire(&p.rings.submissions->stop_requests);
+	fl__rings_request_stop(&p.rings, seq);
+	fl__rings_await_stop_request(&p.worker, asks); /* returns: it is another number by now */
+	assert_int_not_equal(fl__load_acquire(&p.rings.submissions->stop_requests), asks);
 }
 
 /* A worker that writes anything, anywhere. */
@@ -400,57 +401,56 @@ static uint64_t next_random(void)
 	return random_state >> 33;
 }
 
-static void scribble(struct fl__replies *replies)
+static void scribble(struct fl__completion_ring *replies)
 {
 	/* all but the arena, of which the parent takes bytes and nothing else */
 	uint32_t *words = (uint32_t *)(void *)replies;
-	for (size_t i = 0; i < offsetof(struct fl__replies, arena) / sizeof *words; i++)
+	for (size_t i = 0; i < offsetof(struct fl__completion_ring, arena) / sizeof *words; i++)
 		fl__store_relaxed(&words[i], (uint32_t)next_random() << 16 ^ (uint32_t)next_random());
 }
 
 /* What is the parent's own says the same whatever is there. */
 static void look_around(struct pair *p)
 {
-	struct fl__reply reply;
-	const uint32_t first = p->lane.first, next = p->lane.next;
+	struct fl__completion reply;
+	const uint32_t first = p->rings.first, next = p->rings.next;
 	for (uint32_t seq = first; seq != next; seq++) {
-		enum fl__lane_fate fate = fl__lane_fate(&p->lane, seq);
-		assert_true(fate == FL__LANE_QUEUED || fate == FL__LANE_STARTED);
+		(void)fl__rings_has_started(&p->rings, seq);
 	}
-	enum fl__lane_sight seen = fl__lane_look(&p->lane, &reply);
-	assert_true(first == next ? seen == FL__LANE_NONE : seen != FL__LANE_NONE);
-	fl__lane_arm(&p->lane, 1);
-	fl__lane_disarm(&p->lane);
-	fl__lane_flush(&p->lane);
+	enum fl__rings_peeked seen = fl__rings_peek(&p->rings, &reply);
+	assert_true(first == next ? seen == FL__RINGS_NONE : seen != FL__RINGS_NONE);
+	fl__rings_arm(&p->rings, 1);
+	fl__rings_disarm(&p->rings);
+	fl__rings_flush(&p->rings);
 	if (first != next)
-		fl__lane_ask(&p->lane, first);
-	assert_true(p->lane.first == first && p->lane.next == next);
+		fl__rings_request_stop(&p->rings, first);
+	assert_true(p->rings.first == first && p->rings.next == next);
 }
 
-FL_TEST(lane_survives_a_mad_worker)
+FL_TEST(rings_survives_a_mad_worker)
 {
 	random_state = 5;
 	for (unsigned trial = 0; trial < fl_test_scaled(1000); trial++) {
 		PAIR(p);
-		const unsigned n = (unsigned)next_random() % (FL__LANE_DEPTH + 1);
-		const unsigned revoked = (unsigned)next_random() % FL__LANE_DEPTH;
+		const unsigned n = (unsigned)next_random() % (FL__RINGS_DEPTH + 1);
+		const unsigned revoked = (unsigned)next_random() % FL__RINGS_DEPTH;
 		for (unsigned i = 0; i < n; i++)
 			(void)post(&p, i);
 		if (revoked < n)
-			(void)fl__lane_revoke(&p.lane, p.lane.first + revoked);
-		scribble(p.lane.replies);
+			(void)fl__rings_revoke(&p.rings, p.rings.first + revoked);
+		scribble(p.rings.completions);
 		look_around(&p);
 		for (unsigned i = 0; i < n; i++) {
-			scribble(p.lane.replies);
-			assert_false(fl__lane_revoke(&p.lane, p.lane.first) && i != revoked);
-			fl__lane_pass(&p.lane);
+			scribble(p.rings.completions);
+			assert_false(fl__rings_revoke(&p.rings, p.rings.first) && i != revoked);
+			fl__rings_release(&p.rings);
 		}
 		look_around(&p);
-		assert_int_equal(fl__lane_used(&p.lane), 0);
+		assert_int_equal(fl__rings_used(&p.rings), 0);
 	}
 }
 
-/* Two threads, with revokes, sleeps and bells. */
+/* Two threads, with revokes, sleeps and doorbells. */
 
 enum { ROUNDS = 20000 };
 
@@ -466,11 +466,12 @@ static int work(void *arg)
 {
 	struct traffic *t = arg;
 	struct pair *p = t->pair;
-	const struct fl__order *order;
-	while (order = fl__lane_take(&p->worker), !(order->flags & FL__ORDER_LEAVE)) {
+	const struct fl__submission *order;
+	while (order = fl__rings_take(&p->worker), !(order->flags & FL__SUBMISSION_EXIT)) {
 		fl__add_relaxed(&t->ran[order->task], 1); /* relaxed: looked at after the join */
-		memcpy(p->lane.replies->reply[p->worker.next % FL__LANE_DEPTH].small, &order->task, sizeof order->task);
-		fl__lane_end(&p->worker, 0, 0, order->count);
+		memcpy(p->rings.completions->entry[p->worker.next % FL__RINGS_DEPTH].small, &order->task,
+		       sizeof order->task);
+		fl__rings_complete(&p->worker, 0, 0, order->count);
 	}
 	return 0;
 }
@@ -478,20 +479,21 @@ static int work(void *arg)
 static bool take_replies(struct traffic *t)
 {
 	struct pair *p = t->pair;
-	struct fl__reply reply;
-	enum fl__lane_sight seen;
+	struct fl__completion reply;
+	enum fl__rings_peeked seen;
 	bool some = false;
-	while ((seen = fl__lane_look(&p->lane, &reply)) != FL__LANE_NONE) {
-		assert_int_equal(seen, FL__LANE_ENDED);
-		const bool skipped = reply.flags & FL__REPLY_SKIPPED;
+	while ((seen = fl__rings_peek(&p->rings, &reply)) != FL__RINGS_NONE) {
+		assert_int_equal(seen, FL__RINGS_ENDED);
+		const bool skipped = reply.flags & FL__COMPLETION_SKIPPED;
 		assert_int_equal(skipped, t->revoked[t->passed]);
 		if (!skipped) {
 			uint64_t result;
-			memcpy(&result, p->lane.replies->reply[p->lane.first % FL__LANE_DEPTH].small, sizeof result);
+			memcpy(&result, p->rings.completions->entry[p->rings.first % FL__RINGS_DEPTH].small,
+			       sizeof result);
 			assert_int_equal(result, t->passed);
 			assert_int_equal(reply.count, t->passed);
 		}
-		fl__lane_pass(&p->lane);
+		fl__rings_release(&p->rings);
 		t->passed++;
 		some = true;
 	}
@@ -501,22 +503,22 @@ static bool take_replies(struct traffic *t)
 static void post_some(struct traffic *t, unsigned n)
 {
 	struct pair *p = t->pair;
-	while (n-- > 0 && t->posted < ROUNDS && fl__lane_used(&p->lane) < FL__LANE_DEPTH) {
-		struct fl__order *order = fl__lane_place(&p->lane);
+	while (n-- > 0 && t->posted < ROUNDS && fl__rings_used(&p->rings) < FL__RINGS_DEPTH) {
+		struct fl__submission *order = fl__rings_next_entry(&p->rings);
 		order->flags = 0;
 		order->task = order->count = t->posted++;
-		(void)fl__lane_post(&p->lane);
+		(void)fl__rings_post(&p->rings);
 		if (next_random() % 2 == 0)
 			fl__sys.yield(); /* the worker gets ahead of the flush */
 	}
-	fl__lane_flush(&p->lane);
+	fl__rings_flush(&p->rings);
 }
 
 static void revoke_some(struct traffic *t, unsigned n)
 {
 	struct pair *p = t->pair;
-	for (; n > 0 && n <= fl__lane_used(&p->lane); n--)
-		if (fl__lane_revoke(&p->lane, p->lane.next - n))
+	for (; n > 0 && n <= fl__rings_used(&p->rings); n--)
+		if (fl__rings_revoke(&p->rings, p->rings.next - n))
 			t->revoked[t->posted - n] = true;
 }
 
@@ -524,13 +526,13 @@ static void revoke_some(struct traffic *t, unsigned n)
 static void sleep_until_rung(struct traffic *t)
 {
 	struct pair *p = t->pair;
-	fl__lane_arm(&p->lane, ++t->sleeps);
-	if (!take_replies(t) && fl__lane_used(&p->lane) > 0)
-		FL_OK(fl_sem_acquire(&p->bell));
-	fl__lane_disarm(&p->lane);
+	fl__rings_arm(&p->rings, ++t->sleeps);
+	if (!take_replies(t) && fl__rings_used(&p->rings) > 0)
+		FL_OK(fl_sem_acquire(&p->doorbell));
+	fl__rings_disarm(&p->rings);
 }
 
-FL_TEST(lane_two_threads)
+FL_TEST(rings_two_threads)
 {
 	PAIR(p);
 	struct traffic *t = calloc(1, sizeof *t);
@@ -540,14 +542,14 @@ FL_TEST(lane_two_threads)
 	pair_start_at(&p, UINT32_MAX - ROUNDS / 2); /* the numbers go round on the way */
 	FL_OK(fl_thread_start(&worker, work, t, NULL));
 	while (t->passed < ROUNDS) {
-		post_some(t, (unsigned)next_random() % FL__LANE_DEPTH);
+		post_some(t, (unsigned)next_random() % FL__RINGS_DEPTH);
 		revoke_some(t, (unsigned)next_random() % 4);
 		if (!take_replies(t))
 			sleep_until_rung(t);
 	}
-	fl__lane_place(&p.lane)->flags = FL__ORDER_LEAVE;
-	(void)fl__lane_post(&p.lane);
-	fl__lane_flush(&p.lane);
+	fl__rings_next_entry(&p.rings)->flags = FL__SUBMISSION_EXIT;
+	(void)fl__rings_post(&p.rings);
+	fl__rings_flush(&p.rings);
 	FL_OK(fl_thread_join(&worker, NULL));
 	unsigned revoked = 0;
 	for (unsigned i = 0; i < ROUNDS; i++) {

@@ -130,7 +130,7 @@ FL_TEST(worker_runs_small)
 	assert_succeeds(&p, 1);
 	assert_int_equal(*(int *)small_result(&p, second), 10);
 	assert_succeeds(&p, 1);
-	for (int i = 0; i < 5 * FL__LANE_DEPTH; i++) { /* what was there before does not count */
+	for (int i = 0; i < 5 * FL__RINGS_DEPTH; i++) { /* what was there before does not count */
 		const uint32_t seq = order(&p, &worker_doubles, &i, 1);
 		assert_succeeds(&p, 1);
 		assert_int_equal(*(int *)small_result(&p, seq), 2 * i);
@@ -152,11 +152,11 @@ FL_TEST(worker_runs_in_the_arena)
 	struct page page;
 	for (int round = 1; round < 3; round++) {
 		memset(&page, round, sizeof page);
-		struct fl__order *there = draft(&p, &worker_inverts_page, &page, 1);
+		struct fl__submission *there = draft(&p, &worker_inverts_page, &page, 1);
 		there->result = 64;
 		(void)post(&p);
 		assert_succeeds(&p, 1);
-		assert_true(is_inverse(page.bytes, p.lane.replies->arena + 64, sizeof page));
+		assert_true(is_inverse(page.bytes, p.rings.completions->arena + 64, sizeof page));
 	}
 }
 
@@ -166,11 +166,11 @@ FL_TEST(worker_alignment)
 	assert_int_equal(fl__place_of(32, 32), FL__PLACE_SLOT);
 	assert_int_equal(fl__place_of(33, 1), FL__PLACE_ARENA);
 	assert_int_equal(fl__place_of(32, 64), FL__PLACE_ARENA);
-	assert_int_equal(fl__place_of(FL__LANE_INLINE_MOST, 64), FL__PLACE_ARENA);
-	assert_int_equal(fl__place_of(FL__LANE_INLINE_MOST + 1, 1), FL__PLACE_APART);
+	assert_int_equal(fl__place_of(FL__RINGS_INLINE_MOST, 64), FL__PLACE_ARENA);
+	assert_int_equal(fl__place_of(FL__RINGS_INLINE_MOST + 1, 1), FL__PLACE_MEMFD);
 	(void)order(&p, &worker_is_aligned, &(struct aligned){7}, 1);
 	assert_succeeds(&p, 1);
-	assert_int_equal(((struct aligned *)(void *)p.lane.replies->arena)->n, 7);
+	assert_int_equal(((struct aligned *)(void *)p.rings.completions->arena)->n, 7);
 	draft(&p, &worker_is_aligned, &(struct aligned){7}, 1)->result = 32;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "outside of its arena");
@@ -193,7 +193,7 @@ FL_TEST(worker_runs_apart)
 	const size_t descriptors = process_fds();
 	const struct footprint before = footprint(&p);
 	for (int round = 0; round < 20; round++) {
-		send_apart(&p, p.lane.next - 1, "other", 6, 6); /* of an order that was revoked */
+		send_apart(&p, p.rings.next - 1, "other", 6, 6); /* of an order that was revoked */
 		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
 		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);
@@ -202,7 +202,7 @@ FL_TEST(worker_runs_apart)
 	}
 	large->bytes[0] = 0xff;
 	(void)order(&p, &worker_inverts_large, large, 1);
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -EDOM);
 	assert_int_equal(reply.flags, 0);
 	assert_nothing_received(&p); /* of one task that fails there is no result */
@@ -217,14 +217,14 @@ FL_TEST(worker_runs_apart)
 static void assert_apart_fails(struct parent *p, size_t size, size_t said)
 {
 	struct large *large = calloc(1, sizeof *large);
-	struct fl__order *there = draft(p, &worker_doubles, &(int){1}, 1);
+	struct fl__submission *there = draft(p, &worker_doubles, &(int){1}, 1);
 	struct fl__task_identity identity;
 	fl__task_identify(&worker_inverts_large, &identity);
 	there->task = identity.id;
 	there->check = fl__task_check(&identity);
-	there->flags = FL__ORDER_ARG_APART | FL__ORDER_RESULT_APART;
+	there->flags = FL__SUBMISSION_ARG_MEMFD | FL__SUBMISSION_RESULT_MEMFD;
 	if (size > 0)
-		send_apart(p, p->lane.next, large, size, said);
+		send_apart(p, p->rings.next, large, size, said);
 	(void)post(p);
 	assert_fails(p, -EBADMSG, "the argument does not arrive");
 	assert_nothing_received(p);
@@ -237,16 +237,16 @@ FL_TEST(worker_looks_before_it_maps)
 	assert_apart_fails(&p, 0, 0); /* nothing came */
 	assert_apart_fails(&p, 4096, sizeof(struct large));
 	assert_apart_fails(&p, sizeof(struct large), 4096);
-	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->arg = FL__LANE_ARENA - 4095;
+	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->arg = FL__RINGS_ARENA - 4095;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the argument is outside of its arena");
 	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->result = UINT32_MAX;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the result is to be outside of its arena");
-	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__ORDER_ARG_APART;
+	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__SUBMISSION_ARG_MEMFD;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the argument is where none should be");
-	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__ORDER_RESULT_APART;
+	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__SUBMISSION_RESULT_MEMFD;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the result is to be where none should be");
 	draft(&p, &worker_doubles, &(int){0}, 1)->count = UINT32_MAX;
@@ -261,7 +261,7 @@ FL_TEST(worker_has_all_of_a_result_before_the_task)
 {
 	PARENT(p);
 	struct large *large = calloc(1, sizeof *large);
-	struct fl__apart head;
+	struct fl__memfd_packet head;
 	struct stat info;
 	int fd;
 	unsigned n = 1;
@@ -280,17 +280,17 @@ FL_TEST(worker_cannot_send_a_result)
 	struct large *large = calloc(1, sizeof *large);
 	FL_CHECK(shutdown(p.channel, SHUT_RD) == 0);
 	const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
-	FL_WAIT_FOR(fl__load_acquire(&p.lane.replies->reply[slot_of(seq)].done) == seq);
-	assert_int_equal(p.lane.replies->reply[slot_of(seq)].count, 0);
+	FL_WAIT_FOR(fl__load_acquire(&p.rings.completions->entry[slot_of(seq)].done) == seq);
+	assert_int_equal(p.rings.completions->entry[slot_of(seq)].count, 0);
 	assert_fails(&p, -EPIPE, "the result cannot be sent");
 	free(large);
 	enum { N = 1 << 16 };
 	int *args = calloc(N, sizeof *args);
 	args[N / 2] = -1;
 	(void)order(&p, &worker_doubles, args, N); /* of what fails, too, no more is done than arrives */
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.flags, FL__REPLY_MESSAGE);
+	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);
 	assert_int_equal(reply.count, 0);
 	free(args);
 }
@@ -325,17 +325,17 @@ FL_TEST(worker_runs_chunks)
 		args[i] = i;
 	(void)order(&p, &worker_doubles, args, 100);
 	assert_succeeds(&p, 100);
-	memcpy(results, p.lane.replies->arena, sizeof results);
+	memcpy(results, p.rings.completions->arena, sizeof results);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(results[i], 2 * i);
 	args[50] = -1;
 	(void)order(&p, &worker_doubles, args, 100);
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
 	assert_int_equal(reply.count, 50);
-	assert_int_equal(reply.flags, FL__REPLY_MESSAGE);
-	assert_string_equal(p.lane.replies->message[slot_of(p.lane.first - 1)], "-1 is negative");
-	memcpy(results, p.lane.replies->arena, sizeof results);
+	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);
+	assert_string_equal(p.rings.completions->message[slot_of(p.rings.first - 1)], "-1 is negative");
+	memcpy(results, p.rings.completions->arena, sizeof results);
 	assert_int_equal(results[49], 98);
 	assert_int_equal(results[50], -2); /* what it left there */
 	assert_int_equal(results[51], 0);
@@ -360,17 +360,17 @@ FL_TEST(worker_says_that_a_result_is_kept)
 	PARENT(p);
 	const int args[3] = {1, 2, -3}, fill = 7;
 	uint32_t seq = order(&p, &worker_keeps, args, 3);
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
 	assert_int_equal(reply.count, 2);
-	assert_int_equal(reply.flags, FL__REPLY_KEPT);
+	assert_int_equal(reply.flags, FL__COMPLETION_KEPT);
 	assert_int_equal(((const int *)small_result(&p, seq))[2], 3);
 	(void)order(&p, &worker_keeps, args, 2);
 	assert_succeeds(&p, 2); /* a success keeps nothing */
 	seq = order(&p, &worker_keeps_large, &fill, 1);
 	reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
-	assert_int_equal(reply.flags, FL__REPLY_KEPT | FL__REPLY_APART);
+	assert_int_equal(reply.flags, FL__COMPLETION_KEPT | FL__COMPLETION_MEMFD);
 	struct large *large = receive_result(&p, seq, sizeof *large);
 	assert_int_equal(large->bytes[sizeof large->bytes - 1], 7);
 	FL_CHECK(munmap(large, sizeof *large) == 0);
@@ -383,10 +383,10 @@ FL_TEST(worker_chunk_apart_that_fails)
 	int *args = calloc(N, sizeof *args);
 	args[N / 2] = -1;
 	const uint32_t seq = order(&p, &worker_doubles, args, N);
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
 	assert_int_equal(reply.count, N / 2);
-	assert_int_equal(reply.flags, FL__REPLY_MESSAGE | FL__REPLY_APART);
+	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE | FL__COMPLETION_MEMFD);
 	int *results = receive_result(&p, seq, N * sizeof *results);
 	assert_int_equal(results[N / 2], -2);
 	FL_CHECK(munmap(results, N * sizeof *results) == 0);
@@ -402,9 +402,9 @@ FL_TEST(worker_unknown_tasks)
 	draft(&p, &worker_doubles, &(int){1}, 1)->check++;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "worker_doubles of the worker is of another version or build");
-	send_apart(&p, p.lane.next, "12345678", 8, 8); /* its memory does not stay */
+	send_apart(&p, p.rings.next, "12345678", 8, 8); /* its memory does not stay */
 	draft(&p, &worker_doubles, &(int){1}, 1)->task++;
-	p.lane.orders->order[slot_of(p.lane.next)].flags = FL__ORDER_ARG_APART;
+	p.rings.submissions->entry[slot_of(p.rings.next)].flags = FL__SUBMISSION_ARG_MEMFD;
 	(void)post(&p);
 	assert_fails(&p, -ENOENT, "not registered");
 	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
@@ -430,7 +430,7 @@ FL_TEST(worker_attaches_regions)
 	*there = 4711;
 	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, there)));
 	__attribute__((cleanup(parent_end))) struct parent p;
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
 	p.fds[p.n_fds++] = fl_shm_fd(region);
 	parent_start(&p);
 	parent_hear(&p);
@@ -453,12 +453,12 @@ FL_TEST(worker_runs_nested_tasks_at_once)
 FL_TEST(worker_rings_when_armed)
 {
 	PARENT(p);
-	uint64_t rings = 0;
-	fl__lane_arm(&p.lane, 1);
+	uint64_t ring_count = 0;
+	fl__rings_arm(&p.rings, 1);
 	(void)order(&p, &worker_has_nothing, NULL, 1);
-	assert_true(process_readable(p.fds[FL__WORKER_BELL], 60000));
-	FL_CHECK(read(p.fds[FL__WORKER_BELL], &rings, sizeof rings) == sizeof rings);
-	assert_int_equal(rings, 1);
+	assert_true(process_readable(p.fds[FL__WORKER_DOORBELL], 60000));
+	FL_CHECK(read(p.fds[FL__WORKER_DOORBELL], &ring_count, sizeof ring_count) == sizeof ring_count);
+	assert_int_equal(ring_count, 1);
 	assert_succeeds(&p, 1);
 }
 
@@ -466,8 +466,8 @@ FL_TEST(worker_says_when_it_began)
 {
 	PARENT(p);
 	const int64_t before = fl_now();
-	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__ORDER_TIMED;
+	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__SUBMISSION_TIMED;
 	(void)post(&p);
-	struct fl__reply reply = await(&p);
+	struct fl__completion reply = await(&p);
 	assert_true(reply.began >= before && reply.began <= fl_now());
 }

@@ -64,14 +64,14 @@ FL_TEST(worker_stops_when_asked)
 {
 	PARENT(p);
 	for (int round = 0; round < 100; round++) {
-		memset(small_result(&p, p.lane.next), 0, FL__LANE_SMALL);
+		memset(small_result(&p, p.rings.next), 0, FL__RINGS_SMALL);
 		const uint32_t seq = order(&p, &worker_sleeps, NULL, 1);
 		const uint32_t next = order(&p, &worker_doubles, &(int){1}, 1);
 		if (round % 2 == 0)
 			wait_until_inside(&p, seq);
-		fl__lane_ask(&p.lane, seq);
-		struct fl__reply reply = await(&p);
-		if (round % 2 == 0 || reply.flags != FL__REPLY_SKIPPED)
+		fl__rings_request_stop(&p.rings, seq);
+		struct fl__completion reply = await(&p);
+		if (round % 2 == 0 || reply.flags != FL__COMPLETION_SKIPPED)
 			assert_int_equal(reply.error, -ECANCELED);
 		assert_succeeds(&p, 1); /* the request was not for this one */
 		assert_int_equal(*(int *)small_result(&p, next), 2);
@@ -85,8 +85,8 @@ FL_TEST(worker_skips_what_was_asked_before)
 	struct large *large = calloc(1, sizeof *large);
 	const uint32_t second = order(&p, &worker_inverts_large, large, 1);
 	wait_until_inside(&p, first);
-	fl__lane_ask(&p.lane, second);
-	fl__lane_ask(&p.lane, first);
+	fl__rings_request_stop(&p.rings, second);
+	fl__rings_request_stop(&p.rings, first);
 	assert_int_equal(await(&p).error, -ECANCELED);
 	assert_skipped(&p);
 	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0); /* its argument does not stay */
@@ -103,8 +103,8 @@ FL_TEST(worker_stops_a_chunk_between_two)
 	const char args[3] = {0};
 	const uint32_t seq = order(&p, &worker_ends_when_asked, args, 3);
 	wait_until_inside(&p, seq);
-	fl__lane_ask(&p.lane, seq);
-	struct fl__reply reply = await(&p);
+	fl__rings_request_stop(&p.rings, seq);
+	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ECANCELED);
 	assert_int_equal(reply.count, 1);
 	assert_memory_equal(small_result(&p, seq), "\1\0\0", 3);
@@ -116,15 +116,15 @@ FL_TEST(worker_deadlines)
 	const int64_t deadlines[] = {1, fl_now(), fl_after(FL_MS(20)), fl_after(FL_S(3600)), 1};
 	for (size_t i = 0; i < 5; i++) {
 		const fl_task_type *type = i == 2 ? &worker_sleeps : &worker_doubles;
-		p.lane.orders->deadline[slot_of(p.lane.next)] = deadlines[i];
-		draft(&p, type, &(int){1}, 1)->flags |= FL__ORDER_DEADLINE;
+		p.rings.submissions->deadline[slot_of(p.rings.next)] = deadlines[i];
+		draft(&p, type, &(int){1}, 1)->flags |= FL__SUBMISSION_DEADLINE;
 		(void)post(&p);
 	}
 	(void)order(&p, &worker_doubles, &(int){1}, 1); /* the deadline before was not for this one */
 	assert_skipped(&p);
 	assert_skipped(&p);
-	struct fl__reply reply = await(&p); /* while it slept, or before */
-	assert_true(reply.error == -ECANCELED || reply.flags == FL__REPLY_SKIPPED);
+	struct fl__completion reply = await(&p); /* while it slept, or before */
+	assert_true(reply.error == -ECANCELED || reply.flags == FL__COMPLETION_SKIPPED);
 	assert_succeeds(&p, 1);
 	assert_skipped(&p);
 	assert_succeeds(&p, 1);
@@ -134,8 +134,8 @@ FL_TEST(worker_deadlines_are_of_one_order)
 {
 	PARENT(p);
 	const int64_t deadline = fl_after(FL_S(3600));
-	p.lane.orders->deadline[slot_of(p.lane.next)] = deadline;
-	draft(&p, &worker_tells_its_deadline, NULL, 1)->flags |= FL__ORDER_DEADLINE;
+	p.rings.submissions->deadline[slot_of(p.rings.next)] = deadline;
+	draft(&p, &worker_tells_its_deadline, NULL, 1)->flags |= FL__SUBMISSION_DEADLINE;
 	const uint32_t timed = post(&p), next = order(&p, &worker_tells_its_deadline, NULL, 1);
 	assert_succeeds(&p, 1);
 	assert_succeeds(&p, 1);
@@ -167,7 +167,7 @@ FL_TEST(worker_leaves_when_told)
 {
 	PARENT(p);
 	(void)order(&p, &worker_doubles, &(int){1}, 1);
-	*fl__lane_place(&p.lane) = (struct fl__order){.flags = FL__ORDER_LEAVE};
+	*fl__rings_next_entry(&p.rings) = (struct fl__submission){.flags = FL__SUBMISSION_EXIT};
 	(void)post(&p);
 	assert_succeeds(&p, 1);
 	assert_int_equal(end_of(&p).code, 0);
@@ -176,15 +176,15 @@ FL_TEST(worker_leaves_when_told)
 FL_TEST(worker_leaves_when_its_initializer_fails)
 {
 	PARENT(p);
-	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__ORDER_INITIALIZE;
+	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__SUBMISSION_INITIALIZE;
 	(void)post(&p);
-	draft(&p, &worker_doubles, &(int){-1}, 1)->flags |= FL__ORDER_INITIALIZE;
+	draft(&p, &worker_doubles, &(int){-1}, 1)->flags |= FL__SUBMISSION_INITIALIZE;
 	(void)post(&p);
 	const uint32_t queued = order(&p, &worker_doubles, &(int){5}, 1);
 	assert_int_equal(end_of(&p).code, 0);
 	assert_succeeds(&p, 1);
 	assert_fails(&p, -ERANGE, "-1 is negative");
-	assert_int_equal(fl__lane_fate(&p.lane, queued), FL__LANE_QUEUED);
+	assert_false(fl__rings_has_started(&p.rings, queued));
 }
 
 FL_TEST(worker_dies_alone)
@@ -206,10 +206,10 @@ FL_TEST(worker_dies_alone)
 		assert_int_equal(status.signal, rows[i].signal);
 		assert_int_equal(status.code, rows[i].code);
 		assert_succeeds(&p, 1);
-		struct fl__reply reply;
-		assert_int_equal(fl__lane_look(&p.lane, &reply), FL__LANE_NONE);
-		assert_int_equal(fl__lane_fate(&p.lane, fatal), FL__LANE_STARTED);
-		assert_int_equal(fl__lane_fate(&p.lane, queued), FL__LANE_QUEUED);
+		struct fl__completion reply;
+		assert_int_equal(fl__rings_peek(&p.rings, &reply), FL__RINGS_NONE);
+		assert_true(fl__rings_has_started(&p.rings, fatal));
+		assert_false(fl__rings_has_started(&p.rings, queued));
 		(void)order(&other, &worker_doubles, &(int){6}, 1);
 		assert_succeeds(&other, 1);
 	}
@@ -221,38 +221,38 @@ static void assert_unfit(struct parent *p, int error)
 {
 	parent_start(p);
 	assert_int_equal(end_of(p).code, 1);
-	assert_int_equal(fl__load_acquire(&p->lane.replies->state), FL__LANE_UNFIT);
-	assert_int_equal(p->lane.replies->error, error);
+	assert_int_equal(fl__load_acquire(&p->rings.completions->state), FL__WORKER_UNFIT);
+	assert_int_equal(p->rings.completions->error, error);
 	parent_end(p);
 }
 
 FL_TEST(worker_unfit_memory)
 {
 	struct parent p;
-	parent_make(&p, sizeof(struct fl__orders) - 4096, sizeof(struct fl__replies));
+	parent_make(&p, sizeof(struct fl__submission_ring) - 4096, sizeof(struct fl__completion_ring));
 	assert_unfit(&p, -EBADMSG);
-	parent_make(&p, sizeof(struct fl__orders) + 4096, sizeof(struct fl__replies));
+	parent_make(&p, sizeof(struct fl__submission_ring) + 4096, sizeof(struct fl__completion_ring));
 	assert_unfit(&p, -EBADMSG);
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
-	p.lane.orders->magic++;
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
+	p.rings.submissions->magic++;
 	assert_unfit(&p, -EPROTO);
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
-	p.lane.orders->size++;
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
+	p.rings.submissions->size++;
 	assert_unfit(&p, -EPROTO);
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
-	p.fds[p.n_fds++] = p.fds[FL__WORKER_ORDERS]; /* no region */
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
+	p.fds[p.n_fds++] = p.fds[FL__WORKER_SUBMISSIONS]; /* no region */
 	assert_unfit(&p, -EPERM);
 }
 
 FL_TEST(worker_unfit_replies)
 {
 	struct parent p;
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies) - 4096);
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring) - 4096);
 	parent_start(&p);
 	assert_int_equal(end_of(&p).code, 1);
 	parent_end(&p);
-	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
-	p.n_fds--; /* no bell */
+	parent_make(&p, sizeof(struct fl__submission_ring), sizeof(struct fl__completion_ring));
+	p.n_fds--; /* no doorbell */
 	parent_start(&p);
 	assert_int_equal(end_of(&p).code, 1);
 	parent_end(&p);

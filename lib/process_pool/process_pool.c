@@ -1,48 +1,624 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The executor's operations: see crew.h. */
+/*
+ * The process executor in the parent process: a process pool. Each worker is a process that runs
+ * worker.c; a `struct fl__member` is the parent's record of it. rings.c has the protocol between
+ * the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
+ * is held in all functions, unless their comment says otherwise.
+ *
+ * A task is in one of these places:
+ *
+ *   place   where                               entered by
+ *   queued  base.queue                          submit; withdrawal; death of a worker that had not
+ *                                               started it; a new attempt
+ *   posted  a worker's cells[]; cell->member;   process_pool_post_task()
+ *           counted by `posted`
+ *   ended   `ended`; claimed; counted by        its completion; death of the worker that ran it;
+ *           base.foreign                        process_pool_end_unposted()
+ *   kept    `kept`; counted by base.foreign     a waiting thread that took it from `ended` and may
+ *                                               not run its callbacks or hooks
+ *
+ * Invariants
+ *   1. `posted` is the sum of all `load`. A task is in cells[] exactly while it is posted.
+ *   2. A task starts at most once per attempt: rings.c, invariant 1. A task leaves a worker by its
+ *      completion, by a withdrawal that wins against its start, or by the worker's death.
+ *   3. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
+ *      a waiting thread. A waiting thread or the manager empties `ended`; only the manager empties
+ *      `kept`.
+ *   4. A worker's writes affect only that worker's tasks. If a completion is one that no sound
+ *      worker posts, the parent kills the worker and settles its tasks as at any death.
+ *   5. No third process has the rings' memory. The parent maps the submission ring before it seals
+ *      the ring against writing, so the worker cannot write. Both memories are allocated and cannot
+ *      shrink: no access raises SIGBUS.
+ *
+ * The death of a worker
+ *   1. The kernel makes the worker's sentinel readable. The manager, in epoll, sees the event and
+ *      calls process_pool_reap_worker().
+ *   2. The manager takes the completions that the worker posted before its death.
+ *   3. For each other task, newest first:
+ *      - not started: the task goes to the front of the queue and runs on another worker;
+ *      - started: elements of a chunk that had ended keep their results. The task is queued again
+ *        if its type's `max_attempts` allows, else it fails with -EOWNERDEAD; with -ETIMEDOUT if
+ *        it was killed for its deadline; with -ECANCELED if the pool was terminated.
+ *   4. The record is freed. The manager starts a new worker when tasks need one.
+ *   5. A worker that died before it was ready counts as a failed start. Each failed start in a row
+ *      doubles the pause before the next. After PROCESS_POOL_START_TRIES, with no worker left that
+ *      serves, the pool breaks.
+ *
+ * Three kinds of threads take completions: a submitter, now and then, to free slots; a thread that
+ * waits for a future; and the manager. Each then fills the submission rings again.
+ *
+ * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms the doorbells of
+ * all workers, takes completions once more, and sleeps until a worker rings: rings.c, invariant 4.
+ * In a *nap* no worker rings, and the manager wakes after a fixed time. The manager naps while
+ * waiting threads fetch results: then a doorbell for each result would wake the manager in vain.
+ * A thread that stops waiting before its future has ended wakes the manager out of its nap. After
+ * the manager itself has found work, it polls on for a short time, with yields: more work is likely
+ * to come, and a sleep costs two wakes.
+ */
 #include "process_pool.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../exec/registry.h"
+#include "../process/fd_sys.h"
+#include "../process/identity.h"
+#include "../process/launch.h"
 #include "../process/os.h"
+#include "../process/packet.h"
 #include "../process/request.h"
+#include "../process/zygote.h"
 #include "../shm/shm_os.h"
-#include "crew_sys.h"
+#include "../wait/cancel.h"
+#include "../wait/context.h"
 #include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-/* Submits per look at the replies. A look costs a cache miss for each worker. */
-enum { HARVEST_EACH = 8 };
+/* Calls to processes and doorbells. */
 
-#define DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
-
-void fl__crew_kick(struct fl__crew *c)
+static bool process_pool_may_start(void)
 {
-	if (!c->sleeping || c->kicked)
+	return fl__may_start_again() || fl__zygote_pid() > 0;
+}
+
+static void process_pool_ring(int doorbell)
+{
+	const uint64_t one = 1;
+	int before = errno;
+	(void)!write(doorbell, &one, sizeof one);
+	errno = before;
+}
+
+static void process_pool_drain_doorbell(int doorbell)
+{
+	uint64_t rings;
+	struct iovec part = {&rings, sizeof rings};
+	int before = errno;
+	/*
+	 * The worker may have changed its doorbell's flags, so this call asks not to block.
+	 * Emulators lack it.
+	 */
+	if (preadv2(doorbell, &part, 1, -1, RWF_NOWAIT) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+		(void)!read(doorbell, &rings, sizeof rings);
+	errno = before;
+}
+
+struct fl__process_pool_sys fl__process_pool_sys = {
+    .may_start = process_pool_may_start,
+    .start = fl_process_start,
+    .free = fl_process_free,
+    .kill = fl_process_kill,
+    .try_join = fl_process_try_join,
+    .is_alive = fl_process_is_alive,
+    .sentinel = fl_process_sentinel,
+    .pid = fl_process_pid,
+    .name = fl_process_name,
+    .ring = process_pool_ring,
+    .drain = process_pool_drain_doorbell,
+};
+
+/* Waking the manager. */
+
+/* Wakes the manager if it sleeps. */
+static void process_pool_wake_manager(struct fl__process_pool *p)
+{
+	if (!p->sleeping || p->woken)
 		return;
-	c->kicked = true;
-	fl__crew_sys.ring(c->bell);
+	p->woken = true;
+	fl__process_pool_sys.ring(p->doorbell);
 }
 
-void fl__crew_wake_at(struct fl__crew *c, int64_t when)
+/* Ensures that the manager is awake at `when`. */
+static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t when)
 {
-	if (when < c->wakes_at)
-		fl__crew_kick(c);
+	if (when < p->wakes_at)
+		process_pool_wake_manager(p);
 }
 
-/* Submitting. */
+static int process_pool_start_manager(struct fl__process_pool *p);
+static bool process_pool_take_all(struct fl__process_pool *p);
+static bool process_pool_take_from(struct fl__member *w);
+static void process_pool_take_progress(struct fl__member *w, struct fl__cell *cell);
 
-static int on_submit(fl_executor *e, struct fl__cell *cell)
+/*
+ * Tasks that have ended. The functions require a task that is neither queued nor posted. Its future
+ * ends later, without the lock, in process_pool_complete().
+ */
+
+static void process_pool_append(struct fl__cell ***end, struct fl__cell *cell)
 {
-	struct fl__crew *c = fl__crew_of(e);
+	cell->next = NULL;
+	**end = cell;
+	*end = &cell->next;
+}
+
+static void process_pool_add_ended(struct fl__process_pool *p, struct fl__cell *cell, int error, char *message)
+{
+	fl__stopper_free(cell);
+	cell->future.error = error;
+	cell->future.message = message;
+	p->base.foreign++;
+	process_pool_append(&p->ended_end, cell);
+}
+
+static void process_pool_end_cancelled(struct fl__process_pool *p, struct fl__cell *cell)
+{
+	if (fl__future_claim_cancel(&cell->future)) /* always: no other thread may claim it */
+		process_pool_add_ended(p, cell, -ECANCELED, NULL);
+}
+
+static void process_pool_end_claimed(struct fl__process_pool *p, struct fl__cell *cell, int error, char *message)
+{
+	if (fl__future_claim_ended(&cell->future)) /* always: no other thread may claim it */
+		process_pool_add_ended(p, cell, error, message);
+}
+
+static void FL_PRINTF(4, 5)
+    process_pool_end_failed(struct fl__process_pool *p, struct fl__cell *cell, int error, const char *format, ...)
+{
+	va_list args;
+	char *message = fl__message_new();
+	va_start(args, format);
+	if (!fl__message_lost(message))
+		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	va_end(args);
+	process_pool_end_claimed(p, cell, error, message);
+}
+
+/*
+ * Requests to stop a posted task.
+ *
+ * fl_future_cancel() calls process_pool_request_stop(). But any thread may request a user's token,
+ * without a call into the executor. So a task that was submitted with a token has a *stopper*:
+ * while the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no
+ * thread. Instead, the unpark asks the worker to stop the task, so that the worker sees a request
+ * that precedes the task's start. And the unpark wakes the manager, which withdraws a task that has
+ * not started.
+ *
+ * The wait table decides the stopper's wait once. If a request decides first, its unpark may still
+ * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
+ * access.
+ */
+
+struct fl__stopper {
+	struct fl__wait wait;
+	struct fl__node node;
+	struct fl__member *worker; /* that has the task; valid while armed */
+	uint32_t seq;
+	bool armed;
+};
+
+static void stopper_unpark(struct fl__wait *wait)
+{
+	const struct fl__stopper *s = (const void *)wait; /* its first member */
+	fl__rings_request_stop(&s->worker->rings, s->seq);
+	fl__process_pool_sys.ring(s->worker->pool->doorbell);
+	/* release: pairs with fl__stopper_disarm(); the last access */
+	fl__store_release(&wait->park_word, 1);
+}
+
+static const struct fl__ctx_ops stopper_ops = {.unpark = stopper_unpark};
+static struct fl__ctx stopper_ctx = {.ops = &stopper_ops, .id = 1, .name = "stopper"};
+
+int fl__stopper_make(struct fl__cell *cell)
+{
+	if (!cell->future.token.parent_)
+		return 0;
+	cell->stopper = fl__alloc(1, sizeof *cell->stopper);
+	return cell->stopper ? 0 : -ENOMEM;
+}
+
+void fl__stopper_free(struct fl__cell *cell)
+{
+	fl__free(cell->stopper);
+	cell->stopper = NULL;
+}
+
+void fl__stopper_arm(struct fl__cell *cell)
+{
+	struct fl__stopper *s = cell->stopper;
+	if (!s)
+		return;
+	s->wait = (struct fl__wait){.ctx = &stopper_ctx, .decision = FL__PENDING};
+	s->node = FL__NODE(&s->wait);
+	s->worker = cell->member;
+	s->seq = cell->seq;
+	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
+	if (s->armed)
+		return;
+	fl__rings_request_stop(&s->worker->rings, s->seq); /* already requested */
+	process_pool_wake_manager(s->worker->pool);
+}
+
+void fl__stopper_disarm(struct fl__cell *cell)
+{
+	struct fl__stopper *s = cell->stopper;
+	if (!s || !s->armed)
+		return;
+	s->armed = false;
+	fl__lot_leave(&s->node);
+	uintptr_t pending = FL__PENDING;
+	/* relaxed: as in lib/wait/wait.c */
+	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
+		return;
+	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++) /* pairs with stopper_unpark() */
+		fl__back_off(round);
+}
+
+/* Asks the task's worker to stop the task. */
+static void process_pool_request_stop(struct fl__process_pool *p, struct fl__cell *cell)
+{
+	if (!cell->member || cell->asked)
+		return;
+	cell->asked = FL__ASKED;
+	fl__rings_request_stop(&cell->member->rings, cell->seq);
+	int64_t now = fl__sys.now();
+	cell->member->times[cell->seq % FL__RINGS_DEPTH].asked = now;
+	process_pool_wake_manager_at(p, fl__later(now, p->request_grace));
+}
+
+/* Submit: the identity of a task type. */
+
+static bool process_pool_same_type(const fl_task_type *a, const fl_task_type *b)
+{
+	return a->run == b->run && a->name == b->name && a->version == b->version && a->arg_size == b->arg_size &&
+	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align;
+}
+
+/*
+ * Looks up the identity of `type`. Returns:
+ *
+ *   0
+ *   -ENOENT   the type is not registered
+ *   -EEXIST   another type has its name
+ *   -ENOMEM   no memory for the lookup
+ */
+static int process_pool_lookup_type(struct fl__process_pool *p, const fl_task_type *type, struct fl__type_known **known)
+{
+	struct fl__type_known *k = &p->known[((uintptr_t)type >> 5) % FL__KNOWN_TYPES];
+	/* Before the lookup: the count may be too old for what is found, never too new. */
+	const uint64_t changes = fl__registry_changes();
+	*known = k;
+	if (k->type == type && k->changes == changes && process_pool_same_type(&k->copy, type))
+		return 0;
+	const fl_task_type *registered;
+	int rc = fl__registry_find(type->name, &registered);
+	if (rc != 0)
+		return rc;
+	if (registered->run != type->run)
+		return -ENOENT;
+	struct fl__task_identity identity;
+	fl__task_identify(registered, &identity);
+	*k = (struct fl__type_known){type, *type, changes, identity.id, fl__task_check(&identity)};
+	return 0;
+}
+
+/* Submit: one submission. */
+
+enum { PROCESS_POOL_ARENA_UNIT = 64 };
+
+/* Allocates `size` bytes in one piece. Returns their offset; -1: no room. */
+static int64_t process_pool_arena_alloc(struct fl__arena *r, size_t size)
+{
+	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
+	uint32_t at = r->head % FL__RINGS_ARENA;
+	uint32_t skipped = at + need > FL__RINGS_ARENA ? FL__RINGS_ARENA - at : 0;
+	if (r->head - r->tail + skipped + need > FL__RINGS_ARENA)
+		return -1;
+	at = (r->head + skipped) % FL__RINGS_ARENA;
+	r->head += skipped + need;
+	return at;
+}
+
+/* What process_pool_post() posts: a task or the initializer. */
+struct process_pool_draft {
+	struct fl__cell *cell; /* NULL: the initializer */
+	const fl_task_type *type;
+	const void *arg;
+	size_t arg_size, result_size;
+};
+
+static int process_pool_send_arg(struct fl__member *w, const struct process_pool_draft *d, uint32_t seq)
+{
+	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, d->arg_size};
+	struct iovec part = {&head, sizeof head};
+	int fd = fl__memory_of(d->arg, d->arg_size);
+	if (fd < 0)
+		return fd;
+	int rc = fl__packet_try_send(w->channel, &part, 1, &fd, 1);
+	fl__close(fd);
+	return rc;
+}
+
+/*
+ * Stores the argument and allocates the result. Returns:
+ *
+ *   0
+ *   -EAGAIN   no room now
+ *   other     an error of process_pool_send_arg()
+ */
+static int process_pool_fill_entry(struct fl__member *w, const struct process_pool_draft *d,
+                                   struct fl__submission *submission, uint32_t seq)
+{
+	enum fl__place arg = fl__place_of(d->arg_size, d->type->arg_align);
+	enum fl__place result = fl__place_of(d->result_size, d->type->result_align);
+	const struct fl__arena args = w->args, results = w->results;
+	int64_t arg_at = arg == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->args, d->arg_size) : 0;
+	int64_t result_at = result == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->results, d->result_size) : 0;
+	int rc = arg_at < 0 || result_at < 0 ? -EAGAIN : arg == FL__PLACE_MEMFD ? process_pool_send_arg(w, d, seq) : 0;
+	if (rc != 0) {
+		w->args = args;
+		w->results = results;
+		return rc;
+	}
+	submission->arg = (uint32_t)arg_at;
+	submission->result = (uint32_t)result_at;
+	submission->flags = (uint16_t)((arg == FL__PLACE_MEMFD ? FL__SUBMISSION_ARG_MEMFD : 0) |
+	                               (result == FL__PLACE_MEMFD ? FL__SUBMISSION_RESULT_MEMFD : 0));
+	if (arg == FL__PLACE_SLOT && d->arg_size > 0)
+		fl__copy(submission->small, d->arg, d->arg_size);
+	else if (arg == FL__PLACE_ARENA)
+		memcpy(w->rings.submissions->arena + arg_at, d->arg, d->arg_size);
+	return 0;
+}
+
+/* Sets deadline and timeouts. */
+static void process_pool_set_times(struct fl__member *w, const struct fl__cell *cell, struct fl__submission *submission,
+                                   unsigned slot)
+{
+	struct fl__process_pool *p = w->pool;
+	const int64_t deadline = fl_cancel_token_deadline(&cell->future.token);
+	w->times[slot] = (struct fl__task_times){0, 0, 0};
+	if (deadline != FL_FOREVER) {
+		submission->flags |= FL__SUBMISSION_DEADLINE;
+		w->rings.submissions->deadline[slot] = deadline;
+		process_pool_wake_manager_at(p, fl__later(deadline, p->deadline_grace));
+	}
+	if (p->config.task_timeout > 0) {
+		submission->flags |= FL__SUBMISSION_TIMED;
+		w->times[slot].posted = fl__sys.now();
+		process_pool_wake_manager_at(p, fl__later(w->times[slot].posted, p->config.task_timeout));
+	}
+}
+
+static int process_pool_post(struct fl__member *w, const struct process_pool_draft *d, uint64_t task, uint32_t check,
+                             uint32_t count)
+{
+	const uint32_t seq = w->rings.next;
+	const unsigned slot = seq % FL__RINGS_DEPTH;
+	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
+	int rc = process_pool_fill_entry(w, d, submission, seq);
+	if (rc != 0)
+		return rc;
+	submission->task = task;
+	submission->check = check;
+	submission->count = count;
+	if (d->cell)
+		process_pool_set_times(w, d->cell, submission, slot);
+	else
+		submission->flags |= FL__SUBMISSION_INITIALIZE;
+	w->cells[slot] = d->cell;
+	w->arg_head[slot] = w->args.head;
+	w->result_head[slot] = w->results.head;
+	(void)fl__rings_post(&w->rings);
+	return 0;
+}
+
+static int process_pool_post_task(struct fl__member *w, struct fl__cell *cell)
+{
+	struct fl__process_pool *p = w->pool;
+	const fl_task_type *type = cell->future.type;
+	const struct process_pool_draft d = {cell, type, cell->future.arg, cell->future.count * type->arg_size,
+	                                     cell->future.count * type->result_size};
+	cell->seq = w->rings.next;
+	int rc = process_pool_post(w, &d, cell->task, cell->check, cell->future.count);
+	if (rc != 0)
+		return rc;
+	cell->member = w;
+	cell->asked = FL__NOT_ASKED;
+	w->quota--;
+	w->load++;
+	p->posted++;
+	fl__stopper_arm(cell);
+	return 0;
+}
+
+/* Posts the initializer to a new worker. */
+static int process_pool_post_initializer(struct fl__member *w)
+{
+	const struct fl__process_pool *p = w->pool;
+	const fl_task_type *type = p->base.initialize;
+	const struct process_pool_draft d = {NULL, type, p->base.initialize_arg, type->arg_size, 0};
+	int rc = process_pool_post(w, &d, p->initializer.id, p->initializer.check, 1);
+	if (rc == 0) {
+		w->initializing = true;
+		fl__rings_flush(&w->rings);
+	}
+	return rc;
+}
+
+/* Tells a worker without tasks to exit. */
+static void process_pool_post_exit(struct fl__member *w)
+{
+	const uint32_t seq = w->rings.next;
+	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
+	submission->flags = FL__SUBMISSION_EXIT;
+	w->cells[seq % FL__RINGS_DEPTH] = NULL;
+	w->exiting = w->retired = true;
+	(void)fl__rings_post(&w->rings);
+	fl__rings_flush(&w->rings);
+}
+
+/* Submit: withdrawal of posted tasks. */
+
+/* Withdraws a posted task to the front of the queue. False: the task has started. */
+static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__cell *cell)
+{
+	struct fl__member *w = cell->member;
+	if (!fl__rings_revoke(&w->rings, cell->seq))
+		return false;
+	w->cells[cell->seq % FL__RINGS_DEPTH] = NULL;
+	w->quota++;
+	w->load--;
+	p->posted--;
+	fl__stopper_disarm(cell);
+	cell->member = NULL;
+	fl__queue_add_first(&p->base.queue, cell);
+	return true;
+}
+
+/* Withdraws up to `n` of the newest tasks, as far as they have not started. */
+static void process_pool_withdraw_newest(struct fl__member *w, uint32_t n)
+{
+	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
+		struct fl__cell *cell = w->cells[(seq - 1) % FL__RINGS_DEPTH];
+		if (cell && process_pool_withdraw(w->pool, cell))
+			n--;
+	}
+}
+
+/*
+ * Submit: from the queue to the workers.
+ *
+ * A submission ring has 16 slots, so that a worker need not wait for the parent between small
+ * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
+ * Stealing keeps the load even: for an idle worker, the parent withdraws up to half of the busiest
+ * worker's tasks.
+ */
+
+static bool process_pool_worker_has_room(const struct fl__member *w)
+{
+	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
+}
+
+/* The least busy worker with room; NULL: none. */
+static struct fl__member *process_pool_least_busy(const struct fl__process_pool *p)
+{
+	struct fl__member *best = NULL;
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		struct fl__member *w = p->workers[i];
+		if (process_pool_worker_has_room(w) && (!best || w->load < best->load))
+			best = w;
+	}
+	return best;
+}
+
+/* Ends a task that cannot be posted: with `rc`; or, if `rc` is 0, as cancelled. */
+static void process_pool_end_unposted(struct fl__process_pool *p, struct fl__cell *cell, int rc)
+{
+	if (rc == 0)
+		process_pool_end_cancelled(p, cell);
+	else
+		process_pool_end_failed(p, cell, rc, "the argument does not reach a worker: %s", fl_error_text(rc));
+	process_pool_wake_manager(p); /* no doorbell will ring for it */
+}
+
+/* Posts the first task of the queue, or ends it. False: no worker has room. */
+static bool process_pool_dispatch_one(struct fl__process_pool *p)
+{
+	struct fl__cell *cell = p->base.queue.head;
+	struct fl__member *w = process_pool_least_busy(p);
+	if (!w)
+		return false;
+	fl__queue_remove(&p->base.queue, cell);
+	if (fl_cancel_token_is_requested(&cell->future.token)) {
+		process_pool_end_unposted(p, cell, 0);
+		return true;
+	}
+	int rc = process_pool_post_task(w, cell);
+	if (rc == -EAGAIN && fl__rings_used(&w->rings) > 0) {
+		fl__queue_add_first(&p->base.queue, cell);
+		return false;
+	}
+	if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
+		w->retired = true;
+		fl__queue_add_first(&p->base.queue, cell);
+	} else if (rc != 0) {
+		process_pool_end_unposted(p, cell, rc);
+	}
+	return true;
+}
+
+static void process_pool_dispatch_queue(struct fl__process_pool *p)
+{
+	while (p->base.queue.head && process_pool_dispatch_one(p))
+		;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		fl__rings_flush(&p->workers[i]->rings);
+}
+
+/* If a worker is idle, withdraws half of the busiest worker's tasks. True: a task is queued. */
+static bool process_pool_steal(struct fl__process_pool *p)
+{
+	struct fl__member *busiest = NULL, *idle = process_pool_least_busy(p);
+	if (!idle || idle->load > 0)
+		return false;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		if (!busiest || p->workers[i]->load > busiest->load)
+			busiest = p->workers[i];
+	process_pool_withdraw_newest(busiest, busiest->load / 2);
+	return p->base.queue.head != NULL;
+}
+
+/* Whether another worker should be started. */
+static bool process_pool_wants_worker(const struct fl__process_pool *p)
+{
+	unsigned serving = 0;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		serving += !p->workers[i]->retired;
+	return serving < p->base.workers && p->base.queue.length + p->posted > serving && !p->base.broken &&
+	       !p->terminated;
+}
+
+/* Posts queued tasks while workers have room. If none is queued, an idle worker steals. */
+static void process_pool_dispatch(struct fl__process_pool *p)
+{
+	if (p->base.queue.head || (p->posted > 1 && p->n_workers > 1 && process_pool_steal(p)))
+		process_pool_dispatch_queue(p);
+	if (p->sleeping && process_pool_wants_worker(p))
+		process_pool_wake_manager_at(p, p->retry_at);
+}
+
+/* Submits per check of the completion rings. A check costs a cache miss for each worker. */
+enum { PROCESS_POOL_TAKE_EACH = 8 };
+
+static int process_pool_on_submit(fl_executor *e, struct fl__cell *cell)
+{
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	struct fl__type_known *known;
 	FL_LOCKED(&e->lock);
 	int rc = fl__executor_refuses(e);
 	if (rc == 0)
-		rc = fl__crew_know(c, cell->future.type, &known);
-	if (rc == 0 && !c->running)
-		rc = fl__crew_start_keeper(c);
+		rc = process_pool_lookup_type(p, cell->future.type, &known);
+	if (rc == 0 && !p->running)
+		rc = process_pool_start_manager(p);
 	if (rc == 0)
 		rc = fl__stopper_make(cell);
 	if (rc != 0)
@@ -50,162 +626,1237 @@ static int on_submit(fl_executor *e, struct fl__cell *cell)
 	cell->task = known->id;
 	cell->check = known->check;
 	fl__queue_add(&e->queue, cell);
-	if (c->posted > 0 && ++c->submits % HARVEST_EACH == 0)
-		(void)fl__crew_harvest(c);
-	fl__crew_feed(c);
+	if (p->posted > 0 && ++p->submits % PROCESS_POOL_TAKE_EACH == 0)
+		(void)process_pool_take_all(p);
+	process_pool_dispatch(p);
 	return 0;
 }
 
-/* Taking back. */
+/* Supervision: the memory of a worker. */
 
-static bool on_withdraw(fl_executor *e, struct fl__cell *cell)
+/* Makes shared memory and maps it here. Returns its descriptor. */
+static int process_pool_make_memory(size_t size, int seals, void **memory)
 {
-	return cell->member && fl__crew_withdraw(fl__crew_of(e), cell);
+	*memory = NULL;
+	int fd = fl__above(fl__shm_os.memory());
+	if (fd < 0)
+		return fd;
+	int rc = fl__memfd_allocate(fd, size);
+	if (rc == 0)
+		rc = fl__shm_os.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW);
+	if (rc == 0)
+		rc = fl__shm_os.map(fd, size, true, memory);
+	if (rc == 0)
+		rc = fl__shm_os.keep(*memory, size);
+	if (rc == 0)
+		rc = fl__shm_os.add_seals(fd, seals);
+	if (rc == 0)
+		return fd;
+	fl__close(fd);
+	return rc;
 }
 
-static bool on_has_started(fl_executor *e, const struct fl__cell *cell)
+/* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
+static void process_pool_free_worker(struct fl__member *w)
+{
+	const bool forked = fl__executor_is_forked(&w->pool->base);
+	fl__process_pool_sys.free(w->process);
+	if (!forked && w->rings.submissions)
+		fl__shm_os.unmap(w->rings.submissions, sizeof *w->rings.submissions);
+	if (!forked && w->rings.completions)
+		fl__shm_os.unmap(w->rings.completions, sizeof *w->rings.completions);
+	if (!forked || !fl__process_swept()) {
+		fl__close(w->channel);
+		fl__close(w->doorbell);
+	}
+	fl__free(w);
+}
+
+/* Supervision: the start of a worker. */
+
+static int process_pool_make_rings(struct fl__member *w, int fds[FL__WORKER_FDS])
+{
+	void *submissions, *completions = NULL;
+	fds[FL__WORKER_SUBMISSIONS] =
+	    process_pool_make_memory(sizeof *w->rings.submissions, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL, &submissions);
+	fds[FL__WORKER_COMPLETIONS] = process_pool_make_memory(sizeof *w->rings.completions, F_SEAL_SEAL, &completions);
+	w->rings.submissions = submissions;
+	w->rings.completions = completions;
+	if (fds[FL__WORKER_SUBMISSIONS] < 0 || fds[FL__WORKER_COMPLETIONS] < 0)
+		return fds[fds[FL__WORKER_SUBMISSIONS] < 0 ? FL__WORKER_SUBMISSIONS : FL__WORKER_COMPLETIONS];
+	fl__rings_init(&w->rings, submissions, completions);
+	return 0;
+}
+
+static int process_pool_start_process(struct fl__member *w, const int given[FL__WORKER_FDS])
+{
+	const struct fl__process_pool *p = w->pool;
+	int fds[FL__WORKER_FDS + FL_REGIONS_MAX];
+	char name[32];
+	const struct fl__worker_start start = {.n_regions = p->base.n_regions};
+	for (unsigned i = 0; i < FL__WORKER_FDS; i++)
+		fds[i] = given[i];
+	for (unsigned i = 0; i < p->base.n_regions; i++)
+		fds[FL__WORKER_FDS + i] = fl_shm_fd(p->base.regions[i]);
+	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
+	const fl_process_config config = {.task = &fl__worker_task,
+	                                  .arg = &start,
+	                                  .name = name,
+	                                  .daemon = true,
+	                                  .fds = fds,
+	                                  .n_fds = FL__WORKER_FDS + p->base.n_regions};
+	return fl__process_pool_sys.start(&w->process, &config);
+}
+
+/* Makes the resources and starts the process. Called without the lock. */
+static int process_pool_launch(struct fl__member *w)
+{
+	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__above(fl__os.event());
+	int rc = w->doorbell < 0 ? w->doorbell : fl__above_pair(ends);
+	if (rc == 0) {
+		w->channel = ends[0];
+		fds[FL__WORKER_CHANNEL] = ends[1];
+		rc = process_pool_make_rings(w, fds);
+	}
+	if (rc == 0)
+		rc = process_pool_start_process(w, fds);
+	fl__close(ends[1]);
+	fl__close(fds[FL__WORKER_SUBMISSIONS]);
+	fl__close(fds[FL__WORKER_COMPLETIONS]);
+	return rc;
+}
+
+/* The least number that no worker has. */
+static unsigned process_pool_free_number(const struct fl__process_pool *p)
+{
+	for (unsigned number = 0;; number++) {
+		unsigned i = 0;
+		while (i < p->n_workers && p->workers[i]->number != number)
+			i++;
+		if (i == p->n_workers)
+			return number;
+	}
+}
+
+/* Makes room for one more worker. Workers that are exiting count, too. */
+static int process_pool_reserve(struct fl__process_pool *p)
+{
+	if (p->n_workers < p->room)
+		return 0;
+	const unsigned room = p->room ? 2 * p->room : 8;
+	struct fl__member **workers = fl__alloc(room, sizeof(struct fl__member *));
+	if (!workers)
+		return -ENOMEM;
+	if (p->n_workers > 0)
+		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__member *));
+	fl__free(p->workers);
+	p->workers = workers;
+	p->room = room;
+	return 0;
+}
+
+/* The number of workers that get submissions. */
+static unsigned process_pool_serving(const struct fl__process_pool *p)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		n += !p->workers[i]->retired && !p->workers[i]->kill_reason;
+	return n;
+}
+
+/* A close is not enough: a forked child's copies would keep the registrations. */
+static void process_pool_unwatch(struct fl__member *w)
+{
+	const int epoll = w->pool->epoll;
+	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
+	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
+}
+
+static int process_pool_add_worker(struct fl__member *w)
+{
+	struct fl__process_pool *p = w->pool;
+	const int sentinel = fl__process_pool_sys.sentinel(w->process);
+	int rc = process_pool_reserve(p);
+	if (rc == 0)
+		rc = fl__fd_sys.watch(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
+	if (rc == 0)
+		rc = fl__fd_sys.watch(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
+	if (rc == 0 && p->base.initialize)
+		rc = process_pool_post_initializer(w);
+	if (rc != 0) {
+		process_pool_unwatch(w);
+		return rc;
+	}
+	w->retired = process_pool_serving(p) >= p->base.workers; /* a resize may have come first */
+	p->workers[p->n_workers++] = w;
+	return 0;
+}
+
+/*
+ * Starts a worker. Releases the lock for a while. Returns 0; or an error, and `text` of
+ * FL_MESSAGE_MAX bytes.
+ */
+static int process_pool_start_worker(struct fl__process_pool *p, char *text)
+{
+	struct fl__member *w = fl__alloc(1, sizeof *w);
+	if (!w) {
+		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
+		return -ENOMEM;
+	}
+	w->pool = p;
+	w->channel = w->doorbell = -1;
+	w->quota = p->config.max_tasks > 0 ? (uint32_t)p->config.max_tasks : UINT32_MAX / 2;
+	w->number = process_pool_free_number(p);
+	fl_mutex_unlock(&p->base.lock);
+	int rc = process_pool_launch(w);
+	fl_mutex_lock(&p->base.lock);
+	if (rc == 0)
+		rc = process_pool_add_worker(w);
+	if (rc == 0)
+		return 0;
+	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s", p->name, w->number,
+	               fl_error_name(rc), fl_error_text(rc));
+	process_pool_free_worker(w);
+	return rc;
+}
+
+/*
+ *
+ */
+
+/* With no worker left that serves, the pool breaks after so many failed starts in a row. */
+enum { PROCESS_POOL_START_TRIES = 10 };
+
+static bool process_pool_any_ready(const struct fl__process_pool *p)
+{
+	for (unsigned i = 0; i < p->n_workers; i++)
+		if (p->workers[i]->ready && !p->workers[i]->initializing && !p->workers[i]->retired)
+			return true;
+	return false;
+}
+
+/* Records a failed start, and when to try again. */
+static void process_pool_start_failed(struct fl__process_pool *p, const char *how)
+{
+	const int64_t first_pause = FL_MS(1);
+	p->retry_at = fl__sys.now() + (first_pause << (p->failures < 7 ? p->failures : 7));
+	/* While another worker is ready, the count stays below PROCESS_POOL_START_TRIES. */
+	if (p->failures + 1 < PROCESS_POOL_START_TRIES || !process_pool_any_ready(p))
+		p->failures++;
+	(void)snprintf(p->broken, sizeof p->broken, "%s", how);
+}
+
+/* Starts a worker if one is wanted and the pause is over. True: it tried. */
+static bool process_pool_try_start(struct fl__process_pool *p)
+{
+	char text[FL_MESSAGE_MAX];
+	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
+		return false;
+	if (process_pool_start_worker(p, text) != 0)
+		process_pool_start_failed(p, text);
+	return true;
+}
+
+/* Whether no worker serves and too many starts failed. */
+static bool process_pool_must_break(const struct fl__process_pool *p)
+{
+	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0;
+}
+
+/* Breaks the executor. Releases the lock for a while. */
+static void process_pool_break(struct fl__process_pool *p)
+{
+	char text[FL_MESSAGE_MAX + 64];
+	char *message = p->init_message;
+	const int error = p->init_error;
+	(void)snprintf(text, sizeof text, "the executor is broken: no worker lives long enough: %s", p->broken);
+	p->init_message = NULL;
+	fl_mutex_unlock(&p->base.lock);
+	if (error != 0)
+		fl__executor_initialize_failed(&p->base, error, message);
+	else
+		fl__executor_break(&p->base, text);
+	fl_mutex_lock(&p->base.lock);
+}
+
+/* Supervision: the death of a worker. */
+
+/* Kills the worker process. `kill_reason` is for the message. */
+static void process_pool_kill_worker(struct fl__member *w, const char *kill_reason)
+{
+	if (w->kill_reason)
+		return;
+	w->kill_reason = kill_reason;
+	int rc = fl__process_pool_sys.kill(w->process);
+	(void)rc; /* -ESRCH: it has ended */
+}
+
+/* sigabbrev_np() needs glibc 2.32. `text`: for a signal without a name here. */
+static const char *process_pool_signal_name(int signal, char text[24])
+{
+	static const char *const names[] = {
+	    [SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",   [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
+	    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+	    [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
+	    [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU",
+	    [SIGXFSZ] = "SIGXFSZ", [SIGSYS] = "SIGSYS",
+	};
+	if (signal > 0 && (size_t)signal < sizeof names / sizeof *names && names[signal])
+		return names[signal];
+	(void)snprintf(text, 24, "signal %d", signal);
+	return text;
+}
+
+/* Writes how the worker died: "worker 4711 (name-0) killed by SIGSEGV". */
+static void process_pool_describe_death(const struct fl__member *w, char *text, size_t room)
+{
+	fl_process_status status;
+	char number[24];
+	int rc = fl__process_pool_sys.try_join(w->process, &status);
+	int n = snprintf(text, room, "worker %d (%s) ", fl__process_pool_sys.pid(w->process),
+	                 fl__process_pool_sys.name(w->process));
+	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
+	char *rest = text + at;
+	room -= at;
+	if (w->kill_reason)
+		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
+	else if (rc != 0)
+		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
+	else if (status.signal != 0)
+		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status.signal, number));
+	else
+		(void)snprintf(rest, room, "exited with status %d", status.code);
+}
+
+static int process_pool_death_error(const struct fl__process_pool *p, const struct fl__cell *cell)
+{
+	if (cell->asked == FL__EXPIRED)
+		return -ETIMEDOUT;
+	return p->terminated ? -ECANCELED : -EOWNERDEAD;
+}
+
+/* Queues a task that had started for a new attempt, or fails it. */
+static void process_pool_settle_started(struct fl__member *w, struct fl__cell *cell, const char *how)
+{
+	struct fl__process_pool *p = w->pool;
+	process_pool_take_progress(w, cell);
+	cell->attempts += cell->attempts < UINT16_MAX;
+	const bool again = cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX;
+	if (again && cell->asked != FL__EXPIRED && !p->terminated && !p->base.broken)
+		fl__queue_add_first(&p->base.queue, cell);
+	else
+		process_pool_end_failed(p, cell, process_pool_death_error(p, cell), "%s", how);
+}
+
+/*
+ * Whether the task had started. Also true if the task was `next` at more than SUSPICIONS_MOST
+ * deaths of ready workers: else a worker that clears its claim words and dies could get the task
+ * for ever.
+ */
+static bool process_pool_had_started(struct fl__member *w, struct fl__cell *cell, bool next)
+{
+	enum { SUSPICIONS_MOST = 3 };
+	if (fl__rings_has_started(&w->rings, cell->seq))
+		return true;
+	cell->suspicions += next && w->ready;
+	return cell->suspicions > SUSPICIONS_MOST;
+}
+
+/* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
+static void process_pool_settle_tasks(struct fl__member *w, const char *how)
+{
+	struct fl__process_pool *p = w->pool;
+	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
+		const unsigned slot = (seq - 1) % FL__RINGS_DEPTH;
+		struct fl__cell *cell = w->cells[slot];
+		if (!cell)
+			continue;
+		const bool started = process_pool_had_started(w, cell, seq - 1 == w->rings.first);
+		w->cells[slot] = NULL;
+		w->load--;
+		p->posted--;
+		fl__stopper_disarm(cell);
+		cell->member = NULL;
+		if (started)
+			process_pool_settle_started(w, cell, how);
+		else if (p->terminated)
+			process_pool_end_cancelled(p, cell);
+		else
+			fl__queue_add_first(&p->base.queue, cell);
+	}
+}
+
+/* Reads the worker's packets for "ready": the word in its memory may be damaged. */
+static void process_pool_recv_ready(struct fl__member *w)
+{
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && !w->ready; i++) { /* against a flood */
+		struct fl__memfd_packet head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		struct fl__packet packet = {.parts = &part, .n_parts = 1};
+		if (fl__packet_try_recv(w->channel, &packet, 0) != 0)
+			return;
+		w->ready = head.magic == FL__READY_MAGIC;
+	}
+}
+
+/* Reaps a worker process that has ended: settles its tasks and frees the record. */
+static void process_pool_reap_worker(struct fl__member *w)
+{
+	struct fl__process_pool *p = w->pool;
+	char how[FL_MESSAGE_MAX];
+	(void)process_pool_take_from(w);
+	process_pool_recv_ready(w);
+	process_pool_describe_death(w, how, sizeof how);
+	process_pool_settle_tasks(w, how);
+	if (!p->terminated && (!w->ready || w->initializing))
+		process_pool_start_failed(p, how);
+	unsigned i = 0;
+	while (p->workers[i] != w)
+		i++;
+	p->workers[i] = p->workers[--p->n_workers];
+	process_pool_unwatch(w);
+	process_pool_free_worker(w);
+}
+
+/* Supervision: tasks that run for too long. */
+
+/*
+ * When a started task began. The worker's time counts if it lies between the post and the moment
+ * when this process first saw the task started; otherwise that moment counts. (For a moment the
+ * slot has the time of the round before.)
+ */
+static int64_t process_pool_running_since(const struct fl__member *w, struct fl__task_times *times, uint32_t seq,
+                                          int64_t now)
+{
+	if (times->seen == 0)
+		times->seen = now;
+	int64_t began = fl__rings_began(&w->rings, seq);
+	return began >= times->posted && began <= times->seen ? began : times->seen;
+}
+
+/* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
+static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__cell *cell)
+{
+	return fl__later(fl_cancel_token_deadline(&cell->future.token), p->deadline_grace);
+}
+
+/* When the task is killed for its deadline, a request, or `task_timeout`. */
+static int64_t process_pool_kill_time(struct fl__member *w, const struct fl__cell *cell, bool started, int64_t now)
+{
+	const struct fl__process_pool *p = w->pool;
+	struct fl__task_times *times = &w->times[cell->seq % FL__RINGS_DEPTH];
+	int64_t when = process_pool_deadline_kill_time(p, cell);
+	if (cell->asked)
+		when = fl__min_deadline(when, fl__later(times->asked, p->request_grace));
+	if (p->config.task_timeout > 0) {
+		int64_t since = started ? process_pool_running_since(w, times, cell->seq, now) : now;
+		when = fl__min_deadline(when, fl__later(since, p->config.task_timeout));
+	}
+	return when;
+}
+
+static void process_pool_kill_overdue(struct fl__member *w, struct fl__cell *cell, int64_t now)
+{
+	if (process_pool_deadline_kill_time(w->pool, cell) > now) {
+		process_pool_kill_worker(w, "its task ran for too long");
+		return;
+	}
+	cell->asked = FL__EXPIRED;
+	/* "a task": the worker may have begun another one by now */
+	process_pool_kill_worker(w, "it ran a task past its deadline");
+}
+
+/*
+ * Passes on a request of the task's token. True: the task had not started and is queued again, to
+ * end as cancelled.
+ */
+static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__cell *cell)
+{
+	if (!cell->stopper || cell->asked || !fl_cancel_token_is_requested(&cell->future.token))
+		return false;
+	if (process_pool_withdraw(p, cell))
+		return true;
+	process_pool_request_stop(p, cell);
+	return false;
+}
+
+/* For one worker. */
+static int64_t process_pool_watch_worker(struct fl__member *w, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	for (uint32_t seq = w->rings.first; seq != w->rings.next; seq++) {
+		struct fl__cell *cell = w->cells[seq % FL__RINGS_DEPTH];
+		if (!cell || process_pool_forward_stop(w->pool, cell))
+			continue;
+		const bool started = fl__rings_has_started(&w->rings, seq);
+		const int64_t when = process_pool_kill_time(w, cell, started, now);
+		if (when > now)
+			next = fl__min_deadline(next, when);
+		else if (!process_pool_withdraw(w->pool, cell)) /* the CAS failed: it has started */
+			process_pool_kill_overdue(w, cell, now);
+	}
+	return next;
+}
+
+/*
+ * Passes on new requests to stop. Kills the workers of tasks that run for too long. Returns when to
+ * call it again.
+ */
+static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		if (!p->workers[i]->kill_reason)
+			next = fl__min_deadline(next, process_pool_watch_worker(p->workers[i], now));
+	return next;
+}
+
+/* Taking results. */
+
+/* Maps the sealed memfd `fd` of `size` bytes as the future's result. */
+static int process_pool_map_result(struct fl__cell *cell, int fd, size_t size)
+{
+	int64_t there;
+	void *memory;
+	int rc = fl__fd_sys.sealed_size(fd, &there);
+	if (rc != 0 || there != (int64_t)size)
+		return -EBADMSG;
+	rc = fl__shm_os.map_sealed(fd, size, &memory);
+	if (rc != 0)
+		return rc;
+	cell->future.result = memory;
+	cell->mapped = size;
+	return 0;
+}
+
+/*
+ * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
+ * submission's.
+ */
+static bool process_pool_recv_packet(struct fl__member *w, struct fl__cell *cell, size_t size, int *rc)
+{
+	struct fl__memfd_packet head = {0, 0, 0};
+	struct iovec part = {&head, sizeof head};
+	int fds[FL__PACKET_FDS];
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+	*rc = fl__packet_try_recv(w->channel, &packet, 0);
+	if (*rc != 0) {
+		/* The worker sends the packet before it posts the completion. */
+		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc;
+		return true;
+	}
+	bool ours = packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == cell->seq;
+	if (packet.lost)
+		*rc = -EMFILE;
+	else if (ours)
+		*rc = packet.n_fds == 1 ? process_pool_map_result(cell, fds[0], size) : -EBADMSG;
+	if (head.magic == FL__READY_MAGIC)
+		w->ready = true;
+	fl__fds_close(fds, packet.n_fds);
+	return ours || packet.lost;
+}
+
+/*
+ * Receives a result that is a memfd. Results of failed submissions, and "ready", may come before
+ * it.
+ */
+static int process_pool_recv_result(struct fl__member *w, struct fl__cell *cell, size_t size)
+{
+	int rc = -EBADMSG;
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH; i++)
+		if (process_pool_recv_packet(w, cell, size, &rc))
+			return rc;
+	return -EBADMSG;
+}
+
+/* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
+static bool process_pool_copy_result(const struct fl__member *w, struct fl__cell *cell, size_t size, size_t n)
+{
+	const struct fl__completion_ring *completions = w->rings.completions;
+	const unsigned slot = cell->seq % FL__RINGS_DEPTH;
+	switch (fl__place_of(size, cell->future.type->result_align)) {
+	case FL__PLACE_SLOT:
+		fl__copy(cell->future.result, completions->entry[slot].small, n);
+		return true;
+	case FL__PLACE_ARENA:
+		memcpy(cell->future.result, completions->arena + w->rings.submissions->entry[slot].result, n);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int process_pool_take_result(struct fl__member *w, struct fl__cell *cell,
+                                    const struct fl__completion *completion)
+{
+	const size_t size = cell->future.count * cell->future.type->result_size;
+	if (size == 0 || process_pool_copy_result(w, cell, size, size))
+		return 0;
+	if (completion->flags & FL__COMPLETION_MEMFD)
+		return process_pool_recv_result(w, cell, size);
+	/* A failed submission may have no result, unless it kept one. */
+	return completion->error != 0 && completion->count == 0 && !(completion->flags & FL__COMPLETION_KEPT)
+	           ? 0
+	           : -EBADMSG;
+}
+
+/* For a task that ran when its worker died: the elements that had ended keep their results. */
+static void process_pool_take_progress(struct fl__member *w, struct fl__cell *cell)
+{
+	const uint32_t count = cell->future.count;
+	const size_t each = cell->future.type->result_size;
+	/* Does not trust a worker that damaged its memory or cleared its claim word. */
+	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, cell->seq);
+	cell->done = believed ? fl__rings_progress(&w->rings, cell->seq, count) : count;
+	/* The result is no memfd: fl__chunk_cut() limits the size. */
+	if (each > 0 && cell->done > 0 && cell->done < count)
+		(void)process_pool_copy_result(w, cell, count * each, cell->done * each);
+}
+
+static char *process_pool_take_message(const struct fl__member *w, unsigned slot, uint32_t flags)
+{
+	if (!(flags & FL__COMPLETION_MESSAGE))
+		return NULL;
+	char *message = fl__message_new();
+	if (!fl__message_lost(message)) {
+		memcpy(message, w->rings.completions->message[slot], FL__RINGS_MESSAGE);
+		message[FL__RINGS_MESSAGE - 1] = '\0';
+	}
+	return message;
+}
+_Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
+
+/* False: no sound worker posts such a completion. */
+static bool process_pool_take_completion(struct fl__member *w, struct fl__cell *cell,
+                                         const struct fl__completion *completion)
+{
+	struct fl__process_pool *p = w->pool;
+	const unsigned slot = cell->seq % FL__RINGS_DEPTH;
+	const bool skipped = completion->flags & FL__COMPLETION_SKIPPED;
+	const bool failed = completion->error != 0;
+	if (!skipped && (failed ? completion->count >= cell->future.count : completion->count != cell->future.count))
+		return false;
+	w->cells[slot] = NULL;
+	cell->member = NULL;
+	w->load--;
+	p->posted--;
+	fl__stopper_disarm(cell);
+	if (skipped) {
+		process_pool_end_cancelled(p, cell);
+		return true;
+	}
+	cell->done = completion->count;
+	int rc = process_pool_take_result(w, cell, completion);
+	if (rc != 0) {
+		process_pool_end_failed(p, cell, rc, "the result does not arrive: %s", fl_error_text(rc));
+		return true;
+	}
+	if (failed && (completion->flags & FL__COMPLETION_KEPT))
+		fl__future_keep_result(&cell->future);
+	process_pool_end_claimed(p, cell, completion->error,
+	                         failed ? process_pool_take_message(w, slot, completion->flags) : NULL);
+	return true;
+}
+
+static void process_pool_take_initializer(struct fl__member *w, const struct fl__completion *completion)
+{
+	struct fl__process_pool *p = w->pool;
+	w->initializing = false;
+	w->ready = false; /* process_pool_check_ready() runs again */
+	if (completion->error == 0 || p->init_error != 0)
+		return;
+	p->init_error = completion->error;
+	p->init_message = process_pool_take_message(w, w->rings.first % FL__RINGS_DEPTH, completion->flags);
+	process_pool_wake_manager(p);
+}
+
+/* A worker that is ready and initialized ends a row of failed starts. */
+static void process_pool_check_ready(struct fl__member *w)
+{
+	/* relaxed: a word by itself */
+	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
+	if (!w->ready || w->initializing)
+		return;
+	w->pool->failures = 0;
+	w->pool->retry_at = 0;
+}
+
+/* Takes all completions of a worker. True: there was one. */
+static bool process_pool_take_from(struct fl__member *w)
+{
+	struct fl__completion completion;
+	enum fl__rings_peeked peeked;
+	bool some = false;
+	if (!w->ready)
+		process_pool_check_ready(w);
+	while (!w->damaged && (peeked = fl__rings_peek(&w->rings, &completion)) != FL__RINGS_NONE) {
+		const unsigned slot = w->rings.first % FL__RINGS_DEPTH;
+		struct fl__cell *cell = w->cells[slot];
+		if (peeked == FL__RINGS_DAMAGED || (cell && !process_pool_take_completion(w, cell, &completion))) {
+			w->damaged = true;
+			process_pool_kill_worker(w, "it had damaged the memory that it shares");
+			break;
+		}
+		if (!cell && w->initializing)
+			process_pool_take_initializer(w, &completion);
+		w->args.tail = w->arg_head[slot];
+		w->results.tail = w->result_head[slot];
+		fl__rings_release(&w->rings);
+		some = true;
+	}
+	if (some && w->pool->config.idle_timeout > 0 && fl__rings_used(&w->rings) == 0) {
+		w->idle_since = fl__sys.now();
+		process_pool_wake_manager_at(w->pool, fl__later(w->idle_since, w->pool->config.idle_timeout));
+	}
+	if (some && (w->retired || w->quota == 0) && !w->exiting && fl__rings_used(&w->rings) == 0)
+		process_pool_post_exit(w);
+	return some;
+}
+
+/* Takes the completions of all workers. True: there was one. */
+static bool process_pool_take_all(struct fl__process_pool *p)
+{
+	bool some = false;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		some |= process_pool_take_from(p->workers[i]);
+	return some;
+}
+
+/*
+ * Ends the futures of the tasks in the list and returns their number. Called without the lock. With
+ * `kept_end`, no user code runs: tasks that need it are appended there.
+ */
+static size_t process_pool_complete(struct fl__cell *list, struct fl__cell ***kept_end)
+{
+	size_t n = 0;
+	while (list) {
+		struct fl__cell *cell = list;
+		fl_future *f = &cell->future;
+		list = cell->next;
+		if (!kept_end) {
+			fl__future_finish(f, f->error, f->message);
+		} else if (!fl__future_try_finish(f)) {
+			process_pool_append(kept_end, cell);
+			continue;
+		}
+		fl_future_free(f); /* the producer's reference */
+		n++;
+	}
+	return n;
+}
+
+/* Waiting threads fetch results. */
+
+/* A waiting thread, and what it has completed since it last had the lock. */
+struct process_pool_fetcher {
+	bool busy; /* counted by `fetchers` */
+	size_t n;
+	struct fl__cell *kept, **kept_end;
+};
+
+/* Accounts for the completed tasks, and hands the kept ones to the manager. */
+static void process_pool_settle_fetcher(struct fl__process_pool *p, struct process_pool_fetcher *f)
+{
+	if (!f->busy)
+		return;
+	p->base.foreign -= f->n;
+	p->fetchers--;
+	if (f->kept) {
+		*p->kept_end = f->kept;
+		p->kept_end = f->kept_end;
+		process_pool_wake_manager(p);
+	}
+	*f = (struct process_pool_fetcher){.kept_end = &f->kept};
+	if (p->base.foreign == 0)
+		fl_cond_broadcast(&p->base.gone);
+	if (p->base.closed)
+		process_pool_wake_manager(p);
+}
+
+/*
+ * Takes completions, and completes the tasks in `ended`. False: there were none, or the lock was
+ * taken. Called without the lock.
+ */
+static bool process_pool_fetch(struct fl__process_pool *p, struct process_pool_fetcher *f)
+{
+	if (fl_mutex_try_lock(&p->base.lock) != 0)
+		return false;
+	process_pool_settle_fetcher(p, f);
+	bool some = process_pool_take_all(p);
+	if (some) {
+		p->fetches++;
+		process_pool_dispatch(p);
+	}
+	struct fl__cell *list = p->ended;
+	p->ended = NULL;
+	p->ended_end = &p->ended;
+	f->busy = list != NULL;
+	p->fetchers += f->busy;
+	fl_mutex_unlock(&p->base.lock);
+	f->n = process_pool_complete(list, &f->kept_end);
+	return list != NULL;
+}
+
+static bool process_pool_wait_is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_cancel_token *cancel)
+{
+	return fl_future_try_wait((fl_future *)f) == 0 || now >= deadline ||
+	       (cancel && fl_cancel_token_is_requested(cancel));
+}
+
+/*
+ * For a thread that waits for `f`. Fetches while results come, and for PATIENCE after the last.
+ * After POLLS attempts, yields between them, since the workers may need this CPU. Then leaves the
+ * rest to the manager. Called without the lock.
+ */
+static void process_pool_on_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+{
+	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct process_pool_fetcher fetcher = {.kept_end = &fetcher.kept};
+	if (ctx->ops != &fl__thread_parker)
+		return; /* a fiber: its thread has others to run */
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	int64_t patience = 0;
+	for (unsigned polls = 0, rounds = 1;; polls++, rounds++) {
+		if (rounds % POLLS == 0 && process_pool_wait_is_over(f, fl__sys.now(), deadline, token))
+			break;
+		if (process_pool_fetch(p, &fetcher)) {
+			polls = 0;
+			patience = 0;
+		}
+		if (fl_future_try_wait(f) == 0)
+			break;
+		if (polls < POLLS) {
+			fl__sys.relax();
+			continue;
+		}
+		int64_t now = fl__sys.now();
+		if (patience == 0)
+			patience = now + PATIENCE;
+		if (now >= patience || process_pool_wait_is_over(f, now, deadline, token))
+			break;
+		(void)fl__sys.give_way(now);
+	}
+	FL_LOCKED(&e->lock);
+	process_pool_settle_fetcher(p, &fetcher);
+	if (p->napping && fl_future_try_wait(f) != 0)
+		process_pool_wake_manager(p); /* from now on the workers must ring */
+}
+
+/* The manager thread. */
+
+enum { PROCESS_POOL_EVENTS = 16 };
+
+/*
+ * The length of a nap; how long the manager polls on after work; how often a busy manager polls
+ * epoll.
+ */
+static const int64_t process_pool_nap = FL_MS(1), process_pool_spin = FL_US(30),
+		     process_pool_poll_interval = FL_US(200);
+
+struct process_pool_manager {
+	struct fl__process_pool *p;
+	uint32_t fetches; /* the pool's, as last seen */
+	int64_t found;    /* when it last found work */
+	int64_t polled;   /* when it last polled epoll without a sleep */
+};
+
+/* Drains doorbells and reaps dead workers. */
+static void process_pool_handle_events(struct fl__process_pool *p, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++) {
+		const int fd = events[i].data.fd;
+		unsigned k = 0;
+		while (k < p->n_workers && p->workers[k]->doorbell != fd &&
+		       fl__process_pool_sys.sentinel(p->workers[k]->process) != fd)
+			k++;
+		if (fd == p->doorbell || (k < p->n_workers && fd == p->workers[k]->doorbell))
+			fl__process_pool_sys.drain(fd);
+		else if (k < p->n_workers && !fl__process_pool_sys.is_alive(p->workers[k]->process))
+			process_pool_reap_worker(p->workers[k]);
+	}
+}
+
+static void process_pool_kill_all(struct fl__process_pool *p)
+{
+	for (unsigned i = 0; i < p->n_workers; i++)
+		process_pool_kill_worker(p->workers[i], "its executor was terminated");
+}
+
+/* Tells workers to exit that are idle for too long or not needed. Returns when to call it again. */
+static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	const int64_t timeout = p->config.idle_timeout;
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		struct fl__member *w = p->workers[i];
+		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
+			continue;
+		if (w->idle_since == 0)
+			w->idle_since = now;
+		if (all || w->retired || w->quota == 0 || (timeout > 0 && fl__later(w->idle_since, timeout) <= now))
+			process_pool_post_exit(w);
+		else if (timeout > 0)
+			next = fl__min_deadline(next, fl__later(w->idle_since, timeout));
+	}
+	return next;
+}
+
+/* Completes the tasks in `ended` and `kept`. True: there was one. Releases the lock for a while. */
+static bool process_pool_complete_ended(struct fl__process_pool *p)
+{
+	struct fl__cell *kept = p->kept, *ended = p->ended;
+	if (!kept && !ended)
+		return false;
+	p->kept = p->ended = NULL;
+	p->kept_end = &p->kept;
+	p->ended_end = &p->ended;
+	fl_mutex_unlock(&p->base.lock);
+	size_t n = process_pool_complete(kept, NULL) + process_pool_complete(ended, NULL);
+	fl_mutex_lock(&p->base.lock);
+	p->base.foreign -= n;
+	if (p->base.foreign == 0)
+		fl_cond_broadcast(&p->base.gone);
+	return true;
+}
+
+static int process_pool_milliseconds_until(int64_t when)
+{
+	if (when == FL_FOREVER)
+		return -1;
+	int64_t ns = when - fl__sys.now();
+	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
+	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* Releases the lock for the sleep. True: an event came. */
+static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
+{
+	struct epoll_event events[PROCESS_POOL_EVENTS];
+	p->sleeping = true;
+	p->wakes_at = when;
+	fl_mutex_unlock(&p->base.lock);
+	int n = fl__fd_sys.watch_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
+	fl_mutex_lock(&p->base.lock);
+	p->sleeping = p->woken = false;
+	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
+	return n > 0;
+}
+
+/*
+ * Arms the doorbells. False: a completion came, perhaps before the arming, and then no doorbell
+ * rings.
+ */
+static bool process_pool_arm(struct fl__process_pool *p)
+{
+	if (++p->sleeps == 0)
+		p->sleeps = 1;
+	for (unsigned i = 0; i < p->n_workers; i++)
+		fl__rings_arm(&p->workers[i]->rings, p->sleeps);
+	return !process_pool_take_all(p);
+}
+
+static void process_pool_disarm(struct fl__process_pool *p)
+{
+	for (unsigned i = 0; i < p->n_workers; i++)
+		fl__rings_disarm(&p->workers[i]->rings);
+}
+
+/*
+ * Sleeps until an event or `until`: a nap if waiting threads have fetched since the last call.
+ * True: they have fetched in this nap, too, and nothing else has happened.
+ */
+static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t until)
+{
+	struct fl__process_pool *p = m->p;
+	const int64_t now = fl__sys.now();
+	if (m->fetches == p->fetches) {
+		if (process_pool_arm(p))
+			(void)process_pool_wait_events(p, until);
+		process_pool_disarm(p);
+		return false;
+	}
+	m->fetches = p->fetches;
+	p->napping = true;
+	bool happened = process_pool_wait_events(p, fl__min_deadline(until, now + process_pool_nap));
+	p->napping = false;
+	if (happened)
+		m->fetches = p->fetches;
+	return m->fetches != p->fetches && until > now + process_pool_nap;
+}
+
+/* Does all pending work once. True: there was some. */
+static bool process_pool_do_work(struct fl__process_pool *p)
+{
+	bool some = process_pool_take_all(p);
+	if (p->terminated)
+		process_pool_kill_all(p);
+	process_pool_dispatch(p);
+	some |= process_pool_complete_ended(p);
+	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || process_pool_must_break(p)) {
+		process_pool_break(p);
+		some = true;
+	}
+	return process_pool_try_start(p) || some;
+}
+
+/*
+ * Acts on timeouts and dispatches. Returns the time of the next work. The manager holds the lock
+ * until it sleeps, so that it misses nothing.
+ */
+static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
+{
+	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;
+	const int64_t now = fl__sys.now();
+	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
+	if (process_pool_wants_worker(p))
+		until = fl__min_deadline(until, p->retry_at);
+	const size_t posted = p->posted;
+	process_pool_dispatch(p); /* tasks that were withdrawn, or submitted since */
+	return p->ended || p->kept || p->posted > posted ? now : until;
+}
+
+static bool process_pool_is_over(const struct fl__process_pool *p)
+{
+	return p->base.closed && !p->base.queue.head && p->posted == 0 && !p->ended && !p->kept && p->fetchers == 0 &&
+	       p->n_workers == 0;
+}
+
+/* A manager that always finds work never sleeps. It polls epoll here, to learn of deaths. */
+static void process_pool_poll_events(struct process_pool_manager *m)
+{
+	struct epoll_event events[PROCESS_POOL_EVENTS];
+	struct fl__process_pool *p = m->p;
+	const int64_t now = fl__sys.now();
+	if (now < m->polled + process_pool_poll_interval)
+		return;
+	m->polled = now;
+	fl_mutex_unlock(&p->base.lock);
+	int n = fl__fd_sys.watch_wait(p->epoll, events, PROCESS_POOL_EVENTS, 0);
+	fl_mutex_lock(&p->base.lock);
+	process_pool_handle_events(p, events, n);
+}
+
+static void process_pool_yield(struct fl__process_pool *p)
+{
+	fl_mutex_unlock(&p->base.lock);
+	(void)fl__sys.give_way(fl__sys.now());
+	fl_mutex_lock(&p->base.lock);
+}
+
+static int process_pool_manage(void *arg)
+{
+	struct process_pool_manager m = {.p = arg};
+	struct fl__process_pool *p = m.p;
+	struct fl__run run;
+	fl__run_enter(&run, &p->base); /* so that a join by a callback is refused */
+	fl_mutex_lock(&p->base.lock);
+	for (bool fetchers_active = false; !process_pool_is_over(p);) {
+		if (!fetchers_active && process_pool_do_work(p)) {
+			m.found = fl__sys.now();
+			process_pool_poll_events(&m);
+		}
+		if (process_pool_is_over(p))
+			break;
+		fetchers_active = false;
+		if (m.fetches == p->fetches && fl__sys.now() < m.found + process_pool_spin)
+			process_pool_yield(p);
+		else
+			fetchers_active = process_pool_nap_or_sleep(&m, process_pool_check_timeouts(p));
+	}
+	fl__run_leave(&run);
+	p->finished = true;
+	fl_cond_broadcast(&p->base.gone);
+	fl_mutex_unlock(&p->base.lock); /* the last access */
+	return 0;
+}
+
+static int process_pool_open_epoll(struct fl__process_pool *p)
+{
+	if (p->epoll >= 0)
+		return 0;
+	int epoll = fl__above(fl__fd_sys.watch_create());
+	int doorbell = epoll < 0 ? epoll : fl__above(fl__os.event());
+	int rc = doorbell < 0 ? doorbell : fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
+	if (rc == 0) {
+		p->epoll = epoll;
+		p->doorbell = doorbell;
+		return 0;
+	}
+	fl__close(doorbell);
+	fl__close(epoll);
+	return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
+}
+
+/* Starts the manager. Returns 0, -EAGAIN, -ENOMEM or -ENOSYS. */
+static int process_pool_start_manager(struct fl__process_pool *p)
+{
+	char name[32];
+	(void)snprintf(name, sizeof name, "%s-manager", p->name);
+	const fl_thread_config config = {.name = name, .block_signals = true};
+	int rc = process_pool_open_epoll(p);
+	if (rc == 0)
+		rc = fl_thread_start(&p->manager, process_pool_manage, p, &config);
+	if (rc != 0)
+		return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
+	p->running = true;
+	return 0;
+}
+
+/* Cancel and resize. */
+
+static bool process_pool_on_withdraw(fl_executor *e, struct fl__cell *cell)
+{
+	return cell->member && process_pool_withdraw(fl__process_pool_of(e), cell);
+}
+
+static bool process_pool_on_has_started(fl_executor *e, const struct fl__cell *cell)
 {
 	(void)e;
-	return cell->member && fl__lane_fate(&cell->member->lane, cell->seq) == FL__LANE_STARTED;
+	return cell->member && fl__rings_has_started(&cell->member->rings, cell->seq);
 }
 
-static void on_asked(fl_executor *e, struct fl__cell *cell)
+static void process_pool_on_asked(fl_executor *e, struct fl__cell *cell)
 {
-	fl__crew_ask(fl__crew_of(e), cell);
+	process_pool_request_stop(fl__process_pool_of(e), cell);
 }
 
-static void on_recall(fl_executor *e, bool ask)
+static void process_pool_on_recall(fl_executor *e, bool ask)
 {
-	struct fl__crew *c = fl__crew_of(e);
-	for (unsigned i = 0; i < c->n_members; i++) {
-		struct fl__member *m = c->members[i];
-		fl__crew_withdraw_all(m);
-		for (unsigned slot = 0; ask && slot < FL__LANE_DEPTH; slot++) {
-			if (!m->cells[slot])
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	for (unsigned i = 0; i < p->n_workers; i++) {
+		struct fl__member *w = p->workers[i];
+		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
+		for (unsigned slot = 0; ask && slot < FL__RINGS_DEPTH; slot++) {
+			if (!w->cells[slot])
 				continue;
-			fl__future_ask(&m->cells[slot]->future);
-			fl__crew_ask(c, m->cells[slot]);
+			fl__future_ask(&w->cells[slot]->future);
+			process_pool_request_stop(p, w->cells[slot]);
 		}
 	}
 }
 
-static void on_release(struct fl__cell *cell)
+static void process_pool_on_release(struct fl__cell *cell)
 {
 	fl__stopper_free(cell);
 	if (cell->mapped > 0)
 		fl__shm_os.unmap(cell->future.result, cell->mapped);
 }
 
-/* The end. */
-
-static void on_wake_all(fl_executor *e)
+static int process_pool_on_resize(fl_executor *e, unsigned workers)
 {
-	fl__crew_kick(fl__crew_of(e));
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
+	for (unsigned i = 0, kept = 0; i < p->n_workers; i++) {
+		struct fl__member *w = p->workers[i];
+		if (w->retired || ++kept <= workers)
+			continue;
+		w->retired = true;
+		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
+		if (fl__rings_used(&w->rings) == 0)
+			process_pool_post_exit(w);
+	}
+	process_pool_dispatch(p);
+	process_pool_wake_manager(p);
+	return 0;
 }
 
-static void on_terminate(fl_executor *e)
+/* Terminate, join and destroy. */
+
+static void process_pool_on_wake_all(fl_executor *e)
 {
-	struct fl__crew *c = fl__crew_of(e);
-	c->terminated = true;
-	fl__crew_kick(c);
+	process_pool_wake_manager(fl__process_pool_of(e));
 }
 
-/* Joins the manager thread, which has left its function or is about to. */
-static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel_token *cancel)
+static void process_pool_on_terminate(fl_executor *e)
 {
-	c->joining = true;
-	fl_mutex_unlock(&c->base.lock);
-	int rc = fl_thread_join_until(&c->keeper, NULL, deadline, cancel);
-	fl_mutex_lock(&c->base.lock);
-	c->joining = false;
-	c->joined = rc == 0;
-	fl_cond_broadcast(&c->base.gone);
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	p->terminated = true;
+	process_pool_wake_manager(p);
+}
+
+/* Joins the manager, which has left its function or is about to. */
+static int process_pool_join_manager(struct fl__process_pool *p, int64_t deadline, fl_cancel_token *cancel)
+{
+	p->joining = true;
+	fl_mutex_unlock(&p->base.lock);
+	int rc = fl_thread_join_until(&p->manager, NULL, deadline, cancel);
+	fl_mutex_lock(&p->base.lock);
+	p->joining = false;
+	p->joined = rc == 0;
+	fl_cond_broadcast(&p->base.gone);
 	return rc;
 }
 
-static int fl__crew_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int process_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__crew *c = fl__crew_of(e);
+	struct fl__process_pool *p = fl__process_pool_of(e);
 	int rc = 0;
-	while (c->running && !c->joined) {
-		bool ready = c->over && fl__executor_is_idle(e) && !c->joining;
+	while (p->running && !p->joined) {
+		bool ready = p->finished && fl__executor_is_idle(e) && !p->joining;
 		if (rc != 0 && !ready)
 			return rc;
 		if (!ready)
 			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = join_keeper(c, deadline, cancel)) != 0)
+		else if ((rc = process_pool_join_manager(p, deadline, cancel)) != 0)
 			return rc;
 	}
 	return 0;
 }
 
-static void on_destroy(fl_executor *e)
+static void process_pool_on_destroy(fl_executor *e)
 {
-	struct fl__crew *c = fl__crew_of(e);
-	int rc = fl_thread_detach(&c->keeper);
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	int rc = fl_thread_detach(&p->manager);
 	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
 	(void)rc;
-	/* These exist only in a forked child, and are the parent's. */
-	for (unsigned i = 0; i < c->n_members; i++)
-		fl__member_free(c->members[i]);
+	/* Workers exist here only in a forked child, and belong to the parent. */
+	for (unsigned i = 0; i < p->n_workers; i++)
+		process_pool_free_worker(p->workers[i]);
 	if (!fl__process_swept()) {
-		fl__close(c->epoll);
-		fl__close(c->bell);
+		fl__close(p->epoll);
+		fl__close(p->doorbell);
 	}
-	fl__message_free(c->init_message);
-	fl__free(c->members);
-	fl__executor_fini(e); /* `c` lasts as long as its cells */
+	fl__message_free(p->init_message);
+	fl__free(p->workers);
+	fl__executor_fini(e); /* `p` lasts as long as its task blocks */
 }
 
-static int on_resize(fl_executor *e, unsigned workers)
-{
-	struct fl__crew *c = fl__crew_of(e);
-	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
-	for (unsigned i = 0, kept = 0; i < c->n_members; i++) {
-		struct fl__member *m = c->members[i];
-		if (m->retired || ++kept <= workers)
-			continue;
-		m->retired = true;
-		fl__crew_withdraw_all(m);
-		if (fl__lane_used(&m->lane) == 0)
-			fl__crew_dismiss(m);
-	}
-	fl__crew_feed(c);
-	fl__crew_kick(c);
-	return 0;
-}
-
-static const struct fl__executor_ops ops = {
-    .size = sizeof ops,
+static const struct fl__executor_ops process_pool_ops = {
+    .size = sizeof process_pool_ops,
     .kind = "processes",
     .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,
-    .result_most = FL__LANE_INLINE_MOST,
-    .submit = on_submit,
-    .wake_all = on_wake_all,
-    .join = fl__crew_join,
-    .destroy = on_destroy,
-    .recall = on_recall,
-    .release = on_release,
-    .withdraw = on_withdraw,
-    .has_started = on_has_started,
-    .asked = on_asked,
-    .attend = fl__crew_attend,
-    .terminate = on_terminate,
-    .resize = on_resize,
+    .result_most = FL__RINGS_INLINE_MOST,
+    .submit = process_pool_on_submit,
+    .wake_all = process_pool_on_wake_all,
+    .join = process_pool_on_join,
+    .destroy = process_pool_on_destroy,
+    .recall = process_pool_on_recall,
+    .release = process_pool_on_release,
+    .withdraw = process_pool_on_withdraw,
+    .has_started = process_pool_on_has_started,
+    .asked = process_pool_on_asked,
+    .attend = process_pool_on_attend,
+    .terminate = process_pool_on_terminate,
+    .resize = process_pool_on_resize,
 };
 
-/* Making one. */
+/* Create. */
 
-static bool is_sound(const fl_executor_config *config)
+#define PROCESS_POOL_DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
+
+static bool process_pool_config_is_valid(const fl_executor_config *config)
 {
 	return config->workers <= FL_WORKERS_MAX && config->max_tasks >= 0 && config->idle_timeout >= 0 &&
 	       config->task_timeout >= 0 && config->kill_after >= 0;
 }
 
 /* Whether workers can be started at all. */
-static int check_way(void)
+static int process_pool_check_start(void)
 {
-	if (fl__crew_sys.may_start())
+	if (fl__process_pool_sys.may_start())
 		return 0;
 	fl__log(FL_LOG_ERROR,
 	        "a process executor needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file "
@@ -213,29 +1864,29 @@ static int check_way(void)
 	return -ENOTSUP;
 }
 
-/* Takes ownership of `c`, also on failure. */
-static int set_up(struct fl__crew *c, const fl_executor_config *config)
+/* Takes ownership of `p`, also on failure. */
+static int process_pool_init(struct fl__process_pool *p, const fl_executor_config *config)
 {
 	unsigned workers = fl__executor_workers_of(config);
-	int rc = fl__executor_init(&c->base, &ops, workers, config, true);
+	int rc = fl__executor_init(&p->base, &process_pool_ops, workers, config, true);
 	if (rc != 0) {
-		fl__free(c);
+		fl__free(p);
 		return rc;
 	}
-	c->config = *config;
-	c->deadline_grace = config->kill_after > 0 ? config->kill_after : DEADLINE_GRACE;
-	c->request_grace = config->kill_after > 0 ? config->kill_after : FL_FOREVER;
-	c->epoll = c->bell = -1;
-	c->ended_end = &c->ended;
-	c->kept_end = &c->kept;
-	c->wakes_at = FL_FOREVER;
-	(void)snprintf(c->name, sizeof c->name, "%s", config->name ? config->name : "worker");
+	p->config = *config;
+	p->deadline_grace = config->kill_after > 0 ? config->kill_after : PROCESS_POOL_DEADLINE_GRACE;
+	p->request_grace = config->kill_after > 0 ? config->kill_after : FL_FOREVER;
+	p->epoll = p->doorbell = -1;
+	p->ended_end = &p->ended;
+	p->kept_end = &p->kept;
+	p->wakes_at = FL_FOREVER;
+	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	struct fl__type_known *known;
-	rc = config->initialize ? fl__crew_know(c, config->initialize, &known) : 0;
+	rc = config->initialize ? process_pool_lookup_type(p, config->initialize, &known) : 0;
 	if (rc != 0)
-		fl__executor_fini(&c->base); /* frees `c` */
+		fl__executor_fini(&p->base); /* frees `p` */
 	else if (config->initialize)
-		c->initializer = *known;
+		p->initializer = *known;
 	return rc;
 }
 
@@ -244,28 +1895,28 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	static const fl_executor_config defaults;
 	if (!config)
 		config = &defaults;
-	if (!is_sound(config))
+	if (!process_pool_config_is_valid(config))
 		return -EINVAL;
-	int rc = check_way();
+	int rc = process_pool_check_start();
 	if (rc != 0)
 		return rc;
-	struct fl__crew *c = fl__alloc(1, sizeof *c);
-	if (!c)
+	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
+	if (!p)
 		return -ENOMEM;
-	rc = set_up(c, config);
+	rc = process_pool_init(p, config);
 	if (rc == 0)
-		*made = &c->base;
+		*made = &p->base;
 	return rc;
 }
 
 size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
 {
 	fl__executor_check(e, "fl_process_executor_pids");
-	struct fl__crew *c = fl__crew_of(e);
-	if (e->ops != &ops || fl__executor_is_forked(e))
+	struct fl__process_pool *p = fl__process_pool_of(e);
+	if (e->ops != &process_pool_ops || fl__executor_is_forked(e))
 		return 0;
 	FL_LOCKED(&e->lock);
-	for (unsigned i = 0; i < c->n_members && i < room; i++)
-		pids[i] = fl__crew_sys.pid(c->members[i]->process);
-	return c->n_members;
+	for (unsigned i = 0; i < p->n_workers && i < room; i++)
+		pids[i] = fl__process_pool_sys.pid(p->workers[i]->process);
+	return p->n_workers;
 }

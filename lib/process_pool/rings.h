@@ -1,213 +1,218 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_LANE_H
-#define FL_PROCESS_LANE_H
+#ifndef FL_PROCESS_POOL_RINGS_H
+#define FL_PROCESS_POOL_RINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * A lane connects a process executor (the parent) with one worker. It is a pair of rings, each in
- * shared memory that no third process has. *Orders* is the submission ring: the parent writes it,
- * and the worker has it read-only. *Replies* is the completion ring: the worker writes it. lane.c
- * has the protocol. The "bell" is the parent's doorbell; the "collector" is the parent's manager
- * thread.
+ * Two rings in shared memory connect a process pool (the parent) with one worker process. The
+ * parent writes the *submission ring*, which the worker maps read-only. The worker writes the
+ * *completion ring*. No third process has either memory. A worker rings the *doorbell*, an eventfd
+ * of the parent, after a completion, if the parent's manager thread sleeps. rings.c has the
+ * protocol.
  *
- *     order = fl__lane_place(lane);                   // the parent: fill in slot and arena
- *     fl__lane_post(lane);  ...  fl__lane_flush(lane);
- *     while (fl__lane_look(lane, &reply) == FL__LANE_ENDED) {
+ *     submission = fl__rings_next_entry(rings);       // the parent: fill in entry and arena
+ *     fl__rings_post(rings);  ...  fl__rings_flush(rings);
+ *     while (fl__rings_peek(rings, &completion) == FL__RINGS_ENDED) {
  *             take the result
- *             fl__lane_pass(lane);
+ *             fl__rings_release(rings);
  *     }
  *
- *     while ((order = fl__lane_take(w)) != NULL) {    // the worker
- *             run it; write its result
- *             fl__lane_end(w, error, flags, done);
+ *     while ((submission = fl__rings_take(w)) != NULL) {      // the worker
+ *             run its task; write the result
+ *             fl__rings_complete(w, error, flags, done);
  *     }
  *
- * Sequence numbers count a worker's orders and wrap. Order `seq` has slot `seq % FL__LANE_DEPTH`.
+ * A sequence number counts the submissions to one worker and wraps. Submission `seq` and its
+ * completion have slot `seq % FL__RINGS_DEPTH` of their rings.
  */
 enum {
-	FL__LANE_DEPTH = 16,
-	FL__LANE_SMALL = 32,             /* bytes of argument or result in the slot itself */
-	FL__LANE_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
-	FL__LANE_INLINE_MOST = 64 << 10, /* larger ones have memory of their own, on the socket */
-	FL__LANE_MESSAGE = 256,
+	FL__RINGS_DEPTH = 16,
+	FL__RINGS_SMALL = 32,             /* bytes of argument or result in the entry itself */
+	FL__RINGS_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
+	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones have memory of their own, on the socket */
+	FL__RINGS_MESSAGE = 256,
 };
 
-/* Flags of an order. */
+/* Flags of a submission. */
 enum {
-	FL__ORDER_ARG_APART = 1,    /* the argument is a descriptor, on the socket */
-	FL__ORDER_RESULT_APART = 2, /* the result shall be a descriptor */
-	FL__ORDER_DEADLINE = 4,     /* deadline[] is valid */
-	FL__ORDER_TIMED = 8,        /* the reply shall say when it began */
-	FL__ORDER_LEAVE = 16,       /* no task: the worker shall exit */
-	FL__ORDER_INITIALIZE = 32,  /* the initializer: if it fails, the worker shall exit */
+	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, on the socket */
+	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
+	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
+	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
+	FL__SUBMISSION_EXIT = 16,        /* no task: the worker exits */
+	FL__SUBMISSION_INITIALIZE = 32,  /* the initializer: if it fails, the worker exits */
 };
 
-/* Flags of a reply. */
+/* Flags of a completion. */
 enum {
-	FL__REPLY_SKIPPED = 1, /* not run: revoked, asked to stop, or past its deadline */
-	FL__REPLY_MESSAGE = 2, /* message[] is valid */
-	FL__REPLY_APART = 4,   /* the result is a descriptor, on the socket */
-	FL__REPLY_KEPT = 8,    /* the order failed, and the element that failed kept its result */
+	FL__COMPLETION_SKIPPED = 1, /* not run: revoked, asked to stop, or past its deadline */
+	FL__COMPLETION_MESSAGE = 2, /* message[] is valid */
+	FL__COMPLETION_MEMFD = 4,   /* the result is a memfd, on the socket */
+	FL__COMPLETION_KEPT = 8,    /* the element that failed kept its result */
 };
 
-struct fl__order {
-	uint32_t seq; /* written last: publishes the order; the worker sleeps on it */
+struct fl__submission {
+	uint32_t seq; /* written last: publishes the submission; the worker sleeps on it */
 	uint16_t flags, reserved;
 	uint32_t count;       /* arguments, one after the other */
 	uint32_t check;       /* of its type's whole identity */
-	uint64_t task;        /* its id: identity.h */
+	uint64_t task;        /* its type's id: identity.h */
 	uint32_t arg, result; /* offsets in the arenas, if not in `small` */
-	_Alignas(FL__LANE_SMALL) unsigned char small[FL__LANE_SMALL];
+	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
 };
-_Static_assert(sizeof(struct fl__order) == 64, "a cache line");
+_Static_assert(sizeof(struct fl__submission) == 64, "a cache line");
 
-struct fl__orders {
+struct fl__submission_ring {
 	uint64_t magic;
-	uint32_t size;              /* of this struct */
-	_Alignas(64) uint32_t bell; /* not 0: the number of the collector's sleep */
-	/* Counts requests to stop; the worker's listener sleeps on it. */
-	_Alignas(64) uint32_t asks;
-	uint32_t asked[FL__LANE_DEPTH]; /* the order that shall stop */
-	_Alignas(64) int64_t deadline[FL__LANE_DEPTH];
-	_Alignas(64) struct fl__order order[FL__LANE_DEPTH];
-	_Alignas(4096) unsigned char arena[FL__LANE_ARENA];
+	uint32_t size;                  /* of this struct */
+	_Alignas(64) uint32_t doorbell; /* not 0: armed; the number of the manager's sleep */
+	/* Counts requests to stop; the worker's listener thread sleeps on it. */
+	_Alignas(64) uint32_t stop_requests;
+	uint32_t stop[FL__RINGS_DEPTH]; /* the submission that shall stop */
+	_Alignas(64) int64_t deadline[FL__RINGS_DEPTH];
+	_Alignas(64) struct fl__submission entry[FL__RINGS_DEPTH];
+	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
 };
 
-struct fl__reply {
-	uint32_t done; /* written last: the order that has ended */
+struct fl__completion {
+	uint32_t done; /* written last: the submission that has ended */
 	int32_t error;
 	uint32_t flags;
 	uint32_t count; /* elements that succeeded */
 	int64_t began;
-	uint32_t progress; /* elements that ended, while an order of several runs */
+	uint32_t progress; /* elements that ended, while a submission of several runs */
 	uint32_t reserved;
-	_Alignas(FL__LANE_SMALL) unsigned char small[FL__LANE_SMALL];
+	_Alignas(FL__RINGS_SMALL) unsigned char small[FL__RINGS_SMALL];
 };
-_Static_assert(sizeof(struct fl__reply) == 64, "a cache line");
+_Static_assert(sizeof(struct fl__completion) == 64, "a cache line");
 
-enum fl__lane_state { FL__LANE_STARTS, FL__LANE_READY, FL__LANE_UNFIT };
+enum fl__worker_state { FL__WORKER_STARTS, FL__WORKER_READY, FL__WORKER_UNFIT };
 
-struct fl__replies {
-	uint32_t state; /* enum fl__lane_state; UNFIT: `error` says why */
+struct fl__completion_ring {
+	uint32_t state; /* enum fl__worker_state; UNFIT: `error` says why */
 	int32_t error;
 	/* Not 0: the worker sleeps, or is about to, on slot `asleep` - 1. */
 	_Alignas(64) uint32_t asleep;
-	_Alignas(64) uint32_t claim[FL__LANE_DEPTH];
-	_Alignas(64) struct fl__reply reply[FL__LANE_DEPTH];
-	char message[FL__LANE_DEPTH][FL__LANE_MESSAGE];
-	_Alignas(4096) unsigned char arena[FL__LANE_ARENA];
+	_Alignas(64) uint32_t claim[FL__RINGS_DEPTH];
+	_Alignas(64) struct fl__completion entry[FL__RINGS_DEPTH];
+	char message[FL__RINGS_DEPTH][FL__RINGS_MESSAGE];
+	_Alignas(4096) unsigned char arena[FL__RINGS_ARENA];
 };
 
-#define FL__LANE_MAGIC UINT64_C(0x656e616c2d6c66) /* "fl-lane" */
+#define FL__RINGS_MAGIC UINT64_C(0x73676e69722d6c66) /* "fl-rings" */
 
-/* The parent's side, private to the parent. */
-struct fl__lane {
-	struct fl__orders *orders;
-	struct fl__replies *replies;
-	uint32_t first, next;            /* the oldest order not passed; the next to post */
-	uint32_t flushed;                /* the oldest order not flushed */
-	bool revoked[FL__LANE_DEPTH];    /* the order in that slot is revoked */
-	uint32_t before[FL__LANE_DEPTH]; /* the slot's claim word from the round before */
-	uint32_t done[FL__LANE_DEPTH];   /* the slot's `done` from the round before */
+/* The parent's side, in the parent's private memory. */
+struct fl__rings {
+	struct fl__submission_ring *submissions;
+	struct fl__completion_ring *completions;
+	uint32_t first, next;                 /* the oldest not released; the next to post */
+	uint32_t flushed;                     /* the oldest not flushed */
+	bool revoked[FL__RINGS_DEPTH];        /* the slot's submission is revoked */
+	uint32_t last_claim[FL__RINGS_DEPTH]; /* the slot's claim word from the round before */
+	uint32_t last_done[FL__RINGS_DEPTH];  /* the slot's `done` from the round before */
 };
 
-/* The memory must be zeroed. */
-void fl__lane_init(struct fl__lane *lane, struct fl__orders *orders, struct fl__replies *replies);
+/* The memory of both rings must be zeroed. */
+void fl__rings_init(struct fl__rings *rings, struct fl__submission_ring *submissions,
+                    struct fl__completion_ring *completions);
 
-static inline uint32_t fl__lane_used(const struct fl__lane *lane)
+static inline uint32_t fl__rings_used(const struct fl__rings *rings)
 {
-	return lane->next - lane->first;
+	return rings->next - rings->first;
 }
 
 /*
- * The slot for the next order; requires fl__lane_used() < FL__LANE_DEPTH. The caller sets all but
- * `seq`.
+ * Returns the entry of the next submission; requires fl__rings_used() < FL__RINGS_DEPTH. The caller
+ * sets all fields but `seq`.
  */
-static inline struct fl__order *fl__lane_place(struct fl__lane *lane)
+static inline struct fl__submission *fl__rings_next_entry(struct fl__rings *rings)
 {
-	return &lane->orders->order[lane->next % FL__LANE_DEPTH];
+	return &rings->submissions->entry[rings->next % FL__RINGS_DEPTH];
 }
 
-/* Publishes the order and returns its number. The next flush wakes the worker. */
-uint32_t fl__lane_post(struct fl__lane *lane);
+/* Publishes the next submission and returns its number. Does not wake the worker. */
+uint32_t fl__rings_post(struct fl__rings *rings);
 
-/* After one or more posts: wakes the worker if it sleeps. */
-void fl__lane_flush(struct fl__lane *lane);
+/* Called after one or more posts: wakes the worker if it sleeps. */
+void fl__rings_flush(struct fl__rings *rings);
 
-enum fl__lane_sight {
-	FL__LANE_NONE,    /* the oldest order has not ended, or there is none */
-	FL__LANE_ENDED,   /* the oldest order has ended: `*reply` */
-	FL__LANE_DAMAGED, /* the worker wrote what no worker writes */
+enum fl__rings_peeked {
+	FL__RINGS_NONE,    /* the oldest submission has not ended, or there is none */
+	FL__RINGS_ENDED,   /* the oldest submission has ended */
+	FL__RINGS_DAMAGED, /* the worker wrote what no sound worker writes */
 };
 
-/* Copies the oldest order's reply, without the result, to `*reply`. Acquires the result. */
-enum fl__lane_sight fl__lane_look(const struct fl__lane *lane, struct fl__reply *reply);
+/*
+ * If the oldest submission has ended, copies its completion, without the result, and acquires the
+ * result.
+ */
+enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion);
 
-/* Frees the slot of the oldest order, which has ended, or which belongs to a dead worker. */
-void fl__lane_pass(struct fl__lane *lane);
+/* Frees the slot of the oldest submission, which has ended. */
+void fl__rings_release(struct fl__rings *rings);
 
-/* Revokes an order. False: it has started, or ended. */
-bool fl__lane_revoke(struct fl__lane *lane, uint32_t seq);
-
-enum fl__lane_fate { FL__LANE_QUEUED, FL__LANE_STARTED };
+/* Revokes a submission. False: the worker has started it, and may have ended it. */
+bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 
 /*
- * For an order that has not ended. Final if the worker is dead. A damaged word counts as STARTED.
+ * Whether the worker has started a submission that has not ended. The answer is final if the worker
+ * is dead. A damaged claim word counts as started.
  */
-enum fl__lane_fate fl__lane_fate(const struct fl__lane *lane, uint32_t seq);
+bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
 /*
- * For an order of `count` elements that ran when its worker died: how many elements had ended. The
- * next element was running. `count`: the worker wrote what no worker writes.
+ * For a submission of `count` elements that ran when its worker died: returns how many elements
+ * had ended. The next element was running. Returns `count` if the word is damaged.
  */
-uint32_t fl__lane_progress(const struct fl__lane *lane, uint32_t seq, uint32_t count);
+uint32_t fl__rings_progress(const struct fl__rings *rings, uint32_t seq, uint32_t count);
 
-/* When an order with FL__ORDER_TIMED began, by the worker's word. */
-int64_t fl__lane_began(const struct fl__lane *lane, uint32_t seq);
+/* When a submission with FL__SUBMISSION_TIMED began. The worker may have written any value. */
+int64_t fl__rings_began(const struct fl__rings *rings, uint32_t seq);
 
-/* Asks the worker to stop that order, if the worker still has it. */
-void fl__lane_ask(struct fl__lane *lane, uint32_t seq);
+/* Asks the worker to stop a submission. No effect if the worker no longer has the submission. */
+void fl__rings_request_stop(struct fl__rings *rings, uint32_t seq);
 
 /*
- * Called before the collector's sleep number `generation`, not 0. Then the collector must look at
- * all lanes again.
+ * Arms the doorbell for the manager's sleep number `generation`, not 0. Then, before the sleep, the
+ * manager must peek into all its completion rings once more.
  */
-void fl__lane_arm(struct fl__lane *lane, uint32_t generation);
+void fl__rings_arm(struct fl__rings *rings, uint32_t generation);
 
-/* Called when the collector is awake. */
-void fl__lane_disarm(struct fl__lane *lane);
+/* Called when the manager is awake. */
+void fl__rings_disarm(struct fl__rings *rings);
 
-/* The worker's side, private to the worker. */
-struct fl__lane_worker {
-	const struct fl__orders *orders;
-	struct fl__replies *replies;
-	uint32_t next;   /* the next order, or the one that is being run */
-	uint32_t rung;   /* the collector's sleep for which it has rung */
-	uint32_t shared; /* orders in a row that came while another thread had this CPU */
+/* The worker's side, in the worker's private memory. */
+struct fl__worker_rings {
+	const struct fl__submission_ring *submissions;
+	struct fl__completion_ring *completions;
+	uint32_t next;       /* the next submission, or the one that is being run */
+	uint32_t rung;       /* the manager's sleep for which the worker has rung */
+	uint32_t cpu_shared; /* submissions in a row that came while another thread had this CPU */
 	void (*ring)(void *arg);
-	/* Called for a revoked order before its reply. May be NULL. */
-	void (*revoked)(void *arg, const struct fl__order *order);
+	/* Called for a revoked submission before its completion. May be NULL. */
+	void (*revoked)(void *arg, const struct fl__submission *submission);
 	void *arg;
 };
 
-void fl__lane_worker_init(struct fl__lane_worker *w, const struct fl__orders *orders, struct fl__replies *replies);
+void fl__worker_rings_init(struct fl__worker_rings *w, const struct fl__submission_ring *submissions,
+                           struct fl__completion_ring *completions);
 
-/* Waits for an order and claims it. Answers revoked orders. Blocks the calling thread. */
-const struct fl__order *fl__lane_take(struct fl__lane_worker *w);
+/* Waits for a submission and claims it. Completes revoked ones. Blocks the calling thread. */
+const struct fl__submission *fl__rings_take(struct fl__worker_rings *w);
 
-/* Whether the order that was taken shall stop. */
-bool fl__lane_is_asked(const struct fl__lane_worker *w);
+/* Whether the submission that was taken shall stop. */
+bool fl__rings_stop_requested(const struct fl__worker_rings *w);
 
-/* Of the order that was taken, `done` elements have ended, not all. Their results are written. */
-void fl__lane_advance(struct fl__lane_worker *w, uint32_t done);
+/* Records that `done` elements of the submission that was taken, not all, have their results. */
+void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done);
 
-/* Ends the order that was taken. Its result is written. Rings if the collector sleeps. */
-void fl__lane_end(struct fl__lane_worker *w, int32_t error, uint32_t flags, uint32_t count);
+/* Ends the submission that was taken, after its result. Rings if the manager sleeps. */
+void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count);
 
-/* For the listener: sleeps while `asks` has that value. May return spuriously. */
-void fl__lane_listen(const struct fl__lane_worker *w, uint32_t asks);
+/* For the listener: sleeps while the counter has that value. May return spuriously. */
+void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests);
 
 #endif

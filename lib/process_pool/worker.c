@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker process. Its main thread takes the orders of its lane and runs their tasks one after
- * the other. Their own submits run at once, as calls, on the worker's executor `nested`.
+ * The worker process of a process pool. Its main thread takes submissions and runs their tasks one
+ * after the other. A task's own submits run at once, as calls, on the worker's executor `nested`.
  *
- * Requests to stop. A second thread, the listener, sleeps on `asks`. If the current order was asked
- * to stop, the listener requests `token`. One token serves all orders; under `lock`, `token` and
- * `current` change together. The main thread makes an order current under the lock and only then
- * checks whether it was asked. If the listener checked before that, its unlock made the request
- * visible to the main thread. If the listener checks later, it finds the order current. A request
- * that comes after its order's end affects a token that begin() replaces for the next order.
+ * Requests to stop. A second thread, the listener, sleeps on `stop_requests`. If the current
+ * submission is asked to stop, the listener requests `token`. One token serves all submissions;
+ * `lock` guards `token` and `current`, which change together. The main thread makes a submission
+ * current under the lock, and only then checks whether it is asked to stop:
+ *
+ * - If the listener checked before that, its unlock made the request visible to the main thread.
+ * - If the listener checks later, it finds the submission current.
+ *
+ * A request that comes after the submission's end affects a token that worker_begin() replaces for
+ * the next submission.
  *
  * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
  * a message.
@@ -34,65 +38,66 @@
 #include <unistd.h>
 
 /* A type after its lookup. */
-struct known {
+struct worker_known {
 	uint64_t id;
 	const fl_task_type *type; /* NULL: none yet */
 	uint32_t check;
 };
 
-enum { KNOWN_TYPES = 64 };
+enum { WORKER_KNOWN_TYPES = 64 };
 
-static struct worker {
-	struct fl__lane_worker lane;
-	int channel, bell;
+static struct worker_self {
+	struct fl__worker_rings rings;
+	int channel, doorbell;
 	unsigned n_regions;
 	fl_shm *regions[FL_REGIONS_MAX];
 	fl_executor *nested;
 	struct fl__run frame;
-	struct known known[KNOWN_TYPES];
+	struct worker_known known[WORKER_KNOWN_TYPES];
 	fl_mutex lock;
-	uint32_t current; /* the order of `token`; guarded by `lock` */
+	uint32_t current; /* the submission of `token` */
 	fl_cancel_token token;
-} worker; /* static: the listener may use it after the task has returned */
+} worker_self; /* static: the listener may use it after the task has returned */
 
-/* The current order. */
-struct job {
-	const struct fl__order *order;
+/* The current submission. */
+struct worker_job {
+	const struct fl__submission *submission;
 	const fl_task_type *type;
 	size_t arg_size, result_size; /* of all elements */
 	const char *arg;              /* NULL: of size 0 */
 	char *result;
-	void *arg_memory, *result_memory; /* mapped if apart; else NULL */
+	void *arg_memory, *result_memory; /* mapped if a memfd; else NULL */
 	int result_fd;
-	uint32_t flags, done; /* of the reply */
+	uint32_t flags, done; /* of the completion */
 };
 
-static unsigned slot_of(const struct worker *w)
+static unsigned worker_slot(const struct worker_self *w)
 {
-	return w->lane.next % FL__LANE_DEPTH;
+	return w->rings.next % FL__RINGS_DEPTH;
 }
 
-/* Puts a message into the reply. Returns `error`. */
-static int FL_PRINTF(4, 5) say(struct worker *w, struct job *job, int error, const char *format, ...)
+/* Writes the message of the completion. Returns `error`. */
+static int FL_PRINTF(4, 5)
+    worker_set_message(struct worker_self *w, struct worker_job *job, int error, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	(void)vsnprintf(w->lane.replies->message[slot_of(w)], FL__LANE_MESSAGE, format, args);
+	(void)vsnprintf(w->rings.completions->message[worker_slot(w)], FL__RINGS_MESSAGE, format, args);
 	va_end(args);
-	job->flags |= FL__REPLY_MESSAGE;
+	job->flags |= FL__COMPLETION_MESSAGE;
 	return error;
 }
 
-static int say_what_failed(struct worker *w, struct job *job, int error, const char *what)
+static int worker_fail(struct worker_self *w, struct worker_job *job, int error, const char *what)
 {
-	return say(w, job, error, "%s: %s", what, fl_error_text(error));
+	return worker_set_message(w, job, error, "%s: %s", what, fl_error_text(error));
 }
 
 /* Types. */
 
-static const struct known *know(struct worker *w, uint64_t id)
+static const struct worker_known *worker_lookup_type(struct worker_self *w, uint64_t id)
 {
-	struct known *k = &w->known[id % KNOWN_TYPES];
+	struct worker_known *k = &w->known[id % WORKER_KNOWN_TYPES];
 	if (k->type && k->id == id)
 		return k;
 	const fl_task_type *type = fl__task_find_id(id);
@@ -100,25 +105,27 @@ static const struct known *know(struct worker *w, uint64_t id)
 		return NULL;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	*k = (struct known){id, type, fl__task_check(&identity)};
+	*k = (struct worker_known){id, type, fl__task_check(&identity)};
 	return k;
 }
 
-static int find_type(struct worker *w, struct job *job)
+static int worker_find_type(struct worker_self *w, struct worker_job *job)
 {
-	const struct fl__order *order = job->order;
-	const struct known *k = know(w, order->task);
+	const struct fl__submission *submission = job->submission;
+	const struct worker_known *k = worker_lookup_type(w, submission->task);
 	if (!k)
-		return say(w, job, -ENOENT,
-		           "the task (id %016llx) is not registered in the worker, or another has its name",
-		           (unsigned long long)order->task);
-	if (k->check != order->check)
-		return say(w, job, -EPROTO, "task %s of the worker is of another version or build", k->type->name);
+		return worker_set_message(
+		    w, job, -ENOENT, "the task (id %016llx) is not registered in the worker, or another has its name",
+		    (unsigned long long)submission->task);
+	if (k->check != submission->check)
+		return worker_set_message(w, job, -EPROTO, "task %s of the worker is of another version or build",
+		                          k->type->name);
 	job->type = k->type;
-	uint64_t arg_size = (uint64_t)order->count * k->type->arg_size;
-	uint64_t result_size = (uint64_t)order->count * k->type->result_size;
+	uint64_t arg_size = (uint64_t)submission->count * k->type->arg_size;
+	uint64_t result_size = (uint64_t)submission->count * k->type->result_size;
 	if (arg_size > FL_TASK_SIZE_MAX || result_size > FL_TASK_SIZE_MAX)
-		return say(w, job, -EPROTO, "an order of %u tasks %s is too large", order->count, k->type->name);
+		return worker_set_message(w, job, -EPROTO, "a submission of %u tasks %s is too large",
+		                          submission->count, k->type->name);
 	job->arg_size = (size_t)arg_size;
 	job->result_size = (size_t)result_size;
 	return 0;
@@ -126,22 +133,22 @@ static int find_type(struct worker *w, struct job *job)
 
 /* Arguments and results. */
 
-static bool is_in_arena(uint32_t at, size_t size, size_t align)
+static bool worker_is_in_arena(uint32_t at, size_t size, size_t align)
 {
-	return at <= FL__LANE_ARENA && size <= FL__LANE_ARENA - at && at % align == 0;
+	return at <= FL__RINGS_ARENA && size <= FL__RINGS_ARENA - at && at % align == 0;
 }
 
-/* Receives the argument of the current order. Closes the arguments of earlier orders. */
-static int receive_arg(const struct worker *w, uint64_t *size, int *fd)
+/* Receives the current submission's argument. Closes arguments of earlier submissions. */
+static int worker_recv_arg(const struct worker_self *w, uint64_t *size, int *fd)
 {
 	for (;;) {
-		struct fl__apart head;
+		struct fl__memfd_packet head;
 		size_t received;
 		unsigned n = 1;
 		int rc = fl__packet_recv(w->channel, &head, sizeof head, &received, fd, &n, 0);
 		if (rc != 0)
-			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* it should be there */
-		if (n == 1 && received == sizeof head && head.magic == FL__APART_MAGIC && head.seq == w->lane.next) {
+			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* the parent sent it first */
+		if (n == 1 && received == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == w->rings.next) {
 			*size = head.size;
 			return 0;
 		}
@@ -149,7 +156,7 @@ static int receive_arg(const struct worker *w, uint64_t *size, int *fd)
 	}
 }
 
-static int map_arg(struct job *job, uint64_t size, int fd)
+static int worker_map_arg(struct worker_job *job, uint64_t size, int fd)
 {
 	int64_t there;
 	int rc = fl__fd_sys.sealed_size(fd, &there);
@@ -160,47 +167,46 @@ static int map_arg(struct job *job, uint64_t size, int fd)
 	return rc;
 }
 
-static int take_arg_apart(const struct worker *w, struct job *job)
+static int worker_take_arg_memfd(const struct worker_self *w, struct worker_job *job)
 {
 	uint64_t size;
-	int fd, rc = receive_arg(w, &size, &fd);
+	int fd, rc = worker_recv_arg(w, &size, &fd);
 	if (rc != 0)
 		return rc;
-	rc = map_arg(job, size, fd);
+	rc = worker_map_arg(job, size, fd);
 	fl__fds_close(&fd, 1);
 	return rc;
 }
 
-/* Receives and closes the argument of an order that is not run, to free its memory. */
-static void drop_arg(const struct worker *w, const struct fl__order *order)
+/* Receives and closes the argument of a submission that does not run, to free its memory. */
+static void worker_drop_arg(const struct worker_self *w, const struct fl__submission *submission)
 {
 	uint64_t size;
 	int fd;
-	if ((order->flags & FL__ORDER_ARG_APART) && receive_arg(w, &size, &fd) == 0)
+	if ((submission->flags & FL__SUBMISSION_ARG_MEMFD) && worker_recv_arg(w, &size, &fd) == 0)
 		fl__fds_close(&fd, 1);
 }
 
-static int take_arg(struct worker *w, struct job *job)
+static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 {
-	const struct fl__order *order = job->order;
+	const struct fl__submission *submission = job->submission;
 	const enum fl__place place = fl__place_of(job->arg_size, job->type->arg_align);
-	const bool apart = order->flags & FL__ORDER_ARG_APART;
-	if (apart != (place == FL__PLACE_APART))
-		return say_what_failed(w, job, -EPROTO, "the argument is where none should be");
-	if (apart) {
-		int rc = take_arg_apart(w, job);
-		return rc == 0 ? 0 : say_what_failed(w, job, rc, "the argument does not arrive");
+	const bool memfd = submission->flags & FL__SUBMISSION_ARG_MEMFD;
+	if (memfd != (place == FL__PLACE_MEMFD))
+		return worker_fail(w, job, -EPROTO, "the argument is where none should be");
+	if (memfd) {
+		int rc = worker_take_arg_memfd(w, job);
+		return rc == 0 ? 0 : worker_fail(w, job, rc, "the argument does not arrive");
 	}
-	if (place == FL__PLACE_ARENA && !is_in_arena(order->arg, job->arg_size, job->type->arg_align))
-		return say_what_failed(w, job, -EPROTO, "the argument is outside of its arena");
+	if (place == FL__PLACE_ARENA && !worker_is_in_arena(submission->arg, job->arg_size, job->type->arg_align))
+		return worker_fail(w, job, -EPROTO, "the argument is outside of its arena");
 	if (job->arg_size > 0)
-		job->arg = place == FL__PLACE_SLOT ? (const char *)order->small
-		                                   : (const char *)w->lane.orders->arena + order->arg;
+		job->arg = place == FL__PLACE_SLOT ? (const char *)submission->small
+		                                   : (const char *)w->rings.submissions->arena + submission->arg;
 	return 0;
 }
 
-/* On success, all of the memory is allocated: no access raises SIGBUS. */
-static int make_memory(int fd, size_t size)
+int fl__memfd_allocate(int fd, size_t size)
 {
 	int rc = fl__shm_os.resize(fd, size);
 	if (rc != 0)
@@ -211,14 +217,14 @@ static int make_memory(int fd, size_t size)
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
-static int make_result_apart(struct job *job)
+static int worker_make_result_memfd(struct worker_job *job)
 {
 	if (job->result_size > fl__shm_os.largest_file())
 		return -EFBIG; /* the call would raise SIGXFSZ */
 	int fd = fl__fd_sys.memory();
 	if (fd < 0)
 		return fd;
-	int rc = make_memory(fd, job->result_size);
+	int rc = fl__memfd_allocate(fd, job->result_size);
 	if (rc == 0)
 		rc = fl__shm_os.map(fd, job->result_size, true, &job->result_memory);
 	if (rc != 0) {
@@ -230,59 +236,59 @@ static int make_result_apart(struct job *job)
 	return 0;
 }
 
-/* Zeroed. */
-static int make_result(struct worker *w, struct job *job)
+/* Provides zeroed memory for the result. */
+static int worker_make_result(struct worker_self *w, struct worker_job *job)
 {
-	const struct fl__order *order = job->order;
+	const struct fl__submission *submission = job->submission;
 	const enum fl__place place = fl__place_of(job->result_size, job->type->result_align);
-	const bool apart = order->flags & FL__ORDER_RESULT_APART;
-	if (apart != (place == FL__PLACE_APART))
-		return say_what_failed(w, job, -EPROTO, "the result is to be where none should be");
-	if (apart) {
-		int rc = make_result_apart(job);
-		return rc == 0 ? 0 : say_what_failed(w, job, rc, "no memory for the result");
+	const bool memfd = submission->flags & FL__SUBMISSION_RESULT_MEMFD;
+	if (memfd != (place == FL__PLACE_MEMFD))
+		return worker_fail(w, job, -EPROTO, "the result is to be where none should be");
+	if (memfd) {
+		int rc = worker_make_result_memfd(job);
+		return rc == 0 ? 0 : worker_fail(w, job, rc, "no memory for the result");
 	}
 	if (job->result_size == 0)
 		return 0;
 	if (place == FL__PLACE_SLOT) {
-		struct fl__reply *reply = &w->lane.replies->reply[slot_of(w)];
-		/* All of it: for a constant size, memset() is no call. */
-		memset(reply->small, 0, sizeof reply->small);
-		job->result = (char *)reply->small;
+		struct fl__completion *completion = &w->rings.completions->entry[worker_slot(w)];
+		/* All of `small`: for a constant size, memset() is no call. */
+		memset(completion->small, 0, sizeof completion->small);
+		job->result = (char *)completion->small;
 		return 0;
 	}
-	if (!is_in_arena(order->result, job->result_size, job->type->result_align))
-		return say_what_failed(w, job, -EPROTO, "the result is to be outside of its arena");
-	job->result = (char *)w->lane.replies->arena + order->result;
+	if (!worker_is_in_arena(submission->result, job->result_size, job->type->result_align))
+		return worker_fail(w, job, -EPROTO, "the result is to be outside of its arena");
+	job->result = (char *)w->rings.completions->arena + submission->result;
 	memset(job->result, 0, job->result_size);
 	return 0;
 }
 
-static int send_result(const struct worker *w, const struct job *job)
+static int worker_send_result(const struct worker_self *w, const struct worker_job *job)
 {
-	const struct fl__apart head = {FL__APART_MAGIC, w->lane.next, job->result_size};
+	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, w->rings.next, job->result_size};
 	int rc = fl__fd_sys.seal(job->result_fd);
 	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
 }
 
-/* Unmaps memory and sends a result that is apart. Returns the order's error. */
-static int give_back(struct worker *w, struct job *job, int error)
+/* Unmaps memory and sends a result that is a memfd. Returns the submission's error. */
+static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
 		fl__shm_os.unmap(job->arg_memory, job->arg_size);
 	if (!job->result_memory)
 		return error;
 	fl__shm_os.unmap(job->result_memory, job->result_size); /* else the seal fails */
-	if (error == 0 || job->order->count > 1 || (job->flags & FL__REPLY_KEPT)) {
-		int rc = send_result(w, job);
+	if (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)) {
+		int rc = worker_send_result(w, job);
 		if (rc == 0) {
-			job->flags |= FL__REPLY_APART;
+			job->flags |= FL__COMPLETION_MEMFD;
 		} else {
-			job->flags &= ~(uint32_t)FL__REPLY_KEPT;
+			job->flags &= ~(uint32_t)FL__COMPLETION_KEPT;
 			job->done = 0; /* no element counts without its result */
 		}
 		if (rc != 0 && error == 0)
-			error = say_what_failed(w, job, rc, "the result cannot be sent");
+			error = worker_fail(w, job, rc, "the result cannot be sent");
 	}
 	fl__fds_close(&job->result_fd, 1);
 	return error;
@@ -290,7 +296,7 @@ static int give_back(struct worker *w, struct job *job, int error)
 
 /* Running. */
 
-static int run_one(struct worker *w, struct job *job)
+static int worker_run_element(struct worker_self *w, struct worker_job *job)
 {
 	const fl_task_type *type = job->type;
 	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
@@ -298,117 +304,115 @@ static int run_one(struct worker *w, struct job *job)
 	fl_task_ctx ctx = {.token = &w->token, .regions = w->regions, .n_regions = w->n_regions};
 	int error = fl__task_call(type, arg, result, &ctx);
 	if (ctx.message && error != 0)
-		(void)say(w, job, error, "%s", ctx.message);
+		(void)worker_set_message(w, job, error, "%s", ctx.message);
 	if (ctx.keeps_result && error != 0)
-		job->flags |= FL__REPLY_KEPT;
+		job->flags |= FL__COMPLETION_KEPT;
 	fl__message_free(ctx.message);
-	/* Panics, as at the end of any task that leaves a child. */
+	/* Panics, as at the end of any task that leaves a child token. */
 	if (w->token.child_)
 		fl_cancel_token_destroy(&w->token);
 	return error;
 }
 
-static int run_all(struct worker *w, struct job *job)
+static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 {
 	int error = 0;
-	while (error == 0 && job->done < job->order->count) {
+	while (error == 0 && job->done < job->submission->count) {
 		if (job->done > 0 && fl_cancel_token_is_requested(&w->token))
 			return -ECANCELED;
-		error = run_one(w, job);
-		if (error == 0 && ++job->done < job->order->count)
-			fl__lane_advance(&w->lane, job->done);
+		error = worker_run_element(w, job);
+		if (error == 0 && ++job->done < job->submission->count)
+			fl__rings_set_progress(&w->rings, job->done);
 	}
 	return error;
 }
 
-/* Makes an order current. False: it shall not run any more. */
-static bool begin(struct worker *w, const struct fl__order *order)
+/* Makes a submission current. False: it is asked to stop, or its deadline has passed. */
+static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
-	int64_t deadline = order->flags & FL__ORDER_DEADLINE ? w->lane.orders->deadline[slot_of(w)] : FL_FOREVER;
+	int64_t deadline =
+	    submission->flags & FL__SUBMISSION_DEADLINE ? w->rings.submissions->deadline[worker_slot(w)] : FL_FOREVER;
 	FL_LOCKED(&w->lock);
-	w->current = w->lane.next;
+	w->current = w->rings.next;
 	/* A token without deadline and request is as good as new. */
 	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
 		fl_cancel_token_init(&w->token, FL_SHIELDED, deadline);
 	}
-	return !fl__lane_is_asked(&w->lane) && !fl__is_past(deadline);
+	return !fl__rings_stop_requested(&w->rings) && !fl__is_past(deadline);
 }
 
-/* False: the worker shall exit. */
-static bool serve(struct worker *w, const struct fl__order *order)
+/* False: the worker exits. */
+static bool worker_run_submission(struct worker_self *w, const struct fl__submission *submission)
 {
-	const bool initializes = order->flags & FL__ORDER_INITIALIZE;
-	if (!begin(w, order)) {
-		drop_arg(w, order);
-		fl__lane_end(&w->lane, 0, FL__REPLY_SKIPPED, 0);
+	const bool initializes = submission->flags & FL__SUBMISSION_INITIALIZE;
+	if (!worker_begin(w, submission)) {
+		worker_drop_arg(w, submission);
+		fl__rings_complete(&w->rings, 0, FL__COMPLETION_SKIPPED, 0);
 		return true;
 	}
-	struct job job = {.order = order};
-	int error = find_type(w, &job);
+	struct worker_job job = {.submission = submission};
+	int error = worker_find_type(w, &job);
 	if (error != 0)
-		drop_arg(w, order);
+		worker_drop_arg(w, submission);
 	else
-		error = take_arg(w, &job);
+		error = worker_take_arg(w, &job);
 	if (error == 0)
-		error = make_result(w, &job);
+		error = worker_make_result(w, &job);
 	if (error == 0) {
-		if (order->flags & FL__ORDER_TIMED) /* relaxed: a number by itself */
-			fl__store_relaxed(&w->lane.replies->reply[slot_of(w)].began, fl__sys.now());
-		error = run_all(w, &job);
+		if (submission->flags & FL__SUBMISSION_TIMED) /* relaxed: a number by itself */
+			fl__store_relaxed(&w->rings.completions->entry[worker_slot(w)].began, fl__sys.now());
+		error = worker_run_elements(w, &job);
 	}
-	error = give_back(w, &job, error);
-	fl__lane_end(&w->lane, error, job.flags, job.done);
-	/* After a failed initializer, orders that were posted behind it do not run here. */
+	error = worker_finish_job(w, &job, error);
+	fl__rings_complete(&w->rings, error, job.flags, job.done);
+	/* After a failed initializer, the submissions behind it do not run here. */
 	return error == 0 || !initializes;
 }
 
-/* Requests the token if the current order was asked to stop. */
-static void pass_request_on(struct worker *w)
+/* Requests the token if the current submission is asked to stop. */
+static void worker_forward_stop(struct worker_self *w)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
 	fl_mutex_lock(&w->lock);
-	const struct fl__lane_worker at = {.orders = w->lane.orders, .next = w->current};
-	if (fl__lane_is_asked(&at))
+	const struct fl__worker_rings at = {.submissions = w->rings.submissions, .next = w->current};
+	if (fl__rings_stop_requested(&at))
 		fl__cancel_request_begin(&w->token, &calls);
 	fl_mutex_unlock(&w->lock);
 	fl__cancel_call(&calls);
 }
 
-static int listen_to_requests(void *arg)
+static int worker_listen(void *arg)
 {
-	struct worker *w = arg;
+	struct worker_self *w = arg;
 	for (;;) {
-		/* acquire: pairs with fl__lane_ask() */
-		uint32_t asks = fl__load_acquire(&w->lane.orders->asks);
-		pass_request_on(w);
-		fl__lane_listen(&w->lane, asks);
+		/* acquire: pairs with fl__rings_request_stop() */
+		uint32_t stop_requests = fl__load_acquire(&w->rings.submissions->stop_requests);
+		worker_forward_stop(w);
+		fl__rings_await_stop_request(&w->rings, stop_requests);
 	}
-	return 0; /* never: it ends with the process */
+	return 0; /* never: the thread ends with the process */
 }
 
 /* Beginning. */
 
-/*
- * If a task has closed the doorbell, as one does that closes all descriptors that it does not know,
- * the worker exits, and the parent learns of its death.
- */
-static void ring(void *arg)
+/* If a task has closed the doorbell, the worker exits, and the parent learns of its death. */
+static void worker_ring(void *arg)
 {
-	const struct worker *w = arg;
+	const struct worker_self *w = arg;
 	const uint64_t one = 1;
-	if (write(w->bell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
+	if (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
 		_exit(1);
 }
 
-static void on_revoked(void *arg, const struct fl__order *order)
+static void worker_on_revoked(void *arg, const struct fl__submission *submission)
 {
-	drop_arg(arg, order);
+	worker_drop_arg(arg, submission);
 }
 
-/* Maps a file of exactly that size: no access raises SIGBUS. */
-static int map_exactly(int fd, size_t size, bool writable, void **memory)
+/* Maps a file only if it has that size: then no access raises SIGBUS. */
+static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
 	int rc = fl__shm_os.size(fd, &there);
@@ -417,28 +421,31 @@ static int map_exactly(int fd, size_t size, bool writable, void **memory)
 	return there == size ? fl__shm_os.map(fd, size, writable, memory) : -EBADMSG;
 }
 
-static int map_lane(struct worker *w, const char **problem)
+static int worker_map_rings(struct worker_self *w, const char **problem)
 {
-	void *orders, *replies;
-	*problem = "its replies cannot be mapped";
-	int rc = map_exactly(fl_process_fd(FL__WORKER_REPLIES), sizeof(struct fl__replies), true, &replies);
+	void *submissions, *completions;
+	*problem = "its completion ring cannot be mapped";
+	int rc =
+	    worker_map(fl_process_fd(FL__WORKER_COMPLETIONS), sizeof(struct fl__completion_ring), true, &completions);
 	if (rc != 0)
 		return rc;
-	w->lane.replies = replies;
-	*problem = "its orders cannot be mapped";
-	rc = map_exactly(fl_process_fd(FL__WORKER_ORDERS), sizeof(struct fl__orders), false, &orders);
+	w->rings.completions = completions;
+	*problem = "its submission ring cannot be mapped";
+	rc = worker_map(fl_process_fd(FL__WORKER_SUBMISSIONS), sizeof(struct fl__submission_ring), false, &submissions);
 	if (rc != 0)
 		return rc;
-	fl__lane_worker_init(&w->lane, orders, replies);
-	w->lane.ring = ring;
-	w->lane.revoked = on_revoked;
-	w->lane.arg = w;
-	*problem = "its orders are of another version";
-	return w->lane.orders->magic == FL__LANE_MAGIC && w->lane.orders->size == sizeof(struct fl__orders) ? 0
-	                                                                                                    : -EPROTO;
+	fl__worker_rings_init(&w->rings, submissions, completions);
+	w->rings.ring = worker_ring;
+	w->rings.revoked = worker_on_revoked;
+	w->rings.arg = w;
+	*problem = "its submission ring is of another version";
+	return w->rings.submissions->magic == FL__RINGS_MAGIC &&
+	               w->rings.submissions->size == sizeof(struct fl__submission_ring)
+	           ? 0
+	           : -EPROTO;
 }
 
-static int attach_regions(struct worker *w, uint32_t n, const char **problem)
+static int worker_attach_regions(struct worker_self *w, uint32_t n, const char **problem)
 {
 	*problem = "a region cannot be attached";
 	for (w->n_regions = 0; w->n_regions < n; w->n_regions++) {
@@ -449,8 +456,11 @@ static int attach_regions(struct worker *w, uint32_t n, const char **problem)
 	return 0;
 }
 
-/* The stack's lower end for submits. The stack grows to the system's limit, but at most to MOST. */
-static int find_stack_low(uintptr_t *low)
+/*
+ * Finds the lowest address to which nested submits may use the stack. The stack grows to the
+ * system's limit, but counts for at most MOST.
+ */
+static int worker_find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
 	pthread_attr_t attr;
@@ -467,11 +477,11 @@ static int find_stack_low(uintptr_t *low)
 	return rc;
 }
 
-static int make_nested(struct worker *w, const char **problem)
+static int worker_make_nested(struct worker_self *w, const char **problem)
 {
 	uintptr_t low = 0;
 	*problem = "its stack cannot be found";
-	int rc = find_stack_low(&low);
+	int rc = worker_find_stack_low(&low);
 	if (rc != 0)
 		return rc;
 	*problem = "no memory for its executor";
@@ -484,95 +494,93 @@ static int make_nested(struct worker *w, const char **problem)
 	return 0;
 }
 
-static int start_listener(struct worker *w, const char **problem)
+static int worker_start_listener(struct worker_self *w, const char **problem)
 {
 	fl_thread listener;
 	*problem = "no thread to listen for requests";
-	w->current = w->lane.next;
-	int rc = fl_thread_start(&listener, listen_to_requests, w,
+	w->current = w->rings.next;
+	int rc = fl_thread_start(&listener, worker_listen, w,
 	                         &(fl_thread_config){.name = "listener", .block_signals = true});
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 
-static int set_up(struct worker *w, const struct fl__worker_start *start, const char **problem)
+static int worker_init(struct worker_self *w, const struct fl__worker_start *start, const char **problem)
 {
 	*problem = "it was not handed what it needs";
 	if (start->n_regions > FL_REGIONS_MAX || fl_process_fd_count() != FL__WORKER_FDS + start->n_regions)
 		return -EBADMSG;
 	w->channel = fl_process_fd(FL__WORKER_CHANNEL);
-	w->bell = fl_process_fd(FL__WORKER_BELL);
-	int rc = map_lane(w, problem);
+	w->doorbell = fl_process_fd(FL__WORKER_DOORBELL);
+	int rc = worker_map_rings(w, problem);
 	if (rc == 0)
-		rc = attach_regions(w, start->n_regions, problem);
+		rc = worker_attach_regions(w, start->n_regions, problem);
 	if (rc == 0)
-		rc = make_nested(w, problem);
-	return rc != 0 ? rc : start_listener(w, problem);
+		rc = worker_make_nested(w, problem);
+	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
-/*
- * Tasks see the process as they see a thread: its name, and no descriptors that were handed over.
- */
-static void hide_start(const struct worker *w)
+/* Gives the main thread the process's name, and closes descriptors that are mapped or attached. */
+static void worker_hide_start(const struct worker_self *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
 		int fd = fl_process_fd(i);
-		if (fd != w->channel && fd != w->bell)
-			fl__fds_close(&fd, 1); /* is mapped or attached */
+		if (fd != w->channel && fd != w->doorbell)
+			fl__fds_close(&fd, 1);
 	}
 	fl__ctx_get()->name = fl_process_current_name();
 	fl__process_is(fl_process_current_name(), 0);
 }
 
-/* Called if a task ends the main thread (pthread_exit): the process would live on. */
-static void end_process(void *unused)
+/* Called if a task ends the main thread (pthread_exit): else the process would live on. */
+static void worker_exit(void *unused)
 {
 	(void)unused;
 	_exit(1);
 }
 
-/* A task that closed its executor closed it only for itself. */
-static void reopen(fl_executor *e)
+/* A task that closes its executor closes it only for itself. */
+static void worker_reopen_nested(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
 	e->closed = false;
 }
 
-static void serve_all(struct worker *w)
+static void worker_serve(struct worker_self *w)
 {
-	const struct fl__order *order;
+	const struct fl__submission *submission;
 	fl__run_enter(&w->frame, w->nested);
 	w->frame.active = true; /* only tasks ask for the current executor here */
-	pthread_cleanup_push(end_process, NULL);
+	pthread_cleanup_push(worker_exit, NULL);
 	do {
 		if (w->nested->closed)
-			reopen(w->nested);
-		order = fl__lane_take(&w->lane);
-	} while (!(order->flags & FL__ORDER_LEAVE) && serve(w, order));
+			worker_reopen_nested(w->nested);
+		submission = fl__rings_take(&w->rings);
+	} while (!(submission->flags & FL__SUBMISSION_EXIT) && worker_run_submission(w, submission));
 	pthread_cleanup_pop(0);
 	fl__run_leave(&w->frame);
 }
 
 FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
 {
-	struct worker *w = &worker;
+	struct worker_self *w = &worker_self;
 	sigset_t all;
 	const char *problem;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
-	int rc = set_up(w, arg, &problem);
-	struct fl__replies *replies = w->lane.replies;
-	if (rc != 0 && replies)
-		replies->error = rc;
-	/* release: publishes `error`, which no code of the executor reads */
-	if (replies)
-		fl__store_release(&replies->state, rc == 0 ? FL__LANE_READY : FL__LANE_UNFIT);
+	int rc = worker_init(w, arg, &problem);
+	struct fl__completion_ring *completions = w->rings.completions;
+	if (rc != 0 && completions)
+		completions->error = rc;
+	/* release: publishes `error`, which the parent does not read */
+	if (completions)
+		fl__store_release(&completions->state, rc == 0 ? FL__WORKER_READY : FL__WORKER_UNFIT);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
-	const struct fl__apart ready = {FL__READY_MAGIC, 0, 0};
-	/* There is room: it is the first packet. */
+	const struct fl__memfd_packet ready = {FL__READY_MAGIC, 0, 0};
+	/* The socket has room: it is the first packet. */
 	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
-	hide_start(w);
-	serve_all(w);
-	/* Frees nothing: threads that tasks started may use it until the process has ended. */
+	worker_hide_start(w);
+	worker_serve(w);
+	/* Frees nothing: threads that tasks started may use the state until the process ends. */
 	return 0;
 }

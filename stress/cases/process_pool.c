@@ -1,68 +1,68 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor: each task ends once, whoever submits, waits, cancels, closes; and nobody waits for ever. crew_end.c has
+ * The process executor: each task ends once, whoever submits, waits, cancels, closes; and nobody waits for ever. process_pool_end.c has
  * what happens when workers come and go.
  */
 #include "process_pools.h"
 
-/* Two submit, and wait: each may fetch the other's result, or the keeper both. */
-struct crew_two_waiters {
-	struct crew crew;
+/* Two submit, and wait: each may fetch the other's result, or the manager both. */
+struct process_pool_two_waiters {
+	struct process_pool pool;
 };
 
-FL_STRESS_SETUP(crew_two_waiters)
+FL_STRESS_SETUP(process_pool_two_waiters)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_two_waiters, one)
+FL_STRESS_ACTOR(process_pool_two_waiters, one)
 {
-	crew_submit_get(&s->crew, 1);
+	process_pool_submit_get(&s->pool, 1);
 }
 
-FL_STRESS_ACTOR(crew_two_waiters, two)
+FL_STRESS_ACTOR(process_pool_two_waiters, two)
 {
-	crew_submit_get(&s->crew, 2);
+	process_pool_submit_get(&s->pool, 2);
 }
 
-FL_STRESS(crew_two_waiters, one, two)
+FL_STRESS(process_pool_two_waiters, one, two)
 {
-	crew_end(&s->crew);
-	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 1 && crew_ran(&s->crew, 2) == 1, "both, once");
+	process_pool_end(&s->pool);
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 1 && process_pool_ran(&s->pool, 2) == 1, "both, once");
 	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
 /* submit_vs_shutdown: accepted means run, refused means not; a join waits for what was accepted. */
-struct crew_submit_vs_shutdown {
-	struct crew crew;
+struct process_pool_submit_vs_shutdown {
+	struct process_pool pool;
 	int rc;
 };
 
-FL_STRESS_SETUP(crew_submit_vs_shutdown)
+FL_STRESS_SETUP(process_pool_submit_vs_shutdown)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_submit_vs_shutdown, submitter)
+FL_STRESS_ACTOR(process_pool_submit_vs_shutdown, submitter)
 {
-	s->rc = crew_submit(&s->crew, 1, NULL);
+	s->rc = process_pool_submit(&s->pool, 1, NULL);
 }
 
-FL_STRESS_ACTOR(crew_submit_vs_shutdown, closer)
+FL_STRESS_ACTOR(process_pool_submit_vs_shutdown, closer)
 {
-	OK(fl_executor_join(s->crew.e));
-	FL_STRESS_CHECK(crew_submit(&s->crew, 2, NULL) == -EPIPE);
+	OK(fl_executor_join(s->pool.e));
+	FL_STRESS_CHECK(process_pool_submit(&s->pool, 2, NULL) == -EPIPE);
 }
 
-FL_STRESS(crew_submit_vs_shutdown, submitter, closer)
+FL_STRESS(process_pool_submit_vs_shutdown, submitter, closer)
 {
-	crew_end(&s->crew);
-	FL_ACCEPTABLE(s->rc == 0 && crew_ran(&s->crew, 1) == 1, "accepted and run");
-	FL_ACCEPTABLE(s->rc == -EPIPE && crew_ran(&s->crew, 1) == 0, "refused");
+	process_pool_end(&s->pool);
+	FL_ACCEPTABLE(s->rc == 0 && process_pool_ran(&s->pool, 1) == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc == -EPIPE && process_pool_ran(&s->pool, 1) == 0, "refused");
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* A callback is a task's end as well, on the keeper, while a waiter of another task may be who fetches the result. */
+/* A callback is a task's end as well, on the manager, while a waiter of another task may be who fetches the result. */
 struct called {
 	atomic_int times, state;
 };
@@ -81,89 +81,89 @@ static void wait_for_call(struct called *called)
 		(void)fl_stress_futex_wait(&called->times, 0, FL_FOREVER);
 }
 
-struct crew_callback_vs_waiter {
-	struct crew crew;
+struct process_pool_callback_vs_waiter {
+	struct process_pool pool;
 	struct called called;
 };
 
-FL_STRESS_SETUP(crew_callback_vs_waiter)
+FL_STRESS_SETUP(process_pool_callback_vs_waiter)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_callback_vs_waiter, caller)
+FL_STRESS_ACTOR(process_pool_callback_vs_waiter, caller)
 {
 	const fl_submit_config config = {.on_end = on_end, .on_end_arg = &s->called};
-	OK(crew_submit_with(&s->crew, &crew_task, 1, NULL, &config));
+	OK(process_pool_submit_with(&s->pool, &process_pool_task, 1, NULL, &config));
 	wait_for_call(&s->called);
 }
 
-FL_STRESS_ACTOR(crew_callback_vs_waiter, waiter)
+FL_STRESS_ACTOR(process_pool_callback_vs_waiter, waiter)
 {
-	crew_submit_get(&s->crew, 2);
+	process_pool_submit_get(&s->pool, 2);
 }
 
-FL_STRESS(crew_callback_vs_waiter, caller, waiter)
+FL_STRESS(process_pool_callback_vs_waiter, caller, waiter)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	FL_ACCEPTABLE(LOOK(&s->called.times) == 1 && LOOK(&s->called.state) == FL_DONE, "called once");
 	FL_FORBIDDEN(1, "called twice, or before the end");
 }
 
-/* The same while all is closed: the keeper stays until the waiter has left it what it is to end. */
-struct crew_callback_vs_shutdown {
-	struct crew crew;
+/* The same while all is closed: the manager stays until the waiter has left it what it is to end. */
+struct process_pool_callback_vs_shutdown {
+	struct process_pool pool;
 	struct called called;
 };
 
-FL_STRESS_SETUP(crew_callback_vs_shutdown)
+FL_STRESS_SETUP(process_pool_callback_vs_shutdown)
 {
 	const fl_submit_config config = {.on_end = on_end, .on_end_arg = &s->called};
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
-	OK(crew_submit_with(&s->crew, &crew_task, 1, NULL, &config));
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
+	OK(process_pool_submit_with(&s->pool, &process_pool_task, 1, NULL, &config));
 }
 
-FL_STRESS_ACTOR(crew_callback_vs_shutdown, closer)
+FL_STRESS_ACTOR(process_pool_callback_vs_shutdown, closer)
 {
-	OK(fl_executor_join(s->crew.e));
+	OK(fl_executor_join(s->pool.e));
 	FL_STRESS_CHECK(LOOK(&s->called.times) == 1);
 }
 
-FL_STRESS_ACTOR(crew_callback_vs_shutdown, waiter)
+FL_STRESS_ACTOR(process_pool_callback_vs_shutdown, waiter)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	if (crew_submit(&s->crew, 2, &f) == 0)
-		crew_get(f, 2);
+	if (process_pool_submit(&s->pool, 2, &f) == 0)
+		process_pool_get(f, 2);
 }
 
-FL_STRESS(crew_callback_vs_shutdown, closer, waiter)
+FL_STRESS(process_pool_callback_vs_shutdown, closer, waiter)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	FL_ACCEPTABLE(LOOK(&s->called.times) == 1 && LOOK(&s->called.state) == FL_DONE, "called once");
 	FL_FORBIDDEN(1, "called twice, or before the end");
 }
 
 /*
  * cancel_vs_complete: a cancel meets its task in the queue, posted, started, ended, fetched; and what it says is what comes of
- * it, with one callback. Another waits for a task of his own, and fetches; or nobody does but the keeper.
+ * it, with one callback. Another waits for a task of his own, and fetches; or nobody does but the manager.
  */
-struct crew_cancel_vs_complete {
-	struct crew crew;
+struct process_pool_cancel_vs_complete {
+	struct process_pool pool;
 	struct called called;
 	int rc;
 	fl_future_state state;
 };
 
-FL_STRESS_SETUP(crew_cancel_vs_complete)
+FL_STRESS_SETUP(process_pool_cancel_vs_complete)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_cancel_vs_complete, canceller)
+FL_STRESS_ACTOR(process_pool_cancel_vs_complete, canceller)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	const bool calls = fl_stress_choose(2);
-	OK(crew_submit(&s->crew, 1, &f));
+	OK(process_pool_submit(&s->pool, 1, &f));
 	if (calls)
 		OK(fl_future_on_end(f, on_end, &s->called));
 	s->rc = fl_future_cancel(f);
@@ -175,16 +175,16 @@ FL_STRESS_ACTOR(crew_cancel_vs_complete, canceller)
 	s->state = fl_future_get_state(f);
 }
 
-FL_STRESS_ACTOR(crew_cancel_vs_complete, other)
+FL_STRESS_ACTOR(process_pool_cancel_vs_complete, other)
 {
 	if (fl_stress_choose(2))
-		crew_submit_get(&s->crew, 2);
+		process_pool_submit_get(&s->pool, 2);
 }
 
-FL_STRESS(crew_cancel_vs_complete, canceller, other)
+FL_STRESS(process_pool_cancel_vs_complete, canceller, other)
 {
-	crew_end(&s->crew);
-	const int ran = crew_ran(&s->crew, 1);
+	process_pool_end(&s->pool);
+	const int ran = process_pool_ran(&s->pool, 1);
 	const fl_future_state state = s->state;
 	FL_FORBIDDEN(LOOK(&s->called.times) != 1 || LOOK(&s->called.state) != (int)state,
 	             "called twice, or with another end");
@@ -196,37 +196,39 @@ FL_STRESS(crew_cancel_vs_complete, canceller, other)
 }
 
 /* A task that ends only when it is asked to: a cancel reaches it wherever it is, also when it has just started. */
-struct crew_cancel_running {
-	struct crew crew;
+struct process_pool_cancel_running {
+	struct process_pool pool;
 	fl_future *f;
 	int rc;
 };
 
-FL_STRESS_SETUP(crew_cancel_running)
+FL_STRESS_SETUP(process_pool_cancel_running)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
-	OK(crew_submit(&s->crew, UNTIL_ASKED, &s->f));
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
+	OK(process_pool_submit(&s->pool, UNTIL_ASKED, &s->f));
 }
 
-FL_STRESS_ACTOR(crew_cancel_running, canceller)
+FL_STRESS_ACTOR(process_pool_cancel_running, canceller)
 {
 	s->rc = fl_future_cancel(s->f);
 }
 
-FL_STRESS_ACTOR(crew_cancel_running, waiter)
+FL_STRESS_ACTOR(process_pool_cancel_running, waiter)
 {
 	OK(fl_future_wait(s->f));
 }
 
-FL_STRESS(crew_cancel_running, canceller, waiter)
+FL_STRESS(process_pool_cancel_running, canceller, waiter)
 {
 	const fl_future_state state = fl_future_get_state(s->f);
 	FL_STRESS_CHECK(fl_future_error(s->f) == -ECANCELED);
 	fl_future_free(s->f);
-	crew_end(&s->crew);
-	FL_ACCEPTABLE(s->rc == 0 && state == FL_CANCELLED && crew_ran(&s->crew, UNTIL_ASKED) == 0, "before it began");
-	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_CANCELLED && crew_ran(&s->crew, UNTIL_ASKED) == 0, "skipped");
-	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_DONE && crew_ran(&s->crew, UNTIL_ASKED) == 1,
+	process_pool_end(&s->pool);
+	FL_ACCEPTABLE(s->rc == 0 && state == FL_CANCELLED && process_pool_ran(&s->pool, UNTIL_ASKED) == 0,
+	              "before it began");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_CANCELLED && process_pool_ran(&s->pool, UNTIL_ASKED) == 0,
+	              "skipped");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_DONE && process_pool_ran(&s->pool, UNTIL_ASKED) == 1,
 	              "it ended when asked");
 	FL_FORBIDDEN(1, "another end than it was told");
 }
@@ -235,125 +237,125 @@ FL_STRESS(crew_cancel_running, canceller, waiter)
  * A token of the user's, that nobody tells the executor of, is requested while its task is submitted, posted, queued behind
  * another, started. The task ends only when it is asked to, and another waits for the worker.
  */
-struct crew_token {
-	struct crew crew;
+struct process_pool_token {
+	struct process_pool pool;
 	fl_cancel_token stop;
 };
 
-FL_STRESS_SETUP(crew_token)
+FL_STRESS_SETUP(process_pool_token)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_token, submitter)
+FL_STRESS_ACTOR(process_pool_token, submitter)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	const fl_submit_config config = {.cancel = &s->stop};
-	OK(crew_submit_with(&s->crew, &crew_task, UNTIL_ASKED, &f, &config));
-	crew_submit_get(&s->crew, 2);
+	OK(process_pool_submit_with(&s->pool, &process_pool_task, UNTIL_ASKED, &f, &config));
+	process_pool_submit_get(&s->pool, 2);
 	OK(fl_future_wait(f));
 	FL_STRESS_CHECK(fl_future_error(f) == -ECANCELED);
 }
 
-FL_STRESS_ACTOR(crew_token, canceller)
+FL_STRESS_ACTOR(process_pool_token, canceller)
 {
 	fl_cancel_token_request(&s->stop);
 }
 
-FL_STRESS(crew_token, submitter, canceller)
+FL_STRESS(process_pool_token, submitter, canceller)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	fl_cancel_token_destroy(&s->stop);
-	FL_FORBIDDEN(crew_ran(&s->crew, 2) != 1, "the other ran twice, or not at all");
-	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 0, "it did not begin");
-	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 1, "it began, and was asked");
+	FL_FORBIDDEN(process_pool_ran(&s->pool, 2) != 1, "the other ran twice, or not at all");
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, UNTIL_ASKED) == 0, "it did not begin");
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, UNTIL_ASKED) == 1, "it began, and was asked");
 	FL_FORBIDDEN(1, "twice");
 }
 
-/* The same for a task behind one that does not end: it is taken back, and the keeper ends it, whom nobody wakes again. */
-struct crew_token_behind {
-	struct crew crew;
+/* The same for a task behind one that does not end: it is taken back, and the manager ends it, whom nobody wakes again. */
+struct process_pool_token_behind {
+	struct process_pool pool;
 	fl_cancel_token stop;
 };
 
-FL_STRESS_SETUP(crew_token_behind)
+FL_STRESS_SETUP(process_pool_token_behind)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_token_behind, submitter)
+FL_STRESS_ACTOR(process_pool_token_behind, submitter)
 {
 	FL_SCOPED(fl_future) *first = NULL, *f = NULL;
 	const fl_submit_config config = {.cancel = &s->stop};
-	OK(crew_submit(&s->crew, UNTIL_ASKED, &first));
-	OK(crew_submit_with(&s->crew, &crew_task, 1, &f, &config));
+	OK(process_pool_submit(&s->pool, UNTIL_ASKED, &first));
+	OK(process_pool_submit_with(&s->pool, &process_pool_task, 1, &f, &config));
 	OK(fl_future_wait(f));
 	FL_STRESS_CHECK(fl_future_get_state(f) == FL_CANCELLED);
 	FL_IGNORE(fl_future_cancel(first));
 	OK(fl_future_wait(first));
 }
 
-FL_STRESS_ACTOR(crew_token_behind, canceller)
+FL_STRESS_ACTOR(process_pool_token_behind, canceller)
 {
 	fl_cancel_token_request(&s->stop);
 }
 
-FL_STRESS(crew_token_behind, submitter, canceller)
+FL_STRESS(process_pool_token_behind, submitter, canceller)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	fl_cancel_token_destroy(&s->stop);
-	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 0, "cancelled");
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran");
 }
 
-/* A task is submitted whose token is requested by then, and nobody waits for it: the keeper ends it all the same. */
-struct crew_token_requested {
-	struct crew crew;
+/* A task is submitted whose token is requested by then, and nobody waits for it: the manager ends it all the same. */
+struct process_pool_token_requested {
+	struct process_pool pool;
 	struct called called;
 	fl_cancel_token stop;
 };
 
-FL_STRESS_SETUP(crew_token_requested)
+FL_STRESS_SETUP(process_pool_token_requested)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 	fl_cancel_token_request(&s->stop);
 }
 
-FL_STRESS_ACTOR(crew_token_requested, user)
+FL_STRESS_ACTOR(process_pool_token_requested, user)
 {
 	const fl_submit_config config = {.cancel = &s->stop, .on_end = on_end, .on_end_arg = &s->called};
-	crew_submit_get(&s->crew, 1);
-	OK(crew_submit_with(&s->crew, &crew_task, 2, NULL, &config));
+	process_pool_submit_get(&s->pool, 1);
+	OK(process_pool_submit_with(&s->pool, &process_pool_task, 2, NULL, &config));
 	wait_for_call(&s->called);
 }
 
-FL_STRESS(crew_token_requested, user)
+FL_STRESS(process_pool_token_requested, user)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	fl_cancel_token_destroy(&s->stop);
-	FL_ACCEPTABLE(LOOK(&s->called.state) == FL_CANCELLED && crew_ran(&s->crew, 2) == 0, "cancelled");
+	FL_ACCEPTABLE(LOOK(&s->called.state) == FL_CANCELLED && process_pool_ran(&s->pool, 2) == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran");
 }
 
 /* All is cancelled while one submits, and waits: what has not started ends as cancelled, what has is asked to stop. */
-struct crew_cancel_all {
-	struct crew crew;
+struct process_pool_cancel_all {
+	struct process_pool pool;
 	int rc[2];
 	size_t cancelled;
 	unsigned ended_cancelled;
 };
 
-FL_STRESS_SETUP(crew_cancel_all)
+FL_STRESS_SETUP(process_pool_cancel_all)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
 }
 
-FL_STRESS_ACTOR(crew_cancel_all, submitter)
+FL_STRESS_ACTOR(process_pool_cancel_all, submitter)
 {
 	static const int tasks[] = {UNTIL_ASKED, 1};
 	fl_future *f[2] = {NULL, NULL};
 	for (int i = 0; i < 2; i++)
-		s->rc[i] = crew_submit(&s->crew, tasks[i], &f[i]);
+		s->rc[i] = process_pool_submit(&s->pool, tasks[i], &f[i]);
 	for (int i = 0; i < 2; i++) {
 		if (s->rc[i] != 0)
 			continue;
@@ -363,16 +365,16 @@ FL_STRESS_ACTOR(crew_cancel_all, submitter)
 	}
 }
 
-FL_STRESS_ACTOR(crew_cancel_all, canceller)
+FL_STRESS_ACTOR(process_pool_cancel_all, canceller)
 {
-	s->cancelled = fl_executor_cancel(s->crew.e);
+	s->cancelled = fl_executor_cancel(s->pool.e);
 }
 
-FL_STRESS(crew_cancel_all, submitter, canceller)
+FL_STRESS(process_pool_cancel_all, submitter, canceller)
 {
-	crew_end(&s->crew);
+	process_pool_end(&s->pool);
 	const unsigned submitted = (s->rc[0] == 0) + (s->rc[1] == 0);
-	const int ran = crew_ran(&s->crew, UNTIL_ASKED) + crew_ran(&s->crew, 1);
+	const int ran = process_pool_ran(&s->pool, UNTIL_ASKED) + process_pool_ran(&s->pool, 1);
 	FL_FORBIDDEN(s->ended_cancelled + (unsigned)ran != submitted, "one is lost, or ended in two ways");
 	FL_FORBIDDEN(s->cancelled > s->ended_cancelled, "more were cancelled than say so");
 	FL_ACCEPTABLE(submitted == 0, "refused");
@@ -381,28 +383,29 @@ FL_STRESS(crew_cancel_all, submitter, canceller)
 }
 
 /* Two workers, and a task that does not end while another is behind it: whoever has nothing to do takes that one. */
-struct crew_steal {
-	struct crew crew;
+struct process_pool_steal {
+	struct process_pool pool;
 };
 
-FL_STRESS_SETUP(crew_steal)
+FL_STRESS_SETUP(process_pool_steal)
 {
-	crew_begin(&s->crew, &(fl_executor_config){.workers = 2});
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 2});
 }
 
-FL_STRESS_ACTOR(crew_steal, user)
+FL_STRESS_ACTOR(process_pool_steal, user)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(crew_submit(&s->crew, UNTIL_ASKED, &f));
-	crew_submit_get(&s->crew, 1);
-	crew_submit_get(&s->crew, 2);
-	FL_STRESS_CHECK(fl_future_cancel(f) == -EBUSY || crew_ran(&s->crew, UNTIL_ASKED) == 0);
+	OK(process_pool_submit(&s->pool, UNTIL_ASKED, &f));
+	process_pool_submit_get(&s->pool, 1);
+	process_pool_submit_get(&s->pool, 2);
+	FL_STRESS_CHECK(fl_future_cancel(f) == -EBUSY || process_pool_ran(&s->pool, UNTIL_ASKED) == 0);
 	OK(fl_future_wait(f));
 }
 
-FL_STRESS(crew_steal, user)
+FL_STRESS(process_pool_steal, user)
 {
-	crew_end(&s->crew);
-	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 1 && crew_ran(&s->crew, 2) == 1, "none waited for the first");
+	process_pool_end(&s->pool);
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) == 1 && process_pool_ran(&s->pool, 2) == 1,
+	              "none waited for the first");
 	FL_FORBIDDEN(1, "twice, or not at all");
 }

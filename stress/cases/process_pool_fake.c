@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What takes the place of processes under a process executor; crews.h has what it is for.
+ * What takes the place of processes under a process executor; process_pools.h has what it is for.
  *
  * A worker that is killed must do nothing more that another could see. One that runs looks for itself, between the steps of an
  * order, and dies there. One that sleeps is dead at once: its thread stays in its sleep until it is buried, and is then sent home.
@@ -10,7 +10,7 @@
 #include "exec/executor.h"
 #include "process/fd_sys.h"
 #include "process/os.h"
-#include "process_pool/crew_sys.h"
+#include "process_pool/process_pool.h"
 #include "process_pool/worker.h"
 #include "process_pools.h"
 #include "shm/shm_os.h"
@@ -18,60 +18,60 @@
 #include <stdio.h>
 
 /* Descriptors: numbers that are none, so that to close one does nothing. */
-enum { NUMBERS = 1 << 30, CREWS = 4096, CHANNELS = NUMBERS / 2 };
-enum { EPOLL, MEMORY, BELL = MEMORY + 2, BELLS, SENTINEL = BELLS + CREW_STARTS };
-_Static_assert(SENTINEL + CREW_WORKERS == CREW_FDS, "a number for each");
+enum { NUMBERS = 1 << 30, POOLS = 4096, CHANNELS = NUMBERS / 2 };
+enum { EPOLL, MEMORY, DOORBELL = MEMORY + 2, DOORBELLS, SENTINEL = DOORBELLS + PROCESS_POOL_STARTS };
+_Static_assert(SENTINEL + PROCESS_POOL_WORKERS == PROCESS_POOL_FDS, "a number for each");
 
 enum life { AWAKE, ASLEEP, KILLED };
 
-static struct crew *crews[CREWS];                /* changed while nobody runs */
-static _Thread_local struct crew *here;          /* where the thread submits, or starts workers */
-static _Thread_local struct crew_worker *worker; /* that the thread is */
-static _Thread_local void *memories[2];          /* of the worker that the thread starts */
-static _Thread_local int n_memories, n_channels, n_bells;
+static struct process_pool *pools[POOLS];                /* changed while nobody runs */
+static _Thread_local struct process_pool *here;          /* where the thread submits, or starts workers */
+static _Thread_local struct process_pool_worker *worker; /* that the thread is */
+static _Thread_local void *memories[2];                  /* of the worker that the thread starts */
+static _Thread_local int n_memories, n_channels, n_doorbells;
 static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 
-FL_TASK_DEFINE(crew_task, int, int)
+FL_TASK_DEFINE(process_pool_task, int, int)
 {
 	(void)ctx;
 	*result = *arg + MORE;
 	return 0;
 }
 
-FL_TASK_DEFINE(crew_task_again, int, int, .max_attempts = 2)
+FL_TASK_DEFINE(process_pool_task_again, int, int, .max_attempts = 2)
 {
 	(void)ctx;
 	*result = *arg + MORE;
 	return 0;
 }
 
-FL_TASK(crew_prepare, void, void)
+FL_TASK(process_pool_prepare, void, void)
 {
 	(void)ctx;
 	return 0; /* its worker says what came of it */
 }
 
-static struct crew *crew_of(int fd)
+static struct process_pool *process_pool_of(int fd)
 {
-	return crews[(fd - NUMBERS) / CREW_FDS];
+	return pools[(fd - NUMBERS) / PROCESS_POOL_FDS];
 }
 
-static int number_of(const struct crew *c, int kind)
+static int number_of(const struct process_pool *c, int kind)
 {
-	return NUMBERS + (int)c->index * CREW_FDS + kind;
+	return NUMBERS + (int)c->index * PROCESS_POOL_FDS + kind;
 }
 
-/* --- what the keeper sleeps on --- */
+/* --- what the manager sleeps on --- */
 
 static atomic_int *readable(int fd)
 {
-	return &crew_of(fd)->readable[(fd - NUMBERS) % CREW_FDS];
+	return &process_pool_of(fd)->readable[(fd - NUMBERS) % PROCESS_POOL_FDS];
 }
 
 /* release: what the kernel does about a descriptor it does under a lock; pairs with newest() */
 static void make_readable(int fd)
 {
-	struct crew *c = crew_of(fd);
+	struct process_pool *c = process_pool_of(fd);
 	(void)atomic_exchange_explicit(readable(fd), 1, memory_order_release);
 	COUNT(&c->events);
 	(void)fl_stress_futex_wake(&c->events, 1);
@@ -83,15 +83,15 @@ static int newest(atomic_int *word)
 	return atomic_fetch_add_explicit(word, 0, memory_order_acquire);
 }
 
-static void silence(int bell)
+static void drain(int doorbell)
 {
-	(void)atomic_exchange_explicit(readable(bell), 0, memory_order_acquire);
+	(void)atomic_exchange_explicit(readable(doorbell), 0, memory_order_acquire);
 }
 
-static int collect_events(struct crew *c, struct epoll_event *events)
+static int collect_events(struct process_pool *c, struct epoll_event *events)
 {
 	int n = 0;
-	for (int i = 0; i < CREW_FDS; i++)
+	for (int i = 0; i < PROCESS_POOL_FDS; i++)
 		if (c->watched[i] && newest(&c->readable[i]))
 			events[n++].data.fd = number_of(c, i);
 	return n;
@@ -99,9 +99,9 @@ static int collect_events(struct crew *c, struct epoll_event *events)
 
 static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
-	struct crew *c = crew_of(epoll);
+	struct process_pool *c = process_pool_of(epoll);
 	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
-	FL_STRESS_CHECK(most > 2 * CREW_WORKERS);
+	FL_STRESS_CHECK(most > 2 * PROCESS_POOL_WORKERS);
 	for (int rc = 0;;) {
 		unsigned seen = LOOK(&c->events);
 		int n = collect_events(c, events);
@@ -116,7 +116,7 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 static int watch(int epoll, int op, int fd, uint32_t events)
 {
 	(void)events;
-	crew_of(epoll)->watched[(fd - NUMBERS) % CREW_FDS] = op == EPOLL_CTL_ADD;
+	process_pool_of(epoll)->watched[(fd - NUMBERS) % PROCESS_POOL_FDS] = op == EPOLL_CTL_ADD;
 	return 0;
 }
 
@@ -125,40 +125,40 @@ static int watch_create(void)
 	return number_of(here, EPOLL);
 }
 
-/* The executor's own, for who submits; a worker's, for the keeper, whose name begins with the crew's number. */
+/* The executor's own, for who submits; a worker's, for the manager, whose name begins with the pool's number. */
 static int event(void)
 {
-	if (here && n_bells == 0)
-		return number_of(here, BELL);
-	here = crews[atoi(fl_thread_current_name())];
-	FL_STRESS_CHECK(n_bells < CREW_STARTS);
-	return number_of(here, BELLS + n_bells++);
+	if (here && n_doorbells == 0)
+		return number_of(here, DOORBELL);
+	here = pools[atoi(fl_thread_current_name())];
+	FL_STRESS_CHECK(n_doorbells < PROCESS_POOL_STARTS);
+	return number_of(here, DOORBELLS + n_doorbells++);
 }
 
 /* --- a worker's own side --- */
 
-static int sentinel_of(const struct crew_worker *w)
+static int sentinel_of(const struct process_pool_worker *w)
 {
-	return number_of(w->crew, SENTINEL + (int)w->number);
+	return number_of(w->pool, SENTINEL + (int)w->number);
 }
 
 /* It does nothing more: whoever sees that sees all that it did. */
-static void die(const struct crew_worker *w)
+static void die(const struct process_pool_worker *w)
 {
 	make_readable(sentinel_of(w));
 }
 
-static bool is_dead(const struct crew_worker *w)
+static bool is_dead(const struct process_pool_worker *w)
 {
 	return newest(readable(sentinel_of(w)));
 }
 
-static bool is_killed(struct crew_worker *w)
+static bool is_killed(struct process_pool_worker *w)
 {
 	return newest(&w->life) == KILLED;
 }
 
-static bool become(struct crew_worker *w, int from, int to)
+static bool become(struct process_pool_worker *w, int from, int to)
 {
 	return atomic_compare_exchange_strong_explicit(&w->life, &from, to, memory_order_release, memory_order_relaxed);
 }
@@ -181,73 +181,74 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 }
 
 /* Whether it is to die here. */
-static bool dies(const struct crew_worker *w, enum crew_death where)
+static bool dies(const struct process_pool_worker *w, enum process_pool_death where)
 {
-	const struct crew *c = w->crew;
+	const struct process_pool *c = w->pool;
 	return w->number == 0 && c->death == where && w->taken == c->dies_in;
 }
 
 static void on_end(void *arg)
 {
-	const struct crew_worker *w = arg;
+	const struct process_pool_worker *w = arg;
 	if (!dies(w, DIES_UNHEARD))
-		make_readable(w->bell);
+		make_readable(w->doorbell);
 }
 
 /* Runs on until it is asked to stop, or killed: 0, or the error. */
-static int wait_for_request(struct crew_worker *w, bool obeys)
+static int wait_for_request(struct process_pool_worker *w, bool obeys)
 {
 	while (!is_killed(w)) {
-		uint32_t asks = fl__load_acquire(&w->orders->asks); /* pairs with fl__lane_ask() */
-		if (obeys && fl__lane_is_asked(&w->lane))
+		uint32_t asks =
+		    fl__load_acquire(&w->submissions->stop_requests); /* pairs with fl__rings_request_stop() */
+		if (obeys && fl__rings_stop_requested(&w->rings))
 			return -ECANCELED;
-		fl__lane_listen(&w->lane, asks);
+		fl__rings_await_stop_request(&w->rings, asks);
 	}
 	return 0;
 }
 
 /* `*count`: of those that succeeded. */
-static int run_element(struct crew_worker *w, const struct fl__order *order, uint32_t *count)
+static int run_element(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	const int *task = (const int *)(const void *)order->small + *count;
-	int *result = (int *)(void *)w->replies->reply[w->lane.next % FL__LANE_DEPTH].small + *count;
-	COUNT(&w->crew->ran[*task]);
+	int *result = (int *)(void *)w->completions->entry[w->rings.next % FL__RINGS_DEPTH].small + *count;
+	COUNT(&w->pool->ran[*task]);
 	if (*task == UNTIL_ASKED || *task == HANGS)
 		return wait_for_request(w, *task == UNTIL_ASKED);
 	*count += *task == LIES ? 2 : 1;
-	return crew_task.run(NULL, task, result);
+	return process_pool_task.run(NULL, task, result);
 }
 
 /* Where it dies in the midst of an order, it does so in the element of that number. */
-static int run_task(struct crew_worker *w, const struct fl__order *order, uint32_t *count)
+static int run_task(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	for (;;) {
 		const uint32_t before = *count;
 		const int error = run_element(w, order, count);
 		if (error != 0 || *count == before || *count >= order->count ||
-		    (dies(w, DIES_DURING) && before == w->crew->dies_at))
+		    (dies(w, DIES_DURING) && before == w->pool->dies_at))
 			return error;
-		fl__lane_advance(&w->lane, *count);
+		fl__rings_set_progress(&w->rings, *count);
 	}
 }
 
 /* As in worker.c. False: the worker is to end. */
-static bool serve_one(struct crew_worker *w)
+static bool serve_one(struct process_pool_worker *w)
 {
 	uint32_t count = 0;
 	if (dies(w, DIES_BEFORE))
 		return false;
-	const struct fl__order *order = fl__lane_take(&w->lane);
-	const bool initializes = order->flags & FL__ORDER_INITIALIZE;
-	if (order->flags & FL__ORDER_LEAVE)
+	const struct fl__submission *order = fl__rings_take(&w->rings);
+	const bool initializes = order->flags & FL__SUBMISSION_INITIALIZE;
+	if (order->flags & FL__SUBMISSION_EXIT)
 		return false;
-	const bool asked = fl__lane_is_asked(&w->lane);
-	int error = asked ? 0 : initializes ? w->crew->init_error : run_task(w, order, &count);
+	const bool asked = fl__rings_stop_requested(&w->rings);
+	int error = asked ? 0 : initializes ? w->pool->init_error : run_task(w, order, &count);
 	if (dies(w, DIES_DURING) || is_killed(w))
 		return false;
 	if (initializes && error == 0)
 		count = order->count;
-	fl__lane_end(&w->lane, error, asked ? FL__REPLY_SKIPPED : 0, count);
+	fl__rings_complete(&w->rings, error, asked ? FL__COMPLETION_SKIPPED : 0, count);
 	if (dies(w, DIES_UNHEARD) || dies(w, DIES_AFTER))
 		return false;
 	if (count > order->count)
@@ -258,13 +259,13 @@ static bool serve_one(struct crew_worker *w)
 
 static int serve(void *arg)
 {
-	struct crew_worker *w = arg;
+	struct process_pool_worker *w = arg;
 	worker = w;
-	fl__lane_worker_init(&w->lane, w->orders, w->replies);
-	w->lane.ring = on_end;
-	w->lane.arg = w;
+	fl__worker_rings_init(&w->rings, w->submissions, w->completions);
+	w->rings.ring = on_end;
+	w->rings.arg = w;
 	if (!dies(w, DIES_UNREADY)) {
-		fl__store_release(&w->replies->state, FL__LANE_READY);
+		fl__store_release(&w->completions->state, FL__WORKER_READY);
 		w->says_ready = true;
 		while (serve_one(w))
 			;
@@ -283,31 +284,31 @@ static bool may_start(void)
 
 static int start(fl_process **p, const fl_process_config *config)
 {
-	struct crew *c = crew_of(config->fds[FL__WORKER_BELL]);
+	struct process_pool *c = process_pool_of(config->fds[FL__WORKER_DOORBELL]);
 	if (c->start_fails > 0) {
 		c->start_fails--;
 		return -EAGAIN;
 	}
-	struct crew_worker *w = &c->workers[c->n_workers];
-	FL_STRESS_CHECK(c->n_workers < CREW_WORKERS);
-	w->crew = c;
+	struct process_pool_worker *w = &c->workers[c->n_workers];
+	FL_STRESS_CHECK(c->n_workers < PROCESS_POOL_WORKERS);
+	w->pool = c;
 	w->number = c->n_workers++;
 	w->channel = config->fds[FL__WORKER_CHANNEL];
-	w->bell = config->fds[FL__WORKER_BELL];
-	w->orders = memories[config->fds[FL__WORKER_ORDERS] - NUMBERS - MEMORY];
-	w->replies = memories[config->fds[FL__WORKER_REPLIES] - NUMBERS - MEMORY];
+	w->doorbell = config->fds[FL__WORKER_DOORBELL];
+	w->submissions = memories[config->fds[FL__WORKER_SUBMISSIONS] - NUMBERS - MEMORY];
+	w->completions = memories[config->fds[FL__WORKER_COMPLETIONS] - NUMBERS - MEMORY];
 	*p = (fl_process *)w;
 	return fl_thread_start(&w->thread, serve, w, &(fl_thread_config){.name = config->name});
 }
 
-static struct crew_worker *worker_of(const fl_process *p)
+static struct process_pool_worker *worker_of(const fl_process *p)
 {
-	return (struct crew_worker *)(uintptr_t)p;
+	return (struct process_pool_worker *)(uintptr_t)p;
 }
 
 static int slay(fl_process *p)
 {
-	struct crew_worker *w = worker_of(p);
+	struct process_pool_worker *w = worker_of(p);
 	/* acquire: what it did before it slept, which is told on its behalf */
 	if (atomic_exchange_explicit(&w->life, KILLED, memory_order_acq_rel) == ASLEEP)
 		die(w);
@@ -315,25 +316,25 @@ static int slay(fl_process *p)
 }
 
 /* Ends the sleep of one that was killed in it: with orders to leave, since the first may be one that was taken back. */
-static void send_home(struct crew_worker *w)
+static void send_home(struct process_pool_worker *w)
 {
 	enum { TAKEN_BACK_MOST = 3 };
-	struct fl__order *order = w->orders->order;
-	const uint32_t next = w->lane.next;
+	struct fl__submission *order = w->submissions->entry;
+	const uint32_t next = w->rings.next;
 	for (uint32_t seq = next; seq <= next + TAKEN_BACK_MOST; seq++) {
-		order[seq % FL__LANE_DEPTH].flags = FL__ORDER_LEAVE;
-		fl__store_release(&order[seq % FL__LANE_DEPTH].seq, seq);
+		order[seq % FL__RINGS_DEPTH].flags = FL__SUBMISSION_EXIT;
+		fl__store_release(&order[seq % FL__RINGS_DEPTH].seq, seq);
 	}
-	fl__add_release(&w->orders->asks, 1);
+	fl__add_release(&w->submissions->stop_requests, 1);
 	(void)atomic_exchange_explicit(&w->buried, 1, memory_order_release);
 	(void)fl_stress_futex_wake(&w->buried, 1);
-	(void)fl__sys.shared_wake(&order[next % FL__LANE_DEPTH].seq, 1);
-	(void)fl__sys.shared_wake(&w->orders->asks, 1);
+	(void)fl__sys.shared_wake(&order[next % FL__RINGS_DEPTH].seq, 1);
+	(void)fl__sys.shared_wake(&w->submissions->stop_requests, 1);
 }
 
 static void bury(fl_process *p)
 {
-	struct crew_worker *w = worker_of(p);
+	struct process_pool_worker *w = worker_of(p);
 	if (!w)
 		return;
 	FL_STRESS_CHECK(is_dead(w));
@@ -379,13 +380,13 @@ static int pair(int sockets[2])
 /* All that comes is that a worker was ready; asked for when it is dead. */
 static ssize_t receive(int socket, struct msghdr *message, int flags)
 {
-	static const struct fl__apart ready = {.magic = FL__READY_MAGIC};
+	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
 	(void)flags;
-	for (struct crew_worker *w = here->workers; w < here->workers + here->n_workers; w++) {
+	for (struct process_pool_worker *w = here->workers; w < here->workers + here->n_workers; w++) {
 		if (w->channel != socket + 1 || !w->says_ready)
 			continue;
 		w->says_ready = false;
-		*(struct fl__apart *)message->msg_iov->iov_base = ready;
+		*(struct fl__memfd_packet *)message->msg_iov->iov_base = ready;
 		return sizeof ready;
 	}
 	return -EPIPE;
@@ -400,7 +401,7 @@ static int memory(void)
 
 static int resize(int fd, uint64_t size)
 {
-	void *there = fl__sys.map(size - FL__LANE_ARENA);
+	void *there = fl__sys.map(size - FL__RINGS_ARENA);
 	memories[fd - NUMBERS - MEMORY] = there;
 	return there ? 0 : -ENOMEM;
 }
@@ -432,14 +433,14 @@ static int keep(void *there, size_t size)
 
 static void unmap(void *there, size_t size)
 {
-	fl__sys.unmap(there, size - FL__LANE_ARENA);
+	fl__sys.unmap(there, size - FL__RINGS_ARENA);
 }
 
 /* --- for the scenarios --- */
 
 static void take_over(void)
 {
-	fl__crew_sys = (struct fl__crew_sys){
+	fl__process_pool_sys = (struct fl__process_pool_sys){
 	    .may_start = may_start,
 	    .start = start,
 	    .free = bury,
@@ -450,7 +451,7 @@ static void take_over(void)
 	    .pid = pid,
 	    .name = name,
 	    .ring = make_readable,
-	    .silence = silence,
+	    .drain = drain,
 	};
 	fl__shm_os.memory = memory;
 	fl__shm_os.resize = resize;
@@ -469,56 +470,57 @@ static void take_over(void)
 	fl__sys.shared_wait = wait_unless_killed;
 }
 
-void crew_begin(struct crew *c, const fl_executor_config *config)
+void process_pool_begin(struct process_pool *c, const fl_executor_config *config)
 {
-	if (fl__crew_sys.start != start)
+	if (fl__process_pool_sys.start != start)
 		take_over();
-	while (crews[c->index])
-		if (++c->index == CREWS)
+	while (pools[c->index])
+		if (++c->index == POOLS)
 			abort();
-	crews[c->index] = c;
+	pools[c->index] = c;
 	(void)snprintf(c->name, sizeof c->name, "%u", c->index);
 	fl_executor_config named = *config;
 	named.name = c->name;
 	OK(fl_process_executor_create(&c->e, &named));
-	struct fl__cell *cell = fl__cell_new(c->e->cells, &crew_task, 1, sizeof(int), 0);
+	struct fl__cell *cell = fl__cell_new(c->e->cells, &process_pool_task, 1, sizeof(int), 0);
 	FL_STRESS_CHECK(cell); /* the first makes many, step by step */
 	fl__cell_free(cell);
 }
 
-void crew_end(struct crew *c)
+void process_pool_end(struct process_pool *c)
 {
 	fl_executor_free(c->e);
-	crews[c->index] = NULL;
+	pools[c->index] = NULL;
 }
 
-int crew_submit_with(struct crew *c, const fl_task_type *type, int task, fl_future **f, const fl_submit_config *config)
+int process_pool_submit_with(struct process_pool *c, const fl_task_type *type, int task, fl_future **f,
+                             const fl_submit_config *config)
 {
 	here = c;
 	return fl_submit_with(c->e, type, &task, f, config);
 }
 
-int crew_submit(struct crew *c, int task, fl_future **f)
+int process_pool_submit(struct process_pool *c, int task, fl_future **f)
 {
-	return crew_submit_with(c, &crew_task, task, f, NULL);
+	return process_pool_submit_with(c, &process_pool_task, task, f, NULL);
 }
 
-int crew_map(struct crew *c, const int *tasks, size_t n, int *results, const fl_map_config *config)
+int process_pool_map(struct process_pool *c, const int *tasks, size_t n, int *results, const fl_map_config *config)
 {
 	here = c;
-	return crew_task_map(c->e, tasks, n, results, config);
+	return process_pool_task_map(c->e, tasks, n, results, config);
 }
 
-void crew_get(fl_future *f, int task)
+void process_pool_get(fl_future *f, int task)
 {
 	int got = 0;
-	OK(crew_task_get(f, &got));
+	OK(process_pool_task_get(f, &got));
 	FL_STRESS_CHECK(got == task + MORE);
 }
 
-void crew_submit_get(struct crew *c, int task)
+void process_pool_submit_get(struct process_pool *c, int task)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	OK(crew_submit(c, task, &f));
-	crew_get(f, task);
+	OK(process_pool_submit(c, task, &f));
+	process_pool_get(f, task);
 }

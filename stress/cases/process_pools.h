@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef STRESS_CASES_CREWS_H
-#define STRESS_CASES_CREWS_H
+#ifndef STRESS_CASES_PROCESS_POOLS_H
+#define STRESS_CASES_PROCESS_POOLS_H
 
 /*
- * The process executor without processes: its workers are threads that serve a lane as a worker does, and die where they are
+ * The process executor without processes: its workers are threads that serve a pair of rings as a worker does, and die where they are
  * told to, or when they are killed; its descriptors are numbers. All else is the executor's own.
  *
- *     FL_STRESS_SETUP(...)    { crew_begin(&s->crew, &(fl_executor_config){.workers = 1}); }
- *     FL_STRESS_ACTOR(...)    { s->rc = crew_submit(&s->crew, 1, &f); ... }
- *     FL_STRESS(...)          { crew_end(&s->crew); ... }
+ *     FL_STRESS_SETUP(...)    { process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1}); }
+ *     FL_STRESS_ACTOR(...)    { s->rc = process_pool_submit(&s->pool, 1, &f); ... }
+ *     FL_STRESS(...)          { process_pool_end(&s->pool); ... }
  */
 #include "cases.h"
 #include "process_pool/rings.h"
@@ -20,11 +20,11 @@
 enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 
 /* Once more, if its worker dies with it. */
-FL_TASK_DECLARE(crew_task, int, int);
-FL_TASK_DECLARE(crew_task_again, int, int);
+FL_TASK_DECLARE(process_pool_task, int, int);
+FL_TASK_DECLARE(process_pool_task_again, int, int);
 
 /* Where the first worker dies: before it is ready, or in the order that it has as its `dies_in`th, from 0. */
-enum crew_death {
+enum process_pool_death {
 	LIVES,
 	DIES_UNREADY,
 	DIES_BEFORE,
@@ -34,63 +34,68 @@ enum crew_death {
 	DEATHS
 };
 
-enum { CREW_WORKERS = 6, CREW_STARTS = 8, CREW_FDS = 4 + CREW_STARTS + CREW_WORKERS };
+enum {
+	PROCESS_POOL_WORKERS = 6,
+	PROCESS_POOL_STARTS = 8,
+	PROCESS_POOL_FDS = 4 + PROCESS_POOL_STARTS + PROCESS_POOL_WORKERS
+};
 
-struct crew;
+struct process_pool;
 
-struct crew_worker {
-	struct crew *crew;
+struct process_pool_worker {
+	struct process_pool *pool;
 	unsigned number, taken; /* orders */
-	struct fl__orders *orders;
-	struct fl__replies *replies;
-	struct fl__lane_worker lane;
+	struct fl__submission_ring *submissions;
+	struct fl__completion_ring *completions;
+	struct fl__worker_rings rings;
 	fl_thread thread;
-	int bell, channel; /* its ends */
+	int doorbell, channel; /* its ends */
 	bool says_ready;
-	atomic_int life; /* enum life in crew_fake.c */
+	atomic_int life; /* enum life in process_pool_fake.c */
 	atomic_int buried;
 };
 
-struct crew {
+struct process_pool {
 	fl_executor *e;
 	unsigned index;
 	char name[12];
-	struct crew_worker workers[CREW_WORKERS];
+	struct process_pool_worker workers[PROCESS_POOL_WORKERS];
 	unsigned n_workers; /* that were started */
-	atomic_uint events; /* changes when the keeper has something to see */
-	bool watched[CREW_FDS];
-	atomic_int readable[CREW_FDS];
+	atomic_uint events; /* changes when the manager has something to see */
+	bool watched[PROCESS_POOL_FDS];
+	atomic_int readable[PROCESS_POOL_FDS];
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
 	/* For the setup. */
-	enum crew_death death;
+	enum process_pool_death death;
 	unsigned dies_in, dies_at; /* at: the element of DIES_DURING */
 	int init_error;            /* of the initializer */
 	unsigned start_fails;      /* so many times */
 };
 
 /* Makes the executor; for the setup. */
-void crew_begin(struct crew *c, const fl_executor_config *config);
+void process_pool_begin(struct process_pool *c, const fl_executor_config *config);
 
 /* Joins and frees it; for the outcome. */
-void crew_end(struct crew *c);
+void process_pool_end(struct process_pool *c);
 
-/* The initializer of a config; its error is the crew's. */
-extern const fl_task_type crew_prepare;
+/* The initializer of a config; its error is the pool's. */
+extern const fl_task_type process_pool_prepare;
 
-/* As crew_task_submit() and crew_task_submit_with(). */
-int crew_submit(struct crew *c, int task, fl_future **f);
-int crew_submit_with(struct crew *c, const fl_task_type *type, int task, fl_future **f, const fl_submit_config *config);
+/* As process_pool_task_submit() and process_pool_task_submit_with(). */
+int process_pool_submit(struct process_pool *c, int task, fl_future **f);
+int process_pool_submit_with(struct process_pool *c, const fl_task_type *type, int task, fl_future **f,
+                             const fl_submit_config *config);
 
-/* As crew_task_map(). */
-int crew_map(struct crew *c, const int *tasks, size_t n, int *results, const fl_map_config *config);
+/* As process_pool_task_map(). */
+int process_pool_map(struct process_pool *c, const int *tasks, size_t n, int *results, const fl_map_config *config);
 
 /* Waits for a task, and checks its result. */
-void crew_get(fl_future *f, int task);
+void process_pool_get(fl_future *f, int task);
 
 /* Both. */
-void crew_submit_get(struct crew *c, int task);
+void process_pool_submit_get(struct process_pool *c, int task);
 
-static inline int crew_ran(struct crew *c, int task)
+static inline int process_pool_ran(struct process_pool *c, int task)
 {
 	return LOOK(&c->ran[task]);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lanes whose worker is killed. The parent is a thread of the setup's, and is never killed: workers die with their parent. It
+ * Rings whose worker is killed. The parent is a thread of the setup's, and is never killed: workers die with their parent. It
  * learns of a death as from a pidfd: after all that the dead one wrote. For that a worker holds a robust lock, its life.
  */
 #include "../planted/crash.h"
@@ -14,7 +14,7 @@ enum { ORDERS = 3 };
 enum fate { POSTED, BACK, ENDED, LOST, QUEUED };
 
 struct mortal {
-	struct shared_lane l;
+	struct shared_rings l;
 	struct robust life;
 	atomic_int started[ORDERS + 1];
 	atomic_uint takes; /* that the worker has begun */
@@ -22,11 +22,11 @@ struct mortal {
 	unsigned collected; /* how many orders */
 };
 
-static void live(struct mortal *m, struct bell *bell, unsigned last)
+static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
 {
-	struct fl__lane_worker w;
+	struct fl__worker_rings w;
 	(void)robust_take(&m->life, NOTHING);
-	begin_worker(&w, &m->l, bell);
+	begin_worker(&w, &m->l, doorbell);
 	for (unsigned arg = 0; arg != last;) {
 		COUNT(&m->takes);
 		arg = take(&w);
@@ -49,24 +49,24 @@ static void note_collected(struct mortal *m)
 static void settle(struct mortal *m, unsigned last)
 {
 	(void)robust_take(&m->life, NOTHING);
-	while (m->collected < last && collect(&m->l.lane, m->collected + 1))
+	while (m->collected < last && collect(&m->l.rings, m->collected + 1))
 		note_collected(m);
 	for (unsigned arg = m->collected + 1; arg <= last; arg++) {
-		uint32_t seq = m->l.lane.first + arg - m->collected - 1;
-		enum fl__lane_fate fate = fl__lane_fate(&m->l.lane, seq);
+		uint32_t seq = m->l.rings.first + arg - m->collected - 1;
+		const bool started = fl__rings_has_started(&m->l.rings, seq);
 		if (m->fates[arg] == POSTED)
-			m->fates[arg] = fate == FL__LANE_STARTED ? LOST : QUEUED;
+			m->fates[arg] = started ? LOST : QUEUED;
 		else
-			FL_STRESS_CHECK(fate == FL__LANE_QUEUED);
+			FL_STRESS_CHECK(!started);
 	}
 	robust_give(&m->life, NOTHING);
 }
 
 /* Collects the orders up to `last`, or settles them when their worker is dead. */
-static void follow(struct mortal *m, struct bell *bell, unsigned last, const char *name)
+static void follow(struct mortal *m, struct doorbell *doorbell, unsigned last, const char *name)
 {
 	while (m->collected < last) {
-		if (collect_asleep(&m->l.lane, m->collected + 1, bell, fl_after(FL_MS(1)))) {
+		if (collect_asleep(&m->l.rings, m->collected + 1, doorbell, fl_after(FL_MS(1)))) {
 			note_collected(m);
 		} else if (fl_stress_killed(name)) {
 			settle(m, last);
@@ -103,36 +103,36 @@ static bool adds_up(const struct mortal *m, unsigned arg)
  * kill9_worker_task: a worker is killed anywhere, in an order, between two, asleep. What it had ended counts; at most one
  * order is lost with it, which it had taken; the rest never started. Nobody waits for ever.
  */
-struct lane_kill9_worker_task {
+struct rings_kill9_worker_task {
 	struct mortal m;
-	struct bell bell;
+	struct doorbell doorbell;
 	fl_thread parent;
 };
 
 static int parent_of_one(void *arg)
 {
-	struct lane_kill9_worker_task *s = arg;
-	post_and_flush(&s->m.l.lane, 3);
-	if (fl__lane_revoke(&s->m.l.lane, s->m.l.lane.first + 1))
+	struct rings_kill9_worker_task *s = arg;
+	post_and_flush(&s->m.l.rings, 3);
+	if (fl__rings_revoke(&s->m.l.rings, s->m.l.rings.first + 1))
 		s->m.fates[2] = BACK;
-	follow(&s->m, &s->bell, ORDERS, "worker");
+	follow(&s->m, &s->doorbell, ORDERS, "worker");
 	return 0;
 }
 
-FL_STRESS_SETUP(lane_kill9_worker_task)
+FL_STRESS_SETUP(rings_kill9_worker_task)
 {
-	begin_lane_with(&s->m.l, (enum history)fl_stress_choose(HISTORIES));
-	(void)post(&s->m.l.lane, 1);
-	(void)post(&s->m.l.lane, 2);
+	begin_rings_with(&s->m.l, (enum history)fl_stress_choose(HISTORIES));
+	(void)post(&s->m.l.rings, 1);
+	(void)post(&s->m.l.rings, 2);
 	OK(fl_thread_start(&s->parent, parent_of_one, s, NULL));
 }
 
-FL_STRESS_ACTOR(lane_kill9_worker_task, worker)
+FL_STRESS_ACTOR(rings_kill9_worker_task, worker)
 {
-	live(&s->m, &s->bell, ORDERS);
+	live(&s->m, &s->doorbell, ORDERS);
 }
 
-FL_STRESS_PROCESSES(lane_kill9_worker_task, worker)
+FL_STRESS_PROCESSES(rings_kill9_worker_task, worker)
 {
 	OK(fl_thread_join(&s->parent, NULL));
 	for (unsigned arg = 1; arg <= ORDERS; arg++)
@@ -153,10 +153,10 @@ FL_STRESS_PROCESSES(lane_kill9_worker_task, worker)
  */
 enum { ELEMENTS = 3 };
 
-struct lane_kill9_mid_chunk {
-	struct shared_lane l;
+struct rings_kill9_mid_chunk {
+	struct shared_rings l;
 	struct robust life;
-	struct bell bell;
+	struct doorbell doorbell;
 	fl_thread parent;
 	atomic_int begun[ELEMENTS];
 	bool ended, started;
@@ -165,49 +165,49 @@ struct lane_kill9_mid_chunk {
 
 static int parent_of_chunk(void *arg)
 {
-	struct lane_kill9_mid_chunk *s = arg;
-	struct fl__lane *lane = &s->l.lane;
-	struct fl__reply reply;
-	while (fl__lane_look(lane, &reply) == FL__LANE_NONE && !fl_stress_killed("worker"))
+	struct rings_kill9_mid_chunk *s = arg;
+	struct fl__rings *rings = &s->l.rings;
+	struct fl__completion reply;
+	while (fl__rings_peek(rings, &reply) == FL__RINGS_NONE && !fl_stress_killed("worker"))
 		fl_stress_relax();
 	(void)robust_take(&s->life, NOTHING); /* it is dead, or done */
-	s->ended = fl__lane_look(lane, &reply) == FL__LANE_ENDED;
-	s->started = fl__lane_fate(lane, lane->first) == FL__LANE_STARTED;
-	s->progress = s->ended ? reply.count : fl__lane_progress(lane, lane->first, ELEMENTS);
+	s->ended = fl__rings_peek(rings, &reply) == FL__RINGS_ENDED;
+	s->started = fl__rings_has_started(rings, rings->first);
+	s->progress = s->ended ? reply.count : fl__rings_progress(rings, rings->first, ELEMENTS);
 	robust_give(&s->life, NOTHING);
 	return 0;
 }
 
-FL_STRESS_SETUP(lane_kill9_mid_chunk)
+FL_STRESS_SETUP(rings_kill9_mid_chunk)
 {
-	begin_lane_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
-	fl__lane_place(&s->l.lane)->count = ELEMENTS;
-	const uint32_t seq = post(&s->l.lane, 1);
-	s->l.lane.replies->reply[seq % ROUND].progress = ELEMENTS - 1; /* left over */
+	begin_rings_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
+	fl__rings_next_entry(&s->l.rings)->count = ELEMENTS;
+	const uint32_t seq = post(&s->l.rings, 1);
+	s->l.rings.completions->entry[seq % ROUND].progress = ELEMENTS - 1; /* left over */
 	OK(fl_thread_start(&s->parent, parent_of_chunk, s, NULL));
 }
 
-FL_STRESS_ACTOR(lane_kill9_mid_chunk, worker)
+FL_STRESS_ACTOR(rings_kill9_mid_chunk, worker)
 {
-	struct fl__lane_worker w;
+	struct fl__worker_rings w;
 	(void)robust_take(&s->life, NOTHING);
-	begin_worker(&w, &s->l, &s->bell);
-	unsigned char *results = w.replies->reply[w.next % ROUND].small;
+	begin_worker(&w, &s->l, &s->doorbell);
+	unsigned char *results = w.completions->entry[w.next % ROUND].small;
 	FL_STRESS_CHECK(take(&w) == 1);
 	for (unsigned i = 0; i < ELEMENTS; i++) {
 		if (i > 0)
-			fl__lane_advance(&w, i);
+			fl__rings_set_progress(&w, i);
 		COUNT(&s->begun[i]);
 		results[i] = (unsigned char)(i + 1);
 	}
-	fl__lane_end(&w, 0, 0, ELEMENTS);
+	fl__rings_complete(&w, 0, 0, ELEMENTS);
 	robust_give(&s->life, NOTHING);
 }
 
-FL_STRESS_PROCESSES(lane_kill9_mid_chunk, worker)
+FL_STRESS_PROCESSES(rings_kill9_mid_chunk, worker)
 {
 	OK(fl_thread_join(&s->parent, NULL));
-	const unsigned char *results = s->l.lane.replies->reply[s->l.lane.first % ROUND].small;
+	const unsigned char *results = s->l.rings.completions->entry[s->l.rings.first % ROUND].small;
 	FL_FORBIDDEN(!s->ended && !fl_stress_killed("worker"), "not ended, and nobody was killed");
 	FL_FORBIDDEN((s->progress == ELEMENTS) != s->ended, "more than there is, or less");
 	for (unsigned i = 0; s->started && i < ELEMENTS; i++) {
@@ -222,55 +222,55 @@ FL_STRESS_PROCESSES(lane_kill9_mid_chunk, worker)
 }
 
 /*
- * pid_reuse: another worker takes the place of a dead one, and shares its bell. It gets what that had not started, in a lane of
+ * pid_reuse: another worker takes the place of a dead one, and shares its doorbell. It gets what that had not started, in a pair of rings of
  * its own: nothing of the old one's counts there, and no order starts twice.
  */
-struct lane_pid_reuse {
+struct rings_pid_reuse {
 	struct mortal old, new;
-	struct bell bell;
+	struct doorbell doorbell;
 	fl_thread parent;
 };
 
-/* The orders that the old one had not started, with the numbers from 1 on in the new one's lane. */
-static unsigned hand_on(struct lane_pid_reuse *s)
+/* The orders that the old one had not started, with the numbers from 1 on in the new one's rings. */
+static unsigned hand_on(struct rings_pid_reuse *s)
 {
 	unsigned n = 0;
 	for (unsigned arg = 1; arg <= 2; arg++)
 		if (s->old.fates[arg] == QUEUED)
-			(void)post(&s->new.l.lane, ++n);
-	(void)post(&s->new.l.lane, LEAVE);
-	fl__lane_flush(&s->new.l.lane);
+			(void)post(&s->new.l.rings, ++n);
+	(void)post(&s->new.l.rings, LEAVE);
+	fl__rings_flush(&s->new.l.rings);
 	return n;
 }
 
 static int parent_of_two(void *arg)
 {
-	struct lane_pid_reuse *s = arg;
-	follow(&s->old, &s->bell, 2, "old");
-	follow(&s->new, &s->bell, hand_on(s), "new");
+	struct rings_pid_reuse *s = arg;
+	follow(&s->old, &s->doorbell, 2, "old");
+	follow(&s->new, &s->doorbell, hand_on(s), "new");
 	return 0;
 }
 
-FL_STRESS_SETUP(lane_pid_reuse)
+FL_STRESS_SETUP(rings_pid_reuse)
 {
-	begin_lane(&s->old.l, ROUND);
-	begin_lane(&s->new.l, ROUND);
-	(void)post(&s->old.l.lane, 1);
-	(void)post(&s->old.l.lane, 2);
+	begin_rings(&s->old.l, ROUND);
+	begin_rings(&s->new.l, ROUND);
+	(void)post(&s->old.l.rings, 1);
+	(void)post(&s->old.l.rings, 2);
 	OK(fl_thread_start(&s->parent, parent_of_two, s, NULL));
 }
 
-FL_STRESS_ACTOR(lane_pid_reuse, old)
+FL_STRESS_ACTOR(rings_pid_reuse, old)
 {
-	live(&s->old, &s->bell, 2);
+	live(&s->old, &s->doorbell, 2);
 }
 
-FL_STRESS_ACTOR(lane_pid_reuse, new)
+FL_STRESS_ACTOR(rings_pid_reuse, new)
 {
-	live(&s->new, &s->bell, ORDERS);
+	live(&s->new, &s->doorbell, ORDERS);
 }
 
-FL_STRESS_PROCESSES(lane_pid_reuse, old, new)
+FL_STRESS_PROCESSES(rings_pid_reuse, old, new)
 {
 	OK(fl_thread_join(&s->parent, NULL));
 	unsigned queued = count_of(&s->old, QUEUED);

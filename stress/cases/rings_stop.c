@@ -4,36 +4,36 @@
 #include "shared_rings.h"
 
 /* A request that comes when its order ends: the orders after it, one of them in its slot, never take it for theirs. */
-struct lane_ask_vs_end {
-	struct shared_lane l;
-	struct bell bell;
+struct rings_stop_vs_end {
+	struct shared_rings l;
+	struct doorbell doorbell;
 	uint32_t seq;
 	bool asked;
 };
 
-FL_STRESS_SETUP(lane_ask_vs_end)
+FL_STRESS_SETUP(rings_stop_vs_end)
 {
-	begin_lane(&s->l, fl_stress_choose(2) ? ROUND : 0u - ROUND);
-	s->seq = post(&s->l.lane, 1);
-	(void)post(&s->l.lane, 2);
+	begin_rings(&s->l, fl_stress_choose(2) ? ROUND : 0u - ROUND);
+	s->seq = post(&s->l.rings, 1);
+	(void)post(&s->l.rings, 2);
 }
 
-FL_STRESS_ACTOR(lane_ask_vs_end, parent)
+FL_STRESS_ACTOR(rings_stop_vs_end, parent)
 {
-	fl__lane_ask(&s->l.lane, s->seq);
-	collect_spinning(&s->l.lane, 1);
-	collect_spinning(&s->l.lane, 2);
-	parent_goes_round(&s->l.lane, 2);
-	post_and_flush(&s->l.lane, 3);
+	fl__rings_request_stop(&s->l.rings, s->seq);
+	collect_spinning(&s->l.rings, 1);
+	collect_spinning(&s->l.rings, 2);
+	parent_goes_round(&s->l.rings, 2);
+	post_and_flush(&s->l.rings, 3);
 }
 
-FL_STRESS_ACTOR(lane_ask_vs_end, worker)
+FL_STRESS_ACTOR(rings_stop_vs_end, worker)
 {
-	struct fl__lane_worker w;
-	begin_worker(&w, &s->l, &s->bell);
+	struct fl__worker_rings w;
+	begin_worker(&w, &s->l, &s->doorbell);
 	for (unsigned i = 1; i <= 3; i++) {
 		FL_STRESS_CHECK(take(&w) == i);
-		bool asked = fl__lane_is_asked(&w);
+		bool asked = fl__rings_stop_requested(&w);
 		FL_STRESS_CHECK(!asked || i == 1);
 		s->asked |= asked;
 		end(&w, i);
@@ -42,47 +42,47 @@ FL_STRESS_ACTOR(lane_ask_vs_end, worker)
 	}
 }
 
-FL_STRESS(lane_ask_vs_end, parent, worker)
+FL_STRESS(rings_stop_vs_end, parent, worker)
 {
 	FL_ACCEPTABLE(s->asked, "in time");
 	FL_ACCEPTABLE(1, "too late");
 }
 
 /* cancel_vs_complete: taken back and never run, or told to stop, or done. */
-struct lane_cancel_vs_complete {
-	struct shared_lane l;
-	struct bell bell;
+struct rings_cancel_vs_complete {
+	struct shared_rings l;
+	struct doorbell doorbell;
 	uint32_t seq;
 	bool revoked, stopped;
 	int ran;
 };
 
-FL_STRESS_SETUP(lane_cancel_vs_complete)
+FL_STRESS_SETUP(rings_cancel_vs_complete)
 {
-	begin_lane(&s->l, ROUND);
-	s->seq = post(&s->l.lane, 1);
-	(void)post(&s->l.lane, LEAVE);
+	begin_rings(&s->l, ROUND);
+	s->seq = post(&s->l.rings, 1);
+	(void)post(&s->l.rings, LEAVE);
 }
 
-FL_STRESS_ACTOR(lane_cancel_vs_complete, parent)
+FL_STRESS_ACTOR(rings_cancel_vs_complete, parent)
 {
-	s->revoked = fl__lane_revoke(&s->l.lane, s->seq);
+	s->revoked = fl__rings_revoke(&s->l.rings, s->seq);
 	if (!s->revoked)
-		fl__lane_ask(&s->l.lane, s->seq);
-	FL_STRESS_CHECK(collect_asleep(&s->l.lane, 1, &s->bell, FL_FOREVER));
+		fl__rings_request_stop(&s->l.rings, s->seq);
+	FL_STRESS_CHECK(collect_asleep(&s->l.rings, 1, &s->doorbell, FL_FOREVER));
 }
 
-FL_STRESS_ACTOR(lane_cancel_vs_complete, worker)
+FL_STRESS_ACTOR(rings_cancel_vs_complete, worker)
 {
-	struct fl__lane_worker w;
-	begin_worker(&w, &s->l, &s->bell);
+	struct fl__worker_rings w;
+	begin_worker(&w, &s->l, &s->doorbell);
 	for (unsigned arg; (arg = take(&w)) != LEAVE; s->ran++) {
-		s->stopped = fl__lane_is_asked(&w);
+		s->stopped = fl__rings_stop_requested(&w);
 		end(&w, arg);
 	}
 }
 
-FL_STRESS(lane_cancel_vs_complete, parent, worker)
+FL_STRESS(rings_cancel_vs_complete, parent, worker)
 {
 	FL_ACCEPTABLE(s->revoked && s->ran == 0, "cancelled");
 	FL_ACCEPTABLE(!s->revoked && s->ran == 1 && s->stopped, "told to stop");
@@ -91,69 +91,69 @@ FL_STRESS(lane_cancel_vs_complete, parent, worker)
 }
 
 /* The worker's listener does not sleep over a request, and finds which order it means. */
-struct lane_ask_vs_listen {
-	struct shared_lane l;
+struct rings_stop_vs_listen {
+	struct shared_rings l;
 };
 
-FL_STRESS_SETUP(lane_ask_vs_listen)
+FL_STRESS_SETUP(rings_stop_vs_listen)
 {
-	begin_lane(&s->l, ROUND);
-	(void)post(&s->l.lane, 1);
+	begin_rings(&s->l, ROUND);
+	(void)post(&s->l.rings, 1);
 }
 
-FL_STRESS_ACTOR(lane_ask_vs_listen, parent)
+FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 {
-	fl__lane_ask(&s->l.lane, s->l.begin);
+	fl__rings_request_stop(&s->l.rings, s->l.begin);
 }
 
-FL_STRESS_ACTOR(lane_ask_vs_listen, listener)
+FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
-	struct fl__lane_worker w;
-	begin_worker(&w, &s->l, NULL);                 /* for a look: the worker is at its first order */
-	while (fl__load_relaxed(&w.orders->asks) == 0) /* relaxed: fl__lane_is_asked() orders it */
-		fl__lane_listen(&w, 0);
-	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+	struct fl__worker_rings w;
+	begin_worker(&w, &s->l, NULL);                               /* for a look: the worker is at its first order */
+	while (fl__load_relaxed(&w.submissions->stop_requests) == 0) /* relaxed: fl__rings_stop_requested() orders it */
+		fl__rings_await_stop_request(&w, 0);
+	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
 }
 
-FL_STRESS(lane_ask_vs_listen, parent, listener)
+FL_STRESS(rings_stop_vs_listen, parent, listener)
 {
 	FL_ACCEPTABLE(1, "told");
 }
 
 /* Whoever asks by a token does so on a thread of its own: each of two requests is found by who has seen that there are two. */
-struct lane_ask_from_two {
-	struct shared_lane l;
+struct rings_stop_from_two {
+	struct shared_rings l;
 };
 
-FL_STRESS_SETUP(lane_ask_from_two)
+FL_STRESS_SETUP(rings_stop_from_two)
 {
-	begin_lane(&s->l, ROUND);
-	(void)post(&s->l.lane, 1);
-	(void)post(&s->l.lane, 2);
+	begin_rings(&s->l, ROUND);
+	(void)post(&s->l.rings, 1);
+	(void)post(&s->l.rings, 2);
 }
 
-FL_STRESS_ACTOR(lane_ask_from_two, one)
+FL_STRESS_ACTOR(rings_stop_from_two, one)
 {
-	fl__lane_ask(&s->l.lane, s->l.begin);
+	fl__rings_request_stop(&s->l.rings, s->l.begin);
 }
 
-FL_STRESS_ACTOR(lane_ask_from_two, two)
+FL_STRESS_ACTOR(rings_stop_from_two, two)
 {
-	fl__lane_ask(&s->l.lane, s->l.begin + 1);
+	fl__rings_request_stop(&s->l.rings, s->l.begin + 1);
 }
 
-FL_STRESS_ACTOR(lane_ask_from_two, listener)
+FL_STRESS_ACTOR(rings_stop_from_two, listener)
 {
-	struct fl__lane_worker w;
+	struct fl__worker_rings w;
 	begin_worker(&w, &s->l, NULL);
-	for (uint32_t asks; (asks = fl__load_relaxed(&w.orders->asks)) < 2;) /* relaxed: as above */
-		fl__lane_listen(&w, asks);
-	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+	for (uint32_t asks; (asks = fl__load_relaxed(&w.submissions->stop_requests)) < 2;) /* relaxed: as above */
+		fl__rings_await_stop_request(&w, asks);
+	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
 	w.next++;
-	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
 }
 
-FL_STRESS(lane_ask_from_two, one, two, listener)
+FL_STRESS(rings_stop_from_two, one, two, listener)
 {
 	FL_ACCEPTABLE(1, "told of both");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stoppers: who asks a posted task to stop, by its token, has the keeper told; and one that is put away while it is told is gone
- * for good. The keeper's bell is a real one: nobody sleeps on it here.
+ * Stoppers: who asks a posted task to stop, by its token, has the manager told; and one that is put away while it is told is gone
+ * for good. The manager's doorbell is a real one: nobody sleeps on it here.
  */
 #include "process_pool/process_pool.h"
 #include "shared_rings.h"
@@ -9,34 +9,34 @@
 #include <unistd.h>
 
 struct posted {
-	struct fl__crew crew;
-	struct fl__member member;
+	struct fl__process_pool pool;
+	struct fl__member worker;
 	struct fl__cell cell;
 	fl_cancel_token parent;
-	struct shared_lane lane;
+	struct shared_rings rings;
 };
 
 static void begin(struct posted *p)
 {
 	static const struct fl__future_home home;
 	static const fl_task_type type = {.size = sizeof type, .name = "posted"};
-	p->crew.bell = eventfd(0, EFD_NONBLOCK);
-	p->crew.sleeping = true;
-	p->member.crew = &p->crew;
-	begin_lane(&p->lane, ROUND);
-	p->member.lane = p->lane.lane;
+	p->pool.doorbell = eventfd(0, EFD_NONBLOCK);
+	p->pool.sleeping = true;
+	p->worker.pool = &p->pool;
+	begin_rings(&p->rings, ROUND);
+	p->worker.rings = p->rings.rings;
 	p->cell.seq = ROUND;
-	p->cell.member = &p->member;
+	p->cell.member = &p->worker;
 	fl__future_init(&p->cell.future, &home, &type, 1, &p->parent, FL_FOREVER);
 	OK(fl__stopper_make(&p->cell));
 }
 
-/* True: the keeper was told. */
+/* True: the manager was told. */
 static bool finish(struct posted *p)
 {
-	uint64_t rings;
-	bool told = read(p->crew.bell, &rings, sizeof rings) > 0;
-	(void)close(p->crew.bell);
+	uint64_t ring_count;
+	bool told = read(p->pool.doorbell, &ring_count, sizeof ring_count) > 0;
+	(void)close(p->pool.doorbell);
 	fl__stopper_disarm(&p->cell);
 	fl__stopper_free(&p->cell);
 	fl_cancel_token_destroy(&p->cell.future.token);
@@ -44,7 +44,7 @@ static bool finish(struct posted *p)
 	return told;
 }
 
-/* The task is posted while its token is requested: the keeper is told, and it is told in time to see it. */
+/* The task is posted while its token is requested: the manager is told, and it is told in time to see it. */
 struct stopper_tells {
 	struct posted p;
 };
@@ -66,7 +66,7 @@ FL_STRESS_ACTOR(stopper_tells, user)
 
 FL_STRESS(stopper_tells, poster, user)
 {
-	bool asked = s->p.member.lane.orders->asked[0] == ROUND;
+	bool asked = s->p.worker.rings.submissions->stop[0] == ROUND;
 	FL_FORBIDDEN(!finish(&s->p), "nobody was told");
 	FL_FORBIDDEN(!asked, "the worker was not asked");
 	FL_ACCEPTABLE(1, "told");

@@ -28,27 +28,28 @@ static void print_process(int pid)
 	}
 }
 
-static void print_member(const struct fl__member *m)
+static void print_worker(const struct fl__member *m)
 {
-	const struct fl__lane *lane = &m->lane;
-	printf("    %s, process %d, %s: first %u, next %u, flushed %u; state %u, asleep %u, bell %u, quota %u%s%s%s%s; "
+	const struct fl__rings *rings = &m->rings;
+	printf("    %s, process %d, %s: first %u, next %u, flushed %u; state %u, asleep %u, doorbell %u, quota "
+	       "%u%s%s%s%s; "
 	       "%s\n",
 	       fl_process_name(m->process), fl_process_pid(m->process),
-	       fl_process_is_alive(m->process) ? "alive" : "dead", lane->first, lane->next, lane->flushed,
-	       lane->replies->state, lane->replies->asleep, lane->orders->bell, m->quota, m->retired ? ", retired" : "",
-	       m->leaving ? ", leaving" : "", m->initializing ? ", initializing" : "", m->damaged ? ", damaged" : "",
-	       m->why ? m->why : "not killed by us");
-	for (uint32_t seq = lane->first; seq != lane->next; seq++) {
-		const unsigned slot = seq % FL__LANE_DEPTH;
+	       fl_process_is_alive(m->process) ? "alive" : "dead", rings->first, rings->next, rings->flushed,
+	       rings->completions->state, rings->completions->asleep, rings->submissions->doorbell, m->quota,
+	       m->retired ? ", retired" : "", m->exiting ? ", leaving" : "", m->initializing ? ", initializing" : "",
+	       m->damaged ? ", damaged" : "", m->kill_reason ? m->kill_reason : "not killed by us");
+	for (uint32_t seq = rings->first; seq != rings->next; seq++) {
+		const unsigned slot = seq % FL__RINGS_DEPTH;
 		printf("      order %u: there %u, claim %u, before %u, done %u, %s, %s\n", seq,
-		       lane->orders->order[slot].seq, lane->replies->claim[slot], lane->before[slot],
-		       lane->replies->reply[slot].done, lane->revoked[slot] ? "revoked" : "not revoked",
+		       rings->submissions->entry[slot].seq, rings->completions->claim[slot], rings->last_claim[slot],
+		       rings->completions->entry[slot].done, rings->revoked[slot] ? "revoked" : "not revoked",
 		       m->cells[slot] ? "a task" : "no task");
 	}
 	print_process(fl_process_pid(m->process));
 }
 
-static void print_crew(struct fl__crew *c)
+static void print_pool(struct fl__process_pool *c)
 {
 	bool locked = false;
 	for (int i = 0; i < 1000 && !locked; i++) {
@@ -56,16 +57,16 @@ static void print_crew(struct fl__crew *c)
 		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
 	}
 	printf("  the executor: its lock is %s; queued %zu, posted %zu, foreign %zu, ended %s, kept %s, fetchers %u; "
-	       "the keeper "
+	       "the manager "
 	       "%s%s%s, wakes in %.3f s; closed %d, broken %d, terminated %d, failures %u, retry in %.3f s; %u of %u "
 	       "members\n",
 	       locked ? "free" : "HELD", c->base.queue.length, c->posted, c->base.foreign, c->ended ? "some" : "none",
-	       c->kept ? "some" : "none", c->fetchers, c->sleeping ? "sleeps" : "is awake", c->kicked ? ", kicked" : "",
-	       c->over ? ", over" : "", c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9,
+	       c->kept ? "some" : "none", c->fetchers, c->sleeping ? "sleeps" : "is awake", c->woken ? ", kicked" : "",
+	       c->finished ? ", over" : "", c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9,
 	       c->base.closed, c->base.broken, c->terminated, c->failures,
-	       c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0, c->n_members, c->base.workers);
-	for (unsigned i = 0; i < c->n_members; i++)
-		print_member(c->members[i]);
+	       c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0, c->n_workers, c->base.workers);
+	for (unsigned i = 0; i < c->n_workers; i++)
+		print_worker(c->workers[i]);
 }
 
 static void give_up(void)
@@ -75,7 +76,7 @@ static void give_up(void)
 	for (unsigned i = 0; i < FEEDERS; i++)
 		printf("  feeder %u: %s\n", i, feeder_doing(i));
 	if (current.e)
-		print_crew(fl__crew_of(current.e));
+		print_pool(fl__process_pool_of(current.e));
 	(void)fflush(stdout);
 	_exit(3);
 }
