@@ -8,58 +8,79 @@
 FL_BEGIN_DECLS
 
 /*
- * The process executor: runs tasks in processes. A task that crashes, or is killed, costs itself and nothing else.
+ * The process executor runs tasks in a pool of worker processes. A task that crashes, or is killed,
+ * harms no other task.
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv);                                // workers begin here: see fairlead/process.h
+ *             fl_main(argc, argv);                            // workers begin here: see fairlead/process.h
  *             FL_SCOPED(fl_executor) *pool = NULL;
- *             rc = fl_process_executor_create(&pool, NULL);       // check
+ *             rc = fl_process_executor_create(&pool, NULL);   // check
  *             rc = count_primes_map(pool, parts, 64, counts, NULL);
  *
- * Everything of fairlead/executor.h holds, with what follows from other memory. A task gets a copy of the argument's bytes and
- * leaves the result's; pointers in either mean nothing, and global variables are the worker's own. A task must be registered,
- * as FL_TASK does. Large data are not copied when they stand in a region (`regions` of the config, fl_task_region()) and their
- * offset is the argument. Results above 64 KiB come in sealed memory of their own, which fl_future_result() points into.
+ * All of fairlead/executor.h applies. In addition:
  *
- * Workers are daemons of the fork server: started when they are needed, single-minded, with no signal unblocked, and gone when
- * this process is, however it ends. In a task fl_executor_current() is an executor of the worker's, which runs nested tasks at
- * once, on the worker's stack: -EOVERFLOW when that is nearly used up.
+ * Memory. A task gets a copy of the argument's bytes, and the caller gets a copy of the result's.
+ * Pointers in either mean nothing, and global variables are the worker's own. Large data are not
+ * copied if they lie in a region (`regions` of the config, fl_task_region()) and the argument is
+ * their offset. A result above 64 KiB has sealed memory of its own; fl_future_result() points into
+ * that memory.
  *
- * When a worker dies, the task that it ran fails with -EOWNERDEAD and a message: "worker 4711
- * (name-0) killed by SIGSEGV", "... exited with status 3". In a map (fl_map(), fl_imap) that is one
- * element, not its chunk. Tasks that it had not started go to others, and another worker takes its
- * place. A task is started at most once, unless its type declares `max_attempts`. A task that runs
- * past its deadline is killed, by default 100 ms later (`kill_after`), and fails with -ETIMEDOUT:
- * "worker 4711 (name-0) was killed: it ran a task past its deadline". Workers that cannot be
- * started, or end before they are ready, again and again, break the executor (-ENOTRECOVERABLE),
- * with the reason as the message. So does a system without memfd_create() or pidfd_open().
+ * Tasks. A task must be registered, as FL_TASK does. In a task fl_executor_current() is an executor
+ * of the worker. It runs nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW
+ * when that stack is nearly used up.
  *
- * Callbacks, and the drop hooks of tasks, run on a thread of the executor; or on that which cancels. They must not wait for
- * tasks of the same executor, which that thread serves. A thread that waits for a
- * future fetches results itself while it waits.
+ * Workers are daemons of the fork server. The pool starts a worker when a task needs one. A worker
+ * runs one task at a time, with all signals blocked, and ends with this process, however this
+ * process ends.
  *
- * Costs: each worker two pieces of shared memory of 300 KiB, four descriptors here, and a process. All that crosses is checked:
- * whatever a worker writes, the executor stays sound, and kills that worker. Each worker has its own memory, and no other's.
+ * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
+ * 4711 (name-0) killed by SIGSEGV", "... exited with status 3". In a map (fl_map(), fl_imap) that is
+ * one element, not its chunk. Tasks that the worker had not started run on other workers, and a new
+ * worker replaces it. A task is started at most once, unless its type declares `max_attempts`.
+ *
+ * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
+ * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
+ * past its deadline".
+ *
+ * Failed starts. If workers again and again cannot be started, or end before they are ready, the
+ * executor breaks (-ENOTRECOVERABLE), with the reason as the message. It also breaks on a system
+ * without memfd_create() or pidfd_open().
+ *
+ * Threads. Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the
+ * thread that cancels. They must not wait for tasks of the same executor, which that thread serves.
+ * A thread that waits for a future fetches results itself while it waits.
+ *
+ * Costs. Each worker costs a process, two pieces of shared memory of 300 KiB, and four descriptors
+ * here. The parent checks all that a worker writes: whatever a worker writes, the executor stays
+ * sound, and kills that worker. No worker has another worker's memory.
  */
 
 /*
- * Makes one. `config` may be NULL. Starts nothing yet; never waits. Returns 0; -ENOTSUP: no
- * fl_main(), no hook, and no fl_process_preload() (said in the log); -EINVAL: more than
- * FL_WORKERS_MAX workers; `max_tasks`, or a time, below 0; as for other executors; -ENOENT: the
- * initializer is not registered; -EEXIST: another task has the initializer's name; -ENOMEM.
+ * Creates a process executor. `config` may be NULL. Starts nothing yet; never waits. Returns:
  *
- * A submit also returns:
+ *   0
+ *   -ENOTSUP  the program has no fl_main(), no hook, and no fl_process_preload(); the log says so
+ *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
+ *             executors refuse, too
+ *   -ENOENT   the initializer is not registered
+ *   -EEXIST   another task has the initializer's name
+ *   -ENOMEM
  *
- *   -ENOENT   the task is not registered here, under its name
- *   -EEXIST   another task is registered under its name, so that a worker could not tell them apart
- *             (see fl_task_register())
+ * A submit to this executor also returns:
+ *
+ *   -ENOENT   the task is not registered here under its name
+ *   -EEXIST   another task is registered under its name, so a worker could not tell them apart: see
+ *             fl_task_register()
  *   -EAGAIN   the executor's own thread cannot be started
  *   -ENOSYS   a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 
-/* The numbers of the workers that there are now, up to `room` of them in `pids`. Returns how many there are. Never waits. */
+/*
+ * Stores the process ids of the present workers, at most `room` of them, in `pids`. Returns the
+ * number of workers, which may exceed `room`. Never waits.
+ */
 FL_API size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room);
 
 FL_END_DECLS

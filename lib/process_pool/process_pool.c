@@ -31,29 +31,29 @@
  *      shrink: no access raises SIGBUS.
  *
  * The death of a worker
- *   1. The kernel makes the worker's sentinel readable. The manager, in epoll, sees the event and
- *      calls process_pool_reap_worker().
+ *   1. The kernel makes the process's sentinel descriptor readable. The manager, in epoll, sees the
+ *      event and calls process_pool_reap_worker().
  *   2. The manager takes the completions that the worker posted before its death.
  *   3. For each other task, newest first:
- *      - not started: the task goes to the front of the queue and runs on another worker;
+ *      - not started: the task goes to the front of the queue and runs on another worker. If the
+ *        pool was terminated, the task is cancelled.
  *      - started: elements of a chunk that had ended keep their results. The task is queued again
- *        if its type's `max_attempts` allows, else it fails with -EOWNERDEAD; with -ETIMEDOUT if
- *        it was killed for its deadline; with -ECANCELED if the pool was terminated.
+ *        if its type's `max_attempts` allows. Else it fails: with -ETIMEDOUT if it was killed for
+ *        its deadline, with -ECANCELED if the pool was terminated, otherwise with -EOWNERDEAD.
  *   4. The record is freed. The manager starts a new worker when tasks need one.
- *   5. A worker that died before it was ready counts as a failed start. Each failed start in a row
- *      doubles the pause before the next. After PROCESS_POOL_START_TRIES, with no worker left that
- *      serves, the pool breaks.
+ *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
+ *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
+ *      PROCESS_POOL_START_TRIES, with no worker left that serves, the pool breaks.
  *
- * Three kinds of threads take completions: a submitter, now and then, to free slots; a thread that
- * waits for a future; and the manager. Each then fills the submission rings again.
+ * Three kinds of threads take completions: a submitter, now and then; a thread that waits for a
+ * future; and the manager. Each then fills the submission rings again.
  *
- * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms the doorbells of
- * all workers, takes completions once more, and sleeps until a worker rings: rings.c, invariant 4.
- * In a *nap* no worker rings, and the manager wakes after a fixed time. The manager naps while
- * waiting threads fetch results: then a doorbell for each result would wake the manager in vain.
- * A thread that stops waiting before its future has ended wakes the manager out of its nap. After
- * the manager itself has found work, it polls on for a short time, with yields: more work is likely
- * to come, and a sleep costs two wakes.
+ * The manager sleeps in epoll in one of two ways. Before an *armed* sleep, it arms all doorbells
+ * and takes completions once more: rings.c, invariant 4. In a *nap* no worker rings, and the
+ * manager wakes after a fixed time. It naps while waiting threads fetch results, since doorbells
+ * would wake it in vain. A thread that stops waiting before its future has ended wakes the manager
+ * from its nap. After the manager itself has found work, it polls on for a short time, with yields:
+ * more work is likely to come, and a sleep costs two wakes.
  */
 #include "process_pool.h"
 #include "../base/atomic.h"
@@ -80,8 +80,6 @@
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-/* Calls to processes and doorbells. */
 
 static bool process_pool_may_start(void)
 {
@@ -124,9 +122,6 @@ struct fl__process_pool_sys fl__process_pool_sys = {
     .drain = process_pool_drain_doorbell,
 };
 
-/* Waking the manager. */
-
-/* Wakes the manager if it sleeps. */
 static void process_pool_wake_manager(struct fl__process_pool *p)
 {
 	if (!p->sleeping || p->woken)
@@ -198,9 +193,8 @@ static void FL_PRINTF(4, 5)
  * fl_future_cancel() calls process_pool_request_stop(). But any thread may request a user's token,
  * without a call into the executor. So a task that was submitted with a token has a *stopper*:
  * while the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no
- * thread. Instead, the unpark asks the worker to stop the task, so that the worker sees a request
- * that precedes the task's start. And the unpark wakes the manager, which withdraws a task that has
- * not started.
+ * thread. Instead, it asks the worker to stop the task, so that the worker sees a request that
+ * precedes the task's start; and it wakes the manager, which withdraws a task that has not started.
  *
  * The wait table decides the stopper's wait once. If a request decides first, its unpark may still
  * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
@@ -272,7 +266,6 @@ void fl__stopper_disarm(struct fl__cell *cell)
 		fl__back_off(round);
 }
 
-/* Asks the task's worker to stop the task. */
 static void process_pool_request_stop(struct fl__process_pool *p, struct fl__cell *cell)
 {
 	if (!cell->member || cell->asked)
@@ -389,7 +382,6 @@ static int process_pool_fill_entry(struct fl__member *w, const struct process_po
 	return 0;
 }
 
-/* Sets deadline and timeouts. */
 static void process_pool_set_times(struct fl__member *w, const struct fl__cell *cell, struct fl__submission *submission,
                                    unsigned slot)
 {
@@ -450,7 +442,6 @@ static int process_pool_post_task(struct fl__member *w, struct fl__cell *cell)
 	return 0;
 }
 
-/* Posts the initializer to a new worker. */
 static int process_pool_post_initializer(struct fl__member *w)
 {
 	const struct fl__process_pool *p = w->pool;
@@ -509,8 +500,6 @@ static void process_pool_withdraw_newest(struct fl__member *w, uint32_t n)
  *
  * A submission ring has 16 slots, so that a worker need not wait for the parent between small
  * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
- * Stealing keeps the load even: for an idle worker, the parent withdraws up to half of the busiest
- * worker's tasks.
  */
 
 static bool process_pool_worker_has_room(const struct fl__member *w)
@@ -587,7 +576,6 @@ static bool process_pool_steal(struct fl__process_pool *p)
 	return p->base.queue.head != NULL;
 }
 
-/* Whether another worker should be started. */
 static bool process_pool_wants_worker(const struct fl__process_pool *p)
 {
 	unsigned serving = 0;
@@ -708,7 +696,7 @@ static int process_pool_start_process(struct fl__member *w, const int given[FL__
 	return fl__process_pool_sys.start(&w->process, &config);
 }
 
-/* Makes the resources and starts the process. Called without the lock. */
+/* Called without the lock. */
 static int process_pool_launch(struct fl__member *w)
 {
 	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
@@ -821,9 +809,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 	return rc;
 }
 
-/*
- *
- */
+/* Supervision: failed starts. */
 
 /* With no worker left that serves, the pool breaks after so many failed starts in a row. */
 enum { PROCESS_POOL_START_TRIES = 10 };
@@ -858,13 +844,12 @@ static bool process_pool_try_start(struct fl__process_pool *p)
 	return true;
 }
 
-/* Whether no worker serves and too many starts failed. */
 static bool process_pool_must_break(const struct fl__process_pool *p)
 {
 	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0;
 }
 
-/* Breaks the executor. Releases the lock for a while. */
+/* Releases the lock for a while. */
 static void process_pool_break(struct fl__process_pool *p)
 {
 	char text[FL_MESSAGE_MAX + 64];
@@ -882,7 +867,7 @@ static void process_pool_break(struct fl__process_pool *p)
 
 /* Supervision: the death of a worker. */
 
-/* Kills the worker process. `kill_reason` is for the message. */
+/* `kill_reason` is for the message. */
 static void process_pool_kill_worker(struct fl__member *w, const char *kill_reason)
 {
 	if (w->kill_reason)
@@ -1000,7 +985,6 @@ static void process_pool_recv_ready(struct fl__member *w)
 	}
 }
 
-/* Reaps a worker process that has ended: settles its tasks and frees the record. */
 static void process_pool_reap_worker(struct fl__member *w)
 {
 	struct fl__process_pool *p = w->pool;
@@ -1081,7 +1065,6 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__cel
 	return false;
 }
 
-/* For one worker. */
 static int64_t process_pool_watch_worker(struct fl__member *w, int64_t now)
 {
 	int64_t next = FL_FOREVER;
@@ -1314,7 +1297,6 @@ static bool process_pool_take_from(struct fl__member *w)
 	return some;
 }
 
-/* Takes the completions of all workers. True: there was one. */
 static bool process_pool_take_all(struct fl__process_pool *p)
 {
 	bool some = false;
@@ -1690,7 +1672,7 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 	return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 }
 
-/* Starts the manager. Returns 0, -EAGAIN, -ENOMEM or -ENOSYS. */
+/* Returns 0, -EAGAIN, -ENOMEM or -ENOSYS. */
 static int process_pool_start_manager(struct fl__process_pool *p)
 {
 	char name[32];
@@ -1853,7 +1835,6 @@ static bool process_pool_config_is_valid(const fl_executor_config *config)
 	       config->task_timeout >= 0 && config->kill_after >= 0;
 }
 
-/* Whether workers can be started at all. */
 static int process_pool_check_start(void)
 {
 	if (fl__process_pool_sys.may_start())

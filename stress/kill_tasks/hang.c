@@ -41,7 +41,7 @@ static void print_worker(const struct fl__member *m)
 	       m->damaged ? ", damaged" : "", m->kill_reason ? m->kill_reason : "not killed by us");
 	for (uint32_t seq = rings->first; seq != rings->next; seq++) {
 		const unsigned slot = seq % FL__RINGS_DEPTH;
-		printf("      order %u: there %u, claim %u, before %u, done %u, %s, %s\n", seq,
+		printf("      submission %u: posted %u, claim %u, last claim %u, done %u, %s, %s\n", seq,
 		       rings->submissions->entry[slot].seq, rings->completions->claim[slot], rings->last_claim[slot],
 		       rings->completions->entry[slot].done, rings->revoked[slot] ? "revoked" : "not revoked",
 		       m->cells[slot] ? "a task" : "no task");
