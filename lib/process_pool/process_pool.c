@@ -101,7 +101,7 @@ static void process_pool_drain_doorbell(int doorbell)
 	int before = errno;
 	/*
 	 * The worker may have changed its doorbell's flags, so this call asks not to block.
-	 * Emulators lack it.
+	 * Emulators lack the call.
 	 */
 	if (preadv2(doorbell, &part, 1, -1, RWF_NOWAIT) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
 		(void)!read(doorbell, &rings, sizeof rings);
@@ -914,13 +914,6 @@ static void process_pool_describe_death(const struct fl__member *w, char *text, 
 		(void)snprintf(rest, room, "exited with status %d", status.code);
 }
 
-static int process_pool_death_error(const struct fl__process_pool *p, const struct fl__cell *cell)
-{
-	if (cell->asked == FL__EXPIRED)
-		return -ETIMEDOUT;
-	return p->terminated ? -ECANCELED : -EOWNERDEAD;
-}
-
 /* Queues a task that had started for a new attempt, or fails it. */
 static void process_pool_settle_started(struct fl__member *w, struct fl__cell *cell, const char *how)
 {
@@ -928,10 +921,11 @@ static void process_pool_settle_started(struct fl__member *w, struct fl__cell *c
 	process_pool_take_progress(w, cell);
 	cell->attempts += cell->attempts < UINT16_MAX;
 	const bool again = cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX;
-	if (again && cell->asked != FL__EXPIRED && !p->terminated && !p->base.broken)
+	const int error = cell->asked == FL__EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
+	if (again && error == -EOWNERDEAD && !p->base.broken)
 		fl__queue_add_first(&p->base.queue, cell);
 	else
-		process_pool_end_failed(p, cell, process_pool_death_error(p, cell), "%s", how);
+		process_pool_end_failed(p, cell, error, "%s", how);
 }
 
 /*
@@ -1461,12 +1455,6 @@ static void process_pool_handle_events(struct fl__process_pool *p, const struct 
 	}
 }
 
-static void process_pool_kill_all(struct fl__process_pool *p)
-{
-	for (unsigned i = 0; i < p->n_workers; i++)
-		process_pool_kill_worker(p->workers[i], "its executor was terminated");
-}
-
 /* Tells workers to exit that are idle for too long or not needed. Returns when to call it again. */
 static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, int64_t now)
 {
@@ -1573,8 +1561,8 @@ static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t un
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = process_pool_take_all(p);
-	if (p->terminated)
-		process_pool_kill_all(p);
+	for (unsigned i = 0; p->terminated && i < p->n_workers; i++)
+		process_pool_kill_worker(p->workers[i], "its executor was terminated");
 	process_pool_dispatch(p);
 	some |= process_pool_complete_ended(p);
 	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || process_pool_must_break(p)) {
