@@ -111,7 +111,7 @@ WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, siz
 	FL_CHECK(close(fd) == 0);
 }
 
-/* An order for `count` elements, argument in its place, result at the beginning of the arena; not posted yet. */
+/* A submission for `count` elements, argument in its place, result at the beginning of the arena; not posted yet. */
 WORKER_FN struct fl__submission *draft(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
 {
 	struct fl__task_identity identity;
@@ -150,7 +150,7 @@ WORKER_FN unsigned slot_of(uint32_t seq)
 	return seq % FL__RINGS_DEPTH;
 }
 
-/* Waits for the reply to the oldest order, and passes over it. */
+/* Waits for the completion of the oldest submission, and passes over it. */
 WORKER_FN struct fl__completion await(struct parent *p)
 {
 	struct fl__completion reply = {.done = 0};
@@ -161,7 +161,7 @@ WORKER_FN struct fl__completion await(struct parent *p)
 	return reply;
 }
 
-/* The reply is a failure with that message. */
+/* The completion is a failure with that message. */
 WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
 {
 	const char *message = p->rings.completions->message[slot_of(p->rings.first)];

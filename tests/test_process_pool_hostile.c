@@ -40,7 +40,7 @@ static int find_channel(void)
 	return find_fd("socket:");
 }
 
-/* The number of the order that this worker runs. */
+/* The number of the submission that this worker runs. */
 static uint32_t order_under_way(void)
 {
 	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
@@ -283,7 +283,7 @@ FL_TEST(process_pool_hostile_forges_a_result)
 	process_pool_same(&before);
 }
 
-/* Packets that mean nothing: of all sizes, with descriptors or none, for orders that are none. */
+/* Packets that mean nothing: of all sizes, with descriptors or none, for submissions that are none. */
 static void send_junk(int channel, unsigned n)
 {
 	struct fl__memfd_packet head = {n % 3 == 0 ? FL__MEMFD_MAGIC : n, n % 5 == 0 ? order_under_way() + 1 : n, n};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker can reach, and what it can do while the executor works: threads of its own that write its replies all the time.
+ * What a worker can reach, and what it can do while the executor works: threads of its own that write its completions all the time.
  * test_process_pool_scribble.c has what a task writes once.
  */
 #include "fl_process_pool_sizes.h"
@@ -88,7 +88,7 @@ FL_TEST(process_pool_workers_reach_nothing_of_each_other)
 	}
 }
 
-/* The orders, by whatever way a process has to its own mappings: they are sealed. */
+/* The submissions, by whatever way a process has to its own mappings: they are sealed. */
 
 struct attempts {
 	int opened, mapped, written, emptied, shrunk;
@@ -111,7 +111,7 @@ FL_TASK(process_pool_tries_to_write_its_orders, void, struct attempts)
 	return 0;
 }
 
-/* Its replies it may write, but not take away from under the executor. */
+/* Its completions it may write, but not take away from under the executor. */
 FL_TASK(process_pool_tries_to_shrink_its_replies, void, struct attempts)
 {
 	char path[80];
@@ -181,7 +181,7 @@ static void write_word(uint64_t *seed)
 	fl__store_relaxed(words[process_pool_next(seed) % 7], plausible(seed, seq));
 }
 
-/* All orders have ended, well, at once: so that the executor posts more and more. */
+/* All submissions have ended, well, at once: so that the executor posts more and more. */
 static void end_all(void)
 {
 	for (unsigned slot = 0; slot < FL__RINGS_DEPTH; slot++) {

@@ -339,7 +339,7 @@ struct lie {
 	int *runs;
 };
 
-/* The reply to the order that this worker runs. */
+/* The completion of the submission that this worker runs. */
 static struct fl__completion *reply_under_way(void)
 {
 	const struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);

@@ -44,7 +44,7 @@ static void *find_mapping(const char *rights, size_t size)
 
 enum how { RANDOM, ZEROS, ONES, ENDED, CLAIMS, MESSAGES, HOWS };
 
-/* Says of all orders that they have ended, in ways that none does. */
+/* Says of all submissions that they have ended, in ways that none does. */
 static void pretend(struct fl__completion_ring *replies, const struct fl__submission_ring *orders, uint64_t *seed)
 {
 	for (unsigned i = 0; i < FL__RINGS_DEPTH; i++) {
@@ -171,7 +171,7 @@ FL_TEST(process_pool_survives_a_worker_that_scribbles)
 	expect_right(answer_seed, after);
 }
 
-/* Orders are the executor's. A worker that writes them dies, and cannot map them anew. */
+/* Submissions are the executor's. A worker that writes them dies, and cannot map them anew. */
 FL_TASK_STATIC(write_orders, int, int)
 {
 	struct fl__submission_ring *orders = find_mapping("r--s", sizeof *orders);

@@ -53,7 +53,7 @@ static void pair_start_at(struct pair *p, uint32_t seq)
 	p->rings.first = p->rings.next = p->rings.flushed = p->worker.next = seq;
 }
 
-/* An order that is told by a number. */
+/* A submission that is told by a number. */
 static uint32_t post(struct pair *p, uint64_t number)
 {
 	struct fl__submission *order = fl__rings_next_entry(&p->rings);
@@ -73,7 +73,7 @@ static uint64_t serve(struct pair *p)
 	return number;
 }
 
-/* The parent's oldest order has ended, with these. */
+/* The parent's oldest submission has ended, with these. */
 static bool is_ended(struct pair *p, uint64_t number)
 {
 	struct fl__completion reply;
@@ -140,7 +140,7 @@ FL_TEST(rings_revoke_after_the_start)
 	assert_int_equal(sight(&p), FL__RINGS_ENDED);
 }
 
-/* The worker had seen the claim word as it was before the parent took the order back. */
+/* The worker had seen the claim word as it was before the parent took the submission back. */
 static struct pair *seam_pair;
 static uint32_t seam_seq;
 
@@ -187,7 +187,7 @@ FL_TEST(rings_fate)
 	assert_true(fl__rings_has_started(&p.rings, damaged));
 }
 
-/* Orders that are run, revoked, revoked too late and asked, through `n` of them; all that was not asked is not. */
+/* Submissions that are run, revoked, revoked too late and asked, through `n` of them; all that was not asked is not. */
 static void go_round(struct pair *p, unsigned n)
 {
 	for (uint64_t i = 1; i <= n; i++) {
@@ -249,7 +249,7 @@ FL_TEST(rings_numbers_go_round)
 	assert_int_equal(p.rings.next, p.worker.next);
 }
 
-/* Zeroed memory says nothing about order 0, when its turn comes. */
+/* Zeroed memory says nothing about submission 0, when its turn comes. */
 FL_TEST(rings_order_0_is_not_asked)
 {
 	PAIR(p);
@@ -367,7 +367,7 @@ FL_TEST(rings_wakes_a_worker_that_sleeps)
 	assert_int_equal(serve(&p), 3);
 }
 
-/* It had found the first of two orders by itself, before they were flushed, and sleeps until the second. */
+/* It had found the first of two submissions by itself, before they were flushed, and sleeps until the second. */
 FL_TEST(rings_wakes_a_worker_that_was_ahead_of_the_flush)
 {
 	PAIR(p);
@@ -522,7 +522,7 @@ static void revoke_some(struct traffic *t, unsigned n)
 			t->revoked[t->posted - n] = true;
 }
 
-/* The collector, when it has nothing to do. */
+/* The manager, when it has nothing to do. */
 static void sleep_until_rung(struct traffic *t)
 {
 	struct pair *p = t->pair;

@@ -193,7 +193,7 @@ FL_TEST(worker_runs_apart)
 	const size_t descriptors = process_fds();
 	const struct footprint before = footprint(&p);
 	for (int round = 0; round < 20; round++) {
-		send_apart(&p, p.rings.next - 1, "other", 6, 6); /* of an order that was revoked */
+		send_apart(&p, p.rings.next - 1, "other", 6, 6); /* of a submission that was revoked */
 		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
 		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);

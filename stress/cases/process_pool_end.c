@@ -7,7 +7,7 @@
 #include <string.h>
 
 /*
- * kill9_worker_task: a worker dies at any step of its first or second order. What it had ended counts; what it ran ends with its
+ * kill9_worker_task: a worker dies at any step of its first or second submission. What it had ended counts; what it ran ends with its
  * death, and is said to; the rest runs on another.
  */
 struct process_pool_kill9_worker_task {

@@ -3,7 +3,7 @@
  * What takes the place of processes under a process executor; process_pools.h has what it is for.
  *
  * A worker that is killed must do nothing more that another could see. One that runs looks for itself, between the steps of an
- * order, and dies there. One that sleeps is dead at once: its thread stays in its sleep until it is buried, and is then sent home.
+ * submission, and dies there. One that sleeps is dead at once: its thread stays in its sleep until it is reaped, and is then sent home.
  */
 #include "base/atomic.h"
 #include "base/sys.h"
@@ -175,8 +175,8 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 	} else if (!is_dead(worker)) {
 		die(worker);
 	}
-	while (!newest(&worker->buried))
-		(void)fl_stress_futex_wait(&worker->buried, 0, FL_FOREVER);
+	while (!newest(&worker->reaped))
+		(void)fl_stress_futex_wait(&worker->reaped, 0, FL_FOREVER);
 	return 0;
 }
 
@@ -219,7 +219,7 @@ static int run_element(struct process_pool_worker *w, const struct fl__submissio
 	return process_pool_task.run(NULL, task, result);
 }
 
-/* Where it dies in the midst of an order, it does so in the element of that number. */
+/* Where it dies in the midst of a submission, it does so in the element of that number. */
 static int run_task(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	for (;;) {
@@ -315,7 +315,7 @@ static int slay(fl_process *p)
 	return 0;
 }
 
-/* Ends the sleep of one that was killed in it: with orders to leave, since the first may be one that was taken back. */
+/* Ends the sleep of one that was killed in it: with submissions to leave, since the first may be one that was taken back. */
 static void send_home(struct process_pool_worker *w)
 {
 	enum { TAKEN_BACK_MOST = 3 };
@@ -326,8 +326,8 @@ static void send_home(struct process_pool_worker *w)
 		fl__store_release(&order[seq % FL__RINGS_DEPTH].seq, seq);
 	}
 	fl__add_release(&w->submissions->stop_requests, 1);
-	(void)atomic_exchange_explicit(&w->buried, 1, memory_order_release);
-	(void)fl_stress_futex_wake(&w->buried, 1);
+	(void)atomic_exchange_explicit(&w->reaped, 1, memory_order_release);
+	(void)fl_stress_futex_wake(&w->reaped, 1);
 	(void)fl__sys.shared_wake(&order[next % FL__RINGS_DEPTH].seq, 1);
 	(void)fl__sys.shared_wake(&w->submissions->stop_requests, 1);
 }

@@ -23,7 +23,7 @@ enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 FL_TASK_DECLARE(process_pool_task, int, int);
 FL_TASK_DECLARE(process_pool_task_again, int, int);
 
-/* Where the first worker dies: before it is ready, or in the order that it has as its `dies_in`th, from 0. */
+/* Where the first worker dies: before it is ready, or in the submission that it has as its `dies_in`th, from 0. */
 enum process_pool_death {
 	LIVES,
 	DIES_UNREADY,
@@ -44,7 +44,7 @@ struct process_pool;
 
 struct process_pool_worker {
 	struct process_pool *pool;
-	unsigned number, taken; /* orders */
+	unsigned number, taken; /* submissions */
 	struct fl__submission_ring *submissions;
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
@@ -52,7 +52,7 @@ struct process_pool_worker {
 	int doorbell, channel; /* its ends */
 	bool says_ready;
 	atomic_int life; /* enum life in process_pool_fake.c */
-	atomic_int buried;
+	atomic_int reaped;
 };
 
 struct process_pool {

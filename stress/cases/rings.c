@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rings: an order starts once or comes back, its end is seen with all that it wrote, and nobody sleeps over either. */
+/* Rings: a submission starts once or comes back, its end is seen with all that it wrote, and nobody sleeps over either. */
 #include "base/atomic.h"
 #include "shared_rings.h"
 
-/* Orders come while the worker goes to sleep, singly or two with one flush: it gets each, with its argument. */
+/* Submissions come while the worker goes to sleep, singly or two with one flush: it gets each, with its argument. */
 struct rings_post_vs_sleep {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -45,7 +45,7 @@ FL_STRESS(rings_post_vs_sleep, parent, worker)
 	FL_FORBIDDEN(1, "got too few");
 }
 
-/* The collector goes to sleep, twice, while orders end: it is woken for each, and rung for once in a sleep at most. */
+/* The manager goes to sleep, twice, while submissions end: it is woken for each, and rung for once in a sleep at most. */
 struct rings_end_vs_sleep {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -116,7 +116,7 @@ FL_STRESS(rings_round_trip, parent, worker)
 	FL_FORBIDDEN(1, "one is left");
 }
 
-/* The parent takes an order back while the worker takes it: one of them has it, whatever the slot has seen before. */
+/* The parent takes a submission back while the worker takes it: one of them has it, whatever the slot has seen before. */
 struct rings_revoke_vs_take {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -154,7 +154,7 @@ FL_STRESS(rings_revoke_vs_take, parent, worker)
 	FL_FORBIDDEN(1, "ran and came back, or neither");
 }
 
-/* A slot is filled again when the worker has passed it, also that of an order that came back: it reads no half of another. */
+/* A slot is filled again when the worker has passed it, also that of a submission that came back: it reads no half of another. */
 struct rings_refill {
 	struct shared_rings l;
 	struct doorbell doorbell;

@@ -10,7 +10,7 @@
 
 enum { ORDERS = 3 };
 
-/* What became of the order with that argument. */
+/* What became of the submission with that argument. */
 enum fate { POSTED, BACK, ENDED, LOST, QUEUED };
 
 struct mortal {
@@ -19,7 +19,7 @@ struct mortal {
 	atomic_int started[ORDERS + 1];
 	atomic_uint takes; /* that the worker has begun */
 	enum fate fates[ORDERS + 1];
-	unsigned collected; /* how many orders */
+	unsigned collected; /* how many submissions */
 };
 
 static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
@@ -37,7 +37,7 @@ static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
 	}
 }
 
-/* The order that was collected last. */
+/* The submission that was collected last. */
 static void note_collected(struct mortal *m)
 {
 	unsigned arg = ++m->collected;
@@ -62,7 +62,7 @@ static void settle(struct mortal *m, unsigned last)
 	robust_give(&m->life, NOTHING);
 }
 
-/* Collects the orders up to `last`, or settles them when their worker is dead. */
+/* Collects the submissions up to `last`, or settles them when their worker is dead. */
 static void follow(struct mortal *m, struct doorbell *doorbell, unsigned last, const char *name)
 {
 	while (m->collected < last) {
@@ -100,8 +100,8 @@ static bool adds_up(const struct mortal *m, unsigned arg)
 }
 
 /*
- * kill9_worker_task: a worker is killed anywhere, in an order, between two, asleep. What it had ended counts; at most one
- * order is lost with it, which it had taken; the rest never started. Nobody waits for ever.
+ * kill9_worker_task: a worker is killed anywhere, in a submission, between two, asleep. What it had ended counts; at most one
+ * submission is lost with it, which it had taken; the rest never started. Nobody waits for ever.
  */
 struct rings_kill9_worker_task {
 	struct mortal m;
@@ -147,7 +147,7 @@ FL_STRESS_PROCESSES(rings_kill9_worker_task, worker)
 }
 
 /*
- * kill9_mid_chunk: a worker is killed anywhere in an order with several elements, whose slot was
+ * kill9_mid_chunk: a worker is killed anywhere in a submission with several elements, whose slot was
  * used before. The elements that it says have ended have their results; of the rest it has begun at
  * most the first.
  */
@@ -223,7 +223,7 @@ FL_STRESS_PROCESSES(rings_kill9_mid_chunk, worker)
 
 /*
  * pid_reuse: another worker takes the place of a dead one, and shares its doorbell. It gets what that had not started, in a pair of rings of
- * its own: nothing of the old one's counts there, and no order starts twice.
+ * its own: nothing of the old one's counts there, and no submission starts twice.
  */
 struct rings_pid_reuse {
 	struct mortal old, new;
@@ -231,7 +231,7 @@ struct rings_pid_reuse {
 	fl_thread parent;
 };
 
-/* The orders that the old one had not started, with the numbers from 1 on in the new one's rings. */
+/* The submissions that the old one had not started, with the numbers from 1 on in the new one's rings. */
 static unsigned hand_on(struct rings_pid_reuse *s)
 {
 	unsigned n = 0;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to stop an order: they reach the order that they mean, or nobody. */
+/* Requests to stop a submission: they reach the submission that they mean, or nobody. */
 #include "base/atomic.h"
 #include "shared_rings.h"
 
-/* A request that comes when its order ends: the orders after it, one of them in its slot, never take it for theirs. */
+/* A request that comes when its submission ends: the submissions after it, one of them in its slot, never take it for theirs. */
 struct rings_stop_vs_end {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -90,7 +90,7 @@ FL_STRESS(rings_cancel_vs_complete, parent, worker)
 	FL_FORBIDDEN(1, "more than one, or none");
 }
 
-/* The worker's listener does not sleep over a request, and finds which order it means. */
+/* The worker's listener does not sleep over a request, and finds which submission it means. */
 struct rings_stop_vs_listen {
 	struct shared_rings l;
 };
@@ -109,7 +109,7 @@ FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
 	struct fl__worker_rings w;
-	begin_worker(&w, &s->l, NULL);                               /* for a look: the worker is at its first order */
+	begin_worker(&w, &s->l, NULL);                               /* for a look: the worker is at its first submission */
 	while (fl__load_relaxed(&w.submissions->stop_requests) == 0) /* relaxed: fl__rings_stop_requested() orders it */
 		fl__rings_await_stop_request(&w, 0);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));

@@ -15,10 +15,10 @@ struct shared_rings {
 	_Alignas(4096) unsigned char submissions[offsetof(struct fl__submission_ring, arena) + ARENA];
 	_Alignas(4096) unsigned char completions[offsetof(struct fl__completion_ring, arena) + ARENA];
 	struct fl__rings rings;
-	uint32_t begin; /* the number of the worker's first order */
+	uint32_t begin; /* the number of the worker's first submission */
 };
 
-/* An eventfd, that the collector sleeps on. */
+/* An eventfd, that the manager sleeps on. */
 struct doorbell {
 	atomic_uint ring_count;
 	uint32_t sleeps;
@@ -49,7 +49,7 @@ static inline void begin_worker(struct fl__worker_rings *w, struct shared_rings 
 
 /* --- the parent --- */
 
-/* Posts an order to double `arg`, which stands in the arena. */
+/* Posts a submission to double `arg`, which stands in the arena. */
 static inline uint32_t post(struct fl__rings *rings, unsigned arg)
 {
 	struct fl__submission *order = fl__rings_next_entry(rings);
@@ -65,7 +65,7 @@ static inline void post_and_flush(struct fl__rings *rings, unsigned arg)
 	fl__rings_flush(rings);
 }
 
-/* Looks at the oldest order, which has this argument, and passes over it if it has ended. */
+/* Looks at the oldest submission, which has this argument, and passes over it if it has ended. */
 static inline bool collect(struct fl__rings *rings, unsigned arg)
 {
 	struct fl__completion reply;
@@ -106,7 +106,7 @@ static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct 
 
 /* --- the worker --- */
 
-/* The argument of the order that comes next, or LEAVE. */
+/* The argument of the submission that comes next, or LEAVE. */
 static inline unsigned take(struct fl__worker_rings *w)
 {
 	const struct fl__submission *order = fl__rings_take(w);
@@ -122,7 +122,7 @@ static inline void end(struct fl__worker_rings *w, unsigned arg)
 /* --- rounds --- */
 
 /*
- * Both sides, when all is passed: leave out what is left of a round after `n` orders. Those would have other slots; what comes
+ * Both sides, when all is passed: leave out what is left of a round after `n` submissions. Those would have other slots; what comes
  * next has that of the first of the n, with all that it left there.
  */
 static inline void go_round(uint32_t *next, uint32_t n)
