@@ -20,7 +20,7 @@ enum {
 	WINDOW_LEAST = 2,       /* one runs, one is next */
 	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
 	WINDOW_MOST = 1 << 14,  /* in all, or one a worker if more: up to a million */
-	HANDY_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process/lane.h */
+	HANDY_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process_pool/rings.h */
 };
 
 /* The type of every chunk after its end. */

@@ -72,9 +72,9 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../exec/child.h"
 #include "../wait/context.h"
 #include "../wait/lot.h"
-#include "../exec/child.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
@@ -419,7 +419,7 @@ static void doze(struct fl__forks *forks, struct fl__fork *fork)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (fl__wait_look(&wait, is_worth, fork, FL_FOREVER, FL_SHIELDED))
+	if (fl__wait_spin(&wait, is_worth, fork, FL_FOREVER, FL_SHIELDED))
 		return;
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(&fork->state, &done, &node))

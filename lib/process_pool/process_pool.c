@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process: a process pool. Each worker is a process that runs
- * worker.c; a `struct fl__member` is the parent's record of it. rings.c has the protocol between
+ * worker.c; a `struct fl__pool_worker` is the parent's record of it. rings.c has the protocol between
  * the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
  * is held in all functions, unless their comment says otherwise.
  *
@@ -10,7 +10,7 @@
  *   place   where                               entered by
  *   queued  base.queue                          submit; withdrawal; death of a worker that had not
  *                                               started it; a new attempt
- *   posted  a worker's cells[]; cell->member;   process_pool_post_task()
+ *   posted  a worker's cells[]; cell->worker;   process_pool_post_task()
  *           counted by `posted`
  *   ended   `ended`; claimed; counted by        its completion; death of the worker that ran it;
  *           base.foreign                        process_pool_end_unposted()
@@ -139,8 +139,8 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 static int process_pool_start_manager(struct fl__process_pool *p);
 static bool process_pool_take_all(struct fl__process_pool *p);
-static bool process_pool_take_from(struct fl__member *w);
-static void process_pool_take_progress(struct fl__member *w, struct fl__cell *cell);
+static bool process_pool_take_from(struct fl__pool_worker *w);
+static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__cell *cell);
 
 /*
  * Tasks that have ended. The functions require a task that is neither queued nor posted. Its future
@@ -204,7 +204,7 @@ static void FL_PRINTF(4, 5)
 struct fl__stopper {
 	struct fl__wait wait;
 	struct fl__node node;
-	struct fl__member *worker; /* that has the task; valid while armed */
+	struct fl__pool_worker *worker; /* that has the task; valid while armed */
 	uint32_t seq;
 	bool armed;
 };
@@ -242,7 +242,7 @@ void fl__stopper_arm(struct fl__cell *cell)
 		return;
 	s->wait = (struct fl__wait){.ctx = &stopper_ctx, .decision = FL__PENDING};
 	s->node = FL__NODE(&s->wait);
-	s->worker = cell->member;
+	s->worker = cell->worker;
 	s->seq = cell->seq;
 	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
 	if (s->armed)
@@ -268,12 +268,12 @@ void fl__stopper_disarm(struct fl__cell *cell)
 
 static void process_pool_request_stop(struct fl__process_pool *p, struct fl__cell *cell)
 {
-	if (!cell->member || cell->asked)
+	if (!cell->worker || cell->asked)
 		return;
 	cell->asked = FL__ASKED;
-	fl__rings_request_stop(&cell->member->rings, cell->seq);
+	fl__rings_request_stop(&cell->worker->rings, cell->seq);
 	int64_t now = fl__sys.now();
-	cell->member->times[cell->seq % FL__RINGS_DEPTH].asked = now;
+	cell->worker->times[cell->seq % FL__RINGS_DEPTH].asked = now;
 	process_pool_wake_manager_at(p, fl__later(now, p->request_grace));
 }
 
@@ -338,7 +338,7 @@ struct process_pool_draft {
 	size_t arg_size, result_size;
 };
 
-static int process_pool_send_arg(struct fl__member *w, const struct process_pool_draft *d, uint32_t seq)
+static int process_pool_send_arg(struct fl__pool_worker *w, const struct process_pool_draft *d, uint32_t seq)
 {
 	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, d->arg_size};
 	struct iovec part = {&head, sizeof head};
@@ -357,7 +357,7 @@ static int process_pool_send_arg(struct fl__member *w, const struct process_pool
  *   -EAGAIN   no room now
  *   other     an error of process_pool_send_arg()
  */
-static int process_pool_fill_entry(struct fl__member *w, const struct process_pool_draft *d,
+static int process_pool_fill_entry(struct fl__pool_worker *w, const struct process_pool_draft *d,
                                    struct fl__submission *submission, uint32_t seq)
 {
 	enum fl__place arg = fl__place_of(d->arg_size, d->type->arg_align);
@@ -382,8 +382,8 @@ static int process_pool_fill_entry(struct fl__member *w, const struct process_po
 	return 0;
 }
 
-static void process_pool_set_times(struct fl__member *w, const struct fl__cell *cell, struct fl__submission *submission,
-                                   unsigned slot)
+static void process_pool_set_times(struct fl__pool_worker *w, const struct fl__cell *cell,
+                                   struct fl__submission *submission, unsigned slot)
 {
 	struct fl__process_pool *p = w->pool;
 	const int64_t deadline = fl_cancel_token_deadline(&cell->future.token);
@@ -400,8 +400,8 @@ static void process_pool_set_times(struct fl__member *w, const struct fl__cell *
 	}
 }
 
-static int process_pool_post(struct fl__member *w, const struct process_pool_draft *d, uint64_t task, uint32_t check,
-                             uint32_t count)
+static int process_pool_post(struct fl__pool_worker *w, const struct process_pool_draft *d, uint64_t task,
+                             uint32_t check, uint32_t count)
 {
 	const uint32_t seq = w->rings.next;
 	const unsigned slot = seq % FL__RINGS_DEPTH;
@@ -423,7 +423,7 @@ static int process_pool_post(struct fl__member *w, const struct process_pool_dra
 	return 0;
 }
 
-static int process_pool_post_task(struct fl__member *w, struct fl__cell *cell)
+static int process_pool_post_task(struct fl__pool_worker *w, struct fl__cell *cell)
 {
 	struct fl__process_pool *p = w->pool;
 	const fl_task_type *type = cell->future.type;
@@ -433,7 +433,7 @@ static int process_pool_post_task(struct fl__member *w, struct fl__cell *cell)
 	int rc = process_pool_post(w, &d, cell->task, cell->check, cell->future.count);
 	if (rc != 0)
 		return rc;
-	cell->member = w;
+	cell->worker = w;
 	cell->asked = FL__NOT_ASKED;
 	w->quota--;
 	w->load++;
@@ -442,7 +442,7 @@ static int process_pool_post_task(struct fl__member *w, struct fl__cell *cell)
 	return 0;
 }
 
-static int process_pool_post_initializer(struct fl__member *w)
+static int process_pool_post_initializer(struct fl__pool_worker *w)
 {
 	const struct fl__process_pool *p = w->pool;
 	const fl_task_type *type = p->base.initialize;
@@ -456,7 +456,7 @@ static int process_pool_post_initializer(struct fl__member *w)
 }
 
 /* Tells a worker without tasks to exit. */
-static void process_pool_post_exit(struct fl__member *w)
+static void process_pool_post_exit(struct fl__pool_worker *w)
 {
 	const uint32_t seq = w->rings.next;
 	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
@@ -472,7 +472,7 @@ static void process_pool_post_exit(struct fl__member *w)
 /* Withdraws a posted task to the front of the queue. False: the task has started. */
 static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__cell *cell)
 {
-	struct fl__member *w = cell->member;
+	struct fl__pool_worker *w = cell->worker;
 	if (!fl__rings_revoke(&w->rings, cell->seq))
 		return false;
 	w->cells[cell->seq % FL__RINGS_DEPTH] = NULL;
@@ -480,13 +480,13 @@ static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__cell *c
 	w->load--;
 	p->posted--;
 	fl__stopper_disarm(cell);
-	cell->member = NULL;
+	cell->worker = NULL;
 	fl__queue_add_first(&p->base.queue, cell);
 	return true;
 }
 
 /* Withdraws up to `n` of the newest tasks, as far as they have not started. */
-static void process_pool_withdraw_newest(struct fl__member *w, uint32_t n)
+static void process_pool_withdraw_newest(struct fl__pool_worker *w, uint32_t n)
 {
 	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
 		struct fl__cell *cell = w->cells[(seq - 1) % FL__RINGS_DEPTH];
@@ -502,17 +502,17 @@ static void process_pool_withdraw_newest(struct fl__member *w, uint32_t n)
  * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
  */
 
-static bool process_pool_worker_has_room(const struct fl__member *w)
+static bool process_pool_worker_has_room(const struct fl__pool_worker *w)
 {
 	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
 }
 
 /* The least busy worker with room; NULL: none. */
-static struct fl__member *process_pool_least_busy(const struct fl__process_pool *p)
+static struct fl__pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
 {
-	struct fl__member *best = NULL;
+	struct fl__pool_worker *best = NULL;
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__member *w = p->workers[i];
+		struct fl__pool_worker *w = p->workers[i];
 		if (process_pool_worker_has_room(w) && (!best || w->load < best->load))
 			best = w;
 	}
@@ -533,7 +533,7 @@ static void process_pool_end_unposted(struct fl__process_pool *p, struct fl__cel
 static bool process_pool_dispatch_one(struct fl__process_pool *p)
 {
 	struct fl__cell *cell = p->base.queue.head;
-	struct fl__member *w = process_pool_least_busy(p);
+	struct fl__pool_worker *w = process_pool_least_busy(p);
 	if (!w)
 		return false;
 	fl__queue_remove(&p->base.queue, cell);
@@ -566,7 +566,7 @@ static void process_pool_dispatch_queue(struct fl__process_pool *p)
 /* If a worker is idle, withdraws half of the busiest worker's tasks. True: a task is queued. */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
-	struct fl__member *busiest = NULL, *idle = process_pool_least_busy(p);
+	struct fl__pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
 	if (!idle || idle->load > 0)
 		return false;
 	for (unsigned i = 0; i < p->n_workers; i++)
@@ -645,7 +645,7 @@ static int process_pool_make_memory(size_t size, int seals, void **memory)
 }
 
 /* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
-static void process_pool_free_worker(struct fl__member *w)
+static void process_pool_free_worker(struct fl__pool_worker *w)
 {
 	const bool forked = fl__executor_is_forked(&w->pool->base);
 	fl__process_pool_sys.free(w->process);
@@ -662,7 +662,7 @@ static void process_pool_free_worker(struct fl__member *w)
 
 /* Supervision: the start of a worker. */
 
-static int process_pool_make_rings(struct fl__member *w, int fds[FL__WORKER_FDS])
+static int process_pool_make_rings(struct fl__pool_worker *w, int fds[FL__WORKER_FDS])
 {
 	void *submissions, *completions = NULL;
 	fds[FL__WORKER_SUBMISSIONS] =
@@ -676,7 +676,7 @@ static int process_pool_make_rings(struct fl__member *w, int fds[FL__WORKER_FDS]
 	return 0;
 }
 
-static int process_pool_start_process(struct fl__member *w, const int given[FL__WORKER_FDS])
+static int process_pool_start_process(struct fl__pool_worker *w, const int given[FL__WORKER_FDS])
 {
 	const struct fl__process_pool *p = w->pool;
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX];
@@ -697,7 +697,7 @@ static int process_pool_start_process(struct fl__member *w, const int given[FL__
 }
 
 /* Called without the lock. */
-static int process_pool_launch(struct fl__member *w)
+static int process_pool_launch(struct fl__pool_worker *w)
 {
 	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__above(fl__os.event());
@@ -733,11 +733,11 @@ static int process_pool_reserve(struct fl__process_pool *p)
 	if (p->n_workers < p->room)
 		return 0;
 	const unsigned room = p->room ? 2 * p->room : 8;
-	struct fl__member **workers = fl__alloc(room, sizeof(struct fl__member *));
+	struct fl__pool_worker **workers = fl__alloc(room, sizeof(struct fl__pool_worker *));
 	if (!workers)
 		return -ENOMEM;
 	if (p->n_workers > 0)
-		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__member *));
+		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__pool_worker *));
 	fl__free(p->workers);
 	p->workers = workers;
 	p->room = room;
@@ -754,14 +754,14 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 }
 
 /* A close is not enough: a forked child's copies would keep the registrations. */
-static void process_pool_unwatch(struct fl__member *w)
+static void process_pool_unwatch(struct fl__pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
 	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
 	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
 }
 
-static int process_pool_add_worker(struct fl__member *w)
+static int process_pool_add_worker(struct fl__pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	const int sentinel = fl__process_pool_sys.sentinel(w->process);
@@ -787,7 +787,7 @@ static int process_pool_add_worker(struct fl__member *w)
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
-	struct fl__member *w = fl__alloc(1, sizeof *w);
+	struct fl__pool_worker *w = fl__alloc(1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;
@@ -868,7 +868,7 @@ static void process_pool_break(struct fl__process_pool *p)
 /* Supervision: the death of a worker. */
 
 /* `kill_reason` is for the message. */
-static void process_pool_kill_worker(struct fl__member *w, const char *kill_reason)
+static void process_pool_kill_worker(struct fl__pool_worker *w, const char *kill_reason)
 {
 	if (w->kill_reason)
 		return;
@@ -894,7 +894,7 @@ static const char *process_pool_signal_name(int signal, char text[24])
 }
 
 /* Writes how the worker died: "worker 4711 (name-0) killed by SIGSEGV". */
-static void process_pool_describe_death(const struct fl__member *w, char *text, size_t room)
+static void process_pool_describe_death(const struct fl__pool_worker *w, char *text, size_t room)
 {
 	fl_process_status status;
 	char number[24];
@@ -915,7 +915,7 @@ static void process_pool_describe_death(const struct fl__member *w, char *text, 
 }
 
 /* Queues a task that had started for a new attempt, or fails it. */
-static void process_pool_settle_started(struct fl__member *w, struct fl__cell *cell, const char *how)
+static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__cell *cell, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	process_pool_take_progress(w, cell);
@@ -933,7 +933,7 @@ static void process_pool_settle_started(struct fl__member *w, struct fl__cell *c
  * deaths of ready workers: else a worker that clears its claim words and dies could get the task
  * for ever.
  */
-static bool process_pool_had_started(struct fl__member *w, struct fl__cell *cell, bool next)
+static bool process_pool_had_started(struct fl__pool_worker *w, struct fl__cell *cell, bool next)
 {
 	enum { SUSPICIONS_MOST = 3 };
 	if (fl__rings_has_started(&w->rings, cell->seq))
@@ -943,7 +943,7 @@ static bool process_pool_had_started(struct fl__member *w, struct fl__cell *cell
 }
 
 /* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
-static void process_pool_settle_tasks(struct fl__member *w, const char *how)
+static void process_pool_settle_tasks(struct fl__pool_worker *w, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
@@ -956,7 +956,7 @@ static void process_pool_settle_tasks(struct fl__member *w, const char *how)
 		w->load--;
 		p->posted--;
 		fl__stopper_disarm(cell);
-		cell->member = NULL;
+		cell->worker = NULL;
 		if (started)
 			process_pool_settle_started(w, cell, how);
 		else if (p->terminated)
@@ -967,7 +967,7 @@ static void process_pool_settle_tasks(struct fl__member *w, const char *how)
 }
 
 /* Reads the worker's packets for "ready": the word in its memory may be damaged. */
-static void process_pool_recv_ready(struct fl__member *w)
+static void process_pool_recv_ready(struct fl__pool_worker *w)
 {
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && !w->ready; i++) { /* against a flood */
 		struct fl__memfd_packet head = {0, 0, 0};
@@ -979,7 +979,7 @@ static void process_pool_recv_ready(struct fl__member *w)
 	}
 }
 
-static void process_pool_reap_worker(struct fl__member *w)
+static void process_pool_reap_worker(struct fl__pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	char how[FL_MESSAGE_MAX];
@@ -1004,7 +1004,7 @@ static void process_pool_reap_worker(struct fl__member *w)
  * when this process first saw the task started; otherwise that moment counts. (For a moment the
  * slot has the time of the round before.)
  */
-static int64_t process_pool_running_since(const struct fl__member *w, struct fl__task_times *times, uint32_t seq,
+static int64_t process_pool_running_since(const struct fl__pool_worker *w, struct fl__task_times *times, uint32_t seq,
                                           int64_t now)
 {
 	if (times->seen == 0)
@@ -1020,7 +1020,7 @@ static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p,
 }
 
 /* When the task is killed for its deadline, a request, or `task_timeout`. */
-static int64_t process_pool_kill_time(struct fl__member *w, const struct fl__cell *cell, bool started, int64_t now)
+static int64_t process_pool_kill_time(struct fl__pool_worker *w, const struct fl__cell *cell, bool started, int64_t now)
 {
 	const struct fl__process_pool *p = w->pool;
 	struct fl__task_times *times = &w->times[cell->seq % FL__RINGS_DEPTH];
@@ -1034,7 +1034,7 @@ static int64_t process_pool_kill_time(struct fl__member *w, const struct fl__cel
 	return when;
 }
 
-static void process_pool_kill_overdue(struct fl__member *w, struct fl__cell *cell, int64_t now)
+static void process_pool_kill_overdue(struct fl__pool_worker *w, struct fl__cell *cell, int64_t now)
 {
 	if (process_pool_deadline_kill_time(w->pool, cell) > now) {
 		process_pool_kill_worker(w, "its task ran for too long");
@@ -1059,7 +1059,7 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__cel
 	return false;
 }
 
-static int64_t process_pool_watch_worker(struct fl__member *w, int64_t now)
+static int64_t process_pool_watch_worker(struct fl__pool_worker *w, int64_t now)
 {
 	int64_t next = FL_FOREVER;
 	for (uint32_t seq = w->rings.first; seq != w->rings.next; seq++) {
@@ -1111,7 +1111,7 @@ static int process_pool_map_result(struct fl__cell *cell, int fd, size_t size)
  * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
  * submission's.
  */
-static bool process_pool_recv_packet(struct fl__member *w, struct fl__cell *cell, size_t size, int *rc)
+static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__cell *cell, size_t size, int *rc)
 {
 	struct fl__memfd_packet head = {0, 0, 0};
 	struct iovec part = {&head, sizeof head};
@@ -1138,7 +1138,7 @@ static bool process_pool_recv_packet(struct fl__member *w, struct fl__cell *cell
  * Receives a result that is a memfd. Results of failed submissions, and "ready", may come before
  * it.
  */
-static int process_pool_recv_result(struct fl__member *w, struct fl__cell *cell, size_t size)
+static int process_pool_recv_result(struct fl__pool_worker *w, struct fl__cell *cell, size_t size)
 {
 	int rc = -EBADMSG;
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH; i++)
@@ -1148,7 +1148,7 @@ static int process_pool_recv_result(struct fl__member *w, struct fl__cell *cell,
 }
 
 /* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
-static bool process_pool_copy_result(const struct fl__member *w, struct fl__cell *cell, size_t size, size_t n)
+static bool process_pool_copy_result(const struct fl__pool_worker *w, struct fl__cell *cell, size_t size, size_t n)
 {
 	const struct fl__completion_ring *completions = w->rings.completions;
 	const unsigned slot = cell->seq % FL__RINGS_DEPTH;
@@ -1164,7 +1164,7 @@ static bool process_pool_copy_result(const struct fl__member *w, struct fl__cell
 	}
 }
 
-static int process_pool_take_result(struct fl__member *w, struct fl__cell *cell,
+static int process_pool_take_result(struct fl__pool_worker *w, struct fl__cell *cell,
                                     const struct fl__completion *completion)
 {
 	const size_t size = cell->future.count * cell->future.type->result_size;
@@ -1179,7 +1179,7 @@ static int process_pool_take_result(struct fl__member *w, struct fl__cell *cell,
 }
 
 /* For a task that ran when its worker died: the elements that had ended keep their results. */
-static void process_pool_take_progress(struct fl__member *w, struct fl__cell *cell)
+static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__cell *cell)
 {
 	const uint32_t count = cell->future.count;
 	const size_t each = cell->future.type->result_size;
@@ -1191,7 +1191,7 @@ static void process_pool_take_progress(struct fl__member *w, struct fl__cell *ce
 		(void)process_pool_copy_result(w, cell, count * each, cell->done * each);
 }
 
-static char *process_pool_take_message(const struct fl__member *w, unsigned slot, uint32_t flags)
+static char *process_pool_take_message(const struct fl__pool_worker *w, unsigned slot, uint32_t flags)
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
@@ -1205,7 +1205,7 @@ static char *process_pool_take_message(const struct fl__member *w, unsigned slot
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
 /* False: no sound worker posts such a completion. */
-static bool process_pool_take_completion(struct fl__member *w, struct fl__cell *cell,
+static bool process_pool_take_completion(struct fl__pool_worker *w, struct fl__cell *cell,
                                          const struct fl__completion *completion)
 {
 	struct fl__process_pool *p = w->pool;
@@ -1215,7 +1215,7 @@ static bool process_pool_take_completion(struct fl__member *w, struct fl__cell *
 	if (!skipped && (failed ? completion->count >= cell->future.count : completion->count != cell->future.count))
 		return false;
 	w->cells[slot] = NULL;
-	cell->member = NULL;
+	cell->worker = NULL;
 	w->load--;
 	p->posted--;
 	fl__stopper_disarm(cell);
@@ -1236,7 +1236,7 @@ static bool process_pool_take_completion(struct fl__member *w, struct fl__cell *
 	return true;
 }
 
-static void process_pool_take_initializer(struct fl__member *w, const struct fl__completion *completion)
+static void process_pool_take_initializer(struct fl__pool_worker *w, const struct fl__completion *completion)
 {
 	struct fl__process_pool *p = w->pool;
 	w->initializing = false;
@@ -1249,7 +1249,7 @@ static void process_pool_take_initializer(struct fl__member *w, const struct fl_
 }
 
 /* A worker that is ready and initialized ends a row of failed starts. */
-static void process_pool_check_ready(struct fl__member *w)
+static void process_pool_check_ready(struct fl__pool_worker *w)
 {
 	/* relaxed: a word by itself */
 	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
@@ -1260,7 +1260,7 @@ static void process_pool_check_ready(struct fl__member *w)
 }
 
 /* Takes all completions of a worker. True: there was one. */
-static bool process_pool_take_from(struct fl__member *w)
+static bool process_pool_take_from(struct fl__pool_worker *w)
 {
 	struct fl__completion completion;
 	enum fl__rings_peeked peeked;
@@ -1461,7 +1461,7 @@ static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, i
 	int64_t next = FL_FOREVER;
 	const int64_t timeout = p->config.idle_timeout;
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__member *w = p->workers[i];
+		struct fl__pool_worker *w = p->workers[i];
 		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
 			continue;
 		if (w->idle_since == 0)
@@ -1679,13 +1679,13 @@ static int process_pool_start_manager(struct fl__process_pool *p)
 
 static bool process_pool_on_withdraw(fl_executor *e, struct fl__cell *cell)
 {
-	return cell->member && process_pool_withdraw(fl__process_pool_of(e), cell);
+	return cell->worker && process_pool_withdraw(fl__process_pool_of(e), cell);
 }
 
 static bool process_pool_on_has_started(fl_executor *e, const struct fl__cell *cell)
 {
 	(void)e;
-	return cell->member && fl__rings_has_started(&cell->member->rings, cell->seq);
+	return cell->worker && fl__rings_has_started(&cell->worker->rings, cell->seq);
 }
 
 static void process_pool_on_asked(fl_executor *e, struct fl__cell *cell)
@@ -1697,7 +1697,7 @@ static void process_pool_on_recall(fl_executor *e, bool ask)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__member *w = p->workers[i];
+		struct fl__pool_worker *w = p->workers[i];
 		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
 		for (unsigned slot = 0; ask && slot < FL__RINGS_DEPTH; slot++) {
 			if (!w->cells[slot])
@@ -1720,7 +1720,7 @@ static int process_pool_on_resize(fl_executor *e, unsigned workers)
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
 	for (unsigned i = 0, kept = 0; i < p->n_workers; i++) {
-		struct fl__member *w = p->workers[i];
+		struct fl__pool_worker *w = p->workers[i];
 		if (w->retired || ++kept <= workers)
 			continue;
 		w->retired = true;

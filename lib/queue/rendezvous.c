@@ -62,7 +62,7 @@ static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__que
 {
 	struct fl__node *node = fl__lot_first(lot);
 	while (node && (node->value != side || node->observer != observer || !rendezvous_is_pending(node)))
-		node = fl__lot_behind(node);
+		node = fl__lot_next_node(node);
 	return node;
 }
 

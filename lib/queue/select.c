@@ -198,7 +198,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (!s->has_rendezvous && fl__wait_look(&wait, select_may_be_ready, s, deadline, cancel))
+	if (!s->has_rendezvous && fl__wait_spin(&wait, select_may_be_ready, s, deadline, cancel))
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	fl_select_case *ready = select_enqueue(s, &wait);
 	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);

@@ -145,7 +145,7 @@ static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 		return;
 	}
 	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
-		next = fl__lot_behind(node);
+		next = fl__lot_next_node(node);
 		if (node->value == LATE)
 			(void)fl__lot_take_this(lot, node, BROKEN);
 	}

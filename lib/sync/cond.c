@@ -229,7 +229,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 	fl_mutex_unlock(m);
 	struct fl__debug_op op;
 	fl__debug_waiting_cond(&op, m, c, &waiter.node.key);
-	if (spins && (fl__wait_look(&wait, cond_is_signalled, &wait, deadline, cancel) ||
+	if (spins && (fl__wait_spin(&wait, cond_is_signalled, &wait, deadline, cancel) ||
 	              !cond_enqueue_spinner(c, &waiter.node))) {
 		fl__mutex_relock(m, &op);
 		return 0;

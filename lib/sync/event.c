@@ -148,7 +148,7 @@ static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_can
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct event_watch watch = {e, first};
-	if (!(first & WAITERS) && fl__wait_look(&wait, event_is_decided, &watch, deadline, cancel)) {
+	if (!(first & WAITERS) && fl__wait_spin(&wait, event_is_decided, &watch, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
 		if (event_try_take(e, first))

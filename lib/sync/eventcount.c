@@ -108,7 +108,7 @@ int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t d
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct eventcount_look watch = {ec, key};
-	if (fl__wait_look(&wait, eventcount_is_changed, &watch, deadline, cancel) && eventcount_is_over(ec, key))
+	if (fl__wait_spin(&wait, eventcount_is_changed, &watch, deadline, cancel) && eventcount_is_over(ec, key))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!eventcount_enqueue(ec, key, &node))

@@ -309,7 +309,7 @@ static void mutex_wake_first(fl_mutex *m)
 	struct fl__node *there = fl__lot_first(&lot);
 	struct fl__mutex_node *first = NULL;
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
-		first = fl__mutex_node_of(fl__lot_rouse(&lot));
+		first = fl__mutex_node_of(fl__lot_wake_first(&lot));
 	if (there && !fl__lot_more(&lot))
 		/* all gave up, so mutex_dequeue() does not clear WAITERS */
 		mutex_update_waiters(m, &lot);
@@ -353,7 +353,7 @@ static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 		/* relaxed: the owner's unlock locks the queue */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | WAITERS))
 			return;
-	(void)fl__lot_rouse(lot);
+	(void)fl__lot_wake_first(lot);
 }
 
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)

@@ -318,7 +318,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 static struct fl__node *rwlock_front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
-	return first && first->value == UPGRADES ? fl__lot_behind(first) : first;
+	return first && first->value == UPGRADES ? fl__lot_next_node(first) : first;
 }
 
 /*

@@ -125,7 +125,7 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 	while ((first = fl__lot_first(lot)) != NULL && sem_need(first) <= *left) {
 		const uint32_t need = sem_need(first);
 		if (!all && need == *left && sem_competes(first)) {
-			if (fl__lot_rouse_first(lot))
+			if (fl__lot_try_wake_first(lot))
 				return false;
 		} else if (fl__lot_take_first(lot, GRANTED)) {
 			*left -= need;
@@ -283,7 +283,7 @@ static bool sem_compete(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, 
 	const uint32_t need = waiter->node.value;
 	const struct sem_watch watch = {s, need};
 	if (!sem_try_take(s, need) &&
-	    !(fl__wait_look(waiter->node.wait, sem_is_decided, &watch, deadline, cancel) && sem_try_take(s, need)))
+	    !(fl__wait_spin(waiter->node.wait, sem_is_decided, &watch, deadline, cancel) && sem_try_take(s, need)))
 		return false;
 	sem_leave_awake(s, &waiter->node);
 	return true;
@@ -316,7 +316,7 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct sem_watch watch = {s, n};
-	if (!sem_is_decided(&watch) && fl__wait_look(&wait, sem_is_decided, &watch, deadline, cancel)) {
+	if (!sem_is_decided(&watch) && fl__wait_spin(&wait, sem_is_decided, &watch, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
 		if (sem_try_take(s, n))

@@ -297,7 +297,7 @@ static void sharded_admit_readers(fl_sharded_rwlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		const uint32_t row = node->value - READS;
-		next = fl__lot_behind(node);
+		next = fl__lot_next_node(node);
 		if (row < FL_SHARDED_RWLOCK_ROWS && fl__lot_take_this(lot, node, 0))
 			/* relaxed: the unpark publishes the writer's writes to the reader */
 			fl__add_relaxed(&l->rows_[row].word_, READER);

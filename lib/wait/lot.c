@@ -32,8 +32,8 @@
  *      wait for something else (a mutex, say), and neither wait consumes the other wait's unpark.
  *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
  *      node that it took. The waiter itself removes its other nodes, and a node that
- *      fl__lot_rouse() woke, under their locks. So a thread that holds a bucket's lock may follow
- *      every node that it finds there. A node that fl__lot_rouse() woke is the first of its queue.
+ *      fl__lot_wake_first() woke, under their locks. So a thread that holds a bucket's lock may follow
+ *      every node that it finds there. A node that fl__lot_wake_first() woke is the first of its queue.
  *      No thread decides its wait again until the waiter has removed the node, or begun another
  *      wait, under the lock.
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
@@ -263,7 +263,7 @@ static bool is_roused(const struct fl__node *node)
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
-bool fl__lot_rouse_first(struct fl__lot *lot)
+bool fl__lot_try_wake_first(struct fl__lot *lot)
 {
 	struct fl__node *node = fl__lot_first(lot);
 	if (is_roused(node))
@@ -276,9 +276,9 @@ bool fl__lot_rouse_first(struct fl__lot *lot)
 	return true;
 }
 
-struct fl__node *fl__lot_rouse(struct fl__lot *lot)
+struct fl__node *fl__lot_wake_first(struct fl__lot *lot)
 {
-	while (fl__lot_more(lot) && !fl__lot_rouse_first(lot))
+	while (fl__lot_more(lot) && !fl__lot_try_wake_first(lot))
 		;
 	return fl__lot_first(lot);
 }
@@ -345,7 +345,7 @@ struct fl__node *fl__lot_first(const struct fl__lot *lot)
 	return line_of(lot->bucket, lot->key);
 }
 
-struct fl__node *fl__lot_behind(const struct fl__node *node)
+struct fl__node *fl__lot_next_node(const struct fl__node *node)
 {
 	return node->next->first ? NULL : node->next;
 }

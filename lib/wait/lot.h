@@ -108,7 +108,7 @@ bool fl__lot_more(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /* For primitives with an order of their own: the node after `node`, or NULL. */
-struct fl__node *fl__lot_behind(const struct fl__node *node);
+struct fl__node *fl__lot_next_node(const struct fl__node *node);
 /* Enqueues `node` before `place`; last, if `place` is NULL. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
 /* Dequeues `node`, and wakes it. False: the waiter had given up. */
@@ -119,13 +119,13 @@ bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t valu
  * that have given up. Returns the first waiter, NULL: the queue is empty. The woken waiter stays
  * first until it calls fl__lot_remove(), or begins another wait there, inside a transaction.
  */
-struct fl__node *fl__lot_rouse(struct fl__lot *lot);
+struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
 /*
  * The same for the first waiter alone. The queue is not empty. False: the waiter had given up and
  * is dequeued.
  */
-bool fl__lot_rouse_first(struct fl__lot *lot);
+bool fl__lot_try_wake_first(struct fl__lot *lot);
 
 /* Dequeues `node` if it is queued. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
@@ -174,7 +174,7 @@ void fl__wait_begin(struct fl__wait *wait);
  * false without polling if the context is not a thread, the deadline is past or the token is
  * requested. If all looks fail, the wait later parks without a spin.
  */
-bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel);
 
 /*

@@ -95,7 +95,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 	return rc;
 }
 
-bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel)
 {
 	if (wait->ctx->ops != &fl__thread_parker || fl__is_past(deadline))
@@ -137,7 +137,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct watch watch = {word, ready};
-	if (!(seen & ready->waiters) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) &&
+	if (!(seen & ready->waiters) && fl__wait_spin(&wait, is_decided, &watch, deadline, cancel) &&
 	    is_ready(fl__load_acquire(word), ready)) /* as above */
 		return 0;
 	struct fl__node node = FL__NODE(&wait);

@@ -194,7 +194,7 @@ FL_STRESS(clock_jump, patient, sleeper)
 
 /*
  * priority_inversion: one that computes is between the holder and the one who waits for it. The model lets each of the three run
- * for as long as it can: nobody spins until another goes on. tests/test_lock_bugs.c has the same by real priorities on one CPU.
+ * for as long as it can: nobody spins until another goes on. tests/sync/test_lock_bugs.c has the same by real priorities on one CPU.
  */
 struct priority_inversion {
 	fl_mutex m;
@@ -233,7 +233,7 @@ FL_STRESS(priority_inversion, low, middle, high)
 
 /*
  * oversubscribe_64x: more threads than CPUs, all of which sleep and wake by turns, natively as many copies as --oversubscribe says.
- * Nobody is forgotten, whoever is off the CPU. tests/test_lock_bugs.c has 64 threads a CPU on one lock.
+ * Nobody is forgotten, whoever is off the CPU. tests/sync/test_lock_bugs.c has 64 threads a CPU on one lock.
  */
 struct oversubscribe_64x {
 	fl_mutex m;

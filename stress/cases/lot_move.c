@@ -61,7 +61,7 @@ static void go_on(struct lot_rouse *s, struct place *p, bool roused)
 		FL_STRESS_CHECK(fl__lot_first(&lot) == &p->node);
 	fl__lot_remove(&lot, &p->node);
 	if (roused)
-		(void)fl__lot_rouse(&lot);
+		(void)fl__lot_wake_first(&lot);
 	fl__lot_close(&lot);
 }
 
@@ -80,7 +80,7 @@ static void rouse(struct lot_rouse *s)
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
 	s->open = 1;
-	(void)fl__lot_rouse(&lot);
+	(void)fl__lot_wake_first(&lot);
 	fl__lot_close(&lot);
 }
 

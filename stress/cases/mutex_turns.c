@@ -202,7 +202,7 @@ FL_STRESS_SETUP(mutex_hand_over_late)
 	fl_mutex_lock(&s->m);
 	put_in_line(&s->elsewhere, &s->place);
 	fl__lot_open(&lot, &s->m);
-	(void)fl__lot_rouse(&lot);
+	(void)fl__lot_wake_first(&lot);
 	fl__lot_close(&lot);
 }
 

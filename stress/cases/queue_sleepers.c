@@ -161,7 +161,8 @@ static int first_of_two(struct queue_first_stays_first *s)
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(s->q, FL__CONSUMERS));
 	struct fl__node *first = fl__lot_first(&lot);
-	const int which = !first || !fl__lot_behind(first) ? -1 : ((struct fl__offer *)(void *)first)->to == &s->got[1];
+	const int which =
+	    !first || !fl__lot_next_node(first) ? -1 : ((struct fl__offer *)(void *)first)->to == &s->got[1];
 	fl__lot_close(&lot);
 	return which;
 }

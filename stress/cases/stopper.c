@@ -10,7 +10,7 @@
 
 struct posted {
 	struct fl__process_pool pool;
-	struct fl__member worker;
+	struct fl__pool_worker worker;
 	struct fl__cell cell;
 	fl_cancel_token parent;
 	struct shared_rings rings;
@@ -26,7 +26,7 @@ static void begin(struct posted *p)
 	begin_rings(&p->rings, ROUND);
 	p->worker.rings = p->rings.rings;
 	p->cell.seq = ROUND;
-	p->cell.member = &p->worker;
+	p->cell.worker = &p->worker;
 	fl__future_init(&p->cell.future, &home, &type, 1, &p->parent, FL_FOREVER);
 	OK(fl__stopper_make(&p->cell));
 }
