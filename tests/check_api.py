@@ -66,15 +66,19 @@ def public_functions():
             yield Function(found[2], found[1] == "API", os.path.relpath(path, ROOT), comment_above(text, found.start()))
 
 
+def test_sources():
+    return glob.glob(os.path.join(TESTS, "*", "test_*.c")) + glob.glob(os.path.join(TESTS, "support", "*.[ch]"))
+
+
 def test_functions():
     """The top-level blocks of all test sources, as text."""
-    for path in glob.glob(os.path.join(TESTS, "*.[ch]")):
+    for path in test_sources():
         yield from re.findall(r"^\S.*?^\}", read(path), re.M | re.S)
 
 
 def typed_names():
     """What FL_TASK... and FL_QUEUE_OF make in the tests."""
-    text = "".join(read(path) for path in glob.glob(os.path.join(TESTS, "*.[ch]")))
+    text = "".join(read(path) for path in test_sources())
     return (set(re.findall(r"\bFL_TASK(?:_STATIC|_DECLARE|_DEFINE)?\((\w+),", text)),
             set(re.findall(r"\bFL_QUEUE_OF\([^,]+, *(\w+)\)", text)))
 

@@ -32,7 +32,7 @@ def rows(name):
 
 
 def complaints_of(list_name, least):
-    tests = defined("tests/test_*.c", "(?:FL_TEST|CONFORMANCE)")
+    tests = defined("tests/*/test_*.c", "(?:FL_TEST|CONFORMANCE)")
     scenarios = defined("stress/cases/*.c", "FL_STRESS(?:_PROCESSES)?")
     count = 0
     for name, named_tests, named_scenarios in rows(list_name):

@@ -12,7 +12,7 @@
  * that does. Exit status 77: the system has no such filters, or no such listeners; 2: bad usage;
  * 127: the program cannot be run.
  */
-#include "../fl_denied.h"
+#include "../support/fl_denied.h"
 
 #include <fcntl.h>
 #include <poll.h>

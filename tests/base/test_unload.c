@@ -145,7 +145,7 @@ static void *end_at_once(void *unused)
  */
 FL_TEST(unload_leaves_nothing)
 {
-	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
+	FL_NEEDS(FL_TEST_PROCESS_POOLS); /* the plugin uses everything */
 	enum { WARM = 3, SOME = 30 };
 	const unsigned cycles = fl_test_scaled(100);
 	struct sigaction before, dump, fault;
@@ -253,7 +253,7 @@ static bool exits_with_3(void (*function)(void *arg), void *arg)
 
 FL_TEST(unload_at_exit_hangs_nowhere)
 {
-	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
+	FL_NEEDS(FL_TEST_PROCESS_POOLS); /* the plugin uses everything */
 	int early;
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
@@ -266,7 +266,7 @@ FL_TEST(unload_at_exit_hangs_nowhere)
 
 FL_TEST(unload_in_a_forked_child)
 {
-	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
+	FL_NEEDS(FL_TEST_PROCESS_POOLS); /* the plugin uses everything */
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	assert_true(exits_with_3(unload_in_child, NULL));

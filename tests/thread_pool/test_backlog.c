@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The backlog of the thread executor where its ring is full, and where others have claimed what is in it. */
-#include "thread_pool/backlog.h"
 #include "fl_pool.h"
+#include "thread_pool/backlog.h"
 #include <string.h>
 
 enum { RING = 16384, MANY = 2 * RING };

@@ -18,7 +18,7 @@
 #include <fairlead/process_executor.h>
 #include <fairlead/shm_event.h>
 
-FL_ALL_NEED(FL_TEST_CREWS)
+FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 
 #define PROCESS_POOL_FN __attribute__((unused)) static
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for several fibers: asyncio's wait and as_completed. */
-#include "fl_members.h"
 #include "fl_faults.h"
+#include "fl_members.h"
 
 #include <limits.h>
 

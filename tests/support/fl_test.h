@@ -130,7 +130,7 @@ enum {
 	FL_TEST_PIDFD = 2,
 	FL_TEST_EVENTFD = 4,
 	FL_TEST_PROCESSES = FL_TEST_PIDFD | FL_TEST_EVENTFD,
-	FL_TEST_CREWS = FL_TEST_PROCESSES | FL_TEST_MEMFD /* executors over processes */
+	FL_TEST_PROCESS_POOLS = FL_TEST_PROCESSES | FL_TEST_MEMFD /* executors over processes */
 };
 
 #define FL_NEEDS(calls) fl_test_need(calls)

@@ -3,7 +3,7 @@
 #include "fl_in_loop.h"
 #include "hammer.h"
 
-/* The hammer of tests/hammer.h, in fibers. */
+/* The hammer of tests/support/hammer.h, in fibers. */
 enum { LOOPS = 2, FIBERS = 12, THREADS = 2, ALL = LOOPS * FIBERS + THREADS };
 
 static int strike_in_fibers(void *arg)

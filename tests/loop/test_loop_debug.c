@@ -6,10 +6,10 @@
 
 #include <dirent.h>
 #include <fairlead/event.h>
+#include <fairlead/group.h>
 #include <fairlead/handlers.h>
 #include <fairlead/loop_debug.h>
 #include <fairlead/mutex.h>
-#include <fairlead/group.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -67,7 +67,7 @@ static const struct conformance_kind conformance_processes = {
     create_patient_processes,
     FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .workers_at_most = FL_WORKERS_MAX,
-    .needs = FL_TEST_CREWS,
+    .needs = FL_TEST_PROCESS_POOLS,
 };
 
 static const struct conformance_kind conformance_loop = {

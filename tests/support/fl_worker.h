@@ -21,7 +21,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
-FL_ALL_NEED(FL_TEST_CREWS)
+FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 
 #define WORKER_FN __attribute__((unused)) static
 
