@@ -73,11 +73,8 @@ FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
 /*
- * Locks `l` for reading. Blocks the calling context. Returns:
- *
- *   0           locked
- *   -ETIMEDOUT  not locked: the deadline passed
- *   -ECANCELED  not locked: cancelled
+ * As fl_rwlock_read_lock(). Returns 0; not locked: -ETIMEDOUT at `deadline`, -ECANCELED. Blocks the
+ * calling context.
  */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
@@ -142,9 +139,8 @@ FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
- * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): declarations that lock `l` until the block ends in any
- * way, except that longjmp and pthread_exit out of the block leave `l` locked. The block may
- * downgrade and upgrade `l`, but must restore the mode before its end.
+ * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED does
+ * for a mutex. The block may downgrade and upgrade `l`, but must restore the mode before its end.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =             \

@@ -120,10 +120,10 @@ FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
 
 /*
  * Adds a permit. May be called in a signal handler, whatever the signal interrupted, also an
- * operation on the same semaphore. If it interrupted work on the wait queues, the interrupted code
- * serves the queue of `s` before it goes on. Keeps errno. Never waits, never allocates. Panics
- * above the bound; while a context waits, a later release panics instead. Outside of handlers
- * fl_sem_release() is faster when contexts wait.
+ * operation on the same semaphore. If the signal interrupted work on the wait queues, the
+ * interrupted code serves the queue of `s` before it goes on. Keeps errno. Never waits, never
+ * allocates. Panics above the bound; while a context waits, a later release panics instead. Outside
+ * of handlers fl_sem_release() is faster when contexts wait.
  */
 FL_API void fl_sem_release_in_handler(fl_sem *s);
 

@@ -66,10 +66,7 @@ FL_API void fl_spin_unlock(fl_spin *s);
  */
 FL_API void fl_spin_assert_held(const fl_spin *s);
 
-/*
- * FL_SPIN_LOCKED(&s): a declaration that locks `s` until the block ends in any way, except that
- * longjmp and pthread_exit out of the block leave `s` locked.
- */
+/* FL_SPIN_LOCKED(&s): locks `s` until the end of the block, as FL_LOCKED does for a mutex. */
 #define FL_SPIN_LOCKED(s)                                                                                              \
 	__attribute__((cleanup(fl__spin_locked_end), unused)) fl_spin *FL__JOIN(fl__spin_locked_, __LINE__) =          \
 	    fl__spin_locked_begin(s)
