@@ -23,9 +23,9 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
  * thread may overtake the queue until the first waiter has waited about a millisecond, then no
- * context may. (Later, if the first waiter was woken but has no CPU.) So neither overlapping
- * readers nor a stream of writers starve a waiter. A fiber overtakes only while a woken thread is
- * about to take its turn.
+ * context may. The bound is longer if the first waiter was woken but has no CPU. So neither
+ * overlapping readers nor a stream of writers starve a waiter. A fiber overtakes only while a woken
+ * thread is about to take its turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *
@@ -33,8 +33,9 @@ FL_BEGIN_DECLS
  * what earlier read unlocks released. The last access of an unlock to the lock is the instruction
  * that frees it, so the next owner may at once destroy the lock and free its memory.
  *
- * Fork: in the child, a lock that another thread read stays read-locked for ever. The same holds
- * for a lock for which another thread, at the fork, had just found that it must wait to read.
+ * Fork: in the child, a lock that another thread had read-locked stays read-locked for ever. The
+ * same holds for a lock for which another thread, at the fork, had just found that it must wait to
+ * read.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
