@@ -33,9 +33,7 @@
  *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
  *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
  *
- * glibc's robust mutex stores 0 and then wakes one waiter. A third thread may lock the mutex
- * between the two steps, or before the woken waiter does. If the unlocking thread or the woken
- * waiter is killed just then, the other waiters sleep for ever.
+ * docs/design.md says why the C library's robust mutex is not used.
  *
  * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
  * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
