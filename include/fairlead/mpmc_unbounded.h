@@ -3,6 +3,7 @@
 #define FAIRLEAD_MPMC_UNBOUNDED_H
 
 #include <fairlead/defs.h>
+#include <fairlead/private/typed.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -113,7 +114,12 @@ FL_END_DECLS
  */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \
-	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_mpmc_unbounded_config *_config)      \
+	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \
+	FL__TYPED_MANY(fl_mpmc_unbounded, type, name)                                                                  \
+	FL__TYPED_DO(fl_mpmc_unbounded, name, close)                                                                   \
+	FL__TYPED_GET(fl_mpmc_unbounded, name, bool, is_closed)                                                        \
+	FL__TYPED_GET(fl_mpmc_unbounded, name, size_t, length)                                                         \
+	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_mpmc_unbounded_config *_config)               \
 	{                                                                                                              \
 		fl_mpmc_unbounded *_made = NULL;                                                                       \
 		int _rc = fl_mpmc_unbounded_create(&_made, sizeof(type), _config);                                     \
@@ -121,47 +127,13 @@ FL_END_DECLS
 			*_q = (name *)_made;                                                                           \
 		return _rc;                                                                                            \
 	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN fl_mpmc_unbounded *name##_untyped(name *_q)                                              \
-	{                                                                                                              \
-		return (fl_mpmc_unbounded *)_q;                                                                        \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN void name##_free(name *_q)                                                               \
-	{                                                                                                              \
-		fl_mpmc_unbounded_free((fl_mpmc_unbounded *)_q);                                                       \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN void fl__scoped_##name(name **_q)                                                        \
-	{                                                                                                              \
-		fl_mpmc_unbounded_free((fl_mpmc_unbounded *)*_q);                                                      \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                   \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
 	{                                                                                                              \
 		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \
 	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, type const *_items, size_t _n)        \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_try_put_many((fl_mpmc_unbounded *)_q, _items, _n);                            \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                  \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
 	{                                                                                                              \
 		return fl_mpmc_unbounded_try_get((fl_mpmc_unbounded *)_q, _item);                                      \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)              \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_try_get_many((fl_mpmc_unbounded *)_q, _items, _n);                            \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN void name##_close(name *_q)                                                              \
-	{                                                                                                              \
-		fl_mpmc_unbounded_close((fl_mpmc_unbounded *)_q);                                                      \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN bool name##_is_closed(name *_q)                                                          \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_is_closed((fl_mpmc_unbounded *)_q);                                           \
-	}                                                                                                              \
-	FL__MPMC_UNBOUNDED_FN size_t name##_length(name *_q)                                                           \
-	{                                                                                                              \
-		return fl_mpmc_unbounded_length((fl_mpmc_unbounded *)_q);                                              \
 	}
-
-#define FL__MPMC_UNBOUNDED_FN __attribute__((unused)) static inline
 
 #endif

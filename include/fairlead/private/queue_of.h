@@ -4,13 +4,16 @@
 
 #include <fairlead/private/mpmc_ring.h>
 #include <fairlead/private/queue_spsc.h>
+#include <fairlead/private/typed.h>
 #include <fairlead/queue.h>
 
 /* Private: FL_QUEUE_OF, documented in fairlead/queue.h. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	typedef struct name name;                                                                                      \
-	FL__QUEUE_OF_LIFE(type, name)                                                                                  \
+	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
+	FL__QUEUE_OF_CREATE(type, name)                                                                                \
 	FL__QUEUE_OF_ONE(type, name)                                                                                   \
+	FL__TYPED_MANY(fl_queue, type, name)                                                                           \
 	FL__QUEUE_OF_MANY(type, name)                                                                                  \
 	FL__QUEUE_OF_STATE(name)
 
@@ -59,61 +62,47 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 
 FL_END_DECLS
 
-#define FL__QUEUE_FN __attribute__((unused)) static inline
-
-#define FL__QUEUE_OF_LIFE(type, name)                                                                                  \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_create(name **_q, const fl_queue_config *_config)                        \
+#define FL__QUEUE_OF_CREATE(type, name)                                                                                \
+	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_queue_config *_config)                        \
 	{                                                                                                              \
 		fl_queue *_made = NULL;                                                                                \
 		int _rc = fl_queue_create(&_made, sizeof(type), _config);                                              \
 		if (_rc == 0)                                                                                          \
 			*_q = (name *)_made;                                                                           \
 		return _rc;                                                                                            \
-	}                                                                                                              \
-	FL__QUEUE_FN fl_queue *name##_untyped(name *_q)                                                                \
-	{                                                                                                              \
-		return (fl_queue *)_q;                                                                                 \
-	}                                                                                                              \
-	FL__QUEUE_FN void name##_free(name *_q)                                                                        \
-	{                                                                                                              \
-		fl_queue_free((fl_queue *)_q);                                                                         \
-	}                                                                                                              \
-	FL__QUEUE_FN void fl__scoped_##name(name **_q)                                                                 \
-	{                                                                                                              \
-		fl_queue_free((fl_queue *)*_q);                                                                        \
 	}
 
 #define FL__QUEUE_OF_ONE(type, name)                                                                                   \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put(name *_q, type _item)                                                \
+	FL__TYPED_FN FL_MUST_CHECK int name##_put(name *_q, type _item)                                                \
 	{                                                                                                              \
 		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type)) ? 0                                      \
 		                                                              : fl_queue_put((fl_queue *)_q, &_item);  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
 	{                                                                                                              \
 		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
 		           ? 0                                                                                         \
 		           : fl_queue_try_put((fl_queue *)_q, &_item);                                                 \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                       \
+	FL__TYPED_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                       \
 	                                                fl_cancel_token *_cancel)                                      \
 	{                                                                                                              \
 		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
 		           ? 0                                                                                         \
 		           : fl_queue_put_until((fl_queue *)_q, &_item, _deadline, _cancel);                           \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get(name *_q, type *_item)                                               \
+	FL__TYPED_FN FL_MUST_CHECK int name##_get(name *_q, type *_item)                                               \
 	{                                                                                                              \
 		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type)) ? 0                                       \
 		                                                             : fl_queue_get((fl_queue *)_q, _item);    \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
 	{                                                                                                              \
 		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
 		           ? 0                                                                                         \
 		           : fl_queue_try_get((fl_queue *)_q, _item);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                      \
+	FL__TYPED_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                      \
 	                                                fl_cancel_token *_cancel)                                      \
 	{                                                                                                              \
 		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
@@ -122,77 +111,42 @@ FL_END_DECLS
 	}
 
 #define FL__QUEUE_OF_MANY(type, name)                                                                                  \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_put_many(name *_q, type const *_items, size_t _n)                     \
+	FL__TYPED_FN FL_MUST_CHECK size_t name##_put_many(name *_q, type const *_items, size_t _n)                     \
 	{                                                                                                              \
 		return fl_queue_put_many((fl_queue *)_q, _items, _n);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, type const *_items, size_t _n)                 \
-	{                                                                                                              \
-		return fl_queue_try_put_many((fl_queue *)_q, _items, _n);                                              \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
+	FL__TYPED_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
 	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
 	{                                                                                                              \
 		return fl_queue_put_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_get_many(name *_q, type *_items, size_t _n)                           \
+	FL__TYPED_FN FL_MUST_CHECK size_t name##_get_many(name *_q, type *_items, size_t _n)                           \
 	{                                                                                                              \
 		return fl_queue_get_many((fl_queue *)_q, _items, _n);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                       \
-	{                                                                                                              \
-		return fl_queue_try_get_many((fl_queue *)_q, _items, _n);                                              \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
+	FL__TYPED_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
 	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
 	{                                                                                                              \
 		return fl_queue_get_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}
 
 #define FL__QUEUE_OF_STATE(name)                                                                                       \
-	FL__QUEUE_FN void name##_close(name *_q)                                                                       \
-	{                                                                                                              \
-		fl_queue_close((fl_queue *)_q);                                                                        \
-	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_close_now(name *_q)                                                                 \
-	{                                                                                                              \
-		return fl_queue_close_now((fl_queue *)_q);                                                             \
-	}                                                                                                              \
-	FL__QUEUE_FN void name##_task_done(name *_q)                                                                   \
-	{                                                                                                              \
-		fl_queue_task_done((fl_queue *)_q);                                                                    \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_task_done(name *_q)                                                  \
-	{                                                                                                              \
-		return fl_queue_try_task_done((fl_queue *)_q);                                                         \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_join(name *_q)                                                           \
-	{                                                                                                              \
-		return fl_queue_join((fl_queue *)_q);                                                                  \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_join(name *_q)                                                       \
-	{                                                                                                              \
-		return fl_queue_try_join((fl_queue *)_q);                                                              \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)        \
+	FL__TYPED_DO(fl_queue, name, close)                                                                            \
+	FL__TYPED_GET(fl_queue, name, size_t, close_now)                                                               \
+	FL__TYPED_DO(fl_queue, name, task_done)                                                                        \
+	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_task_done)                                                \
+	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, join)                                                         \
+	FL__TYPED_GET(fl_queue, name, FL_MUST_CHECK int, try_join)                                                     \
+	FL__TYPED_GET(fl_queue, name, size_t, length)                                                                  \
+	FL__TYPED_GET(fl_queue, name, size_t, capacity)                                                                \
+	FL__TYPED_GET(fl_queue, name, bool, is_closed)                                                                 \
+	FL__TYPED_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)        \
 	{                                                                                                              \
 		return fl_queue_join_until((fl_queue *)_q, _deadline, _cancel);                                        \
 	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_unfinished(const name *_q)                                                          \
+	FL__TYPED_FN size_t name##_unfinished(const name *_q)                                                          \
 	{                                                                                                              \
 		return fl_queue_unfinished((const fl_queue *)_q);                                                      \
-	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_length(name *_q)                                                                    \
-	{                                                                                                              \
-		return fl_queue_length((fl_queue *)_q);                                                                \
-	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_capacity(name *_q)                                                                  \
-	{                                                                                                              \
-		return fl_queue_capacity((fl_queue *)_q);                                                              \
-	}                                                                                                              \
-	FL__QUEUE_FN bool name##_is_closed(name *_q)                                                                   \
-	{                                                                                                              \
-		return fl_queue_is_closed((fl_queue *)_q);                                                             \
 	}
 
 #endif

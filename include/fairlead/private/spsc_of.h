@@ -3,11 +3,14 @@
 #define FAIRLEAD_SPSC_OF_H
 
 #include <fairlead/private/spsc_slots.h>
+#include <fairlead/private/typed.h>
 #include <fairlead/spsc.h>
 
 /* Private: FL_SPSC_OF, documented in fairlead/spsc.h. */
 #define FL_SPSC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
+	FL__TYPED_LIFE(fl_spsc, name)                                                                                  \
+	FL__TYPED_MANY(fl_spsc, type, name)                                                                            \
 	FL__SPSC_OF_LIFE(type, name)                                                                                   \
 	FL__SPSC_OF_ITEMS(type, name)
 
@@ -26,8 +29,6 @@ struct fl_spsc {
 	unsigned char *get_; /* the slot of the oldest item; likewise, by the consumer */
 	unsigned char apart_get_[FL__SPSC_APART - sizeof(unsigned char *)];
 };
-
-#define FL__SPSC_FN __attribute__((unused)) static inline
 
 /* Ends a put of the slots from `_slot` to `_next`. All their marks but the first are set. */
 static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
@@ -66,7 +67,7 @@ static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _
 }
 
 #define FL__SPSC_OF_LIFE(type, name)                                                                                   \
-	FL__SPSC_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                       \
+	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                      \
 	{                                                                                                              \
 		fl_spsc *_made = NULL;                                                                                 \
 		int _rc = fl_spsc_create(&_made, sizeof(type), _capacity);                                             \
@@ -74,43 +75,23 @@ static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _
 			*_q = (name *)_made;                                                                           \
 		return _rc;                                                                                            \
 	}                                                                                                              \
-	FL__SPSC_FN fl_spsc *name##_untyped(name *_q)                                                                  \
-	{                                                                                                              \
-		return (fl_spsc *)_q;                                                                                  \
-	}                                                                                                              \
-	FL__SPSC_FN void name##_free(name *_q)                                                                         \
-	{                                                                                                              \
-		fl_spsc_free((fl_spsc *)_q);                                                                           \
-	}                                                                                                              \
-	FL__SPSC_FN void fl__scoped_##name(name **_q)                                                                  \
-	{                                                                                                              \
-		fl_spsc_free((fl_spsc *)*_q);                                                                          \
-	}                                                                                                              \
-	FL__SPSC_FN size_t name##_length(const name *_q)                                                               \
+	FL__TYPED_FN size_t name##_length(const name *_q)                                                              \
 	{                                                                                                              \
 		return fl_spsc_length((const fl_spsc *)_q);                                                            \
 	}                                                                                                              \
-	FL__SPSC_FN size_t name##_capacity(const name *_q)                                                             \
+	FL__TYPED_FN size_t name##_capacity(const name *_q)                                                            \
 	{                                                                                                              \
 		return fl_spsc_capacity((const fl_spsc *)_q);                                                          \
 	}
 
 #define FL__SPSC_OF_ITEMS(type, name)                                                                                  \
-	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
 	{                                                                                                              \
 		return fl__spsc_put((fl_spsc *)_q, &_item, fl__slot_shape_of(sizeof(type)));                           \
 	}                                                                                                              \
-	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, const type *_items, size_t _n)                  \
-	{                                                                                                              \
-		return fl_spsc_try_put_many((fl_spsc *)_q, _items, _n);                                                \
-	}                                                                                                              \
-	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
 	{                                                                                                              \
 		return fl__spsc_get((fl_spsc *)_q, _item, fl__slot_shape_of(sizeof(type)));                            \
-	}                                                                                                              \
-	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                        \
-	{                                                                                                              \
-		return fl_spsc_try_get_many((fl_spsc *)_q, _items, _n);                                                \
 	}
 
 #endif
