@@ -49,8 +49,8 @@ struct fl__queue_backend {
 	int (*can[2])(void *state);
 
 	/*
-	 * NULL, or a cheaper `can` for a caller that spins: whether `can` may return something else
-	 * than -EAGAIN. The result may be out of date, but not for ever.
+	 * NULL, or a cheaper `can` without a lock, for a caller that spins: whether `can` may
+	 * return something else than -EAGAIN. The result may be out of date, but not for ever.
 	 */
 	bool (*may_be_ready[2])(void *state);
 
