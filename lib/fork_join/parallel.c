@@ -16,9 +16,9 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../future/failure.h"
 #include "../exec/child.h"
 #include "../exec/executor.h"
+#include "../future/failure.h"
 #include "fork_join.h"
 #include <errno.h>
 #include <fairlead/parallel.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for the ends of several fibers: see ends.h. */
-#include "../future/as_completed.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../future/as_completed.h"
 #include "ends.h"
 #include <errno.h>
 #include <limits.h>

@@ -5,8 +5,8 @@
  */
 #include "../base/sys.h"
 #include "../debug/symbols.h"
-#include "loop_debug.h"
 #include "loop.h"
+#include "loop_debug.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unwind.h>

@@ -33,8 +33,8 @@
  * the caller's, the manager may be the last user of the executor, whenever that loop runs again. So
  * the manager holds a task block (`held`), and thereby the executor's memory (fl__executor_init()).
  */
-#include "../exec/executor.h"
 #include "../base/sys.h"
+#include "../exec/executor.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/loop_executor.h>

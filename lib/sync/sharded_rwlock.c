@@ -352,7 +352,8 @@ int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline, f
 
 void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l)
 {
-	(void)fl_sharded_rwlock_write_lock_until(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	const int rc = fl_sharded_rwlock_write_lock_until(l, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* always 0 */
 }
 
 int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l)

@@ -3,8 +3,8 @@
 #define FL_EXEC_BACKLOG_H
 
 #include "../base/atomic.h"
-#include "../queue/mpmc.h"
 #include "../exec/executor.h"
+#include "../queue/mpmc.h"
 #include <errno.h>
 
 /*

@@ -13,8 +13,8 @@
  * `owes`: a release between the failed acquire of owe() and its count would leave a permit beside a
  * debt. A submit takes its permit without `owes`: while there is a permit nothing is owed.
  */
-#include "../wait/lock.h"
 #include "../exec/executor.h"
+#include "../wait/lock.h"
 #include <errno.h>
 
 enum { DEPTH = 64 };

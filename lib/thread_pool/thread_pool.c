@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The executor interface of the thread executor. pool.h says what is where. */
+#include "thread_pool.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "thread_pool.h"
 #include <errno.h>
 #include <stdio.h>
 

@@ -2,10 +2,10 @@
 #ifndef FL_EXEC_POOL_H
 #define FL_EXEC_POOL_H
 
-#include "../wait/line.h"
-#include "backlog.h"
 #include "../exec/executor.h"
 #include "../fork_join/fork_join.h"
+#include "../wait/line.h"
+#include "backlog.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
 

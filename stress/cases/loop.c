@@ -2,10 +2,10 @@
 /* The event loop: calls, wakes, cancels and descriptors from other threads, against its sleep, its turns and the ends of fibers. */
 #include "loops.h"
 #include <fairlead/event.h>
+#include <fairlead/group.h>
 #include <fairlead/latch.h>
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
-#include <fairlead/group.h>
 
 /* Two threads call: each call is made once, with what was written before it, also when the loop is just going to sleep. */
 struct loop_call {

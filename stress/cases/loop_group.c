@@ -6,8 +6,8 @@
 #include "loops.h"
 #include <fairlead/as_completed.h>
 #include <fairlead/event.h>
-#include <fairlead/latch.h>
 #include <fairlead/group.h>
+#include <fairlead/latch.h>
 #include <stdio.h>
 
 /*

@@ -109,7 +109,7 @@ FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
 	struct fl__worker_rings w;
-	begin_worker(&w, &s->l, NULL);                               /* for a look: the worker is at its first submission */
+	begin_worker(&w, &s->l, NULL); /* for a look: the worker is at its first submission */
 	while (fl__load_relaxed(&w.submissions->stop_requests) == 0) /* relaxed: fl__rings_stop_requested() orders it */
 		fl__rings_await_stop_request(&w, 0);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
