@@ -261,5 +261,6 @@ int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size
 
 void fl_seqlock_read(fl_seqlock *l, void *dst, const void *src, size_t size)
 {
-	(void)fl_seqlock_read_until(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	const int rc = fl_seqlock_read_until(l, dst, src, size, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* always 0 */
 }
