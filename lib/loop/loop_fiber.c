@@ -165,10 +165,11 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 
 int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_fiber *f;
-	if (!fl_fiber_current())
+	const fl_fiber *self = fl_fiber_current();
+	if (!self)
 		return fl__loop_needed("fl_shield", FL__A_FIBER);
-	int rc = fl_fiber_start(&f, function, arg, NULL);
+	fl_fiber *f;
+	int rc = fl__fiber_start(self->loop, &f, function, arg, NULL, &self->loop->root);
 	if (rc != 0)
 		return rc;
 	rc = fl_fiber_join_until(f, result, deadline, cancel);
