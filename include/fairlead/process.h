@@ -27,38 +27,38 @@ FL_BEGIN_DECLS
  *
  * How a task gets its process (`method`):
  *
- *   FL_PROCESS_ZYGOTE  from a fork server, the *zygote*: this program once more, started with the first process that needs
+ *   FL_PROCESS_FORK_SERVER  from the fork server: this program once more, started with the first process that needs
  *                      it, with a single thread and none of the caller's state. A start is a fork of it: cheap, and safe
- *                      whatever threads the caller has. Umask, limits, environment are as when the zygote was started.
+ *                      whatever threads the caller has. Umask, limits, environment are as when the fork server was started.
  *   FL_PROCESS_EXEC    this program once more for each process: slower, nothing shared with earlier ones
- *   FL_PROCESS_FORK    a fork of the caller, which must have a single thread (the library's own that starts programs and zygotes
+ *   FL_PROCESS_FORK    a fork of the caller, which must have a single thread (the library's own that starts programs and fork servers
  *                      does not count): the task sees the caller's memory as it was
  *
- * For the zygote and FL_PROCESS_EXEC this program must answer when it is started once more, by one of the first two; for the
- * zygote alone the third will do:
+ * For the fork server and FL_PROCESS_EXEC this program must answer when it is started once more, by one of the first two; for the
+ * fork server alone the third will do:
  *
  *   fl_main(argc, argv);     as the first line of main()
  *   FL_PROCESS_HOOK;         at file scope, for a library that does not own main(): a constructor that does the same
- *   fl_process_preload()     forks the zygote while the process still has a single thread; FL_PROCESS_EXEC has no use for it
+ *   fl_process_preload()     forks the fork server while the process still has a single thread; FL_PROCESS_EXEC has no use for it
  *
  * Without, a start fails with -ENOTSUP (EOPNOTSUPP, as it prints); a process with threads is never forked on the quiet. An environment variable,
  * FAIRLEAD_PROCESS, tells the program what it is; it is not believed in a set-uid program, nor without the socket that comes
  * along with it, and is taken out of the environment at once.
  *
  * A task runs as it would on an executor, and gets a copy of its argument's bytes; neither drop_arg nor drop_result runs.
- * It is known by its name: it must be registered (FL_TASK) here and in the zygote, alike; a task of a library that dlopen()
+ * It is known by its name: it must be registered (FL_TASK) here and in the fork server, alike; a task of a library that dlopen()
  * loaded later is known to FL_PROCESS_FORK alone. When it returns, all stdio streams are flushed, and the process ends,
  * without the functions of atexit(): with exit code 0 when the task returned 0, else 1, after one line on standard error
  * that has the process, the task, and its message or error. A task that calls exit() ends with that code. Its getppid() is
- * the zygote, where that made it, else the caller.
+ * the fork server, where that made it, else the caller.
  *
  * A process starts with no signal blocked, and the default action for each (in a fork, handlers of
  * SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT stay); in the caller's current
  * directory and process group; with standard input, output and error, the descriptors that were
  * handed over, and no others. All descriptors of the library are close-on-exec. Until its handle is
- * freed a process costs its caller two of them when the zygote makes it (and the zygote one), else
+ * freed a process costs its caller two of them when the fork server makes it (and the fork server one), else
  * one; besides these the library keeps up to seven: for the thread that starts programs, for the
- * zygote, and for threads that wait. Zygote and threads end when the library is unloaded (dlclose;
+ * fork server, and for threads that wait. Fork server and threads end when the library is unloaded (dlclose;
  * docs/threads.md).
  *
  * A *daemon* dies with the process that started it, whatever becomes of that: also by SIGKILL. Other processes run on.
@@ -69,7 +69,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_process fl_process;
 
-typedef enum fl_process_method { FL_PROCESS_ZYGOTE, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
+typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
 /* For in, out and err: that descriptor of the caller, or /dev/null. 0 is the caller's own; a bare number is refused. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
@@ -119,8 +119,8 @@ FL_API void fl_main(int argc, char **argv);
 	struct fl_process
 
 /*
- * Forks the zygote from the calling process, while that has a single thread; what the process has
- * done so far, task processes will find done. Returns 0, also when there is a zygote; -EBUSY with
+ * Forks the fork server from the calling process, while that has a single thread; what the process has
+ * done so far, task processes will find done. Returns 0, also when there is a fork_server; -EBUSY with
  * more threads than one; -EAGAIN, -ENOMEM, -EMFILE, -ENFILE as the system has it; -ENOSYS: a system
  * without pidfd_open() (Linux 5.3), or a sandbox that forbids it. Never waits for long.
  */
@@ -133,21 +133,21 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EINVAL      not exactly one of `task` and `program`; what belongs to the other; too many descriptors; no argument
  *                for a task that has one, or one for a task that has none; an unknown method
  *   -EBADF       a descriptor that is not open; for in, out and err also a bare number, without FL_PROCESS_FD()
- *   -ENOENT      no such program, or directory; or a task that is not registered, here or in the zygote
- *   -EPROTO      the zygote is another program, or its task of that name is another
- *   -EEXIST      another task has the name of `task`, here or in the zygote, and the method is not
+ *   -ENOENT      no such program, or directory; or a task that is not registered, here or in the fork server
+ *   -EPROTO      the fork server is another program, or its task of that name is another
+ *   -EEXIST      another task has the name of `task`, here or in the fork server, and the method is not
  *                FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK with more threads than one, or on a fiber
- *   -ENOTSUP     neither fl_main() nor the hook; and no preloaded zygote, or FL_PROCESS_EXEC, which it does not serve
- *   -ETIMEDOUT   the zygote, or the program, did not answer within 30 s: it is stopped, or never comes to its fl_main()
- *   -EOWNERDEAD  the zygote died meanwhile; a process that is no daemon may have been started
+ *   -ENOTSUP     neither fl_main() nor the hook; and no preloaded fork server, or FL_PROCESS_EXEC, which it does not serve
+ *   -ETIMEDOUT   the fork server, or the program, did not answer within 30 s: it is stopped, or never comes to its fl_main()
+ *   -EOWNERDEAD  the fork server died meanwhile; a process that is no daemon may have been started
  *   -ENOSYS      a system call is missing, or a sandbox forbids it: pidfd_open() (Linux 5.3), which
- *                FL_PROCESS_ZYGOTE and FL_PROCESS_FORK need; eventfd(), which programs,
- *                FL_PROCESS_EXEC and a zygote that is not preloaded need; memfd_create(), for a
+ *                FL_PROCESS_FORK_SERVER and FL_PROCESS_FORK need; eventfd(), which programs,
+ *                FL_PROCESS_EXEC and a fork server that is not preloaded need; memfd_create(), for a
  *                task's argument above some KiB
- *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   exactly what the system said, for this process or for the zygote
+ *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   exactly what the system said, for this process or for the fork server
  *
- * Waits for the zygote or the exec to answer, on the calling context; observes no cancel token. Memory order: the process gets
+ * Waits for the fork server or the exec to answer, on the calling context; observes no cancel token. Memory order: the process gets
  * what was written before.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
@@ -155,7 +155,7 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
 /*
  * Waits until the process has ended, and stores how in `*status` (may be NULL). May be called again, with the same answer.
  * Blocks the calling context. Observes its cancel scope. Returns 0; -ECANCELED. When it has ended, but how is not known:
- * -EOWNERDEAD since its zygote had died before, -ECHILD since somebody else has collected it (waitpid(), or SIGCHLD is
+ * -EOWNERDEAD since its fork server had died before, -ECHILD since somebody else has collected it (waitpid(), or SIGCHLD is
  * ignored). In a forked child, -EOWNERDEAD at once.
  */
 FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
@@ -190,7 +190,7 @@ FL_API const char *fl_process_name(const fl_process *p);
 
 /*
  * A descriptor that becomes readable, for poll() and epoll, when the process has ended and its status is known, and stays so.
- * It is the handle's: valid until that is freed, not to be read from or closed. When the zygote dies it becomes readable at
+ * It is the handle's: valid until that is freed, not to be read from or closed. When the fork server dies it becomes readable at
  * once for all its processes, although those that are no daemons run on: a join then waits for their end. Never waits.
  */
 FL_API int fl_process_sentinel(const fl_process *p);

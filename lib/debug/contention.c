@@ -39,7 +39,7 @@ static struct fl__site *site_of(const struct fl__stack_trace *stack, uint8_t kin
 		site = site->next;
 	if (site)
 		return site;
-	site = fl__cell_take();
+	site = fl__task_block_take();
 	memcpy(site->at, at, sizeof at);
 	site->kind = kind;
 	site->next = *bucket;

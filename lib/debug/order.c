@@ -44,7 +44,7 @@ static struct fl__order_node *node_get(const void *lock, uint8_t kind)
 	if (node)
 		return node;
 	struct fl__order_node **bucket = &nodes[fl__debug_bucket((uintptr_t)lock)];
-	node = fl__cell_take();
+	node = fl__task_block_take();
 	node->lock = lock;
 	node->kind = kind;
 	node->next = *bucket;
@@ -87,7 +87,7 @@ static void link_edge(struct fl__order_edge *e)
 static struct fl__order_edge *edge_add(const struct fl__holder *h, const struct fl__held *held,
                                        const struct fl__debug_op *op, const struct key *k)
 {
-	struct fl__order_edge *e = fl__cell_take();
+	struct fl__order_edge *e = fl__task_block_take();
 	e->from = node_get(held->lock, held->kind);
 	e->to = node_get(op->lock, op->kind);
 	e->held = k->held;
@@ -116,7 +116,7 @@ static void edge_drop(struct fl__order_edge *e)
 	*e->prev_in = e->next_in;
 	if (e->next_in)
 		e->next_in->prev_in = e->prev_in;
-	fl__cell_give(e);
+	fl__task_block_give(e);
 }
 
 void fl__order_drop(const void *lock)
@@ -132,7 +132,7 @@ void fl__order_drop(const void *lock)
 	while (node->in)
 		edge_drop(node->in);
 	*link = node->next;
-	fl__cell_give(node);
+	fl__task_block_give(node);
 }
 
 void fl__order_forget(void)
@@ -294,16 +294,16 @@ static bool begin_writing(const struct fl__debug_op *op, struct key *found)
 	return false;
 }
 
-/* Locks the table with enough cells for all that the acquisition may add. */
+/* Locks the table with enough slots for all that the acquisition may add. */
 static bool enter(void)
 {
-	size_t cells = 4;
-	while (fl__debug_enter(cells)) {
+	size_t slots = 4;
+	while (fl__debug_enter(slots)) {
 		const struct fl__holder *h = fl__holder_find(fl__ctx_get()->id);
 		const size_t need = 2 * (h ? h->n_held : 0) + 2;
-		if (need <= cells)
+		if (need <= slots)
 			return true;
-		cells = need;
+		slots = need;
 		fl__debug_leave();
 	}
 	return false;

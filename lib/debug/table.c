@@ -6,16 +6,16 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { CELLS = 32 }; /* of a chunk */
+enum { SLOTS = 32 }; /* of a chunk */
 
 struct chunk {
 	struct chunk *next;
-	union fl__cell cells[CELLS];
+	union fl__table_slot slots[SLOTS];
 };
 
 static uint32_t table_lock;
 static struct chunk *chunks; /* table_lock guards this and all that follows */
-static union fl__cell *free_cells;
+static union fl__table_slot *free_slots;
 static size_t n_free;
 static struct fl__holder *holders[FL__DEBUG_BUCKETS];
 static struct fl__held *helds[FL__DEBUG_BUCKETS];
@@ -26,20 +26,20 @@ size_t fl__debug_bucket(uintptr_t key)
 	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - 12);
 }
 
-void *fl__cell_take(void)
+void *fl__task_block_take(void)
 {
-	union fl__cell *cell = free_cells;
-	free_cells = cell->next_free;
+	union fl__table_slot *slot = free_slots;
+	free_slots = slot->next_free;
 	n_free--;
-	memset(cell, 0, sizeof *cell);
-	return cell;
+	memset(slot, 0, sizeof *slot);
+	return slot;
 }
 
-void fl__cell_give(void *memory)
+void fl__task_block_give(void *memory)
 {
-	union fl__cell *cell = memory;
-	cell->next_free = free_cells;
-	free_cells = cell;
+	union fl__table_slot *slot = memory;
+	slot->next_free = free_slots;
+	free_slots = slot;
 	n_free++;
 }
 
@@ -47,15 +47,15 @@ static void add_chunk(struct chunk *chunk)
 {
 	chunk->next = chunks;
 	chunks = chunk;
-	for (size_t i = 0; i < CELLS; i++)
-		fl__cell_give(&chunk->cells[i]);
+	for (size_t i = 0; i < SLOTS; i++)
+		fl__task_block_give(&chunk->slots[i]);
 }
 
-/* Locks the table with that many free cells. Returns false, not locked, without memory. */
-static bool lock_with(size_t cells)
+/* Locks the table with that many free slots. Returns false, not locked, without memory. */
+static bool lock_with(size_t slots)
 {
 	fl__lock(&table_lock);
-	while (n_free < cells) {
+	while (n_free < slots) {
 		fl__unlock(&table_lock);
 		struct chunk *chunk = fl__alloc(1, sizeof *chunk);
 		if (!chunk)
@@ -72,13 +72,13 @@ static void give_up(void)
 		fl__log(FL_LOG_WARNING, "debugging is off from here on: out of memory");
 }
 
-bool fl__debug_enter(size_t cells)
+bool fl__debug_enter(size_t slots)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->debugging)
 		return false;
 	ctx->debugging = true;
-	if (!lock_with(cells)) {
+	if (!lock_with(slots)) {
 		give_up();
 		ctx->debugging = false;
 		return false;
@@ -141,7 +141,7 @@ struct fl__holder *fl__holder_mine(void)
 	if (h)
 		return h;
 	struct fl__holder **bucket = &holders[fl__debug_bucket((uintptr_t)ctx->id)];
-	h = fl__cell_take();
+	h = fl__task_block_take();
 	h->id = ctx->id;
 	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
 	h->next = *bucket;
@@ -157,7 +157,7 @@ void fl__holder_settle(struct fl__holder *h)
 	while (*link != h)
 		link = &(*link)->next;
 	*link = h->next;
-	fl__cell_give(h);
+	fl__task_block_give(h);
 }
 
 struct fl__holder *fl__holder_nth(size_t i, size_t n)
@@ -193,7 +193,7 @@ struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
 {
 	struct fl__held **bucket = bucket_of(op->lock);
-	struct fl__held *held = fl__cell_take();
+	struct fl__held *held = fl__task_block_take();
 	held->lock = op->lock;
 	held->kind = op->kind;
 	held->how = op->how;
@@ -222,13 +222,13 @@ void fl__held_remove(struct fl__held *held)
 		link = &(*link)->next_of_mine;
 	*link = held->next_of_mine;
 	held->holder->n_held--;
-	fl__cell_give(held);
+	fl__task_block_give(held);
 }
 
 static void empty(void)
 {
 	chunks = NULL;
-	free_cells = NULL;
+	free_slots = NULL;
 	n_free = 0;
 	memset(holders, 0, sizeof holders);
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
@@ -241,7 +241,7 @@ void fl__table_forget(void)
 {
 	fl__lock(&table_lock);
 	struct chunk *all = chunks;
-	if (all) /* without a chunk there was never a cell */
+	if (all) /* without a chunk there was never a slot */
 		empty();
 	fl__unlock(&table_lock);
 	for (struct chunk *next; all; all = next) {

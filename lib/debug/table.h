@@ -7,7 +7,7 @@
 
 /*
  * The debug table: contexts, what they hold, the lock order, and the sites that lock. One lock
- * guards all of it, from fl__debug_enter() to fl__debug_leave(). All records are cells of one size
+ * guards all of it, from fl__debug_enter() to fl__debug_leave(). All records are slots of one size
  * from one pool. The library allocates nothing and calls no user code under that lock: the user's
  * allocator and log handler may use locks of the library.
  */
@@ -95,8 +95,8 @@ struct fl__site {
 	int64_t waited, waited_most, held, held_most;
 };
 
-union fl__cell {
-	union fl__cell *next_free;
+union fl__table_slot {
+	union fl__table_slot *next_free;
 	struct fl__held held;
 	struct fl__holder holder;
 	struct fl__order_edge edge;
@@ -105,11 +105,11 @@ union fl__cell {
 };
 
 /*
- * Locks the table with at least `cells` free cells. Marks the current context, so that its calls
+ * Locks the table with at least `slots` free slots. Marks the current context, so that its calls
  * are not recorded until fl__debug_leave(). Returns false, with nothing locked, if the context is
  * marked already, if debugging is off, or without memory, which switches debugging off.
  */
-bool fl__debug_enter(size_t cells);
+bool fl__debug_enter(size_t slots);
 void fl__debug_leave(void);
 
 /*
@@ -128,11 +128,11 @@ bool fl__debug_try_enter(void);
 void fl__debug_try_leave(void);
 
 /*
- * Takes a zeroed cell, one of those that fl__debug_enter() promised. fl__cell_give() returns a
- * cell.
+ * Takes a zeroed slot, one of those that fl__debug_enter() promised. fl__task_block_give() returns a
+ * slot.
  */
-void *fl__cell_take(void);
-void fl__cell_give(void *cell);
+void *fl__task_block_take(void);
+void fl__task_block_give(void *slot);
 
 /* The index of the bucket for `key`. */
 enum { FL__DEBUG_BUCKETS = 4096 };
@@ -141,7 +141,7 @@ size_t fl__debug_bucket(uintptr_t key);
 /* The record of context `id`; NULL: the context neither holds nor waits. */
 struct fl__holder *fl__holder_find(uint64_t id);
 
-/* The record of the current context. Makes one, from one cell, if there is none. */
+/* The record of the current context. Makes one, from one slot, if there is none. */
 struct fl__holder *fl__holder_mine(void);
 
 /* Frees the record if the context neither holds nor waits. */

@@ -26,10 +26,10 @@ enum {
 /* The type of every chunk after its end. */
 static const fl_task_type settled = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
-static struct fl__cell *cell_of(fl_task_ctx *ctx)
+static struct fl__task_block *block_of(fl_task_ctx *ctx)
 {
 	fl_cancel_token *token = fl_task_token(ctx);
-	return fl__cell_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
+	return fl__task_block_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
 }
 
 static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
@@ -42,19 +42,19 @@ static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, 
 
 static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct fl__cell *cell = cell_of(ctx);
-	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)cell->future.type)->of;
+	struct fl__task_block *block = block_of(ctx);
+	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)block->future.type)->of;
 	int error = 0;
-	while (error == 0 && cell->done < cell->future.count) {
-		const uint32_t i = cell->done;
+	while (error == 0 && block->done < block->future.count) {
+		const uint32_t i = block->done;
 		if (i > 0 && fl_task_is_cancelled(ctx))
 			error = -ECANCELED;
 		else
 			error = run_one(type, ctx, fl__element(arg, i, type->arg_size),
 			                fl__element(result, i, type->result_size));
-		cell->done += error == 0;
+		block->done += error == 0;
 	}
-	cell->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
+	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
 	return error;
 }
 
@@ -80,17 +80,17 @@ void fl__chunk_let_go(fl_future *f)
 
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 {
-	const struct fl__cell *cell = fl__cell_of(f);
+	const struct fl__task_block *block = fl__task_block_of(f);
 	const int error = fl_future_error(f);
 	if (error == 0)
-		return (struct fl__chunk_end){.done = cell->future.count};
+		return (struct fl__chunk_end){.done = block->future.count};
 	/* The count of a worker that died is not trusted; or there are no results. */
-	const bool lost = cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
-	const bool late = error == -ETIMEDOUT && cell->asked == FL__EXPIRED;
+	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
+	const bool late = error == -ETIMEDOUT && block->asked == FL__EXPIRED;
 	return (struct fl__chunk_end){
 	    .error = error,
-	    .done = lost ? 0 : cell->done,
-	    .stopped = late || fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && cell->asked),
+	    .done = lost ? 0 : block->done,
+	    .stopped = late || fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && block->asked),
 	    .late = late,
 	    .kept = !lost && fl__future_keeps_result(f),
 	    .untouched = !lost,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Tasks in the user's memory: a word, and a task block that the executor's pool counts as its own
- * (fl__cell_adopt()).
+ * (fl__task_block_adopt()).
  *
  *   word       meaning                                set by
  *   0          the user's: not submitted, or retired  a retire; a refused submit; the user
@@ -40,9 +40,9 @@ static const struct fl__word released = {RELEASED, RELEASED, WAITERS};
 /* What is in fl_embedded_task.room_. */
 struct embedded {
 	union {
-		struct fl__cell cell;
+		struct fl__task_block block;
 		/* its callback follows the part that it uses */
-		unsigned char used[offsetof(struct fl__cell, suspicions) + _Alignof(struct fl__callback) +
+		unsigned char used[offsetof(struct fl__task_block, suspicions) + _Alignof(struct fl__callback) +
 		                   sizeof(struct fl__callback)];
 	} u;
 	fl_task_type type;
@@ -58,13 +58,13 @@ static struct embedded *embedded_of(fl_embedded_task *task)
 
 static fl_future *future_of(fl_embedded_task *task)
 {
-	return &embedded_of(task)->u.cell.future;
+	return &embedded_of(task)->u.block.future;
 }
 
-void fl__embedded_release(struct fl__cell *cell)
+void fl__embedded_release(struct fl__task_block *block)
 {
-	uint32_t *word = &((fl_embedded_task *)(void *)((char *)cell - offsetof(fl_embedded_task, room_)))->word_;
-	fl__cell_free(cell);
+	uint32_t *word = &((fl_embedded_task *)(void *)((char *)block - offsetof(fl_embedded_task, room_)))->word_;
+	fl__task_block_free(block);
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS))
 		/*
@@ -93,18 +93,18 @@ static const fl_task_type *without_hooks(struct embedded *m, const fl_task_type 
 	return &m->type;
 }
 
-static struct fl__cell *make_cell(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
-                                  void *result, const fl_submit_config *config)
+static struct fl__task_block *make_cell(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
+                                        const void *arg, void *result, const fl_submit_config *config)
 {
 	struct embedded *m = embedded_of(task);
-	struct fl__cell *cell = &m->u.cell;
-	fl_future *f = &cell->future;
-	fl__cell_adopt(e->cells, cell);
+	struct fl__task_block *block = &m->u.block;
+	fl_future *f = &block->future;
+	fl__task_block_adopt(e->blocks, block);
 	f->count = 1;
 	f->arg = type->arg_size > 0 ? (void *)arg : NULL;
 	f->result = type->result_size > 0 ? memset(result, 0, type->result_size) : NULL;
-	fl__cell_begin(cell, without_hooks(m, type), 2, config, 0);
-	return cell;
+	fl__task_block_begin(block, without_hooks(m, type), 2, config, 0);
+	return block;
 }
 
 static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
@@ -114,8 +114,8 @@ static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_
 	int rc = e->places.bound > 0 ? fl__place_take(e, config->room_deadline, config->cancel, &place) : 0;
 	if (rc != 0)
 		return rc;
-	struct fl__cell *cell = make_cell(e, task, type, arg, result, config);
-	rc = fl__cell_submit(e, cell, place);
+	struct fl__task_block *block = make_cell(e, task, type, arg, result, config);
+	rc = fl__task_block_submit(e, block, place);
 	if (rc == 0)
 		return 0;
 	fl__place_give(e, place);

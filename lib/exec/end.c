@@ -16,14 +16,14 @@
 /* Ending queued tasks. */
 
 /* Under the lock: takes the oldest task in the queue, claimed or not. */
-static struct fl__cell *take_oldest(fl_executor *e)
+static struct fl__task_block *take_oldest(fl_executor *e)
 {
 	if (e->ops->take)
 		return e->ops->take(e);
-	struct fl__cell *cell = e->queue.head;
-	if (cell)
-		fl__queue_remove(&e->queue, cell);
-	return cell;
+	struct fl__task_block *block = e->queue.head;
+	if (block)
+		fl__queue_remove(&e->queue, block);
+	return block;
 }
 
 /*
@@ -37,22 +37,22 @@ struct taken {
 /* Under the lock: empties the queue. */
 static void take_queued(fl_executor *e, bool to_cancel, struct taken *taken)
 {
-	struct fl__cell *cell;
+	struct fl__task_block *block;
 	*taken = (struct taken){0};
-	while ((cell = take_oldest(e)) != NULL) {
+	while ((block = take_oldest(e)) != NULL) {
 		e->foreign++; /* ours, or on behalf of the context that claimed it */
-		bool ours = to_cancel ? fl__future_claim_cancel(&cell->future)
-		                      : fl__future_claim(&cell->future) != FL__CLAIM_LOST;
+		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
+		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		if (ours)
-			fl__queue_add(&taken->ours, cell);
+			fl__queue_add(&taken->ours, block);
 		else if (e->ops->take)
-			fl__queue_add(&taken->theirs, cell);
+			fl__queue_add(&taken->theirs, block);
 		/* FL__APART: a later cancel does not find it in the backlog */
-		cell->queued = e->ops->take ? FL__APART : 0;
+		block->queued = e->ops->take ? FL__APART : 0;
 	}
 }
 
-static void end_one(struct fl__cell *cell, int error, const char *text)
+static void end_one(struct fl__task_block *block, int error, const char *text)
 {
 	char *message = NULL;
 	if (text) {
@@ -60,29 +60,29 @@ static void end_one(struct fl__cell *cell, int error, const char *text)
 		if (!fl__message_lost(message))
 			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
 	}
-	fl__future_finish(&cell->future, error, message);
-	fl_future_free(&cell->future); /* the producer's reference */
+	fl__future_finish(&block->future, error, message);
+	fl_future_free(&block->future); /* the producer's reference */
 }
 
 /* Without the lock. */
 static void end_taken(fl_executor *e, const struct taken *taken, int error, const char *text)
 {
-	for (struct fl__cell *next, *cell = taken->theirs.head; cell; cell = next) {
-		next = cell->next;
-		fl__cell_part(cell);
+	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
+		next = block->next;
+		fl__task_block_part(block);
 	}
-	for (struct fl__cell *next, *cell = taken->running.head; cell; cell = next) {
-		next = cell->next;
-		fl__future_ask(&cell->future);
-		fl_future_free(&cell->future);
+	for (struct fl__task_block *next, *block = taken->running.head; block; block = next) {
+		next = block->next;
+		fl__future_ask(&block->future);
+		fl_future_free(&block->future);
 	}
 	/*
 	 * Last, since these run callbacks: a callback may wait until no context refers to a task in
 	 * the other lists.
 	 */
-	for (struct fl__cell *next, *cell = taken->ours.head; cell; cell = next) {
-		next = cell->next;
-		end_one(cell, error, text);
+	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
+		next = block->next;
+		end_one(block, error, text);
 	}
 	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: a statistic */
 	if (taken->ours.length > 0)
@@ -227,8 +227,8 @@ static bool calls_back(const fl_executor *e)
 {
 	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
 		for (const struct fl__ending *ending = c->innermost; ending; ending = ending->outer)
-			if (ending->future->home == &fl__cell_home &&
-			    fl__cells_of(fl__cell_of(ending->future))->executor == e)
+			if (ending->future->home == &fl__task_block_home &&
+			    fl__task_block_owner(fl__task_block_of(ending->future))->executor == e)
 				return true;
 	return false;
 }
@@ -263,7 +263,7 @@ void fl_executor_free(fl_executor *e)
 	if (!fl__executor_is_forked(e)) {
 		/* 0: nothing ends the wait early */
 		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED);
-		fl__cells_shut(e->cells);
+		fl__task_blocks_shut(e->blocks);
 	}
 	e->ops->destroy(e);
 }

@@ -51,9 +51,9 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 	if (rc == 0 && config->initialize)
 		rc = copy_of(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	/* relaxed: as in fl__is_forked() */
-	const struct fl__cells_of of = {e, fl__load_relaxed(&fl__fork_count), ops->withdraw != NULL};
-	e->cells = rc == 0 ? fl__cells_new(&of, lasting ? e : NULL) : NULL;
-	if (!e->cells) {
+	const struct fl__task_block_owner of = {e, fl__load_relaxed(&fl__fork_count), ops->withdraw != NULL};
+	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
+	if (!e->blocks) {
 		fl__free(e->regions);
 		fl__free(e->initialize_arg);
 		return -ENOMEM;
@@ -70,7 +70,7 @@ void fl__executor_fini(fl_executor *e)
 {
 	fl__free(e->regions);
 	fl__free(e->initialize_arg);
-	fl__cells_free(e->cells);
+	fl__task_blocks_free(e->blocks);
 }
 
 int fl__executor_initialize(fl_executor *e, char **message)
@@ -105,43 +105,43 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0;
 }
 
-void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell)
+void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block)
 {
-	cell->next = NULL;
-	cell->prev = queue->tail;
+	block->next = NULL;
+	block->prev = queue->tail;
 	if (queue->tail)
-		queue->tail->next = cell;
+		queue->tail->next = block;
 	else
-		queue->head = cell;
-	queue->tail = cell;
-	cell->queued = FL__IN_QUEUE;
+		queue->head = block;
+	queue->tail = block;
+	block->queued = FL__IN_QUEUE;
 	queue->length++;
 }
 
-void fl__queue_add_first(struct fl__queue *queue, struct fl__cell *cell)
+void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block)
 {
-	cell->prev = NULL;
-	cell->next = queue->head;
+	block->prev = NULL;
+	block->next = queue->head;
 	if (queue->head)
-		queue->head->prev = cell;
+		queue->head->prev = block;
 	else
-		queue->tail = cell;
-	queue->head = cell;
-	cell->queued = FL__IN_QUEUE;
+		queue->tail = block;
+	queue->head = block;
+	block->queued = FL__IN_QUEUE;
 	queue->length++;
 }
 
-void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell)
+void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block)
 {
-	if (cell->prev)
-		cell->prev->next = cell->next;
+	if (block->prev)
+		block->prev->next = block->next;
 	else
-		queue->head = cell->next;
-	if (cell->next)
-		cell->next->prev = cell->prev;
+		queue->head = block->next;
+	if (block->next)
+		block->next->prev = block->prev;
 	else
-		queue->tail = cell->prev;
-	cell->queued = 0;
+		queue->tail = block->prev;
+	block->queued = 0;
 	queue->length--;
 }
 
@@ -151,89 +151,89 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell)
  * The executor, if its tasks are claimed only by it, or under its lock. NULL: another kind, or, in
  * a forked child, the parent's.
  */
-static fl_executor *elsewhere(const struct fl__cell *cell)
+static fl_executor *elsewhere(const struct fl__task_block *block)
 {
-	const struct fl__cells_of *of = fl__cells_of(cell);
+	const struct fl__task_block_owner *of = fl__task_block_owner(block);
 	return of->elsewhere && !fl__is_forked(of->fork_count) ? of->executor : NULL;
 }
 
-static bool claim_posted(fl_executor *e, struct fl__cell *cell)
+static bool claim_posted(fl_executor *e, struct fl__task_block *block)
 {
 	FL_LOCKED(&e->lock);
-	if (!cell->queued && !e->ops->withdraw(e, cell))
+	if (!block->queued && !e->ops->withdraw(e, block))
 		return false;
-	fl__queue_remove(&e->queue, cell);
+	fl__queue_remove(&e->queue, block);
 	e->foreign++;
 	/* true: queued tasks are claimed under the lock */
-	return fl__future_claim_cancel(&cell->future);
+	return fl__future_claim_cancel(&block->future);
 }
 
-void fl__cell_died(fl_executor *e, struct fl__cell *cell)
+void fl__task_block_died(fl_executor *e, struct fl__task_block *block)
 {
-	e->ops->died(e, cell);
-	if (cell->size != FL__CELL_USERS || !e->ops->dig(e, cell))
+	e->ops->died(e, block);
+	if (block->size != FL__TASK_BLOCK_USERS || !e->ops->dig(e, block))
 		return;
 	/* relaxed: only this context reads it, in on_ended() */
-	fl__store_relaxed(&cell->parting, FL__DUG);
+	fl__store_relaxed(&block->parting, FL__DUG);
 	e->foreign++;
 }
 
 static bool on_claim_cancel(fl_future *f)
 {
-	struct fl__cell *cell = fl__cell_of(f);
-	fl_executor *e = elsewhere(cell);
+	struct fl__task_block *block = fl__task_block_of(f);
+	fl_executor *e = elsewhere(block);
 	if (e)
-		return claim_posted(e, cell);
+		return claim_posted(e, block);
 	if (!fl__future_claim_cancel(f))
 		return false;
-	if (fl__is_forked(fl__cells_of(cell)->fork_count))
+	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return true; /* that executor is never joined here, and may be gone */
-	e = fl__cells_of(cell)->executor;
+	e = fl__task_block_owner(block)->executor;
 	fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
-	if (e->ops->take && cell->size != FL__CELL_USERS) {
-		e->ops->died(e, cell);
+	if (e->ops->take && block->size != FL__TASK_BLOCK_USERS) {
+		e->ops->died(e, block);
 		return true; /* the task stays in the backlog */
 	}
 	FL_LOCKED(&e->lock);
 	if (e->ops->take) {
-		fl__cell_died(e, cell);
+		fl__task_block_died(e, block);
 		return true;
 	}
-	if (!cell->queued)
+	if (!block->queued)
 		return true; /* the thread that took it out has counted it */
-	fl__queue_remove(&e->queue, cell);
+	fl__queue_remove(&e->queue, block);
 	e->foreign++;
 	return true;
 }
 
 static void on_asked(fl_future *f)
 {
-	struct fl__cell *cell = fl__cell_of(f);
-	fl_executor *e = elsewhere(cell);
+	struct fl__task_block *block = fl__task_block_of(f);
+	fl_executor *e = elsewhere(block);
 	if (!e)
 		return;
 	FL_LOCKED(&e->lock);
-	e->ops->asked(e, cell);
+	e->ops->asked(e, block);
 }
 
 static bool on_has_started(const fl_future *f)
 {
-	const struct fl__cell *cell = fl__cell_of((fl_future *)f);
-	fl_executor *e = elsewhere(cell);
+	const struct fl__task_block *block = fl__task_block_of((fl_future *)f);
+	fl_executor *e = elsewhere(block);
 	if (!e)
 		return false;
 	FL_LOCKED(&e->lock);
-	return e->ops->has_started(e, cell);
+	return e->ops->has_started(e, block);
 }
 
 static bool on_is_parents(const fl_future *f)
 {
-	return fl__is_forked(fl__cells_of(fl__cell_of((fl_future *)f))->fork_count);
+	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
 static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
-	fl_executor *e = elsewhere(fl__cell_of(f));
+	fl_executor *e = elsewhere(fl__task_block_of(f));
 	if (e)
 		e->ops->attend(e, f, deadline, cancel);
 }
@@ -248,37 +248,37 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n)
 
 static void on_ended(fl_future *f)
 {
-	struct fl__cell *cell = fl__cell_of(f);
-	fl_executor *e = fl__cells_of(cell)->executor;
-	if (fl__is_forked(fl__cells_of(cell)->fork_count)) {
+	struct fl__task_block *block = fl__task_block_of(f);
+	fl_executor *e = fl__task_block_owner(block)->executor;
+	if (fl__is_forked(fl__task_block_owner(block)->fork_count)) {
 		fl_future_free(f);
-	} else if (!e->ops->take || (fl__load_relaxed(&cell->parting) & FL__DUG)) {
+	} else if (!e->ops->take || (fl__load_relaxed(&block->parting) & FL__DUG)) {
 		/* relaxed, above: this context wrote `parting` */
 		fl__executor_foreign_ended(e, 1);
 		fl_future_free(f);
 	} else {
 		/*
-		 * release: all use of the executor so far; pairs with fl__cell_part(). After TAKEN
+		 * release: all use of the executor so far; pairs with fl__task_block_part(). After TAKEN
 		 * the lock is the next use.
 		 */
-		if (fl__or_release(&cell->parting, FL__LEFT) & FL__TAKEN)
+		if (fl__or_release(&block->parting, FL__LEFT) & FL__TAKEN)
 			fl__executor_foreign_ended(e, 1);
 	}
 }
 
 static void on_release(fl_future *f)
 {
-	struct fl__cell *cell = fl__cell_of(f);
+	struct fl__task_block *block = fl__task_block_of(f);
 	/* the executor lasts as long as its task blocks */
-	if (fl__cells_of(cell)->elsewhere)
-		fl__cells_of(cell)->executor->ops->release(cell);
-	if (__builtin_expect(cell->size == FL__CELL_USERS, 0))
-		fl__embedded_release(cell);
+	if (fl__task_block_owner(block)->elsewhere)
+		fl__task_block_owner(block)->executor->ops->release(block);
+	if (__builtin_expect(block->size == FL__TASK_BLOCK_USERS, 0))
+		fl__embedded_release(block);
 	else
-		fl__cell_free(cell);
+		fl__task_block_free(block);
 }
 
-const struct fl__future_home fl__cell_home = {
+const struct fl__future_home fl__task_block_home = {
     .claim_cancel = on_claim_cancel,
     .ended = on_ended,
     .asked = on_asked,
@@ -288,27 +288,27 @@ const struct fl__future_home fl__cell_home = {
     .release = on_release,
 };
 
-void fl__cell_part(struct fl__cell *cell)
+void fl__task_block_part(struct fl__task_block *block)
 {
 	/* acquire: pairs with on_ended() */
-	if (fl__or_acquire(&cell->parting, FL__TAKEN) & FL__LEFT)
-		fl__executor_foreign_ended(fl__cells_of(cell)->executor, 1);
-	fl_future_free(&cell->future); /* the producer's reference */
+	if (fl__or_acquire(&block->parting, FL__TAKEN) & FL__LEFT)
+		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
+	fl_future_free(&block->future); /* the producer's reference */
 }
 
-void fl__cell_abandon(struct fl__cell *cell)
+void fl__task_block_abandon(struct fl__task_block *block)
 {
-	fl_executor *e = fl__cells_of(cell)->executor;
+	fl_executor *e = fl__task_block_owner(block)->executor;
 	/* acquire: pairs with on_ended(). LEFT came first, so the task is never counted. */
-	if (fl__load_acquire(&cell->parting) & FL__LEFT) {
-		fl_future_free(&cell->future);
+	if (fl__load_acquire(&block->parting) & FL__LEFT) {
+		fl_future_free(&block->future);
 		return;
 	}
 	{
 		FL_LOCKED(&e->lock);
 		e->foreign++;
 	}
-	fl__cell_part(cell);
+	fl__task_block_part(block);
 }
 
 /* Queries. */

@@ -3,7 +3,7 @@
 #define FL_EXEC_EXECUTOR_H
 
 #include "../wait/context.h"
-#include "cells.h"
+#include "task_blocks.h"
 #include <fairlead/cond.h>
 #include <fairlead/executor.h>
 #include <fairlead/mutex.h>
@@ -13,7 +13,7 @@
 /*
  * The executor interface: what each kind of executor implements, and what all kinds share.
  *
- * An executor knows each of its tasks (task blocks, cells.h) until the task has ended:
+ * An executor knows each of its tasks (task blocks, task_blocks.h) until the task has ended:
  *
  *   state     where                               entered when
  *   queued    in `queue`, pending                 submit adds the task
@@ -29,11 +29,11 @@
  *
  * A kind with a backlog of its own (`take`) cannot remove a task when a foreign context claims it.
  * The block stays there, with the producer's reference, until a thread takes it. That thread counts
- * the task as foreign, unless the task has ended. Bits of cell->parting:
+ * the task as foreign, unless the task has ended. Bits of block->parting:
  *
- *   FL__TAKEN  the block was taken and is counted   set by the thread that took it: fl__cell_part()
+ *   FL__TAKEN  the block was taken and is counted   set by the thread that took it: fl__task_block_part()
  *   FL__LEFT   the claimer is done with the block   set by the claimer: the home's ended()
- *   FL__DUG    the claimer took the block itself    set by the claimer: fl__cell_died()
+ *   FL__DUG    the claimer took the block itself    set by the claimer: fl__task_block_died()
  *
  * Of FL__TAKEN and FL__LEFT, the thread that sets the second one uncounts the task.
  *
@@ -48,18 +48,18 @@
  * runs. Lock order: executor, future, token tree, wait table; executor, list of threads.
  */
 enum {
-	FL__IN_QUEUE = 1, /* cell->queued of a task in a queue */
+	FL__IN_QUEUE = 1, /* block->queued of a task in a queue */
 	FL__APART = 255,  /* of tasks taken out of a kind's own backlog together */
 };
 
 struct fl__queue {
-	struct fl__cell *head, *tail;
+	struct fl__task_block *head, *tail;
 	size_t length;
 };
 
 /*
  * The permits of a bounded backlog: as many as tasks may wait. A submit takes a permit before it
- * makes the task block, and records it in cell->place. The context that claims the task returns the
+ * makes the task block, and records it in block->place. The context that claims the task returns the
  * permit: a worker, or with died() a context that helps or cancels. A claimed task in the backlog
  * holds none. Once the executor is closed or broken a permit is always free, so that waiting
  * submits go on and are refused.
@@ -90,7 +90,7 @@ struct fl__executor_ops {
 	/* larger results are in memory that the kind provides; 0: none are */
 	size_t result_most;
 	/* Takes over the producer's reference to the task's future, unless it returns an error. */
-	int (*submit)(fl_executor *e, struct fl__cell *cell);
+	int (*submit)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Under the lock, when `closed` or `broken` was set: makes threads that wait for tasks
 	 * check both.
@@ -105,7 +105,7 @@ struct fl__executor_ops {
 	 * True: another context will run the task, whatever else waits. False, or NULL: the waiter
 	 * runs the task if it is still queued.
 	 */
-	bool (*further)(fl_executor *e, struct fl__cell *cell);
+	bool (*further)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Whether a join by the calling context, which runs no task of `e`, would hang. NULL:
 	 * never.
@@ -117,12 +117,12 @@ struct fl__executor_ops {
 	 * left. `list_running` adds to `running` each task that a worker runs, once and with a
 	 * reference. It skips `queued` tasks, which are in such a list already.
 	 */
-	struct fl__cell *(*take)(fl_executor *e);
+	struct fl__task_block *(*take)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__queue *running);
 	/* A context other than a worker has claimed a task in the backlog, and not ended it yet. */
-	void (*died)(fl_executor *e, const struct fl__cell *cell);
+	void (*died)(fl_executor *e, const struct fl__task_block *block);
 	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
-	bool (*dig)(fl_executor *e, struct fl__cell *cell);
+	bool (*dig)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Up to `terminate`: for kinds that run tasks in other processes; NULL in all others. Such
 	 * a task stays unclaimed until it has ended. The lock guards where it is (queued, or with
@@ -131,11 +131,11 @@ struct fl__executor_ops {
 	/* Under the lock: puts unstarted tasks back into `queue`. `ask`: asks the rest to stop. */
 	void (*recall)(fl_executor *e, bool ask);
 	/* Without the lock: frees what the kind has added to the task block. */
-	void (*release)(struct fl__cell *cell);
+	void (*release)(struct fl__task_block *block);
 	/* Under the lock: puts the task back into `queue`. False: it has started. */
-	bool (*withdraw)(fl_executor *e, struct fl__cell *cell);
-	bool (*has_started)(fl_executor *e, const struct fl__cell *cell); /* under the lock */
-	void (*asked)(fl_executor *e, struct fl__cell *cell);             /* under the lock */
+	bool (*withdraw)(fl_executor *e, struct fl__task_block *block);
+	bool (*has_started)(fl_executor *e, const struct fl__task_block *block); /* under the lock */
+	void (*asked)(fl_executor *e, struct fl__task_block *block);             /* under the lock */
 	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
@@ -150,7 +150,7 @@ struct fl__executor_ops {
 
 struct fl_executor {
 	const struct fl__executor_ops *ops;
-	struct fl__cells *cells;
+	struct fl__task_blocks *blocks;
 	unsigned workers;
 	uint32_t fork_count; /* fl__fork_count at the creation */
 	fl_mutex lock;
@@ -258,29 +258,29 @@ void fl__places_resize(fl_executor *e, unsigned before, unsigned now);
 void fl__places_give_up(fl_executor *e);
 
 /* The home of each future in a task block. */
-extern const struct fl__future_home fl__cell_home;
+extern const struct fl__future_home fl__task_block_home;
 
 /*
  * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
  * -ENOTRECOVERABLE.
  */
-int fl__run_here(fl_executor *e, struct fl__cell *cell);
+int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /*
  * Initializes the future of a task block, whose arguments are set, with `refs` references, and
  * registers the callback. `copied`: as of fl__submit(); the block has room for it.
  */
-static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *type, uint32_t refs,
-                                  const fl_submit_config *config, size_t copied)
+static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
+                                        const fl_submit_config *config, size_t copied)
 {
 	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
-	fl__future_init(&cell->future, &fl__cell_home, type, refs, config->cancel, deadline);
+	fl__future_init(&block->future, &fl__task_block_home, type, refs, config->cancel, deadline);
 	if (config->on_end) {
-		struct fl__callback *callback = fl__cell_callback(cell);
+		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
 		if (copied > 0)
 			arg = memcpy(callback + 1, arg, copied);
-		fl__future_register(&cell->future, callback, config->on_end, arg);
+		fl__future_register(&block->future, callback, config->on_end, arg);
 	}
 }
 
@@ -288,28 +288,28 @@ static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *typ
  * Submits a task block. Afterwards it may be gone, unless the caller has a reference. On an error
  * it is gone, and no other context has seen it.
  */
-static inline int fl__cell_submit(fl_executor *e, struct fl__cell *cell, enum fl__admission place)
+static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission place)
 {
 	if (place != FL__NO_PLACE)
-		cell->place = (uint8_t)place;
-	const int rc = place == FL__HERE ? fl__run_here(e, cell) : e->ops->submit(e, cell);
+		block->place = (uint8_t)place;
+	const int rc = place == FL__HERE ? fl__run_here(e, block) : e->ops->submit(e, block);
 	if (rc != 0)
-		fl__future_discard(&cell->future);
+		fl__future_discard(&block->future);
 	return rc;
 }
 
 /* The caller took, from a kind's own backlog, a task block that a foreign context has claimed. */
-void fl__cell_abandon(struct fl__cell *cell);
+void fl__task_block_abandon(struct fl__task_block *block);
 
 /* The same for a task block that is already counted as foreign. */
-void fl__cell_part(struct fl__cell *cell);
+void fl__task_block_part(struct fl__task_block *block);
 
 /* Under the lock: the calling context has claimed a task in the backlog. */
-void fl__cell_died(fl_executor *e, struct fl__cell *cell);
+void fl__task_block_died(fl_executor *e, struct fl__task_block *block);
 
-void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell);
-void fl__queue_add_first(struct fl__queue *queue, struct fl__cell *cell);
-void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell);
+void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block);
+void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block);
+void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block);
 
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);

@@ -161,9 +161,9 @@ void fl__run_task(struct fl__run *run)
 	fl__future_finish(run->future, error, message);
 }
 
-int fl__run_here(fl_executor *e, struct fl__cell *cell)
+int fl__run_here(fl_executor *e, struct fl__task_block *block)
 {
-	fl_future *f = &cell->future;
+	fl_future *f = &block->future;
 	struct fl__run run;
 	fl__run_enter(&run, e);
 	run.here = true;
@@ -253,8 +253,8 @@ void fl_blocking_end(void)
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	const fl_future *f = future;
-	if (f && f->home == &fl__cell_home &&
-	    fl__run_serves(fl__cells_of(fl__cell_of((fl_future *)(uintptr_t)f))->executor))
+	if (f && f->home == &fl__task_block_home &&
+	    fl__run_serves(fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor))
 		return false;
 	ctx->worker->executor->ops->block(ctx->worker, begins);
 	return true;
@@ -268,14 +268,14 @@ static void help(struct fl__ctx *ctx, void *future)
 {
 	(void)ctx;
 	fl_future *f = future;
-	if (f->home != &fl__cell_home)
+	if (f->home != &fl__task_block_home)
 		return;
 	/* only compared: not valid before the claim */
-	fl_executor *e = fl__cells_of(fl__cell_of(f))->executor;
+	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
 	/* tasks of such an executor run elsewhere, or never */
 	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
 		return;
-	if (e->ops->further && e->ops->further(e, fl__cell_of(f)))
+	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
 		return;
 	struct fl__run run;
 	fl__run_enter(&run, e);
@@ -289,13 +289,13 @@ static void help(struct fl__ctx *ctx, void *future)
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST && !e->ops->take) {
 			/* an unclaimed task is queued */
-			fl__queue_remove(&e->queue, fl__cell_of(f));
+			fl__queue_remove(&e->queue, fl__task_block_of(f));
 			e->foreign++;
 		}
 		if (claim != FL__CLAIM_LOST)
 			fl__run_begin(&run, f, claim);
 		if (claim != FL__CLAIM_LOST && e->ops->take)
-			fl__cell_died(e, fl__cell_of(f));
+			fl__task_block_died(e, fl__task_block_of(f));
 	}
 	if (claim == FL__CLAIM_LOST) {
 		fl__run_leave(&run);

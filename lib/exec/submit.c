@@ -11,18 +11,18 @@ static bool is_too_big(const fl_task_type *type, uint32_t count)
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
 }
 
-static struct fl__cell *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
-                                  uint32_t refs, const fl_submit_config *config, size_t copied)
+static struct fl__task_block *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
+                                        uint32_t refs, const fl_submit_config *config, size_t copied)
 {
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
-	struct fl__cell *cell =
-	    fl__cell_new(e->cells, type, count, most, config->on_end ? sizeof(struct fl__callback) + copied : 0);
-	if (!cell)
+	struct fl__task_block *block =
+	    fl__task_block_new(e->blocks, type, count, most, config->on_end ? sizeof(struct fl__callback) + copied : 0);
+	if (!block)
 		return NULL;
 	if (type->arg_size > 0)
-		fl__copy(cell->future.arg, arg, count * type->arg_size);
-	fl__cell_begin(cell, type, refs, config, copied);
-	return cell;
+		fl__copy(block->future.arg, arg, count * type->arg_size);
+	fl__task_block_begin(block, type, refs, config, copied);
+	return block;
 }
 
 int fl__may_submit(const fl_executor *e)
@@ -41,12 +41,12 @@ static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t c
 static inline int submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                          const fl_submit_config *config, size_t copied, enum fl__admission place)
 {
-	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config, copied);
-	if (!cell)
+	struct fl__task_block *block = make_cell(e, type, arg, count, f ? 2 : 1, config, copied);
+	if (!block)
 		return -ENOMEM;
-	const int rc = fl__cell_submit(e, cell, place);
+	const int rc = fl__task_block_submit(e, block, place);
 	if (rc == 0 && f)
-		*f = &cell->future;
+		*f = &block->future;
 	return rc;
 }
 

@@ -50,8 +50,8 @@ struct chain {
 	fl_future next;
 	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
 	struct fl__chunk_type room;
-	const fl_task_type *sent; /* the submitted task's type: without hooks */
-	struct fl__cells *cells;  /* of the executor that gets the task; kept */
+	const fl_task_type *sent;       /* the submitted task's type: without hooks */
+	struct fl__task_blocks *blocks; /* of the executor that gets the task; kept */
 	fl_future *first, *second;
 	/* The row of chains that this one depends on, by way of `first`. These do not change. */
 	struct chain *jump;  /* one of the row; this chain: the row is empty */
@@ -157,10 +157,10 @@ static void submit(struct chain *c)
 {
 	const fl_submit_config config = {.on_end = on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
-	fl_executor *e = fl__cells_hold(c->cells);
+	fl_executor *e = fl__task_blocks_hold(c->blocks);
 	int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
 	if (e)
-		fl__cells_unhold(c->cells);
+		fl__task_blocks_unhold(c->blocks);
 	if (rc != 0) {
 		refuse(c, rc);
 		return;
@@ -233,7 +233,7 @@ static void on_release(fl_future *f)
 		f = c->first;
 		more = fl__future_drop(f);
 		fl_future_free(c->second);
-		fl__cells_unkeep(c->cells);
+		fl__task_blocks_unkeep(c->blocks);
 		fl__free(c);
 		if (more && !is_of_chain(f)) {
 			f->home->release(f);
@@ -391,8 +391,8 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->type = *type;
 	c->type.drop_arg = NULL;
 	c->sent = fl__chunk_type(&c->room, e, type, 1);
-	c->cells = e->cells;
-	fl__cells_keep(c->cells);
+	c->blocks = e->blocks;
+	fl__task_blocks_keep(c->blocks);
 	c->first = fl_future_ref(f);
 	c->fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	place(c);

@@ -50,7 +50,7 @@ struct crowd {
 	bool started, alive; /* that thread was started; it has not ended */
 	bool joining, joined;
 	fl_thread thread;
-	struct fl__cell *held; /* the manager's, on a loop of the caller's; NULL: none */
+	struct fl__task_block *held; /* the manager's, on a loop of the caller's; NULL: none */
 
 	enum phase phase;
 	size_t starting, under_way;
@@ -115,15 +115,15 @@ static void proceed(struct crowd *c)
  * Under the lock: moves a task block from the queue to the frame, unless another context has
  * claimed the task.
  */
-static void take(struct fl__run *run, struct fl__cell *cell)
+static void take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl_executor *e = run->executor;
-	fl__queue_remove(&e->queue, cell);
-	enum fl__claim claim = fl__future_claim(&cell->future);
+	fl__queue_remove(&e->queue, block);
+	enum fl__claim claim = fl__future_claim(&block->future);
 	if (claim == FL__CLAIM_LOST)
 		e->foreign++;
 	else
-		fl__run_begin(run, &cell->future, claim);
+		fl__run_begin(run, &block->future, claim);
 }
 
 static void take_first(struct fl__run *run)
@@ -187,16 +187,16 @@ static int run_next(void *crowd)
 /* Runs the task of a block if it is still queued. The fiber has a reference to the block. */
 static int run_this(void *arg)
 {
-	struct fl__cell *cell = arg;
-	struct crowd *c = crowd_of(fl__cells_of(cell)->executor);
+	struct fl__task_block *block = arg;
+	struct crowd *c = crowd_of(fl__task_block_owner(block)->executor);
 	struct fl__run run;
 	enter(c, &run);
 	{
 		FL_LOCKED(&c->base.lock);
-		if (cell->queued)
-			take(&run, cell);
+		if (block->queued)
+			take(&run, block);
 	}
-	fl_future_free(&cell->future);
+	fl_future_free(&block->future);
 	return finish(c, &run);
 }
 
@@ -284,14 +284,14 @@ static int keep(void *crowd)
 static int keep_here(void *crowd)
 {
 	struct crowd *c = crowd;
-	struct fl__cell *held = c->held;
+	struct fl__task_block *held = c->held;
 	(void)keep(c);
 	{
 		FL_LOCKED(&c->base.lock);
 		c->loop = NULL;
 		c->held = NULL;
 	}
-	fl__cell_free(held); /* frees the executor, too, if fl_executor_free() came before */
+	fl__task_block_free(held); /* frees the executor, too, if fl_executor_free() came before */
 	return 0;
 }
 
@@ -328,7 +328,7 @@ static int ensure_keeper(struct crowd *c)
 	return 0;
 }
 
-static int submit(fl_executor *e, struct fl__cell *cell)
+static int submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct crowd *c = crowd_of(e);
 	FL_LOCKED(&e->lock);
@@ -337,7 +337,7 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 		rc = ensure_keeper(c);
 	if (rc != 0)
 		return rc;
-	fl__queue_add(&e->queue, cell);
+	fl__queue_add(&e->queue, block);
 	if (c->phase == READY && c->loop == fl_loop_current())
 		proceed(c);
 	else if (c->under_way < e->workers)
@@ -346,18 +346,18 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 }
 
 /* Called by a fiber of the loop. */
-static bool further(fl_executor *e, struct fl__cell *cell)
+static bool further(fl_executor *e, struct fl__task_block *block)
 {
 	struct crowd *c = crowd_of(e);
 	FL_LOCKED(&e->lock);
-	if (!cell->queued)
+	if (!block->queued)
 		return true;
 	start_more(c);
 	if (c->starting >= e->queue.length)
 		return true;
-	int rc = start(c, run_this, cell);
+	int rc = start(c, run_this, block);
 	if (rc == 0)
-		(void)fl_future_ref(&cell->future);
+		(void)fl_future_ref(&block->future);
 	return rc == 0;
 }
 
@@ -436,7 +436,7 @@ static void destroy(fl_executor *e)
 		if (c->loop)
 			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
 	} else if (fl__executor_is_forked(e) && c->held) {
-		fl__cell_free(c->held); /* the child has no manager */
+		fl__task_block_free(c->held); /* the child has no manager */
 	}
 	fl__executor_fini(e);
 }
@@ -501,12 +501,12 @@ static int settle(struct crowd *c, fl_loop *l)
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
 	fl_fiber *f;
 	c->loop = l;
-	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0, 0);
+	c->held = fl__task_block_new(c->base.blocks, &nothing, 1, 0, 0);
 	int rc = c->held ? fl__fiber_start(l, &f, keep_here, c, c->name, &l->root) : -ENOMEM;
 	if (rc == 0)
 		fl_fiber_detach(f);
 	else if (c->held)
-		fl__cell_free(c->held);
+		fl__task_block_free(c->held);
 	return rc;
 }
 

@@ -29,7 +29,7 @@ struct fl__end {
 };
 
 /* The role of this program when it is started again. */
-enum fl__role { FL__ROLE_ZYGOTE, FL__ROLE_TASK };
+enum fl__role { FL__ROLE_FORK_SERVER, FL__ROLE_TASK };
 
 /* Whether fl_main() was called, so that this program can be started again. */
 bool fl__may_start_again(void);
@@ -41,10 +41,10 @@ extern uint32_t fl__process_forks;
 int fl__start_program(struct fl__launch *launch);
 int fl__start_by_exec(struct fl__launch *launch);
 int fl__start_by_fork(struct fl__launch *launch);
-int fl__start_by_zygote(struct fl__launch *launch);
+int fl__start_by_fork_server(struct fl__launch *launch);
 
 /* In a forked child: drop what belongs to the parent. */
-void fl__zygote_after_fork(void);
+void fl__fork_server_after_fork(void);
 void fl__manager_after_fork(void);
 
 #endif

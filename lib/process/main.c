@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_main(): when the library starts this program again, it becomes a zygote or runs a task. */
+/* fl_main(): when the library starts this program again, it becomes a fork server or runs a task. */
 #include "launch.h"
 #include "os.h"
 #include "self.h"
@@ -45,7 +45,7 @@ static _Noreturn void serve(char role, int parent)
 	    fl__hello_send(FL__SELF_SOCKET) != 0)
 		_exit(127);
 	if (role == 'z')
-		fl__zygote_serve(FL__SELF_SOCKET, parent);
+		fl__fork_server_serve(FL__SELF_SOCKET, parent);
 	fl__task_serve(FL__SELF_SOCKET, parent);
 }
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Process handles. The zygote reports over a process's channel how that process ended. The handle
+ * Process handles. The fork server reports over a process's channel how that process ended. The handle
  * only peeks at the report: fl_process_sentinel() returns the channel, which must stay readable. A
  * child of this process has no channel: the handle reaps the child.
  *
  *   state    meaning                            left for
  *   RUNS     no end is known                    ENDED; ORPHAN: the channel ended without a report
- *   ORPHAN   the zygote has died; only the      ENDED, with -EOWNERDEAD
+ *   ORPHAN   the fork server has died; only the      ENDED, with -EOWNERDEAD
  *            pidfd shows when the process ends
  *   ENDED    `rc` and `status` are final
  *
@@ -66,9 +66,9 @@ static bool is_ours(const fl_process *p)
 
 static const char *wrong_with_program(const fl_process_config *config)
 {
-	return config->arg                           ? "a program takes `argv`, not `arg`"
-	       : config->method != FL_PROCESS_ZYGOTE ? "a `method` is for a task, not for a program"
-	                                             : NULL;
+	return config->arg                                ? "a program takes `argv`, not `arg`"
+	       : config->method != FL_PROCESS_FORK_SERVER ? "a `method` is for a task, not for a program"
+	                                                  : NULL;
 }
 
 static const char *wrong_with_task(const fl_process_config *config, char *text, size_t room)
@@ -196,7 +196,7 @@ static int start(struct fl__launch *launch)
 		return fl__start_program(launch);
 	return config->method == FL_PROCESS_FORK   ? fl__start_by_fork(launch)
 	       : config->method == FL_PROCESS_EXEC ? fl__start_by_exec(launch)
-	                                           : fl__start_by_zygote(launch);
+	                                           : fl__start_by_fork_server(launch);
 }
 
 static void enlist(fl_process *p)
@@ -469,7 +469,7 @@ static void after_fork_in_child(void)
 	fl__process_forks++;
 	fl_mutex_init(&list_lock);
 	oldest = newest = NULL;
-	fl__zygote_after_fork();
+	fl__fork_server_after_fork();
 	fl__manager_after_fork();
 }
 

@@ -233,7 +233,7 @@ int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int
 		return -EPROTO;
 	rc = reply.error;
 	launch->problem = "the system does not make it";
-	launch->where = pidfd ? ", in the zygote" : ", in the new process";
+	launch->where = pidfd ? ", in the fork server" : ", in the new process";
 	if (rc == -EEXIST)
 		launch->problem = "another task has the name of its task";
 	if (rc == -ENOENT || rc == -EPROTO) {

@@ -13,7 +13,7 @@
  * every size, count and index before use. A task is sent as its name and identity, never as a
  * pointer.
  *
- * The descriptors of a request, in this order: the new process's channel (to a zygote); its
+ * The descriptors of a request, in this order: the new process's channel (to a fork server); its
  * directory; its open streams; those handed over; the argument, if too large for the packet.
  */
 enum {
@@ -49,7 +49,7 @@ struct fl__request {
 struct fl__start_reply {
 	uint32_t magic, size;
 	int32_t error;                   /* 0, or what failed, as a negative errno */
-	int32_t pid;                     /* of the process; a zygote sends its pidfd along */
+	int32_t pid;                     /* of the process; a fork server sends its pidfd along */
 	uint32_t has_task, reserved;     /* whether there is a task of that name */
 	struct fl__task_identity theirs; /* its identity there */
 };

@@ -89,7 +89,7 @@ static char **environment(enum fl__role role)
 	if (!list)
 		return NULL;
 	list[0] = (char *)&list[n + 2];
-	(void)snprintf(list[0], TEXT, FL__MARKER "=%c:%d", role == FL__ROLE_ZYGOTE ? 'z' : 't', (int)getpid());
+	(void)snprintf(list[0], TEXT, FL__MARKER "=%c:%d", role == FL__ROLE_FORK_SERVER ? 'z' : 't', (int)getpid());
 	for (size_t i = 0; i < n; i++)
 		if (strncmp(environ[i], FL__MARKER "=", sizeof FL__MARKER) != 0)
 			list[kept++] = environ[i];

@@ -5,7 +5,7 @@
 #include "launch.h"
 
 /*
- * This program started again, as a zygote or for one task. The environment variable FL__MARKER
+ * This program started again, as a fork server or for one task. The environment variable FL__MARKER
  * names the role and the parent. The new process first sends a hello over FL__SELF_SOCKET.
  */
 #define FL__MARKER "FAIRLEAD_PROCESS"

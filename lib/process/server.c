@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server side of zygote.c: the zygote, and a process that was exec'd for one task.
+ * The server side of fork_server.c: the fork server, and a process that was exec'd for one task.
  *
- * The zygote has one thread, blocks all signals, and waits in one poll()
+ * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
  *   for a child's end     on a signalfd
  *   for the parent's end  on the parent's pidfd, and as the end of the socket
  *
- * When the parent ends the kernel also kills an exec'd zygote, even a stopped one. When the zygote
- * ends the kernel kills the daemons, since the zygote's one thread made them. Each child has a
- * channel to the parent: there the zygote replies to the request, and reports the child's end.
+ * When the parent ends the kernel also kills an exec'd fork server, even a stopped one. When the fork server
+ * ends the kernel kills the daemons, since the fork server's one thread made them. Each child has a
+ * channel to the parent: there the fork server replies to the request, and reports the child's end.
  */
 #include "server.h"
 #include "../base/sys.h"
@@ -31,7 +31,7 @@ struct child {
 	bool daemon;
 };
 
-struct zygote {
+struct fork_server {
 	int socket, parent;
 	int parent_fd, signals; /* or a negative errno */
 	int spare;              /* closed before a receive, so that a request's channel fits */
@@ -39,31 +39,31 @@ struct zygote {
 	size_t n, room;
 };
 
-static struct zygote zygote;
+static struct fork_server fork_server;
 
 static _Noreturn void end(void)
 {
-	for (size_t i = 0; i < zygote.n; i++)
-		if (zygote.children[i].daemon)
+	for (size_t i = 0; i < fork_server.n; i++)
+		if (fork_server.children[i].daemon)
 			/* not reaped yet: the pid is still the child's */
-			(void)kill(zygote.children[i].pid, SIGKILL);
+			(void)kill(fork_server.children[i].pid, SIGKILL);
 	_exit(0);
 }
 
 /* Makes room for one more child. */
 static int grow(void)
 {
-	if (zygote.n < zygote.room)
+	if (fork_server.n < fork_server.room)
 		return 0;
-	size_t room = zygote.room ? zygote.room * 2 : 16;
+	size_t room = fork_server.room ? fork_server.room * 2 : 16;
 	struct child *children = fl__alloc(room, sizeof *children);
 	if (!children)
 		return -ENOMEM;
-	if (zygote.n > 0)
-		memcpy(children, zygote.children, zygote.n * sizeof *children);
-	fl__free(zygote.children);
-	zygote.children = children;
-	zygote.room = room;
+	if (fork_server.n > 0)
+		memcpy(children, fork_server.children, fork_server.n * sizeof *children);
+	fl__free(fork_server.children);
+	fork_server.children = children;
+	fork_server.room = room;
 	return 0;
 }
 
@@ -77,18 +77,18 @@ static void collect(void)
 		if (fl__os.collect_number(&pid, &status, false) != 1)
 			return;
 		size_t i = 0;
-		while (i < zygote.n && zygote.children[i].pid != pid)
+		while (i < fork_server.n && fork_server.children[i].pid != pid)
 			i++;
-		if (i == zygote.n)
+		if (i == fork_server.n)
 			continue;
 		last.code = status.code;
 		last.signal = status.signal;
-		int channel = zygote.children[i].channel;
+		int channel = fork_server.children[i].channel;
 		/* the channel has space: only the reply came before. -EPIPE does no harm. */
 		if (channel >= 0)
 			(void)!fl__packet_send(channel, &last, sizeof last, NULL, 0, 0);
 		fl__close(channel);
-		zygote.children[i] = zygote.children[--zygote.n];
+		fork_server.children[i] = fork_server.children[--fork_server.n];
 	}
 }
 
@@ -102,15 +102,15 @@ static int check_room(const int *fds, unsigned n_fds, const struct fl__request *
 	return highest + (int)request->setup.n_fds + MORE > fl__os.descriptors() ? -EMFILE : 0;
 }
 
-static _Noreturn void become(struct fl__request *request, int zygote_pid)
+static _Noreturn void become(struct fl__request *request, int fork_server_pid)
 {
-	request->setup.cwd = -1; /* the zygote has entered the directory */
-	request->setup.parent = request->daemon ? zygote_pid : 0;
+	request->setup.cwd = -1; /* the fork server has entered the directory */
+	request->setup.parent = request->daemon ? fork_server_pid : 0;
 	request->setup.keep_handlers = true;
 	fl__task_process(request, NULL);
 }
 
-/* The zygote stays in no directory that a user may want to remove or unmount. */
+/* The fork server stays in no directory that a user may want to remove or unmount. */
 static void go_home(void)
 {
 	(void)!chdir("/");
@@ -119,8 +119,8 @@ static void go_home(void)
 /* Makes the process. Returns its pid, and stores its pidfd. */
 static int make(struct fl__request *request, int *pidfd)
 {
-	int zygote_pid = getpid();
-	if (zygote.parent_fd == -ENOSYS)
+	int fork_server_pid = getpid();
+	if (fork_server.parent_fd == -ENOSYS)
 		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
 	int rc = request->setup.cwd >= 0 ? fl__os.enter(request->setup.cwd) : 0;
 	if (rc == 0)
@@ -131,11 +131,11 @@ static int make(struct fl__request *request, int *pidfd)
 	if (pid != 0)
 		go_home();
 	if (pid == 0)
-		become(request, zygote_pid);
+		become(request, fork_server_pid);
 	if (pid < 0)
 		return pid;
 	*pidfd = fl__os.pidfd(pid);
-	zygote.children[zygote.n++] = (struct child){pid, request->channel, request->daemon};
+	fork_server.children[fork_server.n++] = (struct child){pid, request->channel, request->daemon};
 	return pid;
 }
 
@@ -171,7 +171,7 @@ static bool answer(const void *data, size_t size, bool lost, const int *fds, uns
 	if (made && (rc != 0 || reply.error != 0)) {
 		/* the parent gets no handle of this process */
 		(void)kill(reply.pid, SIGKILL);
-		zygote.children[zygote.n - 1].channel = -1;
+		fork_server.children[fork_server.n - 1].channel = -1;
 		made = false;
 	}
 	return made;
@@ -183,38 +183,38 @@ static void take_request(void)
 	int fds[FL__PACKET_FDS];
 	struct iovec part = {data, sizeof data};
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
-	fl__close(zygote.spare);
-	int rc = fl__packet_try_recv(zygote.socket, &packet, 0);
+	fl__close(fork_server.spare);
+	int rc = fl__packet_try_recv(fork_server.socket, &packet, 0);
 	if (rc == -EPIPE)
 		end();
 	if (rc == 0) {
 		bool kept = !packet.cut && answer(data, packet.size, packet.lost, fds, packet.n_fds);
 		fl__fds_close(fds + kept, packet.n_fds - kept);
 	}
-	zygote.spare = fl__os.duplicate(STDIN_FILENO);
+	fork_server.spare = fl__os.duplicate(STDIN_FILENO);
 }
 
-_Noreturn void fl__zygote_serve(int socket, int parent)
+_Noreturn void fl__fork_server_serve(int socket, int parent)
 {
-	(void)prctl(PR_SET_NAME, "fairlead-zygote", 0, 0, 0); /* for ps only */
-	zygote = (struct zygote){.socket = socket, .parent = parent, .spare = -1};
-	zygote.parent_fd = fl__os.pidfd(parent);
-	zygote.signals = fl__os.child_signals();
+	(void)prctl(PR_SET_NAME, "fairlead-fork", 0, 0, 0); /* for ps only */
+	fork_server = (struct fork_server){.socket = socket, .parent = parent, .spare = -1};
+	fork_server.parent_fd = fl__os.pidfd(parent);
+	fork_server.signals = fl__os.child_signals();
 	if (getppid() != parent)
 		end();
 	go_home();
-	zygote.spare = fl__os.duplicate(STDIN_FILENO);
+	fork_server.spare = fl__os.duplicate(STDIN_FILENO);
 	for (;;) {
 		struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
-		                       {.fd = zygote.parent_fd, .events = POLLIN},
-		                       {.fd = zygote.signals, .events = POLLIN}};
+		                       {.fd = fork_server.parent_fd, .events = POLLIN},
+		                       {.fd = fork_server.signals, .events = POLLIN}};
 		char drained[1024];
 		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (fds[1].revents)
 			end();
 		if (fds[2].revents) {
-			(void)!read(zygote.signals, drained, sizeof drained);
+			(void)!read(fork_server.signals, drained, sizeof drained);
 			collect();
 		}
 		if (fds[0].revents)

@@ -10,7 +10,7 @@
  *   place   where                               entered by
  *   queued  base.queue                          submit; withdrawal; death of a worker that had not
  *                                               started it; a new attempt
- *   posted  a worker's cells[]; cell->worker;   process_pool_post_task()
+ *   posted  a worker's blocks[]; block->worker;   process_pool_post_task()
  *           counted by `posted`
  *   ended   `ended`; claimed; counted by        its completion; death of the worker that ran it;
  *           base.foreign                        process_pool_end_unposted()
@@ -18,7 +18,7 @@
  *                                               not run its callbacks or hooks
  *
  * Invariants
- *   1. `posted` is the sum of all `load`. A task is in cells[] exactly while it is posted.
+ *   1. `posted` is the sum of all `load`. A task is in blocks[] exactly while it is posted.
  *   2. A task starts at most once per attempt: rings.c, invariant 1. A task leaves a worker by its
  *      completion, by a withdrawal that wins against its start, or by the worker's death.
  *   3. Futures end without the lock. User code runs neither in a submit, nor under the lock, nor on
@@ -61,12 +61,12 @@
 #include "../base/sys.h"
 #include "../exec/registry.h"
 #include "../process/fd_sys.h"
+#include "../process/fork_server.h"
 #include "../process/identity.h"
 #include "../process/launch.h"
 #include "../process/os.h"
 #include "../process/packet.h"
 #include "../process/request.h"
-#include "../process/zygote.h"
 #include "../shm/shm_os.h"
 #include "../wait/cancel.h"
 #include "../wait/context.h"
@@ -83,7 +83,7 @@
 
 static bool process_pool_may_start(void)
 {
-	return fl__may_start_again() || fl__zygote_pid() > 0;
+	return fl__may_start_again() || fl__fork_server_pid() > 0;
 }
 
 static void process_pool_ring(int doorbell)
@@ -140,43 +140,43 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 static int process_pool_start_manager(struct fl__process_pool *p);
 static bool process_pool_take_all(struct fl__process_pool *p);
 static bool process_pool_take_from(struct fl__pool_worker *w);
-static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__cell *cell);
+static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__task_block *block);
 
 /*
  * Tasks that have ended. The functions require a task that is neither queued nor posted. Its future
  * ends later, without the lock, in process_pool_complete().
  */
 
-static void process_pool_append(struct fl__cell ***end, struct fl__cell *cell)
+static void process_pool_append(struct fl__task_block ***end, struct fl__task_block *block)
 {
-	cell->next = NULL;
-	**end = cell;
-	*end = &cell->next;
+	block->next = NULL;
+	**end = block;
+	*end = &block->next;
 }
 
-static void process_pool_add_ended(struct fl__process_pool *p, struct fl__cell *cell, int error, char *message)
+static void process_pool_add_ended(struct fl__process_pool *p, struct fl__task_block *block, int error, char *message)
 {
-	fl__stopper_free(cell);
-	cell->future.error = error;
-	cell->future.message = message;
+	fl__stopper_free(block);
+	block->future.error = error;
+	block->future.message = message;
 	p->base.foreign++;
-	process_pool_append(&p->ended_end, cell);
+	process_pool_append(&p->ended_end, block);
 }
 
-static void process_pool_end_cancelled(struct fl__process_pool *p, struct fl__cell *cell)
+static void process_pool_end_cancelled(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	if (fl__future_claim_cancel(&cell->future)) /* always: no other thread may claim it */
-		process_pool_add_ended(p, cell, -ECANCELED, NULL);
+	if (fl__future_claim_cancel(&block->future)) /* always: no other thread may claim it */
+		process_pool_add_ended(p, block, -ECANCELED, NULL);
 }
 
-static void process_pool_end_claimed(struct fl__process_pool *p, struct fl__cell *cell, int error, char *message)
+static void process_pool_end_claimed(struct fl__process_pool *p, struct fl__task_block *block, int error, char *message)
 {
-	if (fl__future_claim_ended(&cell->future)) /* always: no other thread may claim it */
-		process_pool_add_ended(p, cell, error, message);
+	if (fl__future_claim_ended(&block->future)) /* always: no other thread may claim it */
+		process_pool_add_ended(p, block, error, message);
 }
 
-static void FL_PRINTF(4, 5)
-    process_pool_end_failed(struct fl__process_pool *p, struct fl__cell *cell, int error, const char *format, ...)
+static void FL_PRINTF(4, 5) process_pool_end_failed(struct fl__process_pool *p, struct fl__task_block *block, int error,
+                                                    const char *format, ...)
 {
 	va_list args;
 	char *message = fl__message_new();
@@ -184,7 +184,7 @@ static void FL_PRINTF(4, 5)
 	if (!fl__message_lost(message))
 		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
 	va_end(args);
-	process_pool_end_claimed(p, cell, error, message);
+	process_pool_end_claimed(p, block, error, message);
 }
 
 /*
@@ -221,39 +221,39 @@ static void stopper_unpark(struct fl__wait *wait)
 static const struct fl__ctx_ops stopper_ops = {.unpark = stopper_unpark};
 static struct fl__ctx stopper_ctx = {.ops = &stopper_ops, .id = 1, .name = "stopper"};
 
-int fl__stopper_make(struct fl__cell *cell)
+int fl__stopper_make(struct fl__task_block *block)
 {
-	if (!cell->future.token.parent_)
+	if (!block->future.token.parent_)
 		return 0;
-	cell->stopper = fl__alloc(1, sizeof *cell->stopper);
-	return cell->stopper ? 0 : -ENOMEM;
+	block->stopper = fl__alloc(1, sizeof *block->stopper);
+	return block->stopper ? 0 : -ENOMEM;
 }
 
-void fl__stopper_free(struct fl__cell *cell)
+void fl__stopper_free(struct fl__task_block *block)
 {
-	fl__free(cell->stopper);
-	cell->stopper = NULL;
+	fl__free(block->stopper);
+	block->stopper = NULL;
 }
 
-void fl__stopper_arm(struct fl__cell *cell)
+void fl__stopper_arm(struct fl__task_block *block)
 {
-	struct fl__stopper *s = cell->stopper;
+	struct fl__stopper *s = block->stopper;
 	if (!s)
 		return;
 	s->wait = (struct fl__wait){.ctx = &stopper_ctx, .decision = FL__PENDING};
 	s->node = FL__NODE(&s->wait);
-	s->worker = cell->worker;
-	s->seq = cell->seq;
-	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
+	s->worker = block->worker;
+	s->seq = block->seq;
+	s->armed = fl__cancel_arm(&block->future.token, &s->node);
 	if (s->armed)
 		return;
 	fl__rings_request_stop(&s->worker->rings, s->seq); /* already requested */
 	process_pool_wake_manager(s->worker->pool);
 }
 
-void fl__stopper_disarm(struct fl__cell *cell)
+void fl__stopper_disarm(struct fl__task_block *block)
 {
-	struct fl__stopper *s = cell->stopper;
+	struct fl__stopper *s = block->stopper;
 	if (!s || !s->armed)
 		return;
 	s->armed = false;
@@ -266,14 +266,14 @@ void fl__stopper_disarm(struct fl__cell *cell)
 		fl__back_off(round);
 }
 
-static void process_pool_request_stop(struct fl__process_pool *p, struct fl__cell *cell)
+static void process_pool_request_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	if (!cell->worker || cell->asked)
+	if (!block->worker || block->asked)
 		return;
-	cell->asked = FL__ASKED;
-	fl__rings_request_stop(&cell->worker->rings, cell->seq);
+	block->asked = FL__ASKED;
+	fl__rings_request_stop(&block->worker->rings, block->seq);
 	int64_t now = fl__sys.now();
-	cell->worker->times[cell->seq % FL__RINGS_DEPTH].asked = now;
+	block->worker->times[block->seq % FL__RINGS_DEPTH].asked = now;
 	process_pool_wake_manager_at(p, fl__later(now, p->request_grace));
 }
 
@@ -332,7 +332,7 @@ static int64_t process_pool_arena_alloc(struct fl__arena *r, size_t size)
 
 /* What process_pool_post() posts: a task or the initializer. */
 struct process_pool_draft {
-	struct fl__cell *cell; /* NULL: the initializer */
+	struct fl__task_block *block; /* NULL: the initializer */
 	const fl_task_type *type;
 	const void *arg;
 	size_t arg_size, result_size;
@@ -382,11 +382,11 @@ static int process_pool_fill_entry(struct fl__pool_worker *w, const struct proce
 	return 0;
 }
 
-static void process_pool_set_times(struct fl__pool_worker *w, const struct fl__cell *cell,
+static void process_pool_set_times(struct fl__pool_worker *w, const struct fl__task_block *block,
                                    struct fl__submission *submission, unsigned slot)
 {
 	struct fl__process_pool *p = w->pool;
-	const int64_t deadline = fl_cancel_token_deadline(&cell->future.token);
+	const int64_t deadline = fl_cancel_token_deadline(&block->future.token);
 	w->times[slot] = (struct fl__task_times){0, 0, 0};
 	if (deadline != FL_FOREVER) {
 		submission->flags |= FL__SUBMISSION_DEADLINE;
@@ -412,33 +412,33 @@ static int process_pool_post(struct fl__pool_worker *w, const struct process_poo
 	submission->task = task;
 	submission->check = check;
 	submission->count = count;
-	if (d->cell)
-		process_pool_set_times(w, d->cell, submission, slot);
+	if (d->block)
+		process_pool_set_times(w, d->block, submission, slot);
 	else
 		submission->flags |= FL__SUBMISSION_INITIALIZE;
-	w->cells[slot] = d->cell;
+	w->blocks[slot] = d->block;
 	w->arg_head[slot] = w->args.head;
 	w->result_head[slot] = w->results.head;
 	(void)fl__rings_post(&w->rings);
 	return 0;
 }
 
-static int process_pool_post_task(struct fl__pool_worker *w, struct fl__cell *cell)
+static int process_pool_post_task(struct fl__pool_worker *w, struct fl__task_block *block)
 {
 	struct fl__process_pool *p = w->pool;
-	const fl_task_type *type = cell->future.type;
-	const struct process_pool_draft d = {cell, type, cell->future.arg, cell->future.count * type->arg_size,
-	                                     cell->future.count * type->result_size};
-	cell->seq = w->rings.next;
-	int rc = process_pool_post(w, &d, cell->task, cell->check, cell->future.count);
+	const fl_task_type *type = block->future.type;
+	const struct process_pool_draft d = {block, type, block->future.arg, block->future.count * type->arg_size,
+	                                     block->future.count * type->result_size};
+	block->seq = w->rings.next;
+	int rc = process_pool_post(w, &d, block->task, block->check, block->future.count);
 	if (rc != 0)
 		return rc;
-	cell->worker = w;
-	cell->asked = FL__NOT_ASKED;
+	block->worker = w;
+	block->asked = FL__NOT_ASKED;
 	w->quota--;
 	w->load++;
 	p->posted++;
-	fl__stopper_arm(cell);
+	fl__stopper_arm(block);
 	return 0;
 }
 
@@ -461,7 +461,7 @@ static void process_pool_post_exit(struct fl__pool_worker *w)
 	const uint32_t seq = w->rings.next;
 	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
 	submission->flags = FL__SUBMISSION_EXIT;
-	w->cells[seq % FL__RINGS_DEPTH] = NULL;
+	w->blocks[seq % FL__RINGS_DEPTH] = NULL;
 	w->exiting = w->retired = true;
 	(void)fl__rings_post(&w->rings);
 	fl__rings_flush(&w->rings);
@@ -470,18 +470,18 @@ static void process_pool_post_exit(struct fl__pool_worker *w)
 /* Submit: withdrawal of posted tasks. */
 
 /* Withdraws a posted task to the front of the queue. False: the task has started. */
-static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__cell *cell)
+static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	struct fl__pool_worker *w = cell->worker;
-	if (!fl__rings_revoke(&w->rings, cell->seq))
+	struct fl__pool_worker *w = block->worker;
+	if (!fl__rings_revoke(&w->rings, block->seq))
 		return false;
-	w->cells[cell->seq % FL__RINGS_DEPTH] = NULL;
+	w->blocks[block->seq % FL__RINGS_DEPTH] = NULL;
 	w->quota++;
 	w->load--;
 	p->posted--;
-	fl__stopper_disarm(cell);
-	cell->worker = NULL;
-	fl__queue_add_first(&p->base.queue, cell);
+	fl__stopper_disarm(block);
+	block->worker = NULL;
+	fl__queue_add_first(&p->base.queue, block);
 	return true;
 }
 
@@ -489,8 +489,8 @@ static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__cell *c
 static void process_pool_withdraw_newest(struct fl__pool_worker *w, uint32_t n)
 {
 	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
-		struct fl__cell *cell = w->cells[(seq - 1) % FL__RINGS_DEPTH];
-		if (cell && process_pool_withdraw(w->pool, cell))
+		struct fl__task_block *block = w->blocks[(seq - 1) % FL__RINGS_DEPTH];
+		if (block && process_pool_withdraw(w->pool, block))
 			n--;
 	}
 }
@@ -520,37 +520,37 @@ static struct fl__pool_worker *process_pool_least_busy(const struct fl__process_
 }
 
 /* Ends a task that cannot be posted: with `rc`; or, if `rc` is 0, as cancelled. */
-static void process_pool_end_unposted(struct fl__process_pool *p, struct fl__cell *cell, int rc)
+static void process_pool_end_unposted(struct fl__process_pool *p, struct fl__task_block *block, int rc)
 {
 	if (rc == 0)
-		process_pool_end_cancelled(p, cell);
+		process_pool_end_cancelled(p, block);
 	else
-		process_pool_end_failed(p, cell, rc, "the argument does not reach a worker: %s", fl_error_text(rc));
+		process_pool_end_failed(p, block, rc, "the argument does not reach a worker: %s", fl_error_text(rc));
 	process_pool_wake_manager(p); /* no doorbell will ring for it */
 }
 
 /* Posts the first task of the queue, or ends it. False: no worker has room. */
 static bool process_pool_dispatch_one(struct fl__process_pool *p)
 {
-	struct fl__cell *cell = p->base.queue.head;
+	struct fl__task_block *block = p->base.queue.head;
 	struct fl__pool_worker *w = process_pool_least_busy(p);
 	if (!w)
 		return false;
-	fl__queue_remove(&p->base.queue, cell);
-	if (fl_cancel_token_is_requested(&cell->future.token)) {
-		process_pool_end_unposted(p, cell, 0);
+	fl__queue_remove(&p->base.queue, block);
+	if (fl_cancel_token_is_requested(&block->future.token)) {
+		process_pool_end_unposted(p, block, 0);
 		return true;
 	}
-	int rc = process_pool_post_task(w, cell);
+	int rc = process_pool_post_task(w, block);
 	if (rc == -EAGAIN && fl__rings_used(&w->rings) > 0) {
-		fl__queue_add_first(&p->base.queue, cell);
+		fl__queue_add_first(&p->base.queue, block);
 		return false;
 	}
 	if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
 		w->retired = true;
-		fl__queue_add_first(&p->base.queue, cell);
+		fl__queue_add_first(&p->base.queue, block);
 	} else if (rc != 0) {
-		process_pool_end_unposted(p, cell, rc);
+		process_pool_end_unposted(p, block, rc);
 	}
 	return true;
 }
@@ -597,23 +597,23 @@ static void process_pool_dispatch(struct fl__process_pool *p)
 /* Submits per check of the completion rings. A check costs a cache miss for each worker. */
 enum { PROCESS_POOL_TAKE_EACH = 8 };
 
-static int process_pool_on_submit(fl_executor *e, struct fl__cell *cell)
+static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	struct fl__type_known *known;
 	FL_LOCKED(&e->lock);
 	int rc = fl__executor_refuses(e);
 	if (rc == 0)
-		rc = process_pool_lookup_type(p, cell->future.type, &known);
+		rc = process_pool_lookup_type(p, block->future.type, &known);
 	if (rc == 0 && !p->running)
 		rc = process_pool_start_manager(p);
 	if (rc == 0)
-		rc = fl__stopper_make(cell);
+		rc = fl__stopper_make(block);
 	if (rc != 0)
 		return rc;
-	cell->task = known->id;
-	cell->check = known->check;
-	fl__queue_add(&e->queue, cell);
+	block->task = known->id;
+	block->check = known->check;
+	fl__queue_add(&e->queue, block);
 	if (p->posted > 0 && ++p->submits % PROCESS_POOL_TAKE_EACH == 0)
 		(void)process_pool_take_all(p);
 	process_pool_dispatch(p);
@@ -915,17 +915,17 @@ static void process_pool_describe_death(const struct fl__pool_worker *w, char *t
 }
 
 /* Queues a task that had started for a new attempt, or fails it. */
-static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__cell *cell, const char *how)
+static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__task_block *block, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
-	process_pool_take_progress(w, cell);
-	cell->attempts += cell->attempts < UINT16_MAX;
-	const bool again = cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX;
-	const int error = cell->asked == FL__EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
+	process_pool_take_progress(w, block);
+	block->attempts += block->attempts < UINT16_MAX;
+	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
+	const int error = block->asked == FL__EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
 	if (again && error == -EOWNERDEAD && !p->base.broken)
-		fl__queue_add_first(&p->base.queue, cell);
+		fl__queue_add_first(&p->base.queue, block);
 	else
-		process_pool_end_failed(p, cell, error, "%s", how);
+		process_pool_end_failed(p, block, error, "%s", how);
 }
 
 /*
@@ -933,13 +933,13 @@ static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__ce
  * deaths of ready workers: else a worker that clears its claim words and dies could get the task
  * for ever.
  */
-static bool process_pool_had_started(struct fl__pool_worker *w, struct fl__cell *cell, bool next)
+static bool process_pool_had_started(struct fl__pool_worker *w, struct fl__task_block *block, bool next)
 {
 	enum { SUSPICIONS_MOST = 3 };
-	if (fl__rings_has_started(&w->rings, cell->seq))
+	if (fl__rings_has_started(&w->rings, block->seq))
 		return true;
-	cell->suspicions += next && w->ready;
-	return cell->suspicions > SUSPICIONS_MOST;
+	block->suspicions += next && w->ready;
+	return block->suspicions > SUSPICIONS_MOST;
 }
 
 /* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
@@ -948,21 +948,21 @@ static void process_pool_settle_tasks(struct fl__pool_worker *w, const char *how
 	struct fl__process_pool *p = w->pool;
 	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
 		const unsigned slot = (seq - 1) % FL__RINGS_DEPTH;
-		struct fl__cell *cell = w->cells[slot];
-		if (!cell)
+		struct fl__task_block *block = w->blocks[slot];
+		if (!block)
 			continue;
-		const bool started = process_pool_had_started(w, cell, seq - 1 == w->rings.first);
-		w->cells[slot] = NULL;
+		const bool started = process_pool_had_started(w, block, seq - 1 == w->rings.first);
+		w->blocks[slot] = NULL;
 		w->load--;
 		p->posted--;
-		fl__stopper_disarm(cell);
-		cell->worker = NULL;
+		fl__stopper_disarm(block);
+		block->worker = NULL;
 		if (started)
-			process_pool_settle_started(w, cell, how);
+			process_pool_settle_started(w, block, how);
 		else if (p->terminated)
-			process_pool_end_cancelled(p, cell);
+			process_pool_end_cancelled(p, block);
 		else
-			fl__queue_add_first(&p->base.queue, cell);
+			fl__queue_add_first(&p->base.queue, block);
 	}
 }
 
@@ -1014,33 +1014,34 @@ static int64_t process_pool_running_since(const struct fl__pool_worker *w, struc
 }
 
 /* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
-static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__cell *cell)
+static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p, const struct fl__task_block *block)
 {
-	return fl__later(fl_cancel_token_deadline(&cell->future.token), p->deadline_grace);
+	return fl__later(fl_cancel_token_deadline(&block->future.token), p->deadline_grace);
 }
 
 /* When the task is killed for its deadline, a request, or `task_timeout`. */
-static int64_t process_pool_kill_time(struct fl__pool_worker *w, const struct fl__cell *cell, bool started, int64_t now)
+static int64_t process_pool_kill_time(struct fl__pool_worker *w, const struct fl__task_block *block, bool started,
+                                      int64_t now)
 {
 	const struct fl__process_pool *p = w->pool;
-	struct fl__task_times *times = &w->times[cell->seq % FL__RINGS_DEPTH];
-	int64_t when = process_pool_deadline_kill_time(p, cell);
-	if (cell->asked)
+	struct fl__task_times *times = &w->times[block->seq % FL__RINGS_DEPTH];
+	int64_t when = process_pool_deadline_kill_time(p, block);
+	if (block->asked)
 		when = fl__min_deadline(when, fl__later(times->asked, p->request_grace));
 	if (p->config.task_timeout > 0) {
-		int64_t since = started ? process_pool_running_since(w, times, cell->seq, now) : now;
+		int64_t since = started ? process_pool_running_since(w, times, block->seq, now) : now;
 		when = fl__min_deadline(when, fl__later(since, p->config.task_timeout));
 	}
 	return when;
 }
 
-static void process_pool_kill_overdue(struct fl__pool_worker *w, struct fl__cell *cell, int64_t now)
+static void process_pool_kill_overdue(struct fl__pool_worker *w, struct fl__task_block *block, int64_t now)
 {
-	if (process_pool_deadline_kill_time(w->pool, cell) > now) {
+	if (process_pool_deadline_kill_time(w->pool, block) > now) {
 		process_pool_kill_worker(w, "its task ran for too long");
 		return;
 	}
-	cell->asked = FL__EXPIRED;
+	block->asked = FL__EXPIRED;
 	/* "a task": the worker may have begun another one by now */
 	process_pool_kill_worker(w, "it ran a task past its deadline");
 }
@@ -1049,13 +1050,13 @@ static void process_pool_kill_overdue(struct fl__pool_worker *w, struct fl__cell
  * Passes on a request of the task's token. True: the task had not started and is queued again, to
  * end as cancelled.
  */
-static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__cell *cell)
+static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	if (!cell->stopper || cell->asked || !fl_cancel_token_is_requested(&cell->future.token))
+	if (!block->stopper || block->asked || !fl_cancel_token_is_requested(&block->future.token))
 		return false;
-	if (process_pool_withdraw(p, cell))
+	if (process_pool_withdraw(p, block))
 		return true;
-	process_pool_request_stop(p, cell);
+	process_pool_request_stop(p, block);
 	return false;
 }
 
@@ -1063,15 +1064,15 @@ static int64_t process_pool_watch_worker(struct fl__pool_worker *w, int64_t now)
 {
 	int64_t next = FL_FOREVER;
 	for (uint32_t seq = w->rings.first; seq != w->rings.next; seq++) {
-		struct fl__cell *cell = w->cells[seq % FL__RINGS_DEPTH];
-		if (!cell || process_pool_forward_stop(w->pool, cell))
+		struct fl__task_block *block = w->blocks[seq % FL__RINGS_DEPTH];
+		if (!block || process_pool_forward_stop(w->pool, block))
 			continue;
 		const bool started = fl__rings_has_started(&w->rings, seq);
-		const int64_t when = process_pool_kill_time(w, cell, started, now);
+		const int64_t when = process_pool_kill_time(w, block, started, now);
 		if (when > now)
 			next = fl__min_deadline(next, when);
-		else if (!process_pool_withdraw(w->pool, cell)) /* the CAS failed: it has started */
-			process_pool_kill_overdue(w, cell, now);
+		else if (!process_pool_withdraw(w->pool, block)) /* the CAS failed: it has started */
+			process_pool_kill_overdue(w, block, now);
 	}
 	return next;
 }
@@ -1092,7 +1093,7 @@ static int64_t process_pool_watch_tasks(struct fl__process_pool *p, int64_t now)
 /* Taking results. */
 
 /* Maps the sealed memfd `fd` of `size` bytes as the future's result. */
-static int process_pool_map_result(struct fl__cell *cell, int fd, size_t size)
+static int process_pool_map_result(struct fl__task_block *block, int fd, size_t size)
 {
 	int64_t there;
 	void *memory;
@@ -1102,8 +1103,8 @@ static int process_pool_map_result(struct fl__cell *cell, int fd, size_t size)
 	rc = fl__shm_os.map_sealed(fd, size, &memory);
 	if (rc != 0)
 		return rc;
-	cell->future.result = memory;
-	cell->mapped = size;
+	block->future.result = memory;
+	block->mapped = size;
 	return 0;
 }
 
@@ -1111,7 +1112,7 @@ static int process_pool_map_result(struct fl__cell *cell, int fd, size_t size)
  * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
  * submission's.
  */
-static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__cell *cell, size_t size, int *rc)
+static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__task_block *block, size_t size, int *rc)
 {
 	struct fl__memfd_packet head = {0, 0, 0};
 	struct iovec part = {&head, sizeof head};
@@ -1123,11 +1124,11 @@ static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__cell 
 		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc;
 		return true;
 	}
-	bool ours = packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == cell->seq;
+	bool ours = packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
 	if (packet.lost)
 		*rc = -EMFILE;
 	else if (ours)
-		*rc = packet.n_fds == 1 ? process_pool_map_result(cell, fds[0], size) : -EBADMSG;
+		*rc = packet.n_fds == 1 ? process_pool_map_result(block, fds[0], size) : -EBADMSG;
 	if (head.magic == FL__READY_MAGIC)
 		w->ready = true;
 	fl__fds_close(fds, packet.n_fds);
@@ -1138,40 +1139,41 @@ static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__cell 
  * Receives a result that is a memfd. Results of failed submissions, and "ready", may come before
  * it.
  */
-static int process_pool_recv_result(struct fl__pool_worker *w, struct fl__cell *cell, size_t size)
+static int process_pool_recv_result(struct fl__pool_worker *w, struct fl__task_block *block, size_t size)
 {
 	int rc = -EBADMSG;
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH; i++)
-		if (process_pool_recv_packet(w, cell, size, &rc))
+		if (process_pool_recv_packet(w, block, size, &rc))
 			return rc;
 	return -EBADMSG;
 }
 
 /* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
-static bool process_pool_copy_result(const struct fl__pool_worker *w, struct fl__cell *cell, size_t size, size_t n)
+static bool process_pool_copy_result(const struct fl__pool_worker *w, struct fl__task_block *block, size_t size,
+                                     size_t n)
 {
 	const struct fl__completion_ring *completions = w->rings.completions;
-	const unsigned slot = cell->seq % FL__RINGS_DEPTH;
-	switch (fl__place_of(size, cell->future.type->result_align)) {
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
+	switch (fl__place_of(size, block->future.type->result_align)) {
 	case FL__PLACE_SLOT:
-		fl__copy(cell->future.result, completions->entry[slot].small, n);
+		fl__copy(block->future.result, completions->entry[slot].small, n);
 		return true;
 	case FL__PLACE_ARENA:
-		memcpy(cell->future.result, completions->arena + w->rings.submissions->entry[slot].result, n);
+		memcpy(block->future.result, completions->arena + w->rings.submissions->entry[slot].result, n);
 		return true;
 	default:
 		return false;
 	}
 }
 
-static int process_pool_take_result(struct fl__pool_worker *w, struct fl__cell *cell,
+static int process_pool_take_result(struct fl__pool_worker *w, struct fl__task_block *block,
                                     const struct fl__completion *completion)
 {
-	const size_t size = cell->future.count * cell->future.type->result_size;
-	if (size == 0 || process_pool_copy_result(w, cell, size, size))
+	const size_t size = block->future.count * block->future.type->result_size;
+	if (size == 0 || process_pool_copy_result(w, block, size, size))
 		return 0;
 	if (completion->flags & FL__COMPLETION_MEMFD)
-		return process_pool_recv_result(w, cell, size);
+		return process_pool_recv_result(w, block, size);
 	/* A failed submission may have no result, unless it kept one. */
 	return completion->error != 0 && completion->count == 0 && !(completion->flags & FL__COMPLETION_KEPT)
 	           ? 0
@@ -1179,16 +1181,16 @@ static int process_pool_take_result(struct fl__pool_worker *w, struct fl__cell *
 }
 
 /* For a task that ran when its worker died: the elements that had ended keep their results. */
-static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__cell *cell)
+static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__task_block *block)
 {
-	const uint32_t count = cell->future.count;
-	const size_t each = cell->future.type->result_size;
+	const uint32_t count = block->future.count;
+	const size_t each = block->future.type->result_size;
 	/* Does not trust a worker that damaged its memory or cleared its claim word. */
-	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, cell->seq);
-	cell->done = believed ? fl__rings_progress(&w->rings, cell->seq, count) : count;
+	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
+	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
 	/* The result is no memfd: fl__chunk_cut() limits the size. */
-	if (each > 0 && cell->done > 0 && cell->done < count)
-		(void)process_pool_copy_result(w, cell, count * each, cell->done * each);
+	if (each > 0 && block->done > 0 && block->done < count)
+		(void)process_pool_copy_result(w, block, count * each, block->done * each);
 }
 
 static char *process_pool_take_message(const struct fl__pool_worker *w, unsigned slot, uint32_t flags)
@@ -1205,33 +1207,33 @@ static char *process_pool_take_message(const struct fl__pool_worker *w, unsigned
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
 /* False: no sound worker posts such a completion. */
-static bool process_pool_take_completion(struct fl__pool_worker *w, struct fl__cell *cell,
+static bool process_pool_take_completion(struct fl__pool_worker *w, struct fl__task_block *block,
                                          const struct fl__completion *completion)
 {
 	struct fl__process_pool *p = w->pool;
-	const unsigned slot = cell->seq % FL__RINGS_DEPTH;
+	const unsigned slot = block->seq % FL__RINGS_DEPTH;
 	const bool skipped = completion->flags & FL__COMPLETION_SKIPPED;
 	const bool failed = completion->error != 0;
-	if (!skipped && (failed ? completion->count >= cell->future.count : completion->count != cell->future.count))
+	if (!skipped && (failed ? completion->count >= block->future.count : completion->count != block->future.count))
 		return false;
-	w->cells[slot] = NULL;
-	cell->worker = NULL;
+	w->blocks[slot] = NULL;
+	block->worker = NULL;
 	w->load--;
 	p->posted--;
-	fl__stopper_disarm(cell);
+	fl__stopper_disarm(block);
 	if (skipped) {
-		process_pool_end_cancelled(p, cell);
+		process_pool_end_cancelled(p, block);
 		return true;
 	}
-	cell->done = completion->count;
-	int rc = process_pool_take_result(w, cell, completion);
+	block->done = completion->count;
+	int rc = process_pool_take_result(w, block, completion);
 	if (rc != 0) {
-		process_pool_end_failed(p, cell, rc, "the result does not arrive: %s", fl_error_text(rc));
+		process_pool_end_failed(p, block, rc, "the result does not arrive: %s", fl_error_text(rc));
 		return true;
 	}
 	if (failed && (completion->flags & FL__COMPLETION_KEPT))
-		fl__future_keep_result(&cell->future);
-	process_pool_end_claimed(p, cell, completion->error,
+		fl__future_keep_result(&block->future);
+	process_pool_end_claimed(p, block, completion->error,
 	                         failed ? process_pool_take_message(w, slot, completion->flags) : NULL);
 	return true;
 }
@@ -1269,13 +1271,13 @@ static bool process_pool_take_from(struct fl__pool_worker *w)
 		process_pool_check_ready(w);
 	while (!w->damaged && (peeked = fl__rings_peek(&w->rings, &completion)) != FL__RINGS_NONE) {
 		const unsigned slot = w->rings.first % FL__RINGS_DEPTH;
-		struct fl__cell *cell = w->cells[slot];
-		if (peeked == FL__RINGS_DAMAGED || (cell && !process_pool_take_completion(w, cell, &completion))) {
+		struct fl__task_block *block = w->blocks[slot];
+		if (peeked == FL__RINGS_DAMAGED || (block && !process_pool_take_completion(w, block, &completion))) {
 			w->damaged = true;
 			process_pool_kill_worker(w, "it had damaged the memory that it shares");
 			break;
 		}
-		if (!cell && w->initializing)
+		if (!block && w->initializing)
 			process_pool_take_initializer(w, &completion);
 		w->args.tail = w->arg_head[slot];
 		w->results.tail = w->result_head[slot];
@@ -1303,17 +1305,17 @@ static bool process_pool_take_all(struct fl__process_pool *p)
  * Ends the futures of the tasks in the list and returns their number. Called without the lock. With
  * `kept_end`, no user code runs: tasks that need it are appended there.
  */
-static size_t process_pool_complete(struct fl__cell *list, struct fl__cell ***kept_end)
+static size_t process_pool_complete(struct fl__task_block *list, struct fl__task_block ***kept_end)
 {
 	size_t n = 0;
 	while (list) {
-		struct fl__cell *cell = list;
-		fl_future *f = &cell->future;
-		list = cell->next;
+		struct fl__task_block *block = list;
+		fl_future *f = &block->future;
+		list = block->next;
 		if (!kept_end) {
 			fl__future_finish(f, f->error, f->message);
 		} else if (!fl__future_try_finish(f)) {
-			process_pool_append(kept_end, cell);
+			process_pool_append(kept_end, block);
 			continue;
 		}
 		fl_future_free(f); /* the producer's reference */
@@ -1328,7 +1330,7 @@ static size_t process_pool_complete(struct fl__cell *list, struct fl__cell ***ke
 struct process_pool_fetcher {
 	bool busy; /* counted by `fetchers` */
 	size_t n;
-	struct fl__cell *kept, **kept_end;
+	struct fl__task_block *kept, **kept_end;
 };
 
 /* Accounts for the completed tasks, and hands the kept ones to the manager. */
@@ -1364,7 +1366,7 @@ static bool process_pool_fetch(struct fl__process_pool *p, struct process_pool_f
 		p->fetches++;
 		process_pool_dispatch(p);
 	}
-	struct fl__cell *list = p->ended;
+	struct fl__task_block *list = p->ended;
 	p->ended = NULL;
 	p->ended_end = &p->ended;
 	f->busy = list != NULL;
@@ -1477,7 +1479,7 @@ static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, i
 /* Completes the tasks in `ended` and `kept`. True: there was one. Releases the lock for a while. */
 static bool process_pool_complete_ended(struct fl__process_pool *p)
 {
-	struct fl__cell *kept = p->kept, *ended = p->ended;
+	struct fl__task_block *kept = p->kept, *ended = p->ended;
 	if (!kept && !ended)
 		return false;
 	p->kept = p->ended = NULL;
@@ -1677,20 +1679,20 @@ static int process_pool_start_manager(struct fl__process_pool *p)
 
 /* Cancel and resize. */
 
-static bool process_pool_on_withdraw(fl_executor *e, struct fl__cell *cell)
+static bool process_pool_on_withdraw(fl_executor *e, struct fl__task_block *block)
 {
-	return cell->worker && process_pool_withdraw(fl__process_pool_of(e), cell);
+	return block->worker && process_pool_withdraw(fl__process_pool_of(e), block);
 }
 
-static bool process_pool_on_has_started(fl_executor *e, const struct fl__cell *cell)
+static bool process_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
 {
 	(void)e;
-	return cell->worker && fl__rings_has_started(&cell->worker->rings, cell->seq);
+	return block->worker && fl__rings_has_started(&block->worker->rings, block->seq);
 }
 
-static void process_pool_on_asked(fl_executor *e, struct fl__cell *cell)
+static void process_pool_on_asked(fl_executor *e, struct fl__task_block *block)
 {
-	process_pool_request_stop(fl__process_pool_of(e), cell);
+	process_pool_request_stop(fl__process_pool_of(e), block);
 }
 
 static void process_pool_on_recall(fl_executor *e, bool ask)
@@ -1700,19 +1702,19 @@ static void process_pool_on_recall(fl_executor *e, bool ask)
 		struct fl__pool_worker *w = p->workers[i];
 		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
 		for (unsigned slot = 0; ask && slot < FL__RINGS_DEPTH; slot++) {
-			if (!w->cells[slot])
+			if (!w->blocks[slot])
 				continue;
-			fl__future_ask(&w->cells[slot]->future);
-			process_pool_request_stop(p, w->cells[slot]);
+			fl__future_ask(&w->blocks[slot]->future);
+			process_pool_request_stop(p, w->blocks[slot]);
 		}
 	}
 }
 
-static void process_pool_on_release(struct fl__cell *cell)
+static void process_pool_on_release(struct fl__task_block *block)
 {
-	fl__stopper_free(cell);
-	if (cell->mapped > 0)
-		fl__shm_os.unmap(cell->future.result, cell->mapped);
+	fl__stopper_free(block);
+	if (block->mapped > 0)
+		fl__shm_os.unmap(block->future.result, block->mapped);
 }
 
 static int process_pool_on_resize(fl_executor *e, unsigned workers)

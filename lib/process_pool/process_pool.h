@@ -35,7 +35,7 @@ struct fl__task_times {
 struct fl__pool_worker {
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
-	struct fl__cell *cells[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
+	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
 	struct fl__arena args, results;
 	/* The arenas' heads after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
@@ -62,8 +62,8 @@ struct fl__process_pool {
 	fl_executor base;
 	struct fl__pool_worker **workers;
 	unsigned n_workers, room;
-	size_t posted;                                          /* tasks at workers */
-	struct fl__cell *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
+	size_t posted;                                                /* tasks at workers */
+	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
 	/* Waiting threads that complete tasks from `ended`, and may add some of them to `kept`. */
 	unsigned fetchers;
 	struct fl__type_known known[FL__KNOWN_TYPES];
@@ -123,9 +123,9 @@ extern struct fl__process_pool_sys fl__process_pool_sys;
  * executor's lock is held in these functions. Make: for submit; 0 or -ENOMEM. Arm: the task was
  * posted. Disarm: the task is posted no longer.
  */
-int fl__stopper_make(struct fl__cell *cell);
-void fl__stopper_free(struct fl__cell *cell);
-void fl__stopper_arm(struct fl__cell *cell);
-void fl__stopper_disarm(struct fl__cell *cell);
+int fl__stopper_make(struct fl__task_block *block);
+void fl__stopper_free(struct fl__task_block *block);
+void fl__stopper_arm(struct fl__task_block *block);
+void fl__stopper_disarm(struct fl__task_block *block);
 
 #endif

@@ -14,7 +14,7 @@
  *   overflowing   FL__LATE while `list` is not empty,  under the lock; producers and workers
  *                 FL__EARLY while `early` is not       read it
  *   dead          claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
- *                 see struct fl__cell, `parting`       -1 by the thread that takes it out;
+ *                 see struct fl__task_block, `parting`       -1 by the thread that takes it out;
  *                                                      relaxed: says when to search the lists, and
  *                                                      for statistics
  *
@@ -53,7 +53,7 @@ enum { RING = FL__BACKLOG_RING };
 
 int fl__backlog_init(struct fl__backlog *b)
 {
-	return fl__mpmc_init(&b->ring, sizeof(struct fl__cell *), RING, 0);
+	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), RING, 0);
 }
 
 void fl__backlog_fini(struct fl__backlog *b)
@@ -66,14 +66,14 @@ static uint32_t lists(const struct fl__backlog *b)
 	return (b->list.head ? FL__LATE : 0) | (b->early.head ? FL__EARLY : 0);
 }
 
-int fl__backlog_add_locked(struct fl__backlog *b, struct fl__cell *cell)
+int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 {
 	bool marked; /* unused: the caller wakes in any case */
 	if (fl__mpmc_is_closed(&b->ring))
 		return -EPIPE;
-	if (!b->list.head && fl__backlog_put(b, cell, &marked) == 0)
+	if (!b->list.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
-	fl__queue_add(&b->list, cell);
+	fl__queue_add(&b->list, block);
 	/* seq_cst: then the producer checks which worker to wake: see pool_search.c */
 	fl__store_seq_cst(&b->overflowing, lists(b));
 	return 0;
@@ -83,11 +83,11 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__cell *cell)
 static void refill(struct fl__backlog *b)
 {
 	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
-	struct fl__cell *cell;
-	while ((cell = b->list.head) != NULL) {
-		fl__queue_remove(&b->list, cell);
-		if (fl__backlog_put(b, cell, &marked) != 0) {
-			fl__queue_add_first(&b->list, cell);
+	struct fl__task_block *block;
+	while ((block = b->list.head) != NULL) {
+		fl__queue_remove(&b->list, block);
+		if (fl__backlog_put(b, block, &marked) != 0) {
+			fl__queue_add_first(&b->list, block);
 			return;
 		}
 	}
@@ -95,41 +95,41 @@ static void refill(struct fl__backlog *b)
 	fl__store_relaxed(&b->overflowing, lists(b));
 }
 
-struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b)
+struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 {
-	struct fl__cell *cell = b->early.head;
-	if (cell) {
-		fl__queue_remove(&b->early, cell);
+	struct fl__task_block *block = b->early.head;
+	if (block) {
+		fl__queue_remove(&b->early, block);
 		fl__store_relaxed(&b->overflowing, lists(b)); /* relaxed: as in refill() */
-		return cell;
+		return block;
 	}
-	cell = fl__backlog_take(b);
-	if (cell || !b->list.head)
-		return cell;
+	block = fl__backlog_take(b);
+	if (block || !b->list.head)
+		return block;
 	const int rc = fl__mpmc_can_get(&b->ring);
 	/* the ring has an item, older than the list: the caller looks again */
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
-	cell = b->list.head;
-	fl__queue_remove(&b->list, cell);
+	block = b->list.head;
+	fl__queue_remove(&b->list, block);
 	refill(b);
-	return cell;
+	return block;
 }
 
 /* Moves the claimed tasks. */
 static void sweep(struct fl__queue *from, struct fl__queue *dead)
 {
-	for (struct fl__cell *next, *cell = from->head; cell; cell = next) {
-		next = cell->next;
-		if (fl__future_is_claimed(&cell->future)) {
-			fl__queue_remove(from, cell);
-			fl__queue_add(dead, cell);
-			cell->queued = FL__APART;
+	for (struct fl__task_block *next, *block = from->head; block; block = next) {
+		next = block->next;
+		if (fl__future_is_claimed(&block->future)) {
+			fl__queue_remove(from, block);
+			fl__queue_add(dead, block);
+			block->queued = FL__APART;
 		}
 	}
 }
 
-struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b)
+struct fl__task_block *fl__backlog_take_dead(struct fl__backlog *b)
 {
 	/*
 	 * At least so many dead tasks are in the lists: the ring has no more than RING. relaxed:
@@ -151,35 +151,35 @@ struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b)
  * Takes `wanted` out of the ring, and moves all that is before it to `early`. False: `wanted` is
  * not there.
  */
-static bool unearth(struct fl__backlog *b, const struct fl__cell *wanted)
+static bool unearth(struct fl__backlog *b, const struct fl__task_block *wanted)
 {
 	/* the ring held at most RING tasks when the lock was taken */
 	for (unsigned n = 0, round = 0; n < RING;) {
-		struct fl__cell *cell;
+		struct fl__task_block *block;
 		bool nobody_sleeps;
-		const int rc = fl__mpmc_get(&b->ring, &cell, sizeof cell, &nobody_sleeps);
+		const int rc = fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps);
 		if (rc == -EBUSY) {
 			fl__back_off(round++); /* an accepted put is not yet published */
 			continue;
 		}
 		if (rc != 0)
 			return false;
-		if (cell == wanted)
+		if (block == wanted)
 			return true;
-		fl__queue_add(&b->early, cell);
-		cell->queued = FL__EARLY;
+		fl__queue_add(&b->early, block);
+		block->queued = FL__EARLY;
 		n++;
 	}
 	return false;
 }
 
-bool fl__backlog_dig(struct fl__backlog *b, struct fl__cell *cell)
+bool fl__backlog_dig(struct fl__backlog *b, struct fl__task_block *block)
 {
-	bool found = cell->queued != FL__APART;
-	if (cell->queued == 0)
-		found = unearth(b, cell);
+	bool found = block->queued != FL__APART;
+	if (block->queued == 0)
+		found = unearth(b, block);
 	else if (found)
-		fl__queue_remove(cell->queued == FL__EARLY ? &b->early : &b->list, cell);
+		fl__queue_remove(block->queued == FL__EARLY ? &b->early : &b->list, block);
 	fl__store_seq_cst(&b->overflowing, lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
 	return found;
 }

@@ -23,7 +23,7 @@ struct fl__backlog {
 	struct fl__queue early, list;
 };
 
-enum { FL__LATE = FL__IN_QUEUE, FL__EARLY = 2 }; /* also in cell->queued of a task in a list */
+enum { FL__LATE = FL__IN_QUEUE, FL__EARLY = 2 }; /* also in block->queued of a task in a list */
 
 /* Returns 0, -ENOMEM. */
 int fl__backlog_init(struct fl__backlog *b);
@@ -33,7 +33,7 @@ void fl__backlog_fini(struct fl__backlog *b);
  * Puts a task block into the ring, as fl__mpmc_put(). The pointer is stored atomically, for
  * fl__backlog_fetch_ahead().
  */
-static inline int fl__backlog_put(struct fl__backlog *b, struct fl__cell *cell, bool *marked)
+static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	struct fl__mpmc_claim claim;
 	const int rc = fl__mpmc_claim_space(&b->ring, 1, &claim);
@@ -42,7 +42,7 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__cell *cell, 
 	*marked = claim.owes_wake;
 	unsigned char *slot = fl__mpmc_slot(&b->ring, claim.at);
 	/* relaxed: as the copy in fl__mpmc_fill() */
-	fl__store_relaxed((struct fl__cell **)(void *)(slot + b->ring.offset), cell);
+	fl__store_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset), block);
 	/* release: block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
 
 	fl__store_release(fl__mpmc_stamp(slot), claim.at + FL__MPMC_ITEM);
@@ -61,14 +61,14 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 	const uint64_t at = fl__mpmc_next(&b->ring, head);
 	unsigned char *slot = fl__mpmc_slot(&b->ring, at);
 	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
-		fl__cell_fetch(fl__load_relaxed((struct fl__cell **)(void *)(slot + b->ring.offset)));
+		fl__task_block_fetch(fl__load_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset)));
 }
 
 /*
  * Adds a task, if the ring takes it and the list is empty. Returns 0, with `*marked` true if the
  * put found the mark of fl__backlog_mark(); -EAGAIN: use fl__backlog_add_locked(); -EPIPE: closed.
  */
-static inline int fl__backlog_add(struct fl__backlog *b, struct fl__cell *cell, bool *marked)
+static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	/*
 	 * relaxed: a producer that has added to the list sees its own store, and order is promised
@@ -76,40 +76,40 @@ static inline int fl__backlog_add(struct fl__backlog *b, struct fl__cell *cell, 
 	 */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
 		return -EAGAIN;
-	const int rc = fl__backlog_put(b, cell, marked);
+	const int rc = fl__backlog_put(b, block, marked);
 	return rc == -EBUSY ? -EAGAIN : rc;
 }
 
 /* The same under the lock. Returns 0 or -EPIPE. */
-int fl__backlog_add_locked(struct fl__backlog *b, struct fl__cell *cell);
+int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block);
 
 /* Takes the oldest task. NULL: none, or one for fl__backlog_take_locked(). */
-static inline struct fl__cell *fl__backlog_take(struct fl__backlog *b)
+static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 {
-	struct fl__cell *cell;
+	struct fl__task_block *block;
 	bool nobody_sleeps;
 	/* relaxed: a thread that filled the list sees its own store; other threads look again */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__EARLY, 0))
 		return NULL;
-	if (fl__mpmc_get(&b->ring, &cell, sizeof cell, &nobody_sleeps) != 0)
+	if (fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps) != 0)
 		return NULL;
 	fl__backlog_fetch_ahead(b);
-	return cell;
+	return block;
 }
 
-struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b);
+struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*
  * Under the lock: if many tasks of the lists may be claimed by contexts other than workers, takes
  * out the claimed ones. Returns a list, linked by `next`; NULL: none, or not yet.
  */
-struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b);
+struct fl__task_block *fl__backlog_take_dead(struct fl__backlog *b);
 
 /*
  * Under the lock: takes this task, which was added before, out of the middle. Older tasks are then
  * taken first, under the lock, and the caller must wake a worker for them. False: it was taken.
  */
-bool fl__backlog_dig(struct fl__backlog *b, struct fl__cell *cell);
+bool fl__backlog_dig(struct fl__backlog *b, struct fl__task_block *block);
 
 /* Whether there may be a task: a hint. */
 bool fl__backlog_any(struct fl__backlog *b);

@@ -25,34 +25,34 @@ static int start_first(struct fl__pool *p)
 }
 
 /* For a task that the ring refuses: the ring is full or closed, or tasks are in the list. */
-static int submit_locked(struct fl__pool *p, struct fl__cell *cell, struct fl__cell **dead)
+static int submit_locked(struct fl__pool *p, struct fl__task_block *block, struct fl__task_block **dead)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__executor_refuses(&p->base);
 	if (rc != 0)
 		return rc;
-	rc = fl__backlog_add_locked(&p->backlog, cell);
+	rc = fl__backlog_add_locked(&p->backlog, block);
 	if (rc != 0)
 		return rc;
 	fl__pool_wake_locked(p);
 	*dead = fl__backlog_take_dead(&p->backlog);
-	for (const struct fl__cell *each = *dead; each; each = each->next)
+	for (const struct fl__task_block *each = *dead; each; each = each->next)
 		p->base.foreign++;
 	return 0;
 }
 
-static int submit_slow(struct fl__pool *p, struct fl__cell *cell)
+static int submit_slow(struct fl__pool *p, struct fl__task_block *block)
 {
-	struct fl__cell *dead = NULL;
-	int rc = submit_locked(p, cell, &dead);
-	for (struct fl__cell *next; dead; dead = next) {
+	struct fl__task_block *dead = NULL;
+	int rc = submit_locked(p, block, &dead);
+	for (struct fl__task_block *next; dead; dead = next) {
 		next = dead->next;
-		fl__cell_part(dead);
+		fl__task_block_part(dead);
 	}
 	return rc;
 }
 
-static int submit(fl_executor *e, struct fl__cell *cell)
+static int submit(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__pool *p = pool_of(e);
 	int rc = 0;
@@ -62,22 +62,22 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 		rc = start_first(p);
 	if (rc != 0)
 		return rc;
-	rc = fl__backlog_add(&p->backlog, cell, &marked);
+	rc = fl__backlog_add(&p->backlog, block, &marked);
 	if (__builtin_expect(rc != 0, 0))
-		return submit_slow(p, cell);
+		return submit_slow(p, block);
 	/* relaxed: a worker in its initializer looks for tasks afterwards */
 	if (marked || __builtin_expect(fl__load_relaxed(&p->initializing) > 0, 0))
 		fl__pool_wake(p);
 	return 0;
 }
 
-static struct fl__cell *take_left(fl_executor *e)
+static struct fl__task_block *take_left(fl_executor *e)
 {
 	struct fl__pool *p = pool_of(e);
 	for (unsigned round = 0;; round++) {
-		struct fl__cell *cell = fl__backlog_take_locked(&p->backlog);
-		if (cell || fl__backlog_is_over(&p->backlog))
-			return cell;
+		struct fl__task_block *block = fl__backlog_take_locked(&p->backlog);
+		if (block || fl__backlog_is_over(&p->backlog))
+			return block;
 		fl__back_off(round); /* an accepted put is not yet published */
 	}
 }
@@ -91,26 +91,26 @@ static void list_running(fl_executor *e, struct fl__queue *running)
 			fl__back_off(round); /* the load pairs with take() */
 		if (!f || !fl__future_ref_running(f))
 			continue;
-		struct fl__cell *cell = fl__cell_of(f);
+		struct fl__task_block *block = fl__task_block_of(f);
 		/*
 		 * a `queued` task is in a list, with a reference: it was, or will be, asked to stop
 		 * there
 		 */
-		if (!cell->queued || !fl__future_free_shared(f))
-			fl__queue_add(running, cell);
+		if (!block->queued || !fl__future_free_shared(f))
+			fl__queue_add(running, block);
 	}
 }
 
-static void died(fl_executor *e, const struct fl__cell *cell)
+static void died(fl_executor *e, const struct fl__task_block *block)
 {
 	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: approximate */
-	fl__place_give(e, cell->place);
+	fl__place_give(e, block->place);
 }
 
-static bool dig(fl_executor *e, struct fl__cell *cell)
+static bool dig(fl_executor *e, struct fl__task_block *block)
 {
 	struct fl__pool *p = pool_of(e);
-	const bool found = fl__backlog_dig(&p->backlog, cell);
+	const bool found = fl__backlog_dig(&p->backlog, block);
 	if (found)
 		fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: approximate */
 	if (p->backlog.early.head)

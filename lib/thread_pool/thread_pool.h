@@ -4,7 +4,7 @@
 
 #include "../exec/executor.h"
 #include "../fork_join/fork_join.h"
-#include "../wait/line.h"
+#include "../wait/wait_queue.h"
 #include "backlog.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
@@ -80,7 +80,7 @@ struct fl__pool {
 	uint32_t more;
 	size_t starts;
 	unsigned made, threads, alive, idle, blocked, surplus;
-	struct fl__line sleepers;
+	struct fl__wait_queue sleepers;
 	bool forked, over, joining, joined;
 	char name[24];
 	int64_t idle_timeout; /* 0: none */

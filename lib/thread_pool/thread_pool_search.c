@@ -73,7 +73,7 @@
  */
 static bool call(struct fl__pool *p, bool start)
 {
-	if (fl__line_wake(&p->sleepers, 1) == 1) {
+	if (fl__wait_queue_wake(&p->sleepers, 1) == 1) {
 		p->idle--;
 		fl__pool_recount(p);
 		return true;
@@ -112,7 +112,7 @@ void fl__pool_wake_locked(struct fl__pool *p)
 
 void fl__pool_wake_sleepers(struct fl__pool *p, size_t n)
 {
-	const unsigned woken = (unsigned)fl__line_wake(&p->sleepers, n);
+	const unsigned woken = (unsigned)fl__wait_queue_wake(&p->sleepers, n);
 	fl__add_relaxed(&p->searching, woken); /* relaxed: as in fl__pool_wake_locked() */
 	p->idle -= woken;
 	fl__pool_recount(p);
@@ -181,7 +181,7 @@ fl_future fl__pool_taking;
 #define INLINE static inline __attribute__((always_inline))
 
 struct taken {
-	struct fl__cell *cell; /* NULL: none */
+	struct fl__task_block *block; /* NULL: none */
 	enum fl__claim claim;
 	bool crowded; /* no task: the worker must step back */
 };
@@ -208,17 +208,18 @@ INLINE bool is_to_step_back(const struct fl__pool *p)
  * empty has acquired it. That thread waits, under the lock, for the next store to `running`, so
  * that store must not wait for the lock.
  */
-INLINE struct taken take(struct fl__worker *w, struct fl__pool *p, struct fl__cell *(*from)(struct fl__backlog *b))
+INLINE struct taken take(struct fl__worker *w, struct fl__pool *p,
+                         struct fl__task_block *(*from)(struct fl__backlog *b))
 {
 	fl_future *f = NULL;
 	struct taken taken = {.claim = FL__CLAIM_LOST};
 	fl__store_relaxed(&w->running, &fl__pool_taking);
 	taken.crowded = is_to_step_back(p);
-	taken.cell = taken.crowded ? NULL : from(&p->backlog);
-	if (taken.cell) {
-		taken.claim = fl__future_claim(&taken.cell->future);
-		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.cell->future;
-		if (__builtin_expect(taken.cell->place == FL__PLACE, 0) && f)
+	taken.block = taken.crowded ? NULL : from(&p->backlog);
+	if (taken.block) {
+		taken.claim = fl__future_claim(&taken.block->future);
+		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
+		if (__builtin_expect(taken.block->place == FL__PLACE, 0) && f)
 			fl__place_give(&p->base, FL__PLACE);
 	}
 	/* release: `f` is claimed; pairs with list_running() */
@@ -253,14 +254,14 @@ static bool sleep_as_idle(struct fl__pool *p)
 	fl__wait_begin(&wait);
 	wait.patient = true; /* the worker has spun for a while */
 	struct fl__node node = FL__NODE(&wait);
-	fl__line_add_first(&p->sleepers, &node);
+	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t bedtime = fl__pool_bedtime(p);
 	fl_mutex_unlock(&p->base.lock);
 	const bool woken = fl__wait_sleep(&wait, bedtime, FL_SHIELDED) == 0;
 	fl_mutex_lock(&p->base.lock);
 	if (woken)
 		return true;
-	fl__line_remove(&p->sleepers, &node);
+	fl__wait_queue_remove(&p->sleepers, &node);
 	p->idle--;
 	fl__pool_recount(p);
 	return false;
@@ -346,7 +347,7 @@ static enum found search_locked(struct fl__worker *w, struct taken *taken)
 			continue;
 		}
 		*taken = take(w, p, fl__backlog_take_locked);
-		if (taken->cell)
+		if (taken->block)
 			return TASK;
 		if (is_over(p, 1))
 			return THE_END;
@@ -369,7 +370,7 @@ static struct taken search(struct fl__worker *w)
 	do {
 		spin(p);
 		taken = take(w, p, fl__backlog_take);
-		if (taken.cell)
+		if (taken.block)
 			break;
 		/*
 		 * relaxed: a hint; tasks in the lists come before forks, and are taken under the
@@ -395,7 +396,7 @@ static struct taken search(struct fl__worker *w)
 			end(p);
 			return (struct taken){.claim = FL__CLAIM_LOST};
 		}
-	} while (!taken.cell);
+	} while (!taken.block);
 	stop_searching(p);
 	if (called)
 		fl__pool_wake_for_forks(p);
@@ -423,27 +424,27 @@ INLINE struct taken next(struct fl__worker *w, struct fl__pool *p)
 	struct taken taken;
 	do
 		taken = take(w, p, fl__backlog_take);
-	while (!taken.cell && !taken.crowded && falls_behind(w)); /* once: no task began since */
-	if (taken.cell)
+	while (!taken.block && !taken.crowded && falls_behind(w)); /* once: no task began since */
+	if (taken.block)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
 	return search(w);
 }
 
 /* Another context has claimed the task. */
-static void let_go(struct fl__pool *p, struct fl__cell *cell)
+static void let_go(struct fl__pool *p, struct fl__task_block *block)
 {
 	fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: approximate */
-	fl__cell_abandon(cell);
+	fl__task_block_abandon(block);
 }
 
 /* Runs the task that a search has returned. */
 INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 {
-	struct fl__cell *cell = taken.cell;
+	struct fl__task_block *block = taken.block;
 	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
 		if (taken.claim == FL__CLAIM_LOST) {
-			let_go(p, cell);
+			let_go(p, block);
 			return;
 		}
 		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
@@ -451,13 +452,13 @@ INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 	char *message;
 	fl__store_relaxed(&w->begun, w->begun + 1); /* relaxed: as above */
 	w->run.claim = taken.claim;
-	w->run.future = &cell->future;
+	w->run.future = &block->future;
 	const int error = fl__run_function(&w->run, &message);
 	/*
 	 * relaxed, both: a thread that finds this block in the backlog, in its next use, has
 	 * acquired the store, and reads `running` after that
 	 */
-	if (__builtin_expect(cell->size < FL__CELL_SIZES, 1)) {
+	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
 		fl__store_relaxed(&w->running, NULL);
 	} else {
 		/*
@@ -470,14 +471,14 @@ INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 	 * Before the end is published: a submit that follows a wait for this task finds this worker
 	 * free.
 	 */
-	if (__builtin_expect(cell->place == FL__WORKER, 0))
+	if (__builtin_expect(block->place == FL__WORKER, 0))
 		fl__place_give(&p->base, FL__WORKER);
-	fl__future_end(&cell->future, error, message);
+	fl__future_end(&block->future, error, message);
 }
 
 void fl__pool_serve(struct fl__worker *w)
 {
 	struct fl__pool *p = w->pool;
-	for (struct taken taken = search(w); taken.cell; taken = next(w, p))
+	for (struct taken taken = search(w); taken.block; taken = next(w, p))
 		run(w, p, taken);
 }

@@ -37,10 +37,10 @@ static bool free_own(struct own *own)
 
 /* An executor that has no workers but the scenario's. */
 
-static int add(fl_executor *e, struct fl__cell *cell)
+static int add(fl_executor *e, struct fl__task_block *block)
 {
 	FL_LOCKED(&e->lock);
-	fl__queue_add(&e->queue, cell);
+	fl__queue_add(&e->queue, block);
 	return 0;
 }
 
@@ -63,20 +63,20 @@ static void free_executor(fl_executor *e)
 /* As a worker does it, with the first task that is there; or nothing. */
 static void work(fl_executor *e)
 {
-	struct fl__cell *cell;
+	struct fl__task_block *block;
 	enum fl__claim claim = FL__CLAIM_LOST;
 	{
 		FL_LOCKED(&e->lock);
-		cell = e->queue.head;
-		if (cell) {
-			fl__queue_remove(&e->queue, cell);
-			claim = fl__future_claim(&cell->future);
+		block = e->queue.head;
+		if (block) {
+			fl__queue_remove(&e->queue, block);
+			claim = fl__future_claim(&block->future);
 			e->foreign += claim == FL__CLAIM_LOST;
 		}
 	}
 	if (claim == FL__CLAIM_LOST)
 		return;
-	fl_future *f = &cell->future;
+	fl_future *f = &block->future;
 	fl__future_end(f, f->type->run(NULL, f->arg, f->result), NULL);
 }
 
@@ -126,7 +126,7 @@ FL_STRESS_ACTOR(embedded_retire_vs_end, other)
 
 FL_STRESS(embedded_retire_vs_end, worker, user, other)
 {
-	free_executor(s->e); /* its pool goes with it: a leak tells that it counts the cell still */
+	free_executor(s->e); /* its pool goes with it: a leak tells that it counts the block still */
 	FL_ACCEPTABLE(1, "freed after its last use");
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What all kinds of executors share, on the sequential one, and the map, the cells and the registry below them. */
-#include "../../lib/exec/cells.h"
+/* What all kinds of executors share, on the sequential one, and the map, the blocks and the registry below them. */
+#include "../../lib/exec/task_blocks.h"
 #include "cases.h"
 #include <fairlead/task.h>
 #include <stdio.h>

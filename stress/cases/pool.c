@@ -431,7 +431,7 @@ FL_STRESS(pool_meet_first, user)
 	FL_ACCEPTABLE(s->data == 1, "they met");
 }
 
-/* A cancel of the executor finds a worker that has just ended a task, whose cell is the next task's: each ends once. */
+/* A cancel of the executor finds a worker that has just ended a task, whose block is the next task's: each ends once. */
 struct pool_cancel_recycled {
 	fl_executor *e;
 	fl_future *f[2];
@@ -466,7 +466,7 @@ FL_STRESS(pool_cancel_recycled, user)
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
 
-/* A future outlives its executor, and its cell the pool of cells: who frees last gives all memory back. */
+/* A future outlives its executor, and its block the pool of blocks: who frees last gives all memory back. */
 struct pool_future_outlives {
 	fl_future *f;
 	int data, got;

@@ -161,7 +161,7 @@ FL_STRESS_SETUP(pool_stop_vs_overflow)
 {
 	s->p = pool_of_actors(2, 1);
 	fl__mpmc_fini(&s->p->backlog.ring);
-	OK(fl__mpmc_init(&s->p->backlog.ring, sizeof(struct fl__cell *), 2, 0));
+	OK(fl__mpmc_init(&s->p->backlog.ring, sizeof(struct fl__task_block *), 2, 0));
 	OK(nothing_submit(&s->p->base, NULL));
 	OK(await_second_submit(&s->p->base, &s->second, NULL));
 }
@@ -173,9 +173,9 @@ FL_STRESS_ACTOR(pool_stop_vs_overflow, worker)
 
 FL_STRESS_ACTOR(pool_stop_vs_overflow, busy) /* as who had a task until now, and so does not search */
 {
-	struct fl__cell *cell = fl__backlog_take(&s->p->backlog);
-	if (cell)
-		run_or_abandon(s->p, cell);
+	struct fl__task_block *block = fl__backlog_take(&s->p->backlog);
+	if (block)
+		run_or_abandon(s->p, block);
 }
 
 FL_STRESS_ACTOR(pool_stop_vs_overflow, user)

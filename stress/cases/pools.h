@@ -55,16 +55,17 @@ static inline void serve_with_forks(struct fl__pool *p, unsigned place)
 }
 
 /* As a worker does that has taken it. */
-static inline void run_or_abandon(struct fl__pool *p, struct fl__cell *cell)
+static inline void run_or_abandon(struct fl__pool *p, struct fl__task_block *block)
 {
-	struct fl__run run = {.executor = &p->base, .future = &cell->future, .claim = fl__future_claim(&cell->future)};
+	struct fl__run run = {
+	    .executor = &p->base, .future = &block->future, .claim = fl__future_claim(&block->future)};
 	if (run.claim == FL__CLAIM_LOST) {
-		fl__cell_abandon(cell);
+		fl__task_block_abandon(block);
 		return;
 	}
 	char *message;
 	const int error = fl__run_function(&run, &message);
-	fl__future_end(&cell->future, error, message);
+	fl__future_end(&block->future, error, message);
 }
 
 #endif

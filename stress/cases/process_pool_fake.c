@@ -482,9 +482,9 @@ void process_pool_begin(struct process_pool *c, const fl_executor_config *config
 	fl_executor_config named = *config;
 	named.name = c->name;
 	OK(fl_process_executor_create(&c->e, &named));
-	struct fl__cell *cell = fl__cell_new(c->e->cells, &process_pool_task, 1, sizeof(int), 0);
-	FL_STRESS_CHECK(cell); /* the first makes many, step by step */
-	fl__cell_free(cell);
+	struct fl__task_block *block = fl__task_block_new(c->e->blocks, &process_pool_task, 1, sizeof(int), 0);
+	FL_STRESS_CHECK(block); /* the first makes many, step by step */
+	fl__task_block_free(block);
 }
 
 void process_pool_end(struct process_pool *c)

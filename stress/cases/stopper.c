@@ -11,7 +11,7 @@
 struct posted {
 	struct fl__process_pool pool;
 	struct fl__pool_worker worker;
-	struct fl__cell cell;
+	struct fl__task_block block;
 	fl_cancel_token parent;
 	struct shared_rings rings;
 };
@@ -25,10 +25,10 @@ static void begin(struct posted *p)
 	p->worker.pool = &p->pool;
 	begin_rings(&p->rings, ROUND);
 	p->worker.rings = p->rings.rings;
-	p->cell.seq = ROUND;
-	p->cell.worker = &p->worker;
-	fl__future_init(&p->cell.future, &home, &type, 1, &p->parent, FL_FOREVER);
-	OK(fl__stopper_make(&p->cell));
+	p->block.seq = ROUND;
+	p->block.worker = &p->worker;
+	fl__future_init(&p->block.future, &home, &type, 1, &p->parent, FL_FOREVER);
+	OK(fl__stopper_make(&p->block));
 }
 
 /* True: the manager was told. */
@@ -37,9 +37,9 @@ static bool finish(struct posted *p)
 	uint64_t ring_count;
 	bool told = read(p->pool.doorbell, &ring_count, sizeof ring_count) > 0;
 	(void)close(p->pool.doorbell);
-	fl__stopper_disarm(&p->cell);
-	fl__stopper_free(&p->cell);
-	fl_cancel_token_destroy(&p->cell.future.token);
+	fl__stopper_disarm(&p->block);
+	fl__stopper_free(&p->block);
+	fl_cancel_token_destroy(&p->block.future.token);
 	fl_cancel_token_destroy(&p->parent);
 	return told;
 }
@@ -56,7 +56,7 @@ FL_STRESS_SETUP(stopper_tells)
 
 FL_STRESS_ACTOR(stopper_tells, poster)
 {
-	fl__stopper_arm(&s->p.cell);
+	fl__stopper_arm(&s->p.block);
 }
 
 FL_STRESS_ACTOR(stopper_tells, user)
@@ -80,17 +80,17 @@ struct stopper_put_away {
 FL_STRESS_SETUP(stopper_put_away)
 {
 	begin(&s->p);
-	fl__stopper_arm(&s->p.cell);
+	fl__stopper_arm(&s->p.block);
 }
 
 FL_STRESS_ACTOR(stopper_put_away, fetcher)
 {
-	fl__stopper_disarm(&s->p.cell);
+	fl__stopper_disarm(&s->p.block);
 	if (fl_stress_choose(2)) {
-		fl__stopper_arm(&s->p.cell);
-		fl__stopper_disarm(&s->p.cell);
+		fl__stopper_arm(&s->p.block);
+		fl__stopper_disarm(&s->p.block);
 	}
-	fl__stopper_free(&s->p.cell);
+	fl__stopper_free(&s->p.block);
 }
 
 FL_STRESS_ACTOR(stopper_put_away, user)

@@ -330,7 +330,7 @@ FL_STRESS_ACTOR(then_freed_pool, producer)
 	set_and_free(&s->link);
 }
 
-static struct fl__cell *take_left(fl_executor *e)
+static struct fl__task_block *take_left(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
 	return e->ops->take(e);
@@ -339,8 +339,8 @@ static struct fl__cell *take_left(fl_executor *e)
 FL_STRESS_ACTOR(then_freed_pool, owner)
 {
 	fl_executor_close(s->link.e);
-	for (struct fl__cell *cell; (cell = take_left(s->link.e)) != NULL;)
-		run_or_abandon(s->p, cell);
+	for (struct fl__task_block *block; (block = take_left(s->link.e)) != NULL;)
+		run_or_abandon(s->p, block);
 	fl_executor_free(s->link.e);
 	s->end = end_of(s->link.next);
 	fl_future_free(s->link.f);

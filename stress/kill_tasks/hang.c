@@ -44,7 +44,7 @@ static void print_worker(const struct fl__pool_worker *m)
 		printf("      submission %u: posted %u, claim %u, last claim %u, done %u, %s, %s\n", seq,
 		       rings->submissions->entry[slot].seq, rings->completions->claim[slot], rings->last_claim[slot],
 		       rings->completions->entry[slot].done, rings->revoked[slot] ? "revoked" : "not revoked",
-		       m->cells[slot] ? "a task" : "no task");
+		       m->blocks[slot] ? "a task" : "no task");
 	}
 	print_process(fl_process_pid(m->process));
 }

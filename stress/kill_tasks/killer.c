@@ -4,9 +4,9 @@
  * average; how many, and when after that, is drawn.
  *
  * A worker's number may have another owner by the time of the kill: so it is the process behind a descriptor that is killed, and
- * only when that process is the zygote's child. Who got that number while we looked is not the one behind the descriptor.
+ * only when that process is the fork server's child. Who got that number while we looked is not the one behind the descriptor.
  */
-#include "process/zygote.h"
+#include "process/fork_server.h"
 #include "tasks.h"
 #include <fairlead/time.h>
 #include <pthread.h>
@@ -70,7 +70,7 @@ static bool kill_one(uint64_t *seed)
 	if (n > 0) {
 		const int pid = pids[draw(seed) % (n < PIDS ? n : PIDS)];
 		const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (pidfd >= 0 && parent_of(pid) == fl__zygote_pid())
+		if (pidfd >= 0 && parent_of(pid) == fl__fork_server_pid())
 			done = strike(pid, pidfd);
 		if (pidfd >= 0)
 			(void)close(pidfd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is there besides the code: descriptors, threads, children, pages; of this process and of its zygote. */
-#include "process/zygote.h"
+/* What is there besides the code: descriptors, threads, children, pages; of this process and of its fork_server. */
+#include "process/fork_server.h"
 #include "tasks.h"
 #include <ctype.h>
 #include <dirent.h>
@@ -73,27 +73,28 @@ static unsigned children_of(int parent)
 
 static struct left look(void)
 {
-	const int self = getpid(), zygote = fl__zygote_pid();
+	const int self = getpid(), fork_server = fl__fork_server_pid();
 	return (struct left){.fds = entries(self, "fd"),
-	                     .zygote_fds = entries(zygote, "fd"),
+	                     .fork_server_fds = entries(fork server, "fd"),
 	                     .children = children_of(self),
-	                     .zygote_children = children_of(zygote),
+	                     .fork_server_children = children_of(fork server),
 	                     .threads = entries(self, "task"),
 	                     .mappings = lines_with(self, "maps", "/memfd:"),
-	                     .zygote_mappings = lines_with(zygote, "maps", "/memfd:"),
+	                     .fork_server_mappings = lines_with(fork server, "maps", "/memfd:"),
 	                     .shared = status_of(self, "RssShmem"),
 	                     .own = status_of(self, "RssAnon"),
-	                     .zygote_own = status_of(zygote, "RssAnon")};
+	                     .fork_server_own = status_of(fork server, "RssAnon")};
 }
 
 static bool is_same(const struct left *a, const struct left *b)
 {
-	return a->fds == b->fds && a->zygote_fds == b->zygote_fds && a->children == b->children &&
-	       a->zygote_children == b->zygote_children && a->threads == b->threads && a->mappings == b->mappings &&
-	       a->zygote_mappings == b->zygote_mappings && a->shared == b->shared;
+	return a->fds == b->fds && a->fork_server_fds == b->fork_server_fds && a->children == b->children &&
+	       a->fork_server_children == b->fork_server_children && a->threads == b->threads &&
+	       a->mappings == b->mappings && a->fork_server_mappings == b->fork_server_mappings &&
+	       a->shared == b->shared;
 }
 
-/* When it changes no more: the zygote may have some to bury. What is there for longer than that stays. */
+/* When it changes no more: the fork server may have some to bury. What is there for longer than that stays. */
 struct left left_now(void)
 {
 	(void)malloc_trim(0);
@@ -103,7 +104,7 @@ struct left left_now(void)
 		before = now;
 		(void)nanosleep(&(struct timespec){0, 50000000}, NULL);
 		now = look();
-	} while ((now.zygote_children > 0 || !is_same(&before, &now)) && time_now() < until);
+	} while ((now.fork_server_children > 0 || !is_same(&before, &now)) && time_now() < until);
 	return now;
 }
 
@@ -123,14 +124,14 @@ static bool about(const char *what, unsigned long before, unsigned long after)
 bool left_report(const struct left *b, const struct left *a)
 {
 	bool good = same("descriptors", b->fds, a->fds);
-	good &= same("descriptors of the zygote", b->zygote_fds, a->zygote_fds);
+	good &= same("descriptors of the fork server", b->fork_server_fds, a->fork_server_fds);
 	good &= same("children", b->children, a->children);
-	good &= same("children of the zygote, zombies too", b->zygote_children, a->zygote_children);
+	good &= same("children of the fork server, zombies too", b->fork_server_children, a->fork_server_children);
 	good &= same("threads", b->threads, a->threads);
 	good &= same("mappings of shared memory", b->mappings, a->mappings);
-	good &= same("mappings of shared memory of the zygote", b->zygote_mappings, a->zygote_mappings);
+	good &= same("mappings of shared memory of the fork server", b->fork_server_mappings, a->fork_server_mappings);
 	good &= same("shared memory, KiB", b->shared, a->shared);
 	good &= about("memory of its own, KiB", b->own, a->own);
-	good &= about("memory of the zygote's own, KiB", b->zygote_own, a->zygote_own);
+	good &= about("memory of the fork server's own, KiB", b->fork_server_own, a->fork_server_own);
 	return good;
 }

@@ -171,8 +171,8 @@ void measure_report(void);
 
 /* left.c */
 struct left {
-	unsigned fds, zygote_fds, mappings, zygote_mappings, threads, children, zygote_children;
-	unsigned long shared, own, zygote_own; /* KiB */
+	unsigned fds, fork_server_fds, mappings, fork_server_mappings, threads, children, fork_server_children;
+	unsigned long shared, own, fork_server_own; /* KiB */
 };
 struct left left_now(void);
 bool left_report(const struct left *before, const struct left *after);

@@ -978,7 +978,7 @@ static void processes()
 	config.argv = argv;
 	config.out = FL_PROCESS_NULL;
 	config.err = FL_PROCESS_FD(2);
-	CHECK(fl_process_preload() == 0); // the hook has made another zygote possible, too
+	CHECK(fl_process_preload() == 0); // the hook has made another fork server possible, too
 	CHECK(fl_process_start(&p, &config) == 0);
 	CHECK(std::strcmp(fl_process_name(p), "a process") == 0 && fl_process_pid(p) > 0 && fl_process_sentinel(p) > 2);
 	CHECK(fl_process_is_alive(p) && fl_process_active_children(nullptr, nullptr) == 1);

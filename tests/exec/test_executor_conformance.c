@@ -110,7 +110,7 @@ __attribute__((constructor)) static void register_by_hand(void)
 CONFORMANCE(argument_and_result_are_aligned)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	for (int i = 0; i < 40; i++) { /* more than one slab of cells */
+	for (int i = 0; i < 40; i++) { /* more than one slab of blocks */
 		FL_SCOPED(fl_future) *f = NULL;
 		struct aligned arg = {(char)i}, result;
 		FL_OK(fl_submit(e, &check_alignment, &arg, &f));

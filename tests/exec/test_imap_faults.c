@@ -112,7 +112,7 @@ FL_TEST(imap_without_threads)
 }
 
 /*
- * Nothing is left behind, however it is freed, but for slabs of cells: of those there are as many as the window needs.
+ * Nothing is left behind, however it is freed, but for slabs of blocks: of those there are as many as the window needs.
  */
 FL_TEST(imap_gives_back_its_memory)
 {

@@ -312,11 +312,11 @@ FL_TEST(map_copy_tells_its_own_errors_from_the_tasks)
 }
 
 /* A worker died with a chunk, and is not believed: no element is known to have ended. */
-static int submit_losing(fl_executor *e, struct fl__cell *cell)
+static int submit_losing(fl_executor *e, struct fl__task_block *block)
 {
-	int rc = submit_copying(e, cell); /* the sequential executor: it has ended */
-	if (rc == 0 && cell->future.error != 0)
-		cell->done = cell->future.count;
+	int rc = submit_copying(e, block); /* the sequential executor: it has ended */
+	if (rc == 0 && block->future.error != 0)
+		block->done = block->future.count;
 	return rc;
 }
 
@@ -373,10 +373,10 @@ FL_TEST(map_copy_drops_nothing)
 static fl_future *kept[N];
 static unsigned n_kept;
 
-static int submit_keeping(fl_executor *e, struct fl__cell *cell)
+static int submit_keeping(fl_executor *e, struct fl__task_block *block)
 {
-	kept[n_kept++] = fl_future_ref(&cell->future);
-	return submit_copying(e, cell);
+	kept[n_kept++] = fl_future_ref(&block->future);
+	return submit_copying(e, block);
 }
 
 FL_TEST(map_copy_leaves_no_type_behind)

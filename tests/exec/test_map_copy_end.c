@@ -220,7 +220,7 @@ FL_TASK_STATIC(copy_while_it_sleeps, int, int)
 	return 0;
 }
 
-/* Chunks of more than a cell's room have memory of their own: each submit asks for some. */
+/* Chunks of more than a block's room have memory of their own: each submit asks for some. */
 FL_TEST(map_copy_without_memory_goes_on_with_less)
 {
 	enum { CHUNK = 60 };

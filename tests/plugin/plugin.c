@@ -36,7 +36,7 @@ static fl_queue *queue;
 static fl_mpmc_unbounded *chain;
 static fl_mutex mutex = FL_MUTEX_INIT;
 static unsigned count, logged;
-static bool has_zygote;
+static bool has_fork_server;
 static fl_event waits = FL_EVENT_INIT;
 
 FL_TASK(plugin_doubles, int, int)
@@ -282,7 +282,7 @@ static void begin(const fl_allocator *allocator, bool forks)
 {
 	fl_set_allocator(allocator);
 	(void)fl_set_log_handler(keep_log);
-	has_zygote = forks;
+	has_fork_server = forks;
 	if (forks)
 		CHECK(fl_process_preload() == 0);
 	CHECK(fl_debug_dump_on(SIGUSR2) == 0);
@@ -304,7 +304,7 @@ static void use_all(void)
 	use_locks();
 	use_shared_locks();
 	use_programs();
-	if (has_zygote)
+	if (has_fork_server)
 		use_task_processes();
 	use_executors();
 	use_fibers();

@@ -3,12 +3,12 @@
  * A program that starts processes, with one of the ways to be started once more, or with none:
  *
  *   start METHOD     starts a task that says "task", and prints what came of it
- *   preload          preloads the zygote, starts 50 threads, and has each start the task
+ *   preload          preloads the fork server, starts 50 threads, and has each start the task
  *   threads          starts a thread, and prints what preloading answers
- *   late             registers a task by hand, which the zygote does not know
+ *   late             registers a task by hand, which the fork server does not know
  *   executor         makes a process executor, and prints what came of a task
- *   preloaded        the same, with a zygote that was preloaded
- *   other            has a task whose version is in the environment, and changes it before the zygote starts
+ *   preloaded        the same, with a fork server that was preloaded
+ *   other            has a task whose version is in the environment, and changes it before the fork server starts
  *   arguments        prints how many there are
  *
  * Each line begins with what was done; the last is "end".
@@ -66,7 +66,7 @@ static int start_and_join(const fl_task_type *type, fl_process_method method)
 static int one_of_many(void *arg)
 {
 	(void)arg;
-	return start_and_join(&says, FL_PROCESS_ZYGOTE);
+	return start_and_join(&says, FL_PROCESS_FORK_SERVER);
 }
 
 static int wait_for(void *event)
@@ -140,13 +140,13 @@ int main(int argc, char **argv)
 		with_executor();
 	} else if (strcmp(what, "late") == 0) {
 		fl_task_register(&late_entry);
-		printf("late %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_ZYGOTE)));
+		printf("late %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_FORK_SERVER)));
 		printf("late by fork %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_FORK)));
 		printf("late by exec %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_EXEC)));
 	} else if (strcmp(what, "other") == 0) {
 		(void)setenv("VERSION_OF_CHANGES", "3", 1);
-		printf("other %s\n", fl_error_name(start_and_join(&changes, FL_PROCESS_ZYGOTE)));
-		printf("says %s\n", fl_error_name(start_and_join(&says, FL_PROCESS_ZYGOTE)));
+		printf("other %s\n", fl_error_name(start_and_join(&changes, FL_PROCESS_FORK_SERVER)));
+		printf("says %s\n", fl_error_name(start_and_join(&says, FL_PROCESS_FORK_SERVER)));
 	} else
 		printf("arguments %d\n", argc);
 	printf("end\n");

@@ -42,7 +42,7 @@ static fl_process *start_waiting(fl_process_method method, bool daemon)
 
 FL_TEST(process_exit_codes)
 {
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		const struct {
@@ -80,7 +80,7 @@ FL_TEST(process_program_exit_codes)
 
 FL_TEST(process_terminate_kill_signal)
 {
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		FL_SCOPED(fl_process) *p = start_waiting(m, true), *q = start_waiting(m, false);
@@ -105,7 +105,7 @@ FL_TEST(process_terminate_kill_signal)
 
 FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 {
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		FL_SCOPED(fl_process) *p = start_waiting(m, false);
@@ -128,7 +128,7 @@ FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
 
 FL_TEST(process_names_and_pids)
 {
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		const struct ending ending = {0, 0, 0};
@@ -169,7 +169,8 @@ FL_TEST(process_active_children_are_those_that_run)
 {
 	struct seen seen = {{NULL}, 0};
 	assert_int_equal(fl_process_active_children(NULL, NULL), 0);
-	FL_SCOPED(fl_process) *p = start_waiting(FL_PROCESS_ZYGOTE, false), *q = start_waiting(FL_PROCESS_EXEC, true);
+	FL_SCOPED(fl_process) *p = start_waiting(FL_PROCESS_FORK_SERVER, false),
+			      *q = start_waiting(FL_PROCESS_EXEC, true);
 	assert_int_equal(fl_process_active_children(note, &seen), 2);
 	assert_ptr_equal(seen.processes[0], p);
 	assert_ptr_equal(seen.processes[1], q);
@@ -184,7 +185,7 @@ FL_TEST(process_active_children_are_those_that_run)
 
 struct finds {
 	int parent;
-	bool zygote;
+	bool fork_server;
 	char cwd[64];
 };
 
@@ -203,7 +204,7 @@ FL_TASK(process_looks_around, struct finds, int)
 		FL_CHECK(!sigismember(&blocked, s));
 	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	FL_CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
-	FL_CHECK((getppid() == arg->parent) == !arg->zygote);
+	FL_CHECK((getppid() == arg->parent) == !arg->fork server);
 	FL_CHECK(getenv("FAIRLEAD_PROCESS") == NULL);
 	FL_CHECK(process_fds() == 5); /* three streams, two handed over */
 	char text[8] = {0};
@@ -227,13 +228,13 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 	sigfillset(&set);
 	pthread_sigmask(SIG_SETMASK, &set, &before);
 	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		int in[2], out[2];
 		FL_OK(pipe(in));
 		FL_OK(pipe(out));
-		struct finds finds = {getpid(), m == FL_PROCESS_ZYGOTE, ""};
+		struct finds finds = {getpid(), m == FL_PROCESS_FORK_SERVER, ""};
 		(void)snprintf(finds.cwd, sizeof finds.cwd, m == FL_PROCESS_EXEC ? "/usr/bin" : "/usr");
 		assert_int_equal(write(in[1], "hello", 5), 5);
 		char here[256];
@@ -276,7 +277,7 @@ FL_TASK(process_copies_in_to_out_and_err, void, void)
 
 FL_TEST(process_streams)
 {
-	for (int m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC + 1; m++) {
+	for (int m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
 		if (m <= FL_PROCESS_EXEC && !process_can((fl_process_method)m))
 			continue;
 		int in[2], out[2];
@@ -331,7 +332,7 @@ FL_TEST(process_of_a_caller_with_closed_streams)
 {
 	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
 		FL_SKIP(FL_TEST_ALONE_REASON);
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		char text[256];
 		if (!process_can(m))
 			continue;
@@ -368,7 +369,7 @@ FL_TEST(process_program_gets_arguments_environment_directory_and_fds)
 
 FL_TEST(process_failure_is_told_in_one_line)
 {
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		int out[2];
@@ -391,9 +392,9 @@ FL_TEST(process_failure_is_told_in_one_line)
 FL_TEST(process_join_deadline_cancel_and_again)
 {
 	fl_process *all[FL_PROCESS_EXEC + 1] = {NULL};
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++)
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)
 		all[m] = process_can(m) ? start_waiting(m, false) : NULL;
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		FL_SCOPED(fl_process) *p = all[m];
 		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		fl_process_status status = {77, 77};

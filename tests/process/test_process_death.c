@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parent dies, the zygote dies, the zygote stands still: whatever the processes are doing at the time. */
+/* The parent dies, the fork server dies, the fork server stands still: whatever the processes are doing at the time. */
 #include "fl_process.h"
 #include "process/fd_sys.h"
 #include "wait/lot.h"
@@ -16,7 +16,7 @@ enum doing {
 	STOPPED,
 	ENDING,    /* in exit(), which does not come to its end */
 	DEAF,      /* blocks and ignores what can be */
-	A_PARENT,  /* has daemons of its own, by a zygote of its own */
+	A_PARENT,  /* has daemons of its own, by a fork server of its own */
 	A_PROGRAM, /* has called exec by itself */
 	KINDS
 };
@@ -99,14 +99,14 @@ static void start_family(void)
 {
 	fl_process *p = NULL;
 	const int doing = IN_FUTEX;
-	fl_process_config config = member(&doing, FL_PROCESS_ZYGOTE);
+	fl_process_config config = member(&doing, FL_PROCESS_FORK_SERVER);
 	FL_CHECK(fl_process_start(&p, &config) == 0);
 	config.method = FL_PROCESS_EXEC;
 	FL_CHECK(fl_process_start(&p, &config) == 0);
 }
 
 struct plan {
-	bool stop_zygote;
+	bool stop_fork_server;
 	bool storm; /* goes on starting, so that some have just begun when it is killed */
 	fl_process_method method;
 };
@@ -126,15 +126,15 @@ FL_TASK(process_is_a_parent, struct plan, void)
 	FL_CHECK(
 	    fl_process_start(&p, &(fl_process_config){
 				     .program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1}) == 0);
-	if (arg->stop_zygote && fl__zygote_pid() != 0) {
-		FL_CHECK(kill(fl__zygote_pid(), SIGSTOP) == 0);
-		FL_WAIT_FOR(process_state(fl__zygote_pid()) == 'T');
+	if (arg->stop_fork_server && fl__fork_server_pid() != 0) {
+		FL_CHECK(kill(fl__fork_server_pid(), SIGSTOP) == 0);
+		FL_WAIT_FOR(process_state(fl__fork_server_pid()) == 'T');
 	}
 	report();
 	const int doing = IN_READ;
 	while (arg->storm) {
 		fl_process_config config =
-		    member(&doing, arg->method == FL_PROCESS_FORK ? FL_PROCESS_ZYGOTE : arg->method);
+		    member(&doing, arg->method == FL_PROCESS_FORK ? FL_PROCESS_FORK_SERVER : arg->method);
 		FL_CHECK(fl_process_start(&p, &config) == 0);
 		fl_process_free(p);
 	}
@@ -180,7 +180,7 @@ static void kill_parents(const struct plan *plan, unsigned rounds)
 
 FL_TEST(process_parent_killed_with_daemons_in_every_state)
 {
-	kill_parents(&(struct plan){.method = FL_PROCESS_ZYGOTE}, fl_test_scaled(20));
+	kill_parents(&(struct plan){.method = FL_PROCESS_FORK_SERVER}, fl_test_scaled(20));
 }
 
 FL_TEST(process_parent_killed_while_it_starts_daemons)
@@ -189,9 +189,9 @@ FL_TEST(process_parent_killed_while_it_starts_daemons)
 	kill_parents(&(struct plan){.storm = true, .method = FL_PROCESS_EXEC}, fl_test_scaled(10));
 }
 
-FL_TEST(process_parent_killed_with_a_zygote_that_is_stopped)
+FL_TEST(process_parent_killed_with_a_fork_server_that_is_stopped)
 {
-	kill_parents(&(struct plan){.stop_zygote = true}, fl_test_scaled(10));
+	kill_parents(&(struct plan){.stop_fork_server = true}, fl_test_scaled(10));
 }
 
 FL_TEST(process_parent_killed_with_daemons_by_exec)
@@ -242,7 +242,7 @@ FL_TEST(process_that_is_no_daemon_outlives_its_parent)
 	FL_OK(close(out[0]));
 }
 
-/* The zygote. */
+/* The fork_server. */
 
 FL_TASK(process_waits, void, void)
 {
@@ -257,21 +257,21 @@ static fl_process *start_waiting(bool daemon)
 	return p;
 }
 
-static void kill_zygote(void)
+static void kill_fork_server(void)
 {
-	int pid = fl__zygote_pid();
+	int pid = fl__fork_server_pid();
 	assert_true(pid > 0);
 	FL_OK(kill(pid, SIGKILL));
 	FL_WAIT_FOR(process_state(pid) == 0 || process_state(pid) == 'Z');
 }
 
-FL_TEST(process_zygote_killed)
+FL_TEST(process_fork_server_killed)
 {
 	fl_process *daemon = start_waiting(true), *other = start_waiting(false), *ended = start_waiting(false);
 	fl_process_status status = {77, 77};
 	FL_OK(fl_process_terminate(ended));
 	assert_true(process_readable(fl_process_sentinel(ended), 60000));
-	kill_zygote();
+	kill_fork_server();
 	FL_OK(fl_process_join(ended, &status)); /* what was said before counts */
 	assert_int_equal(status.signal, SIGTERM);
 	FL_RC(fl_process_join(daemon, &status), -EOWNERDEAD);
@@ -305,18 +305,18 @@ FL_TASK(process_says_that_it_ran, void, void)
 	return 0;
 }
 
-/* A start gives up; and when the zygote goes on, what was asked for in vain is not done. */
-FL_TEST(process_zygote_stopped)
+/* A start gives up; and when the fork server goes on, what was asked for in vain is not done. */
+FL_TEST(process_fork_server_stopped)
 {
 	PROCESS_FAULTS();
 	int out[2];
 	char c;
 	FL_OK(pipe2(out, O_CLOEXEC));
 	fl_process *p = start_waiting(true), *q = NULL;
-	const int zygote = fl__zygote_pid();
+	const int fork_server = fl__fork_server_pid();
 	const fl_process_config config = {.task = &process_says_that_it_ran, .fds = &out[1], .n_fds = 1};
-	FL_OK(kill(zygote, SIGSTOP));
-	FL_WAIT_FOR(process_state(zygote) == 'T');
+	FL_OK(kill(fork server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork server) == 'T');
 	fl__os.patience = FL_MS(20);
 	process_log_begin();
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
@@ -324,14 +324,14 @@ FL_TEST(process_zygote_stopped)
 	assert_true(process_log_end("is it stopped?"));
 	process_heal(&process_real);
 	FL_OK(fl_process_kill(p));
-	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the zygote stands still */
+	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the fork server stands still */
 	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
-	FL_OK(kill(zygote, SIGCONT));
+	FL_OK(kill(fork server, SIGCONT));
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
-	p = start_waiting(true); /* behind the two in the zygote's queue */
-	assert_int_equal(fl__zygote_pid(), zygote);
-	FL_WAIT_FOR(process_children_of(zygote) == 1);
+	p = start_waiting(true); /* behind the two in the fork server's queue */
+	assert_int_equal(fl__fork_server_pid(), fork server);
+	FL_WAIT_FOR(process_children_of(fork server) == 1);
 	FL_OK(close(out[1]));
 	assert_int_equal(read(out[0], &c, 1), 0);
 	FL_OK(close(out[0]));
@@ -359,21 +359,21 @@ static ssize_t count_sent(int socket, const struct msghdr *message, int flags)
 }
 
 /* It dies with requests in its queue. */
-FL_TEST(process_zygote_killed_during_a_start)
+FL_TEST(process_fork_server_killed_during_a_start)
 {
 	fl_process *p = start_waiting(true);
-	const int zygote = fl__zygote_pid();
+	const int fork_server = fl__fork_server_pid();
 	fl_thread threads[4];
-	FL_OK(kill(zygote, SIGSTOP));
-	FL_WAIT_FOR(process_state(zygote) == 'T');
+	FL_OK(kill(fork server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork server) == 'T');
 	real_send = fl__fd_sys.send;
 	sent = 0;
 	fl__fd_sys.send = count_sent;
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
-	FL_WAIT_FOR(fl__load_acquire(&sent) == 4); /* who comes later would start another zygote */
+	FL_WAIT_FOR(fl__load_acquire(&sent) == 4); /* who comes later would start another fork server */
 	process_log_begin();
-	FL_OK(kill(zygote, SIGKILL));
+	FL_OK(kill(fork server, SIGKILL));
 	for (int i = 0; i < 4; i++) {
 		int rc = 77;
 		FL_OK(fl_thread_join(&threads[i], &rc));

@@ -64,9 +64,9 @@ static int start(const fl_process_config *config) /* and frees */
 }
 
 /* The processes that this case has started have been collected. */
-static void expect_no_child_but_the_zygote(void)
+static void expect_no_child_but_the_fork_server(void)
 {
-	size_t expected = fl__zygote_pid() != 0;
+	size_t expected = fl__fork_server_pid() != 0;
 	FL_WAIT_FOR(process_children_of(getpid()) == expected);
 }
 
@@ -75,7 +75,7 @@ FL_TEST(process_arguments_of_any_size)
 	for (size_t i = 0; i < sizeof large.bytes; i++)
 		large.bytes[i] = (unsigned char)(i * 7 + i / 251);
 	memcpy(medium.bytes, large.bytes, sizeof medium.bytes);
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		for (int i = 0; i < 2; i++) {
@@ -165,12 +165,12 @@ FL_TEST(process_start_of_no_program_or_directory)
 	FL_RC(start(&(fl_process_config){.program = "/etc/passwd/x"}), -ENOTDIR);
 	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/nonexistent"}), -ENOENT);
 	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/etc/passwd"}), -ENOTDIR);
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
 		      -ENOENT);
 	}
 	assert_true(process_log_end("its directory: No such file or directory"));
-	expect_no_child_but_the_zygote();
+	expect_no_child_but_the_fork_server();
 }
 
 FL_TEST(process_start_of_a_task_that_is_not_registered)
@@ -183,7 +183,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 	FL_RC(start(&(fl_process_config){.task = &loose}), -ENOENT);
 	FL_RC(start(&(fl_process_config){.task = &twin}), -ENOENT);
 	fl_task_register(&entry);
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		if (!process_can(m))
 			continue;
 		/* fl_process_start() */
@@ -196,7 +196,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 	assert_true(process_log_end("another task has the name of its task"));
 }
 
-/* The name stands for two in the preloaded zygote, and here first, then no more. */
+/* The name stands for two in the preloaded fork server, and here first, then no more. */
 static void preload_with_two_of_a_name(void *arg)
 {
 	const fl_process_config ambiguous = {.task = &process_sleeps},
@@ -269,10 +269,10 @@ static void restore_fd_sys(const struct fl__fd_sys *real)
 FL_TEST(process_start_says_what_the_system_said)
 {
 	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0); /* the manager is there */
-	expect_no_child_but_the_zygote();
+	expect_no_child_but_the_fork_server();
 	PROCESS_FAULTS();
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
-	const fl_process_config zygote = {.task = &process_sleeps}, program = {.program = "true"};
+	const fl_process_config fork_server = {.task = &process_sleeps}, program = {.program = "true"};
 	const fl_process_config exec = {.task = &process_sleeps, .method = FL_PROCESS_EXEC, .daemon = true};
 	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
 	const size_t fds = process_fds();
@@ -286,10 +286,10 @@ FL_TEST(process_start_says_what_the_system_said)
 	FL_RC(start(&exec), -ENFILE);
 	process_heal(&process_real);
 	fl__os.open = fail_open;
-	FL_RC(start(&zygote), -EMFILE);
+	FL_RC(start(&fork server), -EMFILE);
 	process_heal(&process_real);
 	fl__fd_sys.pair = fail_pipe;
-	FL_RC(start(&zygote), -ENFILE);
+	FL_RC(start(&fork server), -ENFILE);
 	FL_RC(start(&exec), -ENFILE);
 	restore_fd_sys(&real);
 	fl__fd_sys.memory = fail_memory;
@@ -297,7 +297,7 @@ FL_TEST(process_start_says_what_the_system_said)
 	restore_fd_sys(&real);
 	assert_true(process_log_end("cannot start process"));
 	FL_WAIT_FOR(process_fds() == fds); /* the manager closes what it has collected */
-	expect_no_child_but_the_zygote();
+	expect_no_child_but_the_fork_server();
 }
 
 FL_TEST(process_fork_says_what_the_system_said)
@@ -360,7 +360,7 @@ FL_TEST(process_preload_says_what_the_system_said)
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
-	assert_non_null(strstr(text, "cannot preload the zygote: the system does not fork"));
+	assert_non_null(strstr(text, "cannot preload the fork server: the system does not fork"));
 }
 
 FL_TEST(process_start_without_memory)
@@ -368,7 +368,7 @@ FL_TEST(process_start_without_memory)
 	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
 	const size_t fds = process_fds();
 	const long live = seam_live_allocs();
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC + 1; m++) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC + 1; m++) {
 		if (!process_can(m))
 			continue;
 		const fl_process_config task = {.task = &process_adds, .arg = &(int){0}, .method = m};
@@ -391,7 +391,7 @@ FL_TEST(process_start_without_memory)
 	}
 	FL_WAIT_FOR(process_fds() == fds); /* the manager closes what it has collected */
 	assert_int_equal(seam_live_allocs(), live);
-	expect_no_child_but_the_zygote();
+	expect_no_child_but_the_fork_server();
 }
 
 FL_TEST(process_fork_with_threads_is_refused)
@@ -428,7 +428,7 @@ FL_TEST(process_whose_status_another_has_taken)
 	FL_RC(fl_process_join(p, &status), -ECHILD);
 	fl_process_free(p);
 	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}));
-	FL_OK(fl_process_join(p, &status)); /* its zygote does not ignore it */
+	FL_OK(fl_process_join(p, &status)); /* its fork server does not ignore it */
 	fl_process_free(p);
 	sigaction(SIGCHLD, &before, NULL);
 }
@@ -577,10 +577,10 @@ static void use_the_parents(void *arg)
 		FL_CHECK(FL_WAIT_ANY(FL_ON_PROCESS(p[i])) == 0);
 		fl_process_free(p[i]);
 	}
-	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__zygote_pid() == 0);
+	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__fork_server_pid() == 0);
 	FL_CHECK(fl_process_start(&p[0], &(fl_process_config){
 					     .task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}) == 0);
-	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1); /* by a zygote of its own */
+	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1); /* by a fork server of its own */
 	fl_process_free(p[0]);
 }
 
@@ -600,7 +600,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 	fl_process_free(p[0]);
 	fl_process_free(p[1]);
 	fl_process_free(NULL);
-	expect_no_child_but_the_zygote();
+	expect_no_child_but_the_fork_server();
 }
 
 /* A process of root, and a parent that is somebody else by now. */
@@ -696,7 +696,7 @@ FL_TASK(process_with_few_descriptors, void, void)
 	FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, MORE}) == 0);
 	size_t fds = 0;
 	for (int round = 0; round < 3; round++) {
-		/* The first time here, where each needs two; then in the zygote, where each needs one. */
+		/* The first time here, where each needs two; then in the fork server, where each needs one. */
 		end_all(all, start_until_refused(&task, all, ROOM, -EMFILE));
 		end_all(all, start_until_refused(&program, all, ROOM, -EMFILE));
 		FL_CHECK(round < 2 || fds == process_fds());
@@ -720,7 +720,7 @@ static void run_into(const fl_task_type *limit, bool says_where)
 	assert_int_equal(status.code, 0);
 	assert_non_null(strstr(text, "cannot start process"));
 	assert_int_equal(strstr(text, ", in this process\n") != NULL, says_where);
-	assert_int_equal(strstr(text, ", in the zygote\n") != NULL, says_where);
+	assert_int_equal(strstr(text, ", in the fork server\n") != NULL, says_where);
 }
 
 FL_TEST(process_limit_of_processes)

@@ -37,12 +37,12 @@ static void start_program(void)
 
 FL_TEST(process_thousand_starts_leave_nothing)
 {
-	start_and_join(FL_PROCESS_ZYGOTE, 1);
+	start_and_join(FL_PROCESS_FORK_SERVER, 1);
 	start_program();
 	FL_WAIT_FOR(process_children_of(getpid()) == 1);
 	const size_t fds = process_fds();
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
-		start_and_join(FL_PROCESS_ZYGOTE, (int)(i % 200));
+		start_and_join(FL_PROCESS_FORK_SERVER, (int)(i % 200));
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++) {
 		if (process_can(FL_PROCESS_FORK))
 			start_and_join(FL_PROCESS_FORK, (int)(i % 200));
@@ -52,7 +52,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 		start_and_join(FL_PROCESS_EXEC, (int)(i % 200));
 	assert_int_equal(process_fds(), fds);
 	FL_WAIT_FOR(process_children_of(getpid()) == 1);
-	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
+	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
 
 FL_TEST(process_hundred_at_once)
@@ -74,14 +74,14 @@ FL_TEST(process_hundred_at_once)
 		fl_process_free(all[i]);
 	}
 	assert_int_equal(fl_process_active_children(NULL, NULL), 0);
-	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
+	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
 
 static int start_some(void *arg)
 {
 	const int n = *(int *)arg;
 	for (int i = 0; i < 10; i++) {
-		start_and_join(FL_PROCESS_ZYGOTE, n);
+		start_and_join(FL_PROCESS_FORK_SERVER, n);
 		if (i % 5 == 0)
 			start_program();
 		if (i == 7)
@@ -158,7 +158,7 @@ static int on_a_fiber(void *arg)
 	fl_process *p = NULL;
 	fl_process_status status = {0, 0};
 	(void)arg;
-	start_and_join(FL_PROCESS_ZYGOTE, 3);
+	start_and_join(FL_PROCESS_FORK_SERVER, 3);
 	start_and_join(FL_PROCESS_EXEC, 4);
 	start_program();
 	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}) == 0);

@@ -118,7 +118,7 @@ FL_TEST(process_preload_with_threads_is_refused)
 	expect_complaint("other threads (");
 }
 
-FL_TEST(process_task_unknown_to_the_zygote)
+FL_TEST(process_task_unknown_to_the_fork_server)
 {
 	run("process-main", "late", NULL);
 	expect("late ENOENT\n"); /* -ENOENT of fl_process_start() */
@@ -128,7 +128,7 @@ FL_TEST(process_task_unknown_to_the_zygote)
 		expect("late by fork 0\n");
 }
 
-FL_TEST(process_task_that_is_another_in_the_zygote)
+FL_TEST(process_task_that_is_another_in_the_fork_server)
 {
 	run("process-main", "other", NULL);
 	expect("other EPROTO\n"); /* -EPROTO of fl_process_start() */
@@ -279,7 +279,7 @@ FL_TEST(process_start_finds_that_the_program_was_replaced)
 	fl_process_config config = {.task = &process_does_nothing, .method = FL_PROCESS_EXEC};
 	process_log_begin();
 	FL_RC(fl_process_start(&p, &config), -EPROTO);
-	config.method = FL_PROCESS_ZYGOTE;
+	config.method = FL_PROCESS_FORK_SERVER;
 	FL_RC(fl_process_start(&p, &config), -EPROTO);
 	FL_OK(unlink(copy));
 	assert_true(process_log_end("this program has build-id "));
@@ -291,7 +291,7 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 {
 	PROCESS_FAULTS();
 	fl_process *p = NULL;
-	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m += 2) {
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2) {
 		const fl_process_config config = {.task = &process_does_nothing, .method = m};
 		process_log_begin();
 		fl__os.self = "/bin/true";

@@ -272,7 +272,7 @@ static unsigned long switches(fl_executor *e)
 {
 	int pids[2];
 	assert_int_equal(fl_process_executor_pids(e, pids, 2), 2);
-	return switches_of(getpid()) + switches_of(fl__zygote_pid()) + switches_of(pids[0]) + switches_of(pids[1]);
+	return switches_of(getpid()) + switches_of(fl__fork_server_pid()) + switches_of(pids[0]) + switches_of(pids[1]);
 }
 
 /* Neither the executor's thread nor its workers run at all; whatever was going on before, and with tasks that are held. */

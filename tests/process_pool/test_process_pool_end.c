@@ -344,7 +344,7 @@ static void use_parents(void *arg)
 	fl_future_free(p->ended);
 }
 
-/* Makes one of its own, with a zygote of its own. */
+/* Makes one of its own, with a fork server of its own. */
 static void make_own(void *arg)
 {
 	fl_executor *e = NULL;

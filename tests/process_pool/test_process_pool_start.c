@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workers that cannot be started, or end before they are of use: now and then, and always; and the zygote, which starts them. */
+/* Workers that cannot be started, or end before they are of use: now and then, and always; and the fork server, which starts them. */
 #include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 
@@ -62,9 +62,9 @@ FL_TEST(process_pool_start_with_a_fault_here)
 	faults_at_start(PROCESS_POOL_HERE);
 }
 
-FL_TEST(process_pool_start_with_a_fault_in_the_zygote)
+FL_TEST(process_pool_start_with_a_fault_in_the_fork_server)
 {
-	faults_at_start(PROCESS_POOL_IN_ZYGOTE);
+	faults_at_start(PROCESS_POOL_IN_FORK_SERVER);
 }
 
 FL_TEST(process_pool_start_with_a_fault_in_the_worker)
@@ -100,7 +100,7 @@ FL_TEST(process_pool_never_starts)
 		int call, role, skip, error;
 		const char *why;
 	} ways[] = {
-	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, -EAGAIN, "EAGAIN"}, /* RLIMIT_NPROC is reached */
+	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, -EAGAIN, "EAGAIN"}, /* RLIMIT_NPROC is reached */
 	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, 0, -EMFILE, "EMFILE"},
 	    {PROCESS_POOL_FILL, PROCESS_POOL_HERE, 0, -ENOSPC, "ENOMEM"},
 	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 1, -ENOSPC, "ENOSPC"}, /* the first is for the doorbell */
@@ -126,12 +126,12 @@ FL_TEST(process_pool_starts_in_the_end)
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	(void)process_pool_begin();
 	process_log_begin();
-	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, 4, -EAGAIN);
+	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, 4, -EAGAIN);
 	process_pool_works(e);
 	assert_int_equal(process_pool_heal(), 4);
 	/* As long as one serves, that others cannot be started breaks nothing. */
 	struct process_pool_gate *gate = process_pool_gate();
-	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 0, INT32_MAX, -EAGAIN);
+	process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, INT32_MAX, -EAGAIN);
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_WAIT_FOR(fl__load_relaxed(&process_pool_fault->struck) >= 7); /* relaxed: a number */
@@ -198,9 +198,9 @@ FL_TEST(process_pool_without_descriptors)
 	(void)process_log_end("");
 }
 
-/* The zygote. */
+/* The fork_server. */
 
-FL_TEST(process_pool_outlives_the_zygote)
+FL_TEST(process_pool_outlives_the_fork_server)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	for (int round = 0; round < 10; round++) {
@@ -210,9 +210,9 @@ FL_TEST(process_pool_outlives_the_zygote)
 		fl_future *f[TASKS], *held[2] = {process_pool_hold(e, gates[0]), process_pool_hold(e, gates[1])};
 		for (int i = 0; i < TASKS; i++)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
-		const int zygote = fl__zygote_pid();
-		assert_true(zygote > 0);
-		FL_OK(kill(zygote, SIGKILL));
+		const int fork_server = fl__fork_server_pid();
+		assert_true(fork server > 0);
+		FL_OK(kill(fork server, SIGKILL));
 		for (int i = 0; i < 2; i++)
 			process_pool_fails(held[i], -EOWNERDEAD, "how is not known");
 		for (int i = 0; i < TASKS; i++) {
@@ -221,7 +221,7 @@ FL_TEST(process_pool_outlives_the_zygote)
 			assert_int_equal(process_pool_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
-		assert_int_not_equal(fl__zygote_pid(), zygote);
+		assert_int_not_equal(fl__fork_server_pid(), fork server);
 		process_pool_works(e);
 	}
 }
@@ -233,7 +233,7 @@ FL_TASK(process_pool_kills_its_parent, void, void)
 		(void)pause();
 }
 
-FL_TEST(process_pool_task_kills_the_zygote)
+FL_TEST(process_pool_task_kills_the_fork_server)
 {
 	const struct process_pool_census before = process_pool_begin();
 	fl_executor *e = process_pool_with(2);
@@ -248,15 +248,15 @@ FL_TEST(process_pool_task_kills_the_zygote)
 }
 
 /* It stands still while a worker is being started: who waits for another's result is not held up. */
-FL_TEST(process_pool_with_a_zygote_that_is_stopped)
+FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate(), *more = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
-	const int zygote = fl__zygote_pid();
+	const int fork_server = fl__fork_server_pid();
 	int unused;
-	FL_OK(kill(zygote, SIGSTOP));
-	FL_WAIT_FOR(process_state(zygote) == 'T');
+	FL_OK(kill(fork server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork server) == 'T');
 	FL_OK(process_pool_held_submit(e, more, &f));
 	process_pool_open(gate);
 	FL_OK(process_pool_held_get(held, &unused));
@@ -264,7 +264,7 @@ FL_TEST(process_pool_with_a_zygote_that_is_stopped)
 	process_pool_open(more);
 	FL_OK(process_pool_held_get(f, &unused));
 	fl_future_free(f);
-	FL_OK(kill(zygote, SIGCONT));
+	FL_OK(kill(fork server, SIGCONT));
 	process_pool_works(e);
 }
 
@@ -274,16 +274,16 @@ FL_TEST(process_pool_resized_while_a_worker_starts)
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
 	struct process_pool_gate *gate = process_pool_gate();
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
-	const int zygote = fl__zygote_pid();
+	const int fork_server = fl__fork_server_pid();
 	const size_t fds = process_fds();
-	FL_OK(kill(zygote, SIGSTOP));
-	FL_WAIT_FOR(process_state(zygote) == 'T');
+	FL_OK(kill(fork server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork server) == 'T');
 	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_WAIT_FOR(process_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
-	FL_OK(kill(zygote, SIGCONT));
+	FL_OK(kill(fork server, SIGCONT));
 	FL_WAIT_FOR(process_fds() == fds); /* it has been, and was sent home */
-	FL_WAIT_FOR(process_children_of(zygote) == 1);
+	FL_WAIT_FOR(process_children_of(fork server) == 1);
 	assert_int_equal(process_pool_size(e), 1);
 	process_pool_let_go(gate, held);
 	FL_OK(fl_future_wait(f));

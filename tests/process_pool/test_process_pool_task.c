@@ -50,7 +50,7 @@ FL_TEST(process_pool_task_finds_a_process_of_its_own)
 	struct found found;
 	FL_OK(process_pool_looks_around_submit(e, &f));
 	FL_OK(process_pool_looks_around_get(f, &found));
-	assert_int_equal(found.parent, fl__zygote_pid());
+	assert_int_equal(found.parent, fl__fork_server_pid());
 	assert_int_equal(found.fds, 0);
 	FL_RC(found.fd, -EBADF);
 	assert_int_equal(found.workers, 1);

@@ -22,12 +22,12 @@ static unsigned runs, submitted;
 static struct fl__executor_ops copying_ops, real_ops;
 static struct fl__chunk_type whole; /* of the chunks of one test */
 
-SEAM_FN int submit_copying(fl_executor *e, struct fl__cell *cell)
+SEAM_FN int submit_copying(fl_executor *e, struct fl__task_block *block)
 {
-	if (cell->future.count > 1)
-		cell->future.type = &whole.type;
+	if (block->future.count > 1)
+		block->future.type = &whole.type;
 	COUNT(&submitted);
-	return real_ops.submit(e, cell);
+	return real_ops.submit(e, block);
 }
 
 SEAM_FN fl_executor *copying(fl_executor *e, const fl_task_type *type)

@@ -10,8 +10,8 @@
 #include "fl_emulated.h"
 
 #include "base/atomic.h"
+#include "process/fork_server.h"
 #include "process/os.h"
-#include "process/zygote.h"
 #include <dirent.h>
 #include <fairlead/task.h>
 #include <poll.h>

@@ -222,21 +222,21 @@ struct process_pool_census {
 
 PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 {
-	return (struct process_pool_census){process_fds(), process_children_of(fl__zygote_pid()),
+	return (struct process_pool_census){process_fds(), process_children_of(fl__fork_server_pid()),
 	                                    process_pool_mappings("memfd:fairlead")};
 }
 
-/* What is made once for all is there: the zygote and its kin. */
+/* What is made once for all is there: the fork server and its kin. */
 PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 {
 	fl_executor *e = process_pool_with(1);
 	process_pool_works(e);
 	fl_executor_free(e);
-	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
+	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 	return process_pool_census();
 }
 
-/* Fewer descriptors are no leak: of those before, one may have been of a dead zygote, which the manager had yet to close. */
+/* Fewer descriptors are no leak: of those before, one may have been of a dead fork server, which the manager had yet to close. */
 PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census *before)
 {
 	const struct process_pool_census now = process_pool_census();

@@ -4,9 +4,9 @@
 
 /*
  * Faults on every way of the process executor, in each of its processes: the calls below are wrapped before main(), so also in the
- * zygote and the workers, and ask the arena whether to fail.
+ * fork server and the workers, and ask the arena whether to fail.
  *
- *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_ZYGOTE, 2, 1, -EAGAIN);    // the third fork of the zygote from now on fails
+ *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 2, 1, -EAGAIN);    // the third fork of the fork server from now on fails
  *     ...
  *     process_pool_heal();                                    // how often it struck
  */
@@ -46,7 +46,7 @@ static const char *const process_pool_call_names[PROCESS_POOL_CALLS] = {
     "pair",         "send",   "receive", "memory_of", "write", "seal",  "sealed_size",
     "watch_create", "watch",  "event",   "fork",      "pidfd", "alloc", "thread"};
 
-enum process_pool_role { PROCESS_POOL_HERE, PROCESS_POOL_IN_ZYGOTE, PROCESS_POOL_IN_WORKER };
+enum process_pool_role { PROCESS_POOL_HERE, PROCESS_POOL_IN_FORK_SERVER, PROCESS_POOL_IN_WORKER };
 
 struct process_pool_fault {
 	int call, role, error, skip, count;
@@ -54,7 +54,7 @@ struct process_pool_fault {
 };
 
 static struct process_pool_fault *process_pool_fault; /* in the arena: at its very beginning */
-static int process_pool_first_pid;                    /* of this program: the maker, or the zygote */
+static int process_pool_first_pid;                    /* of this program: the maker, or the fork server */
 static bool process_pool_is_maker;
 
 /* 0, or the error with which this call is to fail. */
@@ -66,7 +66,7 @@ PROCESS_POOL_FN int process_pool_strike(int call)
 	const int pid = getpid();
 	if (f->role != (pid != process_pool_first_pid ? PROCESS_POOL_IN_WORKER
 	                : process_pool_is_maker       ? PROCESS_POOL_HERE
-	                                              : PROCESS_POOL_IN_ZYGOTE))
+	                                              : PROCESS_POOL_IN_FORK_SERVER))
 		return 0;
 	if (fl__add_relaxed(&f->skip, -1) > 0 || fl__add_relaxed(&f->count, -1) <= 0) /* relaxed: numbers */
 		return 0;

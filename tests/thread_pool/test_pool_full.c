@@ -554,7 +554,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 		const long now = seam_live_allocs() - before;
 		most = now > most ? now : most;
 	}
-	assert_true(most < 64); /* slabs of up to 256 cells */
+	assert_true(most < 64); /* slabs of up to 256 blocks */
 	assert_int_equal(LOOK(&drops), 20000);
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_submit(full.e, &full_count, &i, NULL));

@@ -68,7 +68,7 @@ FL_TEST(pool_idle_workers_end_but_one)
 	assert_true(seam_threads_started() >= before + 4 + 3); /* one stayed */
 	/*
 	 * Workers and what they have are used again: what each round left would be more than this. One that ends may be about to
-	 * free its predecessor's record; and a cell that a worker frees stays where that worker was, which costs a slab in the end.
+	 * free its predecessor's record; and a block that a worker frees stays where that worker was, which costs a slab in the end.
 	 */
 	FL_WAIT_FOR(seam_live_allocs() < allocs + ROUNDS);
 	FL_OK(fl_executor_join(e));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The client side of the zygote: a socket for requests, and a pidfd. `lock` guards `current` and
- * the user counts. Starts use the zygote without the lock, at the same time, each with its own
- * channel. The next start replaces a zygote that has died.
+ * The client side of the fork server: a socket for requests, and a pidfd. `lock` guards `current` and
+ * the user counts. Starts use the fork server without the lock, at the same time, each with its own
+ * channel. The next start replaces a fork server that has died.
  */
-#include "zygote.h"
+#include "fork_server.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
@@ -25,23 +25,23 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-struct zygote {
+struct fork_server {
 	int socket, pidfd, pid;
 	unsigned users; /* `current` counts as one */
 };
 
 static fl_mutex lock = FL_MUTEX_INIT;
-static struct zygote *current;
-static struct zygote *parents; /* in a forked child: to be freed */
+static struct fork_server *current;
+static struct fork_server *parents; /* in a forked child: to be freed */
 
-static bool is_dead(const struct zygote *z)
+static bool is_dead(const struct fork_server *z)
 {
 	short seen;
 	return fl__fd_sys.poll(z->pidfd, POLLIN, &seen, 0) > 0;
 }
 
-/* Under the lock. The last user ends the zygote. */
-static void let_go(struct zygote *z)
+/* Under the lock. The last user ends the fork_server. */
+static void let_go(struct fork_server *z)
 {
 	if (--z->users > 0)
 		return;
@@ -53,13 +53,13 @@ static void let_go(struct zygote *z)
 
 static void drop_current(void)
 {
-	struct zygote *z = current;
+	struct fork_server *z = current;
 	current = NULL;
 	let_go(z);
 }
 
-/* At the end of this copy of the library. A zygote in use ends with the process. */
-static unsigned end_zygote(void)
+/* At the end of this copy of the library. A fork server in use ends with the process. */
+static unsigned end_fork_server(void)
 {
 	fl_process_status status;
 	FL_LOCKED(&lock);
@@ -69,7 +69,7 @@ static unsigned end_zygote(void)
 		return 0;
 	fl__close(current->socket);
 	(void)fl__os.signal(current->pidfd, SIGKILL);
-	/* the manager thread may have reaped the zygote before */
+	/* the manager thread may have reaped the fork server before */
 	(void)fl__os.collect(current->pidfd, &status, true);
 	fl__close(current->pidfd);
 	fl__free(current);
@@ -77,9 +77,9 @@ static unsigned end_zygote(void)
 	return 0;
 }
 
-static void make_current(struct zygote *z)
+static void make_current(struct fork_server *z)
 {
-	static struct fl__helper helper = {.end = end_zygote};
+	static struct fl__helper helper = {.end = end_fork_server};
 	fl__helper_list(&helper);
 	z->users = 1;
 	current = z;
@@ -94,35 +94,35 @@ static int no_way(const char *method, const char *or_else, const char **problem)
 	return -ENOTSUP;
 }
 
-static int start_zygote(int64_t deadline, const char **problem)
+static int start_fork_server(int64_t deadline, const char **problem)
 {
 	if (!fl__may_start_again())
-		return no_way("FL_PROCESS_ZYGOTE", ", or else fl_process_preload() before any thread", problem);
-	struct zygote *z = fl__alloc(1, sizeof *z);
-	*problem = "no memory for the zygote";
+		return no_way("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+	struct fork_server *z = fl__alloc(1, sizeof *z);
+	*problem = "no memory for the fork server";
 	if (!z)
 		return -ENOMEM;
-	int rc = fl__self_start(FL__ROLE_ZYGOTE, true, deadline, &z->socket, &z->pid, &z->pidfd, problem);
+	int rc = fl__self_start(FL__ROLE_FORK_SERVER, true, deadline, &z->socket, &z->pid, &z->pidfd, problem);
 	if (rc != 0) {
 		fl__free(z);
 		return rc;
 	}
 	int again = fl__os.duplicate(z->pidfd);
 	if (again >= 0)
-		fl__manager_adopt(again, false); /* reaps the zygote as soon as it dies */
+		fl__manager_adopt(again, false); /* reaps the fork server as soon as it dies */
 	make_current(z);
 	return 0;
 }
 
-/* Gets a live zygote, which the caller releases with put(). */
-static int get(struct zygote **z, int64_t deadline, const char **problem)
+/* Gets a live fork server, which the caller releases with put(). */
+static int get(struct fork_server **z, int64_t deadline, const char **problem)
 {
 	FL_LOCKED(&lock);
 	fl__free(parents);
 	parents = NULL;
 	if (current && is_dead(current))
 		drop_current();
-	int rc = current ? 0 : start_zygote(deadline, problem);
+	int rc = current ? 0 : start_fork_server(deadline, problem);
 	if (rc != 0)
 		return rc;
 	current->users++;
@@ -130,8 +130,8 @@ static int get(struct zygote **z, int64_t deadline, const char **problem)
 	return 0;
 }
 
-/* `dead`: the caller found the zygote dead. */
-static void put(struct zygote *z, bool dead)
+/* `dead`: the caller found the fork server dead. */
+static void put(struct fork_server *z, bool dead)
 {
 	FL_LOCKED(&lock);
 	if (dead && current == z)
@@ -139,15 +139,15 @@ static void put(struct zygote *z, bool dead)
 	let_go(z);
 }
 
-int fl__zygote_pid(void)
+int fl__fork_server_pid(void)
 {
 	FL_LOCKED(&lock);
 	return current ? current->pid : 0;
 }
 
 /*
- * Called when no usable reply came in time. After the shutdown the zygote can send nothing on the
- * channel. If the reply came before, its process is killed here. If not, the zygote fails to send
+ * Called when no usable reply came in time. After the shutdown the fork server can send nothing on the
+ * channel. If the reply came before, its process is killed here. If not, the fork server fails to send
  * the reply, and kills the process.
  */
 static void give_up(int channel, struct fl__launch *launch)
@@ -161,12 +161,12 @@ static void give_up(int channel, struct fl__launch *launch)
 	launch->problem = problem;
 }
 
-/* Sends the request. -EPIPE: the zygote died without it, so a new zygote is tried, once. */
+/* Sends the request. -EPIPE: the fork server died without it, so a new fork server is tried, once. */
 static int ask(struct fl__launch *launch, int channel, int64_t deadline)
 {
 	int rc = -EPIPE;
 	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
-		struct zygote *z;
+		struct fork_server *z;
 		rc = get(&z, deadline, &launch->problem);
 		if (rc != 0)
 			return rc;
@@ -176,7 +176,7 @@ static int ask(struct fl__launch *launch, int channel, int64_t deadline)
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-int fl__start_by_zygote(struct fl__launch *launch)
+int fl__start_by_fork_server(struct fl__launch *launch)
 {
 	const int64_t deadline = fl_after(fl__os.patience);
 	int channel[2];
@@ -190,7 +190,7 @@ int fl__start_by_zygote(struct fl__launch *launch)
 		launch->pidfd = -1;
 		rc = fl__reply_take(channel[0], launch, deadline, &launch->pidfd);
 		if (rc == -ETIMEDOUT)
-			launch->problem = "the zygote does not answer; is it stopped?";
+			launch->problem = "the fork server does not answer; is it stopped?";
 		if (rc == 0 && launch->pidfd < 0)
 			rc = -EPROTO;
 		if (rc != 0)
@@ -224,7 +224,7 @@ int fl__start_by_exec(struct fl__launch *launch)
 
 /* Preloading. */
 
-static _Noreturn void become_zygote(int socket, int parent)
+static _Noreturn void become_fork_server(int socket, int parent)
 {
 	struct fl__setup setup;
 	if (fl__self_setup(&setup, socket) != 0)
@@ -233,10 +233,10 @@ static _Noreturn void become_zygote(int socket, int parent)
 	setup.keep_handlers = true;
 	if (fl__setup(&setup) != 0)
 		_exit(127);
-	fl__zygote_serve(FL__SELF_SOCKET, parent);
+	fl__fork_server_serve(FL__SELF_SOCKET, parent);
 }
 
-static int preload(struct zygote *z, const char **problem)
+static int preload(struct fork_server *z, const char **problem)
 {
 	int ends[2], parent = getpid();
 	*problem = "no socket to it";
@@ -246,7 +246,7 @@ static int preload(struct zygote *z, const char **problem)
 	*problem = "the system does not fork";
 	rc = fl__fork(&z->pidfd);
 	if (rc == 0)
-		become_zygote(ends[1], parent);
+		become_fork_server(ends[1], parent);
 	fl__close(ends[1]);
 	if (rc < 0) {
 		fl__close(ends[0]);
@@ -266,7 +266,7 @@ int fl_process_preload(void)
 	if (current)
 		return 0;
 	const char *problem = "no memory for it";
-	struct zygote *z = NULL;
+	struct fork_server *z = NULL;
 	int rc = fl__may_fork(&problem);
 	if (rc == 0) {
 		z = fl__alloc(1, sizeof *z);
@@ -274,12 +274,12 @@ int fl_process_preload(void)
 	}
 	if (rc != 0) {
 		fl__free(z);
-		fl__log(FL_LOG_ERROR, "cannot preload the zygote: %s: %s", problem, fl_error_text(rc));
+		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));
 	}
 	return rc;
 }
 
-void fl__zygote_after_fork(void)
+void fl__fork_server_after_fork(void)
 {
 	fl_mutex_init(&lock);
 	if (!current)

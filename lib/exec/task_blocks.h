@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_CELLS_H
-#define FL_EXEC_CELLS_H
+#ifndef FL_EXEC_TASK_BLOCKS_H
+#define FL_EXEC_TASK_BLOCKS_H
 
 #include "../future/future.h"
 #include <fairlead/executor.h>
@@ -8,17 +8,17 @@
 #include <stddef.h>
 
 /*
- * A task block ("cell") has a task's future, argument and result. Each executor has a pool of free
- * blocks, in a few sizes. A larger block is an allocation of its own. cells.c says how long a pool
+ * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
+ * blocks, in a few sizes. A larger block is an allocation of its own. task_blocks.c says how long a pool
  * lives.
  */
-struct fl__cells;
+struct fl__task_blocks;
 
-struct fl__cell {
-	fl_future future;       /* first: most of what a worker needs is in one cache line */
-	struct fl__cells *pool; /* lasts as long as the task block */
+struct fl__task_block {
+	fl_future future;             /* first: most of what a worker needs is in one cache line */
+	struct fl__task_blocks *pool; /* lasts as long as the task block */
 	/* in the executor's queue, a list of blocks taken out of the queue, or the pool */
-	struct fl__cell *next, *prev;
+	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a free block: blocks in its chain */
 	uint32_t done;
 	uint32_t parting; /* FL__TAKEN, FL__LEFT, FL__DUG: executor.h */
@@ -27,7 +27,7 @@ struct fl__cell {
 	/* enum fl__asked; guarded by the lock, where tasks run elsewhere */
 	uint8_t asked;
 	uint8_t place;     /* enum fl__admission */
-	uint8_t size;      /* index of its size; else FL__CELL_OWN, FL__CELL_USERS */
+	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_USERS */
 	uint16_t attempts; /* starts that failed */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
@@ -49,18 +49,18 @@ enum fl__asked {
 };
 
 enum {
-	FL__CELL_SIZES = 2,
-	FL__CELL_OWN = FL__CELL_SIZES, /* an allocation of its own */
-	FL__CELL_USERS,                /* the user's memory: embedded_task.h */
+	FL__TASK_BLOCK_SIZES = 2,
+	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
+	FL__TASK_BLOCK_USERS,                      /* the user's memory: embedded_task.h */
 };
 
-static inline struct fl__cell *fl__cell_of(fl_future *f)
+static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 {
-	return (struct fl__cell *)(void *)f; /* its first member */
+	return (struct fl__task_block *)(void *)f; /* its first member */
 }
 
 /* What all task blocks of a pool share. */
-struct fl__cells_of {
+struct fl__task_block_owner {
 	fl_executor *executor; /* valid until each task has ended */
 	uint32_t fork_count;   /* fl__fork_count at the creation */
 	bool elsewhere;        /* tasks run in other processes: blocks have all fields */
@@ -70,32 +70,32 @@ struct fl__cells_of {
  * Creates a pool, which lasts as long as the caller or a task block needs it. `owner`, from
  * fl__alloc() or NULL, is freed with it. NULL: out of memory.
  */
-struct fl__cells *fl__cells_new(const struct fl__cells_of *of, void *owner);
+struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
 /* The maker makes no more task blocks. The pool lasts until the last block is freed. */
-void fl__cells_free(struct fl__cells *pool);
+void fl__task_blocks_free(struct fl__task_blocks *pool);
 
-static inline const struct fl__cells_of *fl__cells_of(const struct fl__cell *cell)
+static inline const struct fl__task_block_owner *fl__task_block_owner(const struct fl__task_block *block)
 {
-	return (const struct fl__cells_of *)(const void *)cell->pool; /* its first member */
+	return (const struct fl__task_block_owner *)(const void *)block->pool; /* its first member */
 }
 
 /*
  * For a later use of the executor without a task there: keeps the pool, not the executor, until
- * fl__cells_unkeep(). In a forked child, where pools stay, both do nothing.
+ * fl__task_blocks_unkeep(). In a forked child, where pools stay, both do nothing.
  */
-void fl__cells_keep(struct fl__cells *pool);
-void fl__cells_unkeep(struct fl__cells *pool);
+void fl__task_blocks_keep(struct fl__task_blocks *pool);
+void fl__task_blocks_unkeep(struct fl__task_blocks *pool);
 
-/* The executor of a kept pool, not freed before fl__cells_unhold(). NULL: its free has begun. */
-fl_executor *fl__cells_hold(struct fl__cells *pool);
-void fl__cells_unhold(struct fl__cells *pool);
+/* The executor of a kept pool, not freed before fl__task_blocks_unhold(). NULL: its free has begun. */
+fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
+void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
 /*
- * For the thread that frees the joined executor: fl__cells_hold() fails from now on. Waits until
+ * For the thread that frees the joined executor: fl__task_blocks_hold() fails from now on. Waits until
  * all holders have left, for a few instructions.
  */
-void fl__cells_shut(struct fl__cells *pool);
+void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
  * A task block with `count` arguments and results of `type`, at future.arg and future.result, and
@@ -103,18 +103,18 @@ void fl__cells_shut(struct fl__cells *pool);
  * room. If the results exceed `most` bytes the block has no space for them, and future.result is
  * NULL. NULL: out of memory.
  */
-struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most,
-                              size_t room);
+struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
+                                          size_t most, size_t room);
 
 /* The block's room. */
-struct fl__callback *fl__cell_callback(struct fl__cell *cell);
+struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
 /* A hint: prefetches the cache lines of a small block for writing. */
-static inline void fl__cell_fetch(const void *cell)
+static inline void fl__task_block_fetch(const void *block)
 {
 	enum { LINE = 64, LINES = 3 };
 	for (unsigned i = 0; i < LINES; i++)
-		fl__fetch_to_write((const char *)cell + (size_t)i * LINE);
+		fl__fetch_to_write((const char *)block + (size_t)i * LINE);
 }
 
 /*
@@ -122,9 +122,9 @@ static inline void fl__cell_fetch(const void *cell)
  * the block, and lasts until it is freed. The caller sets future.arg, .result and .count. Only for
  * executors that run tasks in this process.
  */
-void fl__cell_adopt(struct fl__cells *pool, struct fl__cell *cell);
+void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
 
 /* Frees a task block. An adopted block is only uncounted, not touched. */
-void fl__cell_free(struct fl__cell *cell);
+void fl__task_block_free(struct fl__task_block *block);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_WAIT_LINE_H
-#define FL_WAIT_LINE_H
+#ifndef FL_WAIT_WAIT_QUEUE_H
+#define FL_WAIT_WAIT_QUEUE_H
 
 #include "lot.h"
 
@@ -10,41 +10,41 @@
  * empty.
  *
  *     fl__wait_begin(&wait);                          // the waiter, under the lock
- *     fl__line_add(line, &node);
+ *     fl__wait_queue_add(queue, &node);
  *     unlock
  *     rc = fl__wait_sleep(&wait, deadline, cancel);
  *     lock
  *     if (rc != 0)
- *             fl__line_remove(line, &node);
+ *             fl__wait_queue_remove(queue, &node);
  *
  * The invariants of lot.c hold, with the object's lock in place of the bucket's. A waiter takes the
  * lock before its wait is over, so its node exists while a waking thread may read it. The same
  * holds after a wake, if the waking thread's last access to the object is its unlock.
  */
-struct fl__line {
+struct fl__wait_queue {
 	struct fl__node *first; /* a ring in FIFO order; NULL: empty */
 	uint32_t fork_count;    /* of the waiters' process; a forked child has none of them */
 };
 
 /* Whether the queue may have a waiter. */
-static inline bool fl__line_is_awaited(const struct fl__line *line)
+static inline bool fl__wait_queue_is_awaited(const struct fl__wait_queue *queue)
 {
-	return line->first != NULL;
+	return queue->first != NULL;
 }
 
 /* Whether the queue has a waiter. */
-bool fl__line_is_waited(struct fl__line *line);
+bool fl__wait_queue_is_waited(struct fl__wait_queue *queue);
 
 /* Enqueues `node` last, as fl__lot_add(). */
-void fl__line_add(struct fl__line *line, struct fl__node *node);
+void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node);
 
 /* Enqueues `node` first. */
-void fl__line_add_first(struct fl__line *line, struct fl__node *node);
+void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node);
 
 /* Dequeues `node` if it is queued. */
-void fl__line_remove(struct fl__line *line, struct fl__node *node);
+void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node);
 
 /* Dequeues and wakes waiters, with the order and the result of fl__lot_take(). */
-size_t fl__line_wake(struct fl__line *line, size_t max);
+size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max);
 
 #endif

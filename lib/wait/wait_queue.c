@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A wait queue that its owner's lock guards (queue.h). */
+#include "wait_queue.h"
+#include "../base/atomic.h"
+
+/* Empties the queue in a forked child: its waiters are threads of the parent. */
+static void forget_parents(struct fl__wait_queue *queue)
+{
+	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
+	if (__builtin_expect(queue->fork_count != count, 0)) {
+		queue->first = NULL;
+		queue->fork_count = count;
+	}
+}
+
+bool fl__wait_queue_is_waited(struct fl__wait_queue *queue)
+{
+	forget_parents(queue);
+	return queue->first != NULL;
+}
+
+void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)
+{
+	forget_parents(queue);
+	struct fl__node *first = queue->first;
+	node->key = queue;
+	node->queued = true;
+	if (!first) {
+		node->next = node->prev = node;
+		queue->first = node;
+		return;
+	}
+	node->next = first;
+	node->prev = first->prev;
+	first->prev->next = node;
+	first->prev = node;
+}
+
+void fl__wait_queue_add_first(struct fl__wait_queue *queue, struct fl__node *node)
+{
+	fl__wait_queue_add(queue, node); /* last is before the first: the queue is a ring */
+	queue->first = node;
+}
+
+void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node)
+{
+	if (!node->queued)
+		return;
+	node->queued = false;
+	if (node->next == node) {
+		queue->first = NULL;
+		return;
+	}
+	if (queue->first == node)
+		queue->first = node->next;
+	node->next->prev = node->prev;
+	node->prev->next = node->next;
+}
+
+size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max)
+{
+	size_t woken = 0;
+	forget_parents(queue);
+	for (struct fl__node *node; woken < max && (node = queue->first) != NULL;) {
+		const bool counts = !node->observer; /* read now: a woken node may be gone */
+		fl__wait_queue_remove(queue, node);
+		if (fl__node_wake(node))
+			woken += counts;
+	}
+	return woken;
+}
