@@ -5,6 +5,7 @@ Every method of Kit that is called consumer_... is one case of `./dev test`. Wha
 so that a second run only links and runs.
 """
 import glob
+import json
 import os
 import re
 import shlex
@@ -204,19 +205,22 @@ class Kit:
     def consumer_installed_through_pkg_config(self):
         expect(self.c(os.path.join(HERE, "installed", "main.c")), "40 items\n")
 
-    def consumer_pkg_config_leaks_no_macro(self):
-        self.prefix_flags()
+    def consumer_pkg_config_leaks_nothing(self):
+        """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
+        program = self.compiled(os.path.join(HERE, "installed", "main.c"), self.cc, C_FLAGS)
         with open(os.path.join(self.work, "prefix", "lib", "pkgconfig", "fairlead.pc"), encoding="utf-8") as file:
             description = file.read()
-        needs_ck = re.search(r"^Requires(\.private)?: ck$", description, re.M)
-        if not needs_ck or re.search(r"^Cflags:.*-D", description, re.M):
+        if re.search(r"^Requires|^Cflags:.*-D", description, re.M):
             raise Failure(description)
+        needed = set(re.findall(r"NEEDED +(\S+)", run(["objdump", "-p", program])))
+        if not needed or not all(re.match(r"libc\.|ld-linux|libgcc_s\.", name) for name in needed):
+            raise Failure(f"the program needs {sorted(needed)}")
 
     def consumer_shared_library_exports_its_interface(self):
         """All that the headers promise, and nothing that does not begin with fl_."""
         build = self.meson("shared", self.source, "-Ddefault_library=shared")
         listing = run(["nm", "-D", "--defined-only", "--format=posix", os.path.join(build, "lib", "libfairlead.so")])
-        exported = {line.split()[0] for line in listing.splitlines()}
+        exported = {line.split()[0].partition("@")[0] for line in listing.splitlines()} - {"FAIRLEAD_0.1"}
         promised = {f.name for f in check_api.public_functions() if f.exported}
         if promised - exported or any(not name.startswith("fl_") for name in exported):
             raise Failure(f"missing: {sorted(promised - exported)}\n"
@@ -233,6 +237,73 @@ class Kit:
             os.symlink(self.source, link)
         build = self.meson("subproject", project)
         expect(run([os.path.join(build, "main")]), "5050\n")
+        with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as file:
+            commands = [c["command"] for c in json.load(file) if "/lib/" in c["file"] and "subprojects" in c["file"]]
+        wrong = [c for c in commands if "-Werror" in c or "-O2" not in c]
+        if not commands or wrong:  # the project is a debug build with warnings as errors
+            raise Failure("\n".join(wrong) or "no command compiles the library")
+        self.installs_nothing_but(["meson", "install", "--no-rebuild", "--quiet", "-C", build, "--destdir"], {"main"})
+
+    def installs_nothing_but(self, command, wanted):
+        """Runs an install command with a folder as its last argument: only the wanted files lie there then."""
+        folder = os.path.join(self.work, "only")
+        shutil.rmtree(folder, ignore_errors=True)
+        run([*command, folder])
+        files = {name for _, _, names in os.walk(folder) for name in names}
+        if files != wanted:
+            raise Failure(f"installed: {sorted(files)}")
+
+    def cmake(self, name, source, *options):
+        """Configures and builds a CMake project, or brings it up to date. Returns its build directory."""
+        build = os.path.join(self.work, name)
+        cached = [f"-DCMAKE_{language}_COMPILER_LAUNCHER=ccache" for language in ("C", "CXX") if shutil.which("ccache")]
+        run(["cmake", "-S", source, "-B", build, f"-DCMAKE_C_COMPILER={self.cc}", f"-DCMAKE_CXX_COMPILER={self.cxx}", *cached,
+             *options])
+        run(["cmake", "--build", build, "--parallel", "2"])
+        return build
+
+    def cmake_consumer(self, name, way, *options):
+        """Programs in C11, gnu99 and C++17 that get the library in one of CMake's ways."""
+        programs = [os.path.join(HERE, "installed", "main.c"), os.path.join(HERE, "cxx17.cc")]
+        build = self.cmake(name, os.path.join(HERE, "cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
+                           f"-DPROGRAM_CXX={programs[1]}", *options)
+        expect(run([os.path.join(build, "main11")]), "40 items\n")
+        expect(run([os.path.join(build, "main99")]), "40 items\n")
+        expect(run([os.path.join(build, "cxx17")]), "ok\n")
+        return build
+
+    def consumer_cmake_package_that_meson_installed(self):
+        self.prefix_flags()
+        self.cmake_consumer("cmake-package", "find_package", f"-DCMAKE_PREFIX_PATH={os.path.join(self.work, 'prefix')}")
+
+    def consumer_cmake_package_that_cmake_installed(self):
+        """The installation is moved once more before it is used."""
+        build = self.cmake("cmake-library", self.source)
+        first, second = (os.path.join(self.work, name) for name in ("cmake-prefix", "cmake-prefix-moved"))
+        shutil.rmtree(first, ignore_errors=True)
+        shutil.rmtree(second, ignore_errors=True)
+        run(["cmake", "--install", build, "--prefix", first])
+        os.rename(first, second)
+        self.cmake_consumer("cmake-package-of-cmake", "find_package", f"-DCMAKE_PREFIX_PATH={second}")
+
+    def consumer_cmake_package_of_another_version(self):
+        self.prefix_flags()
+        project = os.path.join(self.work, "cmake-version")
+        os.makedirs(project, exist_ok=True)
+        with open(os.path.join(project, "CMakeLists.txt"), "w", encoding="utf-8") as file:
+            file.write("cmake_minimum_required(VERSION 3.16)\nproject(p LANGUAGES C)\nforeach(wanted 0.1 0.1.0 0.0 0.2 1.0 9)\n"
+                       "find_package(fairlead ${wanted} QUIET)\nmessage(\"${wanted}=${fairlead_FOUND}\")\nendforeach()\n")
+        text = run(["cmake", "-S", project, "-B", os.path.join(project, "build"),
+                    f"-DCMAKE_PREFIX_PATH={os.path.join(self.work, 'prefix')}"])
+        expect(text, "0.1=1\n0.1.0=1\n0.0=0\n0.2=0\n1.0=0\n9=0\n")
+
+    def consumer_cmake_add_subdirectory(self):
+        build = self.cmake_consumer("cmake-subdirectory", "add_subdirectory", f"-DFAIRLEAD_SOURCE={self.source}")
+        self.installs_nothing_but(["cmake", "--install", build, "--prefix"], {"main11"})
+
+    def consumer_cmake_fetch_content(self):
+        build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
+        self.installs_nothing_but(["cmake", "--install", build, "--prefix"], {"main11"})
 
     def consumer_cxx17(self):
         expect(run([self.compiled(os.path.join(HERE, "cxx17.cc"), self.cxx, CXX_FLAGS)]), "ok\n")

@@ -881,7 +881,7 @@ static void threads()
 {
 	while (fl_thread_enumerate(nullptr, nullptr) > 0)
 		sched_yield(); /* the thread that frees the detached executor has yet to end */
-	fl_event go = FL_EVENT_INIT;
+	static fl_event go; /* outlives the detached thread, which may wait for it late */
 	fl_thread t, detached;
 	fl_thread_config config = {};
 	config.name = "cxx";
