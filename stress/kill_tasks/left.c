@@ -75,15 +75,15 @@ static struct left look(void)
 {
 	const int self = getpid(), fork_server = fl__fork_server_pid();
 	return (struct left){.fds = entries(self, "fd"),
-	                     .fork_server_fds = entries(fork server, "fd"),
+	                     .fork_server_fds = entries(fork_server, "fd"),
 	                     .children = children_of(self),
-	                     .fork_server_children = children_of(fork server),
+	                     .fork_server_children = children_of(fork_server),
 	                     .threads = entries(self, "task"),
 	                     .mappings = lines_with(self, "maps", "/memfd:"),
-	                     .fork_server_mappings = lines_with(fork server, "maps", "/memfd:"),
+	                     .fork_server_mappings = lines_with(fork_server, "maps", "/memfd:"),
 	                     .shared = status_of(self, "RssShmem"),
 	                     .own = status_of(self, "RssAnon"),
-	                     .fork_server_own = status_of(fork server, "RssAnon")};
+	                     .fork_server_own = status_of(fork_server, "RssAnon")};
 }
 
 static bool is_same(const struct left *a, const struct left *b)

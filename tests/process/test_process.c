@@ -204,7 +204,7 @@ FL_TASK(process_looks_around, struct finds, int)
 		FL_CHECK(!sigismember(&blocked, s));
 	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	FL_CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
-	FL_CHECK((getppid() == arg->parent) == !arg->fork server);
+	FL_CHECK((getppid() == arg->parent) == !arg->fork_server);
 	FL_CHECK(getenv("FAIRLEAD_PROCESS") == NULL);
 	FL_CHECK(process_fds() == 5); /* three streams, two handed over */
 	char text[8] = {0};

@@ -315,8 +315,8 @@ FL_TEST(process_fork_server_stopped)
 	fl_process *p = start_waiting(true), *q = NULL;
 	const int fork_server = fl__fork_server_pid();
 	const fl_process_config config = {.task = &process_says_that_it_ran, .fds = &out[1], .n_fds = 1};
-	FL_OK(kill(fork server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork server) == 'T');
+	FL_OK(kill(fork_server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork_server) == 'T');
 	fl__os.patience = FL_MS(20);
 	process_log_begin();
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
@@ -326,12 +326,12 @@ FL_TEST(process_fork_server_stopped)
 	FL_OK(fl_process_kill(p));
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the fork server stands still */
 	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
-	FL_OK(kill(fork server, SIGCONT));
+	FL_OK(kill(fork_server, SIGCONT));
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
 	p = start_waiting(true); /* behind the two in the fork server's queue */
-	assert_int_equal(fl__fork_server_pid(), fork server);
-	FL_WAIT_FOR(process_children_of(fork server) == 1);
+	assert_int_equal(fl__fork_server_pid(), fork_server);
+	FL_WAIT_FOR(process_children_of(fork_server) == 1);
 	FL_OK(close(out[1]));
 	assert_int_equal(read(out[0], &c, 1), 0);
 	FL_OK(close(out[0]));
@@ -364,8 +364,8 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	fl_process *p = start_waiting(true);
 	const int fork_server = fl__fork_server_pid();
 	fl_thread threads[4];
-	FL_OK(kill(fork server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork server) == 'T');
+	FL_OK(kill(fork_server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork_server) == 'T');
 	real_send = fl__fd_sys.send;
 	sent = 0;
 	fl__fd_sys.send = count_sent;
@@ -373,7 +373,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
 	FL_WAIT_FOR(fl__load_acquire(&sent) == 4); /* who comes later would start another fork server */
 	process_log_begin();
-	FL_OK(kill(fork server, SIGKILL));
+	FL_OK(kill(fork_server, SIGKILL));
 	for (int i = 0; i < 4; i++) {
 		int rc = 77;
 		FL_OK(fl_thread_join(&threads[i], &rc));

@@ -286,10 +286,10 @@ FL_TEST(process_start_says_what_the_system_said)
 	FL_RC(start(&exec), -ENFILE);
 	process_heal(&process_real);
 	fl__os.open = fail_open;
-	FL_RC(start(&fork server), -EMFILE);
+	FL_RC(start(&fork_server), -EMFILE);
 	process_heal(&process_real);
 	fl__fd_sys.pair = fail_pipe;
-	FL_RC(start(&fork server), -ENFILE);
+	FL_RC(start(&fork_server), -ENFILE);
 	FL_RC(start(&exec), -ENFILE);
 	restore_fd_sys(&real);
 	fl__fd_sys.memory = fail_memory;

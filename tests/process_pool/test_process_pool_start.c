@@ -211,8 +211,8 @@ FL_TEST(process_pool_outlives_the_fork_server)
 		for (int i = 0; i < TASKS; i++)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		const int fork_server = fl__fork_server_pid();
-		assert_true(fork server > 0);
-		FL_OK(kill(fork server, SIGKILL));
+		assert_true(fork_server > 0);
+		FL_OK(kill(fork_server, SIGKILL));
 		for (int i = 0; i < 2; i++)
 			process_pool_fails(held[i], -EOWNERDEAD, "how is not known");
 		for (int i = 0; i < TASKS; i++) {
@@ -221,7 +221,7 @@ FL_TEST(process_pool_outlives_the_fork_server)
 			assert_int_equal(process_pool_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
-		assert_int_not_equal(fl__fork_server_pid(), fork server);
+		assert_int_not_equal(fl__fork_server_pid(), fork_server);
 		process_pool_works(e);
 	}
 }
@@ -255,8 +255,8 @@ FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();
 	int unused;
-	FL_OK(kill(fork server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork server) == 'T');
+	FL_OK(kill(fork_server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork_server) == 'T');
 	FL_OK(process_pool_held_submit(e, more, &f));
 	process_pool_open(gate);
 	FL_OK(process_pool_held_get(held, &unused));
@@ -264,7 +264,7 @@ FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 	process_pool_open(more);
 	FL_OK(process_pool_held_get(f, &unused));
 	fl_future_free(f);
-	FL_OK(kill(fork server, SIGCONT));
+	FL_OK(kill(fork_server, SIGCONT));
 	process_pool_works(e);
 }
 
@@ -276,14 +276,14 @@ FL_TEST(process_pool_resized_while_a_worker_starts)
 	fl_future *held = process_pool_hold(e, gate), *f = NULL;
 	const int fork_server = fl__fork_server_pid();
 	const size_t fds = process_fds();
-	FL_OK(kill(fork server, SIGSTOP));
-	FL_WAIT_FOR(process_state(fork server) == 'T');
+	FL_OK(kill(fork_server, SIGSTOP));
+	FL_WAIT_FOR(process_state(fork_server) == 'T');
 	FL_OK(process_pool_square_submit(e, 3, &f));
 	FL_WAIT_FOR(process_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
-	FL_OK(kill(fork server, SIGCONT));
+	FL_OK(kill(fork_server, SIGCONT));
 	FL_WAIT_FOR(process_fds() == fds); /* it has been, and was sent home */
-	FL_WAIT_FOR(process_children_of(fork server) == 1);
+	FL_WAIT_FOR(process_children_of(fork_server) == 1);
 	assert_int_equal(process_pool_size(e), 1);
 	process_pool_let_go(gate, held);
 	FL_OK(fl_future_wait(f));
