@@ -2,8 +2,8 @@
 #ifndef FL_PROCESS_PIPE_H
 #define FL_PROCESS_PIPE_H
 
+#include "../process/fd_watcher.h"
 #include "../process/packet.h"
-#include "../process/watch.h"
 #include <fairlead/mutex.h>
 #include <fairlead/pipe.h>
 #include <stdbool.h>
@@ -25,7 +25,7 @@
  * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
  *
  * In a forked child the lock's holder may be missing, and a kept message is the parent's: see
- * fl__pipe_meet_fork().
+ * pipe_reset_after_fork().
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
@@ -45,9 +45,9 @@ struct fl__pipe_head {
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "what travels");
 
 struct fl_pipe {
-	struct fl__watched in, out;
+	struct fl__watched_fd in, out;
 	int fd;
-	uint32_t generation; /* see fl__pipe_meet_fork() */
+	uint32_t generation; /* see pipe_reset_after_fork() */
 	fl_mutex lock;       /* guards receives and all below */
 	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
 	struct fl__pipe_head kept_head;
@@ -61,6 +61,6 @@ struct fl_pipe {
  * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
  * kept message, which the parent receives.
  */
-void fl__pipe_meet_fork(fl_pipe *p);
+void pipe_reset_after_fork(fl_pipe *p);
 
 #endif

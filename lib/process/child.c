@@ -1,40 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "../base/sys.h"
-#include "os.h"
-#include "watch.h"
+#include "fd_watcher.h"
+#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/child.h>
 #include <fairlead/time.h>
 
 /* 0: the child was reaped. -EBUSY: the child runs. */
-static int result_of(int collected)
+static int child_result(int collected)
 {
 	if (collected < 0)
 		return collected;
 	return collected == 1 ? 0 : -EBUSY;
 }
 
-static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
+static int child_wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int rc = result_of(fl__os.collect(pidfd, status, false));
+		int rc = child_result(fl__process_sys.reap(pidfd, status, false));
 		if (rc != -EBUSY)
 			return rc;
 		int waited = fl__fd_wait(pidfd, POLLIN, deadline, cancel);
 		if (waited == 0)
 			continue;
 		/* the child may have ended during the wait */
-		rc = result_of(fl__os.collect(pidfd, status, false));
+		rc = child_result(fl__process_sys.reap(pidfd, status, false));
 		return rc == -EBUSY ? waited : rc;
 	}
 }
 
 /* Polls, on a system without pidfds. */
-static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
+static int child_poll_by_pid(int pid, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	static const int64_t step = FL_MS(1);
 	for (;;) {
-		int number = pid, rc = result_of(fl__os.collect_number(&number, status, false));
+		int number = pid, rc = child_result(fl__process_sys.reap_by_pid(&number, status, false));
 		if (rc != -EBUSY)
 			return rc;
 		if (fl__is_past(deadline))
@@ -52,14 +52,14 @@ int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl
 		status = &unused;
 	if (pid <= 0)
 		return -EINVAL;
-	int pidfd = fl__os.pidfd(pid);
+	int pidfd = fl__process_sys.pidfd(pid);
 	if (pidfd == -ESRCH)
 		return -ECHILD;
 	if (pidfd == -ENOSYS)
-		return wait_by_number(pid, status, deadline, cancel);
+		return child_poll_by_pid(pid, status, deadline, cancel);
 	if (pidfd < 0)
 		return pidfd;
-	int rc = wait_by_pidfd(pidfd, status, deadline, cancel);
-	fl__close(pidfd);
+	int rc = child_wait_by_pidfd(pidfd, status, deadline, cancel);
+	fl__fd_close(pidfd);
 	return rc;
 }

@@ -1,279 +1,263 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The client side of the fork server: a socket for requests, and a pidfd. `lock` guards `current` and
- * the user counts. Starts use the fork server without the lock, at the same time, each with its own
- * channel. The next start replaces a fork server that has died.
+ * The fork server: the part in the caller's process, which asks for processes, then the loop of the
+ * fork server itself.
+ *
+ * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards
+ * `fork_server_current` and the user counts. Starts use the fork server without the lock, at the
+ * same time, each with its own channel. The next start replaces a fork server that has died.
+ *
+ * The fork server has one thread, blocks all signals, and waits in one poll()
+ *   for requests          on the socket
+ *   for a child's end     on a signalfd
+ *   for the parent's end  on the parent's pidfd, and as the end of the socket
+ *
+ * When the parent ends the kernel also kills an exec'd fork server, even a stopped one. When the
+ * fork server ends the kernel kills the daemons, since the fork server's one thread made them. Each
+ * child has a channel to the parent: there the fork server replies to the request, and reports the
+ * child's end.
  */
 #include "fork_server.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
-#include "fd_sys.h"
-#include "fork.h"
-#include "launch.h"
-#include "manager.h"
-#include "os.h"
 #include "packet.h"
+#include "process_sys.h"
+#include "reexec.h"
 #include "request.h"
-#include "self.h"
-#include "server.h"
+#include "spawner.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 struct fork_server {
 	int socket, pidfd, pid;
-	unsigned users; /* `current` counts as one */
+	unsigned users; /* `fork_server_current` counts as one */
 };
 
-static fl_mutex lock = FL_MUTEX_INIT;
-static struct fork_server *current;
-static struct fork_server *parents; /* in a forked child: to be freed */
+static fl_mutex fork_server_lock = FL_MUTEX_INIT;
+static struct fork_server *fork_server_current;
+static struct fork_server *fork_server_parents; /* in a forked child: to be freed */
 
-static bool is_dead(const struct fork_server *z)
+static bool fork_server_is_dead(const struct fork_server *s)
 {
 	short seen;
-	return fl__fd_sys.poll(z->pidfd, POLLIN, &seen, 0) > 0;
+	return fl__fd_sys.poll(s->pidfd, POLLIN, &seen, 0) > 0;
 }
 
-/* Under the lock. The last user ends the fork_server. */
-static void let_go(struct fork_server *z)
+/* Under the lock. The last user ends the fork server. */
+static void fork_server_release(struct fork_server *s)
 {
-	if (--z->users > 0)
+	if (--s->users > 0)
 		return;
-	fl__close(z->socket);
-	(void)fl__os.signal(z->pidfd, SIGKILL);
-	fl__manager_adopt(z->pidfd, true);
-	fl__free(z);
+	fl__fd_close(s->socket);
+	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
+	fl__spawner_adopt(s->pidfd, true);
+	fl__free(s);
 }
 
-static void drop_current(void)
+static void fork_server_drop_current(void)
 {
-	struct fork_server *z = current;
-	current = NULL;
-	let_go(z);
+	struct fork_server *s = fork_server_current;
+	fork_server_current = NULL;
+	fork_server_release(s);
 }
 
 /* At the end of this copy of the library. A fork server in use ends with the process. */
-static unsigned end_fork_server(void)
+static unsigned fork_server_end(void)
 {
 	fl_process_status status;
-	FL_LOCKED(&lock);
-	fl__free(parents);
-	parents = NULL;
-	if (!current || current->users > 1)
+	FL_LOCKED(&fork_server_lock);
+	fl__free(fork_server_parents);
+	fork_server_parents = NULL;
+	if (!fork_server_current || fork_server_current->users > 1)
 		return 0;
-	fl__close(current->socket);
-	(void)fl__os.signal(current->pidfd, SIGKILL);
-	/* the manager thread may have reaped the fork server before */
-	(void)fl__os.collect(current->pidfd, &status, true);
-	fl__close(current->pidfd);
-	fl__free(current);
-	current = NULL;
+	fl__fd_close(fork_server_current->socket);
+	(void)fl__process_sys.signal(fork_server_current->pidfd, SIGKILL);
+	/* the spawner may have reaped the fork server before */
+	(void)fl__process_sys.reap(fork_server_current->pidfd, &status, true);
+	fl__fd_close(fork_server_current->pidfd);
+	fl__free(fork_server_current);
+	fork_server_current = NULL;
 	return 0;
 }
 
-static void make_current(struct fork_server *z)
+static void fork_server_set_current(struct fork_server *s)
 {
-	static struct fl__helper helper = {.end = end_fork_server};
+	static struct fl__helper helper = {.end = fork_server_end};
 	fl__helper_list(&helper);
-	z->users = 1;
-	current = z;
+	s->users = 1;
+	fork_server_current = s;
 }
 
-/* For a start that needs this program started again. `or_else` ends the log message. */
-static int no_way(const char *method, const char *or_else, const char **problem)
+static int fork_server_exec(int64_t deadline, const char **problem)
 {
-	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
-	        method, or_else);
-	*problem = "this program has neither";
-	return -ENOTSUP;
-}
-
-static int start_fork_server(int64_t deadline, const char **problem)
-{
-	if (!fl__may_start_again())
-		return no_way("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
-	struct fork_server *z = fl__alloc(1, sizeof *z);
+	if (!fl__reexec_possible())
+		return fl__reexec_missing("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread",
+		                          problem);
+	struct fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
-	if (!z)
+	if (!s)
 		return -ENOMEM;
-	int rc = fl__self_start(FL__ROLE_FORK_SERVER, true, deadline, &z->socket, &z->pid, &z->pidfd, problem);
+	int rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, true, deadline, &s->socket, &s->pid, &s->pidfd, problem);
 	if (rc != 0) {
-		fl__free(z);
+		fl__free(s);
 		return rc;
 	}
-	int again = fl__os.duplicate(z->pidfd);
+	int again = fl__process_sys.duplicate(s->pidfd);
 	if (again >= 0)
-		fl__manager_adopt(again, false); /* reaps the fork server as soon as it dies */
-	make_current(z);
+		fl__spawner_adopt(again, false); /* reaps the fork server as soon as it dies */
+	fork_server_set_current(s);
 	return 0;
 }
 
-/* Gets a live fork server, which the caller releases with put(). */
-static int get(struct fork_server **z, int64_t deadline, const char **problem)
+/* Gets a live fork server, which the caller releases with fork_server_put(). */
+static int fork_server_get(struct fork_server **s, int64_t deadline, const char **problem)
 {
-	FL_LOCKED(&lock);
-	fl__free(parents);
-	parents = NULL;
-	if (current && is_dead(current))
-		drop_current();
-	int rc = current ? 0 : start_fork_server(deadline, problem);
+	FL_LOCKED(&fork_server_lock);
+	fl__free(fork_server_parents);
+	fork_server_parents = NULL;
+	if (fork_server_current && fork_server_is_dead(fork_server_current))
+		fork_server_drop_current();
+	int rc = fork_server_current ? 0 : fork_server_exec(deadline, problem);
 	if (rc != 0)
 		return rc;
-	current->users++;
-	*z = current;
+	fork_server_current->users++;
+	*s = fork_server_current;
 	return 0;
 }
 
 /* `dead`: the caller found the fork server dead. */
-static void put(struct fork_server *z, bool dead)
+static void fork_server_put(struct fork_server *s, bool dead)
 {
-	FL_LOCKED(&lock);
-	if (dead && current == z)
-		drop_current();
-	let_go(z);
+	FL_LOCKED(&fork_server_lock);
+	if (dead && fork_server_current == s)
+		fork_server_drop_current();
+	fork_server_release(s);
 }
 
 int fl__fork_server_pid(void)
 {
-	FL_LOCKED(&lock);
-	return current ? current->pid : 0;
+	FL_LOCKED(&fork_server_lock);
+	return fork_server_current ? fork_server_current->pid : 0;
 }
 
 /*
- * Called when no usable reply came in time. After the shutdown the fork server can send nothing on the
- * channel. If the reply came before, its process is killed here. If not, the fork server fails to send
- * the reply, and kills the process.
+ * Called when no usable reply came in time. After the shutdown the fork server can send nothing on
+ * the channel. If the reply came before, its process is killed here. If not, the fork server fails
+ * to send the reply, and kills the process.
  */
-static void give_up(int channel, struct fl__launch *launch)
+static void fork_server_give_up(int channel, struct fl__start *start)
 {
-	const char *problem = launch->problem;
+	const char *problem = start->problem;
 	int pidfd = -1;
 	(void)shutdown(channel, SHUT_RD);
-	if (fl__reply_take(channel, launch, 0, &pidfd) == 0)
-		(void)fl__os.signal(pidfd, SIGKILL);
-	fl__close(pidfd);
-	launch->problem = problem;
+	if (fl__reply_receive(channel, start, 0, &pidfd) == 0)
+		(void)fl__process_sys.signal(pidfd, SIGKILL);
+	fl__fd_close(pidfd);
+	start->problem = problem;
 }
 
 /* Sends the request. -EPIPE: the fork server died without it, so a new fork server is tried, once. */
-static int ask(struct fl__launch *launch, int channel, int64_t deadline)
+static int fork_server_send_request(struct fl__start *start, int channel, int64_t deadline)
 {
 	int rc = -EPIPE;
 	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
-		struct fork_server *z;
-		rc = get(&z, deadline, &launch->problem);
+		struct fork_server *s;
+		rc = fork_server_get(&s, deadline, &start->problem);
 		if (rc != 0)
 			return rc;
-		rc = fl__request_send(z->socket, channel, launch, deadline);
-		put(z, rc == -EPIPE);
+		rc = fl__request_send(s->socket, channel, start, deadline);
+		fork_server_put(s, rc == -EPIPE);
 	}
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-int fl__start_by_fork_server(struct fl__launch *launch)
+int fl__fork_server_start(struct fl__start *start)
 {
-	const int64_t deadline = fl_after(fl__os.patience);
+	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
 	int channel[2];
-	launch->problem = "no channel to it";
-	int rc = fl__above_pair(channel);
+	start->problem = "the channel to the fork server cannot be created";
+	int rc = fl__packet_pair_above_streams(channel);
 	if (rc != 0)
 		return rc;
-	rc = ask(launch, channel[1], deadline);
-	fl__close(channel[1]);
+	rc = fork_server_send_request(start, channel[1], deadline);
+	fl__fd_close(channel[1]);
 	if (rc == 0) {
-		launch->pidfd = -1;
-		rc = fl__reply_take(channel[0], launch, deadline, &launch->pidfd);
+		start->pidfd = -1;
+		rc = fl__reply_receive(channel[0], start, deadline, &start->pidfd);
 		if (rc == -ETIMEDOUT)
-			launch->problem = "the fork server does not answer; is it stopped?";
-		if (rc == 0 && launch->pidfd < 0)
+			start->problem = "no answer from the fork server: is it stopped?";
+		if (rc == 0 && start->pidfd < 0)
 			rc = -EPROTO;
 		if (rc != 0)
-			give_up(channel[0], launch);
+			fork_server_give_up(channel[0], start);
 	}
 	if (rc == 0)
-		launch->channel = channel[0];
+		start->channel = channel[0];
 	else
-		fl__close(channel[0]);
+		fl__fd_close(channel[0]);
 	return rc;
-}
-
-int fl__start_by_exec(struct fl__launch *launch)
-{
-	const int64_t deadline = fl_after(fl__os.patience);
-	int socket;
-	if (!fl__may_start_again())
-		return no_way("FL_PROCESS_EXEC", "; fl_process_preload() is no help to it", &launch->problem);
-	int rc = fl__self_start(FL__ROLE_TASK, launch->config->daemon, deadline, &socket, &launch->pid, &launch->pidfd,
-	                        &launch->problem);
-	if (rc != 0)
-		return rc;
-	rc = fl__request_send(socket, -1, launch, deadline);
-	if (rc == 0)
-		rc = fl__reply_take(socket, launch, deadline, NULL);
-	fl__close(socket);
-	if (rc != 0)
-		fl__self_end(launch->pidfd);
-	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
 /* Preloading. */
 
-static _Noreturn void become_fork_server(int socket, int parent)
+static _Noreturn void fork_server_become(int socket, int parent)
 {
 	struct fl__setup setup;
-	if (fl__self_setup(&setup, socket) != 0)
+	if (fl__reexec_setup(&setup, socket) != 0)
 		_exit(127);
 	setup.through_exec = false;
 	setup.keep_handlers = true;
-	if (fl__setup(&setup) != 0)
+	if (fl__new_process_setup(&setup) != 0)
 		_exit(127);
-	fl__fork_server_serve(FL__SELF_SOCKET, parent);
+	fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
 }
 
-static int preload(struct fork_server *z, const char **problem)
+static int fork_server_fork(struct fork_server *s, const char **problem)
 {
 	int ends[2], parent = getpid();
-	*problem = "no socket to it";
-	int rc = fl__above_pair(ends);
+	*problem = "the socket to the new process cannot be created";
+	int rc = fl__packet_pair_above_streams(ends);
 	if (rc != 0)
 		return rc;
-	*problem = "the system does not fork";
-	rc = fl__fork(&z->pidfd);
+	*problem = "fork() failed";
+	rc = fl__process_fork(&s->pidfd);
 	if (rc == 0)
-		become_fork_server(ends[1], parent);
-	fl__close(ends[1]);
+		fork_server_become(ends[1], parent);
+	fl__fd_close(ends[1]);
 	if (rc < 0) {
-		fl__close(ends[0]);
+		fl__fd_close(ends[0]);
 		return rc;
 	}
-	z->socket = ends[0];
-	z->pid = rc;
-	make_current(z);
+	s->socket = ends[0];
+	s->pid = rc;
+	fork_server_set_current(s);
 	return 0;
 }
 
 int fl_process_preload(void)
 {
-	FL_LOCKED(&lock);
-	if (current && is_dead(current))
-		drop_current();
-	if (current)
+	FL_LOCKED(&fork_server_lock);
+	if (fork_server_current && fork_server_is_dead(fork_server_current))
+		fork_server_drop_current();
+	if (fork_server_current)
 		return 0;
-	const char *problem = "no memory for it";
-	struct fork_server *z = NULL;
-	int rc = fl__may_fork(&problem);
+	const char *problem = "no memory for the fork server";
+	struct fork_server *s = NULL;
+	int rc = fl__process_may_fork(&problem);
 	if (rc == 0) {
-		z = fl__alloc(1, sizeof *z);
-		rc = z ? preload(z, &problem) : -ENOMEM;
+		s = fl__alloc(1, sizeof *s);
+		rc = s ? fork_server_fork(s, &problem) : -ENOMEM;
 	}
 	if (rc != 0) {
-		fl__free(z);
+		fl__free(s);
 		fl__log(FL_LOG_ERROR, "cannot preload the fork server: %s: %s", problem, fl_error_text(rc));
 	}
 	return rc;
@@ -281,12 +265,212 @@ int fl_process_preload(void)
 
 void fl__fork_server_after_fork(void)
 {
-	fl_mutex_init(&lock);
-	if (!current)
+	fl_mutex_init(&fork_server_lock);
+	if (!fork_server_current)
 		return;
-	fl__close(current->socket);
-	fl__close(current->pidfd);
+	fl__fd_close(fork_server_current->socket);
+	fl__fd_close(fork_server_current->pidfd);
 	/* freed later: a thread that is not in the child may hold the allocator's lock */
-	parents = current;
-	current = NULL;
+	fork_server_parents = fork_server_current;
+	fork_server_current = NULL;
+}
+
+/* The loop of the fork server. */
+
+struct fork_server_child {
+	int pid;
+	int channel; /* -1: the parent has given up the start */
+	bool daemon;
+};
+
+struct fork_server_loop {
+	int socket, parent;
+	int parent_fd, signals; /* or a negative errno */
+	int spare;              /* closed before a receive, so that a request's channel fits */
+	struct fork_server_child *children;
+	size_t n, room;
+};
+
+static struct fork_server_loop fork_server_loop;
+
+static _Noreturn void fork_server_exit(void)
+{
+	for (size_t i = 0; i < fork_server_loop.n; i++)
+		if (fork_server_loop.children[i].daemon)
+			/* not reaped yet: the pid is still the child's */
+			(void)kill(fork_server_loop.children[i].pid, SIGKILL);
+	_exit(0);
+}
+
+/* Makes room for one more child. */
+static int fork_server_reserve_child(void)
+{
+	if (fork_server_loop.n < fork_server_loop.room)
+		return 0;
+	size_t room = fork_server_loop.room ? fork_server_loop.room * 2 : 16;
+	struct fork_server_child *children = fl__alloc(room, sizeof *children);
+	if (!children)
+		return -ENOMEM;
+	if (fork_server_loop.n > 0)
+		memcpy(children, fork_server_loop.children, fork_server_loop.n * sizeof *children);
+	fl__free(fork_server_loop.children);
+	fork_server_loop.children = children;
+	fork_server_loop.room = room;
+	return 0;
+}
+
+/* Reaps the ended children, and reports how they ended. */
+static void fork_server_reap(void)
+{
+	struct fl__end_report last = {FL__MAGIC_END, sizeof last, 0, 0};
+	for (;;) {
+		fl_process_status status;
+		int pid = 0;
+		if (fl__process_sys.reap_by_pid(&pid, &status, false) != 1)
+			return;
+		size_t i = 0;
+		while (i < fork_server_loop.n && fork_server_loop.children[i].pid != pid)
+			i++;
+		if (i == fork_server_loop.n)
+			continue;
+		last.code = status.code;
+		last.signal = status.signal;
+		int channel = fork_server_loop.children[i].channel;
+		/* the channel has space: only the reply came before. -EPIPE does no harm. */
+		if (channel >= 0)
+			(void)!fl__packet_send(channel, &last, sizeof last, NULL, 0, 0);
+		fl__fd_close(channel);
+		fork_server_loop.children[i] = fork_server_loop.children[--fork_server_loop.n];
+	}
+}
+
+/* Makes sure that fl__new_process_setup() in the child does not run out of descriptors. */
+static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const struct fl__request *request)
+{
+	enum { MORE = 8 };
+	int highest = 0;
+	for (unsigned i = 0; i < n_fds; i++)
+		highest = fds[i] > highest ? fds[i] : highest;
+	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
+}
+
+static _Noreturn void fork_server_run_child(struct fl__request *request, int fork_server_pid)
+{
+	request->setup.cwd = -1; /* the fork server has entered the directory */
+	request->setup.parent = request->daemon ? fork_server_pid : 0;
+	request->setup.keep_handlers = true;
+	fl__new_process_run_task(request, NULL);
+}
+
+/* The fork server stays in no directory that a user may want to remove or unmount. */
+static void fork_server_leave_directory(void)
+{
+	(void)!chdir("/");
+}
+
+/* Makes the process. Returns its pid, and stores its pidfd. */
+static int fork_server_make_process(struct fl__request *request, int *pidfd)
+{
+	int fork_server_pid = getpid();
+	if (fork_server_loop.parent_fd == -ENOSYS)
+		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
+	int rc = request->setup.cwd >= 0 ? fl__process_sys.change_directory(request->setup.cwd) : 0;
+	if (rc == 0)
+		rc = fork_server_reserve_child();
+	if (rc != 0)
+		return rc;
+	int pid = fl__process_sys.fork();
+	if (pid != 0)
+		fork_server_leave_directory();
+	if (pid == 0)
+		fork_server_run_child(request, fork_server_pid);
+	if (pid < 0)
+		return pid;
+	*pidfd = fl__process_sys.pidfd(pid);
+	fork_server_loop.children[fork_server_loop.n++] =
+	    (struct fork_server_child){pid, request->channel, request->daemon};
+	return pid;
+}
+
+static bool fork_server_is_abandoned(int channel)
+{
+	short seen = 0;
+	/* the parent sends nothing over a channel: readable means closed */
+	return fl__fd_sys.poll(channel, POLLIN, &seen, 0) != 0;
+}
+
+/* Serves one request. Returns true when a child owns the channel. */
+static bool fork_server_answer(const void *data, size_t size, bool lost, const int *fds, unsigned n_fds)
+{
+	struct fl__request request;
+	struct fl__start_reply reply;
+	int channel = n_fds > 0 ? fds[0] : -1, pidfd = -1;
+	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
+	if (channel < 0 || fork_server_is_abandoned(channel))
+		return false;
+	if (lost)
+		rc = -EMFILE;
+	if (rc == 0 && request.channel < 0)
+		rc = -EBADMSG;
+	if (rc == 0)
+		rc = fork_server_check_fd_limit(fds, n_fds, &request);
+	if (rc == 0)
+		rc = fork_server_make_process(&request, &pidfd);
+	bool made = rc > 0;
+	reply.pid = made ? rc : 0;
+	reply.error = made ? (pidfd < 0 ? pidfd : 0) : rc;
+	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
+	fl__fd_close(pidfd);
+	if (made && (rc != 0 || reply.error != 0)) {
+		/* the parent gets no handle of this process */
+		(void)kill(reply.pid, SIGKILL);
+		fork_server_loop.children[fork_server_loop.n - 1].channel = -1;
+		made = false;
+	}
+	return made;
+}
+
+static void fork_server_take_request(void)
+{
+	static _Alignas(16) char data[FL__REQUEST_ROOM];
+	int fds[FL__PACKET_FDS];
+	struct iovec part = {data, sizeof data};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+	fl__fd_close(fork_server_loop.spare);
+	int rc = fl__packet_try_recv(fork_server_loop.socket, &packet, 0);
+	if (rc == -EPIPE)
+		fork_server_exit();
+	if (rc == 0) {
+		bool kept = !packet.cut && fork_server_answer(data, packet.size, packet.lost, fds, packet.n_fds);
+		fl__fds_close(fds + kept, packet.n_fds - kept);
+	}
+	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
+}
+
+_Noreturn void fl__fork_server_serve(int socket, int parent)
+{
+	(void)prctl(PR_SET_NAME, "fairlead-fork", 0, 0, 0); /* for ps only */
+	fork_server_loop = (struct fork_server_loop){.socket = socket, .parent = parent, .spare = -1};
+	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
+	fork_server_loop.signals = fl__process_sys.child_signals();
+	if (getppid() != parent)
+		fork_server_exit();
+	fork_server_leave_directory();
+	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
+	for (;;) {
+		struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
+		                       {.fd = fork_server_loop.parent_fd, .events = POLLIN},
+		                       {.fd = fork_server_loop.signals, .events = POLLIN}};
+		char drained[1024];
+		if (poll(fds, 3, -1) < 0)
+			continue;
+		if (fds[1].revents)
+			fork_server_exit();
+		if (fds[2].revents) {
+			(void)!read(fork_server_loop.signals, drained, sizeof drained);
+			fork_server_reap();
+		}
+		if (fds[0].revents)
+			fork_server_take_request();
+	}
 }

@@ -8,7 +8,7 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
-static uint64_t hash(uint64_t seed, const void *data, size_t size)
+static uint64_t identity_hash(uint64_t seed, const void *data, size_t size)
 {
 	const unsigned char *bytes = data;
 	for (size_t i = 0; i < size; i++)
@@ -16,22 +16,22 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 	return seed;
 }
 
-static const uint64_t hash_start = 0xcbf29ce484222325u;
+static const uint64_t identity_hash_start = 0xcbf29ce484222325u;
 
 /* Spreads a hash over all bits (splitmix64), so that a sum of hashes is a hash. */
-static uint64_t mix(uint64_t x)
+static uint64_t identity_mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
 	return x ^ (x >> 31);
 }
 
-struct search {
+struct identity_search {
 	uintptr_t address;
 	struct fl__build_id *id;
 };
 
-static bool contains(const struct dl_phdr_info *module, uintptr_t address)
+static bool identity_contains(const struct dl_phdr_info *module, uintptr_t address)
 {
 	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
 		const ElfW(Phdr) *header = &module->dlpi_phdr[i];
@@ -43,7 +43,7 @@ static bool contains(const struct dl_phdr_info *module, uintptr_t address)
 }
 
 /* Copies the build-id, if the segment of notes has one. */
-static bool find_note(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
+static bool identity_find_build_id(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
 {
 	size_t at = 0;
 	while (size - at >= sizeof(ElfW(Nhdr))) {
@@ -66,43 +66,43 @@ static bool find_note(const unsigned char *notes, size_t size, size_t align, str
 	return false;
 }
 
-static void hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
+static void identity_hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
 {
-	uint64_t sum = hash(hash_start, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
+	uint64_t sum = identity_hash(identity_hash_start, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
 	const char *path = module->dlpi_name && *module->dlpi_name ? module->dlpi_name : "/proc/self/exe";
 	struct stat file;
 	if (stat(path, &file) == 0) {
 		const int64_t about[] = {(int64_t)file.st_dev, (int64_t)file.st_ino, (int64_t)file.st_size,
 		                         (int64_t)file.st_mtim.tv_sec, (int64_t)file.st_mtim.tv_nsec};
-		sum = hash(sum, about, sizeof about);
+		sum = identity_hash(sum, about, sizeof about);
 	}
 	id->size = sizeof sum;
 	id->hashed = 1;
 	memcpy(id->bytes, &sum, sizeof sum);
 }
 
-static int look_at(struct dl_phdr_info *module, size_t size, void *arg)
+static int identity_read_module(struct dl_phdr_info *module, size_t size, void *arg)
 {
 	(void)size;
-	const struct search *search = arg;
-	if (!contains(module, search->address))
+	const struct identity_search *search = arg;
+	if (!identity_contains(module, search->address))
 		return 0;
 	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
 		const ElfW(Phdr) *header = &module->dlpi_phdr[i];
 		const unsigned char *notes = (const unsigned char *)(module->dlpi_addr + header->p_vaddr);
 		if (header->p_type == PT_NOTE &&
-		    find_note(notes, header->p_memsz, header->p_align == 8 ? 8 : 4, search->id))
+		    identity_find_build_id(notes, header->p_memsz, header->p_align == 8 ? 8 : 4, search->id))
 			return 1;
 	}
-	hash_module(module, search->id);
+	identity_hash_module(module, search->id);
 	return 1;
 }
 
 void fl__build_id_of(const void *address, struct fl__build_id *id)
 {
-	struct search search = {(uintptr_t)address, id};
+	struct identity_search search = {(uintptr_t)address, id};
 	memset(id, 0, sizeof *id);
-	(void)dl_iterate_phdr(look_at, &search);
+	(void)dl_iterate_phdr(identity_read_module, &search);
 }
 
 void fl__build_id_of_program(struct fl__build_id *id)
@@ -123,16 +123,16 @@ const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD
 	return text;
 }
 
-static uint64_t id_of(const fl_task_type *type)
+static uint64_t identity_id_of_type(const fl_task_type *type)
 {
-	uint64_t name = hash(hash_start, type->name, strlen(type->name) + 1);
-	return mix(hash(name, &type->version, sizeof type->version));
+	uint64_t name = identity_hash(identity_hash_start, type->name, strlen(type->name) + 1);
+	return identity_mix(identity_hash(name, &type->version, sizeof type->version));
 }
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
 {
 	memset(identity, 0, sizeof *identity); /* also the padding, which is hashed */
-	identity->id = id_of(type);
+	identity->id = identity_id_of_type(type);
 	identity->version = type->version;
 	identity->arg_size = type->arg_size;
 	identity->arg_align = (uint32_t)type->arg_align;
@@ -143,39 +143,39 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 
 uint32_t fl__task_check(const struct fl__task_identity *identity)
 {
-	uint64_t sum = mix(hash(hash_start, identity, sizeof *identity));
+	uint64_t sum = identity_mix(identity_hash(identity_hash_start, identity, sizeof *identity));
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
-struct wanted {
+struct identity_wanted {
 	uint64_t id;
 	const fl_task_type *type;
 };
 
-static void compare_id(const fl_task_type *type, void *arg)
+static void identity_compare_id(const fl_task_type *type, void *arg)
 {
-	struct wanted *wanted = arg;
-	if (id_of(type) == wanted->id)
+	struct identity_wanted *wanted = arg;
+	if (identity_id_of_type(type) == wanted->id)
 		wanted->type = type;
 }
 
 const fl_task_type *fl__task_find_id(uint64_t id)
 {
-	struct wanted wanted = {id, NULL};
-	return fl__registry_visit(compare_id, &wanted) == 0 ? wanted.type : NULL;
+	struct identity_wanted wanted = {id, NULL};
+	return fl__registry_visit(identity_compare_id, &wanted) == 0 ? wanted.type : NULL;
 }
 
-static void add_to_digest(const fl_task_type *type, void *arg)
+static void identity_add_to_digest(const fl_task_type *type, void *arg)
 {
 	struct fl__registry_digest *digest = arg;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	digest->sum += mix(hash(hash_start, &identity, sizeof identity)); /* in any order */
+	digest->sum += identity_mix(identity_hash(identity_hash_start, &identity, sizeof identity)); /* in any order */
 	digest->tasks++;
 }
 
 int fl__registry_digest(struct fl__registry_digest *digest)
 {
 	*digest = (struct fl__registry_digest){0, 0};
-	return fl__registry_visit(add_to_digest, digest);
+	return fl__registry_visit(identity_add_to_digest, digest);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "packet.h"
-#include "fd_sys.h"
-#include "watch.h"
+#include "fd_watcher.h"
+#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <string.h>
@@ -72,7 +72,7 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  *   -EPIPE    the end
  *   -EBADMSG  the peer has sent an empty packet
  */
-static int nothing_came(int socket)
+static int packet_check_end(int socket)
 {
 	short seen = 0;
 	if (fl__fd_sys.poll(socket, POLLRDHUP, &seen, 0) < 0)
@@ -83,7 +83,7 @@ static int nothing_came(int socket)
 }
 
 /* Takes the descriptors of one control message. Closes those that were not asked for. */
-static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
+static void packet_take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 {
 	if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
 		return;
@@ -99,7 +99,7 @@ static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 }
 
 /* Receives the next packet: its bytes, descriptors and flags. */
-static int receive(int socket, struct fl__packet *packet, int flags)
+static int packet_receive(int socket, struct fl__packet *packet, int flags)
 {
 	union {
 		struct cmsghdr header;
@@ -128,7 +128,7 @@ static int receive(int socket, struct fl__packet *packet, int flags)
 	packet->cut = message.msg_flags & MSG_TRUNC;
 	packet->lost = packet->fds && (message.msg_flags & MSG_CTRUNC);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-		take_fds(packet, c);
+		packet_take_fds(packet, c);
 	return 0;
 }
 
@@ -136,10 +136,10 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 {
 	int rc;
 	do {
-		rc = receive(socket, packet, flags);
+		rc = packet_receive(socket, packet, flags);
 		if (rc != 0 || packet->size > 0 || packet->cut)
 			return rc;
-		rc = packet->n_fds > 0 || packet->lost ? -EBADMSG : nothing_came(socket);
+		rc = packet->n_fds > 0 || packet->lost ? -EBADMSG : packet_check_end(socket);
 		fl__fds_close(packet->fds, packet->n_fds);
 		packet->n_fds = 0;
 	} while (rc == 0);
@@ -147,7 +147,7 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 }
 
 /* Delivers what was received, or closes it. */
-static int deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
+static int packet_deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
 {
 	unsigned room = n_fds ? *n_fds : 0;
 	int rc = packet->cut ? -EMSGSIZE : packet->lost || packet->n_fds > room ? -EMFILE : 0;
@@ -172,7 +172,7 @@ int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds,
 	for (;;) {
 		int rc = fl__packet_try_recv(socket, &packet, 0);
 		if (rc == 0)
-			return deliver(&packet, size, fds, n_fds);
+			return packet_deliver(&packet, size, fds, n_fds);
 		if (rc == -EAGAIN)
 			rc = fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED);
 		if (rc != 0)

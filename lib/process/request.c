@@ -4,14 +4,13 @@
 #include "../base/sys.h"
 #include "../exec/registry.h"
 #include "../shm/shm_os.h"
-#include "fd_sys.h"
-#include "os.h"
 #include "packet.h"
+#include "process_sys.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-struct message {
+struct request_message {
 	uint32_t magic, size;          /* of the whole packet */
 	uint32_t flags, n_fds;         /* n_fds: handed over */
 	uint32_t name_size, task_size; /* with their zeros */
@@ -19,12 +18,12 @@ struct message {
 	char text[]; /* the process's name, the task's, the argument */
 };
 
-struct fds {
+struct request_fds {
 	int list[FL__REQUEST_FDS];
 	unsigned n;
 };
 
-static void add(struct fds *fds, int fd, uint32_t flag, uint32_t *flags)
+static void request_add_fd(struct request_fds *fds, int fd, uint32_t flag, uint32_t *flags)
 {
 	if (fd < 0)
 		return;
@@ -32,7 +31,7 @@ static void add(struct fds *fds, int fd, uint32_t flag, uint32_t *flags)
 	*flags |= flag;
 }
 
-static int write_all(int fd, const char *data, size_t size)
+static int request_write_all(int fd, const char *data, size_t size)
 {
 	for (size_t done = 0; done < size;) {
 		ssize_t n = fl__fd_sys.write_at(fd, data + done, size - done, (off_t)done);
@@ -43,24 +42,24 @@ static int write_all(int fd, const char *data, size_t size)
 	return fl__fd_sys.seal(fd);
 }
 
-int fl__memory_of(const void *bytes, size_t size)
+int fl__sealed_memory(const void *bytes, size_t size)
 {
 	if (size > fl__shm_os.largest_file())
 		return -EFBIG; /* the write would raise SIGXFSZ */
-	int fd = fl__fd_sys.memory();
-	int rc = fd < 0 ? fd : write_all(fd, bytes, size);
+	int fd = fl__fd_sys.memfd();
+	int rc = fd < 0 ? fd : request_write_all(fd, bytes, size);
 	if (rc == 0)
 		return fd;
-	fl__close(fd);
+	fl__fd_close(fd);
 	return rc;
 }
 
-static struct message *compose(const struct fl__launch *launch, size_t inline_size, size_t *size)
+static struct request_message *request_compose(const struct fl__start *start, size_t inline_size, size_t *size)
 {
-	const fl_task_type *type = launch->config->task;
-	size_t name = strlen(launch->name) + 1, task = strlen(type->name) + 1;
-	*size = sizeof(struct message) + name + task + inline_size;
-	struct message *m = fl__alloc(1, *size);
+	const fl_task_type *type = start->config->task;
+	size_t name = strlen(start->name) + 1, task = strlen(type->name) + 1;
+	*size = sizeof(struct request_message) + name + task + inline_size;
+	struct request_message *m = fl__alloc(1, *size);
 	if (!m)
 		return NULL;
 	m->magic = FL__MAGIC_START;
@@ -68,57 +67,57 @@ static struct message *compose(const struct fl__launch *launch, size_t inline_si
 	m->name_size = (uint32_t)name;
 	m->task_size = (uint32_t)task;
 	fl__task_identify(type, &m->task);
-	memcpy(m->text, launch->name, name);
+	memcpy(m->text, start->name, name);
 	memcpy(m->text + name, type->name, task);
 	if (inline_size > 0)
-		memcpy(m->text + name + task, launch->config->arg, inline_size);
+		memcpy(m->text + name + task, start->config->arg, inline_size);
 	return m;
 }
 
-int fl__request_send(int socket, int channel, struct fl__launch *launch, int64_t deadline)
+int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline)
 {
-	const size_t arg_size = launch->config->task->arg_size;
+	const size_t arg_size = start->config->task->arg_size;
 	const bool large = arg_size > FL__REQUEST_INLINE;
 	size_t size;
-	launch->problem = "no memory for its argument";
-	struct message *m = compose(launch, large ? 0 : arg_size, &size);
+	start->problem = "no memory for the argument";
+	struct request_message *m = request_compose(start, large ? 0 : arg_size, &size);
 	if (!m)
 		return -ENOMEM;
-	struct fds fds = {.n = 0};
+	struct request_fds fds = {.n = 0};
 	uint32_t none = 0;
-	m->flags = launch->config->daemon ? FL__REQUEST_DAEMON : 0;
-	m->n_fds = launch->setup.n_fds - FL__STREAMS;
-	add(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
-	add(&fds, launch->setup.cwd, FL__REQUEST_CWD, &m->flags);
-	for (unsigned i = 0; i < launch->setup.n_fds; i++)
-		add(&fds, launch->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0,
-		    i < FL__STREAMS ? &m->flags : &none);
-	int memory = large ? fl__memory_of(launch->config->arg, arg_size) : -1;
+	m->flags = start->config->daemon ? FL__REQUEST_DAEMON : 0;
+	m->n_fds = start->setup.n_fds - FL__STREAMS;
+	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
+	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD, &m->flags);
+	for (unsigned i = 0; i < start->setup.n_fds; i++)
+		request_add_fd(&fds, start->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0,
+		               i < FL__STREAMS ? &m->flags : &none);
+	int memory = large ? fl__sealed_memory(start->config->arg, arg_size) : -1;
 	int rc = large && memory < 0 ? memory : 0;
-	add(&fds, memory, FL__REQUEST_MEMORY, &m->flags);
+	request_add_fd(&fds, memory, FL__REQUEST_MEMORY, &m->flags);
 	if (rc == 0) {
-		launch->problem = "the request does not reach it";
+		start->problem = "the request cannot be sent";
 		rc = fl__packet_send(socket, m, size, fds.list, fds.n, deadline);
 	}
-	fl__close(memory);
+	fl__fd_close(memory);
 	fl__free(m);
 	return rc;
 }
 
 /* Reading. */
 
-static bool same_task(const struct fl__task_identity *a, const struct fl__task_identity *b)
+static bool request_same_task(const struct fl__task_identity *a, const struct fl__task_identity *b)
 {
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
 /* A string with one zero, its last byte. */
-static bool is_text(const char *text, size_t size)
+static bool request_is_text(const char *text, size_t size)
 {
 	return size > 0 && memchr(text, 0, size) == text + size - 1;
 }
 
-static bool is_request(const struct message *m, size_t size)
+static bool request_is_request(const struct request_message *m, size_t size)
 {
 	if (size < sizeof *m || m->magic != FL__MAGIC_START || m->size != size || (m->flags & ~FL__REQUEST_FLAGS) ||
 	    m->n_fds > FL_PROCESS_FDS_MAX)
@@ -128,15 +127,17 @@ static bool is_request(const struct message *m, size_t size)
 		return false;
 	rest -= (size_t)m->name_size + m->task_size;
 	size_t expected = (m->flags & FL__REQUEST_MEMORY) ? 0 : m->task.arg_size;
-	return rest == expected && is_text(m->text, m->name_size) && is_text(m->text + m->name_size, m->task_size);
+	return rest == expected && request_is_text(m->text, m->name_size) &&
+	       request_is_text(m->text + m->name_size, m->task_size);
 }
 
-static unsigned fds_of(const struct message *m)
+static unsigned request_count_fds(const struct request_message *m)
 {
 	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)FL__REQUEST_DAEMON);
 }
 
-static int find_task(struct fl__request *request, struct fl__start_reply *reply, const struct message *m)
+static int request_find_task(struct fl__request *request, struct fl__start_reply *reply,
+                             const struct request_message *m)
 {
 	const fl_task_type *type;
 	int rc = fl__registry_find(m->text + m->name_size, &type);
@@ -144,7 +145,7 @@ static int find_task(struct fl__request *request, struct fl__start_reply *reply,
 		return rc;
 	reply->has_task = 1;
 	fl__task_identify(type, &reply->theirs);
-	if (!same_task(&reply->theirs, &m->task))
+	if (!request_same_task(&reply->theirs, &m->task))
 		return -EPROTO;
 	request->type = type;
 	return 0;
@@ -153,12 +154,12 @@ static int find_task(struct fl__request *request, struct fl__start_reply *reply,
 int fl__request_read(struct fl__request *request, struct fl__start_reply *reply, const void *data, size_t size,
                      const int *fds, unsigned n_fds)
 {
-	const struct message *m = data;
+	const struct request_message *m = data;
 	*reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof *reply};
 	*request = (struct fl__request){.channel = -1, .memory = -1};
-	if (!is_request(m, size))
+	if (!request_is_request(m, size))
 		return -EBADMSG;
-	if (n_fds != fds_of(m))
+	if (n_fds != request_count_fds(m))
 		return -EMFILE;
 	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
 	request->setup.cwd = (m->flags & FL__REQUEST_CWD) ? *fds++ : -1;
@@ -172,14 +173,14 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;
-	return find_task(request, reply, m);
+	return request_find_task(request, reply, m);
 }
 
 /* The reply. */
 
 /* Names the fields that differ, for the message. */
-static void name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
-                             size_t room)
+static void request_name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
+                                     size_t room)
 {
 	const struct {
 		const char *name;
@@ -197,49 +198,49 @@ static void name_differences(const struct fl__task_identity *a, const struct fl_
 			n += (size_t)snprintf(text + n, room - n, "%s%s", n > 0 ? ", " : "", fields[i].name);
 }
 
-static void log_task(const struct fl__launch *launch, const struct fl__start_reply *reply)
+static void request_log_task(const struct fl__start *start, const struct fl__start_reply *reply)
 {
 	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differ[160];
 	struct fl__task_identity ours;
 	const struct fl__task_identity *theirs = &reply->theirs;
-	const char *task = launch->config->task->name;
-	fl__task_identify(launch->config->task, &ours);
-	name_differences(&ours, theirs, differ, sizeof differ);
+	const char *task = start->config->task->name;
+	fl__task_identify(start->config->task, &ours);
+	request_name_differences(&ours, theirs, differ, sizeof differ);
 	if (!reply->has_task)
-		fl__log(FL_LOG_ERROR, "task %s: known here (build-id %s), unknown to the program started once more",
+		fl__log(FL_LOG_ERROR, "task %s is registered here (build-id %s), but not in the program executed again",
 		        task, fl__build_id_text(&ours.owner, a));
 	else
 		fl__log(FL_LOG_ERROR,
-		        "task %s: here version %u, sizes %llu and %llu, build-id %s; in the program started once more "
-		        "%u, %llu and %llu, %s; not the same: %s",
+		        "task %s: here version %u, sizes %llu and %llu, build-id %s; in the program executed again "
+		        "version %u, sizes %llu and %llu, build-id %s; different: %s",
 		        task, ours.version, (unsigned long long)ours.arg_size, (unsigned long long)ours.result_size,
 		        fl__build_id_text(&ours.owner, a), theirs->version, (unsigned long long)theirs->arg_size,
 		        (unsigned long long)theirs->result_size, fl__build_id_text(&theirs->owner, b), differ);
 }
 
-int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd)
+int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd)
 {
 	struct fl__start_reply reply;
 	size_t size;
 	unsigned n_fds = pidfd ? 1 : 0;
-	launch->problem = "the reply does not come";
+	start->problem = "no reply";
 	int rc = fl__packet_recv(channel, &reply, sizeof reply, &size, pidfd, pidfd ? &n_fds : NULL, deadline);
 	if (rc != 0)
 		return rc == -EPIPE ? -EOWNERDEAD : rc;
 	if (pidfd)
-		*pidfd = n_fds > 0 ? fl__above(*pidfd) : -1;
-	launch->problem = "what came was no reply";
+		*pidfd = n_fds > 0 ? fl__fd_above_streams(*pidfd) : -1;
+	start->problem = "the reply is malformed";
 	if (size != sizeof reply || reply.magic != FL__MAGIC_REPLY || reply.size != size)
 		return -EPROTO;
 	rc = reply.error;
-	launch->problem = "the system does not make it";
-	launch->where = pidfd ? ", in the fork server" : ", in the new process";
+	start->problem = "the process cannot be created";
+	start->where = pidfd ? ", in the fork server" : ", in the new process";
 	if (rc == -EEXIST)
-		launch->problem = "another task has the name of its task";
+		start->problem = "another task is registered under the task's name";
 	if (rc == -ENOENT || rc == -EPROTO) {
-		launch->problem = "its task is not known alike";
-		log_task(launch, &reply);
+		start->problem = "the task is unknown there, or differs";
+		request_log_task(start, &reply);
 	}
-	launch->pid = reply.pid;
+	start->pid = reply.pid;
 	return rc;
 }

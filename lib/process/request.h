@@ -3,10 +3,19 @@
 #define FL_PROCESS_REQUEST_H
 
 #include "identity.h"
-#include "launch.h"
+#include "process_start.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* The magic numbers of messages between a process and those that it starts. */
+enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END };
+
+/* Reports how a process ended: the last message on its channel. */
+struct fl__end_report {
+	uint32_t magic, size;
+	int32_t code, signal;
+};
 
 /*
  * The request to run a task in a process, and the reply. Both carry their size. A receiver checks
@@ -29,11 +38,11 @@ enum {
 	FL__REQUEST_FDS = FL__SETUP_FDS + 3,
 };
 
-/* Sends the request: 0 or an error of fl__memory_of() or fl__packet_send(). `channel`: -1: none. */
-int fl__request_send(int socket, int channel, struct fl__launch *launch, int64_t deadline);
+/* Sends the request: 0 or an error of fl__sealed_memory() or fl__packet_send(). `channel`: -1: none. */
+int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
 /* Makes a sealed descriptor with these bytes, or returns a negative errno. */
-int fl__memory_of(const void *bytes, size_t size);
+int fl__sealed_memory(const void *bytes, size_t size);
 
 /* What is needed to run a task: read from a request, or filled in by a forked child. */
 struct fl__request {
@@ -71,18 +80,6 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
  * Waits for the reply to a request: 0, its error, or the wait's. `*pidfd` (`pidfd` may be NULL):
  * what came along, or -1.
  */
-int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd);
-
-/*
- * Runs the task of `request` in this process, which was made for it, and exits. Calls `ready` (may
- * be NULL) when all is set up, or with the error; `fd` is the descriptor that was to be kept.
- */
-_Noreturn void fl__task_process(struct fl__request *request, void (*ready)(int fd, int rc));
-
-/* Sets what fl_process_fd() and fl_process_current_name() answer. */
-void fl__process_is(const char *name, unsigned n_fds);
-
-/* Whether this process has closed the descriptors of its parent's handles. */
-bool fl__process_swept(void);
+int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
 
 #endif

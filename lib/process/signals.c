@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "signals.h"
 #include "../base/sys.h"
-#include "os.h"
-#include "signals_sys.h"
-#include "watch.h"
+#include "fd_watcher.h"
+#include "process_sys.h"
 #include <errno.h>
 #include <fairlead/signals.h>
 #include <fairlead/time.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static int sys_open(const sigset_t *signals)
+static int signals_sys_open(const sigset_t *signals)
 {
 	int before = errno, fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	int rc = fd >= 0 ? fd : -errno;
@@ -17,7 +17,7 @@ static int sys_open(const sigset_t *signals)
 	return rc;
 }
 
-static int sys_take(int fd)
+static int signals_sys_take(int fd)
 {
 	struct signalfd_siginfo info;
 	int before = errno, rc;
@@ -28,19 +28,19 @@ static int sys_take(int fd)
 	return rc;
 }
 
-static int sys_mask(int how, const sigset_t *signals, sigset_t *before)
+static int signals_sys_mask(int how, const sigset_t *signals, sigset_t *before)
 {
 	return -pthread_sigmask(how, signals, before);
 }
 
-struct fl__signals_sys fl__signals_sys = {sys_open, sys_take, sys_mask};
+struct fl__signals_sys fl__signals_sys = {signals_sys_open, signals_sys_take, signals_sys_mask};
 
 struct fl_signals {
 	int fd;
 	sigset_t blocked; /* by fl_signals_create() */
 };
 
-static int fill(sigset_t *set, const int *signals, size_t n)
+static int signals_fill_set(sigset_t *set, const int *signals, size_t n)
 {
 	(void)sigemptyset(set);
 	for (size_t i = 0; i < n; i++)
@@ -50,7 +50,7 @@ static int fill(sigset_t *set, const int *signals, size_t n)
 }
 
 /* Removes from `set` what is in `before`. */
-static void keep_new(sigset_t *set, const sigset_t *before, const int *signals, size_t n)
+static void signals_keep_new(sigset_t *set, const sigset_t *before, const int *signals, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (sigismember(before, signals[i]) == 1)
@@ -60,7 +60,7 @@ static void keep_new(sigset_t *set, const sigset_t *before, const int *signals, 
 int fl_signals_create(fl_signals **made, const int *signals, size_t n)
 {
 	sigset_t set, before;
-	int error = errno, rc = fill(&set, signals, n);
+	int error = errno, rc = signals_fill_set(&set, signals, n);
 	errno = error;
 	if (rc != 0)
 		return rc;
@@ -71,11 +71,11 @@ int fl_signals_create(fl_signals **made, const int *signals, size_t n)
 	if (rc >= 0)
 		rc = fl__signals_sys.mask(SIG_BLOCK, &set, &before);
 	if (rc != 0) {
-		fl__close(s->fd);
+		fl__fd_close(s->fd);
 		fl__free(s);
 		return rc;
 	}
-	keep_new(&set, &before, signals, n);
+	signals_keep_new(&set, &before, signals, n);
 	s->blocked = set;
 	*made = s;
 	return 0;
@@ -85,7 +85,7 @@ void fl_signals_free(fl_signals *s)
 {
 	if (!s)
 		return;
-	fl__close(s->fd);
+	fl__fd_close(s->fd);
 	/* fails only for bad arguments */
 	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
 	fl__free(s);

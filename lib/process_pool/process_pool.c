@@ -60,12 +60,11 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/registry.h"
-#include "../process/fd_sys.h"
 #include "../process/fork_server.h"
 #include "../process/identity.h"
-#include "../process/launch.h"
-#include "../process/os.h"
 #include "../process/packet.h"
+#include "../process/process_sys.h"
+#include "../process/reexec.h"
 #include "../process/request.h"
 #include "../shm/shm_os.h"
 #include "../wait/cancel.h"
@@ -83,7 +82,7 @@
 
 static bool process_pool_may_start(void)
 {
-	return fl__may_start_again() || fl__fork_server_pid() > 0;
+	return fl__reexec_possible() || fl__fork_server_pid() > 0;
 }
 
 static void process_pool_ring(int doorbell)
@@ -342,11 +341,11 @@ static int process_pool_send_arg(struct fl__pool_worker *w, const struct process
 {
 	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, d->arg_size};
 	struct iovec part = {&head, sizeof head};
-	int fd = fl__memory_of(d->arg, d->arg_size);
+	int fd = fl__sealed_memory(d->arg, d->arg_size);
 	if (fd < 0)
 		return fd;
 	int rc = fl__packet_try_send(w->channel, &part, 1, &fd, 1);
-	fl__close(fd);
+	fl__fd_close(fd);
 	return rc;
 }
 
@@ -626,7 +625,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 static int process_pool_make_memory(size_t size, int seals, void **memory)
 {
 	*memory = NULL;
-	int fd = fl__above(fl__shm_os.memory());
+	int fd = fl__fd_above_streams(fl__shm_os.memory());
 	if (fd < 0)
 		return fd;
 	int rc = fl__memfd_allocate(fd, size);
@@ -640,7 +639,7 @@ static int process_pool_make_memory(size_t size, int seals, void **memory)
 		rc = fl__shm_os.add_seals(fd, seals);
 	if (rc == 0)
 		return fd;
-	fl__close(fd);
+	fl__fd_close(fd);
 	return rc;
 }
 
@@ -653,9 +652,9 @@ static void process_pool_free_worker(struct fl__pool_worker *w)
 		fl__shm_os.unmap(w->rings.submissions, sizeof *w->rings.submissions);
 	if (!forked && w->rings.completions)
 		fl__shm_os.unmap(w->rings.completions, sizeof *w->rings.completions);
-	if (!forked || !fl__process_swept()) {
-		fl__close(w->channel);
-		fl__close(w->doorbell);
+	if (!forked || !fl__process_closed_inherited()) {
+		fl__fd_close(w->channel);
+		fl__fd_close(w->doorbell);
 	}
 	fl__free(w);
 }
@@ -700,8 +699,8 @@ static int process_pool_start_process(struct fl__pool_worker *w, const int given
 static int process_pool_launch(struct fl__pool_worker *w)
 {
 	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
-	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__above(fl__os.event());
-	int rc = w->doorbell < 0 ? w->doorbell : fl__above_pair(ends);
+	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
+	int rc = w->doorbell < 0 ? w->doorbell : fl__packet_pair_above_streams(ends);
 	if (rc == 0) {
 		w->channel = ends[0];
 		fds[FL__WORKER_CHANNEL] = ends[1];
@@ -709,9 +708,9 @@ static int process_pool_launch(struct fl__pool_worker *w)
 	}
 	if (rc == 0)
 		rc = process_pool_start_process(w, fds);
-	fl__close(ends[1]);
-	fl__close(fds[FL__WORKER_SUBMISSIONS]);
-	fl__close(fds[FL__WORKER_COMPLETIONS]);
+	fl__fd_close(ends[1]);
+	fl__fd_close(fds[FL__WORKER_SUBMISSIONS]);
+	fl__fd_close(fds[FL__WORKER_COMPLETIONS]);
 	return rc;
 }
 
@@ -757,8 +756,8 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 static void process_pool_unwatch(struct fl__pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
-	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
-	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
+	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
+	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
 }
 
 static int process_pool_add_worker(struct fl__pool_worker *w)
@@ -767,9 +766,9 @@ static int process_pool_add_worker(struct fl__pool_worker *w)
 	const int sentinel = fl__process_pool_sys.sentinel(w->process);
 	int rc = process_pool_reserve(p);
 	if (rc == 0)
-		rc = fl__fd_sys.watch(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
+		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, w->doorbell, EPOLLIN);
 	if (rc == 0)
-		rc = fl__fd_sys.watch(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
+		rc = fl__fd_sys.epoll_control(p->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
 	if (rc == 0 && p->base.initialize)
 		rc = process_pool_post_initializer(w);
 	if (rc != 0) {
@@ -1510,7 +1509,7 @@ static bool process_pool_wait_events(struct fl__process_pool *p, int64_t when)
 	p->sleeping = true;
 	p->wakes_at = when;
 	fl_mutex_unlock(&p->base.lock);
-	int n = fl__fd_sys.watch_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
+	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, process_pool_milliseconds_until(when));
 	fl_mutex_lock(&p->base.lock);
 	p->sleeping = p->woken = false;
 	process_pool_handle_events(p, events, n); /* an error of the wait, as -EINTR, is no event */
@@ -1606,7 +1605,7 @@ static void process_pool_poll_events(struct process_pool_manager *m)
 		return;
 	m->polled = now;
 	fl_mutex_unlock(&p->base.lock);
-	int n = fl__fd_sys.watch_wait(p->epoll, events, PROCESS_POOL_EVENTS, 0);
+	int n = fl__fd_sys.epoll_wait(p->epoll, events, PROCESS_POOL_EVENTS, 0);
 	fl_mutex_lock(&p->base.lock);
 	process_pool_handle_events(p, events, n);
 }
@@ -1649,16 +1648,16 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 {
 	if (p->epoll >= 0)
 		return 0;
-	int epoll = fl__above(fl__fd_sys.watch_create());
-	int doorbell = epoll < 0 ? epoll : fl__above(fl__os.event());
-	int rc = doorbell < 0 ? doorbell : fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
+	int epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
+	int doorbell = epoll < 0 ? epoll : fl__fd_above_streams(fl__process_sys.eventfd());
+	int rc = doorbell < 0 ? doorbell : fl__fd_sys.epoll_control(epoll, EPOLL_CTL_ADD, doorbell, EPOLLIN);
 	if (rc == 0) {
 		p->epoll = epoll;
 		p->doorbell = doorbell;
 		return 0;
 	}
-	fl__close(doorbell);
-	fl__close(epoll);
+	fl__fd_close(doorbell);
+	fl__fd_close(epoll);
 	return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 }
 
@@ -1787,9 +1786,9 @@ static void process_pool_on_destroy(fl_executor *e)
 	/* Workers exist here only in a forked child, and belong to the parent. */
 	for (unsigned i = 0; i < p->n_workers; i++)
 		process_pool_free_worker(p->workers[i]);
-	if (!fl__process_swept()) {
-		fl__close(p->epoll);
-		fl__close(p->doorbell);
+	if (!fl__process_closed_inherited()) {
+		fl__fd_close(p->epoll);
+		fl__fd_close(p->doorbell);
 	}
 	fl__message_free(p->init_message);
 	fl__free(p->workers);

@@ -21,9 +21,9 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
-#include "../process/fd_sys.h"
 #include "../process/identity.h"
 #include "../process/packet.h"
+#include "../process/process_sys.h"
 #include "../process/request.h"
 #include "../shm/shm_os.h"
 #include "../wait/cancel.h"
@@ -221,7 +221,7 @@ static int worker_make_result_memfd(struct worker_job *job)
 {
 	if (job->result_size > fl__shm_os.largest_file())
 		return -EFBIG; /* the call would raise SIGXFSZ */
-	int fd = fl__fd_sys.memory();
+	int fd = fl__fd_sys.memfd();
 	if (fd < 0)
 		return fd;
 	int rc = fl__memfd_allocate(fd, job->result_size);
@@ -528,7 +528,7 @@ static void worker_hide_start(const struct worker_self *w)
 			fl__fds_close(&fd, 1);
 	}
 	fl__ctx_get()->name = fl_process_current_name();
-	fl__process_is(fl_process_current_name(), 0);
+	fl__process_set_identity(fl_process_current_name(), 0);
 }
 
 /* Called if a task ends the main thread (pthread_exit): else the process would live on. */

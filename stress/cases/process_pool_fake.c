@@ -8,8 +8,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "exec/executor.h"
-#include "process/fd_sys.h"
-#include "process/os.h"
+#include "process/process_sys.h"
 #include "process_pool/process_pool.h"
 #include "process_pool/worker.h"
 #include "process_pools.h"
@@ -460,10 +459,10 @@ static void take_over(void)
 	fl__shm_os.map = map;
 	fl__shm_os.keep = keep;
 	fl__shm_os.unmap = unmap;
-	fl__os.event = event;
-	fl__fd_sys.watch_create = watch_create;
-	fl__fd_sys.watch = watch;
-	fl__fd_sys.watch_wait = watch_wait;
+	fl__process_sys.eventfd = event;
+	fl__fd_sys.epoll_create = watch_create;
+	fl__fd_sys.epoll_control = watch;
+	fl__fd_sys.epoll_wait = watch_wait;
 	fl__fd_sys.pair = pair;
 	fl__fd_sys.receive = receive;
 	shared_wait = fl__sys.shared_wait;

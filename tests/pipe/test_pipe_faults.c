@@ -122,11 +122,11 @@ FL_TEST(pipe_send_fails)
 	char *bytes = fl_test_bytes(BIG);
 	unsigned before = fl_test_fds();
 	size_t size;
-	fl__fd_sys.memory = fl_test_no_descriptor;
+	fl__fd_sys.memfd = fl_test_no_descriptor;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -EMFILE);
-	fl__fd_sys.memory = no_file;
+	fl__fd_sys.memfd = no_file;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ENFILE);
-	fl__fd_sys.memory = fl_test_no_memory_fd;
+	fl__fd_sys.memfd = fl_test_no_memory_fd;
 	FL_RC(fl_pipe_send(e.a, bytes, BIG), -ENOMEM);
 	fl_test_fd_faults_end();
 	fl__fd_sys.write_at = no_space;

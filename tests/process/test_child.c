@@ -9,7 +9,7 @@
 #include "fl_line.h"
 #include "fl_process.h"
 
-#include "process/os.h"
+#include "process/process_sys.h"
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -49,13 +49,13 @@ static uint32_t watcher_calls;
 static int count_watch(int epoll, int op, int fd, uint32_t events)
 {
 	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
-	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+	return fl_test_real_fd_sys.epoll_control(epoll, op, fd, events);
 }
 
 /* For good, before any thread is there. */
 __attribute__((constructor)) static void count_watches(void)
 {
-	fl__fd_sys.watch = count_watch;
+	fl__fd_sys.epoll_control = count_watch;
 }
 
 static int wait_child(void *arg)
@@ -117,11 +117,11 @@ FL_TEST(child_process_is_joined_by_a_fiber)
 	fl_test_in_loop(join_process, NULL);
 }
 
-static struct fl__os real_os;
+static struct fl__process_sys real_os;
 
 __attribute__((constructor)) static void keep_os(void)
 {
-	real_os = fl__os;
+	real_os = fl__process_sys;
 }
 
 static int wait_in_every_way(void *unused)
@@ -183,9 +183,9 @@ static int no_pidfd(int pid)
 
 FL_TEST(child_wait_without_pidfd)
 {
-	fl__os.pidfd = no_pidfd;
+	fl__process_sys.pidfd = no_pidfd;
 	in_every_context();
-	fl__os = real_os;
+	fl__process_sys = real_os;
 }
 
 static int fail_with;
@@ -202,13 +202,13 @@ FL_TEST(child_wait_fails_whole)
 	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
 	child c = start(3);
 	fl_process_status status;
-	fl__os.pidfd = failing_pidfd;
+	fl__process_sys.pidfd = failing_pidfd;
 	for (int i = 0; i < 3; i++) {
 		fail_with = errors[i];
 		FL_RC(fl_child_wait_until(c.pid, &status, FL_FOREVER, NULL), errors[i]);
 		FL_RC(fl_child_wait(c.pid, &status), errors[i]);
 	}
-	fl__os = real_os;
+	fl__process_sys = real_os;
 	let_end(&c);
 	FL_OK(fl_child_wait(c.pid, &status));
 	assert_int_equal(status.code, 3);

@@ -9,7 +9,7 @@
 #include "fl_line.h"
 #include "fl_poller.h"
 
-#include "process/watch.h"
+#include "process/fd_watcher.h"
 #include <sys/socket.h>
 
 typedef struct ends {
@@ -39,13 +39,13 @@ static uint32_t watcher_calls;
 static int count_watch(int epoll, int op, int fd, uint32_t events)
 {
 	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
-	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+	return fl_test_real_fd_sys.epoll_control(epoll, op, fd, events);
 }
 
 /* For good, before any thread is there. */
 __attribute__((constructor)) static void count_watches(void)
 {
-	fl__fd_sys.watch = count_watch;
+	fl__fd_sys.epoll_control = count_watch;
 }
 
 typedef struct player {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The parent dies, the fork server dies, the fork server stands still: whatever the processes are doing at the time. */
 #include "fl_process.h"
-#include "process/fd_sys.h"
+#include "process/process_sys.h"
 #include "wait/lot.h"
 #include <linux/futex.h>
 #include <time.h>
@@ -317,7 +317,7 @@ FL_TEST(process_fork_server_stopped)
 	const fl_process_config config = {.task = &process_says_that_it_ran, .fds = &out[1], .n_fds = 1};
 	FL_OK(kill(fork_server, SIGSTOP));
 	FL_WAIT_FOR(process_state(fork_server) == 'T');
-	fl__os.patience = FL_MS(20);
+	fl__process_sys.answer_timeout = FL_MS(20);
 	process_log_begin();
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
@@ -380,7 +380,7 @@ FL_TEST(process_fork_server_killed_during_a_start)
 		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */
 	}
 	fl__fd_sys.send = real_send;
-	assert_true(process_log_end("the reply does not come"));
+	assert_true(process_log_end("no reply"));
 	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
 	fl_process_free(p);
 	FL_OK(start_one(NULL));

@@ -2,7 +2,7 @@
 /* What a start refuses, what the system refuses, and what is left then: nothing. */
 #include "fl_process.h"
 #include "fl_seam.h"
-#include "process/fd_sys.h"
+#include "process/process_sys.h"
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -169,7 +169,7 @@ FL_TEST(process_start_of_no_program_or_directory)
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
 		      -ENOENT);
 	}
-	assert_true(process_log_end("its directory: No such file or directory"));
+	assert_true(process_log_end("its directory cannot be opened: No such file or directory"));
 	expect_no_child_but_the_fork_server();
 }
 
@@ -193,7 +193,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 		    process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = m}).code, 0);
 	}
 	fl_task_unregister(&entry);
-	assert_true(process_log_end("another task has the name of its task"));
+	assert_true(process_log_end("another task is registered under the task's name"));
 }
 
 /* The name stands for two in the preloaded fork server, and here first, then no more. */
@@ -277,22 +277,22 @@ FL_TEST(process_start_says_what_the_system_said)
 	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
 	const size_t fds = process_fds();
 	process_log_begin();
-	fl__os.clone = fail_clone;
+	fl__process_sys.clone = fail_clone;
 	FL_RC(start(&program), -EAGAIN);
 	FL_RC(start(&exec), -EAGAIN);
 	process_heal(&process_real);
-	fl__os.pipe = fail_pipe;
+	fl__process_sys.pipe = fail_pipe;
 	FL_RC(start(&program), -ENFILE);
 	FL_RC(start(&exec), -ENFILE);
 	process_heal(&process_real);
-	fl__os.open = fail_open;
+	fl__process_sys.open = fail_open;
 	FL_RC(start(&fork_server), -EMFILE);
 	process_heal(&process_real);
 	fl__fd_sys.pair = fail_pipe;
 	FL_RC(start(&fork_server), -ENFILE);
 	FL_RC(start(&exec), -ENFILE);
 	restore_fd_sys(&real);
-	fl__fd_sys.memory = fail_memory;
+	fl__fd_sys.memfd = fail_memory;
 	FL_RC(start(&big), -ENOMEM);
 	restore_fd_sys(&real);
 	assert_true(process_log_end("cannot start process"));
@@ -308,19 +308,19 @@ FL_TEST(process_fork_says_what_the_system_said)
 	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
 	const size_t fds = process_fds(), children = process_children_of(getpid());
 	process_log_begin();
-	fl__os.fork = fail_again;
+	fl__process_sys.fork = fail_again;
 	FL_RC(start(&fork), -EAGAIN);
 	process_heal(&process_real);
-	fl__os.pidfd = fail_number; /* after the fork: the child is ended */
+	fl__process_sys.pidfd = fail_number; /* after the fork: the child is ended */
 	FL_RC(start(&fork), -EMFILE);
 	process_heal(&process_real);
-	fl__os.pipe = fail_pipe;
+	fl__process_sys.pipe = fail_pipe;
 	FL_RC(start(&fork), -ENFILE);
 	process_heal(&process_real);
-	fl__os.threads = fail_again;
+	fl__process_sys.count_threads = fail_again;
 	FL_RC(start(&fork), -EAGAIN);
 	process_heal(&process_real);
-	assert_true(process_log_end("the system does not fork"));
+	assert_true(process_log_end("fork() failed"));
 	assert_int_equal(process_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), children);
 	FL_OK(start(&fork));
@@ -333,10 +333,10 @@ static void preload_with_faults(void *arg)
 	PROCESS_FAULTS();
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
 	const size_t fds = process_fds();
-	fl__os.fork = fail_again;
+	fl__process_sys.fork = fail_again;
 	FL_CHECK(fl_process_preload() == -EAGAIN);
 	process_heal(&process_real);
-	fl__os.pidfd = fail_number;
+	fl__process_sys.pidfd = fail_number;
 	FL_CHECK(fl_process_preload() == -EMFILE);
 	process_heal(&process_real);
 	fl__fd_sys.pair = fail_pipe;
@@ -360,7 +360,7 @@ FL_TEST(process_preload_says_what_the_system_said)
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
-	assert_non_null(strstr(text, "cannot preload the fork server: the system does not fork"));
+	assert_non_null(strstr(text, "cannot preload the fork server: fork() failed"));
 }
 
 FL_TEST(process_start_without_memory)
@@ -453,7 +453,7 @@ FL_TEST(process_fork_with_ignored_children)
 	fl_process *p = NULL;
 	fl_process_status status;
 	real_pidfd = process_real.pidfd;
-	fl__os.pidfd = pidfd_in_no_hurry;
+	fl__process_sys.pidfd = pidfd_in_no_hurry;
 	sigaction(SIGCHLD, &ignore, &before);
 	int started = fl_process_start(
 	    &p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = FL_PROCESS_FORK});
@@ -498,13 +498,13 @@ FL_TEST(process_fork_beside_another_fork)
 	PROCESS_FAULTS();
 	fl_process_status status;
 	int pidfd = -1;
-	fl__os.fork = fork_beside_another;
+	fl__process_sys.fork = fork_beside_another;
 	int pid = fl__fork_with_pidfd(&pidfd);
 	if (pid == 0)
 		_exit(0);
 	assert_true(pid > 0 && pidfd >= 0);
 	FL_WAIT_FOR(process_state(pid) == 'Z');
-	assert_int_equal(fl__os.collect(pidfd, &status, true), 1);
+	assert_int_equal(fl__process_sys.reap(pidfd, &status, true), 1);
 	end_holder();
 	FL_CHECK(close(pidfd) == 0);
 }
@@ -550,7 +550,7 @@ FL_TEST(process_program_beside_a_fork)
 		FL_SKIP("a clone does not share the memory here");
 	PROCESS_FAULTS();
 	real_clone = process_real.clone;
-	fl__os.clone = clone_beside_another;
+	fl__process_sys.clone = clone_beside_another;
 	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
 	fl_process *p = NULL;
 	end_holder();

@@ -195,5 +195,5 @@ FL_TEST(process_on_fibers)
 		fl_test_fiber_end(all[i]);
 	fl__sched_destroy(s);
 	assert_int_equal(turns, 5);
-	assert_true(process_log_end("must not be forked"));
+	assert_true(process_log_end("cannot be forked"));
 }

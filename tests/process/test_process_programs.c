@@ -2,7 +2,7 @@
 /* The ways for a program to be started once more, and what a program is told that has none: tests/process/program.c. */
 #include "fl_process.h"
 
-#include "process/self.h"
+#include "process/reexec.h"
 #include <elf.h>
 #include <libgen.h>
 #include <sys/prctl.h>
@@ -70,7 +70,7 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 	run("process-plain", "start", "2");
 	expect("start EOPNOTSUPP\nend\n");
 	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
-	expect_complaint("fl_process_preload() is no help to it");
+	expect_complaint("fl_process_preload() does not serve this method");
 	assert_int_equal(count("task"), 0);
 }
 
@@ -122,7 +122,7 @@ FL_TEST(process_task_unknown_to_the_fork_server)
 {
 	run("process-main", "late", NULL);
 	expect("late ENOENT\n"); /* -ENOENT of fl_process_start() */
-	expect_complaint("task late: known here");
+	expect_complaint("task late is registered here");
 	expect("late by exec ENOENT\nend\n");
 	if (process_can(FL_PROCESS_FORK))
 		expect("late by fork 0\n");
@@ -133,8 +133,8 @@ FL_TEST(process_task_that_is_another_in_the_fork_server)
 	run("process-main", "other", NULL);
 	expect("other EPROTO\n"); /* -EPROTO of fl_process_start() */
 	expect_complaint("task changes: here version 0");
-	expect_complaint("; not the same: ");
-	expect_complaint("in the program started once more 3");
+	expect_complaint("; different: ");
+	expect_complaint("in the program executed again version 3");
 	expect("task 7\nsays 0\nend\n"); /* one task that differs does not harm the others */
 }
 
@@ -155,7 +155,7 @@ FL_TEST(process_main_with_odd_arguments)
 
 static void make_marker(char *text, size_t size, char role)
 {
-	(void)snprintf(text, size, FL__MARKER "=%c:%d", role, (int)getpid());
+	(void)snprintf(text, size, FL__REEXEC_VARIABLE "=%c:%d", role, (int)getpid());
 }
 
 /* Starts a program with a marker in its environment, and `fd` as its descriptor 3; what it printed is in `said`. */
@@ -172,8 +172,9 @@ static fl_process *start_marked(const char *path, const char *marker, int fd, in
 FL_TEST(process_marker_without_its_socket_is_not_believed)
 {
 	char marker[64];
-	make_marker(marker, sizeof marker, 'z');
-	const char *const markers[] = {marker, FL__MARKER "=", FL__MARKER "=z", FL__MARKER "=z:-3", FL__MARKER "=z:1x"};
+	make_marker(marker, sizeof marker, 'f');
+	const char *const markers[] = {marker, FL__REEXEC_VARIABLE "=", FL__REEXEC_VARIABLE "=f",
+	                               FL__REEXEC_VARIABLE "=f:-3", FL__REEXEC_VARIABLE "=f:1x"};
 	for (size_t i = 0; i < sizeof markers / sizeof markers[0]; i++) {
 		int out = fl_test_scratch(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		fl_process *p = start_marked(path_of("process-main"), markers[i], i % 2 ? -1 : null, out);
@@ -192,7 +193,7 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 {
 	int sockets[2], out = fl_test_scratch();
 	char marker[64], hello[256];
-	make_marker(marker, sizeof marker, 'z');
+	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
 	fl_process *p = start_marked(path_of("process-main"), marker, sockets[1], out);
 	FL_OK(close(sockets[1]));
@@ -231,7 +232,7 @@ FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
 	               copy, NOBODY, copy, copy);
 	FL_OK(system(command));
-	make_marker(marker, sizeof marker, 'z');
+	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
 	fl_process *p = start_marked(copy, marker, sockets[1], out);
 	fl_process_status status;
@@ -274,7 +275,7 @@ FL_TEST(process_start_finds_that_the_program_was_replaced)
 	PROCESS_FAULTS();
 	char copy[] = "/tmp/fairlead-other-XXXXXX";
 	copy_with_other_build_id(copy);
-	fl__os.self = copy;
+	fl__process_sys.program = copy;
 	fl_process *p = NULL;
 	fl_process_config config = {.task = &process_does_nothing, .method = FL_PROCESS_EXEC};
 	process_log_begin();
@@ -294,15 +295,15 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2) {
 		const fl_process_config config = {.task = &process_does_nothing, .method = m};
 		process_log_begin();
-		fl__os.self = "/bin/true";
+		fl__process_sys.program = "/bin/true";
 		FL_RC(fl_process_start(&p, &config), -EPROTO);
-		fl__os.self = "/usr/bin/yes";
-		fl__os.patience = FL_MS(20);
+		fl__process_sys.program = "/usr/bin/yes";
+		fl__process_sys.answer_timeout = FL_MS(20);
 		FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
-		fl__os.patience = process_real.patience; /* the others may take their time */
-		fl__os.self = "/nonexistent";
+		fl__process_sys.answer_timeout = process_real.answer_timeout; /* the others may take their time */
+		fl__process_sys.program = "/nonexistent";
 		FL_RC(fl_process_start(&p, &config), -ENOENT);
-		assert_true(process_log_end("/proc/self/exe, which is this program, cannot be run: No such"));
+		assert_true(process_log_end("/proc/self/exe, which is this program, cannot be executed: No such"));
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);

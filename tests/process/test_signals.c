@@ -6,7 +6,7 @@
 #include "fl_in_loop.h"
 #include "fl_line.h"
 
-#include "process/signals_sys.h"
+#include "process/signals.h"
 #include <signal.h>
 
 static struct fl__signals_sys real_signals;

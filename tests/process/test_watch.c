@@ -6,9 +6,9 @@
 #include "fl_fiber.h"
 #include "fl_line.h"
 
-#include "process/os.h"
+#include "process/fd_watcher.h"
 #include "process/packet.h"
-#include "process/watch.h"
+#include "process/process_sys.h"
 
 typedef struct ends {
 	int a, b;
@@ -57,24 +57,24 @@ FL_TEST(watch_plain_wait)
 /* The line of whoever waits for the thing. */
 static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
 {
-	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched, watched));
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, watched));
 }
 
 FL_TEST(watch_wakes_who_waits_for_any)
 {
 	ends e = make_ends();
 	for (int i = 0; i < 3; i++) {
-		struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+		struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 		fl_test_caller c;
 		char byte;
 		size_t size;
 		FL_RC(wait_any(&w, 0, NULL), -ETIMEDOUT);
 		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
-		assert_true(fl__watched_waited(&w));
+		assert_true(fl__watched_fd_has_waiter(&w));
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
-		assert_false(fl__watched_waited(&w));
+		assert_false(fl__watched_fd_has_waiter(&w));
 		FL_OK(fl__packet_recv(e.a, &byte, 1, &size, NULL, NULL, 0));
 	}
 	close_ends(e);
@@ -85,8 +85,8 @@ FL_TEST(watch_many_on_one_descriptor)
 {
 	ends e = make_ends();
 	static char block[4096];
-	struct fl__watched in = FL__WATCHED(e.a, POLLIN), more = FL__WATCHED(e.a, POLLIN),
-			   out = FL__WATCHED(e.a, POLLOUT);
+	struct fl__watched_fd in = FL__WATCHED_FD(e.a, POLLIN), more = FL__WATCHED_FD(e.a, POLLIN),
+			      out = FL__WATCHED_FD(e.a, POLLOUT);
 	fl_test_caller c[4];
 	unsigned n = 0;
 	size_t size;
@@ -129,7 +129,7 @@ FL_TEST(watch_cancel)
 FL_TEST(watch_hears_of_the_end)
 {
 	ends e = make_ends();
-	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 	assert_int_equal(close(e.b), 0);
@@ -142,7 +142,7 @@ FL_TEST(watch_number_comes_again)
 {
 	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
 		ends e = make_ends();
-		struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+		struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 		int copy = i % 2 ? dup(e.a) : -1; /* so that the kernel does not forget by itself */
 		fl_test_caller c;
 		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
@@ -220,7 +220,7 @@ FL_TEST(watch_forked_child_has_its_own)
 {
 	needs_threads_in_children();
 	ends e = make_ends();
-	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL); /* the watcher runs, and something is watched */
 	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
@@ -229,17 +229,17 @@ FL_TEST(watch_forked_child_has_its_own)
 	close_ends(e);
 }
 
-static struct fl__watched *inherited;
+static struct fl__watched_fd *inherited;
 
 static void wait_for_inherited(void *arg)
 {
 	ends *e = arg;
 	fl_test_caller c;
-	FL_CHECK(!fl__watched_waited(inherited));
+	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
 	fl_test_call_in_line(&c, wait_any, inherited, inherited, FL_FOREVER, NULL);
 	ring(e->b);
 	FL_CHECK(fl_test_call_end(&c) == 0);
-	FL_CHECK(!fl__watched_waited(inherited));
+	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
 }
 
 /* A thing that somebody waits for in the parent: in the child nobody does, and it works. */
@@ -247,7 +247,7 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 {
 	needs_threads_in_children();
 	ends e = make_ends();
-	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	inherited = &w;
 	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
@@ -270,7 +270,7 @@ static int no_watch(int epoll, int op, int fd, uint32_t events)
 	int type;
 	socklen_t size = sizeof type;
 	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
-		return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+		return fl_test_real_fd_sys.epoll_control(epoll, op, fd, events);
 	return -ENOMEM;
 }
 
@@ -284,12 +284,12 @@ static int wait_both_ways(void *unused)
 	(void)unused;
 	ends e = make_ends();
 	fl_cancel_token past;
-	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	FL_CHECK(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
 	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
 	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == -ECANCELED);
 	FL_CHECK(wait_any(&w, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
-	FL_CHECK(!fl__watched_waited(&w));
+	FL_CHECK(!fl__watched_fd_has_waiter(&w));
 	ring(e.b);
 	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == 0);
 	FL_CHECK(wait_any(&w, FL_FOREVER, NULL) == 0);
@@ -299,7 +299,7 @@ static int wait_both_ways(void *unused)
 
 static void without_watcher(void *arg)
 {
-	int (*const event)(void) = fl__os.event;
+	int (*const event)(void) = fl__process_sys.eventfd;
 	FL_FAULTS();
 	FL_FD_FAULTS();
 	switch (*(const int *)arg) {
@@ -307,13 +307,13 @@ static void without_watcher(void *arg)
 		fl__sys.thread_create = no_thread;
 		break;
 	case 1:
-		fl__fd_sys.watch_create = fl_test_no_descriptor;
+		fl__fd_sys.epoll_create = fl_test_no_descriptor;
 		break;
 	case 2:
-		fl__os.event = no_event;
+		fl__process_sys.eventfd = no_event;
 		break;
 	default:
-		fl__fd_sys.watch = no_watch;
+		fl__fd_sys.epoll_control = no_watch;
 	}
 	FL_CHECK(fl_test_in_fiber(wait_both_ways, NULL) == 0);
 	FL_CHECK(wait_both_ways(NULL) == 0);
@@ -323,7 +323,7 @@ static void without_watcher(void *arg)
 	close_ends(e);
 	(void)fl_test_faults_end();
 	(void)fl_test_fd_faults_end();
-	fl__os.event = event;
+	fl__process_sys.eventfd = event;
 	play_in_child(NULL); /* and with it, once it can be had */
 }
 

@@ -5,8 +5,7 @@
 
 #include "base/sys.h"
 #include "future/future.h"
-#include "process/fd_sys.h"
-#include "process/os.h"
+#include "process/process_sys.h"
 
 /*
  * The clock of all our processes can be put forward. So it is the case that says when a task runs for too long, not a machine on
@@ -55,14 +54,14 @@ __attribute__((constructor)) static void clock_begin(void)
 	ahead = (int64_t *)(void *)fl_test_arena;                             /* cast: the first thing in it */
 	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead); /* or another has made it */
 	real_now = fl__sys.now;
-	real_watch_wait = fl__fd_sys.watch_wait;
+	real_watch_wait = fl__fd_sys.epoll_wait;
 	real_futex_wait = fl__sys.futex_wait;
 	real_shared_wait = fl__sys.shared_wait;
-	fl__os.patience = FL_S(1000000); /* a start has time, also while the clock is put forward */
+	fl__process_sys.answer_timeout = FL_S(1000000); /* a start has time, also while the clock is put forward */
 	fl__sys.now = now_ahead;
 	fl__sys.futex_wait = futex_wait_ahead;
 	fl__sys.shared_wait = shared_wait_ahead;
-	fl__fd_sys.watch_wait = watch_wait_in_steps;
+	fl__fd_sys.epoll_wait = watch_wait_in_steps;
 }
 
 static void put_forward(int64_t time)

@@ -6,14 +6,14 @@
  * Descriptors in tests: how many there are, a limit on them, and faults of what lib/process asks of the system about them.
  *
  *     FL_FD_FAULTS();                                 // the table is as before at the end of the block
- *     fl__fd_sys.memory = fl_test_no_descriptor;
+ *     fl__fd_sys.memfd = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *
  * The table is replaced while no other thread is inside; the watcher, which sleeps, has read what it uses.
  */
 #include "fl_test.h"
 
-#include "process/fd_sys.h"
+#include "process/process_sys.h"
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>

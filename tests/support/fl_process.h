@@ -11,7 +11,7 @@
 
 #include "base/atomic.h"
 #include "process/fork_server.h"
-#include "process/os.h"
+#include "process/process_sys.h"
 #include <dirent.h>
 #include <fairlead/task.h>
 #include <poll.h>
@@ -172,11 +172,12 @@ PROCESS_FN void process_put_back(void *table, const void *real, size_t size)
 			memcpy(words + i, before + i, sizeof(void *));
 }
 
-PROCESS_FN void process_heal(const struct fl__os *real)
+PROCESS_FN void process_heal(const struct fl__process_sys *real)
 {
-	process_put_back(&fl__os, real, sizeof fl__os);
+	process_put_back(&fl__process_sys, real, sizeof fl__process_sys);
 }
 
-#define PROCESS_FAULTS() __attribute__((cleanup(process_heal), unused)) const struct fl__os process_real = fl__os
+#define PROCESS_FAULTS()                                                                                               \
+	__attribute__((cleanup(process_heal), unused)) const struct fl__process_sys process_real = fl__process_sys
 
 #endif

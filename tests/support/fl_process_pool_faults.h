@@ -13,7 +13,7 @@
 #include "fl_process_pool.h"
 
 #include "base/sys.h"
-#include "process/fd_sys.h"
+#include "process/process_sys.h"
 #include "shm/shm_os.h"
 
 enum process_pool_call {
@@ -96,7 +96,7 @@ PROCESS_POOL_FN int process_pool_heal(void)
 static struct fl__sys process_pool_real_sys;
 static struct fl__shm_os process_pool_real_shm;
 static struct fl__fd_sys process_pool_real_fd;
-static struct fl__os process_pool_real_os;
+static struct fl__process_sys process_pool_real_os;
 
 #define PROCESS_POOL_WRAP(name, call, result, real, params, args)                                                      \
 	static result process_pool_wrapped_##name params                                                               \
@@ -119,16 +119,16 @@ PROCESS_POOL_WRAP(send, PROCESS_POOL_SEND, ssize_t, process_pool_real_fd.send,
                   (int fd, const struct msghdr *m, int flags), (fd, m, flags))
 PROCESS_POOL_WRAP(receive, PROCESS_POOL_RECEIVE, ssize_t, process_pool_real_fd.receive,
                   (int fd, struct msghdr *m, int flags), (fd, m, flags))
-PROCESS_POOL_WRAP(memory_of, PROCESS_POOL_MESSAGE_MEMORY, int, process_pool_real_fd.memory, (void), ())
+PROCESS_POOL_WRAP(memory_of, PROCESS_POOL_MESSAGE_MEMORY, int, process_pool_real_fd.memfd, (void), ())
 PROCESS_POOL_WRAP(write_at, PROCESS_POOL_WRITE_AT, ssize_t, process_pool_real_fd.write_at,
                   (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
 PROCESS_POOL_WRAP(seal, PROCESS_POOL_SEAL, int, process_pool_real_fd.seal, (int fd), (fd))
 PROCESS_POOL_WRAP(sealed_size, PROCESS_POOL_SEALED_SIZE, int, process_pool_real_fd.sealed_size, (int fd, int64_t *size),
                   (fd, size))
-PROCESS_POOL_WRAP(watch_create, PROCESS_POOL_WATCH_CREATE, int, process_pool_real_fd.watch_create, (void), ())
-PROCESS_POOL_WRAP(watch, PROCESS_POOL_WATCH, int, process_pool_real_fd.watch,
+PROCESS_POOL_WRAP(watch_create, PROCESS_POOL_WATCH_CREATE, int, process_pool_real_fd.epoll_create, (void), ())
+PROCESS_POOL_WRAP(watch, PROCESS_POOL_WATCH, int, process_pool_real_fd.epoll_control,
                   (int epoll, int op, int fd, uint32_t events), (epoll, op, fd, events))
-PROCESS_POOL_WRAP(event, PROCESS_POOL_EVENT, int, process_pool_real_os.event, (void), ())
+PROCESS_POOL_WRAP(event, PROCESS_POOL_EVENT, int, process_pool_real_os.eventfd, (void), ())
 PROCESS_POOL_WRAP(fork, PROCESS_POOL_FORK, int, process_pool_real_os.fork, (void), ())
 PROCESS_POOL_WRAP(pidfd, PROCESS_POOL_PIDFD, int, process_pool_real_os.pidfd, (int pid), (pid))
 PROCESS_POOL_WRAP(thread, PROCESS_POOL_THREAD, int, process_pool_real_sys.thread_create,
@@ -152,7 +152,7 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	process_pool_real_sys = fl__sys;
 	process_pool_real_shm = fl__shm_os;
 	process_pool_real_fd = fl__fd_sys;
-	process_pool_real_os = fl__os;
+	process_pool_real_os = fl__process_sys;
 	fl__sys.alloc = process_pool_wrapped_alloc;
 	fl__sys.thread_create = process_pool_wrapped_thread;
 	fl__shm_os.memory = process_pool_wrapped_memory;
@@ -165,15 +165,15 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	fl__fd_sys.pair = process_pool_wrapped_pair;
 	fl__fd_sys.send = process_pool_wrapped_send;
 	fl__fd_sys.receive = process_pool_wrapped_receive;
-	fl__fd_sys.memory = process_pool_wrapped_memory_of;
+	fl__fd_sys.memfd = process_pool_wrapped_memory_of;
 	fl__fd_sys.write_at = process_pool_wrapped_write_at;
 	fl__fd_sys.seal = process_pool_wrapped_seal;
 	fl__fd_sys.sealed_size = process_pool_wrapped_sealed_size;
-	fl__fd_sys.watch_create = process_pool_wrapped_watch_create;
-	fl__fd_sys.watch = process_pool_wrapped_watch;
-	fl__os.event = process_pool_wrapped_event;
-	fl__os.fork = process_pool_wrapped_fork;
-	fl__os.pidfd = process_pool_wrapped_pidfd;
+	fl__fd_sys.epoll_create = process_pool_wrapped_watch_create;
+	fl__fd_sys.epoll_control = process_pool_wrapped_watch;
+	fl__process_sys.eventfd = process_pool_wrapped_event;
+	fl__process_sys.fork = process_pool_wrapped_fork;
+	fl__process_sys.pidfd = process_pool_wrapped_pidfd;
 }
 
 #endif

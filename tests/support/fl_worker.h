@@ -13,9 +13,9 @@
  */
 #include "fl_process.h"
 
-#include "process/fd_sys.h"
 #include "process/identity.h"
 #include "process/packet.h"
+#include "process/process_sys.h"
 #include "process_pool/worker.h"
 #include "shm/shm_os.h"
 #include <sys/eventfd.h>
@@ -104,7 +104,7 @@ WORKER_FN void parent_end(struct parent *p)
 WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, size_t size, size_t said)
 {
 	const struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, said};
-	int fd = fl__fd_sys.memory();
+	int fd = fl__fd_sys.memfd();
 	FL_CHECK(fd >= 0 && fl__fd_sys.write_at(fd, bytes, size, 0) == (ssize_t)size);
 	FL_OK(fl__fd_sys.seal(fd));
 	FL_OK(fl__packet_send(p->channel, &head, sizeof head, &fd, 1, 0));

@@ -32,30 +32,30 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 
 /*
  * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
- * the waiter's stack frame, and has a wait queue. While a node is armed the lock in watch.c guards
+ * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c guards
  * the struct, and the descriptor must stay open. No thread uses the struct after the last disarm.
  */
-struct fl__watched {
+struct fl__watched_fd {
 	int fd;
 	short events;
 	bool fired;     /* ready since the last arm: the kernel is not asked again */
 	unsigned armed; /* the number of nodes */
 	uint32_t fork;  /* their fl__fork_count: a forked child has none of its parent's */
-	struct fl__watched *next, *prev;
+	struct fl__watched_fd *next, *prev;
 };
 
 /* clang-format off */
-#define FL__WATCHED(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
+#define FL__WATCHED_FD(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* The functions of fl_on_type. A handle calls them with its struct fl__watched. */
-bool fl__watched_ready(void *watched);
-bool fl__watched_arm(void *watched, struct fl__node *node);
-void fl__watched_disarm(void *watched, struct fl__node *node);
+/* The functions of fl_on_type. A handle calls them with its struct fl__watched_fd. */
+bool fl__watched_fd_ready(void *watched);
+bool fl__watched_fd_arm(void *watched, struct fl__node *node);
+void fl__watched_fd_disarm(void *watched, struct fl__node *node);
 
 /* Whether a node is armed. */
-bool fl__watched_waited(struct fl__watched *watched);
+bool fl__watched_fd_has_waiter(struct fl__watched_fd *watched);
 
-extern const fl_on_type fl__on_watched;
+extern const fl_on_type fl__on_watched_fd;
 
 #endif

@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The watcher: a thread in epoll_wait(), and a table of entries (struct fl__watched_fd) by descriptor.
+ * An entry is in the table while a node waits for it. Several entries may have one descriptor: the
+ * kernel watches for all their events, except those of entries that have fired. A registration is
+ * for one event (EPOLLONESHOT): a new wait registers again.
+ *
+ * Invariants
+ *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order: `fd_watcher_lock`, then
+ *      a bucket of the wait table.
+ *   2. One critical section enqueues a node and registers its events. The watcher dequeues in a
+ *      critical section of its own, and cannot come between. The kernel checks the descriptor at
+ *      the registration: an event that came before is not missed.
+ *   3. The watcher finds entries through the table alone, by the descriptor of an event. So an
+ *      entry may be freed when its last disarm has returned. A late event may come for a descriptor
+ *      that now is another file: the waiter wakes spuriously, and polls again.
+ *
+ * Progress: blocking, on `fd_watcher_lock`, for one system call or for the nodes of one descriptor.
+ */
+#include "fd_watcher.h"
+#include "../base/sys.h"
+#include "../sync/helper.h"
+#include "../wait/cancel.h"
+#include "process_sys.h"
+#include <errno.h>
+#include <fairlead/fd.h>
+#include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { FD_WATCHER_ROWS = 64, FD_WATCHER_EVENTS = 64, FD_WATCHER_NONE = -1 };
+
+static const int64_t fd_watcher_interval = FL_MS(1); /* between two polls without a watcher */
+
+static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
+static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS]; /* lists, by descriptor modulo ROWS */
+static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* bell: for fd_watcher_end() */
+static bool fd_watcher_running;
+
+static struct fl__watched_fd **fd_watcher_row(int fd)
+{
+	return &fd_watcher_rows[(unsigned)fd % FD_WATCHER_ROWS];
+}
+
+static void fd_watcher_add(struct fl__watched_fd *w)
+{
+	struct fl__watched_fd **row = fd_watcher_row(w->fd);
+	w->prev = NULL;
+	w->next = *row;
+	if (w->next)
+		w->next->prev = w;
+	*row = w;
+}
+
+static void fd_watcher_remove(struct fl__watched_fd *w)
+{
+	*(w->prev ? &w->prev->next : fd_watcher_row(w->fd)) = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+}
+
+/* Returns the events that the entries of `fd` wait for. `present`: whether there is an entry. */
+static uint32_t fd_watcher_wanted_events(int fd, bool *present)
+{
+	uint32_t events = 0;
+	*present = false;
+	for (const struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
+		if (w->fd != fd)
+			continue;
+		*present = true;
+		if (!w->fired)
+			/* poll() and epoll have the same bits */
+			events |= (uint16_t)w->events | EPOLLONESHOT;
+	}
+	return events;
+}
+
+/* Registers with the kernel what is wanted of `fd` now: 0 or a negative errno. */
+static int fd_watcher_register(int fd)
+{
+	bool present;
+	uint32_t events = fd_watcher_wanted_events(fd, &present);
+	if (!present) {
+		(void)fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_DEL, fd, 0); /* fails if not registered */
+		return 0;
+	}
+	if (events == 0)
+		return 0; /* EPOLLONESHOT has disabled what fired */
+	int rc = fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_MOD, fd, events);
+	return rc == -ENOENT ? fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd, events) : rc;
+}
+
+/* Wakes the waiters that `events` of `fd` concern. */
+static void fd_watcher_wake_waiters(int fd, uint32_t events)
+{
+	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	{
+		FL_LOCKED(&fd_watcher_lock);
+		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
+			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
+				continue;
+			w->fired = true;
+			fl__lot_next(&lot, w);
+			fl__lot_take(&lot, FL__ALL, 0);
+			fl__lot_shut(&lot);
+		}
+		(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
+	}
+	fl__lot_unpark(&lot);
+}
+
+/* Under the lock. */
+static bool fd_watcher_has_entries(void)
+{
+	for (unsigned i = 0; i < FD_WATCHER_ROWS; i++)
+		if (fd_watcher_rows[i])
+			return true;
+	return false;
+}
+
+/* Under the lock, or in a forked child. */
+static void fd_watcher_close(void)
+{
+	fl__fd_close(fd_watcher_epoll);
+	fl__fd_close(fd_watcher_wakeup);
+	fd_watcher_epoll = fd_watcher_wakeup = FD_WATCHER_NONE;
+	fd_watcher_running = false;
+}
+
+static bool fd_watcher_must_end(void)
+{
+	if (!fl__helper_must_end())
+		return false;
+	FL_LOCKED(&fd_watcher_lock);
+	if (fd_watcher_has_entries())
+		return false;
+	fd_watcher_close();
+	return true;
+}
+
+static void fd_watcher_drain(int ring)
+{
+	uint64_t rings;
+	(void)!read(ring, &rings, sizeof rings);
+}
+
+static void fd_watcher_run(void)
+{
+	const int set = fd_watcher_epoll, ring = fd_watcher_wakeup; /* written before the thread's start */
+	/* tests replace the table while the thread runs */
+	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
+	struct epoll_event events[FD_WATCHER_EVENTS];
+	do {
+		int n = wait(set, events, FD_WATCHER_EVENTS, -1);
+		for (int i = 0; i < n; i++)
+			if (events[i].data.fd == ring)
+				fd_watcher_drain(ring);
+			else
+				fd_watcher_wake_waiters(events[i].data.fd, events[i].events);
+	} while (!fd_watcher_must_end());
+}
+
+static void fd_watcher_wake(void)
+{
+	const uint64_t one = 1;
+	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails only when the doorbell rings already */
+}
+
+static unsigned fd_watcher_end(void)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	if (fd_watcher_running)
+		fd_watcher_wake();
+	return fd_watcher_running && fd_watcher_has_entries() ? 1 : 0;
+}
+
+static bool fd_watcher_open(void)
+{
+	fd_watcher_epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
+	fd_watcher_wakeup = fd_watcher_epoll < 0 ? FD_WATCHER_NONE : fl__fd_above_streams(fl__process_sys.eventfd());
+	return fd_watcher_wakeup >= 0 &&
+	       fl__fd_sys.epoll_control(fd_watcher_epoll, EPOLL_CTL_ADD, fd_watcher_wakeup, EPOLLIN) == 0;
+}
+
+/* Under the lock. Starts the watcher if there is none; false: it cannot run. */
+static bool fd_watcher_start(void)
+{
+	static struct fl__helper helper = {.name = "watcher", .function = fd_watcher_run, .end = fd_watcher_end};
+	if (fd_watcher_running)
+		return !fl__helper_must_end();
+	if (!fd_watcher_open() || fl__helper_start(&helper) != 0) {
+		fd_watcher_close();
+		return false;
+	}
+	fd_watcher_running = true;
+	return true;
+}
+
+/*
+ * A forked child has neither a watcher nor waiters. The epoll set is the parent's: the child only
+ * closes its descriptor.
+ */
+static void fd_watcher_after_fork(void)
+{
+	fl_mutex_init(&fd_watcher_lock);
+	memset(fd_watcher_rows, 0, sizeof fd_watcher_rows);
+	fd_watcher_close();
+}
+
+FL__AT_START static void fd_watcher_register_atfork(void)
+{
+	/* fails only without memory: then a wait through the watcher hangs in a forked child */
+	(void)pthread_atfork(NULL, NULL, fd_watcher_after_fork);
+}
+
+bool fl__watched_fd_ready(void *watched)
+{
+	const struct fl__watched_fd *w = watched;
+	short seen;
+	return fl__fd_sys.poll(w->fd, w->events, &seen, 0) != 0;
+}
+
+static void fd_watcher_sleep_interval(void)
+{
+	int rc = fl_sleep_until(fl_after(fd_watcher_interval), FL_SHIELDED);
+	(void)rc; /* 0 without a token */
+}
+
+/* Removes one node. The last one takes the entry out of the table. */
+static void fd_watcher_dequeue(struct fl__watched_fd *w)
+{
+	if (--w->armed == 0) {
+		fd_watcher_remove(w);
+		(void)fd_watcher_register(w->fd); /* a smaller set needs no memory */
+	}
+}
+
+/* Enqueues `node`; false: no watcher runs, or the kernel cannot watch the descriptor. */
+static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	if (!fd_watcher_start())
+		return false;
+	if (w->fork != fl__fork_count)
+		w->armed = 0;
+	w->fork = fl__fork_count;
+	if (w->armed++ == 0)
+		fd_watcher_add(w);
+	w->fired = false;
+	if (fd_watcher_register(w->fd) != 0) {
+		fd_watcher_dequeue(w);
+		return false;
+	}
+	struct fl__lot lot;
+	fl__lot_open(&lot, w);
+	fl__lot_add(&lot, node);
+	fl__lot_close(&lot);
+	return true;
+}
+
+/*
+ * If the watcher cannot be used, sleeps for one step and reports "ready". Then fl_wait_any's own
+ * wait ends at once, and observes token and deadline. fl_wait_any polls all things again.
+ */
+bool fl__watched_fd_arm(void *watched, struct fl__node *node)
+{
+	if (fd_watcher_enqueue(watched, node))
+		return true;
+	fd_watcher_sleep_interval();
+	return false;
+}
+
+void fl__watched_fd_disarm(void *watched, struct fl__node *node)
+{
+	struct fl__watched_fd *w = watched;
+	FL_LOCKED(&fd_watcher_lock);
+	fl__lot_leave(node);
+	if (w->fork == fl__fork_count && w->armed > 0)
+		fd_watcher_dequeue(w);
+}
+
+bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
+{
+	FL_LOCKED(&fd_watcher_lock);
+	return w->armed > 0 && w->fork == fl__fork_count;
+}
+
+const fl_on_type fl__on_watched_fd = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};
+
+/* The time until the deadline, as poll() takes it. */
+static int64_t fd_wait_time_left(int64_t deadline)
+{
+	if (deadline == FL_FOREVER)
+		return -1;
+	int64_t now = fl__sys.now();
+	return deadline > now ? deadline - now : 0;
+}
+
+/* The thread itself polls. */
+static int fd_wait_by_poll(int fd, short events, int64_t deadline)
+{
+	for (;;) {
+		short seen;
+		int64_t left = fd_wait_time_left(deadline);
+		int rc = fl__fd_sys.poll(fd, events, &seen, left);
+		if (rc > 0)
+			return 0;
+		if (rc == 0 && left == 0)
+			return -ETIMEDOUT;
+		if (rc < 0 && rc != -EINTR) {
+			fd_watcher_sleep_interval(); /* a caller that tries again must not spin */
+			return 0;
+		}
+	}
+}
+
+/*
+ * Waits by the context's wait_fd, which does not poll first. So this function polls after a
+ * timeout, or if the token was requested before the call. A request during the wait ends the call
+ * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
+ */
+static int fd_wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline,
+                              fl_cancel_token *cancel)
+{
+	short seen;
+	if (!ctx->ops->wait_fd)
+		return -ENOSYS;
+	const bool late = fl__cancel_ends(cancel, ctx);
+	const int rc = ctx->ops->wait_fd(fd, events, deadline, cancel);
+	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
+}
+
+int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
+		return fd_wait_by_poll(fd, events, deadline);
+	int rc = fd_wait_by_context(ctx, fd, events, deadline, cancel);
+	if (rc != -ENOSYS)
+		return rc;
+	struct fl__watched_fd w = FL__WATCHED_FD(fd, events);
+	fl_on on = FL__ON(fl__on_watched_fd, &w);
+	rc = fl_wait_any_until(&on, 1, deadline, cancel);
+	return rc < 0 ? rc : 0;
+}
+
+int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
+		return -EINVAL;
+	if (fd < 0)
+		return -EBADF; /* poll() would wait for ever */
+	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
+	return fl__fd_wait(fd, (short)bits, deadline, cancel);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A new process: its descriptors, signals and directory before an exec or a task, then the run of
+ * its one task.
+ */
+#include "new_process.h"
+#include "../base/sys.h"
+#include "../exec/executor.h"
+#include "packet.h"
+#include "process_sys.h"
+#include "request.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Exits if the parent ended before the prctl(): the kernel would send no signal. */
+FL__RAW static int new_process_die_with_parent(int parent)
+{
+	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	if (rc == 0 && fl__raw(SYS_getppid, 0, 0, 0, 0) != parent)
+		for (;;)
+			(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
+	return rc;
+}
+
+/* Moves `*fd` to `floor` or above, so that new_process_place_fd() overwrites no descriptor in use. */
+FL__RAW static int new_process_move_fd_up(int *fd, unsigned floor)
+{
+	if (*fd < 0)
+		return 0;
+	int rc = fl__raw(SYS_fcntl, *fd, F_DUPFD_CLOEXEC, (long)floor, 0);
+	if (rc < 0)
+		return rc;
+	*fd = rc;
+	return 0;
+}
+
+FL__RAW static int new_process_place_fd(const struct fl__setup *setup, unsigned i)
+{
+	if (setup->fds[i] < 0) {
+		(void)fl__raw(SYS_close, (long)i, 0, 0, 0);
+		return 0;
+	}
+	bool open = i < FL__STREAMS || setup->through_exec;
+	int rc = fl__raw(SYS_dup3, setup->fds[i], (long)i, open ? 0 : O_CLOEXEC, 0);
+	return rc < 0 ? rc : 0;
+}
+
+FL__RAW static int new_process_move_fds(struct fl__setup *setup)
+{
+	int rc = new_process_move_fd_up(&setup->keep, setup->n_fds);
+	for (unsigned i = 0; rc == 0 && i < setup->n_fds; i++)
+		rc = new_process_move_fd_up(&setup->fds[i], setup->n_fds);
+	for (unsigned i = 0; rc == 0 && i < setup->n_fds; i++)
+		rc = new_process_place_fd(setup, i);
+	return rc;
+}
+
+/* Supported kernels have close_range(). An emulator or a seccomp filter may not. */
+FL__RAW static void new_process_close_range(long first, long last)
+{
+	enum { CLOSE_RANGE = 436 }; /* on all architectures */
+	if (first > last || fl__raw(CLOSE_RANGE, first, last, 0, 0) == 0)
+		return;
+	struct rlimit limit = {0, 0};
+	(void)fl__raw(SYS_prlimit64, 0, RLIMIT_NOFILE, 0, (long)&limit);
+	for (long fd = first; fd <= last && fd < (long)limit.rlim_cur; fd++)
+		(void)fl__raw(SYS_close, fd, 0, 0, 0);
+}
+
+FL__RAW static void new_process_close_others(const struct fl__setup *setup)
+{
+	const long all = 0x7fffffff;
+	if (setup->keep < 0) {
+		new_process_close_range((long)setup->n_fds, all);
+		return;
+	}
+	new_process_close_range((long)setup->n_fds, setup->keep - 1);
+	new_process_close_range(setup->keep + 1, all);
+}
+
+FL__RAW static bool new_process_is_fault(int signal)
+{
+	return signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE || signal == SIGILL || signal == SIGTRAP ||
+	       signal == SIGSYS || signal == SIGABRT;
+}
+
+/*
+ * Zeros are the default action, and the empty set, in the kernel's layout. The C library keeps two
+ * real-time signals to itself. Before an exec these are reset too: only the new program's C library
+ * uses them.
+ */
+FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
+{
+	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
+	static const uint64_t zero[8];
+	for (int signal = 1; signal <= SIGNALS; signal++) {
+		bool library = signal >= LIBRARY_FIRST && signal < LIBRARY_LAST;
+		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
+			(void)fl__raw(SYS_rt_sigaction, signal, (long)zero, 0, SET_SIZE);
+	}
+	if (!setup->stay_blocked)
+		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)zero, 0, SET_SIZE);
+}
+
+FL__RAW int fl__new_process_setup(struct fl__setup *setup)
+{
+	int rc = setup->parent ? new_process_die_with_parent(setup->parent) : 0;
+	if (rc == 0 && setup->cwd >= 0)
+		rc = fl__raw(SYS_fchdir, setup->cwd, 0, 0, 0);
+	if (rc == 0)
+		rc = new_process_move_fds(setup);
+	if (rc != 0)
+		return rc;
+	new_process_close_others(setup);
+	new_process_reset_signals(setup);
+	return 0;
+}
+
+/* The task. */
+
+static char new_process_name[FL_PROCESS_NAME_MAX + 1] = "main";
+static unsigned new_process_fds;
+static bool new_process_swept;
+
+const char *fl_process_current_name(void)
+{
+	return new_process_name;
+}
+
+unsigned fl_process_fd_count(void)
+{
+	return new_process_fds;
+}
+
+int fl_process_fd(unsigned i)
+{
+	return i < new_process_fds ? (int)(FL__STREAMS + i) : -EBADF;
+}
+
+bool fl__process_closed_inherited(void)
+{
+	return new_process_swept;
+}
+
+void fl__process_set_identity(const char *name, unsigned n_fds)
+{
+	size_t size = strlen(name);
+	size = size < FL_PROCESS_NAME_MAX ? size : FL_PROCESS_NAME_MAX;
+	memmove(new_process_name, name, size);
+	new_process_name[size] = '\0';
+	new_process_fds = n_fds;
+	(void)prctl(PR_SET_NAME, new_process_name, 0, 0, 0); /* for ps */
+}
+
+/* Zeroed memory of the largest alignment that a task may have. Never freed. */
+static void *new_process_aligned(size_t size)
+{
+	char *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
+	return memory ? memory + (FL_TASK_ALIGN_MAX - (uintptr_t)memory % FL_TASK_ALIGN_MAX) : NULL;
+}
+
+/* The argument, aligned; NULL: there is none. */
+static int new_process_take_arg(const struct fl__request *request, void **arg)
+{
+	size_t size = request->type->arg_size;
+	*arg = NULL;
+	if (size == 0)
+		return 0;
+	if (request->memory < 0) {
+		*arg = new_process_aligned(size);
+		if (!*arg)
+			return -ENOMEM;
+		memcpy(*arg, request->arg, size);
+		return 0;
+	}
+	int64_t there;
+	int rc = fl__fd_sys.sealed_size(request->memory, &there);
+	if (rc != 0 || there != (int64_t)size)
+		return -EBADMSG;
+	void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, request->memory, 0);
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	*arg = memory;
+	return 0;
+}
+
+static void new_process_print_failure(const fl_task_type *type, int error, const char *message)
+{
+	if (message)
+		fprintf(stderr, "%s: task %s: %s\n", new_process_name, type->name, message);
+	else
+		fprintf(stderr, "%s: task %s: %s (%s)\n", new_process_name, type->name, fl_error_text(error),
+		        fl_error_name(error));
+}
+
+static int new_process_run(const fl_task_type *type, const void *arg, void *result)
+{
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_task_ctx ctx = {.token = &token};
+	fl__ctx_current = NULL; /* not the context of the forking thread */
+	int error = fl__task_call(type, arg, result, &ctx);
+	if (error != 0)
+		new_process_print_failure(type, error, ctx.message);
+	return error;
+}
+
+void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
+{
+	void *arg, *result = NULL;
+	int rc = new_process_take_arg(request, &arg);
+	if (rc == 0 && request->type->result_size > 0) {
+		result = new_process_aligned(request->type->result_size);
+		rc = result ? 0 : -ENOMEM;
+	}
+	new_process_swept = true;
+	if (rc == 0)
+		rc = fl__new_process_setup(&request->setup);
+	if (ready)
+		ready(request->setup.keep, rc);
+	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);
+	if (rc != 0 && !ready)
+		fprintf(stderr, "%s: cannot begin the task: %s\n", new_process_name, fl_error_text(rc));
+	if (rc == 0)
+		rc = new_process_run(request->type, arg, result);
+	(void)fflush(NULL);
+	_exit(rc == 0 ? 0 : 1);
+}
+
+/* A process that was exec'd for one task. */
+
+static void new_process_reply(int fd, int rc)
+{
+	const struct fl__start_reply reply = {
+	    .magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
+	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
+		_exit(127); /* an error, or the parent has given up */
+	fl__fd_close(fd);
+}
+
+_Noreturn void fl__new_process_serve(int socket, int parent)
+{
+	static _Alignas(16) char data[FL__REQUEST_ROOM];
+	int fds[FL__PACKET_FDS];
+	unsigned n_fds = FL__PACKET_FDS;
+	struct fl__request request;
+	struct fl__start_reply reply;
+	size_t size = 0;
+	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
+	if (rc != 0 && rc != -EMFILE)
+		_exit(0); /* the parent has ended, or has given up */
+	if (rc == 0)
+		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
+	else
+		reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof reply};
+	if (rc != 0) {
+		reply.error = rc;
+		(void)!fl__packet_send(socket, &reply, sizeof reply, NULL, 0, 0);
+		_exit(127);
+	}
+	request.setup.keep = socket;
+	request.setup.keep_handlers = true;
+	request.setup.parent = request.daemon ? parent : 0;
+	fl__new_process_run_task(&request, new_process_reply);
+}

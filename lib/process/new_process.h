@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_NEW_PROCESS_H
+#define FL_PROCESS_NEW_PROCESS_H
+
+#include <errno.h>
+#include <fairlead/process.h>
+#include <stdbool.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/*
+ * System calls of a new process before its exec or its task. The process may share its parent's
+ * memory: a sanitizer would attribute accesses to the parent. So FL__RAW functions are not
+ * instrumented, and call no function that a sanitizer intercepts.
+ */
+#define FL__RAW __attribute__((no_sanitize("address", "thread", "undefined")))
+
+FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
+{
+	long rc = syscall(number, a, b, c, d);
+	return rc < 0 ? -errno : (int)rc;
+}
+
+enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
+
+/* What a new process sets up before it execs a program or runs its task. */
+struct fl__setup {
+	int fds[FL__SETUP_FDS]; /* become descriptors 0, 1, 2, 3, ...; -1: closed */
+	unsigned n_fds;         /* at least FL__STREAMS */
+	bool through_exec;      /* descriptors from 3 on stay open over an exec */
+	bool keep_handlers;     /* of fault signals */
+	bool stay_blocked;      /* all signals stay blocked */
+	int cwd;                /* the new directory; -1: unchanged */
+	int parent;             /* the process dies with this parent; 0: does not */
+	int keep;               /* one more descriptor to keep open, at a new number; -1: none */
+};
+
+/*
+ * Called in the new process, with all signals blocked. Closes all other descriptors, and unblocks
+ * the signals. Exits if `parent` has ended. Returns 0 or a negative errno. Makes system calls only:
+ * another thread of the parent may have locked the C library.
+ */
+int fl__new_process_setup(struct fl__setup *setup);
+
+struct fl__request;
+
+/*
+ * Runs the task of `request` in this process, which was made for it, and exits. Calls `ready` (may
+ * be NULL) when all is set up, or with the error; `fd` is the descriptor that was to be kept.
+ */
+_Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
+
+/* In an exec'd process: receives one task over `socket` from process `parent`, runs it, and exits. */
+_Noreturn void fl__new_process_serve(int socket, int parent);
+
+/* Sets the results of fl_process_current_name() and fl_process_fd_count(). */
+void fl__process_set_identity(const char *name, unsigned n_fds);
+
+/* Whether this process has closed the descriptors of its parent's handles. */
+bool fl__process_closed_inherited(void);
+
+#endif

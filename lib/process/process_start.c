@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Starts a process: checks the configuration, opens the descriptors and the directory, and calls the
+ * start method. This file has the starts of programs, FL_PROCESS_FORK and FL_PROCESS_EXEC.
+ */
+#include "process_start.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../exec/registry.h"
+#include "../wait/context.h"
+#include "fork_server.h"
+#include "process_sys.h"
+#include "reexec.h"
+#include "request.h"
+#include "spawner.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static const char *process_start_program_mistake(const fl_process_config *config)
+{
+	return config->arg                                ? "a program takes `argv`, not `arg`"
+	       : config->method != FL_PROCESS_FORK_SERVER ? "a `method` is for a task, not for a program"
+	                                                  : NULL;
+}
+
+static const char *process_start_task_mistake(const fl_process_config *config, char *text, size_t room)
+{
+	const fl_task_type *type = config->task;
+	if (config->argv || config->env)
+		return "`argv` and `env` are for a program, not for a task";
+	if (config->method > FL_PROCESS_EXEC)
+		return "an unknown method";
+	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX || strlen(type->name) >= 4096)
+		return "the task's argument, result or name is too large";
+	if (type->arg_size == 0 && config->arg)
+		return "an argument, but the task takes none";
+	if (type->arg_size == 0 || config->arg)
+		return NULL;
+	(void)snprintf(text, room, "no argument, but the task takes %zu bytes", (size_t)type->arg_size);
+	return text;
+}
+
+/* Returns the first mistake in `config`, or NULL. */
+static const char *process_start_mistake(const fl_process_config *config, char *text, size_t room)
+{
+	if (!config)
+		return "no configuration";
+	if (!config->task && !config->program)
+		return "neither a task nor a program";
+	if (config->task && config->program)
+		return "both a task and a program";
+	if (config->n_fds > FL_PROCESS_FDS_MAX)
+		return "more descriptors than FL_PROCESS_FDS_MAX";
+	if (config->n_fds && !config->fds)
+		return "`n_fds` without `fds`";
+	return config->program ? process_start_program_mistake(config) : process_start_task_mistake(config, text, room);
+}
+
+static int process_start_check_config(struct fl__start *start)
+{
+	start->problem = process_start_mistake(start->config, start->text, sizeof start->text);
+	return start->problem ? -EINVAL : 0;
+}
+
+static bool process_start_fd_is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static int process_start_open_stream(struct fl__start *start, unsigned i, int how)
+{
+	int *fd = &start->setup.fds[i];
+	if (how == 0) {
+		*fd = process_start_fd_is_open((int)i) ? (int)i : -1;
+		return 0;
+	}
+	if (how == FL_PROCESS_NULL) {
+		if (start->own[0] < 0)
+			start->own[0] = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
+		*fd = start->own[0];
+		return *fd < 0 ? *fd : 0;
+	}
+	if (how < FL_PROCESS_FD(0)) {
+		start->problem = "in, out and err take FL_PROCESS_FD(fd) or FL_PROCESS_NULL, not a bare number";
+		return -EBADF;
+	}
+	*fd = how & ~FL_PROCESS_FD(0);
+	return process_start_fd_is_open(*fd) ? 0 : -EBADF;
+}
+
+static int process_start_open_fds(struct fl__start *start)
+{
+	const fl_process_config *config = start->config;
+	const int how[FL__STREAMS] = {config->in, config->out, config->err};
+	start->problem = "a descriptor of `in`, `out`, `err` or `fds` is not open";
+	int rc = 0;
+	for (unsigned i = 0; rc == 0 && i < FL__STREAMS; i++)
+		rc = process_start_open_stream(start, i, how[i]);
+	for (unsigned i = 0; rc == 0 && i < config->n_fds; i++) {
+		start->setup.fds[FL__STREAMS + i] = config->fds[i];
+		rc = process_start_fd_is_open(config->fds[i]) ? 0 : -EBADF;
+	}
+	return rc;
+}
+
+/* A program or a fork inherits the directory. Any other new process may be elsewhere. */
+static int process_start_open_directory(struct fl__start *start)
+{
+	const fl_process_config *config = start->config;
+	bool inherits = config->program || config->method == FL_PROCESS_FORK;
+	if (!config->cwd && inherits)
+		return 0;
+	start->problem = "its directory cannot be opened";
+	start->own[1] =
+	    fl__fd_above_streams(fl__process_sys.open(config->cwd ? config->cwd : ".", O_PATH | O_DIRECTORY));
+	start->setup.cwd = start->own[1];
+	return start->own[1] < 0 ? start->own[1] : 0;
+}
+
+/* The new process finds its task by name: the name must stand for the same task here. */
+static int process_start_check_task(struct fl__start *start)
+{
+	const fl_process_config *config = start->config;
+	const fl_task_type *found;
+	if (config->method == FL_PROCESS_FORK)
+		return 0; /* a fork has the task's address */
+	int rc = fl__registry_find(config->task->name, &found);
+	start->problem = rc == -EEXIST   ? "another task is registered under the task's name"
+	                 : rc == -ENOMEM ? "no memory for the registered tasks"
+	                                 : "the task is not registered";
+	return rc == 0 && found->run != config->task->run ? -ENOENT : rc;
+}
+
+/* Programs. */
+
+/* The paths to try, in the order of PATH. */
+struct process_start_paths {
+	const char **list;
+	char *text;
+};
+
+static size_t process_start_count(const char *text, char c)
+{
+	size_t n = 0;
+	for (; *text; text++)
+		n += *text == c;
+	return n;
+}
+
+/* Lists `program` in each folder of `search`; an empty folder is the current one. */
+static void process_start_list_paths(struct process_start_paths *paths, const char *program, const char *search)
+{
+	size_t n = 0;
+	char *at = paths->text;
+	for (const char *folder = search;; folder++) {
+		size_t length = strcspn(folder, ":");
+		paths->list[n++] = at;
+		at += sprintf(at, "%.*s%s%s", (int)length, folder, length ? "/" : "", program) + 1;
+		folder += length;
+		if (!*folder)
+			break;
+	}
+	paths->list[n] = NULL;
+}
+
+static int process_start_find_paths(struct process_start_paths *paths, const char *program)
+{
+	const char *search = strchr(program, '/') || !*program ? NULL : getenv("PATH");
+	if (!search && *program && !strchr(program, '/'))
+		search = "/bin:/usr/bin";
+	size_t n = search ? process_start_count(search, ':') + 1 : 1;
+	size_t text = (search ? strlen(search) : 0) + n * (strlen(program) + 2);
+	paths->list = fl__alloc(1, (n + 1) * sizeof *paths->list + text);
+	if (!paths->list)
+		return -ENOMEM;
+	paths->text = (char *)&paths->list[n + 1];
+	if (search)
+		process_start_list_paths(paths, program, search);
+	else
+		paths->list[0] = program;
+	return 0;
+}
+
+static int process_start_program(struct fl__start *start)
+{
+	const fl_process_config *config = start->config;
+	const char *const alone[] = {config->program, NULL};
+	struct process_start_paths paths;
+	start->problem = "no memory for the paths to try";
+	int rc = process_start_find_paths(&paths, config->program);
+	if (rc != 0)
+		return rc;
+	/* casts: exec changes none of the strings */
+	struct fl__spawn spawn = {.setup = start->setup,
+	                          .paths = paths.list,
+	                          .argv = (char *const *)(config->argv ? config->argv : alone),
+	                          .env = config->env ? (char *const *)config->env : environ};
+	spawn.setup.through_exec = true;
+	start->problem = "the program cannot be executed";
+	rc = fl__spawner_spawn(&spawn);
+	fl__free(paths.list);
+	start->pid = spawn.pid;
+	start->pidfd = spawn.pidfd;
+	return rc;
+}
+
+/* FL_PROCESS_FORK. */
+
+int fl__process_may_fork(const char **problem)
+{
+	int threads = fl__process_sys.count_threads();
+	*problem = "the threads of this process cannot be counted";
+	if (threads < 0)
+		return threads;
+	/* the spawner does not count: a forked child initializes the spawner's lock */
+	int others = threads - 1 - (int)fl__spawner_threads();
+	*problem = "a process with several threads cannot be forked, nor can a fiber fork";
+	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
+		return 0;
+	fl__log(FL_LOG_ERROR, "this process cannot be forked: it has other threads (%d)%s", others,
+	        others == 0 ? ", and the caller is a fiber" : "");
+	return -EBUSY;
+}
+
+int fl__process_fork(int *pidfd)
+{
+	sigset_t all, before;
+	(void)fflush(NULL);
+	(void)sigfillset(&all);
+	/* no handler of the caller may run in the child, or reap it */
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
+	int pid = fl__fork_with_pidfd(pidfd);
+	if (pid == 0)
+		return 0;
+	*pidfd = fl__fd_above_streams(*pidfd);
+	if (pid > 0 && *pidfd < 0) {
+		fl_process_status status; /* fl__fork_with_pidfd() has killed the child */
+		(void)fl__process_sys.reap_by_pid(&pid, &status, true);
+		pid = *pidfd;
+	}
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static void process_start_report(int fd, int rc)
+{
+	if (rc != 0)
+		(void)!write(fd, &rc, sizeof rc);
+	fl__fd_close(fd);
+	if (rc != 0)
+		_exit(127);
+}
+
+/* Called in the child. */
+static _Noreturn void process_start_run_forked(const struct fl__start *start, int pipe, int parent)
+{
+	struct fl__request request = {.type = start->config->task,
+	                              .name = start->name,
+	                              .arg = start->config->arg,
+	                              .memory = -1,
+	                              .channel = -1,
+	                              .setup = start->setup};
+	request.setup.keep = pipe;
+	request.setup.keep_handlers = true;
+	request.setup.parent = start->config->daemon ? parent : 0;
+	fl__new_process_run_task(&request, process_start_report);
+}
+
+/* Returns the child's error, or 0 when the child runs its task. */
+static int process_start_read_error(int pipe)
+{
+	int rc = 0;
+	ssize_t n;
+	do
+		n = read(pipe, &rc, sizeof rc);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof rc ? rc : 0;
+}
+
+static int process_start_by_fork(struct fl__start *start)
+{
+	int rc = fl__process_may_fork(&start->problem);
+	if (rc != 0)
+		return rc;
+	int pipe[2], parent = getpid();
+	start->problem = "fork() failed";
+	rc = fl__process_sys.pipe(pipe);
+	if (rc != 0)
+		return rc;
+	rc = fl__process_fork(&start->pidfd);
+	if (rc == 0)
+		process_start_run_forked(start, pipe[1], parent);
+	start->pid = rc;
+	fl__fd_close(pipe[1]);
+	if (rc > 0) {
+		rc = process_start_read_error(pipe[0]);
+		if (rc != 0) {
+			fl_process_status status;
+			(void)fl__process_sys.reap(start->pidfd, &status, true);
+			fl__fd_close(start->pidfd);
+		}
+	}
+	fl__fd_close(pipe[0]);
+	return rc;
+}
+
+/* FL_PROCESS_EXEC. */
+
+static int process_start_by_exec(struct fl__start *start)
+{
+	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
+	int socket;
+	if (!fl__reexec_possible())
+		return fl__reexec_missing("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method",
+		                          &start->problem);
+	int rc = fl__reexec_start(FL__REEXEC_TASK, start->config->daemon, deadline, &socket, &start->pid, &start->pidfd,
+	                          &start->problem);
+	if (rc != 0)
+		return rc;
+	rc = fl__request_send(socket, -1, start, deadline);
+	if (rc == 0)
+		rc = fl__reply_receive(socket, start, deadline, NULL);
+	fl__fd_close(socket);
+	if (rc != 0)
+		fl__reexec_kill(start->pidfd);
+	return rc == -EPIPE ? -EOWNERDEAD : rc;
+}
+
+int fl__start_process(struct fl__start *start)
+{
+	const fl_process_config *config = start->config;
+	int rc = process_start_check_config(start);
+	if (rc != 0)
+		return rc;
+	start->setup.n_fds = FL__STREAMS + config->n_fds;
+	rc = process_start_open_fds(start);
+	if (rc == 0)
+		rc = process_start_open_directory(start);
+	if (rc == 0 && config->task)
+		rc = process_start_check_task(start);
+	if (rc != 0)
+		return rc;
+	if (config->program)
+		return process_start_program(start);
+	return config->method == FL_PROCESS_FORK   ? process_start_by_fork(start)
+	       : config->method == FL_PROCESS_EXEC ? process_start_by_exec(start)
+	                                           : fl__fork_server_start(start);
+}

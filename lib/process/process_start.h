@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_START_H
+#define FL_PROCESS_START_H
+
+#include "new_process.h"
+#include <fairlead/process.h>
+
+/* One start: the configuration of fl_process_start(), and the results of the start method. */
+struct fl__start {
+	const fl_process_config *config;
+	const char *name;
+	struct fl__setup setup; /* descriptors by the caller's numbers */
+	int own[2];             /* descriptors opened for this start; -1: none */
+	const char *problem;    /* what failed, for the log */
+	const char *where;      /* the process that failed; NULL: this one */
+	char text[80];          /* buffer for a formatted `problem` */
+	int pid, pidfd;         /* of the new process */
+	int channel;            /* reports the end; -1: a child of this process */
+};
+
+/* Checks the configuration, and starts the process: 0, or a negative errno with `problem` set. */
+int fl__start_process(struct fl__start *start);
+
+/*
+ * Whether the caller may fork this process. `*problem`: the reason for an error. Returns
+ *   0
+ *   -EBUSY     the process has other threads, or the caller is a fiber; also logged
+ *   an errno   the threads cannot be counted
+ */
+int fl__process_may_fork(const char **problem);
+
+/* Returns the child's pid; 0 in the child, with all signals blocked; or a negative errno. */
+int fl__process_fork(int *pidfd);
+
+#endif

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "process_sys.h"
+#include "../base/sys.h"
+#include "packet.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef CLONE_PIDFD
+#define CLONE_PIDFD 0x1000
+#endif
+
+/* The same numbers on all architectures; older headers lack them. */
+enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
+
+/* Returns `rc` or the negative errno, and restores errno. */
+static int process_sys_result(long rc, int before)
+{
+	int r = rc >= 0 ? (int)rc : -errno;
+	errno = before;
+	return r;
+}
+
+static int process_sys_fork(void)
+{
+	int before = errno;
+	return process_sys_result(fork(), before);
+}
+
+static int process_sys_pidfd(int pid)
+{
+	int before = errno;
+	return fl__known(process_sys_result(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0), before));
+}
+
+/* ThreadSanitizer takes a clone for a fork, and would keep the child's changes to its state. */
+static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
+{
+	int pid = fl__fork_with_pidfd(pidfd);
+	if (pid == 0)
+		_exit(child(arg));
+	return pid;
+}
+
+static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+#ifdef FL__TSAN
+	(void)stack_end;
+	return process_sys_clone_by_fork(child, arg, pidfd);
+#else
+	int before = errno;
+	int pid = process_sys_result(
+	    clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
+	/* -EINVAL: an emulator without CLONE_PIDFD */
+	return pid == -EINVAL ? process_sys_clone_by_fork(child, arg, pidfd) : pid;
+#endif
+}
+
+static int process_sys_signal(int pidfd, int signal)
+{
+	int before = errno;
+	return process_sys_result(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, 0), before);
+}
+
+static fl_process_status process_sys_status(const siginfo_t *info)
+{
+	if (info->si_code == CLD_EXITED)
+		return (fl_process_status){info->si_status & 0xff, 0};
+	return (fl_process_status){-1, info->si_status};
+}
+
+static int process_sys_wait(int type, int id, int *pid, fl_process_status *status, int flags)
+{
+	int before = errno;
+	siginfo_t info = {.si_pid = 0};
+	int rc;
+	do
+		rc = process_sys_result(waitid((idtype_t)type, (id_t)id, &info, WEXITED | flags), before);
+	while (rc == -EINTR);
+	if (rc != 0)
+		return rc;
+	*pid = info.si_pid;
+	if (info.si_pid == 0)
+		return 0;
+	*status = process_sys_status(&info);
+	return 1;
+}
+
+static int process_sys_reap(int pidfd, fl_process_status *status, bool wait)
+{
+	int pid;
+	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, wait ? 0 : WNOHANG);
+}
+
+static int process_sys_reap_by_pid(int *pid, fl_process_status *status, bool wait)
+{
+	return process_sys_wait(*pid ? P_PID : P_ALL, *pid, pid, status, wait ? 0 : WNOHANG);
+}
+
+static int process_sys_pipe(int ends[2])
+{
+	int before = errno;
+	return process_sys_result(pipe2(ends, O_CLOEXEC), before);
+}
+
+static int process_sys_eventfd(void)
+{
+	int before = errno;
+	return fl__known(process_sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+}
+
+static int process_sys_child_signals(void)
+{
+	int before = errno;
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	return process_sys_result(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), before);
+}
+
+static int process_sys_open(const char *path, int flags)
+{
+	int before = errno;
+	int rc;
+	do
+		rc = process_sys_result(open(path, flags | O_CLOEXEC), before);
+	while (rc == -EINTR);
+	return rc;
+}
+
+static int process_sys_duplicate(int fd)
+{
+	int before = errno;
+	return process_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 3), before);
+}
+
+static int process_sys_change_directory(int directory)
+{
+	int before = errno;
+	return process_sys_result(fchdir(directory), before);
+}
+
+static int process_sys_count_threads(void)
+{
+	int before = errno, n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	if (!tasks)
+		return process_sys_result(-1, before);
+	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+		n += entry->d_name[0] != '.';
+	(void)closedir(tasks);
+	errno = before;
+	return n;
+}
+
+static int process_sys_fd_limit(void)
+{
+	int before = errno;
+	struct rlimit limit;
+	int rc = process_sys_result(getrlimit(RLIMIT_NOFILE, &limit), before);
+	return rc != 0 ? rc : limit.rlim_cur < INT_MAX ? (int)limit.rlim_cur : INT_MAX;
+}
+
+struct fl__process_sys fl__process_sys = {
+    .fork = process_sys_fork,
+    .clone = process_sys_clone,
+    .pidfd = process_sys_pidfd,
+    .signal = process_sys_signal,
+    .reap = process_sys_reap,
+    .reap_by_pid = process_sys_reap_by_pid,
+    .pipe = process_sys_pipe,
+    .eventfd = process_sys_eventfd,
+    .child_signals = process_sys_child_signals,
+    .open = process_sys_open,
+    .duplicate = process_sys_duplicate,
+    .change_directory = process_sys_change_directory,
+    .count_threads = process_sys_count_threads,
+    .fd_limit = process_sys_fd_limit,
+    .program = "/proc/self/exe",
+    .answer_timeout = FL_S(30),
+};
+
+int fl__fork_with_pidfd(int *pidfd)
+{
+	int gate[2];
+	char go_on = 0;
+	*pidfd = -1;
+	int rc = fl__fd_sys.pair(gate);
+	if (rc != 0)
+		return rc;
+	int pid = fl__process_sys.fork();
+	if (pid == 0) {
+		fl__fd_close(gate[1]);
+		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
+			; /* a byte, or the end: the parent has died */
+	}
+	fl__fd_close(gate[0]); /* frees a number for the pidfd */
+	if (pid > 0) {
+		*pidfd = fl__process_sys.pidfd(pid);
+		if (*pidfd < 0)
+			(void)kill(pid, SIGKILL); /* a failed start runs no task */
+		/*
+		 * A byte, since a child that another thread forks now may hold the gate open for
+		 * long. The send fails if the child is dead.
+		 */
+		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
+	}
+	if (pid != 0)
+		fl__fd_close(gate[1]);
+	return pid;
+}
+
+int fl__fd_above_streams(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int moved = fl__process_sys.duplicate(fd);
+	if (moved < 0)
+		return fd;
+	fl__fd_close(fd);
+	return moved;
+}
+
+int fl__packet_pair_above_streams(int sockets[2])
+{
+	int rc = fl__packet_pair(sockets);
+	for (int i = 0; rc == 0 && i < 2; i++)
+		sockets[i] = fl__fd_above_streams(sockets[i]);
+	return rc;
+}
+
+void fl__fd_close(int fd)
+{
+	int before = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = before;
+}
+
+/* Returns `rc` or the negative errno, and restores errno. */
+static ssize_t fd_sys_result(ssize_t rc, int before)
+{
+	ssize_t r = rc >= 0 ? rc : -errno;
+	errno = before;
+	return r;
+}
+
+static int fd_sys_pair(int sockets[2])
+{
+	int before = errno;
+	return (int)fd_sys_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets), before);
+}
+
+static bool fd_sys_is_connected_packet_socket(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof address;
+	int domain = 0, type = 0;
+	socklen_t domain_size = sizeof domain, type_size = sizeof type;
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) != 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
+		return false;
+	return domain == AF_UNIX && type == SOCK_SEQPACKET && getpeername(fd, (struct sockaddr *)&address, &size) == 0;
+}
+
+static int fd_sys_adopt(int fd)
+{
+	int before = errno;
+	struct stat info;
+	int flags = fcntl(fd, F_GETFD);
+	int rc = 0;
+	if (flags < 0)
+		rc = -EBADF;
+	else if (fstat(fd, &info) != 0 || !S_ISSOCK(info.st_mode))
+		rc = -ENOTSOCK;
+	else if (!fd_sys_is_connected_packet_socket(fd))
+		rc = -EINVAL;
+	else
+		(void)fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+	errno = before;
+	return rc;
+}
+
+static void fd_sys_shut(int socket, int how)
+{
+	int before = errno;
+	(void)shutdown(socket, how);
+	errno = before;
+}
+
+static ssize_t fd_sys_send(int socket, const struct msghdr *message, int flags)
+{
+	int before = errno;
+	return fd_sys_result(sendmsg(socket, message, flags), before);
+}
+
+static ssize_t fd_sys_receive(int socket, struct msghdr *message, int flags)
+{
+	int before = errno;
+	return fd_sys_result(recvmsg(socket, message, flags), before);
+}
+
+static int fd_sys_waiting(int socket)
+{
+	int before = errno, bytes = 0;
+	ssize_t rc = fd_sys_result(ioctl(socket, SIOCINQ, &bytes), before);
+	return rc < 0 ? (int)rc : bytes;
+}
+
+static int fd_sys_poll(int fd, short events, short *seen, int64_t timeout)
+{
+	int before = errno;
+	struct pollfd p = {.fd = fd, .events = events};
+	struct timespec time = {.tv_sec = (time_t)(timeout / FL_S(1)), .tv_nsec = (long)(timeout % FL_S(1))};
+	ssize_t rc = fd_sys_result(ppoll(&p, 1, timeout < 0 ? NULL : &time, NULL), before);
+	*seen = p.revents;
+	return (int)rc;
+}
+
+static int fd_sys_epoll_create(void)
+{
+	int before = errno;
+	return (int)fd_sys_result(epoll_create1(EPOLL_CLOEXEC), before);
+}
+
+static int fd_sys_epoll_control(int epoll, int op, int fd, uint32_t events)
+{
+	int before = errno;
+	struct epoll_event event = {.events = events, .data = {.fd = fd}};
+	return (int)fd_sys_result(epoll_ctl(epoll, op, fd, &event), before);
+}
+
+static int fd_sys_epoll_wait(int epoll, struct epoll_event *events, int n, int ms)
+{
+	int before = errno;
+	return (int)fd_sys_result(epoll_wait(epoll, events, n, ms), before);
+}
+
+static int fd_sys_memfd(void)
+{
+	int before = errno;
+	return fl__known((int)fd_sys_result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before));
+}
+
+static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)
+{
+	int before = errno;
+	return fd_sys_result(pwrite(fd, data, size, at), before);
+}
+
+static ssize_t fd_sys_read_at(int fd, void *data, size_t size, off_t at)
+{
+	int before = errno;
+	return fd_sys_result(pread(fd, data, size, at), before);
+}
+
+static int fd_sys_seal(int fd)
+{
+	int before = errno;
+	return (int)fd_sys_result(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL),
+	                          before);
+}
+
+/* Files of other kinds have no seals: the call fails for them. */
+static int fd_sys_sealed_size(int fd, int64_t *size)
+{
+	const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
+	int before = errno;
+	struct stat info;
+	int seals = fcntl(fd, F_GET_SEALS);
+	bool good = seals >= 0 && (seals & needed) == needed && fstat(fd, &info) == 0;
+	errno = before;
+	if (!good)
+		return -EBADMSG;
+	*size = info.st_size;
+	return 0;
+}
+
+struct fl__fd_sys fl__fd_sys = {
+    .pair = fd_sys_pair,
+    .adopt = fd_sys_adopt,
+    .shut = fd_sys_shut,
+    .send = fd_sys_send,
+    .receive = fd_sys_receive,
+    .waiting = fd_sys_waiting,
+    .poll = fd_sys_poll,
+    .epoll_create = fd_sys_epoll_create,
+    .epoll_control = fd_sys_epoll_control,
+    .epoll_wait = fd_sys_epoll_wait,
+    .memfd = fd_sys_memfd,
+    .write_at = fd_sys_write_at,
+    .read_at = fd_sys_read_at,
+    .seal = fd_sys_seal,
+    .sealed_size = fd_sys_sealed_size,
+};
+
+void fl__fds_close(const int *fds, unsigned n)
+{
+	int before = errno;
+	for (unsigned i = 0; i < n; i++)
+		(void)close(fds[i]); /* even on an error Linux has released the number */
+	errno = before;
+}

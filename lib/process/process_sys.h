@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_SYS_H
+#define FL_PROCESS_SYS_H
+
+#include <fairlead/process.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/*
+ * Two tables of system calls: for processes, and for descriptors. They continue the table of
+ * lib/base/sys.h, with the same rules. Results are 0, a descriptor, a count, or a negative errno;
+ * errno keeps its value. New descriptors are close-on-exec. new_process.c has the calls of a new
+ * process before its exec or its task.
+ */
+
+struct fl__process_sys {
+	int (*fork)(void); /* the child's pid; 0 in the child */
+	/* Makes a child in the caller's memory. Returns its pid after its exec or end. */
+	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
+	int (*pidfd)(int pid);
+	int (*signal)(int pidfd, int signal);
+	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
+	int (*reap)(int pidfd, fl_process_status *status, bool wait);
+	/* The same by pid; 0: any child, and stores its pid. No other code may reap it. */
+	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
+	int (*pipe)(int ends[2]);
+	int (*eventfd)(void);
+	int (*child_signals)(void); /* a signalfd for SIGCHLD */
+	int (*open)(const char *path, int flags);
+	int (*duplicate)(int fd); /* to 3 or above */
+	int (*change_directory)(int directory);
+	int (*count_threads)(void); /* of this process */
+	int (*fd_limit)(void);      /* of this process */
+	const char *program;        /* this program */
+	int64_t answer_timeout;     /* how long a start waits for an answer, ns */
+};
+
+extern struct fl__process_sys fl__process_sys;
+
+struct fl__fd_sys {
+	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_SEQPACKET, connected */
+	/* Makes `fd` close-on-exec. -EBADF, -ENOTSOCK; -EINVAL: `fd` is no end of such a pair. */
+	int (*adopt)(int fd);
+	void (*shut)(int socket, int how); /* SHUT_RD, SHUT_WR: for all processes */
+	ssize_t (*send)(int socket, const struct msghdr *message, int flags);
+	ssize_t (*receive)(int socket, struct msghdr *message, int flags);
+	int (*waiting)(int socket); /* bytes to be received */
+	/* Returns how many are ready. `timeout`: ns; negative: for ever. */
+	int (*poll)(int fd, short events, short *seen, int64_t timeout);
+	int (*epoll_create)(void);
+	/* epoll_ctl(); the event's data is `fd`. */
+	int (*epoll_control)(int epoll, int op, int fd, uint32_t events);
+	/* ms < 0: for ever */
+	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
+	int (*memfd)(void); /* a sealable memfd */
+	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
+	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
+	int (*seal)(int fd);                       /* fixes size and content for ever */
+	int (*sealed_size)(int fd, int64_t *size); /* of a memfd sealed so; else -EBADMSG */
+};
+
+extern struct fl__fd_sys fl__fd_sys;
+
+/*
+ * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child is
+ * gone, and its pid names no process or another one. Needs two free descriptors, of which the pidfd
+ * takes one. Returns
+ *   the child's pid   `*pidfd` is open, or is an errno: then the child was killed, not reaped
+ *   0                 in the child
+ *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM   no child
+ */
+int fl__fork_with_pidfd(int *pidfd);
+
+/*
+ * Moves `fd` above the numbers of the standard streams, which may be closed: other code would take
+ * `fd` for a stream. Returns `fd` itself if it is negative, high enough, or cannot be moved.
+ */
+int fl__fd_above_streams(int fd);
+
+/* fl__packet_pair(), moved by fl__fd_above_streams(). */
+int fl__packet_pair_above_streams(int sockets[2]);
+
+/* Close descriptors; errno keeps its value. fl__fd_close() ignores a negative `fd`. */
+void fl__fd_close(int fd);
+void fl__fds_close(const int *fds, unsigned n);
+
+#endif

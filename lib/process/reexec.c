@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Executes this program again. fl_main() makes the new process a fork server or the process of one
+ * task.
+ */
+#include "reexec.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "fork_server.h"
+#include "identity.h"
+#include "packet.h"
+#include "process_sys.h"
+#include "request.h"
+#include "spawner.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+extern char **environ;
+
+struct reexec_hello {
+	uint32_t magic, size;
+	int32_t pid;
+	uint32_t reserved;
+	struct fl__build_id program;
+	struct fl__registry_digest registry;
+};
+
+static int reexec_make_hello(struct reexec_hello *hello)
+{
+	memset(hello, 0, sizeof *hello);
+	hello->magic = FL__MAGIC_HELLO;
+	hello->size = sizeof *hello;
+	hello->pid = getpid();
+	fl__build_id_of_program(&hello->program);
+	return fl__registry_digest(&hello->registry);
+}
+
+static int reexec_send_hello(int socket)
+{
+	struct reexec_hello hello;
+	int rc = reexec_make_hello(&hello);
+	return rc != 0 ? rc : fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
+}
+
+static int reexec_compare(const struct reexec_hello *ours, const struct reexec_hello *theirs, const char **problem)
+{
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
+	if (memcmp(&ours->program, &theirs->program, sizeof ours->program) != 0) {
+		fl__log(FL_LOG_ERROR, "this program has build-id %s, but its file has %s: was the file replaced?",
+		        fl__build_id_text(&ours->program, a), fl__build_id_text(&theirs->program, b));
+		*problem = "the file of this program was replaced";
+		return -EPROTO;
+	}
+	if (memcmp(&ours->registry, &theirs->registry, sizeof ours->registry) != 0)
+		fl__log(FL_LOG_INFO, "the registered tasks differ: %llu here, %llu in the program executed again",
+		        (unsigned long long)ours->registry.tasks, (unsigned long long)theirs->registry.tasks);
+	return 0;
+}
+
+static int reexec_receive_hello(int socket, int pid, int64_t deadline, const char **problem)
+{
+	struct reexec_hello ours, theirs;
+	size_t size;
+	*problem = "no memory for the registered tasks";
+	int rc = reexec_make_hello(&ours);
+	if (rc != 0)
+		return rc;
+	*problem = "the new process does not answer: does it reach fl_main()?";
+	rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
+	if (rc == -EPIPE)
+		rc = -EPROTO; /* the process has ended, or closed the socket */
+	if (rc != 0)
+		return rc;
+	*problem = "the new process sent no valid hello";
+	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
+	    theirs.pid != pid)
+		return -EPROTO;
+	return reexec_compare(&ours, &theirs, problem);
+}
+
+/* Returns the environment with FL__REEXEC_VARIABLE in front. List and text are one allocation. */
+static char **reexec_environment(enum fl__reexec_role role)
+{
+	enum { TEXT = 64 };
+	size_t n = 0, kept = 1;
+	while (environ && environ[n])
+		n++;
+	char **list = fl__alloc(1, (n + 2) * sizeof *list + TEXT);
+	if (!list)
+		return NULL;
+	list[0] = (char *)&list[n + 2];
+	(void)snprintf(list[0], TEXT, FL__REEXEC_VARIABLE "=%c:%d", (char)role, (int)getpid());
+	for (size_t i = 0; i < n; i++)
+		if (strncmp(environ[i], FL__REEXEC_VARIABLE "=", sizeof FL__REEXEC_VARIABLE) != 0)
+			list[kept++] = environ[i];
+	return list;
+}
+
+void fl__reexec_kill(int pidfd)
+{
+	(void)fl__process_sys.signal(pidfd, SIGKILL);
+	fl__spawner_adopt(pidfd, true);
+}
+
+int fl__reexec_setup(struct fl__setup *setup, int socket)
+{
+	int null = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
+	if (null < 0)
+		return null;
+	bool has_error = fcntl(STDERR_FILENO, F_GETFD) >= 0;
+	*setup = (struct fl__setup){.fds = {null, null, has_error ? STDERR_FILENO : null, socket},
+	                            .n_fds = FL__REEXEC_SOCKET + 1,
+	                            .through_exec = true,
+	                            .stay_blocked = true,
+	                            .cwd = -1,
+	                            .keep = -1};
+	return 0;
+}
+
+/* Errors of a path or a file come from the exec: all other steps use open descriptors. */
+static bool reexec_exec_failed(int rc)
+{
+	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
+}
+
+static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *pid, int *pidfd, const char **problem)
+{
+	char *argv[] = {program_invocation_name, NULL};
+	const char *const paths[] = {fl__process_sys.program, NULL};
+	char **env = reexec_environment(role);
+	*problem = "no memory for the environment";
+	if (!env)
+		return -ENOMEM;
+	*problem = "/dev/null cannot be opened";
+	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env};
+	int rc = fl__reexec_setup(&spawn.setup, socket);
+	if (rc == 0) {
+		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
+		spawn.setup.parent = dies ? getpid() : 0;
+		rc = fl__spawner_spawn(&spawn);
+		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
+		                                  : "this program cannot be executed again";
+		fl__fd_close(null);
+	}
+	fl__free(env);
+	*pid = spawn.pid;
+	*pidfd = spawn.pidfd;
+	return rc;
+}
+
+int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
+                     const char **problem)
+{
+	int ends[2];
+	*problem = "the socket to the new process cannot be created";
+	int rc = fl__packet_pair_above_streams(ends);
+	if (rc != 0)
+		return rc;
+	rc = reexec_spawn(role, dies, ends[1], pid, pidfd, problem);
+	fl__fd_close(ends[1]);
+	if (rc == 0) {
+		rc = reexec_receive_hello(ends[0], *pid, deadline, problem);
+		if (rc != 0)
+			fl__reexec_kill(*pidfd);
+	}
+	if (rc != 0)
+		fl__fd_close(ends[0]);
+	else
+		*socket = ends[0];
+	return rc;
+}
+
+int fl__reexec_missing(const char *method, const char *or_else, const char **problem)
+{
+	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
+	        method, or_else);
+	*problem = "this program has no fl_main() and no FL_PROCESS_HOOK";
+	return -ENOTSUP;
+}
+
+static bool reexec_main_was_called;
+
+bool fl__reexec_possible(void)
+{
+	return reexec_main_was_called;
+}
+
+/* The environment alone proves nothing: the user who runs this program may have set it. */
+static bool reexec_has_socket(void)
+{
+	int type = 0;
+	socklen_t size = sizeof type;
+	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
+static bool reexec_is_from(int parent)
+{
+	struct ucred maker = {0, 0, 0};
+	socklen_t size = sizeof maker;
+	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && size == sizeof maker &&
+	       maker.pid == parent && maker.uid == geteuid() && getppid() == parent;
+}
+
+static _Noreturn void reexec_serve(char role, int parent)
+{
+	sigset_t all;
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	/* Without a known, live parent no process waits. To run as the program would be worse. */
+	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
+	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
+		_exit(127);
+	if (role == FL__REEXEC_FORK_SERVER)
+		fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
+	fl__new_process_serve(FL__REEXEC_SOCKET, parent);
+}
+
+void fl_main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	int before = errno;
+	reexec_main_was_called = true;
+	char role = 0;
+	int parent = 0, length = 0;
+	/* NULL if the program has more rights than its user */
+	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
+	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
+	            (role == FL__REEXEC_FORK_SERVER || role == FL__REEXEC_TASK) && parent > 0;
+	if (getenv(FL__REEXEC_VARIABLE))
+		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for programs that this one starts */
+	if (well && reexec_has_socket())
+		reexec_serve(role, parent);
+	errno = before;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_REEXEC_H
+#define FL_PROCESS_REEXEC_H
+
+#include "new_process.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * This program executed again, as a fork server or for one task. The environment variable
+ * FL__REEXEC_VARIABLE names the role and the parent. The new process first sends a hello over
+ * FL__REEXEC_SOCKET.
+ */
+#define FL__REEXEC_VARIABLE "FAIRLEAD_PROCESS"
+enum { FL__REEXEC_SOCKET = FL__STREAMS };
+
+enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't' };
+
+/* Whether fl_main() was called, so that this program can be executed again. */
+bool fl__reexec_possible(void);
+
+/*
+ * For a start that needs fl_main(), in a program without: logs so, ending with `or_else`, sets
+ * `*problem`, and returns -ENOTSUP.
+ */
+int fl__reexec_missing(const char *method, const char *or_else, const char **problem);
+
+/*
+ * Executes this program again, and checks the hello. `dies`: the new process dies with this one.
+ * `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
+ */
+int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
+                     const char **problem);
+
+/*
+ * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
+ * `socket`. The caller closes `fds[0]`. Returns 0 or a negative errno.
+ */
+int fl__reexec_setup(struct fl__setup *setup, int socket);
+
+/* Kills a child. The spawner reaps it. */
+void fl__reexec_kill(int pidfd);
+
+#endif
