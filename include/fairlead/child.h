@@ -12,20 +12,26 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits for a child of this process that was started by other means than fl_process_start(): by fork(), posix_spawn(), another
- * library. Collects it, as waitpid() does, without a handler for SIGCHLD. Before Linux 5.3, and where pidfd_open() is not to be had,
- * it looks every millisecond.
+ * Waits for a child of this process that other code started, by fork(), posix_spawn() or another
+ * library. Reaps it, as waitpid() does, without a handler for SIGCHLD.
  *
  *     rc = fl_child_wait_until(pid, &status, fl_after(FL_S(5)), NULL);
  *
- * Blocks the calling context: a fiber gives way to the others of its loop. `status` may be NULL. Any thread may call it; of several
- * that wait for the same child one gets its status. Returns 0, when it has ended and was collected; -ETIMEDOUT, -ECANCELED: it runs;
- * -ECHILD: no child of this process, or collected before; -EINVAL: `pid` is not a number of a process; -EMFILE, -ENFILE, -ENOMEM.
+ * Stores how the child ended in `*status` (may be NULL). Blocks the calling context: a fiber lets
+ * the other fibers of its loop run. Without pidfd_open() (before Linux 5.3, or in a sandbox) the
+ * call looks once a millisecond. Any thread may call it. If several threads wait for one child, one
+ * of them gets its status. Returns
+ *   0            the child has ended, and was reaped
+ *   -ETIMEDOUT   at `deadline`; the child runs
+ *   -ECANCELED   for `cancel`; the child runs
+ *   -ECHILD      not a child of this process, or already reaped
+ *   -EINVAL      `pid` is not positive
+ *   -EMFILE, -ENFILE, -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline,
                                              fl_cancel_token *cancel);
 
-/* The same without a deadline. Observes the context's cancel scope. */
+/* As fl_child_wait_until(), without a deadline. Observes the context's cancel scope. */
 FL_INLINE FL_MUST_CHECK int fl_child_wait(int pid, fl_process_status *status);
 
 /* The inline functions. */

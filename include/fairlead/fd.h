@@ -11,27 +11,33 @@
 FL_BEGIN_DECLS
 
 /*
- * Waits for descriptors of others: of a library that has its own, of a device, of a pipe. A thread blocks; a fiber gives way to the
- * others of its loop. Streams (fairlead/stream.h) need none of this.
+ * Waits for descriptors that are not the library's: of another library, a device, a pipe. A thread
+ * blocks; a fiber lets the other fibers of its loop run. Streams (fairlead/stream.h) wait by
+ * themselves.
  *
- *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd does not block
+ *     while ((n = read(fd, buffer, size)) < 0 && errno == EAGAIN)         // fd is non-blocking
  *             if ((rc = fl_fd_wait(fd, FL_FD_IN)) != 0)
  *                     return rc;
  */
 enum {
-	FL_FD_IN = 1 << 0,  /* there is something to read, a connection to accept, or the end */
-	FL_FD_OUT = 1 << 1, /* there is room to write, or the connection stands */
+	FL_FD_IN = 1 << 0,  /* bytes to read, a connection to accept, or the end */
+	FL_FD_OUT = 1 << 1, /* space to write, or a connect has completed */
 };
 
 /*
- * Waits until an attempt makes sense: `fd` is ready for one of `events`, is at its end, has failed, or cannot be waited for (a file
- * always is ready). Others may have been faster: so the attempt must not block. `fd` stays open meanwhile. Blocks the calling
- * context; observes its cancel scope. Any thread may call it, and many at the same time. Safe after fork.
- * Returns 0; -ECANCELED; -EINVAL: other events, or none; -EBADF: `fd` is negative.
+ * Waits until `fd` is ready for one of `events`, is at its end, or has failed. A descriptor that
+ * cannot be polled, such as a file, counts as ready. The operation after the wait must be
+ * non-blocking: another thread may have taken the bytes. `fd` must stay open during the wait.
+ * Blocks the calling context. Observes its cancel scope. Any thread may call it, also several for
+ * one descriptor, and also in a forked child. Returns
+ *   0
+ *   -ECANCELED
+ *   -EINVAL   no event, or an unknown one
+ *   -EBADF    `fd` is negative
  */
 FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 
-/* The same until `deadline`; a past one looks once. Also returns -ETIMEDOUT. */
+/* As fl_fd_wait(). Also returns -ETIMEDOUT at `deadline`; polls once if that has passed. */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
 
 /* The inline functions. */

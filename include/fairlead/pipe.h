@@ -13,28 +13,37 @@
 FL_BEGIN_DECLS
 
 /*
- * Pipe: messages between two ends, which may be in two processes. Both ends send and receive, unless it is one-way.
+ * Pipe: messages between two ends, which may be in two processes. Both ends send and receive,
+ * unless the pipe is one-way.
  *
  *     FL_SCOPED(fl_pipe) *mine = NULL, *yours = NULL;
- *     rc = fl_pipe_create(&mine, &yours, NULL);               // check; then hand `yours` to another process, and free it
- *     rc = fl_pipe_send(mine, "hello", 5);                    // -EPIPE: nobody can receive it
- *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);  // -EPIPE: closed, and everything was received
+ *     rc = fl_pipe_create(&mine, &yours, NULL);               // check
+ *     ...                                                     // pass `yours` to a process, free it
+ *     rc = fl_pipe_send(mine, "hello", 5);                    // -EPIPE: no receiver is left
+ *     rc = fl_pipe_recv(mine, buffer, sizeof buffer, &size);  // -EPIPE: closed and empty
  *
- * A message arrives whole or not at all, also when its sender is killed half-way, and once, also when several threads and
- * processes send and receive on one end. Messages of one sender arrive in its order. A process gets an end by fork(), as a
- * descriptor (fl_pipe_fd() passed on over exec, or with a message), and fl_pipe_from_fd(). An end is closed when every process
- * that had it has freed it, or has ended, by SIGKILL too. What was sent before can still be received; then it is the end.
- * So free what you do not use: an end that a process forgets keeps the pipe open.
+ * A message arrives whole or not at all, even if its sender is killed during the send, and it
+ * arrives once, even if several threads and processes use one end. Messages of one sender arrive in
+ * its order.
  *
- * A message may carry descriptors. Limits: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX descriptors, a message. Above 64 KiB the
- * bytes travel in memory of their own, and the call needs one free descriptor on either side. A sender waits while the pipe is
- * full: that is some 200 KiB, or some hundreds of messages, on their way; of those above 64 KiB, whose bytes do not count,
- * several dozens.
+ * A process gets an end by fork(), or as a descriptor: fl_pipe_fd() passed on over an exec or in a
+ * message, then fl_pipe_from_fd(). An end is closed when each process that has it has freed it or
+ * has ended, SIGKILL included. Free ends that a process does not use: they keep the pipe open.
+ * After the close of one end, the other end still receives what was sent before, then -EPIPE.
  *
- * Who receives need not trust who sends: what is no message, or not of the size that it claims, is -EBADMSG, and dropped. A
- * process that is killed while it receives takes that message with it. Memory order: a receive sees what was written before
- * the send of its message. SIGPIPE is never raised. In a forked child both handles work on; a receive that its parent was
- * making does not.
+ * A message may carry descriptors. Limits of a message: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX
+ * descriptors. Above 64 KiB the bytes travel in shared memory of their own, and the call needs one
+ * free descriptor on each side. A pipe is full at some 200 KiB, or some hundreds of messages, that
+ * were not yet received; of messages above 64 KiB, whose bytes do not count, at some dozens.
+ *
+ * A receiver need not trust the sender: a packet that is no message, or not of the size that it
+ * declares, is dropped, and the receive returns -EBADMSG. A process that is killed in a receive may
+ * take the message with it. SIGPIPE is never raised.
+ *
+ * Any thread may use a handle, also several at a time, apart from fl_pipe_free(). No function here
+ * may be called in a signal handler. In a forked child both handles work; a receive that the parent
+ * was making goes on in the parent only. Memory order: a receive sees what was written before the
+ * send of its message.
  */
 typedef struct fl_pipe fl_pipe;
 
@@ -45,41 +54,56 @@ typedef struct fl_pipe_config {
 #define FL_PIPE_FDS_MAX 252u
 
 /*
- * Makes a pipe and its two ends. `config` may be NULL. All descriptors are close-on-exec. Never waits.
- * Returns 0, -EMFILE or -ENFILE (no descriptors left), -ENOMEM.
+ * Creates a pipe and its two ends. `config` may be NULL. All descriptors are close-on-exec. Never
+ * waits. Returns 0, -EMFILE or -ENFILE (no free descriptor), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_pipe_create(fl_pipe **a, fl_pipe **b, const fl_pipe_config *config);
 
 /*
- * Makes an end of the descriptor of one, which now belongs to `*p` and becomes close-on-exec; on error it stays the caller's.
- * Never waits. Returns 0, -EBADF, -ENOTSOCK, -EINVAL (another kind of socket, or not connected), -ENOMEM.
+ * Creates a handle for the end of a pipe that is the descriptor `fd`. `*p` then owns `fd`, which
+ * becomes close-on-exec; after an error the caller still owns it. Never waits. Returns
+ *   0
+ *   -EBADF
+ *   -ENOTSOCK
+ *   -EINVAL    another kind of socket, or not connected
+ *   -ENOMEM
  */
 FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
-/* Frees this process's `p` and closes its descriptor; NULL does nothing. Panics when somebody waits on it. Never waits. */
+/*
+ * Frees this process's handle `p` and closes its descriptor; NULL does nothing. Panics if a context
+ * waits on it by fl_wait_any. Requires that no thread uses `p`. Never waits.
+ */
 FL_API void fl_pipe_free(fl_pipe *p);
 
-/* The descriptor of `p`, which keeps it: to hand over, or to poll (POLLIN: something can be received, or it is the end). */
+/*
+ * The descriptor of `p`, which keeps owning it: to pass on, or to poll. POLLIN: a message can be
+ * received, or no more will come. Never waits.
+ */
 FL_API int fl_pipe_fd(const fl_pipe *p);
 
-/* Nothing more is sent from this end, by any process: the other one receives what is there, then the end. Never waits. */
+/*
+ * Ends sending from this end, for all processes that have it. The other end receives what was sent
+ * before, then -EPIPE. Never waits.
+ */
 FL_API void fl_pipe_close_send(fl_pipe *p);
 
 /*
- * Sends a message of `size` bytes; 0 is one, too. Blocks the calling context while the pipe is full. Observes its cancel
- * scope. On any error nothing was sent. Returns
+ * Sends a message of `size` bytes, which may be 0. Blocks the calling context while the pipe is
+ * full. Observes its cancel scope. After an error nothing was sent. Returns
  *   0
- *   -EPIPE        nobody can receive it: the other end is closed, or this one does not send
+ *   -EPIPE         the other end is closed, or this end does not send
  *   -ECANCELED
- *   -EMSGSIZE     above PTRDIFF_MAX
- *   -EINVAL       `data` is NULL, and `size` is not 0
+ *   -EMSGSIZE      above PTRDIFF_MAX
+ *   -EINVAL        `data` is NULL, and `size` is not 0
  *   -EMFILE, -ENFILE, -ENOMEM
- *   -ENOSYS       above 64 KiB, on a system without memfd_create(), or in a sandbox that forbids it
- *   -ETOOMANYREFS of this user's descriptors too many are on their way (RLIMIT_NOFILE): try again when some were received
+ *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
+ *   -ETOOMANYREFS  too many descriptors of this user are in messages that were not yet received
+ *                  (RLIMIT_NOFILE): try again later
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
 
-/* As fl_pipe_send, but when the pipe is full returns -EAGAIN; also -EPIPE. Never waits. */
+/* As fl_pipe_send; never waits: -EAGAIN if the pipe is full; also -EPIPE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
 
 /* As fl_pipe_send; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
@@ -87,12 +111,13 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, siz
                                                fl_cancel_token *cancel);
 
 /*
- * As fl_pipe_send, with `n` descriptors; the caller keeps his own. Also returns -EINVAL (above FL_PIPE_FDS_MAX, or `fds` is
- * NULL and `n` is not 0), -EBADF (not all of them are open).
+ * As fl_pipe_send, with `n` descriptors, which the caller keeps. Also returns
+ *   -EINVAL   above FL_PIPE_FDS_MAX, or `fds` is NULL and `n` is not 0
+ *   -EBADF    one of the descriptors is not open
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
-/* As fl_pipe_send_fds, but when the pipe is full returns -EAGAIN. Never waits. */
+/* As fl_pipe_send_fds; never waits: -EAGAIN if the pipe is full. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
 /* As fl_pipe_send_fds; also returns -ETIMEDOUT, -ECANCELED. */
@@ -100,23 +125,28 @@ FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, si
                                                 int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Receives the oldest message into `buffer`, of `room` bytes, and its size into `*size`. Blocks the calling context while
- * there is none. Observes its cancel scope. On any error the contents of `buffer` are unspecified. Returns
+ * Receives the oldest message into `buffer`, which has `room` bytes, and stores its size in
+ * `*size`. Blocks the calling context while there is no message. Observes its cancel scope. After
+ * an error the contents of `buffer` are unspecified. Returns
  *   0
- *   -EPIPE      everything was received, and nothing more will come: the other end is closed, or this one does not receive
+ *   -EPIPE      all messages were received, and no more will come: the other end is closed, or this
+ *               end does not receive
  *   -ECANCELED
- *   -EMSGSIZE   the message stays. It has `*size` bytes; if that is not above `room`, it carries descriptors: receive it with
- *               fl_pipe_recv_fds. Where processes share this end it may have come out already; then it is the next one that
- *               this handle receives, and calls that wait on the handle at that moment are not woken for it
- *   -EBADMSG    what came was no message, and was dropped
- *   -EMFILE     the message stays: this process has no room for its descriptors (its bytes, above 64 KiB, are one). Dropped
- *               only when at the same time another process receives on this end
+ *   -EMSGSIZE   the message does not fit, and stays. It has `*size` bytes; if that is not above
+ *               `room`, it carries descriptors: receive it with fl_pipe_recv_fds. If several
+ *               processes share this end, the handle may already have taken the message: then this
+ *               handle returns it next, and calls that wait on the handle at that moment are not
+ *               woken for it
+ *   -EBADMSG    a packet that was no message; it was dropped
+ *   -EMFILE     this process has too few free descriptors (the bytes of a message above 64 KiB
+ *               count as one). The message stays; it is dropped only if another process receives on
+ *               this end at the same time
  *   -ENOMEM     the message stays
- *   -EIO        the memory in which its bytes came could not be read; it was dropped
+ *   -EIO        the memory with the bytes could not be read; the message was dropped
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
-/* As fl_pipe_recv, but when there is no message returns -EAGAIN; also -EPIPE, -EMSGSIZE. Never waits. */
+/* As fl_pipe_recv; never waits: -EAGAIN if there is no message; also -EPIPE, -EMSGSIZE. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
 /* As fl_pipe_recv; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
@@ -124,13 +154,15 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t 
                                                fl_cancel_token *cancel);
 
 /*
- * As fl_pipe_recv, with the message's descriptors, which are the caller's then, and close-on-exec. `*n` is the room in `fds`,
- * and becomes their number; on -EMSGSIZE, when bytes or descriptors find no room, both numbers say what the message has.
+ * As fl_pipe_recv, with the message's descriptors, which then belong to the caller and are
+ * close-on-exec. `*n` is the capacity of `fds` before the call and the number of descriptors after
+ * it. -EMSGSIZE also means that the descriptors do not fit; `*size` and `*n` then say what the
+ * message has.
  */
 FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                              unsigned *n);
 
-/* As fl_pipe_recv_fds, but when there is no message returns -EAGAIN. Never waits. */
+/* As fl_pipe_recv_fds; never waits: -EAGAIN if there is no message. */
 FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                  unsigned *n);
 
@@ -138,11 +170,11 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, int64_t deadline, fl_cancel_token *cancel);
 
-/* For fl_wait_any: ready while a message is there, or the end is reached. */
+/* For fl_wait_any: ready while a receive would not wait. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
 FL_API extern const fl_on_type fl__on_pipe;
 
-/* For fl_wait_any: ready while there is space to send, or nobody can receive. */
+/* For fl_wait_any: ready while there is space to send, or the other end is closed. */
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;
 

@@ -13,7 +13,7 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv);                            // workers begin here: see fairlead/process.h
+ *             fl_main(argc, argv);                            // workers begin here
  *             FL_SCOPED(fl_executor) *pool = NULL;
  *             rc = fl_process_executor_create(&pool, NULL);   // check
  *             rc = count_primes_map(pool, parts, 64, counts, NULL);

@@ -96,7 +96,7 @@ void fl_pipe_free(fl_pipe *p)
 	if (!p)
 		return;
 	if (fl__watched_fd_has_waiter(&p->in) || fl__watched_fd_has_waiter(&p->out))
-		fl__panic("fl_pipe_free", p, "somebody waits on it");
+		fl__panic("fl_pipe_free", p, "a context waits on it");
 	pipe_reset_after_fork(p);
 	if (p->kept)
 		fl__fds_close(p->kept_fds, p->kept_n);
