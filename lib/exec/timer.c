@@ -27,7 +27,7 @@
  * Progress: blocking, on `lock`, for an operation of the heap, or once for the start of a thread.
  */
 #include "../base/sys.h"
-#include "../fiber/timers.h"
+#include "../fiber/timer_heap.h"
 #include "../sync/helper.h"
 #include "../wait/context.h"
 #include <errno.h>

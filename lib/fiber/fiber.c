@@ -12,7 +12,7 @@
 #include "fiber.h"
 #include "../base/atomic.h"
 #include "../debug/debug.h"
-#include "sched.h"
+#include "scheduler.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <string.h>

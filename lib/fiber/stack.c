@@ -20,7 +20,7 @@
  */
 #include "stack.h"
 #include "../base/sys.h"
-#include "tools.h"
+#include "sanitizer_valgrind.h"
 #include <errno.h>
 #include <stdbool.h>
 

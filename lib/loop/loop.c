@@ -40,7 +40,7 @@
 #include "../sync/local.h"
 #include "loop_debug.h"
 #include "poller.h"
-#include "threads.h"
+#include "to_thread.h"
 #include "wait_fd.h"
 #include <errno.h>
 

@@ -2,8 +2,8 @@
 #ifndef FL_LOOP_LOOP_H
 #define FL_LOOP_LOOP_H
 
-#include "../fiber/sched.h"
-#include "../fiber/timers.h"
+#include "../fiber/scheduler.h"
+#include "../fiber/timer_heap.h"
 #include "../wait/cancel.h"
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
@@ -19,7 +19,7 @@
  * Two fibers belong to the loop itself:
  *
  *   caller      takes the posts of other threads, and waits for nothing else. So each wake by
- *               another thread is an entry in the scheduler's inbox (lib/fiber/sched.c).
+ *               another thread is an entry in the scheduler's inbox (lib/fiber/scheduler.c).
  *   callbacks   runs all callbacks of the user: calls, timers, watches. A callback may wait.
  */
 

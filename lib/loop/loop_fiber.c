@@ -7,7 +7,7 @@
 #include "../base/panic.h"
 #include "../exec/group.h"
 #include "../sync/local.h"
-#include "ends.h"
+#include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/error.h>

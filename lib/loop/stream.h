@@ -2,7 +2,7 @@
 #ifndef FL_LOOP_STREAM_H
 #define FL_LOOP_STREAM_H
 
-#include "io.h"
+#include "fd_io.h"
 #include <fairlead/stream.h>
 #include <sys/socket.h>
 #include <sys/types.h>

@@ -5,7 +5,7 @@
  */
 #include "../base/sys.h"
 #include "loop.h"
-#include "threads.h"
+#include "to_thread.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <fairlead/future.h>

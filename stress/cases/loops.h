@@ -12,7 +12,7 @@
  *     FL_STRESS(...)                   { loop_end(&s->world); ... }
  */
 #include "cases.h"
-#include "loop/io.h"
+#include "loop/fd_io.h"
 #include <fairlead/loop.h>
 
 enum { LOOP_FDS = 2 };

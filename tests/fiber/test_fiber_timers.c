@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_test.h"
 
-#include "fiber/timers.h"
+#include "fiber/timer_heap.h"
 
 enum { TIMERS = 300 };
 

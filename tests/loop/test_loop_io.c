@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What streams stand on: descriptors that fibers read and write, registered once (lib/loop/io.h), and waits for any descriptor
+ * What streams stand on: descriptors that fibers read and write, registered once (lib/loop/fd_io.h), and waits for any descriptor
  * once (wait_fd.h).
  */
 #include "fl_child.h"
@@ -9,7 +9,7 @@
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 
-#include "loop/io.h"
+#include "loop/fd_io.h"
 #include <sys/socket.h>
 
 typedef struct ends {

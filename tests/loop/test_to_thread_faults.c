@@ -4,7 +4,7 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-#include "loop/threads.h"
+#include "loop/to_thread.h"
 #include <malloc.h>
 #include <pthread.h>
 

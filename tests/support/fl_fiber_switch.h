@@ -8,7 +8,7 @@
  */
 #include "fl_fiber.h"
 
-#include "fiber/tools.h"
+#include "fiber/sanitizer_valgrind.h"
 #include <execinfo.h>
 
 enum { STACK = 256 * 1024 };

@@ -12,7 +12,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include "loop/threads.h"
+#include "loop/to_thread.h"
 
 /* Runs `function(arg)` as the first fiber of a loop; it returns 0. */
 static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)

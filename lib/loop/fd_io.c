@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "io.h"
+#include "fd_io.h"
 #include "../base/panic.h"
 #include <errno.h>
 

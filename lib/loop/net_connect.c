@@ -10,7 +10,7 @@
  * before the poller is asked.
  */
 #include "../base/sys.h"
-#include "name.h"
+#include "net_resolve.h"
 #include "net_sys.h"
 #include "stream.h"
 #include <errno.h>

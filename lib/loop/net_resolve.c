@@ -4,8 +4,8 @@
  * result, so the fiber may stop waiting for it. A result that comes too late is freed with its
  * future.
  */
-#include "name.h"
-#include "threads.h"
+#include "net_resolve.h"
+#include "to_thread.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fairlead/future.h>

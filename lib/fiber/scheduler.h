@@ -5,8 +5,8 @@
 #include "../wait/lot.h"
 #include "fiber.h"
 #include "stack.h"
-#include "timers.h"
-#include "tools.h"
+#include "timer_heap.h"
+#include "sanitizer_valgrind.h"
 
 /*
  * A fiber lives at the top of its stack, in the page that an idle fiber has touched anyway. The

@@ -15,7 +15,7 @@
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/lock.h"
-#include "sched.h"
+#include "scheduler.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../future/as_completed.h"
-#include "ends.h"
+#include "fiber_completion.h"
 #include <errno.h>
 #include <limits.h>
 

@@ -36,7 +36,7 @@
  * Progress: post() is lock-free. A turn runs each fiber that was runnable at its begin once, then
  * the scheduler checks inbox and timers. So fibers that yield for ever do not starve them.
  */
-#include "sched.h"
+#include "scheduler.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"

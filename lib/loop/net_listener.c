@@ -7,7 +7,7 @@
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "name.h"
+#include "net_resolve.h"
 #include "net_sys.h"
 #include "stream.h"
 #include <errno.h>

@@ -2,7 +2,7 @@
 /*
  * Invariant: no timer is before its parent.
  */
-#include "timers.h"
+#include "timer_heap.h"
 
 static bool is_before(const struct fl__timer *a, const struct fl__timer *b)
 {
