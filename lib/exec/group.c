@@ -23,7 +23,7 @@
  * for their turn. With no offer left the join sleeps, while other threads run the tasks. A new
  * offer ends the sleep of a join that takes offers.
  *
- * Fibers (loop/fiber_group.c). A fiber has a pointer to its group; its token is never offered. So a
+ * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. So a
  * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
  * fiber, and the loop runs on. `fibers_` is written by the loop's thread alone. A join compares
  * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber may end,

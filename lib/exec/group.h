@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the fibers of loops (loop/fiber_group.c) call. group.c has the tables. */
+/* What the fibers of loops (loop/loop_fiber.c) call. group.c has the tables. */
 
 struct fl__sched;
 

@@ -6,8 +6,8 @@
  * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the wait table.
  *
  *   bit          meaning                 set by                 cleared by
- *   ENDED (1)    its function returned   finish()               -
- *   WAITED (2)   a joiner waits          fl__word_wait()        finish()
+ *   FIBER_ENDED (1)    its function returned   fiber_finish()               -
+ *   FIBER_WAITED (2)   a joiner waits          fl__word_wait()        fiber_finish()
  */
 #include "fiber.h"
 #include "../base/atomic.h"
@@ -17,52 +17,52 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-enum { ENDED = 1, WAITED = 2 };
-static const struct fl__word is_ended = {ENDED, ENDED, WAITED};
+enum { FIBER_ENDED = 1, FIBER_WAITED = 2 };
+static const struct fl__word fiber_is_ended = {FIBER_ENDED, FIBER_ENDED, FIBER_WAITED};
 
-static void publish_end(struct fl__fiber *f)
+static void fiber_publish_end(struct fl__fiber *f)
 {
 	/* relaxed: only this thread clears bits, and joiners are fibers of this thread */
-	if (!(fl__load_relaxed(&f->ended) & WAITED)) {
-		fl__store_relaxed(&f->ended, ENDED);
+	if (!(fl__load_relaxed(&f->ended) & FIBER_WAITED)) {
+		fl__store_relaxed(&f->ended, FIBER_ENDED);
 		return;
 	}
 	struct fl__lot lot;
 	fl__lot_open(&lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	/* relaxed: as above; a woken joiner acquires the unpark */
-	fl__store_relaxed(&f->ended, ENDED);
+	fl__store_relaxed(&f->ended, FIBER_ENDED);
 	fl__lot_close(&lot);
 }
 
-static _Noreturn void finish(struct fl__fiber *f)
+static _Noreturn void fiber_finish(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
 	if (s->config.ending)
 		s->config.ending(&f->ctx);
 	s->fibers--;
-	publish_end(f);
+	fiber_publish_end(f);
 	if (s->config.ended)
 		s->config.ended(fl__fiber_extra(f));
 	if (f->detached)
 		s->ended = f;
-	fl__sched_next(s, true);
+	fl__sched_switch_next(s, true);
 	__builtin_unreachable();
 }
 
-static void enter(void *arg)
+static void fiber_begin(void *arg)
 {
 	struct fl__fiber *f = arg;
 	fl__flow_arrive(&f->flow);
-	fl__sched_arrived(f->sched);
+	fl__sched_after_switch(f->sched);
 	f->begun = true;
 	errno = 0;
 	f->result = f->function(f->arg);
-	finish(f);
+	fiber_finish(f);
 }
 
 /* By hand: snprintf() would take as long as the rest of fl__fiber_create(). */
-static void set_name(struct fl__fiber *f, const char *name)
+static void fiber_set_name(struct fl__fiber *f, const char *name)
 {
 	size_t length = strnlen(name, sizeof f->name - 1);
 	memcpy(f->name, name, length);
@@ -81,14 +81,14 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*functi
 	struct fl__fiber *f = (struct fl__fiber *)(void *)(stack.low + stack.size - room);
 	memset(f + 1, 0, s->config.extra);
 	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .stack = stack};
-	set_name(f, name ? name : "fiber");
+	fiber_set_name(f, name ? name : "fiber");
 	fl__ctx_init_thread(&f->ctx, f->name);
 	f->ctx.ops = &fl__fiber_parker;
 	f->pause.ctx = &f->ctx;
-	fl__flow_make(&f->flow, stack.low, stack.size - room, enter, f);
+	fl__flow_make(&f->flow, stack.low, stack.size - room, fiber_begin, f);
 	fl__flow_name(&f->flow, f->name);
 	s->fibers++;
-	fl__sched_ready(s, f);
+	fl__sched_enqueue(s, f);
 	*fiber = f;
 	return 0;
 }
@@ -102,7 +102,7 @@ void fl__fiber_free(struct fl__fiber *f)
 
 bool fl__fiber_has_ended(const struct fl__fiber *f)
 {
-	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: written by this thread */
+	return fl__load_relaxed(&f->ended) & FIBER_ENDED; /* relaxed: written by this thread */
 }
 
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel)
@@ -113,7 +113,7 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 	if (!self || self == f || self->sched != f->sched)
 		return -EDEADLK;
 	fl__debug_join(f->ctx.id, deadline != FL_FOREVER);
-	const int rc = fl__word_wait(&f->ended, &is_ended, deadline, cancel);
+	const int rc = fl__word_wait(&f->ended, &fiber_is_ended, deadline, cancel);
 	fl__debug_join(0, false);
 	return rc;
 }
@@ -131,7 +131,7 @@ int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel
 
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node)
 {
-	return fl__word_arm(&f->ended, &is_ended, node);
+	return fl__word_arm(&f->ended, &fiber_is_ended, node);
 }
 
 void fl__fiber_detach(struct fl__fiber *f)

@@ -92,7 +92,7 @@ bool fl__sched_turn(struct fl__sched *s);
  * The same, but if few fibers are runnable, they run several times, up to `most` runs in all,
  * before the thread's own flow goes on.
  */
-bool fl__sched_spell(struct fl__sched *s, size_t most);
+bool fl__sched_run_batch(struct fl__sched *s, size_t most);
 
 /*
  * Sleeps until a wake, a fiber's deadline, or `deadline`. Returns false, without sleeping, if there
@@ -117,7 +117,7 @@ size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
 /* whether this is a forked child, and `s` the parent's */
 bool fl__sched_is_forked(const struct fl__sched *s);
 /* whether this thread runs `s`, or has run it */
-bool fl__sched_is_of_here(const struct fl__sched *s);
+bool fl__sched_is_of_this_thread(const struct fl__sched *s);
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 

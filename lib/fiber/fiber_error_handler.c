@@ -7,9 +7,9 @@
 #include <fairlead/fiber.h>
 #include <fairlead/handlers.h>
 
-static fl_fiber_error_handler *error_handler;
+static fl_fiber_error_handler *fiber_error_handler;
 
-static void log_error(const char *name, int error)
+static void fiber_log_error(const char *name, int error)
 {
 	fl__log(FL_LOG_ERROR, "fiber %s failed, and nobody asked: %s", name, fl_error_text(error));
 }
@@ -20,13 +20,13 @@ fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handl
 	 * release: what the handler needs; pairs with fl__fiber_report(). acquire: what the previous
 	 * handler needs; pairs with the call that set it.
 	 */
-	fl_fiber_error_handler *before = fl__swap_acq_rel(&error_handler, handler);
-	return before ? before : log_error;
+	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
+	return before ? before : fiber_log_error;
 }
 
 void fl__fiber_report(const char *name, int error)
 {
 	/* acquire: pairs with fl_fiber_set_error_handler() */
-	fl_fiber_error_handler *handler = fl__load_acquire(&error_handler);
-	(handler ? handler : log_error)(name, error);
+	fl_fiber_error_handler *handler = fl__load_acquire(&fiber_error_handler);
+	(handler ? handler : fiber_log_error)(name, error);
 }

@@ -8,32 +8,32 @@
  * fl__wait.park_word of a fiber's wait: what makes the fiber runnable again.
  *
  *   value         meaning                    set by                            cleared by
- *   EMPTY (0)     no unpark, not parked      fl__wait_begin()                  -
- *   UNPARKED (1)  unparked, for good         unpark(), swap; or store, by the  -; of `pause`:
+ *   SCHED_EMPTY (0)     no unpark, not parked      fl__wait_begin()                  -
+ *   SCHED_UNPARKED (1)  unparked, for good         sched_unpark(), swap; or store, by the  -; of `pause`:
  *                                            fiber's own thread                fl__fiber_suspend()
- *   PARKED (4)    suspended, or about to be  park(), CAS from EMPTY            unpark(); expire(),
+ *   SCHED_PARKED (4)    suspended, or about to be  sched_park(), CAS from SCHED_EMPTY            sched_unpark(); sched_expire(),
  *                                                                              CAS
  *
- * The code that clears PARKED owes the fiber one entry in a queue. unpark() adds it to the inbox,
- * or, on the fiber's own thread, to the run queue. expire() adds it to the run queue. So a parked
+ * The code that clears SCHED_PARKED owes the fiber one entry in a queue. sched_unpark() adds it to the inbox,
+ * or, on the fiber's own thread, to the run queue. sched_expire() adds it to the run queue. So a parked
  * fiber gets exactly one entry, and until then the fiber, its wait and its scheduler stay valid.
- * PARKED differs from the values of lock.c's words and from ASLEEP of the thread parker.
+ * SCHED_PARKED differs from the values of lock.c's words and from SCHED_ASLEEP of the thread parker.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
  *   value     meaning                        set by                 cleared by
- *   NULL      empty                          take_inbox(); disarm,  -
+ *   NULL      empty                          sched_take_inbox(); disarm,  -
  *                                            CAS
- *   a fiber   linked by next, the latest     post(), CAS            take_inbox(), swap
+ *   a fiber   linked by next, the latest     sched_post(), CAS            sched_take_inbox(), swap
  *             wake first
- *   ASLEEP    empty, and the thread sleeps   fl__sched_arm(), CAS   post(); fl__sched_disarm(), CAS
+ *   SCHED_ASLEEP    empty, and the thread sleeps   fl__sched_arm(), CAS   sched_post(); fl__sched_disarm(), CAS
  *
- * A post() that replaces ASLEEP owes the thread one wake, which is its last access to the
- * scheduler. A post() to an inbox without ASLEEP touches nothing after its CAS. A thread that finds
- * ASLEEP replaced waits for that wake, so the scheduler outlives it. Linearization point of a wake
+ * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to the
+ * scheduler. A sched_post() to an inbox without SCHED_ASLEEP touches nothing after its CAS. A thread that finds
+ * SCHED_ASLEEP replaced waits for that wake, so the scheduler outlives it. Linearization point of a wake
  * from another thread: its CAS on the inbox.
  *
- * Progress: post() is lock-free. A turn runs each fiber that was runnable at its begin once, then
+ * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin once, then
  * the scheduler checks inbox and timers. So fibers that yield for ever do not starve them.
  */
 #include "scheduler.h"
@@ -43,21 +43,21 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { EMPTY = 0, UNPARKED = 1, PARKED = 4 };
-#define SOON FL_US(50)
-enum { A_TRIM = 1024 /* looks in the place of a sleep */ };
+enum { SCHED_EMPTY = 0, SCHED_UNPARKED = 1, SCHED_PARKED = 4 };
+#define SCHED_SOON FL_US(50)
+enum { SCHED_TRIM_PERIOD = 1024 /* looks in the place of a sleep */ };
 
-static char asleep_mark;
-#define ASLEEP ((struct fl__fiber *)(void *)&asleep_mark)
+static char sched_asleep_mark;
+#define SCHED_ASLEEP ((struct fl__fiber *)(void *)&sched_asleep_mark)
 
 _Thread_local struct fl__sched *fl__sched_current;
 
-static struct fl__fiber *fiber_of(struct fl__ctx *ctx)
+static struct fl__fiber *sched_fiber_of(struct fl__ctx *ctx)
 {
 	return (struct fl__fiber *)((char *)ctx - offsetof(struct fl__fiber, ctx));
 }
 
-void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f)
+void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f)
 {
 	f->next = NULL;
 	if (s->last)
@@ -69,7 +69,7 @@ void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f)
 }
 
 /* The next fiber to run; NULL: the turn is over. */
-static struct fl__fiber *pick(struct fl__sched *s)
+static struct fl__fiber *sched_pick_next(struct fl__sched *s)
 {
 	struct fl__fiber *f = s->first;
 	if (!f || s->left == 0)
@@ -82,7 +82,7 @@ static struct fl__fiber *pick(struct fl__sched *s)
 	return f;
 }
 
-void fl__sched_arrived(struct fl__sched *s)
+void fl__sched_after_switch(struct fl__sched *s)
 {
 	struct fl__fiber *ended = s->ended;
 	if (ended) {
@@ -92,7 +92,8 @@ void fl__sched_arrived(struct fl__sched *s)
 }
 
 /* Switches from the running flow to `to`; NULL: the thread's own flow. */
-static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
+static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to,
+                                            bool forever)
 {
 	int error = errno;
 	if (__builtin_expect(s->observe != NULL, 0))
@@ -104,28 +105,28 @@ static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from,
 }
 
 /* Runs on the stack of `me`, resumed only for the visit, and switches back. */
-static void receive(struct fl__sched *s, struct fl__fiber *me)
+static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
 	struct fl__fiber *from = visit->from;
 	s->visit = NULL;
 	visit->function(visit->arg);
-	cross(s, &me->flow, from, false);
+	sched_switch(s, &me->flow, from, false);
 }
 
-void fl__sched_next(struct fl__sched *s, bool forever)
+void fl__sched_switch_next(struct fl__sched *s, bool forever)
 {
 	if (fl__sched_is_forked(s))
-		fl__panic("fl__sched_next", s, "a fiber that forked waits in the child");
-	struct fl__fiber *me = s->running, *to = pick(s);
+		fl__panic("fl__sched_switch_next", s, "a fiber that forked waits in the child");
+	struct fl__fiber *me = s->running, *to = sched_pick_next(s);
 	if (to == me)
 		return;
 	if (s->first)
 		fl__flow_prefetch(&s->first->flow); /* the fetch proceeds while `to` runs */
-	cross(s, &me->flow, to, forever);
+	sched_switch(s, &me->flow, to, forever);
 	while (__builtin_expect(s->visit != NULL, 0))
-		receive(s, me);
-	fl__sched_arrived(s);
+		sched_run_visit(s, me);
+	fl__sched_after_switch(s);
 }
 
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg)
@@ -138,7 +139,7 @@ bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg
 		return false;
 	else {
 		s->visit = &visit;
-		cross(s, visit.from ? &visit.from->flow : &s->main, f, false);
+		sched_switch(s, visit.from ? &visit.from->flow : &s->main, f, false);
 	}
 	return true;
 }
@@ -156,139 +157,140 @@ const char *fl__fiber_state(const struct fl__fiber *f)
 	if (f == f->sched->running)
 		return "runs";
 	/* relaxed: another thread may be waking the fiber */
-	return f->parked && fl__load_relaxed(&f->parked->park_word) == PARKED ? "waits" : "is runnable";
+	return f->parked && fl__load_relaxed(&f->parked->park_word) == SCHED_PARKED ? "waits" : "is runnable";
 }
 
 void fl__fiber_yield(void)
 {
 	struct fl__sched *s = fl__sched_current;
-	fl__sched_ready(s, s->running);
-	fl__sched_next(s, false);
+	fl__sched_enqueue(s, s->running);
+	fl__sched_switch_next(s, false);
 }
 
 /* Called by another thread, or in a signal handler. */
-static void post(struct fl__sched *s, struct fl__fiber *f)
+static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 {
 	/* relaxed: the CAS decides */
 	struct fl__fiber *head = fl__load_relaxed(&s->inbox);
 	do
-		f->next = head == ASLEEP ? NULL : head;
+		f->next = head == SCHED_ASLEEP ? NULL : head;
 	/*
-	 * release: the fiber's link; pairs with take_inbox(). acquire: the wait that wake() ends;
+	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the wait that wake() ends;
 	 * pairs with fl__sched_arm().
 	 */
 	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
-	if (head == ASLEEP)
+	if (head == SCHED_ASLEEP)
 		s->config.ops->wake(s);
 }
 
-static void unpark_elsewhere(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/*
-	 * release: what the waking thread wrote; pairs with unparked(). acquire: f->next may be
-	 * written; pairs with park().
+	 * release: what the waking thread wrote; pairs with sched_is_unparked(). acquire: f->next may be
+	 * written; pairs with sched_park().
 	 */
-	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) != PARKED)
+	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
 		return;
 	if (s == fl__sched_current)
-		fl__sched_ready(s, f);
+		fl__sched_enqueue(s, f);
 	else
-		post(s, f);
+		sched_post(s, f);
 }
 
 /*
- * By the fiber's own thread, for a wait that no other thread unparks. Then park(), expire() and
+ * By the fiber's own thread, for a wait that no other thread unparks. Then sched_park(), sched_expire() and
  * this function run on one thread. A wait is unparked once (lot.c, invariant 3), except `pause`.
  */
-static inline void unpark_here(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/* relaxed: from this thread to itself */
-	const bool parked = fl__load_relaxed(&wait->park_word) == PARKED;
-	fl__store_relaxed(&wait->park_word, UNPARKED);
+	const bool parked = fl__load_relaxed(&wait->park_word) == SCHED_PARKED;
+	fl__store_relaxed(&wait->park_word, SCHED_UNPARKED);
 	if (parked)
-		fl__sched_ready(s, f);
+		fl__sched_enqueue(s, f);
 }
 
-static void unpark(struct fl__wait *wait)
+static void sched_unpark(struct fl__wait *wait)
 {
-	/* Read first: after the swap, a wait that was not PARKED may be gone. */
-	struct fl__fiber *f = fiber_of(wait->ctx);
+	/* Read first: after the swap, a wait that was not SCHED_PARKED may be gone. */
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)
-		unpark_here(f, s, wait);
+		sched_unpark_from_own(f, s, wait);
 	else
-		unpark_elsewhere(f, s, wait);
+		sched_unpark_from_any(f, s, wait);
 }
 
 /*
  * Always through the inbox: on the fiber's own thread, the handler may have interrupted a change of
  * the run queue.
  */
-static void unpark_in_handler(struct fl__wait *wait)
+static void sched_unpark_in_handler(struct fl__wait *wait)
 {
-	struct fl__fiber *f = fiber_of(wait->ctx);
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
-	/* release and acquire: as in unpark_elsewhere() */
-	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) == PARKED)
-		post(s, f);
+	/* release and acquire: as in sched_unpark_from_any() */
+	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) == SCHED_PARKED)
+		sched_post(s, f);
 }
 
-static bool unparked(const struct fl__wait *wait)
+static bool sched_is_unparked(const struct fl__wait *wait)
 {
-	return fl__load_acquire(&wait->park_word) == UNPARKED; /* pairs with unpark() */
+	return fl__load_acquire(&wait->park_word) == SCHED_UNPARKED; /* pairs with sched_unpark() */
 }
 
-static int park(struct fl__wait *wait, int64_t deadline)
+static int sched_park(struct fl__wait *wait, int64_t deadline)
 {
-	struct fl__fiber *f = fiber_of(wait->ctx);
-	if (unparked(wait))
+	struct fl__fiber *f = sched_fiber_of(wait->ctx);
+	if (sched_is_unparked(wait))
 		return 0;
 	f->parked = wait;
 	if (deadline != FL_FOREVER) {
 		f->parked_rc = 0;
 		fl__timers_add(&f->sched->timers, &f->timer, deadline);
 	}
-	uint32_t expected = EMPTY;
-	/* pairs with unpark(), which links the fiber */
-	if (fl__cas_release(&wait->park_word, &expected, PARKED))
-		fl__sched_next(f->sched, false);
+	uint32_t expected = SCHED_EMPTY;
+	/* pairs with sched_unpark(), which links the fiber */
+	if (fl__cas_release(&wait->park_word, &expected, SCHED_PARKED))
+		fl__sched_switch_next(f->sched, false);
 	if (deadline != FL_FOREVER)
 		fl__timers_remove(&f->sched->timers, &f->timer);
 	f->parked = NULL;
-	(void)unparked(wait); /* acquires, if there was an unpark */
+	(void)sched_is_unparked(wait); /* acquires, if there was an unpark */
 	return deadline != FL_FOREVER ? f->parked_rc : 0;
 }
 
-static int wait_fd(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+static int sched_wait_fd(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
 	int (*wait)(struct fl__sched *, int, short, int64_t, fl_cancel_token *) =
 	    fl__sched_current->config.ops->wait_fd;
 	return wait ? wait(fl__sched_current, fd, events, deadline, cancel) : -ENOSYS;
 }
 
-const struct fl__ctx_ops fl__fiber_parker = {park, unpark, unpark_in_handler, fl__fiber_yield, wait_fd};
+const struct fl__ctx_ops fl__fiber_parker = {sched_park, sched_unpark, sched_unpark_in_handler, fl__fiber_yield,
+                                             sched_wait_fd};
 
 int fl__fiber_suspend(int64_t deadline)
 {
 	struct fl__fiber *f = fl__sched_current->running;
-	int rc = park(&f->pause, deadline);
+	int rc = sched_park(&f->pause, deadline);
 	if (rc == 0)
-		/* pairs with unpark(), also with a later one */
-		(void)fl__swap_acquire(&f->pause.park_word, EMPTY);
+		/* pairs with sched_unpark(), also with a later one */
+		(void)fl__swap_acquire(&f->pause.park_word, SCHED_EMPTY);
 	return rc;
 }
 
 void fl__fiber_resume(struct fl__fiber *f)
 {
-	unpark(&f->pause);
+	sched_unpark(&f->pause);
 }
 
 void fl__fiber_resume_first(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
 	/* relaxed, both: only this thread resumes and suspends the fiber */
-	const bool parked = fl__load_relaxed(&f->pause.park_word) == PARKED;
-	fl__store_relaxed(&f->pause.park_word, UNPARKED);
+	const bool parked = fl__load_relaxed(&f->pause.park_word) == SCHED_PARKED;
+	fl__store_relaxed(&f->pause.park_word, SCHED_UNPARKED);
 	if (!parked)
 		return;
 	f->next = s->first;
@@ -299,12 +301,12 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 	s->left++; /* `f` runs in the current turn */
 }
 
-static void take_inbox(struct fl__sched *s)
+static void sched_take_inbox(struct fl__sched *s)
 {
 	/* relaxed: the next turn sees a wake that this load misses */
 	if (!fl__load_relaxed(&s->inbox))
 		return;
-	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with post() */
+	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with sched_post() */
 	struct fl__fiber *oldest = NULL;
 	while (latest) {
 		struct fl__fiber *next = latest->next;
@@ -314,7 +316,7 @@ static void take_inbox(struct fl__sched *s)
 	}
 	while (oldest) {
 		struct fl__fiber *next = oldest->next;
-		fl__sched_ready(s, oldest);
+		fl__sched_enqueue(s, oldest);
 		oldest = next;
 	}
 }
@@ -323,17 +325,17 @@ static void take_inbox(struct fl__sched *s)
  * Ends a fiber's wait at its deadline, unless an unpark was faster: then the unpark's entry is on
  * its way.
  */
-static void expire(struct fl__sched *s, struct fl__fiber *f)
+static void sched_expire(struct fl__sched *s, struct fl__fiber *f)
 {
-	uint32_t expected = PARKED;
+	uint32_t expected = SCHED_PARKED;
 	/* relaxed: from this thread to itself */
-	if (!fl__cas_relaxed(&f->parked->park_word, &expected, EMPTY))
+	if (!fl__cas_relaxed(&f->parked->park_word, &expected, SCHED_EMPTY))
 		return;
 	f->parked_rc = -ETIMEDOUT;
-	fl__sched_ready(s, f);
+	fl__sched_enqueue(s, f);
 }
 
-static void take_timers(struct fl__sched *s)
+static void sched_expire_timers(struct fl__sched *s)
 {
 	if (!s->timers.first)
 		return;
@@ -341,7 +343,7 @@ static void take_timers(struct fl__sched *s)
 	struct fl__timer *timer;
 	while ((timer = s->timers.first) != NULL && timer->deadline <= now) {
 		fl__timers_remove(&s->timers, timer);
-		expire(s, (struct fl__fiber *)((char *)timer - offsetof(struct fl__fiber, timer)));
+		sched_expire(s, (struct fl__fiber *)((char *)timer - offsetof(struct fl__fiber, timer)));
 	}
 }
 
@@ -349,43 +351,43 @@ static void take_timers(struct fl__sched *s)
  * Processes wakes and timers, then runs fibers. The number of runs: the runnable fibers, or `least`
  * if that is more.
  */
-static void turn(struct fl__sched *s, size_t least)
+static void sched_turn(struct fl__sched *s, size_t least)
 {
-	take_inbox(s);
-	take_timers(s);
+	sched_take_inbox(s);
+	sched_expire_timers(s);
 	s->left = s->runnable > least ? s->runnable : least;
-	struct fl__fiber *f = pick(s);
+	struct fl__fiber *f = sched_pick_next(s);
 	if (!f)
 		return;
 	if (!s->watched)
 		fl__overflow_watch(s);
-	cross(s, &s->main, f, false);
-	fl__sched_arrived(s);
+	sched_switch(s, &s->main, f, false);
+	fl__sched_after_switch(s);
 }
 
 bool fl__sched_turn(struct fl__sched *s)
 {
-	turn(s, 0);
+	sched_turn(s, 0);
 	return s->runnable > 0;
 }
 
-bool fl__sched_spell(struct fl__sched *s, size_t most)
+bool fl__sched_run_batch(struct fl__sched *s, size_t most)
 {
-	turn(s, most);
+	sched_turn(s, most);
 	return s->runnable > 0;
 }
 
-static int thread_sleep(struct fl__sched *s, int64_t deadline)
+static int sched_thread_sleep(struct fl__sched *s, int64_t deadline)
 {
 	return fl__thread_parker.park(&s->sleep, deadline);
 }
 
-static void thread_wake(struct fl__sched *s)
+static void sched_thread_wake(struct fl__sched *s)
 {
 	fl__thread_parker.unpark(&s->sleep);
 }
 
-static const struct fl__sched_ops thread_ops = {thread_sleep, thread_wake, NULL};
+static const struct fl__sched_ops sched_thread_ops = {sched_thread_sleep, sched_thread_wake, NULL};
 
 int64_t fl__sched_next_deadline(const struct fl__sched *s)
 {
@@ -399,22 +401,22 @@ bool fl__sched_arm(struct fl__sched *s)
 	fl__stack_pool_trim(&s->stacks);
 	fl__wait_begin(&s->sleep);
 	struct fl__fiber *expected = NULL;
-	/* release: the wait is initialised; pairs with post() */
-	return fl__cas_release(&s->inbox, &expected, ASLEEP);
+	/* release: the wait is initialised; pairs with sched_post() */
+	return fl__cas_release(&s->inbox, &expected, SCHED_ASLEEP);
 }
 
 void fl__sched_disarm(struct fl__sched *s, bool woken)
 {
-	struct fl__fiber *expected = ASLEEP;
+	struct fl__fiber *expected = SCHED_ASLEEP;
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
-	while (!woken) /* a post() owes a wake */
+	while (!woken) /* a sched_post() owes a wake */
 		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
 }
 
-static bool is_posted(const void *sched)
+static bool sched_is_posted(const void *sched)
 {
-	/* relaxed: take_inbox() acquires */
+	/* relaxed: sched_take_inbox() acquires */
 	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL;
 }
 
@@ -427,8 +429,8 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
 	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
 	if (s->soon && s->runnable == 0) {
-		s->soon = fl__spin(s->thread, is_posted, s, until);
-		if (s->soon && ++s->spun % A_TRIM == 0)
+		s->soon = fl__spin(s->thread, sched_is_posted, s, until);
+		if (s->soon && ++s->spun % SCHED_TRIM_PERIOD == 0)
 			fl__stack_pool_trim(&s->stacks); /* as before a sleep */
 		if (s->soon)
 			return false;
@@ -439,12 +441,12 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	const bool blocks = fl__ctx_block(s->thread, NULL, until);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
 	fl__ctx_unblock(s->thread, blocks);
-	s->soon = woken && fl__sys.now() - began < SOON;
+	s->soon = woken && fl__sys.now() - began < SCHED_SOON;
 	fl__sched_disarm(s, woken);
 	return true;
 }
 
-static int begin(struct fl__sched *s)
+static int sched_may_enter(struct fl__sched *s)
 {
 	if (fl__sched_current || (s->thread && s->thread != fl__ctx_get()))
 		return -EBUSY;
@@ -455,7 +457,7 @@ static int begin(struct fl__sched *s)
 
 int fl__sched_enter(struct fl__sched *s)
 {
-	int rc = begin(s);
+	int rc = sched_may_enter(s);
 	if (rc != 0)
 		return rc;
 	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
@@ -477,7 +479,7 @@ int fl__sched_run(struct fl__sched *s)
 	if (rc != 0)
 		return rc;
 	while (s->fibers > 0) {
-		(void)fl__sched_spell(s, MOST);
+		(void)fl__sched_run_batch(s, MOST);
 		if (s->fibers > 0)
 			(void)fl__sched_sleep(s, FL_FOREVER);
 	}
@@ -486,7 +488,7 @@ int fl__sched_run(struct fl__sched *s)
 }
 
 /* Whether the CPU enforces control flow with a shadow stack, which only call and ret move. */
-static bool has_shadow_stack(void)
+static bool sched_has_shadow_stack(void)
 {
 	uintptr_t top = 0;
 #if defined(__x86_64__) && defined(__CET__) && !defined(FL__SWITCH_UCONTEXT)
@@ -498,14 +500,14 @@ static bool has_shadow_stack(void)
 int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config)
 {
 	static const struct fl__sched_config defaults;
-	if (has_shadow_stack())
+	if (sched_has_shadow_stack())
 		return -ENOTSUP;
 	struct fl__sched *made = fl__alloc(1, sizeof *made);
 	if (!made)
 		return -ENOMEM;
 	made->config = config ? *config : defaults;
 	if (!made->config.ops)
-		made->config.ops = &thread_ops;
+		made->config.ops = &sched_thread_ops;
 	made->fork_count = fl__fork_count;
 	fl__stack_pool_init(&made->stacks, made->config.stack_size);
 	*s = made;
@@ -540,7 +542,7 @@ const struct fl__ctx *fl__sched_thread(void)
  * Called by any thread. If the calling thread has not run `s`, `thread` is NULL or another thread's
  * context.
  */
-bool fl__sched_is_of_here(const struct fl__sched *s)
+bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {
 	return fl__load_relaxed(&s->thread) == fl__sched_thread(); /* relaxed: as above */
 }

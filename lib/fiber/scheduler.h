@@ -4,9 +4,9 @@
 
 #include "../wait/lot.h"
 #include "fiber.h"
+#include "sanitizer_valgrind.h"
 #include "stack.h"
 #include "timer_heap.h"
-#include "sanitizer_valgrind.h"
 
 /*
  * A fiber lives at the top of its stack, in the page that an idle fiber has touched anyway. The
@@ -17,7 +17,7 @@ struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
 	struct fl__fiber *next;  /* in the run queue or the inbox, never in both */
-	struct fl__wait *parked; /* the wait it is parked for, valid while PARKED: sched.c */
+	struct fl__wait *parked; /* the wait it is parked for, valid while PARKED: scheduler.c */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
 	struct fl__wait pause; /* fl__fiber_suspend() */
@@ -34,7 +34,7 @@ struct fl__fiber {
 
 struct fl__sched {
 	/*
-	 * Waking threads write it (sched.c): kept off the cache lines that this thread writes all
+	 * Waking threads write it (scheduler.c): kept off the cache lines that this thread writes all
 	 * the time.
 	 */
 	struct fl__fiber *inbox;
@@ -79,16 +79,16 @@ extern _Thread_local struct fl__sched *fl__sched_current __attribute__((tls_mode
 extern const struct fl__ctx_ops fl__fiber_parker;
 
 /* Puts a fiber that is in no list at the end of the run queue. Called by the scheduler's thread. */
-void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f);
+void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
 /*
  * Switches from the running fiber to the next flow. Returns when the fiber runs again; never if
  * `forever`.
  */
-void fl__sched_next(struct fl__sched *s, bool forever);
+void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
 /* Called after a switch: frees a detached fiber that ended with the switch. */
-void fl__sched_arrived(struct fl__sched *s);
+void fl__sched_after_switch(struct fl__sched *s);
 
 /*
  * Detection of stack overflows on this thread (overflow.c): prepare(), 0 or -ENOMEM; watch(), once

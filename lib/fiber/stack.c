@@ -24,16 +24,16 @@
 #include <errno.h>
 #include <stdbool.h>
 
-enum { SLOTS = 32, A_LOOK = 256 /* puts */ };
+enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* puts */ };
 
 struct fl__slab {
 	struct fl__slab *next, *prev; /* in pool->slabs, while free != 0 */
 	char *memory;
 	uint32_t free, dirty, guarded; /* one bit per slot; dirty: free, with memory */
-	unsigned tool[SLOTS];          /* fl__tool_stack_add() */
+	unsigned tool[STACK_SLOTS];    /* fl__tool_stack_add() */
 };
 
-static size_t round_up(size_t size, size_t page)
+static size_t stack_round_up(size_t size, size_t page)
 {
 	return (size + page - 1) / page * page;
 }
@@ -46,10 +46,10 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 	 * A slab of slots of size `most` takes all addresses: the system refuses it, and its size,
 	 * rounded up, does not overflow.
 	 */
-	const size_t most = SIZE_MAX / SLOTS - 3 * page;
-	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
-	size = round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
-	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;
+	const size_t most = SIZE_MAX / STACK_SLOTS - 3 * page;
+	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
+	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
+	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
 	/*
 	 * An odd number of pages spreads the tops of the stacks, which each switch touches, over
 	 * the sets of the caches.
@@ -58,7 +58,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 		pool->slot += page;
 }
 
-static void list(struct fl__stack_pool *pool, struct fl__slab *slab)
+static void stack_list_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	slab->prev = NULL;
 	slab->next = pool->slabs;
@@ -67,7 +67,7 @@ static void list(struct fl__stack_pool *pool, struct fl__slab *slab)
 	pool->slabs = slab;
 }
 
-static void unlist(struct fl__stack_pool *pool, struct fl__slab *slab)
+static void stack_unlist_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	if (slab->prev)
 		slab->prev->next = slab->next;
@@ -77,33 +77,33 @@ static void unlist(struct fl__stack_pool *pool, struct fl__slab *slab)
 		slab->next->prev = slab->prev;
 }
 
-static struct fl__slab *add_slab(struct fl__stack_pool *pool)
+static struct fl__slab *stack_add_slab(struct fl__stack_pool *pool)
 {
 	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
 	if (!slab)
 		return NULL;
-	slab->memory = fl__sys.map(SLOTS * pool->slot);
+	slab->memory = fl__sys.map(STACK_SLOTS * pool->slot);
 	if (!slab->memory) {
 		fl__free(slab);
 		return NULL;
 	}
 	slab->free = UINT32_MAX;
-	list(pool, slab);
+	stack_list_slab(pool, slab);
 	return slab;
 }
 
-static void drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
+static void stack_free_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
-	unlist(pool, slab);
+	stack_unlist_slab(pool, slab);
 	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
-	for (unsigned i = 0; i < SLOTS; i++)
+	for (unsigned i = 0; i < STACK_SLOTS; i++)
 		if (slab->guarded >> i & 1)
 			fl__tool_stack_remove(slab->tool[i]);
-	fl__sys.unmap(slab->memory, SLOTS * pool->slot);
+	fl__sys.unmap(slab->memory, STACK_SLOTS * pool->slot);
 	fl__free(slab);
 }
 
-static int guard(const struct fl__stack_pool *pool, struct fl__slab *slab, unsigned i)
+static int stack_guard_slot(const struct fl__stack_pool *pool, struct fl__slab *slab, unsigned i)
 {
 	if (slab->guarded >> i & 1)
 		return 0;
@@ -116,22 +116,22 @@ static int guard(const struct fl__stack_pool *pool, struct fl__slab *slab, unsig
 	return 0;
 }
 
-static int get_free(struct fl__stack_pool *pool, struct fl__stack *stack)
+static int stack_get_free(struct fl__stack_pool *pool, struct fl__stack *stack)
 {
-	struct fl__slab *slab = pool->slabs ? pool->slabs : add_slab(pool);
+	struct fl__slab *slab = pool->slabs ? pool->slabs : stack_add_slab(pool);
 	if (!slab)
 		return -ENOMEM;
 	unsigned i = (unsigned)__builtin_ctz(slab->dirty ? slab->dirty : slab->free);
-	if (guard(pool, slab, i) != 0) {
+	if (stack_guard_slot(pool, slab, i) != 0) {
 		if (slab->free == UINT32_MAX)
-			drop_slab(pool, slab);
+			stack_free_slab(pool, slab);
 		return -ENOMEM;
 	}
 	pool->dirty -= slab->dirty >> i & 1;
 	slab->dirty &= ~(UINT32_C(1) << i);
 	slab->free &= ~(UINT32_C(1) << i);
 	if (slab->free == 0)
-		unlist(pool, slab);
+		stack_unlist_slab(pool, slab);
 	stack->low = slab->memory + i * pool->slot + pool->guard;
 	stack->size = pool->slot - pool->guard;
 	stack->slab = slab;
@@ -143,7 +143,7 @@ int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack)
 	if (pool->warm_count > 0) {
 		*stack = pool->warm[--pool->warm_count];
 	} else {
-		int rc = get_free(pool, stack);
+		int rc = stack_get_free(pool, stack);
 		if (rc != 0)
 			return rc;
 	}
@@ -151,54 +151,54 @@ int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack)
 	return 0;
 }
 
-static void clean_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
+static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	while (slab->dirty) {
 		unsigned first = (unsigned)__builtin_ctz(slab->dirty), count = 1;
-		while (first + count < SLOTS && (slab->dirty >> (first + count) & 1))
+		while (first + count < STACK_SLOTS && (slab->dirty >> (first + count) & 1))
 			count++;
 		fl__sys.discard(slab->memory + first * pool->slot, count * pool->slot);
-		slab->dirty &= count < SLOTS ? ~(((UINT32_C(1) << count) - 1) << first) : 0;
+		slab->dirty &= count < STACK_SLOTS ? ~(((UINT32_C(1) << count) - 1) << first) : 0;
 	}
 }
 
 /* Gives back the memory of free slots, and unmaps slabs without a used slot, except one. */
-static void clean(struct fl__stack_pool *pool)
+static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
 		next = slab->next;
 		if (slab->free == UINT32_MAX && (slab->next || slab->prev))
-			drop_slab(pool, slab);
+			stack_free_slab(pool, slab);
 		else
-			clean_slab(pool, slab);
+			stack_discard_slab(pool, slab);
 	}
 	pool->dirty = 0;
 	pool->much_until = 0;
 }
 
 /* Once for some hundred puts: stacks that have been too many for a second give their memory back. */
-static void look_after(struct fl__stack_pool *pool)
+static void stack_check_excess(struct fl__stack_pool *pool)
 {
 	if (pool->dirty <= pool->out + FL__STACK_SPARE)
 		pool->much_until = 0;
 	else if (pool->much_until == 0)
 		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
 	else if (fl__is_past(pool->much_until))
-		clean(pool);
+		stack_discard_free(pool);
 }
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool)
 {
 	if (pool->dirty > FL__STACK_WARM && pool->dirty > pool->out)
-		clean(pool);
+		stack_discard_free(pool);
 }
 
-static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
+static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 {
 	struct fl__slab *slab = stack.slab;
 	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - slab->memory) / pool->slot;
 	if (slab->free == 0)
-		list(pool, slab);
+		stack_list_slab(pool, slab);
 	slab->free |= bit;
 	slab->dirty |= bit;
 	pool->dirty++;
@@ -211,15 +211,15 @@ void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
 	if (pool->warm_count < FL__STACK_WARM)
 		pool->warm[pool->warm_count++] = stack;
 	else
-		put_free(pool, stack);
-	if (++pool->puts % A_LOOK == 0)
-		look_after(pool);
+		stack_put_free(pool, stack);
+	if (++pool->puts % STACK_CHECK_PERIOD == 0)
+		stack_check_excess(pool);
 }
 
 void fl__stack_pool_end(struct fl__stack_pool *pool)
 {
 	while (pool->warm_count > 0)
-		put_free(pool, pool->warm[--pool->warm_count]);
+		stack_put_free(pool, pool->warm[--pool->warm_count]);
 	while (pool->slabs)
-		drop_slab(pool, pool->slabs);
+		stack_free_slab(pool, pool->slabs);
 }

@@ -25,15 +25,15 @@ static struct {
 	uint32_t lock;
 	uint32_t installed;        /* set under the lock, after `previous` */
 	struct sigaction previous; /* written under the lock, before this handler is installed */
-} handler;
+} overflow_handler;
 
-static bool hits_guard(const struct fl__fiber *f, const void *address)
+static bool overflow_hits_guard(const struct fl__fiber *f, const void *address)
 {
 	uintptr_t low = (uintptr_t)f->stack.low, at = (uintptr_t)address;
 	return at < low && low - at <= f->sched->stacks.guard;
 }
 
-static _Noreturn void report(const struct fl__fiber *f)
+static _Noreturn void overflow_panic(const struct fl__fiber *f)
 {
 	char reason[96];
 	(void)snprintf(reason, sizeof reason, "fiber %s needs more stack than its %zu bytes", f->name, f->stack.size);
@@ -41,11 +41,11 @@ static _Noreturn void report(const struct fl__fiber *f)
 }
 
 /* Does what the kernel would have done without this handler. */
-static void by_default(int signal, const siginfo_t *info)
+static void overflow_do_default(int signal, const siginfo_t *info)
 {
 	/* by kill() and the like: the signal will not happen again by itself */
 	bool sent = info->si_code <= 0;
-	if (sent && handler.previous.sa_handler == SIG_IGN)
+	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	(void)sigaction(signal, &standard, NULL);
@@ -53,15 +53,15 @@ static void by_default(int signal, const siginfo_t *info)
 		(void)raise(signal); /* takes effect when this handler returns */
 }
 
-static void pass_on(int signal, siginfo_t *info, void *context)
+static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 {
-	struct sigaction previous = handler.previous;
+	struct sigaction previous = overflow_handler.previous;
 	if (!(previous.sa_flags & SA_SIGINFO) && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN)) {
-		by_default(signal, info);
+		overflow_do_default(signal, info);
 		return;
 	}
 	if (previous.sa_flags & SA_RESETHAND)
-		handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
+		overflow_handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
 	if (previous.sa_flags & SA_NODEFER)
 		(void)sigdelset(&previous.sa_mask, signal);
 	else
@@ -78,46 +78,46 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 		previous.sa_handler(signal);
 }
 
-static void on_fault(int signal, siginfo_t *info, void *context)
+static void overflow_on_fault(int signal, siginfo_t *info, void *context)
 {
 	int error = errno;
 	const struct fl__fiber *f = fl__fiber_self();
-	if (f && info->si_code > 0 && hits_guard(f, info->si_addr))
-		report(f);
-	pass_on(signal, info, context);
+	if (f && info->si_code > 0 && overflow_hits_guard(f, info->si_addr))
+		overflow_panic(f);
+	overflow_pass_on(signal, info, context);
 	errno = error;
 }
 
-static void install(void)
+static void overflow_install(void)
 {
-	if (fl__load_acquire(&handler.installed)) /* pairs with the store below */
+	if (fl__load_acquire(&overflow_handler.installed)) /* pairs with the store below */
 		return;
-	fl__lock(&handler.lock);
-	if (!handler.installed) {
-		struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	fl__lock(&overflow_handler.lock);
+	if (!overflow_handler.installed) {
+		struct sigaction ours = {.sa_sigaction = overflow_on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 		(void)sigemptyset(&ours.sa_mask);
 		/* fails only for signals that do not exist */
-		(void)sigaction(SIGSEGV, NULL, &handler.previous);
+		(void)sigaction(SIGSEGV, NULL, &overflow_handler.previous);
 		(void)sigaction(SIGSEGV, &ours, NULL);
-		fl__store_release(&handler.installed, 1); /* pairs with the load above */
+		fl__store_release(&overflow_handler.installed, 1); /* pairs with the load above */
 	}
-	fl__unlock(&handler.lock);
+	fl__unlock(&overflow_handler.lock);
 }
 
 /* An unloaded copy of the library must not leave its handler behind. */
-FL__AT_UNLOAD static void uninstall(void)
+FL__AT_UNLOAD static void overflow_uninstall(void)
 {
 	struct sigaction now;
-	if (handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
-	    now.sa_sigaction == on_fault)
-		(void)sigaction(SIGSEGV, &handler.previous, NULL);
+	if (overflow_handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+	    now.sa_sigaction == overflow_on_fault)
+		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
 }
 
 /*
  * Room for the kernel's frame, which grows with the CPU's registers, and for a panic handler that
  * prints.
  */
-static size_t signal_stack_size(void)
+static size_t overflow_signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };
 	long frame = 0;
@@ -131,10 +131,10 @@ static size_t signal_stack_size(void)
 int fl__overflow_prepare(struct fl__sched *s)
 {
 	if (!s->signal_stack)
-		s->signal_stack = fl__sys.map(signal_stack_size());
+		s->signal_stack = fl__sys.map(overflow_signal_stack_size());
 	if (!s->signal_stack)
 		return -ENOMEM;
-	install();
+	overflow_install();
 	return 0;
 }
 
@@ -144,7 +144,7 @@ int fl__overflow_prepare(struct fl__sched *s)
  */
 void fl__overflow_watch(struct fl__sched *s)
 {
-	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = signal_stack_size()};
+	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = overflow_signal_stack_size()};
 	stack_t before = {.ss_flags = SS_DISABLE};
 	s->watched = true;
 	s->signal_stacked = sigaltstack(&ours, &before) == 0;
@@ -171,5 +171,5 @@ void fl__overflow_unwatch(struct fl__sched *s)
 void fl__overflow_end(struct fl__sched *s)
 {
 	if (s->signal_stack)
-		fl__sys.unmap(s->signal_stack, signal_stack_size());
+		fl__sys.unmap(s->signal_stack, overflow_signal_stack_size());
 }

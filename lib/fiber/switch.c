@@ -82,7 +82,7 @@ __asm__(".pushsection .text.fl__switch_entry,\"ax\",@progbits\n"
         ".popsection\n");
 #endif
 
-static void save_control(struct fl__switch *s)
+static void switch_save_control(struct fl__switch *s)
 {
 #if defined(__x86_64__)
 	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(s->control), "=m"(s->x87));
@@ -107,7 +107,7 @@ void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*
 	s->fp = NULL;
 	s->pc = (void *)fl__switch_entry;
 	s->base = NULL;
-	save_control(s);
+	switch_save_control(s);
 }
 
 #endif

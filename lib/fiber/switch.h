@@ -7,7 +7,7 @@
 
 /*
  * The stack switch alone: the switch needs only switch.c of the library, and knows no scheduler, no
- * context and no sanitizer; sched.h and tools.h add those.
+ * context and no sanitizer; scheduler.h and sanitizer_valgrind.h add those.
  *
  *     struct fl__switch here, there;
  *     fl__switch_make(&there, stack, size, entry, arg);

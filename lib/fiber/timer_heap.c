@@ -4,7 +4,7 @@
  */
 #include "timer_heap.h"
 
-static bool is_before(const struct fl__timer *a, const struct fl__timer *b)
+static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__timer *b)
 {
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
@@ -13,9 +13,9 @@ static bool is_before(const struct fl__timer *a, const struct fl__timer *b)
  * Merges two heaps without siblings. The heap with the later root becomes the first child of the
  * other root.
  */
-static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
+static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
-	if (is_before(b, a)) {
+	if (timer_heap_is_before(b, a)) {
 		struct fl__timer *earlier = b;
 		b = a;
 		a = earlier;
@@ -32,7 +32,7 @@ static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
  * Merges the children of a removed timer to one heap: in pairs from the left, then the pairs from
  * the right.
  */
-static struct fl__timer *meld_all(struct fl__timer *child)
+static struct fl__timer *timer_heap_meld_children(struct fl__timer *child)
 {
 	struct fl__timer *pairs = NULL; /* linked by next, the last pair first */
 	while (child) {
@@ -41,7 +41,7 @@ static struct fl__timer *meld_all(struct fl__timer *child)
 		a->next = NULL;
 		if (b) {
 			b->next = NULL;
-			a = meld(a, b);
+			a = timer_heap_meld(a, b);
 		}
 		a->next = pairs;
 		pairs = a;
@@ -55,12 +55,12 @@ static struct fl__timer *meld_all(struct fl__timer *child)
 		struct fl__timer *pair = pairs;
 		pairs = pair->next;
 		pair->next = NULL;
-		heap = meld(heap, pair);
+		heap = timer_heap_meld(heap, pair);
 	}
 	return heap;
 }
 
-static void set_first(struct fl__timers *timers, struct fl__timer *first)
+static void timer_heap_set_first(struct fl__timers *timers, struct fl__timer *first)
 {
 	timers->first = first;
 	if (first)
@@ -70,16 +70,16 @@ static void set_first(struct fl__timers *timers, struct fl__timer *first)
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline)
 {
 	*timer = (struct fl__timer){.deadline = deadline, .number = timers->added++};
-	set_first(timers, timers->first ? meld(timers->first, timer) : timer);
+	timer_heap_set_first(timers, timers->first ? timer_heap_meld(timers->first, timer) : timer);
 }
 
 void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer)
 {
 	if (!timer->back)
 		return;
-	struct fl__timer *children = meld_all(timer->child);
+	struct fl__timer *children = timer_heap_meld_children(timer->child);
 	if (timer == timers->first) {
-		set_first(timers, children);
+		timer_heap_set_first(timers, children);
 	} else {
 		if (timer->back->child == timer)
 			timer->back->child = timer->next;
@@ -88,7 +88,7 @@ void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer)
 		if (timer->next)
 			timer->next->back = timer->back;
 		if (children)
-			set_first(timers, meld(timers->first, children));
+			timer_heap_set_first(timers, timer_heap_meld(timers->first, children));
 	}
 	*timer = (struct fl__timer){0};
 }

@@ -3,9 +3,9 @@
 #include "../base/panic.h"
 #include <errno.h>
 
-#define INWARD (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+#define FD_IO_IN_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
-static void make_ready(struct fl__io *io, int direction)
+static void fd_io_set_ready(struct fl__io *io, int direction)
 {
 	struct fl__node *node = io->waiting[direction];
 	io->ready[direction] = true;
@@ -15,22 +15,22 @@ static void make_ready(struct fl__io *io, int direction)
 	(void)fl__node_wake(node); /* the node exists: a waiter that gives up clears `waiting` */
 }
 
-static void fire(void *source, uint32_t events)
+static void fd_io_on_events(void *source, uint32_t events)
 {
 	struct fl__io *io = source;
 	const uint32_t end = EPOLLERR | EPOLLHUP;
 	if (events & (end | EPOLLRDHUP | EPOLLPRI))
 		io->over = true;
 	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | end))
-		make_ready(io, FL__IO_IN);
+		fd_io_set_ready(io, FL__IO_IN);
 	if (events & (EPOLLOUT | end))
-		make_ready(io, FL__IO_OUT);
+		fd_io_set_ready(io, FL__IO_OUT);
 }
 
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd)
 {
-	*io = (struct fl__io){.source.fire = fire, .loop = l, .fd = fd, .ready = {true, true}};
-	return fl__loop_add(l, fd, INWARD, &io->source);
+	*io = (struct fl__io){.source.fire = fd_io_on_events, .loop = l, .fd = fd, .ready = {true, true}};
+	return fl__loop_add(l, fd, FD_IO_IN_EVENTS, &io->source);
 }
 
 void fl__io_close(struct fl__io *io, const char *function)
@@ -53,11 +53,11 @@ void fl__io_partly_drained(struct fl__io *io)
 }
 
 /* Has the poller report room for writes, too. */
-static int look_outward(struct fl__io *io)
+static int fd_io_watch_out(struct fl__io *io)
 {
 	if (io->outward)
 		return 0;
-	int rc = fl__loop_modify(io->loop, io->fd, INWARD | EPOLLOUT, &io->source);
+	int rc = fl__loop_modify(io->loop, io->fd, FD_IO_IN_EVENTS | EPOLLOUT, &io->source);
 	io->outward = rc == 0;
 	return rc;
 }
@@ -72,7 +72,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 		return -EBUSY;
 	if (fl__loop_is_forked(io->loop) || !fl__loop_self(io->loop))
 		return -EINVAL;
-	int rc = direction == FL__IO_OUT ? look_outward(io) : 0;
+	int rc = direction == FL__IO_OUT ? fd_io_watch_out(io) : 0;
 	if (rc != 0)
 		return rc;
 	fl__wait_begin(&wait);

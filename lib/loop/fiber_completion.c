@@ -1,66 +1,68 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for the ends of several fibers: see ends.h. */
+/* Waits for the ends of several fibers: see fiber_completion.h. */
+#include "fiber_completion.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../future/as_completed.h"
-#include "fiber_completion.h"
 #include <errno.h>
 #include <limits.h>
 
-static bool has_failed(const struct fl_fiber *f)
+static bool completion_has_failed(const struct fl_fiber *f)
 {
 	return !fl_fiber_is_alive(f) &&
 	       fl__fiber_is_failure(f, fl__fiber_result(fl__fiber_of_extra((void *)(uintptr_t)f)));
 }
 
-static bool is_enough(const struct fl__ends *ends)
+static bool completion_is_enough(const struct fl__completion_list *list)
 {
-	return ends->left <= ends->enough || (ends->until_failure && ends->failed);
+	return list->left <= list->enough || (list->until_failure && list->failed);
 }
 
-static void wake(struct fl__ends *ends)
+static void completion_wake(struct fl__completion_list *list)
 {
-	if (ends->waiter && is_enough(ends))
-		(void)fl__node_wake(ends->waiter); /* a second wake finds the wait decided */
+	if (list->waiter && completion_is_enough(list))
+		(void)fl__node_wake(list->waiter); /* a second wake finds the wait decided */
 }
 
-static void append(struct fl__ends *ends, struct fl__end *e)
+static void completion_append(struct fl__completion_list *list, struct fl__completion *e)
 {
 	e->next = NULL;
-	if (ends->last)
-		ends->last->next = e;
+	if (list->last)
+		list->last->next = e;
 	else
-		ends->first = e;
-	ends->last = e;
+		list->first = e;
+	list->last = e;
 }
 
-static struct fl__end *take_first(struct fl__ends *ends)
+static struct fl__completion *completion_take_first(struct fl__completion_list *list)
 {
-	struct fl__end *e = ends->first;
+	struct fl__completion *e = list->first;
 	if (!e)
 		return NULL;
-	ends->first = e->next;
-	if (!ends->first)
-		ends->last = NULL;
+	list->first = e->next;
+	if (!list->first)
+		list->last = NULL;
 	return e;
 }
 
-void fl__ends_add(struct fl__ends *ends, struct fl__end *e, struct fl_fiber *f)
+/* Makes a waiter wait for `f`, by `e`. If `f` has ended, `e` is in the list at once. */
+static void completion_add(struct fl__completion_list *list, struct fl__completion *e, struct fl_fiber *f)
 {
-	e->of = ends;
+	e->of = list;
 	e->fiber = f;
-	e->others = f->ends;
-	e->here = &f->ends;
+	e->others = f->completions;
+	e->here = &f->completions;
 	if (e->others)
 		e->others->here = &e->others;
-	f->ends = e;
+	f->completions = e;
 	if (fl_fiber_is_alive(f))
-		ends->left++;
+		list->left++;
 	else
-		append(ends, e);
+		completion_append(list, e);
 }
 
-void fl__end_remove(struct fl__end *e)
+/* The waiter no longer waits for the fiber of `e`. */
+static void completion_remove(struct fl__completion *e)
 {
 	if (!e->fiber)
 		return;
@@ -70,37 +72,38 @@ void fl__end_remove(struct fl__end *e)
 		e->others->here = e->here;
 }
 
-void fl__ends_tell(struct fl_fiber *f)
+void fl__completions_publish(struct fl_fiber *f)
 {
-	bool failed = has_failed(f);
-	for (struct fl__end *e = f->ends; e; e = e->others) {
+	bool failed = completion_has_failed(f);
+	for (struct fl__completion *e = f->completions; e; e = e->others) {
 		e->of->left--;
 		e->of->failed |= failed;
-		append(e->of, e);
-		wake(e->of);
+		completion_append(e->of, e);
+		completion_wake(e->of);
 	}
 }
 
-/* The end of a fiber that has ended stays in the waiter's list; try_next() skips it. */
-void fl__ends_forget(struct fl_fiber *f)
+/* If `f` has ended, its completion stays in the waiter's list; completion_try_next() skips it. */
+void fl__completions_forget(struct fl_fiber *f)
 {
 	const bool alive = fl_fiber_is_alive(f);
-	while (f->ends) {
-		struct fl__end *e = f->ends;
-		fl__end_remove(e);
+	while (f->completions) {
+		struct fl__completion *e = f->completions;
+		completion_remove(e);
 		e->of->left -= alive;
-		wake(e->of);
+		completion_wake(e->of);
 	}
 }
 
-int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel_token *cancel)
+/* Called by a fiber. Sleeps until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
+static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__node node = FL__NODE(&wait);
 	fl__wait_begin(&wait);
-	ends->waiter = &node;
+	list->waiter = &node;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	ends->waiter = NULL;
+	list->waiter = NULL;
 	return rc;
 }
 
@@ -109,7 +112,7 @@ int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel_token *can
 /*
  * Whether the caller can wait for all of `fibers`: it is a fiber of their loop, and not among them.
  */
-static bool can_wait(fl_fiber *const *fibers, size_t n)
+static bool completion_can_wait(fl_fiber *const *fibers, size_t n)
 {
 	const struct fl_fiber *self = fl_fiber_current();
 	for (size_t i = 0; self && i < n; i++)
@@ -119,21 +122,22 @@ static bool can_wait(fl_fiber *const *fibers, size_t n)
 }
 
 /* Waits until enough of the fibers have ended. On entry ends->left of them have not. */
-static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, int64_t deadline, fl_cancel_token *cancel)
+static int completion_wait(struct fl__completion_list *list, fl_fiber *const *fibers, size_t n, int64_t deadline,
+                           fl_cancel_token *cancel)
 {
 	size_t used = 0;
 	int rc = 0;
-	struct fl__end *each = fl__alloc(ends->left, sizeof *each);
+	struct fl__completion *each = fl__alloc(list->left, sizeof *each);
 	if (!each)
 		return -ENOMEM;
-	ends->left = 0;
+	list->left = 0;
 	for (size_t i = 0; i < n; i++)
 		if (fl_fiber_is_alive(fibers[i]))
-			fl__ends_add(ends, &each[used++], fibers[i]);
-	while (rc == 0 && !is_enough(ends))
-		rc = fl__ends_sleep(ends, deadline, cancel);
+			completion_add(list, &each[used++], fibers[i]);
+	while (rc == 0 && !completion_is_enough(list))
+		rc = completion_sleep(list, deadline, cancel);
 	while (used > 0)
-		fl__end_remove(&each[--used]);
+		completion_remove(&each[--used]);
 	fl__free(each);
 	return rc;
 }
@@ -141,80 +145,81 @@ static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, in
 int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
                          fl_cancel_token *cancel)
 {
-	struct fl__ends ends = {.until_failure = what == FL_FIRST_ERROR};
+	struct fl__completion_list list = {.until_failure = what == FL_FIRST_ERROR};
 	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		ends.left += fl_fiber_is_alive(fibers[i]);
-		ends.failed |= has_failed(fibers[i]);
+		list.left += fl_fiber_is_alive(fibers[i]);
+		list.failed |= completion_has_failed(fibers[i]);
 	}
 	if (what == FL_FIRST_ENDED && n > 0)
-		ends.enough = n - 1;
-	if (!is_enough(&ends)) {
-		int rc = can_wait(fibers, n) ? wait_for(&ends, fibers, n, deadline, cancel) : -EDEADLK;
+		list.enough = n - 1;
+	if (!completion_is_enough(&list)) {
+		int rc =
+		    completion_can_wait(fibers, n) ? completion_wait(&list, fibers, n, deadline, cancel) : -EDEADLK;
 		if (rc != 0)
 			return rc;
 	}
-	return (int)(n - ends.left);
+	return (int)(n - list.left);
 }
 
 /* fl_as_completed: the fibers one by one, in the order of their ends. */
 
-struct fibers {
+struct fibers_as_completed {
 	fl_as_completed base;
-	struct fl__ends ends;
+	struct fl__completion_list list;
 	fl_loop *loop;
 	size_t n;
-	struct fl__end each[];
+	struct fl__completion each[];
 };
 
-static struct fibers *fibers_of(fl_as_completed *c)
+static struct fibers_as_completed *completion_fibers_of(fl_as_completed *c)
 {
-	return (struct fibers *)(void *)c; /* base is its first member */
+	return (struct fibers_as_completed *)(void *)c; /* base is its first member */
 }
 
-static int try_next(fl_as_completed *completed, size_t *index)
+static int completion_try_next(fl_as_completed *completed, size_t *index)
 {
-	struct fibers *c = fibers_of(completed);
-	struct fl__end *e;
-	while ((e = take_first(&c->ends)) != NULL) {
+	struct fibers_as_completed *c = completion_fibers_of(completed);
+	struct fl__completion *e;
+	while ((e = completion_take_first(&c->list)) != NULL) {
 		if (!e->fiber)
 			continue;
-		fl__end_remove(e);
+		completion_remove(e);
 		*index = (size_t)(e - c->each);
 		return 0;
 	}
-	return c->ends.left > 0 ? -EAGAIN : -ENODATA;
+	return c->list.left > 0 ? -EAGAIN : -ENODATA;
 }
 
-static int next_until(fl_as_completed *completed, size_t *index, int64_t deadline, fl_cancel_token *cancel)
+static int completion_next_until(fl_as_completed *completed, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fibers *c = fibers_of(completed);
+	struct fibers_as_completed *c = completion_fibers_of(completed);
 	const struct fl_fiber *self = fl_fiber_current();
-	int rc = try_next(completed, index);
+	int rc = completion_try_next(completed, index);
 	if (rc == -EAGAIN && !(self && self->loop == c->loop))
 		return -EDEADLK;
 	while (rc == -EAGAIN) {
-		if (c->ends.waiter)
-			fl__panic("fl_as_completed_next", c, "somebody waits for it already");
-		rc = fl__ends_sleep(&c->ends, deadline, cancel);
+		if (c->list.waiter)
+			fl__panic("fl_as_completed_next", c, "another fiber waits for it");
+		rc = completion_sleep(&c->list, deadline, cancel);
 		if (rc == 0)
-			rc = try_next(completed, index);
+			rc = completion_try_next(completed, index);
 	}
 	return rc;
 }
 
-static void free_fibers(fl_as_completed *completed)
+static void completion_free(fl_as_completed *completed)
 {
-	struct fibers *c = fibers_of(completed);
-	if (c->ends.waiter)
-		fl__panic("fl_as_completed_free", c, "somebody waits for it");
+	struct fibers_as_completed *c = completion_fibers_of(completed);
+	if (c->list.waiter)
+		fl__panic("fl_as_completed_free", c, "a fiber waits for it");
 	for (size_t i = 0; i < c->n; i++)
-		fl__end_remove(&c->each[i]);
+		completion_remove(&c->each[i]);
 	fl__free(c);
 }
 
-static const struct fl__as_completed_ops ops = {try_next, next_until, free_fibers};
+static const struct fl__as_completed_ops completion_ops = {completion_try_next, completion_next_until, completion_free};
 
 int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fibers, size_t n)
 {
@@ -222,17 +227,17 @@ int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fiber
 	for (size_t i = 0; i < n; i++)
 		if (fibers[i] == self)
 			return -EDEADLK;
-	if (n > (SIZE_MAX - sizeof(struct fibers)) / sizeof(struct fl__end))
+	if (n > (SIZE_MAX - sizeof(struct fibers_as_completed)) / sizeof(struct fl__completion))
 		return -ENOMEM;
-	struct fibers *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
+	struct fibers_as_completed *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
 	if (!c)
 		return -ENOMEM;
-	c->base.ops = &ops;
+	c->base.ops = &completion_ops;
 	c->n = n;
 	c->loop = n > 0 ? fibers[0]->loop : NULL;
-	c->ends.enough = n;
+	c->list.enough = n;
 	for (size_t i = 0; i < n; i++)
-		fl__ends_add(&c->ends, &c->each[i], fibers[i]);
+		completion_add(&c->list, &c->each[i], fibers[i]);
 	*made = &c->base;
 	return 0;
 }

@@ -11,24 +11,24 @@
  * a system call, and costs as much as some switches. So a spell adapts to the time between two
  * polls:
  *
- *   below too_often     the next spell is twice as long, up to SPELL_MOST switches
- *   above too_seldom    the next spell is one round of the runnable fibers; a running spell ends
- *                       after the piece of PIECE switches in which this came about
+ *   below loop_poll_too_often     the next spell is twice as long, up to LOOP_BATCH_MAX switches
+ *   above loop_poll_too_seldom    the next spell is one round of the runnable fibers; a running spell ends
+ *                       after the piece of LOOP_BATCH_PIECE switches in which this came about
  *
  * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. The fiber
  * `caller` takes them, and passes calls on to the fiber `callbacks`. `caller` waits for nothing
  * else, so a callback that waits delays no request.
  *
  *   value     meaning                             set by                    cleared by
- *   NULL      no post                             take_posts(), swap        -
- *   a post    linked by next, newest first        fl__loop_post(), CAS      take_posts(), swap
+ *   NULL      no post                             loop_take_posts(), swap        -
+ *   a post    linked by next, newest first        fl__loop_post(), CAS      loop_take_posts(), swap
  *
  * The producer that pushes the first post resumes `caller`. `caller` is suspended until then, takes
  * all posts, and suspends itself again. A resume that comes before the suspend is kept.
  *
  * Lifetime. The n-th time that the stack holds posts ends with the n-th take, which follows the
  * n-th resume. The resume is the producer's last access to the loop. So when a post is taken, that
- * resume has ended, or its wake is one that the scheduler waits for (sched.c). The loop may be
+ * resume has ended, or its wake is one that the scheduler waits for (scheduler.c). The loop may be
  * freed once its posts were taken.
  *
  * Linearization point: the CAS. Progress: lock-free.
@@ -41,11 +41,10 @@
 #include "loop_debug.h"
 #include "poller.h"
 #include "to_thread.h"
-#include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 512, PIECE = 64, OWN_FIBERS = 2 /* l->caller and l->callbacks */ };
-static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
+enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 2 /* l->post_fiber and l->callback_fiber */ };
+static const int64_t loop_poll_too_often = FL_US(25), loop_poll_too_seldom = FL_US(100);
 
 /* Events. */
 
@@ -69,16 +68,16 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
 			l->events[i].data.ptr = NULL;
 }
 
-static void on_bell(void *source, uint32_t events)
+static void loop_on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
 	(void)events;
-	fl__tsan_acquire(source); /* pairs with wake_thread(); to TSan an event orders nothing */
+	fl__tsan_acquire(source); /* pairs with loop_wake(); to TSan an event orders nothing */
 	l->rung = true;           /* edge-triggered: the eventfd's counter need not be read */
 }
 
 /* Polls for events until `deadline`, and fires them. An error, such as -EINTR, is no event. */
-static void look(fl_loop *l, int64_t deadline)
+static void loop_poll(fl_loop *l, int64_t deadline)
 {
 	if (__builtin_expect(l->debug != NULL, 0))
 		fl__loop_debug_pause(l);
@@ -97,28 +96,61 @@ static void look(fl_loop *l, int64_t deadline)
 	l->n_events = 0;
 }
 
-static fl_loop *loop_of(const struct fl__sched *s)
+static fl_loop *loop_of_sched(const struct fl__sched *s)
 {
 	return fl__sched_user(s);
 }
 
-static int sleep_for_events(struct fl__sched *s, int64_t deadline)
+static int loop_sleep(struct fl__sched *s, int64_t deadline)
 {
-	fl_loop *l = loop_of(s);
+	fl_loop *l = loop_of_sched(s);
 	l->rung = false;
-	look(l, deadline);
+	loop_poll(l, deadline);
 	return l->rung ? 0 : -EINTR;
 }
 
-static void wake_thread(struct fl__sched *s)
+static void loop_wake(struct fl__sched *s)
 {
-	fl_loop *l = loop_of(s);
+	fl_loop *l = loop_of_sched(s);
 	const int bell = l->bell;
-	fl__tsan_release(&l->on_bell); /* pairs with on_bell() */
+	fl__tsan_release(&l->on_bell); /* pairs with loop_on_bell() */
 	fl__poller_sys.ring(bell);
 }
 
-static const struct fl__sched_ops sched_ops = {sleep_for_events, wake_thread, fl__loop_wait_fd};
+/* Waits of fibers for any descriptor. */
+
+struct loop_fd_waiter {
+	struct fl__source source;
+	struct fl__wait wait;
+	struct fl__node node;
+};
+
+static void loop_on_fd_event(void *source, uint32_t events)
+{
+	struct loop_fd_waiter *w = source;
+	(void)events;
+	(void)fl__node_wake(&w->node); /* `w` exists: a waiter that gives up deregisters it */
+}
+
+/*
+ * The waiter is on the caller's stack, and registered for one event. -ENOSYS: the descriptor cannot
+ * be registered, for instance because the loop watches it already.
+ */
+static int loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl_loop *l = fl__sched_user(s);
+	struct loop_fd_waiter w = {.source.fire = loop_on_fd_event};
+	w.node = FL__NODE(&w.wait);
+	fl__wait_begin(&w.wait);
+	/* poll and epoll have the same bits */
+	if (fl__loop_add(l, fd, (uint16_t)events | EPOLLONESHOT, &w.source) != 0)
+		return -ENOSYS;
+	int rc = fl__wait_sleep(&w.wait, deadline, cancel);
+	fl__loop_remove(l, fd, &w.source);
+	return rc;
+}
+
+static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fd};
 
 /* Posts. */
 
@@ -127,14 +159,14 @@ void fl__loop_post(fl_loop *l, struct fl__post *post)
 	struct fl__post *head = fl__load_relaxed(&l->posts); /* relaxed: the CAS validates it */
 	do
 		post->next = head;
-	/* release: pairs with take_posts() */
+	/* release: pairs with loop_take_posts() */
 	while (!fl__cas_weak_release(&l->posts, &head, post));
 	if (!head)
-		fl__fiber_resume(l->caller);
+		fl__fiber_resume(l->post_fiber);
 }
 
 /* Takes all posts; returns them oldest first. */
-static struct fl__post *take_posts(fl_loop *l)
+static struct fl__post *loop_take_posts(fl_loop *l)
 {
 	/* acquire: pairs with fl__loop_post() */
 	struct fl__post *latest = fl__swap_acquire(&l->posts, NULL), *oldest = NULL;
@@ -147,7 +179,7 @@ static struct fl__post *take_posts(fl_loop *l)
 	return oldest;
 }
 
-static int handle_posts(void *loop)
+static int loop_handle_posts(void *loop)
 {
 	fl_loop *l = loop;
 	for (;;) {
@@ -155,7 +187,7 @@ static int handle_posts(void *loop)
 		(void)rc; /* always 0 without a deadline */
 		if (l->ending)
 			return 0;
-		for (struct fl__post *post = take_posts(l), *next; post; post = next) {
+		for (struct fl__post *post = loop_take_posts(l), *next; post; post = next) {
 			next = post->next; /* the function may free the post */
 			post->function(post);
 		}
@@ -170,7 +202,7 @@ static int handle_posts(void *loop)
 fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_here();
-	return s && fl__sched_ops(s) == &sched_ops && !fl__sched_is_forked(s) ? loop_of(s) : NULL;
+	return s && fl__sched_ops(s) == &loop_sched_ops && !fl__sched_is_forked(s) ? loop_of_sched(s) : NULL;
 }
 
 int fl__loop_needed(const char *function, const char *what)
@@ -190,7 +222,7 @@ int fl__loop_enter(fl_loop *l)
 	if (rc != 0 || !l->armed)
 		return rc;
 	l->armed = false;
-	fl__sched_disarm(l->sched, sleep_for_events(l->sched, 0) == 0);
+	fl__sched_disarm(l->sched, loop_sleep(l->sched, 0) == 0);
 	return 0;
 }
 
@@ -199,42 +231,43 @@ void fl__loop_leave(fl_loop *l)
 	fl__sched_leave(l->sched);
 }
 
-static void look_meanwhile(fl_loop *l)
+static void loop_poll_and_adapt(fl_loop *l)
 {
-	const int64_t now = fl__sys.now(), apart = now - l->looked;
-	if (l->looked != 0 && apart > too_seldom)
-		l->spell = 1;
-	else if (l->looked != 0 && apart < too_often && l->spell < SPELL_MOST)
-		l->spell *= 2;
-	l->looked = now;
-	look(l, 0);
+	const int64_t now = fl__sys.now(), apart = now - l->polled;
+	if (l->polled != 0 && apart > loop_poll_too_seldom)
+		l->batch = 1;
+	else if (l->polled != 0 && apart < loop_poll_too_often && l->batch < LOOP_BATCH_MAX)
+		l->batch *= 2;
+	l->polled = now;
+	loop_poll(l, 0);
 }
 
 /*
- * For a loop that did not sleep because other threads woke fibers. The loop polls once too_often
+ * For a loop that did not sleep because other threads woke fibers. The loop polls once loop_poll_too_often
  * has passed since the last poll. So threads that keep waking fibers keep no event out.
  */
-static void look_in_between(fl_loop *l)
+static void loop_poll_if_due(fl_loop *l)
 {
-	if (fl__sys.now() - l->looked >= too_often)
-		look_meanwhile(l);
+	if (fl__sys.now() - l->polled >= loop_poll_too_often)
+		loop_poll_and_adapt(l);
 }
 
 /* Reads the clock after each piece: fibers that took no time until now may begin to compute. */
-static void run_for_a_spell(fl_loop *l)
+static void loop_run_batch(fl_loop *l)
 {
-	size_t left = l->spell;
+	size_t left = l->batch;
 	for (;;) {
-		const size_t all = l->sched->runnable, piece = left < PIECE ? left : PIECE;
+		const size_t all = l->sched->runnable, piece = left < LOOP_BATCH_PIECE ? left : LOOP_BATCH_PIECE;
 		const size_t run = all > piece ? all : piece; /* switches in this piece, at least */
-		if (!fl__sched_spell(l->sched, piece) || left <= run || fl__sys.now() - l->looked > too_seldom)
+		if (!fl__sched_run_batch(l->sched, piece) || left <= run ||
+		    fl__sys.now() - l->polled > loop_poll_too_seldom)
 			return;
 		left -= run;
 	}
 }
 
 /* The time before the sleep, in which the thread spins, is not that of a callback either. */
-static bool sleep_for_work(fl_loop *l)
+static bool loop_wait_for_work(fl_loop *l)
 {
 	if (__builtin_expect(l->debug != NULL, 0))
 		fl__loop_debug_pause(l);
@@ -247,13 +280,13 @@ static bool sleep_for_work(fl_loop *l)
 void fl__loop_step(fl_loop *l)
 {
 	if (fl__sched_is_runnable(l->sched))
-		look_meanwhile(l);
-	else if (sleep_for_work(l))
-		l->looked = 0;
+		loop_poll_and_adapt(l);
+	else if (loop_wait_for_work(l))
+		l->polled = 0;
 	else
-		look_in_between(l);
-	fl__loop_look_at_timers(l);
-	run_for_a_spell(l);
+		loop_poll_if_due(l);
+	fl__loop_check_timers(l);
+	loop_run_batch(l);
 }
 
 void fl__loop_drain(fl_loop *l)
@@ -262,7 +295,7 @@ void fl__loop_drain(fl_loop *l)
 	for (struct fl_fiber *f = l->all; f; f = f->next)
 		if (f->token.token.root_ != &l->root)
 			fl_cancel_token_request(&f->token.token);
-	while (fl__sched_fibers(l->sched) > OWN_FIBERS)
+	while (fl__sched_fibers(l->sched) > LOOP_OWN_FIBERS)
 		fl__loop_step(l);
 	if (!fl__cancel_renew(&l->root))
 		fl__panic("fl_loop_run", l,
@@ -315,8 +348,8 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	if (rc != 0)
 		return rc;
 	if (first)
-		look(l, 0);
-	fl__loop_look_at_timers(l);
+		loop_poll(l, 0);
+	fl__loop_check_timers(l);
 	(void)fl__sched_turn(l->sched);
 	l->armed = fl__sched_arm(l->sched);
 	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
@@ -334,7 +367,7 @@ void fl_loop_cancel(fl_loop *l)
 }
 
 /* Opens the descriptors of the loop: the poller and the eventfd. */
-static int open_ears(fl_loop *l)
+static int loop_open_fds(fl_loop *l)
 {
 	l->poller = fl__poller_sys.create();
 	if (l->poller < 0)
@@ -349,30 +382,30 @@ static int open_ears(fl_loop *l)
 	return rc;
 }
 
-static void close_ears(fl_loop *l)
+static void loop_close_fds(fl_loop *l)
 {
 	fl__poller_sys.close(l->bell);
 	fl__poller_sys.close(l->poller);
 }
 
-static int make_sched(fl_loop *l, const fl_loop_config *config)
+static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 {
 	const struct fl__sched_config sched = {
 	    .stack_size = config->stack_size,
 	    .extra = sizeof(struct fl_fiber),
 	    .ending = fl__locals_end,
 	    .ended = fl__fiber_ended,
-	    .ops = &sched_ops,
+	    .ops = &loop_sched_ops,
 	    .user = l,
 	};
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
 		return rc;
-	rc = fl__fiber_create(l->sched, &l->caller, handle_posts, l, "posts");
+	rc = fl__fiber_create(l->sched, &l->post_fiber, loop_handle_posts, l, "posts");
 	if (rc == 0) {
-		rc = fl__fiber_create(l->sched, &l->callbacks, fl__loop_call_back, l, "callbacks");
+		rc = fl__fiber_create(l->sched, &l->callback_fiber, fl__loop_run_callbacks, l, "callbacks");
 		if (rc != 0)
-			fl__fiber_free(l->caller);
+			fl__fiber_free(l->post_fiber);
 	}
 	if (rc != 0)
 		fl__sched_destroy(l->sched);
@@ -380,10 +413,10 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 }
 
 /* Frees the scheduler, and the loop's own two fibers, which have ended or never begun. */
-static void free_own(fl_loop *l)
+static void loop_free_sched(fl_loop *l)
 {
-	fl__fiber_free(l->callbacks);
-	fl__fiber_free(l->caller);
+	fl__fiber_free(l->callback_fiber);
+	fl__fiber_free(l->post_fiber);
 	fl__sched_destroy(l->sched);
 }
 
@@ -393,15 +426,15 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	fl_loop *l = fl__alloc(1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
-	l->on_bell.fire = on_bell;
+	l->on_bell.fire = loop_on_bell;
 	l->fork_count = fl__fork_count;
-	l->spell = 1;
+	l->batch = 1;
 	fl_cancel_token_init(&l->root, FL_SHIELDED, FL_FOREVER);
-	int rc = open_ears(l);
+	int rc = loop_open_fds(l);
 	if (rc == 0) {
-		rc = make_sched(l, config ? config : &defaults);
+		rc = loop_create_sched(l, config ? config : &defaults);
 		if (rc != 0)
-			close_ears(l);
+			loop_close_fds(l);
 	}
 	if (rc != 0) {
 		fl__free(l);
@@ -415,10 +448,10 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
  * Ends the loop's fibers, its own two last. A loop that has never run has only those two. If there
  * is no memory to enter it, they need no end.
  */
-static void end_fibers(fl_loop *l)
+static void loop_end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
-	if (rc == -ENOMEM && fl__sched_fibers(l->sched) == OWN_FIBERS)
+	if (rc == -ENOMEM && fl__sched_fibers(l->sched) == LOOP_OWN_FIBERS)
 		return;
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
@@ -429,8 +462,8 @@ static void end_fibers(fl_loop *l)
 		fl__loop_drain(l);
 	}
 	l->ending = true;
-	fl__fiber_resume(l->callbacks);
-	fl__fiber_resume(l->caller);
+	fl__fiber_resume(l->callback_fiber);
+	fl__fiber_resume(l->post_fiber);
 	while (fl__sched_fibers(l->sched) > 0) { /* a callback may still be waiting */
 		(void)fl__sched_sleep(l->sched, FL_FOREVER);
 		(void)fl__sched_turn(l->sched);
@@ -438,20 +471,20 @@ static void end_fibers(fl_loop *l)
 	fl__loop_leave(l);
 }
 
-static void end_sched(fl_loop *l)
+static void loop_end_sched(fl_loop *l)
 {
 	if (fl__sched_here())
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
-	end_fibers(l);
+	loop_end_fibers(l);
 	fl__loop_free_calls(l->calls);
-	fl__loop_free_calls(take_posts(l));
-	free_own(l);
+	fl__loop_free_calls(loop_take_posts(l));
+	loop_free_sched(l);
 }
 
-static void free_rest(fl_loop *l)
+static void loop_free_rest(fl_loop *l)
 {
 	fl__loop_end_threads(l);
-	close_ears(l);
+	loop_close_fds(l);
 	fl__free(l->spare);
 	fl__free(l);
 }
@@ -462,13 +495,13 @@ void fl_loop_free(fl_loop *l)
 		return;
 	fl__loop_debug_end(l);
 	if (!fl__loop_is_forked(l))
-		end_sched(l);
-	free_rest(l);
+		loop_end_sched(l);
+	loop_free_rest(l);
 }
 
 void fl__loop_discard(fl_loop *l)
 {
 	if (!fl__loop_is_forked(l))
-		free_own(l);
-	free_rest(l);
+		loop_free_sched(l);
+	loop_free_rest(l);
 }

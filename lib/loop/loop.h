@@ -18,9 +18,9 @@
  *
  * Two fibers belong to the loop itself:
  *
- *   caller      takes the posts of other threads, and waits for nothing else. So each wake by
- *               another thread is an entry in the scheduler's inbox (lib/fiber/scheduler.c).
- *   callbacks   runs all callbacks of the user: calls, timers, watches. A callback may wait.
+ *   post_fiber      takes the posts of other threads, and waits for nothing else. So each wake by
+ *                   another thread is an entry in the scheduler's inbox (lib/fiber/scheduler.c).
+ *   callback_fiber  runs all callbacks of the user: calls, timers, watches. A callback may wait.
  */
 
 /*
@@ -32,8 +32,8 @@ struct fl__source {
 };
 
 /*
- * A request by any thread to the loop's thread. Its memory is the sender's, and stays valid until
- * the loop calls `function`.
+ * A request by any thread to the loop's thread. Its memory belongs to the sender, and stays valid
+ * until the loop calls `function`.
  */
 struct fl__post {
 	struct fl__post *next;
@@ -50,27 +50,27 @@ struct fl_loop {
 	struct fl__post *posts;
 	char apart[64];
 	struct fl__sched *sched;
-	struct fl__fiber *caller;
-	struct fl__fiber *callbacks;
+	struct fl__fiber *post_fiber;
+	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_post(), in FIFO order */
-	fl_loop_watch *fired, *fired_last;   /* watches to be called back, FIFO: callbacks.c */
+	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks, FIFO: loop_callbacks.c */
 	bool calling;                        /* callbacks are running */
 	bool held_up;                        /* the loop has polled while a callback waited */
 	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
 	struct fl__source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
-	bool armed;     /* between turns: the embedding loop sleeps for this one */
-	bool ending;    /* `caller` and `callbacks` must end */
-	unsigned spell; /* switches between fibers before the next poll */
-	int64_t looked; /* the last poll with runnable fibers; 0: the loop has slept since */
+	bool armed;     /* between turns: a wake makes fl_loop_fd() readable */
+	bool ending;    /* the loop's own two fibers must end */
+	unsigned batch; /* switches between fibers before the next poll */
+	int64_t polled; /* the last poll with runnable fibers; 0: the loop has slept since */
 	struct fl__timers timers;
 	int64_t firing;               /* the time, while timers are fired; else 0 */
 	fl_cancel_token root;         /* of the fibers' cancel tokens */
-	struct fl_fiber *all;         /* those that have not ended, newest first */
-	struct fl__loop_debug *debug; /* debug.h; NULL: off */
-	fl_executor *threads;         /* threads.h; NULL: none yet */
+	struct fl_fiber *all;         /* fibers that have not ended, newest first */
+	struct fl__loop_debug *debug; /* loop_debug.h; NULL: off */
+	fl_executor *threads;         /* to_thread.h; NULL: none yet */
 	uint32_t fork_count;
-	struct fl__stream_buffer *spare; /* stream_buffer.c: a buffer of no stream, or NULL */
+	struct fl__stream_buffer *spare; /* stream.h: a buffer of no stream, or NULL */
 	int n_events, next_event;        /* the events that are being dispatched */
 	struct epoll_event events[FL__LOOP_EVENTS];
 };
@@ -85,31 +85,23 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *sour
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
 
 /*
- * Has the fiber l->caller call post->function(post) on the loop's thread. Any thread may call this.
- * The function must not wait.
+ * Has l->post_fiber call post->function(post) on the loop's thread. Any thread may call this. The
+ * function must not wait.
  */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
-/* callbacks.c. The function of the fiber l->callbacks. */
-int fl__loop_call_back(void *loop);
+/* The function of l->callback_fiber. */
+int fl__loop_run_callbacks(void *loop);
 /* Frees the posts in the list that come from fl_loop_post(), without making the calls. */
 void fl__loop_free_calls(struct fl__post *posts);
-/*
- * Fire, by the source of `w`: the loop will call back `w` with those of `events` that `w` still
- * asks for by then. Unfire: the loop will not call back `w`.
- */
-void fl__loop_fire(fl_loop_watch *w, unsigned events);
-void fl__loop_unfire(fl_loop_watch *w);
-void fl__loop_unmuted(fl_loop_watch *w); /* the poller reports `w` again */
-/* watch.c. Stops the poller from reporting `w`, or has the poller report `w` again. */
-void fl__loop_watch_mute(fl_loop_watch *w, bool mute);
 int64_t fl__loop_next_timer(const fl_loop *l);
-void fl__loop_look_at_timers(fl_loop *l); /* has the timers that are due called back */
+/* Resumes l->callback_fiber if a timer is due. */
+void fl__loop_check_timers(fl_loop *l);
 
 /* Whether `f` is one of the loop's own two fibers. A callback counts as code outside of fibers. */
 static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
 {
-	return f == l->caller || f == l->callbacks;
+	return f == l->post_fiber || f == l->callback_fiber;
 }
 
 /* Whether this is a forked child, and the loop is the parent's. */
@@ -155,7 +147,7 @@ void fl__loop_leave(fl_loop *l);
 void fl__loop_step(fl_loop *l);
 
 /*
- * Cancels all fibers, also those of groups that began outside of the loop, and runs the loop until
+ * Cancels all fibers, also fibers of groups that began outside of the loop, and runs the loop until
  * they have ended.
  */
 void fl__loop_drain(fl_loop *l);
@@ -163,18 +155,18 @@ void fl__loop_drain(fl_loop *l);
 /* What the loop keeps beside each of its fibers. */
 struct fl_fiber {
 	struct fl__own_token token;
-	struct fl__post kick; /* for a request by another thread */
-	/* `kick` was posted. Written under the lock of the token's tree, read after disown(). */
-	bool kicked;
-	bool kick_done; /* `kick` was taken */
+	struct fl__post cancel_post; /* carries a cancel request of another thread */
+	/* `cancel_post` was posted. Written under the lock of the token's tree; read after disowning. */
+	bool cancel_posted;
+	bool cancel_done; /* the loop has taken `cancel_post` */
 	fl_loop *loop;
 	struct fl_fiber *next, *prev; /* in loop->all */
 	uint64_t parent;              /* id of the context that started the fiber */
 	fl_fiber_function *function;
 	void *arg;
-	struct fl_group *group; /* NULL: none */
-	size_t number;          /* in the group */
-	struct fl__end *ends;   /* ends.h: the waits for this fiber among others */
+	struct fl_group *group;             /* NULL: none */
+	size_t number;                      /* in the group */
+	struct fl__completion *completions; /* fiber_completion.h: the lists that get this fiber's end */
 	bool detached;
 	bool joining; /* a joiner waits, and will free the fiber */
 };
@@ -188,8 +180,5 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 
 /* Called by the scheduler after it has published the end of a fiber of the loop. */
 void fl__fiber_ended(void *extra);
-
-/* Tells the fiber's group that the function has returned `rc`, which is not 0. */
-void fl__fiber_note_in_group(const struct fl_fiber *f, int rc);
 
 #endif

@@ -1,65 +1,66 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls, timers and watches. The fiber `callbacks` of the loop runs their callbacks. On the
- * thread's own stack a callback that waits for a mutex would block the fiber that must unlock it.
- * In a fiber it blocks only other callbacks. `callbacks` runs before all other fibers, so the
- * events that it reports are not stale.
+ * Calls, timers and watches. The loop's callback_fiber runs their callbacks. A callback on the
+ * thread's own stack that waits for a mutex would block the fiber that must unlock it. In a fiber
+ * it blocks only other callbacks. callback_fiber runs before all other fibers, so the events that
+ * it reports are not stale.
  *
  * While a callback waits, the poller would report a ready watch again and again. So the loop mutes
- * the watch until the callback returns. By then the events of all watches in `fired` may be stale.
- * So the loop drops them, and the poller reports the watches anew.
+ * the watch until the callback returns. By then the events of all watches in the list `fired` may
+ * be stale. So the loop drops these events, and the poller reports the watches anew.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
- *   bit           meaning                          set by                     cleared by
- *   FL_LOOP_...   events for the callback          fl__loop_fire()            renew()
- *   MUTED         the poller does not report       fl__loop_fire(), while a   renew(),
- *                 the watch                        callback waits             fl__loop_unmuted()
- *   PLACE         the watch keeps its place in     renew(),                   -
- *                 the list, even without events    fl__loop_unmuted()
+ *   bit            meaning                       set by                   cleared by
+ *   FL_LOOP_...    events for the callback       loop_watch_fire()        loop_renew_watches()
+ *   WATCH_MUTED    the poller does not report    loop_watch_fire(),       loop_renew_watches(),
+ *                  the watch                     while a callback waits   loop_watch_unmuted()
+ *   WATCH_PLACE    the watch keeps its place in  loop_renew_watches(),    -
+ *                  the list without events       loop_watch_unmuted()
  *
- * fl__loop_unfire() clears all bits. fl__loop_fire() clears the other bits when it sets MUTED.
- * Without PLACE, a watch whose callback waits each time would be called back first each time.
+ * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
+ * WATCH_MUTED. Without WATCH_PLACE, a watch whose callback waits each time would always be called
+ * back first.
  */
 #include "../base/sys.h"
 #include "loop.h"
 #include <errno.h>
 
-enum { MUTED = 1 << 8, PLACE = 1 << 9 };
+enum { WATCH_MUTED = 1 << 8, WATCH_PLACE = 1 << 9 };
 
 /* Calls. */
 
-struct call {
+struct loop_call {
 	struct fl__post post;
 	fl_loop_callback *function;
 	void *arg;
 };
 
-static void make_calls(fl_loop *l)
+static void loop_make_calls(fl_loop *l)
 {
 	struct fl__post *post;
 	while ((post = l->calls) != NULL) {
-		const struct call call = *(struct call *)(void *)post;
+		const struct loop_call call = *(struct loop_call *)(void *)post;
 		l->calls = post->next;
 		fl__free(post);
 		call.function(call.arg);
 	}
 }
 
-static void enlist_call(struct fl__post *post)
+static void loop_enqueue_call(struct fl__post *post)
 {
 	fl_loop *l = fl_loop_current();
 	post->next = NULL;
 	*(l->calls ? &l->calls_last->next : &l->calls) = post;
 	l->calls_last = post;
-	fl__fiber_resume_first(l->callbacks);
+	fl__fiber_resume_first(l->callback_fiber);
 }
 
 void fl__loop_free_calls(struct fl__post *posts)
 {
 	for (struct fl__post *next; posts; posts = next) {
 		next = posts->next;
-		if (posts->function == enlist_call)
+		if (posts->function == loop_enqueue_call)
 			fl__free(posts);
 	}
 }
@@ -69,10 +70,10 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	fl__loop_check(l, "fl_loop_post");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	struct call *call = fl__alloc(1, sizeof *call);
+	struct loop_call *call = fl__alloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
-	*call = (struct call){.post.function = enlist_call, .function = function, .arg = arg};
+	*call = (struct loop_call){.post.function = loop_enqueue_call, .function = function, .arg = arg};
 	fl__loop_post(l, &call->post);
 	return 0;
 }
@@ -80,9 +81,9 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 /* Timers. */
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_,
-               "fl_loop_timer has room for a place in a heap");
+               "fl_loop_timer has room for struct fl__timer");
 
-static struct fl__timer *place_of(fl_loop_timer *t)
+static struct fl__timer *loop_timer_place(fl_loop_timer *t)
 {
 	return (struct fl__timer *)(void *)t->heap_;
 }
@@ -90,22 +91,22 @@ static struct fl__timer *place_of(fl_loop_timer *t)
 void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_timer_start");
-	fl__timers_remove(&l->timers, place_of(t));
+	fl__timers_remove(&l->timers, loop_timer_place(t));
 	t->function_ = function;
 	t->arg_ = arg;
 	if (deadline == FL_FOREVER)
 		return;
 	/* A timer that is started while timers are fired is not due before the next turn. */
-	fl__timers_add(&l->timers, place_of(t), deadline > l->firing ? deadline : l->firing + 1);
+	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
 void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
 {
 	fl__loop_check(l, "fl_loop_timer_cancel");
-	fl__timers_remove(&l->timers, place_of(t));
+	fl__timers_remove(&l->timers, loop_timer_place(t));
 }
 
-static void fire_timers(fl_loop *l)
+static void loop_fire_timers(fl_loop *l)
 {
 	struct fl__timer *first = l->timers.first;
 	if (!first)
@@ -121,47 +122,36 @@ static void fire_timers(fl_loop *l)
 
 /* Watches. */
 
-/* After a callback that waited: has the poller report all watches in the list anew. */
-static void renew(fl_loop *l)
+/* Translates FL_LOOP_IN and FL_LOOP_OUT to the bits of epoll. -EINVAL: other bits. */
+static int loop_watch_bits(unsigned events, uint32_t *bits)
 {
-	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
-		if (w->pending_ & MUTED)
-			fl__loop_watch_mute(w, false);
-		w->pending_ = PLACE;
-	}
-	l->held_up = false;
+	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
+		return -EINVAL;
+	*bits = (events & FL_LOOP_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) |
+	        (events & FL_LOOP_OUT ? (uint32_t)EPOLLOUT : 0);
+	return 0;
 }
 
-static void call_watches(fl_loop *l)
+static struct fl__source *loop_watch_source(fl_loop_watch *w)
 {
-	fl_loop_watch *w;
-	while ((w = l->fired) != NULL && !l->held_up) {
-		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
-		fl__loop_unfire(w);
-		if (events != 0) /* 0: the watch has only a place, or was changed since the poll */
-			w->function_(w, w->fd_, events, w->arg_);
-	}
+	return (struct fl__source *)(void *)w;
 }
 
-int fl__loop_call_back(void *loop)
+/*
+ * Stops the poller from reporting `w`, or makes it report `w` again. A muted watch is reported at
+ * most once more: an error or a hang-up is always reported.
+ */
+static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
-	fl_loop *l = loop;
-	for (;;) {
-		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* always 0 without a deadline */
-		if (l->ending)
-			return 0;
-		l->calling = true;
-		call_watches(l);
-		fire_timers(l);
-		make_calls(l);
-		l->calling = false;
-		if (l->held_up)
-			renew(l);
-	}
+	uint32_t bits = EPOLLONESHOT;
+	int rc = mute ? 0 : loop_watch_bits(w->events_, &bits);
+	if (rc == 0)
+		rc = fl__loop_modify(w->loop_, w->fd_, bits, loop_watch_source(w));
+	(void)rc; /* always 0: the descriptor is registered */
 }
 
-void fl__loop_fire(fl_loop_watch *w, unsigned events)
+/* The loop will call back `w` with those of `events` that `w` still asks for by then. */
+static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
 	fl_loop *l = w->loop_;
 	if (events == 0)
@@ -173,20 +163,22 @@ void fl__loop_fire(fl_loop_watch *w, unsigned events)
 	}
 	if (!l->calling) {
 		w->pending_ |= events;
-		fl__fiber_resume_first(l->callbacks);
-	} else if (!(w->pending_ & MUTED)) {
-		w->pending_ = MUTED;
-		fl__loop_watch_mute(w, true);
+		fl__fiber_resume_first(l->callback_fiber);
+	} else if (!(w->pending_ & WATCH_MUTED)) {
+		w->pending_ = WATCH_MUTED;
+		loop_watch_mute(w, true);
 	}
 }
 
-void fl__loop_unmuted(fl_loop_watch *w)
+/* The poller reports `w` again. */
+static void loop_watch_unmuted(fl_loop_watch *w)
 {
-	if (w->pending_ & MUTED)
-		w->pending_ = PLACE;
+	if (w->pending_ & WATCH_MUTED)
+		w->pending_ = WATCH_PLACE;
 }
 
-void fl__loop_unfire(fl_loop_watch *w)
+/* The loop will not call back `w`. */
+static void loop_watch_unfire(fl_loop_watch *w)
 {
 	if (w->pending_ == 0)
 		return;
@@ -200,15 +192,114 @@ void fl__loop_unfire(fl_loop_watch *w)
 	w->pending_ = 0;
 }
 
+static void loop_watch_on_events(void *watch, uint32_t bits)
+{
+	fl_loop_watch *w = watch;
+	const uint32_t broken = EPOLLERR | EPOLLHUP;
+	unsigned events = 0;
+	if (bits & (EPOLLIN | EPOLLRDHUP | broken))
+		events |= w->events_ & FL_LOOP_IN;
+	if (bits & (EPOLLOUT | broken))
+		events |= w->events_ & FL_LOOP_OUT;
+	if (bits & broken)
+		events |= FL_LOOP_ERR;
+	loop_watch_fire(w, events);
+}
+
+int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function,
+                        void *arg)
+{
+	uint32_t bits;
+	fl__loop_check(l, "fl_loop_watch_start");
+	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_watch_bits(events, &bits);
+	if (rc == 0)
+		rc = fl__loop_add(l, fd, bits, loop_watch_source(w));
+	if (rc != 0)
+		return rc;
+	*w = (fl_loop_watch){.fire_ = loop_watch_on_events,
+	                     .loop_ = l,
+	                     .function_ = function,
+	                     .arg_ = arg,
+	                     .fd_ = fd,
+	                     .events_ = events};
+	return 0;
+}
+
+int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
+{
+	uint32_t bits;
+	if (!w->loop_)
+		return -EINVAL;
+	int rc = fl__loop_is_forked(w->loop_) ? -EOWNERDEAD : loop_watch_bits(events, &bits);
+	if (rc == 0)
+		rc = fl__loop_modify(w->loop_, w->fd_, bits, loop_watch_source(w));
+	if (rc != 0)
+		return rc;
+	w->events_ = events;
+	loop_watch_unmuted(w);
+	return 0;
+}
+
+void fl_loop_watch_stop(fl_loop_watch *w)
+{
+	if (!w->loop_)
+		return;
+	fl__loop_remove(w->loop_, w->fd_, loop_watch_source(w));
+	loop_watch_unfire(w);
+	w->loop_ = NULL;
+}
+
+/* The fiber that calls back. */
+
+/* After a callback that waited: has the poller report all watches in the list anew. */
+static void loop_renew_watches(fl_loop *l)
+{
+	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
+		if (w->pending_ & WATCH_MUTED)
+			loop_watch_mute(w, false);
+		w->pending_ = WATCH_PLACE;
+	}
+	l->held_up = false;
+}
+
+static void loop_call_watches(fl_loop *l)
+{
+	fl_loop_watch *w;
+	while ((w = l->fired) != NULL && !l->held_up) {
+		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
+		loop_watch_unfire(w);
+		if (events != 0) /* 0: the watch has only a place, or was changed since the poll */
+			w->function_(w, w->fd_, events, w->arg_);
+	}
+}
+
+int fl__loop_run_callbacks(void *loop)
+{
+	fl_loop *l = loop;
+	for (;;) {
+		int rc = fl__fiber_suspend(FL_FOREVER);
+		(void)rc; /* always 0 without a deadline */
+		if (l->ending)
+			return 0;
+		l->calling = true;
+		loop_call_watches(l);
+		loop_fire_timers(l);
+		loop_make_calls(l);
+		l->calling = false;
+		if (l->held_up)
+			loop_renew_watches(l);
+	}
+}
+
 /* FL_FOREVER while callbacks run: their fiber then fires the timers itself. */
 int64_t fl__loop_next_timer(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;
 }
 
-void fl__loop_look_at_timers(fl_loop *l)
+void fl__loop_check_timers(fl_loop *l)
 {
 	const int64_t next = fl__loop_next_timer(l);
 	if (next != FL_FOREVER && next <= fl__sys.now())
-		fl__fiber_resume_first(l->callbacks);
+		fl__fiber_resume_first(l->callback_fiber);
 }

@@ -26,7 +26,7 @@ struct fl__loop_debug {
 	fl_thread watchdog;
 };
 
-static const char *kind_of(const char *name)
+static const char *loop_debug_kind(const char *name)
 {
 	return *name ? "fiber " : "its callbacks";
 }
@@ -35,15 +35,15 @@ static const char *kind_of(const char *name)
  * By the loop's thread. Only that thread writes `began` and `name`, so it reads them without the
  * lock.
  */
-static void end_run(const struct fl__loop_debug *d, int64_t now)
+static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
 {
 	if (d->began == 0 || d->config.slow == 0 || now - d->began <= d->config.slow)
 		return;
-	fl__log(FL_LOG_WARNING, "event loop: %s%s kept the thread for %lld us", kind_of(d->name), d->name,
+	fl__log(FL_LOG_WARNING, "event loop: %s%s kept the thread for %lld us", loop_debug_kind(d->name), d->name,
 	        (long long)(now - d->began) / FL_US(1));
 }
 
-static void begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
+static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
 {
 	fl__lock(&d->lock);
 	d->began = now;
@@ -52,28 +52,28 @@ static void begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
 	fl__unlock(&d->lock);
 }
 
-static void observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to)
+static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to)
 {
 	struct fl__loop_debug *d = ((fl_loop *)fl__sched_user(s))->debug;
 	const int64_t now = fl__sys.now();
 	(void)from;
-	end_run(d, now);
-	begin_run(d, now, to && !fl__loop_is_own(fl__sched_user(s), to) ? fl__fiber_name(to) : "");
+	loop_debug_end_run(d, now);
+	loop_debug_begin_run(d, now, to && !fl__loop_is_own(fl__sched_user(s), to) ? fl__fiber_name(to) : "");
 }
 
 void fl__loop_debug_pause(fl_loop *l)
 {
-	end_run(l->debug, fl__sys.now());
-	begin_run(l->debug, 0, "");
+	loop_debug_end_run(l->debug, fl__sys.now());
+	loop_debug_begin_run(l->debug, 0, "");
 }
 
 void fl__loop_debug_resume(fl_loop *l)
 {
-	begin_run(l->debug, fl__sys.now(), "");
+	loop_debug_begin_run(l->debug, fl__sys.now(), "");
 }
 
 /* Whether the run must be reported as blocked. If so, stores its name, and its time in `since`. */
-static bool is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
+static bool loop_debug_is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 {
 	const int64_t now = fl__sys.now();
 	fl__lock(&d->lock);
@@ -87,15 +87,15 @@ static bool is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 	return blocked;
 }
 
-static int watch(void *debug)
+static int loop_debug_watch(void *debug)
 {
 	struct fl__loop_debug *d = debug;
 	char name[sizeof d->name];
 	int64_t since;
 	while (fl_event_wait_until(&d->end, fl_after(d->config.blocked / 2 + 1), FL_SHIELDED) != 0)
-		if (is_blocked(d, name, &since))
+		if (loop_debug_is_blocked(d, name, &since))
 			fl__log(FL_LOG_WARNING, "event loop: %s%s has kept the thread for %lld us, and goes on",
-			        kind_of(name), name, (long long)since / FL_US(1));
+			        loop_debug_kind(name), name, (long long)since / FL_US(1));
 	return 0;
 }
 
@@ -114,24 +114,24 @@ void fl__loop_debug_end(fl_loop *l)
 	fl__free(d);
 }
 
-static int begin(fl_loop *l, const fl_loop_debug_config *config)
+static int loop_debug_begin(fl_loop *l, const fl_loop_debug_config *config)
 {
 	struct fl__loop_debug *d = fl__alloc(1, sizeof *d);
 	if (!d)
 		return -ENOMEM;
 	d->config = *config;
 	const struct fl__fiber *self = fl__fiber_self();
-	begin_run(d, fl__sys.now(), self ? fl__fiber_name(self) : "");
+	loop_debug_begin_run(d, fl__sys.now(), self ? fl__fiber_name(self) : "");
 	if (config->blocked > 0) {
 		const fl_thread_config thread = {.name = "loop-watchdog", .block_signals = true};
-		int rc = fl_thread_start(&d->watchdog, watch, d, &thread);
+		int rc = fl_thread_start(&d->watchdog, loop_debug_watch, d, &thread);
 		if (rc != 0) {
 			fl__free(d);
 			return rc == -ENOMEM ? rc : -EAGAIN;
 		}
 	}
 	l->debug = d;
-	fl__sched_observe(l->sched, observe);
+	fl__sched_observe(l->sched, loop_debug_observe);
 	return 0;
 }
 
@@ -145,5 +145,5 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 	while (l->debug); /* another fiber was here while this fiber waited for the watchdog */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
-	return config->slow < 0 || config->blocked < 0 ? -EINVAL : begin(l, config);
+	return config->slow < 0 || config->blocked < 0 ? -EINVAL : loop_debug_begin(l, config);
 }

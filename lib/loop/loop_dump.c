@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <unwind.h>
 
-enum { FRAMES = 48, INDENT = 2 };
+enum { LOOP_DUMP_FRAMES = 48, LOOP_DUMP_INDENT = 2 };
 
-struct report {
+struct loop_dump_report {
 	struct fl_fiber **fibers; /* sorted; NULL: no memory */
 	size_t *path;             /* the ancestors of the printed fiber; allocated with `fibers` */
 	size_t n;
@@ -21,30 +21,30 @@ struct report {
 	struct fl__symbols symbols;
 };
 
-struct stack {
+struct loop_dump_stack {
 	int n;
-	uintptr_t at[FRAMES];
+	uintptr_t at[LOOP_DUMP_FRAMES];
 };
 
-static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg)
+static _Unwind_Reason_Code loop_dump_take_frame(struct _Unwind_Context *context, void *arg)
 {
-	struct stack *stack = arg;
+	struct loop_dump_stack *stack = arg;
 	stack->at[stack->n++] = _Unwind_GetIP(context);
-	return stack->n < FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+	return stack->n < LOOP_DUMP_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-static void take_stack(void *stack)
+static void loop_dump_take_stack(void *stack)
 {
-	(void)_Unwind_Backtrace(take_frame, stack);
+	(void)_Unwind_Backtrace(loop_dump_take_frame, stack);
 }
 
 /* A return address lies behind the call. */
-static void print_frame(struct report *r, int depth, int n, uintptr_t at)
+static void loop_dump_print_frame(struct loop_dump_report *r, int depth, int n, uintptr_t at)
 {
 	Dl_info info;
 	uintptr_t into;
 	const uintptr_t call = at - 1;
-	(void)fprintf(r->out, "%*s#%d ", depth * INDENT, "", n);
+	(void)fprintf(r->out, "%*s#%d ", depth * LOOP_DUMP_INDENT, "", n);
 	if (dladdr((void *)call, &info) == 0 || !info.dli_fname) { /* NOLINT(performance-no-int-to-ptr) */
 		(void)fprintf(r->out, "%#lx\n", (unsigned long)at);
 		return;
@@ -57,38 +57,39 @@ static void print_frame(struct report *r, int depth, int n, uintptr_t at)
 		(void)fprintf(r->out, "%s(+%#lx)\n", info.dli_fname, (unsigned long)(call - base));
 }
 
-static struct fl__fiber *inner(struct fl_fiber *f)
+static struct fl__fiber *loop_dump_inner(struct fl_fiber *f)
 {
 	return fl__fiber_of_extra(f);
 }
 
-static uint64_t id_of(struct fl_fiber *f)
+static uint64_t loop_dump_id(struct fl_fiber *f)
 {
-	return fl__fiber_ctx(inner(f))->id;
+	return fl__fiber_ctx(loop_dump_inner(f))->id;
 }
 
-static void print_fiber(struct report *r, struct fl_fiber *f, int depth)
+static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f, int depth)
 {
-	struct stack stack = {0};
-	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * INDENT, "", fl_fiber_name(f), (unsigned long long)id_of(f),
-	              fl__fiber_state(inner(f)), fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
-	if (!fl__fiber_visit(inner(f), take_stack, &stack))
+	struct loop_dump_stack stack = {0};
+	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * LOOP_DUMP_INDENT, "", fl_fiber_name(f),
+	              (unsigned long long)loop_dump_id(f), fl__fiber_state(loop_dump_inner(f)),
+	              fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
+	if (!fl__fiber_visit(loop_dump_inner(f), loop_dump_take_stack, &stack))
 		return;
 	for (int i = 0; i < stack.n && stack.at[i] != 0; i++)
-		print_frame(r, depth + 1, i, stack.at[i]);
+		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
 }
 
 /* By the id of the context that started the fiber, then by age. */
-static int compare(const void *a, const void *b)
+static int loop_dump_compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
 	if (x->parent != y->parent)
 		return x->parent < y->parent ? -1 : 1;
-	return id_of(x) < id_of(y) ? -1 : 1;
+	return loop_dump_id(x) < loop_dump_id(y) ? -1 : 1;
 }
 
 /* The index of the first fiber that `parent` started. */
-static size_t first_of(const struct report *r, uint64_t parent)
+static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t parent)
 {
 	size_t low = 0, high = r->n;
 	while (low < high) {
@@ -105,15 +106,15 @@ static size_t first_of(const struct report *r, uint64_t parent)
  * Prints the fibers that `parent` started, and all below them. It does not recurse: the tree may be
  * as deep as there are fibers, and the caller may have only a fiber's stack.
  */
-static void print_below(struct report *r, uint64_t parent)
+static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
-	size_t depth = 0, i = first_of(r, parent);
+	size_t depth = 0, i = loop_dump_first_child(r, parent);
 	for (;;) {
 		if (i < r->n && r->fibers[i]->parent == parent) {
-			print_fiber(r, r->fibers[i], (int)depth + 1);
+			loop_dump_print_fiber(r, r->fibers[i], (int)depth + 1);
 			r->path[depth++] = i;
-			parent = id_of(r->fibers[i]);
-			i = first_of(r, parent);
+			parent = loop_dump_id(r->fibers[i]);
+			i = loop_dump_first_child(r, parent);
 		} else if (depth > 0) {
 			i = r->path[--depth];
 			parent = r->fibers[i++]->parent;
@@ -123,29 +124,29 @@ static void print_below(struct report *r, uint64_t parent)
 	}
 }
 
-static bool is_there(const fl_loop *l, uint64_t id)
+static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 {
 	for (struct fl_fiber *f = l->all; f; f = f->next)
-		if (id_of(f) == id)
+		if (loop_dump_id(f) == id)
 			return true;
 	return false;
 }
 
 /* Prints each fiber whose parent has ended, or was no fiber, with all fibers below it. */
-static void print_tree(struct report *r, const fl_loop *l)
+static void loop_dump_print_tree(struct loop_dump_report *r, const fl_loop *l)
 {
 	uint64_t last = 0;
 	for (size_t i = 0; i < r->n; i++) {
 		const uint64_t parent = r->fibers[i]->parent;
-		if (parent != last && !is_there(l, parent))
-			print_below(r, parent);
+		if (parent != last && !loop_dump_has_fiber(l, parent))
+			loop_dump_print_below(r, parent);
 		last = parent;
 	}
 }
 
 void fl_loop_dump(fl_loop *l, FILE *out)
 {
-	struct report t = {.out = out};
+	struct loop_dump_report t = {.out = out};
 	fl__loop_check(l, "fl_loop_dump");
 	for (struct fl_fiber *f = l->all; f; f = f->next)
 		t.n++;
@@ -156,12 +157,12 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 		if (t.fibers)
 			t.fibers[i] = f;
 		else
-			print_fiber(&t, f, 1); /* without memory: a list in place of the tree */
+			loop_dump_print_fiber(&t, f, 1); /* without memory: a list in place of the tree */
 	}
 	if (t.fibers) {
 		t.path = (size_t *)(void *)(t.fibers + t.n);
-		qsort(t.fibers, t.n, sizeof(struct fl_fiber *), compare);
-		print_tree(&t, l);
+		qsort(t.fibers, t.n, sizeof(struct fl_fiber *), loop_dump_compare);
+		loop_dump_print_tree(&t, l);
 		fl__free(t.fibers);
 	}
 	fl__symbols_end(&t.symbols);

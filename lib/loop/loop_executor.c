@@ -3,9 +3,9 @@
  * The loop executor: one FIFO of tasks, and fibers of one loop, each of which runs one task.
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
- * first task of the queue when the fiber gets to run. So a task is pending until it runs, and tasks
- * start in order. `starting` counts the fibers that have not looked at the queue yet. `under_way`
- * counts these fibers, and those that run a task.
+ * first task of the queue when the fiber runs. So a task is pending until it runs, and tasks start
+ * in order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts
+ * these fibers, and the fibers that run a task.
  *
  *   invariant: when the lock is free and the initializer has run, one of these holds:
  *     - each queued task has a fiber that is starting;
@@ -14,23 +14,23 @@
  *     - the manager was woken.
  *
  * A fiber that ends starts others in its place, so the queue is served as long as a fiber is under
- * way. When none is, the manager serves the queue. The manager is a fiber (`keeper` in the names
- * below). It exists from the first submit on, and waits on `work`. The manager
+ * way. When none is, the manager serves the queue. The manager is a fiber. It exists from the first
+ * submit on. The manager
  *
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token, which means that its loop ends, on to all tasks.
  *
- * `waking`: the manager was signalled and does not hold the lock yet. Until then no thread signals
- * the manager again. So a burst of submits makes one wake.
+ * `waking`: the manager was signalled and does not hold the lock yet. No thread signals the manager
+ * again while `waking` is set. So a burst of submits makes one wake.
  *
- * A fiber that waits for a queued task of its executor does not run that task on its own stack, as
- * workers of other kinds do. Instead it starts a fiber for the task, beyond the limit (further()).
- * That is enough for progress, for the reason in exec/run.c.
+ * Workers of other executors run a queued task that they wait for on their own stack. A fiber
+ * starts a fiber for the task instead, beyond the limit: loop_executor_start_further(). That is
+ * enough for progress, for the reason in exec/run.c.
  *
- * Lifetime. An executor with a thread of its own is joined when that thread has ended. On a loop of
- * the caller's, the manager may be the last user of the executor, whenever that loop runs again. So
+ * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
+ * caller's loop the manager may be the last user of the executor, whenever that loop runs again. So
  * the manager holds a task block (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "../base/sys.h"
@@ -41,49 +41,49 @@
 #include <fairlead/thread.h>
 #include <stdio.h>
 
-enum phase { FRESH, INITIALIZING, READY };
+enum loop_executor_phase { PHASE_FRESH, PHASE_INITIALIZING, PHASE_READY };
 
-struct crowd {
+struct loop_executor {
 	fl_executor base;
 	fl_loop *loop;       /* NULL: the manager has ended */
 	bool own_loop;       /* the executor has a thread of its own for the loop */
 	bool started, alive; /* that thread was started; it has not ended */
 	bool joining, joined;
 	fl_thread thread;
-	struct fl__task_block *held; /* the manager's, on a loop of the caller's; NULL: none */
+	struct fl__task_block *held; /* the manager's, on the caller's loop; NULL: none */
 
-	enum phase phase;
+	enum loop_executor_phase phase;
 	size_t starting, under_way;
-	fl_cond work;
-	bool keeper_waits, waking, cancelled;
+	fl_cond work; /* the manager waits on it */
+	bool manager_waits, waking, cancelled;
 	char name[32];
 };
 
-static struct crowd *crowd_of(fl_executor *e)
+static struct loop_executor *loop_executor_of(fl_executor *e)
 {
-	return (struct crowd *)(void *)e; /* base is its first member */
+	return (struct loop_executor *)(void *)e; /* base is its first member */
 }
 
 /* Under the lock. */
-static void wake_keeper(struct crowd *c)
+static void loop_executor_wake_manager(struct loop_executor *c)
 {
-	if (!c->keeper_waits || c->waking)
+	if (!c->manager_waits || c->waking)
 		return;
 	c->waking = true;
 	fl_cond_signal(&c->work);
 }
 
 /* Under the lock: whether the manager must end. */
-static bool is_over(const struct crowd *c)
+static bool loop_executor_is_over(const struct loop_executor *c)
 {
 	return (c->base.closed || c->base.broken) && c->base.queue.length == 0 && c->under_way == 0;
 }
 
 /* Starting fibers: under the lock, on the loop's thread. */
 
-static int run_next(void *crowd);
+static int loop_executor_run_next(void *executor);
 
-static int start(struct crowd *c, fl_fiber_function *function, void *arg)
+static int loop_executor_start_fiber(struct loop_executor *c, fl_fiber_function *function, void *arg)
 {
 	fl_fiber *f;
 	int rc = fl__fiber_start(c->loop, &f, function, arg, c->name, FL_SHIELDED);
@@ -94,28 +94,28 @@ static int start(struct crowd *c, fl_fiber_function *function, void *arg)
 	return 0;
 }
 
-static void start_more(struct crowd *c)
+static void loop_executor_start_fibers(struct loop_executor *c)
 {
-	while (c->phase == READY && c->starting < c->base.queue.length && c->under_way < c->base.workers) {
-		if (start(c, run_next, c) != 0)
+	while (c->phase == PHASE_READY && c->starting < c->base.queue.length && c->under_way < c->base.workers) {
+		if (loop_executor_start_fiber(c, loop_executor_run_next, c) != 0)
 			return;
 		c->starting++;
 	}
 }
 
 /* Restores the invariant, and wakes the manager when it must end. */
-static void proceed(struct crowd *c)
+static void loop_executor_proceed(struct loop_executor *c)
 {
-	start_more(c);
+	loop_executor_start_fibers(c);
 	if (c->under_way == 0 && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
-		wake_keeper(c);
+		loop_executor_wake_manager(c);
 }
 
 /*
  * Under the lock: moves a task block from the queue to the frame, unless another context has
  * claimed the task.
  */
-static void take(struct fl__run *run, struct fl__task_block *block)
+static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl_executor *e = run->executor;
 	fl__queue_remove(&e->queue, block);
@@ -126,13 +126,13 @@ static void take(struct fl__run *run, struct fl__task_block *block)
 		fl__run_begin(run, &block->future, claim);
 }
 
-static void take_first(struct fl__run *run)
+static void loop_executor_take_first(struct fl__run *run)
 {
 	while (!run->future && run->executor->queue.head)
-		take(run, run->executor->queue.head);
+		loop_executor_take(run, run->executor->queue.head);
 }
 
-static void run_taken(struct fl__run *run)
+static void loop_executor_run_taken(struct fl__run *run)
 {
 	fl_future *f = run->future;
 	if (!f)
@@ -145,86 +145,86 @@ static void run_taken(struct fl__run *run)
 	fl_future_free(f); /* the producer's reference */
 }
 
-/* Ends what was under way: a task's fiber, or a duty of the manager. */
-static void leave(struct crowd *c)
+/* Ends a task's fiber, or a duty of the manager. */
+static void loop_executor_leave(struct loop_executor *c)
 {
 	FL_LOCKED(&c->base.lock);
 	c->under_way--;
-	proceed(c);
+	loop_executor_proceed(c);
 	if (c->base.closed && c->under_way == 0)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last access to the executor */
 
 /* Callbacks and drop hooks run without a cancel scope, as in all executors. */
-static void enter(struct crowd *c, struct fl__run *run)
+static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
 	(void)fl_cancel_scope_set(NULL);
 	fl__run_enter(run, &c->base);
 }
 
-/* Runs what the fiber of a task has taken, and ends the fiber. */
-static int finish(struct crowd *c, struct fl__run *run)
+/* Runs the task that the fiber has taken, and ends the fiber. */
+static int loop_executor_finish(struct loop_executor *c, struct fl__run *run)
 {
-	run_taken(run);
+	loop_executor_run_taken(run);
 	fl__run_leave(run);
-	leave(c);
+	loop_executor_leave(c);
 	return 0;
 }
 
-static int run_next(void *crowd)
+static int loop_executor_run_next(void *executor)
 {
-	struct crowd *c = crowd;
+	struct loop_executor *c = executor;
 	struct fl__run run;
-	enter(c, &run);
+	loop_executor_enter(c, &run);
 	{
 		FL_LOCKED(&c->base.lock);
 		c->starting--;
-		take_first(&run);
+		loop_executor_take_first(&run);
 	}
-	return finish(c, &run);
+	return loop_executor_finish(c, &run);
 }
 
 /* Runs the task of a block if it is still queued. The fiber has a reference to the block. */
-static int run_this(void *arg)
+static int loop_executor_run_block(void *arg)
 {
 	struct fl__task_block *block = arg;
-	struct crowd *c = crowd_of(fl__task_block_owner(block)->executor);
+	struct loop_executor *c = loop_executor_of(fl__task_block_owner(block)->executor);
 	struct fl__run run;
-	enter(c, &run);
+	loop_executor_enter(c, &run);
 	{
 		FL_LOCKED(&c->base.lock);
 		if (block->queued)
-			take(&run, block);
+			loop_executor_take(&run, block);
 	}
 	fl_future_free(&block->future);
-	return finish(c, &run);
+	return loop_executor_finish(c, &run);
 }
 
 /* The manager. */
 
-enum duty { END, INITIALIZE, RUN, CANCEL };
+enum loop_executor_duty { DUTY_END, DUTY_INITIALIZE, DUTY_RUN, DUTY_CANCEL };
 
 /* Waits until there is a duty for the manager. The lock is held. */
-static enum duty next_duty(struct crowd *c, fl_cancel_token *token)
+static enum loop_executor_duty loop_executor_next_duty(struct loop_executor *c, fl_cancel_token *token)
 {
 	for (;;) {
 		if (!c->cancelled && fl_cancel_token_is_requested(token))
-			return CANCEL;
-		start_more(c);
-		if (c->base.queue.length > 0 && c->phase == FRESH)
-			return INITIALIZE;
+			return DUTY_CANCEL;
+		loop_executor_start_fibers(c);
+		if (c->base.queue.length > 0 && c->phase == PHASE_FRESH)
+			return DUTY_INITIALIZE;
 		if (c->base.queue.length > 0 && c->under_way == 0)
-			return RUN;
-		if (is_over(c))
-			return END;
-		c->keeper_waits = true;
+			return DUTY_RUN;
+		if (loop_executor_is_over(c))
+			return DUTY_END;
+		c->manager_waits = true;
 		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
 		(void)rc; /* the check above finds -ECANCELED */
-		c->keeper_waits = c->waking = false;
+		c->manager_waits = c->waking = false;
 	}
 }
 
-static void initialize(struct crowd *c)
+static void loop_executor_initialize(struct loop_executor *c)
 {
 	char *message = NULL;
 	int error = fl__executor_initialize(&c->base, &message);
@@ -235,57 +235,58 @@ static void initialize(struct crowd *c)
 }
 
 /* A duty counts as under way. */
-static enum duty begin_duty(struct crowd *c, struct fl__run *run, fl_cancel_token *token)
+static enum loop_executor_duty loop_executor_begin_duty(struct loop_executor *c, struct fl__run *run,
+                                                        fl_cancel_token *token)
 {
 	FL_LOCKED(&c->base.lock);
-	enum duty duty = next_duty(c, token);
-	if (duty == END)
-		return END;
+	enum loop_executor_duty duty = loop_executor_next_duty(c, token);
+	if (duty == DUTY_END)
+		return DUTY_END;
 	c->under_way++;
-	if (duty == INITIALIZE)
-		c->phase = INITIALIZING;
-	else if (duty == RUN)
-		take_first(run);
+	if (duty == DUTY_INITIALIZE)
+		c->phase = PHASE_INITIALIZING;
+	else if (duty == DUTY_RUN)
+		loop_executor_take_first(run);
 	else
 		c->cancelled = true;
 	return duty;
 }
 
-static void end_duty(struct crowd *c, enum duty duty)
+static void loop_executor_end_duty(struct loop_executor *c, enum loop_executor_duty duty)
 {
-	if (duty == INITIALIZE) {
+	if (duty == DUTY_INITIALIZE) {
 		FL_LOCKED(&c->base.lock);
-		c->phase = READY;
+		c->phase = PHASE_READY;
 	}
-	leave(c);
+	loop_executor_leave(c);
 }
 
-static int keep(void *crowd)
+static int loop_executor_manage(void *executor)
 {
-	struct crowd *c = crowd;
+	struct loop_executor *c = executor;
 	fl_cancel_token *token = fl_cancel_scope_current(); /* the manager's own */
 	struct fl__run run;
-	enum duty duty;
-	enter(c, &run);
-	while ((duty = begin_duty(c, &run, token)) != END) {
-		if (duty == INITIALIZE)
-			initialize(c);
-		else if (duty == CANCEL)
+	enum loop_executor_duty duty;
+	loop_executor_enter(c, &run);
+	while ((duty = loop_executor_begin_duty(c, &run, token)) != DUTY_END) {
+		if (duty == DUTY_INITIALIZE)
+			loop_executor_initialize(c);
+		else if (duty == DUTY_CANCEL)
 			(void)fl_executor_cancel(&c->base);
 		else
-			run_taken(&run);
-		end_duty(c, duty);
+			loop_executor_run_taken(&run);
+		loop_executor_end_duty(c, duty);
 	}
 	fl__run_leave(&run);
 	return 0;
 }
 
-/* The manager on a loop of the caller's. */
-static int keep_here(void *crowd)
+/* The manager on the caller's loop. */
+static int loop_executor_manage_on_loop(void *executor)
 {
-	struct crowd *c = crowd;
+	struct loop_executor *c = executor;
 	struct fl__task_block *held = c->held;
-	(void)keep(c);
+	(void)loop_executor_manage(c);
 	{
 		FL_LOCKED(&c->base.lock);
 		c->loop = NULL;
@@ -296,11 +297,11 @@ static int keep_here(void *crowd)
 }
 
 /* The function of the executor's own thread. */
-static int work(void *crowd)
+static int loop_executor_thread(void *executor)
 {
-	struct crowd *c = crowd;
+	struct loop_executor *c = executor;
 	fl_loop *l = c->loop; /* written before the thread was started */
-	if (fl_loop_run_on(l, keep, c) != 0)
+	if (fl_loop_run_on(l, loop_executor_manage, c) != 0)
 		fl__executor_break(&c->base, "the executor is broken: no memory to run its loop");
 	{
 		FL_LOCKED(&c->base.lock);
@@ -315,59 +316,59 @@ static int work(void *crowd)
 
 /* The interface. */
 
-/* Under the lock: starts the executor's own thread, which runs the manager, if need be. */
-static int ensure_keeper(struct crowd *c)
+/* Under the lock: starts the executor's own thread, which runs the manager, unless it was started. */
+static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)
 		return 0;
 	const fl_thread_config config = {.name = c->name, .block_signals = true};
-	int rc = fl_thread_start(&c->thread, work, c, &config);
+	int rc = fl_thread_start(&c->thread, loop_executor_thread, c, &config);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	c->started = c->alive = true;
 	return 0;
 }
 
-static int submit(fl_executor *e, struct fl__task_block *block)
+static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 {
-	struct crowd *c = crowd_of(e);
+	struct loop_executor *c = loop_executor_of(e);
 	FL_LOCKED(&e->lock);
 	int rc = fl__executor_refuses(e);
 	if (rc == 0)
-		rc = ensure_keeper(c);
+		rc = loop_executor_ensure_thread(c);
 	if (rc != 0)
 		return rc;
 	fl__queue_add(&e->queue, block);
-	if (c->phase == READY && c->loop == fl_loop_current())
-		proceed(c);
+	if (c->phase == PHASE_READY && c->loop == fl_loop_current())
+		loop_executor_proceed(c);
 	else if (c->under_way < e->workers)
-		wake_keeper(c);
+		loop_executor_wake_manager(c);
 	return 0;
 }
 
 /* Called by a fiber of the loop. */
-static bool further(fl_executor *e, struct fl__task_block *block)
+static bool loop_executor_start_further(fl_executor *e, struct fl__task_block *block)
 {
-	struct crowd *c = crowd_of(e);
+	struct loop_executor *c = loop_executor_of(e);
 	FL_LOCKED(&e->lock);
 	if (!block->queued)
 		return true;
-	start_more(c);
+	loop_executor_start_fibers(c);
 	if (c->starting >= e->queue.length)
 		return true;
-	int rc = start(c, run_this, block);
+	int rc = loop_executor_start_fiber(c, loop_executor_run_block, block);
 	if (rc == 0)
 		(void)fl_future_ref(&block->future);
 	return rc == 0;
 }
 
-static void wake_all(fl_executor *e)
+static void loop_executor_wake_all(fl_executor *e)
 {
-	wake_keeper(crowd_of(e));
+	loop_executor_wake_manager(loop_executor_of(e));
 }
 
 /* Under the lock. */
-static bool has_ended(const struct crowd *c)
+static bool loop_executor_has_ended(const struct loop_executor *c)
 {
 	return fl__executor_is_idle(&c->base) && (c->own_loop ? !c->alive : c->under_way == 0);
 }
@@ -375,29 +376,29 @@ static bool has_ended(const struct crowd *c)
 /*
  * Under the lock: whether tasks are left that only the loop can end. Foreign tasks do not need it.
  */
-static bool needs_loop(const struct crowd *c)
+static bool loop_executor_needs_loop(const struct loop_executor *c)
 {
 	return c->base.queue.length > 0 || c->under_way > 0;
 }
 
 /*
- * Whether a join by the caller would never end. With a thread of the executor's own: the caller
- * runs on its loop. Else: the calling thread is the one that runs the loop, and cannot run it while
- * the caller waits. Before the first run of the loop any thread may still run it.
+ * Whether a join by the caller would never end. If the executor has its own thread: the caller runs
+ * on the executor's loop. Else: the calling thread runs the loop, and cannot run it while the
+ * caller waits. Before the first run of the loop any thread may still run it.
  */
-static bool would_hang(fl_executor *e)
+static bool loop_executor_would_hang(fl_executor *e)
 {
-	struct crowd *c = crowd_of(e);
+	struct loop_executor *c = loop_executor_of(e);
 	FL_LOCKED(&e->lock);
 	if (!c->loop)
 		return false;
 	if (c->own_loop)
 		return c->loop == fl_loop_current();
-	return needs_loop(c) && fl__sched_is_of_here(c->loop->sched) && !fl__loop_self(c->loop);
+	return loop_executor_needs_loop(c) && fl__sched_is_of_this_thread(c->loop->sched) && !fl__loop_self(c->loop);
 }
 
-/* Joins the thread, which leaves work() or has left it. The lock is free during the wait. */
-static int join_thread(struct crowd *c, int64_t deadline, fl_cancel_token *cancel)
+/* Joins the executor's thread, which ends or has ended. The lock is free during the wait. */
+static int loop_executor_join_thread(struct loop_executor *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	c->joining = true;
 	fl_mutex_unlock(&c->base.lock);
@@ -409,27 +410,27 @@ static int join_thread(struct crowd *c, int64_t deadline, fl_cancel_token *cance
 	return rc;
 }
 
-static int fl__loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct crowd *c = crowd_of(e);
+	struct loop_executor *c = loop_executor_of(e);
 	int rc = 0;
 	while (!c->joined) {
-		bool ready = has_ended(c) && !c->joining;
+		bool ready = loop_executor_has_ended(c) && !c->joining;
 		if (rc != 0 && !ready)
 			return rc;
 		if (!ready)
 			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
 		else if (!c->started)
 			return 0;
-		else if ((rc = join_thread(c, deadline, cancel)) != 0)
+		else if ((rc = loop_executor_join_thread(c, deadline, cancel)) != 0)
 			return rc;
 	}
 	return 0;
 }
 
-static void destroy(fl_executor *e)
+static void loop_executor_destroy(fl_executor *e)
 {
-	struct crowd *c = crowd_of(e);
+	struct loop_executor *c = loop_executor_of(e);
 	if (c->own_loop) {
 		int rc = fl_thread_detach(&c->thread);
 		(void)rc; /* -EINVAL: joined or never started. Frees memory in a forked child. */
@@ -441,32 +442,32 @@ static void destroy(fl_executor *e)
 	fl__executor_fini(e);
 }
 
-static const struct fl__executor_ops ops = {
-    .size = sizeof ops,
+static const struct fl__executor_ops loop_executor_ops = {
+    .size = sizeof loop_executor_ops,
     .kind = "loop",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
-    .submit = submit,
-    .wake_all = wake_all,
-    .join = fl__loop_executor_join,
-    .destroy = destroy,
-    .further = further,
-    .would_hang = would_hang,
+    .submit = loop_executor_submit,
+    .wake_all = loop_executor_wake_all,
+    .join = loop_executor_join,
+    .destroy = loop_executor_destroy,
+    .further = loop_executor_start_further,
+    .would_hang = loop_executor_would_hang,
 };
 
 /* Life. */
 
-static int make(struct crowd **made, const fl_executor_config *config)
+static int loop_executor_make(struct loop_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
 	if (!config)
 		config = &defaults;
 	if (config->workers > FL_LOOP_EXECUTOR_MAX)
 		return -EINVAL;
-	struct crowd *c = fl__alloc(1, sizeof *c);
+	struct loop_executor *c = fl__alloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	unsigned workers = config->workers ? config->workers : FL_LOOP_EXECUTOR_DEFAULT;
-	int rc = fl__executor_init(&c->base, &ops, workers, config, true);
+	int rc = fl__executor_init(&c->base, &loop_executor_ops, workers, config, true);
 	if (rc != 0) {
 		fl__free(c);
 		return rc;
@@ -476,7 +477,7 @@ static int make(struct crowd **made, const fl_executor_config *config)
 	return 0;
 }
 
-static int give_out(fl_executor **e, struct crowd *c, int rc)
+static int loop_executor_finish_create(fl_executor **e, struct loop_executor *c, int rc)
 {
 	if (rc != 0)
 		fl__executor_fini(&c->base);
@@ -487,22 +488,22 @@ static int give_out(fl_executor **e, struct crowd *c, int rc)
 
 int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 {
-	struct crowd *c;
-	int rc = make(&c, config);
+	struct loop_executor *c;
+	int rc = loop_executor_make(&c, config);
 	if (rc != 0)
 		return rc;
 	c->own_loop = true;
-	return give_out(e, c, fl_loop_create(&c->loop, NULL));
+	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, NULL));
 }
 
 /* Starts the manager, with a task block that keeps the executor's memory. */
-static int settle(struct crowd *c, fl_loop *l)
+static int loop_executor_start_manager(struct loop_executor *c, fl_loop *l)
 {
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
 	fl_fiber *f;
 	c->loop = l;
 	c->held = fl__task_block_new(c->base.blocks, &nothing, 1, 0, 0);
-	int rc = c->held ? fl__fiber_start(l, &f, keep_here, c, c->name, &l->root) : -ENOMEM;
+	int rc = c->held ? fl__fiber_start(l, &f, loop_executor_manage_on_loop, c, c->name, &l->root) : -ENOMEM;
 	if (rc == 0)
 		fl_fiber_detach(f);
 	else if (c->held)
@@ -512,8 +513,8 @@ static int settle(struct crowd *c, fl_loop *l)
 
 int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config)
 {
-	struct crowd *c;
+	struct loop_executor *c;
 	fl__loop_check(l, "fl_loop_executor_create_on");
-	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : make(&c, config);
-	return rc == 0 ? give_out(e, c, settle(c, l)) : rc;
+	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_executor_make(&c, config);
+	return rc == 0 ? loop_executor_finish_create(e, c, loop_executor_start_manager(c, l)) : rc;
 }

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop: those of lib/fiber, each with a cancel token and a place in its loop's
- * list. The user's fl_fiber is stored beside the struct fl__fiber, at the top of its stack.
+ * The fibers of a loop: fibers of lib/fiber, each with a cancel token and an entry in its loop's
+ * list. The user's fl_fiber is stored beside the struct fl__fiber, at the top of the fiber's stack.
+ *
+ * Fibers of groups: exec/group.c has the tables. The token of such a fiber is a child of the
+ * group's token, and the fiber is detached: the group alone waits for it. If a callback starts the
+ * first member, there is no scope of a caller, and the group is a child of the loop's token. A
+ * group that began elsewhere, by fl_group_token() or on another thread, may be below no token of
+ * the loop. The end of the loop requests the tokens of such fibers one by one (fl__loop_drain());
+ * from then on the loop starts no fiber of a group.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -13,12 +20,12 @@
 #include <fairlead/error.h>
 #include <fairlead/handlers.h>
 
-static struct fl__fiber *inner(const fl_fiber *f)
+static struct fl__fiber *loop_fiber_inner(const fl_fiber *f)
 {
 	return fl__fiber_of_extra((void *)(uintptr_t)f);
 }
 
-static void enlist(fl_loop *l, struct fl_fiber *f)
+static void loop_fiber_enlist(fl_loop *l, struct fl_fiber *f)
 {
 	f->next = l->all;
 	if (f->next)
@@ -26,7 +33,7 @@ static void enlist(fl_loop *l, struct fl_fiber *f)
 	l->all = f;
 }
 
-static void delist(fl_loop *l, const struct fl_fiber *f)
+static void loop_fiber_delist(fl_loop *l, const struct fl_fiber *f)
 {
 	*(f->prev ? &f->prev->next : &l->all) = f->next;
 	if (f->next)
@@ -40,63 +47,70 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 
 /* Cancel requests. */
 
-static void deliver(struct fl__post *post)
+static void loop_fiber_deliver_cancel(struct fl__post *post)
 {
-	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)post - offsetof(struct fl_fiber, kick));
-	fl__ctx_cancel(fl__fiber_ctx(inner(f)));
-	f->kick_done = true;
+	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)post - offsetof(struct fl_fiber, cancel_post));
+	fl__ctx_cancel(fl__fiber_ctx(loop_fiber_inner(f)));
+	f->cancel_done = true;
 }
 
-/* Called by a request of the token, on any thread. body() waits until the post was delivered. */
-static void kick(struct fl__own_token *own)
+/* Called by a request of the token, on any thread. loop_fiber_body() waits for the delivery. */
+static void loop_fiber_request_cancel(struct fl__own_token *own)
 {
 	struct fl_fiber *f = (struct fl_fiber *)(void *)own;
 	if (fl_loop_current() == f->loop) {
-		fl__ctx_cancel(fl__fiber_ctx(inner(f)));
+		fl__ctx_cancel(fl__fiber_ctx(loop_fiber_inner(f)));
 		return;
 	}
-	f->kicked = true;
-	f->kick.function = deliver;
-	fl__loop_post(f->loop, &f->kick);
+	f->cancel_posted = true;
+	f->cancel_post.function = loop_fiber_deliver_cancel;
+	fl__loop_post(f->loop, &f->cancel_post);
 }
 
 /*
- * From now on no request reaches the fiber; a posted one was delivered. Other fibers run until
- * then.
+ * Waits until a posted request was delivered. Afterwards no request reaches the fiber. Other fibers
+ * run during the wait.
  */
-static void disown(struct fl_fiber *f)
+static void loop_fiber_disown_token(struct fl_fiber *f)
 {
 	fl__cancel_disown(&f->token);
-	while (f->kicked && !f->kick_done)
+	while (f->cancel_posted && !f->cancel_done)
 		fl__fiber_yield();
 }
 
-static int body(void *unused)
+/* Tells the fiber's group that the function has returned `rc`, which is not 0. */
+static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
+{
+	fl__group_note(f->group, !fl__fiber_is_failure(f, rc),
+	               &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl_error_text(rc)});
+}
+
+static int loop_fiber_body(void *unused)
 {
 	struct fl__fiber *in = fl__fiber_self();
 	struct fl_fiber *f = fl__fiber_extra(in);
 	(void)unused;
 	int rc = f->function(f->arg);
 	fl__fiber_ctx(in)->front.scope = NULL;
-	fl__locals_end(fl__fiber_ctx(in)); /* a destructor may wait; nothing waits after disown() */
-	disown(f);
+	fl__locals_end(fl__fiber_ctx(in)); /* first: a destructor may wait */
+	loop_fiber_disown_token(f);
 	if (f->group && rc != 0)
-		fl__fiber_note_in_group(f, rc);
+		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report(fl__fiber_name(in), rc);
 	/* Else the joiner destroys the token, since other threads may still request it. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
-	delist(f->loop, f);
+	loop_fiber_delist(f->loop, f);
 	return rc;
 }
 
 void fl__fiber_ended(void *extra)
 {
 	struct fl_fiber *f = extra;
-	fl__ends_tell(f);
+	fl__completions_publish(f);
 	if (f->detached)
-		fl__ends_forget(f); /* a detached fiber is freed before its waiters run */
+		fl__completions_forget(f); /* a detached fiber is freed before its waiters run */
 	if (f->group)
 		fl__group_fiber_left(f->group);
 }
@@ -105,7 +119,7 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
                     fl_cancel_token *parent)
 {
 	struct fl__fiber *in;
-	int rc = fl__fiber_create(l->sched, &in, body, NULL, name);
+	int rc = fl__fiber_create(l->sched, &in, loop_fiber_body, NULL, name);
 	if (rc != 0)
 		return rc;
 	struct fl_fiber *f = fl__fiber_extra(in);
@@ -113,11 +127,11 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	f->parent = fl__ctx_get()->id;
 	f->function = function;
 	f->arg = arg;
-	f->token.kick = kick;
+	f->token.kick = loop_fiber_request_cancel;
 	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
 	struct fl__ctx *ctx = fl__fiber_ctx(in);
 	ctx->front.scope = ctx->own = &f->token.token;
-	enlist(l, f);
+	loop_fiber_enlist(l, f);
 	*fiber = f;
 	return 0;
 }
@@ -130,26 +144,26 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 }
 
-static bool is_own(const struct fl__fiber *self)
+static bool loop_fiber_is_own(const struct fl__fiber *self)
 {
 	const fl_loop *l = fl_loop_current();
 	return l && fl__loop_is_own(l, self);
 }
 
 /* A second joiner would free memory that has another use by then. */
-static void check_not_joined(const char *function, const fl_fiber *f)
+static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
-		fl__panic(function, f, "somebody joins it already");
+		fl__panic(function, f, "another context joins it");
 }
 
 int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__fiber *in = inner(f);
+	struct fl__fiber *in = loop_fiber_inner(f);
 	const fl_fiber *self = fl_fiber_current();
 	if (fl_fiber_is_alive(f) && (!self || self == f || self->loop != f->loop))
 		return -EDEADLK;
-	check_not_joined("fl_fiber_join", f);
+	loop_fiber_check_not_joined("fl_fiber_join", f);
 	f->joining = true;
 	int rc = fl__fiber_wait(in, deadline, cancel);
 	f->joining = false;
@@ -157,7 +171,7 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 		return rc;
 	if (result)
 		*result = fl__fiber_result(in);
-	fl__ends_forget(f);
+	fl__completions_forget(f);
 	fl_cancel_token_destroy(&f->token.token);
 	fl__fiber_free(in);
 	return 0;
@@ -184,13 +198,13 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_token_request(&f->token.token);
 }
 
-/* The error of a fiber that has ended was not reported yet: this function reports it. */
+/* If the fiber has ended, its error was not reported yet. */
 void fl_fiber_detach(fl_fiber *f)
 {
-	struct fl__fiber *in = inner(f);
-	check_not_joined("fl_fiber_detach", f);
+	struct fl__fiber *in = loop_fiber_inner(f);
+	loop_fiber_check_not_joined("fl_fiber_detach", f);
 	f->detached = true;
-	fl__ends_forget(f);
+	fl__completions_forget(f);
 	if (fl__fiber_has_ended(in)) {
 		int rc = fl__fiber_result(in);
 		if (fl__fiber_is_failure(f, rc))
@@ -207,17 +221,17 @@ void fl_fiber_free(fl_fiber *f)
 	if (fl_fiber_is_alive(f))
 		fl_fiber_cancel(f);
 	if (fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED) != 0)
-		fl__panic("fl_fiber_free", f, "by itself, or from outside of its loop while it runs");
+		fl__panic("fl_fiber_free", f, "called by the fiber itself, or outside of its loop while it runs");
 }
 
 bool fl_fiber_is_alive(const fl_fiber *f)
 {
-	return !fl__fiber_has_ended(inner(f));
+	return !fl__fiber_has_ended(loop_fiber_inner(f));
 }
 
 const char *fl_fiber_name(const fl_fiber *f)
 {
-	return fl__fiber_name(inner(f));
+	return fl__fiber_name(loop_fiber_inner(f));
 }
 
 fl_fiber *fl_fiber_current(void)
@@ -230,18 +244,38 @@ fl_fiber *fl_fiber_current(void)
 void fl_fiber_yield(void)
 {
 	const struct fl__fiber *self = fl__fiber_self();
-	if (self && !is_own(self))
+	if (self && !loop_fiber_is_own(self))
 		fl__fiber_yield();
 }
 
-static bool on_ready(void *fiber)
+static bool loop_fiber_on_ready(void *fiber)
 {
 	return !fl_fiber_is_alive(fiber);
 }
 
-static bool on_arm(void *fiber, struct fl__node *node)
+static bool loop_fiber_on_arm(void *fiber, struct fl__node *node)
 {
-	return fl__fiber_arm(inner(fiber), node);
+	return fl__fiber_arm(loop_fiber_inner(fiber), node);
 }
 
-const fl_on_type fl__on_fiber = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_fiber = {loop_fiber_on_ready, loop_fiber_on_arm, fl__node_disarm, NULL};
+
+/* Fibers of groups. */
+
+int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
+{
+	struct fl_fiber *f;
+	fl_loop *l = fl_loop_current();
+	if (!l)
+		return fl__loop_needed("fl_group_start", FL__A_LOOP);
+	const size_t number = fl__group_enter_fiber(g, l->sched, fl_fiber_current() ? NULL : &l->root);
+	int rc = -ECANCELED;
+	if (!fl_cancel_token_is_requested(&g->token_) && !fl_cancel_token_is_requested(&l->root))
+		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);
+	if (rc != 0)
+		return fl__group_refuse_fiber(g, rc);
+	f->group = g;
+	f->number = number;
+	fl_fiber_detach(f);
+	return 0;
+}

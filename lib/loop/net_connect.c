@@ -16,33 +16,33 @@
 #include <errno.h>
 #include <string.h>
 
-static const int64_t stagger = FL_MS(250), ask_first = FL_MS(1), ask_last = FL_MS(32);
+static const int64_t connect_stagger = FL_MS(250), connect_pause_min = FL_MS(1), connect_pause_max = FL_MS(32);
 
-struct connecting;
+struct connect_state;
 
-struct attempt {
+struct connect_attempt {
 	struct fl__source source;
-	struct connecting *c;
+	struct connect_state *c;
 	const struct fl__address *to;
 	int fd;       /* -1: it has failed, or not begun */
 	bool watched; /* by the poller */
-	bool told;    /* an event that look_at_all() has not seen yet */
+	bool told;    /* an event that connect_check_all() has not seen yet */
 };
 
 /* On the fiber's stack. */
-struct connecting {
+struct connect_state {
 	fl_loop *loop;
 	struct fl__node *waiting; /* the fiber; NULL: it runs */
 	unsigned n, begun;        /* attempts; those from `begun` on have not begun */
 	unsigned under_way;
 	int error;    /* of the failed attempts; 0: none */
 	int64_t next; /* when the next attempt is due; 0: at once */
-	struct attempt attempts[FL_ADDRESSES_MAX];
+	struct connect_attempt attempts[FL_ADDRESSES_MAX];
 };
 
-static void fire(void *source, uint32_t events)
+static void connect_on_event(void *source, uint32_t events)
 {
-	struct attempt *a = source;
+	struct connect_attempt *a = source;
 	struct fl__node *node = a->c->waiting;
 	(void)events;
 	a->told = true;
@@ -52,7 +52,7 @@ static void fire(void *source, uint32_t events)
 }
 
 /* Deregisters the attempt, and gives up its descriptor. */
-static int release(struct attempt *a)
+static int connect_release(struct connect_attempt *a)
 {
 	int fd = a->fd;
 	if (a->watched)
@@ -63,19 +63,19 @@ static int release(struct attempt *a)
 }
 
 /* Whether the error is one of this machine alone, and not of the remote one. */
-static bool is_no_way(int error)
+static bool connect_is_local_error(int error)
 {
 	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL || error == -ENETUNREACH;
 }
 
-static void has_failed(struct connecting *c, int error)
+static void connect_note_error(struct connect_state *c, int error)
 {
-	if (c->error == 0 || !is_no_way(error) || is_no_way(c->error))
+	if (c->error == 0 || !connect_is_local_error(error) || connect_is_local_error(c->error))
 		c->error = error;
 	c->next = 0;
 }
 
-static bool is_same(const struct fl__address *a, const struct fl__address *b)
+static bool connect_is_same_address(const struct fl__address *a, const struct fl__address *b)
 {
 	if (a->at.any.sa_family == AF_INET)
 		return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
@@ -83,10 +83,10 @@ static bool is_same(const struct fl__address *a, const struct fl__address *b)
 	       memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
 }
 
-static bool is_own(const struct attempt *a)
+static bool connect_is_self(const struct connect_attempt *a)
 {
 	struct fl__address own = {.size = sizeof own.at};
-	return fl__net_sys.local(a->fd, &own.at.any, &own.size) == 0 && is_same(a->to, &own);
+	return fl__net_sys.local(a->fd, &own.at.any, &own.size) == 0 && connect_is_same_address(a->to, &own);
 }
 
 /*
@@ -94,28 +94,28 @@ static bool is_own(const struct attempt *a)
  * socket the very port that it is to reach. Such a connection would keep the server from its port.
  * So would its end, for a minute, unless the socket is reset: the second connect() resets it.
  */
-static int refuse_own(const struct attempt *a)
+static int connect_refuse_self(const struct connect_attempt *a)
 {
 	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
-	if (!is_own(a))
+	if (!connect_is_self(a))
 		return 0;
 	(void)fl__net_sys.connect(a->fd, &nobody, sizeof nobody);
 	return -ECONNREFUSED;
 }
 
 /* The state of an attempt. 0: connected; -EALREADY: under way; else why it failed. */
-static int call(const struct attempt *a)
+static int connect_call(const struct connect_attempt *a)
 {
 	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
 	if (rc == -EISCONN)
 		rc = 0;
 	else if (rc == -EINPROGRESS || rc == -EINTR)
 		rc = -EALREADY;
-	return rc == 0 ? refuse_own(a) : rc;
+	return rc == 0 ? connect_refuse_self(a) : rc;
 }
 
 /* Has the poller watch the attempt: -EALREADY, or an error. */
-static int watch(struct attempt *a)
+static int connect_watch(struct connect_attempt *a)
 {
 	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
 	a->watched = rc == 0;
@@ -123,53 +123,53 @@ static int watch(struct attempt *a)
 }
 
 /*
- * Acts on `rc` of call(). Returns the descriptor of a connected attempt; else -EALREADY, also after
+ * Acts on `rc` of connect_call(). Returns the descriptor of a connected attempt; else -EALREADY, also after
  * a failure.
  */
-static int conclude(struct attempt *a, int rc)
+static int connect_conclude(struct connect_attempt *a, int rc)
 {
 	if (rc == -EALREADY)
-		rc = watch(a);
+		rc = connect_watch(a);
 	if (rc == 0)
-		return release(a);
+		return connect_release(a);
 	if (rc != -EALREADY) {
-		fl__net_sys.close(release(a));
-		has_failed(a->c, fl__net_error(rc));
+		fl__net_sys.close(connect_release(a));
+		connect_note_error(a->c, fl__net_error(rc));
 	}
 	return -EALREADY;
 }
 
-/* Begins the next attempt. Returns as conclude(). */
-static int begin(struct connecting *c)
+/* Begins the next attempt. Returns as connect_conclude(). */
+static int connect_begin_next(struct connect_state *c)
 {
-	struct attempt *a = &c->attempts[c->begun++];
+	struct connect_attempt *a = &c->attempts[c->begun++];
 	a->fd = fl__net_sys.socket(a->to->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
 	if (a->fd < 0) {
-		has_failed(c, fl__net_error(a->fd));
+		connect_note_error(c, fl__net_error(a->fd));
 		return -EALREADY;
 	}
 	c->under_way++;
-	c->next = fl_after(stagger);
-	int rc = call(a);
-	return conclude(a, rc == -EALREADY ? call(a) : rc);
+	c->next = fl_after(connect_stagger);
+	int rc = connect_call(a);
+	return connect_conclude(a, rc == -EALREADY ? connect_call(a) : rc);
 }
 
-/* Acts on all events. Returns as conclude(). */
-static int look_at_all(struct connecting *c)
+/* Acts on all events. Returns as connect_conclude(). */
+static int connect_check_all(struct connect_state *c)
 {
 	int fd = -EALREADY;
 	for (unsigned i = 0; i < c->begun && fd < 0; i++) {
-		struct attempt *a = &c->attempts[i];
+		struct connect_attempt *a = &c->attempts[i];
 		if (a->fd < 0 || !a->told)
 			continue;
 		a->told = false;
-		fd = conclude(a, call(a));
+		fd = connect_conclude(a, connect_call(a));
 	}
 	return fd;
 }
 
 /* Waits until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
-static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel_token *cancel)
+static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
 	struct fl__wait wait;
@@ -182,12 +182,12 @@ static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel_token 
 }
 
 /* Returns a connected descriptor, or an error. */
-static int connect_any(struct connecting *c, int64_t deadline, fl_cancel_token *cancel)
+static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int fd = look_at_all(c);
+		int fd = connect_check_all(c);
 		if (fd < 0 && c->begun < c->n && fl__is_past(c->next)) {
-			fd = begin(c);
+			fd = connect_begin_next(c);
 			if (fd < 0)
 				continue;
 		}
@@ -195,21 +195,21 @@ static int connect_any(struct connecting *c, int64_t deadline, fl_cancel_token *
 			return fd;
 		if (c->under_way == 0)
 			return c->error;
-		int rc = wait_for_one(c, deadline, cancel);
+		int rc = connect_wait(c, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
 }
 
-static void close_all(struct connecting *c)
+static void connect_close_all(struct connect_state *c)
 {
 	for (unsigned i = 0; i < c->begun; i++)
 		if (c->attempts[i].fd >= 0)
-			fl__net_sys.close(release(&c->attempts[i]));
+			fl__net_sys.close(connect_release(&c->attempts[i]));
 }
 
 /* Alternates the families. Each keeps its own order. */
-static void mix(struct fl__address *list, unsigned n)
+static void connect_mix_families(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
 		unsigned other = i;
@@ -224,7 +224,7 @@ static void mix(struct fl__address *list, unsigned n)
 }
 
 /* The stream owns `fd`. After an error `fd` is closed. */
-static int make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
+static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
 	if (rc != 0)
@@ -235,7 +235,7 @@ static int make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
-	struct connecting c = {0};
+	struct connect_state c = {0};
 	int rc = fl__net_enter(&c.loop, true, "fl_connect_tcp");
 	if (rc != 0)
 		return rc;
@@ -243,15 +243,16 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	if (rc < 0)
 		return rc;
 	c.n = (unsigned)rc;
-	mix(list, c.n);
+	connect_mix_families(list, c.n);
 	for (unsigned i = 0; i < c.n; i++)
-		c.attempts[i] = (struct attempt){.source.fire = fire, .c = &c, .to = &list[i], .fd = -1};
+		c.attempts[i] =
+		    (struct connect_attempt){.source.fire = connect_on_event, .c = &c, .to = &list[i], .fd = -1};
 	rc = connect_any(&c, deadline, cancel);
-	close_all(&c);
+	connect_close_all(&c);
 	if (rc < 0)
 		return rc;
 	fl__stream_without_delay(rc);
-	return make_stream(s, c.loop, rc, IPPROTO_TCP);
+	return connect_make_stream(s, c.loop, rc, IPPROTO_TCP);
 }
 
 /*
@@ -261,7 +262,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline,
                         fl_cancel_token *cancel)
 {
-	int64_t pause = ask_first;
+	int64_t pause = connect_pause_min;
 	for (;;) {
 		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)address, size);
 		if (rc != -EAGAIN && rc != -EINTR)
@@ -271,7 +272,7 @@ static int connect_path(int fd, const struct sockaddr_un *address, socklen_t siz
 		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
 		if (rc != 0)
 			return rc;
-		pause = pause < ask_last ? pause * 2 : pause;
+		pause = pause < connect_pause_max ? pause * 2 : pause;
 	}
 }
 
@@ -291,5 +292,5 @@ int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_
 		fl__net_sys.close(fd);
 		return rc;
 	}
-	return make_stream(s, l, fd, 0);
+	return connect_make_stream(s, l, fd, 0);
 }

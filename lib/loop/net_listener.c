@@ -14,7 +14,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { EAGER = 32 }; /* accepts in a row, of some ten microseconds each */
+enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each */
 
 struct fl_listener {
 	struct fl__io io;
@@ -35,7 +35,7 @@ struct fl_listener {
  * Whether accept() must be called again: a signal; or a connection that broke before it was
  * accepted, and is gone by now (accept(2)).
  */
-static bool is_passed_over(int error)
+static bool listener_is_broken_connection(int error)
 {
 	switch (error) {
 	case -EINTR:
@@ -53,22 +53,22 @@ static bool is_passed_over(int error)
 	}
 }
 
-static int accept_one(fl_listener *l)
+static int listener_accept_fd(fl_listener *l)
 {
 	int fd;
 	do
 		fd = fl__net_sys.accept(l->io.fd, NULL, NULL);
-	while (is_passed_over(fd));
+	while (listener_is_broken_connection(fd));
 	if (fd == -EAGAIN)
 		fl__io_drained(&l->io, FL__IO_IN);
 	return fl__net_error(fd);
 }
 
 /* Takes a connection that is there: 0; -EAGAIN: none is; or why it cannot be taken now. */
-static int take(fl_listener *l, fl_stream **s)
+static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
-		int fd = accept_one(l);
+		int fd = listener_accept_fd(l);
 		if (fd < 0)
 			return fd;
 		l->held = fd;
@@ -79,7 +79,7 @@ static int take(fl_listener *l, fl_stream **s)
 	return rc;
 }
 
-static int may_accept(const fl_listener *l)
+static int listener_may_accept(const fl_listener *l)
 {
 	if (fl__loop_is_forked(l->io.loop))
 		return -EOWNERDEAD;
@@ -92,29 +92,29 @@ static int may_accept(const fl_listener *l)
 
 int fl_try_accept(fl_listener *l, fl_stream **s)
 {
-	int rc = may_accept(l);
-	return rc == 0 ? take(l, s) : rc;
+	int rc = listener_may_accept(l);
+	return rc == 0 ? listener_take(l, s) : rc;
 }
 
 /* A fiber that accepts all the time, or tries again after an error, lets other fibers run first. */
-static void give_way(fl_listener *l)
+static void listener_give_way(fl_listener *l)
 {
-	if (l->eager < EAGER)
+	if (l->eager < LISTENER_EAGER)
 		return;
 	l->eager = 0;
 	fl__fiber_yield();
 }
 
-static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
+static int listener_take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
-	give_way(l);
+	listener_give_way(l);
 	while (rc == 0) {
 		if (l->closed)
 			return -EPIPE;
-		rc = take(l, s);
+		rc = listener_take(l, s);
 		if (rc != -EAGAIN) {
-			l->eager = rc == 0 ? l->eager + 1 : EAGER;
+			l->eager = rc == 0 ? l->eager + 1 : LISTENER_EAGER;
 			return rc;
 		}
 		l->eager = 0;
@@ -125,20 +125,20 @@ static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_canc
 
 int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = may_accept(l);
+	int rc = listener_may_accept(l);
 	if (rc == 0 && !fl_fiber_current())
 		rc = -EINVAL;
 	if (rc != 0)
 		return rc;
 	l->busy = true;
-	rc = take_or_wait(l, s, deadline, cancel);
+	rc = listener_take_or_wait(l, s, deadline, cancel);
 	l->busy = false;
 	return rc;
 }
 
 /* Life. */
 
-static void remove_file(fl_listener *l)
+static void listener_remove_file(fl_listener *l)
 {
 	struct fl__file file;
 	if (!l->has_file || fl__name_sys.socket_file(l->path, &file) != 0)
@@ -150,14 +150,14 @@ static void remove_file(fl_listener *l)
 }
 
 /* Removes the file first: while the socket exists, no other file gets its inode number. */
-static void close_sockets(fl_listener *l)
+static void listener_close_sockets(fl_listener *l)
 {
 	l->closed = true;
 	if (!fl__loop_is_forked(l->io.loop)) {
 		if (l->io.waiting[FL__IO_IN])
 			l->io.source.fire(&l->io.source, EPOLLHUP); /* wakes the waiter */
 		fl__io_close(&l->io, "fl_listener_close");
-		remove_file(l);
+		listener_remove_file(l);
 	}
 	if (l->held >= 0)
 		fl__net_sys.close(l->held);
@@ -168,7 +168,7 @@ static void close_sockets(fl_listener *l)
 void fl_listener_close(fl_listener *l)
 {
 	if (!l->closed)
-		close_sockets(l);
+		listener_close_sockets(l);
 }
 
 void fl_listener_free(fl_listener *l)
@@ -192,7 +192,7 @@ int fl_listener_fd(const fl_listener *l)
 }
 
 /* Listens on `fd`, which is bound, and takes it over. After an error the caller still owns `fd`. */
-static int listen_on(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
+static int listener_listen(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
 {
 	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);
 	if (rc == 0)
@@ -202,7 +202,7 @@ static int listen_on(fl_listener *l, fl_loop *loop, int fd, const fl_listen_conf
 
 /* TCP. */
 
-static int set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
+static int listener_set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
 {
 	/* SO_REUSEADDR: connections that have ended do not keep the port in use */
 	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -214,7 +214,7 @@ static int set_options(int fd, const struct fl__address *a, bool all, const fl_l
 	return rc;
 }
 
-static int find_port(fl_listener *l, int fd)
+static int listener_find_port(fl_listener *l, int fd)
 {
 	struct fl__address a = {.size = sizeof a.at};
 	int rc = fl__net_sys.local(fd, &a.at.any, &a.size);
@@ -223,36 +223,36 @@ static int find_port(fl_listener *l, int fd)
 	return rc;
 }
 
-static int listen_at(fl_listener *l, fl_loop *loop, const struct fl__address *a, bool all,
-                     const fl_listen_config *config)
+static int listener_listen_at(fl_listener *l, fl_loop *loop, const struct fl__address *a, bool all,
+                              const fl_listen_config *config)
 {
 	int fd = fl__net_sys.socket(a->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
 	if (fd < 0)
 		return fl__net_error(fd);
-	int rc = set_options(fd, a, all, config);
+	int rc = listener_set_options(fd, a, all, config);
 	if (rc == 0)
 		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
 	if (rc == 0)
-		rc = find_port(l, fd);
+		rc = listener_find_port(l, fd);
 	if (rc == 0)
-		rc = listen_on(l, loop, fd, config);
+		rc = listener_listen(l, loop, fd, config);
 	if (rc != 0)
 		fl__net_sys.close(fd);
 	return fl__net_error(rc);
 }
 
 /* Listens at the first address that this machine has. */
-static int listen_at_one(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
-                         const fl_listen_config *config)
+static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
+                                    const fl_listen_config *config)
 {
 	int rc = -EADDRNOTAVAIL;
 	for (int i = 0; i < n && (rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT); i++)
-		rc = listen_at(l, loop, &list[i], all, config);
+		rc = listener_listen_at(l, loop, &list[i], all, config);
 	return rc;
 }
 
 /* Each family keeps its own order. */
-static void put_ipv4_first(struct fl__address *list, int n)
+static void listener_put_ipv4_first(struct fl__address *list, int n)
 {
 	for (int i = 0, next = 0; i < n; i++) {
 		const struct fl__address a = list[i];
@@ -267,11 +267,11 @@ static void put_ipv4_first(struct fl__address *list, int n)
  * Stores the addresses to listen at: how many, or an error. Without a host: IPv6, which serves
  * IPv4, too; then IPv4, for a machine without IPv6.
  */
-static int find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
+static int listener_find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
 {
 	if (host) {
 		int n = fl__resolve(loop, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
-		put_ipv4_first(list, n);
+		listener_put_ipv4_first(list, n);
 		return n;
 	}
 	list[0] = fl__address_any(AF_INET6);
@@ -281,7 +281,7 @@ static int find_addresses(fl_loop *loop, const char *host, uint16_t port, struct
 	return 2;
 }
 
-static fl_listener *new_listener(void)
+static fl_listener *listener_new(void)
 {
 	fl_listener *l = fl__alloc(1, sizeof *l);
 	if (l)
@@ -295,14 +295,14 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 	fl_loop *loop;
 	int n = 0, rc = fl__net_enter(&loop, false, "fl_listen_tcp");
 	if (rc == 0)
-		rc = n = find_addresses(loop, host, port, list);
+		rc = n = listener_find_addresses(loop, host, port, list);
 	if (rc < 0)
 		return rc;
-	fl_listener *l = new_listener();
+	fl_listener *l = listener_new();
 	if (!l)
 		return -ENOMEM;
 	l->protocol = IPPROTO_TCP;
-	rc = listen_at_one(l, loop, list, n, !host, config);
+	rc = listener_listen_at_first(l, loop, list, n, !host, config);
 	if (rc != 0) {
 		fl__free(l);
 		return rc;
@@ -317,7 +317,7 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
  * Whether a process listens at a socket that exists. 0: none; -EADDRINUSE: one does; else why this
  * cannot be found out.
  */
-static int knock(const struct sockaddr_un *a, socklen_t size)
+static int listener_probe(const struct sockaddr_un *a, socklen_t size)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
@@ -330,12 +330,12 @@ static int knock(const struct sockaddr_un *a, socklen_t size)
 }
 
 /* Removes a socket that was left behind. 0: there is none any more. */
-static int clear(const char *path, const struct sockaddr_un *a, socklen_t size)
+static int listener_remove_stale(const char *path, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;
 	int rc = fl__name_sys.socket_file(path, &file);
 	if (rc == 0)
-		rc = knock(a, size);
+		rc = listener_probe(a, size);
 	if (rc == 0)
 		rc = fl__name_sys.unlink(path);
 	if (rc == -ENOENT)
@@ -343,12 +343,12 @@ static int clear(const char *path, const struct sockaddr_un *a, socklen_t size)
 	return rc == -ENOTSOCK ? -EADDRINUSE : rc;
 }
 
-static int bind_path(fl_listener *l, int fd, const char *path, const struct sockaddr_un *a, socklen_t size)
+static int listener_bind_path(fl_listener *l, int fd, const char *path, const struct sockaddr_un *a, socklen_t size)
 {
 	const bool is_abstract = path[0] == '@';
 	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
 	if (rc == -EADDRINUSE && !is_abstract) {
-		rc = clear(path, a, size);
+		rc = listener_remove_stale(path, a, size);
 		if (rc == 0)
 			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
 	}
@@ -359,17 +359,17 @@ static int bind_path(fl_listener *l, int fd, const char *path, const struct sock
 	return 0;
 }
 
-static int listen_at_path(fl_listener *l, fl_loop *loop, const char *path, const struct sockaddr_un *a, socklen_t size,
-                          const fl_listen_config *config)
+static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *path, const struct sockaddr_un *a,
+                                   socklen_t size, const fl_listen_config *config)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fl__net_error(fd);
-	int rc = bind_path(l, fd, path, a, size);
+	int rc = listener_bind_path(l, fd, path, a, size);
 	if (rc == 0)
-		rc = listen_on(l, loop, fd, config);
+		rc = listener_listen(l, loop, fd, config);
 	if (rc != 0) {
-		remove_file(l);
+		listener_remove_file(l);
 		fl__net_sys.close(fd);
 	}
 	return fl__net_error(rc);
@@ -383,10 +383,10 @@ int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config 
 	int size = rc == 0 ? fl__unix_address(&a, path) : rc;
 	if (size < 0)
 		return size;
-	fl_listener *l = new_listener();
+	fl_listener *l = listener_new();
 	if (!l)
 		return -ENOMEM;
-	rc = listen_at_path(l, loop, path, &a, (socklen_t)size, config);
+	rc = listener_listen_at_path(l, loop, path, &a, (socklen_t)size, config);
 	if (rc != 0) {
 		fl__free(l);
 		return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names and addresses. A lookup is a task on the loop's threads. The task owns its name and its
- * result, so the fiber may stop waiting for it. A result that comes too late is freed with its
+ * Name resolution, and addresses. A lookup is a task on the loop's threads. The task owns its name
+ * and its result, so the fiber may stop waiting. A result that comes too late is freed with its
  * future.
  */
 #include "net_resolve.h"
@@ -13,40 +13,42 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { HOST_SIZE = 256 };
+enum { RESOLVE_HOST_SIZE = 256 };
 
-struct question {
-	char host[HOST_SIZE];
+struct resolve_question {
+	char host[RESOLVE_HOST_SIZE];
 };
 
-struct answer {
+struct resolve_answer {
 	int n; /* the number of addresses, or an error */
 	struct fl__address list[FL_ADDRESSES_MAX];
 };
 
-static int run(fl_task_ctx *ctx, const void *arg, void *result)
+static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	const struct question *q = arg;
-	struct answer *a = result;
+	const struct resolve_question *q = arg;
+	struct resolve_answer *a = result;
 	(void)ctx;
 	a->n = fl__name_sys.lookup(q->host, 0, a->list, FL_ADDRESSES_MAX);
 	return 0;
 }
 
-static const fl_task_type lookup_type = {
+static const fl_task_type resolve_lookup_type = {
     .size = sizeof(fl_task_type),
     .name = "fl__lookup",
-    .run = run,
-    .arg_size = sizeof(struct question),
-    .arg_align = _Alignof(struct question),
-    .result_size = sizeof(struct answer),
-    .result_align = _Alignof(struct answer),
+    .run = resolve_run,
+    .arg_size = sizeof(struct resolve_question),
+    .arg_align = _Alignof(struct resolve_question),
+    .result_size = sizeof(struct resolve_answer),
+    .result_align = _Alignof(struct resolve_answer),
 };
 
-static int take_answer(const fl_future *task, struct fl__address *list, unsigned n)
+static int resolve_take_answer(const fl_future *task, struct fl__address *list, unsigned n)
 {
-	const struct answer *a = fl_future_result(task);
+	const struct resolve_answer *a = fl_future_result(task);
 	if (!a)
 		return fl_future_error(task);
 	if (a->n <= 0)
@@ -58,13 +60,13 @@ static int take_answer(const fl_future *task, struct fl__address *list, unsigned
 }
 
 /*
- * Looks a name up on a thread. This takes time, so it does not begin when the caller is cancelled
- * or past its deadline.
+ * Looks up a name on a thread. The lookup does not begin if the caller is cancelled or its deadline
+ * has passed.
  */
-static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
-                   fl_cancel_token *cancel)
+static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+                             fl_cancel_token *cancel)
 {
-	struct question q = {{0}};
+	struct resolve_question q = {{0}};
 	fl_executor *threads;
 	fl_future *task;
 	if (fl_cancel_token_is_requested(cancel))
@@ -74,27 +76,27 @@ static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsig
 	memcpy(q.host, host, strlen(host));
 	int rc = fl__loop_threads(l, &threads);
 	if (rc == 0)
-		rc = fl_submit(threads, &lookup_type, &q, &task);
+		rc = fl_submit(threads, &resolve_lookup_type, &q, &task);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(task, deadline, cancel);
 	if (rc == 0) {
-		rc = take_answer(task, list, n);
+		rc = resolve_take_answer(task, list, n);
 	} else {
 		int begun = fl_future_cancel(task);
-		(void)begun; /* -EBUSY: the lookup goes on, with no waiter */
+		(void)begun; /* -EBUSY: the lookup goes on without a waiter */
 	}
 	fl_future_free(task);
 	return rc;
 }
 
-static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
-                fl_cancel_token *cancel)
+static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+                        fl_cancel_token *cancel)
 {
 	if (!host || n == 0)
 		return -EINVAL;
-	size_t length = strnlen(host, HOST_SIZE);
-	if (length == HOST_SIZE)
+	size_t length = strnlen(host, RESOLVE_HOST_SIZE);
+	if (length == RESOLVE_HOST_SIZE)
 		return -ENAMETOOLONG;
 	if (length == 0)
 		return -ENOENT;
@@ -103,13 +105,13 @@ static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned
 		return rc;
 	if (!fl_fiber_current())
 		return fl__loop_needed("looking up a name", FL__A_FIBER);
-	return look_up(l, host, list, n, deadline, cancel);
+	return resolve_on_thread(l, host, list, n, deadline, cancel);
 }
 
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel)
 {
-	int rc = find(l, host, list, n, deadline, cancel);
+	int rc = resolve_find(l, host, list, n, deadline, cancel);
 	for (int i = 0; i < rc; i++)
 		fl__address_set_port(&list[i], port);
 	return rc;
@@ -150,12 +152,12 @@ int fl__unix_address(struct sockaddr_un *a, const char *path)
 	const bool is_abstract = path[0] == '@';
 	if (is_abstract)
 		a->sun_path[0] = '\0';
-	/* a path includes its NUL; in an abstract name a NUL would be one more character */
+	/* a path includes its NUL; in an abstract name a NUL would be a character */
 	return (int)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
 }
 
 /* Prints the name of an interface; or its number, if it has no name. */
-static void print_zone(char *text, size_t size, unsigned zone)
+static void resolve_print_zone(char *text, size_t size, unsigned zone)
 {
 	char name[IF_NAMESIZE];
 	int before = errno;
@@ -166,7 +168,7 @@ static void print_zone(char *text, size_t size, unsigned zone)
 	errno = before;
 }
 
-static void print(const struct fl__address *a, fl_address *to)
+static void resolve_print(const struct fl__address *a, fl_address *to)
 {
 	if (a->at.any.sa_family == AF_INET) {
 		(void)inet_ntop(AF_INET, &a->at.v4.sin_addr, to->text, sizeof to->text);
@@ -175,7 +177,7 @@ static void print(const struct fl__address *a, fl_address *to)
 	(void)inet_ntop(AF_INET6, &a->at.v6.sin6_addr, to->text, sizeof to->text);
 	const size_t length = strlen(to->text);
 	if (a->at.v6.sin6_scope_id != 0)
-		print_zone(to->text + length, sizeof to->text - length, a->at.v6.sin6_scope_id);
+		resolve_print_zone(to->text + length, sizeof to->text - length, a->at.v6.sin6_scope_id);
 }
 
 int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
@@ -187,6 +189,96 @@ int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadl
 		return rc;
 	rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
 	for (int i = 0; i < rc; i++)
-		print(&list[i], &to[i]);
+		resolve_print(&list[i], &to[i]);
 	return rc;
 }
+
+/* System calls. */
+
+int fl__lookup_error(int code, int system)
+{
+	switch (code) {
+	case EAI_NONAME:
+#ifdef EAI_NODATA /* glibc's, as are all codes in an #ifdef here */
+	case EAI_NODATA:
+#endif
+#ifdef EAI_ADDRFAMILY
+	case EAI_ADDRFAMILY:
+#endif
+		return -ENOENT;
+	case EAI_AGAIN:
+		return -EAGAIN;
+	case EAI_OVERFLOW:
+		return -ENAMETOOLONG;
+	case EAI_MEMORY:
+		return -ENOMEM;
+	case EAI_FAMILY:
+		return -EAFNOSUPPORT;
+	case EAI_BADFLAGS:
+	case EAI_SOCKTYPE:
+	case EAI_SERVICE:
+#ifdef EAI_IDN_ENCODE
+	case EAI_IDN_ENCODE:
+#endif
+		return -EINVAL;
+	case EAI_SYSTEM:
+		return system > 0 ? -system : -EIO;
+	default: /* EAI_FAIL */
+		return -EIO;
+	}
+}
+
+static unsigned resolve_copy(const struct addrinfo *found, struct fl__address *list, unsigned n)
+{
+	unsigned stored = 0;
+	for (; found && stored < n; found = found->ai_next) {
+		struct fl__address *a = &list[stored];
+		if (found->ai_family != AF_INET && found->ai_family != AF_INET6)
+			continue;
+		*a = (struct fl__address){.size = found->ai_addrlen};
+		memcpy(&a->at, found->ai_addr, found->ai_addrlen);
+		stored++;
+	}
+	return stored;
+}
+
+static int resolve_sys_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+{
+	/* one socket type: else each address comes once for each type */
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
+	struct addrinfo *found = NULL;
+	int before = errno;
+	errno = 0;
+	int code = getaddrinfo(host, NULL, &hints, &found);
+	int rc = code != 0 ? fl__lookup_error(code, errno) : (int)resolve_copy(found, list, n);
+	if (code == 0)
+		freeaddrinfo(found);
+	errno = before;
+	return rc != 0 ? rc : -ENOENT;
+}
+
+static int resolve_sys_socket_file(const char *path, struct fl__file *file)
+{
+	struct stat st;
+	int before = errno;
+	int rc = lstat(path, &st) == 0 ? 0 : -errno; /* a symbolic link is no socket */
+	errno = before;
+	if (rc != 0)
+		return rc;
+	*file = (struct fl__file){st.st_dev, st.st_ino};
+	return S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+}
+
+static int resolve_sys_unlink(const char *path)
+{
+	int before = errno;
+	int rc = unlink(path) == 0 ? 0 : -errno;
+	errno = before;
+	return rc;
+}
+
+struct fl__name_sys fl__name_sys = {
+    .lookup = resolve_sys_lookup,
+    .socket_file = resolve_sys_socket_file,
+    .unlink = resolve_sys_unlink,
+};

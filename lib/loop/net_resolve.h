@@ -1,23 +1,63 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_NAME_H
-#define FL_LOOP_NAME_H
+#ifndef FL_LOOP_NET_RESOLVE_H
+#define FL_LOOP_NET_RESOLVE_H
 
 #include "loop.h"
-#include "name_sys.h"
 #include <errno.h>
 #include <fairlead/net.h>
+#include <netinet/in.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/un.h>
 
+/* An address of IPv4 or IPv6. */
+struct fl__address {
+	socklen_t size;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} at;
+};
+
+/* The identity of a file, under any name. */
+struct fl__file {
+	uint64_t device, number;
+};
+
 /*
- * Stores the loop that the calling thread runs: 0; -ENOTSUP: there is none; or the caller `waits`,
- * and is no fiber.
+ * The system calls about names of hosts and of Unix sockets. The table continues that of
+ * lib/base/sys.h, with the same rules. Results are 0 or a count, or a negative errno; errno keeps
+ * its value.
+ */
+struct fl__name_sys {
+	/*
+	 * Stores the addresses of a host, port 0. Returns how many, 1 to n; or as
+	 * fl__lookup_error(). `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes.
+	 * Any thread may call it.
+	 */
+	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
+	int (*socket_file)(const char *path, struct fl__file *file); /* -ENOTSOCK: no socket */
+	int (*unlink)(const char *path);
+};
+
+extern struct fl__name_sys fl__name_sys;
+
+/*
+ * Translates EAI_... to a negative errno, as in the table of fairlead/net.h. `system`: the errno of
+ * EAI_SYSTEM.
+ */
+int fl__lookup_error(int code, int system);
+
+/*
+ * Stores the loop that the calling thread runs. Returns 0; -ENOTSUP: the thread runs no loop, or
+ * the caller `waits` and is no fiber.
  */
 int fl__net_enter(fl_loop **l, bool waits, const char *function);
 
 /*
- * Stores the addresses of `host`, with `port`: how many, 1 to `n`; or as fl_resolve_until(). A
- * numeric host needs no wait, and no fiber.
+ * Stores the addresses of `host`, with `port`. Returns how many, 1 to `n`; or as
+ * fl_resolve_until(). A numeric host needs no wait, and no fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);

@@ -13,36 +13,36 @@
 #include <unistd.h>
 
 /* The result of a system call, or the negative errno. Resets errno to `before`. */
-static int result(int rc, int before)
+static int poller_result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
 	errno = before;
 	return r;
 }
 
-static int sys_create(void)
+static int poller_create(void)
 {
 	int before = errno;
-	return result(epoll_create1(EPOLL_CLOEXEC), before);
+	return poller_result(epoll_create1(EPOLL_CLOEXEC), before);
 }
 
-static int sys_control(int poller, int op, int fd, uint32_t events, void *who)
+static int poller_control(int poller, int op, int fd, uint32_t events, void *who)
 {
 	int before = errno;
 	struct epoll_event event = {.events = events, .data.ptr = who};
-	return result(epoll_ctl(poller, op, fd, &event), before);
+	return poller_result(epoll_ctl(poller, op, fd, &event), before);
 }
 
 /*
  * epoll_wait() takes milliseconds. They are rounded up, so that no wait ends before its deadline.
  */
-static int wait_coarsely(int poller, struct epoll_event *events, int n, int64_t left)
+static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
 	return epoll_wait(poller, events, n, ms > INT_MAX ? INT_MAX : (int)ms);
 }
 
-static int wait_for(int poller, struct epoll_event *events, int n, int64_t left)
+static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
 	/* whether epoll_pwait2() is missing: before Linux 5.11, and in some sandboxes */
@@ -57,10 +57,10 @@ static int wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 		fl__store_relaxed(&missing, true); /* relaxed: as above */
 	}
 #endif
-	return wait_coarsely(poller, events, n, left);
+	return poller_wait_ms(poller, events, n, left);
 }
 
-static int sys_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+static int poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
 	int before = errno;
 	int64_t left = -1;
@@ -68,16 +68,16 @@ static int sys_wait(int poller, struct epoll_event *events, int n, int64_t deadl
 		left = deadline > 0 ? deadline - fl__sys.now() : 0;
 		left = left > 0 ? left : 0;
 	}
-	return result(wait_for(poller, events, n, left), before);
+	return poller_result(poller_wait_for(poller, events, n, left), before);
 }
 
-static int sys_bell(void)
+static int poller_bell(void)
 {
 	int before = errno;
-	return fl__known(result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+	return fl__known(poller_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
 }
 
-static void sys_ring(int bell)
+static void poller_ring(int bell)
 {
 	int before = errno;
 	const uint64_t one = 1;
@@ -85,7 +85,7 @@ static void sys_ring(int bell)
 	errno = before;
 }
 
-static void sys_close(int fd)
+static void poller_close(int fd)
 {
 	int before = errno;
 #ifdef FL__TSAN
@@ -97,10 +97,10 @@ static void sys_close(int fd)
 }
 
 struct fl__poller_sys fl__poller_sys = {
-    .create = sys_create,
-    .control = sys_control,
-    .wait = sys_wait,
-    .bell = sys_bell,
-    .ring = sys_ring,
-    .close = sys_close,
+    .create = poller_create,
+    .control = poller_control,
+    .wait = poller_wait,
+    .bell = poller_bell,
+    .ring = poller_ring,
+    .close = poller_close,
 };

@@ -1,23 +1,126 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Streams: their life, and what reads and writes have in common. io.h keeps the readiness.
+ * Streams. fd_io.h keeps the readiness of the descriptor.
+ *
+ * The bytes that were received and not read yet are buffer->bytes[from, to). Except during a
+ * receive, a stream has a buffer only while the buffer has bytes. An emptied buffer goes to the
+ * loop, which keeps the largest one (fl_loop.spare).
+ *
+ * A read of any number of bytes receives into the caller's memory if no bytes are buffered. A read
+ * of a size or up to a delimiter receives into the buffer, and copies the bytes out when they are
+ * complete. So a read that gives up has nothing to put back, except stream_read_large().
  *
  * A short read of TCP leaves nothing to read, so the next read waits without an attempt. Only
- * urgent data stop such a read early, and the poller reports them to io.c. A read of a Unix socket
- * also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which no event reports.
+ * urgent data stop such a read early, and the poller reports them to fd_io.c. A read of a Unix
+ * socket also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which no event
+ * reports.
  */
 #include "stream.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "net_sys.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
 
-enum { EAGER = 64 }; /* attempts of some microseconds each, and reads of buffered bytes */
+enum { STREAM_EAGER = 64 }; /* attempts of some microseconds each, and reads of buffered bytes */
+
+/* The buffer. */
+
+/* The least size. An idle rest of a line touches only its own pages of the buffer. */
+enum { STREAM_BUFFER_MIN = 16 << 10 };
+
+static struct fl__stream_buffer *stream_new_buffer(size_t room)
+{
+	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + room);
+	if (b)
+		b->room = room;
+	return b;
+}
+
+static int stream_get_buffer(fl_stream *s)
+{
+	fl_loop *l = s->io.loop;
+	s->buffer = l->spare ? l->spare : stream_new_buffer(STREAM_BUFFER_MIN);
+	l->spare = NULL;
+	s->from = s->to = 0;
+	return s->buffer ? 0 : -ENOMEM;
+}
+
+static int stream_grow_buffer(fl_stream *s)
+{
+	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->room * 2);
+	if (!larger)
+		return -ENOMEM;
+	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
+	fl__free(s->buffer);
+	s->buffer = larger;
+	s->to -= s->from;
+	s->from = 0;
+	return 0;
+}
+
+static int stream_make_room(fl_stream *s)
+{
+	if (!s->buffer)
+		return stream_get_buffer(s);
+	if (s->buffer->room - s->to >= s->buffer->room / 4)
+		return 0;
+	if (fl__stream_buffered(s) > s->buffer->room / 2 && s->buffer->room < FL_STREAM_LIMIT &&
+	    stream_grow_buffer(s) == 0)
+		return 0;
+	memmove(s->buffer->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
+	s->to -= s->from;
+	s->from = 0;
+	return s->to < s->buffer->room ? 0 : -ENOMEM;
+}
+
+static void stream_release_buffer(fl_stream *s)
+{
+	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
+	if (!b || s->from < s->to)
+		return;
+	s->buffer = NULL;
+	if (b->room <= FL_STREAM_LIMIT && (!*spare || (*spare)->room < b->room)) {
+		fl__free(*spare);
+		*spare = b;
+	} else {
+		fl__free(b);
+	}
+}
+
+static size_t stream_take(fl_stream *s, void *to, size_t size)
+{
+	size_t n = fl__stream_buffered(s);
+	n = n < size ? n : size;
+	if (n == 0)
+		return 0;
+	memcpy(to, s->buffer->bytes + s->from, n);
+	s->from += n;
+	stream_release_buffer(s);
+	return n;
+}
+
+static int stream_put_back(fl_stream *s, const void *data, size_t size)
+{
+	struct fl__stream_buffer *b = stream_new_buffer(size);
+	if (!b)
+		return -ENOMEM;
+	memcpy(b->bytes, data, size);
+	s->buffer = b;
+	s->from = 0;
+	s->to = size;
+	return 0;
+}
+
+/* What reads and writes share. */
 
 /* The checks of the stream itself. Resets the count of bytes. */
-static int begin(fl_stream *s, int direction, size_t size)
+static int stream_begin(fl_stream *s, int direction, size_t size)
 {
 	if (size > PTRDIFF_MAX)
 		return -EINVAL;
@@ -27,51 +130,56 @@ static int begin(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-int fl__stream_look(fl_stream *s, int direction, size_t size)
+static int stream_check_call(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return -EOWNERDEAD;
-	return fl_loop_current() == s->io.loop ? begin(s, direction, size) : -EINVAL;
+	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
 }
 
 /* A fiber that always finds something at once lets other fibers run from time to time. */
-static void give_way(fl_stream *s)
+static void stream_give_way(fl_stream *s)
 {
-	if (++s->eager < EAGER)
+	if (++s->eager < STREAM_EAGER)
 		return;
 	s->eager = 0;
 	fl__fiber_yield();
 }
 
-int fl__stream_enter(fl_stream *s, int direction, size_t size)
+static void stream_leave(fl_stream *s, int direction)
+{
+	s->busy[direction] = false;
+}
+
+static int stream_enter(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return -EOWNERDEAD;
 	if (!fl__loop_self(s->io.loop))
 		return -EINVAL;
-	int rc = begin(s, direction, size);
+	int rc = stream_begin(s, direction, size);
 	if (rc != 0)
 		return rc;
 	s->busy[direction] = true;
 	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
-		give_way(s); /* the read may need no system call: one line of many */
+		stream_give_way(s); /* the read may need no system call: one line of many */
 	s->busy[direction] = !s->aborted;
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
+static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	if (!fl__io_ready(&s->io, direction)) {
 		s->eager = 0;
 		rc = fl__io_wait(&s->io, direction, deadline, cancel);
 	} else {
-		give_way(s);
+		stream_give_way(s);
 	}
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }
 
-int fl__stream_fail(fl_stream *s, int error)
+static int stream_fail(fl_stream *s, int error)
 {
 	switch (error) {
 	case -ENOMEM:
@@ -90,7 +198,7 @@ int fl__stream_fail(fl_stream *s, int error)
 	return s->failed;
 }
 
-ssize_t fl__stream_receive(fl_stream *s, void *buffer, size_t size)
+static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
 {
 	ssize_t n;
 	if (s->ended)
@@ -106,12 +214,336 @@ ssize_t fl__stream_receive(fl_stream *s, void *buffer, size_t size)
 	if (n == -EAGAIN)
 		fl__io_drained(&s->io, FL__IO_IN);
 	else if (n < 0)
-		n = fl__stream_fail(s, (int)n);
+		n = stream_fail(s, (int)n);
 	else if (s->failed)
 		n = s->failed; /* the system reports an error once, and then an end */
 	else
 		s->ended = true;
 	return n;
+}
+
+/* Reads. */
+
+static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n;
+	do {
+		int rc = stream_wait(s, FL__IO_IN, deadline, cancel);
+		if (rc != 0)
+			return rc;
+		n = stream_receive(s, buffer, size);
+	} while (n == -EAGAIN);
+	return n;
+}
+
+/*
+ * Receives once into the buffer: > 0; 0: the end; an error. While this waits, the stream has a
+ * buffer only if bytes are in it.
+ */
+static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n;
+	do {
+		int rc = stream_wait(s, FL__IO_IN, deadline, cancel);
+		if (rc == 0)
+			rc = stream_make_room(s);
+		if (rc != 0)
+			return rc;
+		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->room - s->to);
+		if (n > 0)
+			s->to += (size_t)n;
+		stream_release_buffer(s);
+	} while (n == -EAGAIN);
+	return n;
+}
+
+ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = fl__stream_buffered(s) > 0 ? (ssize_t)stream_take(s, buffer, size)
+	                               : stream_read_directly(s, buffer, size, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
+{
+	ssize_t n = size > 0 ? stream_check_call(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = (ssize_t)stream_take(s, buffer, size);
+	return n > 0 ? n : stream_receive(s, buffer, size);
+}
+
+static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = 1;
+	while (n > 0 && fl__stream_buffered(s) < size)
+		n = stream_fill(s, deadline, cancel);
+	return n < 0 ? n : (ssize_t)stream_take(s, buffer, size);
+}
+
+/* Puts back what a read had received when it gave up. */
+static int stream_give_back(fl_stream *s, const void *data, size_t size, int error)
+{
+	if (size == 0 || stream_put_back(s, data, size) == 0)
+		return error;
+	s->got = size;
+	return -ENOMEM;
+}
+
+static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	size_t got = stream_take(s, buffer, size);
+	while (got < size) {
+		ssize_t n = stream_read_directly(s, buffer + got, size - got, deadline, cancel);
+		if (n < 0)
+			return stream_give_back(s, buffer, got, (int)n);
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	return (ssize_t)got;
+}
+
+ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	ssize_t n = stream_enter(s, FL__IO_IN, size);
+	if (n != 0)
+		return n;
+	n = size <= FL_STREAM_LIMIT ? stream_read_buffered(s, buffer, size, deadline, cancel)
+	                            : stream_read_large(s, buffer, size, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+struct stream_delimiter {
+	const void *bytes;
+	size_t size;
+};
+
+/*
+ * The number of buffered bytes, at most `limit`, up to and including the first delimiter; 0: there
+ * is none. No delimiter begins in the first `searched` bytes.
+ */
+static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
+{
+	size_t n = fl__stream_buffered(s);
+	n = n < limit ? n : limit;
+	if (n < searched + d->size)
+		return 0;
+	const char *bytes = s->buffer->bytes + s->from;
+	const char *found = memmem(bytes + searched, n - searched, d->bytes, d->size);
+	return found ? (size_t)(found - bytes) + d->size : 0;
+}
+
+static ssize_t stream_read_to(fl_stream *s, void *buffer, size_t limit, const struct stream_delimiter *d,
+                              int64_t deadline, fl_cancel_token *cancel)
+{
+	for (size_t searched = 0;;) {
+		const size_t have = fl__stream_buffered(s), found = stream_find(s, limit, searched, d);
+		if (found > 0)
+			return (ssize_t)stream_take(s, buffer, found);
+		if (have >= limit)
+			return -EMSGSIZE;
+		/* the last bytes may be the beginning of a delimiter */
+		searched = have < d->size ? 0 : have - d->size + 1;
+		ssize_t n = stream_fill(s, deadline, cancel);
+		if (n < 0)
+			return n;
+		if (n == 0)
+			return (ssize_t)stream_take(s, buffer, have);
+	}
+}
+
+ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size,
+                                int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct stream_delimiter d = {delimiter, delimiter_size};
+	ssize_t n = size > 0 && d.size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (n != 0)
+		return n;
+	n = stream_read_to(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
+	stream_leave(s, FL__IO_IN);
+	return n;
+}
+
+size_t fl_stream_got(const fl_stream *s)
+{
+	return s->got;
+}
+
+/* Writes. */
+
+/*
+ * The result of an attempt. After a short write the caller makes another attempt, which tells that
+ * there is no room. Unlike with reads, its cost does not matter.
+ */
+static int stream_count_sent(fl_stream *s, ssize_t n)
+{
+	if (n == -EINTR)
+		return 0;
+	if (n == -EAGAIN) {
+		fl__io_drained(&s->io, FL__IO_OUT);
+		return 0;
+	}
+	if (n < 0)
+		return stream_fail(s, (int)n);
+	s->written += (size_t)n;
+	return 0;
+}
+
+int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	while (rc == 0 && s->written < size) {
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0)
+			rc = stream_count_sent(
+			    s, fl__net_sys.send(s->io.fd, (const char *)data + s->written, size - s->written));
+	}
+	stream_leave(s, FL__IO_OUT);
+	return rc;
+}
+
+ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
+{
+	ssize_t n = stream_check_call(s, FL__IO_OUT, size);
+	if (n != 0 || size == 0)
+		return n;
+	do
+		n = fl__net_sys.send(s->io.fd, data, size);
+	while (n == -EINTR);
+	int rc = stream_count_sent(s, n);
+	return n == -EAGAIN ? n : rc != 0 ? rc : n;
+}
+
+/* The parts of a vector that are left to write. */
+struct stream_rest {
+	const struct iovec *parts;
+	size_t n;
+	size_t written; /* of the first part */
+};
+
+static void stream_advance(struct stream_rest *r, size_t written)
+{
+	r->written += written;
+	while (r->n > 0 && r->written >= r->parts->iov_len) {
+		r->written -= r->parts->iov_len;
+		r->parts++;
+		r->n--;
+	}
+}
+
+static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
+{
+	enum { MOST = 64 };
+	struct iovec parts[MOST];
+	size_t n = r->n < MOST ? r->n : MOST;
+	for (size_t i = 0; i < n; i++)
+		parts[i] = r->parts[i];
+	parts[0].iov_base = (char *)parts[0].iov_base + r->written;
+	parts[0].iov_len -= r->written;
+	return fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n});
+}
+
+/* The size of all parts; SIZE_MAX: it overflows. */
+static size_t stream_size_of(const struct iovec *parts, size_t n)
+{
+	size_t size = 0;
+	for (size_t i = 0; i < n; i++)
+		if (__builtin_add_overflow(size, parts[i].iov_len, &size))
+			return SIZE_MAX;
+	return size;
+}
+
+int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct stream_rest rest = {parts, n, 0};
+	const size_t size = stream_size_of(parts, n);
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	stream_advance(&rest, 0);
+	while (rc == 0 && s->written < size) {
+		const size_t before = s->written;
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0)
+			rc = stream_count_sent(s, stream_send_some(s, &rest));
+		stream_advance(&rest, s->written - before);
+	}
+	stream_leave(s, FL__IO_OUT);
+	return rc;
+}
+
+size_t fl_stream_written(const fl_stream *s)
+{
+	return s->written;
+}
+
+/* Addresses. */
+
+static int stream_print_ipv4(const struct sockaddr_in *a, char *name, size_t size)
+{
+	char host[INET_ADDRSTRLEN];
+	(void)inet_ntop(AF_INET, &a->sin_addr, host, sizeof host);
+	return snprintf(name, size, "%s:%u", host, ntohs(a->sin_port));
+}
+
+static int stream_print_ipv6(const struct sockaddr_in6 *a, char *name, size_t size)
+{
+	char host[INET6_ADDRSTRLEN], scope[16] = "";
+	(void)inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof host);
+	if (a->sin6_scope_id != 0)
+		(void)snprintf(scope, sizeof scope, "%%%u", a->sin6_scope_id);
+	return snprintf(name, size, "[%s%s]:%u", host, scope, ntohs(a->sin6_port));
+}
+
+/* A path need not end in a NUL. An abstract name begins with a NUL. */
+static int stream_print_unix(const struct sockaddr_un *a, socklen_t length, char *name, size_t size)
+{
+	int n = (int)length - (int)offsetof(struct sockaddr_un, sun_path);
+	bool is_abstract = n > 1 && a->sun_path[0] == '\0';
+	return snprintf(name, size, "%s%.*s", is_abstract ? "@" : "",
+	                is_abstract ? n - 1
+	                : n > 0     ? n
+	                            : 0,
+	                a->sun_path + is_abstract);
+}
+
+int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size)
+{
+	const void *a = address;
+	int n = 0;
+	if (size > 0)
+		name[0] = '\0';
+	if (address->sa_family == AF_INET)
+		n = stream_print_ipv4(a, name, size);
+	else if (address->sa_family == AF_INET6)
+		n = stream_print_ipv6(a, name, size);
+	else if (address->sa_family == AF_UNIX)
+		n = stream_print_unix(a, length, name, size);
+	return (size_t)n < size ? 0 : -ENOSPC;
+}
+
+int fl_stream_peer_name(const fl_stream *s, char *name, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	int rc = fl__net_sys.peer(s->io.fd, (struct sockaddr *)&address, &length);
+	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
+}
+
+int fl_stream_name(const fl_stream *s, char *name, size_t size)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	int rc = fl__net_sys.local(s->io.fd, (struct sockaddr *)&address, &length);
+	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
 }
 
 /* Life. */
@@ -134,12 +566,12 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 }
 
 /* Frees the stream, and leaves the descriptor open. */
-static void destroy(fl_stream *s)
+static void stream_destroy(fl_stream *s)
 {
 	if (!fl__loop_is_forked(s->io.loop))
 		fl__io_close(&s->io, "fl_stream_free");
 	s->from = s->to;
-	fl__stream_release(s);
+	stream_release_buffer(s);
 	fl__free(s);
 }
 
@@ -150,7 +582,7 @@ void fl_stream_free(fl_stream *s)
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
 		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
 	int fd = s->io.fd;
-	destroy(s);
+	stream_destroy(s);
 	fl__net_sys.close(fd);
 }
 
@@ -160,7 +592,7 @@ void fl__stream_without_delay(int fd)
 }
 
 /* Checks that `fd` is a connected stream socket, and stores its protocol. */
-static int look_at(int fd, int *protocol)
+static int stream_check_fd(int fd, int *protocol)
 {
 	struct sockaddr_storage address;
 	socklen_t size = sizeof address;
@@ -182,14 +614,14 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 	int protocol;
 	if (!l)
 		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
-	int rc = look_at(fd, &protocol);
+	int rc = stream_check_fd(fd, &protocol);
 	if (rc == 0)
 		rc = fl__stream_create(&s, l, fd, protocol);
 	if (rc != 0)
 		return rc;
 	rc = fl__net_sys.adopt(fd);
 	if (rc != 0) {
-		destroy(s);
+		stream_destroy(s);
 		return rc;
 	}
 	if (protocol == IPPROTO_TCP)
@@ -212,7 +644,7 @@ int fl_stream_pair(fl_stream *ends[2])
 	if (rc == 0) {
 		rc = fl__stream_create(&ends[1], l, sockets[1], 0);
 		if (rc != 0)
-			destroy(a);
+			stream_destroy(a);
 	}
 	if (rc != 0) {
 		fl__net_sys.close(sockets[0]);
@@ -236,7 +668,7 @@ void fl_stream_abort(fl_stream *s)
 int fl_stream_close_write(fl_stream *s)
 {
 	size_t written = s->written;
-	int rc = fl__stream_look(s, FL__IO_OUT, 0);
+	int rc = stream_check_call(s, FL__IO_OUT, 0);
 	if (rc != 0)
 		return rc;
 	s->written = written; /* this call is no write */

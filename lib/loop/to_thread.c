@@ -3,16 +3,16 @@
  * Functions on the threads of a loop. The argument of a task points into the caller's frame. So the
  * caller waits until the task has ended, even when the caller is cancelled or times out.
  */
+#include "to_thread.h"
 #include "../base/sys.h"
 #include "loop.h"
-#include "to_thread.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <fairlead/future.h>
 #include <fairlead/to_thread.h>
 
 /* At most MOST threads; MORE than there are CPUs, since most threads wait in system calls. */
-enum { THREADS_MOST = 32, THREADS_MORE = 4 };
+enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)
 {
@@ -20,9 +20,9 @@ int fl__loop_threads(fl_loop *l, fl_executor **threads)
 		return -EOWNERDEAD;
 	int rc = 0;
 	if (!l->threads) {
-		const unsigned wanted = fl_cpu_count() + THREADS_MORE;
+		const unsigned wanted = fl_cpu_count() + TO_THREAD_EXTRA;
 		const fl_executor_config config = {
-		    .workers = wanted < THREADS_MOST ? wanted : THREADS_MOST,
+		    .workers = wanted < TO_THREAD_MAX ? wanted : TO_THREAD_MAX,
 		    .name = "to-thread",
 		};
 		rc = fl_thread_executor_create(&l->threads, &config);
@@ -37,7 +37,7 @@ void fl__loop_end_threads(fl_loop *l)
 	l->threads = NULL;
 }
 
-struct call {
+struct to_thread_call {
 	fl_fiber_function *function;
 	void *arg;
 	int64_t deadline;
@@ -46,9 +46,9 @@ struct call {
 	int result;  /* of `function` */
 };
 
-static int run(fl_task_ctx *ctx, const void *arg, void *result)
+static int to_thread_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct call *call = *(struct call *const *)arg;
+	struct to_thread_call *call = *(struct to_thread_call *const *)arg;
 	(void)ctx;
 	(void)result;
 	call->called = true;
@@ -56,16 +56,16 @@ static int run(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-static const fl_task_type call_type = {
+static const fl_task_type to_thread_call_type = {
     .size = sizeof(fl_task_type),
     .name = "fl__to_thread",
-    .run = run,
-    .arg_size = sizeof(struct call *),
-    .arg_align = _Alignof(struct call *),
+    .run = to_thread_run,
+    .arg_size = sizeof(struct to_thread_call *),
+    .arg_align = _Alignof(struct to_thread_call *),
 };
 
 /* -ECANCELED or -ETIMEDOUT: the caller must not wait any more; else 0. */
-static int why_over(const struct call *call)
+static int to_thread_why_over(const struct to_thread_call *call)
 {
 	if (fl_cancel_token_is_requested(call->cancel))
 		return -ECANCELED;
@@ -73,7 +73,7 @@ static int why_over(const struct call *call)
 }
 
 /* Waits for the end of the task; cancels the task when the caller is cancelled or times out. */
-static void attend(fl_future *task, const struct call *call)
+static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
 	if (rc != 0 && fl_future_cancel(task) == -EBUSY) /* 0: the task will not start */
@@ -81,16 +81,16 @@ static void attend(fl_future *task, const struct call *call)
 	(void)rc; /* the task has ended */
 }
 
-static int submit(fl_loop *l, struct call *call)
+static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 {
 	fl_executor *threads;
 	fl_future *task;
 	int rc = fl__loop_threads(l, &threads);
 	if (rc == 0)
-		rc = fl_submit(threads, &call_type, &call, &task);
+		rc = fl_submit(threads, &to_thread_call_type, &call, &task);
 	if (rc != 0)
 		return rc;
-	attend(task, call);
+	to_thread_wait(task, call);
 	fl_future_free(task);
 	return 0;
 }
@@ -100,15 +100,15 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 	fl_loop *l = fl_loop_current();
 	if (!fl_fiber_current())
 		return fl__loop_needed("fl_to_thread", FL__A_FIBER);
-	struct call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
-	int rc = why_over(&call);
+	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
+	int rc = to_thread_why_over(&call);
 	if (rc == 0)
-		rc = submit(l, &call);
+		rc = to_thread_submit(l, &call);
 	if (rc != 0)
 		return rc;
 	if (!call.called)
-		return why_over(&call) == -ETIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+		return to_thread_why_over(&call) == -ETIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 	if (result)
 		*result = call.result;
-	return call.result == -ECANCELED ? why_over(&call) : 0;
+	return call.result == -ECANCELED ? to_thread_why_over(&call) : 0;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_THREADS_H
-#define FL_LOOP_THREADS_H
+#ifndef FL_LOOP_TO_THREAD_H
+#define FL_LOOP_TO_THREAD_H
 
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
 
 /*
- * The loop's own threads; the first call makes them. By the loop's thread. Returns 0; -EOWNERDEAD
- * in a forked child; or the error of fl_thread_executor_create(). The end of the loop waits for
- * every task that was submitted to these threads.
+ * Stores the executor of the loop's own threads; the first call creates it. Called by the loop's
+ * thread. Returns 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create().
+ * The end of the loop waits for every task that was submitted to these threads.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
 

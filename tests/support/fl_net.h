@@ -8,12 +8,12 @@
  *     static int accepts(void *unused) { ... FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0); ... return 0; }
  *     FL_TEST(net_accepts) { fl_test_leaves_nothing(accepts, NULL); }
  *
- * FL_NAME_FAULTS() is as FL_FAULTS(), of lib/loop/name_sys.h's table.
+ * FL_NAME_FAULTS() is as FL_FAULTS(), of lib/loop/net_resolve.h's table.
  */
 #include "fl_poller.h"
 #include "fl_streams.h"
 
-#include "loop/name_sys.h"
+#include "loop/net_resolve.h"
 #include <netdb.h>
 #include <sys/stat.h>
 #include <sys/un.h>
