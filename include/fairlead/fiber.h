@@ -14,30 +14,30 @@
 FL_BEGIN_DECLS
 
 /*
- * Fibers: the tasks of an event loop. Straight-line code with a stack of its own, which takes turns
- * with the others on the loop's thread, and gives way wherever it waits: for a lock, a queue, a
- * future, a stream, a time. Nothing else interrupts it.
+ * A fiber is a flow of control with a stack of its own. The fibers of an event loop take turns on
+ * the loop's thread. A fiber gives way only where it waits: for a lock, a queue, a future, a
+ * stream, a time. It is not preempted.
  *
  *     static int download(void *url) { ... return 0; }
  *
- *     FL_SCOPED(fl_fiber) *f = NULL;                          // cancelled and joined when the scope ends
- *     rc = fl_fiber_start(&f, download, url, NULL);           // check
- *     rc = fl_fiber_join(f, &result);                         // check
+ *     FL_SCOPED(fl_fiber) *f = NULL;                  // cancelled and joined at the end of the scope
+ *     rc = fl_fiber_start(&f, download, url, NULL);   // check
+ *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
  *
- * Everything in the library that blocks "the calling context" suspends a fiber, not its thread.
- * errno, the cancel scope and locals (fl_local) belong to the fiber. What belongs to the thread is
- * shared with all others on it: the signal mask, pthread mutexes (one that is held across a wait
- * may hang them all), thread-local variables. A system call that blocks, and a long computation,
- * hold up the whole loop: see fl_to_thread().
+ * Each function of the library that blocks "the calling context" suspends a fiber, not its thread.
+ * errno, the cancel scope and locals (fl_local) belong to the fiber. The signal mask, thread-local
+ * variables and pthread mutexes belong to the thread: a pthread mutex that is held across a wait
+ * may hang all fibers. A system call that blocks, and a long computation, hold up the whole loop:
+ * see fl_to_thread().
  *
- * Each fiber has a cancel token, its first scope. fl_fiber_cancel() requests it, and every wait of
- * the fiber then answers -ECANCELED, until it returns.
+ * Each fiber has a cancel token, its first scope. After fl_fiber_cancel(), which requests the
+ * token, every wait of the fiber returns -ECANCELED.
  *
- * Every fiber that is started is joined, freed or detached, once; or it belongs to a group, which
- * starts it (fairlead/group.h). Functions that take a fiber are for the thread of its loop, unless
- * they say otherwise. Limits: a stack of 116 KiB, of which a page or two are touched at first; an
- * overflow is a panic with the fiber's name.
+ * Every started fiber must be joined, freed or detached, once. A fiber of a group
+ * (fairlead/group.h) belongs to the group instead. Only the thread of the fiber's loop may call
+ * functions that take a fiber, unless they say otherwise. Limits: a stack of 116 KiB, of which one
+ * or two pages are touched at first; an overflow is a panic with the fiber's name.
  */
 typedef struct fl_fiber fl_fiber;
 
@@ -48,71 +48,81 @@ typedef struct fl_fiber_config {
 } fl_fiber_config;
 
 /*
- * Starts a fiber on the loop that the calling thread runs: `function(arg)` begins in a later turn,
- * after those that were started before. `config` may be NULL. Its token is a child of the loop's:
- * not of the caller's scope. Never waits. Returns 0, -ENOMEM, -ENOTSUP when the thread runs no
- * loop.
+ * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later turn,
+ * after the fibers that were started before. `config` may be NULL. The fiber's token is a child of
+ * the loop's token, not of the caller's scope. Never waits. Returns
+ *
+ *   0
+ *   -ENOMEM
+ *   -ENOTSUP  the thread runs no loop
  */
 FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg,
                                         const fl_fiber_config *config);
 
 /*
- * Waits until the fiber has ended, stores what it returned in `*result` (may be NULL), and frees
- * it. Blocks the calling fiber. Observes its cancel scope: a join that is cancelled leaves the
- * fiber running. One joiner at a time: the second panics. Returns 0; -ECANCELED (it can be joined
- * again); -EDEADLK from the fiber itself, and from outside of the loop's fibers while it runs.
+ * Waits until the fiber has ended, stores its result in `*result`, which may be NULL, and frees the
+ * fiber. Blocks the calling fiber. Observes its cancel scope. One joiner at a time: a second joiner
+ * panics. Returns
+ *
+ *   0
+ *   -ECANCELED  the fiber runs on, and can be joined again
+ *   -EDEADLK    the caller is the fiber itself; or the fiber runs, and the caller is no fiber of
+ *               its loop
  */
 FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *f, int *result);
 
-/* As fl_fiber_join; never waits: -EBUSY while it runs. */
+/* As fl_fiber_join(), but never waits. Also returns -EBUSY: the fiber has not ended. */
 FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
 
-/* As fl_fiber_join; also returns -ETIMEDOUT (it can be joined again). */
+/* As fl_fiber_join(). Also returns -ETIMEDOUT: the fiber runs on, and can be joined again. */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* Asks it to end: requests its token. Any thread may call it while the fiber was not joined. Never waits. */
+/* Requests the fiber's token. Any thread may call it before the fiber is joined. Never waits. */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
- * Lets it run on alone: it is freed at its end, and an error of its goes to the error handler.
- * Panics while somebody joins it. Never waits.
+ * Detaches the fiber: it is freed at its end, and its error goes to the error handler. Panics while
+ * another fiber joins it. Never waits.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels it, and waits for its end, whatever the caller's own scope; what it returned is lost.
- * NULL does nothing. Panics in the fiber itself, and outside of the loop's fibers while it runs:
- * that would never end.
+ * Cancels the fiber, waits for its end, and frees it. Its result is lost. Blocks the calling fiber.
+ * Observes no cancel scope. NULL does nothing. Panics if the caller is the fiber itself; or if the
+ * fiber runs, and the caller is no fiber of its loop.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 
-/* Whether it runs, or will. Never waits. */
+/* Whether the fiber has not ended. Never waits. */
 FL_API bool fl_fiber_is_alive(const fl_fiber *f);
 
-/* Valid as long as the fiber. Never waits. */
+/* Returns the name, which is valid as long as the fiber. Never waits. */
 FL_API const char *fl_fiber_name(const fl_fiber *f);
 
-/* The calling fiber; NULL outside of fibers, and in those that serve a loop. Never waits. */
+/* Returns the calling fiber; NULL outside of fibers, and in callbacks of a loop. Never waits. */
 FL_API fl_fiber *fl_fiber_current(void);
 
-/* Lets the other runnable fibers run first. Outside of fibers it does nothing. Unlike fl_sleep(0) it observes no cancel. */
+/*
+ * Lets the other runnable fibers run first. Does nothing outside of fibers. Observes no cancel
+ * scope, unlike fl_sleep(0).
+ */
 FL_API void fl_fiber_yield(void);
 
 /*
- * Called when a fiber has ended with an error that no join tells: the fiber was detached, or
- * another member of its group had failed before. Then the loop's thread calls the handler. An error
- * that no join of the group has told is told by fl_group_destroy(), on its thread. -ECANCELED
- * counts as an error when the fiber was not cancelled.
+ * Receives the errors of fibers that no join returns. If the fiber was detached, or another member
+ * of its group has failed before, the loop's thread calls the handler. If no join has returned the
+ * error of a group, fl_group_destroy() calls the handler. -ECANCELED is an error unless the fiber
+ * was cancelled.
  */
 typedef void fl_fiber_error_handler(const char *name, int error);
 
 /*
- * Replaces the error handler; NULL brings back the default, which logs. Returns the handler that
- * was replaced. Any thread may call it. Never waits.
+ * Replaces the error handler of the process; NULL restores the default, which logs. Returns the
+ * replaced handler. Any thread may call it. Never waits.
  */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 
-/* For fl_wait_any, by fibers of the same loop: ready when it has ended. */
+/* For fl_wait_any(), by fibers of the same loop: ready when the fiber has ended. */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
 
@@ -122,19 +132,19 @@ static inline void fl__scoped_fl_fiber(fl_fiber **_f)
 }
 
 /*
- * Runs `function(arg)` in a fiber that the caller's cancel does not reach, waits for its end, and
- * stores what it returned in `*result` (may be NULL). When the caller is cancelled it does not wait
- * any more; the function goes on, as a detached fiber does: so `arg` must not be on the caller's
- * stack. The end of the loop cancels the function. Blocks the calling fiber. Observes its cancel
- * scope. Returns 0, or:
+ * Runs `function(arg)` in a fiber that a cancel of the caller does not reach, waits for its end,
+ * and stores its result in `*result`, which may be NULL. A cancelled caller stops waiting, and the
+ * function runs on in a detached fiber. So `arg` must not be on the caller's stack. The end of the
+ * loop cancels the function. Blocks the calling fiber. Observes its cancel scope. Returns
  *
- *   -ECANCELED   the function goes on
- *   -ENOMEM      the function was not called
- *   -ENOTSUP     outside of a loop's fibers: the function was not called
+ *   0
+ *   -ECANCELED  the function runs on
+ *   -ENOMEM     the function was not called
+ *   -ENOTSUP    the function was not called: the caller is no fiber of a loop
  */
 FL_INLINE FL_MUST_CHECK int fl_shield(fl_fiber_function *function, void *arg, int *result);
 
-/* As fl_shield; also returns -ETIMEDOUT: the function goes on. */
+/* As fl_shield(). Also returns -ETIMEDOUT: the function runs on. */
 FL_API FL_MUST_CHECK int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
                                          fl_cancel_token *cancel);
 

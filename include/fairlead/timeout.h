@@ -12,26 +12,27 @@
 FL_BEGIN_DECLS
 
 /*
- * Timeout: one deadline for all that is waited for in a piece of code, in a fiber or a thread.
+ * A timeout is one deadline for all waits in a piece of code, in a fiber or a thread.
  *
- *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;              // ended when the scope ends, if it was not before
+ *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;      // ended at the end of the scope
  *     fl_timeout_begin(&t, fl_after(FL_S(5)));
- *     int rc = ask(server, &answer);                          // every wait in there ends within 5 s
+ *     int rc = ask(server, &answer);                  // each of its waits ends within 5 s
  *     rc = fl_timeout_end(&t, rc);
  *     if (rc == -ETIMEDOUT)
  *             ...
  *
- * Between begin and end the calling context's scope is a cancel token of the timeout, a child of the scope before. From the
- * deadline on every wait that would block under it answers -ECANCELED. The code sees that as any other cancel, gives up what it
- * has, and returns it; the end makes -ETIMEDOUT of it, if it was this deadline alone: when the scope outside has been
- * requested too, or its own deadline has passed, -ECANCELED stays, and goes on to whoever set that.
+ * Between begin and end the calling context's scope is a cancel token of the timeout, a child of
+ * the outer scope. After the deadline every wait under the token that would block returns
+ * -ECANCELED. The code handles this as any other cancel, and returns -ECANCELED. fl_timeout_end()
+ * turns it into -ETIMEDOUT if only this deadline was the reason. If the outer scope was requested
+ * too, or its own deadline has passed, -ECANCELED stays.
  *
- * Timeouts nest; the one that was begun last is ended first, by the context that began it. A timeout must not move until it is
- * ended. All-zero is one that was not begun, and can be begun; so is one that was ended.
+ * Timeouts nest: the context that began them ends the innermost one first. A timeout must not move
+ * between begin and end. An all-zero timeout, and one that was ended, can be begun.
  */
 typedef struct fl_timeout {
 	fl_cancel_token token_;
-	fl_cancel_token *before_; /* the scope */
+	fl_cancel_token *before_; /* the outer scope */
 	int64_t deadline_;
 	void *context_; /* NULL: not begun */
 } fl_timeout;
@@ -41,23 +42,27 @@ typedef struct fl_timeout {
 /* clang-format on */
 
 /*
- * Begins `t`: the calling context's scope ends at `deadline`; FL_FOREVER: when that outside does. Panics when it
- * is begun. Never waits.
+ * Begins `t`: the calling context's waits end at `deadline`, and when the outer scope is requested.
+ * FL_FOREVER: no deadline. Panics if `t` is begun. Never waits.
  */
 FL_API void fl_timeout_begin(fl_timeout *t, int64_t deadline);
 
 /*
- * Ends `t`: the scope is what it was before. Requires: no child of the timeout's token is left, and no wait under it. One that
- * was not begun: nothing. Panics when another scope was set meanwhile and is still there. Never waits.
- * Returns `rc`; but -ETIMEDOUT when that is -ECANCELED, the deadline has passed, and the scope outside stands.
+ * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
+ * and no wait under it. Does nothing if `t` was not begun. Panics if the context's scope is not
+ * that of `t`. Never waits. Returns `rc`; or
+ *
+ *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not requested
  */
 FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
 
 /*
- * Calls `function(arg)`, on the calling context, under such a timeout. So it is over when this returns; it is called, too, when
- * the deadline has passed before. What it returned is stored in `*result` (may be NULL).
- * Returns 0: it came to an end by itself, whatever that was; -ETIMEDOUT: it returned -ECANCELED because of the deadline;
- * -ECANCELED: because of the caller's own scope.
+ * Calls `function(arg)` under a timeout, in the calling context, and stores its result in
+ * `*result`, which may be NULL. Calls the function even if the deadline has passed before. Returns
+ *
+ *   0           the function has ended for any other reason
+ *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
+ *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
  */
 FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
 
