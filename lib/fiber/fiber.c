@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a fiber. A fiber lives at the top of its own stack, so its creation has one step that
- * can fail. The joiner frees both; after a detached fiber, the flow that runs next does.
+ * The life of a fiber. A fiber is stored at the top of its own stack, so one allocation serves
+ * both. The joiner frees them; a detached fiber is freed by the next flow that runs.
  *
- * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the wait table.
+ * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
  *
  *   bit          meaning                 set by                 cleared by
  *   FIBER_ENDED (1)    its function returned   fiber_finish()               -
@@ -22,7 +22,7 @@ static const struct fl__word fiber_is_ended = {FIBER_ENDED, FIBER_ENDED, FIBER_W
 
 static void fiber_publish_end(struct fl__fiber *f)
 {
-	/* relaxed: only this thread clears bits, and joiners are fibers of this thread */
+	/* relaxed: only fibers of this thread write it */
 	if (!(fl__load_relaxed(&f->ended) & FIBER_WAITED)) {
 		fl__store_relaxed(&f->ended, FIBER_ENDED);
 		return;
@@ -61,7 +61,7 @@ static void fiber_begin(void *arg)
 	fiber_finish(f);
 }
 
-/* By hand: snprintf() would take as long as the rest of fl__fiber_create(). */
+/* snprintf() would take as long as the rest of fl__fiber_create(). */
 static void fiber_set_name(struct fl__fiber *f, const char *name)
 {
 	size_t length = strnlen(name, sizeof f->name - 1);
@@ -167,7 +167,7 @@ struct fl__sched *fl__fiber_sched(const struct fl__fiber *f)
 	return f->sched;
 }
 
-_Static_assert(sizeof(struct fl__fiber) % 8 == 0, "what follows a fiber is aligned as pointers are");
+_Static_assert(sizeof(struct fl__fiber) % 8 == 0, "the memory behind a fiber is aligned as pointers");
 
 void *fl__fiber_extra(struct fl__fiber *f)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The error handler of the process's fibers. Loops and groups report to it. */
+/* The error handler of all fibers. Apart from fiber.c, since groups report to it without fibers. */
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "fiber.h"
@@ -11,14 +11,14 @@ static fl_fiber_error_handler *fiber_error_handler;
 
 static void fiber_log_error(const char *name, int error)
 {
-	fl__log(FL_LOG_ERROR, "fiber %s failed, and nobody asked: %s", name, fl_error_text(error));
+	fl__log(FL_LOG_ERROR, "fiber %s failed, and no join returned its error: %s", name, fl_error_text(error));
 }
 
 fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
 {
 	/*
-	 * release: what the handler needs; pairs with fl__fiber_report(). acquire: what the previous
-	 * handler needs; pairs with the call that set it.
+	 * release: pairs with fl__fiber_report(). acquire: pairs with the call that set the
+	 * previous handler.
 	 */
 	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
 	return before ? before : fiber_log_error;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_TOOLS_H
-#define FL_FIBER_TOOLS_H
+#ifndef FL_FIBER_SANITIZER_VALGRIND_H
+#define FL_FIBER_SANITIZER_VALGRIND_H
 
 #include "switch.h"
 #include <stdbool.h>
@@ -16,8 +16,8 @@
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
- *     fl__flow_switch(&here, &there, false);          // true: never comes back
- *     fl__flow_drop(&there);                          // when it does not run any more
+ *     fl__flow_switch(&here, &there, false);          // true: does not return
+ *     fl__flow_drop(&there);                          // after its end
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define FL__ASAN 1
@@ -37,8 +37,7 @@
 #endif
 
 /*
- * For a function that switches: after it has told the tool, its own reports would count for the
- * next flow.
+ * For a function that switches: after its call of the tool, its reports would be the next flow's.
  */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
@@ -105,10 +104,7 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 #endif
 }
 
-/*
- * Hints that a switch to `flow` comes soon. Fetches the innermost frames of the flow and the object
- * at `flow`.
- */
+/* Prefetches for a switch to `flow`: its innermost frames, and the object itself. */
 static inline void fl__flow_prefetch(const struct fl__flow *flow)
 {
 #ifdef FL__SWITCH_UCONTEXT
@@ -122,7 +118,7 @@ static inline void fl__flow_prefetch(const struct fl__flow *flow)
 #endif
 }
 
-/* The first call on a new flow. */
+/* Must be the first call on a new flow. */
 static inline void fl__flow_arrive(const struct fl__flow *flow)
 {
 	(void)flow;
@@ -146,7 +142,7 @@ static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl_
 #endif
 }
 
-/* Clears what frames that never returned have left on a stack. */
+/* Clears the marks of frames that never returned. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	(void)low;
@@ -156,10 +152,7 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 #endif
 }
 
-/*
- * A request to Valgrind; 0 without Valgrind. valgrind.h fixes the instructions and numbers for
- * good.
- */
+/* A request to Valgrind; 0 without Valgrind. The instructions and numbers are Valgrind's ABI. */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
 {
 	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};
@@ -185,7 +178,7 @@ static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr
 #endif
 }
 
-/* Announces a stack. The result is for fl__tool_stack_remove(). */
+/* Registers a stack. The result is for fl__tool_stack_remove(). */
 static inline unsigned fl__tool_stack_add(const char *low, const char *end)
 {
 	enum { STACK_REGISTER = 0x1501 };

@@ -5,36 +5,39 @@
  * fibers never move to another thread. So a wake is an entry in a list that the thread reads after
  * the woken fiber has switched out, and no switch needs a lock.
  *
- * fl__wait.park_word of a fiber's wait: what makes the fiber runnable again.
+ * fl__wait.park_word of a fiber's wait:
  *
- *   value         meaning                    set by                            cleared by
- *   SCHED_EMPTY (0)     no unpark, not parked      fl__wait_begin()                  -
- *   SCHED_UNPARKED (1)  unparked, for good         sched_unpark(), swap; or store, by the  -; of `pause`:
- *                                            fiber's own thread                fl__fiber_suspend()
- *   SCHED_PARKED (4)    suspended, or about to be  sched_park(), CAS from SCHED_EMPTY            sched_unpark(); sched_expire(),
- *                                                                              CAS
+ *   value               meaning            set by                       cleared by
+ *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
+ *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -; of `pause`:
+ *                                          by the fiber's own thread    fl__fiber_suspend()
+ *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       sched_unpark();
+ *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
- * The code that clears SCHED_PARKED owes the fiber one entry in a queue. sched_unpark() adds it to the inbox,
- * or, on the fiber's own thread, to the run queue. sched_expire() adds it to the run queue. So a parked
- * fiber gets exactly one entry, and until then the fiber, its wait and its scheduler stay valid.
- * SCHED_PARKED differs from the values of lock.c's words and from SCHED_ASLEEP of the thread parker.
+ * The function that clears SCHED_PARKED owes the fiber one entry in a queue. sched_unpark() adds it
+ * to the inbox, or, on the fiber's own thread, to the run queue. sched_expire() adds it to the run
+ * queue. So a parked fiber gets exactly one entry, and until then the fiber, its wait and its
+ * scheduler stay valid. The value 4 differs from the values of lock.c's words and from ASLEEP of
+ * the thread parker.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
- *   value     meaning                        set by                 cleared by
- *   NULL      empty                          sched_take_inbox(); disarm,  -
- *                                            CAS
- *   a fiber   linked by next, the latest     sched_post(), CAS            sched_take_inbox(), swap
- *             wake first
- *   SCHED_ASLEEP    empty, and the thread sleeps   fl__sched_arm(), CAS   sched_post(); fl__sched_disarm(), CAS
+ *   value         meaning                set by                cleared by
+ *   NULL          empty                  sched_take_inbox();   -
+ *                                        fl__sched_disarm(),
+ *                                        CAS
+ *   a fiber       linked by next,        sched_post(), CAS     sched_take_inbox(), swap
+ *                 latest wake first
+ *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS  sched_post();
+ *                 sleeps                                       fl__sched_disarm(), CAS
  *
- * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to the
- * scheduler. A sched_post() to an inbox without SCHED_ASLEEP touches nothing after its CAS. A thread that finds
- * SCHED_ASLEEP replaced waits for that wake, so the scheduler outlives it. Linearization point of a wake
- * from another thread: its CAS on the inbox.
+ * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to
+ * the scheduler. A sched_post() to an inbox without SCHED_ASLEEP touches nothing after its CAS. A
+ * thread that finds SCHED_ASLEEP replaced waits for that wake, so the scheduler outlives the wake.
+ * Linearization point of a wake from another thread: its CAS on the inbox.
  *
- * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin once, then
- * the scheduler checks inbox and timers. So fibers that yield for ever do not starve them.
+ * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin once,
+ * then the scheduler checks inbox and timers. So fibers that always yield do not starve the others.
  */
 #include "scheduler.h"
 #include "../base/atomic.h"
@@ -45,7 +48,7 @@
 
 enum { SCHED_EMPTY = 0, SCHED_UNPARKED = 1, SCHED_PARKED = 4 };
 #define SCHED_SOON FL_US(50)
-enum { SCHED_TRIM_PERIOD = 1024 /* looks in the place of a sleep */ };
+enum { SCHED_TRIM_PERIOD = 1024 /* spins in place of a sleep */ };
 
 static char sched_asleep_mark;
 #define SCHED_ASLEEP ((struct fl__fiber *)(void *)&sched_asleep_mark)
@@ -104,7 +107,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	errno = error;
 }
 
-/* Runs on the stack of `me`, resumed only for the visit, and switches back. */
+/* Runs on the stack of `me`, which was resumed only for the visit. Switches back. */
 static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
@@ -175,8 +178,8 @@ static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 	do
 		f->next = head == SCHED_ASLEEP ? NULL : head;
 	/*
-	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the wait that wake() ends;
-	 * pairs with fl__sched_arm().
+	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the sleep that wake()
+	 * ends; pairs with fl__sched_arm().
 	 */
 	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
 	if (head == SCHED_ASLEEP)
@@ -186,8 +189,8 @@ static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
 	/*
-	 * release: what the waking thread wrote; pairs with sched_is_unparked(). acquire: f->next may be
-	 * written; pairs with sched_park().
+	 * release: pairs with sched_is_unparked(). acquire: f->next may be written; pairs with
+	 * sched_park().
 	 */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
 		return;
@@ -198,12 +201,13 @@ static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, stru
 }
 
 /*
- * By the fiber's own thread, for a wait that no other thread unparks. Then sched_park(), sched_expire() and
- * this function run on one thread. A wait is unparked once (lot.c, invariant 3), except `pause`.
+ * Called by the fiber's own thread, for a wait that no other thread unparks. So sched_park(),
+ * sched_expire() and this function run on one thread. A wait is unparked once (lot.c, invariant 3),
+ * except `pause`.
  */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/* relaxed: from this thread to itself */
+	/* relaxed: no other thread uses the word of this wait */
 	const bool parked = fl__load_relaxed(&wait->park_word) == SCHED_PARKED;
 	fl__store_relaxed(&wait->park_word, SCHED_UNPARKED);
 	if (parked)
@@ -212,7 +216,7 @@ static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *
 
 static void sched_unpark(struct fl__wait *wait)
 {
-	/* Read first: after the swap, a wait that was not SCHED_PARKED may be gone. */
+	/* Read first: after the swap, a wait that was not SCHED_PARKED may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)
@@ -222,8 +226,7 @@ static void sched_unpark(struct fl__wait *wait)
 }
 
 /*
- * Always through the inbox: on the fiber's own thread, the handler may have interrupted a change of
- * the run queue.
+ * Uses the inbox: on the fiber's own thread, the handler may interrupt a change of the run queue.
  */
 static void sched_unpark_in_handler(struct fl__wait *wait)
 {
@@ -321,14 +324,11 @@ static void sched_take_inbox(struct fl__sched *s)
 	}
 }
 
-/*
- * Ends a fiber's wait at its deadline, unless an unpark was faster: then the unpark's entry is on
- * its way.
- */
+/* Ends a fiber's wait at its deadline, unless an unpark came first. */
 static void sched_expire(struct fl__sched *s, struct fl__fiber *f)
 {
 	uint32_t expected = SCHED_PARKED;
-	/* relaxed: from this thread to itself */
+	/* relaxed: replaces this thread's own value */
 	if (!fl__cas_relaxed(&f->parked->park_word, &expected, SCHED_EMPTY))
 		return;
 	f->parked_rc = -ETIMEDOUT;
@@ -347,10 +347,7 @@ static void sched_expire_timers(struct fl__sched *s)
 	}
 }
 
-/*
- * Processes wakes and timers, then runs fibers. The number of runs: the runnable fibers, or `least`
- * if that is more.
- */
+/* Processes wakes and timers, then makes as many runs as fibers are runnable, at least `least`. */
 static void sched_turn(struct fl__sched *s, size_t least)
 {
 	sched_take_inbox(s);
@@ -422,8 +419,8 @@ static bool sched_is_posted(const void *sched)
 
 /*
  * A wake costs the waking thread a system call, and takes some 10 us. So if another thread soon
- * ended the last sleep, the scheduler first polls the inbox for a while. A scheduler that waits
- * only for descriptors and timers never polls.
+ * ended the last sleep, the scheduler first spins on the inbox. A scheduler that waits only for
+ * descriptors and timers never spins.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
@@ -539,8 +536,8 @@ const struct fl__ctx *fl__sched_thread(void)
 }
 
 /*
- * Called by any thread. If the calling thread has not run `s`, `thread` is NULL or another thread's
- * context.
+ * Any thread may call it: `thread` is NULL or another context unless the calling thread has run
+ * `s`.
  */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {

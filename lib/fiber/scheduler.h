@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_SCHED_H
-#define FL_FIBER_SCHED_H
+#ifndef FL_FIBER_SCHEDULER_H
+#define FL_FIBER_SCHEDULER_H
 
 #include "../wait/lot.h"
 #include "fiber.h"
@@ -9,15 +9,14 @@
 #include "timer_heap.h"
 
 /*
- * A fiber lives at the top of its stack, in the page that an idle fiber has touched anyway. The
- * members that each wait touches come first: with many fibers, each cache line of them is a cache
- * miss.
+ * A fiber is stored at the top of its stack, in the page that an idle fiber has touched anyway. The
+ * members that each wait touches come first: with many fibers, each cache line is a cache miss.
  */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
 	struct fl__fiber *next;  /* in the run queue or the inbox, never in both */
-	struct fl__wait *parked; /* the wait it is parked for, valid while PARKED: scheduler.c */
+	struct fl__wait *parked; /* its wait, valid while SCHED_PARKED */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
 	struct fl__wait pause; /* fl__fiber_suspend() */
@@ -33,10 +32,7 @@ struct fl__fiber {
 };
 
 struct fl__sched {
-	/*
-	 * Waking threads write it (scheduler.c): kept off the cache lines that this thread writes all
-	 * the time.
-	 */
+	/* Waking threads write it: `apart` keeps it off the cache lines that this thread writes. */
 	struct fl__fiber *inbox;
 	char apart[64];
 	struct fl__fiber *first; /* the run queue, in the order of the wakes */
@@ -46,21 +42,20 @@ struct fl__sched {
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* a detached fiber that has ended; the next flow frees it */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
-	/* the context of the thread that runs it or has run it, or NULL */
+	/* the context of the thread that runs or has run this scheduler; NULL: none */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
 	struct fl__wait sleep; /* the thread's wait in fl__sched_sleep() */
-	/* Another thread soon ended the last sleep, or the spin in its place succeeded. */
+	/* another thread soon ended the last sleep, or the spin in its place succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers; /* that have not ended */
 	uint32_t fork_count;
-	/* overflow.c: the scheduler's signal stack; NULL: the scheduler was never entered. */
+	/* stack_overflow.c: the signal stack; NULL: the scheduler was never entered */
 	void *signal_stack;
-	/* overflow.c finds overflows on this thread: a fiber has run since enter. */
-	bool watched;
+	bool watched;            /* a fiber has run since enter: stack_overflow.c finds overflows */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
-	struct fl__visit *visit; /* for the flow that is switched to; NULL: none */
+	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
@@ -91,8 +86,8 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever);
 void fl__sched_after_switch(struct fl__sched *s);
 
 /*
- * Detection of stack overflows on this thread (overflow.c): prepare(), 0 or -ENOMEM; watch(), once
- * before a fiber runs; unwatch(), at the end; end() frees the signal stack.
+ * Detection of stack overflows on this thread (stack_overflow.c). Prepare returns 0, -ENOMEM. Watch
+ * is called once before a fiber runs, unwatch at the end. End frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 slots in one mapping each. Neighbours so stay one piece of address space for the
- * kernel, which keeps at most 65,530 pieces for a process. A guard marker does not cut a piece; a
- * guard by protection does (sys.h). A slot gets its guard at its first use.
+ * Slabs of 32 slots in one mapping each. A mapping is one piece of address space for the kernel,
+ * which keeps at most 65,530 pieces for a process. A guard marker does not cut a piece; a guard by
+ * protection does (sys.h). A slot gets its guard at its first use.
  *
- *   slot   is in                               memory               next state
- *   used   no list                             what it has touched  warm; dirty, if the pool has
- *                                                                   enough warm ones
- *   warm   pool->warm, last in first out       what it had touched  used
- *   dirty  its slab's `free` and `dirty` bits  what it had touched  used; clean, with all dirty
- *                                                                   ones, when they are many, or
- *                                                                   too many for a second
- *   clean  its slab's `free` bits              none                 used
+ *   slot   is in                           memory      next state
+ *   used   no list                         touched     warm; dirty, if the pool has enough warm ones
+ *   warm   pool->warm, last in first out   touched     used
+ *   dirty  the `free` and `dirty` bits of  touched     used; clean, with all dirty slots, when they
+ *          its slab                                    are many, or too many for a second
+ *   clean  the `free` bits of its slab     none        used
  *
- * To give memory back costs a system call, and its reuse a page fault: together more than all else
- * about a fiber. So the pool does it for runs of neighbours, only if too many slots are dirty, and
- * when the scheduler has nothing else to do or the excess has lasted a second. Then it also unmaps
- * each slab whose slots are all free, except one.
+ * Returning memory costs a system call, and its reuse a page fault: together more than the rest of
+ * a fiber. So the pool does it for runs of neighbours, only if too many slots are dirty, and when
+ * the scheduler is idle or the excess has lasted a second. Then it also unmaps each slab whose
+ * slots are all free, except one.
  */
 #include "stack.h"
 #include "../base/sys.h"
@@ -43,8 +41,8 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
 	/*
-	 * A slab of slots of size `most` takes all addresses: the system refuses it, and its size,
-	 * rounded up, does not overflow.
+	 * The system refuses a slab of slots of size `most`. The size of that slab does not
+	 * overflow.
 	 */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 3 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
@@ -162,7 +160,7 @@ static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__sla
 	}
 }
 
-/* Gives back the memory of free slots, and unmaps slabs without a used slot, except one. */
+/* Returns the memory of free slots, and unmaps slabs without a used slot, except one. */
 static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
@@ -176,7 +174,7 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 	pool->much_until = 0;
 }
 
-/* Once for some hundred puts: stacks that have been too many for a second give their memory back. */
+/* Returns the memory of free stacks that have been too many for a second. */
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
 	if (pool->dirty <= pool->out + FL__STACK_SPARE)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stack overflow: a fiber that runs out of stack touches the guard below the stack. The signal
+ * Stack overflow. A fiber that runs out of stack touches the guard below the stack. The signal
  * handler runs on a signal stack, which the scheduler's thread gets unless it has one. A fault in
  * the running fiber's guard becomes a panic that names the fiber. The handler passes every other
- * fault on to its predecessor. The first scheduler that starts installs the handler, once for the
- * process. A run or a turn in which no fiber runs leaves the thread's signal stack alone, since
- * each change of it is a system call.
+ * fault to its predecessor. The first scheduler that starts installs the handler for the process. A
+ * turn in which no fiber runs does not change the thread's signal stack, since each change is a
+ * system call.
  *
  * A frame larger than the guard can jump over it. -fstack-clash-protection makes the compiler touch
  * each page.
@@ -43,7 +43,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 /* Does what the kernel would have done without this handler. */
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* by kill() and the like: the signal will not happen again by itself */
+	/* by kill() and the like: the signal does not recur by itself */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
@@ -70,7 +70,7 @@ static void overflow_pass_on(int signal, siginfo_t *info, void *context)
 	(void)sigemptyset(&own);
 	(void)sigaddset(&own, signal);
 	(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
-	/* the return from this handler undoes it */
+	/* until this handler returns */
 	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL);
 	if (previous.sa_flags & SA_SIGINFO)
 		previous.sa_sigaction(signal, info, context);
@@ -113,10 +113,7 @@ FL__AT_UNLOAD static void overflow_uninstall(void)
 		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
 }
 
-/*
- * Room for the kernel's frame, which grows with the CPU's registers, and for a panic handler that
- * prints.
- */
+/* Enough for the kernel's frame, which grows with the CPU's registers, and a panic handler. */
 static size_t overflow_signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };
@@ -138,10 +135,7 @@ int fl__overflow_prepare(struct fl__sched *s)
 	return 0;
 }
 
-/*
- * A thread that has a signal stack keeps it. sigaltstack() fails only for bad addresses and small
- * sizes.
- */
+/* A thread that has a signal stack keeps it. */
 void fl__overflow_watch(struct fl__sched *s)
 {
 	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = overflow_signal_stack_size()};

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first switch to a flow arrives at fl__switch_entry, with the stack pointer at two words: the
+ * The first switch to a flow jumps to fl__switch_entry, with the stack pointer at two words: the
  * function and its argument. The unwind information of fl__switch_entry says that it has no caller,
  * so debuggers and backtrace() stop there. A frame pointer of 0 stops tools that follow frame
- * pointers. The code is in a C file, not in an assembly file, for the one-file build.
+ * pointers. The assembly is in a C file for the one-file build.
  */
 #include "switch.h"
 
 #if defined(FL__SWITCH_UCONTEXT)
 
 #if UINTPTR_MAX > UINT32_MAX
-/* makecontext() passes ints: they get the pointer in two halves. */
+/* makecontext() passes ints: the pointer travels in two halves. */
 static void switch_entry(unsigned upper, unsigned lower)
 {
 	struct fl__switch *s = (struct fl__switch *)((uintptr_t)upper << 32 | lower);
@@ -97,7 +97,7 @@ static void switch_save_control(struct fl__switch *s)
 void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
 	uintptr_t top = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
-	/* Two words of 0 above the first frame, for tools that read a return address there. */
+	/* Two zero words above the first frame, for tools that read a return address there. */
 	uintptr_t *words = (uintptr_t *)top - 4;
 	words[0] = (uintptr_t)entry;
 	words[1] = (uintptr_t)arg;

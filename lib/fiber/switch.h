@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /*
- * The stack switch alone: the switch needs only switch.c of the library, and knows no scheduler, no
- * context and no sanitizer; scheduler.h and sanitizer_valgrind.h add those.
+ * The stack switch. It needs only switch.c of the library. scheduler.h adds the scheduler and
+ * contexts, sanitizer_valgrind.h the sanitizers.
  *
  *     struct fl__switch here, there;
  *     fl__switch_make(&there, stack, size, entry, arg);
@@ -22,11 +22,10 @@
  * variable size (rbx, x19). The switch pushes nothing, since the suspended function may have data
  * in the red zone below its stack pointer.
  *
- * There are two forms. fl__switch_to() makes the floating-point control words (rounding, traps) a
- * part of the flow, as they are a part of a thread: a fiber that rounds upward and waits does not
- * change the rounding of other fibers. Reading mxcsr costs 3 of its 4 ns. fl__switch_to_plain()
- * leaves the control words alone, for flows that do not change them. A flow always uses the same
- * form.
+ * There are two forms. fl__switch_to() saves and restores the floating-point control words
+ * (rounding, traps). So a fiber that rounds upward and waits does not change the rounding of other
+ * fibers. Reading mxcsr costs 3 of its 4 ns. fl__switch_to_plain() does not touch the control
+ * words. A flow always uses the same form.
  *
  * A signal that arrives inside the switch runs correctly on one of the two stacks; a backtrace from
  * its handler may be wrong. With a hardware shadow stack (CET) the switch does not work:
@@ -61,14 +60,14 @@ struct fl__switch {
 
 /*
  * Makes `s` a flow. The first switch to it calls entry(arg) on the stack of `size` bytes at
- * `stack_low`. `entry` never returns. The flow starts with the caller's floating-point control
- * word.
+ * `stack_low`. `entry` must not return. The flow starts with the caller's floating-point control
+ * words.
  */
 void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
 /*
  * Suspends the caller in `from` and resumes `to`. Returns after a switch to `from` on the same
- * thread. errno, the signal mask and all else of the thread stay as they are.
+ * thread. Does not touch errno, the signal mask, or other state of the thread.
  */
 static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
 static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_FIBER_TIMERS_H
-#define FL_FIBER_TIMERS_H
+#ifndef FL_FIBER_TIMER_HEAP_H
+#define FL_FIBER_TIMER_HEAP_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * The timers of one thread, ordered by deadline: a pairing heap whose links are in the timers, so
- * no function can fail. Add makes one comparison. Remove takes O(log n) amortized (Fredman,
- * Sedgewick, Sleator, Tarjan, 1986). Timers with the same deadline are in the order in which they
- * were added. An all-zero timer is in no heap.
+ * The timers of one thread: a pairing heap by deadline. Its links are in the timers, so no function
+ * can fail. Add makes one comparison. Remove takes O(log n) amortized (Fredman, Sedgewick, Sleator,
+ * Tarjan, 1986). Timers with the same deadline are in the order of their adds. An all-zero timer is
+ * in no heap.
  */
 struct fl__timer {
 	int64_t deadline;
 	uint64_t number; /* the order of the adds */
-	/* The first child; the next sibling. No child is before its parent. */
+	/* The first child; the next sibling. */
 	struct fl__timer *child, *next;
 	struct fl__timer *back; /* the timer whose child or next this is; of the root: itself */
 };
@@ -25,7 +25,7 @@ struct fl__timers {
 	uint64_t added;          /* the number of adds, ever */
 };
 
-/* `timer` is in no heap. */
+/* Requires that `timer` is in no heap. */
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline);
 
 /* Does nothing if `timer` is in no heap. */

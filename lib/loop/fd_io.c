@@ -12,7 +12,7 @@ static void fd_io_set_ready(struct fl__io *io, int direction)
 	if (!node)
 		return;
 	io->waiting[direction] = NULL;
-	(void)fl__node_wake(node); /* the node exists: a waiter that gives up clears `waiting` */
+	(void)fl__node_wake(node); /* the node is valid: a waiter that gives up clears `waiting` */
 }
 
 static void fd_io_on_events(void *source, uint32_t events)
@@ -44,7 +44,7 @@ void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;
 	if (direction == FL__IO_IN)
-		io->over = false; /* -EAGAIN: there is no end, and an error was told by now */
+		io->over = false; /* -EAGAIN: no end has come, and an error was reported before */
 }
 
 void fl__io_partly_drained(struct fl__io *io)
@@ -52,7 +52,7 @@ void fl__io_partly_drained(struct fl__io *io)
 	io->ready[FL__IO_IN] = io->over;
 }
 
-/* Has the poller report room for writes, too. */
+/* Makes the poller report FL__IO_OUT, too. */
 static int fd_io_watch_out(struct fl__io *io)
 {
 	if (io->outward)
@@ -78,7 +78,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 	fl__wait_begin(&wait);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	/* Else the waker has cleared waiting[direction], and another fiber may wait by now. */
+	/* Otherwise the waker has cleared waiting[direction], and another fiber may wait by now. */
 	if (rc != 0 && io->waiting[direction] == &node)
 		io->waiting[direction] = NULL;
 	return rc;

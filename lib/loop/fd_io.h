@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LOOP_IO_H
-#define FL_LOOP_IO_H
+#ifndef FL_LOOP_FD_IO_H
+#define FL_LOOP_FD_IO_H
 
 #include "loop.h"
 
 /*
- * A descriptor that fibers of one loop read and write, one fiber at a time in each direction. The
- * descriptor is registered once, edge-triggered. So struct fl__io keeps its readiness, and a wait
- * makes no system call but the loop's own.
+ * A descriptor that fibers of one loop read and write, one fiber at a time in each direction. It is
+ * registered once, edge-triggered. struct fl__io keeps its readiness, so a wait makes no system
+ * call but the loop's own.
  *
  *     for (;;) {
  *             n = recv(io->fd, ...);                          // never waits
@@ -17,13 +17,13 @@
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready`, by direction: an attempt may succeed. The flag may be true when an attempt finds
- * nothing. The flag is never false when an attempt would succeed. It begins as true. Each edge sets
- * it. An attempt that finds the descriptor drained, by -EAGAIN, clears it.
+ * `ready`, by direction: an attempt may succeed. It may be true when an attempt finds nothing, but
+ * is never false when an attempt would succeed. It begins as true. Each edge sets it. An attempt
+ * that finds the descriptor drained, by -EAGAIN, clears it.
  *
  * A short read of a stream shows, too, that the descriptor is drained: later bytes make an edge of
- * their own (epoll(7)). There are two exceptions, which `over` marks: the end, which may come with
- * the last bytes in one edge; and urgent data, where a read stops early.
+ * their own (epoll(7)). `over` marks the two exceptions: the end, which may come with the last
+ * bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -33,19 +33,17 @@ struct fl__io {
 	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
 	int fd;
 	bool ready[2];
-	bool over;    /* the peer has ended, or failed, or sent urgent data */
-	bool outward; /* the poller reports room, too: since a fiber first waited for room */
+	bool over;    /* an end, an error, or urgent data of the peer */
+	bool outward; /* the poller also reports FL__IO_OUT: a fiber has waited for it */
 };
 
 /*
- * Registers `fd`, which does not block, with `l`. Returns 0, or the error of epoll_ctl(). The
+ * Registers `fd`, which must not block, with `l`. Returns 0, or the error of epoll_ctl(). The
  * caller closes `fd`.
  */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
-/*
- * Removes the descriptor from the loop. Panics in the name of `function` if a fiber waits for it.
- */
+/* Removes the descriptor from the loop. Panics in the name of `function` if a fiber waits. */
 void fl__io_close(struct fl__io *io, const char *function);
 
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
@@ -58,12 +56,12 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * Waits until an attempt may succeed. By a fiber of the loop. Returns
+ * Waits until an attempt may succeed. Called by a fiber of the loop. Returns
  *
  *   0
  *   -ETIMEDOUT, -ECANCELED
- *   -EBUSY                   another fiber waits in this direction
- *   -EINVAL                  the caller is no fiber of the loop
+ *   -EBUSY                  another fiber waits in this direction
+ *   -EINVAL                 the caller is no fiber of the loop
  *   -ENOMEM
  */
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);

@@ -95,7 +95,9 @@ void fl__completions_forget(struct fl_fiber *f)
 	}
 }
 
-/* Called by a fiber. Sleeps until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
+/*
+ * Called by a fiber. Sleeps until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED.
+ */
 static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;

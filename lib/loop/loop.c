@@ -3,33 +3,31 @@
  * The event loop.
  *
  * Events. The poller knows each source by its address. While the loop fires the events of one wait,
- * a `fire` may remove another source. The loop strikes the removed source from the events that are
- * left. So a source may be freed as soon as it was removed.
+ * a `fire` may remove another source. The loop then clears the removed source in the events that
+ * are left. So a source may be freed as soon as it was removed.
  *
- * When to poll. A loop whose fibers all wait sleeps in the poller. A loop with runnable fibers
- * makes a "spell", a number of switches between fibers, and then polls without sleeping. A poll is
- * a system call, and costs as much as some switches. So a spell adapts to the time between two
- * polls:
+ * When to poll. A loop whose fibers all wait sleeps in the poller. A loop with runnable fibers runs
+ * a batch, a number of switches between fibers, and then polls without sleeping. A poll is a system
+ * call, and costs as much as some switches. So a batch adapts to the time between two polls:
  *
- *   below loop_poll_too_often     the next spell is twice as long, up to LOOP_BATCH_MAX switches
- *   above loop_poll_too_seldom    the next spell is one round of the runnable fibers; a running spell ends
- *                       after the piece of LOOP_BATCH_PIECE switches in which this came about
+ *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
+ *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
+ *                                batch ends after the current piece of LOOP_BATCH_PIECE switches
  *
- * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. The fiber
- * `caller` takes them, and passes calls on to the fiber `callbacks`. `caller` waits for nothing
- * else, so a callback that waits delays no request.
+ * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. post_fiber
+ * takes them, and passes calls on to callback_fiber. It waits for nothing else, so a callback that
+ * waits delays no request.
  *
  *   value     meaning                             set by                    cleared by
- *   NULL      no post                             loop_take_posts(), swap        -
+ *   NULL      no post                             loop_take_posts(), swap   -
  *   a post    linked by next, newest first        fl__loop_post(), CAS      loop_take_posts(), swap
  *
- * The producer that pushes the first post resumes `caller`. `caller` is suspended until then, takes
- * all posts, and suspends itself again. A resume that comes before the suspend is kept.
+ * The producer that pushes the first post resumes post_fiber. post_fiber takes all posts, and
+ * suspends itself. A resume that comes before the suspend is kept.
  *
- * Lifetime. The n-th time that the stack holds posts ends with the n-th take, which follows the
- * n-th resume. The resume is the producer's last access to the loop. So when a post is taken, that
- * resume has ended, or its wake is one that the scheduler waits for (scheduler.c). The loop may be
- * freed once its posts were taken.
+ * Lifetime. The resume is a producer's last access to the loop. The n-th take follows the n-th
+ * resume. So when a post is taken, the resume of its producer has ended, or its wake is one that
+ * the scheduler waits for (scheduler.c). The loop may be freed once its posts were taken.
  *
  * Linearization point: the CAS. Progress: lock-free.
  */
@@ -61,7 +59,7 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *sour
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
 {
 	if (!fl__loop_is_forked(l))
-		/* an error does no harm: the poller has dropped a closed `fd` */
+		/* ignored: the poller has dropped a closed `fd` */
 		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
@@ -72,7 +70,7 @@ static void loop_on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
 	(void)events;
-	fl__tsan_acquire(source); /* pairs with loop_wake(); to TSan an event orders nothing */
+	fl__tsan_acquire(source); /* pairs with loop_wake(): TSan knows no order by events */
 	l->rung = true;           /* edge-triggered: the eventfd's counter need not be read */
 }
 
@@ -129,12 +127,12 @@ static void loop_on_fd_event(void *source, uint32_t events)
 {
 	struct loop_fd_waiter *w = source;
 	(void)events;
-	(void)fl__node_wake(&w->node); /* `w` exists: a waiter that gives up deregisters it */
+	(void)fl__node_wake(&w->node); /* `w` is valid: a waiter that gives up removes it */
 }
 
 /*
- * The waiter is on the caller's stack, and registered for one event. -ENOSYS: the descriptor cannot
- * be registered, for instance because the loop watches it already.
+ * For struct fl__sched_ops. The waiter is on the caller's stack, and registered for one event.
+ * -ENOSYS: the descriptor cannot be registered, for instance because the loop watches it already.
  */
 static int loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -165,7 +163,7 @@ void fl__loop_post(fl_loop *l, struct fl__post *post)
 		fl__fiber_resume(l->post_fiber);
 }
 
-/* Takes all posts; returns them oldest first. */
+/* Takes all posts. Returns them oldest first. */
 static struct fl__post *loop_take_posts(fl_loop *l)
 {
 	/* acquire: pairs with fl__loop_post() */
@@ -191,7 +189,7 @@ static int loop_handle_posts(void *loop)
 			next = post->next; /* the function may free the post */
 			post->function(post);
 		}
-		/* relaxed: a hint. The yield lets fibers run even if threads post all the time. */
+		/* relaxed: a hint. The yield lets fibers run even if threads always post. */
 		if (fl__load_relaxed(&l->posts))
 			fl__fiber_yield();
 	}
@@ -243,8 +241,8 @@ static void loop_poll_and_adapt(fl_loop *l)
 }
 
 /*
- * For a loop that did not sleep because other threads woke fibers. The loop polls once loop_poll_too_often
- * has passed since the last poll. So threads that keep waking fibers keep no event out.
+ * For a loop that did not sleep because other threads woke fibers. Such a loop polls when
+ * loop_poll_too_often has passed, so that the threads do not starve the poller's events.
  */
 static void loop_poll_if_due(fl_loop *l)
 {
@@ -252,7 +250,7 @@ static void loop_poll_if_due(fl_loop *l)
 		loop_poll_and_adapt(l);
 }
 
-/* Reads the clock after each piece: fibers that took no time until now may begin to compute. */
+/* Reads the clock after each piece: fibers that were fast so far may begin to compute. */
 static void loop_run_batch(fl_loop *l)
 {
 	size_t left = l->batch;
@@ -266,7 +264,7 @@ static void loop_run_batch(fl_loop *l)
 	}
 }
 
-/* The time before the sleep, in which the thread spins, is not that of a callback either. */
+/* The pause covers the spin before the sleep, too. */
 static bool loop_wait_for_work(fl_loop *l)
 {
 	if (__builtin_expect(l->debug != NULL, 0))
@@ -299,7 +297,7 @@ void fl__loop_drain(fl_loop *l)
 		fl__loop_step(l);
 	if (!fl__cancel_renew(&l->root))
 		fl__panic("fl_loop_run", l,
-		          "a fiber was neither joined nor detached, or a token of its was not destroyed");
+		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
 int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
@@ -412,7 +410,7 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	return rc;
 }
 
-/* Frees the scheduler, and the loop's own two fibers, which have ended or never begun. */
+/* Frees the loop's own two fibers, which have ended or never begun, and the scheduler. */
 static void loop_free_sched(fl_loop *l)
 {
 	fl__fiber_free(l->callback_fiber);
@@ -445,8 +443,8 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 }
 
 /*
- * Ends the loop's fibers, its own two last. A loop that has never run has only those two. If there
- * is no memory to enter it, they need no end.
+ * Ends the loop's fibers, its own two last. A loop that has never run has only those two. They need
+ * no end if there is no memory to enter the loop.
  */
 static void loop_end_fibers(fl_loop *l)
 {
@@ -456,7 +454,7 @@ static void loop_end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	/* round 1: the pending calls; round 2: the calls that the fibers made at their ends */
+	/* round 1: pending calls; round 2: calls that the fibers have posted at their ends */
 	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched);
 		fl__loop_drain(l);

@@ -44,10 +44,10 @@ enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
 	/*
-	 * Pending posts, newest first: loop.c. `apart` keeps this word, which other threads write,
-	 * off the cache line that the loop's thread writes.
+	 * Other threads write it: `apart` keeps it off the cache line that the loop's thread
+	 * writes.
 	 */
-	struct fl__post *posts;
+	struct fl__post *posts; /* newest first: loop.c */
 	char apart[64];
 	struct fl__sched *sched;
 	struct fl__fiber *post_fiber;
@@ -156,7 +156,10 @@ void fl__loop_drain(fl_loop *l);
 struct fl_fiber {
 	struct fl__own_token token;
 	struct fl__post cancel_post; /* carries a cancel request of another thread */
-	/* `cancel_post` was posted. Written under the lock of the token's tree; read after disowning. */
+	/*
+	 * `cancel_post` was posted. Written under the lock of the token's tree; read after
+	 * disowning.
+	 */
 	bool cancel_posted;
 	bool cancel_done; /* the loop has taken `cancel_post` */
 	fl_loop *loop;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
- * thread; a switch or a wait for events ends it. A lock guards what is known of the current run.
- * The loop's thread takes the lock for some instructions at each switch. The watchdog takes it
- * twice in the time after which a run counts as blocked.
+ * thread; a switch or a wait for events ends it. A lock guards the data of the current run. The
+ * loop's thread takes it at each switch, the watchdog thread twice in the time after which a run is
+ * reported as blocked.
+ *
+ * loop_dump.c is a file of its own: only its callers link the unwinder and the symbol tables.
  */
 #include "loop_debug.h"
 #include "../base/panic.h"
@@ -18,9 +20,9 @@
 struct fl__loop_debug {
 	fl_loop_debug_config config;
 	uint32_t lock;
-	/* the run; `lock` guards these three */
+	/* the run: `lock` guards these three */
 	int64_t began; /* 0: the loop waits for events */
-	bool told;     /* the run was reported as blocked */
+	bool reported; /* the run was reported as blocked */
 	char name[32]; /* of the fiber; empty: callbacks */
 	fl_event end;
 	fl_thread watchdog;
@@ -32,7 +34,7 @@ static const char *loop_debug_kind(const char *name)
 }
 
 /*
- * By the loop's thread. Only that thread writes `began` and `name`, so it reads them without the
+ * Called by the loop's thread, which alone writes `began` and `name`, and reads them without the
  * lock.
  */
 static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
@@ -47,7 +49,7 @@ static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const ch
 {
 	fl__lock(&d->lock);
 	d->began = now;
-	d->told = false;
+	d->reported = false;
 	(void)strncpy(d->name, name, sizeof d->name - 1);
 	fl__unlock(&d->lock);
 }
@@ -77,9 +79,9 @@ static bool loop_debug_is_blocked(struct fl__loop_debug *d, char name[32], int64
 {
 	const int64_t now = fl__sys.now();
 	fl__lock(&d->lock);
-	const bool blocked = d->began != 0 && !d->told && now - d->began >= d->config.blocked;
+	const bool blocked = d->began != 0 && !d->reported && now - d->began >= d->config.blocked;
 	if (blocked) {
-		d->told = true;
+		d->reported = true;
 		memcpy(name, d->name, sizeof d->name);
 		*since = now - d->began;
 	}
@@ -142,7 +144,7 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 		return -EOWNERDEAD;
 	do
 		fl__loop_debug_end(l);
-	while (l->debug); /* another fiber was here while this fiber waited for the watchdog */
+	while (l->debug); /* another fiber switched reports on while this fiber waited for the watchdog */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
 	return config->slow < 0 || config->blocked < 0 ? -EINVAL : loop_debug_begin(l, config);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop as a tree. Each fiber unwinds its own stack: the caller switches to the
- * fiber for that, and back (fl__fiber_visit()).
+ * Prints the fibers of a loop as a tree. Each fiber unwinds its own stack: the caller switches to
+ * the fiber and back (fl__fiber_visit()).
  */
 #include "../base/sys.h"
 #include "../debug/symbols.h"
@@ -38,7 +38,7 @@ static void loop_dump_take_stack(void *stack)
 	(void)_Unwind_Backtrace(loop_dump_take_frame, stack);
 }
 
-/* A return address lies behind the call. */
+/* `at` is a return address, behind the call. */
 static void loop_dump_print_frame(struct loop_dump_report *r, int depth, int n, uintptr_t at)
 {
 	Dl_info info;
@@ -79,7 +79,7 @@ static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f
 		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
 }
 
-/* By the id of the context that started the fiber, then by age. */
+/* Orders by the id of the context that started the fiber, then by age. */
 static int loop_dump_compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
@@ -103,8 +103,8 @@ static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t p
 }
 
 /*
- * Prints the fibers that `parent` started, and all below them. It does not recurse: the tree may be
- * as deep as there are fibers, and the caller may have only a fiber's stack.
+ * Prints the fibers that `parent` started, and all below them. Without recursion, since the tree
+ * may be as deep as there are fibers, and the caller may have only a fiber's stack.
  */
 static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
@@ -132,7 +132,7 @@ static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 	return false;
 }
 
-/* Prints each fiber whose parent has ended, or was no fiber, with all fibers below it. */
+/* Prints each fiber whose parent is no fiber, or has ended, with all fibers below it. */
 static void loop_dump_print_tree(struct loop_dump_report *r, const fl_loop *l)
 {
 	uint64_t last = 0;
@@ -157,7 +157,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 		if (t.fibers)
 			t.fibers[i] = f;
 		else
-			loop_dump_print_fiber(&t, f, 1); /* without memory: a list in place of the tree */
+			loop_dump_print_fiber(&t, f, 1); /* without memory: a list */
 	}
 	if (t.fibers) {
 		t.path = (size_t *)(void *)(t.fibers + t.n);

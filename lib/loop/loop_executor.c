@@ -316,7 +316,9 @@ static int loop_executor_thread(void *executor)
 
 /* The interface. */
 
-/* Under the lock: starts the executor's own thread, which runs the manager, unless it was started. */
+/*
+ * Under the lock: starts the executor's own thread, which runs the manager, unless it was started.
+ */
 static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Connections. One fiber makes several attempts at once, "happy eyeballs" in a simple form (RFC
- * 8305). It begins with the first address, adds the next one whenever an attempt has failed or
- * `stagger` has passed, and takes the first attempt that succeeds.
+ * 8305). It begins with the first address, and begins the next attempt when one has failed or
+ * connect_stagger has passed. The first attempt that succeeds wins.
  *
- * To learn the state of an attempt, the fiber calls connect() again. On Linux the answer is
- * definite: 0 or EISCONN: connected; EALREADY: under way; else why it failed. SO_ERROR does not
- * tell an attempt under way from a connected one. Over the loopback the answer is there at once,
- * before the poller is asked.
+ * To learn the state of an attempt, the fiber calls connect() again. On Linux the result is
+ * definite: 0 or EISCONN: connected; EALREADY: under way; else the error of the attempt. SO_ERROR
+ * does not distinguish an attempt under way from a connected one. Over the loopback the second
+ * connect() has the result, without the poller.
  */
 #include "../base/sys.h"
 #include "net_resolve.h"
@@ -24,16 +24,16 @@ struct connect_attempt {
 	struct fl__source source;
 	struct connect_state *c;
 	const struct fl__address *to;
-	int fd;       /* -1: it has failed, or not begun */
-	bool watched; /* by the poller */
-	bool told;    /* an event that connect_check_all() has not seen yet */
+	int fd;         /* -1: has failed, or has not begun */
+	bool watched;   /* by the poller */
+	bool has_event; /* an event that connect_check_all() has not handled yet */
 };
 
 /* On the fiber's stack. */
 struct connect_state {
 	fl_loop *loop;
 	struct fl__node *waiting; /* the fiber; NULL: it runs */
-	unsigned n, begun;        /* attempts; those from `begun` on have not begun */
+	unsigned n, begun;        /* attempts; how many have begun */
 	unsigned under_way;
 	int error;    /* of the failed attempts; 0: none */
 	int64_t next; /* when the next attempt is due; 0: at once */
@@ -45,13 +45,13 @@ static void connect_on_event(void *source, uint32_t events)
 	struct connect_attempt *a = source;
 	struct fl__node *node = a->c->waiting;
 	(void)events;
-	a->told = true;
+	a->has_event = true;
 	a->c->waiting = NULL;
 	if (node)
-		(void)fl__node_wake(node); /* false: the wait is over, and `told` is enough */
+		(void)fl__node_wake(node); /* false: the wait is over */
 }
 
-/* Deregisters the attempt, and gives up its descriptor. */
+/* Removes the attempt from the poller, and returns its descriptor, which the caller owns then. */
 static int connect_release(struct connect_attempt *a)
 {
 	int fd = a->fd;
@@ -62,7 +62,7 @@ static int connect_release(struct connect_attempt *a)
 	return fd;
 }
 
-/* Whether the error is one of this machine alone, and not of the remote one. */
+/* Whether the error comes from this machine alone. */
 static bool connect_is_local_error(int error)
 {
 	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL || error == -ENETUNREACH;
@@ -90,20 +90,20 @@ static bool connect_is_self(const struct connect_attempt *a)
 }
 
 /*
- * A socket may be connected with itself: no process listens, and the system happens to give the
- * socket the very port that it is to reach. Such a connection would keep the server from its port.
- * So would its end, for a minute, unless the socket is reset: the second connect() resets it.
+ * A socket may be connected with itself, if no process listens and the system gives the socket the
+ * port that it connects to. Such a connection would block the server's port, and for a minute after
+ * its end, too. The second connect() resets the socket, which frees the port at once.
  */
 static int connect_refuse_self(const struct connect_attempt *a)
 {
-	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	const struct sockaddr none = {.sa_family = AF_UNSPEC};
 	if (!connect_is_self(a))
 		return 0;
-	(void)fl__net_sys.connect(a->fd, &nobody, sizeof nobody);
+	(void)fl__net_sys.connect(a->fd, &none, sizeof none);
 	return -ECONNREFUSED;
 }
 
-/* The state of an attempt. 0: connected; -EALREADY: under way; else why it failed. */
+/* Returns the state of an attempt. 0: connected; -EALREADY: under way; else its error. */
 static int connect_call(const struct connect_attempt *a)
 {
 	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
@@ -114,7 +114,7 @@ static int connect_call(const struct connect_attempt *a)
 	return rc == 0 ? connect_refuse_self(a) : rc;
 }
 
-/* Has the poller watch the attempt: -EALREADY, or an error. */
+/* Makes the poller watch the attempt. Returns -EALREADY, or an error. */
 static int connect_watch(struct connect_attempt *a)
 {
 	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
@@ -123,8 +123,8 @@ static int connect_watch(struct connect_attempt *a)
 }
 
 /*
- * Acts on `rc` of connect_call(). Returns the descriptor of a connected attempt; else -EALREADY, also after
- * a failure.
+ * Acts on `rc` of connect_call(). Returns the descriptor of a connected attempt; else -EALREADY,
+ * also if the attempt has failed.
  */
 static int connect_conclude(struct connect_attempt *a, int rc)
 {
@@ -154,21 +154,21 @@ static int connect_begin_next(struct connect_state *c)
 	return connect_conclude(a, rc == -EALREADY ? connect_call(a) : rc);
 }
 
-/* Acts on all events. Returns as connect_conclude(). */
+/* Handles all events. Returns as connect_conclude(). */
 static int connect_check_all(struct connect_state *c)
 {
 	int fd = -EALREADY;
 	for (unsigned i = 0; i < c->begun && fd < 0; i++) {
 		struct connect_attempt *a = &c->attempts[i];
-		if (a->fd < 0 || !a->told)
+		if (a->fd < 0 || !a->has_event)
 			continue;
-		a->told = false;
+		a->has_event = false;
 		fd = connect_conclude(a, connect_call(a));
 	}
 	return fd;
 }
 
-/* Waits until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
+/* Waits for an event, or until the next attempt is due. Returns 0, -ETIMEDOUT, -ECANCELED. */
 static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
@@ -208,7 +208,7 @@ static void connect_close_all(struct connect_state *c)
 			fl__net_sys.close(connect_release(&c->attempts[i]));
 }
 
-/* Alternates the families. Each keeps its own order. */
+/* Alternates the families, and keeps the order within each. */
 static void connect_mix_families(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
@@ -223,7 +223,7 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
-/* The stream owns `fd`. After an error `fd` is closed. */
+/* Creates a stream that owns `fd`. Closes `fd` after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
@@ -257,7 +257,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 
 /*
  * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
- * tells of room in the backlog, so this asks again after a pause.
+ * reports that the backlog has become shorter, so the function tries again after a pause.
  */
 static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline,
                         fl_cancel_token *cancel)

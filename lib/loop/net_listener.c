@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. io.h keeps the readiness; only an accept() that finds no connection clears it. So a
+ * Listeners. fd_io.h keeps the readiness; only an accept() that finds no connection clears it. So a
  * connection that was not accepted for lack of a descriptor needs no event to be accepted later. A
- * connection that was accepted, but did not become a stream for lack of memory, is `held` until it
- * can.
+ * connection that was accepted, but did not become a stream for lack of memory, is `held`.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -18,11 +17,11 @@ enum { LISTENER_EAGER = 32 }; /* accepts in a row, of some ten microseconds each
 
 struct fl_listener {
 	struct fl__io io;
-	int held;     /* a connection that is to become a stream; -1: none */
+	int held;     /* an accepted connection without a stream; -1: none */
 	int protocol; /* of the streams */
 	uint16_t port;
 	bool busy;      /* a fiber accepts */
-	bool closed;    /* also the descriptor */
+	bool closed;    /* the descriptor is closed, too */
 	bool has_file;  /* fl_listener_close() removes the file at `path` */
 	unsigned eager; /* accepts since a fiber last waited here */
 	struct fl__file file;
@@ -32,8 +31,8 @@ struct fl_listener {
 /* Accepting. */
 
 /*
- * Whether accept() must be called again: a signal; or a connection that broke before it was
- * accepted, and is gone by now (accept(2)).
+ * Whether accept() must be called again: after a signal, or a connection that broke before it was
+ * accepted (accept(2)).
  */
 static bool listener_is_broken_connection(int error)
 {
@@ -64,7 +63,7 @@ static int listener_accept_fd(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* Takes a connection that is there: 0; -EAGAIN: none is; or why it cannot be taken now. */
+/* Takes a pending connection. Returns 0; -EAGAIN: there is none; or another error. */
 static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -96,7 +95,7 @@ int fl_try_accept(fl_listener *l, fl_stream **s)
 	return rc == 0 ? listener_take(l, s) : rc;
 }
 
-/* A fiber that accepts all the time, or tries again after an error, lets other fibers run first. */
+/* A fiber that accepts many connections, or retries after an error, lets other fibers run first. */
 static void listener_give_way(fl_listener *l)
 {
 	if (l->eager < LISTENER_EAGER)
@@ -145,7 +144,7 @@ static void listener_remove_file(fl_listener *l)
 		return;
 	if (file.device == l->file.device && file.number == l->file.number) {
 		int rc = fl__name_sys.unlink(l->path);
-		(void)rc; /* the next listener at this path removes a file that was left behind */
+		(void)rc; /* the next listener at this path removes a stale file */
 	}
 }
 
@@ -191,7 +190,9 @@ int fl_listener_fd(const fl_listener *l)
 	return l->closed ? -1 : l->io.fd;
 }
 
-/* Listens on `fd`, which is bound, and takes it over. After an error the caller still owns `fd`. */
+/*
+ * Listens on `fd`, which is bound, and owns it from then on. After an error the caller owns `fd`.
+ */
 static int listener_listen(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
 {
 	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);
@@ -204,7 +205,7 @@ static int listener_listen(fl_listener *l, fl_loop *loop, int fd, const fl_liste
 
 static int listener_set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
 {
-	/* SO_REUSEADDR: connections that have ended do not keep the port in use */
+	/* SO_REUSEADDR: ended connections do not block the port */
 	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (rc == 0 && config && config->reuse_port)
 		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
@@ -251,7 +252,7 @@ static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct 
 	return rc;
 }
 
-/* Each family keeps its own order. */
+/* Keeps the order within each family. */
 static void listener_put_ipv4_first(struct fl__address *list, int n)
 {
 	for (int i = 0, next = 0; i < n; i++) {
@@ -264,8 +265,8 @@ static void listener_put_ipv4_first(struct fl__address *list, int n)
 }
 
 /*
- * Stores the addresses to listen at: how many, or an error. Without a host: IPv6, which serves
- * IPv4, too; then IPv4, for a machine without IPv6.
+ * Stores the addresses to listen at. Returns how many, or an error. Without a host: IPv6, which
+ * serves IPv4, too; then IPv4, for a machine without IPv6.
  */
 static int listener_find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
 {
@@ -314,8 +315,8 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 /* Unix. */
 
 /*
- * Whether a process listens at a socket that exists. 0: none; -EADDRINUSE: one does; else why this
- * cannot be found out.
+ * Checks by a connection whether a process listens at an existing socket. Returns 0: none does;
+ * -EADDRINUSE: one does; or the error of the check.
  */
 static int listener_probe(const struct sockaddr_un *a, socklen_t size)
 {
@@ -329,7 +330,7 @@ static int listener_probe(const struct sockaddr_un *a, socklen_t size)
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
 }
 
-/* Removes a socket that was left behind. 0: there is none any more. */
+/* Removes a stale socket file. Returns 0: the path is free. */
 static int listener_remove_stale(const char *path, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;

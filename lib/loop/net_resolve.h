@@ -26,9 +26,9 @@ struct fl__file {
 };
 
 /*
- * The system calls about names of hosts and of Unix sockets. The table continues that of
- * lib/base/sys.h, with the same rules. Results are 0 or a count, or a negative errno; errno keeps
- * its value.
+ * The system calls for names of hosts and of Unix sockets. The table continues the table of
+ * lib/base/sys.h, with the same rules. Results are 0, a count, or a negative errno; errno keeps its
+ * value.
  */
 struct fl__name_sys {
 	/*

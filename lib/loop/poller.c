@@ -26,16 +26,14 @@ static int poller_create(void)
 	return poller_result(epoll_create1(EPOLL_CLOEXEC), before);
 }
 
-static int poller_control(int poller, int op, int fd, uint32_t events, void *who)
+static int poller_control(int poller, int op, int fd, uint32_t events, void *source)
 {
 	int before = errno;
-	struct epoll_event event = {.events = events, .data.ptr = who};
+	struct epoll_event event = {.events = events, .data.ptr = source};
 	return poller_result(epoll_ctl(poller, op, fd, &event), before);
 }
 
-/*
- * epoll_wait() takes milliseconds. They are rounded up, so that no wait ends before its deadline.
- */
+/* epoll_wait() takes milliseconds, rounded up so that no wait ends before its deadline. */
 static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
@@ -47,9 +45,9 @@ static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_
 #ifdef SYS_epoll_pwait2
 	/* whether epoll_pwait2() is missing: before Linux 5.11, and in some sandboxes */
 	static bool missing;
-	/* relaxed: a thread that does not see the store finds out by itself */
+	/* relaxed: a thread that does not see the store makes the call itself */
 	if (left > 0 && !fl__load_relaxed(&missing)) {
-		/* the kernel's struct has 64-bit fields on all machines */
+		/* the kernel's struct has 64-bit fields on every machine */
 		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};
 		int rc = (int)syscall(SYS_epoll_pwait2, poller, events, n, time, NULL, (size_t)_NSIG / 8);
 		if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
@@ -90,7 +88,7 @@ static void poller_close(int fd)
 	int before = errno;
 #ifdef FL__TSAN
 	uint64_t rings;
-	(void)!read(fd, &rings, sizeof rings); /* tells TSan that all rings came before the close */
+	(void)!read(fd, &rings, sizeof rings); /* for TSan: all rings happen before the close */
 #endif
 	(void)close(fd); /* Linux releases the descriptor even if this fails */
 	errno = before;

@@ -6,22 +6,23 @@
 #include <sys/epoll.h>
 
 /*
- * The system calls by which a loop learns of events. The table continues that of lib/base/sys.h,
- * with the same rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its
- * value.
+ * The system calls of a loop's poller. The table continues the table of lib/base/sys.h, with the
+ * same rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its value.
  *
- * A poller is the descriptor of an epoll, close-on-exec. Another loop can watch that descriptor:
- * this is how a loop is embedded.
+ * A poller is the descriptor of an epoll, close-on-exec. Another event loop can watch that
+ * descriptor, to embed this loop.
  */
 struct fl__poller_sys {
 	int (*create)(void);
-	/* `op`: EPOLL_CTL_ADD, _MOD or _DEL. Each event carries `who`. */
-	int (*control)(int poller, int op, int fd, uint32_t events, void *who);
-	/* Waits for events until `deadline`: their number; 0: the deadline; -EINTR: a signal. */
+	/* `op`: EPOLL_CTL_ADD, _MOD or _DEL. Each event carries `source`. */
+	int (*control)(int poller, int op, int fd, uint32_t events, void *source);
+	/*
+	 * Waits until `deadline`. Returns the number of events; 0: the deadline; -EINTR: a signal.
+	 */
 	int (*wait)(int poller, struct epoll_event *events, int n, int64_t deadline);
-	int (*bell)(void); /* a non-blocking eventfd, which another thread rings to end a wait */
+	int (*bell)(void); /* the doorbell: a non-blocking eventfd that ends a wait */
 	void (*ring)(int bell);
-	void (*close)(int fd); /* a poller or a bell */
+	void (*close)(int fd); /* a poller or a doorbell */
 };
 
 extern struct fl__poller_sys fl__poller_sys;

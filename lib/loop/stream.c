@@ -31,14 +31,14 @@ enum { STREAM_EAGER = 64 }; /* attempts of some microseconds each, and reads of 
 
 /* The buffer. */
 
-/* The least size. An idle rest of a line touches only its own pages of the buffer. */
+/* The smallest buffer. The rest of a line touches only its own pages of the buffer. */
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
-static struct fl__stream_buffer *stream_new_buffer(size_t room)
+static struct fl__stream_buffer *stream_new_buffer(size_t size)
 {
-	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + room);
+	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + size);
 	if (b)
-		b->room = room;
+		b->size = size;
 	return b;
 }
 
@@ -53,7 +53,7 @@ static int stream_get_buffer(fl_stream *s)
 
 static int stream_grow_buffer(fl_stream *s)
 {
-	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->room * 2);
+	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->size * 2);
 	if (!larger)
 		return -ENOMEM;
 	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
@@ -64,28 +64,32 @@ static int stream_grow_buffer(fl_stream *s)
 	return 0;
 }
 
+/*
+ * Makes space behind `to`. Requires fewer than FL_STREAM_LIMIT buffered bytes. Returns 0, -ENOMEM.
+ */
 static int stream_make_room(fl_stream *s)
 {
 	if (!s->buffer)
 		return stream_get_buffer(s);
-	if (s->buffer->room - s->to >= s->buffer->room / 4)
+	if (s->buffer->size - s->to >= s->buffer->size / 4)
 		return 0;
-	if (fl__stream_buffered(s) > s->buffer->room / 2 && s->buffer->room < FL_STREAM_LIMIT &&
+	if (fl__stream_buffered(s) > s->buffer->size / 2 && s->buffer->size < FL_STREAM_LIMIT &&
 	    stream_grow_buffer(s) == 0)
 		return 0;
 	memmove(s->buffer->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
 	s->to -= s->from;
 	s->from = 0;
-	return s->to < s->buffer->room ? 0 : -ENOMEM;
+	return s->to < s->buffer->size ? 0 : -ENOMEM;
 }
 
+/* Releases the buffer if it is empty. */
 static void stream_release_buffer(fl_stream *s)
 {
 	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
 	if (!b || s->from < s->to)
 		return;
 	s->buffer = NULL;
-	if (b->room <= FL_STREAM_LIMIT && (!*spare || (*spare)->room < b->room)) {
+	if (b->size <= FL_STREAM_LIMIT && (!*spare || (*spare)->size < b->size)) {
 		fl__free(*spare);
 		*spare = b;
 	} else {
@@ -93,6 +97,7 @@ static void stream_release_buffer(fl_stream *s)
 	}
 }
 
+/* Moves up to `size` buffered bytes to the reader. Returns how many. */
 static size_t stream_take(fl_stream *s, void *to, size_t size)
 {
 	size_t n = fl__stream_buffered(s);
@@ -105,6 +110,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 	return n;
 }
 
+/* Puts bytes into the empty buffer. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
 	struct fl__stream_buffer *b = stream_new_buffer(size);
@@ -119,7 +125,7 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 
 /* What reads and writes share. */
 
-/* The checks of the stream itself. Resets the count of bytes. */
+/* Checks the stream, and resets its count of bytes. */
 static int stream_begin(fl_stream *s, int direction, size_t size)
 {
 	if (size > PTRDIFF_MAX)
@@ -130,6 +136,10 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
+/*
+ * Whether a call that never waits may begin. Called by any code on the loop's thread. Resets the
+ * count of bytes. Returns 0, -EBUSY, -EINVAL, -EOWNERDEAD, -ECONNABORTED.
+ */
 static int stream_check_call(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -137,7 +147,7 @@ static int stream_check_call(fl_stream *s, int direction, size_t size)
 	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
 }
 
-/* A fiber that always finds something at once lets other fibers run from time to time. */
+/* A fiber that never waits here lets other fibers run from time to time. */
 static void stream_give_way(fl_stream *s)
 {
 	if (++s->eager < STREAM_EAGER)
@@ -151,6 +161,10 @@ static void stream_leave(fl_stream *s, int direction)
 	s->busy[direction] = false;
 }
 
+/*
+ * As stream_check_call(), for a fiber's call that may wait. After 0 no other call begins until
+ * leave.
+ */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -162,11 +176,12 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 		return rc;
 	s->busy[direction] = true;
 	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
-		stream_give_way(s); /* the read may need no system call: one line of many */
+		stream_give_way(s); /* the read may need no system call */
 	s->busy[direction] = !s->aborted;
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
+/* Waits until an attempt may succeed. Returns 0, -ETIMEDOUT, -ECANCELED, -ECONNABORTED, -ENOMEM. */
 static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -179,6 +194,7 @@ static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }
 
+/* Translates an error of the system to the result of a call. The stream keeps a permanent one. */
 static int stream_fail(fl_stream *s, int error)
 {
 	switch (error) {
@@ -187,9 +203,9 @@ static int stream_fail(fl_stream *s, int error)
 		return -ENOMEM;
 	case -EFAULT:
 		return error;
-	case -EPIPE: /* ends writing alone, unless an earlier error is the reason */
+	case -EPIPE: /* ends only writing, unless an earlier error is the reason */
 		return s->failed ? s->failed : error;
-	case -ETIMEDOUT: /* to the caller that is its own deadline */
+	case -ETIMEDOUT: /* the caller would take it for its own deadline */
 		s->failed = -ECONNABORTED;
 		break;
 	default:
@@ -198,6 +214,7 @@ static int stream_fail(fl_stream *s, int error)
 	return s->failed;
 }
 
+/* One attempt to receive. Returns the number of bytes; 0: the end; -EAGAIN; or an error. */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
 {
 	ssize_t n;
@@ -216,7 +233,7 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
 	else if (n < 0)
 		n = stream_fail(s, (int)n);
 	else if (s->failed)
-		n = s->failed; /* the system reports an error once, and then an end */
+		n = s->failed; /* the system reports an error once, then an end */
 	else
 		s->ended = true;
 	return n;
@@ -237,8 +254,8 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, int
 }
 
 /*
- * Receives once into the buffer: > 0; 0: the end; an error. While this waits, the stream has a
- * buffer only if bytes are in it.
+ * Receives once into the buffer. Returns a positive number; 0: the end; or an error. During the
+ * wait the stream has a buffer only if it has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -249,7 +266,7 @@ static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *canc
 			rc = stream_make_room(s);
 		if (rc != 0)
 			return rc;
-		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->room - s->to);
+		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->size - s->to);
 		if (n > 0)
 			s->to += (size_t)n;
 		stream_release_buffer(s);
@@ -285,7 +302,7 @@ static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int
 	return n < 0 ? n : (ssize_t)stream_take(s, buffer, size);
 }
 
-/* Puts back what a read had received when it gave up. */
+/* Puts back the bytes of a read that gave up. */
 static int stream_give_back(fl_stream *s, const void *data, size_t size, int error)
 {
 	if (size == 0 || stream_put_back(s, data, size) == 0)
@@ -325,8 +342,8 @@ struct stream_delimiter {
 };
 
 /*
- * The number of buffered bytes, at most `limit`, up to and including the first delimiter; 0: there
- * is none. No delimiter begins in the first `searched` bytes.
+ * Returns the number of buffered bytes, at most `limit`, up to and including the first delimiter;
+ * 0: there is none. No delimiter begins in the first `searched` bytes.
  */
 static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -378,8 +395,8 @@ size_t fl_stream_got(const fl_stream *s)
 /* Writes. */
 
 /*
- * The result of an attempt. After a short write the caller makes another attempt, which tells that
- * there is no room. Unlike with reads, its cost does not matter.
+ * Counts the bytes of an attempt to write, and returns its result. After a short write the caller
+ * makes another attempt, which gets -EAGAIN. Its cost does not matter, unlike that of a read.
  */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
@@ -422,7 +439,7 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 	return n == -EAGAIN ? n : rc != 0 ? rc : n;
 }
 
-/* The parts of a vector that are left to write. */
+/* The unwritten parts of a vector. */
 struct stream_rest {
 	const struct iovec *parts;
 	size_t n;
@@ -451,7 +468,7 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 	return fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n});
 }
 
-/* The size of all parts; SIZE_MAX: it overflows. */
+/* Returns the size of all parts; SIZE_MAX if it overflows. */
 static size_t stream_size_of(const struct iovec *parts, size_t n)
 {
 	size_t size = 0;
@@ -565,7 +582,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	return 0;
 }
 
-/* Frees the stream, and leaves the descriptor open. */
+/* Frees the stream, but not its descriptor. */
 static void stream_destroy(fl_stream *s)
 {
 	if (!fl__loop_is_forked(s->io.loop))
@@ -655,13 +672,13 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* The events of the shutdown wake the waiters. */
+/* The shutdown makes events, which wake the waiters. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return;
 	s->aborted = true;
-	/* fails if the connection is gone, which was an event, too */
+	/* fails if the connection is gone, which has made an event */
 	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
 }
 

@@ -8,13 +8,13 @@
 #include <sys/types.h>
 
 /*
- * A stream is a descriptor of its loop (io.h), and the bytes that were received and not read yet.
- * The bytes are in a buffer, which the stream has only while there are any, or while it receives.
- * The loop keeps one unused buffer for the next stream that needs one. So a line that comes alone
+ * A stream is a descriptor of its loop (fd_io.h), and a buffer with the bytes that were received
+ * and not read yet. The stream has the buffer only while there are such bytes, or while it
+ * receives. The loop keeps one unused buffer for the next stream that needs one. So a single line
  * costs no allocation, and an idle stream no memory.
  */
 struct fl__stream_buffer {
-	size_t room;
+	size_t size;
 	char bytes[];
 };
 
@@ -33,18 +33,19 @@ struct fl_stream {
 };
 
 /*
- * Makes a stream that owns `fd`, which is connected, or soon will be, and does not block. By the
- * thread of `l`. `protocol`: SO_PROTOCOL's. Returns 0, or as fl_stream_from_fd(): -EEXIST, -ENOMEM,
- * -ENOSPC; then the caller still owns `fd`.
+ * Creates a stream that owns `fd`, a non-blocking socket that is connected, or soon will be. Called
+ * by the thread of `l`. `protocol`: the value of SO_PROTOCOL. Returns 0, or as fl_stream_from_fd():
+ * -EEXIST, -ENOMEM, -ENOSPC; then the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 
 /* Sets TCP_NODELAY, if `fd` is a TCP socket. An accepted socket inherits it from the listener. */
 void fl__stream_without_delay(int fd);
 
-/* Stores the text of an address: 0, -ENOSPC. */
+/* Stores an address as text. Returns 0, -ENOSPC. */
 int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size);
 
+/* The number of bytes that were received and not read yet. */
 static inline size_t fl__stream_buffered(const fl_stream *s)
 {
 	return s->to - s->from;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions on the threads of a loop. The argument of a task points into the caller's frame. So the
- * caller waits until the task has ended, even when the caller is cancelled or times out.
+ * Calls of functions on the threads of a loop. The argument of a task points into the caller's
+ * frame. So the caller waits until the task has ended, even if it is cancelled or times out.
  */
 #include "to_thread.h"
 #include "../base/sys.h"
@@ -11,7 +11,7 @@
 #include <fairlead/future.h>
 #include <fairlead/to_thread.h>
 
-/* At most MOST threads; MORE than there are CPUs, since most threads wait in system calls. */
+/* More threads than CPUs, since most of them wait in system calls. */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)
@@ -42,7 +42,7 @@ struct to_thread_call {
 	void *arg;
 	int64_t deadline;
 	fl_cancel_token *cancel;
-	bool called; /* `function` was; written by its thread */
+	bool called; /* the thread has begun to call `function` */
 	int result;  /* of `function` */
 };
 
@@ -64,7 +64,7 @@ static const fl_task_type to_thread_call_type = {
     .arg_align = _Alignof(struct to_thread_call *),
 };
 
-/* -ECANCELED or -ETIMEDOUT: the caller must not wait any more; else 0. */
+/* Returns -ECANCELED or -ETIMEDOUT if the caller must stop waiting; else 0. */
 static int to_thread_why_over(const struct to_thread_call *call)
 {
 	if (fl_cancel_token_is_requested(call->cancel))
@@ -72,7 +72,7 @@ static int to_thread_why_over(const struct to_thread_call *call)
 	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
 }
 
-/* Waits for the end of the task; cancels the task when the caller is cancelled or times out. */
+/* Waits for the end of the task. Cancels the task if the caller is cancelled or times out. */
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
