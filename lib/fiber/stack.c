@@ -5,7 +5,7 @@
  * protection does (sys.h). A slot gets its guard at its first use.
  *
  *   slot   is in                           memory      next state
- *   used   no list                         touched     warm; dirty, if the pool has enough warm ones
+ *   used   no list                         touched     warm; dirty, if enough are warm
  *   warm   pool->warm, last in first out   touched     used
  *   dirty  the `free` and `dirty` bits of  touched     used; clean, with all dirty slots, when they
  *          its slab                                    are many, or too many for a second

@@ -28,7 +28,7 @@
 enum { FL__IO_IN, FL__IO_OUT };
 
 struct fl__io {
-	struct fl__source source;
+	struct fl__poller_source source;
 	fl_loop *loop;
 	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
 	int fd;

@@ -24,7 +24,7 @@ static void completion_wake(struct fl__completion_list *list)
 		(void)fl__node_wake(list->waiter); /* a second wake finds the wait decided */
 }
 
-static void completion_append(struct fl__completion_list *list, struct fl__completion *e)
+static void completion_append(struct fl__completion_list *list, struct fl__fiber_completion *e)
 {
 	e->next = NULL;
 	if (list->last)
@@ -34,9 +34,9 @@ static void completion_append(struct fl__completion_list *list, struct fl__compl
 	list->last = e;
 }
 
-static struct fl__completion *completion_take_first(struct fl__completion_list *list)
+static struct fl__fiber_completion *completion_take_first(struct fl__completion_list *list)
 {
-	struct fl__completion *e = list->first;
+	struct fl__fiber_completion *e = list->first;
 	if (!e)
 		return NULL;
 	list->first = e->next;
@@ -46,7 +46,7 @@ static struct fl__completion *completion_take_first(struct fl__completion_list *
 }
 
 /* Makes a waiter wait for `f`, by `e`. If `f` has ended, `e` is in the list at once. */
-static void completion_add(struct fl__completion_list *list, struct fl__completion *e, struct fl_fiber *f)
+static void completion_add(struct fl__completion_list *list, struct fl__fiber_completion *e, struct fl_fiber *f)
 {
 	e->of = list;
 	e->fiber = f;
@@ -62,7 +62,7 @@ static void completion_add(struct fl__completion_list *list, struct fl__completi
 }
 
 /* The waiter no longer waits for the fiber of `e`. */
-static void completion_remove(struct fl__completion *e)
+static void completion_remove(struct fl__fiber_completion *e)
 {
 	if (!e->fiber)
 		return;
@@ -75,7 +75,7 @@ static void completion_remove(struct fl__completion *e)
 void fl__completions_publish(struct fl_fiber *f)
 {
 	bool failed = completion_has_failed(f);
-	for (struct fl__completion *e = f->completions; e; e = e->others) {
+	for (struct fl__fiber_completion *e = f->completions; e; e = e->others) {
 		e->of->left--;
 		e->of->failed |= failed;
 		completion_append(e->of, e);
@@ -88,7 +88,7 @@ void fl__completions_forget(struct fl_fiber *f)
 {
 	const bool alive = fl_fiber_is_alive(f);
 	while (f->completions) {
-		struct fl__completion *e = f->completions;
+		struct fl__fiber_completion *e = f->completions;
 		completion_remove(e);
 		e->of->left -= alive;
 		completion_wake(e->of);
@@ -123,13 +123,13 @@ static bool completion_can_wait(fl_fiber *const *fibers, size_t n)
 	return self != NULL;
 }
 
-/* Waits until enough of the fibers have ended. On entry ends->left of them have not. */
+/* On entry list->left fibers have not ended. */
 static int completion_wait(struct fl__completion_list *list, fl_fiber *const *fibers, size_t n, int64_t deadline,
                            fl_cancel_token *cancel)
 {
 	size_t used = 0;
 	int rc = 0;
-	struct fl__completion *each = fl__alloc(list->left, sizeof *each);
+	struct fl__fiber_completion *each = fl__alloc(list->left, sizeof *each);
 	if (!each)
 		return -ENOMEM;
 	list->left = 0;
@@ -172,7 +172,7 @@ struct fibers_as_completed {
 	struct fl__completion_list list;
 	fl_loop *loop;
 	size_t n;
-	struct fl__completion each[];
+	struct fl__fiber_completion each[];
 };
 
 static struct fibers_as_completed *completion_fibers_of(fl_as_completed *c)
@@ -183,7 +183,7 @@ static struct fibers_as_completed *completion_fibers_of(fl_as_completed *c)
 static int completion_try_next(fl_as_completed *completed, size_t *index)
 {
 	struct fibers_as_completed *c = completion_fibers_of(completed);
-	struct fl__completion *e;
+	struct fl__fiber_completion *e;
 	while ((e = completion_take_first(&c->list)) != NULL) {
 		if (!e->fiber)
 			continue;
@@ -229,7 +229,7 @@ int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fiber
 	for (size_t i = 0; i < n; i++)
 		if (fibers[i] == self)
 			return -EDEADLK;
-	if (n > (SIZE_MAX - sizeof(struct fibers_as_completed)) / sizeof(struct fl__completion))
+	if (n > (SIZE_MAX - sizeof(struct fibers_as_completed)) / sizeof(struct fl__fiber_completion))
 		return -ENOMEM;
 	struct fibers_as_completed *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
 	if (!c)

@@ -14,19 +14,19 @@
 struct fl__completion_list;
 
 /* One fiber for which a waiter waits. */
-struct fl__completion {
-	struct fl_fiber *fiber;                /* NULL: the waiter no longer waits for it */
-	struct fl__completion_list *of;        /* the waiter's list */
-	struct fl__completion *others, **here; /* in fiber->completions: the next; the link to this one */
-	struct fl__completion *next;           /* in of->first */
+struct fl__fiber_completion {
+	struct fl_fiber *fiber;                      /* NULL: the waiter no longer waits for it */
+	struct fl__completion_list *of;              /* the waiter's list */
+	struct fl__fiber_completion *others, **here; /* in fiber->completions: next, link to this */
+	struct fl__fiber_completion *next;           /* in of->first */
 };
 
 /* One waiter, and its list. */
 struct fl__completion_list {
-	struct fl__completion *first, *last; /* ends that the waiter has not taken yet, oldest first */
-	size_t left;                         /* fibers that have not ended */
-	size_t enough;                       /* the waiter is woken when at most so many are left */
-	bool until_failure;                  /* or when a fiber has failed */
+	struct fl__fiber_completion *first, *last; /* ends that were not taken yet, oldest first */
+	size_t left;                               /* fibers that have not ended */
+	size_t enough;                             /* wakes the waiter when at most so many are left */
+	bool until_failure;                        /* or when a fiber has failed */
 	bool failed;
 	struct fl__node *waiter; /* NULL: no fiber sleeps */
 };

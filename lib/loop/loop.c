@@ -41,22 +41,22 @@
 #include "to_thread.h"
 #include <errno.h>
 
-enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 2 /* l->post_fiber and l->callback_fiber */ };
+enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 2 };
 static const int64_t loop_poll_too_often = FL_US(25), loop_poll_too_seldom = FL_US(100);
 
 /* Events. */
 
-int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__source *source)
+int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source)
 {
 	return fl__poller_sys.control(l->poller, EPOLL_CTL_ADD, fd, events, source);
 }
 
-int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *source)
+int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source)
 {
 	return fl__poller_sys.control(l->poller, EPOLL_CTL_MOD, fd, events, source);
 }
 
-void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
+void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source)
 {
 	if (!fl__loop_is_forked(l))
 		/* ignored: the poller has dropped a closed `fd` */
@@ -85,7 +85,7 @@ static void loop_poll(fl_loop *l, int64_t deadline)
 	l->held_up |= l->calling;
 	for (l->next_event = 0; l->next_event < l->n_events;) {
 		const struct epoll_event *event = &l->events[l->next_event++];
-		struct fl__source *source = event->data.ptr;
+		struct fl__poller_source *source = event->data.ptr;
 		if (l->next_event < l->n_events)
 			__builtin_prefetch(event[1].data.ptr);
 		if (source)
@@ -118,7 +118,7 @@ static void loop_wake(struct fl__sched *s)
 /* Waits of fibers for any descriptor. */
 
 struct loop_fd_waiter {
-	struct fl__source source;
+	struct fl__poller_source source;
 	struct fl__wait wait;
 	struct fl__node node;
 };
@@ -364,7 +364,6 @@ void fl_loop_cancel(fl_loop *l)
 		fl__cancel_request_children(&l->root);
 }
 
-/* Opens the descriptors of the loop: the poller and the eventfd. */
 static int loop_open_fds(fl_loop *l)
 {
 	l->poller = fl__poller_sys.create();
@@ -410,7 +409,7 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	return rc;
 }
 
-/* Frees the loop's own two fibers, which have ended or never begun, and the scheduler. */
+/* The loop's own two fibers have ended or never begun. */
 static void loop_free_sched(fl_loop *l)
 {
 	fl__fiber_free(l->callback_fiber);

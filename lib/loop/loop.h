@@ -27,7 +27,7 @@
  * The receiver of poller events: a member of the object that the events belong to. `fire` may free
  * that object.
  */
-struct fl__source {
+struct fl__poller_source {
 	void (*fire)(void *source, uint32_t events);
 };
 
@@ -53,11 +53,11 @@ struct fl_loop {
 	struct fl__fiber *post_fiber;
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_post(), in FIFO order */
-	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks, FIFO: loop_callbacks.c */
+	fl_loop_watch *fired, *fired_last;   /* watches with pending callbacks: loop_callbacks.c */
 	bool calling;                        /* callbacks are running */
 	bool held_up;                        /* the loop has polled while a callback waited */
 	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
-	struct fl__source on_bell;
+	struct fl__poller_source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
 	bool armed;     /* between turns: a wake makes fl_loop_fd() readable */
 	bool ending;    /* the loop's own two fibers must end */
@@ -80,9 +80,9 @@ struct fl_loop {
  * error of epoll_ctl(). A removed source gets no more events, not even those that the loop is
  * dispatching.
  */
-int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__source *source);
-int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *source);
-void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
+int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
+int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
+void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
 /*
  * Has l->post_fiber call post->function(post) on the loop's thread. Any thread may call this. The
@@ -167,9 +167,9 @@ struct fl_fiber {
 	uint64_t parent;              /* id of the context that started the fiber */
 	fl_fiber_function *function;
 	void *arg;
-	struct fl_group *group;             /* NULL: none */
-	size_t number;                      /* in the group */
-	struct fl__completion *completions; /* fiber_completion.h: the lists that get this fiber's end */
+	struct fl_group *group;                   /* NULL: none */
+	size_t number;                            /* in the group */
+	struct fl__fiber_completion *completions; /* fiber_completion.h: entries of waiters */
 	bool detached;
 	bool joining; /* a joiner waits, and will free the fiber */
 };

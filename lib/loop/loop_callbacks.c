@@ -132,9 +132,9 @@ static int loop_watch_bits(unsigned events, uint32_t *bits)
 	return 0;
 }
 
-static struct fl__source *loop_watch_source(fl_loop_watch *w)
+static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 {
-	return (struct fl__source *)(void *)w;
+	return (struct fl__poller_source *)(void *)w;
 }
 
 /*

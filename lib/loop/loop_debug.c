@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
- * thread; a switch or a wait for events ends it. A lock guards the data of the current run. The
- * loop's thread takes it at each switch, the watchdog thread twice in the time after which a run is
- * reported as blocked.
+ * thread; a switch or a wait for events ends it. A lock guards the data of the current run, which
+ * the watchdog thread reads.
  *
  * loop_dump.c is a file of its own: only its callers link the unwinder and the symbol tables.
  */
@@ -144,7 +143,7 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 		return -EOWNERDEAD;
 	do
 		fl__loop_debug_end(l);
-	while (l->debug); /* another fiber switched reports on while this fiber waited for the watchdog */
+	while (l->debug); /* another fiber switched reports on during the wait */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
 	return config->slow < 0 || config->blocked < 0 ? -EINVAL : loop_debug_begin(l, config);

@@ -281,7 +281,6 @@ static int loop_executor_manage(void *executor)
 	return 0;
 }
 
-/* The manager on the caller's loop. */
 static int loop_executor_manage_on_loop(void *executor)
 {
 	struct loop_executor *c = executor;
@@ -296,7 +295,6 @@ static int loop_executor_manage_on_loop(void *executor)
 	return 0;
 }
 
-/* The function of the executor's own thread. */
 static int loop_executor_thread(void *executor)
 {
 	struct loop_executor *c = executor;

@@ -21,7 +21,7 @@ static const int64_t connect_stagger = FL_MS(250), connect_pause_min = FL_MS(1),
 struct connect_state;
 
 struct connect_attempt {
-	struct fl__source source;
+	struct fl__poller_source source;
 	struct connect_state *c;
 	const struct fl__address *to;
 	int fd;         /* -1: has failed, or has not begun */
@@ -51,7 +51,7 @@ static void connect_on_event(void *source, uint32_t events)
 		(void)fl__node_wake(node); /* false: the wait is over */
 }
 
-/* Removes the attempt from the poller, and returns its descriptor, which the caller owns then. */
+/* Returns the descriptor, which the caller owns then. */
 static int connect_release(struct connect_attempt *a)
 {
 	int fd = a->fd;
@@ -154,7 +154,7 @@ static int connect_begin_next(struct connect_state *c)
 	return connect_conclude(a, rc == -EALREADY ? connect_call(a) : rc);
 }
 
-/* Handles all events. Returns as connect_conclude(). */
+/* Returns as connect_conclude(). */
 static int connect_check_all(struct connect_state *c)
 {
 	int fd = -EALREADY;

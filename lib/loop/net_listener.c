@@ -63,7 +63,7 @@ static int listener_accept_fd(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* Takes a pending connection. Returns 0; -EAGAIN: there is none; or another error. */
+/* Returns 0; -EAGAIN: no connection is pending; or another error. */
 static int listener_take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -242,7 +242,6 @@ static int listener_listen_at(fl_listener *l, fl_loop *loop, const struct fl__ad
 	return fl__net_error(rc);
 }
 
-/* Listens at the first address that this machine has. */
 static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
                                     const fl_listen_config *config)
 {

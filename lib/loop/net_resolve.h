@@ -26,9 +26,8 @@ struct fl__file {
 };
 
 /*
- * The system calls for names of hosts and of Unix sockets. The table continues the table of
- * lib/base/sys.h, with the same rules. Results are 0, a count, or a negative errno; errno keeps its
- * value.
+ * The system calls for names of hosts and of Unix sockets. As in lib/base/sys.h, results are
+ * 0, a count, or a negative errno; errno keeps its value.
  */
 struct fl__name_sys {
 	/*

@@ -7,9 +7,8 @@
 #include <sys/types.h>
 
 /*
- * The system calls of sockets. The table continues the table of lib/base/sys.h, with the same
- * rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its value. New
- * sockets are non-blocking and close-on-exec.
+ * The system calls of sockets. As in lib/base/sys.h, results are 0, a count, a descriptor, or a
+ * negative errno; errno keeps its value. New sockets are non-blocking and close-on-exec.
  */
 struct fl__net_sys {
 	int (*socket)(int family, int type, int protocol);

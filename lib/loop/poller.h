@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 
 /*
- * The system calls of a loop's poller. The table continues the table of lib/base/sys.h, with the
- * same rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its value.
+ * The system calls of a loop's poller. As in lib/base/sys.h, results are 0, a count, a descriptor,
+ * or a negative errno; errno keeps its value.
  *
  * A poller is the descriptor of an epoll, close-on-exec. Another event loop can watch that
  * descriptor, to embed this loop.

@@ -2,10 +2,6 @@
 /*
  * Streams. fd_io.h keeps the readiness of the descriptor.
  *
- * The bytes that were received and not read yet are buffer->bytes[from, to). Except during a
- * receive, a stream has a buffer only while the buffer has bytes. An emptied buffer goes to the
- * loop, which keeps the largest one (fl_loop.spare).
- *
  * A read of any number of bytes receives into the caller's memory if no bytes are buffered. A read
  * of a size or up to a delimiter receives into the buffer, and copies the bytes out when they are
  * complete. So a read that gives up has nothing to put back, except stream_read_large().
@@ -137,8 +133,7 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 }
 
 /*
- * Whether a call that never waits may begin. Called by any code on the loop's thread. Resets the
- * count of bytes. Returns 0, -EBUSY, -EINVAL, -EOWNERDEAD, -ECONNABORTED.
+ * Whether a call that never waits may begin. Called by any code on the loop's thread.
  */
 static int stream_check_call(fl_stream *s, int direction, size_t size)
 {
@@ -181,7 +176,7 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-/* Waits until an attempt may succeed. Returns 0, -ETIMEDOUT, -ECANCELED, -ECONNABORTED, -ENOMEM. */
+/* Waits until an attempt may succeed. */
 static int stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
@@ -302,7 +297,6 @@ static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int
 	return n < 0 ? n : (ssize_t)stream_take(s, buffer, size);
 }
 
-/* Puts back the bytes of a read that gave up. */
 static int stream_give_back(fl_stream *s, const void *data, size_t size, int error)
 {
 	if (size == 0 || stream_put_back(s, data, size) == 0)
@@ -468,7 +462,7 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 	return fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n});
 }
 
-/* Returns the size of all parts; SIZE_MAX if it overflows. */
+/* SIZE_MAX: an overflow. */
 static size_t stream_size_of(const struct iovec *parts, size_t n)
 {
 	size_t size = 0;
@@ -608,7 +602,6 @@ void fl__stream_without_delay(int fd)
 	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails unless it is TCP */
 }
 
-/* Checks that `fd` is a connected stream socket, and stores its protocol. */
 static int stream_check_fd(int fd, int *protocol)
 {
 	struct sockaddr_storage address;

@@ -45,7 +45,6 @@ void fl__stream_without_delay(int fd);
 /* Stores an address as text. Returns 0, -ENOSPC. */
 int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size);
 
-/* The number of bytes that were received and not read yet. */
 static inline size_t fl__stream_buffered(const fl_stream *s)
 {
 	return s->to - s->from;

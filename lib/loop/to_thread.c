@@ -64,7 +64,7 @@ static const fl_task_type to_thread_call_type = {
     .arg_align = _Alignof(struct to_thread_call *),
 };
 
-/* Returns -ECANCELED or -ETIMEDOUT if the caller must stop waiting; else 0. */
+/* 0: the caller may wait. */
 static int to_thread_why_over(const struct to_thread_call *call)
 {
 	if (fl_cancel_token_is_requested(call->cancel))
@@ -72,7 +72,6 @@ static int to_thread_why_over(const struct to_thread_call *call)
 	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
 }
 
-/* Waits for the end of the task. Cancels the task if the caller is cancelled or times out. */
 static void to_thread_wait(fl_future *task, const struct to_thread_call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);

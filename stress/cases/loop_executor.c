@@ -60,7 +60,7 @@ FL_STRESS(loop_executor_submit, one, two)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* The keeper is going to sleep, and the loop with it, when the next task comes. */
+/* The manager fiber is going to sleep, and the loop with it, when the next task comes. */
 struct loop_executor_sleep {
 	struct loop_world world;
 	fl_executor *e;
@@ -398,7 +398,7 @@ FL_STRESS(loop_executor_on, loop, user)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* The loop's keeper hands a cancel of the loop on while a thread closes and joins the executor. */
+/* The manager fiber passes on a cancel of the loop while a thread closes and joins the executor. */
 struct loop_executor_on_cancel {
 	struct loop_world world;
 	fl_executor *e;

@@ -112,7 +112,7 @@ FL_TEST(loop_executor_create_on_without_memory)
 	long before = seam_live_allocs();
 	fl_executor *e = NULL;
 	FL_OK(fl_loop_create(&somewhere, NULL));
-	allow_stacks(0); /* for the keeper */
+	allow_stacks(0); /* for the manager */
 	FL_RC(fl_loop_executor_create_on(&e, somewhere, NULL), -ENOMEM);
 	allow_stacks(PLENTY);
 	assert_null(e);

@@ -433,7 +433,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	FL_OK(square_get(g, &result));
 	assert_int_equal(result, 49);
 	fl_future_free(g);
-	fl_executor_free(e); /* its keeper is told, and ends when it can */
+	fl_executor_free(e); /* its manager is woken, and ends when it can */
 	FL_OK(fl_loop_run_once(l, &deadline));
 	fl_loop_free(l);
 }
@@ -608,6 +608,6 @@ FL_TEST(loop_executor_on_is_not_there_in_a_forked_child)
 	fl_loop_free(forked.l); /* the parent's is as it was; its end cancels the task */
 	FL_RC(fl_future_error(forked.f), -ECANCELED);
 	fl_future_free(forked.f);
-	assert_int_equal(fl_test_child(free_in_child, &forked, NULL, 0), 0); /* its keeper has ended before */
+	assert_int_equal(fl_test_child(free_in_child, &forked, NULL, 0), 0); /* its manager has ended before */
 	fl_executor_free(forked.e);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What streams stand on: descriptors that fibers read and write, registered once (lib/loop/fd_io.h), and waits for any descriptor
- * once (wait_fd.h).
+ * Descriptors that fibers read and write, registered once (lib/loop/fd_io.h), and waits for any
+ * other descriptor (loop.c).
  */
 #include "fl_child.h"
 #include "fl_faults.h"
