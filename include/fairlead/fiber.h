@@ -20,7 +20,7 @@ FL_BEGIN_DECLS
  *
  *     static int download(void *url) { ... return 0; }
  *
- *     FL_SCOPED(fl_fiber) *f = NULL;                  // cancelled and joined at the end of the scope
+ *     FL_SCOPED(fl_fiber) *f = NULL;                  // cancelled and joined at its end
  *     rc = fl_fiber_start(&f, download, url, NULL);   // check
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;
@@ -48,9 +48,9 @@ typedef struct fl_fiber_config {
 } fl_fiber_config;
 
 /*
- * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later turn,
- * after the fibers that were started before. `config` may be NULL. The fiber's token is a child of
- * the loop's token, not of the caller's scope. Never waits. Returns
+ * Starts a fiber on the loop that the calling thread runs. `function(arg)` begins in a later
+ * iteration, after the fibers that were started before. `config` may be NULL. The fiber's token is
+ * a child of the loop's token, not of the caller's scope. Never waits. Returns
  *
  *   0
  *   -ENOMEM

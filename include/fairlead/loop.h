@@ -93,9 +93,9 @@ FL_API void fl_loop_cancel(fl_loop *l);
 typedef void fl_loop_callback(void *arg);
 
 /*
- * Makes the loop call `function(arg)` in a later turn. Posted calls are made in FIFO order. Any
- * thread may post while the loop exists. Memory order: release; the callback acquires. Never waits.
- * Returns 0, -ENOMEM, -EOWNERDEAD.
+ * Makes the loop call `function(arg)` in a later iteration. Posted calls are made in FIFO order.
+ * Any thread may post while the loop exists. Memory order: release; the callback acquires. Never
+ * waits. Returns 0, -ENOMEM, -EOWNERDEAD.
  */
 FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
@@ -159,7 +159,7 @@ FL_API FL_MUST_CHECK int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int f
                                              fl_loop_watch_callback *function, void *arg);
 
 /*
- * Changes the events of `w`, from the next turn on. Never waits. Returns
+ * Changes the events of `w`, from the next iteration on. Never waits. Returns
  *
  *   0
  *   -EINVAL      other events, or `w` is not started
@@ -186,13 +186,13 @@ FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
- * One turn: polls for events, and runs each runnable fiber once. Stores in `*deadline` the latest
- * time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable. Never waits.
- * Returns
+ * One iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline` the
+ * latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable. Never
+ * waits. Returns
  *
  *   0
  *   -EBUSY       the caller is a fiber or a callback of a loop, or another thread has run the loop
- *   -ENOMEM      in the first turn or run: no memory for the stack of a signal handler
+ *   -ENOMEM      in the first iteration: no memory for the stack of a signal handler
  *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);

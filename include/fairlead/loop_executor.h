@@ -66,8 +66,8 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  *
  * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it
  * lets the others run. Elsewhere on the thread that runs the loop, or has run it, a join would keep
- * the loop from running: in a callback of the loop, between its turns (fl_loop_run_once()) or its
- * runs, and in a fiber of another loop. There, while the loop has tasks to run, a join returns
+ * the loop from running: in a callback of the loop, between its iterations (fl_loop_run_once()) or
+ * its runs, and in a fiber of another loop. There, while the loop has tasks to run, a join returns
  * -EDEADLK, fl_executor_try_join() returns -EBUSY, and fl_executor_free() panics. On another thread
  * a join waits, also while the loop does not run. Before the first run any thread may be the one
  * that will run the loop, so a join waits on every thread. The executor may be freed before or

@@ -13,8 +13,8 @@
 
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
- * runnable. In one turn the loop polls for events, which wake fibers. Then it checks its timers,
- * and lets each runnable fiber run.
+ * runnable. In one iteration the loop polls for events, which wake fibers. Then it checks its
+ * timers, and lets each runnable fiber run.
  *
  * Two fibers belong to the loop itself:
  *
@@ -59,7 +59,7 @@ struct fl_loop {
 	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
-	bool armed;     /* between turns: a wake makes fl_loop_fd() readable */
+	bool armed;     /* between calls of fl_loop_run_once() */
 	bool ending;    /* the loop's own two fibers must end */
 	unsigned batch; /* switches between fibers before the next poll */
 	int64_t polled; /* the last poll with runnable fibers; 0: the loop has slept since */

@@ -96,7 +96,7 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 	t->arg_ = arg;
 	if (deadline == FL_FOREVER)
 		return;
-	/* A timer that is started while timers are fired is not due before the next turn. */
+	/* A timer that is started while timers are fired is not due before the next iteration. */
 	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
