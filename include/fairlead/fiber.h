@@ -20,7 +20,7 @@ FL_BEGIN_DECLS
  *
  *     static int download(void *url) { ... return 0; }
  *
- *     FL_SCOPED(fl_fiber) *f = NULL;                  // cancelled and joined at its end
+ *     FL_SCOPED(fl_fiber) *f = NULL;                  // freed at the end of the scope
  *     rc = fl_fiber_start(&f, download, url, NULL);   // check
  *     rc = fl_fiber_join(f, &result);                 // check
  *     f = NULL;

@@ -59,8 +59,8 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  *   -EINVAL      as above
  *   -EOWNERDEAD
  *
- * While the loop does not run, neither do its tasks, and waits for them last. At the end of a run
- * (fl_loop_run_on(), fl_loop_free()) and by fl_loop_cancel() the executor is cancelled, as by
+ * While the loop does not run, its tasks do not run either, and waits for them go on. At the end of
+ * a run (fl_loop_run_on(), fl_loop_free()) and by fl_loop_cancel() the executor is cancelled, as by
  * fl_executor_cancel(), and the loop waits for its tasks. From then on the executor refuses tasks,
  * as a closed one does.
  *

@@ -24,10 +24,10 @@ FL_BEGIN_DECLS
  *             rc = fl_stream_write(s, line, n);               // check
  *
  * A stream belongs to the loop on which it was created. Fibers of that loop may call its functions;
- * callbacks of the loop may call those that never wait. It is freed before its loop. One fiber
- * reads and one writes at a time. A read that searches keeps the bytes behind its result in the
- * stream, at most FL_STREAM_LIMIT. The stream holds memory only while there are such bytes. A fiber
- * whose reads or writes never wait lets other fibers run from time to time.
+ * callbacks of the loop may call those that never wait. A stream must be freed before its loop. One
+ * fiber reads and one writes at a time. A read that searches keeps the bytes behind its result in
+ * the stream, at most FL_STREAM_LIMIT. The stream holds memory only while there are such bytes. A
+ * fiber whose reads or writes never wait lets other fibers run from time to time.
  *
  * A read that failed, timed out or was cancelled has taken no bytes: the next read gets the bytes
  * that have come, and only then the error. A write that failed, timed out or was cancelled may have
@@ -49,8 +49,8 @@ typedef struct fl_stream fl_stream;
 
 /*
  * Creates a stream that owns `fd`, a connected stream socket, on the loop that the calling thread
- * runs. Makes `fd` non-blocking and close-on-exec, and sets TCP_NODELAY. After an error the caller
- * still owns `fd`. Never waits. Returns
+ * runs. Makes `fd` non-blocking and close-on-exec, and sets TCP_NODELAY for TCP. After an error the
+ * caller still owns `fd`. Never waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop
