@@ -34,7 +34,7 @@ typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
 	void *arg_;
 	fl_cancel_token *token_;
-	const void *line_; /* who guards it; NULL: it was not registered */
+	const void *queue_; /* guards this struct; NULL: never registered */
 	struct fl_cancel_callback *next_, **link_;
 	struct fl__cancel_run *run_;
 	uint32_t state_;

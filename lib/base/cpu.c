@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned affinity_count(void)
+static unsigned cpu_affinity_count(void)
 {
 	/* The kernel's mask may be longer than cpu_set_t: EINVAL asks for a larger one. */
 	for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
@@ -31,7 +31,7 @@ static unsigned affinity_count(void)
 }
 
 /* Reads up to two numbers of a file. "max" counts as -1. Returns how many it read. */
-static int read_numbers(const char *path, long long n[2])
+static int cpu_read_numbers(const char *path, long long n[2])
 {
 	char text[64] = "";
 	FILE *f = fopen(path, "re");
@@ -46,7 +46,7 @@ static int read_numbers(const char *path, long long n[2])
 	return sscanf(text, "%lld %lld", &n[0], &n[1]);
 }
 
-static unsigned ceil_quota(long long quota, long long period, unsigned most)
+static unsigned cpu_ceil_quota(long long quota, long long period, unsigned most)
 {
 	if (quota <= 0 || period <= 0)
 		return most;
@@ -54,30 +54,30 @@ static unsigned ceil_quota(long long quota, long long period, unsigned most)
 	return cpus < most ? (unsigned)cpus : most;
 }
 
-static unsigned group_limit(const char *folder, bool v2, unsigned most)
+static unsigned cpu_group_limit(const char *folder, bool v2, unsigned most)
 {
 	char path[4096 + 64];
 	long long n[2], period[2];
 	if (v2) {
 		(void)snprintf(path, sizeof path, "%s/cpu.max", folder);
-		return read_numbers(path, n) == 2 ? ceil_quota(n[0], n[1], most) : most;
+		return cpu_read_numbers(path, n) == 2 ? cpu_ceil_quota(n[0], n[1], most) : most;
 	}
 	(void)snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-	if (read_numbers(path, n) < 1)
+	if (cpu_read_numbers(path, n) < 1)
 		return most;
 	(void)snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-	return read_numbers(path, period) >= 1 ? ceil_quota(n[0], period[0], most) : most;
+	return cpu_read_numbers(path, period) >= 1 ? cpu_ceil_quota(n[0], period[0], most) : most;
 }
 
 /* The least limit of the group at `mount` + `group` and its ancestors. */
-static unsigned tree_limit(const char *mount, const char *group, bool v2, unsigned most)
+static unsigned cpu_tree_limit(const char *mount, const char *group, bool v2, unsigned most)
 {
 	char folder[4096];
 	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
 	if (n < 0 || (size_t)n >= sizeof folder)
 		return most;
 	for (size_t root = strlen(mount); strlen(folder) >= root;) {
-		most = group_limit(folder, v2, most);
+		most = cpu_group_limit(folder, v2, most);
 		char *slash = strrchr(folder + root, '/');
 		if (!slash)
 			break;
@@ -87,7 +87,7 @@ static unsigned tree_limit(const char *mount, const char *group, bool v2, unsign
 }
 
 /* Whether the comma-separated `list` has `cpu`. */
-static bool has_cpu(const char *list)
+static bool cpu_is_listed(const char *list)
 {
 	for (const char *at = list; (at = strstr(at, "cpu")) != NULL; at += 3)
 		if ((at == list || at[-1] == ',') && (at[3] == ',' || at[3] == '\0'))
@@ -114,10 +114,10 @@ unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned 
 			group = (char *)"";
 		char mount[4096];
 		bool v2 = *controllers == '\0';
-		if (!v2 && !has_cpu(controllers))
+		if (!v2 && !cpu_is_listed(controllers))
 			continue;
 		(void)snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
-		most = tree_limit(mount, group, v2, most);
+		most = cpu_tree_limit(mount, group, v2, most);
 	}
 	(void)fclose(f);
 	return most;
@@ -125,5 +125,5 @@ unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned 
 
 unsigned fl_cpu_count(void)
 {
-	return fl__cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup", affinity_count());
+	return fl__cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup", cpu_affinity_count());
 }

@@ -5,24 +5,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void print_panic(const fl_panic_info *info)
+static void panic_print(const fl_panic_info *info)
 {
 	fprintf(stderr, "fairlead: %s(%p): %s\n", info->function, info->object, info->reason);
 }
 
-static void print_log(fl_log_level level, const char *message)
+static void panic_print_log(fl_log_level level, const char *message)
 {
 	if (level != FL_LOG_INFO)
 		fprintf(stderr, "fairlead: %s: %s\n", level == FL_LOG_ERROR ? "error" : "warning", message);
 }
 
-static fl_panic_handler *panic_handler = print_panic;
-static fl_log_handler *log_handler = print_log;
+static fl_panic_handler *panic_handler = panic_print;
+static fl_log_handler *panic_log_handler = panic_print_log;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {
 	/* acq_rel: a caller of the handler sees what the owner prepared; pairs with fl__panic() */
-	return fl__swap_acq_rel(&panic_handler, handler ? handler : print_panic);
+	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
 }
 
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason)
@@ -35,7 +35,7 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 fl_log_handler *fl_set_log_handler(fl_log_handler *handler)
 {
 	/* pairs with fl__log() */
-	return fl__swap_acq_rel(&log_handler, handler ? handler : print_log);
+	return fl__swap_acq_rel(&panic_log_handler, handler ? handler : panic_print_log);
 }
 
 void fl__log(fl_log_level level, const char *format, ...)
@@ -45,5 +45,5 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	fl__load_acquire (&log_handler)(level, line); /* pairs with fl_set_log_handler() */
+	fl__load_acquire (&panic_log_handler)(level, line); /* pairs with fl_set_log_handler() */
 }

@@ -16,28 +16,28 @@
 #include <stdbool.h>
 #include <time.h>
 
-struct sleeper {
-	struct sleeper *next;
+struct portable_sleeper {
+	struct portable_sleeper *next;
 	const uint32_t *word;
 	pthread_cond_t woken_cond;
 	bool woken;
 };
 
-enum { SLOTS = 16 };
+enum { PORTABLE_SLOTS = 16 };
 
-static struct slot {
+static struct portable_slot {
 	pthread_mutex_t mutex;
-	struct sleeper *first;
-} slots[SLOTS] = {
-    [0 ... SLOTS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL},
+	struct portable_sleeper *first;
+} portable_slots[PORTABLE_SLOTS] = {
+    [0 ... PORTABLE_SLOTS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL},
 };
 
-static struct slot *slot_of(const uint32_t *word)
+static struct portable_slot *portable_slot_of(const uint32_t *word)
 {
-	return &slots[((uintptr_t)word >> 6) % SLOTS];
+	return &portable_slots[((uintptr_t)word >> 6) % PORTABLE_SLOTS];
 }
 
-static int cond_init(pthread_cond_t *cond)
+static int portable_cond_init(pthread_cond_t *cond)
 {
 	pthread_condattr_t attr;
 	int rc = pthread_condattr_init(&attr);
@@ -49,23 +49,23 @@ static int cond_init(pthread_cond_t *cond)
 	return rc;
 }
 
-static void append(struct slot *slot, struct sleeper *me)
+static void portable_enqueue(struct portable_slot *slot, struct portable_sleeper *me)
 {
-	struct sleeper **link = &slot->first;
+	struct portable_sleeper **link = &slot->first;
 	while (*link)
 		link = &(*link)->next;
 	*link = me;
 }
 
-static void unlink(struct slot *slot, const struct sleeper *me)
+static void portable_dequeue(struct portable_slot *slot, const struct portable_sleeper *me)
 {
-	struct sleeper **link = &slot->first;
+	struct portable_sleeper **link = &slot->first;
 	while (*link != me)
 		link = &(*link)->next;
 	*link = me->next;
 }
 
-static int sleep_on(struct slot *slot, struct sleeper *me, int64_t deadline)
+static int portable_sleep(struct portable_slot *slot, struct portable_sleeper *me, int64_t deadline)
 {
 	/* Clamped for a 32-bit time_t: then the sleeper wakes early, and the caller waits again. */
 	int64_t seconds = deadline / FL_S(1) < INT32_MAX ? deadline / FL_S(1) : INT32_MAX;
@@ -81,9 +81,9 @@ static int sleep_on(struct slot *slot, struct sleeper *me, int64_t deadline)
 
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	struct slot *slot = slot_of(word);
-	struct sleeper me = {.word = word};
-	if (cond_init(&me.woken_cond) != 0)
+	struct portable_slot *slot = portable_slot_of(word);
+	struct portable_sleeper me = {.word = word};
+	if (portable_cond_init(&me.woken_cond) != 0)
 		return -EINTR; /* not asleep: the caller checks the word and waits again */
 	int rc = -EAGAIN, state;
 	/* pthread_cond_wait() is a cancellation point */
@@ -91,9 +91,9 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	(void)pthread_mutex_lock(&slot->mutex);
 	/* relaxed: the mutex orders the load after the waking thread's change */
 	if (fl__load_relaxed(word) == expected) {
-		append(slot, &me);
-		rc = sleep_on(slot, &me, deadline > 0 ? deadline : 0);
-		unlink(slot, &me);
+		portable_enqueue(slot, &me);
+		rc = portable_sleep(slot, &me, deadline > 0 ? deadline : 0);
+		portable_dequeue(slot, &me);
 	}
 	(void)pthread_mutex_unlock(&slot->mutex);
 	(void)pthread_cond_destroy(&me.woken_cond);
@@ -103,10 +103,10 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 
 int fl__portable_futex_wake(const uint32_t *word, int n)
 {
-	struct slot *slot = slot_of(word);
+	struct portable_slot *slot = portable_slot_of(word);
 	int woken = 0;
 	(void)pthread_mutex_lock(&slot->mutex);
-	for (struct sleeper *s = slot->first; s && woken < n; s = s->next) {
+	for (struct portable_sleeper *s = slot->first; s && woken < n; s = s->next) {
 		if (s->word != word || s->woken)
 			continue;
 		s->woken = true;

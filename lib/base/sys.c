@@ -69,7 +69,7 @@ static void sys_relax(void)
  * 32-bit systems have two futex calls, with different widths of time_t in the kernel's struct. The
  * 64-bit call exists since Linux 5.1.
  */
-struct futex_time {
+struct sys_futex_time {
 	int64_t seconds, nanoseconds;
 };
 
@@ -79,14 +79,14 @@ struct futex_time {
 #define FUTEX_CALL SYS_futex
 #endif
 
-static struct futex_time futex_time(int64_t deadline)
+static struct sys_futex_time sys_futex_time(int64_t deadline)
 {
 	int64_t at = deadline > 0 ? deadline : 0;
-	return (struct futex_time){at / FL_S(1), at % FL_S(1)};
+	return (struct sys_futex_time){at / FL_S(1), at % FL_S(1)};
 }
 
 /* Preserves errno: a lock may come between a call and the check of its errno. */
-static int futex(const uint32_t *word, int op, uint32_t value, const struct futex_time *time)
+static int sys_futex(const uint32_t *word, int op, uint32_t value, const struct sys_futex_time *time)
 {
 	int before = errno;
 	long rc = syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY);
@@ -95,10 +95,10 @@ static int futex(const uint32_t *word, int op, uint32_t value, const struct fute
 	return result;
 }
 
-static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
+static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
-	struct futex_time time = futex_time(deadline);
-	int rc = futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
+	struct sys_futex_time time = sys_futex_time(deadline);
+	int rc = sys_futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
 		/*
 		 * A system that forbids the call: the waiter polls, and leaves the CPU to others.
@@ -111,27 +111,27 @@ static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, in
 static void sys_nap(void)
 {
 	static const uint32_t nothing;
-	(void)wait_on(&nothing, 0, sys_now() + FL_US(50), FUTEX_PRIVATE_FLAG);
+	(void)sys_futex_wait_flags(&nothing, 0, sys_now() + FL_US(50), FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return wait_on(word, expected, deadline, FUTEX_PRIVATE_FLAG);
+	return sys_futex_wait_flags(word, expected, deadline, FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wake(const uint32_t *word, int n)
 {
-	return futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)n, NULL);
+	return sys_futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)n, NULL);
 }
 
 static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	return wait_on(word, expected, deadline, 0);
+	return sys_futex_wait_flags(word, expected, deadline, 0);
 }
 
 static int sys_shared_wake(const uint32_t *word, int n)
 {
-	return futex(word, FUTEX_WAKE, (uint32_t)n, NULL);
+	return sys_futex(word, FUTEX_WAKE, (uint32_t)n, NULL);
 }
 
 /*
@@ -160,7 +160,7 @@ enum { FUTEX_WAITV = 449 }; /* on all architectures, since Linux 5.16; most head
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
-	struct futex_time time = futex_time(deadline);
+	struct sys_futex_time time = sys_futex_time(deadline);
 	int before = errno;
 	long rc = syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC);
 	int result = rc >= 0 ? 0 : -errno;
@@ -168,7 +168,7 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return result;
 }
 
-static struct fl__robust_list *ask_robust_list(void)
+static struct fl__robust_list *sys_get_robust_list(void)
 {
 	struct fl__robust_list *list = NULL;
 	size_t size = 0;
@@ -178,7 +178,7 @@ static struct fl__robust_list *ask_robust_list(void)
 }
 
 /* Some C libraries register a thread's list at its first robust mutex. */
-static void provoke_robust_list(void)
+static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t mutex;
@@ -195,10 +195,10 @@ static void provoke_robust_list(void)
 static struct fl__robust_list *sys_robust_list(void)
 {
 	int before = errno;
-	struct fl__robust_list *list = ask_robust_list();
+	struct fl__robust_list *list = sys_get_robust_list();
 	if (!list) {
-		provoke_robust_list();
-		list = ask_robust_list();
+		sys_register_robust_list();
+		list = sys_get_robust_list();
 	}
 	errno = before;
 	return list;
@@ -281,7 +281,7 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
  * Checks the guard by a kernel write to the guarded page: emulators report success for advice that
  * they do not know. Valgrind passes getrandom on without a look at the memory.
  */
-static bool probe_guard(void)
+static bool sys_probe_guard(void)
 {
 	int before = errno;
 	size_t size = fl__page_size();
@@ -301,7 +301,7 @@ static int sys_guard(void *memory, size_t size)
 	static uint32_t markers = UNKNOWN;
 	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
 	if (known == UNKNOWN) {
-		known = probe_guard() ? PRESENT : ABSENT;
+		known = sys_probe_guard() ? PRESENT : ABSENT;
 		fl__store_relaxed(&markers, known); /* relaxed: as above */
 	}
 	if (known == PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
@@ -317,9 +317,9 @@ static bool sys_thread_exists(uint32_t thread)
 	return exists;
 }
 
-enum { PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE_EXPEDITED = 16 }; /* since Linux 4.14 */
+enum { MEMBARRIER_EXPEDITED = 8, MEMBARRIER_REGISTER_EXPEDITED = 16 }; /* since Linux 4.14 */
 
-static int membarrier_command(int command)
+static int sys_membarrier_command(int command)
 {
 	int before = errno;
 	int result = syscall(SYS_membarrier, command, 0, 0) == 0 ? 0 : -errno;
@@ -331,9 +331,9 @@ static int membarrier_command(int command)
 static int sys_membarrier(void)
 {
 	for (;;) {
-		int rc = membarrier_command(PRIVATE_EXPEDITED);
-		if (rc == -EPERM && (rc = membarrier_command(REGISTER_PRIVATE_EXPEDITED)) == 0)
-			rc = membarrier_command(PRIVATE_EXPEDITED);
+		int rc = sys_membarrier_command(MEMBARRIER_EXPEDITED);
+		if (rc == -EPERM && (rc = sys_membarrier_command(MEMBARRIER_REGISTER_EXPEDITED)) == 0)
+			rc = sys_membarrier_command(MEMBARRIER_EXPEDITED);
 		if (rc != -ENOMEM)
 			return rc;
 		sys_yield();

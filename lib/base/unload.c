@@ -14,26 +14,26 @@
 extern int __cxa_atexit(void (*function)(void *arg), void *arg, void *object);
 extern void *__dso_handle __attribute__((visibility("hidden")));
 
-static bool watched, exits, unloaded;
+static bool unload_watched, unload_is_exit, unload_is_dlclose;
 
 static void unload_note_exit(void *unused)
 {
 	(void)unused;
-	exits = true;
+	unload_is_exit = true;
 }
 
 FL__AT_START static void unload_watch_exit(void)
 {
-	watched = __cxa_atexit(unload_note_exit, NULL, &__dso_handle) == 0;
+	unload_watched = __cxa_atexit(unload_note_exit, NULL, &__dso_handle) == 0;
 }
 
 /* If the registration failed for lack of memory, every end counts as an exit, which frees less. */
 __attribute__((destructor)) static void unload_note_dlclose(void)
 {
-	unloaded = watched && !exits;
+	unload_is_dlclose = unload_watched && !unload_is_exit;
 }
 
 bool fl__is_unloaded(void)
 {
-	return unloaded;
+	return unload_is_dlclose;
 }

@@ -3,8 +3,8 @@
  * Stacks, by the unwinder of exceptions, which takes no memory, and no lock that an interrupted
  * thread could hold.
  *
- * Loaded files are recorded outside of signal handlers, since that calls the loader. `modules` only
- * grows: an entry is written before `n_modules` counts it. An unloaded file stays, so that its
+ * Loaded files are recorded outside of signal handlers, since that calls the loader. `backtrace_modules` only
+ * grows: an entry is written before `backtrace_n_modules` counts it. An unloaded file stays, so that its
  * functions keep their names.
  */
 #include "backtrace.h"
@@ -14,14 +14,14 @@
 #include <string.h>
 #include <unwind.h>
 
-struct taking {
+struct backtrace_taking {
 	struct fl__stack_trace *stack;
 	int skip, n;
 };
 
-static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg)
+static _Unwind_Reason_Code backtrace_take_frame(struct _Unwind_Context *context, void *arg)
 {
-	struct taking *t = arg;
+	struct backtrace_taking *t = arg;
 	const uintptr_t at = (uintptr_t)_Unwind_GetIP(context);
 	if (t->skip > 0) {
 		t->skip--;
@@ -35,55 +35,59 @@ static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg
 
 __attribute__((noinline)) void fl__stack_take(struct fl__stack_trace *stack, int skip)
 {
-	struct taking t = {stack, skip + 1, 0};
-	(void)_Unwind_Backtrace(take_frame, &t);
+	struct backtrace_taking t = {stack, skip + 1, 0};
+	(void)_Unwind_Backtrace(backtrace_take_frame, &t);
 	if (t.n < FL__FRAMES)
 		stack->at[t.n] = 0;
 }
 
-struct module {
+struct backtrace_module {
 	uintptr_t base, low, high;
 	const char *path; /* the loader's; "": the program */
 };
 
-enum { MODULES = 128 };
-static struct module modules[MODULES];
-static uint32_t n_modules;
+enum { BACKTRACE_MODULES = 128 };
+static struct backtrace_module backtrace_modules[BACKTRACE_MODULES];
+static uint32_t backtrace_n_modules;
 
-static bool is_known(uintptr_t base, uintptr_t low, const char *path)
+static bool backtrace_is_known(uintptr_t base, uintptr_t low, const char *path)
 {
-	for (uint32_t i = 0; i < n_modules; i++)
-		if (modules[i].base == base && modules[i].low == low && modules[i].path == path)
+	for (uint32_t i = 0; i < backtrace_n_modules; i++)
+		if (backtrace_modules[i].base == base && backtrace_modules[i].low == low &&
+		    backtrace_modules[i].path == path)
 			return true;
 	return false;
 }
 
 /* Never runs concurrently: the loader calls it under the loader's lock. */
-static int learn(struct dl_phdr_info *info, size_t size, void *arg)
+static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;
-	for (size_t i = 0; i < info->dlpi_phnum && n_modules < MODULES; i++) {
+	for (size_t i = 0; i < info->dlpi_phnum && backtrace_n_modules < BACKTRACE_MODULES; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		const uintptr_t low = (uintptr_t)(info->dlpi_addr + p->p_vaddr);
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || is_known(info->dlpi_addr, low, info->dlpi_name))
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) ||
+		    backtrace_is_known(info->dlpi_addr, low, info->dlpi_name))
 			continue;
-		modules[n_modules] = (struct module){info->dlpi_addr, low, low + p->p_memsz, info->dlpi_name};
-		fl__store_release(&n_modules, n_modules + 1); /* release: pairs with module_of() */
+		backtrace_modules[backtrace_n_modules] =
+		    (struct backtrace_module){info->dlpi_addr, low, low + p->p_memsz, info->dlpi_name};
+		fl__store_release(&backtrace_n_modules,
+		                  backtrace_n_modules + 1); /* release: pairs with backtrace_module_of() */
 	}
 	return 0;
 }
 
 void fl__stack_modules(void)
 {
-	(void)dl_iterate_phdr(learn, NULL);
+	(void)dl_iterate_phdr(backtrace_learn_module, NULL);
 }
 
-static const struct module *module_of(uintptr_t address)
+static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 {
-	/* acquire: pairs with learn(). The newest first. */
-	for (uint32_t i = fl__load_acquire(&n_modules); i-- > 0;)
-		if (address >= modules[i].low && address < modules[i].high)
-			return &modules[i];
+	/* acquire: pairs with backtrace_learn_module(). The newest first. */
+	for (uint32_t i = fl__load_acquire(&backtrace_n_modules); i-- > 0;)
+		if (address >= backtrace_modules[i].low && address < backtrace_modules[i].high)
+			return &backtrace_modules[i];
 	return NULL;
 }
 
@@ -91,7 +95,7 @@ static const struct module *module_of(uintptr_t address)
 void fl__stack_frame(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
 {
 	const uintptr_t call = at - 1;
-	const struct module *m = module_of(call);
+	const struct backtrace_module *m = backtrace_module_of(call);
 	uintptr_t into = 0;
 	*function = m ? fl__symbol_of(symbols, m->path, m->base, call, &into) : NULL;
 	if (*function)

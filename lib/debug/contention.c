@@ -5,7 +5,7 @@
  * that differ only in outer frames or in their path through the library.
  *
  * Every wait is measured, since a wait is slow anyway. Of the acquisitions that do not wait, each
- * thread measures one in SAMPLED, which counts as SAMPLED.
+ * thread measures one in CONTENTION_SAMPLED, which counts as CONTENTION_SAMPLED.
  */
 #include "contention.h"
 #include "../base/sys.h"
@@ -14,18 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SAMPLED = 16, TEXT = 256 };
+enum { CONTENTION_SAMPLED = 16, CONTENTION_TEXT = 256 };
 
-static struct fl__site *sites[FL__DEBUG_BUCKETS];
-static size_t n_sites;
+static struct fl__site *contention_sites[FL__DEBUG_BUCKETS];
+static size_t contention_n_sites;
 
 bool fl__contention_turn(void)
 {
 	static _Thread_local uint32_t turn;
-	return turn++ % SAMPLED == 0;
+	return turn++ % CONTENTION_SAMPLED == 0;
 }
 
-static struct fl__site *site_of(const struct fl__stack_trace *stack, uint8_t kind)
+static struct fl__site *contention_site_of(const struct fl__stack_trace *stack, uint8_t kind)
 {
 	uintptr_t hash = kind;
 	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
@@ -33,7 +33,7 @@ static struct fl__site *site_of(const struct fl__stack_trace *stack, uint8_t kin
 	uintptr_t at[FL__SITE_FRAMES] = {0};
 	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
 		at[i] = stack->at[i];
-	struct fl__site **bucket = &sites[fl__debug_bucket(hash)];
+	struct fl__site **bucket = &contention_sites[fl__debug_bucket(hash)];
 	struct fl__site *site = *bucket;
 	while (site && (site->kind != kind || memcmp(site->at, at, sizeof at) != 0))
 		site = site->next;
@@ -44,11 +44,11 @@ static struct fl__site *site_of(const struct fl__stack_trace *stack, uint8_t kin
 	site->kind = kind;
 	site->next = *bucket;
 	*bucket = site;
-	n_sites++;
+	contention_n_sites++;
 	return site;
 }
 
-static void add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
+static void contention_add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
 {
 	*sum += time * weight;
 	if (*most < time)
@@ -57,11 +57,11 @@ static void add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
 
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now)
 {
-	struct fl__site *site = site_of(&op->stack, op->cond ? FL__DEBUG_COND : op->kind);
-	const uint32_t weight = op->waited ? 1 : SAMPLED;
+	struct fl__site *site = contention_site_of(&op->stack, op->cond ? FL__DEBUG_COND : op->kind);
+	const uint32_t weight = op->waited ? 1 : CONTENTION_SAMPLED;
 	if (op->waited) {
 		site->waits++;
-		add(&site->waited, &site->waited_most, now - op->began, 1);
+		contention_add(&site->waited, &site->waited_most, now - op->began, 1);
 	}
 	site->times += weight;
 	if (held) {
@@ -74,17 +74,17 @@ void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held,
 void fl__contention_unlocking(const struct fl__held *held, int64_t now)
 {
 	if (held->site)
-		add(&held->site->held, &held->site->held_most, now - held->since, held->weight);
+		contention_add(&held->site->held, &held->site->held_most, now - held->since, held->weight);
 }
 
 void fl__contention_forget(void)
 {
-	memset(sites, 0, sizeof sites);
-	n_sites = 0;
+	memset(contention_sites, 0, sizeof contention_sites);
+	contention_n_sites = 0;
 }
 
-/* Compares sites by the caller's return address, which merge() puts into at[0]. */
-static int by_place(const void *a, const void *b)
+/* Compares sites by the caller's return address, which contention_merge() puts into at[0]. */
+static int contention_by_place(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
 	if (x->at[0] != y->at[0])
@@ -92,7 +92,7 @@ static int by_place(const void *a, const void *b)
 	return (int)x->kind - (int)y->kind;
 }
 
-static int by_wait(const void *a, const void *b)
+static int contention_by_wait(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
 	if (x->waited != y->waited)
@@ -100,41 +100,41 @@ static int by_wait(const void *a, const void *b)
 	return x->held > y->held ? -1 : x->held < y->held;
 }
 
-static size_t merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
+static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
 {
 	for (size_t i = 0; i < n; i++)
 		all[i].at[0] = all[i].at[fl__report_caller(symbols, all[i].at, FL__SITE_FRAMES)];
-	qsort(all, n, sizeof *all, by_place);
+	qsort(all, n, sizeof *all, contention_by_place);
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (kept == 0 || by_place(&all[kept - 1], &all[i]) != 0) {
+		if (kept == 0 || contention_by_place(&all[kept - 1], &all[i]) != 0) {
 			all[kept++] = all[i];
 			continue;
 		}
 		struct fl__site *to = &all[kept - 1];
 		to->times += all[i].times;
 		to->waits += all[i].waits;
-		add(&to->waited, &(int64_t){0}, all[i].waited, 1);
-		add(&to->held, &(int64_t){0}, all[i].held, 1);
+		contention_add(&to->waited, &(int64_t){0}, all[i].waited, 1);
+		contention_add(&to->held, &(int64_t){0}, all[i].held, 1);
 		to->waited_most = to->waited_most > all[i].waited_most ? to->waited_most : all[i].waited_most;
 		to->held_most = to->held_most > all[i].held_most ? to->held_most : all[i].held_most;
 	}
-	qsort(all, kept, sizeof *all, by_wait);
+	qsort(all, kept, sizeof *all, contention_by_wait);
 	return kept;
 }
 
 /* Returns a copy of all sites, which the caller frees. NULL: no memory, or no site. */
-static struct fl__site *copy_all(size_t *n)
+static struct fl__site *contention_copy_all(size_t *n)
 {
 	struct fl__site *all = NULL;
 	for (size_t room = 0;;) {
 		fl__debug_relock();
-		*n = n_sites;
+		*n = contention_n_sites;
 		const bool fits = all && *n <= room;
 		if (fits) {
 			size_t k = 0;
 			for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
-				for (const struct fl__site *s = sites[i]; s; s = s->next)
+				for (const struct fl__site *s = contention_sites[i]; s; s = s->next)
 					all[k++] = *s;
 		}
 		fl__debug_unlock();
@@ -148,9 +148,9 @@ static struct fl__site *copy_all(size_t *n)
 	}
 }
 
-static void print_site(int fd, struct fl__symbols *symbols, const struct fl__site *s)
+static void contention_print_site(int fd, struct fl__symbols *symbols, const struct fl__site *s)
 {
-	char line[TEXT], place[128], kind[32];
+	char line[CONTENTION_TEXT], place[128], kind[32];
 	const char *function;
 	fl__stack_frame(symbols, s->at[0], place, sizeof place, &function);
 	fl__report_kind(kind, sizeof kind, s->kind);
@@ -158,7 +158,7 @@ static void print_site(int fd, struct fl__symbols *symbols, const struct fl__sit
 	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
 	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited / 1e6,
 	             (double)s->waited_most / 1e6, (double)s->held / 1e6, (double)s->held_most / 1e6, place, kind);
-	fl__sys.print(fd, line, length < TEXT ? (size_t)length : TEXT - 1);
+	fl__sys.print(fd, line, length < CONTENTION_TEXT ? (size_t)length : CONTENTION_TEXT - 1);
 }
 
 void fl_debug_contention(int fd)
@@ -170,19 +170,19 @@ void fl_debug_contention(int fd)
 	const bool was_debugging = ctx->debugging;
 	ctx->debugging = true; /* the allocator may lock */
 	size_t n;
-	struct fl__site *all = copy_all(&n);
+	struct fl__site *all = contention_copy_all(&n);
 	struct fl__symbols symbols = {.n = 0};
 	fl__stack_modules();
 	fl__sys.print(fd, head, sizeof head - 1);
-	n = all ? merge(all, n, &symbols) : 0;
+	n = all ? contention_merge(all, n, &symbols) : 0;
 	for (size_t i = 0; i < n; i++)
-		print_site(fd, &symbols, &all[i]);
+		contention_print_site(fd, &symbols, &all[i]);
 	fl__symbols_end(&symbols);
 	fl__free(all);
 	ctx->debugging = was_debugging;
 }
 
-__attribute__((destructor)) static void print_at_exit(void)
+__attribute__((destructor)) static void contention_print_at_exit(void)
 {
 	enum { STANDARD_ERROR = 2 };
 	if (fl__debug_word(&fl__debug) & FL_DEBUG_CONTENTION)

@@ -26,16 +26,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KNOWS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, ALL_MODES = 7 };
+enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
 uint32_t fl__debug;
 uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 
-static uint32_t switch_lock;
+static uint32_t debug_switch_lock;
 /* guarded by switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
-static uint64_t dump_signals;
+static uint64_t debug_dump_signals;
 
-static void set_words(unsigned modes)
+static void debug_set_words(unsigned modes)
 {
 	/* relaxed, all: a late change does no harm, see the top */
 	fl__store_relaxed(&fl__debug, modes);
@@ -51,21 +51,21 @@ unsigned fl__debug_switch(unsigned modes)
 		fl__stack_take(&first, 0);
 		fl__stack_modules();
 	}
-	fl__lock(&switch_lock);
+	fl__lock(&debug_switch_lock);
 	const unsigned before = fl__debug_word(&fl__debug);
 	const bool stays_on = modes != 0 && before != 0;
 	if (!stays_on) {
-		set_words(0);
+		debug_set_words(0);
 		fl__table_forget();
 	}
-	set_words(modes);
-	fl__unlock(&switch_lock);
+	debug_set_words(modes);
+	fl__unlock(&debug_switch_lock);
 	return before;
 }
 
 int fl_debug_enable(unsigned modes)
 {
-	if (modes & ~(unsigned)ALL_MODES)
+	if (modes & ~(unsigned)DEBUG_ALL_MODES)
 		return -EINVAL;
 	(void)fl__debug_switch(modes);
 	return 0;
@@ -77,7 +77,7 @@ unsigned fl_debug_modes(void)
 }
 
 /* Returns the current context's record of `lock`; NULL: none. */
-static struct fl__held *mine(const void *lock)
+static struct fl__held *debug_own_record(const void *lock)
 {
 	const uint64_t id = fl__ctx_get()->id;
 	struct fl__held *held = NULL;
@@ -86,7 +86,7 @@ static struct fl__held *mine(const void *lock)
 	return held;
 }
 
-static struct fl__report_step step_of(const struct fl__held *held)
+static struct fl__report_step debug_step_of(const struct fl__held *held)
 {
 	struct fl__report_step step = {.id = held->holder->id, .held = fl__report_held(held)};
 	memcpy(step.name, held->holder->name, sizeof step.name);
@@ -94,15 +94,15 @@ static struct fl__report_step step_of(const struct fl__held *held)
 }
 
 /* Reports a deadlock if the context already holds the lock and not both locks are for reading. */
-static void report_relock(const struct fl__debug_op *op)
+static void debug_report_relock(const struct fl__debug_op *op)
 {
 	struct fl__report_step step;
 	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
 		return;
-	const struct fl__held *held = mine(op->lock);
+	const struct fl__held *held = debug_own_record(op->lock);
 	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ) && !(op->how & FL__DEBUG_UPGRADE);
 	if (is_deadlock)
-		step = step_of(held);
+		step = debug_step_of(held);
 	fl__debug_unlock();
 	if (is_deadlock) {
 		step.wanted = (struct fl__report_end){op->lock, 0, op->kind, op->how & FL__DEBUG_READ, op->stack};
@@ -116,12 +116,12 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 	op->waited = false;
 	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
 	op->stack.at[0] = 0;
-	if ((op->on & KNOWS_HOLDERS) || op->measured)
+	if ((op->on & DEBUG_RECORDS_HOLDERS) || op->measured)
 		fl__stack_take(&op->stack, 1);
 	if (op->how & FL__DEBUG_TRY)
 		return;
-	if (op->on & KNOWS_HOLDERS)
-		report_relock(op);
+	if (op->on & DEBUG_RECORDS_HOLDERS)
+		debug_report_relock(op);
 	if (op->on & FL_DEBUG_LOCKORDER)
 		fl__order_locking(op);
 }
@@ -145,7 +145,7 @@ void fl__debug_waiting_on(struct fl__debug_op *op)
  * Returns the record that an unlock of that kind ends: the current context's, else the oldest,
  * since another context may unlock.
  */
-static struct fl__held *undone(const void *lock, unsigned how)
+static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
 	const uint64_t id = fl__ctx_get()->id;
 	struct fl__held *held = NULL, *oldest = NULL;
@@ -159,7 +159,7 @@ static struct fl__held *undone(const void *lock, unsigned how)
 	return oldest;
 }
 
-static void undo(struct fl__held *held)
+static void debug_end_record(struct fl__held *held)
 {
 	struct fl__holder *h = held->holder;
 	if (held->site)
@@ -171,7 +171,7 @@ static void undo(struct fl__held *held)
 void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 {
 	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
-	if (!(op->on & KNOWS_HOLDERS) && !is_measured)
+	if (!(op->on & DEBUG_RECORDS_HOLDERS) && !is_measured)
 		return;
 	const int64_t now = is_measured ? fl__sys.now() : 0;
 	if (op->stack.at[0] == 0)
@@ -180,10 +180,11 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 		return;
 	struct fl__holder *h = fl__holder_mine();
 	struct fl__held *held = locked ? fl__held_add(h, op) : NULL;
-	struct fl__held *read = locked && (op->how & FL__DEBUG_UPGRADE) ? undone(op->lock, FL__DEBUG_READ) : NULL;
+	struct fl__held *read =
+	    locked && (op->how & FL__DEBUG_UPGRADE) ? debug_record_to_end(op->lock, FL__DEBUG_READ) : NULL;
 	fl__waits_end(h);
 	if (read)
-		undo(read);
+		debug_end_record(read);
 	if (is_measured)
 		fl__contention_locked(op, held, now);
 	fl__holder_settle(h);
@@ -194,9 +195,9 @@ void fl__debug_unlocking_on(const void *lock, unsigned how)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
-	struct fl__held *held = undone(lock, how);
+	struct fl__held *held = debug_record_to_end(lock, how);
 	if (held)
-		undo(held);
+		debug_end_record(held);
 	fl__debug_leave();
 }
 
@@ -204,7 +205,7 @@ void fl__debug_downgraded_on(const void *lock)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
-	struct fl__held *held = undone(lock, 0);
+	struct fl__held *held = debug_record_to_end(lock, 0);
 	if (held)
 		held->how |= FL__DEBUG_READ;
 	fl__debug_leave();
@@ -218,10 +219,10 @@ void fl__debug_forget_on(const void *lock, const char *destroy)
 	struct fl__held *held = fl__held_next(lock, NULL);
 	if (!destroy) {
 		for (; held; held = fl__held_next(lock, NULL))
-			undo(held);
+			debug_end_record(held);
 		fl__order_drop(lock);
 	} else if (held) {
-		step = step_of(held);
+		step = debug_step_of(held);
 	}
 	fl__debug_unlock();
 	if (step.id != 0) {
@@ -237,8 +238,8 @@ void fl__debug_assert_held_on(const void *lock, const char *function)
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
 	const struct fl__held *held = fl__held_next(lock, NULL);
-	const bool is_others = held && !mine(lock);
-	const struct fl__report_step step = is_others ? step_of(held) : (struct fl__report_step){.id = 0};
+	const bool is_others = held && !debug_own_record(lock);
+	const struct fl__report_step step = is_others ? debug_step_of(held) : (struct fl__report_step){.id = 0};
 	fl__debug_unlock();
 	if (is_others)
 		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step, false);
@@ -247,24 +248,24 @@ void fl__debug_assert_held_on(const void *lock, const char *function)
 		fl__panic(function, lock, "held by another context");
 }
 
-static void dump_to_standard_error(int signal)
+static void debug_dump_to_stderr(int signal)
 {
 	enum { STANDARD_ERROR = 2 };
 	(void)signal;
 	fl_debug_dump(STANDARD_ERROR);
 }
 
-static bool dumps_on(const struct sigaction *action)
+static bool debug_is_dump_handler(const struct sigaction *action)
 {
-	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == dump_to_standard_error;
+	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == debug_dump_to_stderr;
 }
 
 int fl_debug_dump_on(int signal)
 {
-	struct sigaction now, mine_to_be = {.sa_handler = dump_to_standard_error, .sa_flags = SA_RESTART};
+	struct sigaction now, mine_to_be = {.sa_handler = debug_dump_to_stderr, .sa_flags = SA_RESTART};
 	if (sigaction(signal, NULL, &now) != 0)
 		return -EINVAL;
-	if (dumps_on(&now))
+	if (debug_is_dump_handler(&now))
 		return 0;
 	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
 		return -EBUSY;
@@ -272,9 +273,9 @@ int fl_debug_dump_on(int signal)
 	(void)sigemptyset(&mine_to_be.sa_mask);
 	if (sigaction(signal, &mine_to_be, NULL) != 0)
 		return -EINVAL;
-	fl__lock(&switch_lock);
-	dump_signals |= UINT64_C(1) << (signal - 1);
-	fl__unlock(&switch_lock);
+	fl__lock(&debug_switch_lock);
+	debug_dump_signals |= UINT64_C(1) << (signal - 1);
+	fl__unlock(&debug_switch_lock);
 	return 0;
 }
 
@@ -282,13 +283,13 @@ int fl_debug_dump_on(int signal)
  * When a copy of the library is unloaded: removes its signal handlers, and clears its records of
  * other threads.
  */
-FL__AT_UNLOAD static void leave_nothing(void)
+FL__AT_UNLOAD static void debug_unload(void)
 {
 	const struct sigaction standard = {.sa_handler = SIG_DFL};
 	struct sigaction now;
-	for (uint64_t left = dump_signals; left != 0; left &= left - 1) {
+	for (uint64_t left = debug_dump_signals; left != 0; left &= left - 1) {
 		const int signal = __builtin_ctzll(left) + 1;
-		if (sigaction(signal, NULL, &now) == 0 && dumps_on(&now))
+		if (sigaction(signal, NULL, &now) == 0 && debug_is_dump_handler(&now))
 			(void)sigaction(signal, &standard, NULL);
 	}
 	if (fl__is_unloaded())
@@ -296,7 +297,7 @@ FL__AT_UNLOAD static void leave_nothing(void)
 }
 
 /* Returns the modes that the environment names, and the signal. */
-static unsigned parse(const char *text, int *signal)
+static unsigned debug_parse_modes(const char *text, int *signal)
 {
 	static const struct {
 		const char *name;
@@ -324,13 +325,13 @@ static unsigned parse(const char *text, int *signal)
 	return modes;
 }
 
-FL__AT_START static void read_environment(void)
+FL__AT_START static void debug_read_environment(void)
 {
 	const char *text = getenv("FL_DEBUG");
 	if (!text)
 		return;
 	int signal = SIGQUIT, rc = 0;
-	const unsigned modes = parse(text, &signal);
+	const unsigned modes = debug_parse_modes(text, &signal);
 	if (modes == 0)
 		return;
 	rc = fl_debug_enable(modes);

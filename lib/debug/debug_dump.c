@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-struct dump {
+struct debug_dump {
 	int fd;
 	int64_t now;
 	bool busy; /* some records could not be read */
@@ -21,9 +21,9 @@ struct dump {
 	struct fl__symbols symbols;
 };
 
-static void print(const struct dump *d, const char *format, ...) FL_PRINTF(2, 3);
+static void debug_dump_print(const struct debug_dump *d, const char *format, ...) FL_PRINTF(2, 3);
 
-static void print(const struct dump *d, const char *format, ...)
+static void debug_dump_print(const struct debug_dump *d, const char *format, ...)
 {
 	char line[256];
 	va_list args;
@@ -33,18 +33,18 @@ static void print(const struct dump *d, const char *format, ...)
 	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-static void print_stack(struct dump *d, const struct fl__stack_trace *stack)
+static void debug_dump_print_stack(struct debug_dump *d, const struct fl__stack_trace *stack)
 {
 	char text[160];
 	const char *function;
 	const int first = fl__report_first(&d->symbols, stack->at, FL__FRAMES);
 	for (int i = first; i < FL__FRAMES && stack->at[i] != 0; i++) {
 		fl__stack_frame(&d->symbols, stack->at[i], text, sizeof text, &function);
-		print(d, "      #%d %s\n", i - first, text);
+		debug_dump_print(d, "      #%d %s\n", i - first, text);
 	}
 }
 
-static bool enter(struct dump *d)
+static bool debug_dump_enter(struct debug_dump *d)
 {
 	const bool entered = fl__debug_try_enter();
 	d->busy |= !entered;
@@ -52,9 +52,9 @@ static bool enter(struct dump *d)
 }
 
 /* Copies the n-th holder of `lock`. Returns false if there is none. */
-static bool nth_holder(struct dump *d, const void *lock, size_t n, struct fl__report_step *step)
+static bool debug_dump_nth_holder(struct debug_dump *d, const void *lock, size_t n, struct fl__report_step *step)
 {
-	if (!enter(d))
+	if (!debug_dump_enter(d))
 		return false;
 	const struct fl__held *held = fl__held_next(lock, NULL);
 	while (held && n-- > 0)
@@ -67,17 +67,18 @@ static bool nth_holder(struct dump *d, const void *lock, size_t n, struct fl__re
 	return held != NULL;
 }
 
-static void print_holders(struct dump *d, const void *lock)
+static void debug_dump_print_holders(struct debug_dump *d, const void *lock)
 {
 	struct fl__report_step step;
-	for (size_t n = 0; nth_holder(d, lock, n, &step); n++)
-		print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name, (unsigned long long)step.id);
+	for (size_t n = 0; debug_dump_nth_holder(d, lock, n, &step); n++)
+		debug_dump_print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name,
+		                 (unsigned long long)step.id);
 }
 
 /* Copies the n-th record that the context `id` holds. Returns false if there is none. */
-static bool nth_held(struct dump *d, uint64_t id, size_t n, struct fl__report_end *end)
+static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
-	if (!enter(d))
+	if (!debug_dump_enter(d))
 		return false;
 	const struct fl__holder *h = fl__holder_find(id);
 	const struct fl__held *held = h ? h->held : NULL;
@@ -89,7 +90,7 @@ static bool nth_held(struct dump *d, uint64_t id, size_t n, struct fl__report_en
 	return held != NULL;
 }
 
-static void print_wait(struct dump *d, const struct fl__holder *h)
+static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h)
 {
 	char what[64] = "something";
 	const struct fl__report_end end = {
@@ -99,30 +100,30 @@ static void print_wait(struct dump *d, const struct fl__holder *h)
 	else if (h->lock || h->joins)
 		fl__report_lock(what, sizeof what, &end);
 	const long long ms = (d->now - h->since) / FL_MS(1);
-	print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what, ms / 1000,
-	      ms % 1000);
+	debug_dump_print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what,
+	                 ms / 1000, ms % 1000);
 	if (h->lock && !h->cond)
-		print_holders(d, h->lock);
-	print(d, "\n");
-	print_stack(d, &h->stack);
+		debug_dump_print_holders(d, h->lock);
+	debug_dump_print(d, "\n");
+	debug_dump_print_stack(d, &h->stack);
 	d->waiters++;
 }
 
-static void print_context(struct dump *d, const struct fl__holder *h)
+static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h)
 {
 	struct fl__report_end end;
 	char what[64];
 	if (h->lock || h->joins || h->asleep)
-		print_wait(d, h);
-	for (size_t n = 0; nth_held(d, h->id, n, &end); n++) {
+		debug_dump_print_wait(d, h);
+	for (size_t n = 0; debug_dump_nth_held(d, h->id, n, &end); n++) {
 		fl__report_lock(what, sizeof what, &end);
-		print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
-		print_stack(d, &end.stack);
+		debug_dump_print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
+		debug_dump_print_stack(d, &end.stack);
 	}
 }
 
 /* Under the table's lock. Returns a copy to print. A signalled waiter waits for the mutex alone. */
-static struct fl__holder copy_of(const struct fl__holder *h)
+static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/*
@@ -134,26 +135,26 @@ static struct fl__holder copy_of(const struct fl__holder *h)
 	return copy;
 }
 
-static void print_table(struct dump *d)
+static void debug_dump_print_table(struct debug_dump *d)
 {
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
 		for (size_t n = 0;; n++) {
-			if (!enter(d))
+			if (!debug_dump_enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
-			const struct fl__holder copy = there ? copy_of(there) : (struct fl__holder){.id = 0};
+			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){.id = 0};
 			fl__debug_try_leave();
 			if (!there)
 				break;
-			print_context(d, &copy);
+			debug_dump_print_context(d, &copy);
 		}
 	}
 }
 
 /* Whether the debug table has the context's wait. */
-static bool is_told(struct dump *d, uint64_t id)
+static bool debug_dump_has_wait(struct debug_dump *d, uint64_t id)
 {
-	if (!enter(d))
+	if (!debug_dump_enter(d))
 		return false;
 	const struct fl__holder *h = fl__holder_find(id);
 	const bool told = h && (h->lock || h->joins || h->asleep);
@@ -161,7 +162,7 @@ static bool is_told(struct dump *d, uint64_t id)
 	return told;
 }
 
-static void print_lines(struct dump *d)
+static void debug_dump_print_queues(struct debug_dump *d)
 {
 	enum { SOME = 8 };
 	struct fl__lot_seen seen[SOME];
@@ -169,10 +170,10 @@ static void print_lines(struct dump *d)
 	for (size_t i = 0; n != -ENOENT; i++) {
 		for (size_t skip = 0; (n = fl__lot_peek(i, skip, seen, SOME)) > 0; skip += SOME) {
 			for (int k = 0; k < n; k++) {
-				if (is_told(d, seen[k].id))
+				if (debug_dump_has_wait(d, seen[k].id))
 					continue;
-				print(d, "  %s (%llu) waits for %p\n", seen[k].name, (unsigned long long)seen[k].id,
-				      seen[k].key);
+				debug_dump_print(d, "  %s (%llu) waits for %p\n", seen[k].name,
+				                 (unsigned long long)seen[k].id, seen[k].key);
 				d->waiters++;
 			}
 		}
@@ -182,10 +183,10 @@ static void print_lines(struct dump *d)
 
 void fl_debug_dump(int fd)
 {
-	struct dump d = {.fd = fd, .now = fl__sys.now()};
-	print(&d, "fairlead: who waits for what, in process %ld\n", (long)getpid());
-	print_table(&d);
-	print_lines(&d);
-	print(&d, "  waits: %zu%s\n", d.waiters, d.busy ? "; some were changing, and are left out" : "");
+	struct debug_dump d = {.fd = fd, .now = fl__sys.now()};
+	debug_dump_print(&d, "fairlead: who waits for what, in process %ld\n", (long)getpid());
+	debug_dump_print_table(&d);
+	debug_dump_print_queues(&d);
+	debug_dump_print(&d, "  waits: %zu%s\n", d.waiters, d.busy ? "; some were changing, and are left out" : "");
 	fl__symbols_end(&d.symbols);
 }

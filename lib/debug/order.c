@@ -20,30 +20,30 @@
 #include "report.h"
 #include <string.h>
 
-static struct fl__order_node *nodes[FL__DEBUG_BUCKETS];
-static struct fl__order_edge *edges[FL__DEBUG_BUCKETS];
-static uint64_t searches;
+static struct fl__order_node *order_nodes[FL__DEBUG_BUCKETS];
+static struct fl__order_edge *order_edges[FL__DEBUG_BUCKETS];
+static uint64_t order_searches;
 
 /* An edge by value, since the edge may be gone when the table is locked again. */
-struct key {
+struct order_key {
 	const void *from, *to;
 	uint8_t held, wanted;
 };
 
-static struct fl__order_node *node_find(const void *lock)
+static struct fl__order_node *order_find_node(const void *lock)
 {
-	struct fl__order_node *node = nodes[fl__debug_bucket((uintptr_t)lock)];
+	struct fl__order_node *node = order_nodes[fl__debug_bucket((uintptr_t)lock)];
 	while (node && node->lock != lock)
 		node = node->next;
 	return node;
 }
 
-static struct fl__order_node *node_get(const void *lock, uint8_t kind)
+static struct fl__order_node *order_get_node(const void *lock, uint8_t kind)
 {
-	struct fl__order_node *node = node_find(lock);
+	struct fl__order_node *node = order_find_node(lock);
 	if (node)
 		return node;
-	struct fl__order_node **bucket = &nodes[fl__debug_bucket((uintptr_t)lock)];
+	struct fl__order_node **bucket = &order_nodes[fl__debug_bucket((uintptr_t)lock)];
 	node = fl__task_block_take();
 	node->lock = lock;
 	node->kind = kind;
@@ -52,25 +52,25 @@ static struct fl__order_node *node_get(const void *lock, uint8_t kind)
 	return node;
 }
 
-static struct fl__order_edge **edge_bucket(const struct key *k)
+static struct fl__order_edge **order_edge_bucket(const struct order_key *k)
 {
-	return &edges[fl__debug_bucket((uintptr_t)k->from + 31 * (uintptr_t)k->to)];
+	return &order_edges[fl__debug_bucket((uintptr_t)k->from + 31 * (uintptr_t)k->to)];
 }
 
-static struct fl__order_edge *edge_find(const struct key *k)
+static struct fl__order_edge *order_find_edge(const struct order_key *k)
 {
-	struct fl__order_edge *e = *edge_bucket(k);
+	struct fl__order_edge *e = *order_edge_bucket(k);
 	while (e && (e->from->lock != k->from || e->to->lock != k->to || e->held != k->held || e->wanted != k->wanted))
 		e = e->next;
 	return e;
 }
 
-static struct key key_of(const struct fl__order_edge *e)
+static struct order_key order_key_of(const struct fl__order_edge *e)
 {
-	return (struct key){e->from->lock, e->to->lock, e->held, e->wanted};
+	return (struct order_key){e->from->lock, e->to->lock, e->held, e->wanted};
 }
 
-static void link_edge(struct fl__order_edge *e)
+static void order_link_edge(struct fl__order_edge *e)
 {
 	e->next_out = e->from->out;
 	e->prev_out = &e->from->out;
@@ -84,29 +84,29 @@ static void link_edge(struct fl__order_edge *e)
 	e->to->in = e;
 }
 
-static struct fl__order_edge *edge_add(const struct fl__holder *h, const struct fl__held *held,
-                                       const struct fl__debug_op *op, const struct key *k)
+static struct fl__order_edge *order_add_edge(const struct fl__holder *h, const struct fl__held *held,
+                                             const struct fl__debug_op *op, const struct order_key *k)
 {
 	struct fl__order_edge *e = fl__task_block_take();
-	e->from = node_get(held->lock, held->kind);
-	e->to = node_get(op->lock, op->kind);
+	e->from = order_get_node(held->lock, held->kind);
+	e->to = order_get_node(op->lock, op->kind);
 	e->held = k->held;
 	e->wanted = k->wanted;
 	e->id = h->id;
 	memcpy(e->name, h->name, sizeof e->name);
 	e->held_at = held->stack;
 	e->wanted_at = op->stack;
-	link_edge(e);
-	struct fl__order_edge **bucket = edge_bucket(k);
+	order_link_edge(e);
+	struct fl__order_edge **bucket = order_edge_bucket(k);
 	e->next = *bucket;
 	*bucket = e;
 	return e;
 }
 
-static void edge_drop(struct fl__order_edge *e)
+static void order_remove_edge(struct fl__order_edge *e)
 {
-	const struct key k = key_of(e);
-	struct fl__order_edge **link = edge_bucket(&k);
+	const struct order_key k = order_key_of(e);
+	struct fl__order_edge **link = order_edge_bucket(&k);
 	while (*link != e)
 		link = &(*link)->next;
 	*link = e->next;
@@ -121,33 +121,33 @@ static void edge_drop(struct fl__order_edge *e)
 
 void fl__order_drop(const void *lock)
 {
-	struct fl__order_node **link = &nodes[fl__debug_bucket((uintptr_t)lock)];
+	struct fl__order_node **link = &order_nodes[fl__debug_bucket((uintptr_t)lock)];
 	while (*link && (*link)->lock != lock)
 		link = &(*link)->next;
 	struct fl__order_node *node = *link;
 	if (!node)
 		return;
 	while (node->out)
-		edge_drop(node->out);
+		order_remove_edge(node->out);
 	while (node->in)
-		edge_drop(node->in);
+		order_remove_edge(node->in);
 	*link = node->next;
 	fl__task_block_give(node);
 }
 
 void fl__order_forget(void)
 {
-	memset(nodes, 0, sizeof nodes);
-	memset(edges, 0, sizeof edges);
+	memset(order_nodes, 0, sizeof order_nodes);
+	memset(order_edges, 0, sizeof order_edges);
 }
 
 /* Whether a context that wants the lock in this way waits for one that holds it in that way. */
-static bool blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
+static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
 }
 
-struct search {
+struct order_search {
 	struct fl__order_node *last; /* the queue's end */
 	uint8_t last_mode;
 };
@@ -156,12 +156,12 @@ struct search {
  * Appends the end of `e` to the search queue, unless visited. `mode`: how the search has reached
  * the beginning of `e`.
  */
-static void reach(struct search *s, struct fl__order_edge *e, uint8_t mode)
+static void order_reach(struct order_search *s, struct fl__order_edge *e, uint8_t mode)
 {
 	struct fl__order_node *node = e->to;
-	if (node->search[e->wanted] == searches)
+	if (node->search[e->wanted] == order_searches)
 		return;
-	node->search[e->wanted] = searches;
+	node->search[e->wanted] = order_searches;
 	node->by[e->wanted] = e;
 	node->by_mode[e->wanted] = mode;
 	node->then[e->wanted] = NULL;
@@ -177,24 +177,24 @@ static void reach(struct search *s, struct fl__order_edge *e, uint8_t mode)
  * Returns an edge that leads back to the beginning of `e`, and in `*mode` how the search reached
  * that edge's beginning. NULL: no cycle.
  */
-static struct fl__order_edge *come_back(struct fl__order_edge *e, uint8_t *mode)
+static struct fl__order_edge *order_search_back(struct fl__order_edge *e, uint8_t *mode)
 {
 	*mode = 0;
 	if (e->from == e->to)
-		return blocks(e->to, e->wanted, e->held) ? e : NULL;
-	struct search s = {NULL, 0};
-	searches++;
-	reach(&s, e, 0);
+		return order_blocks(e->to, e->wanted, e->held) ? e : NULL;
+	struct order_search s = {NULL, 0};
+	order_searches++;
+	order_reach(&s, e, 0);
 	struct fl__order_node *node = e->to;
 	for (uint8_t m = e->wanted; node;) {
 		for (struct fl__order_edge *next = node->out; next; next = next->next_out) {
-			if (!blocks(node, m, next->held))
+			if (!order_blocks(node, m, next->held))
 				continue;
-			if (next->to == e->from && blocks(e->from, next->wanted, e->held)) {
+			if (next->to == e->from && order_blocks(e->from, next->wanted, e->held)) {
 				*mode = m;
 				return next;
 			}
-			reach(&s, next, m);
+			order_reach(&s, next, m);
 		}
 		struct fl__order_node *then = node->then[m];
 		m = node->then_mode[m];
@@ -203,7 +203,7 @@ static struct fl__order_edge *come_back(struct fl__order_edge *e, uint8_t *mode)
 	return NULL;
 }
 
-static void copy_edge(struct fl__report_step *step, const struct fl__order_edge *e)
+static void order_copy_edge(struct fl__report_step *step, const struct fl__order_edge *e)
 {
 	memcpy(step->name, e->name, sizeof step->name);
 	step->id = e->id;
@@ -215,10 +215,10 @@ static void copy_edge(struct fl__report_step *step, const struct fl__order_edge 
  * Returns the length of the shortest cycle through `e`, and its edges unless there are more than
  * `max`. 0: no cycle.
  */
-static size_t cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
+static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
 	uint8_t mode;
-	struct fl__order_edge *const last = come_back(e, &mode);
+	struct fl__order_edge *const last = order_search_back(e, &mode);
 	if (!last)
 		return 0;
 	size_t n = 1;
@@ -233,7 +233,7 @@ static size_t cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, 
 	size_t i = n;
 	m = mode;
 	for (struct fl__order_edge *at = last;;) {
-		copy_edge(&steps[--i], at);
+		order_copy_edge(&steps[--i], at);
 		if (at == e)
 			return n;
 		const struct fl__order_node *node = at->from;
@@ -242,7 +242,7 @@ static size_t cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, 
 	}
 }
 
-static void report(const struct key *k)
+static void order_report(const struct order_key *k)
 {
 	struct fl__report_step *steps = NULL;
 	size_t n = 2, room = 0;
@@ -256,8 +256,8 @@ static void report(const struct key *k)
 			return;
 		}
 		fl__debug_relock();
-		struct fl__order_edge *e = edge_find(k);
-		n = e ? cycle_of(e, steps, room) : 0;
+		struct fl__order_edge *e = order_find_edge(k);
+		n = e ? order_cycle_of(e, steps, room) : 0;
 		fl__debug_unlock();
 	}
 	if (n > 0)
@@ -267,35 +267,35 @@ static void report(const struct key *k)
 }
 
 /* Adds edges until one closes a cycle: returns true. False: all are added. */
-static bool add_edges(const struct fl__holder *h, const struct fl__debug_op *op, struct key *found)
+static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_op *op, struct order_key *found)
 {
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
-		*found = (struct key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
+		*found = (struct order_key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
 		if (held->lock == op->lock && !(held->how & op->how & FL__DEBUG_READ))
 			continue; /* a certain deadlock, which report_relock() reports */
-		if (!edge_find(found) && cycle_of(edge_add(h, held, op, found), NULL, 0) > 0)
+		if (!order_find_edge(found) && order_cycle_of(order_add_edge(h, held, op, found), NULL, 0) > 0)
 			return true;
 	}
 	return false;
 }
 
 /* At the first exclusive use: searches for a cycle that readers alone did not close. */
-static bool begin_writing(const struct fl__debug_op *op, struct key *found)
+static bool order_begin_writing(const struct fl__debug_op *op, struct order_key *found)
 {
-	struct fl__order_node *node = node_get(op->lock, op->kind);
+	struct fl__order_node *node = order_get_node(op->lock, op->kind);
 	if (node->written)
 		return false;
 	node->written = true;
 	for (struct fl__order_edge *e = node->out; e; e = e->next_out) {
-		*found = key_of(e);
-		if (e->held == FL__DEBUG_READ && cycle_of(e, NULL, 0) > 0)
+		*found = order_key_of(e);
+		if (e->held == FL__DEBUG_READ && order_cycle_of(e, NULL, 0) > 0)
 			return true;
 	}
 	return false;
 }
 
 /* Locks the table with enough slots for all that the acquisition may add. */
-static bool enter(void)
+static bool order_enter(void)
 {
 	size_t slots = 4;
 	while (fl__debug_enter(slots)) {
@@ -309,22 +309,22 @@ static bool enter(void)
 	return false;
 }
 
-static bool look(const struct fl__debug_op *op, struct key *found)
+static bool order_find_cycle(const struct fl__debug_op *op, struct order_key *found)
 {
-	if (op->kind == FL__DEBUG_RWLOCK && !(op->how & FL__DEBUG_READ) && begin_writing(op, found))
+	if (op->kind == FL__DEBUG_RWLOCK && !(op->how & FL__DEBUG_READ) && order_begin_writing(op, found))
 		return true;
 	const struct fl__holder *h = fl__holder_find(fl__ctx_get()->id);
-	return h && add_edges(h, op, found);
+	return h && order_add_edges(h, op, found);
 }
 
 void fl__order_locking(const struct fl__debug_op *op)
 {
-	struct key found;
-	while (enter()) {
-		const bool is_cycle = look(op, &found);
+	struct order_key found;
+	while (order_enter()) {
+		const bool is_cycle = order_find_cycle(op, &found);
 		fl__debug_unlock();
 		if (is_cycle)
-			report(&found);
+			order_report(&found);
 		fl__debug_done();
 		if (!is_cycle)
 			return;

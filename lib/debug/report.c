@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool begins_with(struct fl__symbols *symbols, uintptr_t at, const char *prefix)
+static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const char *prefix)
 {
 	char text[8];
 	const char *function;
@@ -15,24 +15,24 @@ static bool begins_with(struct fl__symbols *symbols, uintptr_t at, const char *p
  * Whether the function's name has the library's prefix. Static functions lack the prefix, except
  * those of calls that wait (as in lib/queue/queue.c).
  */
-static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
+static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
 {
-	return begins_with(symbols, at, "fl_");
+	return report_begins_with(symbols, at, "fl_");
 }
 
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = 0;
 	/* not inlined */
-	while (i + 1 < n && at[i + 1] != 0 && begins_with(symbols, at[i], "fl__debug_"))
+	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__debug_"))
 		i++;
-	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !is_ours(symbols, at[i]) ? i + 1 : i;
+	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_is_ours(symbols, at[i]) ? i + 1 : i;
 }
 
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = fl__report_first(symbols, at, n);
-	while (i + 1 < n && at[i + 1] != 0 && is_ours(symbols, at[i]))
+	while (i + 1 < n && at[i + 1] != 0 && report_is_ours(symbols, at[i]))
 		i++;
 	return i;
 }
@@ -50,7 +50,7 @@ static void report_stack(fl_log_level level, struct fl__symbols *symbols, const 
 
 static const struct {
 	const char *name, *use;
-} kinds[] = {
+} report_kinds[] = {
     [FL__DEBUG_NOTHING] = {"lock", ""},
     [FL__DEBUG_MUTEX] = {"mutex", ""},
     [FL__DEBUG_RMUTEX] = {"recursive mutex", ""},
@@ -67,7 +67,7 @@ static const struct {
 
 void fl__report_kind(char *text, size_t size, uint8_t kind)
 {
-	(void)snprintf(text, size, "%s%s", kinds[kind].name, kinds[kind].use);
+	(void)snprintf(text, size, "%s%s", report_kinds[kind].name, report_kinds[kind].use);
 }
 
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end)
@@ -75,8 +75,8 @@ void fl__report_lock(char *text, size_t size, const struct fl__report_end *end)
 	if (end->kind == FL__DEBUG_JOIN)
 		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
 	else
-		(void)snprintf(text, size, "%s %p%s", kinds[end->kind].name, end->lock,
-		               end->how & FL__DEBUG_READ ? " (to read)" : kinds[end->kind].use);
+		(void)snprintf(text, size, "%s %p%s", report_kinds[end->kind].name, end->lock,
+		               end->how & FL__DEBUG_READ ? " (to read)" : report_kinds[end->kind].use);
 }
 
 static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)

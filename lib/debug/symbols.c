@@ -6,18 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static bool is_within(const struct fl__symbol_file *f, size_t at, size_t size)
+static bool symbols_is_within(const struct fl__symbol_file *f, size_t at, size_t size)
 {
 	return at <= f->size && size <= f->size - at;
 }
 
 /* Finds the symbol table and its names, if both lie in the file. */
-static void find_tables(struct fl__symbol_file *f)
+static void symbols_find_tables(struct fl__symbol_file *f)
 {
 	const ElfW(Ehdr) *head = (const void *)f->bytes;
 	if (f->size < sizeof *head || memcmp(head->e_ident, ELFMAG, SELFMAG) != 0 ||
 	    head->e_shentsize != sizeof(ElfW(Shdr)) || head->e_shoff % _Alignof(ElfW(Shdr)) != 0 ||
-	    !is_within(f, head->e_shoff, (size_t)head->e_shnum * sizeof(ElfW(Shdr))))
+	    !symbols_is_within(f, head->e_shoff, (size_t)head->e_shnum * sizeof(ElfW(Shdr))))
 		return;
 	const ElfW(Shdr) *sections = (const void *)(f->bytes + head->e_shoff);
 	f->fixed = head->e_type == ET_EXEC;
@@ -26,8 +26,9 @@ static void find_tables(struct fl__symbol_file *f)
 		if (s->sh_type != SHT_SYMTAB || s->sh_link >= head->e_shnum || s->sh_offset % _Alignof(ElfW(Sym)) != 0)
 			continue;
 		const ElfW(Shdr) *names = &sections[s->sh_link];
-		if (!is_within(f, s->sh_offset, s->sh_size) || !is_within(f, names->sh_offset, names->sh_size) ||
-		    names->sh_size == 0 || f->bytes[names->sh_offset + names->sh_size - 1] != '\0')
+		if (!symbols_is_within(f, s->sh_offset, s->sh_size) ||
+		    !symbols_is_within(f, names->sh_offset, names->sh_size) || names->sh_size == 0 ||
+		    f->bytes[names->sh_offset + names->sh_size - 1] != '\0')
 			continue;
 		f->symbols = (const void *)(f->bytes + s->sh_offset);
 		f->n = s->sh_size / sizeof(ElfW(Sym));
@@ -36,7 +37,7 @@ static void find_tables(struct fl__symbol_file *f)
 	}
 }
 
-static void map_file(struct fl__symbol_file *f)
+static void symbols_map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
 	/*
@@ -51,13 +52,13 @@ static void map_file(struct fl__symbol_file *f)
 		if (bytes != MAP_FAILED) {
 			f->bytes = bytes;
 			f->size = (size_t)info.st_size;
-			find_tables(f);
+			symbols_find_tables(f);
 		}
 	}
 	(void)close(fd);
 }
 
-static struct fl__symbol_file *file_of(struct fl__symbols *symbols, const char *path)
+static struct fl__symbol_file *symbols_file_of(struct fl__symbols *symbols, const char *path)
 {
 	for (size_t i = 0; i < symbols->n; i++)
 		if (strcmp(symbols->files[i].path, path) == 0)
@@ -66,14 +67,14 @@ static struct fl__symbol_file *file_of(struct fl__symbols *symbols, const char *
 		return NULL;
 	struct fl__symbol_file *f = &symbols->files[symbols->n++];
 	*f = (struct fl__symbol_file){.path = path};
-	map_file(f);
+	symbols_map_file(f);
 	return f;
 }
 
 const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
                           uintptr_t *into)
 {
-	const struct fl__symbol_file *f = file_of(symbols, file);
+	const struct fl__symbol_file *f = symbols_file_of(symbols, file);
 	if (!f)
 		return NULL;
 	const uintptr_t at = f->fixed ? address : address - base;

@@ -6,19 +6,19 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { SLOTS = 32 }; /* of a chunk */
+enum { TABLE_CHUNK_SLOTS = 32 }; /* of a chunk */
 
-struct chunk {
-	struct chunk *next;
-	union fl__table_slot slots[SLOTS];
+struct table_chunk {
+	struct table_chunk *next;
+	union fl__table_slot slots[TABLE_CHUNK_SLOTS];
 };
 
 static uint32_t table_lock;
-static struct chunk *chunks; /* table_lock guards this and all that follows */
-static union fl__table_slot *free_slots;
-static size_t n_free;
-static struct fl__holder *holders[FL__DEBUG_BUCKETS];
-static struct fl__held *helds[FL__DEBUG_BUCKETS];
+static struct table_chunk *table_chunks; /* table_lock guards this and all that follows */
+static union fl__table_slot *table_free_slots;
+static size_t table_n_free;
+static struct fl__holder *table_holders[FL__DEBUG_BUCKETS];
+static struct fl__held *table_helds[FL__DEBUG_BUCKETS];
 
 size_t fl__debug_bucket(uintptr_t key)
 {
@@ -28,9 +28,9 @@ size_t fl__debug_bucket(uintptr_t key)
 
 void *fl__task_block_take(void)
 {
-	union fl__table_slot *slot = free_slots;
-	free_slots = slot->next_free;
-	n_free--;
+	union fl__table_slot *slot = table_free_slots;
+	table_free_slots = slot->next_free;
+	table_n_free--;
 	memset(slot, 0, sizeof *slot);
 	return slot;
 }
@@ -38,35 +38,35 @@ void *fl__task_block_take(void)
 void fl__task_block_give(void *memory)
 {
 	union fl__table_slot *slot = memory;
-	slot->next_free = free_slots;
-	free_slots = slot;
-	n_free++;
+	slot->next_free = table_free_slots;
+	table_free_slots = slot;
+	table_n_free++;
 }
 
-static void add_chunk(struct chunk *chunk)
+static void table_add_chunk(struct table_chunk *chunk)
 {
-	chunk->next = chunks;
-	chunks = chunk;
-	for (size_t i = 0; i < SLOTS; i++)
+	chunk->next = table_chunks;
+	table_chunks = chunk;
+	for (size_t i = 0; i < TABLE_CHUNK_SLOTS; i++)
 		fl__task_block_give(&chunk->slots[i]);
 }
 
 /* Locks the table with that many free slots. Returns false, not locked, without memory. */
-static bool lock_with(size_t slots)
+static bool table_lock_with_slots(size_t slots)
 {
 	fl__lock(&table_lock);
-	while (n_free < slots) {
+	while (table_n_free < slots) {
 		fl__unlock(&table_lock);
-		struct chunk *chunk = fl__alloc(1, sizeof *chunk);
+		struct table_chunk *chunk = fl__alloc(1, sizeof *chunk);
 		if (!chunk)
 			return false;
 		fl__lock(&table_lock);
-		add_chunk(chunk);
+		table_add_chunk(chunk);
 	}
 	return true;
 }
 
-static void give_up(void)
+static void table_switch_off(void)
 {
 	if (fl__debug_switch(0) != 0)
 		fl__log(FL_LOG_WARNING, "debugging is off from here on: out of memory");
@@ -78,8 +78,8 @@ bool fl__debug_enter(size_t slots)
 	if (ctx->debugging)
 		return false;
 	ctx->debugging = true;
-	if (!lock_with(slots)) {
-		give_up();
+	if (!table_lock_with_slots(slots)) {
+		table_switch_off();
 		ctx->debugging = false;
 		return false;
 	}
@@ -128,7 +128,7 @@ void fl__debug_try_leave(void)
 
 struct fl__holder *fl__holder_find(uint64_t id)
 {
-	struct fl__holder *h = holders[fl__debug_bucket((uintptr_t)id)];
+	struct fl__holder *h = table_holders[fl__debug_bucket((uintptr_t)id)];
 	while (h && h->id != id)
 		h = h->next;
 	return h;
@@ -140,7 +140,7 @@ struct fl__holder *fl__holder_mine(void)
 	struct fl__holder *h = fl__holder_find(ctx->id);
 	if (h)
 		return h;
-	struct fl__holder **bucket = &holders[fl__debug_bucket((uintptr_t)ctx->id)];
+	struct fl__holder **bucket = &table_holders[fl__debug_bucket((uintptr_t)ctx->id)];
 	h = fl__task_block_take();
 	h->id = ctx->id;
 	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
@@ -153,7 +153,7 @@ void fl__holder_settle(struct fl__holder *h)
 {
 	if (h->held || h->lock || h->joins || h->asleep)
 		return;
-	struct fl__holder **link = &holders[fl__debug_bucket((uintptr_t)h->id)];
+	struct fl__holder **link = &table_holders[fl__debug_bucket((uintptr_t)h->id)];
 	while (*link != h)
 		link = &(*link)->next;
 	*link = h->next;
@@ -162,15 +162,15 @@ void fl__holder_settle(struct fl__holder *h)
 
 struct fl__holder *fl__holder_nth(size_t i, size_t n)
 {
-	struct fl__holder *h = holders[i];
+	struct fl__holder *h = table_holders[i];
 	while (h && n-- > 0)
 		h = h->next;
 	return h;
 }
 
-static struct fl__held **bucket_of(const void *lock)
+static struct fl__held **table_held_bucket(const void *lock)
 {
-	return &helds[fl__debug_bucket((uintptr_t)lock)];
+	return &table_helds[fl__debug_bucket((uintptr_t)lock)];
 }
 
 bool fl__held_is_known(const void *lock)
@@ -179,12 +179,12 @@ bool fl__held_is_known(const void *lock)
 	 * relaxed: the unlocking thread made the record itself, or sees the record by the lock's
 	 * own order
 	 */
-	return fl__load_relaxed(bucket_of(lock)) != NULL;
+	return fl__load_relaxed(table_held_bucket(lock)) != NULL;
 }
 
 struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 {
-	struct fl__held *held = last ? last->next : *bucket_of(lock);
+	struct fl__held *held = last ? last->next : *table_held_bucket(lock);
 	while (held && held->lock != lock)
 		held = held->next;
 	return held;
@@ -192,7 +192,7 @@ struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
 {
-	struct fl__held **bucket = bucket_of(op->lock);
+	struct fl__held **bucket = table_held_bucket(op->lock);
 	struct fl__held *held = fl__task_block_take();
 	held->lock = op->lock;
 	held->kind = op->kind;
@@ -213,7 +213,7 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *o
 
 void fl__held_remove(struct fl__held *held)
 {
-	struct fl__held **link = bucket_of(held->lock);
+	struct fl__held **link = table_held_bucket(held->lock);
 	while (*link != held)
 		link = &(*link)->next;
 	fl__store_relaxed(link, held->next);
@@ -225,14 +225,14 @@ void fl__held_remove(struct fl__held *held)
 	fl__task_block_give(held);
 }
 
-static void empty(void)
+static void table_clear(void)
 {
-	chunks = NULL;
-	free_slots = NULL;
-	n_free = 0;
-	memset(holders, 0, sizeof holders);
+	table_chunks = NULL;
+	table_free_slots = NULL;
+	table_n_free = 0;
+	memset(table_holders, 0, sizeof table_holders);
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
-		fl__store_relaxed(&helds[i], NULL);
+		fl__store_relaxed(&table_helds[i], NULL);
 	fl__order_forget();
 	fl__contention_forget();
 }
@@ -240,11 +240,11 @@ static void empty(void)
 void fl__table_forget(void)
 {
 	fl__lock(&table_lock);
-	struct chunk *all = chunks;
+	struct table_chunk *all = table_chunks;
 	if (all) /* without a chunk there was never a slot */
-		empty();
+		table_clear();
 	fl__unlock(&table_lock);
-	for (struct chunk *next; all; all = next) {
+	for (struct table_chunk *next; all; all = next) {
 		next = all->next;
 		fl__free(all);
 	}
@@ -254,7 +254,7 @@ void fl__table_forget(void)
  * A forked child keeps the table. Locks whose holders are not in the child stay recorded, and stay
  * locked.
  */
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void table_watch_forks(void)
 {
 	/* see lib/wait/context.c */
 	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock);

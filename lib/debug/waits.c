@@ -16,10 +16,10 @@
 #include "report.h"
 #include <string.h>
 
-static uint64_t walks;
+static uint64_t waits_searches;
 
 /* Whether a context waits for exclusive use of `lock` and will not give up. */
-static bool is_writer_waiting(const void *lock)
+static bool waits_has_writer(const void *lock)
 {
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 		for (const struct fl__holder *h = fl__holder_nth(i, 0); h; h = h->next)
@@ -28,11 +28,11 @@ static bool is_writer_waiting(const void *lock)
 	return false;
 }
 
-static void reach(struct fl__holder *h, struct fl__holder *from, struct fl__held *by, struct fl__holder **last)
+static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl__held *by, struct fl__holder **last)
 {
-	if (!h || h->walk == walks)
+	if (!h || h->walk == waits_searches)
 		return;
-	h->walk = walks;
+	h->walk = waits_searches;
 	h->from = from;
 	h->by = by;
 	h->then = NULL;
@@ -41,24 +41,24 @@ static void reach(struct fl__holder *h, struct fl__holder *from, struct fl__held
 }
 
 /* Reaches the contexts that `h` waits for. Returns true if `me` is one; `*held`: its record. */
-static bool follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
+static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {
 	if (h->joins != 0 && !(h->how & FL__DEBUG_TRY)) {
 		*held = NULL;
 		if (h->joins == me->id)
 			return true;
-		reach(fl__holder_find(h->joins), h, NULL, last);
+		waits_reach(fl__holder_find(h->joins), h, NULL, last);
 	}
 	if (!h->lock || (h->how & FL__DEBUG_TRY))
 		return false;
 	const bool reads = h->how & FL__DEBUG_READ;
 	*held = NULL;
 	while ((*held = fl__held_next(h->lock, *held)) != NULL) {
-		if (reads && ((*held)->how & FL__DEBUG_READ) && !is_writer_waiting(h->lock))
+		if (reads && ((*held)->how & FL__DEBUG_READ) && !waits_has_writer(h->lock))
 			continue;
 		if ((*held)->holder == me && h != me)
 			return true;
-		reach((*held)->holder, h, *held, last);
+		waits_reach((*held)->holder, h, *held, last);
 	}
 	return false;
 }
@@ -67,19 +67,19 @@ static bool follow(struct fl__holder *h, struct fl__holder *me, struct fl__holde
  * Searches from `me`. Returns the context that waits for `me`, and the awaited record in `*held`.
  * NULL: none.
  */
-static struct fl__holder *walk(struct fl__holder *me, struct fl__held **held)
+static struct fl__holder *waits_search(struct fl__holder *me, struct fl__held **held)
 {
 	struct fl__holder *last = me;
-	walks++;
-	me->walk = walks;
+	waits_searches++;
+	me->walk = waits_searches;
 	me->then = NULL;
 	for (struct fl__holder *h = me; h; h = h->then)
-		if (follow(h, me, &last, held))
+		if (waits_follow(h, me, &last, held))
 			return h;
 	return NULL;
 }
 
-static void copy_step(struct fl__report_step *step, const struct fl__holder *h, const struct fl__held *held)
+static void waits_copy_step(struct fl__report_step *step, const struct fl__holder *h, const struct fl__held *held)
 {
 	memcpy(step->name, h->name, sizeof step->name);
 	step->id = h->id;
@@ -93,10 +93,10 @@ static void copy_step(struct fl__report_step *step, const struct fl__holder *h, 
  * Returns the length of the cycle through `me`, and its steps unless there are more than `max`. 0:
  * no cycle.
  */
-static size_t cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
+static size_t waits_cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
 {
 	struct fl__held *held;
-	struct fl__holder *const last = walk(me, &held);
+	struct fl__holder *const last = waits_search(me, &held);
 	if (!last)
 		return 0;
 	size_t n = 1;
@@ -106,12 +106,12 @@ static size_t cycle_of(struct fl__holder *me, struct fl__report_step *steps, siz
 		return n;
 	size_t i = n;
 	for (const struct fl__holder *h = last; h != me; h = h->from)
-		copy_step(&steps[--i], h, h->by);
-	copy_step(&steps[0], me, held);
+		waits_copy_step(&steps[--i], h, h->by);
+	waits_copy_step(&steps[0], me, held);
 	return n;
 }
 
-static void report(void)
+static void waits_report(void)
 {
 	struct fl__report_step *steps = NULL;
 	size_t n = 2, room = 0;
@@ -125,7 +125,7 @@ static void report(void)
 		}
 		fl__debug_relock();
 		struct fl__holder *me = fl__holder_find(fl__ctx_get()->id);
-		n = me ? cycle_of(me, steps, room) : 0;
+		n = me ? waits_cycle_of(me, steps, room) : 0;
 		fl__debug_unlock();
 	}
 	if (n > 0)
@@ -135,12 +135,12 @@ static void report(void)
 }
 
 /* Called when `me` has recorded its wait. Unlocks the table. */
-static void look_and_leave(struct fl__holder *me)
+static void waits_check_and_leave(struct fl__holder *me)
 {
-	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && cycle_of(me, NULL, 0) > 0;
+	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && waits_cycle_of(me, NULL, 0) > 0;
 	fl__debug_unlock();
 	if (is_deadlock)
-		report();
+		waits_report();
 	fl__debug_done();
 }
 
@@ -157,7 +157,7 @@ void fl__waits_begin(const struct fl__debug_op *op)
 	me->how = op->how;
 	me->stack = op->stack;
 	me->since = fl__sys.now();
-	look_and_leave(me);
+	waits_check_and_leave(me);
 }
 
 void fl__waits_end(struct fl__holder *h)
@@ -182,7 +182,7 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	me->how = timed ? FL__DEBUG_TRY : 0;
 	me->since = fl__sys.now();
 	fl__stack_take(&me->stack, 1);
-	look_and_leave(me);
+	waits_check_and_leave(me);
 }
 
 /*

@@ -29,7 +29,7 @@
  *    producer and one consumer.
  * 2. head <= tail, and head <= cells: a consumer draws a ticket, by CAS, only for a cell that has a
  *    producer's ticket. So "empty" uses up no cells.
- * 3. A consumer looks LOOKS times at its cell, then poisons the cell. A producer that finds its
+ * 3. A consumer looks UNBOUNDED_LOOKS times at its cell, then poisons the cell. A producer that finds its
  *    cell poisoned draws another ticket. So no context waits for a peer that has stopped.
  * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
  *    drew a ticket beyond the cells.
@@ -67,8 +67,12 @@
 #include "queue.h"
 #include <string.h>
 
-enum { LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
-enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = FL__LINE /* or more: an address */ };
+enum { UNBOUNDED_LOOKS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_CELLS_LEAST = 16, UNBOUNDED_CELLS_MOST = 512 };
+enum {
+	UNBOUNDED_NEXT_WAIT = 1,
+	UNBOUNDED_NEXT_CLOSED = 2,
+	UNBOUNDED_NEXT_SEGMENT = FL__LINE /* or more: an address */
+};
 
 /* Segments: allocation, reuse, freeing. */
 
@@ -157,8 +161,10 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
 	c->stride = (c->state_at + sizeof(uint32_t) + alignment - 1) & -alignment;
 	c->cells = cells;
 	if (cells == 0) {
-		c->cells = SEGMENT_BYTES / c->stride;
-		c->cells = c->cells < CELLS_LEAST ? CELLS_LEAST : c->cells > CELLS_MOST ? CELLS_MOST : c->cells;
+		c->cells = UNBOUNDED_SEGMENT_BYTES / c->stride;
+		c->cells = c->cells < UNBOUNDED_CELLS_LEAST  ? UNBOUNDED_CELLS_LEAST
+		           : c->cells > UNBOUNDED_CELLS_MOST ? UNBOUNDED_CELLS_MOST
+		                                             : c->cells;
 	}
 	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
 	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
@@ -182,8 +188,8 @@ void fl__unbounded_end(struct fl__unbounded *c)
 	for (struct fl__segment *s = c->head; s; s = next) {
 		if (c->drop)
 			unbounded_drop_items(c, s);
-		next = s->next >= NEXT_SEGMENT ? (struct fl__segment *)s->next
-		                               : NULL; /* NOLINT(performance-no-int-to-ptr) */
+		next = s->next >= UNBOUNDED_NEXT_SEGMENT ? (struct fl__segment *)s->next
+		                                         : NULL; /* NOLINT(performance-no-int-to-ptr) */
 		fl__free(s->memory);
 	}
 	for (struct fl__segment *s = c->retired; s; s = next) {
@@ -231,8 +237,8 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* acquire: pairs with fl__unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
-	if (next < NEXT_SEGMENT)
-		return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
+	if (next < UNBOUNDED_NEXT_SEGMENT)
+		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 	/* relaxed: the queue's tail never comes back to `s` */
 	if (fl__load_relaxed(&c->tail) == s)
 		unbounded_advance(&c->tail, s, next);
@@ -265,13 +271,13 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	 * pairs with the release below
 	 */
 	uintptr_t next = fl__load_acquire(&s->next);
-	if (next >= NEXT_SEGMENT) {
+	if (next >= UNBOUNDED_NEXT_SEGMENT) {
 		unbounded_advance(&c->tail, s, next);
 		return -EAGAIN;
 	}
-	struct fl__segment *last = next == NEXT_CLOSED ? NULL : unbounded_new_segment(c);
+	struct fl__segment *last = next == UNBOUNDED_NEXT_CLOSED ? NULL : unbounded_new_segment(c);
 	if (!last)
-		return next == NEXT_CLOSED ? -EPIPE : -ENOMEM;
+		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = n < c->cells ? n : c->cells;
 	for (uint64_t i = 0; i < k; i++) {
 		unsigned char *cell = fl__unbounded_cell(c, last, i);
@@ -283,16 +289,16 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	/* relaxed: published with the segment */
 	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
 	do {
-		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
+		if (next >= UNBOUNDED_NEXT_SEGMENT || next == UNBOUNDED_NEXT_CLOSED) {
 			unbounded_free_segment(c, last);
-			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
+			return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
 		/*
 		 * release: the segment and its items; pairs with fl__unbounded_advance_head() and
 		 * the acquire above
 		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
-	*owes_wake |= next == NEXT_WAIT;
+	*owes_wake |= next == UNBOUNDED_NEXT_WAIT;
 	*put = k;
 	return 0;
 }
@@ -360,7 +366,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
-	for (unsigned i = 0; i < LOOKS; i++) {
+	for (unsigned i = 0; i < UNBOUNDED_LOOKS; i++) {
 		/* acquire: pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__CELL_EMPTY)
@@ -434,7 +440,7 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
 		/* acquire: pairs with fl__unbounded_append() */
 		uintptr_t next = fl__load_acquire(&s->next);
-		if (next < NEXT_SEGMENT)
+		if (next < UNBOUNDED_NEXT_SEGMENT)
 			return s;
 		unbounded_advance(&c->tail, s, next);
 	}
@@ -478,8 +484,8 @@ static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 	/* relaxed: the CAS checks it */
 	uintptr_t next = fl__load_relaxed(&s->next);
 	/* relaxed: nothing comes with it */
-	while (next < NEXT_SEGMENT)
-		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED))
+	while (next < UNBOUNDED_NEXT_SEGMENT)
+		if (fl__cas_weak_relaxed(&s->next, &next, UNBOUNDED_NEXT_CLOSED))
 			return true;
 	return false;
 }
@@ -498,7 +504,8 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 	bool borrowed = false;
 	struct fl__segment *s = unbounded_last(c, &borrowed);
 	/* relaxed: the result says nothing of the items */
-	bool closed = fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
+	bool closed =
+	    fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == UNBOUNDED_NEXT_CLOSED;
 	fl__hazards_return(borrowed);
 	return closed;
 }
@@ -519,7 +526,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 		 * relaxed: the put that appends has this word from its own CAS, and finds the
 		 * consumer in the wait table
 		 */
-		return fl__cas_relaxed(&s->next, &none, NEXT_WAIT) || none == NEXT_WAIT ? 0 : 1;
+		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
 	/* relaxed: the CAS checks it */
 	uint64_t word = fl__load_relaxed(&s->tail);

@@ -21,7 +21,7 @@
 
 /* Creation and destruction. */
 
-enum { CAPACITY_DEFAULT = 1024 };
+enum { QUEUE_CAPACITY_DEFAULT = 1024 };
 
 /* Returns NULL if the config is invalid. */
 static const struct fl__queue_backend *queue_choose_backend(const fl_queue_config *c)
@@ -52,7 +52,7 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 	static const fl_queue_config defaults;
 	fl_queue_config c = config ? *config : defaults;
 	if (c.capacity == 0)
-		c.capacity = CAPACITY_DEFAULT;
+		c.capacity = QUEUE_CAPACITY_DEFAULT;
 	const struct fl__queue_backend *backend = queue_choose_backend(&c);
 	if (item_size == 0 || !backend)
 		return -EINVAL;
@@ -493,12 +493,12 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, i
  * A call that counts an item has acquired all earlier counts, and with them the puts of those
  * items. Otherwise `done`, which grows, could equal an old value of the puts.
  */
-enum { JOINED = 1, ONE = 2 };
+enum { QUEUE_JOINED = 1, QUEUE_ONE = 2 };
 
 /* `done` was loaded with acquire: what was done about the items. */
 static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 {
-	return done / ONE == q->backend->puts(q->state);
+	return done / QUEUE_ONE == q->backend->puts(q->state);
 }
 
 static bool queue_is_joined(fl_queue *q)
@@ -516,7 +516,7 @@ static bool queue_mark_joiner(fl_queue *q)
 		if (queue_is_joined_at(q, done))
 			return false;
 		/* relaxed: a mark, no message */
-		if (fl__cas_weak_relaxed(&q->done, &done, done | JOINED))
+		if (fl__cas_weak_relaxed(&q->done, &done, done | QUEUE_JOINED))
 			return true;
 	}
 }
@@ -527,7 +527,7 @@ __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_more(&lot) && queue_is_joined(q)) {
 		/* relaxed: the wait table orders it */
-		fl__and_relaxed(&q->done, ~(uint64_t)JOINED);
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
 	fl__lot_close(&lot);
@@ -542,14 +542,14 @@ bool fl__queue_done(fl_queue *q)
 		/* acquire: the puts of the items that are done; pairs with the CAS */
 		done = fl__load_acquire(&q->done);
 		puts = q->backend->puts(q->state);
-		if (done / ONE == puts)
+		if (done / QUEUE_ONE == puts)
 			return false;
 		/*
 		 * release: what was done about the item, and, with the load, about earlier items;
 		 * pairs with the acquire loads of `done`
 		 */
-	} while (!fl__cas_weak_release(&q->done, &done, done + ONE));
-	if (__builtin_expect((done & JOINED) != 0, 0) && (done / ONE + 1 == puts || puts_decrease))
+	} while (!fl__cas_weak_release(&q->done, &done, done + QUEUE_ONE));
+	if (__builtin_expect((done & QUEUE_JOINED) != 0, 0) && (done / QUEUE_ONE + 1 == puts || puts_decrease))
 		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
 	return true;
 }
@@ -572,7 +572,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_more(&lot))
-		fl__and_relaxed(&q->done, ~(uint64_t)JOINED); /* relaxed: the wait table orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the wait table orders it */
 	fl__lot_close(&lot);
 }
 
@@ -609,7 +609,7 @@ size_t fl_queue_unfinished(const fl_queue *q)
 	 * acquire: pairs with the CAS in fl__queue_done(). The puts are loaded later, so the result
 	 * is never below 0.
 	 */
-	const uint64_t done = fl__load_acquire(&q->done) / ONE;
+	const uint64_t done = fl__load_acquire(&q->done) / QUEUE_ONE;
 	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }
 

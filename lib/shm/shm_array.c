@@ -16,14 +16,15 @@ struct shm_array_head {
 	fl_shm_mutex mutex;
 };
 
-enum { ITEMS = 128 }; /* their offset: aligned for all types that the macros accept */
-_Static_assert(sizeof(struct shm_array_head) <= ITEMS, "the head ends before the items");
+enum { SHM_ARRAY_ITEMS = 128 }; /* their offset: aligned for all types that the macros accept */
+_Static_assert(sizeof(struct shm_array_head) <= SHM_ARRAY_ITEMS, "the head ends before the items");
 
 static const uint64_t SHM_ARRAY_MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */
 
 static bool shm_array_bytes(size_t item_size, uint64_t n, size_t *size)
 {
-	return !__builtin_mul_overflow(n, item_size, size) && !__builtin_add_overflow(*size, (size_t)ITEMS, size);
+	return !__builtin_mul_overflow(n, item_size, size) &&
+	       !__builtin_add_overflow(*size, (size_t)SHM_ARRAY_ITEMS, size);
 }
 
 int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_t n)
@@ -49,7 +50,7 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
 {
 	/* relaxed, all: the transfer of the offset has ordered them */
-	struct shm_array_head *h = fl_shm_at(region, offset, ITEMS);
+	struct shm_array_head *h = fl_shm_at(region, offset, SHM_ARRAY_ITEMS);
 	size_t size;
 	if (!h || offset % FL__SHM_UNIT != 0 || item_size == 0)
 		return -EBADMSG;
@@ -81,7 +82,7 @@ void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size)
 {
 	if (i >= a->length_)
 		fl__panic("fl_shm_array_at", a->head_, "the array has fewer items");
-	return (char *)a->head_ + ITEMS + i * item_size;
+	return (char *)a->head_ + SHM_ARRAY_ITEMS + i * item_size;
 }
 
 fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a)

@@ -35,8 +35,8 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_
                    sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_barrier *)0)->waiters_,
                "fl_shm_barrier has room for a lock and a wait queue");
 
-enum { HISTORY = 11, HISTORY_AT = 21, GENERATION_AT = 32 };
-enum outcome { PASSED = 0, BROKE = 1 };
+enum { SHM_BARRIER_HISTORY = 11, SHM_BARRIER_HISTORY_AT = 21, SHM_BARRIER_GENERATION_AT = 32 };
+enum outcome { SHM_BARRIER_PASSED = 0, SHM_BARRIER_BROKE = 1 };
 
 static const uint64_t SHM_BARRIER_BROKEN = 1u << 20;
 
@@ -58,21 +58,21 @@ static uint32_t shm_barrier_arrived(uint64_t word)
 
 static uint32_t shm_barrier_generation(uint64_t word)
 {
-	return (uint32_t)(word >> GENERATION_AT);
+	return (uint32_t)(word >> SHM_BARRIER_GENERATION_AT);
 }
 
 static uint32_t shm_barrier_history(uint64_t word)
 {
-	return (uint32_t)(word >> HISTORY_AT) & ((1u << HISTORY) - 1);
+	return (uint32_t)(word >> SHM_BARRIER_HISTORY_AT) & ((1u << SHM_BARRIER_HISTORY) - 1);
 }
 
 /* Called under the monitor. Ends the generation of `word`. */
 static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum outcome outcome, bool broken)
 {
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
-	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << HISTORY) - 1);
+	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << SHM_BARRIER_HISTORY) - 1);
 	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
-	fl__store_relaxed(&b->word_, generation << GENERATION_AT | history << HISTORY_AT |
+	fl__store_relaxed(&b->word_, generation << SHM_BARRIER_GENERATION_AT | history << SHM_BARRIER_HISTORY_AT |
 	                                 (broken ? SHM_BARRIER_BROKEN : (uint64_t)0));
 	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
@@ -86,7 +86,9 @@ static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 	uint32_t behind = shm_barrier_generation(word) - p->generation;
 	if (behind == 0)
 		return -EAGAIN;
-	return behind <= HISTORY && (shm_barrier_history(word) >> (behind - 1) & 1) == PASSED ? 0 : -EPIPE;
+	return behind <= SHM_BARRIER_HISTORY && (shm_barrier_history(word) >> (behind - 1) & 1) == SHM_BARRIER_PASSED
+	           ? 0
+	           : -EPIPE;
 }
 
 /* Called under the monitor. The party arrives. 0: as the last. */
@@ -100,7 +102,7 @@ static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 	if (word & SHM_BARRIER_BROKEN)
 		return -EPIPE;
 	if (p->order + 1 == parties) {
-		shm_barrier_end_generation(b, word, PASSED, false);
+		shm_barrier_end_generation(b, word, SHM_BARRIER_PASSED, false);
 		return 0;
 	}
 	if (p->tries)
@@ -147,7 +149,7 @@ static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 	uint64_t word = shm_barrier_load(p->b);
 	int outcome = p->arrived ? shm_barrier_outcome(p, word) : word & SHM_BARRIER_BROKEN ? -EPIPE : -EAGAIN;
 	if (outcome == -EAGAIN)
-		shm_barrier_end_generation(p->b, word, BROKE, true);
+		shm_barrier_end_generation(p->b, word, SHM_BARRIER_BROKE, true);
 	fl__shm_leave(fl__shm_lock_at(p->b->lock_), &held);
 	return outcome == -EAGAIN ? rc : outcome;
 }
@@ -177,7 +179,7 @@ static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)
 	struct fl__shm_held held;
 	if (fl__shm_enter(fl__shm_lock_at(b->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
-	shm_barrier_end_generation(b, shm_barrier_load(b), BROKE, broken);
+	shm_barrier_end_generation(b, shm_barrier_load(b), SHM_BARRIER_BROKE, broken);
 	fl__shm_leave(fl__shm_lock_at(b->lock_), &held);
 	return 0;
 }

@@ -61,14 +61,14 @@
 #include <fairlead/time.h>
 #include <pthread.h>
 
-enum { DONE = 1, WAITERS = 2, FAILED = 4 };
+enum { BRIDGE_DONE = 1, BRIDGE_WAITERS = 2, BRIDGE_FAILED = 4 };
 enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
 
 static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries lives */
 static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
 static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
 
-static const struct fl__word bridge_done_word = {DONE, DONE, WAITERS};
+static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDGE_WAITERS};
 
 struct bridge;
 struct bridge_entry {
@@ -220,7 +220,7 @@ static void bridge_start_thread(void)
 	bridge_starting = false;
 	for (struct bridge_entry *e; (e = bridge_unserved) != NULL;) {
 		bridge_unlink(e);
-		bridge_finish(e, &lot, DONE | FAILED);
+		bridge_finish(e, &lot, BRIDGE_DONE | BRIDGE_FAILED);
 	}
 	fl__unlock(&bridge_lock);
 	fl__lot_unpark(&lot);
@@ -246,7 +246,7 @@ static void bridge_end(struct bridge *b)
 
 static bool bridge_is_done(const struct bridge_entry *e)
 {
-	return fl__load_relaxed(&e->done) & DONE; /* relaxed: set and cleared under the lock */
+	return fl__load_relaxed(&e->done) & BRIDGE_DONE; /* relaxed: set and cleared under the lock */
 }
 
 /* Checks one entry. True if the bridge must sleep on the entry's word. */
@@ -257,7 +257,7 @@ static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lo
 		if (fl__load_relaxed(e->word) == e->expected)
 			return true;
 		bridge_unlink(e);
-		bridge_finish(e, lot, DONE);
+		bridge_finish(e, lot, BRIDGE_DONE);
 		return false;
 	}
 	if (bridge_is_done(e))
@@ -265,7 +265,7 @@ static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lo
 	fl__shm_set_pending(b->self, e->lock);
 	if (!e->leaving && fl__shm_prepare_sleep(e->lock, &e->expected))
 		return true;
-	bridge_finish(e, lot, DONE);
+	bridge_finish(e, lot, BRIDGE_DONE);
 	return false;
 }
 
@@ -372,7 +372,7 @@ static void bridge_add(struct bridge_entry *e)
 	if (fl__helper_must_end()) {
 		fl__unlock(&bridge_lock);
 		/* relaxed: no other thread knows the entry */
-		fl__store_relaxed(&e->done, DONE | FAILED);
+		fl__store_relaxed(&e->done, BRIDGE_DONE | BRIDGE_FAILED);
 		return;
 	}
 	struct bridge *b = bridge_all;
@@ -408,7 +408,7 @@ static void bridge_remove(struct bridge_entry *e)
 
 static bool bridge_has_failed(const struct bridge_entry *e)
 {
-	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
+	return fl__load_relaxed(&e->done) & BRIDGE_FAILED; /* relaxed: DONE was acquired */
 }
 
 /* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */

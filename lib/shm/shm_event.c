@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_event *)0)->lock_ &
                    sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_event *)0)->waiters_,
                "fl_shm_event has room for a lock and a wait queue");
 
-enum { SET = FL_SHM_EVENT_SET_, WAITERS = 2, COUNT = 4 };
+enum { SHM_EVENT_SET = FL_SHM_EVENT_SET_, SHM_EVENT_WAITERS = 2, SHM_EVENT_COUNT = 4 };
 
 struct shm_event_waiter {
 	fl_shm_event *e;
@@ -47,12 +47,12 @@ struct shm_event_waiter {
 
 static uint32_t shm_event_count(uint32_t word)
 {
-	return word / COUNT;
+	return word / SHM_EVENT_COUNT;
 }
 
 static bool shm_event_is_over(const struct shm_event_waiter *w, uint32_t word)
 {
-	return (word & SET) || (w->looked && shm_event_count(word) != w->count);
+	return (word & SHM_EVENT_SET) || (w->looked && shm_event_count(word) != w->count);
 }
 
 /* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
@@ -65,7 +65,7 @@ static int shm_event_attempt(void *arg)
 		if (shm_event_is_over(w, seen))
 			return 0;
 		/* relaxed: publishes nothing */
-		if ((seen & WAITERS) || fl__cas_weak_relaxed(&w->e->word_, &seen, seen | WAITERS))
+		if ((seen & SHM_EVENT_WAITERS) || fl__cas_weak_relaxed(&w->e->word_, &seen, seen | SHM_EVENT_WAITERS))
 			break;
 		seen = fl__load_acquire(&w->e->word_); /* acquire: as above */
 	}
@@ -99,10 +99,10 @@ static int shm_event_set_waking(fl_shm_event *e)
 	int rc = -EAGAIN;
 	/* relaxed: with WAITERS the word changes only under the monitor (invariant 1) */
 	uint32_t seen = fl__load_relaxed(&e->word_);
-	if (seen & WAITERS) {
+	if (seen & SHM_EVENT_WAITERS) {
 		fl__shm_wake_before_commit(fl__shm_wait_queue_at(e->waiters_));
 		/* release: pairs with every acquire in this file */
-		fl__store_release(&e->word_, (shm_event_count(seen) + 1) * COUNT | SET);
+		fl__store_release(&e->word_, (shm_event_count(seen) + 1) * SHM_EVENT_COUNT | SHM_EVENT_SET);
 		fl__shm_wake_after_commit(fl__shm_wait_queue_at(e->waiters_), 0);
 		rc = 0;
 	}
@@ -115,10 +115,10 @@ int fl_shm_event_set(fl_shm_event *e)
 	int rc = -EAGAIN;
 	while (rc == -EAGAIN) {
 		uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
-		if (seen & WAITERS)
+		if (seen & SHM_EVENT_WAITERS)
 			rc = shm_event_set_waking(e);
 		/* release: pairs with every acquire in this file */
-		else if (fl__cas_weak_release(&e->word_, &seen, seen | SET))
+		else if (fl__cas_weak_release(&e->word_, &seen, seen | SHM_EVENT_SET))
 			rc = 0;
 	}
 	return rc;
@@ -127,7 +127,7 @@ int fl_shm_event_set(fl_shm_event *e)
 void fl_shm_event_reset(fl_shm_event *e)
 {
 	/* acquire: pairs with the releases of set */
-	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
+	(void)fl__and_acquire(&e->word_, ~(uint32_t)SHM_EVENT_SET);
 }
 
 int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel)

@@ -38,7 +38,7 @@
 
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_mutex *)0)->lock_, "lock_ is a struct fl__shm_lock");
 
-enum { IN_ORDER = 0, INCONSISTENT = 1, LOST = 2 };
+enum { SHM_MUTEX_IN_ORDER = 0, SHM_MUTEX_INCONSISTENT = 1, SHM_MUTEX_LOST = 2 };
 
 static uint32_t *shm_mutex_state(fl_shm_mutex *m)
 {
@@ -56,12 +56,12 @@ static int shm_mutex_acquired(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
-	if (state == LOST) {
+	if (state == SHM_MUTEX_LOST) {
 		fl__shm_context_release(fl__shm_lock_at(m->lock_), true);
 		return -ENOTRECOVERABLE;
 	}
 	if (rc != 0)
-		fl__store_relaxed(shm_mutex_state(m), INCONSISTENT);
+		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_INCONSISTENT);
 	fl__store_relaxed(&m->owner_, ctx->id);
 	return rc;
 }
@@ -90,18 +90,18 @@ void fl_shm_mutex_recover(fl_shm_mutex *m)
 {
 	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
-	if (fl__load_relaxed(shm_mutex_state(m)) != INCONSISTENT)
+	if (fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_INCONSISTENT)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
-	fl__store_relaxed(shm_mutex_state(m), IN_ORDER);
+	fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_IN_ORDER);
 }
 
 void fl_shm_mutex_unlock(fl_shm_mutex *m)
 {
 	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
-	bool lost = fl__load_relaxed(shm_mutex_state(m)) != IN_ORDER;
+	bool lost = fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_IN_ORDER;
 	if (lost)
-		fl__store_relaxed(shm_mutex_state(m), LOST);
+		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_LOST);
 	fl__store_relaxed(&m->owner_, 0);
 	fl__shm_context_release(fl__shm_lock_at(m->lock_), lost);
 }

@@ -580,7 +580,7 @@ bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
 
 /* The handle. */
 
-enum { CAPACITY_DEFAULT = 1024 };
+enum { SHM_QUEUE_CAPACITY_DEFAULT = 1024 };
 
 struct fl_shm_queue {
 	struct fl__shm_view view;
@@ -597,7 +597,7 @@ static size_t shm_queue_ring_size(const fl_shm_queue_config *config)
 		return 0;
 	if (config->frame_bytes > 0)
 		return config->capacity == 0 ? config->frame_bytes : 0;
-	return config->capacity ? config->capacity : CAPACITY_DEFAULT;
+	return config->capacity ? config->capacity : SHM_QUEUE_CAPACITY_DEFAULT;
 }
 
 int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_config *config)

@@ -47,7 +47,7 @@
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_rwlock *)0)->writer_, "writer_ is a struct fl__shm_lock");
 _Static_assert(sizeof(struct fl__shm_slot) == 64, "readers do not share lines");
 
-enum { CLEAN = 0, WRITING = 1, INCONSISTENT = 2, LOST = 3 };
+enum { SHM_RWLOCK_CLEAN = 0, SHM_RWLOCK_WRITING = 1, SHM_RWLOCK_INCONSISTENT = 2, SHM_RWLOCK_LOST = 3 };
 
 static const int64_t shm_rwlock_retry_after = FL_MS(20);
 
@@ -173,12 +173,12 @@ static int shm_rwlock_acquire_any_slot(fl_shm_rwlock *l, const struct shm_rwlock
 static int shm_rwlock_begin_read(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
 {
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);
-	if (dirty == CLEAN) {
+	if (dirty == SHM_RWLOCK_CLEAN) {
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id);
 		return 0;
 	}
 	fl__shm_context_release(p, true);
-	return dirty == LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
+	return dirty == SHM_RWLOCK_LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
 }
 
 static bool shm_rwlock_has_writer(const fl_shm_rwlock *l)
@@ -238,18 +238,18 @@ int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel
 	if (rc != 0)
 		return rc;
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);
-	if (dirty == LOST)
+	if (dirty == SHM_RWLOCK_LOST)
 		rc = -ENOTRECOVERABLE;
 	while (rc == 0 && taken < n) {
 		rc = shm_rwlock_acquire_slot(shm_rwlock_slot(l, taken), &w);
 		taken += rc == 0;
 	}
 	if (rc != 0) {
-		shm_rwlock_release_slots(l, taken, dirty == LOST);
+		shm_rwlock_release_slots(l, taken, dirty == SHM_RWLOCK_LOST);
 		return rc;
 	}
-	fl__store_relaxed(&l->dirty_, dirty == CLEAN ? WRITING : INCONSISTENT);
-	return dirty == CLEAN ? 0 : -EOWNERDEAD;
+	fl__store_relaxed(&l->dirty_, dirty == SHM_RWLOCK_CLEAN ? SHM_RWLOCK_WRITING : SHM_RWLOCK_INCONSISTENT);
+	return dirty == SHM_RWLOCK_CLEAN ? 0 : -EOWNERDEAD;
 }
 
 int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
@@ -272,16 +272,16 @@ void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 {
 	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
-	if (fl__load_relaxed(&l->dirty_) != INCONSISTENT)
+	if (fl__load_relaxed(&l->dirty_) != SHM_RWLOCK_INCONSISTENT)
 		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
-	fl__store_relaxed(&l->dirty_, WRITING);
+	fl__store_relaxed(&l->dirty_, SHM_RWLOCK_WRITING);
 }
 
 void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l)
 {
 	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_write_unlock", l, "not held by the caller");
-	bool lost = fl__load_relaxed(&l->dirty_) != WRITING;
-	fl__store_relaxed(&l->dirty_, lost ? LOST : CLEAN);
+	bool lost = fl__load_relaxed(&l->dirty_) != SHM_RWLOCK_WRITING;
+	fl__store_relaxed(&l->dirty_, lost ? SHM_RWLOCK_LOST : SHM_RWLOCK_CLEAN);
 	shm_rwlock_release_slots(l, shm_rwlock_slots(l), lost);
 }

@@ -32,11 +32,11 @@
 
 _Static_assert(sizeof(((fl_shm_value *)0)->lock_) == sizeof(struct fl__shm_lock), "a lock fits in");
 
-enum { WORD = sizeof(uint64_t) };
+enum { SHM_VALUE_WORD = sizeof(uint64_t) };
 
 static size_t shm_value_words(size_t size)
 {
-	return size / WORD + (size % WORD != 0);
+	return size / SHM_VALUE_WORD + (size % SHM_VALUE_WORD != 0);
 }
 
 static uint64_t *shm_value_copy(const fl_shm_value *v, uint32_t changes, size_t size)
@@ -46,17 +46,17 @@ static uint64_t *shm_value_copy(const fl_shm_value *v, uint32_t changes, size_t 
 
 static void shm_value_read(const uint64_t *from, void *to, size_t size)
 {
-	for (size_t at = 0; at < size; at += WORD) {
+	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
 		uint64_t word = fl__load_relaxed(from++);
-		memcpy((char *)to + at, &word, size - at < WORD ? size - at : WORD);
+		memcpy((char *)to + at, &word, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
 	}
 }
 
 static void shm_value_write(uint64_t *to, const void *from, size_t size)
 {
-	for (size_t at = 0; at < size; at += WORD) {
+	for (size_t at = 0; at < size; at += SHM_VALUE_WORD) {
 		uint64_t word = 0;
-		memcpy(&word, (const char *)from + at, size - at < WORD ? size - at : WORD);
+		memcpy(&word, (const char *)from + at, size - at < SHM_VALUE_WORD ? size - at : SHM_VALUE_WORD);
 		fl__store_relaxed(to++, word);
 	}
 }

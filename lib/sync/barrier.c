@@ -51,10 +51,10 @@
 #include <limits.h>
 
 /* The values of a queued node, and of a dequeued node. */
-enum { PARTY, LATE };
-enum barrier_result { PASSED = 2, BROKEN, AGAIN };
+enum { BARRIER_PARTY, BARRIER_LATE };
+enum barrier_result { BARRIER_PASSED = 2, BARRIER_BROKEN, BARRIER_AGAIN };
 
-enum { ACTING = 1, CUT = 2, FORK = 4 };
+enum { BARRIER_ACTING = 1, BARRIER_CUT = 2, BARRIER_FORK = 4 };
 
 /* Under the queue lock: wakes all waiters with `result`. */
 static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
@@ -77,7 +77,7 @@ static void barrier_set_acting(fl_barrier *b, uint32_t acting)
 static bool barrier_acts_here(uint32_t acting)
 {
 	/* relaxed: as in fl__is_forked() */
-	return (acting & ~(uint32_t)CUT) == (fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
+	return (acting & ~(uint32_t)BARRIER_CUT) == (fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
 }
 
 /* Under the queue lock: in a forked child, forgets the parent's parties, which the child lacks. */
@@ -106,9 +106,9 @@ static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 		return -EAGAIN;
 	if (b->action_)
 		/* relaxed: as above */
-		barrier_set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
+		barrier_set_acting(b, fl__load_relaxed(&fl__fork_count) * BARRIER_FORK | BARRIER_ACTING);
 	else
-		barrier_release_all(lot, b, PASSED);
+		barrier_release_all(lot, b, BARRIER_PASSED);
 	return (int)b->parties_ - 1;
 }
 
@@ -117,7 +117,7 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	struct fl__node *node;
 	while ((node = fl__lot_first(lot)) != NULL)
-		(void)fl__lot_take_this(lot, node, node->value == LATE ? AGAIN : PASSED);
+		(void)fl__lot_take_this(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
 }
@@ -130,10 +130,10 @@ static int barrier_run_action(fl_barrier *b, uint32_t acting)
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	const uint32_t now = b->acting_;
-	if ((now & ~(uint32_t)CUT) == acting)
+	if ((now & ~(uint32_t)BARRIER_CUT) == acting)
 		barrier_end_phase(&lot, b);
 	fl__lot_close(&lot);
-	return now == (acting | CUT) ? -EPIPE : order;
+	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }
 
 /* Under the queue lock: breaks the barrier, but not a complete phase. */
@@ -141,22 +141,22 @@ static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	barrier_set_broken(b, 1);
 	if (b->acting_ == 0) {
-		barrier_release_all(lot, b, BROKEN);
+		barrier_release_all(lot, b, BARRIER_BROKEN);
 		return;
 	}
 	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
 		next = fl__lot_next_node(node);
-		if (node->value == LATE)
-			(void)fl__lot_take_this(lot, node, BROKEN);
+		if (node->value == BARRIER_LATE)
+			(void)fl__lot_take_this(lot, node, BARRIER_BROKEN);
 	}
 }
 
 /* The result of a dequeued waiter. `order`: the order of arrival of a party. */
 static int barrier_result_of(const struct fl__node *node, int order)
 {
-	if (node->value == PASSED)
+	if (node->value == BARRIER_PASSED)
 		return order;
-	return node->value == AGAIN ? -EAGAIN : -EPIPE;
+	return node->value == BARRIER_AGAIN ? -EAGAIN : -EPIPE;
 }
 
 /*
@@ -167,14 +167,14 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	const bool complete = node->queued && node->value == PARTY && b->acting_ != 0;
+	const bool complete = node->queued && node->value == BARRIER_PARTY && b->acting_ != 0;
 	if (complete) {
 		fl__wait_begin(node->wait); /* the node keeps its place in the queue */
-	} else if (node->queued || node->value == AGAIN) {
+	} else if (node->queued || node->value == BARRIER_AGAIN) {
 		fl__lot_remove(&lot, node);
 		barrier_break_phase(&lot, b);
 	} else {
-		rc = node->value == PASSED ? order : -EPIPE;
+		rc = node->value == BARRIER_PASSED ? order : -EPIPE;
 	}
 	fl__lot_close(&lot);
 	if (!complete)
@@ -210,7 +210,7 @@ static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *c
 	const int order = (int)b->arrived_;
 	const uint32_t acting = b->acting_;
 	if (rc == -EAGAIN) {
-		node.value = acting != 0 ? LATE : PARTY;
+		node.value = acting != 0 ? BARRIER_LATE : BARRIER_PARTY;
 		if (acting == 0)
 			/* relaxed: the queue lock orders it */
 			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
@@ -251,8 +251,8 @@ static void barrier_break_or_reset(fl_barrier *b, uint32_t broken)
 	fl__lot_open(&lot, b);
 	barrier_set_broken(b, broken);
 	if (b->acting_ != 0)
-		barrier_set_acting(b, b->acting_ | CUT);
-	barrier_release_all(&lot, b, BROKEN);
+		barrier_set_acting(b, b->acting_ | BARRIER_CUT);
+	barrier_release_all(&lot, b, BARRIER_BROKEN);
 	fl__lot_close(&lot);
 }
 

@@ -45,20 +45,20 @@
 #include <fairlead/cond.h>
 #include <fairlead/time.h>
 
-enum { WAITERS = 1, FORK = 2, FORKS = 31 * FORK, SIGNALLED = 1 };
-#define SPINNER (~(uintptr_t)(WAITERS | FORKS))
+enum { COND_WAITERS = 1, COND_FORK = 2, COND_FORKS = 31 * COND_FORK, COND_SIGNALLED = 1 };
+#define COND_SPINNER (~(uintptr_t)(COND_WAITERS | COND_FORKS))
 
 /* The value of FORKS for a spinner of this process; FORKS if this process can have no spinner. */
 static uintptr_t cond_forks(void)
 {
-	return fl__fork_count < FORKS / FORK ? fl__fork_count * FORK : FORKS;
+	return fl__fork_count < COND_FORKS / COND_FORK ? fl__fork_count * COND_FORK : COND_FORKS;
 }
 
 /* The spinner in a value of the word. NULL: no spinner, or a thread of a process before a fork. */
 static struct fl__wait *cond_spinner(uintptr_t seen)
 {
-	const bool ours = (seen & FORKS) == cond_forks() && cond_forks() != FORKS;
-	return ours ? (struct fl__wait *)(seen & SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
+	const bool ours = (seen & COND_FORKS) == cond_forks() && cond_forks() != COND_FORKS;
+	return ours ? (struct fl__wait *)(seen & COND_SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
 /*
@@ -71,7 +71,7 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 	fl__lot_open(&lot, c);
 	fl__lot_add(&lot, node);
 	/* relaxed: the mutex, then the queue lock order it */
-	fl__or_relaxed(&c->word_, (uintptr_t)WAITERS);
+	fl__or_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 	fl__lot_close(&lot);
 }
 
@@ -79,7 +79,8 @@ static void cond_enqueue(fl_cond *c, struct fl__node *node)
 static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
-	if (wait->ctx->ops != &fl__thread_parker || (seen & WAITERS) || cond_spinner(seen) || cond_forks() == FORKS)
+	if (wait->ctx->ops != &fl__thread_parker || (seen & COND_WAITERS) || cond_spinner(seen) ||
+	    cond_forks() == COND_FORKS)
 		return false;
 	/* release: publishes `*wait`; pairs with the acquire in cond_wake_spinner() */
 	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks());
@@ -88,7 +89,7 @@ static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 static bool cond_is_signalled(const void *wait)
 {
 	/* acquire: pairs with the release in cond_wake_spinner() */
-	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == SIGNALLED;
+	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == COND_SIGNALLED;
 }
 
 /* The spinner enters the queue as the first waiter: true. If it has been signalled: false. */
@@ -100,7 +101,7 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
 		/* relaxed: a thread that sees WAITERS locks the queue */
-		fl__store_relaxed(&c->word_, (uintptr_t)WAITERS);
+		fl__store_relaxed(&c->word_, (uintptr_t)COND_WAITERS);
 	}
 	fl__lot_close(&lot);
 	return waits;
@@ -145,10 +146,10 @@ static size_t cond_wake_spinner(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
 	do
-		if (!(seen & ~(uintptr_t)WAITERS))
+		if (!(seen & ~(uintptr_t)COND_WAITERS))
 			return 0;
 	/* acquire: pairs with the release in cond_try_spin() */
-	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & WAITERS));
+	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & COND_WAITERS));
 	struct fl__wait *spinner = cond_spinner(seen);
 	if (!spinner)
 		return 0;
@@ -156,7 +157,7 @@ static size_t cond_wake_spinner(fl_cond *c)
 	 * release: publishes the signaller's writes; pairs with the acquire in cond_is_signalled().
 	 * A plain store suffices, because the spinner has not parked.
 	 */
-	fl__store_release(&spinner->park_word, (uint32_t)SIGNALLED);
+	fl__store_release(&spinner->park_word, (uint32_t)COND_SIGNALLED);
 	return 1;
 }
 
@@ -169,7 +170,7 @@ static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_more(queue))
 		/* relaxed: as in cond_wake(). The last access. */
-		fl__and_relaxed(&c->word_, ~(uintptr_t)WAITERS);
+		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
 
 static void cond_wake(fl_cond *c, size_t max)
@@ -220,7 +221,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
-	_Alignas(WAITERS + FORKS + 1) struct fl__wait wait;
+	_Alignas(COND_WAITERS + COND_FORKS + 1) struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__mutex_node waiter = FL__MUTEX_NODE(m, &wait);
 	const bool spins = cond_try_spin(c, &wait);

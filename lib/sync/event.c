@@ -33,9 +33,9 @@
 #include <fairlead/event.h>
 #include <fairlead/time.h>
 
-enum { SET = FL_EVENT_SET_, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
+enum { EVENT_SET = FL_EVENT_SET_, EVENT_WAITERS = 2, EVENT_AUTO = FL_EVENT_AUTO_, EVENT_ONE_SET = 8 };
 
-#define SETS (~(uint32_t)(ONE_SET - 1))
+#define EVENT_SETS (~(uint32_t)(EVENT_ONE_SET - 1))
 
 int fl_event_destroy(fl_event *e)
 {
@@ -55,32 +55,32 @@ static bool event_set_waking(fl_event *e)
 	 * the same value
 	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
-	if (seen & WAITERS) {
-		bool taken = fl__lot_take(&lot, seen & AUTO ? 1 : FL__ALL, 0) > 0;
-		uint32_t next = (seen + ONE_SET) & SETS;
-		if (seen & AUTO)
-			next = AUTO | (fl__lot_more(&lot) ? WAITERS : 0);
-		if (!(seen & AUTO) || !taken)
-			next |= SET;
+	if (seen & EVENT_WAITERS) {
+		bool taken = fl__lot_take(&lot, seen & EVENT_AUTO ? 1 : FL__ALL, 0) > 0;
+		uint32_t next = (seen + EVENT_ONE_SET) & EVENT_SETS;
+		if (seen & EVENT_AUTO)
+			next = EVENT_AUTO | (fl__lot_more(&lot) ? EVENT_WAITERS : 0);
+		if (!(seen & EVENT_AUTO) || !taken)
+			next |= EVENT_SET;
 		/* release: as in fl_event_set(). The last access. */
 		fl__store_release(&e->word_, next);
 	}
 	fl__lot_close(&lot);
-	return seen & WAITERS;
+	return seen & EVENT_WAITERS;
 }
 
 void fl_event_set(fl_event *e)
 {
 	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
 	for (;;) {
-		uint32_t next = (seen & AUTO ? seen : seen + ONE_SET) | SET;
+		uint32_t next = (seen & EVENT_AUTO ? seen : seen + EVENT_ONE_SET) | EVENT_SET;
 		/*
 		 * release, also when SET is already set: pairs with the acquire in
 		 * event_try_take(), event_enqueue(), fl_event_is_set() and fl_event_reset()
 		 */
-		if (!(seen & WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
+		if (!(seen & EVENT_WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
-		if ((seen & WAITERS) && event_set_waking(e))
+		if ((seen & EVENT_WAITERS) && event_set_waking(e))
 			return;
 		seen = fl__load_relaxed(&e->word_); /* relaxed: as above */
 	}
@@ -89,23 +89,23 @@ void fl_event_set(fl_event *e)
 void fl_event_reset(fl_event *e)
 {
 	/* pairs with the release in fl_event_set() */
-	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
+	(void)fl__and_acquire(&e->word_, ~(uint32_t)EVENT_SET);
 }
 
 /* Whether the event is set, or was set since the word was `first`. */
 static bool event_is_over(uint32_t seen, uint32_t first)
 {
-	return (seen & SET) || ((seen ^ first) & SETS);
+	return (seen & EVENT_SET) || ((seen ^ first) & EVENT_SETS);
 }
 
 /* Whether a wait that began with the word `first` is over. With AUTO, takes the set. */
 static bool event_try_take(fl_event *e, uint32_t first)
 {
 	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with the release in fl_event_set() */
-	if (!(seen & AUTO))
+	if (!(seen & EVENT_AUTO))
 		return event_is_over(seen, first);
-	while (seen & SET)
-		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)SET)) /* as above */
+	while (seen & EVENT_SET)
+		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)EVENT_SET)) /* as above */
 			return true;
 	return false;
 }
@@ -117,9 +117,9 @@ static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bo
 	fl__lot_open(&lot, e);
 	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: the CAS decides */
 	do {
-		next = seen | WAITERS;
+		next = seen | EVENT_WAITERS;
 		if (event_is_over(seen, first))
-			next = takes && (seen & AUTO) ? seen & ~(uint32_t)SET : seen;
+			next = takes && (seen & EVENT_AUTO) ? seen & ~(uint32_t)EVENT_SET : seen;
 		/* acquire: if the wait is over; pairs with the release in fl_event_set() */
 	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
 	bool waits = !event_is_over(seen, first);
@@ -140,7 +140,7 @@ static bool event_is_decided(const void *what)
 	const struct event_watch *watch = what;
 	/* relaxed: event_try_take() and event_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&watch->event->word_);
-	return event_is_over(seen, watch->first) || (seen & WAITERS);
+	return event_is_over(seen, watch->first) || (seen & EVENT_WAITERS);
 }
 
 static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
@@ -148,7 +148,7 @@ static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_can
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct event_watch watch = {e, first};
-	if (!(first & WAITERS) && fl__wait_spin(&wait, event_is_decided, &watch, deadline, cancel)) {
+	if (!(first & EVENT_WAITERS) && fl__wait_spin(&wait, event_is_decided, &watch, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
 		if (event_try_take(e, first))

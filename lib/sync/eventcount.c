@@ -44,11 +44,11 @@
 #include <fairlead/eventcount.h>
 #include <fairlead/time.h>
 
-enum { WAITERS = 1, QUEUED = 2, EPOCH = 4 };
+enum { EVENTCOUNT_WAITERS = 1, EVENTCOUNT_QUEUED = 2, EVENTCOUNT_EPOCH = 4 };
 
 static uint64_t eventcount_epoch(uint64_t word)
 {
-	return word & ~(uint64_t)(EPOCH - 1);
+	return word & ~(uint64_t)(EVENTCOUNT_EPOCH - 1);
 }
 
 /* Whether there was a notification after the prepare that made `key`. */
@@ -65,8 +65,8 @@ int fl_eventcount_destroy(fl_eventcount *ec)
 
 fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec)
 {
-	uint64_t seen = fl__or_relaxed(&ec->word_, WAITERS); /* relaxed: the fence orders it */
-	fl__fence_seq_cst();                                 /* invariant 2: eventcount_notify() */
+	uint64_t seen = fl__or_relaxed(&ec->word_, EVENTCOUNT_WAITERS); /* relaxed: the fence orders it */
+	fl__fence_seq_cst();                                            /* invariant 2: eventcount_notify() */
 	return eventcount_epoch(seen);
 }
 
@@ -80,7 +80,7 @@ static bool eventcount_enqueue(fl_eventcount *ec, fl_eventcount_key key, struct 
 	do
 		waits = eventcount_epoch(seen) == key;
 	/* relaxed: a flag for eventcount_notify_slow(), which then locks the queue */
-	while (waits && !fl__cas_weak_relaxed(&ec->word_, &seen, seen | QUEUED));
+	while (waits && !fl__cas_weak_relaxed(&ec->word_, &seen, seen | EVENTCOUNT_QUEUED));
 	if (waits)
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
@@ -133,29 +133,29 @@ static bool eventcount_notify_queue(fl_eventcount *ec, size_t max)
 	struct fl__lot lot;
 	fl__lot_open(&lot, ec);
 	const uint64_t seen = fl__load_relaxed(&ec->word_); /* relaxed: invariant 1 */
-	if (seen & QUEUED) {
+	if (seen & EVENTCOUNT_QUEUED) {
 		fl__lot_take(&lot, max, 0);
 		fl__tsan_release(&ec->word_);
 		/*
 		 * relaxed: the fence in eventcount_notify() releases; pairs with
 		 * eventcount_is_over(). The last access.
 		 */
-		fl__store_relaxed(&ec->word_,
-		                  eventcount_epoch(seen) + EPOCH + (fl__lot_more(&lot) ? WAITERS | QUEUED : 0));
+		fl__store_relaxed(&ec->word_, eventcount_epoch(seen) + EVENTCOUNT_EPOCH +
+		                                  (fl__lot_more(&lot) ? EVENTCOUNT_WAITERS | EVENTCOUNT_QUEUED : 0));
 	}
 	fl__lot_close(&lot);
-	return seen & QUEUED;
+	return seen & EVENTCOUNT_QUEUED;
 }
 
 __attribute__((noinline, cold)) static void eventcount_notify_slow(fl_eventcount *ec, size_t max)
 {
 	/* relaxed: the CAS decides; without WAITERS, invariant 2 covers this load, too */
 	uint64_t seen = fl__load_relaxed(&ec->word_);
-	while (seen & WAITERS) {
-		if (!(seen & QUEUED)) {
+	while (seen & EVENTCOUNT_WAITERS) {
+		if (!(seen & EVENTCOUNT_QUEUED)) {
 			fl__tsan_release(&ec->word_);
 			/* relaxed: as in eventcount_notify_queue(). The last access. */
-			if (fl__cas_weak_relaxed(&ec->word_, &seen, eventcount_epoch(seen) + EPOCH))
+			if (fl__cas_weak_relaxed(&ec->word_, &seen, eventcount_epoch(seen) + EVENTCOUNT_EPOCH))
 				return;
 		} else if (eventcount_notify_queue(ec, max)) {
 			return;
@@ -170,7 +170,7 @@ static void eventcount_notify(fl_eventcount *ec, size_t max)
 	/* invariant 2; pairs with fl_eventcount_prepare() and eventcount_is_over() */
 	fl__fence_seq_cst();
 	/* relaxed: the fence orders it */
-	if (__builtin_expect(fl__load_relaxed(&ec->word_) & WAITERS, 0))
+	if (__builtin_expect(fl__load_relaxed(&ec->word_) & EVENTCOUNT_WAITERS, 0))
 		eventcount_notify_slow(ec, max);
 }
 

@@ -18,8 +18,8 @@
 #include <fairlead/latch.h>
 #include <fairlead/time.h>
 
-#define WAITERS 0x80000000u
-static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, WAITERS};
+#define LATCH_WAITERS 0x80000000u
+static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS};
 
 int fl_latch_destroy(fl_latch *l)
 {
@@ -51,7 +51,7 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 		if (n > count)
 			fl__panic("fl_latch_count_down", l, "the count is smaller");
 		next = seen - n;
-		if (next == WAITERS) {
+		if (next == LATCH_WAITERS) {
 			latch_open_waking(l);
 			return;
 		}

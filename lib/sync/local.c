@@ -14,7 +14,7 @@
 #include <fairlead/thread.h>
 #include <string.h>
 
-enum { IDS = 1024, ROUNDS = 4, LEAST = 8 };
+enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
 	struct fl__locals *next, *prev; /* for an adopted thread: in registry.adopted */
@@ -25,7 +25,7 @@ struct fl__locals {
 static struct {
 	uint32_t lock;
 	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
-	void (*destroy[IDS + 1])(void *);
+	void (*destroy[LOCAL_IDS + 1])(void *);
 	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
 	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
@@ -40,7 +40,7 @@ static uint32_t local_id(fl_local *local)
 		return id;
 	fl__lock(&local_registry.lock);
 	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
-	if (id == 0 && local_registry.count < IDS) {
+	if (id == 0 && local_registry.count < LOCAL_IDS) {
 		id = ++local_registry.count;
 		local_registry.destroy[id] = local->destroy_;
 		fl__store_release(&local->id_, id); /* pairs with the acquire above */
@@ -93,7 +93,7 @@ static void local_replace_listed(struct fl__locals *old, struct fl__locals *tabl
 static int local_grow(struct fl__ctx *ctx, uint32_t id)
 {
 	struct fl__locals *old = ctx->locals;
-	uint32_t size = old ? old->size : LEAST;
+	uint32_t size = old ? old->size : LOCAL_LEAST;
 	while (size <= id)
 		size *= 2;
 	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
@@ -155,7 +155,7 @@ void fl__locals_end(struct fl__ctx *ctx)
 {
 	if (!ctx->locals)
 		return;
-	for (int i = 0; i < ROUNDS && local_destroy_round(ctx); i++)
+	for (int i = 0; i < LOCAL_ROUNDS && local_destroy_round(ctx); i++)
 		;
 	if (ctx->adopted)
 		local_replace_listed(ctx->locals, NULL);

@@ -70,7 +70,13 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { LOCKED = 1, WAITERS = 2, HAND = 4, WATCHED = 8, HELD = LOCKED | WATCHED };
+enum {
+	MUTEX_LOCKED = 1,
+	MUTEX_WAITERS = 2,
+	MUTEX_HAND = 4,
+	MUTEX_WATCHED = 8,
+	MUTEX_HELD = MUTEX_LOCKED | MUTEX_WATCHED
+};
 static const int64_t MUTEX_TURN = FL_MS(1), MUTEX_SPIN = FL_US(20);
 
 /* The mutex of the waiter that this thread woke last; forgotten once the waiter runs. */
@@ -78,8 +84,8 @@ static _Thread_local struct {
 	uint32_t plain;    /* an unlock is done if the word had this value; NEVER: no value */
 	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
 	const void *mutex; /* only compared, never dereferenced */
-} mutex_last_wake __attribute__((tls_model("initial-exec"))) = {LOCKED, 0, NULL};
-enum { NEVER = HAND, UNLOCKS_A_WAKE = 64 };
+} mutex_last_wake __attribute__((tls_model("initial-exec"))) = {MUTEX_LOCKED, 0, NULL};
+enum { MUTEX_NEVER = MUTEX_HAND, MUTEX_UNLOCKS_A_WAKE = 64 };
 
 /*
  * Acquires the mutex if it is free, or handed over to the caller, which then is `first`, the first
@@ -89,8 +95,8 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	for (;;) {
-		const bool mine = !(seen & HELD) || (first && (seen & HAND));
-		const uint32_t next = mine ? (seen | LOCKED) & ~(uint32_t)HAND : seen | mark;
+		const bool mine = !(seen & MUTEX_HELD) || (first && (seen & MUTEX_HAND));
+		const uint32_t next = mine ? (seen | MUTEX_LOCKED) & ~(uint32_t)MUTEX_HAND : seen | mark;
 		if (next == seen)
 			return false;
 		/* acquire: pairs with the release in unlock, also after a hand-off */
@@ -118,7 +124,7 @@ static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 		if (!spins || i == most)
 			return false;
 		/* relaxed: a hint */
-		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (WAITERS | HAND)) != 0)
+		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (MUTEX_WAITERS | MUTEX_HAND)) != 0)
 			return false;
 		fl__pause(pauses << i);
 	}
@@ -133,7 +139,7 @@ static void mutex_yield(const fl_mutex *m)
 	/*
 	 * relaxed: a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run.
 	 */
-	if ((fl__load_relaxed(&m->word_) & (LOCKED | WAITERS)) != WAITERS)
+	if ((fl__load_relaxed(&m->word_) & (MUTEX_LOCKED | MUTEX_WAITERS)) != MUTEX_WAITERS)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->ops->yield)
@@ -145,9 +151,9 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 {
 	if (fl__lot_more(lot))
 		/* relaxed: an unlock that finds WAITERS locks the queue, which orders all else */
-		fl__or_relaxed(&m->word_, WAITERS);
+		fl__or_relaxed(&m->word_, MUTEX_WAITERS);
 	else
-		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS); /* relaxed: as above */
+		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS); /* relaxed: as above */
 }
 
 /*
@@ -175,7 +181,7 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 static void mutex_clear_stale(fl_mutex *m)
 {
 	/* relaxed: a hint; WAITERS changes only under the queue lock */
-	if (!(fl__load_relaxed(&m->word_) & WAITERS))
+	if (!(fl__load_relaxed(&m->word_) & MUTEX_WAITERS))
 		return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
@@ -213,7 +219,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 
 		fl__lot_open(&lot, m);
 		const bool first = awake || !fl__lot_more(&lot);
-		const bool waits = !first || !mutex_take(m, awake, WAITERS);
+		const bool waits = !first || !mutex_take(m, awake, MUTEX_WAITERS);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
 		} else {
@@ -242,7 +248,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
-		fl__or_relaxed(&m->word_, WATCHED); /* relaxed: set and cleared by the owner */
+		fl__or_relaxed(&m->word_, MUTEX_WATCHED); /* relaxed: set and cleared by the owner */
 	fl__debug_locked(op, rc == 0);
 	return rc;
 }
@@ -286,14 +292,14 @@ static void mutex_hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
 	do
-		next = seen & HELD ? seen | WAITERS : LOCKED | HAND;
+		next = seen & MUTEX_HELD ? seen | MUTEX_WAITERS : MUTEX_LOCKED | MUTEX_HAND;
 	/* relaxed: the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
 
 static void mutex_remember_wake(const fl_mutex *m)
 {
-	mutex_last_wake.plain = m ? NEVER : LOCKED;
+	mutex_last_wake.plain = m ? MUTEX_NEVER : MUTEX_LOCKED;
 	mutex_last_wake.unlocks = 0;
 	mutex_last_wake.mutex = m;
 }
@@ -319,7 +325,7 @@ static void mutex_wake_first(fl_mutex *m)
 		mutex_hand_over(m);
 	else if (first && (has_run || !fl__ctx_get()->ops->yield))
 		/* relaxed: the queue lock orders it */
-		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS);
+		fl__and_relaxed(&m->word_, ~(uint32_t)MUTEX_WAITERS);
 	mutex_remember_wake(first && !has_run ? m : NULL);
 	fl__lot_close(&lot);
 }
@@ -329,19 +335,20 @@ static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__debug_unlocking(m, 0);
 	/* release: pairs with the acquire in lock. The last access, but for mutex_wake_first(). */
-	return fl__and_release(&m->word_, ~(uint32_t)WATCHED);
+	return fl__and_release(&m->word_, ~(uint32_t)MUTEX_WATCHED);
 }
 
 __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
-	if (!(before & LOCKED) || (before & HAND)) {
+	if (!(before & MUTEX_LOCKED) || (before & MUTEX_HAND)) {
 		/* relaxed: undoes the subtraction before the panic */
-		fl__add_relaxed(&m->word_, LOCKED);
+		fl__add_relaxed(&m->word_, MUTEX_LOCKED);
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
-	if (before & WATCHED)
+	if (before & MUTEX_WATCHED)
 		before = mutex_free_watched(m);
-	if ((before & WAITERS) || (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= UNLOCKS_A_WAKE))
+	if ((before & MUTEX_WAITERS) ||
+	    (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= MUTEX_UNLOCKS_A_WAKE))
 		mutex_wake_first(m);
 }
 
@@ -349,9 +356,9 @@ __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint3
 static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	while (seen & HELD)
+	while (seen & MUTEX_HELD)
 		/* relaxed: the owner's unlock locks the queue */
-		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | WAITERS))
+		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | MUTEX_WAITERS))
 			return;
 	(void)fl__lot_wake_first(lot);
 }
@@ -388,7 +395,7 @@ void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op)
 	 * unlock
 	 */
 	int rc = 0;
-	if (!fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
+	if (!fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		rc = mutex_lock_contended(m, NULL, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
 	(void)mutex_tell_debug(m, rc, op);
 }
@@ -405,7 +412,7 @@ int fl_mutex_destroy(fl_mutex *m)
 	 * The queue before the word: a waiter that leaves the queue as the owner sets LOCKED first.
 	 * acquire: pairs with the release of the last unlock
 	 */
-	const bool busy = fl__lot_waited(m) || (fl__load_acquire(&m->word_) & HELD);
+	const bool busy = fl__lot_waited(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
@@ -414,7 +421,7 @@ void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with the release in unlock */
-	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED), 1))
+	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED), 1))
 		return;
 	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
@@ -430,7 +437,7 @@ int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* pairs with the release in unlock */
-	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
+	if (fl__cas_weak_acquire(&m->word_, &expected, MUTEX_LOCKED))
 		return 0;
 	return mutex_lock_slow(m, deadline, cancel);
 }
@@ -438,7 +445,7 @@ int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 void fl_mutex_unlock(fl_mutex *m)
 {
 	/* release: pairs with the acquire in lock */
-	const uint32_t before = fl__sub_release(&m->word_, LOCKED);
+	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
 	if (__builtin_expect(before == mutex_last_wake.plain, 1))
 		return;
 	mutex_unlock_slow(m, before);
@@ -446,5 +453,5 @@ void fl_mutex_unlock(fl_mutex *m)
 
 bool fl_mutex_is_locked(const fl_mutex *m)
 {
-	return fl__load_relaxed(&m->word_) & HELD; /* relaxed: the result may be stale at once */
+	return fl__load_relaxed(&m->word_) & MUTEX_HELD; /* relaxed: the result may be stale at once */
 }

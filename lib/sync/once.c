@@ -19,13 +19,13 @@
 #include <fairlead/once.h>
 #include <fairlead/time.h>
 
-enum { DONE = FL_ONCE_DONE_, RUNNING = 2, WAITERS = 4 };
+enum { ONCE_DONE = FL_ONCE_DONE_, ONCE_RUNNING = 2, ONCE_WAITERS = 4 };
 
-static const struct fl__word once_not_running = {RUNNING, 0, WAITERS};
+static const struct fl__word once_not_running = {ONCE_RUNNING, 0, ONCE_WAITERS};
 
 static void once_finish(fl_once *o, uint32_t result)
 {
-	uint32_t expected = RUNNING;
+	uint32_t expected = ONCE_RUNNING;
 	/*
 	 * release: the function's writes; pairs with the acquire in fl_once_is_done() and
 	 * once_begin()
@@ -48,7 +48,7 @@ static int once_begin(fl_once *o)
 {
 	uint32_t seen = 0;
 	/* acquire: the writes of a function that failed before; pairs with once_finish() */
-	if (fl__cas_acquire(&o->word_, &seen, RUNNING))
+	if (fl__cas_acquire(&o->word_, &seen, ONCE_RUNNING))
 		return -EINPROGRESS;
 	return fl_once_is_done(o) ? 0 : -EBUSY;
 }
@@ -56,7 +56,7 @@ static int once_begin(fl_once *o)
 static int once_run(fl_once *o, int (*function)(void *), void *arg)
 {
 	int rc = function(arg);
-	once_finish(o, rc == 0 ? DONE : 0);
+	once_finish(o, rc == 0 ? ONCE_DONE : 0);
 	return rc;
 }
 

@@ -78,25 +78,26 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-#define READER 1u
-#define MOST FL__RWLOCK_MOST
-#define COUNT (2 * MOST - 1)
-#define WAITERS (1u << 28)
-#define CLOSED (1u << 29)
-#define UPGRADER (1u << 30)
-#define WRITER (1u << 31)
+#define RWLOCK_READER 1u
+#define RWLOCK_MOST FL__RWLOCK_MOST
+#define RWLOCK_COUNT (2 * RWLOCK_MOST - 1)
+#define RWLOCK_WAITERS (1u << 28)
+#define RWLOCK_CLOSED (1u << 29)
+#define RWLOCK_UPGRADER (1u << 30)
+#define RWLOCK_WRITER (1u << 31)
 
 /*
  * The value of a queued node: what its waiter waits for, as a number that no other primitive uses.
  */
-#define READS 0xf2776c31u
-#define WRITES (READS + 1)
-#define UPGRADES (READS + 2)
+#define RWLOCK_READS 0xf2776c31u
+#define RWLOCK_WRITES (RWLOCK_READS + 1)
+#define RWLOCK_UPGRADES (RWLOCK_READS + 2)
 /* The value of a dequeued node: the waiter is awake, or has been granted the lock. */
-enum { WOKEN, GRANTED };
+enum { RWLOCK_WOKEN, RWLOCK_GRANTED };
 
-static const struct fl__rwlock_mode rwlock_reading = {READER, WRITER | UPGRADER, READS};
-const struct fl__rwlock_mode fl__rwlock_writing = {WRITER, WRITER | UPGRADER | COUNT, WRITES};
+static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRITER | RWLOCK_UPGRADER, RWLOCK_READS};
+const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER | RWLOCK_UPGRADER | RWLOCK_COUNT,
+                                                   RWLOCK_WRITES};
 
 /* The lock of the waiter that this thread woke last; forgotten once the waiter runs. */
 static _Thread_local struct rwlock_last_wake {
@@ -105,19 +106,25 @@ static _Thread_local struct rwlock_last_wake {
 } rwlock_last_wake __attribute__((tls_model("initial-exec")));
 
 /* The fields of turn_. */
-enum { TICK_LOG2 = 17, CLOSE_AFTER = 8, TICKS = 0x7fff, AWAKE = 0x8000, FORKS_SHIFT = 16 };
+enum {
+	RWLOCK_TICK_LOG2 = 17,
+	RWLOCK_CLOSE_AFTER = 8,
+	RWLOCK_TICKS = 0x7fff,
+	RWLOCK_AWAKE = 0x8000,
+	RWLOCK_FORKS_SHIFT = 16
+};
 
-enum { LOCKS_A_CHECK = 64 };
+enum { RWLOCK_LOCKS_A_CHECK = 64 };
 
 static uint32_t rwlock_ticks(void)
 {
-	return (uint32_t)(fl__sys.now() >> TICK_LOG2) & TICKS;
+	return (uint32_t)(fl__sys.now() >> RWLOCK_TICK_LOG2) & RWLOCK_TICKS;
 }
 
 static uint32_t rwlock_forks(void)
 {
 	/* relaxed: changes only in a forked child, before it starts threads */
-	return fl__load_relaxed(&fl__fork_count) << FORKS_SHIFT;
+	return fl__load_relaxed(&fl__fork_count) << RWLOCK_FORKS_SHIFT;
 }
 
 /* Under the queue lock: a new first waiter begins its turn, and no waiter is awake. */
@@ -130,34 +137,34 @@ static void rwlock_begin_turn(fl_rwlock *l)
 /* Without the queue lock, a hint. */
 static bool rwlock_has_awake(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->turn_) & AWAKE; /* relaxed: changes only under the queue lock */
+	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* relaxed: changes only under the queue lock */
 }
 
 /* Under the queue lock: the first waiter has been dequeued and is awake. */
 static void rwlock_set_awake(fl_rwlock *l)
 {
 	/* relaxed, both: as in rwlock_begin_turn() */
-	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | AWAKE);
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
 /* Under the queue lock: the awake waiter goes back to the queue. */
 static void rwlock_clear_awake(fl_rwlock *l)
 {
 	/* relaxed, both: as above */
-	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)AWAKE);
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
 /* Whether the first waiter has waited CLOSE_AFTER. Without the queue lock, a hint. */
 static bool rwlock_is_late(const fl_rwlock *l)
 {
 	/* relaxed: as above */
-	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & TICKS) >= CLOSE_AFTER;
+	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICKS) >= RWLOCK_CLOSE_AFTER;
 }
 
 static bool rwlock_is_inherited(const fl_rwlock *l)
 {
 	/* relaxed: the inherited value is of the parent; the child stores its own count once */
-	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> FORKS_SHIFT;
+	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
 }
 
 /* In a forked child: clears the inherited bits of the queue, which is empty. */
@@ -169,7 +176,7 @@ static void rwlock_forget_parent(fl_rwlock *l)
 	fl__lot_open(&lot, l);
 	if (rwlock_is_inherited(l)) {
 		/* relaxed: publishes nothing */
-		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED | UPGRADER));
+		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED | RWLOCK_UPGRADER));
 		rwlock_begin_turn(l);
 	}
 	fl__lot_close(&lot);
@@ -186,14 +193,14 @@ static void rwlock_close_if_late(fl_rwlock *l)
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_more(&lot)))
-		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
 	fl__lot_close(&lot);
 }
 
 /* Called before a lock of `rwlock_last_wake.lock`. */
 __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 {
-	if (++rwlock_last_wake.locks % LOCKS_A_CHECK != 0)
+	if (++rwlock_last_wake.locks % RWLOCK_LOCKS_A_CHECK != 0)
 		return;
 	if (rwlock_has_awake(l)) /* a hint here */
 		rwlock_close_if_late(l);
@@ -204,7 +211,7 @@ __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 /* The word with one more holder in `mode`. Panics when there are too many readers. */
 static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
 {
-	if (mode == &rwlock_reading && (word & COUNT) >= MOST)
+	if (mode == &rwlock_reading && (word & RWLOCK_COUNT) >= RWLOCK_MOST)
 		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	return word + mode->unit;
 }
@@ -215,10 +222,10 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
  */
 static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
-	if (!fl__lot_take_this(lot, first, GRANTED))
+	if (!fl__lot_take_this(lot, first, RWLOCK_GRANTED))
 		return false;
 	/* acquire, for the upgrader: pairs with the release in fl_rwlock_read_unlock() */
-	(void)fl__add_acquire(&l->word_, WRITER - UPGRADER - READER);
+	(void)fl__add_acquire(&l->word_, RWLOCK_WRITER - RWLOCK_UPGRADER - RWLOCK_READER);
 	return true;
 }
 
@@ -229,14 +236,14 @@ static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool shares = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
-	if (!fl__lot_take_this(lot, first, WOKEN))
+	if (!fl__lot_take_this(lot, first, RWLOCK_WOKEN))
 		return false;
 	rwlock_set_awake(l);
 	if (late)
-		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
+		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
 	if (!shares) {
 		/* relaxed: a flag; the awake waiter locks the queue */
-		fl__and_relaxed(&l->word_, ~WAITERS);
+		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 		rwlock_last_wake = (struct rwlock_last_wake){l, 0};
 	}
 	return true;
@@ -252,8 +259,8 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 	while ((first = fl__lot_first(lot)) != NULL) {
 		/* relaxed: the next lock acquires */
 		const uint32_t seen = fl__load_relaxed(&l->word_);
-		if (first->value == UPGRADES) {
-			if ((seen & COUNT) != 1)
+		if (first->value == RWLOCK_UPGRADES) {
+			if ((seen & RWLOCK_COUNT) != 1)
 				return;
 			if (!rwlock_hand_to_upgrader(l, lot, first))
 				continue;
@@ -261,17 +268,18 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 				return;
 			break;
 		}
-		const struct fl__rwlock_mode *mode = first->value == READS ? &rwlock_reading : &fl__rwlock_writing;
+		const struct fl__rwlock_mode *mode =
+		    first->value == RWLOCK_READS ? &rwlock_reading : &fl__rwlock_writing;
 		if (rwlock_has_awake(l) || (seen & mode->bars) || rwlock_wake(l, lot, first))
 			return;
 	}
 	if (!rwlock_has_awake(l))
-		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: flags */
+		fl__and_relaxed(&l->word_, ~(RWLOCK_WAITERS | RWLOCK_CLOSED)); /* relaxed: flags */
 }
 
 static bool rwlock_is_waiter(const struct fl__node *node)
 {
-	return node && node->value >= READS && node->value <= UPGRADES;
+	return node && node->value >= RWLOCK_READS && node->value <= RWLOCK_UPGRADES;
 }
 
 /* Serves the queue after an unlock. The lock may already be freed: invariant 2. */
@@ -292,11 +300,11 @@ static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	uint32_t n = 0;
-	while ((first = fl__lot_first(lot)) != NULL && first->value == READS)
-		n += fl__lot_take_this(lot, first, GRANTED);
+	while ((first = fl__lot_first(lot)) != NULL && first->value == RWLOCK_READS)
+		n += fl__lot_take_this(lot, first, RWLOCK_GRANTED);
 	if (n > 0)
 		/* relaxed: the awake reader has acquired; its unparks pass that on */
-		fl__add_relaxed(&l->word_, n * READER);
+		fl__add_relaxed(&l->word_, n * RWLOCK_READER);
 }
 
 /*
@@ -309,16 +317,16 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 		rwlock_grant_readers(l, lot);
 	rwlock_begin_turn(l);
 	if (fl__lot_more(lot))
-		fl__or_relaxed(&l->word_, WAITERS); /* relaxed: a flag */
+		fl__or_relaxed(&l->word_, RWLOCK_WAITERS); /* relaxed: a flag */
 	else
-		fl__and_relaxed(&l->word_, ~WAITERS); /* relaxed: a flag */
+		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* relaxed: a flag */
 }
 
 /* The awake waiter goes back before this node: before all but the upgrader. */
 static struct fl__node *rwlock_front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
-	return first && first->value == UPGRADES ? fl__lot_next_node(first) : first;
+	return first && first->value == RWLOCK_UPGRADES ? fl__lot_next_node(first) : first;
 }
 
 /*
@@ -336,7 +344,7 @@ static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *
 		else
 			/* acquire: pairs with the release in the unlocks */
 			done = fl__cas_weak_acquire(&l->word_, &seen,
-			                            rwlock_add_holder(l, mode, seen) & ~(awake ? CLOSED : 0));
+			                            rwlock_add_holder(l, mode, seen) & ~(awake ? RWLOCK_CLOSED : 0));
 	}
 	return seen;
 }
@@ -357,7 +365,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	const uint32_t marks =
-	    (awake || !rwlock_has_awake(l) ? WAITERS : 0) | (awake && rwlock_is_late(l) ? CLOSED : 0);
+	    (awake || !rwlock_has_awake(l) ? RWLOCK_WAITERS : 0) | (awake && rwlock_is_late(l) ? RWLOCK_CLOSED : 0);
 	const uint32_t seen = rwlock_take_or_mark(l, mode, bars, marks, awake);
 	const bool waits = seen & bars;
 	if (waits)
@@ -366,7 +374,7 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 		rwlock_end_turn(l, &lot, mode);
 	/* From here on, a waking thread may have dequeued the node. */
 	fl__lot_close(&lot);
-	if (!waits && !awake && (seen & WAITERS))
+	if (!waits && !awake && (seen & RWLOCK_WAITERS))
 		rwlock_close_if_late(l);
 	return waits;
 }
@@ -395,7 +403,8 @@ static bool rwlock_is_busy(fl_rwlock *l)
 	struct fl__lot lot;
 	fl__lot_open(&lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
 	/* acquire: pairs with the release of the last unlock */
-	const bool busy = fl__lot_more(&lot) || rwlock_has_awake(l) || (fl__load_acquire(&l->word_) & (COUNT | WRITER));
+	const bool busy =
+	    fl__lot_more(&lot) || rwlock_has_awake(l) || (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
 	fl__lot_close(&lot);
 	return busy;
 }
@@ -413,11 +422,11 @@ static inline void rwlock_check_wake(fl_rwlock *l)
 static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
-	while (!(seen & (mode->bars | CLOSED))) {
+	while (!(seen & (mode->bars | RWLOCK_CLOSED))) {
 		/* acquire: pairs with the release in the unlocks */
 		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
 			continue;
-		if (seen & WAITERS)
+		if (seen & RWLOCK_WAITERS)
 			rwlock_close_if_late(l);
 		return true;
 	}
@@ -427,10 +436,10 @@ static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 /* Called after the subtraction of a reader, which found `seen`. */
 static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 {
-	const uint32_t left = (seen & COUNT) - 1;
-	if (!(seen & WAITERS))
+	const uint32_t left = (seen & RWLOCK_COUNT) - 1;
+	if (!(seen & RWLOCK_WAITERS))
 		return;
-	if ((left == 0 && !(seen & WRITER)) || (left == 1 && (seen & UPGRADER)))
+	if ((left == 0 && !(seen & RWLOCK_WRITER)) || (left == 1 && (seen & RWLOCK_UPGRADER)))
 		rwlock_serve(l);
 }
 
@@ -438,7 +447,7 @@ static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 static void rwlock_back_out(fl_rwlock *l)
 {
 	/* relaxed: the caller held no lock */
-	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -READER));
+	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER));
 }
 
 /* Polls the lock for a bounded time, as mutex_spin() does. */
@@ -448,7 +457,7 @@ static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 	for (int i = 0; i < POLLS; i++) {
 		if (rwlock_take(l, mode))
 			return true;
-		if (fl__load_relaxed(&l->word_) & WAITERS) /* relaxed: a hint */
+		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
 			return false;
 		fl__pause(1u << i);
 	}
@@ -482,7 +491,7 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 		node.value = mode->kind;
 		if (awake && spins)
 			rwlock_spin_awake(l, mode);
-		const uint32_t bars = mode->bars | (awake ? 0 : spins ? CLOSED : CLOSED | WAITERS);
+		const uint32_t bars = mode->bars | (awake ? 0 : spins ? RWLOCK_CLOSED : RWLOCK_CLOSED | RWLOCK_WAITERS);
 		if (!fl__rwlock_enqueue(l, mode, &node, bars, awake))
 			return 0;
 		fl__debug_waiting(op);
@@ -491,7 +500,7 @@ static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mod
 			rwlock_leave(l, &node, 0);
 			return rc;
 		}
-		if (node.value == GRANTED)
+		if (node.value == RWLOCK_GRANTED)
 			return 0;
 	}
 }
@@ -531,13 +540,13 @@ __attribute__((noinline, cold)) static int rwlock_try_slow(fl_rwlock *l, const s
  */
 static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
-	if ((seen & COUNT) >= MOST && !(seen & WRITER)) {
+	if ((seen & RWLOCK_COUNT) >= RWLOCK_MOST && !(seen & RWLOCK_WRITER)) {
 		rwlock_back_out(l);
 		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	}
 	const bool fiber = fl__ctx_get()->ops->yield != NULL;
-	if (!(seen & (rwlock_reading.bars | CLOSED | (fiber ? WAITERS : 0)))) {
-		if (seen & WAITERS)
+	if (!(seen & (rwlock_reading.bars | RWLOCK_CLOSED | (fiber ? RWLOCK_WAITERS : 0)))) {
+		if (seen & RWLOCK_WAITERS)
 			rwlock_close_if_late(l);
 		return true;
 	}
@@ -572,7 +581,7 @@ int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *c
 {
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
-	uint32_t seen = fl__add_acquire(&l->word_, READER);
+	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1)
 	           ? 0
 	           : rwlock_read_slow(l, seen, deadline, cancel);
@@ -582,7 +591,7 @@ void fl_rwlock_read_lock(fl_rwlock *l)
 {
 	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
-	uint32_t seen = fl__add_acquire(&l->word_, READER);
+	uint32_t seen = fl__add_acquire(&l->word_, RWLOCK_READER);
 	if (__builtin_expect(seen >= fl__debug_word(&fl__debug_readers), 0))
 		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
@@ -596,19 +605,19 @@ int fl_rwlock_try_read_lock(fl_rwlock *l)
 /* Called after the subtraction of a reader, which found `seen`. */
 __attribute__((noinline, cold)) static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
-	if (seen & COUNT) {
+	if (seen & RWLOCK_COUNT) {
 		rwlock_reader_left(l, seen);
 		return;
 	}
-	fl__add_relaxed(&l->word_, READER); /* relaxed: undoes the subtraction */
+	fl__add_relaxed(&l->word_, RWLOCK_READER); /* relaxed: undoes the subtraction */
 	fl__panic("fl_rwlock_read_unlock", l, "not locked for reading");
 }
 
 static inline void rwlock_read_unlock(fl_rwlock *l)
 {
 	/* release: pairs with the acquire in the write locks. The last access. */
-	const uint32_t seen = fl__sub_release(&l->word_, READER);
-	if (__builtin_expect(seen - READER >= MOST, 0))
+	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_READER);
+	if (__builtin_expect(seen - RWLOCK_READER >= RWLOCK_MOST, 0))
 		rwlock_read_unlock_slow(l, seen);
 }
 
@@ -633,7 +642,7 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with the release in the unlocks */
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
 		return 0;
 	return rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }
@@ -643,7 +652,7 @@ void fl_rwlock_write_lock(fl_rwlock *l)
 	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with the release in the unlocks */
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, RWLOCK_WRITER), 1))
 		return;
 	(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
@@ -658,20 +667,20 @@ int fl_rwlock_try_write_lock(fl_rwlock *l)
 __attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken,
                                                                const char *function)
 {
-	if (!(seen & WRITER)) {
+	if (!(seen & RWLOCK_WRITER)) {
 		fl__add_relaxed(&l->word_, taken); /* relaxed: undoes the subtraction */
 		fl__panic(function, l, "not locked for writing");
 	}
-	if (seen & WAITERS)
+	if (seen & RWLOCK_WAITERS)
 		rwlock_serve(l);
 }
 
 static inline void rwlock_write_unlock(fl_rwlock *l)
 {
 	/* release: pairs with the acquire in the locks. The last access. */
-	const uint32_t seen = fl__sub_release(&l->word_, WRITER);
-	if (__builtin_expect(seen != WRITER, 0))
-		rwlock_writer_left(l, seen, WRITER, "fl_rwlock_write_unlock");
+	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER);
+	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
+		rwlock_writer_left(l, seen, RWLOCK_WRITER, "fl_rwlock_write_unlock");
 }
 
 /* Tells debugging before the lock is free. */
@@ -693,12 +702,12 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: may be stale at once */
-	return (seen & COUNT) && !(seen & WRITER);
+	return (seen & RWLOCK_COUNT) && !(seen & RWLOCK_WRITER);
 }
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->word_) & WRITER; /* relaxed: may be stale at once */
+	return fl__load_relaxed(&l->word_) & RWLOCK_WRITER; /* relaxed: may be stale at once */
 }
 
 void fl_rwlock_assert_read_held(const fl_rwlock *l)
@@ -722,9 +731,9 @@ void fl_rwlock_downgrade(fl_rwlock *l)
 	if (fl__debug_is_on() && fl_rwlock_is_write_locked(l))
 		fl__debug_downgraded(l);
 	/* release: pairs with the acquire in the read locks */
-	const uint32_t seen = fl__sub_release(&l->word_, WRITER - READER);
-	if (__builtin_expect(seen != WRITER, 0))
-		rwlock_writer_left(l, seen, WRITER - READER, "fl_rwlock_downgrade");
+	const uint32_t seen = fl__sub_release(&l->word_, RWLOCK_WRITER - RWLOCK_READER);
+	if (__builtin_expect(seen != RWLOCK_WRITER, 0))
+		rwlock_writer_left(l, seen, RWLOCK_WRITER - RWLOCK_READER, "fl_rwlock_downgrade");
 }
 
 static void rwlock_require_reader(const fl_rwlock *l, const char *function)
@@ -737,9 +746,9 @@ static void rwlock_require_reader(const fl_rwlock *l, const char *function)
 static int rwlock_upgrade_now(fl_rwlock *l)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
-	while ((seen & (COUNT | UPGRADER)) == 1)
+	while ((seen & (RWLOCK_COUNT | RWLOCK_UPGRADER)) == 1)
 		/* acquire: pairs with the release in fl_rwlock_read_unlock() */
-		if (fl__cas_weak_acquire(&l->word_, &seen, seen + WRITER - READER))
+		if (fl__cas_weak_acquire(&l->word_, &seen, seen + RWLOCK_WRITER - RWLOCK_READER))
 			return 0;
 	return -EBUSY;
 }
@@ -767,12 +776,12 @@ static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
 	int rc = rwlock_upgrade_now(l);
 	while (rc == -EBUSY) {
 		uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
-		if (seen & UPGRADER)
+		if (seen & RWLOCK_UPGRADER)
 			rc = -EDEADLK;
-		else if ((seen & COUNT) == 1)
+		else if ((seen & RWLOCK_COUNT) == 1)
 			rc = rwlock_upgrade_now(l);
 		/* relaxed: flags; the queue lock orders them before the serve of an unlock */
-		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | UPGRADER | WAITERS))
+		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | RWLOCK_UPGRADER | RWLOCK_WAITERS))
 			rc = 1;
 	}
 	if (rc == 1)
@@ -786,14 +795,14 @@ static int rwlock_upgrade_contended(fl_rwlock *l, int64_t deadline, fl_cancel_to
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	node.value = UPGRADES;
+	node.value = RWLOCK_UPGRADES;
 	int rc = rwlock_enqueue_upgrader(l, &node);
 	if (rc != 1)
 		return rc;
 	fl__debug_waiting(op);
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
-		rwlock_leave(l, &node, UPGRADER);
+		rwlock_leave(l, &node, RWLOCK_UPGRADER);
 	return rc;
 }
 

@@ -64,15 +64,15 @@
 #include <fairlead/sem.h>
 #include <fairlead/time.h>
 
-#define WAITERS 0x80000000u
-#define TURN FL_MS(1)
+#define SEM_WAITERS 0x80000000u
+#define SEM_TURN FL_MS(1)
 
 /* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct sem_waiter {
 	struct fl__node node; /* value: the permits needed; GRANTED once they are handed over */
 	int64_t since;        /* when the waiter was first woken; 0: not yet */
 };
-enum { GRANTED = 0 };
+enum { SEM_GRANTED = 0 };
 
 static uint32_t sem_permits(uint32_t word)
 {
@@ -87,7 +87,7 @@ static uint32_t sem_bound(const fl_sem *s)
 static bool sem_try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	while (!(seen & WAITERS) && seen >= n)
+	while (!(seen & SEM_WAITERS) && seen >= n)
 		/* acquire: pairs with the release in fl_sem_try_release_n() */
 		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n))
 			return true;
@@ -111,7 +111,7 @@ static bool sem_competes(struct fl__node *first)
 	const int64_t now = fl__sys.now();
 	if (waiter->since == 0)
 		waiter->since = now;
-	return now - waiter->since < TURN;
+	return now - waiter->since < SEM_TURN;
 }
 
 /*
@@ -127,7 +127,7 @@ static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 		if (!all && need == *left && sem_competes(first)) {
 			if (fl__lot_try_wake_first(lot))
 				return false;
-		} else if (fl__lot_take_first(lot, GRANTED)) {
+		} else if (fl__lot_take_first(lot, SEM_GRANTED)) {
 			*left -= need;
 		}
 	}
@@ -153,7 +153,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 		 * release: pairs with the acquire of sem_try_take() and sem_enqueue().
 		 * acquire: pairs with the release that added the permits handed over
 		 */
-		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? WAITERS : 0)))
+		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? SEM_WAITERS : 0)))
 			return fits;
 		left += sem_permits(seen) - before; /* permits of signal handlers, by invariant 4 */
 		if (asleep)
@@ -166,7 +166,7 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
 	/* relaxed: WAITERS changes only under the queue lock */
-	if (fl__load_relaxed(&s->word_) & WAITERS)
+	if (fl__load_relaxed(&s->word_) & SEM_WAITERS)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
@@ -182,10 +182,10 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	bool waits;
 	do {
-		waits = sem_permits(seen) < need || (!alone && (seen & WAITERS));
+		waits = sem_permits(seen) < need || (!alone && (seen & SEM_WAITERS));
 		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
 		if (waits)
-			next = node && alone ? seen | WAITERS : seen;
+			next = node && alone ? seen | SEM_WAITERS : seen;
 		/*
 		 * acquire: if the CAS takes a permit; pairs with the release in
 		 * fl_sem_try_release_n()
@@ -212,7 +212,7 @@ static void sem_leave(fl_sem *s, struct fl__node *node)
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
 	/* relaxed: WAITERS changes only under the queue lock */
-	if (!dequeued_before && (fl__load_relaxed(&s->word_) & WAITERS))
+	if (!dequeued_before && (fl__load_relaxed(&s->word_) & SEM_WAITERS))
 		(void)sem_serve_queue(s, &lot, 0);
 	fl__lot_close(&lot);
 }
@@ -225,7 +225,7 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 {
 	fl__lot_remove(lot, node);
 	/* relaxed: a flag for later changes of the word; sem_serve_queue() acquires */
-	if (fl__lot_more(lot) && sem_permits(fl__or_relaxed(&s->word_, WAITERS)) > 0)
+	if (fl__lot_more(lot) && sem_permits(fl__or_relaxed(&s->word_, SEM_WAITERS)) > 0)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
@@ -247,10 +247,10 @@ static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
 	fl__lot_open(&lot, s);
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	do
-		next = seen >= node->value ? seen - node->value : seen | WAITERS;
+		next = seen >= node->value ? seen - node->value : seen | SEM_WAITERS;
 	/* acquire: if the CAS takes permits, as in sem_try_take() */
 	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
-	const bool waits = next & WAITERS;
+	const bool waits = next & SEM_WAITERS;
 	if (waits) {
 		fl__wait_begin(node->wait);
 		node->wait->patient = true;
@@ -301,7 +301,7 @@ static int sem_await(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_
 			sem_leave(s, &waiter->node);
 			return rc;
 		}
-		if (waiter->node.value == GRANTED || sem_compete(s, waiter, deadline, cancel))
+		if (waiter->node.value == SEM_GRANTED || sem_compete(s, waiter, deadline, cancel))
 			return 0;
 		if (fl__cancel_ends(cancel, waiter->node.wait->ctx)) {
 			sem_leave_awake(s, &waiter->node);
@@ -341,7 +341,7 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-enum sem_release_result { DONE, AGAIN, TOO_MANY };
+enum sem_release_result { SEM_DONE, SEM_AGAIN, SEM_TOO_MANY };
 
 /*
  * If WAITERS is still set, adds `n` permits and serves the queue. Else AGAIN, with the word in
@@ -350,12 +350,12 @@ enum sem_release_result { DONE, AGAIN, TOO_MANY };
 static enum sem_release_result sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	struct fl__lot lot;
-	enum sem_release_result result = AGAIN;
+	enum sem_release_result result = SEM_AGAIN;
 	fl__lot_open(&lot, s);
 	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
 	*now = fl__load_relaxed(&s->word_);
-	if (*now & WAITERS)
-		result = sem_serve_queue(s, &lot, n) ? DONE : TOO_MANY;
+	if (*now & SEM_WAITERS)
+		result = sem_serve_queue(s, &lot, n) ? SEM_DONE : SEM_TOO_MANY;
 	fl__lot_close(&lot);
 	return result;
 }
@@ -370,19 +370,19 @@ static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 /* 0; -EOVERFLOW: `n` more permits exceed the bound, and none was added. */
 __attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
 {
-	enum sem_release_result result = AGAIN;
+	enum sem_release_result result = SEM_AGAIN;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	while (result == AGAIN) {
-		if (seen & WAITERS) {
+	while (result == SEM_AGAIN) {
+		if (seen & SEM_WAITERS) {
 			result = sem_release_waking(s, n, &seen);
 		} else if (!sem_fits(s, seen, n)) {
-			result = TOO_MANY;
+			result = SEM_TOO_MANY;
 		} else if (fl__cas_weak_release(&s->word_, &seen, seen + n)) {
 			/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
-			result = DONE;
+			result = SEM_DONE;
 		}
 	}
-	return result == TOO_MANY ? -EOVERFLOW : 0;
+	return result == SEM_TOO_MANY ? -EOVERFLOW : 0;
 }
 
 int fl_sem_destroy(fl_sem *s)
@@ -456,7 +456,7 @@ void fl_sem_release(fl_sem *s)
  */
 static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {
-	return sem_permits(word) < (word & WAITERS ? FL_SEM_MAX : sem_bound(s));
+	return sem_permits(word) < (word & SEM_WAITERS ? FL_SEM_MAX : sem_bound(s));
 }
 
 void fl_sem_release_in_handler(fl_sem *s)
@@ -470,7 +470,7 @@ void fl_sem_release_in_handler(fl_sem *s)
 		 * sem_serve_queue()
 		 */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
-	if (seen & WAITERS)
+	if (seen & SEM_WAITERS)
 		fl__lot_serve_in_handler(s);
 }
 
@@ -485,7 +485,7 @@ static bool sem_ready(void *object)
 	const fl_sem *s = object;
 	/* pairs with the release in fl_sem_try_release_n() */
 	uint32_t seen = fl__load_acquire(&s->word_);
-	return seen > 0 && !(seen & WAITERS);
+	return seen > 0 && !(seen & SEM_WAITERS);
 }
 
 static bool sem_arm(void *object, struct fl__node *node)

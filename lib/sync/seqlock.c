@@ -42,16 +42,16 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-enum { WRITING = 1, WAITERS = 2, WRITE = 4, POLLS = 64, YIELDS = 4 };
+enum { SEQLOCK_WRITING = 1, SEQLOCK_WAITERS = 2, SEQLOCK_WRITE = 4, SEQLOCK_POLLS = 64, SEQLOCK_YIELDS = 4 };
 
 /* may_alias: the value's memory has the user's types. */
 typedef uintptr_t __attribute__((may_alias)) seqlock_word;
-enum { WORD = sizeof(seqlock_word) };
+enum { SEQLOCK_WORD = sizeof(seqlock_word) };
 
 /* The number of bytes at `shared` before its first aligned word; at most `size`. */
 static size_t seqlock_head(const void *shared, size_t size)
 {
-	size_t head = -(uintptr_t)shared % WORD;
+	size_t head = -(uintptr_t)shared % SEQLOCK_WORD;
 	return head < size ? head : size;
 }
 
@@ -67,9 +67,9 @@ void fl_seqlock_load(void *dst, const void *src, size_t size)
 	size -= head;
 	for (; head > 0; head--)
 		*to++ = fl__load_relaxed(from++);
-	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
+	for (; size >= SEQLOCK_WORD; size -= SEQLOCK_WORD, from += SEQLOCK_WORD, to += SEQLOCK_WORD) {
 		const seqlock_word w = fl__load_relaxed((const seqlock_word *)(const void *)from);
-		memcpy(to, &w, WORD);
+		memcpy(to, &w, SEQLOCK_WORD);
 	}
 	for (; size > 0; size--)
 		*to++ = fl__load_relaxed(from++);
@@ -83,9 +83,9 @@ void fl_seqlock_store(void *dst, const void *src, size_t size)
 	size -= head;
 	for (; head > 0; head--)
 		fl__store_relaxed(to++, *from++);
-	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
+	for (; size >= SEQLOCK_WORD; size -= SEQLOCK_WORD, from += SEQLOCK_WORD, to += SEQLOCK_WORD) {
 		seqlock_word w;
-		memcpy(&w, from, WORD);
+		memcpy(&w, from, SEQLOCK_WORD);
 		fl__store_relaxed((seqlock_word *)(void *)to, w);
 	}
 	for (; size > 0; size--)
@@ -101,7 +101,7 @@ int fl_seqlock_destroy(fl_seqlock *l)
 static void seqlock_begin(fl_seqlock *l)
 {
 	/* relaxed, both: invariant 1 */
-	fl__store_relaxed(&l->sequence_, fl__load_relaxed(&l->sequence_) | WRITING);
+	fl__store_relaxed(&l->sequence_, fl__load_relaxed(&l->sequence_) | SEQLOCK_WRITING);
 	fl__fence_release(); /* invariant 2; pairs with the fence in fl_seqlock_read_retry() */
 }
 
@@ -140,10 +140,10 @@ void fl_seqlock_write_end(fl_seqlock *l)
 {
 	/* relaxed: only readers that set WAITERS change the word now; the CAS detects WAITERS */
 	uint64_t seen = fl__load_relaxed(&l->sequence_);
-	if (!(seen & WRITING))
+	if (!(seen & SEQLOCK_WRITING))
 		fl__panic("fl_seqlock_write_end", l, "no write was begun");
-	seen &= ~(uint64_t)WAITERS;
-	const uint64_t after = seen - WRITING + WRITE;
+	seen &= ~(uint64_t)SEQLOCK_WAITERS;
+	const uint64_t after = seen - SEQLOCK_WRITING + SEQLOCK_WRITE;
 	/* release: publishes the value; pairs with seqlock_is_written() */
 	if (!fl__cas_release(&l->sequence_, &seen, after))
 		seqlock_end_waking(l, after);
@@ -161,15 +161,15 @@ void fl_seqlock_write(fl_seqlock *l, void *dst, const void *src, size_t size)
 static bool seqlock_is_written(const fl_seqlock *l, uint64_t *seen)
 {
 	*seen = fl__load_acquire(&l->sequence_); /* pairs with fl_seqlock_write_end() */
-	return !(*seen & WRITING);
+	return !(*seen & SEQLOCK_WRITING);
 }
 
 /* Polls the word for a bounded time. */
 static bool seqlock_spin(const fl_seqlock *l, uint64_t *seen)
 {
 	const bool shares = fl__ctx_get()->ops->yield != NULL;
-	for (int i = 0; i < (shares ? POLLS : POLLS + YIELDS); i++) {
-		if (i < POLLS)
+	for (int i = 0; i < (shares ? SEQLOCK_POLLS : SEQLOCK_POLLS + SEQLOCK_YIELDS); i++) {
+		if (i < SEQLOCK_POLLS)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());
@@ -184,9 +184,9 @@ static bool seqlock_mark_waiter(fl_seqlock *l)
 {
 	/* relaxed: a reader acquires in seqlock_is_written() */
 	uint64_t seen = fl__load_relaxed(&l->sequence_);
-	while (seen & WRITING)
+	while (seen & SEQLOCK_WRITING)
 		/* relaxed: a flag for the writer, publishes nothing */
-		if ((seen & WAITERS) || fl__cas_weak_relaxed(&l->sequence_, &seen, seen | WAITERS))
+		if ((seen & SEQLOCK_WAITERS) || fl__cas_weak_relaxed(&l->sequence_, &seen, seen | SEQLOCK_WAITERS))
 			return true;
 	return false;
 }

@@ -61,11 +61,11 @@
 #include <fairlead/time.h>
 #include <stddef.h>
 
-enum { BLOCKED = 1, READER = 2 };
-#define GAP_TIME FL_MS(1)
+enum { SHARDED_BLOCKED = 1, SHARDED_READER = 2 };
+#define SHARDED_GAP_TIME FL_MS(1)
 
 /* The value of a node: DRAINS for the writer; for a reader, READS + its row. */
-enum { DRAINS = 0x62726c00, READS };
+enum { SHARDED_DRAINS = 0x62726c00, SHARDED_READS };
 
 uint32_t fl__sharded_rwlock_rows;
 
@@ -111,9 +111,9 @@ static inline bool sharded_try_enter(uint32_t *row)
 	uint32_t seen = 0;
 	do
 		/* acquire: pairs with the release in sharded_unblock() */
-		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + READER), 1))
+		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + SHARDED_READER), 1))
 			return true;
-	while (!(seen & BLOCKED));
+	while (!(seen & SHARDED_BLOCKED));
 	return false;
 }
 
@@ -125,7 +125,7 @@ static bool sharded_enter_spinning(uint32_t *row)
 	enum { POLLS = 8 };
 	for (int i = 0; i < POLLS; i++) {
 		/* relaxed: sharded_try_enter() acquires */
-		if (!(fl__load_relaxed(row) & BLOCKED) && sharded_try_enter(row))
+		if (!(fl__load_relaxed(row) & SHARDED_BLOCKED) && sharded_try_enter(row))
 			return true;
 		fl__pause(1u << i);
 	}
@@ -151,8 +151,8 @@ __attribute__((noinline, cold)) static int sharded_read_slow(fl_sharded_rwlock *
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	node.value = READS + (uint32_t)((sharded_row_offset - offsetof(fl_sharded_rwlock, rows_)) /
-	                                sizeof(struct fl__sharded_rwlock_row));
+	node.value = SHARDED_READS + (uint32_t)((sharded_row_offset - offsetof(fl_sharded_rwlock, rows_)) /
+	                                        sizeof(struct fl__sharded_rwlock_row));
 	if (!sharded_enqueue_reader(l, row, &node))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
@@ -182,12 +182,12 @@ int fl_sharded_rwlock_try_read_lock(fl_sharded_rwlock *l)
 /* Leaves the row, unless it is blocked. */
 static inline bool sharded_try_leave(uint32_t *row)
 {
-	uint32_t seen = READER;
+	uint32_t seen = SHARDED_READER;
 	do
 		/* release: pairs with the acquire in sharded_block(). The last access. */
-		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - READER), 1))
+		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - SHARDED_READER), 1))
 			return true;
-	while (!(seen & BLOCKED));
+	while (!(seen & SHARDED_BLOCKED));
 	return false;
 }
 
@@ -198,14 +198,14 @@ __attribute__((noinline, cold)) static void sharded_leave_blocked(fl_sharded_rwl
 	fl__lot_open(&lot, l);
 	if (!sharded_try_leave(row)) {
 		/* relaxed: the writer waits for pending_ */
-		fl__add_relaxed(row, -(uint32_t)READER);
+		fl__add_relaxed(row, -(uint32_t)SHARDED_READER);
 		/*
 		 * release: pairs with the acquire in sharded_block() and sharded_is_drained(). The
 		 * last access.
 		 */
-		uint32_t seen = fl__sub_release(&l->pending_, READER);
+		uint32_t seen = fl__sub_release(&l->pending_, SHARDED_READER);
 		struct fl__node *first = fl__lot_first(&lot);
-		if (seen == READER && first && first->value == DRAINS)
+		if (seen == SHARDED_READER && first && first->value == SHARDED_DRAINS)
 			(void)fl__lot_take_this(&lot, first, 0);
 	}
 	fl__lot_close(&lot);
@@ -239,7 +239,7 @@ static void sharded_await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *
 	if (ctx->ops->yield || sharded_seems_free(l))
 		return;
 	enum { PAUSED_POLLS = 4, PAUSES = 16 };
-	const int64_t end = fl__min_deadline(fl__sys.now() + GAP_TIME, deadline);
+	const int64_t end = fl__min_deadline(fl__sys.now() + SHARDED_GAP_TIME, deadline);
 	for (unsigned i = 0; !sharded_seems_free(l) && fl__sys.now() < end; i++) {
 		if (i < PAUSED_POLLS)
 			fl__pause((unsigned)PAUSES << i);
@@ -254,7 +254,7 @@ static bool sharded_block(fl_sharded_rwlock *l)
 	uint32_t found = 0;
 	for (uint32_t i = 0, rows = sharded_rows(); i < rows; i++)
 		/* pairs with the release in sharded_try_leave() */
-		found += fl__add_acquire(&l->rows_[i].word_, BLOCKED);
+		found += fl__add_acquire(&l->rows_[i].word_, SHARDED_BLOCKED);
 	/* acquire: pairs with the release in sharded_leave_blocked() */
 	return fl__add_acquire(&l->pending_, found) + found == 0;
 }
@@ -296,11 +296,11 @@ static bool sharded_enqueue_writer(fl_sharded_rwlock *l, struct fl__node *node)
 static void sharded_admit_readers(fl_sharded_rwlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
-		const uint32_t row = node->value - READS;
+		const uint32_t row = node->value - SHARDED_READS;
 		next = fl__lot_next_node(node);
 		if (row < FL_SHARDED_RWLOCK_ROWS && fl__lot_take_this(lot, node, 0))
 			/* relaxed: the unpark publishes the writer's writes to the reader */
-			fl__add_relaxed(&l->rows_[row].word_, READER);
+			fl__add_relaxed(&l->rows_[row].word_, SHARDED_READER);
 	}
 }
 
@@ -320,7 +320,7 @@ static void sharded_unblock(fl_sharded_rwlock *l, struct fl__node *node)
 	fl__store_relaxed(&l->left_, 1); /* relaxed: read under the queue lock */
 	for (uint32_t i = 0, rows = sharded_rows(); i < rows; i++)
 		/* pairs with the acquire in sharded_try_enter() */
-		fl__sub_release(&l->rows_[i].word_, BLOCKED);
+		fl__sub_release(&l->rows_[i].word_, SHARDED_BLOCKED);
 	fl__lot_close(&lot);
 	fl_mutex_unlock(&l->turn_);
 }
@@ -335,7 +335,7 @@ static int sharded_drain(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token
 	if (sharded_block(l) || (!wait.ctx->ops->yield && sharded_drain_spinning(l)))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
-	node.value = DRAINS;
+	node.value = SHARDED_DRAINS;
 	if (!sharded_enqueue_writer(l, &node))
 		return 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
@@ -410,14 +410,14 @@ bool fl_sharded_rwlock_is_read_locked(const fl_sharded_rwlock *l)
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++)
 		/* relaxed: may be stale */
-		readers += fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
+		readers += fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)SHARDED_BLOCKED;
 	return readers != 0;
 }
 
 bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l)
 {
 	/* relaxed: the result may be stale at once */
-	return (fl__load_relaxed(&l->rows_[0].word_) & BLOCKED) && fl__load_relaxed(&l->pending_) == 0;
+	return (fl__load_relaxed(&l->rows_[0].word_) & SHARDED_BLOCKED) && fl__load_relaxed(&l->pending_) == 0;
 }
 
 /*
@@ -430,12 +430,12 @@ static bool sharded_has_no_reader(const fl_sharded_rwlock *l)
 	uint32_t seen[FL_SHARDED_RWLOCK_ROWS], readers = 0;
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++) {
 		/* relaxed: publishes nothing */
-		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
+		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)SHARDED_BLOCKED;
 		readers += seen[i];
 	}
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS && readers == 0; i++)
 		/* relaxed: as above */
-		readers += (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) != seen[i];
+		readers += (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)SHARDED_BLOCKED) != seen[i];
 	return readers == 0;
 }
 

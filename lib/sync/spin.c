@@ -24,18 +24,18 @@
 #include <fairlead/spin.h>
 #include <fairlead/time.h>
 
-enum { FREE = 0, HELD = 1, WATCHED = 3 };
-enum { POLLS = 10, DOUBLINGS = 6, YIELDS = 16 };
-#define NAP FL_US(50)
+enum { SPIN_FREE = 0, SPIN_HELD = 1, SPIN_WATCHED = 3 };
+enum { SPIN_POLLS = 10, SPIN_DOUBLINGS = 6, SPIN_YIELDS = 16 };
+#define SPIN_NAP FL_US(50)
 
 static bool spin_take(fl_spin *s, uint32_t value)
 {
-	uint32_t free = FREE;
+	uint32_t free = SPIN_FREE;
 	/*
 	 * relaxed: avoids a CAS on a held lock, which would take the cache line from the holder.
 	 * acquire: pairs with fl_spin_unlock()
 	 */
-	return fl__load_relaxed(&s->word_) == FREE && fl__cas_acquire(&s->word_, &free, value);
+	return fl__load_relaxed(&s->word_) == SPIN_FREE && fl__cas_acquire(&s->word_, &free, value);
 }
 
 /* Lets other fibers of the thread run; or, without fibers, other threads. */
@@ -51,15 +51,15 @@ static void spin_yield(void)
 /* The pause before poll number `poll`. */
 static void spin_back_off(int poll)
 {
-	if (poll < POLLS) {
-		fl__pause(1u << (poll < DOUBLINGS ? poll : DOUBLINGS));
-	} else if (poll < POLLS + YIELDS) {
+	if (poll < SPIN_POLLS) {
+		fl__pause(1u << (poll < SPIN_DOUBLINGS ? poll : SPIN_DOUBLINGS));
+	} else if (poll < SPIN_POLLS + SPIN_YIELDS) {
 		spin_yield();
 	} else {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
 		/* in no queue: only the deadline ends the sleep */
-		(void)fl__wait_sleep(&wait, fl_after(NAP), FL_SHIELDED);
+		(void)fl__wait_sleep(&wait, fl_after(SPIN_NAP), FL_SHIELDED);
 	}
 }
 
@@ -67,7 +67,7 @@ __attribute__((noinline, cold)) static void spin_lock_slow(fl_spin *s)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, s, FL__DEBUG_SPIN, 0);
-	for (int poll = 0; !spin_take(s, op.on ? WATCHED : HELD); poll += poll < POLLS + YIELDS) {
+	for (int poll = 0; !spin_take(s, op.on ? SPIN_WATCHED : SPIN_HELD); poll += poll < SPIN_POLLS + SPIN_YIELDS) {
 		fl__debug_waiting(&op);
 		spin_back_off(poll);
 	}
@@ -78,29 +78,29 @@ __attribute__((noinline, cold)) static int spin_try_lock_slow(fl_spin *s)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, s, FL__DEBUG_SPIN, FL__DEBUG_TRY);
-	const bool locked = spin_take(s, op.on ? WATCHED : HELD);
+	const bool locked = spin_take(s, op.on ? SPIN_WATCHED : SPIN_HELD);
 	fl__debug_locked(&op, locked);
 	return locked ? 0 : -EBUSY;
 }
 
 __attribute__((noinline, cold)) static void spin_unlock_slow(fl_spin *s)
 {
-	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: the caller holds the lock */
+	if (fl__load_relaxed(&s->word_) == SPIN_FREE) /* relaxed: the caller holds the lock */
 		fl__panic("fl_spin_unlock", s, "not locked");
 	fl__debug_unlocking(s, 0);
-	fl__store_release(&s->word_, FREE); /* pairs with spin_take(). The last access. */
+	fl__store_release(&s->word_, SPIN_FREE); /* pairs with spin_take(). The last access. */
 }
 
 void fl_spin_init(fl_spin *s)
 {
-	s->word_ = FREE;
+	s->word_ = SPIN_FREE;
 	fl__debug_forget(s, NULL);
 }
 
 int fl_spin_destroy(fl_spin *s)
 {
 	/* pairs with the store in fl_spin_unlock() */
-	const bool busy = fl__load_acquire(&s->word_) != FREE;
+	const bool busy = fl__load_acquire(&s->word_) != SPIN_FREE;
 	fl__debug_forget(s, busy ? "fl_spin_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
@@ -109,20 +109,20 @@ void fl_spin_lock(fl_spin *s)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with fl_spin_unlock(). weak: the slow path tries again */
-	if (__builtin_expect(!fl__cas_weak_acquire(&s->word_, &expected, HELD), 0))
+	if (__builtin_expect(!fl__cas_weak_acquire(&s->word_, &expected, SPIN_HELD), 0))
 		spin_lock_slow(s);
 }
 
 int fl_spin_try_lock(fl_spin *s)
 {
-	return fl__debug_is_on() ? spin_try_lock_slow(s) : spin_take(s, HELD) ? 0 : -EBUSY;
+	return fl__debug_is_on() ? spin_try_lock_slow(s) : spin_take(s, SPIN_HELD) ? 0 : -EBUSY;
 }
 
 void fl_spin_unlock(fl_spin *s)
 {
 	/* relaxed: the caller holds the lock */
-	if (__builtin_expect(fl__load_relaxed(&s->word_) == HELD, 1))
-		fl__store_release(&s->word_, FREE); /* pairs with spin_take(). The last access. */
+	if (__builtin_expect(fl__load_relaxed(&s->word_) == SPIN_HELD, 1))
+		fl__store_release(&s->word_, SPIN_FREE); /* pairs with spin_take(). The last access. */
 	else
 		spin_unlock_slow(s);
 }
@@ -130,7 +130,7 @@ void fl_spin_unlock(fl_spin *s)
 void fl_spin_assert_held(const fl_spin *s)
 {
 	/* relaxed: a caller that holds the lock wrote the word */
-	if (fl__load_relaxed(&s->word_) == FREE)
+	if (fl__load_relaxed(&s->word_) == SPIN_FREE)
 		fl__panic("fl_spin_assert_held", s, "not locked");
 	fl__debug_assert_held(s, "fl_spin_assert_held");
 }

@@ -28,37 +28,35 @@
 #include "lock.h"
 #include <fairlead/time.h>
 
-enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4, CALLBACKS = FL__CANCEL_CALLBACKS, OFFERED = 16 };
-
-static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
+static const struct fl__word cancel_requested_word = {FL__CANCEL_REQUESTED, FL__CANCEL_REQUESTED, FL__CANCEL_WAITERS};
 
 fl_cancel_token fl__shielded;
 
-static fl_cancel_token *resolve_here(const fl_cancel_token *cancel)
+static fl_cancel_token *cancel_resolve_here(const fl_cancel_token *cancel)
 {
 	return fl__cancel_resolve(cancel, fl__ctx_get());
 }
 
-static fl_cancel_token *root_of(fl_cancel_token *c)
+static fl_cancel_token *cancel_root_of(fl_cancel_token *c)
 {
 	return c->root_ ? c->root_ : c;
 }
 
-static void init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline, uint32_t bits)
+static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline, uint32_t bits)
 {
 	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 	c->word_ = bits;
 	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
-	parent = resolve_here(parent);
+	parent = cancel_resolve_here(parent);
 	if (!parent)
 		return;
 	if (fl__cancel_deadline(parent) < fl__cancel_deadline(c))
 		c->from_forever_ = parent->from_forever_;
 	c->parent_ = parent;
-	c->root_ = root_of(parent);
+	c->root_ = cancel_root_of(parent);
 	fl__lock(&c->root_->lock_);
 	/* relaxed: requests are made under this lock */
-	c->word_ |= fl__load_relaxed(&parent->word_) & REQUESTED;
+	c->word_ |= fl__load_relaxed(&parent->word_) & FL__CANCEL_REQUESTED;
 	c->next_ = parent->child_;
 	if (c->next_)
 		c->next_->prev_ = c;
@@ -68,20 +66,20 @@ static void init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline, 
 
 void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
 {
-	init(c, parent, deadline, 0);
+	cancel_init(c, parent, deadline, 0);
 }
 
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline)
 {
-	init(&own->token, parent, deadline, OWN);
+	cancel_init(&own->token, parent, deadline, FL__CANCEL_OWN);
 }
 
 void fl__cancel_disown(struct fl__own_token *own)
 {
-	fl_cancel_token *c = &own->token, *root = root_of(c);
+	fl_cancel_token *c = &own->token, *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	/* relaxed: requests read the word under the lock */
-	fl__and_relaxed(&c->word_, ~(uint32_t)OWN);
+	fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_OWN);
 	fl__unlock(&root->lock_);
 }
 
@@ -93,11 +91,11 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
-	fl_cancel_token *root = root_of(c);
+	fl_cancel_token *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
 	/* relaxed: no other thread may use the token */
-	bool has_callback = fl__load_relaxed(&c->word_) & CALLBACKS;
+	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)
 			c->prev_->next_ = c->next_;
@@ -116,7 +114,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 }
 
 /* Called under the tree's lock. */
-static void request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
+static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* relaxed: the CAS decides */
 	uint32_t seen = fl__load_relaxed(&c->word_);
@@ -124,19 +122,22 @@ static void request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__canc
 	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. release: pairs with
 	 * fl__cancel_is_requested() and fl__word_arm().
 	 */
-	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)CALLBACKS) | REQUESTED))
+	while (!(seen & FL__CANCEL_WAITERS) &&
+	       !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)FL__CANCEL_CALLBACKS) | FL__CANCEL_REQUESTED))
 		;
-	if (seen & WAITERS) {
+	if (seen & FL__CANCEL_WAITERS) {
 		fl__lot_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
 		/* release: as above. A CAS, since callbacks come and go outside this queue. */
-		while (!fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)(WAITERS | CALLBACKS)) | REQUESTED))
+		while (!fl__cas_weak_release(&c->word_, &seen,
+		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
+		                                 FL__CANCEL_REQUESTED))
 			;
 		fl__lot_shut(lot);
 	}
-	if (seen & CALLBACKS)
+	if (seen & FL__CANCEL_CALLBACKS)
 		fl__cancel_take_callbacks(c, lot, calls);
-	if (seen & OWN)
+	if (seen & FL__CANCEL_OWN)
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
@@ -144,7 +145,7 @@ static void request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__canc
  * The token after `c` in a preorder walk of the tree under `top`; NULL: the end. With `below`
  * false it skips the descendants of `c`.
  */
-static fl_cancel_token *walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
+static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
 	if (below && c->child_)
 		return c->child_;
@@ -154,27 +155,27 @@ static fl_cancel_token *walk_next(fl_cancel_token *c, const fl_cancel_token *top
 }
 
 /* Called under the tree's lock. */
-static void request_all(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
+static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {
 		/*
 		 * relaxed: the lock serialises requests. All descendants of a requested token are
 		 * requested.
 		 */
-		bool is_new = !(fl__load_relaxed(&t->word_) & REQUESTED);
+		bool is_new = !(fl__load_relaxed(&t->word_) & FL__CANCEL_REQUESTED);
 		if (is_new)
-			request_one(t, lot, calls);
-		next = walk_next(t, c, is_new);
+			cancel_request_one(t, lot, calls);
+		next = cancel_walk_next(t, c, is_new);
 	}
 }
 
 void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls)
 {
-	fl_cancel_token *root = root_of(c);
+	fl_cancel_token *root = cancel_root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	*calls = (struct fl__cancel_calls){NULL, NULL};
 	fl__lock(&root->lock_);
-	request_all(c, &lot, calls);
+	cancel_request_tree(c, &lot, calls);
 	fl__unlock(&root->lock_); /* the last access: a woken waiter may destroy the token */
 	fl__lot_unpark(&lot);
 }
@@ -188,12 +189,12 @@ void fl_cancel_token_request(fl_cancel_token *c)
 
 void fl__cancel_request_children(fl_cancel_token *c)
 {
-	fl_cancel_token *root = root_of(c);
+	fl_cancel_token *root = cancel_root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&root->lock_);
 	for (fl_cancel_token *child = c->child_; child; child = child->next_)
-		request_all(child, &lot, &calls);
+		cancel_request_tree(child, &lot, &calls);
 	fl__unlock(&root->lock_); /* as above */
 	fl__lot_unpark(&lot);
 	fl__cancel_call(&calls);
@@ -201,18 +202,18 @@ void fl__cancel_request_children(fl_cancel_token *c)
 
 void fl__cancel_offer(fl_cancel_token *c)
 {
-	fl__or_seq_cst(&c->word_, OFFERED); /* seq_cst: see cancel.h */
+	fl__or_seq_cst(&c->word_, FL__CANCEL_OFFERED); /* seq_cst: see cancel.h */
 }
 
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
 {
-	fl_cancel_token *root = root_of(c);
+	fl_cancel_token *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	fl_cancel_token *child = c->child_;
-	while (child && !(fl__load_seq_cst(&child->word_) & OFFERED)) /* seq_cst: see cancel.h */
+	while (child && !(fl__load_seq_cst(&child->word_) & FL__CANCEL_OFFERED)) /* seq_cst: see cancel.h */
 		child = child->next_;
 	if (child) {
-		fl__and_relaxed(&child->word_, ~(uint32_t)OFFERED); /* relaxed: the lock orders it */
+		fl__and_relaxed(&child->word_, ~(uint32_t)FL__CANCEL_OFFERED); /* relaxed: the lock orders it */
 		keep(child);
 	}
 	fl__unlock(&root->lock_);
@@ -224,20 +225,20 @@ bool fl__cancel_renew(fl_cancel_token *c)
 	fl__lock(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
-		fl__and_relaxed(&c->word_, ~(uint32_t)REQUESTED); /* relaxed: publishes nothing */
+		fl__and_relaxed(&c->word_, ~(uint32_t)FL__CANCEL_REQUESTED); /* relaxed: publishes nothing */
 	fl__unlock(&c->lock_);
 	return alone;
 }
 
 bool fl_cancel_token_is_requested(const fl_cancel_token *c)
 {
-	c = resolve_here(c);
+	c = cancel_resolve_here(c);
 	return c && fl__cancel_is_requested(c);
 }
 
 int64_t fl_cancel_token_deadline(const fl_cancel_token *c)
 {
-	c = resolve_here(c);
+	c = cancel_resolve_here(c);
 	return c ? fl__cancel_deadline(c) : FL_FOREVER;
 }
 
@@ -256,22 +257,22 @@ fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c)
 
 bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node)
 {
-	return !fl__cancel_is_requested(c) && fl__word_arm(&c->word_, &requested, node);
+	return !fl__cancel_is_requested(c) && fl__word_arm(&c->word_, &cancel_requested_word, node);
 }
 
-static bool on_ready(void *object)
+static bool cancel_on_ready(void *object)
 {
 	return fl__cancel_is_requested(object);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool cancel_on_arm(void *object, struct fl__node *node)
 {
 	return fl__cancel_arm(object, node);
 }
 
-static int64_t on_deadline(void *object)
+static int64_t cancel_on_deadline(void *object)
 {
 	return fl__cancel_deadline(object);
 }
 
-const fl_on_type fl__on_cancel_token = {on_ready, on_arm, fl__node_disarm, on_deadline};
+const fl_on_type fl__on_cancel_token = {cancel_on_ready, cancel_on_arm, fl__node_disarm, cancel_on_deadline};

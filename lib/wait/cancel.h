@@ -32,7 +32,7 @@ void fl__ctx_cancel(struct fl__ctx *ctx);
 
 /* The callbacks that a request has to run. Lives on the request's stack. */
 struct fl__cancel_calls {
-	const void *line; /* the queue that guards them; NULL: none */
+	const void *queue; /* the key of the wait queue that guards them; NULL: none */
 	struct fl_cancel_callback *first;
 };
 
@@ -75,8 +75,14 @@ static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel,
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel_token *)cancel;
 }
 
-/* For resolved tokens. cancel.c lists the bits. */
-enum { FL__CANCEL_REQUESTED = 1, FL__CANCEL_CALLBACKS = 8 };
+/* The bits of a token: the table in cancel.c. */
+enum {
+	FL__CANCEL_REQUESTED = 1,
+	FL__CANCEL_WAITERS = 2,
+	FL__CANCEL_OWN = 4,
+	FL__CANCEL_CALLBACKS = 8,
+	FL__CANCEL_OFFERED = 16
+};
 
 static inline int64_t fl__cancel_deadline(const fl_cancel_token *c)
 {

@@ -9,8 +9,8 @@
  *   REGISTERED  waits for a request            fl_cancel_token_on_request()                the token's
  *   ASKED       a request is about to run it   fl__cancel_take_callbacks()           the request's,
  *                                                                                    on its stack
- *   RUNNING     its function runs              next_of(), or fl_cancel_token_on_request()  -
- *   ENDED       its function has returned, or  run(), remove                         -
+ *   RUNNING     its function runs              cancel_callback_take_next(), or fl_cancel_token_on_request()  -
+ *   ENDED       its function has returned, or  cancel_callback_run(), remove                         -
  *               has removed the callback
  *
  * Invariants
@@ -22,7 +22,7 @@
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
  *   4. A callback that its own function removes belongs to the caller at once: remove follows run_
- *      to the running request's stack and sets `removed` there, so run() does not touch the
+ *      to the running request's stack and sets `removed` there, so cancel_callback_run() does not touch the
  *      callback again. Only the context that runs the function can do so.
  *   5. A context that waits for a function's end is in the queue, and checks again each time a
  *      function of the tree has returned.
@@ -34,8 +34,13 @@
 #include "cancel.h"
 #include <fairlead/cancel_callback.h>
 
-enum { IDLE, REGISTERED, ASKED, RUNNING, ENDED };
-enum { REQUESTED = FL__CANCEL_REQUESTED, CALLBACKS = FL__CANCEL_CALLBACKS };
+enum {
+	CANCEL_CALLBACK_IDLE,
+	CANCEL_CALLBACK_REGISTERED,
+	CANCEL_CALLBACK_COLLECTED,
+	CANCEL_CALLBACK_RUNNING,
+	CANCEL_CALLBACK_ENDED
+};
 
 /* A running function. Lives on the stack of the thread that runs it. */
 struct fl__cancel_run {
@@ -47,13 +52,13 @@ struct fl__cancel_run {
  * An odd address: only callbacks use it as a key. The token may be gone when the end of a function
  * wakes the queue, and another object with waiters may have its memory.
  */
-static const void *line_of(const fl_cancel_token *c)
+static const void *cancel_callback_queue_of(const fl_cancel_token *c)
 {
 	const fl_cancel_token *root = c->root_ ? c->root_ : c;
 	return (const char *)root + 1;
 }
 
-static void link_first(fl_cancel_callback **first, fl_cancel_callback *cb)
+static void cancel_callback_link(fl_cancel_callback **first, fl_cancel_callback *cb)
 {
 	cb->next_ = *first;
 	cb->link_ = first;
@@ -62,7 +67,7 @@ static void link_first(fl_cancel_callback **first, fl_cancel_callback *cb)
 	*first = cb;
 }
 
-static void unlink(fl_cancel_callback *cb)
+static void cancel_callback_unlink(fl_cancel_callback *cb)
 {
 	*cb->link_ = cb->next_;
 	if (cb->next_)
@@ -71,39 +76,39 @@ static void unlink(fl_cancel_callback *cb)
 
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
-	calls->line = line_of(c);
-	fl__lot_next(lot, calls->line);
+	calls->queue = cancel_callback_queue_of(c);
+	fl__lot_next(lot, calls->queue);
 	while (c->callbacks_) {
 		fl_cancel_callback *cb = c->callbacks_;
-		unlink(cb);
-		link_first(&calls->first, cb);
-		cb->state_ = ASKED;
+		cancel_callback_unlink(cb);
+		cancel_callback_link(&calls->first, cb);
+		cb->state_ = CANCEL_CALLBACK_COLLECTED;
 	}
 	fl__lot_shut(lot);
 }
 
 /* Runs the function of a RUNNING callback. */
-static void run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
+static void cancel_callback_run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
-	const void *line = cb->line_;
+	const void *queue = cb->queue_;
 	struct fl__lot lot;
 	cb->function_(cb->arg_);
-	fl__lot_open(&lot, line);
+	fl__lot_open(&lot, queue);
 	if (!now->removed) /* a removed callback may be gone */
-		cb->state_ = ENDED;
+		cb->state_ = CANCEL_CALLBACK_ENDED;
 	fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }
 
 /* The next callback for the request to run. NULL: none is left. */
-static fl_cancel_callback *next_of(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
+static fl_cancel_callback *cancel_callback_take_next(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, calls->line);
+	fl__lot_open(&lot, calls->queue);
 	fl_cancel_callback *cb = calls->first;
 	if (cb) {
-		unlink(cb);
-		cb->state_ = RUNNING;
+		cancel_callback_unlink(cb);
+		cb->state_ = CANCEL_CALLBACK_RUNNING;
 		cb->run_ = now;
 	}
 	fl__lot_close(&lot);
@@ -112,31 +117,31 @@ static fl_cancel_callback *next_of(struct fl__cancel_calls *calls, struct fl__ca
 
 void fl__cancel_call(struct fl__cancel_calls *calls)
 {
-	if (!calls->line)
+	if (!calls->queue)
 		return;
 	for (;;) {
 		struct fl__cancel_run now = {fl__ctx_get()->id, false};
-		fl_cancel_callback *cb = next_of(calls, &now);
+		fl_cancel_callback *cb = cancel_callback_take_next(calls, &now);
 		if (!cb)
 			return;
-		run(cb, &now);
+		cancel_callback_run(cb, &now);
 	}
 }
 
 /* Adds a callback to its token's list. False: the token is requested. */
-static bool enlist(fl_cancel_callback *cb)
+static bool cancel_callback_register(fl_cancel_callback *cb)
 {
 	fl_cancel_token *c = cb->token_;
 	struct fl__lot lot;
-	fl__lot_open(&lot, cb->line_);
+	fl__lot_open(&lot, cb->queue_);
 	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
 	/* relaxed: the bucket's lock publishes the callback to the request */
-	while (!(seen & REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | CALLBACKS))
+	while (!(seen & FL__CANCEL_REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | FL__CANCEL_CALLBACKS))
 		;
-	bool enlisted = !(seen & REQUESTED);
+	bool enlisted = !(seen & FL__CANCEL_REQUESTED);
 	if (enlisted) {
-		link_first(&c->callbacks_, cb);
-		cb->state_ = REGISTERED;
+		cancel_callback_link(&c->callbacks_, cb);
+		cb->state_ = CANCEL_CALLBACK_REGISTERED;
 	}
 	fl__lot_close(&lot);
 	if (!enlisted)
@@ -147,57 +152,58 @@ static bool enlist(fl_cancel_callback *cb)
 bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg)
 {
 	struct fl__cancel_run now = {fl__ctx_get()->id, false};
-	*cb = (fl_cancel_callback){.function_ = function, .arg_ = arg, .state_ = IDLE};
+	*cb = (fl_cancel_callback){.function_ = function, .arg_ = arg, .state_ = CANCEL_CALLBACK_IDLE};
 	c = fl__cancel_resolve(c, fl__ctx_get());
 	if (!c)
 		return true;
 	cb->token_ = c;
-	cb->line_ = line_of(c);
-	if (!fl__cancel_is_requested(c) && enlist(cb))
+	cb->queue_ = cancel_callback_queue_of(c);
+	if (!fl__cancel_is_requested(c) && cancel_callback_register(cb))
 		return true;
 	cb->run_ = &now;
-	cb->state_ = RUNNING; /* the callback is not published yet */
-	run(cb, &now);
+	cb->state_ = CANCEL_CALLBACK_RUNNING; /* the callback is not published yet */
+	cancel_callback_run(cb, &now);
 	return false;
 }
 
 /* In a transaction: takes a callback off its list. */
-static void withdraw(fl_cancel_callback *cb)
+static void cancel_callback_unregister(fl_cancel_callback *cb)
 {
-	unlink(cb);
-	if (cb->state_ == REGISTERED && !cb->token_->callbacks_)
-		/* relaxed: as in enlist() */
-		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)CALLBACKS);
-	cb->state_ = IDLE;
+	cancel_callback_unlink(cb);
+	if (cb->state_ == CANCEL_CALLBACK_REGISTERED && !cb->token_->callbacks_)
+		/* relaxed: as in cancel_callback_register() */
+		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)FL__CANCEL_CALLBACKS);
+	cb->state_ = CANCEL_CALLBACK_IDLE;
 }
 
 /*
  * In a transaction: whether the function runs in another context. If it runs in this one, it has
  * called remove.
  */
-static bool runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
+static bool cancel_callback_runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
 {
 	if (cb->run_->context != ctx->id)
 		return true;
 	cb->run_->removed = true;
-	cb->state_ = ENDED;
+	cb->state_ = CANCEL_CALLBACK_ENDED;
 	return false;
 }
 
 bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 {
-	if (!cb->line_)
+	if (!cb->queue_)
 		return true;
 	for (;;) {
 		struct fl__wait wait;
 		struct fl__lot lot;
 		fl__wait_begin(&wait);
 		struct fl__node node = FL__NODE(&wait);
-		fl__lot_open(&lot, cb->line_);
-		if (cb->state_ == REGISTERED || cb->state_ == ASKED)
-			withdraw(cb);
-		const bool idle = cb->state_ == IDLE;
-		const bool waits = cb->state_ == RUNNING && runs_elsewhere(cb, wait.ctx);
+		fl__lot_open(&lot, cb->queue_);
+		if (cb->state_ == CANCEL_CALLBACK_REGISTERED || cb->state_ == CANCEL_CALLBACK_COLLECTED)
+			cancel_callback_unregister(cb);
+		const bool idle = cb->state_ == CANCEL_CALLBACK_IDLE;
+		const bool waits =
+		    cb->state_ == CANCEL_CALLBACK_RUNNING && cancel_callback_runs_elsewhere(cb, wait.ctx);
 		if (waits)
 			fl__lot_add(&lot, &node);
 		fl__lot_close(&lot);

@@ -11,11 +11,11 @@
 #include <pthread.h>
 
 __thread struct fl__ctx *fl__ctx_current;
-static _Thread_local struct fl__ctx thread_ctx;
+static _Thread_local struct fl__ctx context_of_thread;
 
 uint32_t fl__fork_count;
 
-static uint64_t next_id(void)
+static uint64_t context_next_id(void)
 {
 	static uint64_t last;
 	return fl__add_relaxed(&last, 1) + 1; /* relaxed: only the ids' uniqueness matters */
@@ -23,28 +23,28 @@ static uint64_t next_id(void)
 
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 {
-	*ctx = (struct fl__ctx){.ops = &fl__thread_parker, .id = next_id(), .name = name};
+	*ctx = (struct fl__ctx){.ops = &fl__thread_parker, .id = context_next_id(), .name = name};
 }
 
 struct fl__ctx *fl__ctx_adopt_thread(void)
 {
-	fl__ctx_init_thread(&thread_ctx, fl__is_main_thread() ? "main" : "foreign");
-	thread_ctx.adopted = true;
-	fl__ctx_current = &thread_ctx;
-	return &thread_ctx;
+	fl__ctx_init_thread(&context_of_thread, fl__is_main_thread() ? "main" : "foreign");
+	context_of_thread.adopted = true;
+	fl__ctx_current = &context_of_thread;
+	return &context_of_thread;
 }
 
-static void after_fork_in_child(void)
+static void context_after_fork_in_child(void)
 {
 	fl__lot_forget();
 	fl__add_relaxed(&fl__fork_count, 1); /* relaxed: the child has one thread */
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void context_watch_forks(void)
 {
 	/*
 	 * Fails only for lack of memory, at start-up. Then a forked child has stale waiters in its
 	 * wait table.
 	 */
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
+	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);
 }

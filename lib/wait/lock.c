@@ -20,16 +20,16 @@
 #include <fairlead/time.h>
 
 /* HELD | SLEEPERS differs from the values of park words: a debugger can tell the sleepers apart. */
-enum { FREE = 0, HELD = 1, DEFERRED = 2, SLEEPERS = 8, SPINS = 32, YIELDS = 16 };
+enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };
 
-static bool spin(uint32_t *word)
+static bool lock_spin(uint32_t *word)
 {
-	for (int i = 0; i < SPINS + YIELDS; i++) {
-		uint32_t expected = FREE;
+	for (int i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
+		uint32_t expected = LOCK_FREE;
 		/* relaxed load, then acquire: pairs with the release in fl__unlock() */
-		if (fl__load_relaxed(word) == FREE && fl__cas_acquire(word, &expected, HELD))
+		if (fl__load_relaxed(word) == LOCK_FREE && fl__cas_acquire(word, &expected, LOCK_HELD))
 			return true;
-		if (i < SPINS)
+		if (i < LOCK_SPINS)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());
@@ -39,33 +39,33 @@ static bool spin(uint32_t *word)
 
 void fl__lock(uint32_t *word)
 {
-	uint32_t expected = FREE;
-	if (fl__cas_acquire(word, &expected, HELD)) /* pairs with the release in fl__unlock() */
+	uint32_t expected = LOCK_FREE;
+	if (fl__cas_acquire(word, &expected, LOCK_HELD)) /* pairs with the release in fl__unlock() */
 		return;
-	if (spin(word))
+	if (lock_spin(word))
 		return;
 	uint32_t seen;
 	/* pairs with the release in fl__unlock() */
-	while ((seen = fl__or_acquire(word, HELD | SLEEPERS)) != FREE)
+	while ((seen = fl__or_acquire(word, LOCK_HELD | LOCK_SLEEPERS)) != LOCK_FREE)
 		/* The loop checks the word, not the result. */
-		(void)fl__sys.futex_wait(word, seen | HELD | SLEEPERS, FL_FOREVER);
+		(void)fl__sys.futex_wait(word, seen | LOCK_HELD | LOCK_SLEEPERS, FL_FOREVER);
 }
 
 bool fl__try_lock(uint32_t *word)
 {
-	uint32_t expected = FREE;
-	return fl__cas_acquire(word, &expected, HELD); /* pairs with the release in fl__unlock() */
+	uint32_t expected = LOCK_FREE;
+	return fl__cas_acquire(word, &expected, LOCK_HELD); /* pairs with the release in fl__unlock() */
 }
 
 bool fl__lock_or_defer(uint32_t *word)
 {
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
 	for (;;) {
-		if (seen == FREE) {
+		if (seen == LOCK_FREE) {
 			/* pairs with the release in fl__unlock() */
-			if (fl__cas_weak_acquire(word, &seen, HELD))
+			if (fl__cas_weak_acquire(word, &seen, LOCK_HELD))
 				return true;
-		} else if (fl__cas_weak_release(word, &seen, seen | DEFERRED)) {
+		} else if (fl__cas_weak_release(word, &seen, seen | LOCK_DEFERRED)) {
 			/*
 			 * release: pairs with the acquire of the next lock; the unlock's swap
 			 * continues the release sequence
@@ -78,8 +78,8 @@ bool fl__lock_or_defer(uint32_t *word)
 bool fl__unlock(uint32_t *word)
 {
 	/* pairs with every acquire in this file */
-	const uint32_t before = fl__swap_release(word, FREE);
-	if (before & SLEEPERS)
+	const uint32_t before = fl__swap_release(word, LOCK_FREE);
+	if (before & LOCK_SLEEPERS)
 		(void)fl__sys.futex_wake(word, 1);
-	return before & DEFERRED;
+	return before & LOCK_DEFERRED;
 }

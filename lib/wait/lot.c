@@ -63,64 +63,64 @@
 #include <errno.h>
 #include <string.h>
 
-enum { BUCKETS_LOG2 = 10, BUCKETS = 1 << BUCKETS_LOG2 };
+enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	struct fl__node *lines; /* first nodes, linked by above and below */
+	struct fl__node *queues; /* first nodes, linked by above and below */
 };
 
-static struct fl__bucket buckets[BUCKETS];
+static struct fl__bucket lot_buckets[LOT_BUCKETS];
 
-static struct fl__bucket *bucket_of(const void *key)
+static struct fl__bucket *lot_bucket_of(const void *key)
 {
 	/* Fibonacci hashing: the upper bits of the product depend on all bits of the address. */
-	return &buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - BUCKETS_LOG2)];
+	return &lot_buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - LOT_BUCKETS_LOG2)];
 }
 
 void fl__lot_forget(void)
 {
-	memset(buckets, 0, sizeof buckets);
+	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
-static struct fl__node *line_of(const struct fl__bucket *bucket, const void *key)
+static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
 {
-	struct fl__node *first = bucket->lines;
+	struct fl__node *first = bucket->queues;
 	while (first && first->key != key)
 		first = first->below;
 	return first;
 }
 
-static void line_insert(struct fl__bucket *bucket, struct fl__node *node)
+static void lot_link_queue(struct fl__bucket *bucket, struct fl__node *node)
 {
 	node->above = NULL;
-	node->below = bucket->lines;
+	node->below = bucket->queues;
 	if (node->below)
 		node->below->above = node;
-	bucket->lines = node;
+	bucket->queues = node;
 	node->first = true;
 }
 
-static void line_unlink(struct fl__bucket *bucket, struct fl__node *node)
+static void lot_unlink_queue(struct fl__bucket *bucket, struct fl__node *node)
 {
 	if (node->above)
 		node->above->below = node->below;
 	else
-		bucket->lines = node->below;
+		bucket->queues = node->below;
 	if (node->below)
 		node->below->above = node->above;
 	node->first = false;
 }
 
 /* Makes `next` the first of its queue in place of `node`. */
-static void line_replace(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
+static void lot_replace_first(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
 {
 	next->above = node->above;
 	next->below = node->below;
 	if (next->above)
 		next->above->below = next;
 	else
-		bucket->lines = next;
+		bucket->queues = next;
 	if (next->below)
 		next->below->above = next;
 	next->first = true;
@@ -136,14 +136,14 @@ void fl__lot_open(struct fl__lot *lot, const void *key)
 
 void fl__lot_next(struct fl__lot *lot, const void *key)
 {
-	lot->bucket = bucket_of(key);
+	lot->bucket = lot_bucket_of(key);
 	lot->key = key;
 	fl__lock(&lot->bucket->lock);
 }
 
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
-	struct fl__node *first = line_of(lot->bucket, lot->key);
+	struct fl__node *first = lot_find_queue(lot->bucket, lot->key);
 	/* relaxed: only fl__lot_open_of() reads the key without the lock */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
@@ -151,7 +151,7 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 	if (!first) {
 		node->next = node;
 		node->prev = node;
-		line_insert(lot->bucket, node);
+		lot_link_queue(lot->bucket, node);
 		return;
 	}
 	node->next = first;
@@ -173,7 +173,7 @@ void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node 
 	place->prev->next = node;
 	place->prev = node;
 	if (place->first)
-		line_replace(lot->bucket, place, node);
+		lot_replace_first(lot->bucket, place, node);
 }
 
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
@@ -182,11 +182,11 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 		return;
 	node->queued = false;
 	if (node->next == node) {
-		line_unlink(lot->bucket, node);
+		lot_unlink_queue(lot->bucket, node);
 		return;
 	}
 	if (node->first)
-		line_replace(lot->bucket, node, node->next);
+		lot_replace_first(lot->bucket, node, node->next);
 	node->next->prev = node->prev;
 	node->prev->next = node->next;
 }
@@ -195,7 +195,7 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
  * Whether a request of the context's own token will end this wait. The context's thread delivers
  * the request, maybe late. A wake that comes after the request must not be spent on this wait.
  */
-static bool is_cancelled(const struct fl__wait *wait)
+static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
@@ -209,21 +209,21 @@ static bool is_cancelled(const struct fl__wait *wait)
  * Invariant 2. relaxed: the waiter acquires what the waking thread wrote, `value` too, with the
  * unpark (invariant 3).
  */
-static bool decide(struct fl__node *node)
+static bool lot_decide(struct fl__node *node)
 {
 	uintptr_t pending = FL__PENDING;
-	return !is_cancelled(node->wait) && fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
+	return !lot_is_cancelled(node->wait) && fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
 }
 
 bool fl__node_wake(struct fl__node *node)
 {
-	if (!decide(node))
+	if (!lot_decide(node))
 		return false;
 	node->wait->ctx->ops->unpark(node->wait);
 	return true;
 }
 
-static void unpark_later(struct fl__lot *lot, struct fl__node *node)
+static void lot_unpark_later(struct fl__lot *lot, struct fl__node *node)
 {
 	node->then = NULL;
 	if (lot->taken_last)
@@ -237,9 +237,9 @@ bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t valu
 {
 	fl__lot_remove(lot, node);
 	node->value = value;
-	if (!decide(node))
+	if (!lot_decide(node))
 		return false;
-	unpark_later(lot, node);
+	lot_unpark_later(lot, node);
 	return true;
 }
 
@@ -257,7 +257,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
-static bool is_roused(const struct fl__node *node)
+static bool lot_is_woken(const struct fl__node *node)
 {
 	/* relaxed: set under this bucket's lock, or by a wake that was seen */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
@@ -266,13 +266,13 @@ static bool is_roused(const struct fl__node *node)
 bool fl__lot_try_wake_first(struct fl__lot *lot)
 {
 	struct fl__node *node = fl__lot_first(lot);
-	if (is_roused(node))
+	if (lot_is_woken(node))
 		return true;
-	if (!decide(node)) {
+	if (!lot_decide(node)) {
 		fl__lot_remove(lot, node);
 		return false;
 	}
-	unpark_later(lot, node);
+	lot_unpark_later(lot, node);
 	return true;
 }
 
@@ -285,7 +285,7 @@ struct fl__node *fl__lot_wake_first(struct fl__lot *lot)
 
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key)
 {
-	*to = (struct fl__lot){.bucket = bucket_of(to_key), .key = to_key};
+	*to = (struct fl__lot){.bucket = lot_bucket_of(to_key), .key = to_key};
 	if (to->bucket == from->bucket)
 		return true;
 	/* The order of the addresses avoids deadlock; no other function locks two buckets. */
@@ -301,10 +301,10 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 {
 	struct fl__node *node;
-	while ((node = line_of(from->bucket, from->key)) != NULL) {
+	while ((node = lot_find_queue(from->bucket, from->key)) != NULL) {
 		fl__lot_remove(from, node);
 		/* relaxed: an optimisation; the wake decides whether the waiter has given up */
-		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !is_cancelled(node->wait)) {
+		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !lot_is_cancelled(node->wait)) {
 			fl__lot_add(to, node);
 			return true;
 		}
@@ -342,7 +342,7 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 
 struct fl__node *fl__lot_first(const struct fl__lot *lot)
 {
-	return line_of(lot->bucket, lot->key);
+	return lot_find_queue(lot->bucket, lot->key);
 }
 
 struct fl__node *fl__lot_next_node(const struct fl__node *node)
@@ -356,10 +356,10 @@ bool fl__lot_more(const struct fl__lot *lot)
 }
 
 /* Serves each queue of the bucket whose first node has a `serve`. */
-static void serve_all(struct fl__lot *lot)
+static void lot_serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;
-	for (struct fl__node *first = lot->bucket->lines, *next; first; first = next) {
+	for (struct fl__node *first = lot->bucket->queues, *next; first; first = next) {
 		next = first->below; /* serve() leaves other queues alone */
 		if (first->serve) {
 			lot->key = first->key;
@@ -372,7 +372,7 @@ static void serve_all(struct fl__lot *lot)
 void fl__lot_shut(struct fl__lot *lot)
 {
 	while (fl__unlock(&lot->bucket->lock) && fl__lock_or_defer(&lot->bucket->lock))
-		serve_all(lot);
+		lot_serve_all(lot);
 }
 
 void fl__lot_close(struct fl__lot *lot)
@@ -391,7 +391,7 @@ void fl__lot_unpark(struct fl__lot *lot)
 	}
 }
 
-static void unpark_in_handler(const struct fl__lot *lot)
+static void lot_unpark_in_handler(const struct fl__lot *lot)
 {
 	for (struct fl__node *node = lot->taken; node;) {
 		struct fl__node *next = node->then;
@@ -402,12 +402,12 @@ static void unpark_in_handler(const struct fl__lot *lot)
 
 void fl__lot_serve_in_handler(const void *key)
 {
-	struct fl__lot lot = {.bucket = bucket_of(key), .key = key};
+	struct fl__lot lot = {.bucket = lot_bucket_of(key), .key = key};
 	if (!fl__lock_or_defer(&lot.bucket->lock))
 		return;
-	serve_all(&lot);
+	lot_serve_all(&lot);
 	fl__lot_shut(&lot);
-	unpark_in_handler(&lot);
+	lot_unpark_in_handler(&lot);
 }
 
 void fl__lot_leave(struct fl__node *node)
@@ -428,7 +428,7 @@ bool fl__lot_waited(const void *key)
 }
 
 /* Inside a transaction: sets the waiters bit in the word. False: the word is ready. */
-static bool announce(uint32_t *word, const struct fl__word *ready)
+static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
 	/* relaxed: fl__word_arm() acquires if the word is ready */
 	uint32_t seen = fl__load_relaxed(word);
@@ -446,7 +446,7 @@ bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node 
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, word);
-	bool waits = announce(word, ready);
+	bool waits = lot_set_waiters_bit(word, ready);
 	if (waits)
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
@@ -463,8 +463,8 @@ void fl__node_disarm(void *object, struct fl__node *node)
 
 void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		for (const struct fl__node *first = buckets[i].lines; first; first = first->below) {
+	for (size_t i = 0; i < LOT_BUCKETS; i++) {
+		for (const struct fl__node *first = lot_buckets[i].queues; first; first = first->below) {
 			const struct fl__node *node = first;
 			do {
 				visit(node->key, &node->wait->park_word, node->wait->ctx->name, arg);
@@ -474,10 +474,10 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
 	}
 }
 
-static int peek(const struct fl__bucket *bucket, size_t skip, struct fl__lot_seen *seen, int max)
+static int lot_peek_bucket(const struct fl__bucket *bucket, size_t skip, struct fl__lot_seen *seen, int max)
 {
 	int n = 0;
-	for (const struct fl__node *first = bucket->lines; first; first = first->below) {
+	for (const struct fl__node *first = bucket->queues; first; first = first->below) {
 		const struct fl__node *node = first;
 		do {
 			if (skip > 0) {
@@ -496,14 +496,14 @@ static int peek(const struct fl__bucket *bucket, size_t skip, struct fl__lot_see
 int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 {
 	enum { LOOKS = 1000 };
-	if (i >= BUCKETS)
+	if (i >= LOT_BUCKETS)
 		return -ENOENT;
 	for (int look = 0; look < LOOKS; look++) {
-		if (fl__try_lock(&buckets[i].lock)) {
-			struct fl__lot lot = {.bucket = &buckets[i]};
-			const int n = peek(lot.bucket, skip, seen, max);
+		if (fl__try_lock(&lot_buckets[i].lock)) {
+			struct fl__lot lot = {.bucket = &lot_buckets[i]};
+			const int n = lot_peek_bucket(lot.bucket, skip, seen, max);
 			fl__lot_shut(&lot);
-			unpark_in_handler(&lot);
+			lot_unpark_in_handler(&lot);
 			return n;
 		}
 		fl__sys.relax();

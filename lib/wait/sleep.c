@@ -9,7 +9,7 @@
  * A sleep whose deadline is past. Other contexts of the thread, if any, run first; then the sleep
  * counts as a wait, which a token can cancel.
  */
-static int pass(const fl_cancel_token *cancel)
+static int wait_yield_once(const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->ops->yield)
@@ -23,7 +23,7 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	if (fl__is_past(deadline))
-		return pass(cancel);
+		return wait_yield_once(cancel);
 	fl__wait_begin(&wait);
 	/* in no queue: ends by the deadline or the token */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);

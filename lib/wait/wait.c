@@ -22,7 +22,7 @@ void fl__wait_begin(struct fl__wait *wait)
 }
 
 /* Ends the wait with `error`. If a waking thread was faster, consumes its unpark and returns 0. */
-static int give_up(struct fl__wait *wait, int error)
+static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
 	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* relaxed: as in decide() */
@@ -30,13 +30,13 @@ static int give_up(struct fl__wait *wait, int error)
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
 
-static int park_until(struct fl__wait *wait, int64_t deadline)
+static int wait_park_until(struct fl__wait *wait, int64_t deadline)
 {
 	if (fl__is_past(deadline))
-		return give_up(wait, -ETIMEDOUT);
+		return wait_give_up(wait, -ETIMEDOUT);
 	if (wait->ctx->ops->park(wait, deadline) == 0)
 		return 0;
-	return give_up(wait, -ETIMEDOUT);
+	return wait_give_up(wait, -ETIMEDOUT);
 }
 
 void fl__ctx_cancel(struct fl__ctx *ctx)
@@ -50,13 +50,13 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 }
 
 /* Sleeps under the context's own token, for which fl__ctx_cancel() ends the wait. */
-static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
+static int wait_sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
-		return give_up(wait, -ECANCELED);
+		return wait_give_up(wait, -ECANCELED);
 	const int64_t limit = fl__cancel_deadline(token);
 	fl__store_relaxed(&wait->ctx->waiting, wait); /* relaxed: waking threads only compare it */
-	int rc = park_until(wait, fl__min_deadline(deadline, limit));
+	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
 	fl__store_relaxed(&wait->ctx->waiting, NULL); /* relaxed: as above */
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
@@ -64,20 +64,20 @@ static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_can
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
-static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
+static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (!token)
-		return park_until(wait, deadline);
+		return wait_park_until(wait, deadline);
 	if (token == wait->ctx->own)
-		return sleep_under_own(wait, deadline, token);
+		return wait_sleep_under_own(wait, deadline, token);
 
 	struct fl__node node = FL__NODE(wait);
 	node.observer = true;
 	if (!fl__cancel_arm(token, &node))
-		return give_up(wait, -ECANCELED);
+		return wait_give_up(wait, -ECANCELED);
 	const int64_t limit = fl__cancel_deadline(token);
-	int rc = park_until(wait, fl__min_deadline(deadline, limit));
+	int rc = wait_park_until(wait, fl__min_deadline(deadline, limit));
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
 	/* relaxed: the decision came before the unpark, which was seen */
@@ -90,7 +90,7 @@ static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_token 
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__debug_sleep(true);
-	const int rc = sleep_under(wait, deadline, cancel);
+	const int rc = wait_sleep_under(wait, deadline, cancel);
 	fl__debug_sleep(false);
 	return rc;
 }
@@ -109,36 +109,36 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const 
 }
 
 /* What a wait for a word polls before it is enqueued. */
-struct watch {
+struct wait_polled {
 	const uint32_t *word;
 	const struct fl__word *ready;
 };
 
-static bool is_ready(uint32_t seen, const struct fl__word *ready)
+static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 {
 	return (seen & ready->mask) == ready->value;
 }
 
 /* True also if a waiter is queued: then this wait must be enqueued, too. */
-static bool is_decided(const void *what)
+static bool wait_is_decided(const void *what)
 {
-	const struct watch *watch = what;
+	const struct wait_polled *polled = what;
 	/* relaxed: fl__word_wait() acquires once the word is ready */
-	uint32_t seen = fl__load_relaxed(watch->word);
-	return is_ready(seen, watch->ready) || (seen & watch->ready->waiters);
+	uint32_t seen = fl__load_relaxed(polled->word);
+	return wait_is_ready(seen, polled->ready) || (seen & polled->ready->waiters);
 }
 
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* pairs with the release that made the word ready */
 	uint32_t seen = fl__load_acquire(word);
-	if (is_ready(seen, ready))
+	if (wait_is_ready(seen, ready))
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct watch watch = {word, ready};
-	if (!(seen & ready->waiters) && fl__wait_spin(&wait, is_decided, &watch, deadline, cancel) &&
-	    is_ready(fl__load_acquire(word), ready)) /* as above */
+	const struct wait_polled polled = {word, ready};
+	if (!(seen & ready->waiters) && fl__wait_spin(&wait, wait_is_decided, &polled, deadline, cancel) &&
+	    wait_is_ready(fl__load_acquire(word), ready)) /* as above */
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(word, ready, &node))

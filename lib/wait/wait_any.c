@@ -14,12 +14,12 @@
 
 _Static_assert(sizeof(struct fl__node) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node");
 
-static struct fl__node *node_of(fl_on *on)
+static struct fl__node *wait_any_node_of(fl_on *on)
 {
 	return (struct fl__node *)(void *)on->node_;
 }
 
-static int first_ready(fl_on *on, size_t n)
+static int wait_any_first_ready(fl_on *on, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (on[i].type->ready(on[i].object))
@@ -28,10 +28,10 @@ static int first_ready(fl_on *on, size_t n)
 }
 
 /* Arms the objects in turn, until one is ready instead. Returns how many were armed. */
-static size_t arm_all(fl_on *on, size_t n, struct fl__wait *wait)
+static size_t wait_any_arm(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
-		struct fl__node *node = node_of(&on[i]);
+		struct fl__node *node = wait_any_node_of(&on[i]);
 		*node = FL__NODE(wait);
 		node->observer = true;
 		if (!on[i].type->arm(on[i].object, node))
@@ -40,13 +40,13 @@ static size_t arm_all(fl_on *on, size_t n, struct fl__wait *wait)
 	return n;
 }
 
-static void disarm(fl_on *on, size_t n)
+static void wait_any_disarm(fl_on *on, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		on[i].type->disarm(on[i].object, node_of(&on[i]));
+		on[i].type->disarm(on[i].object, wait_any_node_of(&on[i]));
 }
 
-static int64_t earliest(fl_on *on, size_t n)
+static int64_t wait_any_earliest(fl_on *on, size_t n)
 {
 	int64_t deadline = FL_FOREVER;
 	for (size_t i = 0; i < n; i++)
@@ -56,7 +56,7 @@ static int64_t earliest(fl_on *on, size_t n)
 }
 
 /* Whether another worker is to replace this one during a wait for all of the objects. */
-static bool by_tasks(const fl_on *on, size_t n)
+static bool wait_any_by_tasks(const fl_on *on, size_t n)
 {
 	bool any = false;
 	for (size_t i = 0; i < n; i++)
@@ -68,26 +68,26 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *ca
 {
 	if (n == 0 || n > INT_MAX)
 		return -EINVAL;
-	int64_t limit = fl__min_deadline(deadline, earliest(on, n));
+	int64_t limit = fl__min_deadline(deadline, wait_any_earliest(on, n));
 	for (;;) {
-		int ready = first_ready(on, n);
+		int ready = wait_any_first_ready(on, n);
 		if (ready >= 0)
 			return ready;
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
-		size_t armed = arm_all(on, n, &wait);
+		size_t armed = wait_any_arm(on, n, &wait);
 		/* If an object was ready, a deadline in the past ends the wait at once. */
-		const bool blocks = armed == n && by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
+		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
-		disarm(on, armed);
+		wait_any_disarm(on, armed);
 		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;
 		if (rc == -ECANCELED && armed == n)
 			/* an object that has become ready since came after the request */
 			return rc;
 		/* The wait consumed nothing, but an object may have become ready since. */
-		ready = first_ready(on, n);
+		ready = wait_any_first_ready(on, n);
 		return ready >= 0 ? ready : rc;
 	}
 }

@@ -4,7 +4,7 @@
 #include "../base/atomic.h"
 
 /* Empties the queue in a forked child: its waiters are threads of the parent. */
-static void forget_parents(struct fl__wait_queue *queue)
+static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	if (__builtin_expect(queue->fork_count != count, 0)) {
@@ -15,13 +15,13 @@ static void forget_parents(struct fl__wait_queue *queue)
 
 bool fl__wait_queue_is_waited(struct fl__wait_queue *queue)
 {
-	forget_parents(queue);
+	wait_queue_forget_parents(queue);
 	return queue->first != NULL;
 }
 
 void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)
 {
-	forget_parents(queue);
+	wait_queue_forget_parents(queue);
 	struct fl__node *first = queue->first;
 	node->key = queue;
 	node->queued = true;
@@ -60,7 +60,7 @@ void fl__wait_queue_remove(struct fl__wait_queue *queue, struct fl__node *node)
 size_t fl__wait_queue_wake(struct fl__wait_queue *queue, size_t max)
 {
 	size_t woken = 0;
-	forget_parents(queue);
+	wait_queue_forget_parents(queue);
 	for (struct fl__node *node; woken < max && (node = queue->first) != NULL;) {
 		const bool counts = !node->observer; /* read now: a woken node may be gone */
 		fl__wait_queue_remove(queue, node);

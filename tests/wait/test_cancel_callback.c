@@ -239,7 +239,7 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	FL_OK(fl_event_wait(&s.begun));
 	assert_true(fl_cancel_token_is_requested(&s.token));
 	fl_cancel_token_request(&s.token); /* does not wait for it */
-	fl_test_call_in_line(&remover, remove_it, &s.cb, s.cb.line_, FL_FOREVER, NULL);
+	fl_test_call_in_line(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
 	assert_true(fl_thread_is_alive(&remover.thread));
 	fl_event_set(&s.go);
 	assert_int_equal(fl_test_call_end(&remover), false);
