@@ -9,26 +9,27 @@
 FL_BEGIN_DECLS
 
 /*
- * Cancel token: asks waits, present and future, to give up. Tokens form a tree: a request reaches every descendant, and
- * no descendant outlives its ancestors' deadlines. A request is level-triggered: it stays, and every wait that would
- * block under it returns -ECANCELED until the token is destroyed.
- *
- * A call that can succeed at once does so, also under a requested token. A call that sleeps when its token is requested
- * returns -ECANCELED and takes nothing: what is put, released, signalled or set after the request stays for others, however
- * late the cancelled thread or fiber runs. A call that was woken before the request may still succeed. Two calls that others
- * count on finish what they began: a barrier that all have reached lets the cancelled caller pass, and a
- * condition wait has its mutex again.
+ * Cancel token: asks waits to give up. Tokens form a tree. A request reaches the token and all its
+ * descendants, and stays: from then on each wait that would block under the token returns
+ * -ECANCELED. A descendant's deadline is never later than an ancestor's.
  *
  *     fl_cancel_token stop;
  *     fl_cancel_token_init(&stop, NULL, fl_after(FL_S(5)));
- *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);      // -ECANCELED on request or after 5 s
+ *     rc = fl_queue_get_until(q, &item, FL_FOREVER, &stop);   // -ECANCELED on request or after 5 s
  *     fl_cancel_token_destroy(&stop);
  *
- * Every context (thread, worker, task) has a current *scope*, a token or none. Plain blocking calls observe the scope;
- * plain locking does not, nor does taking a mutex again after a condition wait. Where a call takes a token, NULL means
- * the scope and FL_SHIELDED means none.
+ * A call that can succeed at once does so, also under a requested token. A call that sleeps when
+ * its token is requested returns -ECANCELED and consumes nothing: an item, a permit or a wake that
+ * comes after the request is left for other contexts, however late the cancelled context runs. A
+ * call that was woken before the request may still succeed. Two calls complete nevertheless: a
+ * barrier wait that all parties have reached returns as usual, and a condition wait locks its mutex
+ * before it returns.
  *
- * All-zero is valid: a token without parent and without deadline. A token must not move while it is in use.
+ * Every context (thread or fiber) has a cancel scope: a token, or none. Plain blocking calls
+ * observe the scope. Plain locks do not, nor does a condition wait while it locks its mutex. Where
+ * a call takes a token, NULL means the scope, and FL_SHIELDED means no token.
+ *
+ * All-zero is a token without parent and deadline. A token must not move while it is in use.
  */
 typedef struct fl_cancel_token {
 	uint32_t word_;        /* requested, waiters, callbacks */
@@ -42,42 +43,54 @@ typedef struct fl_cancel_token {
 #define FL_CANCEL_TOKEN_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/* In place of a token: this wait cannot be cancelled. */
+/* As a token argument: the wait cannot be cancelled. */
 FL_API extern fl_cancel_token fl__shielded;
 #define FL_SHIELDED (&fl__shielded)
 
 /*
- * Makes `c` a child of `parent` (NULL: of the context's scope; FL_SHIELDED, or no scope: a root) that counts as requested
- * from `deadline` on. The parent must outlive it. Never waits. Thread-safe with respect to the parent.
+ * Makes `c` a child of `parent`; NULL: of the context's scope; FL_SHIELDED, or NULL without a
+ * scope: a root. `c` counts as requested from `deadline` on, or from the parent's deadline if that
+ * is earlier. Other threads may use `parent` at the same time. `parent` must outlive `c`. Never
+ * waits.
  */
 FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
 
 /*
- * Takes `c` out of its tree. Requires: no child, no callback that was not removed or asked to run, and no wait under it. Panics
- * when it has a child or such a callback. Never waits.
+ * Removes `c` from its tree. Requires that no wait is under `c`, and that no other thread uses `c`.
+ * Panics if `c` has a child, or a callback that is neither removed nor started by a request. Never
+ * waits.
  */
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Requests `c` and all its descendants, wakes every wait under them, and then runs their callbacks
- * (fairlead/cancel_callback.h). A second request does nothing. Never waits, apart from what callbacks do.
- * Memory order: what was written before the request is visible to whoever sees it.
+ * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks
+ * (fairlead/cancel_callback.h). A second request does nothing. Never waits, except in callbacks.
+ * Memory order: a release, which each call that sees the request acquires.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
 
-/* Whether `c` or an ancestor was requested, or a deadline of theirs has passed. NULL and FL_SHIELDED as above. */
+/*
+ * Returns whether `c` or an ancestor was requested, or its deadline has passed. NULL: the context's
+ * scope; false without one, and for FL_SHIELDED. Never waits.
+ */
 FL_API bool fl_cancel_token_is_requested(const fl_cancel_token *c);
 
-/* The earliest deadline of `c` and its ancestors; FL_FOREVER when there is none. NULL and FL_SHIELDED as above. */
+/*
+ * Returns the earliest deadline of `c` and its ancestors; FL_FOREVER: none. NULL: the context's
+ * scope; FL_FOREVER without one, and for FL_SHIELDED. Never waits.
+ */
 FL_API int64_t fl_cancel_token_deadline(const fl_cancel_token *c);
 
-/* The scope of the calling context; NULL when it has none. */
+/* Returns the calling context's scope; NULL: none. Never waits. */
 FL_API fl_cancel_token *fl_cancel_scope_current(void);
 
-/* Makes `c` (NULL or FL_SHIELDED: none) the scope of the calling context. Returns the scope before, to be set again. */
+/*
+ * Makes `c` the calling context's scope; NULL or FL_SHIELDED: none. Returns the scope before, for
+ * the caller to restore. Never waits.
+ */
 FL_API fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c);
 
-/* FL_CANCEL_SCOPE(&c): `c` is the scope of the calling context until the end of the block. */
+/* FL_CANCEL_SCOPE(&c): makes `c` the calling context's scope until the end of the block. */
 #define FL_CANCEL_SCOPE(c)                                                                                             \
 	__attribute__((cleanup(fl__cancel_scope_end), unused)) fl_cancel_token *FL__JOIN(fl__scope_, __LINE__) =       \
 	    fl_cancel_scope_set(c)

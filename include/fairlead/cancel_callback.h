@@ -10,25 +10,30 @@
 FL_BEGIN_DECLS
 
 /*
- * Callbacks of cancel tokens: for what Fairlead does not wait for itself. A request runs a function that ends such a wait: it
- * closes a socket, kills a child, interrupts a library. As C++20's std::stop_callback; no memory is allocated.
+ * Callback of a cancel token: a function that a request runs, to end a wait that is not Fairlead's.
+ * It closes a socket, kills a child, or interrupts a library. As C++20's std::stop_callback. No
+ * memory is allocated.
  *
  *     fl_cancel_callback cb;
  *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
- *     rows = run_query(connection);                    // interrupt(connection) may run meanwhile, on another thread
- *     (void)fl_cancel_callback_remove(&cb);            // from here on it neither runs nor will
+ *     rows = run_query(connection);          // another thread may call interrupt(connection)
+ *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
  *
- * A function runs once at most, by the context that makes the request, of the token or of an ancestor, before
- * fl_cancel_token_request() returns there; waits under the token are woken first. No lock of the library is held meanwhile: it may
- * lock, wait, request other tokens, remove and register callbacks, its own too, and destroy the token. It returns: neither longjmp nor
- * pthread_exit. Of several the order is not specified. A second request does not wait for functions that the first still runs.
+ * The function runs at most once, in the context that requests the token or an ancestor. The
+ * request first wakes the waits under the token, and returns after the function has returned. The
+ * order of several callbacks is not specified. A second request does not wait for functions that
+ * the first request still runs.
  *
- * The deadline of a token runs no function when it passes: nobody watches the clock for it. One that has passed before the
- * registration counts as a request.
+ * The library holds no lock while the function runs. The function may lock, wait, request other
+ * tokens, register and remove callbacks (its own too), and destroy the token. It must return, and
+ * not leave by longjmp() or pthread_exit().
  *
- * Some requests are made by the library, and run the functions in their context: the cancel of a task, a fiber, a group or a loop,
- * the failure of a group's child, a listener to the requests for tasks of another process. There a function that waits holds up
- * what runs it.
+ * A deadline that passes runs no callback, since no thread watches it. A registration after the
+ * deadline counts as one after a request.
+ *
+ * The library requests tokens, too: when a task, a fiber, a group or a loop is cancelled, when a
+ * member of a group fails, and in a worker process whose task is cancelled. The functions run in
+ * the context that does so, and delay it while they wait.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
@@ -45,21 +50,30 @@ typedef struct fl_cancel_callback {
 /* clang-format on */
 
 /*
- * Registers `cb`, so that a request of `c` (NULL: the context's scope) runs `function(arg)`; or runs it at once, if `c` is
- * requested already, also by its deadline. Returns whether it was registered; also for FL_SHIELDED and without a scope, when it
- * never runs. `cb` need not be initialized, is not registered elsewhere, and stays where it is until it was removed. Never waits,
- * apart from what the function does. Memory order: the function sees what was written before the registration, and before the
- * request.
+ * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL: the context's scope.
+ * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
+ * removed. Never waits, except in the function. Returns:
+ *
+ *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
+ *   false   `c` was requested already, or its deadline has passed: the function has run in this
+ *           call
+ *
+ * Memory order: the function sees what was written before the registration and before the request.
  */
 FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg),
                                        void *arg);
 
 /*
- * Takes `cb` out: true when its function has not run and will not; false when it has, and has returned. One that runs just now is
- * waited for: blocks the calling context, is never cancelled. So the caller holds no lock that the function takes. By the function
- * itself, and by what it calls in its context: false at once. Then `cb` is the caller's again, to be freed or registered anew.
- * Needed before its memory goes, and, unless it has run, before the token is destroyed. One context at a time removes it. A
- * second time, and of one that was never registered (FL_CANCEL_CALLBACK_INIT), it does nothing.
+ * Removes `cb`. Afterwards its memory may be freed, or registered again. Required before the memory
+ * is freed, and, unless the function has run, before the token is destroyed. If another context
+ * runs the function now, blocks until the function has returned, and cannot be cancelled: the
+ * caller must hold no lock that the function takes. Called by the function itself, does not wait.
+ * Only one context at a time may call it for `cb`. Returns:
+ *
+ *   true    the function has not run, and will not; also if `cb` was never registered
+ *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
+ *   false   the function has run, and has returned, unless it is the caller
+ *
  * Memory order: after false, what the function wrote is visible.
  */
 FL_API bool fl_cancel_callback_remove(fl_cancel_callback *cb);

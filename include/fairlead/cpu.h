@@ -7,8 +7,9 @@
 FL_BEGIN_DECLS
 
 /*
- * The CPUs that this process may use: those of its affinity mask, or the quota of its control group (version 1 or 2,
- * rounded up) where that is less. At least 1. Read anew at each call, from files: not for a hot path. Never waits.
+ * Returns how many CPUs the calling thread may use, at least 1: those in its affinity mask, or
+ * fewer if a control group (version 1 or 2) has a lower quota, rounded up. Each call reads files,
+ * which may take a while.
  */
 FL_API unsigned fl_cpu_count(void);
 

@@ -7,33 +7,37 @@
 FL_BEGIN_DECLS
 
 /*
- * Finds deadlocks, those that happen and those that might; says who waits for what; measures where locks are waited for. Off, it
- * costs an uncontended lock nothing: it is switched at run time, by a call or from outside.
+ * Debugging of locks and waits: reports deadlocks and potential deadlocks, prints which context
+ * waits for what, and measures contention. Switched on at run time, by a call or from outside.
+ * While it is off, an uncontended lock has no extra branch.
  *
- *     FL_DEBUG=lockorder,waits,contention ./program        // and Ctrl-\ prints who waits for what
+ *     FL_DEBUG=lockorder,waits,contention ./program        // Ctrl-\ prints all waits
  *
  *     rc = fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);       // check
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
- * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each, names of functions where a file was not
- * stripped. The handler is called by the context that found the fault, which may hold locks: it must not wait for one of those.
+ * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each. Stacks
+ * have function names if the file is not stripped. The log handler runs in the context that caused
+ * the report, which may hold locks of the program: the handler must not wait for one of these.
  *
- * FL_DEBUG_LOCKORDER: whoever holds A and wants B puts A before B. When that closes a cycle, the program can deadlock, even if it
- *     never did: each edge is reported with where A was taken and where B was wanted. Once for each edge that closes one.
- * FL_DEBUG_WAITS: a deadlock is reported when its last edge closes, before the program hangs: who holds what and wants what, across
- *     threads and fibers, and who joins whom.
- * FL_DEBUG_CONTENTION: how long each place in the program waits for locks and holds them, and how
- *     long it waits for conditions, semaphores and queues. Every wait is measured. Of the
- *     acquisitions of locks that did not wait, one in 16 is measured, and counts for 16; calls of
- *     semaphores and queues that did not wait are not counted. Printed at exit to standard error.
+ * FL_DEBUG_LOCKORDER: a context that holds A and waits for B orders A before B. When the order gets
+ *     a cycle, the program can deadlock, even if it never has. Each new edge that closes a cycle is
+ *     reported once, with the stacks at which each edge's locks were taken and wanted.
+ * FL_DEBUG_WAITS: reports a deadlock when its last context begins to wait: what each context holds
+ *     and wants, across threads and fibers, and which context joins which.
+ * FL_DEBUG_CONTENTION: for each place in the program, how long it waits for locks and holds them,
+ *     and how long it waits for conditions, semaphores and queues. Every wait is measured. Of the
+ *     acquisitions of locks that do not wait, one in 16 is measured, and counts as 16. Calls of
+ *     semaphores and queues that do not wait are not counted. Printed to standard error at exit.
  *
- * With the first two, what is held is known: a lock that its owner locks again, and a destroy of one that is held, are reported. Locks
- * that were taken before have no known owner, and lead to no report.
+ * Both of the first two modes record which context holds which lock. They report a context that
+ * locks a lock again that it holds, and a destroy of a held lock. A lock that was acquired before
+ * the mode was switched on has no known holder, and causes no report.
  *
- * What can give up (a try, or a wait with a deadline) is no cause of a deadlock; what it has taken is held like all else. A lock is
- * known by its address until its init or destroy: memory that holds another lock later without either keeps the order of the
- * first. So does one that begins as FL_MUTEX_INIT on the stack.
+ * A try, and a wait with a deadline, cause no deadlock. A lock that they acquire is recorded as
+ * held. A lock is known by its address until its init or destroy. Without either, a new lock at the
+ * same address, such as an FL_MUTEX_INIT on the stack, inherits the order of the old lock.
  *
  * Objects in shared memory (fl_shm_...) are not recorded.
  */
@@ -42,39 +46,46 @@ FL_BEGIN_DECLS
 #define FL_DEBUG_CONTENTION 4u
 
 /*
- * Switches on what `modes` names and the rest off; 0: all off, and all that was recorded is forgotten. At any time, by any thread.
- * Never waits. Returns 0, or -EINVAL (no such mode) and nothing changes. When there is no memory later on, recording stops, with one
- * warning, and the program goes on.
+ * Switches on the modes of `modes` and all others off. 0 switches all off, and forgets all records.
+ * If memory runs out later, debugging switches itself off, with one warning. Never waits. Returns:
  *
- * The environment's FL_DEBUG is read before main(): modes by name, with commas between. With `waits`, the signal
- * SIGQUIT prints a dump, unless the program has another use for it; `signal=N` asks for another number, 0 for none.
+ *   0         switched
+ *   -EINVAL   an unknown mode; nothing has changed
+ *
+ * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
+ * With `waits`, the signal SIGQUIT prints a dump, unless the program handles or ignores SIGQUIT.
+ * `signal=N` selects another signal; `signal=0` none.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 
-/* The modes that are on. Never waits. */
+/* Returns the modes that are on. Never waits. */
 FL_API unsigned fl_debug_modes(void);
 
 /*
- * Prints to the descriptor `fd` who waits, for what and since when, who holds it, and stacks; also
- * what is held. Locks, ends of contexts, conditions, semaphores and queues are named; any other
- * wait is one for "something". A waiter of a condition that was signalled waits for the mutex.
- * Without FL_DEBUG_WAITS the dump has the waiters that are in wait queues, each with an address
- * alone. Waits for nothing but the descriptor, takes no memory, and may be called from a signal
- * handler; what another thread is changing at that moment is then left out, and that is said.
+ * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
+ * and the stack; and all held locks. The object is a lock, a context that is joined, a condition, a
+ * semaphore or a queue; any other object is "something". A signalled waiter of a condition waits
+ * for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues, with the address
+ * of their object. Waits only for the descriptor. Allocates no memory. Async-signal-safe. Records
+ * that other threads are changing are left out; the last line says so.
  */
 FL_API void fl_debug_dump(int fd);
 
 /*
- * Has `signal` print a dump to standard error. Never waits. Returns 0, -EINVAL (no such signal, or one that cannot be caught), -EBUSY
- * (the program handles or ignores it).
+ * Sets a handler for `signal` that calls fl_debug_dump() for standard error. Never waits. Returns:
+ *
+ *   0         set, now or before
+ *   -EINVAL   no such signal, or it cannot be caught
+ *   -EBUSY    the program handles or ignores the signal
  */
 FL_API FL_MUST_CHECK int fl_debug_dump_on(int signal);
 
 /*
- * Prints the contention profile to the descriptor `fd`: for each place in the program that locks or
- * waits, and each kind of thing there, how often, how often it waited, how long in all and at most,
- * how long it held; the longest waits first. A wait begins when the call finds that it cannot go on
- * at once. That of a condition ends with its mutex locked. Waits for nothing but the descriptor.
+ * Prints the contention profile to the descriptor `fd`, one line for each place in the program and
+ * kind of object: how many calls, how many of them waited, how long they waited in total and at
+ * most, and how long they held. The longest total wait comes first. A wait begins when the call
+ * cannot succeed at once. The wait for a condition ends when its mutex is locked. Waits only for
+ * the descriptor, and for memory.
  */
 FL_API void fl_debug_contention(int fd);
 

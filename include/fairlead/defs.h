@@ -3,50 +3,52 @@
 #define FAIRLEAD_DEFS_H
 
 /*
- * What every other header needs: visibility, warn-unused results, scopes.
+ * What all other headers need: visibility, results that must be used, scopes.
  *
- * Conventions that hold for every function of the library, unless its own
- * comment says otherwise:
+ * Conventions. They hold for every function, unless its comment says otherwise.
  *
- *   Result         0, or a negative errno. An error means that nothing happened and that no callback will run.
- *   Three forms    fl_x_op(x) waits; fl_x_try_op(x) never waits; fl_x_op_until(x, deadline, cancel) waits until an absolute
- *                  deadline (-ETIMEDOUT) or a cancel token (-ECANCELED). A timeout or a cancel means that the operation
- *                  did not happen: no permit, item or wake was consumed. What can be done at once is done, even when
- *                  the deadline has passed or the token was requested before the call.
- *   Threads        every function may be called from any thread.
- *   Signals        no function may be called from a signal handler.
- *   Fork           after fork() the child has only the forking thread: waiters of other threads are forgotten, locks
- *                  that they held stay held, cancel tokens that they were making, requesting or destroying must not be used,
- *                  nor others of the same tree. Executors answer -EOWNERDEAD; what was to run there
- *                  never ends in the child, and a wait for it answers -EOWNERDEAD, too:
- *                  fairlead/future.h. From what an executor calls the child must not return:
- *                  fairlead/task_type.h.
- *   Processes      objects belong to the process that made them; in memory that processes share, those alone work whose
- *                  names begin with fl_shm_.
- *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not
- *                  be cancelled asynchronously inside one.
- *   errno          locks and waits leave it as it is.
- *   Names          what the headers declare at file scope begins with fl_ or FL_. Parameters and
- *                  variables of inline functions, and of the functions that macros make, begin with
- *                  an underscore, which C reserves at file scope: they hide no name of the program,
- *                  so -Wshadow does not warn of them.
- *                  A getter has the name of what it returns, without get_. get_ stands where a type
- *                  has that name: fl_future_get_state(), fl_executor_get_stats(). A predicate begins
- *                  with is_. A function of the program that the library calls is a handler when it is
- *                  set for a process or a thread, else a callback.
- *   Arguments      What a function makes comes first. Otherwise the object comes first, and what the
- *                  function stores comes last, before the deadline and the cancel token.
- *   Copies         an object is used only through the copy of the library that made it.
- *   Unload         dlclose() of a shared object that has a copy of the library ends the threads and
- *                  processes that this copy has started for all its users (docs/threads.md). Requires
- *                  that all objects are freed, joined or stopped, and that no thread is inside the
- *                  shared object, or is just ending after it has called it.
- *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
+ *   Result       0, or a negative errno. After an error nothing has happened, and no callback will
+ *                run.
+ *   Forms        fl_x_op(x) waits. fl_x_try_op(x) never waits. fl_x_op_until(x, deadline, cancel)
+ *                waits until an absolute deadline (-ETIMEDOUT) or until a cancel token is requested
+ *                (-ECANCELED). After a timeout or a cancel no permit, item or wake was consumed. A
+ *                call that can succeed at once does so, even after its deadline, or under a
+ *                requested token.
+ *   Threads      Every function may be called from any thread.
+ *   Signals      No function may be called from a signal handler.
+ *   Fork         A forked child has only the forking thread. Waiters of other threads are
+ *                forgotten. Locks that other threads held stay held. A tree of cancel tokens must
+ *                not be used if another thread was creating, requesting or destroying one of its
+ *                tokens. Executors return -EOWNERDEAD. A wait for a task that the parent runs
+ *                returns -EOWNERDEAD, too: fairlead/future.h. A function that an executor calls
+ *                must not return in the child: fairlead/task_type.h.
+ *   Processes    An object is used only in the process that made it, except objects in shared
+ *                memory (fl_shm_...).
+ *   pthread_cancel()
+ *                No function that waits is a cancellation point. A function that reads files or
+ *                prints may be one. A thread in a function of the library must not be cancelled
+ *                asynchronously.
+ *   errno        Locks and waits preserve it.
+ *   Names        Every name at file scope begins with fl_ or FL_. Parameters and variables of
+ *                inline functions, and of functions that a macro makes, begin with an underscore,
+ *                so that they hide no name of the program. A getter is named after its result,
+ *                without get_; get_ remains where a type has that name, as in
+ *                fl_future_get_state(). A predicate contains is_. A function of the program that
+ *                the library calls is a handler if it is set for a thread or the process, else a
+ *                callback.
+ *   Arguments    What the function makes comes first, else the object. Where results are stored
+ *                comes last, before the deadline and the cancel token.
+ *   Copies       An object is used only through the copy of the library that made it.
+ *   Unload       A dlclose() of a shared object that contains the library ends the threads and
+ *                processes that this copy started for all its users (docs/threads.md). Requires
+ *                that all objects are freed, joined or stopped, and that no thread is inside the
+ *                shared object, or ends now after a call of it.
+ *   Misuse       A detected bug of the caller panics: fairlead/panic.h.
  */
 
 /*
- * Exported from a shared library alone. In a static one the interface is hidden, so that two shared objects that each carry
- * a copy of Fairlead do not bind to each other's.
+ * Functions are exported only from a shared library. A static library hides them, so that two
+ * shared objects that each contain Fairlead do not bind to each other's copy.
  */
 #ifdef FL__SHARED
 #define FL_API __attribute__((visibility("default")))
@@ -56,16 +58,16 @@
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
 
 /*
- * A function whose definition is at the end of its header, made of other functions: most plain forms
- * are the _until form with FL_FOREVER. It is in no library; a program may take its address.
+ * A function that is defined at the end of its header. Most plain forms are the _until form with
+ * FL_FOREVER. No library contains it; a program may take its address.
  */
 #define FL_INLINE static inline
 
 /*
  * FL_IGNORE(fl_mutex_destroy(&m));
  *
- * Makes the call, and ignores its result on purpose: gcc does not accept a cast to void for a result
- * that must be used.
+ * Makes the call and ignores its result. For a result that must be used, gcc does not accept a cast
+ * to void.
  */
 #define FL_IGNORE(call) ((void)!(call))
 
@@ -87,8 +89,9 @@
 /*
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
- * Declares a variable that is freed when its block ends, by whatever way: the end, break, return, goto. Give it a value
- * in its declaration (NULL is fine). longjmp and pthread_exit out of the block do not free it.
+ * Declares a variable that is freed when its block is left: by its end, break, return or goto.
+ * Requires an initializer, which may be NULL. A longjmp() or pthread_exit() out of the block does
+ * not free the variable.
  */
 #define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
 

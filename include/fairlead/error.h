@@ -7,31 +7,35 @@
 FL_BEGIN_DECLS
 
 /*
- * Errors: negative errno values, and one of our own. FL_ETASK means that the call itself went well and that the *task*
- * failed: fl_future_error() and fl_future_message() tell how. So a call's own -ETIMEDOUT is never mistaken for a task's.
+ * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed.
+ * fl_future_error() and fl_future_message() return the task's error. So the -ETIMEDOUT of a call
+ * differs from the -ETIMEDOUT of a task.
  *
- * A thread remembers the last failure with which a call on it returned FL_ETASK: the error, the
- * message and, of a map or an iteration, the index of the argument. The next such call on that
- * thread replaces that failure, which outlives its future. Remembering takes no memory and no lock.
- * A forked child has what its thread remembered.
+ * When a call returns FL_ETASK, its thread remembers the failure: the error, the message and, of a
+ * map or an iteration, the index of the argument. The failure outlives its future. The next such
+ * call on the thread replaces it. No memory is allocated, and no lock is taken. A forked child
+ * keeps what its thread remembered.
  */
 #define FL_ETASK (-5001)
 
 /*
- * The name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for what has no name. Static; never NULL.
- * Never blocks. Safe in a signal handler.
+ * Returns the name of a result: "EPIPE" for -EPIPE, "FL_ETASK", "0" for 0, "E?" for a number
+ * without a name. The string is static. Never waits. Async-signal-safe.
  */
 FL_API const char *fl_error_name(int rc);
 
-/* A sentence on a result, as strerror() has it. Static; never NULL. Never blocks. */
+/*
+ * Returns a description of a result, as strerror() does, in English. The string is static. Never
+ * waits.
+ */
 FL_API const char *fl_error_text(int rc);
 
 /*
- * Prints "what: EPIPE: Broken pipe" and a newline to standard error; for FL_ETASK the remembered
- * failure: "what: FL_ETASK: the task of argument 17 failed: EDOM: -3 is no length". That is the
- * failure that the calling context was told of last. Where it was told of none, or another fiber of
- * its thread was told of one since, it is "what: FL_ETASK: the task failed". Returns EXIT_FAILURE,
- * so that `return fl_perror(rc, "executor");` ends main(). May block on standard error.
+ * Prints a result and a newline to standard error: "what: EPIPE: Broken pipe". For FL_ETASK prints
+ * the failure that the thread remembers: "what: FL_ETASK: the task of argument 17 failed: EDOM: -3
+ * is no length". If the calling context has no such failure, or another fiber of the thread has
+ * replaced it, prints "what: FL_ETASK: the task failed". Returns EXIT_FAILURE, for `return
+ * fl_perror(rc, "executor");` in main(). May block on standard error.
  */
 FL_API int fl_perror(int rc, const char *what);
 

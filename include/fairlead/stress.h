@@ -11,9 +11,10 @@ extern "C" {
 #endif
 
 /*
- * Scenarios for the laboratory: some actors that share a state, and what may come out of it. The same source runs on real
- * threads (native), with delays and faults (chaos), and in the model, which decides every interleaving and every value that
- * C11 lets a load see. This header needs nothing else of Fairlead; fairlead-stress(1) runs what is written with it.
+ * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed. The
+ * same source runs on real threads (native), with delays and faults (chaos), and under the model,
+ * which decides every interleaving and every value that C11 lets a load return. This header needs
+ * nothing else of Fairlead. fairlead-stress(1) runs the scenarios.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *
@@ -25,21 +26,21 @@ extern "C" {
  *             FL_ACCEPTABLE(1, "all else");
  *     }
  *
- * `s` is the state: zeroed before each execution, then given to the setup, if there is one, then to all actors at once, and
- * at last to the body of FL_STRESS, which runs alone, after all actors have returned. It frees what setup and actors made,
- * and then says what the outcome was: the first macro whose condition holds decides; none is an error. In the model the
- * actors may start threads, lock and wait through Fairlead; what they leave behind (threads that never end, memory) is
- * reported.
+ * `s` is the state, zeroed before each execution. An execution runs the setup, if there is one,
+ * then all actors at once, and after the last actor the body of FL_STRESS. The body frees what
+ * setup and actors made, and states the outcome: the first macro whose condition holds. No such
+ * macro is an error. Under the model, actors may start threads, lock and wait through Fairlead.
+ * Threads that never end, and memory that is not freed, are reported.
  */
 
-/* How often an outcome may be seen. */
+/* The verdict on an outcome. */
 enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_FORBIDDEN };
 
 #define FL_ACCEPTABLE(condition, label) FL__STRESS_OUTCOME(FL_STRESS_ACCEPTABLE, condition, label)
 #define FL_INTERESTING(condition, label) FL__STRESS_OUTCOME(FL_STRESS_INTERESTING, condition, label)
 #define FL_FORBIDDEN(condition, label) FL__STRESS_OUTCOME(FL_STRESS_FORBIDDEN, condition, label)
 
-/* Prepares the state; runs before the actors of `test`, alone. Optional; one for each test. */
+/* Prepares the state of `test`, before the actors begin. Optional; at most one for each test. */
 #define FL_STRESS_SETUP(test)                                                                                          \
 	FL__STRESS_FUNCTION_(test, setup)                                                                              \
 	__attribute__((constructor)) static void test##__register_setup(void)                                          \
@@ -48,18 +49,22 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	}                                                                                                              \
 	static void test##__setup(__attribute__((unused)) struct test *s)
 
-/* What one thread does. At most FL_STRESS_ACTORS for each test. */
+/* The code of one thread. At most FL_STRESS_ACTORS for each test. */
 #define FL_STRESS_ACTOR(test, actor)                                                                                   \
 	FL__STRESS_FUNCTION_(test, actor)                                                                              \
 	static void test##__##actor(__attribute__((unused)) struct test *s)
 
-/* The test `test` with the state `struct test`, its actors, and, as the body, its outcomes. */
+/*
+ * Defines the scenario `test` with the state `struct test` and these actors. The body states the
+ * outcome.
+ */
 #define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
 
 /*
- * The same, whose actors are processes, each with threads and global variables of its own. They share the state, and memory
- * that is allocated while the test runs stands for more of the same. The mode `crash` kills one of them, at every step, as
- * SIGKILL does, and does for its robust list what Linux does. In other modes nobody is killed; natively they are threads.
+ * As FL_STRESS, but each actor is a process, with threads and global variables of its own. The
+ * actors share the state, and the memory that is allocated during the execution. The mode `crash`
+ * kills one actor, at each of its steps in turn, as SIGKILL does, and processes its robust list as
+ * Linux does. Other modes kill no actor; in the native mode the actors are threads.
  */
 #define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
 
@@ -88,46 +93,70 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 enum { FL_STRESS_ACTORS = 8 };
 
-/* For what only an actor can see: where it does not hold, the model ends the execution, and a real thread goes on. */
+/*
+ * Reports a failure if the condition is false. The model then ends the execution; a real thread
+ * goes on.
+ */
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
-/* A number below n: the model tries each, other modes draw it. For inputs, sizes, and which operation comes next. */
+/* Returns a number below n. The model tries each number; other modes draw one at random. */
 unsigned fl_stress_choose(unsigned n);
 
-/* The model gives an execution up in which the condition does not hold, without a verdict. In other modes: no effect. */
+/*
+ * The model abandons the execution, without a verdict, if the condition is false. Other modes
+ * ignore it.
+ */
 void fl_stress_assume(bool condition);
 
 /*
- * How many of n like operations to do: n. When the laboratory shrinks a failure it tries fewer, so it is for operations
- * that the outcome does not count: for (unsigned i = fl_stress_ops(3); i > 0; i--) ...
+ * Returns how many of n equal operations to do: n, or fewer while the laboratory shrinks a failure.
+ * The outcome must not depend on the count.
+ *
+ *     for (unsigned i = fl_stress_ops(3); i > 0; i--) ...
  */
 unsigned fl_stress_ops(unsigned n);
 
-/* One turn of a loop that waits for another thread. In the model the caller goes on when something it looked at changed. */
+/*
+ * One turn of a loop that waits for another thread. Under the model, returns when a value that the
+ * caller has read changes.
+ */
 void fl_stress_relax(void);
 
 /*
- * The two halves of a futex on a 32-bit atomic word: waits while it holds `expected`, until a wake; wakes up to n. 0,
- * -EAGAIN (another value), -EINTR, -ETIMEDOUT (`deadline`: absolute, CLOCK_MONOTONIC, ns; INT64_MAX: none); 0 may come
- * without a wake, in each mode. The model chooses which.
+ * A futex on a 32-bit atomic word. Waits for a wake while the word has the value `expected`.
+ * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. The model chooses among the possible
+ * results. Returns:
+ *
+ *   0            a wake, or a spurious wakeup, in every mode
+ *   -EAGAIN      the word has another value
+ *   -EINTR       a signal
+ *   -ETIMEDOUT   the deadline has passed
+ *
+ * fl_stress_futex_wake() wakes up to `n` waiters, and returns how many.
  */
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
-/* Whether that actor of FL_STRESS_PROCESSES has been killed in this execution; false in all modes but `crash`. */
+/*
+ * Returns whether that actor of FL_STRESS_PROCESSES was killed in this execution, by the mode
+ * `crash`.
+ */
 bool fl_stress_killed(const char *actor);
 
 /*
- * How many steps (of those that other threads can see) the calling thread has taken in this execution; 0 in all modes but
- * the model's. For an operation that promises to end after a bounded number of its own.
+ * Returns how many steps, which other threads can observe, the calling thread has taken in this
+ * execution. 0 without the model. For operations that must end after a bounded number of steps.
  */
 uint32_t fl_stress_steps(void);
 
-/* The clock of the deadlines. The model's time is its own: it passes when a wait times out, or a loop turns. */
+/*
+ * Returns the time, for deadlines. Under the model, time passes when a wait times out, and in
+ * fl_stress_relax().
+ */
 int64_t fl_stress_now(void);
 
-/* --- what the macros are made of --- */
+/* Used by the macros. */
 
 struct fl_stress_function {
 	const char *name;
@@ -135,12 +164,12 @@ struct fl_stress_function {
 };
 
 struct fl_stress_test {
-	size_t size; /* of this struct, for those who were compiled with another version of it */
+	size_t size; /* of this struct, in the version of the caller's header */
 	const char *name, *file;
 	int line;
 	bool instrumented;  /* compiled with -fsanitize=thread: the model can see it */
-	bool processes;     /* the actors are */
-	struct fl_lin *lin; /* of <fairlead/stress_lin.h>: the actors are the laboratory's; else NULL */
+	bool processes;     /* the actors are processes */
+	struct fl_lin *lin; /* fairlead/stress_lin.h: the laboratory makes the actors; else NULL */
 	size_t state_size, state_align;
 	struct fl_stress_function setup, outcome, actors[FL_STRESS_ACTORS + 1];
 	struct fl_stress_test *next;
@@ -168,7 +197,9 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 #define FL__STRESS_INSTRUMENTED false
 #endif
 
-/* Declares test__name(struct test *), and defines the function of type void (void *) around it. */
+/*
+ * Declares test__name(struct test *), and defines a function of type void (void *) that calls it.
+ */
 #define FL__STRESS_FUNCTION_(test, name)                                                                               \
 	static void test##__##name(struct test *);                                                                     \
 	static void test##__##name##__call(void *_state)                                                               \

@@ -9,9 +9,10 @@ extern "C" {
 #endif
 
 /*
- * Linearizability: whatever threads call at once, the results are those of the same calls one after the other, in an order
- * that keeps what came before what. You give the operations and name a specification; the laboratory makes programs of
- * them (a few calls on each of a few threads), runs each in the model and on real threads, and looks for such an order.
+ * Linearizability: the results of concurrent calls are the results of the same calls in some
+ * sequential order, which keeps the order of calls that did not overlap. A test gives operations
+ * and a specification. The laboratory makes programs of these operations (a few calls in each of a
+ * few threads), runs each under the model and on real threads, and searches for such an order.
  *
  *     struct ring { ... };
  *
@@ -19,36 +20,49 @@ extern "C" {
  *     FL_LIN_OP(ring, get, FL_LIN_GET) { int item; return ring_get(s, &item) ? item : -EAGAIN; }
  *     FL_LIN(ring, &fl_lin_fifo, .limit = 2)
  *     {
- *             (what frees `s`: it runs alone, at the end)
+ *             (frees what `s` has; runs alone, at the end)
  *     }
  *
- * `s` is the state, `struct ring`, zeroed; FL_STRESS_SETUP(ring) prepares it, where zero is not enough. An operation gets
- * `arg` and returns what came out: an item or a count, 0 or more, or a negative errno. It does not wait for other calls:
- * what may is called with a deadline. Then: fairlead-stress --mode lin --load FILE.c ring
+ * `s` is the state, a zeroed `struct ring`. FL_STRESS_SETUP(ring) may prepare it. An operation gets
+ * `arg`, and returns its result: an item or a count, 0 or more, or a negative errno. An operation
+ * must not wait for other calls; call a blocking function with a deadline. Run the test with
  *
- * What came before what: a call comes before another when it had returned, and the thread of the other knew. In some
- * programs nothing but the operations themselves tells threads of each other, so that no order of memory is hidden; in
- * others each call begins with the knowledge of all that have returned, as if the threads had talked.
+ *     fairlead-stress --mode lin --load FILE.c ring
+ *
+ * Order: a call precedes another call if it had returned, and the second call's thread knew that.
+ * In some programs the threads learn of each other only by the operations, so that no memory order
+ * is hidden. In others each call begins with the knowledge of all calls that have returned, as if
+ * the threads had communicated.
  */
 
 /*
- * What an operation is to a specification. Those of a type of your own have numbers of your own, up to 31.
+ * The kinds of operations, for the specifications below. A specification of your own may use other
+ * numbers, up to 31.
  *
- *     to the queues                                     argument, result
- *     PUT        one item; arg is no other call's       0, -EAGAIN full, -EPIPE closed
- *     GET        one item                               the item; -EAGAIN empty, -EPIPE closed and empty
- *     CLOSE      what is in may be got                  0
- *     CLOSE_NOW  what is in is dropped                  how many
- *     LENGTH                                            how many
- *     PUT_MANY   FL_LIN_KEY(arg) + 1 items at once,     how many, in their order: as many as have space, or fewer, but
- *                the i-th is fl_lin_item(arg, i)  not none, while another call is under way; 0 once closed
- *     GET_MANY   up to FL_LIN_KEY(arg) + 1 at once      fl_lin_items(n, items): as many as there are, or fewer, likewise
+ *   kind        operation, argument                     result
  *
- *     and to all of these: -EBUSY, nothing has happened, while another call is under way; -ETIMEDOUT where -EAGAIN may be
+ *   of a queue
+ *   PUT         puts the item `arg`, unique             0; -EAGAIN: full; -EPIPE: closed
+ *   GET         gets an item                            the item; -EAGAIN: empty; -EPIPE: closed
+ *                                                       and drained
+ *   CLOSE       later puts fail, items can be got       0
+ *   CLOSE_NOW   as CLOSE, and drops the items           how many were dropped
+ *   LENGTH                                              how many items
+ *   PUT_MANY    puts FL_LIN_KEY(arg) + 1 items; item i  how many, in order: as many as fit; fewer,
+ *               is fl_lin_item(arg, i)                  but at least one, while another call runs;
+ *                                                       0: closed
+ *   GET_MANY    gets up to FL_LIN_KEY(arg) + 1 items    fl_lin_items(n, items), as many as there
+ *                                                       are; fewer, as above
+ *   all         -EBUSY: nothing happened, another call runs; -ETIMEDOUT in place of -EAGAIN
  *
- *     to the set         ADD, REMOVE, HAS arg           1 (it was not there; it was there; it is there), 0
- *     to the word        READ; WRITE arg; SWAP arg      its value; 0; the value before
- *     to the counter     READ; ADD arg                  its value; the value before
+ *   of a set
+ *   ADD, REMOVE, HAS   the number `arg`                 1: it was not there, was there, is there; 0
+ *
+ *   of a word
+ *   READ, WRITE, SWAP  the value `arg`                  the value; 0; the value before
+ *
+ *   of a counter
+ *   READ, ADD          the number `arg`                 the value; the value before
  */
 enum fl_lin_kind {
 	FL_LIN_PUT = 1,
@@ -66,7 +80,10 @@ enum fl_lin_kind {
 	FL_LIN_SWAP
 };
 
-/* An operation of `struct test`: int64_t (struct test *s, int64_t arg). Its kind, then what else is to say of it. */
+/*
+ * Defines an operation of the test `scenario`: int64_t (struct scenario *s, int64_t arg). After the
+ * operation's name come its kind, and other members of struct fl_lin_op, as designators.
+ */
 #define FL_LIN_OP(scenario, operation, ...)                                                                            \
 	static int64_t scenario##__##operation(struct scenario *, int64_t);                                            \
 	static int64_t scenario##__##operation##__call(void *_state, int64_t _arg)                                     \
@@ -91,22 +108,22 @@ struct fl_lin_op {
 	const char *test, *name;
 	int64_t (*call)(void *state, int64_t arg);
 	int kind;
-	unsigned by;     /* which threads call it: FL_LIN_THREAD(0) | ...; 0: all */
-	unsigned weight; /* how often it is drawn, against the others; 0: 1 */
-	unsigned most;   /* at most so many calls of it in one program; 0: as it comes */
-	unsigned args;   /* n: arg is a number below n; 0: arg is one that no other call has, 1 to 99 */
-	unsigned keys;   /* n: a number below n, FL_LIN_KEY(arg), goes with that one, FL_LIN_ID(arg) */
+	unsigned by;     /* the threads that call it: FL_LIN_THREAD(0) | ...; 0: all */
+	unsigned weight; /* relative frequency; 0: 1 */
+	unsigned most;   /* the most calls in one program; 0: any number */
+	unsigned args;   /* n: arg is below n; 0: arg is 1 to 99, different in each call */
+	unsigned keys;   /* n: `arg` also has a key below n: FL_LIN_KEY(arg), FL_LIN_ID(arg) */
 	struct fl_lin_op *next;
 	const void *module;
 };
 
-/* The thread of that number. The calls before and after those of the threads are main's, who may call anything. */
+/* Thread n. The main thread makes the calls before and after the threads, of any operation. */
 #define FL_LIN_THREAD(n) (1u << (n))
 
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))
 #define FL_LIN_KEY(arg) ((int64_t)((arg) >> 8))
 
-/* The items of the calls with many: at most five. */
+/* The items of PUT_MANY, and the result of GET_MANY; at most five items. */
 static inline int64_t fl_lin_item(int64_t _arg, unsigned _i)
 {
 	return FL_LIN_ID(_arg) + 100 * (int64_t)_i;
@@ -120,7 +137,11 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 	return (int64_t)_all;
 }
 
-/* The test `test` with the state `struct test`: its specification, then what else is to say; as the body, what ends it. */
+/*
+ * Defines the test `scenario` with the state `struct scenario`. After the name come the
+ * specification, and other members of struct fl_lin, as designators. The body runs at the end of
+ * each execution.
+ */
 #define FL_LIN(scenario, ...)                                                                                          \
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
 	__attribute__((constructor)) static void scenario##__register(void)                                            \
@@ -145,33 +166,37 @@ struct fl_lin {
 	size_t size; /* of this struct */
 	void (*end)(void *state);
 	const struct fl_lin_spec *spec;
-	int64_t limit; /* the specification's: of a queue its capacity, 0: none */
+	int64_t limit; /* of a queue: its capacity; 0: none */
 	/*
-	 * A call that is refused (-EAGAIN, -EBUSY, -ETIMEDOUT) is explained with those that are not, but not with another that
-	 * is. For what has no full fence: there one may be told full, another empty, since each looks before it is seen.
+	 * Each refused call (-EAGAIN, -EBUSY, -ETIMEDOUT) is checked with the calls that succeeded,
+	 * but not with other refused calls. For objects without a full fence: one call may return
+	 * "full" while another returns "empty".
 	 */
 	bool refusals_apart;
-	unsigned threads; /* at most so many, 2 to 8; 0: 3 */
-	unsigned each;    /* at most so many calls of each, 1 to 9; 0: 3 */
-	unsigned before;  /* at most so many calls before them, 1 to 9; 0: 2 */
-	unsigned after;   /* and after them; all in all at most 64 */
+	unsigned threads; /* the most threads, 2 to 8; 0: 3 */
+	unsigned each;    /* the most calls of a thread, 1 to 9; 0: 3 */
+	unsigned before;  /* the most calls before the threads, 1 to 9; 0: 2 */
+	unsigned after;   /* the most calls after the threads; all calls: at most 64 */
 };
 
-/* A call, as a specification sees it. */
+/* A call, for a specification. */
 struct fl_lin_call {
 	int kind;
 	int64_t arg, result;
-	bool returned;     /* false: it never has; the result is not known, and it may have taken effect or not */
-	uint32_t overlaps; /* 1 << kind of each call that was under way at the same time */
+	bool returned;     /* false: the result is unknown, and the call may have taken effect or not */
+	uint32_t overlaps; /* 1 << kind of each concurrent call */
 };
 
 /*
- * A specification: an object that one thread uses, in `size` bytes, and what its operations do.
+ * A specification: a sequential object of `size` bytes, and the effects of its operations.
  *
- * apply: whether `call` may have its result when the object is in `state`; and if so, what it makes of the state. Where it
- * has not returned, any result will do. Bytes of the state that do not matter must always be the same, or there are
- * equal() and hash(). init: NULL, where zeroes will do. part: calls of different keys have nothing to do with each other,
- * and are looked at apart, each on an object of its own; false: this one has to do with all. text: the state for a reader.
+ *   apply   returns whether `call` may have its result in `state`, and changes the state
+ *           accordingly; if the call has not returned, any result is allowed
+ *   init    initializes the state; NULL: zeroes
+ *   part    stores the call's key in `*key`; calls of different keys are independent, and are
+ *           checked apart; false: the call concerns all keys; NULL: so does every call
+ *   text    writes the state for a reader
+ *   equal, hash   of states; NULL: bytewise, so unused bytes must always be the same
  */
 struct fl_lin_spec {
 	const char *name;
@@ -184,17 +209,23 @@ struct fl_lin_spec {
 	uint64_t (*hash)(const void *state);
 };
 
-/* First in, first out; last in, first out; smallest FL_LIN_KEY first, of equal ones the one that was put first. */
+/* FIFO; LIFO; the least FL_LIN_KEY first, of equal keys the oldest item. */
 extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
-/* Of numbers below 64; a value; a sum. They begin empty, and 0. */
+/* A set of numbers below 64, empty at first; a word and a counter, 0 at first. */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
-/* Which thread calls: 0 for main, 1 for FL_LIN_THREAD(0), and so on up to FL_STRESS_ACTORS. For what each has of its own. */
+/*
+ * Returns the number of the calling thread: 0 for main, 1 for FL_LIN_THREAD(0), ..., at most
+ * FL_STRESS_ACTORS.
+ */
 unsigned fl_lin_thread(void);
 
-/* --- what the macros are made of --- */
+/* Used by the macros. */
 
-/* Sets up to seven fields, given as designators: C++17 has none. An empty one does nothing. */
+/*
+ * Sets up to seven members, given as designators, which C++17 lacks. An empty argument does
+ * nothing.
+ */
 #define FL__LIN_SET(object, a, b, c, d, e, f, g, ...)                                                                  \
 	(void)(object a);                                                                                              \
 	(void)(object b);                                                                                              \

@@ -12,8 +12,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Waiting for the first of several things to become ready. Readiness consumes nothing: use the try form of the thing
- * afterwards, and be ready for another thread to have been faster.
+ * Waits until one of several objects is ready. Readiness consumes nothing: call the object's try
+ * form afterwards, which fails if another context was faster.
  *
  *     switch (FL_WAIT_ANY_UNTIL(fl_after(FL_S(1)), NULL, FL_ON_EVENT(&stop), FL_ON_QUEUE(jobs))) {
  *     case 0: ...                    the event is set
@@ -21,25 +21,26 @@ FL_BEGIN_DECLS
  *     case -ETIMEDOUT: ...
  *     }
  *
- * The FL_ON_ macros stand in the headers of the things: FL_ON_EVENT, FL_ON_EVENTCOUNT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
- * FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE, FL_ON_PROCESS,
- * FL_ON_PIPE, FL_ON_PIPE_SPACE; FL_ON_CANCEL_TOKEN here.
+ * FL_ON_CANCEL_TOKEN is below. The objects' headers have the others: FL_ON_EVENT, FL_ON_EVENTCOUNT,
+ * FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD, FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE,
+ * FL_ON_PROCESS, FL_ON_PIPE, FL_ON_PIPE_SPACE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE,
+ * FL_ON_SHM_QUEUE_SPACE.
  */
 struct fl__node;
 
-/* What a thing does to be waited for; an interface for the library's own floors. */
+/* The operations of a kind of object. Used by the library alone. */
 typedef struct fl_on_type {
-	bool (*ready)(void *object);                      /* now? */
-	bool (*arm)(void *object, struct fl__node *node); /* stand in its queue; false when it is ready instead */
+	bool (*ready)(void *object);                      /* whether the object is ready now */
+	bool (*arm)(void *object, struct fl__node *node); /* enqueues `node`; false: ready, not enqueued */
 	void (*disarm)(void *object, struct fl__node *node);
-	int64_t (*deadline)(void *object); /* when it becomes ready by time alone; NULL: never */
-	bool by_tasks;                     /* it may take another task to make it ready: fairlead/blocking.h */
+	int64_t (*deadline)(void *object); /* when the object becomes ready without a wake; NULL: never */
+	bool by_tasks;                     /* another task may have to make it ready: fairlead/blocking.h */
 } fl_on_type;
 
 typedef struct fl_on {
 	const fl_on_type *type;
 	void *object;
-	uintptr_t node_[18]; /* the place in the object's queue */
+	uintptr_t node_[18]; /* the entry in the object's wait queue */
 } fl_on;
 
 /* clang-format off */
@@ -49,15 +50,19 @@ typedef struct fl_on {
 FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
- * Waits until one of the `n` things of `on` is ready. Blocks the calling context.
- * Returns the smallest index that is ready, -ETIMEDOUT, -ECANCELED, or -EINVAL when `n` is 0 or above INT_MAX.
- * A token among the things is seen when it is requested, also by its deadline.
+ * Waits until one of the `n` objects of `on` is ready. Blocks the calling context. A token among
+ * the objects is ready when it is requested, or its deadline has passed. Returns:
+ *
+ *   0 or more     the smallest index of a ready object
+ *   -ETIMEDOUT    the deadline has passed
+ *   -ECANCELED    the wait was cancelled
+ *   -EINVAL       `n` is 0 or above INT_MAX
  */
 FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
-/* The same over a list of FL_ON_... */
+/* fl_wait_any_until() over a list of FL_ON_... */
 #ifdef __cplusplus
 template <size_t _n>
 static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel_token *_cancel)

@@ -382,6 +382,11 @@ struct fl__sys fl__sys = {
     .print = sys_print,
 };
 
+int64_t fl_now(void)
+{
+	return fl__sys.now();
+}
+
 bool fl__is_main_thread(void)
 {
 	return syscall(SYS_gettid) == getpid();

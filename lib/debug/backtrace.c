@@ -15,7 +15,7 @@
 #include <unwind.h>
 
 struct backtrace_taking {
-	struct fl__stack_trace *stack;
+	struct fl__backtrace *stack;
 	int skip, n;
 };
 
@@ -30,14 +30,14 @@ static _Unwind_Reason_Code backtrace_take_frame(struct _Unwind_Context *context,
 	if (at == 0)
 		return _URC_END_OF_STACK;
 	t->stack->at[t->n++] = at;
-	return t->n < FL__FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+	return t->n < FL__BACKTRACE_FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
 }
 
-__attribute__((noinline)) void fl__stack_take(struct fl__stack_trace *stack, int skip)
+__attribute__((noinline)) void fl__backtrace_take(struct fl__backtrace *stack, int skip)
 {
 	struct backtrace_taking t = {stack, skip + 1, 0};
 	(void)_Unwind_Backtrace(backtrace_take_frame, &t);
-	if (t.n < FL__FRAMES)
+	if (t.n < FL__BACKTRACE_FRAMES)
 		stack->at[t.n] = 0;
 }
 
@@ -77,7 +77,7 @@ static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *
 	return 0;
 }
 
-void fl__stack_modules(void)
+void fl__backtrace_learn_modules(void)
 {
 	(void)dl_iterate_phdr(backtrace_learn_module, NULL);
 }
@@ -92,7 +92,7 @@ static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 }
 
 /* `at` is past the call, so the call is at `at` - 1. */
-void fl__stack_frame(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
+void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
 {
 	const uintptr_t call = at - 1;
 	const struct backtrace_module *m = backtrace_module_of(call);

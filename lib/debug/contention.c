@@ -7,7 +7,6 @@
  * Every wait is measured, since a wait is slow anyway. Of the acquisitions that do not wait, each
  * thread measures one in CONTENTION_SAMPLED, which counts as CONTENTION_SAMPLED.
  */
-#include "contention.h"
 #include "../base/sys.h"
 #include "report.h"
 #include <stdio.h>
@@ -25,7 +24,7 @@ bool fl__contention_turn(void)
 	return turn++ % CONTENTION_SAMPLED == 0;
 }
 
-static struct fl__site *contention_site_of(const struct fl__stack_trace *stack, uint8_t kind)
+static struct fl__site *contention_site_of(const struct fl__backtrace *stack, uint8_t kind)
 {
 	uintptr_t hash = kind;
 	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
@@ -39,7 +38,7 @@ static struct fl__site *contention_site_of(const struct fl__stack_trace *stack, 
 		site = site->next;
 	if (site)
 		return site;
-	site = fl__task_block_take();
+	site = fl__table_take_slot();
 	memcpy(site->at, at, sizeof at);
 	site->kind = kind;
 	site->next = *bucket;
@@ -152,7 +151,7 @@ static void contention_print_site(int fd, struct fl__symbols *symbols, const str
 {
 	char line[CONTENTION_TEXT], place[128], kind[32];
 	const char *function;
-	fl__stack_frame(symbols, s->at[0], place, sizeof place, &function);
+	fl__backtrace_describe(symbols, s->at[0], place, sizeof place, &function);
 	fl__report_kind(kind, sizeof kind, s->kind);
 	const int length =
 	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
@@ -172,7 +171,7 @@ void fl_debug_contention(int fd)
 	size_t n;
 	struct fl__site *all = contention_copy_all(&n);
 	struct fl__symbols symbols = {.n = 0};
-	fl__stack_modules();
+	fl__backtrace_learn_modules();
 	fl__sys.print(fd, head, sizeof head - 1);
 	n = all ? contention_merge(all, n, &symbols) : 0;
 	for (size_t i = 0; i < n; i++)

@@ -16,10 +16,7 @@
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/lock.h"
-#include "contention.h"
-#include "order.h"
 #include "report.h"
-#include "waits.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,10 +43,10 @@ static void debug_set_words(unsigned modes)
 unsigned fl__debug_switch(unsigned modes)
 {
 	if (modes != 0) {
-		struct fl__stack_trace first;
+		struct fl__backtrace first;
 		/* The unwinder prepares itself now, which may need memory. */
-		fl__stack_take(&first, 0);
-		fl__stack_modules();
+		fl__backtrace_take(&first, 0);
+		fl__backtrace_learn_modules();
 	}
 	fl__lock(&debug_switch_lock);
 	const unsigned before = fl__debug_word(&fl__debug);
@@ -106,7 +103,7 @@ static void debug_report_relock(const struct fl__debug_op *op)
 	fl__debug_unlock();
 	if (is_deadlock) {
 		step.wanted = (struct fl__report_end){op->lock, 0, op->kind, op->how & FL__DEBUG_READ, op->stack};
-		fl__report_one(FL_LOG_ERROR, "deadlock: who holds a lock waits for it", &step, true);
+		fl__report_one(FL_LOG_ERROR, "deadlock: a context waits for a lock that it holds", &step, true);
 	}
 	fl__debug_done();
 }
@@ -117,7 +114,7 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
 	op->stack.at[0] = 0;
 	if ((op->on & DEBUG_RECORDS_HOLDERS) || op->measured)
-		fl__stack_take(&op->stack, 1);
+		fl__backtrace_take(&op->stack, 1);
 	if (op->how & FL__DEBUG_TRY)
 		return;
 	if (op->on & DEBUG_RECORDS_HOLDERS)
@@ -175,7 +172,7 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 		return;
 	const int64_t now = is_measured ? fl__sys.now() : 0;
 	if (op->stack.at[0] == 0)
-		fl__stack_take(&op->stack, 1);
+		fl__backtrace_take(&op->stack, 1);
 	if (!fl__debug_enter(3))
 		return;
 	struct fl__holder *h = fl__holder_mine();
@@ -269,7 +266,7 @@ int fl_debug_dump_on(int signal)
 		return 0;
 	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
 		return -EBUSY;
-	fl__stack_modules();
+	fl__backtrace_learn_modules();
 	(void)sigemptyset(&mine_to_be.sa_mask);
 	if (sigaction(signal, &mine_to_be, NULL) != 0)
 		return -EINVAL;

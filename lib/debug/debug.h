@@ -90,7 +90,7 @@ struct fl__debug_op {
 	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
 	const void *const *key;
 	int64_t began; /* start of the wait */
-	struct fl__stack_trace stack;
+	struct fl__backtrace stack;
 };
 
 /* The slow parts, called while debugging is on. */

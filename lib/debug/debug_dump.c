@@ -33,13 +33,13 @@ static void debug_dump_print(const struct debug_dump *d, const char *format, ...
 	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-static void debug_dump_print_stack(struct debug_dump *d, const struct fl__stack_trace *stack)
+static void debug_dump_print_stack(struct debug_dump *d, const struct fl__backtrace *stack)
 {
 	char text[160];
 	const char *function;
-	const int first = fl__report_first(&d->symbols, stack->at, FL__FRAMES);
-	for (int i = first; i < FL__FRAMES && stack->at[i] != 0; i++) {
-		fl__stack_frame(&d->symbols, stack->at[i], text, sizeof text, &function);
+	const int first = fl__report_first(&d->symbols, stack->at, FL__BACKTRACE_FRAMES);
+	for (int i = first; i < FL__BACKTRACE_FRAMES && stack->at[i] != 0; i++) {
+		fl__backtrace_describe(&d->symbols, stack->at[i], text, sizeof text, &function);
 		debug_dump_print(d, "      #%d %s\n", i - first, text);
 	}
 }
@@ -184,9 +184,10 @@ static void debug_dump_print_queues(struct debug_dump *d)
 void fl_debug_dump(int fd)
 {
 	struct debug_dump d = {.fd = fd, .now = fl__sys.now()};
-	debug_dump_print(&d, "fairlead: who waits for what, in process %ld\n", (long)getpid());
+	debug_dump_print(&d, "fairlead: waits of process %ld\n", (long)getpid());
 	debug_dump_print_table(&d);
 	debug_dump_print_queues(&d);
-	debug_dump_print(&d, "  waits: %zu%s\n", d.waiters, d.busy ? "; some were changing, and are left out" : "");
+	debug_dump_print(&d, "  waiters: %zu%s\n", d.waiters,
+	                 d.busy ? "; records that were changing are left out" : "");
 	fl__symbols_end(&d.symbols);
 }

@@ -15,7 +15,6 @@
  *
  * The search marks each node in two ways, exclusive or reading, since they lead to different edges.
  */
-#include "order.h"
 #include "../base/sys.h"
 #include "report.h"
 #include <string.h>
@@ -44,7 +43,7 @@ static struct fl__order_node *order_get_node(const void *lock, uint8_t kind)
 	if (node)
 		return node;
 	struct fl__order_node **bucket = &order_nodes[fl__debug_bucket((uintptr_t)lock)];
-	node = fl__task_block_take();
+	node = fl__table_take_slot();
 	node->lock = lock;
 	node->kind = kind;
 	node->next = *bucket;
@@ -87,7 +86,7 @@ static void order_link_edge(struct fl__order_edge *e)
 static struct fl__order_edge *order_add_edge(const struct fl__holder *h, const struct fl__held *held,
                                              const struct fl__debug_op *op, const struct order_key *k)
 {
-	struct fl__order_edge *e = fl__task_block_take();
+	struct fl__order_edge *e = fl__table_take_slot();
 	e->from = order_get_node(held->lock, held->kind);
 	e->to = order_get_node(op->lock, op->kind);
 	e->held = k->held;
@@ -116,7 +115,7 @@ static void order_remove_edge(struct fl__order_edge *e)
 	*e->prev_in = e->next_in;
 	if (e->next_in)
 		e->next_in->prev_in = e->prev_in;
-	fl__task_block_give(e);
+	fl__table_give_slot(e);
 }
 
 void fl__order_drop(const void *lock)
@@ -132,7 +131,7 @@ void fl__order_drop(const void *lock)
 	while (node->in)
 		order_remove_edge(node->in);
 	*link = node->next;
-	fl__task_block_give(node);
+	fl__table_give_slot(node);
 }
 
 void fl__order_forget(void)

@@ -7,7 +7,7 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 {
 	char text[8];
 	const char *function;
-	fl__stack_frame(symbols, at, text, sizeof text, &function);
+	fl__backtrace_describe(symbols, at, text, sizeof text, &function);
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
 }
 
@@ -37,13 +37,13 @@ int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n)
 	return i;
 }
 
-static void report_stack(fl_log_level level, struct fl__symbols *symbols, const struct fl__stack_trace *stack)
+static void report_stack(fl_log_level level, struct fl__symbols *symbols, const struct fl__backtrace *stack)
 {
 	char text[160];
 	const char *function;
-	const int first = fl__report_first(symbols, stack->at, FL__FRAMES);
-	for (int i = first; i < FL__FRAMES && stack->at[i] != 0; i++) {
-		fl__stack_frame(symbols, stack->at[i], text, sizeof text, &function);
+	const int first = fl__report_first(symbols, stack->at, FL__BACKTRACE_FRAMES);
+	for (int i = first; i < FL__BACKTRACE_FRAMES && stack->at[i] != 0; i++) {
+		fl__backtrace_describe(symbols, stack->at[i], text, sizeof text, &function);
 		fl__log(level, "      #%d %s", i - first, text);
 	}
 }
@@ -98,7 +98,7 @@ static void report_wanted(fl_log_level level, struct fl__symbols *symbols, const
 void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n)
 {
 	struct fl__symbols symbols = {.n = 0};
-	fl__stack_modules();
+	fl__backtrace_learn_modules();
 	fl__log(level, "%s", title);
 	for (size_t i = 0; i < n; i++) {
 		fl__log(level, "  %zu of %zu", i + 1, n);
@@ -112,7 +112,7 @@ void fl__report_cycle(fl_log_level level, const char *title, const struct fl__re
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted)
 {
 	struct fl__symbols symbols = {.n = 0};
-	fl__stack_modules();
+	fl__backtrace_learn_modules();
 	fl__log(level, "%s", said);
 	report_held(level, &symbols, step);
 	if (wanted)

@@ -14,7 +14,7 @@ struct fl__report_end {
 	const void *lock;
 	uint64_t id;
 	uint8_t kind, how;
-	struct fl__stack_trace stack;
+	struct fl__backtrace stack;
 };
 
 /*

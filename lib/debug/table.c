@@ -26,7 +26,7 @@ size_t fl__debug_bucket(uintptr_t key)
 	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - 12);
 }
 
-void *fl__task_block_take(void)
+void *fl__table_take_slot(void)
 {
 	union fl__table_slot *slot = table_free_slots;
 	table_free_slots = slot->next_free;
@@ -35,7 +35,7 @@ void *fl__task_block_take(void)
 	return slot;
 }
 
-void fl__task_block_give(void *memory)
+void fl__table_give_slot(void *memory)
 {
 	union fl__table_slot *slot = memory;
 	slot->next_free = table_free_slots;
@@ -48,7 +48,7 @@ static void table_add_chunk(struct table_chunk *chunk)
 	chunk->next = table_chunks;
 	table_chunks = chunk;
 	for (size_t i = 0; i < TABLE_CHUNK_SLOTS; i++)
-		fl__task_block_give(&chunk->slots[i]);
+		fl__table_give_slot(&chunk->slots[i]);
 }
 
 /* Locks the table with that many free slots. Returns false, not locked, without memory. */
@@ -69,7 +69,7 @@ static bool table_lock_with_slots(size_t slots)
 static void table_switch_off(void)
 {
 	if (fl__debug_switch(0) != 0)
-		fl__log(FL_LOG_WARNING, "debugging is off from here on: out of memory");
+		fl__log(FL_LOG_WARNING, "debugging is switched off: out of memory");
 }
 
 bool fl__debug_enter(size_t slots)
@@ -141,7 +141,7 @@ struct fl__holder *fl__holder_mine(void)
 	if (h)
 		return h;
 	struct fl__holder **bucket = &table_holders[fl__debug_bucket((uintptr_t)ctx->id)];
-	h = fl__task_block_take();
+	h = fl__table_take_slot();
 	h->id = ctx->id;
 	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
 	h->next = *bucket;
@@ -157,7 +157,7 @@ void fl__holder_settle(struct fl__holder *h)
 	while (*link != h)
 		link = &(*link)->next;
 	*link = h->next;
-	fl__task_block_give(h);
+	fl__table_give_slot(h);
 }
 
 struct fl__holder *fl__holder_nth(size_t i, size_t n)
@@ -193,7 +193,7 @@ struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
 {
 	struct fl__held **bucket = table_held_bucket(op->lock);
-	struct fl__held *held = fl__task_block_take();
+	struct fl__held *held = fl__table_take_slot();
 	held->lock = op->lock;
 	held->kind = op->kind;
 	held->how = op->how;
@@ -222,7 +222,7 @@ void fl__held_remove(struct fl__held *held)
 		link = &(*link)->next_of_mine;
 	*link = held->next_of_mine;
 	held->holder->n_held--;
-	fl__task_block_give(held);
+	fl__table_give_slot(held);
 }
 
 static void table_clear(void)

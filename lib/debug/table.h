@@ -23,7 +23,7 @@ struct fl__held {
 	int64_t since; /* contention */
 	uint32_t weight;
 	uint8_t kind, how;
-	struct fl__stack_trace stack;
+	struct fl__backtrace stack;
 };
 
 /* A context that holds a lock or waits. */
@@ -49,7 +49,7 @@ struct fl__holder {
 	bool asleep;
 	uint8_t kind, how;
 	int64_t since;
-	struct fl__stack_trace stack; /* where it waits */
+	struct fl__backtrace stack; /* where it waits */
 	/* A search of the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
@@ -64,7 +64,7 @@ struct fl__order_edge {
 	uint8_t held, wanted; /* FL__DEBUG_READ or 0 */
 	char name[FL__DEBUG_NAME];
 	uint64_t id;
-	struct fl__stack_trace held_at, wanted_at;
+	struct fl__backtrace held_at, wanted_at;
 };
 
 struct fl__order_node {
@@ -128,11 +128,11 @@ bool fl__debug_try_enter(void);
 void fl__debug_try_leave(void);
 
 /*
- * Takes a zeroed slot, one of those that fl__debug_enter() promised. fl__task_block_give() returns a
+ * Takes a zeroed slot, one of those that fl__debug_enter() promised. fl__table_give_slot() returns a
  * slot.
  */
-void *fl__task_block_take(void);
-void fl__task_block_give(void *slot);
+void *fl__table_take_slot(void);
+void fl__table_give_slot(void *slot);
 
 /* The index of the bucket for `key`. */
 enum { FL__DEBUG_BUCKETS = 4096 };
@@ -167,5 +167,42 @@ unsigned fl__debug_switch(unsigned modes);
 /* The same for the parts. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
+
+/* order.c: the lock order. */
+
+/*
+ * The lock order: an edge leads from each lock that a context holds to each lock that it then waits
+ * for. Adds the edges of the acquisition `op` and reports the cycles that they close. Called
+ * without the table's lock.
+ */
+void fl__order_locking(const struct fl__debug_op *op);
+
+/* Removes a lock and its edges. Under the table's lock. */
+void fl__order_drop(const void *lock);
+
+/* waits.c: the wait graph. */
+
+/*
+ * Records that the current context waits for the lock of `op`, and reports a deadlock that the wait
+ * closes. Called without the table's lock.
+ */
+void fl__waits_begin(const struct fl__debug_op *op);
+
+/* Removes that record. Under the table's lock. */
+void fl__waits_end(struct fl__holder *h);
+
+/* contention.c: where contexts wait, and how long. */
+
+/* Whether to measure this acquisition even if it does not wait. */
+bool fl__contention_turn(void);
+
+/*
+ * Records that the acquisition ended at `now`. `held`: its record; NULL: the context gave up. Takes
+ * at most one cell. Under the table's lock.
+ */
+void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
+
+/* Records the end of `held`. Under the table's lock. */
+void fl__contention_unlocking(const struct fl__held *held, int64_t now);
 
 #endif

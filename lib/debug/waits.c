@@ -11,7 +11,6 @@
  * A reader does not wait for a reader, unless a writer waits between them. A wait that may give up
  * is part of no deadlock.
  */
-#include "waits.h"
 #include "../base/sys.h"
 #include "report.h"
 #include <string.h>
@@ -181,7 +180,7 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	}
 	me->how = timed ? FL__DEBUG_TRY : 0;
 	me->since = fl__sys.now();
-	fl__stack_take(&me->stack, 1);
+	fl__backtrace_take(&me->stack, 1);
 	waits_check_and_leave(me);
 }
 
@@ -196,7 +195,7 @@ void fl__debug_sleep_on(bool asleep)
 	if (asleep && !me->lock && !me->joins) {
 		me->asleep = true;
 		me->since = fl__sys.now();
-		fl__stack_take(&me->stack, 2);
+		fl__backtrace_take(&me->stack, 2);
 	} else {
 		me->asleep = false;
 	}

@@ -268,7 +268,7 @@ FL_TEST(debug_relock_by_the_owner_is_reported)
 	fl_cancel_token_request(&token);
 	hold_first(&m);
 	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &token), -ECANCELED);
-	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
+	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
 	assert_int_equal(heard("hold_first"), 1);
 	assert_int_equal(heard("main (1) wants mutex"), 1);
 	fl_mutex_unlock(&m);

@@ -193,7 +193,7 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 	FL_OK(fl_thread_start(&t, wait_once, &(struct waiter){s, how}, &(fl_thread_config){.name = "waiter"}));
 	(void)snprintf(expected, sizeof expected, " has waited for %s %p%s", how->kind, object, how->use);
 	/* a dump that is made while the waiter goes to sleep may list it twice, and says so */
-	FL_WAIT_FOR(dump_has(text, sizeof text, expected) && strstr(text, "waits: 1\n"));
+	FL_WAIT_FOR(dump_has(text, sizeof text, expected) && strstr(text, "waiters: 1\n"));
 	assert_non_null(strstr(text, "waiter ("));
 	assert_non_null(strstr(text, how->function));
 	assert_null(strstr(text, "something"));

@@ -119,7 +119,7 @@ FL_TEST(debug_environment_switches_on)
 	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer";
 	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
 	assert_non_null(strstr(text, "potential deadlock"));
-	assert_non_null(strstr(text, "who waits for what")); /* SIGQUIT */
+	assert_non_null(strstr(text, "fairlead: waits of process")); /* SIGQUIT */
 	assert_non_null(strstr(text, "lock_here"));
 	assert_non_null(strstr(text, "lock_often")); /* the profile, at exit */
 	FL_RC(fl_test_child(start_again, other, text, sizeof text), 0);

@@ -67,7 +67,7 @@ FL_TEST(debug_upgrade_and_downgrade_are_followed)
 	FL_OK(fl_rwlock_upgrade(&l));
 	assert_int_equal(heard("\n"), 0);
 	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &token), -ECANCELED);
-	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
+	assert_int_equal(heard("deadlock: a context waits for a lock that it holds"), 1);
 	fl_rwlock_downgrade(&l);
 	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);

@@ -221,11 +221,11 @@ FL_TEST(debug_dump_says_who_waits_for_whom)
 	assert_non_null(strstr(text, "waiter ("));
 	assert_non_null(strstr(text, "holds mutex"));
 	assert_non_null(strstr(text, "take_left"));
-	assert_non_null(strstr(text, "waits: 2"));
+	assert_non_null(strstr(text, "waiters: 2"));
 	fl_event_set(&s.go);
 	FL_OK(fl_thread_join(&holder, NULL));
 	FL_OK(fl_thread_join(&waiter, NULL));
-	FL_WAIT_FOR(dump_has(text, sizeof text, "waits: 0"));
+	FL_WAIT_FOR(dump_has(text, sizeof text, "waiters: 0"));
 }
 
 FL_TEST(debug_dump_without_debugging_has_the_lines)
