@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks, by the unwinder of exceptions, which takes no memory, and no lock that an interrupted
- * thread could hold.
+ * Stacks, by the unwinder of exceptions. The unwinder allocates no memory, and takes no lock that a
+ * signal handler could have interrupted.
  *
- * Loaded files are recorded outside of signal handlers, since that calls the loader. `backtrace_modules` only
- * grows: an entry is written before `backtrace_n_modules` counts it. An unloaded file stays, so that its
- * functions keep their names.
+ * The loaded files are recorded outside of signal handlers, since that calls the loader.
+ * `backtrace_modules` only grows: an entry is written before `backtrace_n_modules` counts it. An
+ * unloaded file stays, so that its functions keep their names.
  */
 #include "backtrace.h"
 #include "../base/atomic.h"
@@ -91,7 +91,7 @@ static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 	return NULL;
 }
 
-/* `at` is past the call, so the call is at `at` - 1. */
+/* `at` is the address after the call instruction. */
 void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
 {
 	const uintptr_t call = at - 1;

@@ -20,7 +20,8 @@ struct fl__backtrace {
 void fl__backtrace_take(struct fl__backtrace *stack, int skip);
 
 /*
- * Records the loaded files for fl__backtrace_describe(). Takes the loader's lock: not for signal handlers.
+ * Records the loaded files for fl__backtrace_describe(). Takes the loader's lock: not for signal
+ * handlers.
  */
 void fl__backtrace_learn_modules(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Where contexts wait for locks, conditions, semaphores and queues. A site is the innermost frames
- * of a stack and the kind of the object. The printout, which knows function names, merges sites
- * that differ only in outer frames or in their path through the library.
+ * of a stack, and the kind of the object. fl_debug_contention() merges sites that differ only in
+ * their outer frames, or in their frames inside the library.
  *
  * Every wait is measured, since a wait is slow anyway. Of the acquisitions that do not wait, each
  * thread measures one in CONTENTION_SAMPLED, which counts as CONTENTION_SAMPLED.

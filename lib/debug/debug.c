@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch, and what each mode does at an acquisition and at its end.
+ * The switch of debugging, and what each mode does at an acquisition and a release.
  *
  *   word               off      on               meaning
  *   fl__debug          0        FL_DEBUG_ bits   what is recorded
  *   fl__debug_free     0        FL__DEBUG_NEVER  what the fast path of a lock expects
  *   fl__debug_readers  MOST     0                the most readers of fl_rwlock's fast path
  *
- * The words change one after the other, and a thread may see each change late. A needless slow path
- * reads fl__debug 0 and does nothing. A late fast path leaves the table without a holder, or with a
- * stale one. Such errors end when the table is cleared, which happens when debugging goes off and
- * again when it comes on.
+ * A thread may see the change of each word late. In a needless slow path fl__debug is 0, and the
+ * hooks do nothing. After a late fast path the table lacks a holder, or has a stale one. Such
+ * errors end when the table is cleared, as debugging is switched off or on.
  */
 #include "debug.h"
 #include "../base/sys.h"
@@ -44,7 +43,7 @@ unsigned fl__debug_switch(unsigned modes)
 {
 	if (modes != 0) {
 		struct fl__backtrace first;
-		/* The unwinder prepares itself now, which may need memory. */
+		/* The unwinder initializes itself, which may need memory. */
 		fl__backtrace_take(&first, 0);
 		fl__backtrace_learn_modules();
 	}
@@ -139,8 +138,8 @@ void fl__debug_waiting_on(struct fl__debug_op *op)
 }
 
 /*
- * Returns the record that an unlock of that kind ends: the current context's, else the oldest,
- * since another context may unlock.
+ * Returns the record that an unlock in this way ends: the current context's; or, since any context
+ * may unlock, the oldest.
  */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
@@ -276,10 +275,7 @@ int fl_debug_dump_on(int signal)
 	return 0;
 }
 
-/*
- * When a copy of the library is unloaded: removes its signal handlers, and clears its records of
- * other threads.
- */
+/* At an exit or a dlclose(): removes the signal handlers. At a dlclose() also frees the records. */
 FL__AT_UNLOAD static void debug_unload(void)
 {
 	const struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -293,7 +289,7 @@ FL__AT_UNLOAD static void debug_unload(void)
 		(void)fl__debug_switch(0);
 }
 
-/* Returns the modes that the environment names, and the signal. */
+/* Returns the modes that FL_DEBUG names, and the signal in `*signal`. */
 static unsigned debug_parse_modes(const char *text, int *signal)
 {
 	static const struct {

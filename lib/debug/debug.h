@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 /*
- * The hooks that the primitives call for debugging. Every layer may include this header, which
- * needs lib/base only.
+ * The hooks that the primitives call for debugging. This header needs only lib/base, so that every
+ * floor may include it.
  *
- * An uncontended path has no extra branch: the compare-and-swap of a lock's fast path expects
- * fl__debug_free instead of 0. While debugging is on, fl__debug_free holds a value that no word
- * ever has, so the fast path fails. The slow path works for any state of the word and calls the
- * hooks. The slow path leaves a mark in the word, which makes the unlock slow, too. Where that is
- * not possible, as for many readers, the unlock reads fl__debug first.
+ * An uncontended path has no extra branch. The CAS of a lock's fast path expects fl__debug_free
+ * instead of 0. While debugging is on, fl__debug_free has a value that no lock's word ever has. So
+ * the fast path fails, and the slow path calls the hooks. The slow path leaves a mark in the word,
+ * which makes the unlock slow, too. Where no mark is possible, as for many readers, the unlock
+ * reads fl__debug first.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
  *             return;                                                                  // fast
@@ -26,7 +26,7 @@
  *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__debug_locked(&op, rc == 0);
  */
-/* Hidden, so that the code finds the words at a constant distance. */
+/* Hidden, so that the compiler addresses the words relative to the code. */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
 FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
 FL__DEBUG_WORD fl__debug_free;    /* 0 or FL__DEBUG_NEVER */
@@ -36,9 +36,9 @@ FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 #define FL__RWLOCK_MOST (1u << 26)
 
 /*
- * Reads one of the words above. Relaxed: after an old value the caller takes a path that works as
- * well. A plain read, since compilers make a separate instruction of an atomic load (two on
- * aarch64). Each call of a primitive reads the word once.
+ * Reads one of the words above. Relaxed: after an old value the caller's path works as well. A
+ * plain read, since compilers emit a separate instruction for an atomic load (two on aarch64). Each
+ * call of a primitive reads the word once.
  */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
@@ -85,7 +85,7 @@ struct fl__debug_op {
 	bool measured; /* measured even without a wait, as one of 16 */
 	bool waited;
 	const void *lock;
-	/* The condition that is waited for before its mutex, `lock`. NULL: none. */
+	/* A condition, which the context waits for before its mutex, `lock`. NULL: none. */
 	const void *cond;
 	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
 	const void *const *key;
@@ -93,7 +93,7 @@ struct fl__debug_op {
 	struct fl__backtrace stack;
 };
 
-/* The slow parts, called while debugging is on. */
+/* The hooks below call these functions while debugging is on. */
 void fl__debug_locking_on(struct fl__debug_op *op);
 void fl__debug_waiting_on(struct fl__debug_op *op);
 void fl__debug_locked_on(struct fl__debug_op *op, bool locked);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Prints which context waits for what. Safe in a signal handler: takes no memory and waits for no
- * lock. The dump copies one record at a time out of the debug table or a wait queue, then prints
- * the copy. snprintf() formats only strings and integers, for which the known C libraries need no
- * memory and no lock.
+ * The dump: which context waits for what. Async-signal-safe: allocates no memory and waits for no
+ * lock. Copies one record at a time out of the debug table or a wait queue, then prints the copy.
+ * snprintf() formats only strings and integers, for which the known C libraries need no memory and
+ * no lock.
  */
 #include "../base/sys.h"
 #include "../wait/lot.h"
@@ -122,13 +122,16 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 	}
 }
 
-/* Under the table's lock. Returns a copy to print. A signalled waiter waits for the mutex alone. */
+/*
+ * Called under the table's lock. Returns a copy of the record. A signalled waiter of a condition
+ * waits for its mutex only.
+ */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/*
-	 * relaxed: a waking thread changes `*key` with the wait table locked. The waiter's frame
-	 * exists while the debug table names it, but not in a forked child.
+	 * relaxed: a waking thread changes `*key` with the bucket locked. `key` points into the
+	 * waiter's stack, which exists while the record does, but not in a forked child.
 	 */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
@@ -151,7 +154,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 	}
 }
 
-/* Whether the debug table has the context's wait. */
+/* Whether the debug table has the context's wait, which debug_dump_print_table() has printed. */
 static bool debug_dump_has_wait(struct debug_dump *d, uint64_t id)
 {
 	if (!debug_dump_enter(d))

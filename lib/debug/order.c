@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock order. A is before B if a context held A and waited, or could have waited without end,
- * for B. If that order has a cycle, contexts can each hold one lock of it and wait for the next. So
- * the program can deadlock, even if it never has.
+ * The lock order. A is before B if a context held A and locked B without a deadline. If that order
+ * has a cycle, contexts can each hold one lock of the cycle and wait for the next. So the program
+ * can deadlock, even if it never has.
  *
  * An edge is a pair of locks, each held or wanted for exclusive use or for reading. A new edge is
  * stored with both stacks and searched once: from its end back to its beginning, breadth first, so
  * that the report has the shortest cycle. A known edge costs one lookup in a hash table.
  *
- * At each lock of a cycle one context wants what another holds. Two readers block each other only
- * if a third context waits for exclusive use between them. So two readers count only after a
- * context has wanted exclusive use (`written`). The first such context searches the edges again.
- * These rules include the shortest cycle: a context that reads and wants to read again.
+ * At each lock of a cycle, one context wants the lock and another context holds it. Two readers
+ * block each other only if a third context waits for exclusive use between them. So two readers
+ * count only after a context has wanted exclusive use (`written`). The first such context searches
+ * the edges again. The shortest cycle is a context that reads and wants to read again.
  *
- * The search marks each node in two ways, exclusive or reading, since they lead to different edges.
+ * A search may reach a node twice, for exclusive use and for reading, since different edges follow.
  */
 #include "../base/sys.h"
 #include "report.h"
@@ -140,7 +140,9 @@ void fl__order_forget(void)
 	memset(order_edges, 0, sizeof order_edges);
 }
 
-/* Whether a context that wants the lock in this way waits for one that holds it in that way. */
+/*
+ * Whether a context that wants the lock in the way `wanted` waits for one that holds it as `held`.
+ */
 static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
@@ -271,7 +273,7 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
 		*found = (struct order_key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
 		if (held->lock == op->lock && !(held->how & op->how & FL__DEBUG_READ))
-			continue; /* a certain deadlock, which report_relock() reports */
+			continue; /* a certain deadlock, which debug_report_relock() reports */
 		if (!order_find_edge(found) && order_cycle_of(order_add_edge(h, held, op, found), NULL, 0) > 0)
 			return true;
 	}

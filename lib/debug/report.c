@@ -13,7 +13,7 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 
 /*
  * Whether the function's name has the library's prefix. Static functions lack the prefix, except
- * those of calls that wait (as in lib/queue/queue.c).
+ * those of queue.c that may wait.
  */
 static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
 {

@@ -30,7 +30,10 @@ struct fl__report_step {
 /* Logs a cycle. All reports call the log handler, so the caller must not hold the table's lock. */
 void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n);
 
-/* Logs `said` and one lock: where `step` has locked it and, if `wanted`, where `step` wants it. */
+/*
+ * Logs `said`, where the context of `step` locked its lock, and, if `wanted`, where it wants a
+ * lock.
+ */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted);
 
 /* The report's form of `held`. */
@@ -43,8 +46,8 @@ void fl__report_kind(char *text, size_t size, uint8_t kind);
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end);
 
 /*
- * The index of the first frame to show: skips the library's function that called the hook, if
- * static. fl__report_caller(): the index of the first frame outside of the library.
+ * fl__report_first(): the index of the first frame to show; skips a static function of the library
+ * that called the hook. fl__report_caller(): the index of the first frame outside of the library.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

@@ -51,7 +51,7 @@ static void table_add_chunk(struct table_chunk *chunk)
 		fl__table_give_slot(&chunk->slots[i]);
 }
 
-/* Locks the table with that many free slots. Returns false, not locked, without memory. */
+/* Locks the table with at least `slots` free slots. Returns false, not locked, if out of memory. */
 static bool table_lock_with_slots(size_t slots)
 {
 	fl__lock(&table_lock);
@@ -251,8 +251,8 @@ void fl__table_forget(void)
 }
 
 /*
- * A forked child keeps the table. Locks whose holders are not in the child stay recorded, and stay
- * locked.
+ * A forked child keeps the table. The locks of threads that the child does not have stay recorded,
+ * and stay locked.
  */
 FL__AT_START static void table_watch_forks(void)
 {

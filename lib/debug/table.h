@@ -6,10 +6,10 @@
 #include "debug.h"
 
 /*
- * The debug table: contexts, what they hold, the lock order, and the sites that lock. One lock
- * guards all of it, from fl__debug_enter() to fl__debug_leave(). All records are slots of one size
- * from one pool. The library allocates nothing and calls no user code under that lock: the user's
- * allocator and log handler may use locks of the library.
+ * The debug table: the records of contexts, held locks, the lock order, and sites. One lock guards
+ * all records, from fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal
+ * slots. The program's allocator and log handler may use locks of the library, so neither is called
+ * under the table's lock.
  */
 enum { FL__DEBUG_NAME = 32 };
 
@@ -50,7 +50,7 @@ struct fl__holder {
 	uint8_t kind, how;
 	int64_t since;
 	struct fl__backtrace stack; /* where it waits */
-	/* A search of the wait graph (waits.c). */
+	/* For a search of the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
 	struct fl__held *by;
@@ -128,8 +128,7 @@ bool fl__debug_try_enter(void);
 void fl__debug_try_leave(void);
 
 /*
- * Takes a zeroed slot, one of those that fl__debug_enter() promised. fl__table_give_slot() returns a
- * slot.
+ * Takes a zeroed slot, which the argument of fl__debug_enter() has provided for; gives a slot back.
  */
 void *fl__table_take_slot(void);
 void fl__table_give_slot(void *slot);
@@ -144,13 +143,13 @@ struct fl__holder *fl__holder_find(uint64_t id);
 /* The record of the current context. Makes one, from one slot, if there is none. */
 struct fl__holder *fl__holder_mine(void);
 
-/* Frees the record if the context neither holds nor waits. */
+/* Frees the record if its context neither holds nor waits. */
 void fl__holder_settle(struct fl__holder *h);
 
-/* The n-th record of bucket `i`; NULL: none. For loops over all contexts. */
+/* The n-th context of bucket `i`; NULL: none. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Whether `lock` may have a record. For the unlocking thread, without the table's lock. */
+/* Whether `lock` may have a record. Called by an unlock, without the table's lock. */
 bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
@@ -164,16 +163,17 @@ void fl__table_forget(void);
 /* Sets the modes (debug.c). Returns the modes before. */
 unsigned fl__debug_switch(unsigned modes);
 
-/* The same for the parts. Under the table's lock. */
+/* The same for the lock order and the sites. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
 
-/* order.c: the lock order. */
+/*
+ * order.c: the lock order. An edge leads from a lock that a context holds to a lock that it wants.
+ */
 
 /*
- * The lock order: an edge leads from each lock that a context holds to each lock that it then waits
- * for. Adds the edges of the acquisition `op` and reports the cycles that they close. Called
- * without the table's lock.
+ * Adds the edges of the acquisition `op`, and reports the cycles that they close. Called without
+ * the table's lock.
  */
 void fl__order_locking(const struct fl__debug_op *op);
 
@@ -198,7 +198,7 @@ bool fl__contention_turn(void);
 
 /*
  * Records that the acquisition ended at `now`. `held`: its record; NULL: the context gave up. Takes
- * at most one cell. Under the table's lock.
+ * at most one slot. Under the table's lock.
  */
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait graph. A context that waits for a lock waits for each holder; one that joins waits for
- * that context. A cycle is a certain deadlock: each context in it waits for ever.
+ * The wait graph. A context that waits for a lock waits for each holder of the lock. A context that
+ * joins waits for the joined context. A cycle is a deadlock: each context in it waits for ever.
  *
  * A search is needed only when a context begins to wait. A holder records its lock before it waits
  * for another lock. An unlocking context removes its record before it unlocks. So the last context
- * of a cycle to record its wait finds the whole cycle recorded. None of these records is stale,
- * since each of these contexts waits for another one in the cycle.
+ * of a cycle that records its wait finds all records of the cycle. No such record is stale, since
+ * all contexts of the cycle wait.
  *
  * A reader does not wait for a reader, unless a writer waits between them. A wait that may give up
  * is part of no deadlock.
@@ -133,7 +133,7 @@ static void waits_report(void)
 	fl__free(steps);
 }
 
-/* Called when `me` has recorded its wait. Unlocks the table. */
+/* Called when `me` has recorded its wait. Leaves the table, and reports a deadlock. */
 static void waits_check_and_leave(struct fl__holder *me)
 {
 	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && waits_cycle_of(me, NULL, 0) > 0;
@@ -166,7 +166,7 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
-/* Called at a join: the context, or 0 at the end. */
+/* `context`: the context to be joined; 0: the join has ended. */
 void fl__debug_join_on(uint64_t context, bool timed)
 {
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
@@ -184,9 +184,7 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	waits_check_and_leave(me);
 }
 
-/*
- * For the dump only: the object has no owner to search. A recorded lock or join takes precedence.
- */
+/* For the dump only: no other context is known to end this wait. A recorded lock or join stays. */
 void fl__debug_sleep_on(bool asleep)
 {
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))

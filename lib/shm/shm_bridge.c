@@ -5,7 +5,7 @@
  * (futex_waitv), and on its own word `control`, which other threads change to make the bridge check
  * its entries again. The waiter waits in the wait table, in the wait queue of entry.done.
  *
- *   done      meaning                        set by                         cleared by
+ *   BRIDGE_   meaning                        set by                         cleared by
  *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
  *                                            bridge_lock and the bucket's   locks only
  *                                            lock; bridge_add()

@@ -3,7 +3,7 @@
  * The mutex: a word, and a wait queue in the wait table (wait/lot.h). A transaction, from
  * fl__lot_open() to fl__lot_close(), holds the queue lock.
  *
- *   bit      meaning                     set by                        cleared by
+ *   MUTEX_   meaning                     set by                        cleared by
  *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
  *                                        unlock that hands over
  *   WAITERS  an unlock must call         under the queue lock: a       under the queue lock:

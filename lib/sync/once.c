@@ -2,7 +2,7 @@
 /*
  * Once: the runner is the context that runs the function.
  *
- *   bit      meaning                 set by                         cleared by
+ *   ONCE_    meaning                 set by                         cleared by
  *   DONE     the function succeeded  the runner, as it clears       -
  *                                    RUNNING
  *   RUNNING  a runner runs the       a call: CAS from 0             the runner: CAS, or under the

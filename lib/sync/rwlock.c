@@ -10,7 +10,7 @@
  * waiter is a waiter that a serve dequeued and woke, until the waiter takes the lock or goes back
  * to the queue.
  *
- *   bit       meaning                     set by                       cleared by
+ *   RWLOCK_   meaning                     set by                       cleared by
  *   COUNT     the number of readers, and  read lock: + 1               read unlock, a barred
  *             of barred readers on their                               reader: - 1
  *             way out; under WRITER, the

@@ -2,7 +2,7 @@
 /*
  * The spin lock: test and test-and-set.
  *
- *   value        meaning                      set by                  cleared by
+ *   SPIN_        meaning                      set by                  cleared by
  *   FREE (0)     the lock is free             fl_spin_unlock()        -
  *   HELD (1)     the lock is held             lock, try: CAS          fl_spin_unlock()
  *   WATCHED (3)  held, and debugging knows    lock, try: CAS, slow    fl_spin_unlock(), slow

@@ -3,23 +3,26 @@
  * Cancel tokens. A token is a word with a wait queue in the wait table. A wait under a token has a
  * node in that queue beside the nodes in its own queues.
  *
- *   bit         meaning             set by                                     cleared by
- *   REQUESTED   give up             fl_cancel_token_request() of it or an ancestor;  fl__cancel_renew()
- *                                   fl_cancel_token_init() under a requested parent  of a root
- *   WAITERS     the queue has a     fl__cancel_arm(), in a transaction         fl_cancel_token_request(),
- *               waiter                                                         in a transaction
- *   OWN         an fl__own_token    fl__cancel_init_own()                      fl__cancel_disown(),
- *                                                                              tree locked
- *   CALLBACKS   it has callbacks    fl_cancel_token_on_request():                    fl_cancel_token_request();
- *                                   cancel_callback.c                          removal of the last
- *   OFFERED     a join may take the     fl__cancel_offer()                     fl__cancel_take_offered(),
- *               task of this token                                             tree locked
+ *   FL__CANCEL_  meaning                    set by                        cleared by
+ *   REQUESTED    waits give up              a request of the token or an  fl__cancel_renew(), of a
+ *                                           ancestor; fl_cancel_token_    root
+ *                                           init() under a requested
+ *                                           parent
+ *   WAITERS      the queue has a waiter     fl__cancel_arm(), in a        a request, in a
+ *                                           transaction transaction
+ *   OWN          the token is part of an    fl__cancel_init_own()         fl__cancel_disown(), tree
+ *                fl__own_token                                            locked
+ *   CALLBACKS    the token has callbacks    fl_cancel_token_on_request()  a request; the removal of
+ *                                                                         the last callback
+ *   OFFERED      a join may take the task   fl__cancel_offer()
+ *                fl__cancel_take_offered(),
+ *                of this token                                            tree locked
  *
  * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
- * tree. So no descendant is destroyed during the walk, and a child created during the walk either
- * is walked or sees its parent requested. The request collects callbacks on its stack, and runs
- * them after the unlock. Lock order: tree, then bucket. A token's deadline is the least of its own
- * and its ancestors', fixed at its creation.
+ * tree. So no descendant is destroyed during the walk, and a child created during the walk is
+ * either walked, or finds its parent requested. The request collects callbacks on its stack, and
+ * runs them after the unlock. Lock order: tree, then bucket. A token's deadline is the earliest of
+ * its own and its ancestors', fixed at its creation.
  */
 #include "cancel.h"
 #include "../base/atomic.h"
@@ -86,8 +89,8 @@ void fl__cancel_disown(struct fl__own_token *own)
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
-	 * The token is alone in its tree, and no request was seen whose end must be waited for.
-	 * relaxed: a concurrent request would be a request of a destroyed token, the caller's error
+	 * relaxed: a concurrent request would use a destroyed token, a bug of the caller. So a
+	 * token that is alone in its tree has no request that must end first.
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
@@ -113,7 +116,7 @@ void fl_cancel_token_destroy(fl_cancel_token *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-/* Called under the tree's lock. */
+/* Requests one token. Called under the tree's lock. */
 static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* relaxed: the CAS decides */
@@ -154,7 +157,7 @@ static fl_cancel_token *cancel_walk_next(fl_cancel_token *c, const fl_cancel_tok
 	return c == top ? NULL : c->next_;
 }
 
-/* Called under the tree's lock. */
+/* Requests `c` and its descendants. Called under the tree's lock. */
 static void cancel_request_tree(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel_token *t = c, *next; t; t = next) {

@@ -8,17 +8,17 @@
 #include <fairlead/time.h>
 
 /*
- * A token that belongs to one context, as `ctx->own`. A request calls `kick` once, on any thread,
- * under the lock of the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's
- * thread. So a wait of that context under its own token enters no queue: it checks the token, then
- * parks. If a request comes after the check, the call ends the wait.
+ * A context's own token, `ctx->own`. A request calls `kick` once, on any thread, under the lock of
+ * the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's thread. So a wait of
+ * that context under its own token enters no queue: the context checks the token, then parks. A
+ * request after the check ends the wait by that call.
  */
 struct fl__own_token {
 	fl_cancel_token token;
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* As fl_cancel_token_init(). The caller sets `ctx->own`. */
+/* As fl_cancel_token_init(). The caller then sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);
 
 /* From now on no request calls `kick`. The token has no waiters. */
@@ -37,8 +37,9 @@ struct fl__cancel_calls {
 };
 
 /*
- * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. Begin does
- * all but the callbacks. After the unlock, call runs the callbacks; it does not touch the token.
+ * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. Begin
+ * does all but the callbacks. After the unlock, call runs the callbacks; it does not touch the
+ * token.
  */
 void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls);
 void fl__cancel_call(struct fl__cancel_calls *calls);
@@ -50,18 +51,18 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 void fl__cancel_request_children(fl_cancel_token *c);
 
 /*
- * Marks a token below another as offered. seq_cst: a thread that walks the tree later finds it, and
- * so does a thread whose flag the caller reads, with seq_cst, as not set.
+ * Sets OFFERED in `c`, which has a parent. seq_cst: if the caller then reads another thread's flag,
+ * with seq_cst, as not set, that thread finds `c` when it later walks the tree.
  */
 void fl__cancel_offer(fl_cancel_token *c);
 
 /*
- * Finds an offered child of `c`, about the newest, and takes its mark away. Calls `keep` with the
- * tree locked: the child leaves the tree after that. NULL: there is none.
+ * Finds an offered child of `c`, among the newest, and clears its OFFERED. Calls keep(child) with
+ * the tree locked, so before the child can leave the tree. NULL: no child is offered.
  */
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
 
-/* Takes back the request of a root: true. False: the root has a child, and nothing has happened. */
+/* Takes back the request of a root: true. False: the root has a child; nothing has happened. */
 bool fl__cancel_renew(fl_cancel_token *c);
 
 /*
@@ -91,15 +92,15 @@ static inline int64_t fl__cancel_deadline(const fl_cancel_token *c)
 
 static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 {
-	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with request_one() */
+	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with cancel_request_one() */
 		return true;
 	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
 }
 
 /*
- * For a call that has waited and is about to try again: whether it ends with -ECANCELED instead, so
- * that it does not consume what came after the request. The reason to try again may have been seen
- * by a relaxed load: hence the fence.
+ * For a call that has waited and is about to try again: whether to return -ECANCELED instead, so
+ * that the call consumes nothing that came after the request. The fence is for a caller that has
+ * seen the reason to try again by a relaxed load.
  */
 static inline bool fl__cancel_ends(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
@@ -111,8 +112,8 @@ static inline bool fl__cancel_ends(const fl_cancel_token *cancel, const struct f
 }
 
 /*
- * Whether the token is in no tree and was never requested, so that its destruction has nothing to
- * do. Called by a thread that may destroy the token.
+ * Whether the token has no relatives and was never requested, so that its destruction has nothing
+ * to do. Called by a thread that may destroy the token.
  */
 static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {

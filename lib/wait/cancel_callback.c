@@ -4,31 +4,34 @@
  * is an address in the tree's root, used only as a number. So callbacks can be removed, and run,
  * after the tokens are gone.
  *
- *   state       meaning                        set by                                list
- *   IDLE        not registered, or removed     remove                                -
- *   REGISTERED  waits for a request            fl_cancel_token_on_request()                the token's
- *   ASKED       a request is about to run it   fl__cancel_take_callbacks()           the request's,
- *                                                                                    on its stack
- *   RUNNING     its function runs              cancel_callback_take_next(), or fl_cancel_token_on_request()  -
- *   ENDED       its function has returned, or  cancel_callback_run(), remove                         -
- *               has removed the callback
+ *   CANCEL_CALLBACK_  meaning                   set by                        list
+ *   IDLE              not registered, or        the removal                   -
+ *                     removed
+ *   REGISTERED        waits for a request       fl_cancel_token_on_request()  the token's
+ *   COLLECTED         a request is about to     fl__cancel_take_callbacks()   the request's, on its
+ *                     run the function                                        stack
+ *   RUNNING           the function runs         cancel_callback_take_next();  -
+ *                                               fl_cancel_token_on_request()
+ *   ENDED             the function has          cancel_callback_run(); a      -
+ *                     returned, or removed the  removal by the function
+ *                     callback
  *
  * Invariants
  *   1. State, links and run_ change only under the bucket's lock.
- *   2. A token has the bit CALLBACKS while its list is not empty, except while a request that has
- *      cleared the bit is about to take the list. Registration sets the bit by a CAS on the word
- *      of REQUESTED. So the request sees the bit, or the registration sees REQUESTED.
+ *   2. A token has CALLBACKS (cancel.c) while its list is not empty, except while a request that
+ *      has cleared the bit is about to take the list. A registration sets the bit by a CAS on the
+ *      word of REQUESTED. So either the request sees the bit, or the registration sees REQUESTED.
  *   3. Functions run without any lock. Between two functions a request touches its own stack and
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
- *   4. A callback that its own function removes belongs to the caller at once: remove follows run_
- *      to the running request's stack and sets `removed` there, so cancel_callback_run() does not touch the
- *      callback again. Only the context that runs the function can do so.
- *   5. A context that waits for a function's end is in the queue, and checks again each time a
- *      function of the tree has returned.
+ *   4. A callback that its own function removes may be freed at once: the removal follows run_ to
+ *      the running request's stack and sets `removed` there, so cancel_callback_run() does not
+ *      touch the callback again. Only the context that runs the function can do so.
+ *   5. A context that waits for the end of a function is in the wait queue, and checks again each
+ *      time a function of the tree has returned.
  *
- * Lock order: tree, then bucket. Linearization: the removal or the request, whichever locks the
- * bucket first, decides whether the callback is removed or run.
+ * Lock order: tree, then bucket. Linearization: the removal or the request that first locks the
+ * bucket decides whether the callback is removed or run.
  */
 #include "../base/atomic.h"
 #include "cancel.h"
@@ -145,7 +148,7 @@ static bool cancel_callback_register(fl_cancel_callback *cb)
 	}
 	fl__lot_close(&lot);
 	if (!enlisted)
-		(void)fl__load_acquire(&c->word_); /* pairs with request_one() */
+		(void)fl__load_acquire(&c->word_); /* pairs with cancel_request_one() */
 	return enlisted;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The contexts of threads. A thread that the library did not start gets a context on the first call
- * that needs one. The context lives in the thread's static TLS block, so it is valid as long as any
- * code runs on the thread, destructors included.
+ * The contexts of threads. A thread that the library did not start gets its context on the first
+ * call that needs one. The context is in the thread's static TLS block, so it is valid also in the
+ * destructors of thread-local data.
  */
 #include "context.h"
 #include "../base/atomic.h"
@@ -43,8 +43,8 @@ static void context_after_fork_in_child(void)
 FL__AT_START static void context_watch_forks(void)
 {
 	/*
-	 * Fails only for lack of memory, at start-up. Then a forked child has stale waiters in its
-	 * wait table.
+	 * Fails only for lack of memory at start-up. The wait table of a forked child then has the
+	 * parent's waiters.
 	 */
 	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);
 }

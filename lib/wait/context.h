@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 /*
- * The execution context: what can wait. Each thread has one. A fiber and a thread of the model
- * checker bring their own, and install it while they run. Every blocking operation parks through
- * the current context, so one primitive serves all kinds.
+ * The context: what can wait. A thread, a fiber, or a thread of the laboratory's model. Every
+ * blocking operation parks the current context, so the same primitive serves all kinds.
  */
 struct fl__ctx;
 struct fl__locals;
@@ -21,19 +20,18 @@ struct fl__wait; /* lot.h: one blocking operation of a context */
 
 struct fl__ctx_ops {
 	/*
-	 * Waits for the unpark of `wait`: 0. -ETIMEDOUT: the deadline passed without one; the
-	 * context may call park again. Called by the context itself. Acquires what the unpark
-	 * released.
+	 * Waits for the unpark of `wait`, and acquires what the unpark released: 0. -ETIMEDOUT: no
+	 * unpark until the deadline; the context may call park again. Called by the context itself.
 	 */
 	int (*park)(struct fl__wait *wait, int64_t deadline);
 	/*
-	 * Unparks `wait`, now or when it parks. Called once, by any thread. The wait and its
-	 * context may be gone as soon as the unpark is published: after that only their addresses
-	 * are used.
+	 * Ends the present or next park of `wait`. Called once, by any thread. The wait and its
+	 * context may be gone as soon as the unpark is published; then only their addresses are
+	 * used.
 	 */
 	void (*unpark)(struct fl__wait *wait);
 	/*
-	 * The same from a signal handler, which may have interrupted any code on the context's own
+	 * As unpark(), in a signal handler, which may have interrupted any code of the context's
 	 * thread. NULL: the context waits for nothing that a handler releases.
 	 */
 	void (*unpark_in_handler)(struct fl__wait *wait);
@@ -51,44 +49,42 @@ struct fl__ctx {
 	const struct fl__ctx_ops *ops;
 	uint64_t id; /* never 0, unique in the process */
 	/*
-	 * The token whose request is delivered to this context (cancel.h), so that a wait under it
-	 * need not enter its queue. NULL: none.
+	 * The context's own token (struct fl__own_token): waits under it enter no queue. NULL:
+	 * none.
 	 */
 	fl_cancel_token *own;
-	/* The current wait under the own token, or NULL. Waking threads compare it (lot.c). */
+	/* The current wait under the own token; NULL: none. Waking threads compare it (lot.c). */
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/sync/local.c */
 	uint32_t chance;           /* lib/queue/select.c */
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
 	/*
-	 * The context is inside debugging code, whose own locks are not recorded. Only this context
-	 * uses the flag.
+	 * The context runs debugging code: its locks are not recorded. Used only by this context.
 	 */
 	bool debugging;
 	/*
-	 * A wait for a future calls help() before it blocks. Runs the future's task if this context
-	 * may. NULL: the context never may. `front.inside.helper` is the struct fl__run that set
+	 * Called by a wait for a future before it blocks. Runs the future's task if this context
+	 * may. NULL: this context never may. `front.inside.helper` is the struct fl__run that set
 	 * `help`.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
-	struct fl__run *worker; /* of a worker that other workers may replace; NULL: none */
+	struct fl__run *worker; /* of a worker that another worker may replace; NULL: none */
 	/*
-	 * For the same workers: called before a sleep that may last until another task has run.
-	 * True: another worker replaces this one, and block() is called again after the sleep, with
-	 * `begins` false. `future`: the future, if the sleep waits for one alone.
+	 * Set with `worker`. Called before a sleep that may last until another task has run. True:
+	 * another worker replaces this worker, and block() is called again after the sleep, with
+	 * `begins` false. `future`: the future, if the sleep waits for only one; else NULL.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
-	/* For the thread parker. */
+	/* Used by thread_parker.c. */
 	int64_t spin_ns;
 	unsigned looks, spins;
-	/* The thread that ended the last sleep ran on the same CPU. */
-	bool beside;
+	bool beside; /* the thread that ended the last sleep ran on the same CPU */
 };
 
 /*
- * fairlead/parallel_invoke.h declares the calling thread's current context. NULL: this thread has not called
- * the library yet.
+ * fairlead/parallel_invoke.h declares fl__ctx_current, the calling thread's current context. NULL:
+ * this thread has not called the library yet.
  */
 
 struct fl__ctx *fl__ctx_adopt_thread(void);
@@ -103,9 +99,9 @@ static inline struct fl__ctx *fl__ctx_get(void)
 }
 
 /*
- * Called around a wait for what other tasks may have to do: the end of a future, a thread, an
- * executor or a loop. Not needed for locks and queues. The caller holds no lock, since this takes
- * the executor's lock.
+ * Called around a wait that may need other tasks to run: for the end of a future, a thread, an
+ * executor or a loop. Not needed for locks and queues. Takes the executor's lock, so the caller
+ * must hold no lock.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
@@ -125,12 +121,12 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
- * Polls `what` with `look` for a bounded time that adapts to earlier success (thread_parker.c).
- * True when `look` did. For threads alone, before they sleep.
+ * Calls look(what) again and again, for a bounded time that adapts to earlier success
+ * (thread_parker.c). Returns true when `look` did. Only for threads, before they sleep.
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline);
 
-/* The number of forks between the first process and this one. Objects with threads store it. */
+/* The number of forks between the first process and this process. Objects with threads store it. */
 extern uint32_t fl__fork_count;
 
 /* Whether this is a forked child of the process whose fork count was `count`. */

@@ -2,24 +2,27 @@
 /*
  * The lock under the wait table: a futex mutex, with a mark for signal handlers.
  *
- *   bit       meaning                     set by                                      cleared by
- *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before   fl__unlock()
- *                                         each sleep, after each wake;
+ *   LOCK_     meaning                     set by                                     cleared by
+ *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before  fl__unlock()
+ *                                         each sleep and after each wake;
  *                                         fl__try_lock(); fl__lock_or_defer()
- *   DEFERRED  the holder has work to do   fl__lock_or_defer(), CAS, while HELD        fl__unlock()
+ *   DEFERRED  the holder has work to do   fl__lock_or_defer(), CAS, while HELD       fl__unlock()
  *             when it unlocks
- *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD        fl__unlock()
+ *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD       fl__unlock()
  *
- * A stale SLEEPERS is safe: it costs a needless futex_wake. Sections are a few instructions long,
- * so a short spin nearly always suffices. The yields help if the holder has lost its CPU; the sleep
- * is the last resort.
+ * A stale SLEEPERS costs a needless futex_wake. Critical sections are a few instructions long, so a
+ * short spin nearly always suffices. The yields help if the holder has lost its CPU. The sleep is
+ * the last resort.
  */
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>
 
-/* HELD | SLEEPERS differs from the values of park words: a debugger can tell the sleepers apart. */
+/*
+ * HELD | SLEEPERS differs from the values of park words, so that a debugger can tell sleepers
+ * apart.
+ */
 enum { LOCK_FREE = 0, LOCK_HELD = 1, LOCK_DEFERRED = 2, LOCK_SLEEPERS = 8, LOCK_SPINS = 32, LOCK_YIELDS = 16 };
 
 static bool lock_spin(uint32_t *word)

@@ -22,9 +22,9 @@
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. Hence a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed,
  *      so fl__lot_take() went on to the next waiter. A request that happened before a wake decides
- *      first: when fl_cancel_token_request() returns, all waits in the token's queue are decided. For a
- *      wait under its context's own token the waking thread reads whether the token is requested,
- *      and skips the wait if so.
+ *      first: when fl_cancel_token_request() returns, all waits in the token's queue are decided.
+ *      For a wait under its context's own token the waking thread reads whether the token is
+ *      requested, and skips the wait if so.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
  *      A wait so decided returns only after it has seen the unpark. So node, wait and context stay
  *      valid until the waking thread's last access, which is the unpark itself. The unpark belongs
@@ -32,10 +32,10 @@
  *      wait for something else (a mutex, say), and neither wait consumes the other wait's unpark.
  *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
  *      node that it took. The waiter itself removes its other nodes, and a node that
- *      fl__lot_wake_first() woke, under their locks. So a thread that holds a bucket's lock may follow
- *      every node that it finds there. A node that fl__lot_wake_first() woke is the first of its queue.
- *      No thread decides its wait again until the waiter has removed the node, or begun another
- *      wait, under the lock.
+ *      fl__lot_wake_first() woke, under their locks. So a thread that holds a bucket's lock may
+ *      follow every node that it finds there. A node that fl__lot_wake_first() woke is the first of
+ *      its queue. No thread decides its wait again until the waiter has removed the node, or begun
+ *      another wait, under the lock.
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So "ready" and "taken" are one step: an earlier
  *      wake does not take a waiter that comes later. A primitive may be destroyed as soon as its
@@ -67,14 +67,14 @@ enum { LOT_BUCKETS_LOG2 = 10, LOT_BUCKETS = 1 << LOT_BUCKETS_LOG2 };
 
 struct fl__bucket {
 	_Alignas(64) uint32_t lock;
-	struct fl__node *queues; /* first nodes, linked by above and below */
+	struct fl__node *queues; /* the first node of each queue, linked by `above` and `below` */
 };
 
 static struct fl__bucket lot_buckets[LOT_BUCKETS];
 
 static struct fl__bucket *lot_bucket_of(const void *key)
 {
-	/* Fibonacci hashing: the upper bits of the product depend on all bits of the address. */
+	/* Fibonacci hashing: the upper bits of the product depend on all bits of the key. */
 	return &lot_buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - LOT_BUCKETS_LOG2)];
 }
 
@@ -83,6 +83,7 @@ void fl__lot_forget(void)
 	memset(lot_buckets, 0, sizeof lot_buckets);
 }
 
+/* The first node of the queue of `key`; NULL: the queue is empty. */
 static struct fl__node *lot_find_queue(const struct fl__bucket *bucket, const void *key)
 {
 	struct fl__node *first = bucket->queues;
@@ -160,7 +161,6 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 	first->prev = node;
 }
 
-/* Inserts before the first node, too: that place is the ring's end. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
 {
 	fl__lot_add(lot, node);
@@ -193,21 +193,21 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 
 /*
  * Whether a request of the context's own token will end this wait. The context's thread delivers
- * the request, maybe late. A wake that comes after the request must not be spent on this wait.
+ * the request, maybe late. A wake after the request must go to another waiter.
  */
 static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
-	 * relaxed: see sleep_under_own(). A request that happened before this wake has changed the
+	 * relaxed: see wait_sleep_under_own(). A request that happened before this wake has changed the
 	 * word before, so the load sees it.
 	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
 
 /*
- * Invariant 2. relaxed: the waiter acquires what the waking thread wrote, `value` too, with the
- * unpark (invariant 3).
+ * Wakes the wait of `node`, without the unpark. False: the wait has ended (invariant 2). relaxed:
+ * the waiter acquires what the waking thread wrote, `value` too, with the unpark (invariant 3).
  */
 static bool lot_decide(struct fl__node *node)
 {
@@ -257,6 +257,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	return taken;
 }
 
+/* Whether fl__lot_wake_first() has woken `node`. */
 static bool lot_is_woken(const struct fl__node *node)
 {
 	/* relaxed: set under this bucket's lock, or by a wake that was seen */
@@ -427,7 +428,7 @@ bool fl__lot_waited(const void *key)
 	return more;
 }
 
-/* Inside a transaction: sets the waiters bit in the word. False: the word is ready. */
+/* Called inside a transaction: sets the waiters bit of the word. False: the word is ready. */
 static bool lot_set_waiters_bit(uint32_t *word, const struct fl__word *ready)
 {
 	/* relaxed: fl__word_arm() acquires if the word is ready */

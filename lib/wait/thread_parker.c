@@ -1,43 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parker of threads: one word per wait, and a futex on it.
+ * The parker of threads: one word for each wait, and a futex on it.
  *
- *   park_word     meaning                           set by                  cleared by
- *   0 EMPTY       no unpark, not asleep             fl__wait_begin()        -
- *   1 UNPARKED    unparked, for good                parker_unpark(), swap          -
- *   3 ASLEEP      the thread sleeps or is about to  parker_park(), CAS from EMPTY  parker_unpark(); parker_park() at its
- *                                                                           deadline
+ *   PARKER_      meaning                        set by                  cleared by
+ *   0 EMPTY      no unpark yet, not asleep      fl__wait_begin()        -
+ *   1 UNPARKED   unparked, for good             parker_unpark(), swap   -
+ *   3 ASLEEP     the thread sleeps, or is       parker_sleep_until(),   parker_unpark(); the thread
+ *                about to                       CAS from EMPTY          at its deadline
  *
- * The unpark's swap is its last access to the wait. The futex_wake after it uses only the address.
- * The memory may be freed (EFAULT), or hold another futex, whose sleepers tolerate the spurious
- * wakeup. ASLEEP differs from the values of lock.c's words: a debugger can tell the sleepers apart.
+ * The swap of parker_unpark() is its last access to the wait. The futex_wake after the swap uses
+ * only the address. The memory there may be freed (EFAULT), or be another futex, whose sleepers
+ * tolerate the spurious wakeup. ASLEEP differs from the values of lock.c's words, so that a
+ * debugger can tell sleepers apart.
  *
- * The spin before the sleep. A futex wake across CPUs takes 5 to 35 us on a virtual machine, a wake
- * on the same CPU 2 us. A hand-off to a thread that spins on another CPU takes 0.2 us. A hand-off
- * to a thread that spins on the partner's own CPU never comes. A spin has two phases. Both adapt to
- * earlier spins of the same context:
+ * The spin before the sleep. The partner is the thread that ends the wait. On a virtual machine a
+ * futex wake across CPUs takes 5 to 35 us, and a wake on the same CPU 2 us. A hand-off to a thread
+ * that spins on another CPU takes 0.2 us. A thread that spins on the partner's own CPU waits in
+ * vain. A spin has two phases, which adapt to earlier spins of the same context:
  *
- *   pauses   `looks` looks with a pause between them. The number doubles, up to PARKER_LOOKS_MOST, when a
- *            look succeeds: then the partner runs on another CPU. The number halves, down to
- *            PARKER_LOOKS_LEAST, when all looks fail: then the partner may need this CPU. Each TRIAL-th
- *            spin makes PARKER_LOOKS_MOST looks, to find out that a partner has moved.
- *   yields   between looks, for `spin_ns`. That time halves after a failure, down to PARKER_SPIN_LEAST,
- *            and doubles after a success, up to PARKER_SPIN_MOST, about the cost of the saved wake. So a
- *            wait costs at most twice the best choice in hindsight (Karlin et al., 1991).
+ *   pauses   `looks` polls with a pause between them. The number doubles, up to PARKER_LOOKS_MOST,
+ *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
+ *            PARKER_LOOKS_LEAST, when all polls fail: then the partner may need this CPU. Each
+ *            PARKER_TRIAL-th spin makes PARKER_LOOKS_MOST polls, in case the partner has moved.
+ *   yields   polls with a yield between them, for `spin_ns`. That time halves after a failure, down
+ *            to PARKER_SPIN_LEAST. The time doubles after a success, up to PARKER_SPIN_MOST, about
+ *            the cost of the saved wake. So a wait costs at most twice the best choice in hindsight
+ *            (Karlin et al., 1991).
  *
- * The bound of Karlin et al. holds if a spin costs only its own duration. A yield on a CPU that
- * another program wants costs a time slice. So yield.c rations late yields. Once the ration is used
- * up, the second phase pauses instead. Pauses cannot help a partner that needs this CPU. So if a
- * thread on the same CPU ended the last sleep (`beside`), a spin while yields are barred is one
- * look, and in each TRIAL-th spin the first phase. The trial finds out when the kernel has moved a
- * partner.
+ * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
+ * wants costs a time slice. So yield.c rations late yields. Once the ration is used up, the second
+ * phase pauses instead of yielding. A pause cannot help a partner that needs this CPU. So while
+ * yields are barred, a thread whose last sleep was ended by a thread on the same CPU (`beside`)
+ * polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved
+ * the partner.
  *
- *   machine                            the wait costs at most, beside the best choice in hindsight
+ *   machine                            the most that a wait costs above the best choice in
+ *                                      hindsight
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
  *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
  *   both partners on one such CPU      the trials
- *   more threads than CPUs             yields while they are short, else as beside other programs
- *   a CPU quota                        as above; a spin uses the quota, at most PARKER_SPIN_MOST of it
+ *   more threads than CPUs             short yields; else as with other programs
+ *   a CPU quota                        as above; a spin uses at most PARKER_SPIN_MOST of the quota
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -85,7 +88,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
-	/* the partner seems to need this CPU */
+	/* The partner probably needs this CPU. */
 	if (ctx->beside && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, look, what, true) : look(what);
 	return parker_spin_with_pauses(ctx, look, what, trial) || parker_spin_with_yields(ctx, look, what, deadline);
@@ -97,15 +100,18 @@ static bool parker_is_unparked(const void *wait)
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == PARKER_UNPARKED;
 }
 
-/* Sleeps until the unpark or the deadline; true when there was an unpark. */
+/* Sleeps until the unpark, and returns true; or until the deadline, and returns false. */
 static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = PARKER_EMPTY;
-	/* relaxed: going to sleep publishes nothing; parker_park() acquires what the unpark publishes */
+	/*
+	 * relaxed: going to sleep publishes nothing; parker_park() acquires what the unpark
+	 * publishes
+	 */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
 	while (!parker_is_unparked(wait)) {
-		/* The result is ignored: the word shows an unpark, and the clock the deadline. */
+		/* The result is ignored: the loop checks the word and the clock. */
 		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, deadline);
 		expected = PARKER_ASLEEP;
 		if (fl__is_past(deadline) &&
@@ -131,7 +137,10 @@ static void parker_unpark(struct fl__wait *wait)
 {
 	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* relaxed: a hint */
 		wait->waker_cpu = fl__sys.cpu();
-	/* release: what the waking thread wrote; pairs with parker_park(). The last access to the wait. */
+	/*
+	 * release: what the waking thread wrote; pairs with parker_park(). The last access to the
+	 * wait.
+	 */
 	if (fl__swap_release(&wait->park_word, PARKER_UNPARKED) == PARKER_ASLEEP)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait: until one of its nodes is woken, its deadline passes, or its cancel token is
- * requested. In the token's wait queue the wait has one more node, an observer. lot.c has the
- * invariants. The CAS of the wait's decision ends the wait.
+ * The sleep of a wait: until one of its nodes is woken, its deadline has passed, or its cancel
+ * token is requested. Under a token the wait has one more node, an observer in the token's wait
+ * queue. The CAS of the wait's decision ends the wait. lot.c has the invariants.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -21,11 +21,11 @@ void fl__wait_begin(struct fl__wait *wait)
 	wait->waker_cpu = -1;
 }
 
-/* Ends the wait with `error`. If a waking thread was faster, consumes its unpark and returns 0. */
+/* Ends the wait with `error`. If a waking thread was faster, waits for its unpark and returns 0. */
 static int wait_give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
-	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* relaxed: as in decide() */
+	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* relaxed: as in lot_decide() */
 		return error;
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
@@ -108,7 +108,7 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const 
 	return found;
 }
 
-/* What a wait for a word polls before it is enqueued. */
+/* The word that a wait polls before it is enqueued. */
 struct wait_polled {
 	const uint32_t *word;
 	const struct fl__word *ready;
@@ -119,7 +119,9 @@ static bool wait_is_ready(uint32_t seen, const struct fl__word *ready)
 	return (seen & ready->mask) == ready->value;
 }
 
-/* True also if a waiter is queued: then this wait must be enqueued, too. */
+/*
+ * Ends the polling when the word is ready, or has a waiter: then this wait must be enqueued, too.
+ */
 static bool wait_is_decided(const void *what)
 {
 	const struct wait_polled *polled = what;
@@ -152,14 +154,14 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 }
 
 /*
- * A sleep whose deadline is past. Other contexts of the thread, if any, run first; then the sleep
- * counts as a wait, which a token can cancel.
+ * A sleep with a deadline in the past. If the thread has other contexts, they run first, and a
+ * cancel is observed.
  */
 static int wait_yield_once(const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->ops->yield)
-		return 0; /* no wait, so no cancel */
+		return 0;
 	ctx->ops->yield();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	return token && fl_cancel_token_is_requested(token) ? -ECANCELED : 0;
@@ -171,7 +173,7 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 	if (fl__is_past(deadline))
 		return wait_yield_once(cancel);
 	fl__wait_begin(&wait);
-	/* in no queue: ends by the deadline or the token */
+	/* The wait has no node: only the deadline or the token ends it. */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A wait queue that its owner's lock guards (queue.h). */
 #include "wait_queue.h"
 #include "../base/atomic.h"
 
