@@ -112,8 +112,8 @@ void fl__debug_leave(void)
 
 bool fl__debug_try_enter(void)
 {
-	enum { LOOKS = 1000 };
-	for (int i = 0; i < LOOKS; i++) {
+	enum { ATTEMPTS = 1000 };
+	for (int i = 0; i < ATTEMPTS; i++) {
 		if (fl__try_lock(&table_lock))
 			return true;
 		fl__sys.relax();

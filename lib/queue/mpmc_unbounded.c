@@ -29,8 +29,8 @@
  *    producer and one consumer.
  * 2. head <= tail, and head <= cells: a consumer draws a ticket, by CAS, only for a cell that has a
  *    producer's ticket. So "empty" uses up no cells.
- * 3. A consumer looks UNBOUNDED_LOOKS times at its cell, then poisons the cell. A producer that finds its
- *    cell poisoned draws another ticket. So no context waits for a peer that has stopped.
+ * 3. A consumer polls its cell UNBOUNDED_POLLS times, then poisons the cell. A producer that finds
+ *    its cell poisoned draws another ticket. So no context waits for a peer that has stopped.
  * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
  *    drew a ticket beyond the cells.
  * 5. The queue's tail is the last segment or an earlier one. A producer that appends does not move
@@ -67,7 +67,7 @@
 #include "queue.h"
 #include <string.h>
 
-enum { UNBOUNDED_LOOKS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_CELLS_LEAST = 16, UNBOUNDED_CELLS_MOST = 512 };
+enum { UNBOUNDED_POLLS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_CELLS_LEAST = 16, UNBOUNDED_CELLS_MOST = 512 };
 enum {
 	UNBOUNDED_NEXT_WAIT = 1,
 	UNBOUNDED_NEXT_CLOSED = 2,
@@ -366,7 +366,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
-	for (unsigned i = 0; i < UNBOUNDED_LOOKS; i++) {
+	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
 		/* acquire: pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__CELL_EMPTY)

@@ -231,14 +231,14 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 	return marked;
 }
 
-struct queue_look {
+struct queue_poll {
 	fl_queue *q;
 	enum fl__queue_side side;
 };
 
 static bool queue_may_be_ready(const void *what)
 {
-	const struct queue_look *at = what;
+	const struct queue_poll *at = what;
 	if (at->q->backend->may_be_ready[at->side])
 		return at->q->backend->may_be_ready[at->side](at->q->state);
 	const int rc = at->q->backend->can[at->side](at->q->state);
@@ -257,7 +257,7 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 	fl__wait_begin(&wait);
 	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
 	if ((!q->backend->enqueue &&
-	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_look){q, call->side}, deadline, cancel)) ||
+	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_poll){q, call->side}, deadline, cancel)) ||
 	    !fl__queue_enqueue(q, call->side, &offer.node, *woken_with == FL__BATON))
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	*woken_with = 0;

@@ -39,17 +39,17 @@
 #include "../base/atomic.h"
 #include <errno.h>
 
-void fl__arena_init(const struct fl__arena *a)
+void fl__shm_arena_init(const struct fl__shm_arena *a)
 {
 	fl__store_relaxed(&a->map[0], a->units); /* relaxed: no other process has the memory yet */
 }
 
 /* The word of the run that begins at `i` < units; 0: damaged. */
-static uint32_t shm_arena_run(const struct fl__arena *a, uint32_t i)
+static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 {
-	/* acquire: pairs with fl__arena_free(), after which the units may be used */
+	/* acquire: pairs with fl__shm_arena_free(), after which the units may be used */
 	uint32_t word = fl__load_acquire(&a->map[i]);
-	uint32_t n = word & ~FL__ARENA_USED;
+	uint32_t n = word & ~FL__SHM_ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
 }
 
@@ -58,13 +58,13 @@ static uint32_t shm_arena_run(const struct fl__arena *a, uint32_t i)
  * Returns its length; 0: damaged. Before the run at `next` is joined, `next` moves to `i`, so that
  * `next` is always the first unit of a run.
  */
-static uint32_t shm_arena_join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
+static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
 	while (n < enough && i + n < a->units) {
 		uint32_t word = shm_arena_run(a, i + n);
 		if (word == 0)
 			return 0;
-		if (word & FL__ARENA_USED)
+		if (word & FL__SHM_ARENA_USED)
 			break;
 		if (fl__load_relaxed(&a->head->next) == i + n)
 			fl__store_relaxed(&a->head->next, i);
@@ -76,17 +76,17 @@ static uint32_t shm_arena_join(const struct fl__arena *a, uint32_t i, uint32_t n
 }
 
 /* Finds a free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
-static int shm_arena_find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
+static int shm_arena_find(const struct fl__shm_arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
                           uint32_t *length)
 {
 	uint32_t word;
-	for (uint32_t i = from; i < to; i += word & ~FL__ARENA_USED) {
+	for (uint32_t i = from; i < to; i += word & ~FL__SHM_ARENA_USED) {
 		word = shm_arena_run(a, i);
-		if (word != 0 && !(word & FL__ARENA_USED))
+		if (word != 0 && !(word & FL__SHM_ARENA_USED))
 			word = shm_arena_join(a, i, word, n);
 		if (word == 0)
 			return -EBADMSG;
-		if (!(word & FL__ARENA_USED) && word >= n) {
+		if (!(word & FL__SHM_ARENA_USED) && word >= n) {
 			*first = i;
 			*length = word;
 			return 0;
@@ -96,18 +96,18 @@ static int shm_arena_find(const struct fl__arena *a, uint32_t from, uint32_t to,
 }
 
 /* Allocates the first `n` units of the free run of `length` at `i`. */
-static void shm_arena_split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
+static void shm_arena_split(const struct fl__shm_arena *a, uint32_t i, uint32_t length, uint32_t n)
 {
 	uint32_t end = i + n;
 	if (length > n)
 		fl__store_relaxed(&a->map[end], length - n);
 	fl__in_program_order();
-	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED);
+	fl__store_relaxed(&a->map[i], n | FL__SHM_ARENA_USED);
 	fl__in_program_order();
 	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
 }
 
-static int shm_arena_alloc(const struct fl__arena *a, uint32_t n, uint32_t *first)
+static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *first)
 {
 	uint32_t next = fl__load_relaxed(&a->head->next);
 	uint32_t length = 0;
@@ -121,7 +121,7 @@ static int shm_arena_alloc(const struct fl__arena *a, uint32_t n, uint32_t *firs
 	return rc;
 }
 
-int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first)
 {
 	if (n > a->units)
 		return -ENOMEM;
@@ -134,28 +134,28 @@ int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uin
 	return rc;
 }
 
-int fl__arena_free(const struct fl__arena *a, uint32_t first)
+int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first)
 {
 	if (first >= a->units)
 		return -EINVAL;
 	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: the caller has the run */
 	do {
-		if (!(word & FL__ARENA_USED))
+		if (!(word & FL__SHM_ARENA_USED))
 			return -EINVAL;
 		/* release: the caller's use of the units; pairs with shm_arena_run() */
-	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__ARENA_USED));
+	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__SHM_ARENA_USED));
 	return 0;
 }
 
-static int shm_arena_count_runs(const struct fl__arena *a, struct fl__arena_count *c)
+static int shm_arena_count_runs(const struct fl__shm_arena *a, struct fl__shm_arena_count *c)
 {
 	uint32_t n, before = 0; /* free units right before this run */
 	for (uint32_t i = 0; i < a->units; i += n) {
 		uint32_t word = shm_arena_run(a, i);
-		n = word & ~FL__ARENA_USED;
+		n = word & ~FL__SHM_ARENA_USED;
 		if (word == 0)
 			return -EBADMSG;
-		if (word & FL__ARENA_USED) {
+		if (word & FL__SHM_ARENA_USED) {
 			c->blocks++;
 			c->used += n;
 			before = 0;
@@ -170,9 +170,9 @@ static int shm_arena_count_runs(const struct fl__arena *a, struct fl__arena_coun
 	return 0;
 }
 
-int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count)
+int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline, struct fl__shm_arena_count *count)
 {
-	*count = (struct fl__arena_count){0};
+	*count = (struct fl__shm_arena_count){0};
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
 	if (rc != 0)

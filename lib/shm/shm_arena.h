@@ -12,23 +12,23 @@
  * does not access the memory. The map may lie anywhere: in a region, or in the state of a stress
  * scenario. shm_arena.c has the protocol.
  */
-struct fl__arena_head { /* shared, all-zero to begin with */
+struct fl__shm_arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
 	uint32_t next, unused;
 };
 
 /* Private to each process, and not read from shared memory again. */
-struct fl__arena {
-	struct fl__arena_head *head;
+struct fl__shm_arena {
+	struct fl__shm_arena_head *head;
 	uint32_t *map;  /* shared, all-zero to begin with */
-	uint32_t units; /* 1 to FL__ARENA_MAX */
+	uint32_t units; /* 1 to FL__SHM_ARENA_MAX */
 };
 
-#define FL__ARENA_USED 0x80000000u
-#define FL__ARENA_MAX 0x7fffffffu
+#define FL__SHM_ARENA_USED 0x80000000u
+#define FL__SHM_ARENA_MAX 0x7fffffffu
 
 /* Makes all units one free run. Called before the memory is shared. */
-void fl__arena_init(const struct fl__arena *a);
+void fl__shm_arena_init(const struct fl__shm_arena *a);
 
 /*
  * Allocates a run of `n` units (at least 1), and sets *first to its first unit. Returns
@@ -38,19 +38,20 @@ void fl__arena_init(const struct fl__arena *a);
  *   -ETIMEDOUT  as fl__shm_enter()
  *   -EDEADLK    as fl__shm_enter()
  */
-FL_MUST_CHECK int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
+FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 
 /* Frees a run. Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
-FL_MUST_CHECK int fl__arena_free(const struct fl__arena *a, uint32_t first);
+FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);
 
 /* The contents of the map. */
-struct fl__arena_count {
+struct fl__shm_arena_count {
 	uint32_t used, free;    /* units; their sum is all units, unless the map is damaged */
 	uint32_t blocks, holes; /* runs in use; free ones */
 	uint32_t largest;       /* the longest free run */
 };
 
 /* Counts the runs. Returns 0, -EBADMSG, or as fl__shm_enter(). */
-FL_MUST_CHECK int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count);
+FL_MUST_CHECK int fl__shm_arena_count(const struct fl__shm_arena *a, int64_t deadline,
+                                      struct fl__shm_arena_count *count);
 
 #endif

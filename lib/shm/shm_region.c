@@ -85,7 +85,7 @@ static void shm_region_write_head(const fl_shm *r)
 	fl__store_relaxed(&h->lock_word, (int64_t)fl__shm_word_offset());
 	fl__store_relaxed(&h->total, r->total);
 	fl__store_relaxed(&h->units, (uint64_t)r->arena.units);
-	fl__arena_init(&r->arena);
+	fl__shm_arena_init(&r->arena);
 }
 
 static fl_shm *shm_region_new(void)
@@ -294,7 +294,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	if (size > r->total - r->data)
 		return -ENOMEM;
 	uint32_t first = 0, n = size == 0 ? 1 : (uint32_t)(((uint64_t)size + FL__SHM_UNIT - 1) / FL__SHM_UNIT);
-	int rc = fl__arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
+	int rc = fl__shm_arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT, &first);
 	if (rc == 0)
 		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
 	return rc == -EDEADLK ? -EBADMSG : rc;
@@ -306,7 +306,7 @@ int fl__shm_try_dealloc(fl_shm *r, void *block)
 	uint64_t from = offset - r->data;
 	if (!r->writable || offset == 0 || from % FL__SHM_UNIT != 0)
 		return -EINVAL;
-	return fl__arena_free(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
+	return fl__shm_arena_free(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
 }
 
 void *fl_shm_alloc_raw(fl_shm *r, size_t size)

@@ -21,7 +21,7 @@ struct fl__shm_head {
 	uint64_t total;     /* bytes of the region */
 	uint64_t units;
 	uint64_t root; /* stored with release, loaded with acquire */
-	struct fl__arena_head arena;
+	struct fl__shm_arena_head arena;
 };
 _Static_assert(sizeof(struct fl__shm_head) == 96, "struct fl__shm_head has no gaps");
 
@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct fl__shm_head) == 96, "struct fl__shm_head has no ga
 struct fl_shm {
 	struct fl__shm_head *head; /* where it is mapped */
 	uint64_t data, total;      /* offsets: of the first unit, and of the end */
-	struct fl__arena arena;
+	struct fl__shm_arena arena;
 	int fd;
 	bool writable;
 };

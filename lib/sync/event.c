@@ -129,7 +129,7 @@ static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bo
 	return waits;
 }
 
-struct event_watch {
+struct event_poll {
 	const fl_event *event;
 	uint32_t first;
 };
@@ -137,18 +137,18 @@ struct event_watch {
 /* Whether the wait may be over, or WAITERS is set, so that the caller must enqueue. */
 static bool event_is_decided(const void *what)
 {
-	const struct event_watch *watch = what;
+	const struct event_poll *poll = what;
 	/* relaxed: event_try_take() and event_enqueue() acquire */
-	uint32_t seen = fl__load_relaxed(&watch->event->word_);
-	return event_is_over(seen, watch->first) || (seen & EVENT_WAITERS);
+	uint32_t seen = fl__load_relaxed(&poll->event->word_);
+	return event_is_over(seen, poll->first) || (seen & EVENT_WAITERS);
 }
 
 static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct event_watch watch = {e, first};
-	if (!(first & EVENT_WAITERS) && fl__wait_spin(&wait, event_is_decided, &watch, deadline, cancel)) {
+	const struct event_poll poll = {e, first};
+	if (!(first & EVENT_WAITERS) && fl__wait_spin(&wait, event_is_decided, &poll, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
 		if (event_try_take(e, first))

@@ -89,16 +89,16 @@ static bool eventcount_enqueue(fl_eventcount *ec, fl_eventcount_key key, struct 
 	return waits;
 }
 
-struct eventcount_look {
+struct eventcount_poll {
 	const fl_eventcount *eventcount;
 	fl_eventcount_key key;
 };
 
 static bool eventcount_is_changed(const void *what)
 {
-	const struct eventcount_look *watch = what;
+	const struct eventcount_poll *poll = what;
 	/* relaxed: the caller acquires in eventcount_is_over() */
-	return eventcount_epoch(fl__load_relaxed(&watch->eventcount->word_)) != watch->key;
+	return eventcount_epoch(fl__load_relaxed(&poll->eventcount->word_)) != poll->key;
 }
 
 int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline, fl_cancel_token *cancel)
@@ -107,8 +107,8 @@ int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t d
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct eventcount_look watch = {ec, key};
-	if (fl__wait_spin(&wait, eventcount_is_changed, &watch, deadline, cancel) && eventcount_is_over(ec, key))
+	const struct eventcount_poll poll = {ec, key};
+	if (fl__wait_spin(&wait, eventcount_is_changed, &poll, deadline, cancel) && eventcount_is_over(ec, key))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!eventcount_enqueue(ec, key, &node))

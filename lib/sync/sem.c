@@ -261,7 +261,7 @@ static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
 	return waits;
 }
 
-struct sem_watch {
+struct sem_poll {
 	const fl_sem *sem;
 	uint32_t need;
 };
@@ -269,10 +269,10 @@ struct sem_watch {
 /* Whether the permits are free, or WAITERS is set, so that the caller must enter the queue. */
 static bool sem_is_decided(const void *what)
 {
-	const struct sem_watch *watch = what;
+	const struct sem_poll *poll = what;
 	/* relaxed: sem_try_take() and sem_enqueue() acquire */
-	uint32_t seen = fl__load_relaxed(&watch->sem->word_);
-	return seen >= watch->need; /* WAITERS exceeds any need */
+	uint32_t seen = fl__load_relaxed(&poll->sem->word_);
+	return seen >= poll->need; /* WAITERS exceeds any need */
 }
 
 /*
@@ -281,9 +281,9 @@ static bool sem_is_decided(const void *what)
 static bool sem_compete(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_cancel_token *cancel)
 {
 	const uint32_t need = waiter->node.value;
-	const struct sem_watch watch = {s, need};
+	const struct sem_poll poll = {s, need};
 	if (!sem_try_take(s, need) &&
-	    !(fl__wait_spin(waiter->node.wait, sem_is_decided, &watch, deadline, cancel) && sem_try_take(s, need)))
+	    !(fl__wait_spin(waiter->node.wait, sem_is_decided, &poll, deadline, cancel) && sem_try_take(s, need)))
 		return false;
 	sem_leave_awake(s, &waiter->node);
 	return true;
@@ -315,8 +315,8 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct sem_watch watch = {s, n};
-	if (!sem_is_decided(&watch) && fl__wait_spin(&wait, sem_is_decided, &watch, deadline, cancel)) {
+	const struct sem_poll poll = {s, n};
+	if (!sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
 		if (sem_try_take(s, n))

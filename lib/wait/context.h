@@ -78,7 +78,7 @@ struct fl__ctx {
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/* Used by thread_parker.c. */
 	int64_t spin_ns;
-	unsigned looks, spins;
+	unsigned polls, spins;
 	bool beside; /* the thread that ended the last sleep ran on the same CPU */
 };
 
@@ -121,10 +121,10 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
- * Calls look(what) again and again, for a bounded time that adapts to earlier success
- * (thread_parker.c). Returns true when `look` did. Only for threads, before they sleep.
+ * Calls is_ready(what) again and again, for a bounded time that adapts to earlier success
+ * (thread_parker.c). Returns true when `is_ready` did. Only for threads, before they sleep.
  */
-bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline);
+bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline);
 
 /* The number of forks between the first process and this process. Objects with threads store it. */
 extern uint32_t fl__fork_count;

@@ -199,8 +199,8 @@ static bool lot_is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
 	/*
-	 * relaxed: see wait_sleep_under_own(). A request that happened before this wake has changed the
-	 * word before, so the load sees it.
+	 * relaxed: see wait_sleep_under_own(). A request that happened before this wake has changed
+	 * the word before, so the load sees it.
 	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
@@ -496,10 +496,10 @@ static int lot_peek_bucket(const struct fl__bucket *bucket, size_t skip, struct 
 
 int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 {
-	enum { LOOKS = 1000 };
+	enum { ATTEMPTS = 1000 };
 	if (i >= LOT_BUCKETS)
 		return -ENOENT;
-	for (int look = 0; look < LOOKS; look++) {
+	for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
 		if (fl__try_lock(&lot_buckets[i].lock)) {
 			struct fl__lot lot = {.bucket = &lot_buckets[i]};
 			const int n = lot_peek_bucket(lot.bucket, skip, seen, max);

@@ -169,12 +169,12 @@ void fl__lot_serve_in_handler(const void *key);
 void fl__wait_begin(struct fl__wait *wait);
 
 /*
- * Polls the object with `look` for a bounded time, before the wait is enqueued. A thread that makes
- * the object ready in that time need not open the queue. Returns true when `look` did. Returns
- * false without polling if the context is not a thread, the deadline is past or the token is
- * requested. If all looks fail, the wait later parks without a spin.
+ * Polls the object with `is_ready` for a bounded time, before the wait is enqueued. A thread that
+ * makes the object ready in that time need not open the queue. Returns true when `is_ready` did.
+ * Returns false without polling if the context is not a thread, the deadline is past or the token
+ * is requested. If all polls fail, the wait later parks without a spin.
  */
-bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel);
 
 /*
@@ -205,7 +205,7 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
 /*
  * The same for the report of a live process, also from a signal handler. Copies up to `max` waiters
  * of the queues of bucket `i`, from the `skip`-th on, and returns how many. -EBUSY: the bucket
- * stayed locked for some looks. -ENOENT: there is no such bucket.
+ * stayed locked for too long. -ENOENT: there is no such bucket.
  */
 struct fl__lot_seen {
 	const void *key;

@@ -18,10 +18,10 @@
  * that spins on another CPU takes 0.2 us. A thread that spins on the partner's own CPU waits in
  * vain. A spin has two phases, which adapt to earlier spins of the same context:
  *
- *   pauses   `looks` polls with a pause between them. The number doubles, up to PARKER_LOOKS_MOST,
+ *   pauses   some polls with a pause between them. The number doubles, up to PARKER_POLLS_MOST,
  *            when a poll succeeds: then the partner runs on another CPU. The number halves, down to
- *            PARKER_LOOKS_LEAST, when all polls fail: then the partner may need this CPU. Each
- *            PARKER_TRIAL-th spin makes PARKER_LOOKS_MOST polls, in case the partner has moved.
+ *            PARKER_POLLS_LEAST, when all polls fail: then the partner may need this CPU. Each
+ *            PARKER_TRIAL-th spin makes PARKER_POLLS_MOST polls, in case the partner has moved.
  *   yields   polls with a yield between them, for `spin_ns`. That time halves after a failure, down
  *            to PARKER_SPIN_LEAST. The time doubles after a success, up to PARKER_SPIN_MOST, about
  *            the cost of the saved wake. So a wait costs at most twice the best choice in hindsight
@@ -49,25 +49,26 @@
 #include <fairlead/time.h>
 
 enum { PARKER_EMPTY = 0, PARKER_UNPARKED = 1, PARKER_ASLEEP = 3 };
-enum { PARKER_LOOKS_LEAST = 4, PARKER_LOOKS_MOST = 64, PARKER_TRIAL = 64 };
+enum { PARKER_POLLS_LEAST = 4, PARKER_POLLS_MOST = 64, PARKER_TRIAL = 64 };
 enum { PARKER_SPIN_LEAST = 2000, PARKER_SPIN_MOST = 25000 }; /* in ns */
 
-static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, bool trial)
+static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
+                                    bool trial)
 {
-	const unsigned looks = trial ? PARKER_LOOKS_MOST : ctx->looks;
-	for (unsigned i = 0; i < looks; i++) {
-		if (look(what)) {
-			ctx->looks = 2 * looks < PARKER_LOOKS_MOST ? 2 * looks : PARKER_LOOKS_MOST;
+	const unsigned polls = trial ? PARKER_POLLS_MOST : ctx->polls;
+	for (unsigned i = 0; i < polls; i++) {
+		if (is_ready(what)) {
+			ctx->polls = 2 * polls < PARKER_POLLS_MOST ? 2 * polls : PARKER_POLLS_MOST;
 			ctx->beside = false;
 			return true;
 		}
 		fl__sys.relax();
 	}
-	ctx->looks = looks / 2 > PARKER_LOOKS_LEAST ? looks / 2 : PARKER_LOOKS_LEAST;
+	ctx->polls = polls / 2 > PARKER_POLLS_LEAST ? polls / 2 : PARKER_POLLS_LEAST;
 	return false;
 }
 
-static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what,
+static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what,
                                     int64_t deadline)
 {
 	if (ctx->spin_ns == 0)
@@ -76,7 +77,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void
 	int64_t limit = fl__min_deadline(now + ctx->spin_ns, deadline);
 	while (now < limit) {
 		now = fl__sys.give_way(now);
-		if (look(what)) {
+		if (is_ready(what)) {
 			ctx->spin_ns = fl__min_deadline(2 * ctx->spin_ns, PARKER_SPIN_MOST);
 			return true;
 		}
@@ -85,13 +86,14 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void
 	return false;
 }
 
-bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
+bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline)
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
 	/* The partner probably needs this CPU. */
 	if (ctx->beside && fl__yields_are_barred(fl__sys.now()))
-		return trial ? parker_spin_with_pauses(ctx, look, what, true) : look(what);
-	return parker_spin_with_pauses(ctx, look, what, trial) || parker_spin_with_yields(ctx, look, what, deadline);
+		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
+	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
+	       parker_spin_with_yields(ctx, is_ready, what, deadline);
 }
 
 static bool parker_is_unparked(const void *wait)

@@ -95,7 +95,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 	return rc;
 }
 
-bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel)
 {
 	if (wait->ctx->ops != &fl__thread_parker || fl__is_past(deadline))
@@ -103,7 +103,7 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*look)(const void *what), const 
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (token && fl__cancel_is_requested(token))
 		return false;
-	bool found = fl__spin(wait->ctx, look, what, deadline);
+	bool found = fl__spin(wait->ctx, is_ready, what, deadline);
 	wait->patient = !found;
 	return found;
 }

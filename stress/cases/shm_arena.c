@@ -12,29 +12,29 @@
 enum { UNITS = 6 };
 
 struct heap {
-	struct fl__arena_head head;
+	struct fl__shm_arena_head head;
 	uint32_t map[UNITS];
 	int owned[UNITS];
 };
 
-static struct fl__arena open_heap(struct heap *h)
+static struct fl__shm_arena open_heap(struct heap *h)
 {
-	struct fl__arena a = {&h->head, h->map, UNITS};
+	struct fl__shm_arena a = {&h->head, h->map, UNITS};
 	return a;
 }
 
 static void make_heap(struct heap *h)
 {
-	struct fl__arena a = open_heap(h);
-	fl__arena_init(&a);
+	struct fl__shm_arena a = open_heap(h);
+	fl__shm_arena_init(&a);
 }
 
 /* Takes a run, and has it for itself. UINT32_MAX: there was none. */
 static uint32_t take(struct heap *h, uint32_t n)
 {
-	struct fl__arena a = open_heap(h);
+	struct fl__shm_arena a = open_heap(h);
 	uint32_t first = UINT32_MAX;
-	int rc = fl__arena_alloc(&a, n, FL_FOREVER, &first);
+	int rc = fl__shm_arena_alloc(&a, n, FL_FOREVER, &first);
 	FL_STRESS_CHECK(rc == 0 || rc == -ENOMEM);
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
 		FL_STRESS_CHECK(first + i < UNITS && !h->owned[first + i]);
@@ -45,12 +45,12 @@ static uint32_t take(struct heap *h, uint32_t n)
 
 static void give(struct heap *h, uint32_t first, uint32_t n)
 {
-	struct fl__arena a = open_heap(h);
+	struct fl__shm_arena a = open_heap(h);
 	if (first == UINT32_MAX)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		h->owned[first + i] = 0;
-	OK(fl__arena_free(&a, first));
+	OK(fl__shm_arena_free(&a, first));
 }
 
 /* The number of units in use; -1: the map is damaged, or says that something is free that is owned. */
@@ -58,13 +58,13 @@ static int used(struct heap *h)
 {
 	int n = 0;
 	for (uint32_t i = 0, run; i < UNITS; i += run) {
-		run = h->map[i] & ~FL__ARENA_USED;
+		run = h->map[i] & ~FL__SHM_ARENA_USED;
 		if (run == 0 || run > UNITS - i)
 			return -1;
 		for (uint32_t u = i; u < i + run; u++)
-			if (h->owned[u] && !(h->map[i] & FL__ARENA_USED))
+			if (h->owned[u] && !(h->map[i] & FL__SHM_ARENA_USED))
 				return -1;
-		n += h->map[i] & FL__ARENA_USED ? (int)run : 0;
+		n += h->map[i] & FL__SHM_ARENA_USED ? (int)run : 0;
 	}
 	return n;
 }
@@ -80,12 +80,12 @@ static int owned(const struct heap *h)
 /* Whoever comes after everybody gets all that is free in one piece, and the lock. */
 static bool is_whole(struct heap *h)
 {
-	struct fl__arena a = open_heap(h);
-	struct fl__arena_count c = {0};
+	struct fl__shm_arena a = open_heap(h);
+	struct fl__shm_arena_count c = {0};
 	uint32_t first;
-	if (fl__arena_count(&a, FL_FOREVER, &c) != 0 || c.used + c.free != UNITS)
+	if (fl__shm_arena_count(&a, FL_FOREVER, &c) != 0 || c.used + c.free != UNITS)
 		return false;
-	return c.largest == 0 || fl__arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
+	return c.largest == 0 || fl__shm_arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
 }
 
 /* Three who take and give; two of the runs fit at a time, or all three. */
@@ -183,8 +183,8 @@ FL_STRESS_SETUP(shm_arena_double_give)
 
 static int give_once(struct shm_arena_double_give *s)
 {
-	struct fl__arena a = open_heap(&s->heap);
-	return fl__arena_free(&a, s->run);
+	struct fl__shm_arena a = open_heap(&s->heap);
+	return fl__shm_arena_free(&a, s->run);
 }
 
 FL_STRESS_ACTOR(shm_arena_double_give, one)

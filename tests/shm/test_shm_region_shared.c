@@ -117,12 +117,12 @@ FL_TEST(shm_of_killed_processes)
 		FL_WAIT_FOR(fl__load_relaxed(&common->turns) != turns);
 		int status;
 		FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-		struct fl__arena_count c;
-		FL_OK(fl__arena_count(&region->arena, FL_FOREVER, &c));
+		struct fl__shm_arena_count c;
+		FL_OK(fl__shm_arena_count(&region->arena, FL_FOREVER, &c));
 		assert_int_equal(c.used + c.free, region->arena.units);
 		assert_true(c.blocks <= 4);
 		for (uint32_t u = 1; u < region->arena.units; u++) /* what the dead one had */
-			if (region->arena.map[u] & FL__ARENA_USED)
+			if (region->arena.map[u] & FL__SHM_ARENA_USED)
 				FL_OK(fl__shm_try_dealloc(region, (char *)common + u * FL__SHM_UNIT));
 	}
 	assert_non_null(fl_shm_alloc(region, fl_shm_size(region) - FL__SHM_UNIT));
