@@ -2,17 +2,14 @@
 #ifndef FL_BASE_ATOMIC_H
 #define FL_BASE_ATOMIC_H
 
-/*
- * The atomic operations are in fairlead/private/inline.h, since the public headers need some. This file has
- * what they do not need.
- */
+/* The atomic operations are there, since the public headers need some of them. */
 #include <fairlead/private/inline.h>
 #include <stdint.h>
 
 /*
- * Fences. ThreadSanitizer does not model them. In its build (FL__TSAN, defined only there) a fence
- * is a read-modify-write of one word, which ThreadSanitizer understands. There a fence pairs only
- * with another fence. Where it is to pair with an operation, annotate (below).
+ * Fences. ThreadSanitizer does not model them. In its build (FL__TSAN) a fence is a
+ * read-modify-write of one word, and pairs only with another fence. A fence that pairs with an
+ * operation needs an annotation (below).
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
@@ -26,9 +23,8 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * The boundary to Concurrency Kit, whose assembly ThreadSanitizer cannot see. Release an object
- * before Concurrency Kit gets it, and acquire it after taking it back. Does nothing in other
- * builds.
+ * Annotations, for the assembly of Concurrency Kit, which ThreadSanitizer cannot see: release an
+ * object before Concurrency Kit gets it, and acquire the object after taking it back.
  */
 #ifdef FL__TSAN
 void __tsan_acquire(void *address);

@@ -3,9 +3,8 @@
 #define FL_BASE_CPU_H
 
 /*
- * The least of `most` and the quotas of the control groups that the file `proc_cgroup` (as
- * /proc/self/cgroup) names, under the folder `mounts` (as /sys/fs/cgroup). A test passes a tree of
- * its own.
+ * The least of `most` and the quotas of the control groups that the file `proc_cgroup` names, under
+ * the folder `mounts`: /proc/self/cgroup and /sys/fs/cgroup, or a test's own.
  */
 unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned most);
 

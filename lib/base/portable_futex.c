@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * futex_wait and futex_wake over pthreads, for systems without futexes. The thread parker and the
- * locks of the wait table then work unchanged. A slot has a mutex and the sleepers of the words
- * that hash to it, oldest first. Each sleeper has its own condition, so a wake reaches exactly its
- * sleeper, whatever pthread_cond_signal chooses.
+ * futex_wait and futex_wake over pthreads, for systems without futexes. A slot has a mutex and the
+ * sleepers of the words that hash to it, oldest first. Each sleeper has its own condition variable,
+ * so a wake reaches that sleeper.
  *
- * No lost wake: the sleeper compares the word under the slot's mutex, and a waking thread locks
- * that mutex after it has changed the word. A sleeper leaves its slot under the mutex, so a waking
- * thread never signals a destroyed condition.
+ * No lost wake: the sleeper compares the word under the slot's mutex, and a waking thread locks the
+ * mutex after it has changed the word. A sleeper leaves its slot under the mutex, so a waking
+ * thread never signals a destroyed condition variable.
  */
 #include "atomic.h"
 #include "sys.h"

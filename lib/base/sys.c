@@ -65,10 +65,7 @@ static void sys_relax(void)
 #endif
 }
 
-/*
- * 32-bit systems have two futex calls, with different widths of time_t in the kernel's struct. The
- * 64-bit call exists since Linux 5.1.
- */
+/* 32-bit systems have two futex calls. That with a 64-bit time exists since Linux 5.1. */
 struct sys_futex_time {
 	int64_t seconds, nanoseconds;
 };
@@ -100,10 +97,7 @@ static int sys_futex_wait_flags(const uint32_t *word, uint32_t expected, int64_t
 	struct sys_futex_time time = sys_futex_time(deadline);
 	int rc = sys_futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
-		/*
-		 * A system that forbids the call: the waiter polls, and leaves the CPU to others.
-		 */
-		sys_yield();
+		sys_yield(); /* a system that forbids the call: the waiter polls */
 	return rc;
 }
 
@@ -207,10 +201,6 @@ static struct fl__robust_list *sys_robust_list(void)
 static int sys_cpu(void)
 {
 	const int before = errno;
-	/*
-	 * No system call if the C library has registered the memory where the kernel keeps the
-	 * number.
-	 */
 	const int cpu = sched_getcpu();
 	errno = before;
 	return cpu;
@@ -251,10 +241,7 @@ static void *sys_map(size_t size)
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	/*
-	 * A huge page would make 2 MiB resident for one touched page. A kernel without huge pages
-	 * refuses, which does no harm.
-	 */
+	/* A huge page would make 2 MiB resident for one touched page. */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 	return memory;
 }
@@ -278,8 +265,8 @@ int fl__portable_guard(void *memory, size_t size)
 enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most headers are older */
 
 /*
- * Checks the guard by a kernel write to the guarded page: emulators report success for advice that
- * they do not know. Valgrind passes getrandom on without a look at the memory.
+ * Checks the guard by a kernel write to the guarded page, since emulators report success for advice
+ * that they do not know. Valgrind passes getrandom() on unchecked.
  */
 static bool sys_probe_guard(void)
 {
@@ -327,7 +314,7 @@ static int sys_membarrier_command(int command)
 	return result;
 }
 
-/* A process registers once, also for its forks, before it may ask. -ENOMEM is temporary. */
+/* A process registers once, also for its forks, before the first barrier. -ENOMEM is temporary. */
 static int sys_membarrier(void)
 {
 	for (;;) {

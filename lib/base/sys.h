@@ -36,11 +36,10 @@ struct fl__robust_list {
 };
 
 /*
- * The table of all calls of the library to the system. Tests inject faults here, and the model
- * checker (fairlead-stress) takes over time, threads and waiting. The table is replaced only while
- * no other thread is inside the library.
+ * The table of all calls to the system. Tests inject faults here. The laboratory's model replaces
+ * time, threads and waits. An entry is replaced only while no other thread is inside the library.
  *
- * Results are 0 (or a count) or a negative errno, even if the system call has another convention.
+ * Results are 0 (or a count) or a negative errno.
  */
 struct fl__sys {
 	/*
@@ -50,15 +49,15 @@ struct fl__sys {
 	 */
 	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	/*
-	 * Wakes up to n sleepers. The address may be stale: freed memory, or memory in another use.
+	 * Wakes up to n sleepers. The address may be stale: of memory that is freed, or used anew.
 	 */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
 	/* Gives the CPU to another thread, for a time slice if a program computes there. */
 	void (*yield)(void);
 	/*
-	 * Lets other threads run for a moment, at a bounded cost: a yield, or a few turns of a spin
-	 * if yields take long (yield.c). `now`: the time. Returns the time afterwards.
+	 * Lets other threads run for a moment: a yield, or a few pauses if yields are barred
+	 * (yield.c). `now`: the time. Returns the time afterwards.
 	 */
 	int64_t (*give_way)(int64_t now);
 	void (*nap)(void);           /* sleeps for some 50 us */
@@ -68,16 +67,10 @@ struct fl__sys {
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
 	int (*thread_detach)(pthread_t thread);
-	/*
-	 * Whole pages of zeroed memory, never huge pages, resident once touched. NULL: out of
-	 * memory.
-	 */
+	/* Zeroed pages, never huge, resident once touched. NULL: out of memory. */
 	void *(*map)(size_t size);
 	void (*unmap)(void *memory, size_t size);
-	/*
-	 * Makes each access to these pages fault, until the unmap: 0. -ENOMEM: the system keeps no
-	 * more pieces of address space.
-	 */
+	/* Makes each access to these pages fault: 0. -ENOMEM: too many mappings. */
 	int (*guard)(void *memory, size_t size);
 	/* Gives pages back: the next access finds zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
@@ -85,33 +78,28 @@ struct fl__sys {
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
-	 * Stores `value`, which is 0 or bit 31, in such a word, and wakes up to n sleepers: in one
-	 * step, so a kill finds both done or none begun. Releases.
+	 * Stores `value`, which is 0 or bit 31, in such a word, and wakes up to n sleepers. A kill
+	 * comes before both or after both. Releases.
 	 */
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
 	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results as of
-	 * futex_wait; also -ENOSYS (the kernel has no such call). Wakes of several words may come
-	 * at once; all of them count as delivered.
+	 * futex_wait, and -ENOSYS. The wakes of several words may end one sleep; all are used up.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
-	/*
-	 * The calling thread's robust list, which the C library has registered. NULL: the system
-	 * has none.
-	 */
+	/* The calling thread's robust list, from the C library. NULL: the system has none. */
 	struct fl__robust_list *(*robust_list)(void);
-	/* The calling thread's number in the kernel, which robust locks hold: 1 to 2^30 - 1. */
+	/* The calling thread's number in the kernel, the TID in robust locks: 1 to 2^30 - 1. */
 	uint32_t (*thread_id)(void);
 	int (*cpu)(void); /* the CPU on which the calling thread runs; negative: unknown */
 	/*
-	 * Whether a thread with that number exists, in any process. NULL: callers need not ask,
-	 * since every death is reported.
+	 * Whether a thread with that number exists, in any process. NULL: every death is reported.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 	/*
-	 * A full fence in the program order of every thread of the process, between the begin and
-	 * the end of the call: 0. A negative errno: nothing has happened. The first call of a
-	 * process may take ten milliseconds, later calls some microseconds.
+	 * Executes a full fence in every thread of the process, during the call: 0. A negative
+	 * errno: nothing has happened. A process's first call may take ten milliseconds, later
+	 * calls take some microseconds.
 	 */
 	int (*membarrier)(void);
 	/* Writes the whole text to a descriptor, unless an error stops it. Async-signal-safe. */
@@ -132,30 +120,24 @@ bool fl__yields_are_barred(int64_t now);
 extern int64_t fl__yield_ration; /* their state; for tests */
 
 /*
- * For a loop that waits for a few instructions of another thread: spins, lets other threads run,
- * and at last sleeps some 50 us, since that thread may have lost its CPU. `round`: 0, 1, 2, ... The
- * caller may hold locks; fibers of the same thread do not run.
+ * One round of a loop that waits for a few instructions of another thread: spins, then lets other
+ * threads run, at last sleeps some 50 us. `round`: 0, 1, 2, ... The caller may hold locks: fibers
+ * of the thread do not run.
  */
 void fl__back_off(unsigned round);
 
-/*
- * futex_wait and futex_wake over pthread mutexes and conditions, for systems without futexes. Any
- * word, any number of sleepers.
- */
+/* futex_wait and futex_wake for systems without futexes (portable_futex.c). */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);
 
-/*
- * The guard for systems without guard markers. Each guard cuts the mapping in two more pieces, of
- * which the system keeps 65,530.
- */
+/* The guard for systems without guard markers. Each adds two mappings; Linux allows 65,530. */
 int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
 /*
- * A constructor of the library. The constructors of FL_TASK and of the program run later. One of
- * these may turn the process into a worker process, and never return (FL_PROCESS_HOOK).
+ * A constructor of the library. The constructors of FL_TASK and of the program run later, and may
+ * turn the process into a worker process, and never return (FL_PROCESS_HOOK).
  */
 #define FL__AT_START __attribute__((constructor(200)))
 
@@ -166,10 +148,7 @@ bool fl__is_main_thread(void);
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
-/*
- * The result of a system call that needs no permission. Then -EPERM is the answer of a sandbox that
- * does not know the call, and means -ENOSYS.
- */
+/* For a system call that needs no permission: a sandbox that does not know it returns -EPERM. */
 static inline int fl__known(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;

@@ -1,23 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Yields whose cost is bounded.
+ * Yields with a bounded cost.
  *
- * A thread that waits and may share its CPU with the thread it waits for does best to yield: a
- * yield takes less than a microsecond, also while nothing else wants the CPU. But on a CPU where
- * another program computes, a yield takes a whole time slice, 3 to 4 ms. The yielding thread stays
- * runnable during the slice, so no wake brings it back sooner. No system call predicts which case
- * it will be. So each yield is measured. A yield that takes YIELD_LATE or longer is late, and late yields
- * are rationed for the whole process: a thread that finds the ration used up pauses instead of
- * yielding.
+ * A thread that waits should yield if it may share its CPU with the thread that it waits for.
+ * Usually a yield takes less than a microsecond. But on a CPU where another program computes, a
+ * yield takes a whole time slice, 3 to 4 ms. During the slice the yielding thread stays runnable,
+ * so no wake brings it back sooner. No system call predicts the cost. So each yield is measured. A
+ * yield that takes YIELD_LATE or longer is late, and late yields are rationed for the whole
+ * process. A thread that finds the ration used up pauses instead.
  *
- * The ration is a token bucket in one word (the generic cell rate algorithm of ATM networks): a
- * late yield moves `fl__yield_ration`, a time, ahead by YIELD_SHARE times what the yield took, and yields
- * are barred while the ration is more than YIELD_BURST ahead of the clock. So late yields take at most
- * 1 / YIELD_SHARE of the time of each thread in the long run, whatever the length of the slices, up to
- * YIELD_MOST / YIELD_SHARE = 16 ms. A slice of 4 ms bars yields for 0.24 s; a yield that an interrupt makes
- * late by 0.3 ms bars nothing. A yield that hands the CPU to a thread of the same process for long
- * is late, too: a sleep is as good then, and wherever a wait may be long, a sleep follows the
- * pauses. RocksDB's write_thread.cc measures its yields, too, for each call site.
+ * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
+ * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
+ * ration is more than YIELD_BURST ahead of the clock. So in the long run late yields take at most 1
+ * / YIELD_SHARE of the time of each thread, for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A
+ * slice of 4 ms bars yields for 0.24 s; a delay of 0.3 ms by an interrupt bars nothing. A yield to
+ * another thread of the same process may be late, too. Then a sleep is as good, and follows the
+ * pauses wherever a wait may be long.
  *
  * All accesses are relaxed: the ration publishes nothing else.
  */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait table: buckets, each with a lock and the wait queues of the addresses that hash to it. A
- * wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
+ * The parking lot: buckets, each with a lock and the wait queues of the addresses that hash to it.
+ * A wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
  * Rust's parking_lot. Unlike theirs, a slow path is an explicit transaction (open, add, take,
- * close) rather than a callback, and one wait may have several nodes.
+ * close), and one wait may have several nodes.
  *
  * fl__wait.decision: what ended the wait.
  *
@@ -11,8 +11,8 @@
  *   PENDING (0)    not ended                        fl__wait_begin()                -
  *   GAVE_UP (1)    timeout or cancel: no wake       the waiter, CAS from PENDING    -
  *   CANCELLED (2)  request of the context's own     fl__ctx_cancel(), on the        -
- *                  token: no wake of a queue, but   waiter's thread, CAS from
- *                  an unpark                        PENDING
+ *                  token: no wake, but an unpark    waiter's thread, CAS from
+ *                                                   PENDING
  *   a node         woken through that node          the waking thread, CAS from     -
  *                                                   PENDING, bucket locked
  *
@@ -20,37 +20,36 @@
  *   1. A node is linked, unlinked and read only under the lock of its key's bucket. The key of a
  *      node that moves to another queue changes under the locks of both buckets.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
- *      cancel. Hence a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed,
- *      so fl__lot_take() went on to the next waiter. A request that happened before a wake decides
- *      first: when fl_cancel_token_request() returns, all waits in the token's queue are decided.
- *      For a wait under its context's own token the waking thread reads whether the token is
- *      requested, and skips the wait if so.
+ *      cancel. So a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed, and
+ *      the wake went to the next waiter. A request that happened before a wake decides first: when
+ *      fl_cancel_token_request() returns, all waits in the token's queue are decided. A wait under
+ *      its context's own token is in no such queue: the waking thread skips the wait if that token
+ *      is requested.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
- *      A wait so decided returns only after it has seen the unpark. So node, wait and context stay
- *      valid until the waking thread's last access, which is the unpark itself. The unpark belongs
- *      to the wait, not to the context. Between the begin of a wait and its sleep the context may
- *      wait for something else (a mutex, say), and neither wait consumes the other wait's unpark.
+ *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
+ *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait,
+ *      not to the context: between the begin of a wait and its sleep the context may wait for
+ *      something else (a mutex, say), and neither wait consumes the unpark of the other wait.
  *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
- *      node that it took. The waiter itself removes its other nodes, and a node that
- *      fl__lot_wake_first() woke, under their locks. So a thread that holds a bucket's lock may
- *      follow every node that it finds there. A node that fl__lot_wake_first() woke is the first of
- *      its queue. No thread decides its wait again until the waiter has removed the node, or begun
- *      another wait, under the lock.
+ *      node that it took. The waiter removes its other nodes, under their locks. So a thread that
+ *      holds a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first()
+ *      woke stays linked, as the first of its queue. No thread decides its wait again until the
+ *      waiter has removed the node, or begun another wait, under the lock.
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
- *      transaction on its queue, after the takes. So "ready" and "taken" are one step: an earlier
- *      wake does not take a waiter that comes later. A primitive may be destroyed as soon as its
- *      word is ready, since close() touches only the bucket and the taken nodes.
+ *      transaction on its queue, after the takes. So "ready" and "taken" are one step: no wake
+ *      takes a waiter that comes later. A primitive may be destroyed as soon as its word is ready,
+ *      since fl__lot_close() touches only the bucket and the taken nodes.
  *   6. No lost wake: the waiter checks the word after it has locked the bucket, and enqueues itself
  *      before it unlocks. A waking thread that changed the word without the lock saw no waiters
  *      bit. So its change came before the waiter's CAS that set the bit in the same word, and the
  *      waiter has seen the change.
  *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. The
- *      handler marks the bucket, and the holder does the handler's work. The instruction in
- *      fl__lot_shut() that unlocks the bucket also reads the mark, so no mark is missed. If another
- *      thread then locks the bucket first, that thread gets the mark and the work.
+ *      handler marks the bucket, and the holder does the handler's work. The instruction that
+ *      unlocks the bucket also reads the mark, so no mark is missed. If another thread locks the
+ *      bucket first, that thread gets the mark and the work.
  *
- * A stale waiters bit (its waiters gave up) is safe: the next waking thread visits the wait table
- * once, and clears the bit. A waiters bit is never missing.
+ * A stale waiters bit (its waiters gave up) is safe: the next waking thread opens the queue, and
+ * clears the bit. A waiters bit is never missing.
  *
  * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken.
  * Each queue of another address in the same bucket costs one comparison.
@@ -329,10 +328,7 @@ void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 {
 	for (;;) {
-		/*
-		 * relaxed: a guess until the bucket is locked; the key changes under both buckets'
-		 * locks
-		 */
+		/* relaxed: a guess, checked under the bucket's lock (invariant 1) */
 		const void *key = fl__load_relaxed(&node->key);
 		fl__lot_open(lot, key);
 		if (fl__load_relaxed(&node->key) == key)

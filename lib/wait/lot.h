@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 /*
- * The wait table (the "lot"): a table of wait queues keyed by address (lot.c has the invariants). A
- * primitive's slow path is a transaction on the queue of its address. Between open and close the
- * caller changes the primitive's words, and enqueues or dequeues waiters. No other thread sees an
- * intermediate state.
+ * The parking lot, or wait table: a table of wait queues keyed by address (lot.c has the
+ * invariants). A primitive's slow path is a transaction on the queue of its address: between open
+ * and close the caller changes the primitive's words, and enqueues or dequeues waiters. No other
+ * thread sees an intermediate state.
  *
  *     fl__lot_open(&lot, s);                          // the waiter
  *     if (permit is free) { take it; fl__lot_close(&lot); return 0; }
@@ -33,12 +33,11 @@
 /* One blocking operation of one context. Lives in the context's stack frame. */
 struct fl__wait {
 	struct fl__ctx *ctx;
-	/* FL__PENDING, FL__GAVE_UP, FL__CANCELLED, or the woken struct fl__node *: see lot.c */
+	/* What ended the wait: a value below, or the woken struct fl__node * (lot.c). */
 	uintptr_t decision;
 	uint32_t park_word; /* the parker's; one for each wait, since waits nest */
-	bool patient;       /* the wait will be long: sleep without a spin */
-	/* The CPU of the thread that unparked the sleeping thread. Negative: unknown. */
-	int waker_cpu;
+	bool patient;       /* park without a spin */
+	int waker_cpu;      /* the CPU of the thread that unparked this thread; negative: unknown */
 };
 
 #define FL__PENDING ((uintptr_t)0)
@@ -55,14 +54,10 @@ struct fl__node {
 	const void *key;
 	struct fl__wait *wait;
 	/*
-	 * For primitives that are released in signal handlers: serves their wait queues, see
-	 * fl__lot_serve_in_handler(). NULL otherwise.
+	 * Of a primitive that a signal handler may release: fl__lot_serve_in_handler(). Else NULL.
 	 */
 	void (*serve)(struct fl__lot *lot);
-	/*
-	 * Until the take: the kind of waiter, 0 if there is one kind. Then: the waking thread's
-	 * message.
-	 */
+	/* Until the take: the kind of waiter. Afterwards: the waking thread's message. */
 	uint32_t value;
 	bool queued;      /* in a wait queue */
 	bool first;       /* the first of its queue */
@@ -81,10 +76,7 @@ struct fl__lot {
 
 #define FL__ALL SIZE_MAX
 
-/*
- * Locks the wait queue of `key`. Until close, the caller opens no other queue, does not wait, and
- * runs no callback.
- */
+/* Locks the wait queue of `key`. Until close, the caller opens no other queue and does not wait. */
 void fl__lot_open(struct fl__lot *lot, const void *key);
 
 /* Enqueues `node` last. FL__NODE sets the node's wait; the caller sets `observer`. */
@@ -93,14 +85,11 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 
 /*
  * Dequeues waiters, oldest first, and wakes each that has not given up, until `max` were woken.
- * Each gets `value`. Returns how many were woken. Observers are woken, too, but do not count.
+ * Each gets `value`. Returns how many. Observers are woken, too, but do not count.
  */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
-/*
- * The same for the first waiter. The queue is not empty. Dequeues the waiter in any case. False:
- * the waiter had given up, or is an observer.
- */
+/* The same for the first waiter, which exists. False: it had given up, or is an observer. */
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 
 /* Whether the queue has a waiter; and its first waiter, or NULL. */
@@ -115,23 +104,20 @@ void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node 
 bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /*
- * Wakes the first waiter without dequeuing it, unless an earlier call has done so. Dequeues waiters
- * that have given up. Returns the first waiter, NULL: the queue is empty. The woken waiter stays
- * first until it calls fl__lot_remove(), or begins another wait there, inside a transaction.
+ * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues
+ * waiters that have given up. Returns the first waiter; NULL: the queue is empty. The woken waiter
+ * stays first until it calls fl__lot_remove(), or begins another wait there, inside a transaction.
  */
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot);
 
-/*
- * The same for the first waiter alone. The queue is not empty. False: the waiter had given up and
- * is dequeued.
- */
+/* The same for the present first waiter, which exists. False: it had given up, and is dequeued. */
 bool fl__lot_try_wake_first(struct fl__lot *lot);
 
 /* Dequeues `node` if it is queued. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
 /*
- * For a transaction on two queues: opens the queue of `to_key`, too. False: `from` was unlocked for
+ * For a transaction on two queues: also opens the queue of `to_key`. False: `from` was unlocked for
  * a moment, so the caller must read the state of `from` again.
  */
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
@@ -150,18 +136,18 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
 void fl__lot_close(struct fl__lot *lot);
 
 /*
- * Close in two steps, for transactions on several queues one after the other: shut, open the next
- * queue with fl__lot_next(), which keeps the taken waiters, ..., and at last unpark them all.
+ * Close in two steps, for a series of transactions: unlock the queue (shut), open the next queue
+ * with fl__lot_next(), which keeps the taken waiters, and so on; at last unpark them all.
  */
 void fl__lot_shut(struct fl__lot *lot);
 void fl__lot_next(struct fl__lot *lot, const void *key);
 void fl__lot_unpark(struct fl__lot *lot);
 
 /*
- * For a signal handler, which may have interrupted a transaction of its own thread. For each queue
- * in the bucket of `key` whose first node has a `serve`, calls `serve` with that queue open. If the
- * bucket is locked, the holder makes these calls in fl__lot_shut(). An object exists while its
- * queue has a waiter, so the object of `key` may be gone already. Never waits.
+ * For a signal handler, which may have interrupted a transaction of its own thread. Calls `serve`
+ * for each queue in the bucket of `key` whose first node has a `serve`, with that queue open. If
+ * the bucket is locked, the holder makes these calls when it unlocks. The object of `key` may be
+ * gone: it exists only while its queue has a waiter. Never waits.
  */
 void fl__lot_serve_in_handler(const void *key);
 
@@ -179,14 +165,13 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), co
 
 /*
  * Parks until one of the wait's nodes is woken: 0. -ETIMEDOUT, -ECANCELED: no node was woken. With
- * a deadline in the past it does not park. `cancel`: NULL is the context's scope, FL_SHIELDED no
- * token.
+ * a deadline in the past it does not park.
  */
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Wakes the wait of a node that is in no queue, for objects with one waiter. False: the wait had
- * given up. The caller and the waiter make sure that the node exists during the call.
+ * Wakes the wait of a node that is in no queue. False: the wait had given up. The caller makes sure
+ * that the node exists during the call.
  */
 bool fl__node_wake(struct fl__node *node);
 
@@ -197,7 +182,7 @@ void fl__lot_leave(struct fl__node *node);
 bool fl__lot_waited(const void *key);
 
 /*
- * Calls `visit` for each queued waiter. Takes no lock: for the model checker, which has stopped all
+ * Calls `visit` for each queued waiter. Takes no lock: for the model, which has stopped all
  * threads, and for the report on a hung process, where a wrong answer is better than none.
  */
 void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
