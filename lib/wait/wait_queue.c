@@ -2,7 +2,7 @@
 #include "wait_queue.h"
 #include "../base/atomic.h"
 
-/* Empties the queue in a forked child: its waiters are threads of the parent. */
+/* Empties the queue in a forked child: the waiters are threads of the parent. */
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
@@ -10,12 +10,6 @@ static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 		queue->first = NULL;
 		queue->fork_count = count;
 	}
-}
-
-bool fl__wait_queue_is_waited(struct fl__wait_queue *queue)
-{
-	wait_queue_forget_parents(queue);
-	return queue->first != NULL;
 }
 
 void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node)

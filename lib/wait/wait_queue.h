@@ -5,9 +5,8 @@
 #include "lot.h"
 
 /*
- * A wait queue outside the wait table, for an object with a lock that each of its operations takes
- * anyway. That lock guards the queue, too, so a wait and a wake take no other lock. All-zero is
- * empty.
+ * A wait queue outside the wait table, for an object with a lock that all its operations take. That
+ * lock guards the queue, too, so a wait and a wake take no other lock. All-zero is empty.
  *
  *     fl__wait_begin(&wait);                          // the waiter, under the lock
  *     fl__wait_queue_add(queue, &node);
@@ -18,22 +17,13 @@
  *             fl__wait_queue_remove(queue, &node);
  *
  * The invariants of lot.c hold, with the object's lock in place of the bucket's. A waiter takes the
- * lock before its wait is over, so its node exists while a waking thread may read it. The same
- * holds after a wake, if the waking thread's last access to the object is its unlock.
+ * lock before its wait ends, so a waking thread that holds the lock may read the node. Requires that
+ * a waking thread's last access to the object is its unlock.
  */
 struct fl__wait_queue {
 	struct fl__node *first; /* a ring in FIFO order; NULL: empty */
 	uint32_t fork_count;    /* of the waiters' process; a forked child has none of them */
 };
-
-/* Whether the queue may have a waiter. */
-static inline bool fl__wait_queue_is_awaited(const struct fl__wait_queue *queue)
-{
-	return queue->first != NULL;
-}
-
-/* Whether the queue has a waiter. */
-bool fl__wait_queue_is_waited(struct fl__wait_queue *queue);
 
 /* Enqueues `node` last, as fl__lot_add(). */
 void fl__wait_queue_add(struct fl__wait_queue *queue, struct fl__node *node);
