@@ -25,7 +25,7 @@ FL_STRESS_ACTOR(cancel_vs_wait, canceller)
 FL_STRESS(cancel_vs_wait, waiter, canceller)
 {
 	fl_cancel_token_destroy(&s->stop);
-	FL_FORBIDDEN(fl_event_destroy(&s->never) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->never) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->seen, "cancelled");
 	FL_FORBIDDEN(1, "not cancelled, or before its time");
 }
@@ -83,7 +83,7 @@ FL_STRESS_ACTOR(cancel_vs_set, canceller)
 
 FL_STRESS(cancel_vs_set, waiter, setter, canceller)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "set");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "another error");
@@ -312,7 +312,7 @@ FL_STRESS_ACTOR(cancel_deadline_vs_set, setter)
 
 FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "set");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "its time was up");
 	FL_FORBIDDEN(1, "another error");

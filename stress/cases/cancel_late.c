@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A wait that sleeps when its token is requested takes nothing that comes afterwards, however late it
- * runs; and what it may have been woken for before goes to the next in line.
+ * runs; and what it may have been woken for before goes to the next waiter.
  */
 #include "../../lib/wait/lot.h"
 #include "loops.h"
@@ -31,7 +31,7 @@ FL_STRESS_ACTOR(cancel_late_get, consumer)
 
 FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
-	while (!fl__lot_waited(&s->stop)) /* the consumer stands in the token's line last, then it sleeps */
+	while (!fl__lot_waited(&s->stop)) /* the consumer stands in the token's queue last, then it sleeps */
 		fl_stress_relax();
 	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){1}));
@@ -86,7 +86,7 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
 
 /*
  * A call is woken for an item, the item is taken by another get, and the call is cancelled before it
- * sleeps again. The call has to wake the next in line, since the later puts rely on it for that. There
+ * sleeps again. The call has to wake the next waiter, since the later puts rely on it for that. There
  * are items for all.
  */
 struct cancel_late_baton {
@@ -128,7 +128,7 @@ FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
 	FL_FORBIDDEN(1, "an item was lost or made");
 }
 
-/* Permits: who was roused for one and is cancelled before it has it, leaves it to the next. */
+/* Permits: who was woken for one and is cancelled before it has it, leaves it to the next. */
 struct cancel_late_sem {
 	fl_sem permits;
 	fl_cancel_token stop;

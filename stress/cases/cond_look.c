@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The waiter that a condition keeps in its word while it looks for a signal, and those who stand in line behind it. */
+/* The waiter that a condition keeps in its word while it looks for a signal, and those who are queued behind it. */
 #include "cases.h"
 #include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
 /*
- * One in the word and one in line are woken by one broadcast, which has to open the line of the mutex, too: in the order of
+ * One in the word and one in the queue are woken by one broadcast, which has to open the queue of the mutex, too: in the order of
  * their places in the lot, which differs from mutex to mutex.
  */
 struct cond_looker_and_line {
@@ -50,7 +50,7 @@ FL_STRESS(cond_looker_and_line, one, two, caller)
 	FL_FORBIDDEN(1, "somebody is left");
 }
 
-/* FIFO: a signal is for the one that came first, whether it is in the word still or stands in line by now. */
+/* FIFO: a signal is for the one that came first, whether it is in the word still or is queued by now. */
 struct cond_looker_is_first {
 	fl_mutex m;
 	fl_cond c;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The condition's waiters that a signal moves to the line of the mutex: what may happen to them before it is their turn. */
+/* The condition's waiters that a signal moves to the queue of the mutex: what may happen to them before it is their turn. */
 #include "cases.h"
 #include <fairlead/cond.h>
 

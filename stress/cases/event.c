@@ -230,7 +230,7 @@ FL_STRESS_ACTOR(event_timeout_vs_set, waiter)
 
 FL_STRESS(event_timeout_vs_set, setter, waiter)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "woken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 	FL_FORBIDDEN(1, "another error");
@@ -259,7 +259,7 @@ FL_STRESS_ACTOR(event_wakes_all, setter)
 
 FL_STRESS(event_wakes_all, one, two, setter)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "both woken");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == -ETIMEDOUT, "one timed out");
 	FL_FORBIDDEN(1, "an error");
@@ -383,7 +383,7 @@ FL_STRESS_ACTOR(event_auto_one, setter)
 FL_STRESS(event_auto_one, one, two, setter)
 {
 	int taken = (s->rc[0] == 0) + (s->rc[1] == 0);
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(taken == 1 && !fl_event_is_set(&s->e), "one returned");
 	FL_ACCEPTABLE(taken == 0 && fl_event_is_set(&s->e), "both gave up");
 	FL_FORBIDDEN(1, "a set was made or lost");
@@ -466,7 +466,7 @@ FL_STRESS(event_auto_line, one, two, setter)
 	FL_FORBIDDEN(1, "a set was made");
 }
 
-/* A look by wait-any takes no set from a waiter that stands in the same line. */
+/* A look by wait-any takes no set from a waiter that stands in the same queue. */
 struct event_auto_wait_any {
 	fl_event e;
 	int index;

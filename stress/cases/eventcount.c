@@ -32,7 +32,7 @@ FL_STRESS_ACTOR(eventcount_dekker, waiter)
 
 FL_STRESS(eventcount_dekker, notifier, waiter)
 {
-	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in line");
+	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->waited, "notified");
 	FL_ACCEPTABLE(!s->waited, "found by the look");
 }
@@ -113,7 +113,7 @@ FL_STRESS_ACTOR(eventcount_two_waiters, producer)
 
 FL_STRESS(eventcount_two_waiters, one, two, producer)
 {
-	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in line");
+	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in the queue");
 	FL_ACCEPTABLE(LOOK(&s->got) == 2 && LOOK(&s->items) == 0, "one each");
 	FL_FORBIDDEN(1, "an item is left");
 }
@@ -144,7 +144,7 @@ FL_STRESS_ACTOR(eventcount_two_notifiers, consumer)
 
 FL_STRESS(eventcount_two_notifiers, one, two, consumer)
 {
-	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in line");
+	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in the queue");
 	FL_ACCEPTABLE(LOOK(&s->items) == 0, "both taken");
 	FL_FORBIDDEN(1, "an item is left");
 }
@@ -184,7 +184,7 @@ FL_STRESS_ACTOR(eventcount_all, notifier)
 FL_STRESS(eventcount_all, one, two, notifier)
 {
 	FL_ACCEPTABLE(fl_eventcount_destroy(&s->ec) == 0, "both came through");
-	FL_FORBIDDEN(1, "left in line");
+	FL_FORBIDDEN(1, "left in the queue");
 }
 
 /* A waiter that gives up takes no notification with it: it goes to the other. */
@@ -215,7 +215,7 @@ FL_STRESS_ACTOR(eventcount_timeout_vs_notify, producer)
 
 FL_STRESS(eventcount_timeout_vs_notify, hasty, consumer, producer)
 {
-	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in line");
+	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "notified");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 	FL_FORBIDDEN(1, "another error");
@@ -255,6 +255,6 @@ FL_STRESS_ACTOR(eventcount_watch, notifier)
 
 FL_STRESS(eventcount_watch, watcher, waiter, notifier)
 {
-	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0 || fl_event_destroy(&s->never) != 0, "left in line");
+	FL_FORBIDDEN(fl_eventcount_destroy(&s->ec) != 0 || fl_event_destroy(&s->never) != 0, "left in the queue");
 	FL_ACCEPTABLE(1, "both came through");
 }

@@ -34,7 +34,7 @@ FL_STRESS_ACTOR(latch_two_counts, waiter)
 
 FL_STRESS(latch_two_counts, one, two, waiter)
 {
-	FL_FORBIDDEN(fl_latch_destroy(&s->left) != 0, "left in line");
+	FL_FORBIDDEN(fl_latch_destroy(&s->left) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->seen == 2, "both seen");
 	FL_FORBIDDEN(1, "data missed");
 }
@@ -177,7 +177,8 @@ FL_STRESS_ACTOR(latch_vs_timeout, counter)
 
 FL_STRESS(latch_vs_timeout, brief, patient, counter)
 {
-	FL_FORBIDDEN(fl_latch_count(&s->left) != 0 || fl_latch_destroy(&s->left) != 0, "not zero, or left in line");
+	FL_FORBIDDEN(fl_latch_count(&s->left) != 0 || fl_latch_destroy(&s->left) != 0,
+	             "not zero, or left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "both woken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one timed out");
 	FL_FORBIDDEN(1, "another error");

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lot, used as a primitive uses it: lines that are added to, taken from, and left at the same time. */
+/* The lot, used as a primitive uses it: queues that are added to, taken from, and left at the same time. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
-/* A wait for `*ready`, which is plain and guarded by the line of `key`: 1 when it was ready, else as fl__wait_sleep(). */
+/* A wait for `*ready`, which is plain and guarded by the queue of `key`: 1 when it was ready, else as fl__wait_sleep(). */
 static int stand(const void *key, const unsigned *ready, int64_t deadline, uint32_t *value)
 {
 	struct fl__wait wait;
@@ -87,7 +87,7 @@ FL_STRESS(lot_take_vs_give_up, waiter, waker)
 }
 
 /*
- * A wake that meets a waiter who has given up goes on to the next in line: permits handed over under the lot are conserved.
+ * A wake that meets a waiter who has given up goes on to the next waiter: permits handed over under the lot are conserved.
  * The brief one gives back what it got, so the patient one always gets one.
  */
 struct lot_wake_passed_on {
@@ -147,7 +147,7 @@ FL_STRESS(lot_wake_passed_on, brief, patient, giver)
 	FL_ACCEPTABLE(s->brief_rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* One wait in two lines: at most one taker wins; the loser's count says so, and no node stays in line. */
+/* One wait in two queues: at most one taker wins; the loser's count says so, and no node stays in the queue. */
 struct lot_two_nodes_one_wait {
 	char a, b;
 	unsigned ready_a, ready_b;
@@ -189,7 +189,7 @@ FL_STRESS_ACTOR(lot_two_nodes_one_wait, wake_b)
 FL_STRESS(lot_two_nodes_one_wait, waiter, wake_a, wake_b)
 {
 	s->left = fl__lot_waited(&s->a) || fl__lot_waited(&s->b);
-	FL_FORBIDDEN(s->left, "a node was left in line");
+	FL_FORBIDDEN(s->left, "a node was left in the queue");
 	FL_FORBIDDEN(s->taken_a + s->taken_b > 1, "taken twice");
 	FL_ACCEPTABLE(s->rc == 0 && s->taken_a && s->is_a, "woken through a");
 	FL_ACCEPTABLE(s->rc == 0 && s->taken_b && s->is_b, "woken through b");
@@ -197,7 +197,7 @@ FL_STRESS(lot_two_nodes_one_wait, waiter, wake_a, wake_b)
 	FL_FORBIDDEN(1, "wrong decision");
 }
 
-/* Two lines of one bucket do not mix: each waiter gets the value of its own address, whichever is woken first. */
+/* Two queues of one bucket do not mix: each waiter gets the value of its own address, whichever is woken first. */
 struct lot_neighbours {
 	char key;
 	unsigned ready[2];
@@ -236,7 +236,7 @@ FL_STRESS(lot_neighbours, first, second, waker)
 	FL_ACCEPTABLE(1, "one woken, one late");
 }
 
-/* Leaving the middle, the head or the tail of a line while all of it is taken: counts agree, links stay whole. */
+/* Leaving the middle, the head or the tail of a queue while all of it is taken: counts agree, links stay whole. */
 struct lot_leave_vs_take_all {
 	unsigned ready, never;
 	int rc[2];
@@ -263,7 +263,7 @@ FL_STRESS_ACTOR(lot_leave_vs_take_all, waker)
 FL_STRESS(lot_leave_vs_take_all, one, two, waker)
 {
 	size_t woken = (size_t)(s->rc[0] == 0) + (s->rc[1] == 0);
-	FL_FORBIDDEN(fl__lot_waited(s), "a node was left in line");
+	FL_FORBIDDEN(fl__lot_waited(s), "a node was left in the queue");
 	FL_FORBIDDEN(woken != s->taken, "taken and woken differ");
 	FL_ACCEPTABLE(woken == 2, "both woken");
 	FL_ACCEPTABLE(woken == 1, "one woken");
@@ -363,7 +363,7 @@ FL_STRESS(lot_nested_park, waiter, wake_a, wake_b)
 
 /* What signal handlers defer is done by whoever has the bucket: for each of two, also when it comes while the other's is done. */
 struct lot_serve {
-	struct fl__node node; /* in the line of this state */
+	struct fl__node node; /* in the queue of this state */
 	struct fl__wait wait;
 	atomic_bool asked[2], served[2];
 };

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lot: who is roused in its place, and who is moved from one line to another. */
+/* The lot: who is woken in its place, and who is moved from one queue to another. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
-/* Stands in a line by itself, for those that choose when to go. */
+/* Stands in a queue by itself, for those that choose when to go. */
 struct place {
 	struct fl__wait wait;
 	struct fl__node node;
 };
 
-/* False: `*ready`, which the line guards, says that nobody waits any more. */
+/* False: `*ready`, which the queue guards, says that nobody waits any more. */
 static bool stand(struct place *p, const void *key, const unsigned *ready)
 {
 	struct fl__lot lot;
@@ -45,7 +45,7 @@ static bool move_one(const void *from_key, const void *to_key)
 }
 
 /*
- * The one that is roused is the first, and stays it until it leaves, however often it is roused; then it rouses the next. Who has
+ * The one that is woken is the first, and stays it until it leaves, however often it is woken; then it wakes the next. Who has
  * given up is passed over.
  */
 struct lot_rouse {
@@ -113,8 +113,8 @@ FL_STRESS(lot_rouse, brief, patient, one, two)
 }
 
 /*
- * Two that move waiters both ways, so that each opens the two lines in another order; then each takes all. 28657 bytes are between
- * keys that nearly always hash alike (lot.c of the scenarios), so the lines may share a bucket, too.
+ * Two that move waiters both ways, so that each opens the two queues in another order; then each takes all. 28657 bytes are between
+ * keys that nearly always hash alike (lot.c of the scenarios), so the queues may share a bucket, too.
  */
 struct lot_move_both_ways {
 	char key;
@@ -175,7 +175,7 @@ FL_STRESS(lot_move_both_ways, one, two, there, back)
 	FL_FORBIDDEN(1, "taken and woken differ");
 }
 
-/* One gives up while it is moved: it leaves the line that it stands in, and is taken or not. */
+/* One gives up while it is moved: it leaves the queue that it stands in, and is taken or not. */
 struct lot_leave_vs_move {
 	char a, b;
 	unsigned never, ready;
@@ -200,17 +200,17 @@ FL_STRESS_ACTOR(lot_leave_vs_move, mover)
 
 FL_STRESS(lot_leave_vs_move, waiter, mover)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in line");
+	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0 && s->taken == 1, "moved and taken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->taken == 0, "timed out");
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Who has given up and stands in line still is passed over: the one behind it is moved in its place. */
+/* Who has given up and is queued still is passed over: the one behind it is moved in its place. */
 struct lot_move_passes_over {
 	char a, b;
 	unsigned ready_a, ready_b;
-	bool stands; /* guarded by the line of a */
+	bool stands; /* guarded by the queue of a */
 	int rc;
 };
 
@@ -253,7 +253,7 @@ FL_STRESS_ACTOR(lot_move_passes_over, mover)
 
 FL_STRESS(lot_move_passes_over, brief, patient, mover)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in line");
+	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "woken");
 	FL_ACCEPTABLE(s->rc == 1, "late");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");

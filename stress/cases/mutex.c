@@ -64,7 +64,7 @@ FL_STRESS(mutex_handoff, twice, two, three)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Two against two: each may be awake, in line, or overtake the other. */
+/* Two against two: each may be awake, in the queue, or overtake the other. */
 struct mutex_ping_pong {
 	fl_mutex m;
 	int count;
@@ -151,7 +151,7 @@ FL_STRESS(timedlock_vs_unlock, holder, timed)
 	FL_FORBIDDEN(1, "wrong count");
 }
 
-/* A wake that meets a waiter who gives up reaches the next in line. */
+/* A wake that meets a waiter who gives up reaches the next waiter. */
 struct timeout_vs_wake {
 	fl_mutex m;
 	int count, rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The unlock that has freed the mutex and is still to look whether somebody waits: meanwhile the mutex may be gone, and its memory
- * be used for something else, with a line of its own.
+ * be used for something else, with a queue of its own.
  */
 #include "../../lib/sync/mutex.h"
 #include "cases.h"
@@ -94,7 +94,7 @@ FL_STRESS(mutex_free_over_timeout, holder, waiter)
 
 /*
  * stray_look_reused_memory, the relative of stray_wake_reused_memory (glibc futex-internal.h): its memory is another primitive, in
- * whose line somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
+ * whose queue somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
  * mutex may be, and has it all the same.
  */
 enum { NOT_YET, A_COND, A_SEM, A_MUTEX, USES };
@@ -155,7 +155,7 @@ static void wait_for_permit(struct stray_look_reused_memory *s)
 	FL_STRESS_CHECK(s->given);
 }
 
-/* The new mutex is held while the other stands in its line. */
+/* The new mutex is held while the other stands in its queue. */
 static void hold_anew(struct stray_look_reused_memory *s)
 {
 	if (!begin_use(s, A_MUTEX))
@@ -199,7 +199,7 @@ FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 }
 
 /*
- * The same, seen from the line: who stands there once the mutex is gone is left alone by the look, whatever it waits for: another
+ * The same, seen from the queue: who stands there once the mutex is gone is left alone by the look, whatever it waits for: another
  * mutex, as who waits for a condition does; or nothing of the kind, though its memory looks like that.
  */
 struct stray_look_at_others {
@@ -209,7 +209,7 @@ struct stray_look_at_others {
 
 enum { WAITERS = 2 };
 
-/* Marked as a forked child inherits it, whose parent had others in line. */
+/* Marked as a forked child inherits it, whose parent had others in the queue. */
 FL_STRESS_SETUP(stray_look_at_others)
 {
 	fl_mutex_lock(&s->m);

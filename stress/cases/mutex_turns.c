@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex that is handed over: a holder that locks again and again, and the first in line, which has waited for a millisecond.
+ * The mutex that is handed over: a holder that locks again and again, and the first waiter, which has waited for a millisecond.
  * At the end the word is 0: no mark stays behind.
  */
 #include "../../lib/fiber/fiber.h"
@@ -18,7 +18,7 @@ static void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
-/* Puts the place in the line of its mutex, as a condition does. */
+/* Puts the place in the queue of its mutex, as a condition does. */
 static void put_in_line(const char *elsewhere, struct fl__mutex_node *place)
 {
 	struct fl__lot from, to;
@@ -43,7 +43,7 @@ static void hold(struct turns *t, bool long_enough)
 		let_a_turn_pass();
 }
 
-/* Meets the first in line at the end of its first turn, hands over at that of the second, and comes behind with the third. */
+/* Meets the first waiter at the end of its first turn, hands over at that of the second, and comes behind with the third. */
 static void hold_again_and_again(struct turns *t)
 {
 	hold(t, true);
@@ -100,7 +100,7 @@ FL_STRESS(mutex_hand_over_three, holder, waiter, another)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* The first in line gives up at the time of the hand-over: it has the mutex or not, and who stands behind it goes on. */
+/* The first waiter gives up at the time of the hand-over: it has the mutex or not, and who stands behind it goes on. */
 struct mutex_hand_over_timed {
 	struct turns t;
 	int rc;
@@ -170,7 +170,7 @@ FL_STRESS(mutex_hand_over_cancel, holder, waiter, canceller)
 
 /*
  * One that has been awake for long enough is handed the mutex by an unlock that looks late: a third has had it meanwhile, and what
- * that did is there, whether the first in line finds the mutex its own when it tries, or free, or when it is to sleep again.
+ * that did is there, whether the first waiter finds the mutex its own when it tries, or free, or when it is to sleep again.
  */
 struct mutex_hand_over_late {
 	fl_mutex m;
@@ -240,7 +240,7 @@ FL_STRESS(mutex_hand_over_late, waiter, holder, third)
 
 /*
  * A waiter that does not come, as one that waits for the processor of its waker: it is not given the mutex before its time, and
- * then it is, though no unlock finds a mark: who has roused it remembers that.
+ * then it is, though no unlock finds a mark: who has woken it remembers that.
  */
 struct mutex_waiter_in_flight {
 	fl_mutex m;
@@ -291,7 +291,7 @@ FL_STRESS(mutex_waiter_in_flight, holder)
 	FL_ACCEPTABLE(1, "handed over");
 }
 
-/* Two fibers: who unlocks and locks again does not come before the one that it has roused, which shares its thread. */
+/* Two fibers: who unlocks and locks again does not come before the one that it has woken, which shares its thread. */
 struct mutex_gives_way {
 	fl_mutex m;
 	bool locked, served;

@@ -52,7 +52,7 @@ FL_STRESS(wake_in_flight_stuck, brief, patient, producer)
 
 /*
  * Two queues that a select waits on are closed at once. It returns when it has heard of one: the other close must not touch what
- * has gone with it, its cases and its place in line, nor what is there then, the wait of the select after it.
+ * has gone with it, its cases and its place in the queue, nor what is there then, the wait of the select after it.
  */
 struct close_vs_select_use_after_free {
 	fl_queue *a, *b;
@@ -104,7 +104,7 @@ FL_STRESS(close_vs_select_use_after_free, selects, left, right)
 }
 
 /*
- * A select that has got something, or gave up, stands in no line any more: the put that comes then is for who does. (A queue that is
+ * A select that has got something, or gave up, stands in no queue any more: the put that comes then is for who does. (A queue that is
  * freed panics when somebody waits on it.)
  */
 struct select_leaves_waiter {

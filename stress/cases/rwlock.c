@@ -379,8 +379,8 @@ FL_STRESS(rw_read_unlock_destroy, one, two, writer)
 }
 
 /*
- * The reader that leaves last owes the line a look; meanwhile a writer overtakes, serves the line itself, and the one that it
- * calls frees the lock. Fails when the look begins with the lock rather than with the line.
+ * The reader that leaves last owes the queue a look; meanwhile a writer overtakes, serves the queue itself, and the one that it
+ * calls frees the lock. Fails when the look begins with the lock rather than with the queue.
  */
 struct rw_late_look {
 	struct counted_lock *object;

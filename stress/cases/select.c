@@ -59,7 +59,7 @@ FL_STRESS(select_gets, one, two, selects)
 }
 
 /*
- * A get waits beside a select in the line of a. The select may be woken there and get from b: then it must wake the get, or who
+ * A get waits beside a select in the queue of a. The select may be woken there and get from b: then it must wake the get, or who
  * waits for nothing but a sleeps on beside an item.
  */
 struct select_baton {
@@ -284,7 +284,7 @@ FL_STRESS(select_same_twice, selects, waits, producer)
 }
 
 /*
- * Two batons: a select may be woken in one line after the other, and gets at most one item of both, or gives up. Who waits in
+ * Two batons: a select may be woken in one queue after the other, and gets at most one item of both, or gives up. Who waits in
  * either line alone has not lost a wake to it.
  */
 struct select_two_batons {
@@ -330,9 +330,9 @@ FL_STRESS(select_two_batons, selects, of_a, of_b, producer)
 }
 
 /*
- * The first baton is for an item that is gone again; on its way back into the lines, between that of b and that of a, the select is
+ * The first baton is for an item that is gone again; on its way back into the queues, between that of b and that of a, the select is
  * woken in b. Whichever item it gets, it gives on both batons, or who waits for a alone sleeps on beside an item. The rendezvous
- * lie between the lines, which are those of addresses: nobody comes there, but somebody looks who has lined up by now.
+ * lie between the queues, which are those of addresses: nobody comes there, but somebody looks who has lined up by now.
  */
 struct select_second_baton {
 	fl_queue *b, *between, *a, *behind, *last;
@@ -384,7 +384,7 @@ FL_STRESS(select_second_baton, selects, waits, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Who stands in the line of one rendezvous stands in those with lower addresses, however they were listed; or two may pass each other by. */
+/* Who stands in the queue of one rendezvous stands in those with lower addresses, however they were listed; or two may pass each other by. */
 struct select_order {
 	fl_queue *listed[2], *low, *high;
 	int got;

@@ -3,7 +3,7 @@
 #include "cases.h"
 #include <fairlead/sem.h>
 
-/* An acquire, at once, from the line, or on the way there, sees what came before the release of its permit. */
+/* An acquire, at once, from the queue, or on the way there, sees what came before the release of its permit. */
 struct sem_data {
 	fl_sem permits;
 	int data, seen;
@@ -119,7 +119,7 @@ FL_STRESS(sem_two_releasers, left, right, taker)
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* What a release of several leaves after it has served the line is there for others, with what came before it. */
+/* What a release of several leaves after it has served the queue is there for others, with what came before it. */
 struct sem_leftover {
 	fl_sem permits;
 	int data, rc;
@@ -168,7 +168,7 @@ FL_STRESS_ACTOR(sem_timeout_vs_release, releaser)
 
 FL_STRESS(sem_timeout_vs_release, waiter, releaser)
 {
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "acquired");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && fl_sem_value(&s->permits) == 1, "timed out");
 	FL_FORBIDDEN(1, "a permit was made or lost");
@@ -347,7 +347,7 @@ FL_STRESS(sem_wait_any, releaser, looker)
 	FL_FORBIDDEN(1, "a permit was lost");
 }
 
-/* One who looks stands in line before one who takes: a single permit reaches the taker. */
+/* One who looks is queued before one who takes: a single permit reaches the taker. */
 struct sem_wait_any_steals_nothing {
 	fl_sem permits;
 	int index;
@@ -403,7 +403,7 @@ FL_STRESS_ACTOR(sem_several, taker)
 
 FL_STRESS(sem_several, left, right, taker)
 {
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "all taken");
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
@@ -433,7 +433,7 @@ FL_STRESS_ACTOR(sem_several_give_up, releaser)
 
 FL_STRESS(sem_several_give_up, big, small, releaser)
 {
-	FL_FORBIDDEN(s->rc == 0 || fl_sem_destroy(&s->permits) != 0, "two of one, or left in line");
+	FL_FORBIDDEN(s->rc == 0 || fl_sem_destroy(&s->permits) != 0, "two of one, or left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "the small one had it");
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }

@@ -34,12 +34,12 @@ FL_STRESS_ACTOR(sem_handler_vs_holder, holder)
 
 FL_STRESS(sem_handler_vs_holder, handler, waiter, holder)
 {
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "taken");
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* The permit of a handler that has yet to serve the line is handed over by another release: with what came before both. */
+/* The permit of a handler that has yet to serve the queue is handed over by another release: with what came before both. */
 struct sem_handler_vs_release {
 	fl_sem permits;
 	int data[2];
@@ -65,7 +65,7 @@ FL_STRESS_ACTOR(sem_handler_vs_release, waiter)
 
 FL_STRESS(sem_handler_vs_release, handler, releaser, waiter)
 {
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "both taken");
 	FL_FORBIDDEN(1, "a permit was made");
 }
@@ -158,13 +158,13 @@ FL_STRESS_ACTOR(sem_handler_give_up, handler)
 
 FL_STRESS(sem_handler_give_up, brief, patient, handler)
 {
-	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0 && fl_sem_value(&s->permits) == 0, "acquired");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && fl_sem_value(&s->permits) == 2, "timed out");
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* The last use is the acquire; then the memory goes, while the handler may still be on its way to the line. */
+/* The last use is the acquire; then the memory goes, while the handler may still be on its way to the queue. */
 struct sem_handler_free {
 	fl_sem *permits;
 };

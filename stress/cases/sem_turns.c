@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore that is competed for: the first in line is awake, and others come before it; until it has waited for a
+ * The semaphore that is competed for: the first waiter is awake, and others come before it; until it has waited for a
  * millisecond. At the end the word is the permits: no mark stays behind.
  */
 #include "cases.h"
@@ -31,7 +31,7 @@ static void hold(struct turns *t, bool long_enough)
 	fl_sem_release(&t->permits);
 }
 
-/* Wakes the first in line at the end of its first turn, hands over at that of the second, and comes behind with the third. */
+/* Wakes the first waiter at the end of its first turn, hands over at that of the second, and comes behind with the third. */
 static void hold_again_and_again(struct turns *t)
 {
 	hold(t, true);
@@ -103,7 +103,7 @@ FL_STRESS(sem_turns_three, holder, waiter, another)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* The first in line gives up at the time of the hand-over: it has the permit or not, and who stands behind it goes on. */
+/* The first waiter gives up at the time of the hand-over: it has the permit or not, and who stands behind it goes on. */
 struct sem_turns_timed {
 	struct turns t;
 	int rc;
@@ -183,7 +183,7 @@ FL_STRESS(sem_turns_several, one, another, both)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A signal handler releases while the first in line is awake, or sleeps again, or steps out. */
+/* A signal handler releases while the first waiter is awake, or sleeps again, or steps out. */
 struct sem_turns_handler {
 	struct turns t;
 };

@@ -151,7 +151,7 @@ FL_STRESS_ACTOR(seqlock_sleepers, two)
 FL_STRESS(seqlock_sleepers, writer, one, two)
 {
 	FL_ACCEPTABLE(fl_seqlock_destroy(&s->lock) == 0, "all read");
-	FL_FORBIDDEN(1, "a reader left in line");
+	FL_FORBIDDEN(1, "a reader left in the queue");
 }
 
 /* A reader whose time is up against the end of the write; a later write and read find the lock as ever. */

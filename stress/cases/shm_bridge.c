@@ -163,7 +163,7 @@ FL_STRESS_ACTOR(shm_bridge_any, setter)
 
 FL_STRESS(shm_bridge_any, waiter, changer, setter)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->index == 0, "the word");
 	FL_ACCEPTABLE(s->index == 1, "the event");
 	FL_FORBIDDEN(1, "an error");

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for any of several: one wait in several lines. */
+/* Waiting for any of several: one wait in several queues. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 
-/* wait_any_all: two become ready at once; one is told, with what came before it, and no place in line is left. */
+/* wait_any_all: two become ready at once; one is told, with what came before it, and no place in the queue is left. */
 struct wait_any_all {
 	fl_event a, b;
 	int data[2], index;
@@ -33,7 +33,7 @@ FL_STRESS_ACTOR(wait_any_all, set_b)
 
 FL_STRESS(wait_any_all, waiter, set_a, set_b)
 {
-	FL_FORBIDDEN(fl_event_destroy(&s->a) != 0 || fl_event_destroy(&s->b) != 0, "left in line");
+	FL_FORBIDDEN(fl_event_destroy(&s->a) != 0 || fl_event_destroy(&s->b) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->index == 0, "the first");
 	FL_ACCEPTABLE(s->index == 1, "the second");
 	FL_FORBIDDEN(1, "an error");
@@ -102,7 +102,7 @@ FL_STRESS_ACTOR(wait_any_timeout, counter)
 
 FL_STRESS(wait_any_timeout, waiter, counter)
 {
-	FL_FORBIDDEN(fl_latch_destroy(&s->done) != 0 || fl_event_destroy(&s->never) != 0, "left in line");
+	FL_FORBIDDEN(fl_latch_destroy(&s->done) != 0 || fl_event_destroy(&s->never) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->index == 0, "counted");
 	FL_ACCEPTABLE(s->index == -ETIMEDOUT, "timed out");
 	FL_FORBIDDEN(1, "wrong result");
@@ -134,7 +134,7 @@ FL_STRESS_ACTOR(wait_any_cancel, canceller)
 
 FL_STRESS(wait_any_cancel, waiter, request, canceller)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->thing) || fl__lot_waited(&s->stop), "left in line");
+	FL_FORBIDDEN(fl__lot_waited(&s->thing) || fl__lot_waited(&s->stop), "left in the queue");
 	FL_ACCEPTABLE(s->index == 0, "requested");
 	FL_ACCEPTABLE(s->index == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "wrong result");
@@ -237,7 +237,7 @@ FL_STRESS_ACTOR(wait_any_nested, releaser)
 
 FL_STRESS(wait_any_nested, waiter, setter, releaser)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->first) || fl__lot_waited(&s->data), "left in line");
+	FL_FORBIDDEN(fl__lot_waited(&s->first) || fl__lot_waited(&s->data), "left in the queue");
 	FL_ACCEPTABLE(s->index == 0 && fl_sem_value(&s->inner) == 0, "waited inside");
 	FL_ACCEPTABLE(s->index == 0, "ready before");
 	FL_FORBIDDEN(1, "wrong result");

@@ -187,8 +187,8 @@ FL_TEST(queue_beside_a_token_in_wait_any)
 }
 
 /*
- * A thing of our own, which is never ready, in front of the queue: when fl_wait_any() has it stand in line, it makes the
- * queue ready. That is the moment between the look at the queue and the place in its line.
+ * A thing of our own, which is never ready, in front of the queue: when fl_wait_any() enqueues it, it makes the
+ * queue ready. That is the moment between the look at the queue and the place in its queue.
  */
 static bool never_ready(void *object)
 {

@@ -119,7 +119,7 @@ static struct blocked make_blocked(const struct row *row, fl_queue *q)
 	return (struct blocked){.op = row->op, .q = q, .items = {77}, .n = 1, .count = 55};
 }
 
-/* After a wait that failed nothing has changed, and nobody stands in line. */
+/* After a wait that failed nothing has changed, and nobody is queued. */
 static void check_untouched(const struct row *row, const struct blocked *b)
 {
 	assert_int_equal(fl_queue_length(b->q), row->full ? 1 : 0);
@@ -350,7 +350,7 @@ static void wakes_its_own(void *queue)
 	fl_queue_free(queue); /* nobody waits on it here */
 }
 
-/* Those who stand in line are the parent's: in the child an item is not for them. */
+/* Those who are queued are the parent's: in the child an item is not for them. */
 FL_TEST(queue_fork_forgets_who_waited)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);

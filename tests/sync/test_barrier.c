@@ -147,7 +147,7 @@ FL_TEST(barrier_complete_wait_stays_complete)
 
 /*
  * Its time is up, and before it can say so the last party lets it through: it has passed. The waiter is held in between, at
- * the line of its token, whose lock this thread takes.
+ * the queue of its token, whose lock this thread takes.
  */
 static bool has_given_up(const void *key)
 {
@@ -270,7 +270,7 @@ FL_TEST(barrier_last_party_against_timeout)
 typedef struct acting {
 	fl_barrier barrier;
 	int calls;
-	uint32_t waiting; /* parties in line, as the action sees it */
+	uint32_t waiting; /* parties in the queue, as the action sees it */
 	bool aborts, holds;
 	fl_event entered, open; /* of one that holds */
 } acting;
@@ -294,7 +294,7 @@ static void acting_init(acting *a, uint32_t parties)
 	FL_OK(fl_barrier_init_with_action(&a->barrier, parties, act, a));
 }
 
-/* One party stands in line, as `first`; the other, `last`, runs the action, until it is let go. */
+/* One party is queued, as `first`; the other, `last`, runs the action, until it is let go. */
 static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, fl_cancel_token *cancel)
 {
 	acting_init(a, 2);

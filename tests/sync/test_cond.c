@@ -188,7 +188,7 @@ FL_TEST(cond_destroy_of_a_busy_one)
 	FL_OK(fl_test_call_end(&c));
 }
 
-/* Misuse that can be seen; and afterwards nobody stands in line. */
+/* Misuse that can be seen; and afterwards nobody is queued. */
 FL_TEST(cond_wait_without_the_mutex_panics)
 {
 	fl_mutex m = FL_MUTEX_INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The waiter that a condition keeps in its word, as long as it looks for a signal before it stands in line. */
+/* The waiter that a condition keeps in its word, as long as it looks for a signal before it is queued. */
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_line.h"
@@ -98,7 +98,7 @@ static int wait_on(void *cond, int64_t deadline, fl_cancel_token *cancel)
 	return fl_cond_wait_until(cond, &stage.mutex, deadline, cancel);
 }
 
-/* Who comes while one looks stands in line, behind it: the signal is for the looker. */
+/* Who comes while one looks is queued, behind it: the signal is for the looker. */
 static fl_test_caller second;
 
 static void let_another_come(fl_cond *c)

@@ -198,7 +198,7 @@ static void pulse(void)
 	}
 }
 
-/* A wait that has begun, but does not stand in line yet, returns for a set that is reset at once, too. */
+/* A wait that has begun, but is not queued yet, returns for a set that is reset at once, too. */
 FL_TEST(event_pulse_is_not_missed_on_the_way_to_the_line)
 {
 	fl_event e = FL_EVENT_INIT;

@@ -155,7 +155,7 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 }
 
 /*
- * The waiter that was woken is overtaken, and goes back in line: it is not awake any more, so the next unlock wakes it again.
+ * The waiter that was woken is overtaken, and goes back in the queue: it is not awake any more, so the next unlock wakes it again.
  */
 static uint32_t gate;
 

@@ -493,7 +493,7 @@ FL_TEST(rw_readers_only_deadlock)
 	assert_int_equal(c.lock.word_, 0);
 }
 
-/* What a forked child inherits: the bits of a line that is not there. */
+/* What a forked child inherits: the bits of a queue that is not there. */
 static void use_in_child(void *arg)
 {
 	fl_rwlock *l = arg;

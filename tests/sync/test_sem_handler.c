@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* Two semaphores whose lines are nearly always in one bucket: 46368 is a Fibonacci number. */
+/* Two semaphores whose queues are nearly always in one bucket: 46368 is a Fibonacci number. */
 static struct {
 	fl_sem s;
 	char gap[46368 - sizeof(fl_sem)];
@@ -93,7 +93,7 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 }
 
 /*
- * Two who hold permits give them back, one in a handler, before the line is served: not too many, whether or not the one in line has
+ * Two who hold permits give them back, one in a handler, before the queue is served: not too many, whether or not the one in the queue has
  * taken its own by then.
  */
 static int release(void *s)
@@ -147,7 +147,7 @@ FL_TEST(sem_handler_interrupts_a_transaction_on_the_bucket)
 	interrupt_a_holder(&room.neighbour);
 }
 
-/* A transaction on two lines unlocks and locks the first of them on its way, in one of the two orders. */
+/* A transaction on two queues unlocks and locks the first of them on its way, in one of the two orders. */
 static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 {
 	fl_test_caller c[2];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who stands first in the line of a semaphore, awake, and those who come before it meanwhile. */
+/* Who stands first in the queue of a semaphore, awake, and those who come before it meanwhile. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_line.h"
@@ -54,7 +54,7 @@ static void begin(void)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 }
 
-/* The first of `n` in line is woken, and a thread that runs takes the permit first. */
+/* The first of `n` in the queue is woken, and a thread that runs takes the permit first. */
 static void release_and_overtake(fl_sem *s, uint32_t n)
 {
 	close_behind(n);
@@ -140,7 +140,7 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 	assert_int_equal(s.word_, 0);
 }
 
-/* Releases of one each: the first in line wakes the next, when there is more than it takes. */
+/* Releases of one each: the first waiter wakes the next, when there is more than it takes. */
 FL_TEST(sem_waiter_serves_the_next)
 {
 	FL_FAULTS();
@@ -192,7 +192,7 @@ FL_TEST(sem_release_of_several_hands_over)
 	FL_OK(fl_test_call_end(&two));
 }
 
-/* While the first in line competes, who comes may take what it needs, and else stands behind it. */
+/* While the first waiter competes, who comes may take what it needs, and else stands behind it. */
 FL_TEST(sem_competitors_want_several)
 {
 	FL_FAULTS();

@@ -475,7 +475,7 @@ FL_TEST(cancel_own_token_that_was_disowned)
 	fl_cancel_token_destroy(&root);
 }
 
-/* Those who stand in its line are woken all the same. */
+/* Those who stand in its queue are woken all the same. */
 FL_TEST(cancel_own_token_has_a_line)
 {
 	owner a;

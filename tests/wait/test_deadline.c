@@ -40,7 +40,7 @@ FL_TEST(deadlines_past_overflowing_invalid)
 	}
 }
 
-/* Who timed out has consumed nothing: the next in line gets it. */
+/* Who timed out has consumed nothing: the next waiter gets it. */
 FL_TEST(deadline_passes_the_wake_on)
 {
 	FL_EACH_KIND(kind)
@@ -148,7 +148,7 @@ FL_TEST(cancel_consumes_nothing)
 		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
 		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
 		fl_cancel_token_request(&stop);
-		kind->finish(); /* before the cancelled one has left its line, as often as not */
+		kind->finish(); /* before the cancelled one has left its queue, as often as not */
 		int rc = fl_test_call_end(&cancelled);
 		if (!kind->looks || rc != kind->done)
 			FL_RC(rc, -ECANCELED);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * destroy_after_unlock, by who gives up: a waiter whose time is up, and whom a waker has passed over before it left the line, no
+ * destroy_after_unlock, by who gives up: a waiter whose time is up, and whom a waker has passed over before it left the queue, no
  * longer counts as waiting. Then destroy answers 0, and the memory goes while the waiter is still on its way out of its call.
  */
 #include "fl_line.h"
@@ -41,7 +41,7 @@ static void pass_over(struct fl__lot *lot)
 /* Has the marks by which each of them would go on: WAITERS of all three, and not AWAKE of the last. */
 enum { GONE = 0xd6 };
 
-/* With the line open: the memory goes while the first in line has given up, and has yet to leave. False: it had left before. */
+/* With the queue open: the memory goes while the first waiter has given up, and has yet to leave. False: it had left before. */
 static bool free_under(memory *object, struct fl__lot *lot)
 {
 	const struct fl__node *first = fl__lot_first(lot);

@@ -13,7 +13,7 @@ static size_t wake(const void *key, size_t max, uint32_t value)
 	return taken;
 }
 
-/* Places in lines, of contexts that only count their unparks: one thread sees everything that the lot does. */
+/* Places in queues, of contexts that only count their unparks: one thread sees everything that the lot does. */
 typedef struct place {
 	struct fl__ctx ctx;
 	struct fl__wait wait;
@@ -122,7 +122,7 @@ FL_TEST(lot_unparks_at_close)
 	assert_int_equal(places[1].node.value, 8);
 }
 
-/* Takes the one at `gone` out of a line of `n`; the others keep their order. */
+/* Takes the one at `gone` out of a queue of `n`; the others keep their order. */
 static void remove_one(size_t n, size_t gone)
 {
 	place places[4];
@@ -182,7 +182,7 @@ FL_TEST(lot_line_goes_on_behind_one_that_left)
 	}
 }
 
-/* Finds `n` keys whose lines share a bucket. */
+/* Finds `n` keys whose queues share a bucket. */
 static void colliding_keys(const char *keys[], size_t n)
 {
 	static const char space[1 << 16];

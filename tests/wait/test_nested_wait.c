@@ -101,7 +101,7 @@ FL_TEST(thread_that_leaves_by_pthread_exit)
 /* WAITERS is stale: the release that finds so must look at the permits again before it adds. */
 FL_TEST(sem_overflow_behind_stale_waiters)
 {
-	fl_sem s = {0x80000000u}; /* lib/sync/sem.c: WAITERS, and nobody in line */
+	fl_sem s = {0x80000000u}; /* lib/sync/sem.c: WAITERS, and an empty queue */
 	fl_sem_release_n(&s, 0x40000000u);
 	assert_int_equal(fl_sem_value(&s), 0x40000000u);
 	FL_PANICS(fl_sem_release_n(&s, 0x40000000u));

@@ -111,7 +111,7 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 	burns_little(latch_wait, &l, -ETIMEDOUT);
 	burns_little(cond_wait, &c, -ETIMEDOUT);
 	turn.spun = 0;
-	FL_RC(barrier_wait(&b, turn.now + FL_S(1)), -ETIMEDOUT); /* which stands in line at once, and looks there */
+	FL_RC(barrier_wait(&b, turn.now + FL_S(1)), -ETIMEDOUT); /* which is queued at once, and looks there */
 	assert_true(turn.spun <= FL_US(100));
 }
 
@@ -161,7 +161,7 @@ static void yield_and_release(void)
 	fl_sem_release(awaited);
 }
 
-/* Who finds a permit by looking never goes in line: neither side enters the lot, and nobody sleeps. */
+/* A waiter that finds a permit by polling is never queued: neither side enters the lot, and nobody sleeps. */
 FL_TEST(parker_spin_finds_a_permit_before_the_line)
 {
 	fl_sem s = FL_SEM_INIT(0);

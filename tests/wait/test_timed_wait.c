@@ -90,7 +90,7 @@ static void watch_waits(void)
 	FL_POLLER_FAULTS();                                                                                            \
 	watch_waits()
 
-/* Those that stand in no line of the lot, or in none: their waits have a token, in whose line they are seen. */
+/* Those that stand in no queue of the lot, or in none: their waits have a token, in whose queue they are seen. */
 static fl_cancel_token token;
 static fl_queue *queue;
 
@@ -220,7 +220,7 @@ static const void *key_of(const fl_kind *kind)
 	return kind->key ? kind->key : fl_kind_key;
 }
 
-/* The call is made on a thread of its own, and stands in line: the only one. */
+/* The call is made on a thread of its own, and is queued: the only one. */
 static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, int64_t deadline)
 {
 	fl_test_call_start(c, call, object, deadline, NULL);
@@ -236,7 +236,7 @@ static void begin(fl_test_caller *c, const fl_kind *kind, fl_test_call *call, in
 	FL_WAIT_FOR(fl__load_relaxed(&sleeps) > before);
 }
 
-/* It goes on waiting, whatever it has seen since: two more looks, and it stands in line. */
+/* It goes on waiting, whatever it has seen since: two more looks, and it is queued. */
 static void still_waits(const fl_kind *kind)
 {
 	uint32_t before = fl__load_relaxed(&sleeps);

@@ -180,7 +180,7 @@ FL_TEST(wait_any_may_name_a_thing_twice)
 	assert_int_equal(fl_test_in_line(&e), 0);
 }
 
-/* What becomes ready between the look and the place in its line: it is ready instead, and whole. */
+/* What becomes ready between the look and the place in its queue: it is ready instead, and whole. */
 FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 {
 	things t;
