@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  *   threads: their gets, queries and closes take turns.
  *
  * A producer that stops in the middle of a put delays no other call: a consumer waits less than a
- * microsecond for the producer's cell, then goes on. The put then takes another cell.
+ * microsecond for the producer's slot, then goes on. The put then takes another slot.
  *
  * Order: linearizable. The items of one producer come out in its order. Memory order: a get sees
  * what was written before the put of its item. On any error the item, or the memory for an item, is

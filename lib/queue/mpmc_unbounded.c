@@ -8,36 +8,36 @@
  *   bit     means                 set by                            cleared by
  *   WAIT    a consumer waits      fl__unbounded_mark_empty(), in    a put that found WAIT with its
  *                                 the last segment, while empty     ticket; this put owes a wake
- *   CLOSED  later tickets do not  a close, while a cell of the      never
+ *   CLOSED  later tickets do not  a close, while a slot of the      never
  *           count; `end` has the  last segment has no ticket
  *           tickets that do
  *
- * A segment's next: what comes after its last cell.
+ * A segment's next: what comes after its last slot.
  *
  *   0        nothing yet
  *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake
  *   CLOSED   nothing ever
  *   address  the next segment
  *
- * A cell, which is used once in the life of its segment:
+ * A slot, which is used once in the life of its segment:
  *
- *   EMPTY -> FULL      by its producer, with the item in the cell
+ *   EMPTY -> FULL      by its producer, with the item in the slot
  *   EMPTY -> POISONED  by its consumer, which has waited long enough
  *
  * Invariants
- * 1. Each producer's ticket that counts is one cell, and so is each consumer's. So an item has one
+ * 1. Each producer's ticket that counts is one slot, and so is each consumer's. So an item has one
  *    producer and one consumer.
- * 2. head <= tail, and head <= cells: a consumer draws a ticket, by CAS, only for a cell that has a
- *    producer's ticket. So "empty" uses up no cells.
- * 3. A consumer polls its cell UNBOUNDED_POLLS times, then poisons the cell. A producer that finds
- *    its cell poisoned draws another ticket. So no context waits for a peer that has stopped.
- * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
- *    drew a ticket beyond the cells.
+ * 2. head <= tail, and head <= slots: a consumer draws a ticket, by CAS, only for a slot that has a
+ *    producer's ticket. So "empty" uses up no slots.
+ * 3. A consumer polls its slot UNBOUNDED_POLLS times, then poisons the slot. A producer that finds
+ *    its slot poisoned draws another ticket. So no context waits for a peer that has stopped.
+ * 4. Only the last segment has slots without a ticket: a producer appends a segment only when it
+ *    drew a ticket beyond the slots.
  * 5. The queue's tail is the last segment or an earlier one. A producer that appends does not move
  *    the tail, since the consumer of its item may free all; the next call moves it. The queue's
  *    head is at or before the first segment with items, and never beyond the queue's tail. The
  *    consumer that moves the head past a segment retires the segment, after the tail has moved on.
- * 6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So
+ * 6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`. So
  *    a producer learns of the close from the step by which it would have put: no put is accepted
  *    after a consumer got "closed and drained".
  * 7. A mark is set by CAS on a tail of which the consumers have all tickets. So each put that is
@@ -48,7 +48,7 @@
  *    stopped changes neither word after the close, and `end` has the tail's tickets of the close.
  *    No count has a refused put.
  *
- * Linearization. Put: where its producer drew the ticket of the cell that it filled, or appended a
+ * Linearization. Put: where its producer drew the ticket of the slot that it filled, or appended a
  * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
  * consumer read the tail, or the `next`; at that moment the consumers had all existing tickets.
  * Every item with a put that happens before "empty" has been got.
@@ -67,7 +67,7 @@
 #include "queue.h"
 #include <string.h>
 
-enum { UNBOUNDED_POLLS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_CELLS_LEAST = 16, UNBOUNDED_CELLS_MOST = 512 };
+enum { UNBOUNDED_POLLS = 6, UNBOUNDED_SEGMENT_BYTES = 8192, UNBOUNDED_SLOTS_LEAST = 16, UNBOUNDED_SLOTS_MOST = 512 };
 enum {
 	UNBOUNDED_NEXT_WAIT = 1,
 	UNBOUNDED_NEXT_CLOSED = 2,
@@ -81,7 +81,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 	/* acquire: all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
-		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->cells * c->stride);
+		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
 		if (!memory)
 			return NULL;
 		s = fl__align_to_line(memory);
@@ -92,8 +92,8 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
-	for (uint64_t i = 0; i < c->cells; i++)
-		fl__store_relaxed(fl__unbounded_state(c, fl__unbounded_cell(c, s, i)), FL__CELL_EMPTY);
+	for (uint64_t i = 0; i < c->slots; i++)
+		fl__store_relaxed(fl__unbounded_state(c, fl__unbounded_slot(c, s, i)), FL__SLOT_EMPTY);
 	return s;
 }
 
@@ -147,7 +147,7 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 
 /* Creation and destruction. */
 
-int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -159,14 +159,14 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
 	c->item_size = item_size;
 	c->state_at = (item_size + sizeof(uint32_t) - 1) & -sizeof(uint32_t);
 	c->stride = (c->state_at + sizeof(uint32_t) + alignment - 1) & -alignment;
-	c->cells = cells;
-	if (cells == 0) {
-		c->cells = UNBOUNDED_SEGMENT_BYTES / c->stride;
-		c->cells = c->cells < UNBOUNDED_CELLS_LEAST  ? UNBOUNDED_CELLS_LEAST
-		           : c->cells > UNBOUNDED_CELLS_MOST ? UNBOUNDED_CELLS_MOST
-		                                             : c->cells;
+	c->slots = slots;
+	if (slots == 0) {
+		c->slots = UNBOUNDED_SEGMENT_BYTES / c->stride;
+		c->slots = c->slots < UNBOUNDED_SLOTS_LEAST  ? UNBOUNDED_SLOTS_LEAST
+		           : c->slots > UNBOUNDED_SLOTS_MOST ? UNBOUNDED_SLOTS_MOST
+		                                             : c->slots;
 	}
-	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
+	if (__builtin_mul_overflow(c->slots, c->stride, &bytes) ||
 	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
 		return -EOVERFLOW;
 	c->head = c->tail = unbounded_new_segment(c);
@@ -176,9 +176,9 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
 static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
-		unsigned char *cell = fl__unbounded_cell(c, s, i);
-		if (*fl__unbounded_state(c, cell) == FL__CELL_FULL)
-			c->drop(cell, c->drop_arg);
+		unsigned char *slot = fl__unbounded_slot(c, s, i);
+		if (*fl__unbounded_state(c, slot) == FL__SLOT_FULL)
+			c->drop(slot, c->drop_arg);
 	}
 }
 
@@ -230,7 +230,7 @@ static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, ui
 }
 
 /*
- * Called by a consumer that has found all cells of `s` taken. Goes to the next segment and returns
+ * Called by a consumer that has found all slots of `s` taken. Goes to the next segment and returns
  * 0, or returns -EAGAIN or -EPIPE.
  */
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
@@ -256,7 +256,7 @@ int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 /* Putting. */
 
 /*
- * Called by a producer that drew a ticket beyond the cells of `s`. Returns:
+ * Called by a producer that drew a ticket beyond the slots of `s`. Returns:
  *
  *   0         a new segment is appended, with the first `*put` items in it
  *   -EAGAIN   a segment follows `s` already: start again from the queue's tail
@@ -278,14 +278,14 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	struct fl__segment *last = next == UNBOUNDED_NEXT_CLOSED ? NULL : unbounded_new_segment(c);
 	if (!last)
 		return next == UNBOUNDED_NEXT_CLOSED ? -EPIPE : -ENOMEM;
-	uint64_t k = n < c->cells ? n : c->cells;
+	uint64_t k = n < c->slots ? n : c->slots;
 	for (uint64_t i = 0; i < k; i++) {
-		unsigned char *cell = fl__unbounded_cell(c, last, i);
-		fl__copy(cell, (const unsigned char *)items + i * c->item_size, c->item_size);
+		unsigned char *slot = fl__unbounded_slot(c, last, i);
+		fl__copy(slot, (const unsigned char *)items + i * c->item_size, c->item_size);
 		/* relaxed: published with the segment */
-		fl__store_relaxed(fl__unbounded_state(c, cell), FL__CELL_FULL);
+		fl__store_relaxed(fl__unbounded_state(c, slot), FL__SLOT_FULL);
 	}
-	last->first = s->first + c->cells;
+	last->first = s->first + c->slots;
 	/* relaxed: published with the segment */
 	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
 	do {
@@ -324,7 +324,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			*rc = -ENOMEM;
 			break;
 		}
-		uint64_t k = n - done < c->cells ? n - done : c->cells, i = 0;
+		uint64_t k = n - done < c->slots ? n - done : c->slots, i = 0;
 		/* relaxed: as in fl__unbounded_put() */
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
 			 index = word / FL__UNBOUNDED_TICKET;
@@ -334,7 +334,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			*rc = -EPIPE;
 			break;
 		}
-		if (index >= c->cells) {
+		if (index >= c->slots) {
 			size_t put = 0;
 			*rc = fl__unbounded_append(c, s, next, n - done, &put, owes_wake);
 			if (*rc != 0 && *rc != -EAGAIN)
@@ -343,8 +343,8 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			next += put * size;
 			continue;
 		}
-		/* In order, also past poisoned cells. */
-		for (; i < k && index + i < c->cells; i++)
+		/* In order, also past poisoned slots. */
+		for (; i < k && index + i < c->slots; i++)
 			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
 				next += size;
@@ -362,26 +362,26 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
 }
 
-/* Waits a bounded time for the producer of a cell. Returns whether the cell is filled. */
-bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+/* Waits a bounded time for the producer of a slot. Returns whether the slot is filled. */
+bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
+	uint32_t *state = fl__unbounded_state(c, fl__unbounded_slot(c, s, index));
 	for (unsigned i = 0; i < UNBOUNDED_POLLS; i++) {
 		/* acquire: pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
-		if (seen != FL__CELL_EMPTY)
-			return seen == FL__CELL_FULL;
+		if (seen != FL__SLOT_EMPTY)
+			return seen == FL__SLOT_FULL;
 		fl__pause(1U << i);
 	}
 	/* acquire: pairs with fl__unbounded_fill(), which may just have been in time */
-	uint32_t was = fl__swap_acquire(state, FL__CELL_POISONED);
-	if (was == FL__CELL_EMPTY) {
+	uint32_t was = fl__swap_acquire(state, FL__SLOT_POISONED);
+	if (was == FL__SLOT_EMPTY) {
 		/* release: after the ticket was seen; pairs with fl__unbounded_puts() */
 		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
 			c->on_poison(c->of);
 	}
-	return was == FL__CELL_FULL;
+	return was == FL__SLOT_FULL;
 }
 
 size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
@@ -448,7 +448,7 @@ static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowe
 
 /*
  * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. Returns false if
- * each cell of `s` has a ticket.
+ * each slot of `s` has a ticket.
  */
 static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
@@ -463,7 +463,7 @@ static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 		const uint64_t tickets = word / FL__UNBOUNDED_TICKET;
 		if (word & FL__UNBOUNDED_CLOSED)
 			return true;
-		if (tickets >= c->cells)
+		if (tickets >= c->slots)
 			return false;
 		/*
 		 * release: the tail with these tickets; pairs with the acquire above, in another
@@ -517,7 +517,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 	 * relaxed: if this head equals the tail of the CAS below, the head is the newest, too
 	 */
 	uint64_t head = fl__load_relaxed(&s->head);
-	if (head >= c->cells) {
+	if (head >= c->slots) {
 		int rc = fl__unbounded_advance_head(c, s);
 		uintptr_t none = 0;
 		if (rc != -EAGAIN)
@@ -563,7 +563,7 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	/*
-	 * acquire: pairs with the release in fl__unbounded_await_cell(). `poisoned` is read before
+	 * acquire: pairs with the release in fl__unbounded_await_slot(). `poisoned` is read before
 	 * the tickets. So the difference has all items that were put before, and perhaps some
 	 * tickets that were poisoned since.
 	 */
@@ -682,7 +682,7 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
  * whatever its result. After a refused put the woken waiter sets WAIT again.
  *
  * puts() counts tickets, less those that came to nothing, so it also counts puts in progress. It
- * decreases where a consumer poisons a cell. If the queue is closed then, the cell's put may be
+ * decreases where a consumer poisons a slot. If the queue is closed then, the slot's put may be
  * refused, and its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner
  * counts inside a transaction of the wait table, and the consumer opens one after it has counted.
  * So the consumer finds the joiner, or the joiner comes later and gets the new count.
@@ -691,7 +691,7 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
  * segments are then the consumer's, too: marking, for a wait or for fl_wait_any, and discarding.
  * All others only read, under a hazard pointer.
  *
- * Lifetime: as in queue.c. A put's last step is to fill its cell, or to append.
+ * Lifetime: as in queue.c. A put's last step is to fill its slot, or to append.
  */
 
 /* malloc() aligns to less than struct fl__unbounded needs. */

@@ -15,12 +15,12 @@
  * tables, invariants and memory order.
  */
 enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
-enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_POISONED };
+enum { FL__SLOT_EMPTY, FL__SLOT_FULL, FL__SLOT_POISONED };
 enum { FL__LINE = 64 }; /* bytes of a cache line; alignment to it */
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
-	/* Consumers' tickets: never more than the producers' tickets, nor than the cells. */
+	/* Consumers' tickets: never more than the producers' tickets, nor than the slots. */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
 	uint64_t first;                   /* tickets of the segments before this segment */
@@ -33,13 +33,13 @@ struct fl__segment {
 	 */
 	uint32_t pins;
 	bool is_protected; /* for unbounded_retire(): by a hazard pointer */
-	_Alignas(64) unsigned char cells[];
+	_Alignas(64) unsigned char slots[];
 };
 
 struct fl__unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
-	uint64_t cells;                     /* of a segment; this and the next never change */
-	size_t item_size, state_at, stride; /* a cell: its item, its state, bytes to the next cell */
+	uint64_t slots;                     /* of a segment; this and the next never change */
+	size_t item_size, state_at, stride; /* a slot: its item, its state, bytes to the next slot */
 	bool one_consumer;                  /* of fl_mpmc_unbounded: gets are fl__unbounded_get_mpsc() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
@@ -66,10 +66,10 @@ static inline void *fl__align_to_line(void *memory)
 }
 
 /*
- * Initializes `c`, which is zeroed and aligned to 64 bytes, with `cells` in a segment, or a default
+ * Initializes `c`, which is zeroed and aligned to 64 bytes, with `slots` in a segment, or a default
  * with 0. Returns 0, -ENOMEM, -EOVERFLOW.
  */
-int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells);
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots);
 
 /* Frees all segments, and drops each item that is left. The queue is no longer used. */
 void fl__unbounded_end(struct fl__unbounded *c);
@@ -97,20 +97,20 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 bool fl__unbounded_clear_mark(struct fl__segment *s);
 int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
 uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
-bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
+bool fl__unbounded_await_slot(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
 size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
 /* fl__unbounded_get_many() on a thread that finds no memory for its hazard pointers. */
 size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
-static inline unsigned char *fl__unbounded_cell(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_slot(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	return s->cells + (size_t)index * c->stride;
+	return s->slots + (size_t)index * c->stride;
 }
 
-static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *cell)
+static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *slot)
 {
-	return (uint32_t *)(void *)(cell + c->state_at);
+	return (uint32_t *)(void *)(slot + c->state_at);
 }
 
 /* Returns how many producers' tickets of `s` count. `word` is a tail of `s` that was loaded. */
@@ -118,7 +118,7 @@ static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, cons
 {
 	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
 		return fl__unbounded_closed_tickets(s);
-	return word / FL__UNBOUNDED_TICKET < c->cells ? word / FL__UNBOUNDED_TICKET : c->cells;
+	return word / FL__UNBOUNDED_TICKET < c->slots ? word / FL__UNBOUNDED_TICKET : c->slots;
 }
 
 /* Returns the segment in `*at`, protected by the hazard pointer `place`; NULL: out of memory. */
@@ -130,25 +130,25 @@ static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *cons
 }
 
 /*
- * Puts the item in the cell of the caller's ticket. Returns false if a consumer has poisoned the
- * cell.
+ * Puts the item in the slot of the caller's ticket. Returns false if a consumer has poisoned the
+ * slot.
  */
 static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
                                       const void *item)
 {
-	unsigned char *cell = fl__unbounded_cell(c, s, index);
-	uint32_t empty = FL__CELL_EMPTY;
-	fl__copy(cell, item, c->item_size);
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
+	uint32_t empty = FL__SLOT_EMPTY;
+	fl__copy(slot, item, c->item_size);
 	/*
 	 * release: the item, and what was written before the put; pairs with the acquires in
-	 * fl__unbounded_item(), fl__unbounded_await_cell() and fl__unbounded_get_mpsc()
+	 * fl__unbounded_item(), fl__unbounded_await_slot() and fl__unbounded_get_mpsc()
 	 */
-	return fl__cas_release(fl__unbounded_state(c, cell), &empty, FL__CELL_FULL);
+	return fl__cas_release(fl__unbounded_state(c, slot), &empty, FL__SLOT_FULL);
 }
 
 /*
  * Returns 0, -ENOMEM, -EPIPE. With any of these, sets `*owes_wake` if the put has cleared the mark;
- * the caller then wakes a waiter. The put's last access to the queue is to the item's cell: the
+ * the caller then wakes a waiter. The put's last access to the queue is to the item's slot: the
  * item's consumer may free the queue then.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
@@ -163,7 +163,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 			*owes_wake |= fl__unbounded_clear_mark(s);
 		if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
 			return -EPIPE;
-		if (__builtin_expect(index >= c->cells, 0)) {
+		if (__builtin_expect(index >= c->slots, 0)) {
 			size_t put = 0;
 			int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
 			if (rc != -EAGAIN)
@@ -174,15 +174,15 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 }
 
 /*
- * Returns the item, in place, in the cell of the caller's ticket; NULL: there is none, and never
+ * Returns the item, in place, in the slot of the caller's ticket; NULL: there is none, and never
  * will be.
  */
 static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	unsigned char *cell = fl__unbounded_cell(c, s, index);
+	unsigned char *slot = fl__unbounded_slot(c, s, index);
 	/* acquire: pairs with fl__unbounded_fill() */
-	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL, 1);
-	return full || fl__unbounded_await_cell(c, s, index) ? cell : NULL;
+	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL, 1);
+	return full || fl__unbounded_await_slot(c, s, index) ? slot : NULL;
 }
 
 /*
@@ -203,13 +203,13 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 		 * and tail are equal, they were equal at one moment. Pairs with the release below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
-		if (__builtin_expect(head >= c->cells, 0)) {
+		if (__builtin_expect(head >= c->slots, 0)) {
 			*rc = fl__unbounded_advance_head(c, *s);
 			if (*rc != 0)
 				return 0;
 			continue;
 		}
-		/* relaxed: the state of a cell says whether the cell is filled */
+		/* relaxed: the state of a slot says whether the slot is filled */
 		uint64_t word = fl__load_relaxed(&(*s)->tail);
 		uint64_t tail = fl__unbounded_counted(c, *s, word);
 		if (head >= tail) {
@@ -262,24 +262,24 @@ static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 		/* relaxed: only the consumer writes it */
 		struct fl__segment *s = fl__load_relaxed(&c->head);
 		uint64_t index = fl__load_relaxed(&s->head); /* relaxed: likewise */
-		if (__builtin_expect(index >= c->cells, 0)) {
+		if (__builtin_expect(index >= c->slots, 0)) {
 			int rc = fl__unbounded_advance_head(c, s);
 			if (rc != 0)
 				return rc;
 			continue;
 		}
-		unsigned char *cell = fl__unbounded_cell(c, s, index);
+		unsigned char *slot = fl__unbounded_slot(c, s, index);
 		/* acquire: pairs with fl__unbounded_fill() */
-		bool full = fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL;
+		bool full = fl__load_acquire(fl__unbounded_state(c, slot)) == FL__SLOT_FULL;
 		if (__builtin_expect(!full, 0)) {
-			/* relaxed: the state of a cell says whether the cell is filled */
+			/* relaxed: the state of a slot says whether the slot is filled */
 			uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__unbounded_counted(c, s, word))
 				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
-			full = fl__unbounded_await_cell(c, s, index);
+			full = fl__unbounded_await_slot(c, s, index);
 		}
 		if (full)
-			fl__copy(item, cell, c->item_size);
+			fl__copy(item, slot, c->item_size);
 		/* relaxed: other threads read it only for a length */
 		fl__store_relaxed(&s->head, index + 1);
 		if (full)

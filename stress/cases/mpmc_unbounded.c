@@ -322,7 +322,7 @@ FL_STRESS(unbounded_thread_ends, one, two)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* Several at once: in their order, also over cells that a consumer has given up. */
+/* Several at once: in their order, also over slots that a consumer has given up. */
 struct unbounded_many {
 	fl_mpmc_unbounded *q;
 	int got[3];
@@ -391,7 +391,7 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 
 /*
  * closed_with_outstanding_reservation: accepted <=> got, by one who takes until he is told that all is over. The segment's last
- * cell may have been drawn, or not.
+ * slot may have been drawn, or not.
  */
 struct unbounded_close {
 	fl_mpmc_unbounded *q;

@@ -103,7 +103,7 @@ FL_STRESS(unbounded_mark, one, two)
 
 /*
  * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Each call returns within 64
- * steps of its own. The peer's last cell is followed by another segment; none is retired, since here each process has
+ * steps of its own. The peer's last slot is followed by another segment; none is retired, since here each process has
  * hazard pointers of its own.
  */
 struct unbounded_stalled {

@@ -10,7 +10,7 @@ static struct fl__unbounded *chain_in(fl_queue *q)
 	return fl__align_to_line(q->state);
 }
 
-static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
+static fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 {
 	fl_queue *q = NULL;
 	config.capacity = FL_UNBOUNDED;
@@ -18,22 +18,22 @@ static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
 	struct fl__unbounded *c = chain_in(q);
 	fl__unbounded_end(c);
 	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), cells));
+	OK(fl__unbounded_init(c, sizeof(int), slots));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
 	return q;
 }
 
-static fl_queue *unbounded(size_t cells, int items)
+static fl_queue *unbounded(size_t slots, int items)
 {
-	return unbounded_as((fl_queue_config){.drop = NULL}, cells, items);
+	return unbounded_as((fl_queue_config){.drop = NULL}, slots, items);
 }
 
 /* Where there is one consumer: promised, or not. */
-static fl_queue *for_one(size_t cells, int items)
+static fl_queue *for_one(size_t slots, int items)
 {
-	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, cells, items);
+	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, slots, items);
 }
 
 /* wakeup_stranded: two sleep, two items: one each. */

@@ -10,14 +10,14 @@ static struct fl__unbounded *chain_in(fl_queue *q)
 	return fl__align_to_line(q->state);
 }
 
-static fl_queue *unbounded(size_t cells)
+static fl_queue *unbounded(size_t slots)
 {
 	fl_queue *q = NULL;
 	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
 	struct fl__unbounded *c = chain_in(q);
 	fl__unbounded_end(c);
 	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), cells));
+	OK(fl__unbounded_init(c, sizeof(int), slots));
 	return q;
 }
 
@@ -67,8 +67,8 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 }
 
 /*
- * A put whose cell was poisoned is refused, for the queue was closed. A join that has counted its ticket
- * sleeps, and only the consumer that poisoned the cell can wake it.
+ * A put whose slot was poisoned is refused, for the queue was closed. A join that has counted its ticket
+ * sleeps, and only the consumer that poisoned the slot can wake it.
  */
 struct growing_join_gives_up {
 	fl_queue *q;
