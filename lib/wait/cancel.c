@@ -3,20 +3,18 @@
  * Cancel tokens. A token is a word with a wait queue in the wait table. A wait under a token has a
  * node in that queue beside the nodes in its own queues.
  *
- *   FL__CANCEL_  meaning                    set by                        cleared by
- *   REQUESTED    waits give up              a request of the token or an  fl__cancel_renew(), of a
- *                                           ancestor; fl_cancel_token_    root
- *                                           init() under a requested
- *                                           parent
- *   WAITERS      the queue has a waiter     fl__cancel_arm(), in a        a request, in a
- *                                           transaction transaction
- *   OWN          the token is part of an    fl__cancel_init_own()         fl__cancel_disown(), tree
+ *   FL__CANCEL_  meaning                  set by                          cleared by
+ *   REQUESTED    waits give up            a request of the token or an    fl__cancel_renew(), of a
+ *                                         ancestor; at creation, under a  root
+ *                                         requested parent
+ *   WAITERS      the queue has a waiter   fl__cancel_arm(), in a          a request, in a
+ *                                         transaction                     transaction
+ *   OWN          the token is part of an  fl__cancel_init_own()           fl__cancel_disown(), tree
  *                fl__own_token                                            locked
- *   CALLBACKS    the token has callbacks    fl_cancel_token_on_request()  a request; the removal of
+ *   CALLBACKS    the token has callbacks  fl_cancel_token_on_request()    a request; the removal of
  *                                                                         the last callback
- *   OFFERED      a join may take the task   fl__cancel_offer()
- *                fl__cancel_take_offered(),
- *                of this token                                            tree locked
+ *   OFFERED      a join may take the      fl__cancel_offer()              the join that takes it
+ *                task of this token
  *
  * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
  * tree. So no descendant is destroyed during the walk, and a child created during the walk is

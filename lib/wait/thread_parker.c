@@ -34,8 +34,7 @@
  * polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved
  * the partner.
  *
- *   machine                            the most that a wait costs above the best choice in
- *                                      hindsight
+ *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
  *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
  *   both partners on one such CPU      the trials
