@@ -17,8 +17,8 @@
  *             fl__wait_queue_remove(queue, &node);
  *
  * The invariants of lot.c hold, with the object's lock in place of the bucket's. A waiter takes the
- * lock before its wait ends, so a waking thread that holds the lock may read the node. Requires that
- * a waking thread's last access to the object is its unlock.
+ * lock before its wait ends, so a waking thread that holds the lock may read the node. Requires
+ * that a waking thread's last access to the object is its unlock.
  */
 struct fl__wait_queue {
 	struct fl__node *first; /* a ring in FIFO order; NULL: empty */
