@@ -9,30 +9,30 @@
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
  * submitted as a copy without hooks, in memory that does not last. The thread that ends a future
  * frees its reference afterwards, and the free of the last reference reads the type. So
- * fl__chunk_let_go() gives an ended future a lasting type before that memory goes. Only that free
+ * fl__chunk_detach_type() gives an ended future a lasting type before that memory goes. Only that free
  * reads the type of an ended future, and the reference count orders it.
  */
 #include "map.h"
 #include <errno.h>
 
 enum {
-	WINDOW = 64,            /* chunks a worker: fl__chunk_window() */
-	WINDOW_LEAST = 2,       /* one runs, one is next */
-	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
-	WINDOW_MOST = 1 << 14,  /* in all, or one a worker if more: up to a million */
-	HANDY_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process_pool/rings.h */
+	CHUNK_WINDOW = 64,                /* chunks a worker: fl__chunk_window() */
+	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
+	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker, beyond the least */
+	CHUNK_WINDOW_MOST = 1 << 14,      /* in all, or one a worker if more: up to a million */
+	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process_pool/rings.h */
 };
 
 /* The type of every chunk after its end. */
-static const fl_task_type settled = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
+static const fl_task_type chunk_detached_type = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
-static struct fl__task_block *block_of(fl_task_ctx *ctx)
+static struct fl__task_block *chunk_block_of(fl_task_ctx *ctx)
 {
 	fl_cancel_token *token = fl_task_token(ctx);
 	return fl__task_block_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
 }
 
-static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
+static int chunk_run_element(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
 {
 	int error = fl__task_run(type, arg, result, ctx);
 	if (error == 0)
@@ -40,9 +40,9 @@ static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, 
 	return error;
 }
 
-static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
+static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct fl__task_block *block = block_of(ctx);
+	struct fl__task_block *block = chunk_block_of(ctx);
 	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)block->future.type)->of;
 	int error = 0;
 	while (error == 0 && block->done < block->future.count) {
@@ -50,8 +50,8 @@ static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
 		if (i > 0 && fl_task_is_cancelled(ctx))
 			error = -ECANCELED;
 		else
-			error = run_one(type, ctx, fl__element(arg, i, type->arg_size),
-			                fl__element(result, i, type->result_size));
+			error = chunk_run_element(type, ctx, fl__element(arg, i, type->arg_size),
+			                          fl__element(result, i, type->result_size));
 		block->done += error == 0;
 	}
 	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
@@ -69,13 +69,13 @@ const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executo
 	room->type.drop_arg = NULL;
 	room->type.drop_result = NULL;
 	if (ours)
-		room->type.run = run_elements;
+		room->type.run = chunk_run;
 	return &room->type;
 }
 
-void fl__chunk_let_go(fl_future *f)
+void fl__chunk_detach_type(fl_future *f)
 {
-	f->type = &settled;
+	f->type = &chunk_detached_type;
 }
 
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
@@ -97,7 +97,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	};
 }
 
-static size_t at_least(size_t n, size_t least)
+static size_t chunk_at_least(size_t n, size_t least)
 {
 	return n > least ? n : least;
 }
@@ -106,8 +106,8 @@ size_t fl__chunk_most(const fl_task_type *type)
 {
 	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX)
 		return 1; /* the submit refuses it */
-	const size_t most = FL_TASK_SIZE_MAX / at_least(type->arg_size + type->result_size, 1);
-	return at_least(most, 1);
+	const size_t most = FL_TASK_SIZE_MAX / chunk_at_least(type->arg_size + type->result_size, 1);
+	return chunk_at_least(most, 1);
 }
 _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
 
@@ -115,16 +115,16 @@ size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t want
 {
 	size_t most = fl__chunk_most(type);
 	if (e->ops->result_most > 0 && type->result_size > 0) {
-		const size_t kept = at_least(e->ops->result_most / type->result_size, 1);
+		const size_t kept = chunk_at_least(e->ops->result_most / type->result_size, 1);
 		most = kept < most ? kept : most;
 	}
 	return wanted < most ? wanted : most;
 }
 
-size_t fl__chunk_handy(const fl_task_type *type)
+size_t fl__chunk_preferred(const fl_task_type *type)
 {
-	const size_t larger = at_least(type->arg_size, type->result_size);
-	return at_least(HANDY_BYTES / at_least(larger, 1), 1);
+	const size_t larger = chunk_at_least(type->arg_size, type->result_size);
+	return chunk_at_least(CHUNK_PREFERRED_BYTES / chunk_at_least(larger, 1), 1);
 }
 
 /*
@@ -134,10 +134,10 @@ size_t fl__chunk_handy(const fl_task_type *type)
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {
-	const size_t bytes = chunk * at_least(type->arg_size + type->result_size, 1);
-	const size_t fitting = at_least(WINDOW_BYTES / at_least(bytes, 1), WINDOW_LEAST);
+	const size_t bytes = chunk * chunk_at_least(type->arg_size + type->result_size, 1);
+	const size_t fitting = chunk_at_least(CHUNK_WINDOW_BYTES / chunk_at_least(bytes, 1), CHUNK_WINDOW_LEAST);
 	const size_t workers = fl_executor_workers(e);
-	const size_t wanted = workers * (fitting < WINDOW ? fitting : (size_t)WINDOW);
-	const size_t most = at_least(workers, WINDOW_MOST);
+	const size_t wanted = workers * (fitting < CHUNK_WINDOW ? fitting : (size_t)CHUNK_WINDOW);
+	const size_t most = chunk_at_least(workers, CHUNK_WINDOW_MOST);
 	return wanted < most ? wanted : most;
 }

@@ -5,26 +5,25 @@
  *
  *   word       meaning                                set by
  *   0          the user's: not submitted, or retired  a retire; a refused submit; the user
- *   BUSY       it was submitted                       fl_embedded_task_submit(): CAS
- *   LET_GO     the user's reference to the future is  a retire, just before it frees the reference
+ *   EMBEDDED_BUSY       it was submitted                       fl_embedded_task_submit(): CAS
+ *   EMBEDDED_RETIRING     the user's reference to the future is  a retire, just before it frees the reference
  *              given up
- *   RELEASED   nothing refers to the future           the context that frees the last reference:
+ *   EMBEDDED_RELEASED   nothing refers to the future           the context that frees the last reference:
  *                                                     CAS, or a store in the wait table
- *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the wait table, while not
- *                                                     RELEASED
+ *   EMBEDDED_WAITERS    a waiter may wait for EMBEDDED_RELEASED         fl__word_arm(), in the wait table, while not
+ *                                                     EMBEDDED_RELEASED
  *
  * Invariants
  *   1. From the submit on the future has two references, the producer's and the user's. The future
- *      is not released while the user's is there, so until LET_GO only the user's context writes
+ *      is not released while the user's is there, so until EMBEDDED_RETIRING only the user's context writes
  *      the word.
- *   2. The step to RELEASED is the last use of the memory by any context but the user's: the pool
- *      was told before. While WAITERS is set the step is a transaction of the wait table (lot.c,
+ *   2. The step to EMBEDDED_RELEASED is the last use of the memory by any context but the user's: the pool
+ *      was told before. While EMBEDDED_WAITERS is set the step is a transaction of the wait table (lot.c,
  *      invariant 5).
- *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
+ *   3. Linearization: submit, that of the executor; retire, the load that finds EMBEDDED_RELEASED.
  *
  * The type's drop hooks must not run. If the type has some, the future has a copy without them.
  */
-#include "embedded_task.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/lot.h"
@@ -33,12 +32,12 @@
 #include <fairlead/embedded_task.h>
 #include <string.h>
 
-enum { BUSY = 1, LET_GO = 2, RELEASED = 4, WAITERS = 8 };
+enum { EMBEDDED_BUSY = 1, EMBEDDED_RETIRING = 2, EMBEDDED_RELEASED = 4, EMBEDDED_WAITERS = 8 };
 
-static const struct fl__word released = {RELEASED, RELEASED, WAITERS};
+static const struct fl__word embedded_released = {EMBEDDED_RELEASED, EMBEDDED_RELEASED, EMBEDDED_WAITERS};
 
 /* What is in fl_embedded_task.room_. */
-struct embedded {
+struct embedded_room {
 	union {
 		struct fl__task_block block;
 		/* its callback follows the part that it uses */
@@ -48,15 +47,15 @@ struct embedded {
 	fl_task_type type;
 };
 
-_Static_assert(sizeof(struct embedded) <= sizeof(((fl_embedded_task *)NULL)->room_), "there is room for it");
-_Static_assert(offsetof(fl_embedded_task, room_) % _Alignof(struct embedded) == 0, "and it may stand there");
+_Static_assert(sizeof(struct embedded_room) <= sizeof(((fl_embedded_task *)NULL)->room_), "there is room for it");
+_Static_assert(offsetof(fl_embedded_task, room_) % _Alignof(struct embedded_room) == 0, "and it may stand there");
 
-static struct embedded *embedded_of(fl_embedded_task *task)
+static struct embedded_room *embedded_of(fl_embedded_task *task)
 {
-	return (struct embedded *)(void *)&task->room_;
+	return (struct embedded_room *)(void *)&task->room_;
 }
 
-static fl_future *future_of(fl_embedded_task *task)
+static fl_future *embedded_future_of(fl_embedded_task *task)
 {
 	return &embedded_of(task)->u.block.future;
 }
@@ -66,24 +65,24 @@ void fl__embedded_release(struct fl__task_block *block)
 	uint32_t *word = &((fl_embedded_task *)(void *)((char *)block - offsetof(fl_embedded_task, room_)))->word_;
 	fl__task_block_free(block);
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
-	while (!(seen & WAITERS))
+	while (!(seen & EMBEDDED_WAITERS))
 		/*
 		 * release: all use of the memory, by all contexts that had a reference; pairs with
 		 * the waits and loads of a retire
 		 */
-		if (fl__cas_weak_release(word, &seen, seen | RELEASED))
+		if (fl__cas_weak_release(word, &seen, seen | EMBEDDED_RELEASED))
 			return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, word);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/* release: as above; no other context writes the word: invariant 1 */
-	fl__store_release(word, BUSY | LET_GO | RELEASED);
+	fl__store_release(word, EMBEDDED_BUSY | EMBEDDED_RETIRING | EMBEDDED_RELEASED);
 	fl__lot_close(&lot);
 }
 
 /* Submitting. */
 
-static const fl_task_type *without_hooks(struct embedded *m, const fl_task_type *type)
+static const fl_task_type *embedded_type_without_hooks(struct embedded_room *m, const fl_task_type *type)
 {
 	if (!type->drop_arg && !type->drop_result)
 		return type;
@@ -93,38 +92,38 @@ static const fl_task_type *without_hooks(struct embedded *m, const fl_task_type 
 	return &m->type;
 }
 
-static struct fl__task_block *make_cell(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
-                                        const void *arg, void *result, const fl_submit_config *config)
+static struct fl__task_block *embedded_make_block(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
+                                                  const void *arg, void *result, const fl_submit_config *config)
 {
-	struct embedded *m = embedded_of(task);
+	struct embedded_room *m = embedded_of(task);
 	struct fl__task_block *block = &m->u.block;
 	fl_future *f = &block->future;
 	fl__task_block_adopt(e->blocks, block);
 	f->count = 1;
 	f->arg = type->arg_size > 0 ? (void *)arg : NULL;
 	f->result = type->result_size > 0 ? memset(result, 0, type->result_size) : NULL;
-	fl__task_block_begin(block, without_hooks(m, type), 2, config, 0);
+	fl__task_block_begin(block, embedded_type_without_hooks(m, type), 2, config, 0);
 	return block;
 }
 
-static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
-                               void *result, const fl_submit_config *config)
+static int embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
+                           void *result, const fl_submit_config *config)
 {
-	enum fl__admission place = FL__NO_PLACE;
-	int rc = e->places.bound > 0 ? fl__place_take(e, config->room_deadline, config->cancel, &place) : 0;
+	enum fl__admission permit = FL__PERMIT_NONE;
+	int rc = e->permits.bound > 0 ? fl__permit_acquire(e, config->room_deadline, config->cancel, &permit) : 0;
 	if (rc != 0)
 		return rc;
-	struct fl__task_block *block = make_cell(e, task, type, arg, result, config);
-	rc = fl__task_block_submit(e, block, place);
+	struct fl__task_block *block = embedded_make_block(e, task, type, arg, result, config);
+	rc = fl__task_block_submit(e, block, permit);
 	if (rc == 0)
 		return 0;
-	fl__place_give(e, place);
+	fl__permit_release(e, permit);
 	return rc == -ENOMEM ? -EAGAIN : rc; /* no memory to start a worker */
 }
 
-static int refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
+static int embedded_refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
 {
-	const int rc = fl__may_submit(e);
+	const int rc = fl__submit_allowed(e);
 	if (rc != 0)
 		return rc;
 	if ((type->arg_size > 0 && !arg) || (type->result_size > 0 && !result))
@@ -137,15 +136,15 @@ int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_tas
 {
 	static const fl_submit_config defaults;
 	fl__executor_check(e, "fl_embedded_task_submit");
-	int rc = refuses(e, type, arg, result);
+	int rc = embedded_refuses(e, type, arg, result);
 	if (rc != 0)
 		return rc;
 	uint32_t seen = 0;
 	/* relaxed: the context that retired or made the task hands it on */
-	if (!fl__cas_relaxed(&task->word_, &seen, BUSY))
+	if (!fl__cas_relaxed(&task->word_, &seen, EMBEDDED_BUSY))
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
-	rc = fl__embedded_submit(e, task, type, arg, result, config ? config : &defaults);
+	rc = embedded_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
 		fl__store_relaxed(&task->word_, 0); /* relaxed: no other context has seen it */
 	return rc;
@@ -154,16 +153,16 @@ int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_tas
 fl_future *fl_embedded_task_future(fl_embedded_task *task)
 {
 	/* relaxed: as in fl_embedded_task_submit() */
-	return fl__load_relaxed(&task->word_) == 0 ? NULL : future_of(task);
+	return fl__load_relaxed(&task->word_) == 0 ? NULL : embedded_future_of(task);
 }
 
 /* Retiring. */
 
-static void let_go(fl_embedded_task *task)
+static void embedded_free_reference(fl_embedded_task *task)
 {
 	/* relaxed: the release of the future comes after the next line */
-	fl__store_relaxed(&task->word_, BUSY | LET_GO);
-	fl_future_free(future_of(task));
+	fl__store_relaxed(&task->word_, EMBEDDED_BUSY | EMBEDDED_RETIRING);
+	fl_future_free(embedded_future_of(task));
 }
 
 int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline, fl_cancel_token *cancel)
@@ -174,16 +173,16 @@ int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline, fl_c
 		return 0;
 	if (fl__is_forked(task->fork_count_))
 		return -EOWNERDEAD;
-	if (fl__run_is_within(future_of(task)) || fl__future_is_calling(future_of(task)))
+	if (fl__run_is_inside_task(embedded_future_of(task)) || fl__future_is_calling(embedded_future_of(task)))
 		return -EDEADLK;
 	int rc = 0;
-	if (!(seen & LET_GO)) {
-		rc = fl_future_wait_until(future_of(task), deadline, cancel);
+	if (!(seen & EMBEDDED_RETIRING)) {
+		rc = fl_future_wait_until(embedded_future_of(task), deadline, cancel);
 		if (rc != 0)
 			return rc;
-		let_go(task);
+		embedded_free_reference(task);
 	}
-	rc = fl__word_wait(&task->word_, &released, deadline, cancel);
+	rc = fl__word_wait(&task->word_, &embedded_released, deadline, cancel);
 	if (rc == 0)
 		fl__store_relaxed(&task->word_, 0); /* relaxed: only this context uses the task */
 	return rc;
@@ -197,11 +196,11 @@ int fl_embedded_task_try_retire(fl_embedded_task *task)
 		return 0;
 	if (fl__is_forked(task->fork_count_))
 		return -EOWNERDEAD;
-	if (!(seen & LET_GO)) {
-		if (!fl__future_is_alone(future_of(task)))
+	if (!(seen & EMBEDDED_RETIRING)) {
+		if (!fl__future_is_last_reference(embedded_future_of(task)))
 			return -EBUSY;
-		let_go(task); /* releases it */
-	} else if (!(seen & RELEASED)) {
+		embedded_free_reference(task); /* releases it */
+	} else if (!(seen & EMBEDDED_RELEASED)) {
 		return -EBUSY;
 	}
 	fl__store_relaxed(&task->word_, 0); /* relaxed: as above */

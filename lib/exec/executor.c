@@ -3,9 +3,9 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "embedded_task.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
+#include <fairlead/thread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ unsigned fl__executor_workers_of(const fl_executor_config *config)
 	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
 }
 
-static bool is_usable(const fl_executor_config *config)
+static bool executor_config_is_usable(const fl_executor_config *config)
 {
 	const fl_task_type *type = config->initialize;
 	return config->n_regions <= FL_REGIONS_MAX && (!type || type->arg_align <= _Alignof(max_align_t)) &&
@@ -30,7 +30,7 @@ static bool is_usable(const fl_executor_config *config)
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
-static int copy_of(const void *from, size_t n, size_t size, void *copy)
+static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
 	if (n * size == 0)
@@ -45,11 +45,11 @@ static int copy_of(const void *from, size_t n, size_t size, void *copy)
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool lasting)
 {
-	if (!is_usable(config))
+	if (!executor_config_is_usable(config))
 		return -EINVAL;
-	int rc = copy_of(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
+	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
-		rc = copy_of(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
+		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	/* relaxed: as in fl__is_forked() */
 	const struct fl__task_block_owner of = {e, fl__load_relaxed(&fl__fork_count), ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
@@ -114,7 +114,7 @@ void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block)
 	else
 		queue->head = block;
 	queue->tail = block;
-	block->queued = FL__IN_QUEUE;
+	block->queued = FL__QUEUED;
 	queue->length++;
 }
 
@@ -127,7 +127,7 @@ void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block)
 	else
 		queue->tail = block;
 	queue->head = block;
-	block->queued = FL__IN_QUEUE;
+	block->queued = FL__QUEUED;
 	queue->length++;
 }
 
@@ -145,19 +145,19 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block)
 	queue->length--;
 }
 
-/* The home of a task's future: see struct fl__future_home. */
+/* The home of a task's future: see struct fl__future_ops. */
 
 /*
  * The executor, if its tasks are claimed only by it, or under its lock. NULL: another kind, or, in
  * a forked child, the parent's.
  */
-static fl_executor *elsewhere(const struct fl__task_block *block)
+static fl_executor *executor_if_remote(const struct fl__task_block *block)
 {
 	const struct fl__task_block_owner *of = fl__task_block_owner(block);
-	return of->elsewhere && !fl__is_forked(of->fork_count) ? of->executor : NULL;
+	return of->remote && !fl__is_forked(of->fork_count) ? of->executor : NULL;
 }
 
-static bool claim_posted(fl_executor *e, struct fl__task_block *block)
+static bool executor_claim_remote(fl_executor *e, struct fl__task_block *block)
 {
 	FL_LOCKED(&e->lock);
 	if (!block->queued && !e->ops->withdraw(e, block))
@@ -168,35 +168,35 @@ static bool claim_posted(fl_executor *e, struct fl__task_block *block)
 	return fl__future_claim_cancel(&block->future);
 }
 
-void fl__task_block_died(fl_executor *e, struct fl__task_block *block)
+void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block)
 {
-	e->ops->died(e, block);
-	if (block->size != FL__TASK_BLOCK_USERS || !e->ops->dig(e, block))
+	e->ops->claimed(e, block);
+	if (block->size != FL__TASK_BLOCK_EMBEDDED || !e->ops->remove(e, block))
 		return;
-	/* relaxed: only this context reads it, in on_ended() */
-	fl__store_relaxed(&block->parting, FL__DUG);
+	/* relaxed: only this context reads it, in executor_on_ended() */
+	fl__store_relaxed(&block->foreign_claim, FL__FOREIGN_REMOVED);
 	e->foreign++;
 }
 
-static bool on_claim_cancel(fl_future *f)
+static bool executor_on_claim_cancel(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	fl_executor *e = elsewhere(block);
+	fl_executor *e = executor_if_remote(block);
 	if (e)
-		return claim_posted(e, block);
+		return executor_claim_remote(e, block);
 	if (!fl__future_claim_cancel(f))
 		return false;
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return true; /* that executor is never joined here, and may be gone */
 	e = fl__task_block_owner(block)->executor;
 	fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
-	if (e->ops->take && block->size != FL__TASK_BLOCK_USERS) {
-		e->ops->died(e, block);
+	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_EMBEDDED) {
+		e->ops->claimed(e, block);
 		return true; /* the task stays in the backlog */
 	}
 	FL_LOCKED(&e->lock);
-	if (e->ops->take) {
-		fl__task_block_died(e, block);
+	if (e->ops->take_oldest) {
+		fl__task_block_claimed(e, block);
 		return true;
 	}
 	if (!block->queued)
@@ -206,34 +206,34 @@ static bool on_claim_cancel(fl_future *f)
 	return true;
 }
 
-static void on_asked(fl_future *f)
+static void executor_on_requested(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
-	fl_executor *e = elsewhere(block);
+	fl_executor *e = executor_if_remote(block);
 	if (!e)
 		return;
 	FL_LOCKED(&e->lock);
 	e->ops->asked(e, block);
 }
 
-static bool on_has_started(const fl_future *f)
+static bool executor_on_has_started(const fl_future *f)
 {
 	const struct fl__task_block *block = fl__task_block_of((fl_future *)f);
-	fl_executor *e = elsewhere(block);
+	fl_executor *e = executor_if_remote(block);
 	if (!e)
 		return false;
 	FL_LOCKED(&e->lock);
 	return e->ops->has_started(e, block);
 }
 
-static bool on_is_parents(const fl_future *f)
+static bool executor_on_is_of_parent(const fl_future *f)
 {
 	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
-static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void executor_on_advance(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
-	fl_executor *e = elsewhere(fl__task_block_of(f));
+	fl_executor *e = executor_if_remote(fl__task_block_of(f));
 	if (e)
 		e->ops->attend(e, f, deadline, cancel);
 }
@@ -246,61 +246,61 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n)
 		fl_cond_broadcast(&e->gone);
 }
 
-static void on_ended(fl_future *f)
+static void executor_on_ended(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
 	fl_executor *e = fl__task_block_owner(block)->executor;
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count)) {
 		fl_future_free(f);
-	} else if (!e->ops->take || (fl__load_relaxed(&block->parting) & FL__DUG)) {
-		/* relaxed, above: this context wrote `parting` */
+	} else if (!e->ops->take_oldest || (fl__load_relaxed(&block->foreign_claim) & FL__FOREIGN_REMOVED)) {
+		/* relaxed, above: this context wrote `foreign_claim` */
 		fl__executor_foreign_ended(e, 1);
 		fl_future_free(f);
 	} else {
 		/*
-		 * release: all use of the executor so far; pairs with fl__task_block_part(). After TAKEN
+		 * release: all use of the executor so far; pairs with fl__task_block_discard_counted(). After TAKEN
 		 * the lock is the next use.
 		 */
-		if (fl__or_release(&block->parting, FL__LEFT) & FL__TAKEN)
+		if (fl__or_release(&block->foreign_claim, FL__FOREIGN_DONE) & FL__FOREIGN_COUNTED)
 			fl__executor_foreign_ended(e, 1);
 	}
 }
 
-static void on_release(fl_future *f)
+static void executor_on_release(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
 	/* the executor lasts as long as its task blocks */
-	if (fl__task_block_owner(block)->elsewhere)
+	if (fl__task_block_owner(block)->remote)
 		fl__task_block_owner(block)->executor->ops->release(block);
-	if (__builtin_expect(block->size == FL__TASK_BLOCK_USERS, 0))
+	if (__builtin_expect(block->size == FL__TASK_BLOCK_EMBEDDED, 0))
 		fl__embedded_release(block);
 	else
 		fl__task_block_free(block);
 }
 
-const struct fl__future_home fl__task_block_home = {
-    .claim_cancel = on_claim_cancel,
-    .ended = on_ended,
-    .asked = on_asked,
-    .has_started = on_has_started,
-    .is_parents = on_is_parents,
-    .attend = on_attend,
-    .release = on_release,
+const struct fl__future_ops fl__task_block_future_ops = {
+    .claim_cancel = executor_on_claim_cancel,
+    .ended = executor_on_ended,
+    .requested = executor_on_requested,
+    .has_started = executor_on_has_started,
+    .is_of_parent = executor_on_is_of_parent,
+    .advance = executor_on_advance,
+    .release = executor_on_release,
 };
 
-void fl__task_block_part(struct fl__task_block *block)
+void fl__task_block_discard_counted(struct fl__task_block *block)
 {
-	/* acquire: pairs with on_ended() */
-	if (fl__or_acquire(&block->parting, FL__TAKEN) & FL__LEFT)
+	/* acquire: pairs with executor_on_ended() */
+	if (fl__or_acquire(&block->foreign_claim, FL__FOREIGN_COUNTED) & FL__FOREIGN_DONE)
 		fl__executor_foreign_ended(fl__task_block_owner(block)->executor, 1);
 	fl_future_free(&block->future); /* the producer's reference */
 }
 
-void fl__task_block_abandon(struct fl__task_block *block)
+void fl__task_block_discard(struct fl__task_block *block)
 {
 	fl_executor *e = fl__task_block_owner(block)->executor;
-	/* acquire: pairs with on_ended(). LEFT came first, so the task is never counted. */
-	if (fl__load_acquire(&block->parting) & FL__LEFT) {
+	/* acquire: pairs with executor_on_ended(). LEFT came first, so the task is never counted. */
+	if (fl__load_acquire(&block->foreign_claim) & FL__FOREIGN_DONE) {
 		fl_future_free(&block->future);
 		return;
 	}
@@ -308,7 +308,7 @@ void fl__task_block_abandon(struct fl__task_block *block)
 		FL_LOCKED(&e->lock);
 		e->foreign++;
 	}
-	fl__task_block_part(block);
+	fl__task_block_discard_counted(block);
 }
 
 /* Queries. */
@@ -357,4 +357,297 @@ unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");
 	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
+}
+
+/*
+ * The end of an executor: broken, closed, cancelled, joined, freed, detached.
+ *
+ * Queued tasks are taken out under the lock. They are ended without it, since that runs callbacks
+ * and drop hooks.
+ */
+
+/* Ending queued tasks. */
+
+/* Under the lock: takes the oldest task in the queue, claimed or not. */
+static struct fl__task_block *executor_take_oldest(fl_executor *e)
+{
+	if (e->ops->take_oldest)
+		return e->ops->take_oldest(e);
+	struct fl__task_block *block = e->queue.head;
+	if (block)
+		fl__queue_remove(&e->queue, block);
+	return block;
+}
+
+/*
+ * The tasks found in one section. `ours`: claimed by this context. `theirs`: in a kind's own
+ * backlog, and claimed by other contexts. `running`: run by the workers of such a kind.
+ */
+struct executor_taken {
+	struct fl__queue ours, theirs, running;
+};
+
+/* Under the lock: empties the queue. */
+static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
+{
+	struct fl__task_block *block;
+	*taken = (struct executor_taken){0};
+	while ((block = executor_take_oldest(e)) != NULL) {
+		e->foreign++; /* ours, or on behalf of the context that claimed it */
+		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
+		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
+		if (ours)
+			fl__queue_add(&taken->ours, block);
+		else if (e->ops->take_oldest)
+			fl__queue_add(&taken->theirs, block);
+		/* FL__TAKEN_OUT: a later cancel does not find it in the backlog */
+		block->queued = e->ops->take_oldest ? FL__TAKEN_OUT : 0;
+	}
+}
+
+static void executor_end_task(struct fl__task_block *block, int error, const char *text)
+{
+	char *message = NULL;
+	if (text) {
+		message = fl__message_new();
+		if (!fl__message_lost(message))
+			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
+	}
+	fl__future_finish(&block->future, error, message);
+	fl_future_free(&block->future); /* the producer's reference */
+}
+
+/* Without the lock. */
+static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
+{
+	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
+		next = block->next;
+		fl__task_block_discard_counted(block);
+	}
+	for (struct fl__task_block *next, *block = taken->running.head; block; block = next) {
+		next = block->next;
+		fl__future_ask(&block->future);
+		fl_future_free(&block->future);
+	}
+	/*
+	 * Last, since these run callbacks: a callback may wait until no context refers to a task in
+	 * the other lists.
+	 */
+	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
+		next = block->next;
+		executor_end_task(block, error, text);
+	}
+	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: a statistic */
+	if (taken->ours.length > 0)
+		fl__executor_foreign_ended(e, taken->ours.length);
+}
+
+void fl__executor_break(fl_executor *e, const char *text)
+{
+	struct executor_taken taken;
+	{
+		FL_LOCKED(&e->lock);
+		e->broken = true;
+		e->ops->wake_all(e);
+		if (e->ops->recall)
+			e->ops->recall(e, false);
+		executor_take_queued(e, false, &taken);
+	}
+	executor_end_taken(e, &taken, -ENOTRECOVERABLE, text);
+}
+
+/* Closing and waiting. */
+
+/* Under the lock. */
+static void executor_close_locked(fl_executor *e)
+{
+	if (e->closed)
+		return;
+	e->closed = true;
+	e->ops->wake_all(e);
+}
+
+void fl_executor_close(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_close");
+	if (fl__executor_is_forked(e))
+		return;
+	FL_LOCKED(&e->lock);
+	executor_close_locked(e);
+}
+
+/* A reference to a task that runs in a frame and is not yet asked to stop; NULL: there is none. */
+static fl_future *executor_next_unrequested(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	for (struct fl__run *run = e->running; run; run = run->next)
+		if (!run->requested) {
+			run->requested = true;
+			/*
+			 * the context that runs the task has a reference until after fl__run_end()
+			 */
+			return fl_future_ref(run->future);
+		}
+	return NULL;
+}
+
+/* One by one, without the lock: callbacks of a task's token may use the executor. */
+static void executor_request_frames(fl_executor *e)
+{
+	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
+		fl__future_ask(f);
+		fl_future_free(f);
+	}
+}
+
+/* What a cancel does to tasks that run. */
+enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
+
+static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
+{
+	if (fl__executor_is_forked(e))
+		return 0;
+	struct executor_taken taken;
+	{
+		FL_LOCKED(&e->lock);
+		executor_close_locked(e);
+		if (e->ops->recall)
+			e->ops->recall(e, effect != EXECUTOR_LEAVES_RUNNING);
+		if (effect == EXECUTOR_KILLS_RUNNING && e->ops->terminate)
+			e->ops->terminate(e);
+		executor_take_queued(e, true, &taken);
+		if (effect != EXECUTOR_LEAVES_RUNNING && e->ops->list_running)
+			e->ops->list_running(e, &taken.running);
+	}
+	if (effect != EXECUTOR_LEAVES_RUNNING)
+		executor_request_frames(e);
+	executor_end_taken(e, &taken, 0, NULL);
+	return taken.ours.length;
+}
+
+size_t fl_executor_cancel(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_cancel");
+	return executor_cancel_tasks(e, EXECUTOR_REQUESTS_RUNNING);
+}
+
+size_t fl_executor_cancel_pending(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_cancel_pending");
+	return executor_cancel_tasks(e, EXECUTOR_LEAVES_RUNNING);
+}
+
+size_t fl_executor_terminate(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_terminate");
+	return executor_cancel_tasks(e, EXECUTOR_KILLS_RUNNING);
+}
+
+int fl_executor_resize(fl_executor *e, unsigned workers)
+{
+	fl__executor_check(e, "fl_executor_resize");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (!e->ops->resize)
+		return -ENOTSUP;
+	if (workers == 0 || workers > FL_WORKERS_MAX)
+		return -EINVAL;
+	FL_LOCKED(&e->lock);
+	return e->closed ? -EPIPE : e->ops->resize(e, workers);
+}
+
+static int executor_join_locked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_LOCKED(&e->lock);
+	executor_close_locked(e);
+	return e->ops->join(e, deadline, cancel);
+}
+
+static int executor_join_unchecked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const int rc = executor_join_locked(e, deadline, cancel);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
+/*
+ * Whether the calling context runs a callback of a task of `e` that it has cancelled. A join waits
+ * until the callback has returned.
+ */
+static bool executor_is_calling_back(const fl_executor *e)
+{
+	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
+		for (const struct fl__ending *ending = c->innermost; ending; ending = ending->outer)
+			if (ending->future->ops == &fl__task_block_future_ops &&
+			    fl__task_block_owner(fl__task_block_of(ending->future))->executor == e)
+				return true;
+	return false;
+}
+
+/* Whether the calling context would wait for itself if it waited for the end of `e`. */
+static bool executor_would_hang(fl_executor *e, int64_t deadline)
+{
+	if (fl__run_serves(e))
+		return true;
+	if (fl__executor_is_forked(e))
+		return false;
+	return executor_is_calling_back(e) || (e->ops->would_hang && !fl__is_past(deadline) && e->ops->would_hang(e));
+}
+
+int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl__executor_check(e, "fl_executor_join");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (executor_would_hang(e, deadline))
+		return -EDEADLK;
+	return executor_join_unchecked(e, deadline, cancel);
+}
+
+void fl_executor_free(fl_executor *e)
+{
+	if (!e)
+		return;
+	if (executor_would_hang(e, FL_FOREVER))
+		fl__panic("fl_executor_free", e,
+		          "called from one of its own tasks or their callbacks, or where nothing else could run");
+	if (!fl__executor_is_forked(e)) {
+		/* 0: nothing ends the wait early */
+		(void)executor_join_unchecked(e, FL_FOREVER, FL_SHIELDED);
+		fl__task_blocks_shut(e->blocks);
+	}
+	e->ops->destroy(e);
+}
+
+/* Detaching. */
+
+static int executor_free_when_ended(void *e)
+{
+	fl_executor_free(e);
+	return 0;
+}
+
+/* Under the lock. The thread waits for the lock, so it frees `e` after the caller's last use. */
+static int executor_start_freeing_thread(fl_executor *e)
+{
+	fl_thread thread = {NULL};
+	const fl_thread_config config = {.name = "executor-end", .block_signals = true};
+	int rc = fl_thread_start(&thread, executor_free_when_ended, e, &config);
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	return fl_thread_detach(&thread);
+}
+
+int fl_executor_detach(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_detach");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	FL_LOCKED(&e->lock);
+	const int rc = e->lasts ? 0 : executor_start_freeing_thread(e);
+	if (rc == 0)
+		executor_close_locked(e);
+	return rc;
 }

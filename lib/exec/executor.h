@@ -2,6 +2,7 @@
 #ifndef FL_EXEC_EXECUTOR_H
 #define FL_EXEC_EXECUTOR_H
 
+#include "../base/panic.h"
 #include "../wait/context.h"
 #include "task_blocks.h"
 #include <fairlead/cond.h>
@@ -27,29 +28,34 @@
  * foreign. A join waits until no task is queued, running or foreign. So a task block's pointer to
  * the executor is valid until the task has ended.
  *
- * A kind with a backlog of its own (`take`) cannot remove a task when a foreign context claims it.
- * The block stays there, with the producer's reference, until a thread takes it. That thread counts
- * the task as foreign, unless the task has ended. Bits of block->parting:
+ * A kind with a backlog of its own (`take_oldest`) cannot remove a task when a foreign context
+ * claims it. The block stays in the backlog, with the producer's reference, until a thread takes it
+ * out. That thread counts the task as foreign, unless the task has ended. Bits of
+ * block->foreign_claim:
  *
- *   FL__TAKEN  the block was taken and is counted   set by the thread that took it: fl__task_block_part()
- *   FL__LEFT   the claimer is done with the block   set by the claimer: the home's ended()
- *   FL__DUG    the claimer took the block itself    set by the claimer: fl__task_block_died()
+ *   FL__FOREIGN_COUNTED  the block was taken out and     the taker, in
+ *                        is counted                      fl__task_block_discard_counted()
+ *   FL__FOREIGN_DONE     the claimer is done with the    the claimer, in ended() of the future's
+ *                        block                           operations
+ *   FL__FOREIGN_REMOVED  the claimer removed the block   the claimer, in fl__task_block_claimed()
+ *                        itself
  *
- * Of FL__TAKEN and FL__LEFT, the thread that sets the second one uncounts the task.
+ * Of FL__FOREIGN_COUNTED and FL__FOREIGN_DONE, the thread that sets the second one uncounts the
+ * task.
  *
- * A task in the user's memory (embedded.h) does not wait for busy workers: its claimer removes it
- * at once (`dig`), unless a worker has just taken it, counts it as foreign, and releases it when
- * done.
+ * A task in the caller's memory (fl_embedded_task) does not stay in the backlog: its claimer
+ * removes it at once (`remove`), unless a worker has just taken it. The claimer counts the task as
+ * foreign, and releases it when done.
  *
  * Workers are joined only when the backlog is empty, so a claimer may use the executor until it
- * sets FL__LEFT.
+ * sets FL__FOREIGN_DONE.
  *
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
  * runs. Lock order: executor, future, token tree, wait table; executor, list of threads.
  */
 enum {
-	FL__IN_QUEUE = 1, /* block->queued of a task in a queue */
-	FL__APART = 255,  /* of tasks taken out of a kind's own backlog together */
+	FL__QUEUED = 1,      /* block->queued of a task in a queue */
+	FL__TAKEN_OUT = 255, /* of a task that a cancel or failure of the executor took out of a kind's backlog */
 };
 
 struct fl__queue {
@@ -58,11 +64,11 @@ struct fl__queue {
 };
 
 /*
- * The permits of a bounded backlog: as many as tasks may wait. A submit takes a permit before it
- * makes the task block, and records it in block->place. The context that claims the task returns the
- * permit: a worker, or with died() a context that helps or cancels. A claimed task in the backlog
- * holds none. Once the executor is closed or broken a permit is always free, so that waiting
- * submits go on and are refused.
+ * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
+ * it makes the task block, and records its kind in block->permit. The context that claims the task
+ * returns the permit: a worker, or, by claimed(), a context that helps or cancels. A claimed task in
+ * the backlog holds none. Once the executor is closed or broken a permit is always free, so that
+ * waiting submits go on and are refused.
  *
  * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins for
  * blocked workers. A task holds its permit until it has run, or until a context other than a worker
@@ -72,12 +78,12 @@ struct fl__queue {
  *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a permit;
  *   and `owed` is 0, or `free` has no permit
  */
-struct fl__places {
-	fl_sem free;    /* FL_BACKLOG_NONE: released under `owes`, until closed */
+struct fl__permits {
+	fl_sem free;    /* FL_BACKLOG_NONE: released under `owed_lock`, until closed */
 	uint32_t bound; /* 0: no bound; tasks hold no permit */
 	fl_when_full when_full;
-	bool given_up; /* closed; guarded by the executor's lock */
-	uint32_t owes; /* an fl__lock: guards `owed` */
+	bool closed;        /* guarded by the executor's lock */
+	uint32_t owed_lock; /* an fl__lock: guards `owed` */
 	uint32_t owed;
 };
 
@@ -107,35 +113,37 @@ struct fl__executor_ops {
 	 */
 	bool (*further)(fl_executor *e, struct fl__task_block *block);
 	/*
-	 * Whether a join by the calling context, which runs no task of `e`, would hang. NULL:
-	 * never.
+	 * Whether a join by the calling context, which runs no task of `e`, would wait for the
+	 * context itself. NULL: never.
 	 */
 	bool (*would_hang)(fl_executor *e);
 	/*
 	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Called
-	 * under the lock, when the backlog is closed. `take` removes the oldest task; NULL: none is
-	 * left. `list_running` adds to `running` each task that a worker runs, once and with a
+	 * under the lock, when the backlog is closed. `take_oldest` removes the oldest task; NULL:
+	 * none is left. `list_running` adds to `running` each task that a worker runs, once and with a
 	 * reference. It skips `queued` tasks, which are in such a list already.
 	 */
-	struct fl__task_block *(*take)(fl_executor *e);
+	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__queue *running);
 	/* A context other than a worker has claimed a task in the backlog, and not ended it yet. */
-	void (*died)(fl_executor *e, const struct fl__task_block *block);
+	void (*claimed)(fl_executor *e, const struct fl__task_block *block);
 	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
-	bool (*dig)(fl_executor *e, struct fl__task_block *block);
+	bool (*remove)(fl_executor *e, struct fl__task_block *block);
 	/*
 	 * Up to `terminate`: for kinds that run tasks in other processes; NULL in all others. Such
-	 * a task stays unclaimed until it has ended. The lock guards where it is (queued, or with
-	 * which worker process), and lasts as long as the executor's task blocks.
+	 * a task stays unclaimed until it has ended. The lock guards where the task is (queued, or
+	 * with which worker process), and lasts as long as the executor's task blocks.
 	 */
-	/* Under the lock: puts unstarted tasks back into `queue`. `ask`: asks the rest to stop. */
+	/* Under the lock: puts unstarted tasks back into `queue`. `ask`: requests the others to stop. */
 	void (*recall)(fl_executor *e, bool ask);
 	/* Without the lock: frees what the kind has added to the task block. */
 	void (*release)(struct fl__task_block *block);
 	/* Under the lock: puts the task back into `queue`. False: it has started. */
 	bool (*withdraw)(fl_executor *e, struct fl__task_block *block);
 	bool (*has_started)(fl_executor *e, const struct fl__task_block *block); /* under the lock */
-	void (*asked)(fl_executor *e, struct fl__task_block *block);             /* under the lock */
+	/* Under the lock: the task's token was requested. */
+	void (*asked)(fl_executor *e, struct fl__task_block *block);
+	/* Before a wait for `f`: fetches its result on the calling context while that pays. */
 	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
@@ -154,12 +162,12 @@ struct fl_executor {
 	unsigned workers;
 	uint32_t fork_count; /* fl__fork_count at the creation */
 	fl_mutex lock;
-	fl_cond gone; /* what a join waits for may have ended */
+	fl_cond gone; /* signalled when what a join waits for may have ended */
 	bool closed, broken;
 	struct fl__queue queue;
 	struct fl__run *running;
 	size_t foreign;
-	/* tasks that ran in frames: not by workers of a kind that counts for itself */
+	/* tasks that ran in frames, without those of workers of a kind that counts for itself */
 	size_t ran;
 	/* tasks that were claimed and ended without running; atomic, approximate */
 	size_t unbegun;
@@ -167,7 +175,7 @@ struct fl_executor {
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	fl_shm **regions;
 	unsigned n_regions;
-	struct fl__places places;
+	struct fl__permits permits;
 	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
 	uintptr_t stack_low;
 	bool lasts; /* as long as the process: a detach only closes it */
@@ -226,39 +234,41 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 int fl__executor_refuses(const fl_executor *e);
 
 /* Whether the calling context may submit to `e`: 0, -EOWNERDEAD, -EOVERFLOW. */
-int fl__may_submit(const fl_executor *e);
+int fl__submit_allowed(const fl_executor *e);
 
-enum { FL__TAKEN = 1, FL__LEFT = 2, FL__DUG = 4 };
+enum { FL__FOREIGN_COUNTED = 1, FL__FOREIGN_DONE = 2, FL__FOREIGN_REMOVED = 4 };
 
+/* How a task was admitted: block->permit. */
 enum fl__admission {
-	FL__NO_PLACE, /* needs no permit */
-	FL__PLACE,    /* holds a permit until it begins */
-	FL__WORKER,   /* holds a permit until it has run */
-	FL__HERE,     /* its submit runs it */
+	FL__PERMIT_NONE,    /* needs no permit */
+	FL__PERMIT_PENDING, /* holds a permit until it begins */
+	FL__PERMIT_WORKER,  /* holds a permit until it has run */
+	FL__PERMIT_INLINE,  /* its submit runs it */
 };
 
-/* `workers`: how many may be active. Returns 0, -EINVAL. */
-int fl__places_init(struct fl__places *places, const fl_executor_config *config, unsigned workers);
+/* `workers`: the most active workers. Returns 0, -EINVAL. */
+int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers);
 
 /*
  * For a submit to a bounded executor: stores how the task is admitted. Returns 0, -ENOBUFS,
  * -ETIMEDOUT, -ECANCELED.
  */
-int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *place);
+int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit);
 
 /* Admits a task that ignores the bound. */
-enum fl__admission fl__place_beyond(fl_executor *e);
+enum fl__admission fl__permit_exceed(fl_executor *e);
 
-void fl__place_give(fl_executor *e, enum fl__admission place);
+/* Releases what the admission holds; for FL__PERMIT_NONE nothing. */
+void fl__permit_release(fl_executor *e, enum fl__admission permit);
 
 /* Under the lock: `now` workers may be alive, in place of `before`. */
-void fl__places_resize(fl_executor *e, unsigned before, unsigned now);
+void fl__permits_resize(fl_executor *e, unsigned before, unsigned now);
 
 /* Under the lock: from now on no submit waits for a permit. */
-void fl__places_give_up(fl_executor *e);
+void fl__permits_close(fl_executor *e);
 
-/* The home of each future in a task block. */
-extern const struct fl__future_home fl__task_block_home;
+/* The operations of each future in a task block. */
+extern const struct fl__future_ops fl__task_block_future_ops;
 
 /*
  * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
@@ -274,7 +284,7 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
                                         const fl_submit_config *config, size_t copied)
 {
 	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
-	fl__future_init(&block->future, &fl__task_block_home, type, refs, config->cancel, deadline);
+	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
@@ -288,24 +298,27 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
  * Submits a task block. Afterwards it may be gone, unless the caller has a reference. On an error
  * it is gone, and no other context has seen it.
  */
-static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission place)
+static inline int fl__task_block_submit(fl_executor *e, struct fl__task_block *block, enum fl__admission permit)
 {
-	if (place != FL__NO_PLACE)
-		block->place = (uint8_t)place;
-	const int rc = place == FL__HERE ? fl__run_here(e, block) : e->ops->submit(e, block);
+	if (permit != FL__PERMIT_NONE)
+		block->permit = (uint8_t)permit;
+	const int rc = permit == FL__PERMIT_INLINE ? fl__run_here(e, block) : e->ops->submit(e, block);
 	if (rc != 0)
 		fl__future_discard(&block->future);
 	return rc;
 }
 
-/* The caller took, from a kind's own backlog, a task block that a foreign context has claimed. */
-void fl__task_block_abandon(struct fl__task_block *block);
+/*
+ * The caller took, from a kind's own backlog, a task block that a foreign context has claimed:
+ * counts the task as foreign if needed, and frees the producer's reference, now or in ended().
+ */
+void fl__task_block_discard(struct fl__task_block *block);
 
-/* The same for a task block that is already counted as foreign. */
-void fl__task_block_part(struct fl__task_block *block);
+/* The same for a task that the caller has already counted as foreign. */
+void fl__task_block_discard_counted(struct fl__task_block *block);
 
-/* Under the lock: the calling context has claimed a task in the backlog. */
-void fl__task_block_died(fl_executor *e, struct fl__task_block *block);
+/* Under the lock: the calling foreign context has claimed a task in the backlog. */
+void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 
 void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block);
 void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block);
@@ -314,21 +327,16 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block);
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);
 
-/*
- * `n` tasks that were counted as foreign have ended. The contexts that claimed them do not use `e`
- * afterwards.
- */
+/* Uncounts `n` foreign tasks. Their claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
-/*
- * Refuses all later tasks, and ends the queued ones with -ENOTRECOVERABLE and the message `text`.
- */
+/* Refuses all later tasks, and ends queued tasks with -ENOTRECOVERABLE and the message `text`. */
 void fl__executor_break(fl_executor *e, const char *text);
 
 /*
  * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
  * whole life. A context that submits to the sequential executor, or helps, has one for each task. A
- * context's frames form a chain. A context that runs a call of a forker (fork.c) uses the forker's
+ * context's frames form a chain. A context that runs a stolen call (fork_join.c) uses the forker's
  * chain during the call.
  */
 struct fl__run {
@@ -336,14 +344,14 @@ struct fl__run {
 	/* the task that runs, until its callbacks have returned; NULL: none */
 	fl_future *future;
 	enum fl__claim claim;
-	/* the task's function runs; in a worker process (worker.c) `future` is NULL */
+	/* the task's function runs; in a worker process (process_pool/worker.c) `future` is NULL */
 	bool active;
-	bool here;  /* by fl__run_here() */
-	bool asked; /* a cancel of the executor has asked the task to stop; guarded by the lock */
+	bool here;      /* by fl__run_here() */
+	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
 	struct fl__run *outer;
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, *prev;
-	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be restored */
+	void (*help)(struct fl__ctx *ctx, void *future); /* what the context had before; so `helper` */
 	void *helper;
 };
 
@@ -351,16 +359,15 @@ struct fl__run {
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
 
-/*
- * Under the lock: `f`, claimed, runs in this frame; or no longer, but the caller has a reference.
- */
+/* Under the lock: `f`, which the caller has claimed, begins to run in this frame. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
+/* Under the lock: its task has ended. The caller still has a reference to the future. */
 void fl__run_end(struct fl__run *run);
 
 /* Without the lock: runs the frame's task and ends its future. */
 void fl__run_task(struct fl__run *run);
 
-/* How many tasks of `e` the calling context is running by fl__run_here(). */
+/* The number of tasks of `e` that the calling context runs by fl__run_here(). */
 unsigned fl__run_depth(const fl_executor *e);
 
 /*
@@ -370,10 +377,10 @@ unsigned fl__run_depth(const fl_executor *e);
 int fl__run_function(struct fl__run *run, char **message);
 
 /* Whether the calling context runs the task of `f`. */
-bool fl__run_is_within(const fl_future *f);
+bool fl__run_is_inside_task(const fl_future *f);
 
 /* Whether the calling context runs a task whose token is under `token`. */
-bool fl__run_is_under(const fl_cancel_token *token);
+bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /* The fl__ctx.block of workers, for kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
@@ -399,10 +406,35 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 /* The same, in the current scope. */
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
-/* For map.c: takes the message that a task has set so far; NULL: none. */
+/* Takes the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 
-/* For chunk.c: forgets the message and the kept result of a task that succeeded. */
+/* Discards the message and the kept result of a task that succeeded. */
 void fl__task_forget_failure(fl_task_ctx *ctx);
+
+/*
+ * A child process that a task forks has only the forking thread; the executor's other threads and
+ * its locks are the parent's. If the thread returned from the task, it would go on with the
+ * parent's tasks, as a second worker in the same place. So a caller of a user's function for an
+ * executor calls fl__child_mark() before, and fl__child_ends() after it. Of nested calls only the
+ * caller of several functions needs this check.
+ */
+static inline uint32_t fl__child_mark(void)
+{
+	return fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+}
+
+/* Panics in such a child. `name`: of the user's function. */
+static inline void fl__child_ends(uint32_t mark, const char *name)
+{
+	if (__builtin_expect(fl__is_forked(mark), 0))
+		fl__panic(name, NULL, "a child that it has forked returned from it: leave by _exit() or exec");
+}
+
+/*
+ * For a task block in the caller's memory (FL__TASK_BLOCK_EMBEDDED): nothing refers to it any more,
+ * and the memory is the caller's again.
+ */
+void fl__embedded_release(struct fl__task_block *block);
 
 #endif

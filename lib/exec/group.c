@@ -30,19 +30,19 @@
  * and its loop with it, at any time on another thread.
  *
  *   word      bit     meaning                         set by                cleared by
- *   running_  LEFT    a member is left                group_enter()         the last member
- *   still_    STILL   a taking join found no offer    fl__group_take()      new offer, last member
- *   both      WAITED  a waiter sleeps until the bit   fl__word_wait(), arm  the same
+ *   running_  GROUP_MEMBERS_LEFT    a member is left                group_enter()         the last member
+ *   still_    GROUP_NO_OFFER   a taking join found no offer    group_take_offer()      new offer, last member
+ *   both      GROUP_WAITER  a waiter sleeps until the bit   fl__word_wait(), arm  the same
  *                     above is cleared
  *
  * Invariants
- *   1. The bits of both words change under `lock_`, except WAITED, which the wait table changes. So
+ *   1. The bits of both words change under `lock_`, except GROUP_WAITER, which the wait table changes. So
  *      the bits order nothing.
  *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0 and then has had the lock
- *      is alone with the group; while count_ is above 0 the group is begun and LEFT is set. Each
+ *      is alone with the group; while count_ is above 0 the group is begun and GROUP_MEMBERS_LEFT is set. Each
  *      end releases the count after its work, and the end that lowers it to 0 acquires it, so a
  *      join reads what all members wrote.
- *   3. No offer is missed: the submit marks the token and then reads still_; the join sets STILL
+ *   3. No offer is missed: the submit marks the token and then reads still_; the join sets GROUP_NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
  *      two sees the other. The submit may read still_ after the task has ended: joins come after
  *      all submits but those of the group's own members, which still count.
@@ -62,9 +62,9 @@
 #include <fairlead/group.h>
 #include <string.h>
 
-enum { LEFT = 1, STILL = 1, WAITED = 2 };
-static const struct fl__word none_left = {LEFT, 0, WAITED};
-static const struct fl__word not_still = {STILL, 0, WAITED};
+enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
+static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER};
+static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER};
 
 /* What the end of a task needs: in the block of the task, behind its callback. */
 struct group_task {
@@ -78,13 +78,13 @@ struct group_task {
 
 /* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
 
-struct wakes {
+struct group_wakes {
 	struct fl__lot lot;
 	bool any;
 };
 
 /* Under the lock. */
-static void group_clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
+static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 {
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the lock orders it */
 	/* relaxed: the lock orders it */
@@ -101,7 +101,7 @@ static void group_clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
 }
 
 /* Without the lock; the group may be gone. */
-static void group_wake(struct wakes *wakes)
+static void group_wake(struct group_wakes *wakes)
 {
 	if (wakes->any)
 		fl__lot_unpark(&wakes->lot);
@@ -125,7 +125,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	return g->cancelled_;
 }
 
-void fl__group_end(fl_group *g)
+static void group_end(fl_group *g)
 {
 	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
@@ -141,17 +141,17 @@ static void group_count_in(fl_group *g)
 	/* release: the begin of the group; pairs with group_enter_begun() */
 	if (fl__add_release(&g->count_, 1) == 0)
 		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
-		fl__store_relaxed(&g->running_, LEFT);
+		fl__store_relaxed(&g->running_, GROUP_MEMBERS_LEFT);
 }
 
 /* Under the lock. Returns whether no member is left. */
-static bool group_count_out_locked(fl_group *g, struct wakes *wakes)
+static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
 	/* acq_rel: what the members wrote; pairs with itself and group_count_out() */
 	if (fl__sub_acq_rel(&g->count_, 1) != 1)
 		return false;
-	group_clear(&g->still_, STILL, wakes);
-	group_clear(&g->running_, LEFT, wakes);
+	group_clear(&g->still_, GROUP_NO_OFFER, wakes);
+	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
 	return true;
 }
 
@@ -162,7 +162,7 @@ static void group_count_out(fl_group *g)
 	while (n > 1)
 		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
 			return;
-	struct wakes wakes = {.any = false};
+	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
 	(void)group_count_out_locked(g, &wakes);
 	fl__unlock(&g->lock_);
@@ -170,11 +170,11 @@ static void group_count_out(fl_group *g)
 }
 
 /* Ends the sleep of a join that takes offers. */
-static void group_end_stillness(fl_group *g)
+static void group_wake_taking_join(fl_group *g)
 {
-	struct wakes wakes = {.any = false};
+	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
-	group_clear(&g->still_, STILL, &wakes);
+	group_clear(&g->still_, GROUP_NO_OFFER, &wakes);
 	fl__unlock(&g->lock_);
 	group_wake(&wakes);
 }
@@ -217,7 +217,7 @@ static void group_hand_over(const struct group_task *task, fl_future *f)
 		return;
 	memcpy(task->result, result, f->type->result_size);
 	if (f->type->drop_result)
-		fl__chunk_let_go(f); /* the caller owns the result now */
+		fl__chunk_detach_type(f); /* the caller owns the result now */
 }
 
 static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
@@ -339,11 +339,11 @@ size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_t
 /* Undoes group_enter() of a task. */
 static int group_refuse(fl_group *g, int rc)
 {
-	struct wakes wakes = {.any = false};
+	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
 	/* relaxed: a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
-		fl__group_end(g);
+		group_end(g);
 	fl__unlock(&g->lock_);
 	group_wake(&wakes);
 	return rc;
@@ -374,24 +374,24 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 		return group_refuse(g, rc);
 	fl__cancel_offer(&f->token);
 	fl_future_free(f);
-	if (fl__load_seq_cst(&g->still_) & STILL) /* seq_cst: invariant 3 */
-		group_end_stillness(g);
+	if (fl__load_seq_cst(&g->still_) & GROUP_NO_OFFER) /* seq_cst: invariant 3 */
+		group_wake_taking_join(g);
 	return 0;
 }
 
-static const fl_submit_config no_conditions;
+static const fl_submit_config group_submit_defaults;
 
 int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
 {
 	fl__executor_check(g->executor_, "fl_group_submit");
-	return group_submit(g, type, arg, result, &no_conditions);
+	return group_submit(g, type, arg, result, &group_submit_defaults);
 }
 
 int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                          const fl_submit_config *config)
 {
 	fl__executor_check(g->executor_, "fl_group_submit_with");
-	return group_submit(g, type, arg, result, config ? config : &no_conditions);
+	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
 }
 
 /* For joins. */
@@ -407,37 +407,37 @@ static void group_keep(fl_cancel_token *token)
 	(void)fl_future_ref(group_future_of(token));
 }
 
-static fl_future *group_take(fl_group *g)
+static fl_future *group_take_marked(fl_group *g)
 {
 	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
 	return token ? group_future_of(token) : NULL;
 }
 
-static void group_begin_stillness(fl_group *g)
+static void group_mark_no_offer(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	/* relaxed: the lock orders it */
-	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->still_) & STILL))
+	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->still_) & GROUP_NO_OFFER))
 		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
-		fl__store_seq_cst(&g->still_, STILL);
+		fl__store_seq_cst(&g->still_, GROUP_NO_OFFER);
 	fl__unlock(&g->lock_);
 }
 
-fl_future *fl__group_take(fl_group *g)
+static fl_future *group_take_offer(fl_group *g)
 {
-	fl_future *f = group_take(g);
+	fl_future *f = group_take_marked(g);
 	if (!f) {
-		group_begin_stillness(g);
-		f = group_take(g);
+		group_mark_no_offer(g);
+		f = group_take_marked(g);
 	}
 	return f;
 }
 
-int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
+static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (takes)
-		return fl__word_wait(&g->still_, &not_still, deadline, cancel);
-	return fl__word_wait(&g->running_, &none_left, deadline, cancel);
+		return fl__word_wait(&g->still_, &group_has_offer, deadline, cancel);
+	return fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
 }
 
 void fl_group_cancel(fl_group *g)
@@ -503,7 +503,272 @@ static bool group_on_ready(void *g)
 static bool group_on_arm(void *group, struct fl__node *node)
 {
 	fl_group *g = group;
-	return fl__word_arm(&g->running_, &none_left, node);
+	return fl__word_arm(&g->running_, &group_none_left, node);
 }
 
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
+
+/* The joins of a group. group.c has the tables and describes a join. */
+
+static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
+{
+	if (fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	return fl__is_past(deadline) ? -ETIMEDOUT : 0;
+}
+
+/*
+ * Runs the task here if it is pending. Does not wait for a task that another context has claimed,
+ * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
+ * for the fiber, so that the fibers never outnumber the joins.
+ */
+static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->help(ctx, f); /* not NULL: the context serves the executor */
+	if (fl_future_get_state(f) == FL_PENDING) {
+		int rc = fl_future_wait_until(f, deadline, cancel);
+		(void)rc; /* the caller checks for a timeout or cancel itself */
+	}
+}
+
+/* Takes over the reference. `helps`: the context serves the executor. */
+static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (fl_cancel_token_is_requested(&g->token_)) {
+		int rc = fl_future_cancel(f);
+		(void)rc; /* whatever the result, the task ends */
+	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
+		group_run_or_wait(f, deadline, cancel);
+	}
+	fl_future_free(f);
+}
+
+/* Whether a request of `cancel` reaches the group's token. */
+static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel)
+{
+	const fl_cancel_token *token = &g->token_;
+	while (token && token != cancel)
+		token = token->parent_;
+	return token || cancel == FL_SHIELDED;
+}
+
+/*
+ * Sleeps. If `cancel` is above the group's token, a request of that token also ends the sleep,
+ * once, and sets `*stopped`.
+ */
+static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+{
+	if (*stopped || !group_is_reached_by(g, cancel))
+		return group_sleep(g, takes, deadline, cancel);
+	const int rc = group_sleep(g, takes, deadline, &g->token_);
+	*stopped = rc == -ECANCELED && !fl_cancel_token_is_requested(cancel);
+	return *stopped ? 0 : rc;
+}
+
+/* The same for a group of another executor. */
+static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const int rc = group_sleep_or_stop(g, takes, deadline, cancel, stopped);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
+/* Without an executor the group has no task for the join to run or to cancel. */
+static int group_wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+		rc = group_sleep(g, false, deadline, cancel);
+		fl__ctx_unblock(ctx, blocks);
+	}
+	return rc;
+}
+
+/* Waits until no member is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (!g->executor_)
+		return group_wait_for_fibers(g, deadline, cancel);
+	const bool helps = fl__run_serves(g->executor_);
+	bool stopped = false;
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool takes = helps || stopped;
+		fl_future *f = NULL;
+		if (takes) {
+			rc = group_is_interrupted(deadline, cancel);
+			f = rc == 0 ? group_take_offer(g) : NULL;
+		}
+		if (f)
+			group_handle_offer(g, f, helps, deadline, cancel);
+		else if (rc == 0 && helps) /* the executor's other workers run the rest */
+			rc = group_sleep_or_stop(g, takes, deadline, cancel, &stopped);
+		else if (rc == 0)
+			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
+	}
+	return rc;
+}
+
+/* The joining thread's scope outside of the group's own. */
+static fl_cancel_token *group_outer_scope(const fl_group *g)
+{
+	fl_cancel_token *scope = fl_cancel_scope_current();
+	if (scope == &g->token_)
+		scope = g->token_.parent_;
+	return scope ? scope : FL_SHIELDED;
+}
+
+static void group_join_begin(const char *function, fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool already = g->joining_;
+	g->joining_ = true;
+	fl__unlock(&g->lock_);
+	if (already)
+		fl__panic(function, g, "somebody joins it already");
+}
+
+static void group_join_give_up(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	g->joining_ = false;
+	fl__unlock(&g->lock_);
+}
+
+/* Without members: ends the group and returns its result. `rc`: what ended the wait early. */
+static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
+{
+	fl__lock(&g->lock_);
+	const bool bound = g->bound_;
+	const bool from_above = bound && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
+	if (bound)
+		group_end(g);
+	g->cancelled_ = false;
+	g->joining_ = false;
+	g->number_ = 0;
+	fl__unlock(&g->lock_);
+	if (!bound)
+		return 0;
+	if (g->error_ != 0)
+		return g->error_;
+	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
+		return -ECANCELED;
+	if (rc == 0 && g->cut_ && from_above)
+		return fl__is_past((int64_t)(FL_FOREVER - g->from_forever_)) ? -ETIMEDOUT : -ECANCELED;
+	return rc;
+}
+
+static bool group_token_is_under(const fl_cancel_token *token, const fl_cancel_token *top)
+{
+	while (token && token->parent_ != top)
+		token = token->parent_;
+	return token;
+}
+
+/*
+ * Whether the calling context is a member of the group, or runs what a member waits for. A shield
+ * hides the caller's scope, but neither its own token nor its task.
+ */
+static bool group_is_inside(const fl_group *g)
+{
+	return group_token_is_under(fl_cancel_scope_current(), &g->token_) ||
+	       group_token_is_under(fl__ctx_get()->own, &g->token_) || fl__run_is_under_token(&g->token_);
+}
+
+/*
+ * Returns 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
+ * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop;
+ * a callback of the loop is none, and has no token of its own.
+ */
+static int group_may_wait_for_fibers(const fl_group *g)
+{
+	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
+		return 0;
+	/* relaxed, all three: the acquire orders them */
+	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
+		return -EOWNERDEAD;
+	const bool is_fiber = fl__sched_here() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
+	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
+}
+
+/* The same for the remaining tasks. */
+static int group_may_wait_for_tasks(const fl_group *g)
+{
+	fl_executor *e = g->executor_;
+	if (!e)
+		return 0;
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	return e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e) ? -EDEADLK : 0;
+}
+
+/* The same for all remaining members. */
+static int group_may_join(const fl_group *g)
+{
+	if (fl_group_count(g) == 0)
+		return 0;
+	int rc = group_may_wait_for_tasks(g);
+	if (rc == 0)
+		rc = group_may_wait_for_fibers(g);
+	return rc == 0 && group_is_inside(g) ? -EDEADLK : rc;
+}
+
+static int group_join(const char *function, fl_group *g)
+{
+	group_join_begin(function, g);
+	fl_cancel_token *around = group_outer_scope(g);
+	int rc = group_wait_for_all(g, FL_FOREVER, around);
+	if (rc != 0) {
+		fl_cancel_token_request(&g->token_); /* the group's scope may not be the caller's */
+		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
+	}
+	return group_join_finish(g, rc, around);
+}
+
+int fl_group_join(fl_group *g)
+{
+	const int rc = group_may_join(g);
+	return rc == 0 ? group_join("fl_group_join", g) : rc;
+}
+
+int fl_group_try_join(fl_group *g)
+{
+	if (fl_group_count(g) > 0)
+		return -EBUSY;
+	group_join_begin("fl_group_try_join", g);
+	return group_join_finish(g, 0, group_outer_scope(g));
+}
+
+int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = group_may_join(g);
+	if (rc != 0)
+		return rc;
+	group_join_begin("fl_group_join_until", g);
+	if (!cancel)
+		cancel = group_outer_scope(g);
+	rc = group_wait_for_all(g, deadline, cancel);
+	if (rc == 0)
+		return group_join_finish(g, 0, cancel);
+	group_join_give_up(g);
+	return rc;
+}
+
+void fl_group_destroy(fl_group *g)
+{
+	const int rc = group_may_join(g);
+	if (rc == -EDEADLK)
+		fl__panic("fl_group_destroy", g, "by a member of it, or where those that are left could not run");
+	if (rc != 0 || !g->bound_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
+		return;
+	if (!g->failed_type_)
+		fl__fiber_report(g->name_, g->error_);
+	else
+		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has told: %s: %s",
+		        fl_error_name(g->error_), g->message_);
+}

@@ -11,9 +11,9 @@
 struct fl__sched;
 
 /*
- * Counts a new fiber of the calling thread's scheduler `s` in. Begins the group if needed, with a
- * token below `parent`; NULL: below the caller's scope. Returns the number of the start. Panics if
- * the group has fibers of another scheduler.
+ * Counts a new fiber of the calling thread's scheduler `s`. Begins the group if needed, with a token
+ * below `parent`; NULL: below the caller's scope. Returns the number of the start. Panics if the
+ * group has fibers of another scheduler.
  */
 size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent);
 
@@ -34,24 +34,7 @@ struct fl__group_failure {
 };
 void fl__group_note(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
-/* Counts a fiber out whose end was published. The last access of the caller to the group. */
+/* Uncounts a fiber whose end was published. The last access of the caller to the group. */
 void fl__group_fiber_left(fl_group *g);
-
-/* What the joins (group_join.c) call. */
-
-/*
- * Takes a task that no join has taken and that has not ended, about the newest: a reference to its
- * future. NULL: there is none, and the next offer ends a sleep.
- */
-fl_future *fl__group_take(fl_group *g);
-
-/*
- * Sleeps until no task is left, or, if `takes`, until there is an offer: 0, -ETIMEDOUT,
- * -ECANCELED.
- */
-int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel);
-
-/* Ends the token of a group that is begun and has no tasks. Called with the lock. */
-void fl__group_end(fl_group *g);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The public functions of the lazy map: imap.h has the overview. */
+/* The batches of a lazy map: imap.h has the overview. */
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -10,12 +10,273 @@
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 
+/* The value of `done` after the close. */
+static struct fl__imap_batch imap_closed;
+
+/* Memory. */
+
+static fl_imap *imap_new(size_t batches)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(batches, sizeof(struct fl__imap_batch), &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(fl_imap), &bytes))
+		return NULL;
+	fl_imap *it = fl__alloc(1, bytes);
+	if (!it)
+		return NULL;
+	it->refs = 1;
+	for (size_t i = 0; i < batches; i++) {
+		it->batches[i].next = it->free;
+		it->free = &it->batches[i];
+	}
+	return it;
+}
+
+static void imap_release(fl_imap *it)
+{
+	/* acq_rel: the last release frees what the earlier ones used; pairs with itself */
+	if (fl__sub_acq_rel(&it->refs, 1) > 1)
+		return;
+	fl__free(it->source.memory);
+	fl__free(it);
+}
+
+static void imap_drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
+{
+	for (size_t i = begin; hook && i < end; i++)
+		hook(fl__element(first, i, size));
+}
+
+static void imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
+{
+	imap_drop(it->source.make ? it->type->drop_arg : NULL, first, begin, end, it->type->arg_size);
+}
+
+static void imap_drop_results(const fl_imap *it, void *first, size_t begin, size_t end)
+{
+	imap_drop(it->type->drop_result, first, begin, end, it->type->result_size);
+}
+
+/* The callback of the futures. Runs on any thread. */
+static void imap_on_end(fl_future *f, void *arg)
+{
+	struct fl__imap_batch *b = arg;
+	fl_imap *it = b->it;
+	struct fl__imap_batch *seen = fl__load_relaxed(&it->done); /* relaxed: the CAS decides */
+	fl__chunk_detach_type(f);
+	do {
+		if (seen == &imap_closed) {
+			imap_drop_args(it, f->arg, 0, f->count);
+			imap_drop_results(it, f->result, 0, fl__chunk_kept(fl__chunk_end(f, it->type)));
+			imap_release(it);
+			return;
+		}
+		b->next_done = seen;
+		/* release: `next_done`; pairs with imap_collect() */
+	} while (!fl__cas_weak_release(&it->done, &seen, b));
+	fl_event_set(&it->batch_ended);
+	imap_release(it);
+}
+
+/* Does not wait for futures that are just ending: a later callback finds the stack closed. */
+static void imap_close(fl_imap *it)
+{
+	/* acquire: as in imap_collect() */
+	struct fl__imap_batch *done = it->calls ? fl__swap_acquire(&it->done, &imap_closed) : NULL;
+	for (; done; done = done->next_done)
+		done->returned = true;
+}
+
+/* Lists. */
+
+static void imap_add_oldest(fl_imap *it, struct fl__imap_batch *b)
+{
+	b->prev = NULL;
+	b->next = it->oldest;
+	*(b->next ? &b->next->prev : &it->newest) = b;
+	it->oldest = b;
+}
+
+static void imap_add_newest(fl_imap *it, struct fl__imap_batch *b)
+{
+	b->next = NULL;
+	b->prev = it->newest;
+	*(b->prev ? &b->prev->next : &it->oldest) = b;
+	it->newest = b;
+}
+
+static void imap_unlink(fl_imap *it, struct fl__imap_batch *b)
+{
+	*(b->prev ? &b->prev->next : &it->oldest) = b->next;
+	*(b->next ? &b->next->prev : &it->newest) = b->prev;
+}
+
+static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
+{
+	b->next_done = NULL;
+	*(it->ready ? &it->ready_last->next_done : &it->ready) = b;
+	it->ready_last = b;
+}
+
+static struct fl__imap_batch *imap_batch_new(fl_imap *it, size_t index, size_t count)
+{
+	struct fl__imap_batch *b = it->free;
+	it->free = b->next;
+	it->used++;
+	*b = (struct fl__imap_batch){.it = it, .index = index, .count = count};
+	return b;
+}
+
+static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
+{
+	b->next = it->free;
+	it->free = b;
+	it->used--;
+}
+
+/* Oldest first. */
+static void imap_collect(fl_imap *it)
+{
+	/* acquire: pairs with imap_on_end() */
+	struct fl__imap_batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL;
+	while (list) {
+		struct fl__imap_batch *next = list->next_done;
+		list->next_done = before;
+		before = list;
+		list = next;
+	}
+	while (before) {
+		struct fl__imap_batch *b = before;
+		before = b->next_done;
+		b->returned = true;
+		if (it->unordered)
+			imap_add_ready(it, b);
+	}
+}
+
+static struct fl__imap_batch *imap_next_ended(fl_imap *it)
+{
+	struct fl__imap_batch *b = it->oldest;
+	if (it->calls)
+		imap_collect(it);
+	if (it->unordered)
+		return it->ready;
+	if (!b || !b->f)
+		return b;
+	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
+}
+
+/* Submitting. */
+
+/*
+ * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: no room in a
+ * bounded backlog, and the submit does not wait.
+ */
+static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
+{
+	enum { LONG_AGO = 1 };
+	fl_imap *it = b->it;
+	const uint32_t count = (uint32_t)b->count;
+	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
+	const fl_submit_config config = {
+	    .deadline = fl__deadline_under(it->deadline, it->cancel),
+	    .on_end = it->calls ? imap_on_end : NULL,
+	    .on_end_arg = b,
+	};
+	if (it->calls)
+		/* relaxed: the caller's own reference keeps `it` alive */
+		fl__add_relaxed(&it->refs, 1);
+	int rc = beyond ? fl__submit_beyond(it->executor, it->sent, args, count, &b->f, &config)
+	                : fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config,
+	                                     waits ? it->waiting_until : LONG_AGO, waits ? it->waiting : FL_SHIELDED);
+	if (rc != 0 && it->calls)
+		imap_release(it);
+	return rc;
+}
+
+static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count)
+{
+	struct fl__imap_batch *b = imap_batch_new(it, index, count);
+	int rc = imap_batch_submit(b, args, false);
+	if (rc == 0)
+		imap_add_newest(it, b);
+	else
+		imap_batch_free(it, b);
+	return rc;
+}
+
+/* The current batch. */
+
+/* Makes a new batch of the elements of `b` after the failed one, which were not begun. */
+static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
+{
+	const size_t begin = b->good + 1;
+	struct fl__imap_batch *rest = imap_batch_new(it, b->index + begin, b->count - begin);
+	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
+	rest->error = it->stopped != 0 ? -ECANCELED : imap_batch_submit(rest, args, true);
+	if (rest->error != 0) {
+		imap_drop_args(it, b->f->arg, begin, b->count);
+		if (it->unordered)
+			imap_add_ready(it, rest);
+	}
+	imap_add_oldest(it, rest);
+	b->count = begin;
+}
+
+static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
+{
+	bool late = false;
+	imap_unlink(it, b);
+	if (it->unordered)
+		it->ready = b->next_done;
+	it->current = b;
+	if (b->f) {
+		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
+		b->good = end.done;
+		b->kept = fl__chunk_kept(end);
+		b->error = end.error;
+		late = end.late;
+		if (!it->whole && end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
+			imap_batch_split(it, b);
+	}
+	if (it->stopped && (late || b->error == -ECANCELED))
+		/* an element is missing, although all were submitted */
+		it->source.end = it->stopped;
+}
+
+void fl__imap_batch_retire(fl_imap *it)
+{
+	struct fl__imap_batch *b = it->current;
+	it->current = NULL;
+	if (b->f) {
+		imap_drop_args(it, b->f->arg, 0, b->count);
+		imap_drop_results(it, b->f->result, b->given, b->kept);
+	}
+	fl_future_free(b->f);
+	imap_batch_free(it, b);
+}
+
+static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
+{
+	if (b->returned) {
+		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
+		it->current = b;
+		fl__imap_batch_retire(it);
+	} else if (b->f) {
+		int rc = fl_future_cancel(b->f);
+		(void)rc; /* whatever its state, it ends, and its callback cleans up */
+		fl_future_free(b->f);
+	}
+}
+
+/* The public functions of the lazy map: imap.h has the overview. */
+
 /* The source. */
 
 /* Prepares up to a chunk of arguments. Returns their number. */
-static size_t gather(fl_imap *it)
+static size_t imap_gather(fl_imap *it)
 {
-	struct fl__source *s = &it->source;
+	struct fl__imap_source *s = &it->source;
 	if (!s->make)
 		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
 	while (s->make && s->held < it->chunk && s->end == 0) {
@@ -28,21 +289,21 @@ static size_t gather(fl_imap *it)
 	return s->held;
 }
 
-static void forget_held(fl_imap *it)
+static void imap_drop_held(fl_imap *it)
 {
-	fl__imap_drop_args(it, it->source.made, 0, it->source.held);
+	imap_drop_args(it, it->source.made, 0, it->source.held);
 	it->source.held = 0;
 }
 
 /* Submits the next chunk, if any. Returns 0, or an error; then the caller may try again. */
-static int submit_next(fl_imap *it)
+static int imap_submit_next(fl_imap *it)
 {
-	struct fl__source *s = &it->source;
-	const size_t count = s->end == 0 ? gather(it) : s->held;
+	struct fl__imap_source *s = &it->source;
+	const size_t count = s->end == 0 ? imap_gather(it) : s->held;
 	if (count == 0)
 		return 0;
 	const void *args = s->make ? s->made : fl__element(s->args, s->taken, it->type->arg_size);
-	int rc = fl__batch_submit(it, args, s->taken, count);
+	int rc = imap_batch_add(it, args, s->taken, count);
 	if (rc != 0)
 		return rc;
 	s->taken += count;
@@ -57,9 +318,9 @@ void fl__imap_stop(fl_imap *it, int why)
 	it->stopped = why;
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
-	forget_held(it);
+	imap_drop_held(it);
 	/* Newest first, so that no worker begins a batch in between. */
-	for (struct fl__batch *b = it->newest; b; b = b->prev) {
+	for (struct fl__imap_batch *b = it->newest; b; b = b->prev) {
 		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
 		int rc = b->f ? fl_future_cancel(b->f) : 0;
 		(void)rc; /* whatever its state, it ends */
@@ -67,7 +328,7 @@ void fl__imap_stop(fl_imap *it, int why)
 }
 
 /* Stops the iteration at its deadline, or when its token is requested. */
-static void stop_if_due(fl_imap *it)
+static void imap_stop_if_due(fl_imap *it)
 {
 	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
 	if (!it->stopped && (requested || fl__is_past(it->deadline)))
@@ -78,13 +339,13 @@ static void stop_if_due(fl_imap *it)
  * Submits one chunk if there is room, and more until a result is ready. So the consumer of a slow
  * generator waits for one chunk only.
  */
-static int fill(fl_imap *it)
+static int imap_fill(fl_imap *it)
 {
 	int rc = 0;
-	stop_if_due(it);
+	imap_stop_if_due(it);
 	while (rc == 0 && it->used < it->most && (it->source.end == 0 || it->source.held > 0)) {
-		rc = submit_next(it);
-		if (fl__batch_over(it))
+		rc = imap_submit_next(it);
+		if (imap_next_ended(it))
 			break;
 	}
 	return rc;
@@ -92,7 +353,7 @@ static int fill(fl_imap *it)
 
 /* Returning results. */
 
-static void note_failure(fl_imap *it, const struct fl__batch *b)
+static void imap_note_failure(fl_imap *it, const struct fl__imap_batch *b)
 {
 	const char *message =
 	    b->f ? fl_future_message(b->f) : "it was not submitted again after one before it had failed";
@@ -100,26 +361,26 @@ static void note_failure(fl_imap *it, const struct fl__batch *b)
 	(void)snprintf(it->message, sizeof it->message, "%s", message);
 }
 
-static int give(fl_imap *it, size_t *index, void *result)
+static int imap_give(fl_imap *it, size_t *index, void *result)
 {
-	struct fl__batch *b = it->current;
+	struct fl__imap_batch *b = it->current;
 	const size_t i = b->given++, size = it->type->result_size, at = b->index + i;
 	const bool good = i < b->good;
 	if (index)
 		*index = at;
 	if (!good)
-		note_failure(it, b);
+		imap_note_failure(it, b);
 	if (i < b->kept && size > 0)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
-		fl__batch_retire(it);
+		fl__imap_batch_retire(it);
 	return good ? 0 : fl__failure_at(at, it->error, it->message);
 }
 
 /* Waiting. */
 
 /* Waits for `on`, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
-static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_on things[2] = {on};
 	size_t n = 1;
@@ -129,58 +390,58 @@ static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_tok
 	return rc < 0 ? rc : 0;
 }
 
-static int await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (!it->cancel || it->stopped)
 		return fl_future_wait_until(f, deadline, cancel);
 	fl__future_help(f, deadline, cancel);
-	if (f->home->attend)
-		f->home->attend(f, deadline, cancel);
-	return await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
+	if (f->ops->advance)
+		f->ops->advance(f, deadline, cancel);
+	return imap_await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
 }
 
-static int await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__batch *b = it->oldest;
-	int rc = await_future(it, b->f, deadline, cancel);
+	struct fl__imap_batch *b = it->oldest;
+	int rc = imap_await_future(it, b->f, deadline, cancel);
 	/* The callback of an ended future is about to come. */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
-		fl_event_reset(&it->bell);
-		fl__batch_collect(it);
+		fl_event_reset(&it->batch_ended);
+		imap_collect(it);
 		if (!b->returned)
-			(void)!fl_event_wait_until(&it->bell, FL_FOREVER, FL_SHIELDED);
+			(void)!fl_event_wait_until(&it->batch_ended, FL_FOREVER, FL_SHIELDED);
 	}
 	return rc;
 }
 
-static int await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_event_reset(&it->bell);
-	if (fl__batch_over(it))
+	fl_event_reset(&it->batch_ended);
+	if (imap_next_ended(it))
 		return 0;
 	fl__future_help(it->oldest->f, deadline, cancel);
-	return await_on(it, (fl_on)FL_ON_EVENT(&it->bell), deadline, cancel);
+	return imap_await_on(it, (fl_on)FL_ON_EVENT(&it->batch_ended), deadline, cancel);
 }
 
-static void request(void *token)
+static void imap_request(void *token)
 {
 	fl_cancel_token_request(token);
 }
 
 /*
- * fill(), which also waits for room in a bounded backlog while nothing is under way. Returns 0 at a
+ * imap_fill(), which also waits for room in a bounded backlog while nothing is under way. Returns 0 at a
  * request of the iteration's token.
  */
-static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* NULL: none */
 	fl_cancel_token either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
 	fl_cancel_callback asked;
 	fl_cancel_token_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
-	const bool asks = it->cancel && fl_cancel_token_on_request(it->cancel, &asked, request, &either);
+	const bool asks = it->cancel && fl_cancel_token_on_request(it->cancel, &asked, imap_request, &either);
 	it->waiting = &either;
 	it->waiting_until = fl__deadline_under(deadline, it->cancel);
-	const int rc = fill(it);
+	const int rc = imap_fill(it);
 	it->waiting = NULL;
 	if (asks)
 		(void)fl_cancel_callback_remove(&asked); /* whether or not it was called */
@@ -189,29 +450,29 @@ static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 }
 
 /* Whether a submit failed only because it did not wait. */
-static bool lacks_room(const fl_imap *it, int rc)
+static bool imap_lacks_permit(const fl_imap *it, int rc)
 {
-	return rc == -ETIMEDOUT && !it->oldest && it->executor->places.bound > 0;
+	return rc == -ETIMEDOUT && !it->oldest && it->executor->permits.bound > 0;
 }
 
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
-		int rc = fill(it);
-		struct fl__batch *b = fl__batch_over(it);
+		int rc = imap_fill(it);
+		struct fl__imap_batch *b = imap_next_ended(it);
 		if (b) {
 			if (b->f && fl_future_error(b->f) != 0)
-				stop_if_due(it); /* it may be the first that the deadline ended */
-			fl__batch_begin(it, b);
+				imap_stop_if_due(it); /* it may be the first that the deadline ended */
+			imap_batch_make_current(it, b);
 			return 0;
 		}
 		const int64_t limit = it->stopped ? deadline : fl__min_deadline(deadline, it->deadline);
-		if (!it->oldest && !lacks_room(it, rc))
+		if (!it->oldest && !imap_lacks_permit(it, rc))
 			return rc != 0 ? rc : it->source.end;
 		if (!it->oldest)
-			rc = fill_waiting(it, limit, cancel);
+			rc = imap_fill_waiting(it, limit, cancel);
 		else
-			rc = it->unordered ? await_any(it, limit, cancel) : await_oldest(it, limit, cancel);
+			rc = it->unordered ? imap_await_any(it, limit, cancel) : imap_await_oldest(it, limit, cancel);
 		if (rc != 0 && (rc != -ETIMEDOUT || fl__is_past(deadline)))
 			return rc;
 	}
@@ -220,7 +481,7 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = it->current ? 0 : fl__imap_take(it, deadline, cancel);
-	return rc == 0 ? give(it, index, result) : rc;
+	return rc == 0 ? imap_give(it, index, result) : rc;
 }
 
 int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
@@ -244,13 +505,13 @@ const char *fl_imap_message(const fl_imap *it)
 
 /* Life. */
 
-static size_t least(size_t a, size_t b)
+static size_t imap_least(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
 
 /* The number of batches in the window. */
-static size_t batches_of(const fl_executor *e, const fl_task_type *type, size_t n, size_t chunk, size_t window)
+static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type, size_t n, size_t chunk, size_t window)
 {
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
@@ -259,14 +520,14 @@ static size_t batches_of(const fl_executor *e, const fl_task_type *type, size_t 
 		 * for.
 		 */
 		most = 1;
-	most = least(most, n / chunk + (n % chunk != 0));
+	most = imap_least(most, n / chunk + (n % chunk != 0));
 	return most ? most : 1;
 }
 
 /* Allocates the room for a generator's arguments. */
-static int make_room(fl_imap *it)
+static int imap_alloc_args(fl_imap *it)
 {
-	struct fl__source *s = &it->source;
+	struct fl__imap_source *s = &it->source;
 	const size_t alignment = it->type->arg_align > 1 ? it->type->arg_align : 1;
 	if (!s->make || it->type->arg_size == 0)
 		return 0;
@@ -277,17 +538,17 @@ static int make_room(fl_imap *it)
 	return 0;
 }
 
-static int begin(fl_imap *it)
+static int imap_begin(fl_imap *it)
 {
-	int rc = make_room(it);
+	int rc = imap_alloc_args(it);
 	if (rc == 0)
-		rc = fill(it);
-	if (lacks_room(it, rc))
-		rc = fill_waiting(it, it->deadline, NULL);
+		rc = imap_fill(it);
+	if (imap_lacks_permit(it, rc))
+		rc = imap_fill_waiting(it, it->deadline, NULL);
 	return it->oldest ? 0 : rc; /* an iteration that has begun goes on with less */
 }
 
-static void configure(fl_imap *it, const fl_imap_config *config)
+static void imap_configure(fl_imap *it, const fl_imap_config *config)
 {
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
@@ -307,10 +568,10 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	if (config->next && (args || n > 0))
 		return -EINVAL;
 	const size_t length = config->next ? SIZE_MAX : n;
-	const size_t wanted = least(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
+	const size_t wanted = imap_least(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
 	const size_t chunk = fl__chunk_cut(e, type, wanted);
-	const size_t most = batches_of(e, type, length, chunk, config->window);
-	fl_imap *it = fl__imap_new(most < SIZE_MAX ? most + 1 : most);
+	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
+	fl_imap *it = imap_new(most < SIZE_MAX ? most + 1 : most);
 	if (!it)
 		return -ENOMEM;
 	it->executor = e;
@@ -318,11 +579,11 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	it->sent = fl__chunk_type(&it->room, e, type, chunk);
 	it->chunk = chunk;
 	it->most = most;
-	configure(it, config);
+	imap_configure(it, config);
 	it->source.args = args;
 	it->source.n = n;
 	it->source.end = length == 0 ? -ENODATA : 0;
-	int rc = begin(it);
+	int rc = imap_begin(it);
 	if (rc == 0)
 		*made = it;
 	else
@@ -334,14 +595,14 @@ void fl_imap_free(fl_imap *it)
 {
 	if (!it)
 		return;
-	fl__imap_close(it);
-	forget_held(it);
+	imap_close(it);
+	imap_drop_held(it);
 	if (it->current)
-		fl__batch_retire(it);
-	struct fl__batch *next;
-	for (struct fl__batch *b = it->oldest; b; b = next) {
+		fl__imap_batch_retire(it);
+	struct fl__imap_batch *next;
+	for (struct fl__imap_batch *b = it->oldest; b; b = next) {
 		next = b->next;
-		fl__batch_forget(it, b);
+		imap_batch_abandon(it, b);
 	}
-	fl__imap_release(it);
+	imap_release(it);
 }

@@ -7,7 +7,7 @@
 #include <fairlead/imap.h>
 
 /*
- * The lazy map: imap.c has the public functions, imap_batch.c the batches.
+ * The lazy map (imap.c), and what the map by copy (map.c) uses of it.
  *
  * The iteration takes arguments from their source in chunks (map.h). A chunk is one task, and a
  * *batch* while it is under way. A batch passes through these states:
@@ -16,29 +16,30 @@
  *   under way   between `oldest` and `newest`, in the order of submission
  *   current     ended; each call returns one of its results; then the batch is free again
  *
- * One context at a time uses an iteration and owns all of it, except `done`, `bell` and `refs`,
- * which callbacks use, too.
+ * One context at a time uses an iteration and owns all of it, except `done`, `batch_ended` and
+ * `refs`, which callbacks use, too.
  *
  *   in order    The oldest batch becomes current when its future has ended. The consumer waits
  *               for that future: a worker of the executor runs the task itself, and the wait
  *               fetches the results of processes.
- *   unordered   A callback of the future pushes the batch on the stack `done` and sets `bell`. The
- *               consumer takes the whole stack and reverses it. Before it sleeps, the consumer
- *               helps with the oldest batch, as above. That ensures progress: if the consumer does
- *               not run the oldest batch, the batch runs elsewhere or has ended.
+ *   unordered   A callback of the future pushes the batch on the stack `done` and sets
+ *               `batch_ended`. The consumer takes the whole stack and reverses it. Before it
+ *               sleeps, the consumer helps with the oldest batch, as above. That ensures progress:
+ *               if the consumer does not run the oldest batch, the batch runs elsewhere or has
+ *               ended.
  *
- * Futures of an ordered iteration have that callback, too, if something must follow their end: if
- * the type has hooks, which run for each element, or is a copy of ours. Exactly one side does that
- * work. If the callback can push the batch, the iteration does the work. If the callback finds the
- * stack closed by the free, the callback does the work. The word `done` decides, so a free never
- * waits. Each callback holds a reference to the memory.
+ * Futures of an ordered iteration have that callback, too, if their type has hooks, which run for
+ * each element, or is a copy in `room`. Exactly one side runs the hooks. If the callback can push
+ * the batch, the iteration runs them. If the callback finds the stack closed by the free, the
+ * callback runs them. The word `done` decides, so a free never waits. Each callback holds a
+ * reference to the memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
  * the old place. So there is one batch more than the window needs.
  */
-struct fl__batch {
-	struct fl__batch *next, *prev; /* of the batches under way; `next` also in `free` */
-	struct fl__batch *next_done;   /* in `done`, then in `ready` */
+struct fl__imap_batch {
+	struct fl__imap_batch *next, *prev; /* of the batches under way; `next` also in `free` */
+	struct fl__imap_batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
 	fl_future *f;     /* NULL: the submit failed with `error` */
 	size_t index;     /* of its first argument */
@@ -52,12 +53,12 @@ struct fl__batch {
 };
 
 /* The source of the arguments: an array or a generator. */
-struct fl__source {
+struct fl__imap_source {
 	const void *args;
 	size_t n;
 	int (*make)(void *state, void *arg); /* NULL: an array */
 	void *state;
-	void *memory; /* a generator's: room for a chunk of arguments */
+	void *memory; /* a generator's: for a chunk of arguments */
 	void *made;   /* `memory`, aligned */
 	size_t held;  /* arguments in `made` that are not submitted */
 	size_t taken; /* arguments submitted */
@@ -68,7 +69,7 @@ struct fl_imap {
 	fl_executor *executor;
 	const fl_task_type *type, *sent; /* the caller's, and the one to submit */
 	struct fl__chunk_type room;
-	struct fl__source source;
+	struct fl__imap_source source;
 	size_t chunk;
 	bool unordered;
 	bool calls;              /* futures have the callback */
@@ -77,14 +78,14 @@ struct fl_imap {
 	int64_t deadline;        /* FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: none */
 	/*
-	 * A submit waits for room until a request of `waiting`, or until `waiting_until`. NULL: no
-	 * wait.
+	 * A submit waits for a permit until a request of `waiting`, or until `waiting_until`. NULL:
+	 * no wait.
 	 */
 	fl_cancel_token *waiting;
 	int64_t waiting_until;
 	/* Batches. */
-	struct fl__batch *free, *oldest, *newest, *current;
-	struct fl__batch *ready, *ready_last; /* unordered: batches under way that have ended */
+	struct fl__imap_batch *free, *oldest, *newest, *current;
+	struct fl__imap_batch *ready, *ready_last; /* unordered: batches under way that have ended */
 	/* batches that are not free; the window, in batches */
 	size_t used, most;
 	/* The last failure. */
@@ -92,49 +93,21 @@ struct fl_imap {
 	char message[FL_MESSAGE_MAX];
 	/* Used by the callbacks, too. */
 	uint32_t refs;
-	struct fl__batch *done;
-	fl_event bell;
-	struct fl__batch batches[];
+	struct fl__imap_batch *done;
+	fl_event batch_ended;
+	struct fl__imap_batch batches[];
 };
 
 /*
- * Makes a zeroed iteration with that many batches; NULL: no memory. fl__imap_release() of the last
- * reference frees the iteration.
- */
-fl_imap *fl__imap_new(size_t batches);
-void fl__imap_release(fl_imap *it);
-
-/* Closes the stack: from now on, callbacks clean up after the batches under way. */
-void fl__imap_close(fl_imap *it);
-
-/* Runs `drop_arg` for arguments of the array `first`, if the source is a generator. */
-void fl__imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end);
-
-/*
- * Ends the iteration with `why`: submits nothing more, and cancels the batches under way. They are
- * still taken.
+ * Ends the iteration with `why`: submits nothing more, and cancels the batches under way. They can
+ * still be taken.
  */
 void fl__imap_stop(fl_imap *it, int why);
 
 /* Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until(). */
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 
-/* Submits `count` arguments as the newest batch. Returns 0, or an error and changes nothing. */
-int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count);
-
-/* Takes the batches that callbacks have pushed. Acquires what the tasks wrote. */
-void fl__batch_collect(fl_imap *it);
-
-/* Returns the next batch that has ended; NULL: none. */
-struct fl__batch *fl__batch_over(fl_imap *it);
-
-/* Makes `b` current. */
-void fl__batch_begin(fl_imap *it, struct fl__batch *b);
-
 /* Frees the current batch. */
-void fl__batch_retire(fl_imap *it);
-
-/* Drops a batch under way, with its results. */
-void fl__batch_forget(fl_imap *it, struct fl__batch *b);
+void fl__imap_batch_retire(fl_imap *it);
 
 #endif

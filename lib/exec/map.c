@@ -23,12 +23,13 @@
 #include "../future/failure.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
+#include "imap.h"
 #include <errno.h>
 #include <string.h>
 
-enum { CHUNKS_PER_WORKER = 8, STOPPED = 1 };
+enum { MAP_CHUNKS_PER_WORKER = 8, MAP_STOPPED = 1 };
 
-struct map {
+struct map_in_place {
 	fl_executor *executor;
 	const fl_task_type *type;
 	const unsigned char *args;
@@ -45,7 +46,7 @@ struct map {
 };
 
 /* Records the failure, unless the map ended for another reason or a lower element has failed. */
-static void fail(struct map *map, size_t index, int error, const char *message)
+static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	fl__lock(&map->lock);
 	/* relaxed, all three: under the lock; other readers use hints */
@@ -59,14 +60,14 @@ static void fail(struct map *map, size_t index, int error, const char *message)
 	fl__unlock(&map->lock);
 }
 
-static bool may_begin(const struct map *map, size_t index, const fl_task_ctx *ctx)
+static bool map_may_begin(const struct map_in_place *map, size_t index, const fl_task_ctx *ctx)
 {
 	/* relaxed: hints, see above */
 	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_is_cancelled(ctx);
 }
 
 /* Returns true if the element succeeded. */
-static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
+static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx *ctx)
 {
 	const fl_task_type *type = map->type;
 	const void *arg = type->arg_size ? map->args + index * type->arg_size : NULL;
@@ -77,56 +78,56 @@ static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
 	char *message = fl__task_take_message(ctx);
 	bool asked = error == -ECANCELED && fl_task_is_cancelled(ctx);
 	if (error != 0 && !asked)
-		fail(map, index, error, message ? message : "");
+		map_fail(map, index, error, message ? message : "");
 	fl__message_free(message);
 	return error == 0;
 }
 
 /* Runs elements while they may begin and succeed. Returns the number that succeeded. */
-static size_t run_chunk(struct map *map, size_t begin, size_t end, fl_task_ctx *ctx)
+static size_t map_run_chunk(struct map_in_place *map, size_t begin, size_t end, fl_task_ctx *ctx)
 {
 	size_t i = begin;
-	while (i < end && may_begin(map, i, ctx) && run_element(map, i, ctx))
+	while (i < end && map_may_begin(map, i, ctx) && map_run_element(map, i, ctx))
 		i++;
 	return i - begin;
 }
 
-static int runner(fl_task_ctx *ctx, const void *arg, void *result)
+static int map_runner(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)result;
-	struct map *map = *(struct map *const *)arg;
+	struct map_in_place *map = *(struct map_in_place *const *)arg;
 	for (;;) {
 		/* relaxed: only the value's uniqueness counts */
 		size_t chunk = fl__add_relaxed(&map->next, 1);
-		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx)) {
+		if (chunk >= map->chunks || !map_may_begin(map, chunk * map->chunk, ctx)) {
 			fl_cancel_token_request(&map->over);
 			return 0;
 		}
 		size_t begin = chunk * map->chunk;
 		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
 		/* relaxed: the caller reads it after the end of all runners, which orders it */
-		fl__add_relaxed(&map->done, run_chunk(map, begin, end, ctx));
+		fl__add_relaxed(&map->done, map_run_chunk(map, begin, end, ctx));
 	}
 }
 
-static const fl_task_type runner_type = {
+static const fl_task_type map_runner_type = {
     .size = sizeof(fl_task_type),
     .name = "fl__map",
-    .run = runner,
-    .arg_size = sizeof(struct map *),
-    .arg_align = _Alignof(struct map *),
+    .run = map_runner,
+    .arg_size = sizeof(struct map_in_place *),
+    .arg_align = _Alignof(struct map_in_place *),
 };
 
 /*
  * Submits up to `n` runners. One suffices, so the end of the map ends a wait for room for another.
  * Returns the number of runners, or the error if there is none.
  */
-static int submit_runners(struct map *map, fl_future **runners, int n, const fl_submit_config *config)
+static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
 	int rc = 0, count = 0;
 	while (count < n && rc == 0) {
-		rc = fl__submit_waiting(map->executor, &runner_type, &map, 1, &runners[count], config, config->deadline,
-		                        &map->over);
+		rc = fl__submit_waiting(map->executor, &map_runner_type, &map, 1, &runners[count], config,
+		                        config->deadline, &map->over);
 		if (rc == 0)
 			count++;
 	}
@@ -134,10 +135,10 @@ static int submit_runners(struct map *map, fl_future **runners, int n, const fl_
 }
 
 /* The caller's wait ended early. Begins no further element, and asks the running ones to stop. */
-static void stop(struct map *map, fl_future **runners, int n)
+static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	fl__lock(&map->lock); /* orders the stop and a failure */
-	fl__store_relaxed(&map->stopped, STOPPED);
+	fl__store_relaxed(&map->stopped, MAP_STOPPED);
 	fl__unlock(&map->lock);
 	for (int i = 0; i < n; i++) {
 		int rc = fl_future_cancel(runners[i]);
@@ -146,7 +147,7 @@ static void stop(struct map *map, fl_future **runners, int n)
 }
 
 /* One runner has ended, so no chunk is left. Cancels the runners that no worker has begun. */
-static void dismiss_pending(fl_future **runners, int n)
+static void map_cancel_pending_runners(fl_future **runners, int n)
 {
 	for (int i = 0; i < n; i++)
 		FL_IGNORE(fl_future_cancel_pending(runners[i]));
@@ -156,33 +157,34 @@ static void dismiss_pending(fl_future **runners, int n)
  * Waits for all runners and frees them. Returns why the wait ended early, or -ENOTRECOVERABLE of a
  * broken executor.
  */
-static int await_runners(struct map *map, fl_future **runners, int n, int64_t deadline, fl_cancel_token *cancel)
+static int map_await_runners(struct map_in_place *map, fl_future **runners, int n, int64_t deadline,
+                             fl_cancel_token *cancel)
 {
 	int early = 0, broken = 0;
 	for (int i = 0; i < n; i++) {
 		int rc = early ? 0 : fl_future_wait_until(runners[i], deadline, cancel);
 		if (rc != 0) {
 			early = rc;
-			stop(map, runners + i, n - i);
+			map_stop(map, runners + i, n - i);
 		}
 		rc = fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED);
 		if (rc == 0 && fl_future_error(runners[i]) == -ENOTRECOVERABLE)
 			broken = -ENOTRECOVERABLE;
 		if (i == 0)
-			dismiss_pending(runners + 1, n - 1);
+			map_cancel_pending_runners(runners + 1, n - 1);
 		fl_future_free(runners[i]);
 	}
 	return early ? early : broken;
 }
 
 /* Why the runners stopped: no element failed, and the wait did not end early. */
-static int why_stopped(const fl_submit_config *config)
+static int map_why_stopped(const fl_submit_config *config)
 {
 	bool requested = config->cancel && fl_cancel_token_is_requested(config->cancel);
 	return !requested && config->deadline != 0 && fl_now() >= config->deadline ? -ETIMEDOUT : -ECANCELED;
 }
 
-static int run_map(struct map *map, fl_submit_config *config, fl_map_error *error)
+static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_error *error)
 {
 	const unsigned workers = fl_executor_workers(map->executor);
 	const int n = (int)(map->chunks < workers ? map->chunks : workers);
@@ -190,16 +192,16 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	if (!runners)
 		return -ENOMEM;
 	fl_cancel_token_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
-	int rc = submit_runners(map, runners, n, config);
+	int rc = map_submit_runners(map, runners, n, config);
 	if (rc > 0) {
 		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
-		rc = await_runners(map, runners, rc, deadline, config->cancel ? config->cancel : FL_SHIELDED);
+		rc = map_await_runners(map, runners, rc, deadline, config->cancel ? config->cancel : FL_SHIELDED);
 		if (map->lowest < map->n)
 			rc = FL_ETASK;
 		else if (map->done == map->n)
 			rc = 0;
 		else if (rc == 0)
-			rc = why_stopped(config);
+			rc = map_why_stopped(config);
 	}
 	if (rc == FL_ETASK && error)
 		*error = map->failure;
@@ -210,17 +212,17 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	return rc;
 }
 
-size_t fl__map_chunk(size_t n, unsigned workers)
+static size_t map_chunk_size(size_t n, unsigned workers)
 {
-	size_t chunks = (size_t)workers * CHUNKS_PER_WORKER;
+	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
 	return n / chunks + (n % chunks != 0);
 }
 
-static int map_by_reference(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
-                            const fl_map_config *config)
+static int map_in_place(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                        const fl_map_config *config)
 {
-	size_t chunk = config->chunk ? config->chunk : fl__map_chunk(n, fl_executor_workers(e));
-	struct map map = {
+	size_t chunk = config->chunk ? config->chunk : map_chunk_size(n, fl_executor_workers(e));
+	struct map_in_place map = {
 	    .executor = e,
 	    .type = type,
 	    .args = args,
@@ -231,7 +233,112 @@ static int map_by_reference(fl_executor *e, const fl_task_type *type, const void
 	    .lowest = n,
 	};
 	fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
-	return run_map(&map, &submit, config->error);
+	return map_run(&map, &submit, config->error);
+}
+
+/*
+ * The ordered map of executors whose tasks have memory of their own: a lazy map in order (imap.h)
+ * whose batches are copied to the caller's array as a whole. map.c states the guarantees.
+ *
+ * The first failure that the map takes is the lowest: all chunks before it have ended, and the map
+ * then cancels all chunks after it. A failure behind a slow chunk wastes at most a window of chunks.
+ *
+ * A map ends early for one reason, the first: a failure, a stop by its deadline or token, or a
+ * broken executor. A chunk that had failed before the stop is the earlier reason. The map goes on
+ * until it has taken all chunks under way.
+ */
+
+struct map_by_copy {
+	fl_imap *it;
+	void *results;
+	int64_t deadline;     /* of the tasks; FL_FOREVER: none */
+	int reason;           /* 0: the map goes on */
+	fl_map_error failure; /* for FL_ETASK */
+};
+
+/* Whether the chunk failed for a reason of its own, not because of a stop or a broken executor. */
+static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
+                                const struct fl__chunk_end *end)
+{
+	if (end->stopped || (end->error == -ECANCELED && fl__is_past(m->deadline)))
+		return false; /* the second: the task saw the deadline on its own */
+	if (m->it->stopped && !b->ended_first)
+		return false;
+	return !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));
+}
+
+/* Copies the result of the failed element: zeros if the worker died or the result is lost. */
+static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
+{
+	const size_t size = m->it->type->result_size;
+	void *to = fl__element(m->results, b->index + b->good, size);
+	const void *from = fl__element(b->f->result, b->good, size);
+	if (to && from)
+		memcpy(to, from, size);
+	else if (to)
+		memset(to, 0, size);
+}
+
+static void map_copy_note_failure(struct map_by_copy *m, const struct fl__imap_batch *b)
+{
+	m->failure.index = b->index + b->good;
+	m->failure.error = b->error;
+	/* the rest is zero */
+	(void)strncpy(m->failure.message, fl_future_message(b->f), FL_MESSAGE_MAX - 1);
+}
+
+/* Takes the results of the current batch, and the reason for an early end. */
+static void map_copy_take(struct map_by_copy *m)
+{
+	fl_imap *it = m->it;
+	struct fl__imap_batch *b = it->current;
+	const size_t size = it->type->result_size;
+	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
+	const bool failed = end.error != 0 && map_copy_has_failed(m, b, &end);
+	if (size > 0 && end.done > 0)
+		memcpy(fl__element(m->results, b->index, size), b->f->result, end.done * size);
+	if (failed)
+		map_copy_failed_result(m, b);
+	if (m->reason == 0 && failed) {
+		m->reason = FL_ETASK;
+		map_copy_note_failure(m, b);
+	} else if (m->reason == 0 && end.error != 0) {
+		m->reason = it->stopped ? it->stopped : end.error;
+	}
+	if (m->reason != 0 && !it->stopped)
+		fl__imap_stop(it, -ECANCELED);
+	b->given = b->kept; /* no hook runs */
+	fl__imap_batch_retire(it);
+}
+
+static size_t map_least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                      const fl_map_config *config)
+{
+	const size_t chosen = map_least(map_chunk_size(n, fl_executor_workers(e)), fl__chunk_preferred(type));
+	const fl_imap_config lazy = {
+	    .chunk = config->chunk ? config->chunk : chosen,
+	    .deadline = config->deadline,
+	    .cancel = config->cancel,
+	};
+	struct map_by_copy m = {.results = results};
+	int rc = fl_imap_create(&m.it, e, type, args, n, &lazy);
+	if (rc != 0)
+		return rc;
+	m.it->whole = true;
+	m.deadline = fl__deadline_under(m.it->deadline, m.it->cancel);
+	while ((rc = fl__imap_take(m.it, FL_FOREVER, FL_SHIELDED)) == 0)
+		map_copy_take(&m);
+	fl_imap_free(m.it);
+	if (m.reason == 0)
+		return rc == -ENODATA ? 0 : rc;
+	if (m.reason == FL_ETASK && config->error)
+		*config->error = m.failure;
+	return m.reason == FL_ETASK ? fl__failure_at(m.failure.index, m.failure.error, m.failure.message) : m.reason;
 }
 
 int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
@@ -246,6 +353,6 @@ int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
 	/* NULL: none */
 	resolved.cancel = fl__cancel_resolve(resolved.cancel, fl__ctx_get());
 	if (e->ops->capabilities & FL_CAP_BY_REFERENCE)
-		return map_by_reference(e, type, args, n, results, &resolved);
-	return fl__map_by_copy(e, type, args, n, results, &resolved);
+		return map_in_place(e, type, args, n, results, &resolved);
+	return map_copies(e, type, args, n, results, &resolved);
 }

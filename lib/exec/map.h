@@ -5,16 +5,6 @@
 #include "../base/sys.h"
 #include "executor.h"
 
-/* The default chunk: several tasks for each worker, which balances the load. */
-size_t fl__map_chunk(size_t n, unsigned workers);
-
-/*
- * The map of an executor without FL_CAP_BY_REFERENCE (map_copy.c). `config`: the caller's, but
- * `cancel` is resolved; NULL: none. n > 0.
- */
-int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
-                    const fl_map_config *config);
-
 /*
  * Chunks (chunk.c): one task for several consecutive arguments, on any executor:
  *
@@ -22,7 +12,7 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
  *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk <= fl__chunk_most(type)
  *     ... f ends ...
  *     end = fl__chunk_end(f, type);
- *     fl__chunk_let_go(f);
+ *     fl__chunk_detach_type(f);
  *     fl_future_free(f);
  *
  * A chunk ends with its first element that fails. None of the type's hooks run.
@@ -40,18 +30,18 @@ const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executo
                                    size_t chunk);
 
 /*
- * Makes an ended future independent of the room above. The caller has a reference to the future, or
- * is its callback.
+ * Gives an ended future a type that lasts, in place of one in `room`. The caller has a reference to
+ * the future, or is its callback.
  */
-void fl__chunk_let_go(fl_future *f);
+void fl__chunk_detach_type(fl_future *f);
 
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
 	uint32_t done; /* leading elements that succeeded and left results */
-	/* The chunk was cancelled, or stopped on request. Else the element after those failed. */
+	/* The chunk was cancelled, or stopped on request. Else element `done` failed. */
 	bool stopped;
-	bool late;      /* a kill at its deadline stopped the chunk */
-	bool kept;      /* the element after those failed and kept its result */
+	bool late;      /* the chunk ended because its worker was killed at the deadline */
+	bool kept;      /* element `done` failed and kept its result */
 	bool untouched; /* the elements after the failed one were surely not begun */
 };
 
@@ -79,8 +69,8 @@ size_t fl__chunk_most(const fl_task_type *type);
  */
 size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* The most elements whose bytes an executor handles best; at least 1. */
-size_t fl__chunk_handy(const fl_task_type *type);
+/* The preferred most elements of a chunk, by their bytes; at least 1. */
+size_t fl__chunk_preferred(const fl_task_type *type);
 
 /* The number of chunks under way that keeps all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);

@@ -9,7 +9,7 @@
  * set is freed with its last entry, so that nothing is left when the library is unloaded.
  *
  * Two different types may have one name, such as two plugins with a source file of the same name.
- * The set has one of them, and a look-up finds neither (name_is_ambiguous()). Each is still a type
+ * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Each is still a type
  * like any other where tasks travel by address.
  *
  * One lock guards everything; so few names are looked up that ck's mode for one writer and many
@@ -25,15 +25,15 @@
 #include <pthread.h>
 #include <string.h>
 
-static fl_mutex lock = FL_MUTEX_INIT;
-static fl_task_entry *newest;
-static fl_task_entry *seen;  /* the list from here on is in the set */
-static const char *conflict; /* a name that different types have */
-static uint64_t changes;     /* how often an entry came or went; written under the lock */
-static ck_hs_t set;
-static bool has_set;
+static fl_mutex registry_lock = FL_MUTEX_INIT;
+static fl_task_entry *registry_newest;
+static fl_task_entry *registry_indexed; /* the list from here on is in the set */
+static const char *registry_conflict;   /* a name that different types have */
+static uint64_t registry_change_count;  /* how often an entry came or went; written under the lock */
+static ck_hs_t registry_set;
+static bool registry_has_set;
 
-static unsigned long entry_hash(const void *object, unsigned long seed)
+static unsigned long registry_hash(const void *object, unsigned long seed)
 {
 	const fl_task_entry *entry = object;
 	uint64_t hash = 0xcbf29ce484222325u ^ seed; /* FNV-1a */
@@ -42,19 +42,19 @@ static unsigned long entry_hash(const void *object, unsigned long seed)
 	return (unsigned long)(hash ^ (hash >> 32));
 }
 
-static bool entry_has_name_of(const void *a, const void *b)
+static bool registry_has_name_of(const void *a, const void *b)
 {
 	const fl_task_entry *one = a, *other = b;
 	return strcmp(one->type->name, other->type->name) == 0;
 }
 
-static void *set_malloc(size_t size)
+static void *registry_set_malloc(size_t size)
 {
 	return fl__alloc(1, size);
 }
 
 /* The set's operations do not call it, but require it beside the other two. */
-static void *set_realloc(void *old, size_t old_size, size_t size, bool defer)
+static void *registry_set_realloc(void *old, size_t old_size, size_t size, bool defer)
 {
 	(void)defer;
 	void *memory = fl__alloc(1, size);
@@ -65,30 +65,30 @@ static void *set_realloc(void *old, size_t old_size, size_t size, bool defer)
 	return memory;
 }
 
-static void set_free(void *memory, size_t size, bool defer)
+static void registry_set_free(void *memory, size_t size, bool defer)
 {
 	(void)size;
 	(void)defer; /* readers hold the lock too, so no reader is left */
 	fl__free(memory);
 }
 
-static struct ck_malloc set_memory = {set_malloc, set_realloc, set_free};
+static struct ck_malloc registry_set_memory = {registry_set_malloc, registry_set_realloc, registry_set_free};
 
-static bool make_set(void)
+static bool registry_make_set(void)
 {
 	enum { CAPACITY = 32 };
-	if (!has_set)
-		has_set = ck_hs_init(&set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, entry_hash, entry_has_name_of,
-		                     &set_memory, CAPACITY, 0);
-	return has_set;
+	if (!registry_has_set)
+		registry_has_set = ck_hs_init(&registry_set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, registry_hash,
+		                              registry_has_name_of, &registry_set_memory, CAPACITY, 0);
+	return registry_has_set;
 }
 
-static fl_task_entry *lookup(const fl_task_entry *key)
+static fl_task_entry *registry_lookup(const fl_task_entry *key)
 {
-	return ck_hs_get(&set, CK_HS_HASH(&set, entry_hash, key), key);
+	return ck_hs_get(&registry_set, CK_HS_HASH(&registry_set, registry_hash, key), key);
 }
 
-static bool same_type(const fl_task_type *a, const fl_task_type *b)
+static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
 {
 	return a->run == b->run && a->version == b->version && a->arg_size == b->arg_size &&
 	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align &&
@@ -96,49 +96,49 @@ static bool same_type(const fl_task_type *a, const fl_task_type *b)
 }
 
 /* Looks at all entries, but only if there is a conflict. */
-static bool name_is_ambiguous(const fl_task_type *type)
+static bool registry_is_ambiguous(const fl_task_type *type)
 {
-	for (const fl_task_entry *entry = conflict ? newest : NULL; entry; entry = entry->next_)
-		if (strcmp(entry->type->name, type->name) == 0 && !same_type(entry->type, type))
+	for (const fl_task_entry *entry = registry_conflict ? registry_newest : NULL; entry; entry = entry->next_)
+		if (strcmp(entry->type->name, type->name) == 0 && !registry_is_same_type(entry->type, type))
 			return true;
 	return false;
 }
 
-static void note_change(void)
+static void registry_note_change(void)
 {
 	/* relaxed: a thread that sees another number looks up under the lock */
-	fl__store_relaxed(&changes, changes + 1);
+	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
 }
 
 /* Brings the set up to date. False: out of memory; what has been done stays valid. */
-static bool update(void)
+static bool registry_update(void)
 {
-	if (newest == seen)
+	if (registry_newest == registry_indexed)
 		return true;
-	if (!make_set())
+	if (!registry_make_set())
 		return false;
-	for (fl_task_entry *entry = newest; entry != seen; entry = entry->next_) {
-		const fl_task_entry *known = lookup(entry);
-		if (known && !same_type(known->type, entry->type))
-			conflict = entry->type->name;
-		if (!known && !ck_hs_put(&set, CK_HS_HASH(&set, entry_hash, entry), entry))
+	for (fl_task_entry *entry = registry_newest; entry != registry_indexed; entry = entry->next_) {
+		const fl_task_entry *known = registry_lookup(entry);
+		if (known && !registry_is_same_type(known->type, entry->type))
+			registry_conflict = entry->type->name;
+		if (!known && !ck_hs_put(&registry_set, CK_HS_HASH(&registry_set, registry_hash, entry), entry))
 			return false;
 	}
-	seen = newest;
+	registry_indexed = registry_newest;
 	return true;
 }
 
 void fl_task_register(fl_task_entry *entry)
 {
-	FL_LOCKED(&lock);
-	entry->next_ = newest;
-	newest = entry;
-	note_change();
+	FL_LOCKED(&registry_lock);
+	entry->next_ = registry_newest;
+	registry_newest = entry;
+	registry_note_change();
 }
 
-static bool unlink_entry(const fl_task_entry *entry)
+static bool registry_unlink(const fl_task_entry *entry)
 {
-	fl_task_entry **link = &newest;
+	fl_task_entry **link = &registry_newest;
 	while (*link && *link != entry)
 		link = &(*link)->next_;
 	if (!*link)
@@ -149,19 +149,19 @@ static bool unlink_entry(const fl_task_entry *entry)
 
 void fl_task_unregister(fl_task_entry *entry)
 {
-	FL_LOCKED(&lock);
-	if (!unlink_entry(entry))
+	FL_LOCKED(&registry_lock);
+	if (!registry_unlink(entry))
 		return;
-	note_change();
-	seen = NULL;
-	conflict = NULL;
-	if (!has_set)
+	registry_note_change();
+	registry_indexed = NULL;
+	registry_conflict = NULL;
+	if (!registry_has_set)
 		return;
-	if (lookup(entry) == entry)
-		(void)ck_hs_remove(&set, CK_HS_HASH(&set, entry_hash, entry), entry);
-	if (ck_hs_count(&set) == 0) {
-		ck_hs_destroy(&set);
-		has_set = false;
+	if (registry_lookup(entry) == entry)
+		(void)ck_hs_remove(&registry_set, CK_HS_HASH(&registry_set, registry_hash, entry), entry);
+	if (ck_hs_count(&registry_set) == 0) {
+		ck_hs_destroy(&registry_set);
+		registry_has_set = false;
 	}
 }
 
@@ -169,14 +169,14 @@ int fl__registry_find(const char *name, const fl_task_type **type)
 {
 	const fl_task_type named = {.name = name};
 	const fl_task_entry key = {&named, NULL};
-	FL_LOCKED(&lock);
-	if (!update())
+	FL_LOCKED(&registry_lock);
+	if (!registry_update())
 		return -ENOMEM;
-	const fl_task_entry *entry = has_set ? lookup(&key) : NULL;
+	const fl_task_entry *entry = registry_has_set ? registry_lookup(&key) : NULL;
 	if (!entry)
 		return -ENOENT;
 	*type = entry->type;
-	return name_is_ambiguous(entry->type) ? -EEXIST : 0;
+	return registry_is_ambiguous(entry->type) ? -EEXIST : 0;
 }
 
 const fl_task_type *fl_task_find(const char *name)
@@ -187,49 +187,49 @@ const fl_task_type *fl_task_find(const char *name)
 
 uint64_t fl__registry_changes(void)
 {
-	return fl__load_relaxed(&changes); /* relaxed: as in note_change() */
+	return fl__load_relaxed(&registry_change_count); /* relaxed: as in registry_note_change() */
 }
 
 const char *fl_task_conflict(void)
 {
-	FL_LOCKED(&lock);
-	return update() ? conflict : NULL;
+	FL_LOCKED(&registry_lock);
+	return registry_update() ? registry_conflict : NULL;
 }
 
 int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
 {
-	FL_LOCKED(&lock);
-	if (!update())
+	FL_LOCKED(&registry_lock);
+	if (!registry_update())
 		return -ENOMEM;
-	if (!has_set)
+	if (!registry_has_set)
 		return 0;
 	ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
-	for (void *entry = NULL; ck_hs_next(&set, &iterator, &entry);) {
+	for (void *entry = NULL; ck_hs_next(&registry_set, &iterator, &entry);) {
 		const fl_task_type *type = ((const fl_task_entry *)entry)->type;
-		if (!name_is_ambiguous(type))
+		if (!registry_is_ambiguous(type))
 			visit(type, arg);
 	}
 	return 0;
 }
 
 /* A forked child that makes an executor finds the registry consistent, and its lock free. */
-static void before_fork(void)
+static void registry_before_fork(void)
 {
-	fl_mutex_lock(&lock);
+	fl_mutex_lock(&registry_lock);
 }
 
-static void after_fork_in_parent(void)
+static void registry_after_fork_in_parent(void)
 {
-	fl_mutex_unlock(&lock);
+	fl_mutex_unlock(&registry_lock);
 }
 
-static void after_fork_in_child(void)
+static void registry_after_fork_in_child(void)
 {
-	fl_mutex_init(&lock);
+	fl_mutex_init(&registry_lock);
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void registry_watch_forks(void)
 {
 	/* see lib/wait/context.c */
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	(void)pthread_atfork(registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child);
 }

@@ -9,7 +9,6 @@
  * progress: the task runs on another context, or here.
  */
 #include "../base/atomic.h"
-#include "child.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/blocking.h>
@@ -79,23 +78,23 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 
 /* Frames. */
 
-static void help(struct fl__ctx *ctx, void *future);
+static void run_help(struct fl__ctx *ctx, void *future);
 
 /*
  * The context's innermost frame; during a call taken from a forker, the forker's. NULL: the context
  * serves no executor.
  */
-static struct fl__run *innermost(const struct fl__ctx *ctx)
+static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 {
-	return ctx->help == help ? ctx->front.inside.helper : NULL;
+	return ctx->help == run_help ? ctx->front.inside.helper : NULL;
 }
 
 void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	*run = (struct fl__run){
-	    .executor = e, .outer = innermost(ctx), .help = ctx->help, .helper = ctx->front.inside.helper};
-	ctx->help = help;
+	    .executor = e, .outer = run_innermost(ctx), .help = ctx->help, .helper = ctx->front.inside.helper};
+	ctx->help = run_help;
 	ctx->front.inside.helper = run;
 }
 
@@ -111,7 +110,7 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	fl_executor *e = run->executor;
 	run->future = f;
 	run->claim = claim;
-	run->asked = false;
+	run->requested = false;
 	run->prev = NULL;
 	run->next = e->running;
 	if (run->next)
@@ -189,22 +188,22 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block)
 unsigned fl__run_depth(const fl_executor *e)
 {
 	unsigned depth = 0;
-	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 		depth += run->executor == e && run->here;
 	return depth;
 }
 
-bool fl__run_is_within(const fl_future *f)
+bool fl__run_is_inside_task(const fl_future *f)
 {
-	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 		if (run->active && run->future == f)
 			return true;
 	return false;
 }
 
-bool fl__run_is_under(const fl_cancel_token *token)
+bool fl__run_is_under_token(const fl_cancel_token *token)
 {
-	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 		for (const fl_cancel_token *c = run->active && run->future ? &run->future->token : NULL; c;
 		     c = c->parent_)
 			if (c->parent_ == token)
@@ -214,7 +213,7 @@ bool fl__run_is_under(const fl_cancel_token *token)
 
 bool fl__run_serves(const fl_executor *e)
 {
-	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 		if (run->executor == e)
 			return true;
 	return false;
@@ -222,13 +221,13 @@ bool fl__run_serves(const fl_executor *e)
 
 fl_executor *fl_executor_current(void)
 {
-	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+	for (const struct fl__run *run = run_innermost(fl__ctx_get()); run; run = run->outer)
 		if (run->active)
 			return run->executor;
 	return NULL;
 }
 
-static void block_by_hand(bool begins)
+static void run_section(bool begins)
 {
 	struct fl__run *run = fl__ctx_get()->worker;
 	if (run)
@@ -237,23 +236,23 @@ static void block_by_hand(bool begins)
 
 void fl_blocking_begin(void)
 {
-	block_by_hand(true);
+	run_section(true);
 }
 
 void fl_blocking_end(void)
 {
-	block_by_hand(false);
+	run_section(false);
 }
 
 /*
  * A worker that waits for a task of an executor that it serves does not count as blocked: after
- * help() another worker runs that task. If that worker blocks in turn it is replaced, unless it
+ * run_help() another worker runs that task. If that worker blocks in turn it is replaced, unless it
  * waits for such a task too. So the last worker of such a chain runs on, or is replaced.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
 	const fl_future *f = future;
-	if (f && f->home == &fl__task_block_home &&
+	if (f && f->ops == &fl__task_block_future_ops &&
 	    fl__run_serves(fl__task_block_owner(fl__task_block_of((fl_future *)(uintptr_t)f))->executor))
 		return false;
 	ctx->worker->executor->ops->block(ctx->worker, begins);
@@ -264,11 +263,11 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
  * The fl__ctx.help: runs the task of `future` if it is pending and this context serves its
  * executor.
  */
-static void help(struct fl__ctx *ctx, void *future)
+static void run_help(struct fl__ctx *ctx, void *future)
 {
 	(void)ctx;
 	fl_future *f = future;
-	if (f->home != &fl__task_block_home)
+	if (f->ops != &fl__task_block_future_ops)
 		return;
 	/* only compared: not valid before the claim */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
@@ -287,15 +286,15 @@ static void help(struct fl__ctx *ctx, void *future)
 		 */
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
-		if (claim != FL__CLAIM_LOST && !e->ops->take) {
+		if (claim != FL__CLAIM_LOST && !e->ops->take_oldest) {
 			/* an unclaimed task is queued */
 			fl__queue_remove(&e->queue, fl__task_block_of(f));
 			e->foreign++;
 		}
 		if (claim != FL__CLAIM_LOST)
 			fl__run_begin(&run, f, claim);
-		if (claim != FL__CLAIM_LOST && e->ops->take)
-			fl__task_block_died(e, fl__task_block_of(f));
+		if (claim != FL__CLAIM_LOST && e->ops->take_oldest)
+			fl__task_block_claimed(e, fl__task_block_of(f));
 	}
 	if (claim == FL__CLAIM_LOST) {
 		fl__run_leave(&run);
@@ -307,5 +306,5 @@ static void help(struct fl__ctx *ctx, void *future)
 		fl__run_end(&run);
 	}
 	fl__run_leave(&run);
-	f->home->ended(f);
+	f->ops->ended(f);
 }

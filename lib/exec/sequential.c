@@ -8,12 +8,12 @@
 #include "executor.h"
 #include <errno.h>
 
-static void wake_all(fl_executor *e)
+static void sequential_wake_all(fl_executor *e)
 {
 	(void)e; /* no thread waits for tasks */
 }
 
-static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (!fl__executor_is_idle(e) && rc == 0)
@@ -21,27 +21,27 @@ static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token
 	return fl__executor_is_idle(e) ? 0 : rc;
 }
 
-static void destroy(fl_executor *e)
+static void sequential_destroy(fl_executor *e)
 {
 	fl__executor_fini(e);
 	fl__free(e);
 }
 
-static void add_counts(fl_executor *e, fl_executor_stats *stats)
+static void sequential_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
 	(void)e; /* the common numbers are all there are */
 	(void)stats;
 }
 
-static const struct fl__executor_ops ops = {
-    .size = sizeof ops,
+static const struct fl__executor_ops sequential_ops = {
+    .size = sizeof sequential_ops,
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
-    .wake_all = wake_all,
-    .join = fl__sequential_join,
-    .destroy = destroy,
-    .count = add_counts,
+    .wake_all = sequential_wake_all,
+    .join = sequential_join,
+    .destroy = sequential_destroy,
+    .count = sequential_add_counts,
 };
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
@@ -50,7 +50,7 @@ int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *
 	fl_executor *e = fl__alloc(1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
-	int rc = fl__executor_init(e, &ops, 1, config ? config : &defaults, false);
+	int rc = fl__executor_init(e, &sequential_ops, 1, config ? config : &defaults, false);
 	if (rc != 0) {
 		fl__free(e);
 		return rc;
@@ -59,7 +59,7 @@ int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *
 	rc = fl__executor_initialize(e, &message);
 	fl__message_free(message);
 	if (rc != 0) {
-		destroy(e);
+		sequential_destroy(e);
 		return rc;
 	}
 	*made = e;

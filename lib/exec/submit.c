@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Submits a task whose block the executor allocates. embedded_task.c: a block in the caller's memory. */
+#include "../wait/lock.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/private/inline.h>
 
-static bool is_too_big(const fl_task_type *type, uint32_t count)
+static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 {
 	const size_t most = FL_TASK_SIZE_MAX / count;
 	return type->arg_size > most || type->result_size > most - type->arg_size ||
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
 }
 
-static struct fl__task_block *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
-                                        uint32_t refs, const fl_submit_config *config, size_t copied)
+static struct fl__task_block *submit_make_block(fl_executor *e, const fl_task_type *type, const void *arg,
+                                                uint32_t count, uint32_t refs, const fl_submit_config *config,
+                                                size_t copied)
 {
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
 	struct fl__task_block *block =
@@ -25,81 +27,80 @@ static struct fl__task_block *make_cell(fl_executor *e, const fl_task_type *type
 	return block;
 }
 
-int fl__may_submit(const fl_executor *e)
+int fl__submit_allowed(const fl_executor *e)
 {
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	return (uintptr_t)__builtin_frame_address(0) < e->stack_low ? -EOVERFLOW : 0;
 }
 
-static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t count)
+static int submit_may(const fl_executor *e, const fl_task_type *type, uint32_t count)
 {
-	const int rc = fl__may_submit(e);
-	return rc == 0 && is_too_big(type, count) ? -E2BIG : rc;
+	const int rc = fl__submit_allowed(e);
+	return rc == 0 && submit_is_too_big(type, count) ? -E2BIG : rc;
 }
 
-static inline int submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                         const fl_submit_config *config, size_t copied, enum fl__admission place)
+static inline int submit_task(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                              const fl_submit_config *config, size_t copied, enum fl__admission permit)
 {
-	struct fl__task_block *block = make_cell(e, type, arg, count, f ? 2 : 1, config, copied);
+	struct fl__task_block *block = submit_make_block(e, type, arg, count, f ? 2 : 1, config, copied);
 	if (!block)
 		return -ENOMEM;
-	const int rc = fl__task_block_submit(e, block, place);
+	const int rc = fl__task_block_submit(e, block, permit);
 	if (rc == 0 && f)
 		*f = &block->future;
 	return rc;
 }
 
-static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                        uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                        size_t copied, int64_t deadline, fl_cancel_token *cancel)
+static __attribute__((noinline)) int submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
+                                                    uint32_t count, fl_future **f, const fl_submit_config *config,
+                                                    size_t copied, int64_t deadline, fl_cancel_token *cancel)
 {
-	enum fl__admission place;
-	int rc = fl__place_take(e, deadline, cancel, &place);
+	enum fl__admission permit;
+	int rc = fl__permit_acquire(e, deadline, cancel, &permit);
 	if (rc != 0)
 		return rc;
-	rc = submit(e, type, arg, count, f, config, copied, place);
+	rc = submit_task(e, type, arg, count, f, config, copied, permit);
 	if (rc != 0)
-		fl__place_give(e, place);
+		fl__permit_release(e, permit);
 	return rc;
 }
 
-static const fl_submit_config defaults;
+static const fl_submit_config submit_defaults;
 
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config, size_t copied)
 {
 	if (!config)
-		config = &defaults;
-	const int rc = may_submit(e, type, count);
+		config = &submit_defaults;
+	const int rc = submit_may(e, type, count);
 	if (rc != 0)
 		return rc;
-	if (__builtin_expect(e->places.bound > 0, 0))
-		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline,
-		                          config->cancel);
-	return submit(e, type, arg, count, f, config, copied, FL__NO_PLACE);
+	if (__builtin_expect(e->permits.bound > 0, 0))
+		return submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline, config->cancel);
+	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
 }
 
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel)
 {
-	const int rc = may_submit(e, type, count);
+	const int rc = submit_may(e, type, count);
 	if (rc != 0)
 		return rc;
-	return e->places.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
-	                           : submit(e, type, arg, count, f, config, 0, FL__NO_PLACE);
+	return e->permits.bound > 0 ? submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
+	                            : submit_task(e, type, arg, count, f, config, 0, FL__PERMIT_NONE);
 }
 
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config)
 {
-	int rc = may_submit(e, type, count);
+	int rc = submit_may(e, type, count);
 	if (rc != 0)
 		return rc;
-	const enum fl__admission place = fl__place_beyond(e);
-	rc = submit(e, type, arg, count, f, config, 0, place);
+	const enum fl__admission permit = fl__permit_exceed(e);
+	rc = submit_task(e, type, arg, count, f, config, 0, permit);
 	if (rc != 0)
-		fl__place_give(e, place);
+		fl__permit_release(e, permit);
 	return rc;
 }
 
@@ -114,4 +115,109 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 {
 	fl__executor_check(e, "fl_submit");
 	return fl__submit(e, type, arg, 1, f, NULL, 0);
+}
+
+/*
+ * A bounded backlog's permits are those of a semaphore. executor.h says when they are taken and
+ * returned.
+ *
+ * A submit from a task of the same executor never waits: it may wait for its own worker. The submit
+ * runs its task as a call. A task that submits the next task, and so on, would nest such calls
+ * without end while the backlog stays full. At nesting depth SUBMIT_NESTING_MAX a submit ignores the bound, one
+ * task for each return from that depth.
+ *
+ * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So submit_return_permit() pays what is
+ * owed before it releases a permit, and submit_owe_permit() owed_lock only if there is no permit. Both run under
+ * `owed_lock`: a release between the failed acquire of submit_owe_permit() and its count would leave a permit beside a
+ * debt. A submit takes its permit without `owed_lock`: while there is a permit nothing is owed.
+ */
+
+enum { SUBMIT_NESTING_MAX = 64 };
+
+static bool submit_permits_are_workers(const struct fl__permits *permits)
+{
+	return permits->bound == FL_BACKLOG_NONE;
+}
+
+int fl__permits_init(struct fl__permits *permits, const fl_executor_config *config, unsigned workers)
+{
+	permits->bound = config->backlog;
+	permits->when_full = config->when_full;
+	if ((config->backlog > FL_BACKLOG_MAX && !submit_permits_are_workers(permits)) ||
+	    (unsigned)config->when_full > FL_FULL_RUN)
+		return -EINVAL;
+	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
+}
+
+/* Under `owed_lock`. */
+static void submit_owe_permit(struct fl__permits *permits)
+{
+	if (fl_sem_try_acquire(&permits->free) != 0)
+		permits->owed++;
+}
+
+static void submit_return_permit(struct fl__permits *permits)
+{
+	if (permits->owed > 0)
+		permits->owed--;
+	else
+		fl_sem_release(&permits->free);
+}
+
+enum fl__admission fl__permit_exceed(fl_executor *e)
+{
+	struct fl__permits *permits = &e->permits;
+	if (!submit_permits_are_workers(permits))
+		return FL__PERMIT_NONE;
+	fl__lock(&permits->owed_lock);
+	submit_owe_permit(permits);
+	(void)fl__unlock(&permits->owed_lock);
+	return FL__PERMIT_WORKER;
+}
+
+int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *permit)
+{
+	struct fl__permits *permits = &e->permits;
+	*permit = submit_permits_are_workers(permits) ? FL__PERMIT_WORKER : FL__PERMIT_PENDING;
+	if (fl_sem_try_acquire(&permits->free) == 0)
+		return 0;
+	if (permits->when_full == FL_FULL_REFUSE)
+		return -ENOBUFS;
+	if (permits->when_full == FL_FULL_WAIT && !fl__run_serves(e))
+		return fl_sem_acquire_until(&permits->free, deadline != 0 ? deadline : FL_FOREVER, cancel);
+	*permit = fl__run_depth(e) < SUBMIT_NESTING_MAX ? FL__PERMIT_INLINE : fl__permit_exceed(e);
+	return 0;
+}
+
+void fl__permit_release(fl_executor *e, enum fl__admission permit)
+{
+	struct fl__permits *permits = &e->permits;
+	if (permit == FL__PERMIT_PENDING)
+		fl_sem_release(&permits->free);
+	if (permit != FL__PERMIT_WORKER)
+		return;
+	fl__lock(&permits->owed_lock);
+	submit_return_permit(permits);
+	(void)fl__unlock(&permits->owed_lock);
+}
+
+void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
+{
+	struct fl__permits *permits = &e->permits;
+	if (!submit_permits_are_workers(permits))
+		return;
+	fl__lock(&permits->owed_lock);
+	for (; before < now; before++)
+		submit_return_permit(permits);
+	for (; before > now; before--)
+		submit_owe_permit(permits);
+	(void)fl__unlock(&permits->owed_lock);
+}
+
+void fl__permits_close(fl_executor *e)
+{
+	if (e->permits.closed)
+		return;
+	e->permits.closed = true;
+	fl_sem_release_n(&e->permits.free, FL_BACKLOG_MAX);
 }

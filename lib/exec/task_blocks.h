@@ -9,8 +9,8 @@
 
 /*
  * A task block ("block") has a task's future, argument and result. Each executor has a pool of free
- * blocks, in a few sizes. A larger block is an allocation of its own. task_blocks.c says how long a pool
- * lives.
+ * blocks, in a few sizes. A larger block is an allocation of its own. task_blocks.c says how long a
+ * pool lives.
  */
 struct fl__task_blocks;
 
@@ -21,13 +21,13 @@ struct fl__task_block {
 	struct fl__task_block *next, *prev;
 	/* elements of a map's chunk that succeeded; in a free block: blocks in its chain */
 	uint32_t done;
-	uint32_t parting; /* FL__TAKEN, FL__LEFT, FL__DUG: executor.h */
+	uint32_t foreign_claim; /* FL__FOREIGN_...: executor.h */
 	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */
 	uint8_t queued;
 	/* enum fl__asked; guarded by the lock, where tasks run elsewhere */
 	uint8_t asked;
-	uint8_t place;     /* enum fl__admission */
-	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_USERS */
+	uint8_t permit;    /* enum fl__admission */
+	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_EMBEDDED */
 	uint16_t attempts; /* starts that failed */
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
@@ -51,7 +51,7 @@ enum fl__asked {
 enum {
 	FL__TASK_BLOCK_SIZES = 2,
 	FL__TASK_BLOCK_OWN = FL__TASK_BLOCK_SIZES, /* an allocation of its own */
-	FL__TASK_BLOCK_USERS,                      /* the user's memory: embedded_task.h */
+	FL__TASK_BLOCK_EMBEDDED,                   /* in the caller's memory: embedded_task.c */
 };
 
 static inline struct fl__task_block *fl__task_block_of(fl_future *f)
@@ -63,7 +63,7 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 struct fl__task_block_owner {
 	fl_executor *executor; /* valid until each task has ended */
 	uint32_t fork_count;   /* fl__fork_count at the creation */
-	bool elsewhere;        /* tasks run in other processes: blocks have all fields */
+	bool remote;           /* tasks run in other processes: blocks have all fields */
 };
 
 /*
@@ -72,7 +72,7 @@ struct fl__task_block_owner {
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
-/* The maker makes no more task blocks. The pool lasts until the last block is freed. */
+/* The creator makes no more task blocks. The pool lasts until the last block is freed. */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
 static inline const struct fl__task_block_owner *fl__task_block_owner(const struct fl__task_block *block)
@@ -81,19 +81,23 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 }
 
 /*
- * For a later use of the executor without a task there: keeps the pool, not the executor, until
- * fl__task_blocks_unkeep(). In a forked child, where pools stay, both do nothing.
+ * Takes a reference to the pool, not to the executor: for a later use of the executor without a
+ * task there. fl__task_blocks_unref() frees the reference. In a forked child, where pools stay, both
+ * do nothing.
  */
-void fl__task_blocks_keep(struct fl__task_blocks *pool);
-void fl__task_blocks_unkeep(struct fl__task_blocks *pool);
+void fl__task_blocks_ref(struct fl__task_blocks *pool);
+void fl__task_blocks_unref(struct fl__task_blocks *pool);
 
-/* The executor of a kept pool, not freed before fl__task_blocks_unhold(). NULL: its free has begun. */
+/*
+ * The executor of a pool to which the caller has a reference; not freed before
+ * fl__task_blocks_unhold(). NULL: its free has begun.
+ */
 fl_executor *fl__task_blocks_hold(struct fl__task_blocks *pool);
 void fl__task_blocks_unhold(struct fl__task_blocks *pool);
 
 /*
- * For the thread that frees the joined executor: fl__task_blocks_hold() fails from now on. Waits until
- * all holders have left, for a few instructions.
+ * Called by the thread that frees the joined executor: fl__task_blocks_hold() fails from now on.
+ * Waits until all holders have released it, for a few instructions.
  */
 void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
@@ -118,9 +122,9 @@ static inline void fl__task_block_fetch(const void *block)
 }
 
 /*
- * Makes a task block, with space for a callback, of the user's memory. Never fails. The pool counts
- * the block, and lasts until it is freed. The caller sets future.arg, .result and .count. Only for
- * executors that run tasks in this process.
+ * Makes a task block of the caller's memory, with space for a callback. Never fails. The pool counts
+ * the block, and lasts until fl__task_block_free(). The caller sets future.arg, .result and .count.
+ * Only for executors that run tasks in this process.
  */
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
 

@@ -3,14 +3,14 @@
  * Chains: a future that stands for a task which is yet to be submitted.
  *
  *   phase       the next future                          left by
- *   WAITING     is pending; `first` has not ended, or    the callback of `first`, to BEGUN; a
- *               its callback is still to come            cancel, to CANCELLED
- *   BEGUN       ends as `second` does, once that is      never
+ *   THEN_WAITING     is pending; `first` has not ended, or    the callback of `first`, to THEN_BEGUN; a
+ *               its callback is still to come            cancel, to THEN_CANCELLED
+ *   THEN_BEGUN       ends as `second` does, once that is      never
  *               submitted; or at once, with an error
- *   CANCELLED   is ended by its canceller                never
+ *   THEN_CANCELLED   is ended by its canceller                never
  *
  * Invariants
- *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
+ *   1. The context that makes the step out of THEN_WAITING, under `lock`, claims the next future, or
  *      leaves that to the callback of `second`. So no claim is ever lost here.
  *   2. The block has three references: the producer's, for the context that ends the next future;
  *      that of the callback of `first`, until `second` is stored; and the consumer's.
@@ -25,14 +25,14 @@
  *
  * Long rows of chains: the end of a future ends the next one by fl__future_end_after(), and the
  * submit of one stage returns before the next stage is submitted. So no stack grows with the
- * length. on_release() frees the futures of a row in a loop.
+ * length. then_on_release() frees the futures of a row in a loop.
  *
  * A worker that waits for the next future may be the only one that can run what that future depends
- * on. So it finds the chain's current stage (stage_of()), helps with that, and waits until the
+ * on. So it finds the chain's current stage (then_stage_of()), helps with that, and waits until the
  * chain has moved on. Other contexts just wait for the end. The search begins at the worker's end
  * of the row. Each chain knows the chain that it follows, and one farther ahead (`jump`), chosen as
  * in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n, and finds
- * the next 64 stages at once (struct path).
+ * the next 64 stages at once (struct then_path).
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -44,9 +44,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum phase { WAITING, BEGUN, CANCELLED };
+enum then_phase { THEN_WAITING, THEN_BEGUN, THEN_CANCELLED };
 
-struct chain {
+struct then_chain {
 	fl_future next;
 	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
 	struct fl__chunk_type room;
@@ -54,32 +54,32 @@ struct chain {
 	struct fl__task_blocks *blocks; /* of the executor that gets the task; kept */
 	fl_future *first, *second;
 	/* The row of chains that this one depends on, by way of `first`. These do not change. */
-	struct chain *jump;  /* one of the row; this chain: the row is empty */
-	size_t depth;        /* the row's length */
-	uint32_t fork_count; /* fl__fork_count at the creation */
+	struct then_chain *jump; /* one of the row; this chain: the row is empty */
+	size_t depth;            /* the row's length */
+	uint32_t fork_count;     /* fl__fork_count at the creation */
 	fl_event begun;
-	struct fl__callback on_first; /* on_first_end() */
+	struct fl__callback on_first; /* then_on_first_end() */
 	struct fl__ending ending;     /* of `next` */
 	uint32_t lock;                /* an fl__lock: guards the rest, and the store of `second` */
-	enum phase phase;
+	enum then_phase phase;
 	bool asked;      /* to stop, before `second` was set */
 	bool ended_here; /* `second` has ended before it was stored */
 };
 
-static const struct fl__future_home home;
+static const struct fl__future_ops then_ops;
 
-static bool is_of_chain(const fl_future *f)
+static bool then_is_chain(const fl_future *f)
 {
-	return f->home == &home;
+	return f->ops == &then_ops;
 }
 
-static struct chain *chain_of(fl_future *f)
+static struct then_chain *then_chain_of(fl_future *f)
 {
-	return (struct chain *)(void *)f; /* its first member */
+	return (struct then_chain *)(void *)f; /* its first member */
 }
 
 /* Takes the lock. NULL: the task is not submitted. */
-static fl_future *second_of(struct chain *c)
+static fl_future *then_second_of(struct then_chain *c)
 {
 	fl__lock(&c->lock);
 	fl_future *second = c->second;
@@ -87,11 +87,11 @@ static fl_future *second_of(struct chain *c)
 	return second;
 }
 
-/* The step out of WAITING. False: another context has made it. */
-static bool leave(struct chain *c, enum phase phase)
+/* The step out of THEN_WAITING. False: another context has made it. */
+static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 {
 	fl__lock(&c->lock);
-	const bool ours = c->phase == WAITING;
+	const bool ours = c->phase == THEN_WAITING;
 	if (ours)
 		c->phase = phase;
 	(void)fl__unlock(&c->lock);
@@ -100,7 +100,7 @@ static bool leave(struct chain *c, enum phase phase)
 
 /* The end. */
 
-static char *copy_message(const char *text)
+static char *then_copy_message(const char *text)
 {
 	if (!*text)
 		return NULL;
@@ -110,7 +110,7 @@ static char *copy_message(const char *text)
 	return message;
 }
 
-static void end(struct chain *c, bool cancelled, int error, char *message)
+static void then_end(struct then_chain *c, bool cancelled, int error, char *message)
 {
 	if (cancelled)
 		(void)fl__future_claim_cancel(&c->next); /* true: invariant 1 */
@@ -119,50 +119,51 @@ static void end(struct chain *c, bool cancelled, int error, char *message)
 	fl__future_end_after(&c->next, error, message, &c->ending);
 }
 
-static void end_like(struct chain *c, fl_future *f)
+static void then_end_like(struct then_chain *c, fl_future *f)
 {
-	end(c, fl_future_get_state(f) == FL_CANCELLED, fl_future_error(f), copy_message(fl_future_message(f)));
+	then_end(c, fl_future_get_state(f) == FL_CANCELLED, fl_future_error(f),
+	         then_copy_message(fl_future_message(f)));
 }
 
-static void end_like_second(struct chain *c, fl_future *second)
+static void then_end_like_second(struct then_chain *c, fl_future *second)
 {
 	c->next.result = second->result;
 	if (fl__future_keeps_result(second))
 		fl__future_keep_result(&c->next);
-	end_like(c, second);
+	then_end_like(c, second);
 }
 
 /* Invariant 5. */
-static void on_second_end(fl_future *second, void *arg)
+static void then_on_second_end(fl_future *second, void *arg)
 {
-	struct chain *c = arg;
-	fl__chunk_let_go(second);
+	struct then_chain *c = arg;
+	fl__chunk_detach_type(second);
 	fl__lock(&c->lock);
 	const bool is_stored = c->second != NULL;
 	c->ended_here = !is_stored;
 	(void)fl__unlock(&c->lock);
 	if (is_stored)
-		end_like_second(c, second);
+		then_end_like_second(c, second);
 }
 
-static void refuse(struct chain *c, int error)
+static void then_refuse(struct then_chain *c, int error)
 {
 	char text[FL_MESSAGE_MAX];
 	(void)snprintf(text, sizeof text, "the next task was refused: %s: %s", fl_error_name(error),
 	               fl_error_text(error));
-	end(c, false, error, copy_message(text));
+	then_end(c, false, error, then_copy_message(text));
 }
 
-static void submit(struct chain *c)
+static void then_submit(struct then_chain *c)
 {
-	const fl_submit_config config = {.on_end = on_second_end, .on_end_arg = c};
+	const fl_submit_config config = {.on_end = then_on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
 	fl_executor *e = fl__task_blocks_hold(c->blocks);
 	int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
 	if (e)
 		fl__task_blocks_unhold(c->blocks);
 	if (rc != 0) {
-		refuse(c, rc);
+		then_refuse(c, rc);
 		return;
 	}
 	fl__lock(&c->lock);
@@ -170,20 +171,20 @@ static void submit(struct chain *c)
 	const bool asked = c->asked, ended = c->ended_here;
 	(void)fl__unlock(&c->lock);
 	if (ended)
-		end_like_second(c, second);
+		then_end_like_second(c, second);
 	else if (asked)
 		rc = fl_future_cancel(second);
 	(void)rc; /* any result will do: the task was asked */
 }
 
-static void on_first_end(fl_future *first, void *arg)
+static void then_on_first_end(fl_future *first, void *arg)
 {
-	struct chain *c = arg;
-	if (leave(c, BEGUN)) {
+	struct then_chain *c = arg;
+	if (then_leave_waiting(c, THEN_BEGUN)) {
 		if (fl_future_error(first) == 0)
-			submit(c);
+			then_submit(c);
 		else
-			end_like(c, first);
+			then_end_like(c, first);
 	}
 	fl_event_set(&c->begun);
 	fl_future_free(&c->next); /* the callback's reference */
@@ -191,25 +192,25 @@ static void on_first_end(fl_future *first, void *arg)
 
 /* The home of the next future. */
 
-static bool on_claim_cancel(fl_future *f)
+static bool then_on_claim_cancel(fl_future *f)
 {
-	struct chain *c = chain_of(f);
-	if (leave(c, CANCELLED))
+	struct then_chain *c = then_chain_of(f);
+	if (then_leave_waiting(c, THEN_CANCELLED))
 		return fl__future_claim_cancel(f); /* true: invariant 1 */
-	fl_future *second = second_of(c);
+	fl_future *second = then_second_of(c);
 	if (second)
 		FL_IGNORE(fl_future_cancel_pending(second)); /* its callback ends the next future */
 	return false;
 }
 
-static void on_ended(fl_future *f)
+static void then_on_ended(fl_future *f)
 {
 	fl_future_free(f); /* the producer's reference */
 }
 
-static void on_asked(fl_future *f)
+static void then_on_requested(fl_future *f)
 {
-	struct chain *c = chain_of(f);
+	struct then_chain *c = then_chain_of(f);
 	fl__lock(&c->lock);
 	fl_future *second = c->second;
 	c->asked = true;
@@ -218,32 +219,32 @@ static void on_asked(fl_future *f)
 	(void)rc; /* any result will do: the task was asked */
 }
 
-static bool on_has_started(const fl_future *f)
+static bool then_on_has_started(const fl_future *f)
 {
-	fl_future *second = second_of(chain_of((fl_future *)f));
+	fl_future *second = then_second_of(then_chain_of((fl_future *)f));
 	const fl_future_state state = second ? fl_future_get_state(second) : FL_PENDING;
 	return state == FL_RUNNING || state == FL_DONE;
 }
 
-static void on_release(fl_future *f)
+static void then_on_release(fl_future *f)
 {
 	bool more = true;
 	while (more) { /* no recursion: rows of chains are long */
-		struct chain *c = chain_of(f);
+		struct then_chain *c = then_chain_of(f);
 		f = c->first;
 		more = fl__future_drop(f);
 		fl_future_free(c->second);
-		fl__task_blocks_unkeep(c->blocks);
+		fl__task_blocks_unref(c->blocks);
 		fl__free(c);
-		if (more && !is_of_chain(f)) {
-			f->home->release(f);
+		if (more && !then_is_chain(f)) {
+			f->ops->release(f);
 			more = false;
 		}
 	}
 }
 
 /* What a chain that has not ended waits for. */
-struct stage {
+struct then_stage {
 	/*
 	 * what the chain depends on, and a context may help with; NULL: a thread is about to move
 	 * the chain on
@@ -252,14 +253,14 @@ struct stage {
 	fl_on on; /* ready when the stage is over */
 };
 
-static struct stage until_end(fl_future *f, bool may_help)
+static struct then_stage then_until_end(fl_future *f, bool may_help)
 {
-	return (struct stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
+	return (struct then_stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
 /* The chains that a waiter comes to next, the one farthest ahead last. Saves a search for each. */
-struct path {
-	struct chain *at[64];
+struct then_path {
+	struct then_chain *at[64];
 	size_t n;
 };
 
@@ -267,14 +268,14 @@ struct path {
  * Of `c`, which has not ended, and the chains that it depends on: the one farthest ahead that has
  * not ended.
  */
-static struct chain *earliest_left(struct chain *c)
+static struct then_chain *then_earliest_pending(struct then_chain *c)
 {
-	while (is_of_chain(c->first) && !fl__future_has_ended(c->first)) {
+	while (then_is_chain(c->first) && !fl__future_has_ended(c->first)) {
 		/*
 		 * A chain ends after those that it depends on, unless it is cancelled: then so are
 		 * the chains that follow it.
 		 */
-		c = !fl__future_has_ended(&c->jump->next) ? c->jump : chain_of(c->first);
+		c = !fl__future_has_ended(&c->jump->next) ? c->jump : then_chain_of(c->first);
 	}
 	return c;
 }
@@ -284,68 +285,69 @@ static struct chain *earliest_left(struct chain *c)
  * `first`. Once that has ended, the row waits for a thread of the process that made the chain to
  * move it on.
  */
-static bool on_is_parents(const fl_future *f)
+static bool then_on_is_of_parent(const fl_future *f)
 {
-	struct chain *c = earliest_left(chain_of((fl_future *)f));
-	fl_future *second = second_of(c), *at = second ? second : c->first;
-	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_parents(at);
+	struct then_chain *c = then_earliest_pending(then_chain_of((fl_future *)f));
+	fl_future *second = then_second_of(c), *at = second ? second : c->first;
+	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_of_parent(at);
 }
 
 /* Of `c` and the chains that it depends on: the one that depends on `depth` chains. */
-static struct chain *at_depth(struct chain *c, size_t depth)
+static struct then_chain *then_at_depth(struct then_chain *c, size_t depth)
 {
 	while (c->depth > depth)
-		c = c->jump->depth >= depth ? c->jump : chain_of(c->first);
+		c = c->jump->depth >= depth ? c->jump : then_chain_of(c->first);
 	return c;
 }
 
 /* `path` is empty at first, and later calls pass the same `last`. */
-static struct chain *earliest_on(struct path *path, struct chain *last)
+static struct then_chain *then_earliest_on(struct then_path *path, struct then_chain *last)
 {
 	const size_t most = sizeof path->at / sizeof *path->at;
 	while (path->n > 0 && fl__future_has_ended(&path->at[path->n - 1]->next))
 		path->n--;
 	if (path->n == 0) {
-		struct chain *earliest = earliest_left(last), *c = at_depth(last, earliest->depth + most - 1);
-		for (; c != earliest; c = chain_of(c->first))
+		struct then_chain *earliest = then_earliest_pending(last),
+				  *c = then_at_depth(last, earliest->depth + most - 1);
+		for (; c != earliest; c = then_chain_of(c->first))
 			path->at[path->n++] = c;
 		path->at[path->n++] = earliest;
 	}
 	return path->at[path->n - 1];
 }
 
-static struct stage stage_of(struct chain *c)
+static struct then_stage then_stage_of(struct then_chain *c)
 {
 	/* `begun` is read first: then `second` is set, if it ever is */
 	const bool begun = fl_event_is_set(&c->begun);
-	fl_future *second = second_of(c);
+	fl_future *second = then_second_of(c);
 	if (second && !fl__future_has_ended(second))
-		return until_end(second, true);
+		return then_until_end(second, true);
 	if (second || begun)
-		return until_end(&c->next, false);
+		return then_until_end(&c->next, false);
 	if (fl__future_has_ended(c->first))
-		return (struct stage){.on = FL_ON_EVENT(&c->begun)};
-	return until_end(c->first, true);
+		return (struct then_stage){.on = FL_ON_EVENT(&c->begun)};
+	return then_until_end(c->first, true);
 }
 
 /* Runs what the chain depends on, as far as this context may. */
-static void on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
-	struct path path = {.n = 0};
-	struct stage stage;
+	struct then_path path = {.n = 0};
+	struct then_stage stage;
 	do {
-		stage = stage_of(earliest_on(&path, chain_of(f)));
+		stage = then_stage_of(then_earliest_on(&path, then_chain_of(f)));
 		if (!stage.future)
 			return;
 		fl__future_help(stage.future, deadline, cancel);
 	} while (fl__future_has_ended(stage.future));
 }
 
-static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_advance(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
-	struct path path = {.n = 0};
+	struct then_path path = {.n = 0};
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
-		struct stage stage = stage_of(earliest_on(&path, chain_of(f)));
+		struct then_stage stage = then_stage_of(then_earliest_on(&path, then_chain_of(f)));
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
 		if (stage.future) {
 			fl__future_help(stage.future, deadline, cancel);
@@ -357,24 +359,24 @@ static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *can
 	}
 }
 
-static const struct fl__future_home home = {
-    .claim_cancel = on_claim_cancel,
-    .ended = on_ended,
-    .asked = on_asked,
-    .has_started = on_has_started,
-    .is_parents = on_is_parents,
-    .help = on_help,
-    .attend = on_attend,
-    .release = on_release,
+static const struct fl__future_ops then_ops = {
+    .claim_cancel = then_on_claim_cancel,
+    .ended = then_on_ended,
+    .requested = then_on_requested,
+    .has_started = then_on_has_started,
+    .is_of_parent = then_on_is_of_parent,
+    .help = then_on_help,
+    .advance = then_on_advance,
+    .release = then_on_release,
 };
 
 /* Sets `jump` and `depth`. */
-static void place(struct chain *c)
+static void then_link(struct then_chain *c)
 {
 	c->jump = c;
-	if (!is_of_chain(c->first))
+	if (!then_is_chain(c->first))
 		return;
-	struct chain *before = chain_of(c->first), *jump = before->jump;
+	struct then_chain *before = then_chain_of(c->first), *jump = before->jump;
 	const bool as_far = before->depth - jump->depth == jump->depth - jump->jump->depth;
 	c->depth = before->depth + 1;
 	c->jump = as_far ? jump->jump : before;
@@ -385,19 +387,19 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	fl__executor_check(e, "fl_future_then");
 	if (type->arg_size != f->type->result_size)
 		return -EINVAL;
-	struct chain *c = fl__alloc(1, sizeof *c);
+	struct then_chain *c = fl__alloc(1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	c->type = *type;
 	c->type.drop_arg = NULL;
 	c->sent = fl__chunk_type(&c->room, e, type, 1);
 	c->blocks = e->blocks;
-	fl__task_blocks_keep(c->blocks);
+	fl__task_blocks_ref(c->blocks);
 	c->first = fl_future_ref(f);
 	c->fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
-	place(c);
-	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
-	fl__future_attach(f, &c->on_first, on_first_end, c);
+	then_link(c);
+	fl__future_init(&c->next, &then_ops, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
+	fl__future_attach(f, &c->on_first, then_on_first_end, c);
 	/* not earlier: a task that the call above runs must register no callbacks of `next` */
 	if (next)
 		*next = &c->next;

@@ -3,8 +3,8 @@
  * Timers: a heap of pending timers, and a thread that calls their functions.
  *
  *   state     meaning                                       left by
- *   idle      its node is in no heap                        start()
- *   pending   its node is in `pending`                      withdraw(), make_call()
+ *   idle      its node is in no heap                        timer_start()
+ *   pending   its node is in `pending`                      timer_withdraw(), timer_make_call()
  *   running   it is call.timer, with call.start; it may be  the end of its function
  *             pending again
  *
@@ -40,17 +40,17 @@
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "fl_timer has room for a place in a heap");
 
 /* how long the thread waits for a timer when there is none */
-static const int64_t linger = FL_S(10);
-static const int64_t awake = INT64_MIN;
+static const int64_t timer_linger = FL_S(10);
+static const int64_t timer_awake = INT64_MIN;
 
-static fl_mutex lock = FL_MUTEX_INIT;
-static fl_cond earlier = FL_COND_INIT; /* the thread sleeps here */
+static fl_mutex timer_lock = FL_MUTEX_INIT;
+static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
 /* notified when a timer ceases to be pending or running */
-static fl_eventcount settled = FL_EVENTCOUNT_INIT;
-static struct fl__timers pending;
-static int64_t wakes_at;
-static bool has_thread;
-static uint32_t starts; /* number of starts; wraps */
+static fl_eventcount timer_settled = FL_EVENTCOUNT_INIT;
+static struct fl__timers timer_heap;
+static int64_t timer_wakes_at;
+static bool timer_has_thread;
+static uint32_t timer_starts; /* number of starts; wraps */
 static struct {
 	/* its function runs, and may have freed it; NULL: none */
 	const fl_timer *timer;
@@ -58,137 +58,137 @@ static struct {
 	uint32_t start;
 	uint64_t context; /* id of the context that makes the call */
 	bool cancelled;   /* by another context: the function cannot start its timer again */
-} call;
+} timer_call;
 
-static struct fl__timer *place_of(const fl_timer *t)
+static struct fl__timer *timer_node_of(const fl_timer *t)
 {
 	return (struct fl__timer *)(void *)t->heap_;
 }
 
-static fl_timer *timer_at(struct fl__timer *place)
+static fl_timer *timer_of_node(struct fl__timer *place)
 {
 	return (fl_timer *)(void *)((char *)place - offsetof(fl_timer, heap_));
 }
 
-static bool is_pending(const fl_timer *t)
+static bool timer_is_pending(const fl_timer *t)
 {
-	return place_of(t)->back && !fl__is_forked(t->fork_);
+	return timer_node_of(t)->back && !fl__is_forked(t->fork_);
 }
 
 /* Whether its function runs. */
-static bool is_called(const fl_timer *t)
+static bool timer_is_called(const fl_timer *t)
 {
-	return call.timer == t && call.start == t->start_;
+	return timer_call.timer == t && timer_call.start == t->start_;
 }
 
-static bool is_idle(const fl_timer *t)
+static bool timer_is_idle(const fl_timer *t)
 {
-	return !is_pending(t) && !is_called(t);
+	return !timer_is_pending(t) && !timer_is_called(t);
 }
 
 /* Whether the calling context runs a timer's function. */
-static bool in_a_call(void)
+static bool timer_in_a_call(void)
 {
-	return call.timer && call.context == fl__ctx_get()->id;
+	return timer_call.timer && timer_call.context == fl__ctx_get()->id;
 }
 
-static void wake_thread(void)
+static void timer_wake_thread(void)
 {
-	wakes_at = awake; /* no second wake */
-	fl_cond_signal(&earlier);
+	timer_wakes_at = timer_awake; /* no second wake */
+	fl_cond_signal(&timer_earlier);
 }
 
 /* Takes `t` out of the heap. False: it was not there. */
-static bool withdraw(fl_timer *t)
+static bool timer_withdraw(fl_timer *t)
 {
-	if (!is_pending(t))
+	if (!timer_is_pending(t))
 		return false;
-	fl__timers_remove(&pending, place_of(t));
-	fl_eventcount_notify_all(&settled);
-	if (!pending.first && wakes_at == FL_FOREVER)
-		wake_thread(); /* else it would never find that it is idle */
+	fl__timers_remove(&timer_heap, timer_node_of(t));
+	fl_eventcount_notify_all(&timer_settled);
+	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
+		timer_wake_thread(); /* else it would never find that it is idle */
 	return true;
 }
 
 /* The thread. All but the functions runs under the lock. */
 
 /* Adds a periodic timer for its next call, and skips the calls that are past. */
-static void await_next(fl_timer *t, int64_t deadline, int64_t now)
+static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
 {
 	const int64_t late = now - deadline;
 	t->missed_ += (uint64_t)(late / t->period_);
-	fl__timers_add(&pending, place_of(t), fl__later(now - late % t->period_, t->period_));
+	fl__timers_add(&timer_heap, timer_node_of(t), fl__later(now - late % t->period_, t->period_));
 }
 
-static void make_call(fl_timer *t, int64_t now)
+static void timer_make_call(fl_timer *t, int64_t now)
 {
 	fl_timer_callback *const function = t->function_;
 	void *const arg = t->arg_;
-	const int64_t deadline = place_of(t)->deadline;
-	fl__timers_remove(&pending, place_of(t));
+	const int64_t deadline = timer_node_of(t)->deadline;
+	fl__timers_remove(&timer_heap, timer_node_of(t));
 	if (t->period_ > 0)
-		await_next(t, deadline, now);
-	call.timer = t;
-	call.start = t->start_;
-	call.context = fl__ctx_get()->id;
-	call.cancelled = false;
+		timer_add_next(t, deadline, now);
+	timer_call.timer = t;
+	timer_call.start = t->start_;
+	timer_call.context = fl__ctx_get()->id;
+	timer_call.cancelled = false;
 	const uint32_t fork = fl__fork_count;
-	fl_mutex_unlock(&lock);
+	fl_mutex_unlock(&timer_lock);
 	function(arg);
-	fl_mutex_lock(&lock);
+	fl_mutex_lock(&timer_lock);
 	/* the function has forked: the child does not know the call */
 	if (fl__is_forked(fork))
 		return;
-	call.timer = NULL;
-	fl_eventcount_notify_all(&settled);
+	timer_call.timer = NULL;
+	fl_eventcount_notify_all(&timer_settled);
 }
 
 /*
  * Sleeps until the first deadline, or until an earlier one is added. False: there is nothing to
  * wait for.
  */
-static bool sleep_on(int64_t now)
+static bool timer_sleep(int64_t now)
 {
-	const bool idle = !pending.first;
-	wakes_at = idle ? fl__later(now, linger) : pending.first->deadline;
-	const bool timed_out = fl_cond_wait_until(&earlier, &lock, wakes_at, FL_SHIELDED) != 0;
-	wakes_at = awake;
-	return !(idle && timed_out && !pending.first);
+	const bool idle = !timer_heap.first;
+	timer_wakes_at = idle ? fl__later(now, timer_linger) : timer_heap.first->deadline;
+	const bool timed_out = fl_cond_wait_until(&timer_earlier, &timer_lock, timer_wakes_at, FL_SHIELDED) != 0;
+	timer_wakes_at = timer_awake;
+	return !(idle && timed_out && !timer_heap.first);
 }
 
-static void serve(void)
+static void timer_serve(void)
 {
 	const uint32_t fork = fl__fork_count;
 	bool goes_on = true;
-	fl_mutex_lock(&lock);
+	fl_mutex_lock(&timer_lock);
 	while (goes_on && !fl__helper_must_end() && !fl__is_forked(fork)) {
 		const int64_t now = fl__sys.now();
-		if (pending.first && pending.first->deadline <= now)
-			make_call(timer_at(pending.first), now);
+		if (timer_heap.first && timer_heap.first->deadline <= now)
+			timer_make_call(timer_of_node(timer_heap.first), now);
 		else
-			goes_on = sleep_on(now);
+			goes_on = timer_sleep(now);
 	}
 	if (!fl__is_forked(fork))
-		has_thread = false;
-	fl_mutex_unlock(&lock);
+		timer_has_thread = false;
+	fl_mutex_unlock(&timer_lock);
 }
 
 /* Does not wait for a function that runs: it may never end, or be the one that exits. */
-static unsigned end_thread(void)
+static unsigned timer_end_thread(void)
 {
-	FL_LOCKED(&lock);
-	wake_thread();
-	return call.timer ? 1 : 0;
+	FL_LOCKED(&timer_lock);
+	timer_wake_thread();
+	return timer_call.timer ? 1 : 0;
 }
 
-static int begin_thread(void)
+static int timer_begin_thread(void)
 {
-	static struct fl__helper helper = {.name = "timers", .function = serve, .end = end_thread};
-	if (has_thread)
+	static struct fl__helper helper = {.name = "timers", .function = timer_serve, .end = timer_end_thread};
+	if (timer_has_thread)
 		return 0;
-	wakes_at = awake;
+	timer_wakes_at = timer_awake;
 	const int rc = fl__helper_start(&helper);
-	has_thread = rc == 0;
+	timer_has_thread = rc == 0;
 	return rc;
 }
 
@@ -196,100 +196,100 @@ static int begin_thread(void)
  * A child has only the forking thread. If a timer's function forks, that is this thread. It ends
  * when the function has returned.
  */
-static void after_fork_in_child(void)
+static void timer_after_fork_in_child(void)
 {
-	fl_mutex_init(&lock);
-	fl_cond_init(&earlier);
-	fl_eventcount_init(&settled);
-	pending.first = NULL;
-	has_thread = false;
-	call.timer = NULL;
+	fl_mutex_init(&timer_lock);
+	fl_cond_init(&timer_earlier);
+	fl_eventcount_init(&timer_settled);
+	timer_heap.first = NULL;
+	timer_has_thread = false;
+	timer_call.timer = NULL;
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void timer_watch_forks(void)
 {
 	/* see lib/wait/context.c */
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
+	(void)pthread_atfork(NULL, NULL, timer_after_fork_in_child);
 }
 
 /* The user's calls. */
 
-static int start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
+static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {
 	const int64_t now = fl__sys.now();
 	if (deadline < now)
 		deadline = now;
-	FL_LOCKED(&lock);
-	if (is_pending(t))
+	FL_LOCKED(&timer_lock);
+	if (timer_is_pending(t))
 		return -EBUSY;
-	const bool runs = is_called(t);
-	if (runs && call.cancelled && in_a_call())
+	const bool runs = timer_is_called(t);
+	if (runs && timer_call.cancelled && timer_in_a_call())
 		return -ECANCELED;
-	int rc = begin_thread();
+	int rc = timer_begin_thread();
 	if (rc != 0)
 		return rc;
 	/* never 0, which means that the timer was never started */
-	starts += starts == UINT32_MAX ? 2 : 1;
+	timer_starts += timer_starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
-	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = starts};
+	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = timer_starts};
 	if (runs)
-		call.start = starts;
-	fl__timers_add(&pending, place_of(t), deadline);
-	if (deadline < wakes_at)
-		wake_thread();
+		timer_call.start = timer_starts;
+	fl__timers_add(&timer_heap, timer_node_of(t), deadline);
+	if (deadline < timer_wakes_at)
+		timer_wake_thread();
 	return 0;
 }
 
 int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg)
 {
-	return start(t, deadline, 0, function, arg);
+	return timer_start(t, deadline, 0, function, arg);
 }
 
 int fl_timer_start_every(fl_timer *t, int64_t first, int64_t period, fl_timer_callback *function, void *arg)
 {
-	return period > 0 ? start(t, first, period, function, arg) : -EINVAL;
+	return period > 0 ? timer_start(t, first, period, function, arg) : -EINVAL;
 }
 
 uint64_t fl_timer_missed(const fl_timer *t)
 {
-	FL_LOCKED(&lock);
+	FL_LOCKED(&timer_lock);
 	return t->missed_;
 }
 
 int fl_timer_cancel(fl_timer *t)
 {
-	FL_LOCKED(&lock);
-	const bool withdrawn = withdraw(t);
-	if (is_called(t) && !in_a_call()) {
-		call.cancelled = true;
+	FL_LOCKED(&timer_lock);
+	const bool withdrawn = timer_withdraw(t);
+	if (timer_is_called(t) && !timer_in_a_call()) {
+		timer_call.cancelled = true;
 		return -EBUSY;
 	}
 	return withdrawn ? 0 : -EALREADY;
 }
 
 /* Releases the lock while it waits until any timer ceases to be pending or running. */
-static int wait_for_any(int64_t deadline, fl_cancel_token *cancel)
+static int timer_wait_for_any(int64_t deadline, fl_cancel_token *cancel)
 {
-	const fl_eventcount_key key = fl_eventcount_prepare(&settled);
-	fl_mutex_unlock(&lock);
-	const int rc = fl_eventcount_wait_until(&settled, key, deadline, cancel);
-	fl_mutex_lock(&lock);
+	const fl_eventcount_key key = fl_eventcount_prepare(&timer_settled);
+	fl_mutex_unlock(&timer_lock);
+	const int rc = fl_eventcount_wait_until(&timer_settled, key, deadline, cancel);
+	fl_mutex_lock(&timer_lock);
 	return rc;
 }
 
 int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
-	FL_LOCKED(&lock);
-	if (!is_idle(t) && in_a_call())
+	FL_LOCKED(&timer_lock);
+	if (!timer_is_idle(t) && timer_in_a_call())
 		return -EDEADLK;
 	int rc = 0;
-	while (rc == 0 && !is_idle(t))
-		rc = wait_for_any(deadline, cancel);
-	return is_idle(t) ? 0 : rc;
+	while (rc == 0 && !timer_is_idle(t))
+		rc = timer_wait_for_any(deadline, cancel);
+	return timer_is_idle(t) ? 0 : rc;
 }
 
 int fl_timer_try_join(fl_timer *t)
 {
-	FL_LOCKED(&lock);
-	return is_idle(t) ? 0 : -EBUSY;
+	FL_LOCKED(&timer_lock);
+	return timer_is_idle(t) ? 0 : -EBUSY;
 }

@@ -11,8 +11,8 @@
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
  *                   hold a fork                        the owner, when the stolen fork of that
  *                                                      slot has ended
- *   flags.thieves   the number of active thieves,      start_stealing(), stop_stealing();
- *                   and UNFENCED, which counts as      UNFENCED: set by fl__forks_init(),
+ *   flags.thieves   the number of active thieves,      fork_start_stealing(), fork_stop_stealing();
+ *                   and FORK_UNFENCED, which counts as      FORK_UNFENCED: set by fl__forks_init(),
  *                   a thief: no worker has found       cleared by the first worker that finds
  *                   that membarrier() works            that membarrier() works
  *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
@@ -20,13 +20,13 @@
  *                                                      more; 0: the waking thread
  *
  *   state of a fork   meaning                          set by
- *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
+ *   FORK_RUNNING (1)       `thief`, `outer`, `token` are    the thief
  *                     set
- *   ASKED (2)         the forker's own call failed     the forker
- *   DONE (4)          `error` is set; the thief's      the thief
+ *   FORK_STOP (2)         the forker's own call failed     the forker
+ *   FORK_DONE (4)          `error` is set; the thief's      the thief
  *                     last access
- *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by rouse(), and
- *                     queue of `state`                 by finish() with DONE
+ *   FORK_WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by fork_wake_forker(), and
+ *                     queue of `state`                 by fork_finish() with FORK_DONE
  *
  * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
  * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
@@ -39,8 +39,8 @@
  *   2. One thread alone takes a fork out of its slot: by that CAS, by that swap, or by a load while
  *      there are no thieves. A thief accesses a fork only after its CAS, which acquires the
  *      contents of the present fork. So an earlier fork at the same address does no harm.
- *   3. An owner that sees no thieves sees all that they took: stop_stealing() releases.
- * Without membarrier(), UNFENCED stays set and every pop is a swap. So a thief that saw UNFENCED
+ *   3. An owner that sees no thieves sees all that they took: fork_stop_stealing() releases.
+ * Without membarrier(), FORK_UNFENCED stays set and every pop is a swap. So a thief that saw FORK_UNFENCED
  * when it counted itself needs no fence.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
@@ -64,7 +64,7 @@
  * until the join. The thief does not need its own `inside` then: it steals only without a task, or
  * a part of a call that it waits for.
  *
- * Linearization points: the claim, as in 2; the end, DONE. After DONE the thief accesses only the
+ * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses only the
  * wait table, where the fork's queue is empty by then. Progress: pop and steal never wait; a join
  * waits for the thief.
  */
@@ -72,44 +72,44 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../exec/child.h"
+#include "../exec/executor.h"
 #include "../wait/context.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { RUNNING = 1, ASKED = 2, DONE = 4, WAITERS = 8 };
-enum { DEPTH = 512, LINE = 64 };
-#define UNFENCED 0x80000000u
+enum { FORK_RUNNING = 1, FORK_STOP = 2, FORK_DONE = 4, FORK_WAITERS = 8 };
+enum { FORK_DEPTH = 512, FORK_LINE = 64 };
+#define FORK_UNFENCED 0x80000000u
 
-static const struct fl__word done = {DONE, DONE, WAITERS};
+static const struct fl__word fork_done = {FORK_DONE, FORK_DONE, FORK_WAITERS};
 
-struct stack {
+struct fork_worker {
 	struct fl__fork_stack front;
 	struct fl__forks *forks;
 	struct fl__fork *running; /* the innermost fork that this worker runs; private */
-	/* find() starts here, then restarts at the newest; NULL: the first stack */
-	struct stack *older;
-	unsigned place;   /* the worker's index */
-	size_t taken;     /* stolen forks, for statistics; written by the worker alone */
-	char apart[LINE]; /* padding: thieves write to what follows */
+	/* fork_find() starts here, then restarts at the newest; NULL: the first stack */
+	struct fork_worker *older;
+	unsigned place;        /* the worker's index */
+	size_t taken;          /* stolen forks, for statistics; written by the worker alone */
+	char apart[FORK_LINE]; /* padding: thieves write to what follows */
 	struct fl__fork **top;
-	struct fl__fork *slots[DEPTH];
+	struct fl__fork *slots[FORK_DEPTH];
 };
 
-static struct stack *stack_of(struct fl__fork_stack *s)
+static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
 {
-	return (struct stack *)(void *)s; /* front is its first member */
+	return (struct fork_worker *)(void *)s; /* front is its first member */
 }
 
 /* Makes all threads pass a full fence. Does nothing without membarrier(). */
-static void agree(struct fl__forks *forks)
+static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * relaxed: UNFENCED is never set again. Every thief that gets here has seen it cleared. A
+	 * relaxed: FORK_UNFENCED is never set again. Every thief that gets here has seen it cleared. A
 	 * sleeper with a stale value omits the fence, as on a system without membarrier().
 	 */
-	if (fl__load_relaxed(&forks->flags.thieves) & UNFENCED)
+	if (fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED)
 		return;
 	if (fl__sys.membarrier() != 0)
 		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
@@ -120,7 +120,7 @@ static void agree(struct fl__forks *forks)
 void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
 {
 	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
-	forks->flags.thieves = UNFENCED;
+	forks->flags.thieves = FORK_UNFENCED;
 	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }
 
@@ -128,59 +128,59 @@ void fl__forks_resize(struct fl__forks *forks, unsigned n)
 {
 	fl__store_relaxed(&forks->n, n); /* relaxed: a hint */
 	if (n > 1)
-		fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: as in run() */
+		fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: as in fork_run() */
 }
 
 void fl__forks_fini(struct fl__forks *forks)
 {
-	for (struct stack *older, *s = stack_of(forks->newest); s; s = older) {
+	for (struct fork_worker *older, *s = fork_worker_of(forks->newest); s; s = older) {
 		older = s->older;
 		fl__free(s);
 	}
 }
 
-static struct stack *newest(const struct fl__forks *forks)
+static struct fork_worker *fork_newest(const struct fl__forks *forks)
 {
-	/* acquire: the contents of the stack and of all older ones; pairs with add() */
-	return stack_of(fl__load_acquire(&forks->newest));
+	/* acquire: the contents of the stack and of all older ones; pairs with fork_add_worker() */
+	return fork_worker_of(fl__load_acquire(&forks->newest));
 }
 
-static void add(struct fl__forks *forks, struct stack *s)
+static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
 {
 	struct fl__fork_stack *seen;
 	do {
-		s->older = newest(forks);
+		s->older = fork_newest(forks);
 		seen = s->older ? &s->older->front : NULL;
-		/* release: its contents; pairs with newest() */
+		/* release: its contents; pairs with fork_newest() */
 	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
 }
 
-static struct stack *make(struct fl__forks *forks, unsigned i)
+static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
 {
-	struct stack *s = fl__alloc(1, sizeof *s);
+	struct fork_worker *s = fl__alloc(1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->forks = forks;
 	s->place = i;
 	s->front.next = s->top = s->slots;
-	s->front.limit = s->slots + DEPTH;
+	s->front.limit = s->slots + FORK_DEPTH;
 	s->front.flags = &forks->flags;
-	add(forks, s);
+	fork_add_worker(forks, s);
 	return s;
 }
 
 struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
 {
-	struct stack *s = newest(forks);
+	struct fork_worker *s = fork_newest(forks);
 	while (s && s->place != i)
 		s = s->older;
 	if (!s)
-		s = make(forks, i);
+		s = fork_make_worker(forks, i);
 	if (!s)
 		return NULL;
-	/* relaxed, both: a second clear is harmless; a thief counted before saw UNFENCED */
-	if ((fl__load_relaxed(&forks->flags.thieves) & UNFENCED) && fl__sys.membarrier() == 0)
-		fl__and_relaxed(&forks->flags.thieves, ~UNFENCED);
+	/* relaxed, both: a second clear is harmless; a thief counted before saw FORK_UNFENCED */
+	if ((fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED) && fl__sys.membarrier() == 0)
+		fl__and_relaxed(&forks->flags.thieves, ~FORK_UNFENCED);
 	fl__ctx_get()->front.forks = &s->front;
 	return &s->front;
 }
@@ -193,21 +193,21 @@ void fl__forks_leave(struct fl__fork_stack *self)
 
 /* Stealing. */
 
-static void start_stealing(struct fl__forks *forks)
+static void fork_start_stealing(struct fl__forks *forks)
 {
-	/* relaxed: the fence orders it. If this call has seen UNFENCED, no fence is needed. */
-	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & UNFENCED))
-		agree(forks);
+	/* relaxed: the fence orders it. If this call has seen FORK_UNFENCED, no fence is needed. */
+	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
+		fork_fence_all(forks);
 }
 
-static void stop_stealing(struct fl__forks *forks)
+static void fork_stop_stealing(struct fl__forks *forks)
 {
 	/* release: the emptied slot; pairs with the load in fl__fork_pop() */
 	fl__sub_release(&forks->flags.thieves, 1);
 }
 
 /* A guess: there is a fork to steal. */
-static bool has_fork(const struct stack *v)
+static bool fork_seems_stealable(const struct fork_worker *v)
 {
 	/* relaxed, all: a guess */
 	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
@@ -215,7 +215,7 @@ static bool has_fork(const struct stack *v)
 }
 
 /* Returns a fork that the calling thief now owns, or NULL. */
-static struct fl__fork *steal(struct stack *v)
+static struct fl__fork *fork_steal(struct fork_worker *v)
 {
 	/* acquire: the slots below; pairs with fl__fork_push() */
 	struct fl__fork **next = fl__load_acquire(&v->front.next);
@@ -231,35 +231,35 @@ static struct fl__fork *steal(struct stack *v)
 	return fork;
 }
 
-static struct fl__fork *steal_from(struct stack *v)
+static struct fl__fork *fork_steal_from(struct fork_worker *v)
 {
-	if (!has_fork(v))
+	if (!fork_seems_stealable(v))
 		return NULL;
-	start_stealing(v->forks);
-	struct fl__fork *fork = steal(v);
-	stop_stealing(v->forks);
+	fork_start_stealing(v->forks);
+	struct fl__fork *fork = fork_steal(v);
+	fork_stop_stealing(v->forks);
 	return fork;
 }
 
-static void finish(struct fl__fork *fork)
+static void fork_finish(struct fl__fork *fork)
 {
 	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: the CAS decides */
-	while (!(seen & WAITERS))
+	while (!(seen & FORK_WAITERS))
 		/*
-		 * release: `error`, and what the call wrote; pairs with is_done(). The last access.
+		 * release: `error`, and what the call wrote; pairs with fork_is_done(). The last access.
 		 */
-		if (fl__cas_weak_release(&fork->state, &seen, seen | DONE))
+		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/* release: as above. The forker, the only other writer, sleeps. */
-	fl__store_release(&fork->state, RUNNING | DONE);
+	fl__store_release(&fork->state, FORK_RUNNING | FORK_DONE);
 	fl__lot_close(&lot);
 }
 
 /* Runs a stolen fork. */
-static void run(struct stack *self, struct fl__fork *fork)
+static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
 	/* relaxed: a hint; there may be more forks */
 	fl__store_relaxed(&self->forks->flags.sleepers, 1);
@@ -269,8 +269,8 @@ static void run(struct stack *self, struct fl__fork *fork)
 	self->running = fork;
 	fl_cancel_token_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
-	/* release: `thief`, `token`; pairs with ask() and is_worth() */
-	if (!(fl__or_release(&fork->state, RUNNING) & ASKED)) {
+	/* release: `thief`, `token`; pairs with fork_request_stop() and fork_may_go_on() */
+	if (!(fl__or_release(&fork->state, FORK_RUNNING) & FORK_STOP)) {
 		struct fl__ctx_front *front = &fl__ctx_get()->front;
 		const struct fl__ctx_front own = *front;
 		const uint32_t mark = fl__child_mark();
@@ -282,73 +282,73 @@ static void run(struct stack *self, struct fl__fork *fork)
 		front->inside = own.inside;
 	}
 	self->running = fork->outer;
-	finish(fork);
+	fork_finish(fork);
 }
 
 /* Searching. */
 
 /* Returns another worker's stack that seems to have a fork, or NULL. */
-static struct stack *find(struct fl__forks *forks, const struct stack *self)
+static struct fork_worker *fork_find(struct fl__forks *forks, const struct fork_worker *self)
 {
-	for (struct stack *v = self->older; v; v = v->older)
-		if (has_fork(v))
+	for (struct fork_worker *v = self->older; v; v = v->older)
+		if (fork_seems_stealable(v))
 			return v;
-	for (struct stack *v = newest(forks); v != self; v = v->older)
-		if (has_fork(v))
+	for (struct fork_worker *v = fork_newest(forks); v != self; v = v->older)
+		if (fork_seems_stealable(v))
 			return v;
 	return NULL;
 }
 
-static bool found(const void *self)
+static bool fork_is_found(const void *self)
 {
-	const struct stack *s = self;
+	const struct fork_worker *s = self;
 	const struct fl__forks *forks = s->forks;
-	return find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
+	return fork_find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
 /* Spins for a bounded time. At most half of the workers search. */
-static bool search(struct fl__forks *forks, struct stack *self)
+static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 {
 	bool seen = false;
 	if (fl__add_relaxed(&forks->searching, 1) <
 	    (fl__load_relaxed(&forks->n) + 1) / 2) /* relaxed: a bound on waste */
-		seen = fl__spin(fl__ctx_get(), found, self, FL_FOREVER);
+		seen = fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER);
 	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: as above */
 	return seen;
 }
 
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
-	struct stack *self = stack_of(front);
+	struct fork_worker *self = fork_worker_of(front);
 	/* relaxed: the thread that woke this worker has set `used` */
 	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
-	struct stack *v = find(forks, self);
-	if (!v && search(forks, self))
-		v = find(forks, self);
-	struct fl__fork *fork = v ? steal_from(v) : NULL;
+	struct fork_worker *v = fork_find(forks, self);
+	if (!v && fork_search(forks, self))
+		v = fork_find(forks, self);
+	struct fl__fork *fork = v ? fork_steal_from(v) : NULL;
 	if (fork)
-		run(self, fork);
+		fork_run(self, fork);
 	return v != NULL;
 }
 
-bool fl__forks_doze(struct fl__forks *forks, struct fl__fork_stack *front)
+bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *front)
 {
-	struct stack *self = stack_of(front);
+	struct fork_worker *self = fork_worker_of(front);
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
 	/* relaxed: the first fork calls `wake`, which finds this worker awake */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
-	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	return find(forks, self) != NULL;
+	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
+	return fork_find(forks, self) != NULL;
 }
 
-size_t fl__forks_taken(const struct fl__forks *forks)
+size_t fl__forks_stolen(const struct fl__forks *forks)
 {
 	size_t taken = 0;
-	for (const struct stack *s = newest(forks); s; s = s->older)
+	for (const struct fork_worker *s = fork_newest(forks); s; s = s->older)
 		taken += fl__load_relaxed(&s->taken); /* relaxed: a lone number */
 	return taken;
 }
@@ -358,26 +358,26 @@ bool fl__fork_is_wanted(void)
 	const struct fl__fork_stack *front = fl__ctx_get()->front.forks;
 	if (!front || front->next == front->limit)
 		return false;
-	const struct stack *self = (const struct stack *)(const void *)front;
-	return fl__load_relaxed(&self->forks->n) > 1 && !has_fork(self); /* relaxed: a hint */
+	const struct fork_worker *self = (const struct fork_worker *)(const void *)front;
+	return fl__load_relaxed(&self->forks->n) > 1 && !fork_seems_stealable(self); /* relaxed: a hint */
 }
 
 /* Waking: not inline, so that push stays short. */
 
 /* Wakes the forker, so that it steals what its call has forked. */
-static void rouse(struct fl__fork *fork)
+static void fork_wake_forker(struct fl__fork *fork)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
 	/* relaxed: the wait table's lock orders it */
-	fl__and_relaxed(&fork->state, ~(uint32_t)WAITERS);
+	fl__and_relaxed(&fork->state, ~(uint32_t)FORK_WAITERS);
 	fl__lot_close(&lot);
 }
 
 void fl__fork_wake(struct fl__fork_stack *front)
 {
-	struct stack *s = stack_of(front);
+	struct fork_worker *s = fork_worker_of(front);
 	struct fl__forks *forks = s->forks;
 	/* relaxed: a hint */
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
@@ -385,8 +385,8 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
 	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
-		if (fl__load_relaxed(&fork->state) & WAITERS) { /* relaxed: a hint */
-			rouse(fork);
+		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
+			fork_wake_forker(fork);
 			return;
 		}
 	forks->wake(forks->pool);
@@ -394,39 +394,39 @@ void fl__fork_wake(struct fl__fork_stack *front)
 
 /* Waiting. */
 
-static bool is_done(const struct fl__fork *fork)
+static bool fork_is_done(const struct fl__fork *fork)
 {
-	return fl__load_acquire(&fork->state) & DONE; /* acquire: pairs with finish() */
+	return fl__load_acquire(&fork->state) & FORK_DONE; /* acquire: pairs with fork_finish() */
 }
 
 /* Returns the stack of the thief; NULL: not known yet. */
-static struct stack *thief_of(const struct fl__fork *fork)
+static struct fork_worker *fork_thief_of(const struct fl__fork *fork)
 {
-	/* acquire: pairs with run() */
-	return fl__load_acquire(&fork->state) & RUNNING ? stack_of(fork->thief) : NULL;
+	/* acquire: pairs with fork_run() */
+	return fl__load_acquire(&fork->state) & FORK_RUNNING ? fork_worker_of(fork->thief) : NULL;
 }
 
-static bool is_worth(const void *what)
+static bool fork_may_go_on(const void *what)
 {
 	const struct fl__fork *fork = what;
-	/* acquire: `thief`; pairs with run() */
+	/* acquire: `thief`; pairs with fork_run() */
 	const uint32_t seen = fl__load_acquire(&fork->state);
-	return (seen & DONE) || ((seen & RUNNING) && has_fork(stack_of(fork->thief)));
+	return (seen & FORK_DONE) || ((seen & FORK_RUNNING) && fork_seems_stealable(fork_worker_of(fork->thief)));
 }
 
 /* Sleeps until the fork is done or its call has forked. May return early. */
-static void doze(struct fl__forks *forks, struct fl__fork *fork)
+static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (fl__wait_spin(&wait, is_worth, fork, FL_FOREVER, FL_SHIELDED))
+	if (fl__wait_spin(&wait, fork_may_go_on, fork, FL_FOREVER, FL_SHIELDED))
 		return;
 	struct fl__node node = FL__NODE(&wait);
-	if (!fl__word_arm(&fork->state, &done, &node))
+	if (!fl__word_arm(&fork->state, &fork_done, &node))
 		return;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
-	const int rc = fl__wait_sleep(&wait, is_worth(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
+	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
+	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	/*
@@ -436,10 +436,10 @@ static void doze(struct fl__forks *forks, struct fl__fork *fork)
 	fl__store_relaxed(&forks->flags.sleepers, 1);
 }
 
-static void ask(struct fl__fork *fork)
+static void fork_request_stop(struct fl__fork *fork)
 {
-	/* acquire: the token; pairs with run(). A thief that starts later sees ASKED. */
-	if (fl__or_acquire(&fork->state, ASKED) & RUNNING)
+	/* acquire: the token; pairs with fork_run(). A thief that starts later sees FORK_STOP. */
+	if (fl__or_acquire(&fork->state, FORK_STOP) & FORK_RUNNING)
 		fl_cancel_token_request(&fork->token);
 }
 
@@ -447,7 +447,7 @@ static void ask(struct fl__fork *fork)
  * Makes the slot of a stolen fork the first that thieves read. The fork's thief no longer writes to
  * `top`.
  */
-static void take_back(struct stack *self)
+static void fork_reset_top(struct fork_worker *self)
 {
 	/* relaxed: a hint; the next push releases it */
 	fl__store_relaxed(&self->top, self->front.next);
@@ -455,22 +455,22 @@ static void take_back(struct stack *self)
 
 int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int error)
 {
-	struct stack *self = stack_of(front);
+	struct fork_worker *self = fork_worker_of(front);
 	if (fl__is_forked(self->forks->fork_count))
 		return error != 0 ? error : -EOWNERDEAD;
 	if (error != 0)
-		ask(fork);
-	while (!is_done(fork)) {
-		struct stack *thief = thief_of(fork);
+		fork_request_stop(fork);
+	while (!fork_is_done(fork)) {
+		struct fork_worker *thief = fork_thief_of(fork);
 		if (thief)
-			take_back(self);
-		struct fl__fork *part = thief ? steal_from(thief) : NULL;
+			fork_reset_top(self);
+		struct fl__fork *part = thief ? fork_steal_from(thief) : NULL;
 		if (part)
-			run(self, part);
+			fork_run(self, part);
 		else
-			doze(self->forks, fork);
+			fork_sleep(self->forks, fork);
 	}
-	take_back(self);
+	fork_reset_top(self);
 	fl_cancel_token_destroy(&fork->token);
 	return error != 0 ? error : fork->error;
 }

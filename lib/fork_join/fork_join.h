@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_FORK_H
-#define FL_EXEC_FORK_H
+#ifndef FL_FORK_JOIN_FORK_JOIN_H
+#define FL_FORK_JOIN_FORK_JOIN_H
 
 #include <fairlead/parallel_invoke.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal them.
- * fork.c has the invariants.
+ * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal
+ * them. fork_join.c has the invariants.
  *
  *     struct fl__fork_stack *self = fl__forks_enter(&forks, i);   // a worker begins
  *     for (;;) {
  *             if (there is a task) { run it; continue; }
  *             if (fl__forks_run_one(&forks, self)) continue;
- *             if (fl__forks_doze(&forks, self)) continue;         // there is a new fork
+ *             if (fl__forks_prepare_sleep(&forks, self)) continue;    // there is a new fork
  *             park, until there is a task or `wake` was called
  *     }
- *     fl__forks_leave(&forks, self);
+ *     fl__forks_leave(self);
  */
 struct fl__forks {
 	struct fl__fork_flags flags;
@@ -33,16 +33,16 @@ struct fl__forks {
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
 	void *pool;
-	/* The newest stack. Each stack has a worker, or had one, and stays until the end. */
+	/* The newest stack. Each stack belongs to a worker, or belonged to one, and stays until the end. */
 	struct fl__fork_stack *newest;
 };
 
 /* `n`: about the most workers. */
 void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
-/* All workers have left, or they are not in this process. */
+/* Requires that all workers have left, or are not in this process. */
 void fl__forks_fini(struct fl__forks *forks);
 
-/* `n`: the most workers from now on. */
+/* `n`: about the most workers from now on. */
 void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
@@ -54,7 +54,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 void fl__forks_leave(struct fl__fork_stack *self);
 
 /* The number of stolen forks, for statistics: no order. */
-size_t fl__forks_taken(const struct fl__forks *forks);
+size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
  * Steals a fork of another worker and runs it. Searches for a bounded time, while there is no task.
@@ -63,7 +63,7 @@ size_t fl__forks_taken(const struct fl__forks *forks);
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /* Called before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
-bool fl__forks_doze(struct fl__forks *forks, struct fl__fork_stack *self);
+bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */
 bool fl__fork_is_wanted(void);

@@ -16,7 +16,6 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../exec/child.h"
 #include "../exec/executor.h"
 #include "../future/failure.h"
 #include "fork_join.h"
@@ -25,10 +24,10 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-/* the first two in ns; GROWTH: factor at once; SHARE: 1/8 of the rest */
-enum { CHUNK_LEAST = 4000, CHUNK_MOST = 32000, GROWTH = 8, SHARE = 8 };
+/* the first two in ns; PARALLEL_GROWTH: factor at once; PARALLEL_SHARE: 1/8 of the rest */
+enum { PARALLEL_CHUNK_LEAST = 4000, PARALLEL_CHUNK_MOST = 32000, PARALLEL_GROWTH = 8, PARALLEL_SHARE = 8 };
 
-struct loop {
+struct parallel_loop {
 	int (*body)(void *state, size_t from, size_t to);
 	const fl_reduction *reduction; /* in place of `body` */
 	void *state;
@@ -38,18 +37,18 @@ struct loop {
 	int rc; /* of the whole loop */
 };
 
-struct part {
-	struct loop *loop;
+struct parallel_part {
+	struct parallel_loop *loop;
 	size_t from, to;
 	size_t chunk;
 	void *value; /* NULL: no reduction */
 };
 
-static int run_part(void *arg);
+static int parallel_run_part(void *arg);
 
-static int call(const struct part *part, size_t to)
+static int parallel_call(const struct parallel_part *part, size_t to)
 {
-	const struct loop *loop = part->loop;
+	const struct parallel_loop *loop = part->loop;
 	const uint32_t mark = fl__child_mark();
 	const int error = part->value ? loop->reduction->body(loop->state, part->from, to, part->value)
 	                              : loop->body(loop->state, part->from, to);
@@ -57,7 +56,7 @@ static int call(const struct part *part, size_t to)
 	return error;
 }
 
-static void fail(struct loop *loop, int error)
+static void parallel_fail(struct parallel_loop *loop, int error)
 {
 	uint32_t none = 0;
 	bool stopped = error == -ECANCELED && fl_cancel_token_is_requested(NULL);
@@ -66,99 +65,99 @@ static void fail(struct loop *loop, int error)
 		loop->error = error;
 }
 
-static bool is_stopped(const struct loop *loop)
+static bool parallel_is_stopped(const struct parallel_loop *loop)
 {
 	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
 }
 
 /* Calls the body for the next chunk and adapts the chunk size. */
-static int run_chunk(struct part *part)
+static int parallel_run_chunk(struct parallel_part *part)
 {
-	const size_t left = part->to - part->from, share = left / SHARE + 1;
+	const size_t left = part->to - part->from, share = left / PARALLEL_SHARE + 1;
 	size_t n = part->loop->grain ? part->loop->grain : part->chunk < share ? part->chunk : share;
 	if (n > left)
 		n = left;
 	const int64_t begun = part->loop->grain ? 0 : fl__sys.now();
-	const int error = call(part, part->from + n);
+	const int error = parallel_call(part, part->from + n);
 	if (error != 0)
-		fail(part->loop, error);
+		parallel_fail(part->loop, error);
 	part->from += n;
 	if (part->loop->grain)
 		return error;
 	const int64_t took = fl__sys.now() - begun;
-	if (took < CHUNK_LEAST && n == part->chunk && n <= SIZE_MAX / GROWTH)
-		part->chunk *= took < CHUNK_LEAST / GROWTH ? GROWTH : 2;
-	else if (took > CHUNK_MOST && part->chunk > 1)
+	if (took < PARALLEL_CHUNK_LEAST && n == part->chunk && n <= SIZE_MAX / PARALLEL_GROWTH)
+		part->chunk *= took < PARALLEL_CHUNK_LEAST / PARALLEL_GROWTH ? PARALLEL_GROWTH : 2;
+	else if (took > PARALLEL_CHUNK_MOST && part->chunk > 1)
 		part->chunk /= 2;
 	return error;
 }
 
 /* Runs two halves. Another worker may steal the second. */
-static int split(struct part *part)
+static int parallel_split(struct parallel_part *part)
 {
-	struct part left = *part, right = *part;
+	struct parallel_part left = *part, right = *part;
 	left.to = right.from = part->from + (part->to - part->from) / 2;
 	if (!part->value)
-		return fl_parallel_invoke(run_part, &left, run_part, &right);
+		return fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
 	const fl_reduction *reduction = part->loop->reduction;
 	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
 	memcpy(value, reduction->identity, reduction->size);
 	right.value = value;
-	const int error = fl_parallel_invoke(run_part, &left, run_part, &right);
+	const int error = fl_parallel_invoke(parallel_run_part, &left, parallel_run_part, &right);
 	if (error == 0)
 		reduction->combine(part->loop->state, part->value, value);
 	return error;
 }
 
-static int run_part(void *arg)
+static int parallel_run_part(void *arg)
 {
-	struct part *part = arg;
+	struct parallel_part *part = arg;
 	const size_t indivisible = part->loop->grain ? part->loop->grain : 1;
 	int error = 0;
 	while (error == 0 && part->from < part->to) {
-		if (is_stopped(part->loop))
+		if (parallel_is_stopped(part->loop))
 			return -ECANCELED;
 		if (part->to - part->from > indivisible && fl__fork_is_wanted())
-			return split(part);
-		error = run_chunk(part);
+			return parallel_split(part);
+		error = parallel_run_chunk(part);
 	}
 	return error;
 }
 
 /* The whole loop. */
 
-static int run_root(fl_task_ctx *ctx, const void *arg, void *result)
+static int parallel_run_root(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	struct part *all = *(struct part *const *)arg;
+	struct parallel_part *all = *(struct parallel_part *const *)arg;
 	(void)ctx; /* its token, a child of the loop's, is the scope */
 	(void)result;
-	all->loop->rc = run_part(all);
+	all->loop->rc = parallel_run_part(all);
 	return 0;
 }
 
-static const fl_task_type root_type = {
+static const fl_task_type parallel_root_type = {
     .size = sizeof(fl_task_type),
     .name = "fl__parallel",
-    .run = run_root,
-    .arg_size = sizeof(struct part *),
-    .arg_align = _Alignof(struct part *),
+    .run = parallel_run_root,
+    .arg_size = sizeof(struct parallel_part *),
+    .arg_align = _Alignof(struct parallel_part *),
 };
 
-static int run_here(struct part *all, fl_cancel_token *token)
+static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 {
 	FL_CANCEL_SCOPE(token);
-	all->loop->rc = run_part(all);
+	all->loop->rc = parallel_run_part(all);
 	return 0;
 }
 
 /*
  * From outside of the executor. Sets loop->rc and returns 0, or returns why the loop did not run.
  */
-static int submit_all(fl_executor *e, struct part *all, fl_cancel_token *token)
+static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_token *token)
 {
 	const fl_submit_config config = {.cancel = token};
 	FL_SCOPED(fl_future) *f = NULL;
-	int rc = fl_submit_with(e, &root_type, &all, &f, &config);
+	int rc = fl_submit_with(e, &parallel_root_type, &all, &f, &config);
 	if (rc != 0)
 		return rc;
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
@@ -169,14 +168,14 @@ static int submit_all(fl_executor *e, struct part *all, fl_cancel_token *token)
 }
 
 /* Why a loop stopped in which nothing failed. */
-static int why_stopped(const fl_parallel_config *config)
+static int parallel_why_stopped(const fl_parallel_config *config)
 {
 	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_past(config->deadline)
 	           ? -ETIMEDOUT
 	           : -ECANCELED;
 }
 
-static int run(fl_executor *e, struct part *all, const fl_parallel_config *config)
+static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_parallel_config *config)
 {
 	static const fl_parallel_config defaults;
 	if (!(e->ops->capabilities & FL_CAP_BY_REFERENCE))
@@ -185,11 +184,11 @@ static int run(fl_executor *e, struct part *all, const fl_parallel_config *confi
 		return 0;
 	if (!config)
 		config = &defaults;
-	struct loop *loop = all->loop;
+	struct parallel_loop *loop = all->loop;
 	loop->grain = config->grain;
 	fl_cancel_token token;
 	fl_cancel_token_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
-	int rc = fl__run_serves(e) ? run_here(all, &token) : submit_all(e, all, &token);
+	int rc = fl__run_serves(e) ? parallel_run_here(all, &token) : parallel_submit(e, all, &token);
 	fl_cancel_token_destroy(&token);
 	if (rc == 0)
 		rc = loop->rc;
@@ -197,16 +196,16 @@ static int run(fl_executor *e, struct part *all, const fl_parallel_config *confi
 		*config->error = loop->error;
 	if (loop->failed)
 		return fl__failure(loop->error, "");
-	return rc == -ECANCELED ? why_stopped(config) : rc;
+	return rc == -ECANCELED ? parallel_why_stopped(config) : rc;
 }
 
 int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *state, size_t from, size_t to),
                     void *state, const fl_parallel_config *config)
 {
 	fl__executor_check(e, "fl_parallel_for");
-	struct loop loop = {.body = body, .state = state};
-	struct part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1};
-	return run(e, &all, config);
+	struct parallel_loop loop = {.body = body, .state = state};
+	struct parallel_part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1};
+	return parallel_run(e, &all, config);
 }
 
 int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction, void *state,
@@ -217,9 +216,9 @@ int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduct
 		return -E2BIG;
 	_Alignas(max_align_t) unsigned char whole[FL_REDUCTION_MAX];
 	memcpy(whole, reduction->identity, reduction->size);
-	struct loop loop = {.reduction = reduction, .state = state};
-	struct part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1, .value = whole};
-	const int rc = run(e, &all, config);
+	struct parallel_loop loop = {.reduction = reduction, .state = state};
+	struct parallel_part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1, .value = whole};
+	const int rc = parallel_run(e, &all, config);
 	if (rc == 0)
 		memcpy(value, whole, reduction->size);
 	return rc;

@@ -1,5 +1,242 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
+ * Watches many futures at once.
+ *
+ * A waiter for one future enqueues itself in the future's wait queue. A watching context instead
+ * enqueues one wait for each of many futures. These waits belong to a dummy context (`ctx`) whose
+ * unpark function, futures_on_end(), appends the watch to the list of ended ones. The context that ends the
+ * future runs futures_on_end() with no lock held, as it runs the unpark of any waiter. The real waiter sleeps
+ * on a condition.
+ *
+ * Invariants
+ *   1. Each watch leaves the future's wait queue once: by a waking thread, which then calls futures_on_end();
+ *      or by fl__future_set_remove(), which decides the wait itself (lot.c, invariant 2), so that futures_on_end() is
+ *      not called.
+ *   2. `left` counts the watches that are enqueued or whose futures_on_end() is still to come. When `left` is
+ *      0, no thread accesses the memory but the last futures_on_end(), in its unlock; the mutex may be
+ *      destroyed then.
+ *   3. Order: futures_on_end() runs after the end of the future is public and before the ending context goes
+ *      on. So if one future ends before another begins to end, the list has them in that order.
+ */
+#include "as_completed.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include <errno.h>
+#include <limits.h>
+
+static struct fl__future_entry *futures_entry_of(struct fl__wait *wait)
+{
+	return (struct fl__future_entry *)(void *)wait; /* its first member */
+}
+
+bool fl__future_has_failed(const fl_future *f)
+{
+	return fl_future_get_state(f) == FL_DONE && fl_future_error(f) != 0;
+}
+
+/* Under the lock. */
+static void futures_add_ended(struct fl__future_set *set, struct fl__future_entry *entry)
+{
+	entry->next = NULL;
+	*(set->last ? &set->last->next : &set->first) = entry;
+	set->last = entry;
+	set->left--;
+	set->errors += fl__future_has_failed(entry->future);
+	if (set->enough && set->enough(set))
+		fl_cond_signal(&set->news);
+}
+
+/* The unpark function: the future of this watch has ended. */
+static void futures_on_end(struct fl__wait *wait)
+{
+	struct fl__future_entry *entry = futures_entry_of(wait);
+	struct fl__future_set *set = entry->of;
+	FL_LOCKED(&set->lock);
+	futures_add_ended(set, entry);
+} /* the unlock is the last access */
+
+static const struct fl__ctx_ops futures_set_ctx_ops = {.unpark = futures_on_end};
+
+void fl__future_set_init(struct fl__future_set *set, const char *name)
+{
+	*set = (struct fl__future_set){.ctx = {.ops = &futures_set_ctx_ops, .name = name}};
+	set->ctx.id = fl__ctx_get()->id; /* for reports: the waiter's id at first */
+}
+
+void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f)
+{
+	entry->of = set;
+	entry->future = f;
+	entry->wait = (struct fl__wait){.ctx = &set->ctx, .decision = FL__PENDING};
+	entry->node = FL__NODE(&entry->wait);
+	entry->node.observer = true;
+	{
+		FL_LOCKED(&set->lock);
+		set->left++;
+	}
+	if (fl__on_future.arm(f, &entry->node))
+		return;
+	fl__store_relaxed(&entry->wait.decision, FL__GAVE_UP); /* relaxed: the wait is in no queue */
+	FL_LOCKED(&set->lock);
+	futures_add_ended(set, entry);
+}
+
+void fl__future_set_remove(struct fl__future_entry *entry)
+{
+	uintptr_t pending = FL__PENDING;
+	/* relaxed: as in give_up(). If the CAS fails, the lock orders what futures_on_end() writes. */
+	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
+		return; /* futures_on_end() has run or will */
+	fl__on_future.disarm(entry->future, &entry->node);
+	FL_LOCKED(&entry->of->lock);
+	entry->of->left--;
+}
+
+static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set),
+                               int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_LOCKED(&set->lock);
+	int rc = 0;
+	set->enough = enough;
+	while (!enough(set) && rc == 0)
+		rc = fl_cond_wait_until(&set->news, &set->lock, deadline, cancel);
+	set->enough = NULL;
+	return rc != -ECANCELED && enough(set) ? 0 : rc;
+}
+
+int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
+                         fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const int rc = futures_sleep_until(set, enough, deadline, cancel);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
+struct fl__future_entry *fl__future_set_take(struct fl__future_set *set)
+{
+	struct fl__future_entry *entry = set->first;
+	if (!entry)
+		return NULL;
+	set->first = entry->next;
+	if (!set->first)
+		set->last = NULL;
+	return entry;
+}
+
+static bool futures_none_left(const struct fl__future_set *set)
+{
+	return set->left == 0;
+}
+
+void fl__future_set_fini(struct fl__future_set *set)
+{
+	int rc = futures_sleep_until(set, futures_none_left, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* 0: no deadline, no cancel */
+}
+
+/* Waits for several futures at once. */
+
+enum { FUTURES_FEW = 8 }; /* up to this number needs no memory */
+
+/*
+ * Waits for one future after the other, so that ended futures cost nothing. Before the first wait a
+ * worker helps with all futures, since the first may wait for another.
+ */
+static int futures_wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && fl__ctx_get()->help; i++)
+		if (fl_future_try_wait(f[i]) != 0)
+			fl__future_help(f[i], deadline, cancel);
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = fl_future_wait_until(f[i], deadline, cancel);
+	return rc;
+}
+
+/* Whether `f` has ended in the awaited way. */
+static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
+{
+	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
+}
+
+/*
+ * Whether the awaited end has come, or all futures have ended. If `helps`, also helps with the
+ * rest.
+ */
+static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, int64_t deadline,
+                                    const fl_cancel_token *cancel)
+{
+	size_t ended = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (helps && fl_future_try_wait(f[i]) != 0)
+			fl__future_help(f[i], deadline, cancel);
+		if (futures_is_awaited(f[i], what))
+			return true;
+		ended += fl_future_try_wait(f[i]) == 0;
+	}
+	return ended == n;
+}
+
+static bool futures_one_has_ended(const struct fl__future_set *set)
+{
+	return set->first != NULL || set->left == 0;
+}
+
+static bool futures_one_has_failed(const struct fl__future_set *set)
+{
+	return set->errors > 0 || set->left == 0;
+}
+
+static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__future_entry *each,
+                                   int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__future_set set;
+	size_t parents = 0; /* in a forked child: futures that will not end here, not watched */
+	fl__future_set_init(&set, fl__ctx_get()->name);
+	for (size_t i = 0; i < n; i++) {
+		each[i].of = NULL;
+		if (fl__future_is_of_parent(f[i]))
+			parents++;
+		else
+			fl__future_set_add(&set, &each[i], f[i]);
+	}
+	int rc = fl__future_set_sleep(&set, what == FL_FIRST_ERROR ? futures_one_has_failed : futures_one_has_ended,
+	                              deadline, cancel);
+	for (size_t i = 0; i < n; i++)
+		if (each[i].of)
+			fl__future_set_remove(&each[i]);
+	fl__future_set_fini(&set);
+	return rc == 0 && parents > 0 && !futures_condition_holds(f, n, what, false, deadline, cancel) ? -EOWNERDEAD
+	                                                                                               : rc;
+}
+
+static int futures_wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
+                                  fl_cancel_token *cancel)
+{
+	if (futures_condition_holds(f, n, what, false, deadline, cancel) ||
+	    futures_condition_holds(f, n, what, true, deadline, cancel))
+		return 0;
+	struct fl__future_entry few[FUTURES_FEW], *each = n <= FUTURES_FEW ? few : fl__alloc(n, sizeof *each);
+	if (!each)
+		return -ENOMEM;
+	int rc = futures_sleep_for_first(f, n, what, each, deadline, cancel);
+	if (each != few)
+		fl__free(each);
+	return rc;
+}
+
+int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
+		return -EINVAL;
+	int rc = what == FL_ALL_ENDED ? futures_wait_for_all(f, n, deadline, cancel)
+	                              : futures_wait_for_first(f, n, what, deadline, cancel);
+	return rc == 0 ? (int)fl_futures_ended(f, n) : rc;
+}
+
+/*
  * As-completed: the public calls, and the implementation for futures. Each future has a watch
  * (watch.h) until the iteration returns it.
  *
@@ -9,10 +246,6 @@
  * (a chain) may get new pending tasks. There are `followed` such futures, and each wait helps with
  * all of them.
  */
-#include "as_completed.h"
-#include "../base/sys.h"
-#include "watch.h"
-#include <errno.h>
 
 int fl_as_completed_try_next(fl_as_completed *c, size_t *index)
 {
@@ -32,92 +265,88 @@ void fl_as_completed_free(fl_as_completed *c)
 
 /* Futures. */
 
-struct futures {
+struct futures_iteration {
 	fl_as_completed base;
-	struct fl__watches ws;
+	struct fl__future_set set;
 	size_t n, helped, followed;
 	size_t parents; /* in a forked child: futures that will not end here, not watched */
 	/* `future` is a reference; NULL: already returned, or a duplicate of an earlier entry. */
-	struct fl__watch each[];
+	struct fl__future_entry each[];
 };
 
-static struct futures *futures_of(fl_as_completed *c)
+static struct futures_iteration *futures_iteration_of(fl_as_completed *c)
 {
-	return (struct futures *)(void *)c; /* base is its first member */
+	return (struct futures_iteration *)(void *)c; /* base is its first member */
 }
 
-static int try_next(fl_as_completed *c, size_t *index)
+static int futures_try_next(fl_as_completed *c, size_t *index)
 {
-	struct futures *all = futures_of(c);
-	struct fl__watch *w;
+	struct futures_iteration *all = futures_iteration_of(c);
+	struct fl__future_entry *entry;
 	{
-		FL_LOCKED(&all->ws.lock);
-		w = fl__watches_take(&all->ws);
-		if (!w && all->ws.left > 0)
+		FL_LOCKED(&all->set.lock);
+		entry = fl__future_set_take(&all->set);
+		if (!entry && all->set.left > 0)
 			return -EAGAIN;
-		if (!w)
+		if (!entry)
 			return all->parents > 0 ? -EOWNERDEAD : -ENODATA;
 	}
-	*index = (size_t)(w - all->each);
-	all->followed -= w->future->home->help != NULL;
-	fl_future_free(w->future);
-	w->future = NULL;
+	*index = (size_t)(entry - all->each);
+	all->followed -= entry->future->ops->help != NULL;
+	fl_future_free(entry->future);
+	entry->future = NULL;
 	return 0;
 }
 
-static bool is_next(const struct fl__watches *ws)
-{
-	return ws->first != NULL || ws->left == 0;
-}
-
 /* Returns whether the future has ended. */
-static bool help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static bool futures_help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl__future_help(f, deadline, cancel);
 	return fl_future_try_wait(f) == 0;
 }
 
 /* Helps with futures, if this context may run tasks, until one has ended. */
-static void help(struct futures *all, int64_t deadline, const fl_cancel_token *cancel)
+static void futures_help(struct futures_iteration *all, int64_t deadline, const fl_cancel_token *cancel)
 {
 	if (!fl__ctx_get()->help)
 		return;
 	while (all->helped < all->n) {
 		fl_future *f = all->each[all->helped++].future;
-		if (f && help_with(f, deadline, cancel))
+		if (f && futures_help_with(f, deadline, cancel))
 			return;
 	}
 	for (size_t i = 0; i < all->n && all->followed > 0; i++) {
 		fl_future *f = all->each[i].future;
-		if (f && f->home->help && help_with(f, deadline, cancel))
+		if (f && f->ops->help && futures_help_with(f, deadline, cancel))
 			return;
 	}
 }
 
-static int next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
+static int futures_next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct futures *all = futures_of(c);
-	int rc = try_next(c, index);
+	struct futures_iteration *all = futures_iteration_of(c);
+	int rc = futures_try_next(c, index);
 	if (rc != -EAGAIN)
 		return rc;
-	help(all, deadline, cancel);
-	rc = fl__watches_sleep(&all->ws, is_next, deadline, cancel);
-	return rc == 0 ? try_next(c, index) : rc;
+	futures_help(all, deadline, cancel);
+	rc = fl__future_set_sleep(&all->set, futures_one_has_ended, deadline, cancel);
+	return rc == 0 ? futures_try_next(c, index) : rc;
 }
 
-static void free_futures(fl_as_completed *c)
+static void futures_free(fl_as_completed *c)
 {
-	struct futures *all = futures_of(c);
+	struct futures_iteration *all = futures_iteration_of(c);
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].of && all->each[i].future)
-			fl__unwatch(&all->each[i]);
-	fl__watches_fini(&all->ws);
+			fl__future_set_remove(&all->each[i]);
+	fl__future_set_fini(&all->set);
 	for (size_t i = 0; i < all->n; i++)
 		fl_future_free(all->each[i].future);
 	fl__free(all);
 }
 
-static const struct fl__as_completed_ops ops = {try_next, next_until, free_futures};
+static const struct fl__as_completed_ops futures_as_completed_ops = {futures_try_next, futures_next_until,
+                                                                     futures_free};
 
 /* Creation. */
 
@@ -125,69 +354,69 @@ static const struct fl__as_completed_ops ops = {try_next, next_until, free_futur
  * A set of indices of futures: a hash table with open addressing, at most half full. An entry is
  * the index plus 1; 0: empty.
  */
-struct set {
-	size_t *places;
+struct futures_index {
+	size_t *slots;
 	size_t mask;
 };
 
-static bool set_init(struct set *set, size_t n)
+static bool futures_index_init(struct futures_index *index, size_t n)
 {
 	size_t size = 4;
 	while (size / 2 < n)
 		size *= 2;
-	set->mask = size - 1;
-	set->places = fl__alloc(size, sizeof *set->places);
-	return set->places != NULL;
+	index->mask = size - 1;
+	index->slots = fl__alloc(size, sizeof *index->slots);
+	return index->slots != NULL;
 }
 
 /* Adds `i`. Returns false if an earlier index has the same future. */
-static bool set_add(const struct set *set, fl_future *const *f, size_t i)
+static bool futures_index_add(const struct futures_index *index, fl_future *const *f, size_t i)
 {
 	/* Fibonacci hashing, as in lot.c. */
-	size_t at = (size_t)(((uint64_t)(uintptr_t)f[i] * 0x9e3779b97f4a7c15u) >> 32) & set->mask;
-	for (; set->places[at] != 0; at = (at + 1) & set->mask)
-		if (f[set->places[at] - 1] == f[i])
+	size_t at = (size_t)(((uint64_t)(uintptr_t)f[i] * 0x9e3779b97f4a7c15u) >> 32) & index->mask;
+	for (; index->slots[at] != 0; at = (at + 1) & index->mask)
+		if (f[index->slots[at] - 1] == f[i])
 			return false;
-	set->places[at] = i + 1;
+	index->slots[at] = i + 1;
 	return true;
 }
 
 /* Watches the futures: first the ended ones, in the order of the array. */
-static void watch_all(struct futures *all)
+static void futures_add_all(struct futures_iteration *all)
 {
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].future && fl_future_try_wait(all->each[i].future) == 0)
-			fl__watch(&all->ws, &all->each[i], all->each[i].future);
+			fl__future_set_add(&all->set, &all->each[i], all->each[i].future);
 	for (size_t i = 0; i < all->n; i++) {
 		if (!all->each[i].future || all->each[i].of)
 			continue;
-		if (fl__future_is_parents(all->each[i].future))
+		if (fl__future_is_of_parent(all->each[i].future))
 			all->parents++;
 		else
-			fl__watch(&all->ws, &all->each[i], all->each[i].future);
+			fl__future_set_add(&all->set, &all->each[i], all->each[i].future);
 	}
 }
 
 int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
-	struct set set;
-	if (n > (SIZE_MAX / 4 - sizeof(struct futures)) / sizeof(struct fl__watch))
+	struct futures_index index;
+	if (n > (SIZE_MAX / 4 - sizeof(struct futures_iteration)) / sizeof(struct fl__future_entry))
 		return -ENOMEM;
-	struct futures *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
-	if (!all || !set_init(&set, n)) {
+	struct futures_iteration *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
+	if (!all || !futures_index_init(&index, n)) {
 		fl__free(all);
 		return -ENOMEM;
 	}
-	all->base.ops = &ops;
+	all->base.ops = &futures_as_completed_ops;
 	all->n = n;
-	fl__watches_init(&all->ws, "fl_as_completed");
+	fl__future_set_init(&all->set, "fl_as_completed");
 	for (size_t i = 0; i < n; i++)
-		if (set_add(&set, f, i)) {
+		if (futures_index_add(&index, f, i)) {
 			all->each[i].future = fl_future_ref(f[i]);
-			all->followed += f[i]->home->help != NULL;
+			all->followed += f[i]->ops->help != NULL;
 		}
-	fl__free(set.places);
-	watch_all(all);
+	fl__free(index.slots);
+	futures_add_all(all);
 	*made = &all->base;
 	return 0;
 }

@@ -2,7 +2,13 @@
 #ifndef FL_FUTURE_AS_COMPLETED_H
 #define FL_FUTURE_AS_COMPLETED_H
 
+#include "../wait/lot.h"
+#include "future.h"
 #include <fairlead/as_completed.h>
+#include <fairlead/cond.h>
+#include <fairlead/mutex.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 /*
  * The calls of fl_as_completed for one kind of object. The struct of each kind begins with an
@@ -17,5 +23,65 @@ struct fl__as_completed_ops {
 struct fl_as_completed {
 	const struct fl__as_completed_ops *ops;
 };
+
+/*
+ * A set of futures, which lists them in the order of their ends: when a future of the set ends, its
+ * entry is appended to one list. Each future costs a constant number of steps. as_completed.c
+ * explains how.
+ *
+ *     struct fl__future_set set;
+ *     fl__future_set_init(&set, name);
+ *     for each: fl__future_set_add(&set, &each[i], f[i]);
+ *     rc = fl__future_set_sleep(&set, enough, deadline, cancel);
+ *     for each: fl__future_set_remove(&each[i]);
+ *     fl__future_set_fini(&set);
+ */
+struct fl__future_set;
+
+/* A future in a set. Must not move until fl__future_set_fini(). */
+struct fl__future_entry {
+	struct fl__wait wait; /* of `of->ctx`, not of the waiter */
+	struct fl__node node;
+	struct fl__future_set *of;
+	fl_future *future;             /* the caller keeps it alive */
+	struct fl__future_entry *next; /* in `of->first` */
+};
+
+struct fl__future_set {
+	struct fl__ctx ctx; /* unparked at each end */
+	fl_mutex lock;      /* guards the rest */
+	fl_cond news;
+	/* Ended and not yet taken, earliest first. */
+	struct fl__future_entry *first, *last;
+	size_t left;   /* not ended, or futures_on_end() still to come */
+	size_t errors; /* failed futures; a cancelled one has not failed */
+	/* What the sleeping waiter waits for; NULL: no waiter sleeps. */
+	bool (*enough)(const struct fl__future_set *set);
+};
+
+/* `name`: the waiter's name in reports; must stay valid. */
+void fl__future_set_init(struct fl__future_set *set, const char *name);
+
+/* Adds `f`, with its entry. A future that has ended is listed at once. */
+void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f);
+
+/* Removes an entry. An append that is under way ends before fl__future_set_fini() returns. */
+void fl__future_set_remove(struct fl__future_entry *entry);
+
+/*
+ * Sleeps until `enough`, called under the lock, returns true: 0, -ETIMEDOUT, -ECANCELED. One waiter
+ * at a time.
+ */
+int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
+                         fl_cancel_token *cancel);
+
+/* Under the lock: takes the entry that ended first; NULL: none. */
+struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
+
+/* Requires that each entry has ended or was removed. No thread accesses the memory afterwards. */
+void fl__future_set_fini(struct fl__future_set *set);
+
+/* Whether `f` has ended with an error. */
+bool fl__future_has_failed(const fl_future *f);
 
 #endif

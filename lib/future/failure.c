@@ -18,52 +18,52 @@ static _Thread_local struct {
 	bool is_one;      /* there is no index */
 	int error;
 	char message[FL_MESSAGE_MAX];
-} last;
+} failure_last;
 
-static int remember(bool is_one, size_t index, int error, const char *message)
+static int failure_remember(bool is_one, size_t index, int error, const char *message)
 {
-	last.context = fl__ctx_get()->id;
-	last.is_one = is_one;
-	last.index = index;
-	last.error = error;
-	(void)snprintf(last.message, sizeof last.message, "%s", message);
+	failure_last.context = fl__ctx_get()->id;
+	failure_last.is_one = is_one;
+	failure_last.index = index;
+	failure_last.error = error;
+	(void)snprintf(failure_last.message, sizeof failure_last.message, "%s", message);
 	return FL_ETASK;
 }
 
 int fl__failure(int error, const char *message)
 {
-	return remember(true, 0, error, message);
+	return failure_remember(true, 0, error, message);
 }
 
 int fl__failure_at(size_t index, int error, const char *message)
 {
-	return remember(false, index, error, message);
+	return failure_remember(false, index, error, message);
 }
 
 /* Writes the name of the task's error, or its number if the error has no name. */
-static void name_error(char *to, size_t size)
+static void failure_name_error(char *to, size_t size)
 {
-	const char *name = fl_error_name(last.error);
+	const char *name = fl_error_name(failure_last.error);
 	if (strcmp(name, "E?") == 0)
-		(void)snprintf(to, size, "%d", last.error);
+		(void)snprintf(to, size, "%d", failure_last.error);
 	else
 		(void)snprintf(to, size, "%s", name);
 }
 
-static void print_failure(const char *what)
+static void failure_print(const char *what)
 {
 	char error[32], task[64] = "the task";
-	name_error(error, sizeof error);
-	if (!last.is_one)
-		(void)snprintf(task, sizeof task, "the task of argument %zu", last.index);
+	failure_name_error(error, sizeof error);
+	if (!failure_last.is_one)
+		(void)snprintf(task, sizeof task, "the task of argument %zu", failure_last.index);
 	(void)fprintf(stderr, "%s: FL_ETASK: %s failed: %s: %s\n", what, task, error,
-	              last.message[0] ? last.message : fl_error_text(last.error));
+	              failure_last.message[0] ? failure_last.message : fl_error_text(failure_last.error));
 }
 
 int fl_perror(int rc, const char *what)
 {
-	if (rc == FL_ETASK && last.context != 0 && last.context == fl__ctx_get()->id)
-		print_failure(what);
+	if (rc == FL_ETASK && failure_last.context != 0 && failure_last.context == fl__ctx_get()->id)
+		failure_print(what);
 	else
 		(void)fprintf(stderr, "%s: %s: %s\n", what, fl_error_name(rc), fl_error_text(rc));
 	return EXIT_FAILURE;

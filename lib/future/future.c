@@ -3,37 +3,37 @@
  * Futures.
  *
  *   bits       meaning                         set by                         cleared by
- *   CLAIMED    one context alone may end the   fl__future_claim(),            never
+ *   FUTURE_CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
  *                                              fl__future_claim_ended(): CAS
- *   CANCELLED  the claim was for a cancel      the same CAS                   never
- *   ENDED      the end is published            the ending CAS                 never
- *   WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
+ *   FUTURE_CANCELLED  the claim was for a cancel      the same CAS                   never
+ *   FUTURE_ENDED      the end is published            the ending CAS                 never
+ *   FUTURE_WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
  *                                              table locked
- *   GUARDED    the ending CAS needs `lock`     guard(), before the end: CAS;  never
+ *   FUTURE_GUARDED    the ending CAS needs `lock`     future_guard(), before the end: CAS;  never
  *                                              to add a callback or to
  *                                              request the token
- *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
+ *   FUTURE_KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
- *   the rest   references, in units of REF     fl_future_ref(),               fl_future_free(),
+ *   the rest   references, in units of FUTURE_REF     fl_future_ref(),               fl_future_free(),
  *                                              fl__future_ref_running()       _free_shared(),
  *                                                                             the ending CAS
  *
- * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
- * without CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
+ * fl_future_get_state() maps FUTURE_ENDED to FL_CANCELLED with FUTURE_CANCELLED, and to FL_DONE without. FUTURE_CLAIMED
+ * without FUTURE_CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
  * argument.
  *
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
  *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS.
- *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
+ *      While FUTURE_GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
- *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
+ *      FUTURE_GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. So a future
  *      that was only asked for its result ends with one CAS.
- *   3. While WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
+ *   3. While FUTURE_WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
  *      its tree. So the waiter may then free what the argument referred to, and the parent token.
@@ -41,7 +41,7 @@
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *
- * Stale bits are safe: WAITERS without a wait queue costs one visit of the wait table, GUARDED
+ * Stale bits are safe: FUTURE_WAITERS without a wait queue costs one visit of the wait table, FUTURE_GUARDED
  * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the wait
  * table.
  */
@@ -56,69 +56,77 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8, GUARDED = 16, KEPT = 32, REF = 256 };
+enum {
+	FUTURE_CLAIMED = 1,
+	FUTURE_CANCELLED = 2,
+	FUTURE_ENDED = 4,
+	FUTURE_WAITERS = 8,
+	FUTURE_GUARDED = 16,
+	FUTURE_KEPT = 32,
+	FUTURE_REF = 256
+};
 
-static const struct fl__word ended = {ENDED, ENDED, WAITERS, .of_future = true};
+static const struct fl__word future_ended = {FUTURE_ENDED, FUTURE_ENDED, FUTURE_WAITERS, .of_future = true};
 _Static_assert(offsetof(fl_future, state) == 0, "as of_future has it");
 
 /* Messages. */
 
-static char lost_message[] = "(message lost: out of memory)";
+static char future_lost_message[] = "(message lost: out of memory)";
 
 char *fl__message_new(void)
 {
 	char *message = fl__alloc(1, FL_MESSAGE_MAX);
-	return message ? message : lost_message;
+	return message ? message : future_lost_message;
 }
 
 bool fl__message_lost(const char *message)
 {
-	return message == lost_message;
+	return message == future_lost_message;
 }
 
 void fl__message_free(char *message)
 {
-	if (message != lost_message)
+	if (message != future_lost_message)
 		fl__free(message);
 }
 
 /* Life. */
 
-void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
+void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
                      fl_cancel_token *parent, int64_t deadline)
 {
 	f->lock = 0;
 	f->error = 0;
-	f->home = home;
+	f->ops = ops;
 	f->type = type;
 	f->callbacks = NULL;
 	f->message = NULL;
 	fl_cancel_token_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
-	fl__store_relaxed(&f->state, refs * REF); /* relaxed: the caller publishes the future */
+	fl__store_relaxed(&f->state, refs * FUTURE_REF); /* relaxed: the caller publishes the future */
 }
 
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
-	f->home->release(f);
+	f->ops->release(f);
 }
 
 fl_future *fl_future_ref(fl_future *f)
 {
 	/* relaxed: the caller's own reference keeps the future alive */
-	const uint32_t before = fl__add_relaxed(&f->state, REF);
-	if (before / REF < UINT32_MAX / REF)
+	const uint32_t before = fl__add_relaxed(&f->state, FUTURE_REF);
+	if (before / FUTURE_REF < UINT32_MAX / FUTURE_REF)
 		return f;
-	fl__sub_relaxed(&f->state, REF);
+	fl__sub_relaxed(&f->state, FUTURE_REF);
 	fl__panic("fl_future_ref", f, "too many references");
 }
 
 bool fl__future_ref_running(fl_future *f)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
-	while ((seen & (CLAIMED | ENDED)) == CLAIMED && seen / REF > 0)
+	while ((seen & (FUTURE_CLAIMED | FUTURE_ENDED)) == FUTURE_CLAIMED && seen / FUTURE_REF > 0)
 		/* relaxed: as in fl_future_ref() */
-		if (fl__cas_weak_relaxed(&f->state, &seen, seen + REF))
+		if (fl__cas_weak_relaxed(&f->state, &seen, seen + FUTURE_REF))
 			return true;
 	return false;
 }
@@ -126,89 +134,89 @@ bool fl__future_ref_running(fl_future *f)
 bool fl__future_free_shared(fl_future *f)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
-	while (seen / REF > 1)
+	while (seen / FUTURE_REF > 1)
 		/* release: as in fl__future_drop() */
-		if (fl__cas_weak_release(&f->state, &seen, seen - REF))
+		if (fl__cas_weak_release(&f->state, &seen, seen - FUTURE_REF))
 			return true;
 	return false;
 }
 
-bool fl__future_is_alone(const fl_future *f)
+bool fl__future_is_last_reference(const fl_future *f)
 {
 	/* relaxed: the caller's fl_future_free() acquires */
 	const uint32_t seen = fl__load_relaxed(&f->state);
-	return (seen & ENDED) && seen / REF == 1;
+	return (seen & FUTURE_ENDED) && seen / FUTURE_REF == 1;
 }
 
-static bool is_ended(const fl_future *f)
+static bool future_is_ended(const fl_future *f)
 {
-	/* acquire: pairs with the release in try_step() */
-	return fl__load_acquire(&f->state) & ENDED;
+	/* acquire: pairs with the release in future_try_publish() */
+	return fl__load_acquire(&f->state) & FUTURE_ENDED;
 }
 
 bool fl__future_has_ended(const fl_future *f)
 {
-	return is_ended(f);
+	return future_is_ended(f);
 }
 
-static bool has_result(const fl_future *f)
+static bool future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the release in try_step(). When called by clean(), also with the
+	 * acquire: pairs with the release in future_try_publish(). When called by future_clean(), also with the
 	 * release of all threads that freed a reference.
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
-	return (seen & (ENDED | CANCELLED)) == ENDED && (f->error == 0 || (seen & KEPT));
+	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
 }
 
-static void clean(fl_future *f)
+static void future_clean(fl_future *f)
 {
 	/* In this order: the type of a cancelled future may be gone. */
-	if (has_result(f) && f->type->drop_result)
+	if (future_has_result(f) && f->type->drop_result)
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
 }
 
-static void release(fl_future *f)
+static void future_release(fl_future *f)
 {
-	clean(f);
-	f->home->release(f);
+	future_clean(f);
+	f->ops->release(f);
 }
 
 bool fl__future_drop(fl_future *f)
 {
 	/*
-	 * relaxed: clean() acquires. An ended future with one reference is the caller's alone: no
+	 * relaxed: future_clean() acquires. An ended future with one reference is the caller's alone: no
 	 * thread can make another reference.
 	 */
 	const uint32_t seen = fl__load_relaxed(&f->state);
-	if (!((seen & ENDED) && seen / REF == 1)) {
+	if (!((seen & FUTURE_ENDED) && seen / FUTURE_REF == 1)) {
 		/*
 		 * release: the thread that frees the last reference sees all uses; pairs with
-		 * has_result()
+		 * future_has_result()
 		 */
-		if (fl__sub_release(&f->state, REF) / REF > 1)
+		if (fl__sub_release(&f->state, FUTURE_REF) / FUTURE_REF > 1)
 			return false;
 	}
-	clean(f);
+	future_clean(f);
 	return true;
 }
 
 void fl_future_free(fl_future *f)
 {
 	if (f && fl__future_drop(f))
-		f->home->release(f);
+		f->ops->release(f);
 }
 
 /* Claiming. */
 
-static bool claim(fl_future *f, uint32_t bits)
+static bool future_claim(fl_future *f, uint32_t bits)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
-	while (!(seen & CLAIMED))
+	while (!(seen & FUTURE_CLAIMED))
 		/*
 		 * relaxed: the claim publishes nothing. What the claimer reads was written before
-		 * it got the future; try_step() publishes what it writes.
+		 * it got the future; future_try_publish() publishes what it writes.
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
@@ -217,24 +225,24 @@ static bool claim(fl_future *f, uint32_t bits)
 
 bool fl__future_claim_ended(fl_future *f)
 {
-	return claim(f, CLAIMED);
+	return future_claim(f, FUTURE_CLAIMED);
 }
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
 	if (!fl_cancel_token_is_requested(&f->token))
-		return claim(f, CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
-	return claim(f, CLAIMED | CANCELLED) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+		return future_claim(f, FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
+	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
 
 bool fl__future_is_claimed(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & CLAIMED; /* relaxed: a claim publishes nothing */
+	return fl__load_relaxed(&f->state) & FUTURE_CLAIMED; /* relaxed: a claim publishes nothing */
 }
 
 bool fl__future_claim_cancel(fl_future *f)
 {
-	return claim(f, CLAIMED | CANCELLED);
+	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED);
 }
 
 /* The end. */
@@ -243,16 +251,16 @@ bool fl__future_claim_cancel(fl_future *f)
  * The ending CAS, if no lock is needed. Also drops the references `drop`. Returns the old word, or
  * 0 if the lock is needed.
  */
-static uint32_t try_step(fl_future *f, uint32_t drop)
+static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
-	while (!(seen & (WAITERS | GUARDED)) && fl__cancel_is_alone(&f->token))
+	while (!(seen & (FUTURE_WAITERS | FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with is_ended(), has_result(),
+		 * release: error, message and result; pairs with future_is_ended(), future_has_result(),
 		 * fl_future_get_state() and fl__word_wait(). A caller that drops the last reference
-		 * here acquires in has_result().
+		 * here acquires in future_has_result().
 		 */
-		if (fl__cas_weak_release(&f->state, &seen, (seen | ENDED) - drop))
+		if (fl__cas_weak_release(&f->state, &seen, (seen | FUTURE_ENDED) - drop))
 			return seen;
 	return 0;
 }
@@ -261,22 +269,22 @@ static uint32_t try_step(fl_future *f, uint32_t drop)
  * The ending CAS under `lock`. Returns true after dequeuing waiters: then the caller closes `lot`
  * after the unlock.
  */
-static bool step_guarded(fl_future *f, struct fl__lot *lot)
+static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
-	while (!(seen & WAITERS))
-		/* release: as in try_step() */
-		if (fl__cas_weak_release(&f->state, &seen, seen | ENDED))
+	while (!(seen & FUTURE_WAITERS))
+		/* release: as in future_try_publish() */
+		if (fl__cas_weak_release(&f->state, &seen, seen | FUTURE_ENDED))
 			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	/* release: as in try_step() */
-	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)WAITERS) | ENDED))
+	/* release: as in future_try_publish() */
+	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)FUTURE_WAITERS) | FUTURE_ENDED))
 		;
 	return true;
 }
 
-static struct fl__callback *reversed(struct fl__callback *list)
+static struct fl__callback *future_reversed(struct fl__callback *list)
 {
 	struct fl__callback *before = NULL;
 	while (list) {
@@ -292,10 +300,10 @@ static struct fl__callback *reversed(struct fl__callback *list)
  * Publishes the end, unless there are callbacks and `may_call` is false. Returns the callbacks,
  * newest first.
  */
-static struct fl__callback *publish(fl_future *f, bool may_call)
+static struct fl__callback *future_publish(fl_future *f, bool may_call)
 {
 	struct fl__lot lot;
-	if (try_step(f, 0) != 0)
+	if (future_try_publish(f, 0) != 0)
 		return NULL;
 	fl__lock(&f->lock);
 	struct fl__callback *list = f->callbacks;
@@ -305,7 +313,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 	}
 	fl_cancel_token_destroy(&f->token);
 	f->callbacks = NULL;
-	bool taken = step_guarded(f, &lot);
+	bool taken = future_publish_locked(f, &lot);
 	fl__unlock(&f->lock);
 	if (taken)
 		fl__lot_close(&lot);
@@ -313,7 +321,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 }
 
 /* A callback must not inherit the completing thread's cancel scope. */
-static void call(fl_future *f, fl_future_callback *callback, void *arg)
+static void future_call(fl_future *f, fl_future_callback *callback, void *arg)
 {
 	fl_cancel_token *scope = fl_cancel_scope_set(NULL);
 	callback(f, arg);
@@ -321,13 +329,13 @@ static void call(fl_future *f, fl_future_callback *callback, void *arg)
 }
 
 /* Runs the next callback of `now`. */
-static void run_next(struct fl__ending *now)
+static void future_run_next(struct fl__ending *now)
 {
 	struct fl__callback *next = now->left;
 	const bool owned = next->owned;
 	now->left = next->next;
 	/* fl__future_end_after() in the callback may free `now` */
-	call(now->future, next->call, next->arg);
+	future_call(now->future, next->call, next->arg);
 	if (owned)
 		fl__free(next);
 }
@@ -336,7 +344,7 @@ static void run_next(struct fl__ending *now)
  * Also runs the callbacks of futures that a callback ends by fl__future_end_after(), innermost
  * first.
  */
-static void run_callbacks(fl_future *f, struct fl__callback *list)
+static void future_run_callbacks(fl_future *f, struct fl__callback *list)
 {
 	if (!list)
 		return;
@@ -346,7 +354,7 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 	ctx->front.inside.calling = &calling;
 	for (struct fl__ending *now; (now = calling.innermost)->left || now != &own;) {
 		if (now->left) {
-			run_next(now);
+			future_run_next(now);
 		} else {
 			calling.innermost = now->outer;
 			fl_future_free(now->future); /* the producer's reference */
@@ -365,10 +373,10 @@ bool fl__future_is_calling(const fl_future *f)
 }
 
 /* Sets the error of a claimed future. Takes over `message`. */
-static void set_error(fl_future *f, int error, char *message)
+static void future_set_error(fl_future *f, int error, char *message)
 {
 	/* relaxed: the caller's own claim */
-	bool cancelled = fl__load_relaxed(&f->state) & CANCELLED;
+	bool cancelled = fl__load_relaxed(&f->state) & FUTURE_CANCELLED;
 	f->error = cancelled ? -ECANCELED : error;
 	if (f->error != 0 && !cancelled)
 		f->message = message;
@@ -376,48 +384,48 @@ static void set_error(fl_future *f, int error, char *message)
 		fl__message_free(message);
 }
 
-static void set_end(fl_future *f, int error, char *message)
+static void future_set_end(fl_future *f, int error, char *message)
 {
-	set_error(f, error, message);
+	future_set_error(f, error, message);
 	if (!f->type->drop_arg)
 		return;
-	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as in call() */
+	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as in future_call() */
 	f->type->drop_arg(f->arg);
 	(void)fl_cancel_scope_set(scope);
 }
 
 void fl__future_keep_result(fl_future *f)
 {
-	(void)fl__or_relaxed(&f->state, KEPT); /* relaxed: the ending CAS publishes it */
+	(void)fl__or_relaxed(&f->state, FUTURE_KEPT); /* relaxed: the ending CAS publishes it */
 }
 
 bool fl__future_keeps_result(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & KEPT; /* relaxed: the caller has seen the end */
+	return fl__load_relaxed(&f->state) & FUTURE_KEPT; /* relaxed: the caller has seen the end */
 }
 
 void fl__future_finish(fl_future *f, int error, char *message)
 {
-	set_end(f, error, message);
-	run_callbacks(f, reversed(publish(f, true)));
+	future_set_end(f, error, message);
+	future_run_callbacks(f, future_reversed(future_publish(f, true)));
 }
 
 void fl__future_end(fl_future *f, int error, char *message)
 {
-	set_end(f, error, message);
-	const uint32_t before = try_step(f, REF);
+	future_set_end(f, error, message);
+	const uint32_t before = future_try_publish(f, FUTURE_REF);
 	if (before == 0) {
-		run_callbacks(f, reversed(publish(f, true)));
+		future_run_callbacks(f, future_reversed(future_publish(f, true)));
 		fl_future_free(f);
-	} else if (before / REF == 1) {
-		release(f);
+	} else if (before / FUTURE_REF == 1) {
+		future_release(f);
 	}
 }
 
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room)
 {
-	set_end(f, error, message);
-	*room = (struct fl__ending){f, reversed(publish(f, true)), NULL};
+	future_set_end(f, error, message);
+	*room = (struct fl__ending){f, future_reversed(future_publish(f, true)), NULL};
 	if (!room->left) {
 		fl_future_free(f);
 		return;
@@ -437,7 +445,7 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 
 bool fl__future_try_finish(fl_future *f)
 {
-	return !f->type->drop_arg && !f->type->drop_result && publish(f, false) == NULL;
+	return !f->type->drop_arg && !f->type->drop_result && future_publish(f, false) == NULL;
 }
 
 /* Cancelling. */
@@ -446,52 +454,52 @@ bool fl__future_try_finish(fl_future *f)
  * Makes the end take `lock` from now on. Returns false if the future has ended; then the caller
  * sees what the end published.
  */
-static bool guard(fl_future *f)
+static bool future_guard(fl_future *f)
 {
 	/* relaxed: the CAS decides, or the check under the lock */
 	uint32_t seen = fl__load_relaxed(&f->state);
-	while (!(seen & (GUARDED | ENDED)))
-		/* relaxed: the end that finds GUARDED takes the lock, which orders it */
-		if (fl__cas_weak_relaxed(&f->state, &seen, seen | GUARDED))
+	while (!(seen & (FUTURE_GUARDED | FUTURE_ENDED)))
+		/* relaxed: the end that finds FUTURE_GUARDED takes the lock, which orders it */
+		if (fl__cas_weak_relaxed(&f->state, &seen, seen | FUTURE_GUARDED))
 			return true;
-	return !is_ended(f);
+	return !future_is_ended(f);
 }
 
 void fl__future_ask(fl_future *f)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
-	if (!guard(f))
+	if (!future_guard(f))
 		return;
 	fl__lock(&f->lock);
-	if (!(fl__load_relaxed(&f->state) & ENDED)) /* relaxed: under the lock; invariant 2 */
+	if (!(fl__load_relaxed(&f->state) & FUTURE_ENDED)) /* relaxed: under the lock; invariant 2 */
 		fl__cancel_request_begin(&f->token, &calls);
 	fl__unlock(&f->lock);
 	fl__cancel_call(&calls);
 }
 
-static bool cancel_pending(fl_future *f)
+static bool future_cancel_if_pending(fl_future *f)
 {
-	if (!f->home->claim_cancel(f))
+	if (!f->ops->claim_cancel(f))
 		return false;
 	fl__future_finish(f, -ECANCELED, NULL);
-	f->home->ended(f);
+	f->ops->ended(f);
 	return true;
 }
 
 /* `asks`: requests the token of a running task. */
-static int cancel(fl_future *f, bool asks)
+static int future_cancel(fl_future *f, bool asks)
 {
-	if (cancel_pending(f))
+	if (future_cancel_if_pending(f))
 		return 0;
-	/* acquire: pairs with the release in try_step() */
+	/* acquire: pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
-	if (seen & ENDED)
-		return seen & CANCELLED ? 0 : -EALREADY;
+	if (seen & FUTURE_ENDED)
+		return seen & FUTURE_CANCELLED ? 0 : -EALREADY;
 	if (asks) {
 		/* No effect while another context cancels the task. */
 		fl__future_ask(f);
-		if (f->home->asked)
-			f->home->asked(f);
+		if (f->ops->requested)
+			f->ops->requested(f);
 	}
 	return -EBUSY;
 }
@@ -500,7 +508,7 @@ int fl_future_cancel(fl_future *f)
 {
 	/* A callback may free the caller's reference. The end of a chain may run callbacks, too. */
 	(void)fl_future_ref(f);
-	const int rc = cancel(f, true);
+	const int rc = future_cancel(f, true);
 	fl_future_free(f);
 	return rc;
 }
@@ -508,18 +516,18 @@ int fl_future_cancel(fl_future *f)
 int fl_future_cancel_pending(fl_future *f)
 {
 	(void)fl_future_ref(f); /* as above */
-	const int rc = cancel(f, false);
+	const int rc = future_cancel(f, false);
 	fl_future_free(f);
 	return rc;
 }
 
 /* Adds `node` to the list. Returns false if the future has ended. */
-static bool register_callback(fl_future *f, struct fl__callback *node)
+static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
-	if (!guard(f))
+	if (!future_guard(f))
 		return false;
 	fl__lock(&f->lock);
-	bool in_time = !is_ended(f);
+	bool in_time = !future_is_ended(f);
 	if (in_time) {
 		node->next = f->callbacks;
 		f->callbacks = node;
@@ -532,30 +540,30 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	f->callbacks = node;
-	(void)guard(f); /* true: the future has not ended */
+	(void)future_guard(f); /* true: the future has not ended */
 }
 
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
-	if (is_ended(f) || !register_callback(f, node))
-		call(f, callback, arg);
+	if (future_is_ended(f) || !future_register_callback(f, node))
+		future_call(f, callback, arg);
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 {
-	if (!is_ended(f)) {
+	if (!future_is_ended(f)) {
 		struct fl__callback *node = fl__alloc(1, sizeof *node);
 		if (!node)
 			return -ENOMEM;
 		node->call = callback;
 		node->arg = arg;
 		node->owned = true;
-		if (register_callback(f, node))
+		if (future_register_callback(f, node))
 			return 0;
 		fl__free(node);
 	}
-	call(f, callback, arg);
+	future_call(f, callback, arg);
 	return 0;
 }
 
@@ -565,49 +573,50 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	/* relaxed: a hint; the claim decides */
-	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED))
+	if (!ctx->help || (fl__load_relaxed(&f->state) & FUTURE_CLAIMED))
 		return;
 	if (fl_cancel_token_is_requested(cancel) || fl__is_past(deadline))
 		return;
-	if (f->home->help)
-		f->home->help(f, deadline, cancel);
+	if (f->ops->help)
+		f->ops->help(f, deadline, cancel);
 	else
 		ctx->help(ctx, f);
 }
 
-bool fl__future_is_parents(const fl_future *f)
+bool fl__future_is_of_parent(const fl_future *f)
 {
 	/* relaxed: as in fl__is_forked(). 0: this process is not a forked child. */
-	return fl__load_relaxed(&fl__fork_count) != 0 && f->home->is_parents && !is_ended(f) && f->home->is_parents(f);
+	return fl__load_relaxed(&fl__fork_count) != 0 && f->ops->is_of_parent && !future_is_ended(f) &&
+	       f->ops->is_of_parent(f);
 }
 
 /* For a future that has not ended: `error`, or -EOWNERDEAD if it will not end in this process. */
-static int not_yet(const fl_future *f, int error)
+static int future_not_ended(const fl_future *f, int error)
 {
-	return fl__future_is_parents(f) ? -EOWNERDEAD : error;
+	return fl__future_is_of_parent(f) ? -EOWNERDEAD : error;
 }
 
 int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (is_ended(f))
+	if (future_is_ended(f))
 		return 0;
-	if (fl__future_is_parents(f))
+	if (fl__future_is_of_parent(f))
 		return -EOWNERDEAD;
 	fl__future_help(f, deadline, cancel);
-	if (f->home->attend)
-		f->home->attend(f, deadline, cancel);
-	return fl__word_wait(&f->state, &ended, deadline, cancel);
+	if (f->ops->advance)
+		f->ops->advance(f, deadline, cancel);
+	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
 }
 
 int fl_future_try_wait(fl_future *f)
 {
-	return is_ended(f) ? 0 : not_yet(f, -EAGAIN);
+	return future_is_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
 }
 
 /* For a future that has ended. */
-static int copy_result(const fl_future *f, void *result)
+static int future_copy_result(const fl_future *f, void *result)
 {
-	if (f->type->result_size > 0 && has_result(f))
+	if (f->type->result_size > 0 && future_has_result(f))
 		fl__copy(result, f->result, f->type->result_size);
 	return f->error == 0 ? 0 : fl__failure(f->error, fl_future_message(f));
 }
@@ -617,58 +626,58 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadlin
 	if (size != f->type->result_size)
 		return -EINVAL;
 	int rc = fl_future_wait_until(f, deadline, cancel);
-	return rc == 0 ? copy_result(f, result) : rc;
+	return rc == 0 ? future_copy_result(f, result) : rc;
 }
 
 /* Queries. */
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	/* acquire: pairs with the release in try_step() */
+	/* acquire: pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
-	if (seen & ENDED)
-		return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
-	if (!(seen & CLAIMED) && f->home->has_started) {
-		if (f->home->has_started(f))
+	if (seen & FUTURE_ENDED)
+		return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
+	if (!(seen & FUTURE_CLAIMED) && f->ops->has_started) {
+		if (f->ops->has_started(f))
 			return FL_RUNNING;
 		/* acquire: as above. The future may have ended since the first load. */
 		seen = fl__load_acquire(&f->state);
-		if (seen & ENDED)
-			return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
+		if (seen & FUTURE_ENDED)
+			return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;
 	}
-	return (seen & (CLAIMED | CANCELLED)) == CLAIMED ? FL_RUNNING : FL_PENDING;
+	return (seen & (FUTURE_CLAIMED | FUTURE_CANCELLED)) == FUTURE_CLAIMED ? FL_RUNNING : FL_PENDING;
 }
 
 const void *fl_future_result(const fl_future *f)
 {
-	return has_result(f) ? f->result : NULL;
+	return future_has_result(f) ? f->result : NULL;
 }
 
 int fl_future_error(const fl_future *f)
 {
-	return is_ended(f) ? f->error : 0;
+	return future_is_ended(f) ? f->error : 0;
 }
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* acquire: pairs with the release in try_step() */
+	/* acquire: pairs with the release in future_try_publish() */
 	uint32_t seen = fl__load_acquire(&f->state);
-	if (!(seen & ENDED))
+	if (!(seen & FUTURE_ENDED))
 		return "";
-	if (seen & CANCELLED)
+	if (seen & FUTURE_CANCELLED)
 		return "cancelled before it started";
 	return f->message ? f->message : "";
 }
 
-static bool on_ready(void *object)
+static bool future_on_ready(void *object)
 {
-	return is_ended(object);
+	return future_is_ended(object);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool future_on_arm(void *object, struct fl__node *node)
 {
 	fl_future *f = object;
-	return fl__word_arm(&f->state, &ended, node);
+	return fl__word_arm(&f->state, &future_ended, node);
 }
 
-const fl_on_type fl__on_future = {on_ready, on_arm, fl__node_disarm, NULL, true};
+const fl_on_type fl__on_future = {future_on_ready, future_on_arm, fl__node_disarm, NULL, true};

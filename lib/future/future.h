@@ -11,7 +11,7 @@
 /*
  * Internals of a future, for the code that makes and ends one. future.c has its states.
  *
- *     fl__future_init(f, &home, type, ...);           // two references: producer's and consumer's
+ *     fl__future_init(f, &ops, type, ...);           // two references: producer's and consumer's
  *     if (fl__future_claim(f) == FL__CLAIM_RUN) {
  *             error = type->run(...);
  *             fl__future_finish(f, error, NULL);      // published, its callbacks have run
@@ -26,7 +26,7 @@ struct fl__callback {
 };
 
 /* The functions of a future's maker. */
-struct fl__future_home {
+struct fl__future_ops {
 	/*
 	 * Called by a context other than the maker's: claims `f` for a cancel, if `f` has not
 	 * started, and removes `f` from all queues. Returns false if `f` was claimed or has
@@ -42,21 +42,21 @@ struct fl__future_home {
 	 * After a request of its token: tells a producer that cannot see the token. NULL: the
 	 * producer can.
 	 */
-	void (*asked)(fl_future *f);
+	void (*requested)(fl_future *f);
 	/* Whether an unclaimed `f` has started elsewhere. NULL: a started future is claimed. */
 	bool (*has_started)(const fl_future *f);
 	/*
 	 * In a forked child: whether `f`, which has not ended, was for a thread of the parent to
 	 * end. NULL: never.
 	 */
-	bool (*is_parents)(const fl_future *f);
+	bool (*is_of_parent)(const fl_future *f);
 	/*
 	 * For a future without a task: helps with the tasks that `f` depends on. NULL: `f` has a
 	 * task.
 	 */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/* Before a wait: advances `f` on this context while that pays. NULL: nothing to do. */
-	void (*attend)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
+	void (*advance)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -68,7 +68,7 @@ struct fl_future {
 	uint32_t count; /* of arguments and results; the maker's */
 	const fl_task_type *type;
 	void *arg, *result; /* in the maker's block; NULL: size 0 */
-	const struct fl__future_home *home;
+	const struct fl__future_ops *ops;
 	/* The task's token, which ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	struct fl__callback *callbacks; /* newest first */
@@ -79,7 +79,7 @@ struct fl_future {
  * Makes a pending future with `refs` references. `parent`: of its token; NULL: none. The caller
  * sets `arg` and `result`, before or later.
  */
-void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
+void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
                      fl_cancel_token *parent, int64_t deadline);
 
 /*
@@ -143,7 +143,7 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 bool fl__future_has_ended(const fl_future *f);
 
 /* In a forked child: whether `f` has not ended, and only a cancel can end it. */
-bool fl__future_is_parents(const fl_future *f);
+bool fl__future_is_of_parent(const fl_future *f);
 
 /*
  * Takes a reference without having one: the caller knows only that the memory is, or was, a
@@ -152,7 +152,7 @@ bool fl__future_is_parents(const fl_future *f);
 bool fl__future_ref_running(fl_future *f);
 
 /* Whether `f` has ended and only the caller has a reference, so that no thread can make another. */
-bool fl__future_is_alone(const fl_future *f);
+bool fl__future_is_last_reference(const fl_future *f);
 
 /*
  * Frees a reference, unless it is the last: then returns false. For callers that must run no hook.

@@ -4,16 +4,16 @@
  * result.
  *
  *   step       meaning                       next
- *   PENDING    the first step                STARTED: fl_promise_start(); CANCELLED: a cancel;
- *                                            TAKEN: set, fail, free
- *   STARTED    a cancel only requests stop   TAKEN: set, fail, free
- *   TAKEN      one context ends the future   none
- *   CANCELLED  a canceller ends the future   none
+ *   PROMISE_PENDING    the first step                PROMISE_STARTED: fl_promise_start(); PROMISE_CANCELLED: a cancel;
+ *                                            PROMISE_ENDING: set, fail, free
+ *   PROMISE_STARTED    a cancel only requests stop   PROMISE_ENDING: set, fail, free
+ *   PROMISE_ENDING      one context ends the future   none
+ *   PROMISE_CANCELLED  a canceller ends the future   none
  *
  * Invariants
  *   1. `step` and the future's claim change together, under `lock`. So a claim of the future never
  *      fails here.
- *   2. The context that has set TAKEN or CANCELLED ends the future alone, without the lock, and
+ *   2. The context that has set PROMISE_ENDING or PROMISE_CANCELLED ends the future alone, without the lock, and
  *      frees the producer's reference.
  *   3. Contexts that request `stop` hold a reference to the future, so the block exists. `stop` is
  *      in no tree, so it needs no destroy.
@@ -28,13 +28,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum step { PENDING, STARTED, TAKEN, CANCELLED };
+enum promise_step { PROMISE_PENDING, PROMISE_STARTED, PROMISE_ENDING, PROMISE_CANCELLED };
 
 struct fl_promise {
 	fl_future future;
 	fl_task_type type; /* the promise's own: result size and hook */
 	uint32_t lock;     /* an fl__lock: guards `step` */
-	enum step step;
+	enum promise_step step;
 	fl_cancel_token stop;
 	max_align_t result[];
 };
@@ -46,38 +46,38 @@ static struct fl_promise *promise_of(fl_future *f)
 
 /* The future's home. */
 
-static bool on_claim_cancel(fl_future *f)
+static bool promise_on_claim_cancel(fl_future *f)
 {
 	struct fl_promise *p = promise_of(f);
 	fl__lock(&p->lock);
-	const bool ours = p->step == PENDING && fl__future_claim_cancel(f);
+	const bool ours = p->step == PROMISE_PENDING && fl__future_claim_cancel(f);
 	if (ours)
-		p->step = CANCELLED;
+		p->step = PROMISE_CANCELLED;
 	(void)fl__unlock(&p->lock);
 	return ours;
 }
 
-static void on_asked(fl_future *f)
+static void promise_on_requested(fl_future *f)
 {
 	fl_cancel_token_request(&promise_of(f)->stop);
 }
 
-static void on_ended(fl_future *f)
+static void promise_on_ended(fl_future *f)
 {
-	on_asked(f);
+	promise_on_requested(f);
 	fl_future_free(f); /* the producer's reference */
 }
 
-static void on_release(fl_future *f)
+static void promise_on_release(fl_future *f)
 {
 	fl__free(promise_of(f));
 }
 
-static const struct fl__future_home home = {
-    .claim_cancel = on_claim_cancel,
-    .ended = on_ended,
-    .asked = on_asked,
-    .release = on_release,
+static const struct fl__future_ops promise_ops = {
+    .claim_cancel = promise_on_claim_cancel,
+    .ended = promise_on_ended,
+    .requested = promise_on_requested,
+    .release = promise_on_release,
 };
 
 /* The promise. */
@@ -94,7 +94,7 @@ int fl_promise_create(fl_promise **made, size_t size, void (*drop)(void *result)
 	                         .result_size = size,
 	                         .result_align = _Alignof(max_align_t),
 	                         .drop_result = drop};
-	fl__future_init(&p->future, &home, &p->type, 3, FL_SHIELDED, FL_FOREVER);
+	fl__future_init(&p->future, &promise_ops, &p->type, 3, FL_SHIELDED, FL_FOREVER);
 	p->future.result = size > 0 ? p->result : NULL;
 	fl_cancel_token_init(&p->stop, FL_SHIELDED, FL_FOREVER);
 	*made = p;
@@ -105,39 +105,39 @@ int fl_promise_create(fl_promise **made, size_t size, void (*drop)(void *result)
 int fl_promise_start(fl_promise *p)
 {
 	fl__lock(&p->lock);
-	const enum step before = p->step;
-	if (before == PENDING) {
-		p->step = STARTED;
+	const enum promise_step before = p->step;
+	if (before == PROMISE_PENDING) {
+		p->step = PROMISE_STARTED;
 		(void)fl__future_claim_ended(&p->future); /* true: invariant 1 */
 	}
 	(void)fl__unlock(&p->lock);
-	if (before == PENDING)
+	if (before == PROMISE_PENDING)
 		return 0;
-	return before == CANCELLED ? -ECANCELED : -EALREADY;
+	return before == PROMISE_CANCELLED ? -ECANCELED : -EALREADY;
 }
 
-/* Sets TAKEN: 0, and the caller must end the future. */
-static int take(fl_promise *p)
+/* Sets PROMISE_ENDING: 0, and the caller must end the future. */
+static int promise_begin_end(fl_promise *p)
 {
 	fl__lock(&p->lock);
-	const enum step before = p->step;
-	if (before == PENDING)
+	const enum promise_step before = p->step;
+	if (before == PROMISE_PENDING)
 		(void)fl__future_claim_ended(&p->future); /* true: invariant 1 */
-	if (before == PENDING || before == STARTED)
-		p->step = TAKEN;
+	if (before == PROMISE_PENDING || before == PROMISE_STARTED)
+		p->step = PROMISE_ENDING;
 	(void)fl__unlock(&p->lock);
-	if (before == CANCELLED)
+	if (before == PROMISE_CANCELLED)
 		return -ECANCELED;
-	return before == TAKEN ? -EALREADY : 0;
+	return before == PROMISE_ENDING ? -EALREADY : 0;
 }
 
-static void store(fl_promise *p, const void *value)
+static void promise_store(fl_promise *p, const void *value)
 {
 	if (p->type.result_size > 0)
 		memcpy(p->result, value, p->type.result_size);
 }
 
-static void finish(fl_promise *p, int error, char *message)
+static void promise_finish(fl_promise *p, int error, char *message)
 {
 	fl__future_finish(&p->future, error, message);
 	fl_future_free(&p->future); /* the producer's reference */
@@ -145,44 +145,44 @@ static void finish(fl_promise *p, int error, char *message)
 
 int fl_promise_set(fl_promise *p, const void *value)
 {
-	int rc = take(p);
+	int rc = promise_begin_end(p);
 	if (rc != 0)
 		return rc;
-	store(p, value);
-	finish(p, 0, NULL);
+	promise_store(p, value);
+	promise_finish(p, 0, NULL);
 	return 0;
 }
 
-FL_PRINTF(3, 0) static void fail(fl_promise *p, int error, const char *format, va_list args)
+FL_PRINTF(3, 0) static void promise_fail(fl_promise *p, int error, const char *format, va_list args)
 {
 	char *message = fl__message_new();
 	if (!fl__message_lost(message))
 		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
-	finish(p, error ? error : -EINVAL, message);
+	promise_finish(p, error ? error : -EINVAL, message);
 }
 
 int fl_promise_fail(fl_promise *p, int error, const char *format, ...)
 {
-	int rc = take(p);
+	int rc = promise_begin_end(p);
 	if (rc != 0)
 		return rc;
 	va_list args;
 	va_start(args, format);
-	fail(p, error, format, args);
+	promise_fail(p, error, format, args);
 	va_end(args);
 	return 0;
 }
 
 int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
 {
-	int rc = take(p);
+	int rc = promise_begin_end(p);
 	if (rc != 0)
 		return rc;
-	store(p, value);
+	promise_store(p, value);
 	fl__future_keep_result(&p->future);
 	va_list args;
 	va_start(args, format);
-	fail(p, error, format, args);
+	promise_fail(p, error, format, args);
 	va_end(args);
 	return 0;
 }

@@ -8,13 +8,13 @@
  *                                                      the lock
  *   list          the newest tasks, when the ring was  under the lock
  *                 full
- *   early         tasks that were in the ring before   under the lock; their `queued` is FL__EARLY
+ *   early         tasks that were in the ring before   under the lock; their `queued` is FL__BACKLOG_EARLY
  *                 a task that was dug out: older than
  *                 all that is in the ring
- *   overflowing   FL__LATE while `list` is not empty,  under the lock; producers and workers
- *                 FL__EARLY while `early` is not       read it
- *   dead          claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
- *                 see struct fl__task_block, `parting`       -1 by the thread that takes it out;
+ *   overflowing   FL__BACKLOG_LATE while `list` is not empty,  under the lock; producers and workers
+ *                 FL__BACKLOG_EARLY while `early` is not       read it
+ *   claimed          claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
+ *                 see struct fl__task_block, `foreign_claim`       -1 by the thread that takes it out;
  *                                                      relaxed: says when to search the lists, and
  *                                                      for statistics
  *
@@ -33,8 +33,8 @@
  *
  * A task that was cancelled, or that a waiter has run, stays until it is taken: nothing can be
  * removed from the middle of a ring. The ring bounds their number there. The lists are searched
- * when at least half of their tasks are dead, and as many as the ring has slots, even if all tasks
- * of the ring are dead too.
+ * when at least half of their tasks are claimed, and as many as the ring has slots, even if all tasks
+ * of the ring are claimed too.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -49,11 +49,11 @@
 #define FL__BACKLOG_RING 16384
 #endif
 
-enum { RING = FL__BACKLOG_RING };
+enum { BACKLOG_RING = FL__BACKLOG_RING };
 
 int fl__backlog_init(struct fl__backlog *b)
 {
-	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), RING, 0);
+	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
 }
 
 void fl__backlog_fini(struct fl__backlog *b)
@@ -61,9 +61,9 @@ void fl__backlog_fini(struct fl__backlog *b)
 	fl__mpmc_fini(&b->ring);
 }
 
-static uint32_t lists(const struct fl__backlog *b)
+static uint32_t backlog_lists(const struct fl__backlog *b)
 {
-	return (b->list.head ? FL__LATE : 0) | (b->early.head ? FL__EARLY : 0);
+	return (b->late.head ? FL__BACKLOG_LATE : 0) | (b->early.head ? FL__BACKLOG_EARLY : 0);
 }
 
 int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
@@ -71,28 +71,28 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	bool marked; /* unused: the caller wakes in any case */
 	if (fl__mpmc_is_closed(&b->ring))
 		return -EPIPE;
-	if (!b->list.head && fl__backlog_put(b, block, &marked) == 0)
+	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
-	fl__queue_add(&b->list, block);
+	fl__queue_add(&b->late, block);
 	/* seq_cst: then the producer checks which worker to wake: see pool_search.c */
-	fl__store_seq_cst(&b->overflowing, lists(b));
+	fl__store_seq_cst(&b->overflowing, backlog_lists(b));
 	return 0;
 }
 
 /* Moves tasks from the list to the ring, until the ring is full. */
-static void refill(struct fl__backlog *b)
+static void backlog_refill(struct fl__backlog *b)
 {
 	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
 	struct fl__task_block *block;
-	while ((block = b->list.head) != NULL) {
-		fl__queue_remove(&b->list, block);
+	while ((block = b->late.head) != NULL) {
+		fl__queue_remove(&b->late, block);
 		if (fl__backlog_put(b, block, &marked) != 0) {
-			fl__queue_add_first(&b->list, block);
+			fl__queue_add_first(&b->late, block);
 			return;
 		}
 	}
 	/* relaxed: a thread that still sees a flag looks again under the lock */
-	fl__store_relaxed(&b->overflowing, lists(b));
+	fl__store_relaxed(&b->overflowing, backlog_lists(b));
 }
 
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
@@ -100,61 +100,61 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	struct fl__task_block *block = b->early.head;
 	if (block) {
 		fl__queue_remove(&b->early, block);
-		fl__store_relaxed(&b->overflowing, lists(b)); /* relaxed: as in refill() */
+		fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
 		return block;
 	}
 	block = fl__backlog_take(b);
-	if (block || !b->list.head)
+	if (block || !b->late.head)
 		return block;
 	const int rc = fl__mpmc_can_get(&b->ring);
 	/* the ring has an item, older than the list: the caller looks again */
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
-	block = b->list.head;
-	fl__queue_remove(&b->list, block);
-	refill(b);
+	block = b->late.head;
+	fl__queue_remove(&b->late, block);
+	backlog_refill(b);
 	return block;
 }
 
 /* Moves the claimed tasks. */
-static void sweep(struct fl__queue *from, struct fl__queue *dead)
+static void backlog_move_claimed(struct fl__queue *from, struct fl__queue *claimed)
 {
 	for (struct fl__task_block *next, *block = from->head; block; block = next) {
 		next = block->next;
 		if (fl__future_is_claimed(&block->future)) {
 			fl__queue_remove(from, block);
-			fl__queue_add(dead, block);
-			block->queued = FL__APART;
+			fl__queue_add(claimed, block);
+			block->queued = FL__TAKEN_OUT;
 		}
 	}
 }
 
-struct fl__task_block *fl__backlog_take_dead(struct fl__backlog *b)
+struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
 	/*
-	 * At least so many dead tasks are in the lists: the ring has no more than RING. relaxed:
+	 * At least so many claimed tasks are in the lists: the ring has no more than BACKLOG_RING. relaxed:
 	 * how often this searches affects only memory.
 	 */
-	const int32_t listed = (int32_t)fl__load_relaxed(&b->dead) - RING;
-	if (listed < RING || (size_t)listed < (b->early.length + b->list.length) / 2)
+	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
+	if (listed < BACKLOG_RING || (size_t)listed < (b->early.length + b->late.length) / 2)
 		return NULL;
-	struct fl__queue dead = {NULL, NULL, 0};
-	sweep(&b->early, &dead);
-	sweep(&b->list, &dead);
-	fl__store_relaxed(&b->overflowing, lists(b)); /* relaxed: as in refill() */
-	/* relaxed: as above; dead tasks in the ring stay counted */
-	fl__sub_relaxed(&b->dead, (uint32_t)dead.length);
-	return dead.head;
+	struct fl__queue claimed = {NULL, NULL, 0};
+	backlog_move_claimed(&b->early, &claimed);
+	backlog_move_claimed(&b->late, &claimed);
+	fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
+	/* relaxed: as above; claimed tasks in the ring stay counted */
+	fl__sub_relaxed(&b->n_claimed, (uint32_t)claimed.length);
+	return claimed.head;
 }
 
 /*
  * Takes `wanted` out of the ring, and moves all that is before it to `early`. False: `wanted` is
  * not there.
  */
-static bool unearth(struct fl__backlog *b, const struct fl__task_block *wanted)
+static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_block *wanted)
 {
-	/* the ring held at most RING tasks when the lock was taken */
-	for (unsigned n = 0, round = 0; n < RING;) {
+	/* the ring held at most BACKLOG_RING tasks when the lock was taken */
+	for (unsigned n = 0, round = 0; n < BACKLOG_RING;) {
 		struct fl__task_block *block;
 		bool nobody_sleeps;
 		const int rc = fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps);
@@ -167,20 +167,20 @@ static bool unearth(struct fl__backlog *b, const struct fl__task_block *wanted)
 		if (block == wanted)
 			return true;
 		fl__queue_add(&b->early, block);
-		block->queued = FL__EARLY;
+		block->queued = FL__BACKLOG_EARLY;
 		n++;
 	}
 	return false;
 }
 
-bool fl__backlog_dig(struct fl__backlog *b, struct fl__task_block *block)
+bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 {
-	bool found = block->queued != FL__APART;
+	bool found = block->queued != FL__TAKEN_OUT;
 	if (block->queued == 0)
-		found = unearth(b, block);
+		found = backlog_take_up_to(b, block);
 	else if (found)
-		fl__queue_remove(block->queued == FL__EARLY ? &b->early : &b->list, block);
-	fl__store_seq_cst(&b->overflowing, lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
+		fl__queue_remove(block->queued == FL__BACKLOG_EARLY ? &b->early : &b->late, block);
+	fl__store_seq_cst(&b->overflowing, backlog_lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
 	return found;
 }
 
@@ -195,12 +195,12 @@ bool fl__backlog_any(struct fl__backlog *b)
 
 bool fl__backlog_mark(struct fl__backlog *b)
 {
-	return lists(b) == 0 && fl__mpmc_mark_empty(&b->ring);
+	return backlog_lists(b) == 0 && fl__mpmc_mark_empty(&b->ring);
 }
 
 size_t fl__backlog_length(struct fl__backlog *b)
 {
-	return b->early.length + fl__mpmc_length(&b->ring) + b->list.length;
+	return b->early.length + fl__mpmc_length(&b->ring) + b->late.length;
 }
 
 void fl__backlog_close(struct fl__backlog *b)
@@ -210,5 +210,5 @@ void fl__backlog_close(struct fl__backlog *b)
 
 bool fl__backlog_is_over(struct fl__backlog *b)
 {
-	return lists(b) == 0 && fl__mpmc_can_get(&b->ring) == -EPIPE;
+	return backlog_lists(b) == 0 && fl__mpmc_can_get(&b->ring) == -EPIPE;
 }

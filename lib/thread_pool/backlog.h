@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_BACKLOG_H
-#define FL_EXEC_BACKLOG_H
+#ifndef FL_THREAD_POOL_BACKLOG_H
+#define FL_THREAD_POOL_BACKLOG_H
 
 #include "../base/atomic.h"
 #include "../exec/executor.h"
@@ -8,22 +8,22 @@
 #include <errno.h>
 
 /*
- * The thread executor's backlog: the tasks submitted and not yet taken, in submission order.
- * backlog.c says how its parts work together: a lock-free ring, a list behind the ring for tasks
- * that find it full, and a list before the ring.
+ * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission.
+ * It has a lock-free ring, the list `late` behind the ring for tasks that find the ring full, and
+ * the list `early` before the ring. backlog.c says how they work together.
  *
  * "Under the lock" means the executor's lock. The other functions must be called without the lock.
  */
 struct fl__backlog {
 	struct fl__mpmc ring; /* of pointers to task blocks */
-	/* FL__EARLY, FL__LATE: which lists are not empty; written under the lock */
+	/* FL__BACKLOG_EARLY, FL__BACKLOG_LATE: the lists that are not empty; written under the lock */
 	uint32_t overflowing;
-	/* approximate number of tasks in the backlog that were claimed, but not taken out */
-	uint32_t dead;
-	struct fl__queue early, list;
+	/* approximate number of tasks in the backlog that foreign contexts have claimed */
+	uint32_t n_claimed;
+	struct fl__queue early, late;
 };
 
-enum { FL__LATE = FL__IN_QUEUE, FL__EARLY = 2 }; /* also in block->queued of a task in a list */
+enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */
 
 /* Returns 0, -ENOMEM. */
 int fl__backlog_init(struct fl__backlog *b);
@@ -44,15 +44,14 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
 	/* relaxed: as the copy in fl__mpmc_fill() */
 	fl__store_relaxed((struct fl__task_block **)(void *)(slot + b->ring.offset), block);
 	/* release: block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
-
 	fl__store_release(fl__mpmc_stamp(slot), claim.at + FL__MPMC_ITEM);
 	return 0;
 }
 
 /*
  * Called after a take: prefetches the task after the next, since another worker may have begun with
- * the next. The claim of a task waits for its cache line. The address serves no other purpose: by
- * now the block may be in other use, or gone.
+ * the next. The claim of a task waits for its cache line. The address is used for the prefetch
+ * alone: the block may be in other use by now, or freed.
  */
 static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 {
@@ -65,13 +64,13 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 }
 
 /*
- * Adds a task, if the ring takes it and the list is empty. Returns 0, with `*marked` true if the
+ * Adds a task, if the ring has space and the lists are empty. Returns 0, with `*marked` true if the
  * put found the mark of fl__backlog_mark(); -EAGAIN: use fl__backlog_add_locked(); -EPIPE: closed.
  */
 static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	/*
-	 * relaxed: a producer that has added to the list sees its own store, and order is promised
+	 * relaxed: a producer that has added to `late` sees its own store, and order is promised
 	 * only between tasks of one producer
 	 */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
@@ -88,8 +87,8 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 {
 	struct fl__task_block *block;
 	bool nobody_sleeps;
-	/* relaxed: a thread that filled the list sees its own store; other threads look again */
-	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__EARLY, 0))
+	/* relaxed: a thread that filled `early` sees its own store; other threads look again */
+	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY, 0))
 		return NULL;
 	if (fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps) != 0)
 		return NULL;
@@ -97,27 +96,28 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 	return block;
 }
 
+/* The same under the lock, from all parts of the backlog. */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*
- * Under the lock: if many tasks of the lists may be claimed by contexts other than workers, takes
- * out the claimed ones. Returns a list, linked by `next`; NULL: none, or not yet.
+ * Under the lock: if many tasks of the lists may be claimed, takes the claimed tasks out of them.
+ * Returns a list, linked by `next`; NULL: none, or too few yet.
  */
-struct fl__task_block *fl__backlog_take_dead(struct fl__backlog *b);
+struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
 /*
- * Under the lock: takes this task, which was added before, out of the middle. Older tasks are then
- * taken first, under the lock, and the caller must wake a worker for them. False: it was taken.
+ * Under the lock: removes this task, which was added before. Older tasks are then taken first, under
+ * the lock, and the caller must wake a worker for them. False: the task was taken before.
  */
-bool fl__backlog_dig(struct fl__backlog *b, struct fl__task_block *block);
+bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 
 /* Whether there may be a task: a hint. */
 bool fl__backlog_any(struct fl__backlog *b);
 
 /*
- * Under the lock, for a worker that is about to sleep: whether the backlog is empty and open now.
- * Then the next producer finds the mark, or adds under the lock, and sees what was done before this
- * call.
+ * Under the lock, for a worker that is about to sleep: marks the backlog if it is empty and open.
+ * Returns whether it is. Then the next producer finds the mark, or adds under the lock, and sees
+ * what was done before this call.
  */
 bool fl__backlog_mark(struct fl__backlog *b);
 
@@ -127,7 +127,7 @@ size_t fl__backlog_length(struct fl__backlog *b);
 /* Under the lock: refuses all later tasks. */
 void fl__backlog_close(struct fl__backlog *b);
 
-/* Under the lock: whether the backlog is closed, and empty for good. */
+/* Under the lock: whether the backlog is closed and empty. */
 bool fl__backlog_is_over(struct fl__backlog *b);
 
 #endif

@@ -1,31 +1,771 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The executor interface of the thread executor. pool.h says what is where. */
+/*
+ * The thread executor: workers take tasks from one backlog (backlog.c) without a lock, and sleep
+ * when there are none. The file reads in this order: the number of workers, waking, taking,
+ * searching and sleeping, running, the life of a worker, resize and blocking sections, the executor
+ * interface.
+ *
+ * A worker runs a task, searches for one, or sleeps. It is *active* unless it sleeps or blocks
+ * (fl_blocking_begin()). Another worker may stand in for one that blocks, up to a limit.
+ * `searching` counts the workers that search. A thread that wakes a worker counts it there at once,
+ * so one wake is under way at a time. A burst of small tasks is served by workers that run anyway.
+ *
+ *   word            meaning                                  changed
+ *   base.workers    the most workers that may be active      under the lock, by a resize; all
+ *                                                            threads read it
+ *   made            worker structs                           under the lock
+ *   threads         threads that have not left               under the lock
+ *   starts          threads ever started                     under the lock
+ *   alive           threads that look for tasks: without     under the lock: +1 by a start, -1 by a
+ *                   those that will end                      worker that decides to end
+ *   blocked         of those alive: in a blocking section    under the lock, by the worker
+ *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
+ *                   their current task, since a resize       a worker that ends
+ *   more            bool: one more worker may be active      under the lock, after a change of its
+ *                                                            inputs: fl__thread_pool_recount()
+ *   crowded         flags                                    as `more`
+ *     CROWDED (1)   some workers must step back: more are
+ *                   active than may be, or `surplus`
+ *     FENCED (2)    the system has no membarrier(): each     at creation
+ *                   take has a fence of its own
+ *   started         bool: there was a worker                 under the lock; never cleared
+ *   initializing    workers in their initializer             under the lock
+ *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
+ *                   started and have found no task yet       or under the lock for one that is woken
+ *                                                            or started; -1 by a worker that has
+ *                                                            found a task (pool_stop_searching()),
+ *                                                            and under the lock when it sleeps or
+ *                                                            ends
+ *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking thread,
+ *                                                            or by a worker whose sleep timed out
+ *   has_forks       a worker must look for forks before it   under the lock: set for
+ *                   sleeps                                   fl_parallel_invoke(), cleared by a
+ *                                                            worker that goes to look; a worker that
+ *                                                            finds a task instead wakes another
+ *   ended           the thread that left last; it joins the  under the lock, by the thread that
+ *                   thread that left before it               leaves; by the join, after the last
+ *   vacant          workers without a thread                 under the lock
+ *   begun, skipped  of a worker: tasks that it claimed, and  by the worker; read for statistics
+ *                   those of them that it did not run
+ *   running         of a worker: how to find the future      by the worker: see pool_take()
+ *                   that it runs
+ *
+ * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
+ * a worker searches, or a thread is about to check whether to wake one, or a worker whose sleep
+ * timed out is about to look. These keep it:
+ *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
+ *     goes on searching. Or more workers are active than may be, and without it as many as may be.
+ *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
+ *     backlog, or wakes a worker: pool_settle().
+ *   - A submit whose put finds such a mark wakes a worker, unless one searches.
+ *   - A worker that has found a task, and was the last to search, looks once more if one more may
+ *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
+ *   - A wake that finds no worker needed was counted as a search, and ends it in the same way.
+ *
+ * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
+ * tail of the ring, then sees S counted. S first uncounts itself, then marks the tail, or sees it
+ * changed. Since the submit did not see S uncounted, S's mark comes after the submit's claim in the
+ * order of the tail's changes: S can set the mark only if that task was taken. S skips the mark if
+ * it sees `more` false: a thread that made `more` true before that had set the mark that the submit
+ * found, and a thread that makes `more` true later looks. So these are in the total order of
+ * seq_cst: the claim, or for a list the store to `overflowing`; the submit's load of `searching`;
+ * the end of S's search; S's load of `more`.
+ *
+ * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
+ *
+ * Sleepers are woken last in, first out: older ones may time out and end, and the newest is nearest
+ * to its CPU. A worker whose sleep timed out removes itself under the lock, after which no waking
+ * thread finds it, and looks at the backlog before it ends. Until it has the lock it counts as
+ * idle, though a wake passes over it.
+ *
+ * An initializer may take long, so its worker does not count as searching. During the initializer
+ * each submit checks whether to start another worker, one for each task. A worker that looks for
+ * forks (fork_join.c) does not count either, since a fork may run long.
+ *
+ * The first submit starts a worker before it adds its task, and returns an error if that fails. So
+ * no submit fails once its task is in the backlog. One worker stays, however long it is idle. A
+ * worker that waits for a task of this executor runs the task itself (run.c).
+ *
+ * The end of a worker. A worker decides to end in a section under the lock. From then on only
+ * `threads` counts it: no thread wakes it, or waits until it looks for tasks. In a later section it
+ * leaves. It stores its thread in `ended`, where the next worker that leaves, or the join, finds and
+ * joins it: so at most one thread has ended and is not joined. It puts its struct into `vacant`. A
+ * start takes a worker from there, with its fork stack, or makes one. Workers, and the fork stacks
+ * that thieves read, never move, and last as long as the executor.
+ *
+ * While a worker blocks another one may be active in its place, so afterwards there is one too
+ * many. The next worker that ends a task steps back: it sleeps, is woken first when a worker blocks
+ * again, and ends after a while.
+ */
 #include "thread_pool.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
+#include "../wait/lot.h"
 #include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
 #include <stdio.h>
 
-static struct fl__pool *pool_of(fl_executor *e)
+/*
+ * The turns of a pause: some microseconds, at 40 ns a turn. A macro, since in the model checker
+ * (fairlead-stress) each turn is a step.
+ */
+#ifndef FL__POOL_TURNS
+#define FL__POOL_TURNS 128
+#endif
+
+#define POOL_INLINE static inline __attribute__((always_inline))
+
+static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
+
+/* A marker in `running`: the worker is taking a task, and will have claimed it in a few instructions. */
+static fl_future pool_taking;
+
+static int pool_start_worker(struct fl__thread_pool *p);
+
+static struct fl__thread_pool *pool_of(fl_executor *e)
 {
-	return (struct fl__pool *)(void *)e; /* base is its first member */
+	return (struct fl__thread_pool *)(void *)e; /* base is its first member */
 }
 
-static int start_first(struct fl__pool *p)
+/* The number of workers. All under the lock. */
+
+/* The most workers that may be alive. */
+static unsigned pool_worker_limit(const struct fl__thread_pool *p)
+{
+	const unsigned workers = p->base.workers;
+	return p->blocked < FL_WORKERS_MAX - workers ? workers + p->blocked : FL_WORKERS_MAX;
+}
+
+void fl__thread_pool_recount(struct fl__thread_pool *p)
+{
+	const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p); /* both with blocked workers */
+	const bool more = awake < may_be;
+	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
+	if (more != p->more)
+		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant in pool_search.c */
+	/* relaxed: pool_fence_takes() orders it */
+	if (crowded != (p->crowded & FL__POOL_CROWDED))
+		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
+}
+
+static bool pool_may_start(const struct fl__thread_pool *p)
+{
+	return p->more && p->alive < pool_worker_limit(p) && !p->base.broken;
+}
+
+static int64_t pool_sleep_deadline(const struct fl__thread_pool *p)
+{
+	if (p->alive == 1 || p->base.closed)
+		return FL_FOREVER;
+	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
+	if (p->alive > pool_worker_limit(p))
+		return fl_after(time < pool_surplus_timeout ? time : pool_surplus_timeout);
+	return fl_after(time);
+}
+
+static bool pool_must_end(struct fl__thread_pool *p, bool slept)
+{
+	if (p->surplus > 0) {
+		p->surplus--;
+		fl__thread_pool_recount(p);
+		return true;
+	}
+	return slept && p->alive > 1 && (p->idle_timeout > 0 || p->alive > pool_worker_limit(p));
+}
+
+/* Waking. */
+
+/*
+ * Under the lock, for a worker that is already counted as searching: wakes one, or, with `start`,
+ * starts one.
+ */
+static bool pool_wake_or_start(struct fl__thread_pool *p, bool start)
+{
+	if (fl__wait_queue_wake(&p->sleepers, 1) == 1) {
+		p->idle--;
+		fl__thread_pool_recount(p);
+		return true;
+	}
+	return start && pool_start_worker(p) == 0;
+}
+
+/* Under the lock: whether tasks need one more worker, if none sleeps. */
+static bool pool_needs_worker(struct fl__thread_pool *p)
+{
+	return pool_may_start(p) && fl__backlog_length(&p->backlog) > p->initializing;
+}
+
+static void pool_wake_locked(struct fl__thread_pool *p)
+{
+	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
+		/*
+		 * relaxed: a thread that sees the count leaves its task to the end of this search
+		 */
+		fl__add_relaxed(&p->searching, 1);
+		const bool needed = pool_needs_worker(p);
+		if (pool_wake_or_start(p, needed))
+			return;
+		/*
+		 * No worker is woken: the counted search ends. relaxed: the mark comes later,
+		 * whether it can be set or not.
+		 */
+		if (fl__sub_relaxed(&p->searching, 1) > 1 || needed)
+			return;
+		if (!pool_may_start(p) || p->initializing > 0 || p->base.closed)
+			return;
+		if (fl__backlog_mark(&p->backlog))
+			return;
+	}
+}
+
+static void pool_wake_sleepers(struct fl__thread_pool *p, size_t n)
+{
+	const unsigned woken = (unsigned)fl__wait_queue_wake(&p->sleepers, n);
+	fl__add_relaxed(&p->searching, woken); /* relaxed: as in pool_wake_locked() */
+	p->idle -= woken;
+	fl__thread_pool_recount(p);
+}
+
+static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
+{
+	if (fl__load_seq_cst(&p->searching) > 0) /* seq_cst: see the invariant */
+		return;
+	FL_LOCKED(&p->base.lock);
+	pool_wake_locked(p);
+}
+
+/* Called by a worker that has found a task. */
+static void pool_stop_searching(struct fl__thread_pool *p)
+{
+	/* seq_cst, and the next two: see the invariant */
+	if (fl__sub_seq_cst(&p->searching, 1) > 1)
+		return;
+	if (!fl__load_seq_cst(&p->more))
+		return;
+	if (!fl__load_seq_cst(&p->backlog.overflowing) &&
+	    (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE))
+		return;
+	pool_wake(p);
+}
+
+/* Under the lock: makes a worker look for forks. */
+static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
+{
+	p->has_forks = true;
+	/*
+	 * Also while a worker searches: it may find a task. A worker in its initializer looks for
+	 * forks afterwards.
+	 */
+	const bool start = p->initializing == 0 && pool_may_start(p);
+	if (!p->more || !(start || p->idle > 0))
+		return;
+	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	/* no worker: a timed-out sleeper is about to look, or the forks run where they are */
+	if (!pool_wake_or_start(p, start))
+		fl__sub_relaxed(&p->searching, 1);
+}
+
+static void pool_wake_for_forks(void *arg)
+{
+	struct fl__thread_pool *p = arg;
+	FL_LOCKED(&p->base.lock);
+	pool_wake_for_forks_locked(p);
+}
+
+static void pool_settle(struct fl__thread_pool *p)
+{
+	if (!p->more)
+		return;
+	if (p->has_forks)
+		pool_wake_for_forks_locked(p);
+	if (!fl__backlog_mark(&p->backlog))
+		pool_wake_locked(p);
+}
+
+/* Taking. */
+
+struct pool_taken {
+	struct fl__task_block *block; /* NULL: none */
+	enum fl__claim claim;
+	bool crowded; /* no task: the worker must step back */
+};
+
+/* For a worker that has just announced its take: see pool_fence_takes() in pool_workers.c. */
+POOL_INLINE bool pool_must_step_back(const struct fl__thread_pool *p)
+{
+	fl__in_program_order();
+	uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: pool_fence_takes() orders it */
+	if (__builtin_expect(seen == 0, 1))
+		return false;
+	if (seen & FL__POOL_FENCED) {
+		fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_takes() */
+		seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
+	}
+	return seen & FL__POOL_CROWDED;
+}
+
+/*
+ * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
+ * in `running` that it is about to take one. A thread that closes the backlog, empties it and then
+ * reads `running` finds this store, or a later one, for each task that was taken before. relaxed:
+ * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
+ * empty has acquired it. That thread waits, under the lock, for the next store to `running`, so
+ * that store must not wait for the lock.
+ */
+POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
+                                        struct fl__task_block *(*from)(struct fl__backlog *b))
+{
+	fl_future *f = NULL;
+	struct pool_taken taken = {.claim = FL__CLAIM_LOST};
+	fl__store_relaxed(&w->running, &pool_taking);
+	taken.crowded = pool_must_step_back(p);
+	taken.block = taken.crowded ? NULL : from(&p->backlog);
+	if (taken.block) {
+		taken.claim = fl__future_claim(&taken.block->future);
+		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.block->future;
+		if (__builtin_expect(taken.block->permit == FL__PERMIT_PENDING, 0) && f)
+			fl__permit_release(&p->base, FL__PERMIT_PENDING);
+	}
+	/* release: `f` is claimed; pairs with pool_list_running() */
+	if (f)
+		fl__store_release(&w->running, f);
+	else
+		fl__store_relaxed(&w->running, NULL); /* relaxed: publishes nothing */
+	return taken;
+}
+
+/* Searching and sleeping. */
+
+static bool pool_has_task(const void *pool)
+{
+	return fl__backlog_any(&((struct fl__thread_pool *)pool)->backlog);
+}
+
+/* Looks for a task for a while, without the lock. */
+static void pool_spin(struct fl__thread_pool *p)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	/* the result does not matter: the caller looks again */
+	if (ctx->ops == &fl__thread_parker)
+		(void)fl__spin(ctx, pool_has_task, p, FL_FOREVER);
+}
+
+/*
+ * Under the lock, which it releases while it sleeps, counted as idle. True: the worker was woken,
+ * and is counted as searching. False: its sleep timed out, and it is counted only as active.
+ */
+static bool pool_sleep_as_idle(struct fl__thread_pool *p)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	wait.patient = true; /* the worker has spun for a while */
+	struct fl__node node = FL__NODE(&wait);
+	fl__wait_queue_add_first(&p->sleepers, &node);
+	const int64_t wake_at = pool_sleep_deadline(p);
+	fl_mutex_unlock(&p->base.lock);
+	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
+	fl_mutex_lock(&p->base.lock);
+	if (woken)
+		return true;
+	fl__wait_queue_remove(&p->sleepers, &node);
+	p->idle--;
+	fl__thread_pool_recount(p);
+	return false;
+}
+
+/* Under the lock. */
+static bool pool_is_crowded(const struct fl__thread_pool *p)
+{
+	return p->crowded & FL__POOL_CROWDED;
+}
+
+/*
+ * Under the lock, which it releases while it sleeps. The worker is counted as searching before and
+ * after. True: its sleep timed out. `round` counts the calls since the last sleep.
+ */
+static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
+{
+	/* if crowded, enough workers are active, whatever is in the backlog */
+	const bool too_many = pool_is_crowded(p);
+	p->idle++;
+	fl__thread_pool_recount(p);
+	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	if (too_many || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
+		*round = 0;
+		if (pool_sleep_as_idle(p))
+			return false;
+		fl__add_relaxed(&p->searching, 1);
+		return true;
+	}
+	fl__add_relaxed(&p->searching, 1);
+	p->idle--;
+	fl__thread_pool_recount(p);
+	fl__back_off((*round)++); /* an accepted put is not yet published */
+	return false;
+}
+
+/* Runs what a task of another worker has forked. True: there may be more. */
+static bool pool_help_forks(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
+		return fl__forks_prepare_sleep(&p->forks, w->forks);
+	pool_stop_searching(p);
+	const bool more = fl__forks_run_one(&p->forks, w->forks);
+	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	return more || fl__forks_prepare_sleep(&p->forks, w->forks);
+}
+
+/*
+ * Under the lock: whether nothing more comes. `active` is 1 in a worker's call, 0 after its end.
+ * Running tasks may fork. So the workers stay until the last one has nothing to do: then all others
+ * are asleep, and are woken.
+ */
+static bool pool_is_over(struct fl__thread_pool *p, unsigned active)
+{
+	if (!p->over && fl__backlog_is_over(&p->backlog) && p->idle + active == p->alive) {
+		p->over = true;
+		pool_wake_sleepers(p, FL__ALL);
+	}
+	return p->over;
+}
+
+/* Under the lock: the calling worker, which is not counted as searching, will end. */
+static void pool_end_worker(struct fl__thread_pool *p)
+{
+	p->alive--;
+	fl__thread_pool_recount(p);
+	if (!pool_is_over(p, 0))
+		pool_settle(p);
+}
+
+enum pool_found { POOL_FOUND_TASK, POOL_FOUND_FORKS, POOL_FOUND_END };
+
+/* Under the lock, which it releases while it sleeps. */
+static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct pool_taken *taken)
+{
+	struct fl__thread_pool *p = w->pool;
+	unsigned round = 0;
+	for (bool slept = false;; slept = pool_sleep_until_woken(p, &round)) {
+		if (pool_is_crowded(p)) { /* this worker is one too many, and takes no task */
+			if (pool_is_over(p, 1) || pool_must_end(p, slept))
+				return POOL_FOUND_END;
+			continue;
+		}
+		*taken = pool_take(w, p, fl__backlog_take_locked);
+		if (taken->block)
+			return POOL_FOUND_TASK;
+		if (pool_is_over(p, 1))
+			return POOL_FOUND_END;
+		if (p->has_forks)
+			return POOL_FOUND_FORKS;
+		if (pool_must_end(p, slept))
+			return POOL_FOUND_END;
+	}
+}
+
+/*
+ * For a worker counted as searching: finds a task; or none, when the worker must end. Afterwards
+ * the worker is not counted.
+ */
+static struct pool_taken pool_search(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	struct pool_taken taken;
+	bool called = false; /* must look for forks, and has not yet */
+	do {
+		pool_spin(p);
+		taken = pool_take(w, p, fl__backlog_take);
+		if (taken.block)
+			break;
+		/*
+		 * relaxed: a hint; tasks in the lists come before forks, and are taken under the
+		 * lock
+		 */
+		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
+			called = false;
+			if (pool_help_forks(w))
+				continue;
+		}
+		FL_LOCKED(&p->base.lock);
+		switch (pool_search_locked(w, &taken)) {
+		case POOL_FOUND_TASK:
+			called = called || p->has_forks;
+			break;
+		case POOL_FOUND_FORKS:
+			p->has_forks = false;
+			called = true;
+			break;
+		case POOL_FOUND_END:
+			/* relaxed: the mark that pool_end_worker() sets, or fails to set, comes later */
+			fl__sub_relaxed(&p->searching, 1);
+			pool_end_worker(p);
+			return (struct pool_taken){.claim = FL__CLAIM_LOST};
+		}
+	} while (!taken.block);
+	pool_stop_searching(p);
+	if (called)
+		pool_wake_for_forks(p);
+	return taken;
+}
+
+/*
+ * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
+ * same cache lines for each task, which then takes several times as long. So the worker pauses,
+ * until the submitter is some tasks ahead; but only if it has begun several since it last found
+ * none, so that a submitter that waits for each result is not delayed.
+ */
+static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
+{
+	enum { TURNS = FL__POOL_TURNS, SEVERAL = 2 };
+	const bool has_kept_up = w->begun - w->found_none > SEVERAL;
+	w->found_none = w->begun;
+	if (has_kept_up)
+		fl__pause(TURNS);
+	return has_kept_up;
+}
+
+POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__thread_pool *p)
+{
+	struct pool_taken taken;
+	do
+		taken = pool_take(w, p, fl__backlog_take);
+	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
+	if (taken.block)
+		return taken;
+	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	return pool_search(w);
+}
+
+/* Running. */
+
+/* Another context has claimed the task. */
+static void pool_drop_claimed(struct fl__thread_pool *p, struct fl__task_block *block)
+{
+	fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
+	fl__task_block_discard(block);
+}
+
+/* Runs the task that a search has returned. */
+POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
+{
+	struct fl__task_block *block = taken.block;
+	if (__builtin_expect(taken.claim != FL__CLAIM_RUN, 0)) {
+		if (taken.claim == FL__CLAIM_LOST) {
+			pool_drop_claimed(p, block);
+			return;
+		}
+		fl__store_relaxed(&w->skipped, w->skipped + 1); /* relaxed: for statistics */
+	}
+	char *message;
+	fl__store_relaxed(&w->begun, w->begun + 1); /* relaxed: as above */
+	w->run.claim = taken.claim;
+	w->run.future = &block->future;
+	const int error = fl__run_function(&w->run, &message);
+	/*
+	 * relaxed, both: a thread that finds this block in the backlog, in its next use, has
+	 * acquired the store, and reads `running` after that
+	 */
+	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
+		fl__store_relaxed(&w->running, NULL);
+	} else {
+		/*
+		 * the memory will be no future's, so the lock excludes threads that read `running`
+		 */
+		FL_LOCKED(&p->base.lock);
+		fl__store_relaxed(&w->running, NULL);
+	}
+	/*
+	 * Before the end is published: a submit that follows a wait for this task finds this worker
+	 * free.
+	 */
+	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
+		fl__permit_release(&p->base, FL__PERMIT_WORKER);
+	fl__future_end(&block->future, error, message);
+}
+
+void fl__thread_pool_serve(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	for (struct pool_taken taken = pool_search(w); taken.block; taken = pool_next(w, p))
+		pool_run(w, p, taken);
+}
+
+/* The life of a worker. */
+
+/* Without the lock. The worker is counted as searching before and after. */
+static void pool_initialize_worker(struct fl__thread_pool *p)
+{
+	if (!p->base.initialize)
+		return;
+	{
+		FL_LOCKED(&p->base.lock);
+		/* relaxed: a submit that sees it looks under the lock */
+		fl__store_relaxed(&p->initializing, p->initializing + 1);
+		/*
+		 * seq_cst: as in pool_stop_searching(); then pool_needs_worker() looks at the backlog's
+		 * length
+		 */
+		fl__sub_seq_cst(&p->searching, 1);
+		pool_wake_locked(p);
+	}
+	char *message = NULL;
+	const int error = fl__executor_initialize(&p->base, &message);
+	if (error != 0)
+		fl__executor_initialize_failed(&p->base, error, message);
+	else
+		fl__message_free(message);
+	FL_LOCKED(&p->base.lock);
+	fl__store_relaxed(&p->initializing, p->initializing - 1);
+	fl__add_relaxed(&p->searching, 1);
+}
+
+/* The worker's last use of the pool. Returns the thread that left before it. */
+static fl_thread pool_leave(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	FL_LOCKED(&p->base.lock);
+	fl_thread before = p->ended;
+	p->ended = w->thread;
+	w->thread = (fl_thread){NULL};
+	w->next_vacant = p->vacant;
+	p->vacant = w;
+	p->threads--;
+	if (p->threads == 0)
+		fl_cond_broadcast(&p->base.gone);
+	return before;
+}
+
+static int pool_work(void *arg)
+{
+	struct fl__thread_worker *w = arg;
+	struct fl__thread_pool *p = w->pool;
+	fl__run_enter(&w->run, &p->base);
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker = &w->run;
+	ctx->block = fl__run_block;
+	pool_initialize_worker(p);
+	w->forks = fl__forks_enter(&p->forks, w->number);
+	fl__thread_pool_serve(w);
+	fl__forks_leave(w->forks);
+	ctx->block = NULL;
+	ctx->worker = NULL;
+	fl__run_leave(&w->run);
+	fl_thread before = pool_leave(w);
+	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* -EINVAL: there was none */
+	return 0;
+}
+
+struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
+{
+	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->pool = p;
+	w->number = p->made++;
+	w->next = p->workers;
+	p->workers = w;
+	return w;
+}
+
+static int pool_start_worker(struct fl__thread_pool *p)
+{
+	char name[40];
+	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__thread_pool_make_worker(p);
+	if (!w)
+		return -ENOMEM;
+	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
+	const fl_thread_config config = {.name = name, .block_signals = true};
+	int rc = fl_thread_start(&w->thread, pool_work, w, &config);
+	p->vacant = rc == 0 ? w->next_vacant : w;
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	p->alive++;
+	p->threads++;
+	p->starts++;
+	/* relaxed: as in pool_submit(); other readers hold the lock */
+	fl__store_relaxed(&p->started, 1);
+	fl__thread_pool_recount(p);
+	return 0;
+}
+
+/* Resize and blocking sections. */
+
+/*
+ * After this call each worker that takes a task sees CROWDED, if it is set; each worker that did
+ * not see CROWDED has its task.
+ *
+ * A worker stores in `running` that it is about to take a task, then reads `crowded`, without a
+ * fence in between. This call makes every thread pass a fence after the store to `crowded`, and
+ * before the call reads `running`. If a worker passes the fence before its store to `running`, it
+ * sees CROWDED. If after, this call waits until the worker has taken its task. (Dekker's algorithm;
+ * the resize, which is rare, pays for both fences.)
+ */
+static void pool_fence_takes(struct fl__thread_pool *p)
+{
+	if (p->crowded & FL__POOL_FENCED)
+		fl__fence_seq_cst(); /* pairs with the fence in pool_must_step_back() */
+	else if (fl__sys.membarrier() != 0)
+		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
+	/* relaxed: nothing behind the pointer is read */
+	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
+		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
+			fl__back_off(round); /* the load is relaxed: nothing of the task is looked at */
+}
+
+static int pool_resize(fl_executor *e, unsigned workers)
+{
+	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e;
+	const unsigned before = pool_worker_limit(p);
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
+	fl__permits_resize(e, before, pool_worker_limit(p));
+	fl__forks_resize(&p->forks, workers);
+	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
+	pool_wake_sleepers(p, p->surplus);
+	pool_settle(p);
+	if (p->crowded & FL__POOL_CROWDED)
+		pool_fence_takes(p);
+	return 0;
+}
+
+static void pool_block(struct fl__run *run, bool begins)
+{
+	/* `run` is a worker's first member */
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)run;
+	struct fl__thread_pool *p = w->pool;
+	if (!begins && w->blocking == 0)
+		fl__panic("fl_blocking_end", w, "without a begin");
+	w->blocking += begins ? 1 : UINT_MAX; /* wraps: -1 */
+	if (w->blocking != begins || fl__executor_is_forked(&p->base))
+		return;
+	FL_LOCKED(&p->base.lock);
+	const unsigned before = pool_worker_limit(p);
+	p->blocked += begins ? 1 : UINT_MAX;
+	fl__permits_resize(&p->base, before, pool_worker_limit(p));
+	fl__thread_pool_recount(p);
+	pool_settle(p);
+}
+
+/* The executor interface. */
+
+static int pool_start_first(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__executor_refuses(&p->base);
 	if (rc != 0 || p->started > 0)
 		return rc;
 	fl__add_relaxed(&p->searching, 1);
-	rc = fl__pool_start_worker(p);
+	rc = pool_start_worker(p);
 	if (rc != 0)
 		fl__sub_relaxed(&p->searching, 1);
 	return rc;
 }
 
 /* For a task that the ring refuses: the ring is full or closed, or tasks are in the list. */
-static int submit_locked(struct fl__pool *p, struct fl__task_block *block, struct fl__task_block **dead)
+static int pool_submit_locked(struct fl__thread_pool *p, struct fl__task_block *block, struct fl__task_block **claimed)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__executor_refuses(&p->base);
@@ -34,46 +774,46 @@ static int submit_locked(struct fl__pool *p, struct fl__task_block *block, struc
 	rc = fl__backlog_add_locked(&p->backlog, block);
 	if (rc != 0)
 		return rc;
-	fl__pool_wake_locked(p);
-	*dead = fl__backlog_take_dead(&p->backlog);
-	for (const struct fl__task_block *each = *dead; each; each = each->next)
+	pool_wake_locked(p);
+	*claimed = fl__backlog_take_claimed(&p->backlog);
+	for (const struct fl__task_block *each = *claimed; each; each = each->next)
 		p->base.foreign++;
 	return 0;
 }
 
-static int submit_slow(struct fl__pool *p, struct fl__task_block *block)
+static int pool_submit_slow(struct fl__thread_pool *p, struct fl__task_block *block)
 {
-	struct fl__task_block *dead = NULL;
-	int rc = submit_locked(p, block, &dead);
-	for (struct fl__task_block *next; dead; dead = next) {
-		next = dead->next;
-		fl__task_block_part(dead);
+	struct fl__task_block *claimed = NULL;
+	int rc = pool_submit_locked(p, block, &claimed);
+	for (struct fl__task_block *next; claimed; claimed = next) {
+		next = claimed->next;
+		fl__task_block_discard_counted(claimed);
 	}
 	return rc;
 }
 
-static int submit(fl_executor *e, struct fl__task_block *block)
+static int pool_submit(fl_executor *e, struct fl__task_block *block)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	int rc = 0;
 	bool marked = false;
 	/* relaxed: a single number */
 	if (__builtin_expect(fl__load_relaxed(&p->started) == 0, 0))
-		rc = start_first(p);
+		rc = pool_start_first(p);
 	if (rc != 0)
 		return rc;
 	rc = fl__backlog_add(&p->backlog, block, &marked);
 	if (__builtin_expect(rc != 0, 0))
-		return submit_slow(p, block);
+		return pool_submit_slow(p, block);
 	/* relaxed: a worker in its initializer looks for tasks afterwards */
 	if (marked || __builtin_expect(fl__load_relaxed(&p->initializing) > 0, 0))
-		fl__pool_wake(p);
+		pool_wake(p);
 	return 0;
 }
 
-static struct fl__task_block *take_left(fl_executor *e)
+static struct fl__task_block *pool_take_left(fl_executor *e)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	for (unsigned round = 0;; round++) {
 		struct fl__task_block *block = fl__backlog_take_locked(&p->backlog);
 		if (block || fl__backlog_is_over(&p->backlog))
@@ -82,13 +822,13 @@ static struct fl__task_block *take_left(fl_executor *e)
 	}
 }
 
-static void list_running(fl_executor *e, struct fl__queue *running)
+static void pool_list_running(fl_executor *e, struct fl__queue *running)
 {
-	struct fl__pool *p = pool_of(e);
-	for (struct fl__worker *w = p->workers; w; w = w->next) {
+	struct fl__thread_pool *p = pool_of(e);
+	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		fl_future *f;
-		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &fl__pool_taking; round++)
-			fl__back_off(round); /* the load pairs with take() */
+		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &pool_taking; round++)
+			fl__back_off(round); /* the load pairs with pool_take() */
 		if (!f || !fl__future_ref_running(f))
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
@@ -101,20 +841,20 @@ static void list_running(fl_executor *e, struct fl__queue *running)
 	}
 }
 
-static void died(fl_executor *e, const struct fl__task_block *block)
+static void pool_claimed(fl_executor *e, const struct fl__task_block *block)
 {
-	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: approximate */
-	fl__place_give(e, block->place);
+	fl__add_relaxed(&pool_of(e)->backlog.n_claimed, 1); /* relaxed: approximate */
+	fl__permit_release(e, block->permit);
 }
 
-static bool dig(fl_executor *e, struct fl__task_block *block)
+static bool pool_remove(fl_executor *e, struct fl__task_block *block)
 {
-	struct fl__pool *p = pool_of(e);
-	const bool found = fl__backlog_dig(&p->backlog, block);
+	struct fl__thread_pool *p = pool_of(e);
+	const bool found = fl__backlog_remove(&p->backlog, block);
 	if (found)
-		fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: approximate */
+		fl__sub_relaxed(&p->backlog.n_claimed, 1); /* relaxed: approximate */
 	if (p->backlog.early.head)
-		fl__pool_wake_locked(p);
+		pool_wake_locked(p);
 	return found;
 }
 
@@ -122,20 +862,20 @@ static bool dig(fl_executor *e, struct fl__task_block *block)
  * Closed: wakes a worker, which checks whether all is done. The last worker wakes the others. If no
  * more worker may be active, an active one checks.
  */
-static void wake_all(fl_executor *e)
+static void pool_wake_all(fl_executor *e)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	fl__backlog_close(&p->backlog);
-	fl__places_give_up(e);
+	fl__permits_close(e);
 	if (p->more)
-		fl__pool_wake_sleepers(p, 1);
+		pool_wake_sleepers(p, 1);
 }
 
 /*
  * Joins the thread that left last, which joins the others. Called with the lock, which it releases
  * while it waits.
  */
-static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel_token *cancel)
+static int pool_join_last(struct fl__thread_pool *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	p->joining = true;
 	fl_mutex_unlock(&p->base.lock);
@@ -149,9 +889,9 @@ static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel_token *canc
 	return rc;
 }
 
-static int fl__pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	int rc = 0;
 	while (!p->joined) {
 		bool ready = p->threads == 0 && fl__executor_is_idle(e) && !p->joining;
@@ -159,17 +899,17 @@ static int fl__pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *canc
 			return rc;
 		if (!ready)
 			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = join_last(p, deadline, cancel)) != 0)
+		else if ((rc = pool_join_last(p, deadline, cancel)) != 0)
 			return rc;
 	}
 	return 0;
 }
 
-static void destroy(fl_executor *e)
+static void pool_destroy(fl_executor *e)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	int rc = fl_thread_detach(&p->ended);
-	for (struct fl__worker *next, *w = p->workers; w; w = next) {
+	for (struct fl__thread_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;
 		rc = fl_thread_detach(&w->thread);
 		fl__free(w);
@@ -182,19 +922,19 @@ static void destroy(fl_executor *e)
 	fl__free(p);
 }
 
-static void add_counts(fl_executor *e, fl_executor_stats *stats)
+static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
-	struct fl__pool *p = pool_of(e);
+	struct fl__thread_pool *p = pool_of(e);
 	const size_t length = fl__backlog_length(&p->backlog);
 	/* relaxed: approximate, may be below 0 */
-	const int32_t dead = (int32_t)fl__load_relaxed(&p->backlog.dead);
+	const int32_t claimed = (int32_t)fl__load_relaxed(&p->backlog.n_claimed);
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
-	stats->waiting = dead <= 0 ? length : length > (size_t)dead ? length - (size_t)dead : 0;
+	stats->waiting = claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 	stats->started = p->starts;
-	stats->stolen = fl__forks_taken(&p->forks);
-	for (struct fl__worker *w = p->workers; w; w = w->next) {
+	stats->stolen = fl__forks_stolen(&p->forks);
+	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
 		stats->ran += skipped < begun ? begun - skipped : 0;
@@ -202,33 +942,33 @@ static void add_counts(fl_executor *e, fl_executor_stats *stats)
 	}
 }
 
-static const struct fl__executor_ops ops = {
-    .size = sizeof ops,
+static const struct fl__executor_ops pool_ops = {
+    .size = sizeof pool_ops,
     .kind = "threads",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
-    .submit = submit,
-    .wake_all = wake_all,
-    .join = fl__pool_join,
-    .destroy = destroy,
-    .take = take_left,
-    .list_running = list_running,
-    .died = died,
-    .dig = dig,
-    .resize = fl__pool_resize,
-    .block = fl__pool_block,
-    .count = add_counts,
+    .submit = pool_submit,
+    .wake_all = pool_wake_all,
+    .join = pool_join,
+    .destroy = pool_destroy,
+    .take_oldest = pool_take_left,
+    .list_running = pool_list_running,
+    .claimed = pool_claimed,
+    .remove = pool_remove,
+    .resize = pool_resize,
+    .block = pool_block,
+    .count = pool_add_counts,
 };
 
-static int init(struct fl__pool *p, unsigned workers, const fl_executor_config *config)
+static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_executor_config *config)
 {
 	int rc = fl__backlog_init(&p->backlog);
 	if (rc != 0)
 		return rc;
-	fl__forks_init(&p->forks, workers, fl__pool_wake_for_forks, p);
-	p->forks.has_task = fl__pool_has_task;
-	rc = fl__places_init(&p->base.places, config, workers);
+	fl__forks_init(&p->forks, workers, pool_wake_for_forks, p);
+	p->forks.has_task = pool_has_task;
+	rc = fl__permits_init(&p->base.permits, config, workers);
 	if (rc == 0)
-		rc = fl__executor_init(&p->base, &ops, workers, config, false);
+		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)
 		fl__backlog_fini(&p->backlog);
 	return rc;
@@ -242,15 +982,15 @@ int fl_thread_executor_create(fl_executor **made, const fl_executor_config *conf
 	if (config->workers > FL_WORKERS_MAX || config->idle_timeout < 0)
 		return -EINVAL;
 	const unsigned workers = fl__executor_workers_of(config);
-	struct fl__pool *p = fl__alloc(1, sizeof *p);
-	int rc = p ? init(p, workers, config) : -ENOMEM;
+	struct fl__thread_pool *p = fl__alloc(1, sizeof *p);
+	int rc = p ? pool_init(p, workers, config) : -ENOMEM;
 	if (rc != 0) {
 		fl__free(p);
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;
 	p->crowded = fl__sys.membarrier() == 0 ? 0 : FL__POOL_FENCED;
-	fl__pool_recount(p);
+	fl__thread_pool_recount(p);
 	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	*made = &p->base;
 	return 0;

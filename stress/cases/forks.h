@@ -46,7 +46,7 @@ static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 static inline void crowd_work(struct crowd *c, struct fl__fork_stack *self, const atomic_int *ended)
 {
 	while (!LOOK(ended)) {
-		if (fl__forks_run_one(&c->forks, self) || fl__forks_doze(&c->forks, self))
+		if (fl__forks_run_one(&c->forks, self) || fl__forks_prepare_sleep(&c->forks, self))
 			continue;
 		OK(fl_event_wait(&c->work));
 		fl_event_reset(&c->work);

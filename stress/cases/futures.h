@@ -48,7 +48,7 @@ static inline void drop_result(void *result)
 	*(int *)result = 0; /* plain: after every look at it */
 }
 
-static const struct fl__future_home home = {.claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release};
+static const struct fl__future_ops ops = {.claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release};
 static const fl_task_type type = {.size = sizeof type,
                                   .name = "case",
                                   .result_size = sizeof(int),
@@ -62,7 +62,7 @@ static inline fl_future *make_future(atomic_int *freed, uint32_t refs)
 	b->freed = freed;
 	b->future.arg = b;
 	b->future.result = &b->result;
-	fl__future_init(&b->future, &home, &type, refs, NULL, FL_FOREVER);
+	fl__future_init(&b->future, &ops, &type, refs, NULL, FL_FOREVER);
 	return &b->future;
 }
 

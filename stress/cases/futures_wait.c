@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for several futures: who ends one tells whoever watches it, once, and nobody touches a watch after its end. */
-#include "../../lib/future/watch.h"
+#include "../../lib/future/as_completed.h"
 #include "cases.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/promise.h>
 
 struct pair {
@@ -118,11 +117,11 @@ struct futures_give_up {
 TWO_PRODUCERS(futures_give_up)
 
 struct watching {
-	struct fl__watches ws;
-	struct fl__watch each[2];
+	struct fl__future_set ws;
+	struct fl__future_entry each[2];
 };
 
-static bool one_is_there(const struct fl__watches *ws)
+static bool one_is_there(const struct fl__future_set *ws)
 {
 	return ws->first != NULL;
 }
@@ -130,13 +129,13 @@ static bool one_is_there(const struct fl__watches *ws)
 FL_STRESS_ACTOR(futures_give_up, consumer)
 {
 	struct watching *w = make(sizeof *w);
-	fl__watches_init(&w->ws, "case");
-	fl__watch(&w->ws, &w->each[0], s->pair.f[0]);
-	fl__watch(&w->ws, &w->each[1], s->pair.f[1]);
-	s->rc = fl__watches_sleep(&w->ws, one_is_there, soon(), NULL);
-	fl__unwatch(&w->each[0]);
-	fl__unwatch(&w->each[1]);
-	fl__watches_fini(&w->ws);
+	fl__future_set_init(&w->ws, "case");
+	fl__future_set_add(&w->ws, &w->each[0], s->pair.f[0]);
+	fl__future_set_add(&w->ws, &w->each[1], s->pair.f[1]);
+	s->rc = fl__future_set_sleep(&w->ws, one_is_there, soon(), NULL);
+	fl__future_set_remove(&w->each[0]);
+	fl__future_set_remove(&w->each[1]);
+	fl__future_set_fini(&w->ws);
 	FL_STRESS_CHECK(w->ws.left == 0 && (s->rc != 0 || w->ws.first));
 	free(w);
 	free_futures(&s->pair);
@@ -166,7 +165,7 @@ FL_STRESS_ACTOR(futures_in_order, producer)
 	set_and_free(s->pair.p[0], 1);
 }
 
-static bool both_are_there(const struct fl__watches *ws)
+static bool both_are_there(const struct fl__future_set *ws)
 {
 	return ws->left == 0;
 }
@@ -174,13 +173,13 @@ static bool both_are_there(const struct fl__watches *ws)
 FL_STRESS_ACTOR(futures_in_order, consumer)
 {
 	struct watching *w = make(sizeof *w);
-	fl__watches_init(&w->ws, "case");
-	fl__watch(&w->ws, &w->each[1], s->pair.f[1]);
-	fl__watch(&w->ws, &w->each[0], s->pair.f[0]);
-	OK(fl__watches_sleep(&w->ws, both_are_there, FL_FOREVER, NULL));
-	s->right = fl__watches_take(&w->ws) == &w->each[1] && fl__watches_take(&w->ws) == &w->each[0] &&
-	           !fl__watches_take(&w->ws);
-	fl__watches_fini(&w->ws);
+	fl__future_set_init(&w->ws, "case");
+	fl__future_set_add(&w->ws, &w->each[1], s->pair.f[1]);
+	fl__future_set_add(&w->ws, &w->each[0], s->pair.f[0]);
+	OK(fl__future_set_sleep(&w->ws, both_are_there, FL_FOREVER, NULL));
+	s->right = fl__future_set_take(&w->ws) == &w->each[1] && fl__future_set_take(&w->ws) == &w->each[0] &&
+	           !fl__future_set_take(&w->ws);
+	fl__future_set_fini(&w->ws);
 	free(w);
 	free_futures(&s->pair);
 }

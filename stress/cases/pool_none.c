@@ -22,7 +22,7 @@ static fl_executor *without_backlog(void)
 /* Called when all tasks have ended. */
 static bool is_even(fl_executor *e)
 {
-	return fl_sem_value(&e->places.free) == 1 && e->places.owed == 0;
+	return fl_sem_value(&e->permits.free) == 1 && e->permits.owed == 0;
 }
 
 FL_TASK_STATIC(none_count, atomic_int *, void)

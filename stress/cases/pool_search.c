@@ -7,7 +7,7 @@
  * submitted, which sees the search: so he has to see the sleeper, or the submit that nobody searches.
  */
 struct pool_stop_vs_sleep {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	fl_event second;
 };
 
@@ -27,7 +27,7 @@ FL_TASK_STATIC(nothing, void, void)
 	return 0;
 }
 
-static bool somebody_sleeps(struct fl__pool *p)
+static bool somebody_sleeps(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
 	return p->idle > 0;
@@ -69,7 +69,7 @@ FL_STRESS(pool_stop_vs_sleep, one, two, user)
  * that has looked whether it is one too many before the resize, and takes a task after it, breaks that.
  */
 struct pool_resize_holds {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	atomic_int at_once;
 };
 
@@ -113,7 +113,7 @@ FL_STRESS(pool_resize_holds, one, two, user)
 
 /* Three workers where one may be: two step back, and when all is over they end, too. */
 struct pool_crowded_end {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 };
 
 FL_STRESS_SETUP(pool_crowded_end)
@@ -153,7 +153,7 @@ FL_STRESS(pool_crowded_end, one, two, three, user)
  * there yet, and could be started.
  */
 struct pool_stop_vs_overflow {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	fl_event second;
 };
 
@@ -196,7 +196,7 @@ FL_STRESS(pool_stop_vs_overflow, worker, busy, user)
  * as it searches, the next one at once, or under the lock.
  */
 struct pool_cancel_vs_search {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	size_t cancelled;
 	int rc;
 };
@@ -242,7 +242,7 @@ FL_STRESS(pool_cancel_vs_search, worker, user, canceller)
  * is to be started. Both the call that has forked and the task wait for the fork, as no program should; so two workers must come.
  */
 struct pool_called_for_forks {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	fl_event begun;
 };
 
@@ -293,7 +293,7 @@ FL_STRESS(pool_called_for_forks, worker, forker, user)
 
 /* A task was cancelled, and another takes it out of the backlog: who of the two is last lets the executor go, which sees both gone. */
 struct pool_part {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	fl_future *f;
 	int rc;
 };
@@ -333,7 +333,7 @@ FL_TASK_STATIC(large_nothing, struct large, void)
 }
 
 struct pool_part_freed {
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	fl_future *f;
 	int rc;
 };

@@ -12,23 +12,23 @@
  * A thread executor of up to `n` workers, of which some are the scenario's actors: they are there from the beginning, and search; so
  * what the model goes through is their search alone, and not their birth.
  */
-static inline struct fl__pool *pool_of_actors(unsigned n, unsigned actors)
+static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors)
 {
 	fl_executor *e = NULL;
 	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
-	struct fl__pool *p = (struct fl__pool *)(void *)e; /* base is its first member */
+	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e; /* base is its first member */
 	while (p->made < actors)
-		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
+		FL_STRESS_CHECK(fl__thread_pool_make_worker(p) != NULL);
 	p->started = 1;
 	p->alive = p->searching = actors;
-	fl__pool_recount(p);
+	fl__thread_pool_recount(p);
 	return p;
 }
 
-static inline struct fl__worker *worker_at(struct fl__pool *p, unsigned place)
+static inline struct fl__thread_worker *worker_at(struct fl__thread_pool *p, unsigned place)
 {
-	struct fl__worker *w = p->workers;
-	while (w && w->place != place)
+	struct fl__thread_worker *w = p->workers;
+	while (w && w->number != place)
 		w = w->next;
 	if (!w)
 		abort();
@@ -36,16 +36,16 @@ static inline struct fl__worker *worker_at(struct fl__pool *p, unsigned place)
 }
 
 /* As the worker of that place, until it is to end. */
-static inline void serve(struct fl__pool *p, unsigned place)
+static inline void serve(struct fl__thread_pool *p, unsigned place)
 {
-	struct fl__worker *w = worker_at(p, place);
+	struct fl__thread_worker *w = worker_at(p, place);
 	fl__run_enter(&w->run, &p->base);
-	fl__pool_serve(w);
+	fl__thread_pool_serve(w);
 	fl__run_leave(&w->run);
 }
 
 /* The same of one that may fork, and take forks. */
-static inline void serve_with_forks(struct fl__pool *p, unsigned place)
+static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
 	FL_STRESS_CHECK(self != NULL);
@@ -55,12 +55,12 @@ static inline void serve_with_forks(struct fl__pool *p, unsigned place)
 }
 
 /* As a worker does that has taken it. */
-static inline void run_or_abandon(struct fl__pool *p, struct fl__task_block *block)
+static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	struct fl__run run = {
 	    .executor = &p->base, .future = &block->future, .claim = fl__future_claim(&block->future)};
 	if (run.claim == FL__CLAIM_LOST) {
-		fl__task_block_abandon(block);
+		fl__task_block_discard(block);
 		return;
 	}
 	char *message;

@@ -18,7 +18,7 @@ struct posted {
 
 static void begin(struct posted *p)
 {
-	static const struct fl__future_home home;
+	static const struct fl__future_ops ops;
 	static const fl_task_type type = {.size = sizeof type, .name = "posted"};
 	p->pool.doorbell = eventfd(0, EFD_NONBLOCK);
 	p->pool.sleeping = true;
@@ -27,7 +27,7 @@ static void begin(struct posted *p)
 	p->worker.rings = p->rings.rings;
 	p->block.seq = ROUND;
 	p->block.worker = &p->worker;
-	fl__future_init(&p->block.future, &home, &type, 1, &p->parent, FL_FOREVER);
+	fl__future_init(&p->block.future, &ops, &type, 1, &p->parent, FL_FOREVER);
 	OK(fl__stopper_make(&p->block));
 }
 

@@ -313,7 +313,7 @@ FL_STRESS(then_freed, producer, owner)
 /* The same of a thread executor, which a submit looks at once more when the task is in; its owner is the worker. */
 struct then_freed_pool {
 	struct link link;
-	struct fl__pool *p;
+	struct fl__thread_pool *p;
 	int end;
 };
 
@@ -333,7 +333,7 @@ FL_STRESS_ACTOR(then_freed_pool, producer)
 static struct fl__task_block *take_left(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
-	return e->ops->take(e);
+	return e->ops->take_oldest(e);
 }
 
 FL_STRESS_ACTOR(then_freed_pool, owner)

@@ -88,7 +88,7 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 	const fl_task_type *types[] = {&copy_square, &copy_large, &copy_nothing};
 	for (unsigned i = 0; i < 3; i++) {
 		const fl_task_type *type = types[i];
-		size_t handy = fl__chunk_handy(type), most = fl__chunk_most(type);
+		size_t handy = fl__chunk_preferred(type), most = fl__chunk_most(type);
 		assert_true(handy >= 1 && handy <= most);
 		assert_true(handy * type->arg_size <= 16 << 10 && handy * type->result_size <= 16 << 10);
 		assert_true((handy + 1) * (type->arg_size > type->result_size ? type->arg_size : type->result_size) >
@@ -97,9 +97,9 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 	}
 	const fl_task_type none = {.size = sizeof none},
 			   huge = {.size = sizeof huge, .arg_size = SIZE_MAX, .result_size = 2};
-	assert_true(fl__chunk_most(&none) <= UINT32_MAX && fl__chunk_handy(&none) >= 1);
+	assert_true(fl__chunk_most(&none) <= UINT32_MAX && fl__chunk_preferred(&none) >= 1);
 	assert_int_equal(fl__chunk_most(&huge), 1);
-	assert_int_equal(fl__chunk_handy(&huge), 1);
+	assert_int_equal(fl__chunk_preferred(&huge), 1);
 	copying_ops.result_most = 9999; /* what is larger would be lost with a worker */
 	assert_int_equal(fl__chunk_cut(e, &copy_large, 7), 1);
 	assert_int_equal(fl__chunk_cut(e, &copy_square, SIZE_MAX), 9999 / sizeof(int));

@@ -9,7 +9,7 @@
 
 enum { LARGEST = 4096 };
 
-static const struct fl__task_block_owner of_threads, of_processes = {.elsewhere = true};
+static const struct fl__task_block_owner of_threads, of_processes = {.remote = true};
 
 static fl_task_type type_of(size_t arg_size, size_t arg_align, size_t result_size, size_t result_align)
 {

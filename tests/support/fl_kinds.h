@@ -323,7 +323,7 @@ static void kind_future_ended(fl_future *f)
 	(void)f;
 }
 
-static const struct fl__future_home kind_future_home = {
+static const struct fl__future_ops kind_future_home = {
     .claim_cancel = fl__future_claim_cancel, .ended = kind_future_ended, .release = kind_future_ended};
 static const fl_task_type kind_future_type = {
     .size = sizeof kind_future_type, .name = "kind", .result_size = sizeof(int), .result_align = _Alignof(int)};

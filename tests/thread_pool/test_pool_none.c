@@ -409,7 +409,7 @@ FL_TEST(none_is_even_in_the_end)
 	FL_OK(fl_executor_resize(e, WORKERS));
 	for (int i = 0; i < THREADS; i++)
 		FL_OK(fl_thread_join(&t[i], NULL));
-	assert_int_equal(fl_sem_value(&e->places.free), WORKERS);
-	assert_int_equal(e->places.owed, 0);
+	assert_int_equal(fl_sem_value(&e->permits.free), WORKERS);
+	assert_int_equal(e->permits.owed, 0);
 	expect_free(e, WORKERS);
 }
