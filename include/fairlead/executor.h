@@ -18,68 +18,79 @@ FL_BEGIN_DECLS
 /*
  * Executor: runs tasks. The same task runs on every kind; only the constructor differs.
  *
- *     FL_SCOPED(fl_executor) *pool = NULL;                    // drained and freed when the scope ends
+ *     FL_SCOPED(fl_executor) *pool = NULL;                    // joined and freed when the scope
+ *                                                             ends
  *     rc = fl_thread_executor_create(&pool, NULL);            // check
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
  *
- * Life: open; closed (no more in, what is queued still runs); joined (all has ended, its threads are
- * gone); freed. A detach does all of this without waiting. Tasks may submit tasks to their own executor
- * and wait for them, also with a single worker.
+ * An executor is open; then closed (it refuses tasks, and runs the queued ones); then joined (all
+ * tasks have ended, its threads are gone); then freed. A detach does all of this without waiting.
+ * Tasks may submit tasks to their own executor and wait for them, also with a single worker.
  *
- * NULL for an executor is a panic with the name of the function (of a join its plain form), in all
- * functions of the library that take one, apart from fl_executor_free().
+ * Every function that takes an executor panics with its own name if that is NULL, except
+ * fl_executor_free(). (fl_executor_join_until() and its forms name fl_executor_join().)
  */
 typedef struct fl_executor fl_executor;
 
 /*
- * What a submit does when as many tasks wait as may, or, with FL_BACKLOG_NONE, when no worker is free:
- * fl_executor_config.backlog.
+ * What a submit does when the backlog is full, or, with FL_BACKLOG_NONE, when no worker is free:
+ * see fl_executor_config.backlog.
  */
 typedef enum fl_when_full {
-	FL_FULL_WAIT =
-	    0, /* waits for room, up to fl_submit_config.room_deadline; in a task of the same executor as FL_FULL_RUN */
+	/*
+	 * Waits until there is room, or until fl_submit_config.room_deadline. In a task of the same
+	 * executor: as FL_FULL_RUN.
+	 */
+	FL_FULL_WAIT = 0,
 	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
-	FL_FULL_RUN =
-	    2, /* runs the task at once, on the submitting thread and without the initializer: it has ended on return */
+	/* Runs the task on the submitting thread, without the initializer, before it returns. */
+	FL_FULL_RUN = 2,
 } fl_when_full;
 
 typedef struct fl_executor_config {
 	/*
-	 * How many tasks may run at a time, apart from those that block in a wait for other tasks or in a
-	 * section of their own (fairlead/blocking.h). A task whose wait has ended goes on at once, also
-	 * while the one that ran in its place still runs: one worker is no lock. 0: the usable CPUs, see
-	 * fl_cpu_count(); ignored where there are no workers.
+	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
+	 * tasks, or in a blocking section (fairlead/blocking.h). After such a wait the task goes on
+	 * at once, even while the task that ran in its place still runs: one worker is no lock. 0:
+	 * the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
 	 */
 	unsigned workers;
-	const char *name; /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
+	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
 	/*
-	 * A task without a result, run once on each worker before its first task, with a copy of `*initialize_arg`; NULL: none.
-	 * An error breaks the executor: what is pending ends with -ENOTRECOVERABLE, and so do later submits.
+	 * A task without a result. Each worker runs it once, before its first task, with a copy of
+	 * `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
+	 * tasks end with -ENOTRECOVERABLE, and later submits return that.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;
-	/* Regions that tasks find with fl_task_region(), wherever they run; the caller's, until the executor is freed. */
+	/*
+	 * Regions that tasks find by fl_task_region(), in whatever process they run. They must
+	 * exist until the executor is freed.
+	 */
 	fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
-	 * For threads alone; others ignore it: how many tasks may wait to be run; 0: any number. One that is cancelled waits no
-	 * more. What is submitted from a task that is itself run by a submit, 64 of them one in another, is let in all the same; so
-	 * are tasks of fl_future_then().
+	 * Threads only: the most tasks that may wait to be run; 0: any number. A cancelled task
+	 * does not wait. Two submits ignore the bound: a submit at a nesting depth of 64 tasks that
+	 * submits have run, and the submit of a chained task (fl_future_then()).
 	 *
-	 * FL_BACKLOG_NONE: no task waits. A submit is accepted when a worker is free to begin the task at
-	 * once, or may be started for it. A worker is free again when its task has run: a submit that
-	 * follows a wait for the task finds it free, though it first runs the task's drop hook and
-	 * callbacks. Not counted: tasks that block (fairlead/blocking.h), tasks that a submit or a waiting
-	 * worker runs itself, and what a worker does for fl_parallel_invoke() and for loops. The tasks that are let in
-	 * all the same are counted, and may wait. Where the system starts no more threads, a task waits for
-	 * one of the workers that there are.
+	 * FL_BACKLOG_NONE: no task waits. A submit is accepted if a worker is free to begin the
+	 * task at once, or may be started for it. A worker is free again when its task has run: a
+	 * submit that follows a wait for the task finds the worker free, though the worker first
+	 * runs the task's drop hook and callbacks. Not counted: tasks that block
+	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
+	 * worker runs for fl_parallel_invoke() and for loops. Tasks that ignore the bound are
+	 * counted, and may wait. If the system starts no more threads, a task waits for an existing
+	 * worker.
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
-	/* For threads and processes: a worker that had nothing to do for so many ns ends; 0: never. One thread stays. */
+	/*
+	 * Threads and processes: a worker ends after so many idle ns; 0: never. One thread stays.
+	 */
 	int64_t idle_timeout;
-	/* The rest is for processes alone (fairlead/process_executor.h); others ignore it. */
-	int max_tasks;        /* a worker is replaced after so many; 0: never */
+	/* The rest is for processes only (fairlead/process_executor.h). */
+	int max_tasks;        /* a worker is replaced after so many tasks; 0: never */
 	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
 	/*
 	 * A worker is killed when its task still runs so many ns after the task's deadline, or
@@ -100,32 +111,52 @@ enum {
 };
 
 /*
- * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns
- * 0, -ENOMEM, what `initialize` returned, -EINVAL (more than FL_REGIONS_MAX regions; an initializer
- * with a result, without the argument that it takes, or with one of an alignment above that of
- * max_align_t).
+ * Creates an executor that runs each task at once, on the submitting thread. `config` may be NULL.
+ * Never waits. Returns:
+ *
+ *   0
+ *   -ENOMEM
+ *   -EINVAL   more than FL_REGIONS_MAX regions; or an initializer with a result, without the
+ *             argument that it takes, or with an argument aligned above max_align_t
+ *
+ * or the error of the initializer.
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission
- * (but while a task in its caller's memory, fairlead/embedded_task.h, is cancelled before it started, one may overtake others).
- * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a
- * backlog above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, a `when_full` that is none, an `idle_timeout`
- * below 0, or as above).
+ * Creates an executor that runs tasks on threads. The threads start when they are needed, and take
+ * no signals. They take tasks in the order of submission; but while an embedded task
+ * (fairlead/embedded_task.h) is cancelled before it started, a task may overtake others. `config`
+ * may be NULL. Never waits. Returns:
+ *
+ *   0
+ *   -ENOMEM
+ *   -EINVAL   as fl_sequential_executor_create(); or more than FL_WORKERS_MAX workers, a backlog
+ *             above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, an unknown `when_full`, an
+ *             `idle_timeout` below 0
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
 
 /*
- * Submits a task: copies `*arg` (of the type's argument size; NULL when that is 0), and gives a future in `*f`, unless `f`
- * is NULL. Never waits, except that the sequential executor runs the task, and for room in a backlog that has a bound: then it
- * blocks the calling context, and observes its cancel scope. When it returns 0 the task ends exactly once:
- * done or cancelled. The task sees what was written before. On an error nothing was queued and the argument is still the
- * caller's: its drop hook does not run.
- * Returns 0, -EPIPE (closed, also while it waited), -ENOTRECOVERABLE (broken: an initializer failed), -ENOMEM, -EAGAIN (no worker
- * and none can be started), -ENOBUFS, -ETIMEDOUT, -ECANCELED (no room in the backlog: see fl_when_full), -E2BIG (argument plus result above FL_TASK_SIZE_MAX, or an alignment above FL_TASK_ALIGN_MAX), -EOWNERDEAD (in a
- * forked child).
+ * Submits a task. Copies `*arg`, of the type's argument size (NULL if that is 0). Stores a future
+ * in `*f`, unless `f` is NULL. An accepted task ends exactly once: done or cancelled. Waits only in
+ * two cases: the sequential executor runs the task; a full backlog with FL_FULL_WAIT blocks the
+ * calling context, and that wait observes its cancel scope. Returns:
+ *
+ *   0
+ *   -EPIPE             closed, before or during the wait
+ *   -ENOTRECOVERABLE   broken: see fl_executor_is_broken()
+ *   -ENOMEM
+ *   -EAGAIN            there is no worker, and none can be started
+ *   -ENOBUFS, -ETIMEDOUT, -ECANCELED
+ *                      the backlog is full: see fl_when_full
+ *   -E2BIG             argument plus result are above FL_TASK_SIZE_MAX, or aligned above
+ *                      FL_TASK_ALIGN_MAX
+ *   -EOWNERDEAD        in a forked child
+ *
+ * On an error nothing was queued. The argument is still the caller's: its drop hook does not run.
+ * Memory order: the task sees what the caller wrote before.
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
@@ -134,34 +165,40 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *
  *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes;
  *                            fl_future_cancel() ends it at once.
- *   all kinds, running       fl_task_is_cancelled() is true, and waits that observe the task's scope
- *                            return -ECANCELED. The future ends with what the task returns.
- *   sequential, threads      Nothing else: a task that neither asks nor waits runs on, and a join
+ *   all kinds, running       fl_task_is_cancelled() is true, and waits that observe the task's
+ *                            scope return -ECANCELED. The future ends with what the task returns.
+ *   sequential, threads      Nothing else: a task that neither checks nor waits runs on, and a join
  *                            waits for it.
- *   loop                     Nothing else: such a task also holds up all other tasks of the loop.
+ *   loop                     Nothing else: such a task also delays all other tasks of the loop.
  *   processes                A task that still runs `kill_after` later is killed with its worker.
  *                            It fails with -ETIMEDOUT and a message that says so, and is not tried
  *                            again (`max_attempts`).
  *
- * A request to stop has the same effect, except that a task which is killed after it fails with
+ * A request to stop has the same effect, but a task that is killed after a request fails with
  * -EOWNERDEAD.
  */
 typedef struct fl_submit_config {
 	int64_t deadline; /* 0: none */
-	fl_cancel_token
-	    *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
-	int64_t
-	    room_deadline; /* a wait for room ends then, with -ETIMEDOUT; 0: never. It observes `cancel`, if that is set */
-	fl_future_callback *on_end; /* as fl_future_on_end(), but it cannot fail any more; NULL: none */
+	/*
+	 * Its request cancels the task, before or after the start. NULL: none. Must outlive the
+	 * task.
+	 */
+	fl_cancel_token *cancel;
+	/*
+	 * Ends a wait for room, with -ETIMEDOUT; 0: never. The wait observes `cancel`; if that is
+	 * NULL, the caller's scope.
+	 */
+	int64_t room_deadline;
+	fl_future_callback *on_end; /* as fl_future_on_end(), but needs no memory of its own; NULL: none */
 	void *on_end_arg;
 } fl_submit_config;
 
-/* As fl_submit, with conditions; `config` may be NULL. */
+/* As fl_submit(), with conditions; `config` may be NULL. */
 FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                                         const fl_submit_config *config);
 
 typedef struct fl_map_error {
-	size_t index; /* of the first argument, in their order, whose task failed */
+	size_t index; /* the lowest index whose task failed */
 	int error;
 	char message[FL_MESSAGE_MAX];
 } fl_map_error;
@@ -178,91 +215,112 @@ typedef struct fl_map_config {
 } fl_map_config;
 
 /*
- * Runs the task for each of the `n` elements of the array `args` and stores its result at the same place of `results`
- * (NULL when the result size is 0). Blocks until every task that was started has ended; helps when called from a worker.
- * `config` may be NULL. Arguments and results stay the caller's, no drop hook runs: a result whose task was not run is
- * untouched, one whose task failed is what it left there (it began zeroed).
- * On processes a worker that dies in a chunk fails the one element that it ran, whose result is
- * zeroed. The elements of the chunk that had ended have their results; those after it count as not
- * started.
- * Returns 0; FL_ETASK: a task failed, those not yet started were not run; -ETIMEDOUT, -ECANCELED: those not yet started
- * were not run, results of the others are there, unless they were killed (processes); or as
- * fl_submit. n = 0 is 0.
+ * Runs the task for each of the `n` elements of the array `args`, and stores its result at the same
+ * index of `results` (NULL if the result size is 0). Blocks until every task that was started has
+ * ended; a worker of `e` runs tasks itself. `config` may be NULL.
+ *
+ * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
+ * is untouched. The result of a task that failed is what the task left there; it began zeroed. On
+ * processes a worker that dies in a chunk fails the one element that it ran, whose result is
+ * zeroed: the elements before it have their results, the elements after it count as not started.
+ * Returns:
+ *
+ *   0            also if `n` is 0
+ *   FL_ETASK     a task failed; tasks that had not started by then were not run
+ *   -ETIMEDOUT, -ECANCELED
+ *                tasks that had not started were not run; the results of the others are there,
+ *                unless they were killed (processes)
+ *
+ * or an error of fl_submit().
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);
 
-/* Closes `e`: submits are refused from now on, also from tasks; what is queued still runs. Again: nothing. Never waits. */
+/*
+ * Closes `e`: later submits are refused, also those of tasks. Queued tasks still run. Never waits.
+ */
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
- * Closes `e` and cancels what has not started; what runs is asked to stop (fl_task_is_cancelled). Callbacks and drop hooks run
- * on the calling thread. Returns how many were cancelled. Never waits, but for the few instructions in which a worker takes a task.
+ * Closes `e`, cancels the tasks that have not started, and requests the running ones to stop
+ * (fl_task_is_cancelled()). Callbacks and drop hooks run on the calling thread. Returns how many
+ * tasks were cancelled. Never waits, except for the few instructions in which a worker takes a
+ * task.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
- * As fl_executor_cancel(), but running tasks are not asked to stop: they go on to their ends, as
- * with Python's shutdown(cancel_futures=True). A map or a parallel loop of which a part runs may go
- * on to its end, too. For a group such a cancelled task has failed, with -ECANCELED: so the group
- * cancels its other tasks, also the running ones. Returns how many were cancelled. Never waits, but
+ * As fl_executor_cancel(), but running tasks are left alone, as by Python's
+ * shutdown(cancel_futures=True). A map or a parallel loop of which a part runs may go on to its
+ * end, too. For a group such a cancelled task has failed, with -ECANCELED: so the group cancels its
+ * other tasks, also the running ones. Returns how many tasks were cancelled. Never waits, except
  * for the few instructions in which a worker takes a task.
  */
 FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 
 /*
- * As fl_executor_cancel(), and kills the workers that can be killed, with what runs on them: processes. Such a task ends as
- * failed, with -ECANCELED; one that a worker had taken, but not begun, may still end as cancelled, beside those of the result.
- * On threads what runs is asked to stop, no more. Never waits: a join still does.
+ * As fl_executor_cancel(), and kills worker processes with their tasks. A killed task ends as
+ * failed, with -ECANCELED. A task that a worker process had taken, but not begun, may end as
+ * cancelled; it is not in the result. On other kinds as fl_executor_cancel(). Never waits; a join
+ * still does.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes how many workers there may be. More are started when they are needed; too many end when
- * they have ended their tasks; what they have not started goes to others. On threads no task begins
- * after this has returned while so many run; a task that a worker had taken before counts as running,
- * and one that blocks (fairlead/blocking.h) does not.
- * On processes a worker that is to end may still run the task that it had started, beside those of
- * the others. Waits for nothing but workers that are in the middle of taking a task.
- * Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed; -ENOTSUP: another kind than threads
- * and processes; -EOWNERDEAD in a forked child.
+ * Changes the most workers. More workers start when they are needed. Surplus workers end after
+ * their present task; tasks that they have not started go to other workers. On threads, once this
+ * has returned, no task begins while so many run; a task that a worker had taken before counts as
+ * running, and a task that blocks (fairlead/blocking.h) does not. On processes a surplus worker may
+ * still run the task that it had started, beside the tasks of the others. Waits only for workers
+ * that are in the middle of taking a task. Returns:
+ *
+ *   0
+ *   -EINVAL       `workers` is 0 or above FL_WORKERS_MAX
+ *   -EPIPE        closed
+ *   -ENOTSUP      neither a thread nor a process executor
+ *   -EOWNERDEAD   in a forked child
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
- * Closes `e` and waits until all its tasks have ended and its workers are gone. Blocks the calling context. Observes its
- * cancel scope. Returns 0, again too; -ECANCELED (closed all the same); -EDEADLK from a task of `e`, on one of its
- * workers, or in a callback of one of its tasks; -EOWNERDEAD in a forked child (nothing happened).
+ * Closes `e` and waits until all its tasks have ended and its workers are gone. May be called
+ * again. Blocks the calling context. Observes its cancel scope. Returns:
+ *
+ *   0
+ *   -ECANCELED    `e` is closed
+ *   -EDEADLK      called from a task of `e`, on one of its workers, or in a callback of one of its
+ *                 tasks; nothing happened
+ *   -EOWNERDEAD   in a forked child; nothing happened
  */
 FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
-/* As fl_executor_join; never waits: -EBUSY while tasks are left (it closes `e` all the same). */
+/* As fl_executor_join(); never waits: -EBUSY while tasks are left; `e` is closed. */
 FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
-/* As fl_executor_join; also returns -ETIMEDOUT (closed all the same). */
+/* As fl_executor_join(); also returns -ETIMEDOUT; `e` is closed then. */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers,
- * and in a callback of its tasks.
- * In a forked child that is none of a task's it waits for nothing: what was queued there is forgotten.
+ * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. NULL
+ * does nothing. Panics where fl_executor_join() returns -EDEADLK. In a forked child, unless a task
+ * of `e` forked it, it frees the child's copy without waiting: the queued tasks are forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
 /*
- * Closes `e` and lets go of it without waiting. What is queued still runs. `e` is freed when its last
+ * Closes `e` and gives it up without waiting. Queued tasks still run. `e` is freed when its last
  * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
- * `e` must have returned before. A task of `e` may call it, and so may a callback of a task; the
- * submit of that task is such a call, so if another thread made it, the task must first learn that it
- * has returned. Until they end, tasks of `e` may use fl_executor_current(), whose
- * submits return -EPIPE. To cancel what is queued, call fl_executor_cancel() before. A group or an
- * iteration of `e` must have ended before the call, or end within a task of `e`.
+ * `e` must have returned before. A task of `e` may call this, and so may a callback of a task; if
+ * another thread submitted that task, the task must first learn that the submit has returned. Until
+ * they end, tasks of `e` may use fl_executor_current(), whose submits return -EPIPE. To cancel
+ * queued tasks, call fl_executor_cancel() before. A group or an iteration of `e` must have ended
+ * before the call, or end within a task of `e`.
  *
- * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the process
- * waits neither for that thread nor for the tasks. The tasks of an executor on a loop of the caller's
- * (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a task of a process
- * executor fl_executor_current() is the worker's own executor: a detach closes that until the task
- * ends, and frees nothing.
+ * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
+ * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of
+ * the caller's (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a
+ * task of a process executor fl_executor_current() is the worker's own executor: a detach closes
+ * that until the task ends, and frees nothing.
  *
  * Never waits. Returns:
  *
@@ -278,32 +336,36 @@ FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 /* "sequential", "threads", ... Static. Never waits. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
-/* The most tasks that run at once. Never waits. */
+/* The most tasks that run at a time. Never waits. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
- * Whether `e` is broken: an initializer failed, or no worker can be started any more. Once the
- * result is true every submit returns -ENOTRECOVERABLE. Takes the executor's lock. Never waits.
+ * Whether `e` is broken: an initializer failed, or no worker can be started any more. Once this has
+ * returned true, every submit returns -ENOTRECOVERABLE. Locks the executor's mutex, briefly.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
-/* What an executor is doing, and has done. Counts begin at 0 when it is made, and again after SIZE_MAX. */
+/* Counts of an executor. Totals begin at 0 when it is created, and again after SIZE_MAX. */
 typedef struct fl_executor_stats {
 	unsigned workers; /* as fl_executor_workers() */
-	unsigned threads; /* that there are: started when needed, ended when idle or too many */
-	unsigned idle;    /* of them, those that sleep because there is nothing to do */
-	unsigned blocked; /* of them, those in a blocking section (fairlead/blocking.h) */
+	unsigned threads; /* existing threads */
+	unsigned idle;    /* of them: asleep because there is no task */
+	unsigned blocked; /* of them: in a blocking section (fairlead/blocking.h) */
 	size_t waiting;   /* tasks that were submitted and not taken yet */
-	size_t started;   /* threads ever */
-	size_t ran;       /* tasks that were run, also by a submit, or by who waited for them */
-	size_t unbegun;   /* tasks that ended without having begun: cancelled, or because the executor is broken */
-	size_t stolen;    /* calls of fl_parallel_invoke() and loops that one worker took from another */
+	size_t started;   /* threads ever started */
+	size_t ran;       /* tasks that were run, also by a submit or by a waiting worker */
+	size_t unbegun;   /* tasks that ended without a run: cancelled, or the executor is broken */
+	size_t stolen;    /* calls of fl_parallel_invoke() and loops that another worker ran */
 } fl_executor_stats;
 
 /*
- * Stores that of `e`, for people and dashboards: each number is of a moment of its own, and orders nothing. Takes the executor's
- * lock, as a sleeping worker does, and looks at each worker. Never waits. Returns 0; -ENOTSUP: neither the thread executor nor
- * the sequential one, which has no threads and nothing that waits; -EOWNERDEAD in a forked child.
+ * Stores the counts of `e`, for people and dashboards: the counts are of different moments, and
+ * order nothing. Locks the executor's mutex, briefly, and visits each worker. Returns:
+ *
+ *   0
+ *   -ENOTSUP      neither a thread executor nor a sequential one; the latter has no threads and no
+ *                 waiting tasks
+ *   -EOWNERDEAD   in a forked child
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 

@@ -106,7 +106,7 @@ static struct fl__task_block *embedded_make_block(fl_executor *e, fl_embedded_ta
 	return block;
 }
 
-static int embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
+static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
                            void *result, const fl_submit_config *config)
 {
 	enum fl__admission permit = FL__PERMIT_NONE;
@@ -144,7 +144,7 @@ int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_tas
 	if (!fl__cas_relaxed(&task->word_, &seen, EMBEDDED_BUSY))
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
-	rc = embedded_submit(e, task, type, arg, result, config ? config : &defaults);
+	rc = fl__embedded_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
 		fl__store_relaxed(&task->word_, 0); /* relaxed: no other context has seen it */
 	return rc;

@@ -13,7 +13,7 @@ static void sequential_wake_all(fl_executor *e)
 	(void)e; /* no thread waits for tasks */
 }
 
-static int sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (!fl__executor_is_idle(e) && rc == 0)
@@ -39,7 +39,7 @@ static const struct fl__executor_ops sequential_ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
     .wake_all = sequential_wake_all,
-    .join = sequential_join,
+    .join = fl__sequential_join,
     .destroy = sequential_destroy,
     .count = sequential_add_counts,
 };

@@ -52,7 +52,7 @@ static inline int submit_task(fl_executor *e, const fl_task_type *type, const vo
 	return rc;
 }
 
-static __attribute__((noinline)) int submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
+static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
                                                     uint32_t count, fl_future **f, const fl_submit_config *config,
                                                     size_t copied, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -77,7 +77,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->permits.bound > 0, 0))
-		return submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline, config->cancel);
+		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline, config->cancel);
 	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
 }
 
@@ -87,7 +87,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const int rc = submit_may(e, type, count);
 	if (rc != 0)
 		return rc;
-	return e->permits.bound > 0 ? submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
+	return e->permits.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
 	                            : submit_task(e, type, arg, count, f, config, 0, FL__PERMIT_NONE);
 }
 

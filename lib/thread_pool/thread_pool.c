@@ -889,7 +889,7 @@ static int pool_join_last(struct fl__thread_pool *p, int64_t deadline, fl_cancel
 	return rc;
 }
 
-static int pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	int rc = 0;
@@ -948,7 +948,7 @@ static const struct fl__executor_ops pool_ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = pool_submit,
     .wake_all = pool_wake_all,
-    .join = pool_join,
+    .join = fl__thread_pool_join,
     .destroy = pool_destroy,
     .take_oldest = pool_take_left,
     .list_running = pool_list_running,
