@@ -35,9 +35,10 @@ FL_BEGIN_DECLS
  * process ends.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
- * 4711 (name-0) killed by SIGSEGV", "... exited with status 3". In a map (fl_map(), fl_imap) that is
- * one element, not its chunk. Tasks that the worker had not started run on other workers, and a new
- * worker replaces it. A task is started at most once, unless its type declares `max_attempts`.
+ * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map
+ * (fl_map(), fl_imap) that is one element, not its chunk. Tasks that the worker had not started run
+ * on other workers, and a new worker replaces it. A task is started at most once, unless its type
+ * declares `max_attempts`.
  *
  * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
  * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task

@@ -70,8 +70,12 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 	return 0;
 }
 
-/* `generation` is 2 * fl__fork_count; one more while a thread of a forked child resets `p`. */
-void pipe_reset_after_fork(fl_pipe *p)
+/*
+ * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
+ * kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more while a
+ * thread of a forked child resets `p`.
+ */
+static void pipe_reset_after_fork(fl_pipe *p)
 {
 	uint32_t now = 2 * fl__fork_count;
 	for (unsigned round = 0;; round++) {
@@ -80,7 +84,7 @@ void pipe_reset_after_fork(fl_pipe *p)
 			return;
 		if (seen == now + 1)
 			fl__back_off(round);
-		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: what it guards is our parent's */
+		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: guards only the parent's data */
 			break;
 	}
 	fl_mutex_init(&p->lock);
@@ -325,7 +329,7 @@ static int pipe_check_room(const struct pipe_room *room, const struct fl__pipe_h
 	return -EMSGSIZE;
 }
 
-/* Peeks at the oldest message, and duplicates its descriptors. -EMFILE: no place for them all. */
+/* Peeks at the oldest message, and duplicates its descriptors. -EMFILE: too few are free. */
 static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
@@ -349,7 +353,7 @@ static int pipe_peek(const fl_pipe *p, struct pipe_message *m, const struct pipe
 	return -EMFILE;
 }
 
-/* Whether the packet is as its head says. A large one's memfd is sealed: it never shrinks. */
+/* Whether the packet is as its head says. The sealed memfd of a large message never shrinks. */
 static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !pipe_is_head(&m->head, packet->size) || m->n_fds != pipe_head_fds(&m->head))
@@ -361,7 +365,7 @@ static bool pipe_is_sound(const struct pipe_message *m, const struct fl__packet 
 	       (uint64_t)size == m->head.size;
 }
 
-/* Replaces `m`'s incomplete descriptors by the duplicates, if these are of the same message. */
+/* Replaces incomplete descriptors by their duplicates, if these are of the same message. */
 static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
@@ -424,7 +428,7 @@ static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_
 	return 0;
 }
 
-/* Takes the next message if it fits. A large one's bytes stay in its memfd. */
+/* Takes the next message if it fits. The bytes of a large message stay in its memfd. */
 static int pipe_next_message(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct pipe_message spare;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_PIPE_H
-#define FL_PROCESS_PIPE_H
+#ifndef FL_PIPE_PIPE_H
+#define FL_PIPE_PIPE_H
 
 #include "../process/fd_watcher.h"
 #include "../process/packet.h"
@@ -25,7 +25,7 @@
  * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
  *
  * In a forked child the lock's holder may be missing, and a kept message is the parent's: see
- * pipe_reset_after_fork().
+ * pipe_reset_after_fork() in pipe.c.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
@@ -42,12 +42,12 @@ struct fl__pipe_head {
 	uint64_t size;
 	uint64_t id; /* unique among packets on their way; 0 without descriptors */
 };
-_Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "what travels");
+_Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "the layout of messages");
 
 struct fl_pipe {
 	struct fl__watched_fd in, out;
 	int fd;
-	uint32_t generation; /* see pipe_reset_after_fork() */
+	uint32_t generation; /* see pipe_reset_after_fork() in pipe.c */
 	fl_mutex lock;       /* guards receives and all below */
 	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
 	struct fl__pipe_head kept_head;
@@ -56,11 +56,5 @@ struct fl_pipe {
 	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of the kept message */
 	char *spill;
 };
-
-/*
- * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
- * kept message, which the parent receives.
- */
-void pipe_reset_after_fork(fl_pipe *p);
 
 #endif

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The watcher: a thread in epoll_wait(), and a table of entries (struct fl__watched_fd) by descriptor.
- * An entry is in the table while a node waits for it. Several entries may have one descriptor: the
- * kernel watches for all their events, except those of entries that have fired. A registration is
- * for one event (EPOLLONESHOT): a new wait registers again.
+ * Waits for descriptors. The watcher is a thread in epoll_wait(), with a table of entries (struct
+ * fl__watched_fd) by descriptor. An entry is in the table while a node waits for it. Several
+ * entries may have one descriptor: the kernel watches for all their events, except those of entries
+ * that have fired. A registration is for one event (EPOLLONESHOT): a new wait registers again.
  *
  * Invariants
- *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order: `fd_watcher_lock`, then
- *      a bucket of the wait table.
+ *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order:
+ *      `fd_watcher_lock`, then a bucket of the parking lot.
  *   2. One critical section enqueues a node and registers its events. The watcher dequeues in a
  *      critical section of its own, and cannot come between. The kernel checks the descriptor at
  *      the registration: an event that came before is not missed.
@@ -35,8 +35,8 @@ enum { FD_WATCHER_ROWS = 64, FD_WATCHER_EVENTS = 64, FD_WATCHER_NONE = -1 };
 static const int64_t fd_watcher_interval = FL_MS(1); /* between two polls without a watcher */
 
 static fl_mutex fd_watcher_lock = FL_MUTEX_INIT;
-static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS]; /* lists, by descriptor modulo ROWS */
-static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* bell: for fd_watcher_end() */
+static struct fl__watched_fd *fd_watcher_rows[FD_WATCHER_ROWS]; /* lists, by descriptor modulo FD_WATCHER_ROWS */
+static int fd_watcher_epoll = FD_WATCHER_NONE, fd_watcher_wakeup = FD_WATCHER_NONE; /* wakeup: for fd_watcher_end() */
 static bool fd_watcher_running;
 
 static struct fl__watched_fd **fd_watcher_row(int fd)
@@ -77,7 +77,7 @@ static uint32_t fd_watcher_wanted_events(int fd, bool *present)
 	return events;
 }
 
-/* Registers with the kernel what is wanted of `fd` now: 0 or a negative errno. */
+/* Registers the awaited events of `fd` with the kernel: 0 or a negative errno. */
 static int fd_watcher_register(int fd)
 {
 	bool present;
@@ -140,23 +140,23 @@ static bool fd_watcher_must_end(void)
 	return true;
 }
 
-static void fd_watcher_drain(int ring)
+static void fd_watcher_drain(int wakeup)
 {
-	uint64_t rings;
-	(void)!read(ring, &rings, sizeof rings);
+	uint64_t wakes;
+	(void)!read(wakeup, &wakes, sizeof wakes);
 }
 
 static void fd_watcher_run(void)
 {
-	const int set = fd_watcher_epoll, ring = fd_watcher_wakeup; /* written before the thread's start */
+	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup; /* written before the thread's start */
 	/* tests replace the table while the thread runs */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
 	do {
 		int n = wait(set, events, FD_WATCHER_EVENTS, -1);
 		for (int i = 0; i < n; i++)
-			if (events[i].data.fd == ring)
-				fd_watcher_drain(ring);
+			if (events[i].data.fd == wakeup)
+				fd_watcher_drain(wakeup);
 			else
 				fd_watcher_wake_waiters(events[i].data.fd, events[i].events);
 	} while (!fd_watcher_must_end());
@@ -165,7 +165,7 @@ static void fd_watcher_run(void)
 static void fd_watcher_wake(void)
 {
 	const uint64_t one = 1;
-	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails only when the doorbell rings already */
+	(void)!write(fd_watcher_wakeup, &one, sizeof one); /* fails only when the thread is woken already */
 }
 
 static unsigned fd_watcher_end(void)
@@ -261,8 +261,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one step and reports "ready". Then fl_wait_any's own
- * wait ends at once, and observes token and deadline. fl_wait_any polls all things again.
+ * If the watcher cannot be used, sleeps for one interval and reports "ready". Then fl_wait_any's own
+ * wait ends at once, and observes token and deadline. fl_wait_any polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -298,7 +298,7 @@ static int64_t fd_wait_time_left(int64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-/* The thread itself polls. */
+/* The calling thread polls. */
 static int fd_wait_by_poll(int fd, short events, int64_t deadline)
 {
 	for (;;) {

@@ -32,8 +32,9 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 
 /*
  * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
- * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c guards
- * the struct, and the descriptor must stay open. No thread uses the struct after the last disarm.
+ * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c
+ * guards the struct, and the descriptor must stay open. No thread uses the struct after the last
+ * disarm.
  */
 struct fl__watched_fd {
 	int fd;

@@ -164,7 +164,7 @@ static void fork_server_give_up(int channel, struct fl__start *start)
 	start->problem = problem;
 }
 
-/* Sends the request. -EPIPE: the fork server died without it, so a new fork server is tried, once. */
+/* Sends the request. If the fork server died without it (-EPIPE), tries a new one, once. */
 static int fork_server_send_request(struct fl__start *start, int channel, int64_t deadline)
 {
 	int rc = -EPIPE;

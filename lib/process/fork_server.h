@@ -7,15 +7,15 @@
 /* The start method FL_PROCESS_FORK_SERVER: 0, or a negative errno with `problem` set. */
 int fl__fork_server_start(struct fl__start *start);
 
-/* Returns the pid of this process's fork server, or 0. For reports, and tests that stop or kill it. */
+/* Returns the pid of this process's fork server, or 0. */
 int fl__fork_server_pid(void);
 
 /* In a forked child: drops the parent's fork server. */
 void fl__fork_server_after_fork(void);
 
 /*
- * Serves as the fork server of process `parent` over `socket`, until the parent ends. The caller has
- * a single thread, blocks all signals, and is set up.
+ * Serves as the fork server of process `parent` over `socket`, until the parent ends. Requires a
+ * process with a single thread, all signals blocked, and its descriptors set up.
  */
 _Noreturn void fl__fork_server_serve(int socket, int parent);
 

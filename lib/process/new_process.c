@@ -30,7 +30,7 @@ FL__RAW static int new_process_die_with_parent(int parent)
 	return rc;
 }
 
-/* Moves `*fd` to `floor` or above, so that new_process_place_fd() overwrites no descriptor in use. */
+/* Moves `*fd` to `floor` or above: new_process_place_fd() must overwrite no descriptor in use. */
 FL__RAW static int new_process_move_fd_up(int *fd, unsigned floor)
 {
 	if (*fd < 0)

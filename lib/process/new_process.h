@@ -50,7 +50,10 @@ struct fl__request;
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
-/* In an exec'd process: receives one task over `socket` from process `parent`, runs it, and exits. */
+/*
+ * In an exec'd process: receives a request for a task over `socket` from process `parent`, runs the
+ * task, and exits.
+ */
 _Noreturn void fl__new_process_serve(int socket, int parent);
 
 /* Sets the results of fl_process_current_name() and fl_process_fd_count(). */

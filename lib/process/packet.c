@@ -38,7 +38,7 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 		ssize_t sent = fl__fd_sys.send(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0)
 			return 0;
-		/* The peer has closed. -ECONNRESET: and left packets unread. */
+		/* the peer has closed; -ECONNRESET: with packets unread */
 		if (sent == -ECONNRESET || sent == -ENOTCONN)
 			return -EPIPE;
 		if (sent != -EINTR)
@@ -63,11 +63,10 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * After a receive of 0 bytes: is it the end, an empty packet, or neither? The library sends no
- * empty packets. So if the peer has closed and no bytes wait, nothing of the library's is left. If
- * bytes wait, the kernel may have reported the end too early: it looks for a packet first and for
- * the close second, and the peer may send its last packet and close in between. Returns:
- *
+ * After a receive of 0 bytes: tells the end from an empty packet. The library sends no empty
+ * packets. So if the peer has closed and no bytes wait, no packet of the library is left. If bytes
+ * wait, the kernel may have reported the end too early: the kernel looks for a packet first and for
+ * the close second, and the peer may send its last packet and close in between. Returns
  *   0         receive again
  *   -EPIPE    the end
  *   -EBADMSG  the peer has sent an empty packet
@@ -98,7 +97,6 @@ static void packet_take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 	}
 }
 
-/* Receives the next packet: its bytes, descriptors and flags. */
 static int packet_receive(int socket, struct fl__packet *packet, int flags)
 {
 	union {

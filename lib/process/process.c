@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Process handles. The fork server reports over a process's channel how that process ended. The handle
- * only peeks at the report: fl_process_sentinel() returns the channel, which must stay readable. A
- * child of this process has no channel: the handle reaps the child.
+ * Process handles. The fork server reports over a process's channel how that process ended. The
+ * handle only peeks at the report: fl_process_sentinel() returns the channel, which must stay
+ * readable. A child of this process has no channel: the handle reaps the child.
  *
  *   state           meaning                           next state
  *   PROCESS_RUNS    no end is known                   PROCESS_ENDED; PROCESS_ORPHAN: the channel
@@ -12,8 +12,8 @@
  *                   ends
  *   PROCESS_ENDED   `rc` and `status` are final
  *
- * `lock` of a handle guards its state. `process_list_lock` guards the list of all handles of this process.
- * Lock order: `process_list_lock`, then `lock`.
+ * `lock` of a handle guards its state. `process_list_lock` guards the list of all handles of this
+ * process. Lock order: `process_list_lock`, then `lock`.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -325,7 +325,7 @@ static void process_on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_disarm, NULL, true};
 
-/* A forked child has no processes. A lock may belong to a thread that is not in the child. */
+/* A forked child has no processes. A thread that is not in the child may hold the lock. */
 static void process_after_fork(void)
 {
 	process_forks++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Starts a process: checks the configuration, opens the descriptors and the directory, and calls the
- * start method. This file has the starts of programs, FL_PROCESS_FORK and FL_PROCESS_EXEC.
+ * Starts a process: checks the configuration, opens the descriptors and the directory, and calls
+ * the start method. The start methods FL_PROCESS_FORK and FL_PROCESS_EXEC, and the start of
+ * programs, are in this file.
  */
 #include "process_start.h"
 #include "../base/panic.h"

@@ -28,6 +28,8 @@
 /* The same numbers on all architectures; older headers lack them. */
 enum { PROCESS_SYS_PIDFD_OPEN = 434, PROCESS_SYS_PIDFD_SEND_SIGNAL = 424, PROCESS_SYS_P_PIDFD = 3 };
 
+/* Processes. */
+
 /* Returns `rc` or the negative errno, and restores errno. */
 static int process_sys_result(long rc, int before)
 {
@@ -195,64 +197,8 @@ struct fl__process_sys fl__process_sys = {
     .answer_timeout = FL_S(30),
 };
 
-int fl__fork_with_pidfd(int *pidfd)
-{
-	int gate[2];
-	char go_on = 0;
-	*pidfd = -1;
-	int rc = fl__fd_sys.pair(gate);
-	if (rc != 0)
-		return rc;
-	int pid = fl__process_sys.fork();
-	if (pid == 0) {
-		fl__fd_close(gate[1]);
-		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
-			; /* a byte, or the end: the parent has died */
-	}
-	fl__fd_close(gate[0]); /* frees a number for the pidfd */
-	if (pid > 0) {
-		*pidfd = fl__process_sys.pidfd(pid);
-		if (*pidfd < 0)
-			(void)kill(pid, SIGKILL); /* a failed start runs no task */
-		/*
-		 * A byte, since a child that another thread forks now may hold the gate open for
-		 * long. The send fails if the child is dead.
-		 */
-		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
-	}
-	if (pid != 0)
-		fl__fd_close(gate[1]);
-	return pid;
-}
+/* Descriptors. */
 
-int fl__fd_above_streams(int fd)
-{
-	if (fd < 0 || fd > STDERR_FILENO)
-		return fd;
-	int moved = fl__process_sys.duplicate(fd);
-	if (moved < 0)
-		return fd;
-	fl__fd_close(fd);
-	return moved;
-}
-
-int fl__packet_pair_above_streams(int sockets[2])
-{
-	int rc = fl__packet_pair(sockets);
-	for (int i = 0; rc == 0 && i < 2; i++)
-		sockets[i] = fl__fd_above_streams(sockets[i]);
-	return rc;
-}
-
-void fl__fd_close(int fd)
-{
-	int before = errno;
-	if (fd >= 0)
-		(void)close(fd);
-	errno = before;
-}
-
-/* Returns `rc` or the negative errno, and restores errno. */
 static ssize_t fd_sys_result(ssize_t rc, int before)
 {
 	ssize_t r = rc >= 0 ? rc : -errno;
@@ -409,10 +355,67 @@ struct fl__fd_sys fl__fd_sys = {
     .sealed_size = fd_sys_sealed_size,
 };
 
+int fl__fork_with_pidfd(int *pidfd)
+{
+	int gate[2];
+	char go_on = 0;
+	*pidfd = -1;
+	int rc = fl__fd_sys.pair(gate);
+	if (rc != 0)
+		return rc;
+	int pid = fl__process_sys.fork();
+	if (pid == 0) {
+		fl__fd_close(gate[1]);
+		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
+			; /* a byte, or the end: the parent has died */
+	}
+	fl__fd_close(gate[0]); /* frees a number for the pidfd */
+	if (pid > 0) {
+		*pidfd = fl__process_sys.pidfd(pid);
+		if (*pidfd < 0)
+			(void)kill(pid, SIGKILL); /* a failed start runs no task */
+		/*
+		 * A byte, since a child that another thread forks now may hold the gate open for
+		 * long. The send fails if the child is dead.
+		 */
+		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
+	}
+	if (pid != 0)
+		fl__fd_close(gate[1]);
+	return pid;
+}
+
+int fl__fd_above_streams(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int moved = fl__process_sys.duplicate(fd);
+	if (moved < 0)
+		return fd;
+	fl__fd_close(fd);
+	return moved;
+}
+
+int fl__packet_pair_above_streams(int sockets[2])
+{
+	int rc = fl__packet_pair(sockets);
+	for (int i = 0; rc == 0 && i < 2; i++)
+		sockets[i] = fl__fd_above_streams(sockets[i]);
+	return rc;
+}
+
+void fl__fd_close(int fd)
+{
+	int before = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = before;
+}
+
 void fl__fds_close(const int *fds, unsigned n)
 {
 	int before = errno;
 	for (unsigned i = 0; i < n; i++)
-		(void)close(fds[i]); /* even on an error Linux has released the number */
+		(void)close(fds[i]); /* Linux releases the number even on an error */
 	errno = before;
 }

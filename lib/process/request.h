@@ -38,7 +38,7 @@ enum {
 	FL__REQUEST_FDS = FL__SETUP_FDS + 3,
 };
 
-/* Sends the request: 0 or an error of fl__sealed_memory() or fl__packet_send(). `channel`: -1: none. */
+/* Sends the request: 0, or an error of fl__sealed_memory() or fl__packet_send(). channel -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
 /* Makes a sealed descriptor with these bytes, or returns a negative errno. */

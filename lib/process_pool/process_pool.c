@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process: a process pool. Each worker is a process that runs
- * worker.c; a `struct fl__pool_worker` is the parent's record of it. rings.c has the protocol between
- * the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
+ * worker.c; a `struct fl__pool_worker` is the parent's record of it. rings.c has the protocol
+ * between the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
  * is held in all functions, unless their comment says otherwise.
  *
  * A task is in one of these places:
@@ -208,7 +208,7 @@ struct fl__stopper {
 	bool armed;
 };
 
-static void stopper_unpark(struct fl__wait *wait)
+static void process_pool_stopper_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
 	fl__rings_request_stop(&s->worker->rings, s->seq);
@@ -217,8 +217,8 @@ static void stopper_unpark(struct fl__wait *wait)
 	fl__store_release(&wait->park_word, 1);
 }
 
-static const struct fl__ctx_ops stopper_ops = {.unpark = stopper_unpark};
-static struct fl__ctx stopper_ctx = {.ops = &stopper_ops, .id = 1, .name = "stopper"};
+static const struct fl__ctx_ops process_pool_stopper_ops = {.unpark = process_pool_stopper_unpark};
+static struct fl__ctx process_pool_stopper_ctx = {.ops = &process_pool_stopper_ops, .id = 1, .name = "stopper"};
 
 int fl__stopper_make(struct fl__task_block *block)
 {
@@ -239,7 +239,7 @@ void fl__stopper_arm(struct fl__task_block *block)
 	struct fl__stopper *s = block->stopper;
 	if (!s)
 		return;
-	s->wait = (struct fl__wait){.ctx = &stopper_ctx, .decision = FL__PENDING};
+	s->wait = (struct fl__wait){.ctx = &process_pool_stopper_ctx, .decision = FL__PENDING};
 	s->node = FL__NODE(&s->wait);
 	s->worker = block->worker;
 	s->seq = block->seq;
@@ -261,7 +261,8 @@ void fl__stopper_disarm(struct fl__task_block *block)
 	/* relaxed: as in lib/wait/wait.c */
 	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
 		return;
-	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++) /* pairs with stopper_unpark() */
+	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word);
+	     round++) /* pairs with process_pool_stopper_unpark() */
 		fl__back_off(round);
 }
 
@@ -317,7 +318,7 @@ static int process_pool_lookup_type(struct fl__process_pool *p, const fl_task_ty
 enum { PROCESS_POOL_ARENA_UNIT = 64 };
 
 /* Allocates `size` bytes in one piece. Returns their offset; -1: no room. */
-static int64_t process_pool_arena_alloc(struct fl__arena *r, size_t size)
+static int64_t process_pool_arena_alloc(struct fl__pool_arena *r, size_t size)
 {
 	const uint32_t need = (uint32_t)(size + PROCESS_POOL_ARENA_UNIT - 1) & ~(uint32_t)(PROCESS_POOL_ARENA_UNIT - 1);
 	uint32_t at = r->head % FL__RINGS_ARENA;
@@ -361,7 +362,7 @@ static int process_pool_fill_entry(struct fl__pool_worker *w, const struct proce
 {
 	enum fl__place arg = fl__place_of(d->arg_size, d->type->arg_align);
 	enum fl__place result = fl__place_of(d->result_size, d->type->result_align);
-	const struct fl__arena args = w->args, results = w->results;
+	const struct fl__pool_arena args = w->args, results = w->results;
 	int64_t arg_at = arg == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->args, d->arg_size) : 0;
 	int64_t result_at = result == FL__PLACE_ARENA ? process_pool_arena_alloc(&w->results, d->result_size) : 0;
 	int rc = arg_at < 0 || result_at < 0 ? -EAGAIN : arg == FL__PLACE_MEMFD ? process_pool_send_arg(w, d, seq) : 0;

@@ -22,7 +22,7 @@ struct fl__type_known {
 };
 
 /* The used part of an arena: allocated at `head`, freed at `tail` in the same order. Both wrap. */
-struct fl__arena {
+struct fl__pool_arena {
 	uint32_t head, tail;
 };
 
@@ -36,7 +36,7 @@ struct fl__pool_worker {
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
-	struct fl__arena args, results;
+	struct fl__pool_arena args, results;
 	/* The arenas' heads after the slot was filled. */
 	uint32_t arg_head[FL__RINGS_DEPTH], result_head[FL__RINGS_DEPTH];
 	struct fl__task_times times[FL__RINGS_DEPTH];
@@ -100,7 +100,7 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 
 /*
  * The pool's calls to processes and doorbells: a table like those in lib/base/sys.h and
- * process/os.h. The model checker (fairlead-stress) replaces worker processes by threads here.
+ * process/process_sys.h. The model checker (fairlead-stress) replaces worker processes by threads here.
  */
 struct fl__process_pool_sys {
 	bool (*may_start)(void); /* whether workers can be started at all */
