@@ -16,16 +16,12 @@
  * that is killed leaves no user memory half-written.
  *
  * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
- * message. `lock` keeps the threads of one process apart. Another process that receives on the same
- * end may come between peek and take. Then the receiver takes another message, which may not fit.
- * The handle *keeps* such a message, and returns it next. There is always memory for that: `spill`
- * is mapped with the handle, and touched only then.
+ * message, under `lock`. Another process that receives on the same end may come between peek and
+ * take. Then the receiver takes another message, which may not fit. The handle *keeps* such a
+ * message in `spill`, and returns it next.
  *
  * The peek also duplicates the descriptors: a full descriptor table is found while the message can
  * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
- *
- * In a forked child the lock's holder may be missing, and a kept message is the parent's: see
- * pipe_reset_after_fork() in pipe.c.
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */

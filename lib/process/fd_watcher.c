@@ -8,12 +8,11 @@
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order:
  *      `fd_watcher_lock`, then a bucket of the parking lot.
- *   2. One critical section enqueues a node and registers its events. The watcher dequeues in a
- *      critical section of its own, and cannot come between. The kernel checks the descriptor at
- *      the registration: an event that came before is not missed.
- *   3. The watcher finds entries through the table alone, by the descriptor of an event. So an
- *      entry may be freed when its last disarm has returned. A late event may come for a descriptor
- *      that now is another file: the waiter wakes spuriously, and polls again.
+ *   2. One critical section enqueues a node and registers its events; another one dequeues. The
+ *      kernel checks the descriptor at the registration: an earlier event is not missed.
+ *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
+ *      may be freed when its last disarm has returned. A late event for a descriptor that now is
+ *      another file is a spurious wakeup.
  *
  * Progress: blocking, on `fd_watcher_lock`, for one system call or for the nodes of one descriptor.
  */
@@ -199,8 +198,7 @@ static bool fd_watcher_start(void)
 }
 
 /*
- * A forked child has neither a watcher nor waiters. The epoll set is the parent's: the child only
- * closes its descriptor.
+ * A forked child has neither a watcher nor waiters. The child only closes the parent's epoll set.
  */
 static void fd_watcher_after_fork(void)
 {
@@ -261,8 +259,9 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one interval and reports "ready". Then fl_wait_any's own
- * wait ends at once, and observes token and deadline. fl_wait_any polls all its objects again.
+ * If the watcher cannot be used, sleeps for one interval and reports "ready". Then the wait of
+ * fl_wait_any ends at once, and observes token and deadline. fl_wait_any polls all its objects
+ * again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -289,7 +288,7 @@ bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
 
 const fl_on_type fl__on_watched_fd = {fl__watched_fd_ready, fl__watched_fd_arm, fl__watched_fd_disarm, NULL};
 
-/* The time until the deadline, as poll() takes it. */
+/* -1: for ever. */
 static int64_t fd_wait_time_left(int64_t deadline)
 {
 	if (deadline == FL_FOREVER)
@@ -298,7 +297,6 @@ static int64_t fd_wait_time_left(int64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-/* The calling thread polls. */
 static int fd_wait_by_poll(int fd, short events, int64_t deadline)
 {
 	for (;;) {
@@ -318,8 +316,8 @@ static int fd_wait_by_poll(int fd, short events, int64_t deadline)
 
 /*
  * Waits by the context's wait_fd, which does not poll first. So this function polls after a
- * timeout, or if the token was requested before the call. A request during the wait ends the call
- * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
+ * timeout, or if the token was requested before the call, but not after a request during the wait:
+ * later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline,
                               fl_cancel_token *cancel)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_WATCH_H
-#define FL_PROCESS_WATCH_H
+#ifndef FL_PROCESS_FD_WATCHER_H
+#define FL_PROCESS_FD_WATCHER_H
 
 #include "../wait/lot.h"
 #include <poll.h>
@@ -15,16 +15,12 @@
  *   a fiber of a loop                 waits through the loop
  *   all other waits                   go through the watcher thread: with a token, fl_wait_any
  *
- * The first wait that needs the watcher thread starts it. If the thread cannot start (no memory, no
- * descriptor) the waiter polls every millisecond. The thread blocks all signals, sleeps in the
- * kernel while nothing is watched, and ends when the library is unloaded. A forked child starts its
- * own.
- */
-
-/*
- * Waits until `fd` is ready. `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
- *   0            then try the operation in a form that does not wait: another thread may have been
- *                faster, and a descriptor that cannot be polled counts as ready
+ * The first wait that needs the watcher thread starts it. If the thread cannot start, the waiter
+ * polls every millisecond. The thread blocks all signals, and ends when the library is unloaded.
+ *
+ * `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
+ *   0            the operation must not wait: another thread may have been faster, and a descriptor
+ *                that cannot be polled counts as ready
  *   -ETIMEDOUT
  *   -ECANCELED
  */
@@ -33,8 +29,7 @@ int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 /*
  * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
  * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c
- * guards the struct, and the descriptor must stay open. No thread uses the struct after the last
- * disarm.
+ * guards the struct, and the descriptor must stay open.
  */
 struct fl__watched_fd {
 	int fd;

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fork server: the part in the caller's process, which asks for processes, then the loop of the
- * fork server itself.
+ * The fork server: first the requests from the caller's process, then the fork server's loop.
  *
  * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards
- * `fork_server_current` and the user counts. Starts use the fork server without the lock, at the
- * same time, each with its own channel. The next start replaces a fork server that has died.
+ * `fork_server_current` and the user counts. Starts use the fork server without the lock, each with
+ * its own channel. The next start replaces a fork server that has died.
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
@@ -149,9 +148,8 @@ int fl__fork_server_pid(void)
 }
 
 /*
- * Called when no usable reply came in time. After the shutdown the fork server can send nothing on
- * the channel. If the reply came before, its process is killed here. If not, the fork server fails
- * to send the reply, and kills the process.
+ * Called when no usable reply came in time. If the reply came before the shutdown, its process is
+ * killed here. If not, the fork server cannot send the reply, and kills the process.
  */
 static void fork_server_give_up(int channel, struct fl__start *start)
 {
@@ -302,7 +300,6 @@ static _Noreturn void fork_server_exit(void)
 	_exit(0);
 }
 
-/* Makes room for one more child. */
 static int fork_server_reserve_child(void)
 {
 	if (fork_server_loop.n < fork_server_loop.room)
@@ -319,7 +316,7 @@ static int fork_server_reserve_child(void)
 	return 0;
 }
 
-/* Reaps the ended children, and reports how they ended. */
+/* Reaps the ended children, and reports their ends. */
 static void fork_server_reap(void)
 {
 	struct fl__end_report last = {FL__MAGIC_END, sizeof last, 0, 0};
@@ -362,13 +359,12 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	fl__new_process_run_task(request, NULL);
 }
 
-/* The fork server stays in no directory that a user may want to remove or unmount. */
+/* Stays in no directory that a user may want to remove or unmount. */
 static void fork_server_leave_directory(void)
 {
 	(void)!chdir("/");
 }
 
-/* Makes the process. Returns its pid, and stores its pidfd. */
 static int fork_server_make_process(struct fl__request *request, int *pidfd)
 {
 	int fork_server_pid = getpid();

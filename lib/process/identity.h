@@ -7,9 +7,8 @@
 #include <stdint.h>
 
 /*
- * Identifies a module (the program or a library) to another process: by the linker's build-id, or
- * else by a hash of the program headers and of the file's device, inode, size and modification
- * time. Plain bytes, to be sent over a socket.
+ * Identifies a module (the program or a library) to another process: the linker's build-id, or else
+ * a hash of the program headers and of the file's device, inode, size and modification time.
  */
 struct fl__build_id {
 	uint8_t size;   /* 0: no such module */
@@ -23,7 +22,7 @@ void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 
-/* Returns the first bytes as text, for people; "unknown" when there is no module. */
+/* Returns the first bytes as text; "unknown" when there is no module. */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
 /* Identifies a task to another process. */
@@ -38,7 +37,7 @@ struct fl__task_identity {
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity);
 
-/* Returns a hash of a whole identity, sent along with the id to be compared. */
+/* Returns a hash of a whole identity. */
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
 /* Returns the registered type of `id`; NULL: none, or no memory. Visits all types. */

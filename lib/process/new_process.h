@@ -10,8 +10,8 @@
 
 /*
  * System calls of a new process before its exec or its task. The process may share its parent's
- * memory: a sanitizer would attribute accesses to the parent. So FL__RAW functions are not
- * instrumented, and call no function that a sanitizer intercepts.
+ * memory: so FL__RAW functions are not instrumented, and call no function that a sanitizer
+ * intercepts.
  */
 #define FL__RAW __attribute__((no_sanitize("address", "thread", "undefined")))
 

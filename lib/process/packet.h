@@ -10,8 +10,8 @@
 /*
  * Packets of bytes and descriptors over an AF_UNIX socket of type SOCK_SEQPACKET. A packet arrives
  * whole or not at all, even if its sender is killed, and even if several processes send and receive
- * on one end. A packet has at least one byte: a receiver could not tell an empty packet from the
- * end.
+ * on one end. A packet has at least one byte, since a receiver could not tell an empty one from
+ * the end.
  */
 enum { FL__PACKET_FDS = 253 }; /* the most that the kernel passes with one packet */
 
@@ -20,10 +20,9 @@ int fl__packet_pair(int sockets[2]);
 
 /*
  * Sends one packet: `size` bytes and `n_fds` descriptors, which the caller keeps. Waits for space
- * until the deadline. Observes no cancel token. Returns:
- *
+ * until the deadline. Observes no cancel token. Returns
  *   0
- *   -EPIPE         no process can receive it (SIGPIPE is not raised)
+ *   -EPIPE         the peer has closed (SIGPIPE is not raised)
  *   -EMSGSIZE      it never fits into the socket's buffer
  *   -ETIMEDOUT
  *   -EINVAL        no byte, or too many descriptors
@@ -35,29 +34,27 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 
 /*
  * Receives one packet: its bytes into `data`, its descriptors (close-on-exec) into `fds`, which has
- * room for `*n_fds`. Sets `*n_fds` to their number. Both NULL: no room. Waits until the deadline.
- * Observes no cancel token. Returns:
- *
+ * room for `*n_fds`. Sets `*n_fds` to their number. Both may be NULL. Waits until the deadline.
+ * Observes no cancel token. Returns
  *   0
  *   -EPIPE      the peer has closed or was killed, and everything was received
  *   -ETIMEDOUT, -ENOMEM
  *   -EMSGSIZE   the packet has more than `room` bytes
  *   -EMFILE     it has more descriptors than room, or than this process may have
  *   -EBADMSG    it is empty
- *
  * After the last three, the packet is gone and its descriptors are closed.
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline);
 
-/* The same without waiting, in pieces: -EAGAIN where those wait. */
+/* As above, but never wait: -EAGAIN. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {
-	struct iovec *parts; /* where to put the bytes */
+	struct iovec *parts;
 	unsigned n_parts;
 	int *fds;       /* room for FL__PACKET_FDS; NULL: descriptors are dropped, not lost */
-	size_t size;    /* result: bytes received */
-	unsigned n_fds; /* result: descriptors received */
+	size_t size;    /* result */
+	unsigned n_fds; /* result */
 	bool cut;       /* result: the packet had more bytes */
 	bool lost;      /* result: descriptors are missing, over this process's limit */
 };

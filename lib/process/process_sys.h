@@ -12,10 +12,9 @@
 #include <sys/types.h>
 
 /*
- * Two tables of system calls: for processes, and for descriptors. They continue the table of
- * lib/base/sys.h, with the same rules. Results are 0, a descriptor, a count, or a negative errno;
- * errno keeps its value. New descriptors are close-on-exec. new_process.c has the calls of a new
- * process before its exec or its task.
+ * Tables of system calls for processes and descriptors, with the rules of lib/base/sys.h. Results
+ * are 0, a descriptor, a count, or a negative errno; errno keeps its value. New descriptors are
+ * close-on-exec. new_process.c has the calls of a new process before its exec or its task.
  */
 
 struct fl__process_sys {
@@ -53,14 +52,14 @@ struct fl__fd_sys {
 	/* Returns how many are ready. `timeout`: ns; negative: for ever. */
 	int (*poll)(int fd, short events, short *seen, int64_t timeout);
 	int (*epoll_create)(void);
-	/* epoll_ctl(); the event's data is `fd`. */
+	/* The event's data is `fd`. */
 	int (*epoll_control)(int epoll, int op, int fd, uint32_t events);
 	/* ms < 0: for ever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
-	int (*memfd)(void); /* a sealable memfd */
+	int (*memfd)(void); /* sealable */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
-	int (*seal)(int fd);                       /* fixes size and content for ever */
+	int (*seal)(int fd);                       /* fixes size and content */
 	int (*sealed_size)(int fd, int64_t *size); /* of a memfd sealed so; else -EBADMSG */
 };
 
@@ -70,15 +69,15 @@ extern struct fl__fd_sys fl__fd_sys;
  * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child is
  * gone, and its pid names no process or another one. Needs two free descriptors, of which the pidfd
  * takes one. Returns
- *   the child's pid   `*pidfd` is open, or is an errno: then the child was killed, not reaped
+ *   the child's pid   `*pidfd` is open; or it is an errno, and the child was killed, not reaped
  *   0                 in the child
  *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM   no child
  */
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * Moves `fd` above the numbers of the standard streams, which may be closed: other code would take
- * `fd` for a stream. Returns `fd` itself if it is negative, high enough, or cannot be moved.
+ * Moves `fd` above the numbers of the standard streams: other code would take it for a stream that
+ * is closed. Returns `fd` itself if it is negative, high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
 

@@ -20,7 +20,7 @@ enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't' };
 bool fl__reexec_possible(void);
 
 /*
- * For a start that needs fl_main(), in a program without: logs so, ending with `or_else`, sets
+ * For a program without fl_main(): logs that `method` needs it, with `or_else` at the end, sets
  * `*problem`, and returns -ENOTSUP.
  */
 int fl__reexec_missing(const char *method, const char *or_else, const char **problem);

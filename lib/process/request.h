@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The magic numbers of messages between a process and those that it starts. */
 enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END };
 
 /* Reports how a process ended: the last message on its channel. */
@@ -18,12 +17,11 @@ struct fl__end_report {
 };
 
 /*
- * The request to run a task in a process, and the reply. Both carry their size. A receiver checks
- * every size, count and index before use. A task is sent as its name and identity, never as a
- * pointer.
+ * The request to run a task in a process, and the reply. A receiver checks every size, count and
+ * index before use. A task is sent as its name and identity.
  *
  * The descriptors of a request, in this order: the new process's channel (to a fork server); its
- * directory; its open streams; those handed over; the argument, if too large for the packet.
+ * directory; its open streams; those passed on; the argument, if too large for the packet.
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
@@ -38,13 +36,13 @@ enum {
 	FL__REQUEST_FDS = FL__SETUP_FDS + 3,
 };
 
-/* Sends the request: 0, or an error of fl__sealed_memory() or fl__packet_send(). channel -1: none. */
+/* Sends a request: 0 or a negative errno. `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
 /* Makes a sealed descriptor with these bytes, or returns a negative errno. */
 int fl__sealed_memory(const void *bytes, size_t size);
 
-/* What is needed to run a task: read from a request, or filled in by a forked child. */
+/* Read from a request, or filled in by a forked child. */
 struct fl__request {
 	const fl_task_type *type;
 	const char *name;
@@ -58,14 +56,13 @@ struct fl__request {
 struct fl__start_reply {
 	uint32_t magic, size;
 	int32_t error;                   /* 0, or what failed, as a negative errno */
-	int32_t pid;                     /* of the process; a fork server sends its pidfd along */
-	uint32_t has_task, reserved;     /* whether there is a task of that name */
+	int32_t pid;                     /* a fork server also sends the pidfd */
+	uint32_t has_task, reserved;     /* whether the task exists there */
 	struct fl__task_identity theirs; /* its identity there */
 };
 
 /*
- * Reads a request. The caller closes `fds`, also after an error. Returns:
- *
+ * Reads a request. The caller closes `fds`, also after an error. Returns
  *   0
  *   -EBADMSG         not a request
  *   -EMFILE          not the number of descriptors that it needs
@@ -77,8 +74,8 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
                      const int *fds, unsigned n_fds);
 
 /*
- * Waits for the reply to a request: 0, its error, or the wait's. `*pidfd` (`pidfd` may be NULL):
- * what came along, or -1.
+ * Waits for the reply to a request: 0, the error in the reply, or an error of the wait. Stores the
+ * reply's descriptor, or -1, in `*pidfd` (may be NULL).
  */
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_PROCESS_SIGNALS_SYS_H
-#define FL_PROCESS_SIGNALS_SYS_H
+#ifndef FL_PROCESS_SIGNALS_H
+#define FL_PROCESS_SIGNALS_H
 
 #include <signal.h>
 
 /*
- * The system calls of fl_signals. The table continues that of lib/base/sys.h, with the same rules.
- * Results are 0, a descriptor, a signal, or a negative errno; errno keeps its value.
+ * The system calls of fl_signals, with the rules of lib/base/sys.h. Results are 0, a descriptor, a
+ * signal, or a negative errno; errno keeps its value.
  */
 struct fl__signals_sys {
 	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, non-blocking */

@@ -5,13 +5,11 @@
  * descriptor. `spawner_lock` guards the jobs, the children, and the thread's start and end. A job
  * lives in its caller's stack frame, and stays first in the queue until it is done.
  *
- * A child shares the parent's memory until its exec: no page table is copied. The spawner, which
- * makes the child, waits until then. The child reports an error over a pipe that the exec closes.
- * The pipe also works where an emulator or a tool copies the memory.
- *
- * Another thread's forked child may inherit the pipe, and hold it open for long. So the spawner
- * does not wait for the end of the pipe where the memory is shared: when clone() returns, the child
- * has called exec or has ended. Where the memory is copied the spawner waits with a deadline.
+ * A child shares the parent's memory until its exec: no page table is copied. The child reports an
+ * error over a pipe that the exec closes. Another thread's forked child may inherit the pipe, and
+ * hold it open for long. So the spawner does not wait for the end of the pipe: when clone()
+ * returns, the child has called exec or has ended. Where an emulator or a tool copies the memory,
+ * the spawner waits with a deadline.
  */
 #include "spawner.h"
 #include "../base/panic.h"
@@ -29,7 +27,7 @@
 
 /* Making a child. */
 
-/* Tries each path, as execvp() does: skips a file that is missing or may not be run. */
+/* Tries each path, as execvp() does. */
 FL__RAW static int spawner_exec_first(const struct fl__spawn *spawn)
 {
 	int rc = -ENOENT;
@@ -84,7 +82,6 @@ static int spawner_finish_spawn(struct fl__spawn *spawn, int pipe)
 	return rc;
 }
 
-/* Makes the child. `stack_end`: the end of SPAWNER_STACK_SIZE bytes. */
 static int spawner_spawn(struct fl__spawn *spawn, void *stack_end)
 {
 	int pipe[2];
@@ -111,7 +108,6 @@ struct spawner_job {
 	struct spawner_job *next;
 };
 
-/* A child that the spawner reaps. */
 struct spawner_child {
 	struct spawner_child *next;
 	int pidfd;   /* -1: reaped, or a child of this process's parent */
@@ -150,7 +146,7 @@ static void spawner_run_jobs(void)
 	}
 }
 
-/* Under the lock. Frees the children that were reaped. */
+/* Under the lock. */
 static void spawner_free_reaped(void)
 {
 	for (struct spawner_child **link = &spawner_children; *link;) {

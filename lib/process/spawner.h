@@ -6,10 +6,9 @@
 #include <stdbool.h>
 
 /*
- * The spawner is a thread that makes all exec'd children. It lives from the first such child until
- * the process exits or the library is unloaded: the kernel kills a child that is to die with its
- * parent when the *thread* that made the child ends. The spawner also reaps the children whose
- * handles were freed. The spawner blocks all signals, and sleeps in the kernel while idle.
+ * The spawner is a thread that makes all exec'd children, and reaps the children whose handles were
+ * freed. It lives from the first such child until the process exits or the library is unloaded: the
+ * kernel kills a daemon when the *thread* that made it ends. The spawner blocks all signals.
  */
 
 /* One exec, of the first file in `paths` that can be run. */
@@ -21,7 +20,7 @@ struct fl__spawn {
 	bool shared;    /* set by a child that shares this memory; a copy cannot */
 };
 
-/* Makes a child, and waits for its exec. Returns 0, or the errno of what failed, exec included. */
+/* Makes a child, and waits for its exec. Returns 0 or a negative errno. */
 int fl__spawner_spawn(struct fl__spawn *spawn);
 
 /*
