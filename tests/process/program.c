@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that starts processes, with one of the ways to be started once more, or with none:
+ * A program that starts processes, prepared to be executed again in one of the ways, or in none:
  *
  *   start METHOD     starts a task that says "task", and prints what came of it
  *   preload          preloads the fork server, starts 50 threads, and has each start the task

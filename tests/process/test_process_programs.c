@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ways for a program to be started once more, and what a program is told that has none: tests/process/program.c. */
+/* The ways in which a program is prepared to be executed again, and the errors without any: tests/process/program.c. */
 #include "fl_process.h"
 
 #include "process/reexec.h"

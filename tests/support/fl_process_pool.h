@@ -236,7 +236,7 @@ PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 	return process_pool_census();
 }
 
-/* Fewer descriptors are no leak: of those before, one may have been of a dead fork server, which the manager had yet to close. */
+/* Fewer descriptors are no leak: of those before, one may have been of a dead fork server, which the spawner had yet to close. */
 PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census *before)
 {
 	const struct process_pool_census now = process_pool_census();
