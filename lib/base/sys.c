@@ -19,22 +19,22 @@
 uint32_t fl__fence_word;
 #endif
 
-static const fl_allocator *allocator;
+static const fl_allocator *sys_allocator;
 
 void fl_set_allocator(const fl_allocator *replacement)
 {
-	allocator = replacement;
+	sys_allocator = replacement;
 }
 
 static void *sys_alloc(size_t size)
 {
-	return allocator ? allocator->alloc(size, allocator->user) : malloc(size);
+	return sys_allocator ? sys_allocator->alloc(size, sys_allocator->user) : malloc(size);
 }
 
 static void sys_free(void *memory)
 {
-	if (allocator)
-		allocator->free(memory, allocator->user);
+	if (sys_allocator)
+		sys_allocator->free(memory, sys_allocator->user);
 	else
 		free(memory);
 }

@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_
                "fl_shm_barrier has room for a lock and a wait queue");
 
 enum { SHM_BARRIER_HISTORY = 11, SHM_BARRIER_HISTORY_AT = 21, SHM_BARRIER_GENERATION_AT = 32 };
-enum outcome { SHM_BARRIER_PASSED = 0, SHM_BARRIER_BROKE = 1 };
+enum shm_barrier_end { SHM_BARRIER_PASSED = 0, SHM_BARRIER_BROKE = 1 };
 
 static const uint64_t SHM_BARRIER_BROKEN = 1u << 20;
 
@@ -67,10 +67,10 @@ static uint32_t shm_barrier_history(uint64_t word)
 }
 
 /* Called under the monitor. Ends the generation of `word`. */
-static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum outcome outcome, bool broken)
+static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
 {
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
-	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << SHM_BARRIER_HISTORY) - 1);
+	uint64_t history = (shm_barrier_history(word) << 1 | end) & ((1u << SHM_BARRIER_HISTORY) - 1);
 	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
 	fl__store_relaxed(&b->word_, generation << SHM_BARRIER_GENERATION_AT | history << SHM_BARRIER_HISTORY_AT |
 	                                 (broken ? SHM_BARRIER_BROKEN : (uint64_t)0));

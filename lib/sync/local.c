@@ -26,7 +26,7 @@ static struct {
 	uint32_t lock;
 	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
 	void (*destroy[LOCAL_IDS + 1])(void *);
-	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
+	enum { LOCAL_NO_KEY, LOCAL_HAS_KEY, LOCAL_UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
 	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
 } local_registry;
@@ -61,12 +61,12 @@ static int local_watch_end(struct fl__ctx *ctx)
 		return 0;
 	fl__lock(&local_registry.lock);
 	int rc = 0;
-	if (local_registry.state == NO_KEY)
+	if (local_registry.state == LOCAL_NO_KEY)
 		rc = pthread_key_create(&local_registry.key, local_end_adopted);
-	if (rc == 0 && local_registry.state == NO_KEY)
-		local_registry.state = HAS_KEY;
+	if (rc == 0 && local_registry.state == LOCAL_NO_KEY)
+		local_registry.state = LOCAL_HAS_KEY;
 	/* else the process exits, and the thread keeps its table */
-	if (rc == 0 && local_registry.state == HAS_KEY)
+	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
 		rc = pthread_setspecific(local_registry.key, ctx);
 	fl__unlock(&local_registry.lock);
 	return -rc;
@@ -170,9 +170,9 @@ void fl__locals_end(struct fl__ctx *ctx)
 FL__AT_UNLOAD static void local_unload(void)
 {
 	fl__lock(&local_registry.lock);
-	if (local_registry.state == HAS_KEY)
+	if (local_registry.state == LOCAL_HAS_KEY)
 		(void)pthread_key_delete(local_registry.key);
-	local_registry.state = UNLOADED;
+	local_registry.state = LOCAL_UNLOADED;
 	fl__unlock(&local_registry.lock);
 	if (!fl__is_unloaded())
 		return;
