@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Cancel tokens: a request reaches every wait under it, at its level and below, with what was written before it. */
+/*
+ * Cancel tokens: a request reaches each wait under the token and its descendants, with what was
+ * written before.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 
-/* Who waits under a token is always ended by its request, and sees what came before; in whichever way it learns of it. */
+/*
+ * A request ends each wait under the token. The waiter sees what was written before the request,
+ * whichever way it learns of it.
+ */
 struct cancel_vs_wait {
 	fl_cancel_token stop;
 	fl_event never;
@@ -30,7 +36,7 @@ FL_STRESS(cancel_vs_wait, waiter, canceller)
 	FL_FORBIDDEN(1, "not cancelled, or before its time");
 }
 
-/* The same by a look. */
+/* The same, for a context that polls the token. */
 struct cancel_look {
 	fl_cancel_token stop;
 	int data;
@@ -56,7 +62,10 @@ FL_STRESS(cancel_look, looker, canceller)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-/* A request against the thing that is waited for: one reason, and what came before it is seen. */
+/*
+ * A request against the awaited event: one of the two ends the wait, and the waiter sees what was
+ * written before.
+ */
 struct cancel_vs_set {
 	fl_cancel_token stop;
 	fl_event e;
@@ -124,7 +133,10 @@ FL_STRESS(cancel_tree, waiter, canceller)
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
-/* A child that is born during a request is walked, or sees its parent requested; also one whose sibling is just leaving. */
+/*
+ * A child that is created during a request is requested, too, also if a sibling is destroyed at the
+ * same time.
+ */
 struct cancel_init_vs_request {
 	fl_cancel_token root, *child;
 	fl_event never;
@@ -158,7 +170,10 @@ FL_STRESS(cancel_init_vs_request, parent, canceller)
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
-/* A token under a requested parent counts as requested, with what came before. */
+/*
+ * A token under a requested parent counts as requested, and acquires what was written before the
+ * request.
+ */
 struct cancel_born_requested {
 	fl_cancel_token root, child;
 	int data;
@@ -186,7 +201,10 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-/* Children come and go while their parent is requested: links stay whole, and nobody touches one that is gone. */
+/*
+ * Children are created and destroyed while their parent is requested: links stay whole, and no
+ * destroyed child is touched.
+ */
 struct cancel_siblings {
 	fl_cancel_token root;
 	bool left;
@@ -223,7 +241,10 @@ FL_STRESS(cancel_siblings, one, two, canceller)
 	FL_ACCEPTABLE(1, "all gone");
 }
 
-/* A token dies with a wait that its request has ended: the request does not touch it after its tree is unlocked. */
+/*
+ * A token is destroyed with a wait that its request has ended. The request does not touch the token
+ * after it has unlocked the tree.
+ */
 struct cancel_woken_destroys {
 	fl_cancel_token *stop;
 	fl_event never;
@@ -253,7 +274,7 @@ FL_STRESS(cancel_woken_destroys, waiter, canceller)
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
-/* Two requests at once, of parent and child: both are requested, and the waiter is woken once. */
+/* Concurrent requests of parent and child: both are requested, and the waiter is woken once. */
 struct cancel_twice {
 	fl_cancel_token root, child;
 	fl_event never;
@@ -288,7 +309,10 @@ FL_STRESS(cancel_twice, waiter, of_child, of_root)
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
-/* The deadline of a token ends a wait as its request would, not sooner; what was waited for may be faster. */
+/*
+ * The deadline of a token ends a wait as a request does, not sooner. The awaited event may come
+ * first.
+ */
 struct cancel_deadline_vs_set {
 	fl_cancel_token stop;
 	fl_event e;
@@ -318,7 +342,7 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* The scope of a context: plain waits observe it, shielded ones do not; a sleep ends with it. */
+/* The scope of a context: plain waits observe it, shielded waits do not; a sleep ends with it. */
 struct cancel_scope {
 	fl_cancel_token stop;
 	fl_event e;

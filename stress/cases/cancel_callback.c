@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Callbacks of tokens: each function runs once or never, as its removal says, and touches nothing that may be gone. */
+/*
+ * Callbacks of tokens: each function runs at most once, as the removal reports, and touches no
+ * freed memory.
+ */
 #include "cases.h"
 #include <fairlead/cancel_callback.h>
 #include <fairlead/event.h>
@@ -9,7 +12,10 @@ static void count_up(void *arg)
 	++*(int *)arg;
 }
 
-/* A registration against a request: it runs once, whichever comes first, and sees what was written before both. */
+/*
+ * A registration against a request: the function runs once, in either order, and sees what was
+ * written before both.
+ */
 struct cancel_callback_once {
 	fl_cancel_token stop;
 	fl_cancel_callback cb;
@@ -46,8 +52,8 @@ FL_STRESS(cancel_callback_once, canceller, user)
 }
 
 /*
- * A removal against a request. Then callback, token and what the function uses are freed: the request touches none of them. After
- * false, what the function wrote is there.
+ * A removal against a request. Afterwards callback, token and the memory of the function are freed:
+ * the request touches none of them. After false, what the function wrote is visible.
  */
 struct cancel_callback_remove {
 	struct connection {
@@ -74,7 +80,7 @@ FL_STRESS_ACTOR(cancel_callback_remove, user)
 {
 	s->idle = fl_cancel_callback_remove(&s->c->cb);
 	s->runs = s->c->runs;
-	if (!s->idle) { /* the request has seen the token for the last time before it ran the function */
+	if (!s->idle) { /* the request made its last access to the token before it ran the function */
 		fl_cancel_token_destroy(&s->c->stop);
 		free(s->c);
 		s->c = NULL;
@@ -92,7 +98,7 @@ FL_STRESS(cancel_callback_remove, canceller, user)
 	FL_FORBIDDEN(1, "the removal does not say what happened");
 }
 
-/* Two callbacks of one token, removed by two contexts while it is requested: lists stay whole. */
+/* Two contexts remove two callbacks of one token during a request: lists stay whole. */
 struct cancel_callback_two {
 	fl_cancel_token stop;
 	fl_cancel_callback cb[2];
@@ -169,8 +175,8 @@ FL_STRESS(cancel_callback_tree, one, two)
 }
 
 /*
- * A function that removes its own callback, destroys the token, and frees both, while another context removes another callback of the
- * tree, and waits for it if it must.
+ * A function removes its own callback, destroys the token, and frees both, while another context
+ * removes another callback of the tree, and waits for it if necessary.
  */
 struct cancel_callback_self {
 	fl_cancel_token root;
@@ -217,7 +223,10 @@ FL_STRESS(cancel_callback_self, canceller, user)
 	FL_FORBIDDEN(1, "not once");
 }
 
-/* A registration while another waits under the token, which is requested: neither of them is forgotten. */
+/*
+ * A registration while another context waits under the token, which is requested: both learn of the
+ * request.
+ */
 struct cancel_callback_vs_wait {
 	fl_cancel_token stop;
 	fl_event never;
@@ -249,7 +258,10 @@ FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
 	FL_FORBIDDEN(1, "not once");
 }
 
-/* What was written before a request that wakes a waiter is there for who looks later, too. */
+/*
+ * What was written before a request that wakes a waiter is visible to a later reader of the token,
+ * too.
+ */
 struct cancel_late_looker {
 	fl_cancel_token stop;
 	fl_event never;
@@ -281,7 +293,10 @@ FL_STRESS(cancel_late_looker, waiter, canceller, looker)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-/* A function requests another token, whose function is the other's partner: each runs once, and no lock is held meanwhile. */
+/*
+ * Each of two functions requests the token of the other: each runs once, and no lock is held while
+ * it runs.
+ */
 struct cancel_callback_nested {
 	fl_cancel_token one, two;
 	fl_cancel_callback of_one, of_two;

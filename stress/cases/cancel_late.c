@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait that sleeps when its token is requested takes nothing that comes afterwards, however late it
- * runs; and what it may have been woken for before goes to the next waiter.
+ * A wait that sleeps when its token is requested consumes nothing that comes later, however late it
+ * runs. A wake that it got before goes to the next waiter.
  */
 #include "../../lib/wait/lot.h"
 #include "loops.h"
@@ -9,7 +9,7 @@
 #include <fairlead/queue.h>
 #include <fairlead/sem.h>
 
-/* A consumer is retired, then an item is put. */
+/* The consumer is cancelled, then an item is put. */
 struct cancel_late_get {
 	fl_queue *q;
 	fl_cancel_token stop;
@@ -31,7 +31,7 @@ FL_STRESS_ACTOR(cancel_late_get, consumer)
 
 FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
-	while (!fl__lot_waited(&s->stop)) /* the consumer stands in the token's queue last, then it sleeps */
+	while (!fl__lot_waited(&s->stop)) /* the consumer enters the token's queue last, then it sleeps */
 		fl_stress_relax();
 	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){1}));
@@ -46,7 +46,10 @@ FL_STRESS(cancel_late_get, consumer, retirer)
 	FL_FORBIDDEN(1, "the item is lost");
 }
 
-/* Beside one that is not retired, an item before the request and one after it: each is got, or still there. */
+/*
+ * Two consumers, of which one is cancelled; one item before the request and one after it. Each item
+ * is got, or still there.
+ */
 struct cancel_late_two {
 	fl_queue *q;
 	fl_cancel_token stop;
@@ -85,9 +88,9 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
 }
 
 /*
- * A call is woken for an item, the item is taken by another get, and the call is cancelled before it
- * sleeps again. The call has to wake the next waiter, since the later puts rely on it for that. There
- * are items for all.
+ * A call is woken for an item, another get takes the item, and the call is cancelled before it
+ * sleeps again. The call must wake the next waiter, since the later puts rely on that. There are
+ * items for all.
  */
 struct cancel_late_baton {
 	fl_queue *q;
@@ -128,7 +131,10 @@ FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
 	FL_FORBIDDEN(1, "an item was lost or made");
 }
 
-/* Permits: who was woken for one and is cancelled before it has it, leaves it to the next. */
+/*
+ * Permits: a waiter that is woken for a permit, and cancelled before it takes the permit, leaves it
+ * to the next waiter.
+ */
 struct cancel_late_sem {
 	fl_sem permits;
 	fl_cancel_token stop;
@@ -159,7 +165,7 @@ FL_STRESS(cancel_late_sem, retired, other, releaser)
 	FL_FORBIDDEN(1, "a permit was lost or made");
 }
 
-/* A fiber under its own token: its loop's thread, which delivers the request, comes to it after the release. */
+/* A fiber under its own token. Its loop's thread delivers the request after the release. */
 struct cancel_late_fiber {
 	struct loop_world world;
 	fl_fiber *fiber;
@@ -180,7 +186,7 @@ static int watch_taker(void *arg)
 	struct cancel_late_fiber *s = arg;
 	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
 	while (!fl__lot_waited(&s->permits))
-		fl_fiber_yield(); /* it runs until it sleeps */
+		fl_fiber_yield(); /* the fiber runs until it sleeps */
 	fl_event_set(&s->known);
 	OK(fl_event_wait(&s->made));
 	return fl_fiber_join(s->fiber, NULL);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who waits for whom: a deadlock is reported, whoever closes it, and nothing is said where there is none. */
+/*
+ * The wait graph: a deadlock is reported, whichever context closes it. Without a deadlock nothing
+ * is reported.
+ */
 #include "../../lib/debug/table.h"
 #include "debugging.h"
 #include <fairlead/rwlock.h>
@@ -7,8 +10,8 @@
 #include <fairlead/thread.h>
 
 /*
- * A deadlock in fact: three philosophers, each with a fork in the left hand. Whoever is the last to wait reports it, and the report
- * ends it. Without it the model has its deadlock.
+ * A deadlock: three philosophers, each with the left fork. The last to wait reports the deadlock,
+ * and the report ends it. Otherwise the model finds the deadlock.
  */
 struct debug_philosophers {
 	fl_mutex forks[3];
@@ -61,7 +64,7 @@ FL_STRESS(debug_philosophers, one, two, three)
 	FL_FORBIDDEN(1, "a false report, or more than one");
 }
 
-/* Who holds a mutex joins a thread that waits for it. */
+/* The holder of a mutex joins a thread that waits for the mutex. */
 struct debug_join {
 	fl_mutex m;
 	fl_cancel_token ends;
@@ -103,7 +106,10 @@ FL_STRESS(debug_join, joiner)
 	FL_FORBIDDEN(1, "reported more than once");
 }
 
-/* Who reads wants to read again, behind another reader who wants to write, and waits for the first to be done. */
+/*
+ * A reader wants to read again, behind a second reader that wants to write, and that waits for the
+ * first reader.
+ */
 struct debug_read_again {
 	fl_rwlock l;
 	fl_cancel_token ends;
@@ -150,7 +156,7 @@ FL_STRESS(debug_read_again, reader, upgrader)
 	FL_FORBIDDEN(1, "a false report, or more than one");
 }
 
-/* Nobody waits for ever, so nothing is said: all lock in one order, but for one who gives up in the end. */
+/* No deadlock, no report: all contexts lock in one order, except one whose lock has a deadline. */
 struct debug_quiet {
 	fl_mutex m, n;
 	struct said said;
@@ -188,7 +194,7 @@ FL_STRESS(debug_quiet, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* Readers come and go: each unlock is its own context's. */
+/* Readers come and go: each unlock ends the record of its own context. */
 struct debug_quiet_readers {
 	fl_rwlock l;
 	struct said said;
@@ -226,7 +232,10 @@ FL_STRESS(debug_quiet_readers, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* As unlock_destroy, of each lock: with debugging on, too, it is free with the last access of an unlock. */
+/*
+ * As unlock_destroy, for each kind of lock: also with debugging on, the last access of an unlock
+ * frees the lock.
+ */
 struct debug_unlock_destroy {
 	struct watched {
 		fl_mutex m;
@@ -267,7 +276,7 @@ static bool let_go_writing(struct watched *object)
 	return last && fl_rwlock_destroy(&object->l) == 0;
 }
 
-/* The last waits for the other to be out. */
+/* The last context waits until the other context is out. */
 static bool let_go_reading(struct watched *object)
 {
 	fl_rwlock_read_lock(&object->l);
@@ -317,7 +326,7 @@ FL_STRESS(debug_unlock_destroy, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* What a signal handler reads of the table is whole. */
+/* The records that a signal handler reads are consistent. */
 struct debug_look {
 	fl_mutex m;
 	struct said said;

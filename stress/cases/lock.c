@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lock under the lot: mutual exclusion, order, the sleep of the third state, and the end of its memory. */
+/* The lock under the parking lot: mutual exclusion, order, the sleep, and the end of its memory. */
 #include "../../lib/wait/lock.h"
 #include "cases.h"
 
-/* Mutual exclusion, and each owner sees what the one before wrote. */
+/* Mutual exclusion: each owner sees what the owner before wrote. */
 struct lock_excl {
 	uint32_t lock;
 	int count;
@@ -33,7 +33,10 @@ FL_STRESS(lock_excl, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Contention: who sleeps is woken, also when a third one came between; SLEEPERS is not lost when its setter leaves. */
+/*
+ * Contention: a sleeper is woken, also if a third thread came between. SLEEPERS is not lost when
+ * the thread that set it leaves.
+ */
 struct lock_contended {
 	uint32_t lock;
 	int count;
@@ -61,7 +64,10 @@ FL_STRESS(lock_contended, one, two, three)
 	FL_FORBIDDEN(1, "a count was lost, or it was left locked");
 }
 
-/* What is deferred is done by whoever holds the lock, also while others sleep: in the end, and with what came before. */
+/*
+ * The holder does the deferred work, also while other threads sleep, and sees what was written
+ * before the deferral.
+ */
 struct lock_deferred {
 	uint32_t lock;
 	int data, served;

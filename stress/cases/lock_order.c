@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The order of locks: programs that lock in both orders are told of, once, though they never deadlock; others are not. */
+/*
+ * The lock order: a program that locks in both orders is reported once, though it never deadlocks.
+ * Other programs are not.
+ */
 #include "debugging.h"
 #include <fairlead/latch.h>
 
 /*
- * lock_inversion: the first mutex before the second, with another in between that nobody waits for, and in the end the other way
- * round. No two contexts ever wait for one another, and the order is reported, once.
+ * lock_inversion: the first mutex before the second, with a third between that no context waits
+ * for, and at last in the opposite order. No two contexts ever wait for one another. The order is
+ * reported once.
  */
 struct lock_inversion {
 	fl_mutex a, b, between[2];
@@ -61,7 +65,7 @@ FL_STRESS(lock_inversion, one, two, other_way)
 	FL_FORBIDDEN(1, "not reported, or more than once");
 }
 
-/* A cycle of three: each edge is made by another actor, and the last one finds it. */
+/* A cycle of three edges, each by another actor. The actor of the last edge finds it. */
 struct lock_order_three {
 	fl_mutex a, b, c;
 	fl_latch before;
@@ -104,7 +108,7 @@ FL_STRESS(lock_order_three, a_b, b_c, c_a)
 	FL_FORBIDDEN(1, "not reported, or more than once");
 }
 
-/* No cycle: the one that is only tried, and the one whose memory was another mutex. */
+/* No cycle: a lock that is only tried, and a lock in the memory of an earlier mutex. */
 struct lock_order_quiet {
 	fl_mutex a, b, other;
 	fl_latch before;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lot, used as a primitive uses it: queues that are added to, taken from, and left at the same time. */
+/* The parking lot, used as a primitive uses it: concurrent enqueues, takes and removals. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
-/* A wait for `*ready`, which is plain and guarded by the queue of `key`: 1 when it was ready, else as fl__wait_sleep(). */
+/*
+ * Waits for `*ready`, which the queue of `key` guards. Returns 1 if it is set already, else as
+ * fl__wait_sleep().
+ */
 static int stand(const void *key, const unsigned *ready, int64_t deadline, uint32_t *value)
 {
 	struct fl__wait wait;
@@ -34,7 +37,10 @@ static size_t wake(const void *key, unsigned *ready, size_t max, uint32_t value)
 	return n;
 }
 
-/* Add against take: who comes in time is woken with its value and sees what the waker wrote; who comes late sees the word. */
+/*
+ * Enqueue against take. A waiter that is queued in time is woken with its value, and sees what the
+ * waking thread wrote. A later waiter finds `ready` set.
+ */
 struct lot_add_vs_take {
 	unsigned ready;
 	int data, seen, rc;
@@ -61,7 +67,10 @@ FL_STRESS(lot_add_vs_take, waiter, waker)
 	FL_FORBIDDEN(1, "woken otherwise");
 }
 
-/* Take against give up: one CAS decides. Taken means woken, not taken means timed out; and the frame is not used after. */
+/*
+ * Take against timeout: one CAS decides. The waiter is taken and woken, or it times out; its stack
+ * frame is not used afterwards.
+ */
 struct lot_take_vs_give_up {
 	unsigned ready, never;
 	int rc;
@@ -87,8 +96,8 @@ FL_STRESS(lot_take_vs_give_up, waiter, waker)
 }
 
 /*
- * A wake that meets a waiter who has given up goes on to the next waiter: permits handed over under the lot are conserved.
- * The brief one gives back what it got, so the patient one always gets one.
+ * A wake that meets a waiter that has given up goes to the next waiter: no permit is lost. The
+ * waiter with the timeout gives its permit back, so the other waiter always gets one.
  */
 struct lot_wake_passed_on {
 	unsigned permits;
@@ -147,7 +156,10 @@ FL_STRESS(lot_wake_passed_on, brief, patient, giver)
 	FL_ACCEPTABLE(s->brief_rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* One wait in two queues: at most one taker wins; the loser's count says so, and no node stays in the queue. */
+/*
+ * One wait in two queues: at most one take wins, the other take does not count it, and no node
+ * stays queued.
+ */
 struct lot_two_nodes_one_wait {
 	char a, b;
 	unsigned ready_a, ready_b;
@@ -197,7 +209,10 @@ FL_STRESS(lot_two_nodes_one_wait, waiter, wake_a, wake_b)
 	FL_FORBIDDEN(1, "wrong decision");
 }
 
-/* Two queues of one bucket do not mix: each waiter gets the value of its own address, whichever is woken first. */
+/*
+ * Two queues of one bucket are independent: each waiter gets the value of its own address, in
+ * either order.
+ */
 struct lot_neighbours {
 	char key;
 	unsigned ready[2];
@@ -205,7 +220,10 @@ struct lot_neighbours {
 	int rc[2];
 };
 
-/* 28657 is a Fibonacci number: a key and its neighbour so far away nearly always hash alike. Nothing is there. */
+/*
+ * 28657 is a Fibonacci number: two keys at this distance nearly always hash alike. There is
+ * no object at the second key.
+ */
 static const void *key_of(const struct lot_neighbours *s, int i)
 {
 	return (const void *)((uintptr_t)&s->key + (i ? 28657u : 0u));
@@ -236,7 +254,10 @@ FL_STRESS(lot_neighbours, first, second, waker)
 	FL_ACCEPTABLE(1, "one woken, one late");
 }
 
-/* Leaving the middle, the head or the tail of a queue while all of it is taken: counts agree, links stay whole. */
+/*
+ * Removal from the middle, the head or the tail of a queue, while a take takes all: counts agree,
+ * links stay whole.
+ */
 struct lot_leave_vs_take_all {
 	unsigned ready, never;
 	int rc[2];
@@ -270,7 +291,10 @@ FL_STRESS(lot_leave_vs_take_all, one, two, waker)
 	FL_ACCEPTABLE(woken == 0, "none woken");
 }
 
-/* An observer is woken with whoever is and counts for nothing: one permit, first an observer, then the one who gets it. */
+/*
+ * An observer is woken with the waiters, and does not count: with one permit, first the observer,
+ * then the waiter.
+ */
 struct lot_observer {
 	unsigned ready;
 	int observer_rc, rc;
@@ -313,8 +337,9 @@ FL_STRESS(lot_observer, observer, consumer, waker)
 }
 
 /*
- * A context that waits for b between the begin of its wait for a and the sleep: neither takes the other's unpark, in
- * whichever order they come. Fails when the park word belongs to the context instead of the wait.
+ * A context that waits for b between the begin of its wait for a and the sleep. Neither wait
+ * consumes the unpark of the other wait, in either order. Fails if the park word belongs to the
+ * context.
  */
 struct lot_nested_park {
 	char a, b;
@@ -361,7 +386,10 @@ FL_STRESS(lot_nested_park, waiter, wake_a, wake_b)
 	FL_ACCEPTABLE(1, "late for both");
 }
 
-/* What signal handlers defer is done by whoever has the bucket: for each of two, also when it comes while the other's is done. */
+/*
+ * The holder of a bucket serves what signal handlers have deferred: of each of two handlers, also
+ * if the second one comes while the first is served.
+ */
 struct lot_serve {
 	struct fl__node node; /* in the queue of this state */
 	struct fl__wait wait;

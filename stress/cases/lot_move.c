@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lot: who is woken in its place, and who is moved from one queue to another. */
+/*
+ * The parking lot: a waiter that is woken without being dequeued, and a waiter that is moved to
+ * another queue.
+ */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
-/* Stands in a queue by itself, for those that choose when to go. */
+/* A node that is enqueued and removed by hand. */
 struct place {
 	struct fl__wait wait;
 	struct fl__node node;
 };
 
-/* False: `*ready`, which the queue guards, says that nobody waits any more. */
+/* False: `*ready`, which the queue guards, is set: no wait. */
 static bool stand(struct place *p, const void *key, const unsigned *ready)
 {
 	struct fl__lot lot;
@@ -45,8 +48,8 @@ static bool move_one(const void *from_key, const void *to_key)
 }
 
 /*
- * The one that is woken is the first, and stays it until it leaves, however often it is woken; then it wakes the next. Who has
- * given up is passed over.
+ * fl__lot_wake_first(): the woken waiter stays first until it leaves, however often it is woken.
+ * Then it wakes the next waiter. Waiters that have given up are dequeued.
  */
 struct lot_rouse {
 	unsigned open;
@@ -113,8 +116,9 @@ FL_STRESS(lot_rouse, brief, patient, one, two)
 }
 
 /*
- * Two that move waiters both ways, so that each opens the two queues in another order; then each takes all. 28657 bytes are between
- * keys that nearly always hash alike (lot.c of the scenarios), so the queues may share a bucket, too.
+ * Two actors move waiters in opposite directions, so that they open the two queues in opposite
+ * orders. Then each takes all waiters. Keys at a distance of 28657 bytes nearly always hash alike
+ * (lot.c of the scenarios), so the queues may share a bucket.
  */
 struct lot_move_both_ways {
 	char key;
@@ -175,7 +179,7 @@ FL_STRESS(lot_move_both_ways, one, two, there, back)
 	FL_FORBIDDEN(1, "taken and woken differ");
 }
 
-/* One gives up while it is moved: it leaves the queue that it stands in, and is taken or not. */
+/* A waiter gives up while it is moved: it leaves its present queue, and is taken or not. */
 struct lot_leave_vs_move {
 	char a, b;
 	unsigned never, ready;
@@ -206,7 +210,7 @@ FL_STRESS(lot_leave_vs_move, waiter, mover)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Who has given up and is queued still is passed over: the one behind it is moved in its place. */
+/* A waiter that has given up and is still queued is not moved: the waiter behind it is. */
 struct lot_move_passes_over {
 	char a, b;
 	unsigned ready_a, ready_b;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for any of several: one wait in several queues. */
+/* A wait for any of several objects: one wait in several queues. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
 
-/* wait_any_all: two become ready at once; one is told, with what came before it, and no place in the queue is left. */
+/*
+ * wait_any_all: two objects become ready at once. The wait returns one of them, acquires what was
+ * written before, and leaves no node.
+ */
 struct wait_any_all {
 	fl_event a, b;
 	int data[2], index;
@@ -39,7 +42,7 @@ FL_STRESS(wait_any_all, waiter, set_a, set_b)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* What was not ready may end, and its memory go, as soon as the wait has returned. */
+/* An object that was not ready may be destroyed as soon as the wait has returned. */
 struct wait_any_other_freed {
 	fl_event *e;
 	fl_sem *permits;
@@ -72,7 +75,7 @@ FL_STRESS(wait_any_other_freed, waiter, setter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Ready at the moment of a timeout counts; -ETIMEDOUT means that nothing was. */
+/* An object that is ready at the timeout counts. -ETIMEDOUT means that none was ready. */
 struct wait_any_timeout {
 	fl_latch done;
 	fl_event never;
@@ -108,7 +111,7 @@ FL_STRESS(wait_any_timeout, waiter, counter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A token among the things, and one that ends the wait: each is told as what it is. */
+/* A token among the objects, and a token that ends the wait: each has its own result. */
 struct wait_any_cancel {
 	fl_cancel_token thing, stop;
 	int data[2], index;
@@ -140,7 +143,10 @@ FL_STRESS(wait_any_cancel, waiter, request, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Two look for the same permit and take it by the try form: one gets it, the other looks on, until its time is up. */
+/*
+ * Two contexts wait for the same permit and take it by the try form. One gets it; the other waits
+ * until its deadline.
+ */
 struct wait_any_two_takers {
 	fl_sem permits;
 	int rc[2], count;
@@ -185,7 +191,7 @@ FL_STRESS(wait_any_two_takers, one, two, releaser)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A thing whose arm() waits for something else: the wait around it and the one inside do not mix. */
+/* An object whose arm() waits for another object: the outer and the inner wait are independent. */
 struct wait_any_nested {
 	fl_event first;
 	fl_sem inner;
