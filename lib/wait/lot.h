@@ -136,7 +136,7 @@ const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
 void fl__lot_close(struct fl__lot *lot);
 
 /*
- * Close in two steps, for a series of transactions: unlock the queue (shut), open the next queue
+ * Close in two steps, for a series of transactions: unlock the queue, open the next queue
  * with fl__lot_next(), which keeps the taken waiters, and so on; at last unpark them all.
  */
 void fl__lot_shut(struct fl__lot *lot);
