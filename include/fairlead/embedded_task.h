@@ -14,28 +14,29 @@
 FL_BEGIN_DECLS
 
 /*
- * A task in the caller's memory: its submit takes no memory, so none can be missing. For what must go on when memory is short, and
- * for objects that each have one task at a time.
+ * A task in the caller's memory: its submit allocates nothing. For work that must go on when memory
+ * is short, and for objects that each have one task at a time.
  *
  *     struct connection {
- *             fl_embedded_task flush;                          // all-zero is one that is not submitted
+ *             fl_embedded_task flush;                          // all-zero: not submitted
  *             struct buffer buffer;
  *             size_t written;
  *     };
  *
- *     rc = fl_embedded_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);   // check
- *     rc = fl_future_wait(fl_embedded_task_future(&c->flush));                                       // check
- *     rc = fl_embedded_task_retire(&c->flush);                                                       // check; now it may be freed, or
- *                                                                                           // submitted again
+ *     rc = fl_embedded_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);
+ *     ...                                                      // check
+ *     rc = fl_future_wait(fl_embedded_task_future(&c->flush)); // check
+ *     rc = fl_embedded_task_retire(&c->flush);                 // check; now it may be freed
  *
- * A task has ended before nobody refers to it any more: the executor, a callback, or who has a reference from fl_future_ref(), may still
- * be about to let go of it. So its memory stays, unmoved, until it is *retired*: that waits for its end, and until nothing refers to it.
- * One that is cancelled while it waits for a worker leaves the executor at once, and so does one that a waiting worker runs itself.
+ * After the end of a task the executor, a callback, or the owner of a reference (fl_future_ref())
+ * may still use it. So its memory must stay, unmoved, until it is *retired*: a retire waits for the
+ * task's end, and until nothing refers to it. A task that is cancelled while it waits for a worker
+ * leaves the executor at once, and so does a task that a waiting worker runs itself.
  *
- * Argument and result are the caller's, too, and are not copied: they stay until the task has ended. No drop hook of the type runs for
- * them.
+ * Argument and result are in the caller's memory, too, and are not copied: they must stay until the
+ * task has ended. The type's drop hooks do not run.
  *
- * One context at a time submits and retires. For executors with FL_CAP_BY_REFERENCE.
+ * One context at a time submits and retires. Only for executors with FL_CAP_BY_REFERENCE.
  */
 typedef struct fl_embedded_task {
 	uint32_t word_;
@@ -47,53 +48,73 @@ typedef struct fl_embedded_task {
 } fl_embedded_task;
 
 /* clang-format off */
-/* Not submitted; the same as all-zero. */
+/* A task that is not submitted; the same as all-zero. */
 #define FL_EMBEDDED_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
 /* clang-format on */
 
 /*
- * Submits a task, as fl_submit_with(), but with `*arg` and `*result` (of the type's sizes; NULL when there are none) where they are:
- * the task reads and writes there. `*result` is zeroed first. Never takes memory, but for the first worker of an executor of threads, or of a loop.
- * `config` may be NULL. Never waits, but as fl_submit().
- * Returns 0; -EBUSY: it was submitted and is not retired; -EINVAL: NULL for an argument or result that has a size; -ENOTSUP: the
- * executor is without FL_CAP_BY_REFERENCE; -EAGAIN: no worker, and none can be started, also for want of memory; -EPIPE,
- * -ENOTRECOVERABLE, -ENOBUFS, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD, as fl_submit(). On an error nothing was queued, and `*task` is as
- * it was.
+ * Submits a task, as fl_submit_with(), without copies: the task reads `*arg` and writes `*result`
+ * (of the type's sizes; NULL for size 0). `*result` is zeroed first. Never allocates, except to
+ * start the first worker of a thread executor or a loop. `config` may be NULL. Waits only as
+ * fl_submit(). Returns:
+ *
+ *   0
+ *   -EBUSY     `task` was submitted and is not retired
+ *   -EINVAL    `arg` or `result` is NULL, and has a size
+ *   -ENOTSUP   `e` is without FL_CAP_BY_REFERENCE
+ *   -EAGAIN    there is no worker, and none can be started, also for lack of memory
+ *   -EPIPE, -ENOTRECOVERABLE, -ENOBUFS, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD
+ *              as fl_submit()
+ *
+ * On an error nothing was queued, and `*task` is unchanged.
  */
 FL_API FL_MUST_CHECK int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
                                                  const void *arg, void *result, const fl_submit_config *config);
 
 /*
- * The task's future, to wait for it, look at it, cancel it, add callbacks; not to be freed. Valid until the first fl_embedded_task_retire(), or
- * fl_embedded_task_retire_until(), whatever it returns, and until fl_embedded_task_try_retire() returns 0; a reference from fl_future_ref() is valid until
- * it is freed, and the task is not retired before that. fl_future_result() is `result`. NULL when it is not submitted. Never waits.
+ * The task's future, to wait for it, query it, cancel it, or add callbacks; not to be freed. Valid
+ * until the first fl_embedded_task_retire() or fl_embedded_task_retire_until(), whatever that
+ * returns, or until fl_embedded_task_try_retire() returns 0. A reference of fl_future_ref() is
+ * valid until it is freed; the task cannot be retired before. fl_future_result() is `result`. NULL
+ * if the task is not submitted. Never waits.
  */
 FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
 
 /*
- * Waits until the task has ended and nothing refers to it, and takes it back: it may be freed, or submitted again. Helps, when called from
- * a worker of its executor, as fl_future_wait(). Blocks the calling context. Observes its cancel scope.
- * Returns 0, also when it was not submitted; -ECANCELED: it is not retired; -EDEADLK, and nothing
- * happened: from the task itself, or a callback of it, also in a call of fl_parallel_invoke() there that
- * another worker has taken; -EOWNERDEAD, and nothing happened, in a forked child, of a task that
- * was submitted before: nothing there refers to it, its memory is the child's to use, for a new
- * FL_EMBEDDED_TASK_INIT too.
- * Memory order: who has retired it sees what it wrote, and what its callbacks did.
+ * Waits until the task has ended and nothing refers to it. Then its memory may be freed, or
+ * submitted again. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
+ * context. Observes its cancel scope. Returns:
+ *
+ *   0             also if the task was not submitted
+ *   -ECANCELED    the task is not retired
+ *   -EDEADLK      called from the task itself or a callback of it, also in a call of
+ *                 fl_parallel_invoke() there that another worker runs; nothing happened
+ *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
+ *                 refers to the task, and its memory may be used again, also for a new
+ *                 FL_EMBEDDED_TASK_INIT; nothing happened
+ *
+ * Memory order: after a retire the caller sees what the task and its callbacks wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_embedded_task_retire(fl_embedded_task *task);
 
-/* As fl_embedded_task_retire; never waits, and does not help: -EBUSY, and nothing happened, while it has not ended, or something refers to it. */
+/*
+ * As fl_embedded_task_retire(); never waits, and does not help: -EBUSY, and nothing happened, while
+ * the task has not ended or something refers to it.
+ */
 FL_API FL_MUST_CHECK int fl_embedded_task_try_retire(fl_embedded_task *task);
 
-/* As fl_embedded_task_retire; also returns -ETIMEDOUT: it is not retired. */
+/* As fl_embedded_task_retire(); also returns -ETIMEDOUT: the task is not retired. */
 FL_API FL_MUST_CHECK int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline,
                                                        fl_cancel_token *cancel);
 
-/* FL_SCOPED(fl_embedded_task) t = FL_EMBEDDED_TASK_INIT; is retired when the scope ends, which is not cut short. Not in the task itself. */
+/*
+ * FL_SCOPED(fl_embedded_task) t = FL_EMBEDDED_TASK_INIT; is retired when the scope ends; no cancel
+ * ends that wait. Not for the task itself.
+ */
 static inline void fl__scoped_fl_embedded_task(fl_embedded_task *_task)
 {
-	FL_IGNORE(fl_embedded_task_retire_until(_task, FL_FOREVER,
-	                                        FL_SHIELDED)); /* 0, or there is nothing to be done in a forked child */
+	/* 0; or in a forked child -EOWNERDEAD, where there is nothing to do */
+	FL_IGNORE(fl_embedded_task_retire_until(_task, FL_FOREVER, FL_SHIELDED));
 }
 
 /* The inline functions. */

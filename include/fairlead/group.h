@@ -45,19 +45,19 @@ FL_BEGIN_DECLS
  * (fl_fiber_set_error_handler).
  *
  * A join on a worker of the executor runs the group's tasks that have not started, newest first,
- * and no other tasks. It sleeps while all tasks that are left run elsewhere, and looks again when
- * one of them submits more. So nested groups need no free worker. Such a task may be called by the
- * join, on its stack and thread: do not join with a mutex locked that a task locks.
+ * and no other tasks. It sleeps while all remaining tasks run elsewhere, and checks again when one
+ * of them submits more. So nested groups need no free worker. The join calls such a task on its own
+ * stack and thread: do not join with a mutex locked that a task locks.
  *
  * Memory: a task in the group takes some 250 bytes more than a task of a plain submit, until it has
  * ended. A fiber takes nothing more. The group itself allocates nothing.
  *
- * A group that has members, or had, is joined, once; then it can be used again, but for a deadline
- * that has passed. It must not move until it is joined. Any thread may submit, and so may members.
- * Fibers are started by the thread of their loop; the group's fibers that run at one time belong to
- * one loop. The joins are for one context at a time. They come after all submits and starts but
+ * A group that has members, or had, must be joined, once; then it may be used again, unless its
+ * deadline has passed. It must not move until it is joined. Any thread may submit, and so may
+ * members. Fibers are started by the thread of their loop; the group's fibers that run at one time
+ * belong to one loop. One context at a time joins. A join comes after all submits and starts except
  * those of members and of the joining thread's other fibers. The executor, and the scope in which
- * the group began, outlive its join. All-zero is a group without an executor.
+ * the group began, must outlive its join. All-zero is a group without an executor.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while bound */
@@ -69,26 +69,26 @@ typedef struct fl_group {
 	const void *sched_;     /* of these fibers, as the next two */
 	const void *thread_;
 	uint32_t forks_;
-	uint32_t lock_;    /* of all of this, but the token and the atomics */
+	uint32_t lock_;    /* guards all fields except the token and the atomics */
 	uint32_t running_; /* whether members are left, and whether a waiter sleeps */
-	uint32_t still_;   /* whether a join found no task to run, and whether it sleeps */
-	int error_;        /* of the first that failed, until the next begin */
-	bool bound_;       /* it has a token, and is to be joined */
-	bool used_;        /* since then a member was accepted, or the token was given out */
+	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
+	int error_;        /* of the first member that failed, until the next begin */
+	bool bound_;       /* it has a token, and must be joined */
+	bool used_;        /* since then a member was accepted, or the token was returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
 	const char *failed_type_;      /* of the first that failed: the name of its type; NULL: a fiber */
-	char name_[32];                /* of the first that failed, a fiber */
+	char name_[32];                /* of the first that failed, if a fiber */
 	char message_[FL_MESSAGE_MAX]; /* of the first that failed */
-	/* Members that have not ended, and submits under way; apart from what only submits use. */
+	/* Members that have not ended, and submits under way; far from what only submits use. */
 	size_t count_;
 } fl_group;
 
 /* clang-format off */
 /*
- * Without members. `executor`: of the tasks; NULL: for fibers alone. UNTIL: at the deadline the
- * members are cancelled; from then on the group takes none.
+ * A group without members. `executor`: of the tasks; NULL: for fibers only. UNTIL: at the deadline
+ * the members are cancelled; from then on the group accepts none.
  */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
@@ -100,8 +100,8 @@ typedef struct fl_group {
  * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When the task has
  * succeeded, or has failed and kept its result (fl_task_keep_result()), the result is at `*result`,
  * of the type's size, before a join returns; it is the caller's then, and no drop hook runs for it.
- * Otherwise `*result` is untouched. NULL: the result is dropped, or has no size. Never waits, but
- * as fl_submit(). Panics when the group has no executor. Returns 0, an error of fl_submit(), or:
+ * Otherwise `*result` is untouched. NULL: the result is dropped, or has no size. Waits only as
+ * fl_submit(). Panics if the group has no executor. Returns 0, an error of fl_submit(), or:
  *
  *   -ECANCELED   the group was cancelled, a member has failed, or the deadline has passed
  *   -ENOMEM
@@ -133,9 +133,9 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 
 /*
  * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
- * later turn, after the fibers that were started before. A group with an executor takes fibers,
- * too. A result that the caller wants, the function writes through `arg`. Never waits. Panics when
- * the group has fibers on another loop. Returns 0, or:
+ * later turn, after the fibers that were started before. A group with an executor accepts fibers,
+ * too. The function may write a result through `arg`. Never waits. Panics if the group has fibers
+ * on another loop. Returns 0, or:
  *
  *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
  *                is at its end
@@ -146,51 +146,50 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
  */
 FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
 
-/* As fl_group_start; `config` may be NULL. */
+/* As fl_group_start(); `config` may be NULL. */
 FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
                                              const fl_fiber_config *config);
 
 /*
- * Waits until every member has ended. When the caller is cancelled during the wait, the members are
- * cancelled, too, and the join still waits. Helps, when called from a worker of the executor.
+ * Waits until every member has ended. If the caller is cancelled during the wait, the members are
+ * cancelled, too, and the join still waits. A worker of the executor runs tasks of the group.
  * Blocks the calling context. Returns 0, also after fl_group_cancel() or without members; the error
- * of the first member that failed, and then fl_group_message() says why; or:
+ * of the first member that failed, whose message fl_group_message() returns; or:
  *
  *   -ETIMEDOUT    the group's deadline passed before all had done their work
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
  *                 all had done their work
- *   -EDEADLK      nothing happened: the caller is a member of the group, or inside of one; or the
- *                 members that are left could not run while the caller waits: fibers of a loop on
- *                 the calling thread, when the caller is no fiber of that loop
- *   -EOWNERDEAD   nothing happened: in a forked child
+ *   -EDEADLK      the caller is a member of the group, or inside of one; or the remaining members
+ *                 could not run while the caller waits: fibers of a loop on the calling thread, if
+ *                 the caller is no fiber of that loop; nothing happened
+ *   -EOWNERDEAD   in a forked child; nothing happened
  *
  * Memory order: what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
-/* As fl_group_join; never waits, and does not help: -EBUSY while members are left. */
+/* As fl_group_join(); never waits, and does not help: -EBUSY while members are left. */
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * As fl_group_join; but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the members
- * running: the group can be joined again. A task that the join helps with is not cut short.
+ * As fl_group_join(); but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the
+ * members running: the group can be joined again. A task that the join runs delays both.
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Asks all members to end, and the tasks that have not started not to. No member can be added until
- * the group was joined. That join answers 0 unless a member fails. Any thread may call it, until a
- * join has returned. Never waits.
+ * Cancels all members. No member can be added until the group was joined. That join returns 0
+ * unless a member fails. Any thread may call this until a join has returned. Never waits.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/* How many members have not ended. Never waits. */
+/* The number of members that have not ended. Never waits. */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Why the first member that failed did: its message (fl_task_fail), or else the text of its error.
- * NULL: none has failed. Also after the join, until the next submit or start; valid as long. Never
- * waits.
+ * The message of the first member that failed (fl_task_fail()), or else the text of its error.
+ * NULL: none has failed. May be called after the join, too; valid until the next submit or start.
+ * Never waits.
  */
 FL_API const char *fl_group_message(fl_group *g);
 
@@ -201,15 +200,15 @@ FL_API const char *fl_group_message(fl_group *g);
 FL_API const char *fl_group_failed_name(fl_group *g);
 
 /*
- * Which it was: counts the submits and starts since the last join, from 0. 0 when none has failed.
- * Never waits.
+ * The index of that member among the submits and starts since the last join, from 0. 0 if none has
+ * failed. Never waits.
  */
 FL_API size_t fl_group_failed_index(fl_group *g);
 
 /*
- * The group's token: for waits of the owner that are to end when a member fails, or the group is
- * cancelled. As the scope of the calling context it may be left to a join, which ends it. The group
- * is to be joined then, with or without members. Valid until the join. Never waits.
+ * The group's token: for waits that must end when a member fails, or the group is cancelled. The
+ * group must be joined afterwards, with or without members. If the token is the calling context's
+ * scope, a join restores the scope around the group. Valid until the join. Never waits.
  *
  *     while ((rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_group_token(&g))) == 0)
  *             rc = fl_group_start(&g, work, job);             // check
@@ -217,13 +216,13 @@ FL_API size_t fl_group_failed_index(fl_group *g);
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, as fl_group_join(); what leaving the scope does. An error that no join has told goes
- * to the log handler if it is a task's, to the error handler if it is a fiber's. Panics when
- * fl_group_join() would return -EDEADLK. Does nothing in a forked child.
+ * Joins `g`, as fl_group_join(); called at the end of the scope of FL_SCOPED. An error that no join
+ * has returned goes to the log handler if it is a task's, to the error handler if it is a fiber's.
+ * Panics if fl_group_join() would return -EDEADLK. Does nothing in a forked child.
  */
 FL_API void fl_group_destroy(fl_group *g);
 
-/* For fl_wait_any: ready while no member is left. Such a wait does not help. */
+/* For fl_wait_any(): ready while no member is left. Such a wait runs no task. */
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 

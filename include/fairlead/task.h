@@ -12,35 +12,45 @@
  * Tasks, in C and C++. In C++ arguments and results are copied as bytes, so their types are
  * trivially copyable, and an exception that leaves a task terminates the program.
  *
- *     FL_TASK(count_primes, struct range, uint64_t)           // ctx, arg, result are in scope; *result starts zeroed
+ *     FL_TASK(count_primes, struct range, uint64_t)   // has ctx, arg, result; *result starts zeroed
  *     {
  *             for (uint64_t n = arg->from; n < arg->to; n++)
  *                     *result += is_prime(n);
- *             return 0;                                       // or an error, or fl_task_fail(ctx, code, "why %d", x)
+ *             return 0;                               // or an error, or fl_task_fail()
  *     }
  *
- * A variable outside the body that is called ctx, arg or result is hidden in it; apart from that a
- * task may have any name.
+ * The body hides outer variables named ctx, arg or result. A task may have any name.
  *
- * At file scope. Defines `const fl_task_type count_primes`, lists it by its name, and makes the typed calls
+ * At file scope. Defines `const fl_task_type count_primes`, registers it by its name, and defines
+ * the typed calls
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
- *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f, const fl_submit_config *config);
- *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
+ *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
+ *                                  const fl_submit_config *config);
+ *     int count_primes_get(fl_future *f, uint64_t *result);     and _try_get, _get_until
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
- *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result, const fl_submit_config *config);
- *     int count_primes_embedded_submit(fl_executor *e, fl_embedded_task *task, const struct range *arg, uint64_t *result);
- *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
- *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it, const fl_imap_config *);
- *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);       and _imap_try_next, _imap_next_until
+ *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result,
+ *                                        const fl_submit_config *config);
+ *     int count_primes_embedded_submit(fl_executor *e, fl_embedded_task *task,
+ *                                      const struct range *arg, uint64_t *result);
+ *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results,
+ *                          const fl_map_config *config);
+ *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it,
+ *                           const fl_imap_config *config);
+ *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
+ *                                                               and _imap_try_next,
+ *                                                               _imap_next_until
  *
- * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL pointer in the body);
- * a task without argument has no _map and no _imap. Types are complete object types without commas. Further fields of the
- * type follow as designators: FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
+ * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL
+ * pointer in the body); a task without an argument has no _map and no _imap. Types are complete
+ * object types, spelled without commas. Further fields of the task type follow as designators:
+ * FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
  *
- *   FL_TASK          an external symbol, known by its name
- *   FL_TASK_STATIC   a static one, known as "file.c:name": for names that are used again in other files
- *   FL_TASK_DECLARE  in a header: the type and its typed calls; FL_TASK_DEFINE then defines it in one source file
+ *   FL_TASK          an external symbol, registered by its name
+ *   FL_TASK_STATIC   a static symbol, registered as "file.c:name": for names that other files use,
+ *                    too
+ *   FL_TASK_DECLARE  in a header: the type and its typed calls
+ *   FL_TASK_DEFINE   in one source file: the definition of a declared type
  */
 #define FL_TASK(name, ...)                                                                                             \
 	FL_TASK_DECLARE(name, __VA_ARGS__)                                                                             \
@@ -66,7 +76,10 @@
 #define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
 #define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
 
-/* Tasks are listed before a constructor without a priority runs: before FL_PROCESS_HOOK (fairlead/process.h). */
+/*
+ * Types are registered before constructors without a priority run: before FL_PROCESS_HOOK
+ * (fairlead/process.h).
+ */
 #define FL__TASK_PRIORITY 60000
 
 #define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
@@ -106,8 +119,8 @@
 	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
 
 /*
- * The value of the type, a constant. In C++17, which has no designators, a constant expression sets
- * its fields in turn.
+ * The task type's initializer. C++17 has no designators; there a constant expression sets the
+ * fields in turn.
  */
 #ifdef __cplusplus
 #define FL__TASK_BYTES(type)                                                                                           \

@@ -31,7 +31,7 @@
  *
  *   word      bit     meaning                         set by                cleared by
  *   running_  GROUP_MEMBERS_LEFT    a member is left                group_enter()         the last member
- *   still_    GROUP_NO_OFFER   a taking join found no offer    group_take_offer()      new offer, last member
+ *   idle_    GROUP_NO_OFFER   a taking join found no offer    group_take_offer()      new offer, last member
  *   both      GROUP_WAITER  a waiter sleeps until the bit   fl__word_wait(), arm  the same
  *                     above is cleared
  *
@@ -42,9 +42,9 @@
  *      is alone with the group; while count_ is above 0 the group is begun and GROUP_MEMBERS_LEFT is set. Each
  *      end releases the count after its work, and the end that lowers it to 0 acquires it, so a
  *      join reads what all members wrote.
- *   3. No offer is missed: the submit marks the token and then reads still_; the join sets GROUP_NO_OFFER
+ *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets GROUP_NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
- *      two sees the other. The submit may read still_ after the task has ended: joins come after
+ *      two sees the other. The submit may read idle_ after the task has ended: joins come after
  *      all submits but those of the group's own members, which still count.
  */
 #include "group.h"
@@ -150,7 +150,7 @@ static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 	/* acq_rel: what the members wrote; pairs with itself and group_count_out() */
 	if (fl__sub_acq_rel(&g->count_, 1) != 1)
 		return false;
-	group_clear(&g->still_, GROUP_NO_OFFER, wakes);
+	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);
 	return true;
 }
@@ -174,7 +174,7 @@ static void group_wake_taking_join(fl_group *g)
 {
 	struct group_wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
-	group_clear(&g->still_, GROUP_NO_OFFER, &wakes);
+	group_clear(&g->idle_, GROUP_NO_OFFER, &wakes);
 	fl__unlock(&g->lock_);
 	group_wake(&wakes);
 }
@@ -374,7 +374,7 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 		return group_refuse(g, rc);
 	fl__cancel_offer(&f->token);
 	fl_future_free(f);
-	if (fl__load_seq_cst(&g->still_) & GROUP_NO_OFFER) /* seq_cst: invariant 3 */
+	if (fl__load_seq_cst(&g->idle_) & GROUP_NO_OFFER) /* seq_cst: invariant 3 */
 		group_wake_taking_join(g);
 	return 0;
 }
@@ -417,9 +417,9 @@ static void group_mark_no_offer(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	/* relaxed: the lock orders it */
-	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->still_) & GROUP_NO_OFFER))
+	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->idle_) & GROUP_NO_OFFER))
 		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
-		fl__store_seq_cst(&g->still_, GROUP_NO_OFFER);
+		fl__store_seq_cst(&g->idle_, GROUP_NO_OFFER);
 	fl__unlock(&g->lock_);
 }
 
@@ -436,7 +436,7 @@ static fl_future *group_take_offer(fl_group *g)
 static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (takes)
-		return fl__word_wait(&g->still_, &group_has_offer, deadline, cancel);
+		return fl__word_wait(&g->idle_, &group_has_offer, deadline, cancel);
 	return fl__word_wait(&g->running_, &group_none_left, deadline, cancel);
 }
 
