@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks in the user's memory: a word, and a task block that the executor's pool counts as its own
+ * Tasks in the caller's memory: a word, and a task block that the executor's pool counts as its own
  * (fl__task_block_adopt()).
  *
  *   word       meaning                                set by
- *   0          the user's: not submitted, or retired  a retire; a refused submit; the user
- *   EMBEDDED_BUSY       it was submitted                       fl_embedded_task_submit(): CAS
- *   EMBEDDED_RETIRING     the user's reference to the future is  a retire, just before it frees the reference
- *              given up
- *   EMBEDDED_RELEASED   nothing refers to the future           the context that frees the last reference:
+ *   0          the caller's: not submitted, or        a retire; a refused submit; the caller
+ *              retired
+ *   BUSY       the task was submitted                 fl_embedded_task_submit(): CAS
+ *   RETIRING   the caller's reference to the future   a retire, just before it frees the reference
+ *              is freed
+ *   RELEASED   nothing refers to the future           the context that frees the last reference:
  *                                                     CAS, or a store in the wait table
- *   EMBEDDED_WAITERS    a waiter may wait for EMBEDDED_RELEASED         fl__word_arm(), in the wait table, while not
- *                                                     EMBEDDED_RELEASED
+ *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the wait table, while not
+ *                                                     RELEASED
  *
  * Invariants
- *   1. From the submit on the future has two references, the producer's and the user's. The future
- *      is not released while the user's is there, so until EMBEDDED_RETIRING only the user's context writes
- *      the word.
- *   2. The step to EMBEDDED_RELEASED is the last use of the memory by any context but the user's: the pool
- *      was told before. While EMBEDDED_WAITERS is set the step is a transaction of the wait table (lot.c,
- *      invariant 5).
- *   3. Linearization: submit, that of the executor; retire, the load that finds EMBEDDED_RELEASED.
+ *   1. From the submit on the future has two references, the producer's and the caller's. The
+ *      future is not released while the caller's is there, so until RETIRING only the caller's
+ *      context writes the word.
+ *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the pool
+ *      has uncounted the block before. While WAITERS is set the step is a transaction of the wait
+ *      table (lot.c, invariant 5).
+ *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
  *
  * The type's drop hooks must not run. If the type has some, the future has a copy without them.
  */
@@ -47,8 +48,8 @@ struct embedded_room {
 	fl_task_type type;
 };
 
-_Static_assert(sizeof(struct embedded_room) <= sizeof(((fl_embedded_task *)NULL)->room_), "there is room for it");
-_Static_assert(offsetof(fl_embedded_task, room_) % _Alignof(struct embedded_room) == 0, "and it may stand there");
+_Static_assert(sizeof(struct embedded_room) <= sizeof(((fl_embedded_task *)NULL)->room_), "the struct fits");
+_Static_assert(offsetof(fl_embedded_task, room_) % _Alignof(struct embedded_room) == 0, "and is aligned there");
 
 static struct embedded_room *embedded_of(fl_embedded_task *task)
 {
@@ -140,7 +141,7 @@ int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_tas
 	if (rc != 0)
 		return rc;
 	uint32_t seen = 0;
-	/* relaxed: the context that retired or made the task hands it on */
+	/* relaxed: the context that retired or initialized the task orders it before this call */
 	if (!fl__cas_relaxed(&task->word_, &seen, EMBEDDED_BUSY))
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Chains: a future that stands for a task which is yet to be submitted.
+ * Chains: a future for a task that is yet to be submitted.
  *
  *   phase       the next future                          left by
- *   THEN_WAITING     is pending; `first` has not ended, or    the callback of `first`, to THEN_BEGUN; a
- *               its callback is still to come            cancel, to THEN_CANCELLED
- *   THEN_BEGUN       ends as `second` does, once that is      never
+ *   WAITING     is pending; `first` has not ended, or    the callback of `first`, to BEGUN; a
+ *               its callback is still to come            cancel, to CANCELLED
+ *   BEGUN       ends as `second` does, once that is      never
  *               submitted; or at once, with an error
- *   THEN_CANCELLED   is ended by its canceller                never
+ *   CANCELLED   is ended by its canceller                never
  *
  * Invariants
- *   1. The context that makes the step out of THEN_WAITING, under `lock`, claims the next future, or
+ *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
  *      leaves that to the callback of `second`. So no claim is ever lost here.
  *   2. The block has three references: the producer's, for the context that ends the next future;
  *      that of the callback of `first`, until `second` is stored; and the consumer's.
- *   3. `first`, and `second` once it is set, are held until the block is freed: the argument refers
- *      to `first`, and the result is in `second`. So a context with a reference to the next future
- *      may follow both.
+ *   3. `first`, and `second` once it is set, are referenced until the block is freed: the argument
+ *      refers to `first`, and the result is in `second`. So a context with a reference to the next
+ *      future may follow both.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is set, or the next
  *      future has ended.
  *   5. The callback of `second` ends the next future, unless it runs before `second` is stored.
@@ -51,7 +51,7 @@ struct then_chain {
 	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
 	struct fl__chunk_type room;
 	const fl_task_type *sent;       /* the submitted task's type: without hooks */
-	struct fl__task_blocks *blocks; /* of the executor that gets the task; kept */
+	struct fl__task_blocks *blocks; /* of the executor that gets the task; a reference */
 	fl_future *first, *second;
 	/* The row of chains that this one depends on, by way of `first`. These do not change. */
 	struct then_chain *jump; /* one of the row; this chain: the row is empty */
@@ -190,7 +190,7 @@ static void then_on_first_end(fl_future *first, void *arg)
 	fl_future_free(&c->next); /* the callback's reference */
 }
 
-/* The home of the next future. */
+/* The operations of the next future. */
 
 static bool then_on_claim_cancel(fl_future *f)
 {

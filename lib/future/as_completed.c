@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Watches many futures at once.
+ * Waits for many futures: the set of futures; the wait for all or for the first of several; the
+ * iteration in the order of their ends.
  *
- * A waiter for one future enqueues itself in the future's wait queue. A watching context instead
- * enqueues one wait for each of many futures. These waits belong to a dummy context (`ctx`) whose
- * unpark function, futures_on_end(), appends the watch to the list of ended ones. The context that ends the
- * future runs futures_on_end() with no lock held, as it runs the unpark of any waiter. The real waiter sleeps
- * on a condition.
+ * The set. A waiter for one future enqueues itself in the future's wait queue. A set instead
+ * enqueues one wait for each future. These waits belong to a dummy context (`ctx`) whose unpark
+ * function, futures_on_end(), appends the entry to the list of ended ones. The context that ends
+ * the future calls it with no lock held, like the unpark of any waiter. The real waiter sleeps on a
+ * condition.
  *
  * Invariants
- *   1. Each watch leaves the future's wait queue once: by a waking thread, which then calls futures_on_end();
- *      or by fl__future_set_remove(), which decides the wait itself (lot.c, invariant 2), so that futures_on_end() is
- *      not called.
- *   2. `left` counts the watches that are enqueued or whose futures_on_end() is still to come. When `left` is
- *      0, no thread accesses the memory but the last futures_on_end(), in its unlock; the mutex may be
- *      destroyed then.
- *   3. Order: futures_on_end() runs after the end of the future is public and before the ending context goes
- *      on. So if one future ends before another begins to end, the list has them in that order.
+ *   1. Each entry leaves the future's wait queue once: by a waking thread, which then calls
+ *      futures_on_end(); or by fl__future_set_remove(), which decides the wait itself (lot.c,
+ *      invariant 2), so that futures_on_end() is not called.
+ *   2. `left` counts the entries that are enqueued or whose futures_on_end() is still to come. When
+ *      `left` is 0, no thread accesses the memory but the last futures_on_end(), in its unlock; the
+ *      mutex may be destroyed then.
+ *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
+ *      context goes on. So if one future ends before another begins to end, the list has them in
+ *      that order.
  */
 #include "as_completed.h"
 #include "../base/atomic.h"
@@ -53,7 +55,7 @@ static void futures_on_end(struct fl__wait *wait)
 	struct fl__future_set *set = entry->of;
 	FL_LOCKED(&set->lock);
 	futures_add_ended(set, entry);
-} /* the unlock is the last access */
+} /* the unlock is the last access to the set */
 
 static const struct fl__ctx_ops futures_set_ctx_ops = {.unpark = futures_on_end};
 
@@ -84,9 +86,11 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 void fl__future_set_remove(struct fl__future_entry *entry)
 {
 	uintptr_t pending = FL__PENDING;
-	/* relaxed: as in give_up(). If the CAS fails, the lock orders what futures_on_end() writes. */
+	/*
+	 * relaxed: as in give_up(). If the CAS fails, the lock orders what futures_on_end() writes.
+	 */
 	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
-		return; /* futures_on_end() has run or will */
+		return; /* futures_on_end() was called or will be */
 	fl__on_future.disarm(entry->future, &entry->node);
 	FL_LOCKED(&entry->of->lock);
 	entry->of->left--;
@@ -136,7 +140,7 @@ void fl__future_set_fini(struct fl__future_set *set)
 	(void)rc; /* 0: no deadline, no cancel */
 }
 
-/* Waits for several futures at once. */
+/* The wait for several futures. */
 
 enum { FUTURES_FEW = 8 }; /* up to this number needs no memory */
 
@@ -162,8 +166,7 @@ static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 }
 
 /*
- * Whether the awaited end has come, or all futures have ended. If `helps`, also helps with the
- * rest.
+ * Whether the awaited end has come, or all futures have ended. If `helps`, helps with each future.
  */
 static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, int64_t deadline,
                                     const fl_cancel_token *cancel)
@@ -193,7 +196,7 @@ static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode w
                                    int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__future_set set;
-	size_t parents = 0; /* in a forked child: futures that will not end here, not watched */
+	size_t parents = 0; /* in a forked child: futures that will not end here, not in the set */
 	fl__future_set_init(&set, fl__ctx_get()->name);
 	for (size_t i = 0; i < n; i++) {
 		each[i].of = NULL;
@@ -237,14 +240,13 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int6
 }
 
 /*
- * As-completed: the public calls, and the implementation for futures. Each future has a watch
- * (watch.h) until the iteration returns it.
+ * The iteration: the public calls, and the implementation for futures.
  *
  * A waiter that may run tasks helps with each future once, in the order of the array: `helped` is
- * the position. The waiter leaves futures that are not pending, or another executor's, to other
- * threads. So a wait is cheap, whatever the number of futures. A future that depends on other tasks
- * (a chain) may get new pending tasks. There are `followed` such futures, and each wait helps with
- * all of them.
+ * the position. It leaves futures that are not pending, or another executor's, to other threads. So
+ * a wait is cheap, whatever the number of futures. A future that depends on other tasks (a chain)
+ * may get new pending tasks. There are `followed` such futures, and each wait helps with all of
+ * them.
  */
 
 int fl_as_completed_try_next(fl_as_completed *c, size_t *index)
@@ -269,7 +271,7 @@ struct futures_iteration {
 	fl_as_completed base;
 	struct fl__future_set set;
 	size_t n, helped, followed;
-	size_t parents; /* in a forked child: futures that will not end here, not watched */
+	size_t parents; /* in a forked child: futures that will not end here, not in the set */
 	/* `future` is a reference; NULL: already returned, or a duplicate of an earlier entry. */
 	struct fl__future_entry each[];
 };
@@ -298,7 +300,7 @@ static int futures_try_next(fl_as_completed *c, size_t *index)
 	return 0;
 }
 
-/* Returns whether the future has ended. */
+/* Helps with a future. Returns whether it has ended. */
 static bool futures_help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl__future_help(f, deadline, cancel);
@@ -381,7 +383,7 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 	return true;
 }
 
-/* Watches the futures: first the ended ones, in the order of the array. */
+/* Adds the futures to the set: first those that have ended, in the order of the array. */
 static void futures_add_all(struct futures_iteration *all)
 {
 	for (size_t i = 0; i < all->n; i++)

@@ -1,47 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Futures.
+ * Futures. Bits of `state` (each with the prefix FUTURE_):
  *
- *   bits       meaning                         set by                         cleared by
- *   FUTURE_CLAIMED    one context alone may end the   fl__future_claim(),            never
+ *   CLAIMED    one context alone may end the   fl__future_claim(),            never
  *              future, and must                fl__future_claim_cancel(),
  *                                              fl__future_claim_ended(): CAS
- *   FUTURE_CANCELLED  the claim was for a cancel      the same CAS                   never
- *   FUTURE_ENDED      the end is published            the ending CAS                 never
- *   FUTURE_WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
+ *   CANCELLED  the claim was for a cancel      the same CAS                   never
+ *   ENDED      the end is published            the ending CAS                 never
+ *   WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
  *                                              table locked
- *   FUTURE_GUARDED    the ending CAS needs `lock`     future_guard(), before the end: CAS;  never
- *                                              to add a callback or to
- *                                              request the token
- *   FUTURE_KEPT       the future has failed, and its  fl__future_keep_result(),      never
+ *   GUARDED    the ending CAS needs `lock`     future_guard(), before the     never
+ *                                              end: CAS; to add a callback
+ *                                              or to request the token
+ *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
  *              result counts                   before the end
  *              (fl_task_keep_result())
- *   the rest   references, in units of FUTURE_REF     fl_future_ref(),               fl_future_free(),
+ *   the rest   references, in units of REF     fl_future_ref(),               fl_future_free(),
  *                                              fl__future_ref_running()       _free_shared(),
  *                                                                             the ending CAS
  *
- * fl_future_get_state() maps FUTURE_ENDED to FL_CANCELLED with FUTURE_CANCELLED, and to FL_DONE without. FUTURE_CLAIMED
- * without FUTURE_CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
+ * The columns: bit, meaning, set by, cleared by.
+ *
+ * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
+ * without CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
  * argument.
  *
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
  *      the future.
  *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS.
- *      While FUTURE_GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
+ *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
- *      FUTURE_GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
+ *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. So a future
- *      that was only asked for its result ends with one CAS.
- *   3. While FUTURE_WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
+ *      whose consumer only waits ends with one CAS.
+ *   3. While WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
- *      its tree. So the waiter may then free what the argument referred to, and the parent token.
+ *      its tree. So a waiter may then free what the argument referred to, and the parent token.
  *      After the end is published, the callbacks run in order.
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *
- * Stale bits are safe: FUTURE_WAITERS without a wait queue costs one visit of the wait table, FUTURE_GUARDED
+ * Stale bits are safe: WAITERS without a wait queue costs one visit of the wait table, GUARDED
  * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the wait
  * table.
  */
@@ -67,7 +68,7 @@ enum {
 };
 
 static const struct fl__word future_ended = {FUTURE_ENDED, FUTURE_ENDED, FUTURE_WAITERS, .of_future = true};
-_Static_assert(offsetof(fl_future, state) == 0, "as of_future has it");
+_Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for the future");
 
 /* Messages. */
 
@@ -162,8 +163,8 @@ bool fl__future_has_ended(const fl_future *f)
 static bool future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the release in future_try_publish(). When called by future_clean(), also with the
-	 * release of all threads that freed a reference.
+	 * acquire: pairs with the release in future_try_publish(). When called by future_clean(),
+	 * also with the release of all threads that freed a reference.
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
@@ -186,8 +187,8 @@ static void future_release(fl_future *f)
 bool fl__future_drop(fl_future *f)
 {
 	/*
-	 * relaxed: future_clean() acquires. An ended future with one reference is the caller's alone: no
-	 * thread can make another reference.
+	 * relaxed: future_clean() acquires. An ended future with one reference is the caller's
+	 * alone: no thread can make another reference.
 	 */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FUTURE_ENDED) && seen / FUTURE_REF == 1)) {
@@ -248,17 +249,17 @@ bool fl__future_claim_cancel(fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS, if no lock is needed. Also drops the references `drop`. Returns the old word, or
- * 0 if the lock is needed.
+ * The ending CAS, if no lock is needed; it also drops `drop` (0 or FUTURE_REF). Returns the old
+ * word, or 0 if the lock is needed.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & (FUTURE_WAITERS | FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with future_is_ended(), future_has_result(),
-		 * fl_future_get_state() and fl__word_wait(). A caller that drops the last reference
-		 * here acquires in future_has_result().
+		 * release: error, message and result; pairs with future_is_ended(),
+		 * future_has_result(), fl_future_get_state() and fl__word_wait(). A caller that
+		 * drops the last reference here acquires in future_has_result().
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FUTURE_ENDED) - drop))
 			return seen;

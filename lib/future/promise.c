@@ -4,19 +4,19 @@
  * result.
  *
  *   step       meaning                       next
- *   PROMISE_PENDING    the first step                PROMISE_STARTED: fl_promise_start(); PROMISE_CANCELLED: a cancel;
- *                                            PROMISE_ENDING: set, fail, free
- *   PROMISE_STARTED    a cancel only requests stop   PROMISE_ENDING: set, fail, free
- *   PROMISE_ENDING      one context ends the future   none
- *   PROMISE_CANCELLED  a canceller ends the future   none
+ *   PENDING    the first step                STARTED: fl_promise_start(); CANCELLED: a cancel;
+ *                                            ENDING: set, fail, free
+ *   STARTED    a cancel only requests stop   ENDING: set, fail, free
+ *   ENDING     one context ends the future   none
+ *   CANCELLED  a canceller ends the future   none
  *
  * Invariants
  *   1. `step` and the future's claim change together, under `lock`. So a claim of the future never
  *      fails here.
- *   2. The context that has set PROMISE_ENDING or PROMISE_CANCELLED ends the future alone, without the lock, and
+ *   2. The context that has set ENDING or CANCELLED ends the future alone, without the lock, and
  *      frees the producer's reference.
- *   3. Contexts that request `stop` hold a reference to the future, so the block exists. `stop` is
- *      in no tree, so it needs no destroy.
+ *   3. A context that requests `stop` holds a reference to the future, so the block exists. `stop`
+ *      is in no tree, so it needs no destroy.
  *   4. The promise is a third reference to the block.
  */
 #include "../base/sys.h"
@@ -44,7 +44,7 @@ static struct fl_promise *promise_of(fl_future *f)
 	return (struct fl_promise *)(void *)f; /* its first member */
 }
 
-/* The future's home. */
+/* The operations of the future. */
 
 static bool promise_on_claim_cancel(fl_future *f)
 {
@@ -116,7 +116,7 @@ int fl_promise_start(fl_promise *p)
 	return before == PROMISE_CANCELLED ? -ECANCELED : -EALREADY;
 }
 
-/* Sets PROMISE_ENDING: 0, and the caller must end the future. */
+/* Sets PROMISE_ENDING. Returns 0: the caller must end the future; or -ECANCELED, -EALREADY. */
 static int promise_begin_end(fl_promise *p)
 {
 	fl__lock(&p->lock);

@@ -296,7 +296,7 @@ FL_TASK_STATIC(say_ran, struct late, void)
 FL_TASK_STATIC(submit_late, struct late, void)
 {
 	fl_event_set(arg->entered);
-	FL_WAIT_FOR(fl__load_relaxed(&arg->g->still_) == 3); /* relaxed: looked at alone. The join sleeps */
+	FL_WAIT_FOR(fl__load_relaxed(&arg->g->idle_) == 3); /* relaxed: looked at alone. The join sleeps */
 	int rc = fl_group_submit(arg->g, &say_ran, arg, NULL);
 	return rc ? rc : fl_event_wait_until(arg->ran, FL_FOREVER, FL_SHIELDED);
 }
