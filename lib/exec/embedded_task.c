@@ -108,7 +108,7 @@ static struct fl__task_block *embedded_make_block(fl_executor *e, fl_embedded_ta
 }
 
 static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
-                           void *result, const fl_submit_config *config)
+                               void *result, const fl_submit_config *config)
 {
 	enum fl__admission permit = FL__PERMIT_NONE;
 	int rc = e->permits.bound > 0 ? fl__permit_acquire(e, config->room_deadline, config->cancel, &permit) : 0;

@@ -53,8 +53,8 @@ static inline int submit_task(fl_executor *e, const fl_task_type *type, const vo
 }
 
 static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                    uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                    size_t copied, int64_t deadline, fl_cancel_token *cancel)
+                                                        uint32_t count, fl_future **f, const fl_submit_config *config,
+                                                        size_t copied, int64_t deadline, fl_cancel_token *cancel)
 {
 	enum fl__admission permit;
 	int rc = fl__permit_acquire(e, deadline, cancel, &permit);
@@ -77,7 +77,8 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->permits.bound > 0, 0))
-		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline, config->cancel);
+		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline,
+		                          config->cancel);
 	return submit_task(e, type, arg, count, f, config, copied, FL__PERMIT_NONE);
 }
 

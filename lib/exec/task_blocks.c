@@ -2,35 +2,36 @@
 /*
  * Task blocks and their pools.
  *
- * A pool has slabs, shards and a depot. A shard caches a few free blocks of each size: a context
- * that makes and frees blocks uses only its shard, without contention. The depot is the free list
- * of all other blocks, in chains of about TASK_BLOCKS_CHAIN. So contexts that only make blocks, and contexts
- * that only free blocks, meet once in TASK_BLOCKS_CHAIN blocks.
+ * A pool has slabs, per-context caches and central lists. A cache has free lists with a few blocks
+ * of each size: a context that makes and frees blocks uses only its cache, without contention. The
+ * central list of a size has all other free blocks, in chains of about CHAIN. So contexts that only
+ * make blocks, and contexts that only free blocks, meet once in CHAIN blocks.
  *
  *   word          meaning                               written by
- *   busy          1: a context uses the shard           the context: a swap; a store when it leaves
- *   ended         no more blocks are made; a context    fl__task_blocks_free(), in the shard
+ *   busy          1: a context uses the cache           the context: a swap; a store when it leaves
+ *   ended         no more blocks are made; a context    fl__task_blocks_free(), in the cache
  *                 that frees one counts it in `left`
- *   out           blocks made here less blocks freed    the context in the shard; wraps
+ *   out           blocks made here less blocks freed    the context in the cache; wraps
  *                 here
- *   left          blocks in use, once the shards are    subtraction by a context that frees a block
- *                 summed up; more before that           at an ended shard, or gives up the
- *                                                       pool; at 0 it frees the pool
- *   held          contexts, in units of TASK_BLOCKS_HOLD, that use  the context: CAS, unless TASK_BLOCKS_SHUT, when it
- *                 the executor without a task there     comes; subtraction when it goes
- *     TASK_BLOCKS_SHUT        the executor is being freed           fl__task_blocks_shut(); never cleared
- *   depot, slabs                                        under `lock`
+ *   left          blocks in use, once the caches are    subtraction by a context that frees a block
+ *                 summed up; more before that           at an ended cache, or frees the pool; at 0
+ *                                                       it frees the memory
+ *   held          contexts, in units of HOLD, that use  the context: CAS, unless SHUT, at the
+ *                 begin; the executor without a task there     subtraction at the end
+ *     SHUT        the executor is being freed           fl__task_blocks_shut(); never cleared
+ *   central, slabs                                      under `lock`
  *
  * Invariants
- *   1. A block in no chain is in use, and counted once: in the `out` of a shard, or in `left`. So
+ *   1. A block in no chain is in use, and counted once: in the `out` of a cache, or in `left`. So
  *      the pool outlives its blocks; a future may outlive its executor. A context that frees a
- *      block last uses the pool when it leaves the shard, or by its subtraction from `left`.
+ *      block last uses the pool when it leaves the cache, or by its subtraction from `left`.
  *   2. The memory of a pool's block stays a block of the same size, with the state of its last
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_ref_running()).
- *   3. `left` reaches 0 once: it starts at TASK_BLOCKS_EARLY, above the number of blocks. fl__task_blocks_free()
- *      subtracts TASK_BLOCKS_EARLY, less the sum of all `out`.
- *   4. A context in a shard never waits.
+ *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks.
+ *   fl__task_blocks_free()
+ *      subtracts EARLY, less the sum of all `out`.
+ *   4. A context in a cache never waits.
  */
 #include "task_blocks.h"
 #include "../base/atomic.h"
@@ -42,7 +43,7 @@
 /*
  * Two block sizes: for small arguments and results, and one that few tasks exceed. Both are an odd
  * number of cache lines, so that blocks' first lines spread over a cache's sets. Macros, so that a
- * build can make every block an allocation (0), where tools see its last use, or use one shard.
+ * build can make every block an allocation (0), so that tools see its last use, or use one cache.
  */
 #ifndef FL__TASK_BLOCK_SMALL
 #define FL__TASK_BLOCK_SMALL (3 * 64)
@@ -69,8 +70,8 @@ struct task_block_cache {
 	uint32_t busy;
 	bool ended;
 	size_t out;
-	struct task_block_list stocks[FL__TASK_BLOCK_SIZES];
-	unsigned char apart[64]; /* a cache line between shards */
+	struct task_block_list lists[FL__TASK_BLOCK_SIZES];
+	unsigned char apart[64]; /* a cache line between caches */
 };
 
 struct task_block_slab {
@@ -90,11 +91,11 @@ struct fl__task_blocks {
 	size_t left;
 	void *owner;
 	uint32_t held;
-	uint32_t lock; /* an fl__lock; guards `slabs` and `depots` */
+	uint32_t lock; /* an fl__lock; guards `slabs` and `central` */
 	struct task_block_slab *slabs;
-	struct task_block_central depots[FL__TASK_BLOCK_SIZES];
+	struct task_block_central central[FL__TASK_BLOCK_SIZES];
 	unsigned char apart[64];
-	struct task_block_cache shards[FL__TASK_BLOCK_CACHES];
+	struct task_block_cache caches[FL__TASK_BLOCK_CACHES];
 };
 
 _Static_assert(FL_TASK_ALIGN_MAX % _Alignof(struct fl__task_block) == 0, "a block may stand wherever an argument may");
@@ -112,12 +113,12 @@ static void *task_blocks_align_pointer(void *memory)
 	return (char *)memory + (task_blocks_align_up(address, FL_TASK_ALIGN_MAX) - address);
 }
 
-/* Shards. */
+/* Caches. */
 
 static struct task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
 {
 	for (uint64_t at = fl__ctx_get()->id;; at++) {
-		struct task_block_cache *s = &pool->shards[at % FL__TASK_BLOCK_CACHES];
+		struct task_block_cache *s = &pool->caches[at % FL__TASK_BLOCK_CACHES];
 		if (fl__swap_acquire(&s->busy, 1) == 0) /* acquire: pairs with task_blocks_leave() */
 			return s;
 		fl__sys.relax();
@@ -129,25 +130,25 @@ static void task_blocks_leave(struct task_block_cache *s)
 	fl__store_release(&s->busy, 0); /* release: pairs with task_blocks_enter() */
 }
 
-/* Takes a block from the shard, and counts it as in use. NULL: the shard has none. */
+/* Takes a block from the cache, and counts it as in use. NULL: the cache has none. */
 static struct fl__task_block *task_blocks_pop(struct task_block_cache *s, unsigned size)
 {
-	struct task_block_list *stock = &s->stocks[size];
-	struct fl__task_block *block = stock->blocks;
+	struct task_block_list *list = &s->lists[size];
+	struct fl__task_block *block = list->blocks;
 	if (!block) {
-		block = stock->chain;
+		block = list->chain;
 		if (!block)
 			return NULL;
-		stock->chain = NULL;
-		stock->n = block->done;
+		list->chain = NULL;
+		list->n = block->done;
 	}
-	stock->blocks = block->next;
-	stock->n--;
+	list->blocks = block->next;
+	list->n--;
 	s->out++;
 	return block;
 }
 
-/* The depot. */
+/* The central lists. */
 
 /* Under the lock. */
 static void task_blocks_put_locked(struct task_block_central *d, struct fl__task_block *chain)
@@ -159,7 +160,7 @@ static void task_blocks_put_locked(struct task_block_central *d, struct fl__task
 /* Under the lock: a chain of blocks that were never used; NULL: none are left. */
 static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, unsigned size)
 {
-	struct task_block_central *d = &pool->depots[size];
+	struct task_block_central *d = &pool->central[size];
 	struct fl__task_block *chain = NULL;
 	uint32_t n = 0;
 	for (; n < TASK_BLOCKS_CHAIN && d->n_fresh > 0; n++, d->n_fresh--, d->fresh += task_block_sizes[size]) {
@@ -177,7 +178,7 @@ static struct fl__task_block *task_blocks_carve(struct fl__task_blocks *pool, un
 /* Under the lock. */
 static struct fl__task_block *task_blocks_take_locked(struct fl__task_blocks *pool, unsigned size)
 {
-	struct task_block_central *d = &pool->depots[size];
+	struct task_block_central *d = &pool->central[size];
 	struct fl__task_block *chain = d->chains;
 	if (!chain)
 		return task_blocks_carve(pool, size);
@@ -188,7 +189,7 @@ static struct fl__task_block *task_blocks_take_locked(struct fl__task_blocks *po
 /* Under the lock. */
 static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, struct task_block_slab *slab, size_t n)
 {
-	struct task_block_central *d = &pool->depots[size];
+	struct task_block_central *d = &pool->central[size];
 	/* the rest of a slab that another context has just added */
 	for (struct fl__task_block *rest; (rest = task_blocks_carve(pool, size)) != NULL;)
 		task_blocks_put_locked(d, rest);
@@ -202,7 +203,7 @@ static void task_blocks_add_slab(struct fl__task_blocks *pool, unsigned size, st
 static void task_blocks_put_chain(struct fl__task_blocks *pool, unsigned size, struct fl__task_block *chain)
 {
 	fl__lock(&pool->lock);
-	task_blocks_put_locked(&pool->depots[size], chain);
+	task_blocks_put_locked(&pool->central[size], chain);
 	fl__unlock(&pool->lock);
 }
 
@@ -211,7 +212,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 {
 	fl__lock(&pool->lock);
 	struct fl__task_block *chain = task_blocks_take_locked(pool, size);
-	const size_t n = pool->depots[size].n_next;
+	const size_t n = pool->central[size].n_next;
 	fl__unlock(&pool->lock);
 	if (chain)
 		return chain;
@@ -237,7 +238,7 @@ struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *o
 	pool->left = TASK_BLOCKS_EARLY;
 	pool->owner = owner;
 	for (unsigned size = 0; size < FL__TASK_BLOCK_SIZES; size++)
-		pool->depots[size].n_next = TASK_BLOCKS_CHAIN;
+		pool->central[size].n_next = TASK_BLOCKS_CHAIN;
 	return pool;
 }
 
@@ -257,8 +258,8 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 }
 
 /*
- * A forked child frees no pool: a thread of the parent may have been in a shard, which it never
- * leaves here.
+ * A forked child frees no pool: a thread of the parent may have been in a cache at the fork, and
+ * never leaves it here.
  */
 static bool task_blocks_are_of_parent(const struct fl__task_blocks *pool)
 {
@@ -271,7 +272,7 @@ void fl__task_blocks_free(struct fl__task_blocks *pool)
 		return;
 	size_t out = 0;
 	for (unsigned i = 0; i < FL__TASK_BLOCK_CACHES; i++) {
-		struct task_block_cache *s = &pool->shards[i];
+		struct task_block_cache *s = &pool->caches[i];
 		for (unsigned round = 0; fl__swap_acquire(&s->busy, 1) != 0;
 		     round++) /* pairs with task_blocks_leave() */
 			fl__back_off(round);
@@ -288,7 +289,7 @@ static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *poo
 {
 	struct task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *block = task_blocks_pop(s, size);
-	const struct fl__task_block *next = s->stocks[size].blocks;
+	const struct fl__task_block *next = s->lists[size].blocks;
 	task_blocks_leave(s);
 	/* the next submit would wait for the cache lines, which a worker has written */
 	if (next)
@@ -299,9 +300,9 @@ static struct fl__task_block *task_blocks_new_cached(struct fl__task_blocks *poo
 	if (!chain)
 		return NULL;
 	s = task_blocks_enter(pool);
-	struct task_block_list *stock = &s->stocks[size];
-	struct fl__task_block *before = stock->chain; /* put there by another context */
-	stock->chain = chain;
+	struct task_block_list *list = &s->lists[size];
+	struct fl__task_block *before = list->chain; /* put there by another context */
+	list->chain = chain;
 	block = task_blocks_pop(s, size);
 	task_blocks_leave(s);
 	if (before)
@@ -317,7 +318,7 @@ static void task_blocks_count(struct fl__task_blocks *pool)
 	task_blocks_leave(s);
 }
 
-/* In a shard, which it leaves: uncounts a block or other user. */
+/* In a cache, which it leaves: uncounts a block or other user. */
 static void task_blocks_uncount(struct fl__task_blocks *pool, struct task_block_cache *s)
 {
 	const bool ended = s->ended;
@@ -386,21 +387,21 @@ struct fl__callback *fl__task_block_callback(struct fl__task_block *block)
 	                                       task_blocks_align_up(block->pool->head, _Alignof(struct fl__callback)));
 }
 
-/* In a shard: NULL; or a chain to put into the depot before the next try. */
-static struct fl__task_block *task_blocks_push(struct task_block_list *stock, struct fl__task_block *block)
+/* In a cache. Returns NULL; or a chain to put into the central list before the next try. */
+static struct fl__task_block *task_blocks_push(struct task_block_list *list, struct fl__task_block *block)
 {
-	if (stock->n == TASK_BLOCKS_CHAIN) {
-		struct fl__task_block *chain = stock->chain;
-		stock->chain = stock->blocks;
-		stock->chain->done = TASK_BLOCKS_CHAIN;
-		stock->blocks = NULL;
-		stock->n = 0;
+	if (list->n == TASK_BLOCKS_CHAIN) {
+		struct fl__task_block *chain = list->chain;
+		list->chain = list->blocks;
+		list->chain->done = TASK_BLOCKS_CHAIN;
+		list->blocks = NULL;
+		list->n = 0;
 		if (chain)
 			return chain;
 	}
-	block->next = stock->blocks;
-	stock->blocks = block;
-	stock->n++;
+	block->next = list->blocks;
+	list->blocks = block;
+	list->n++;
 	return NULL;
 }
 
@@ -414,9 +415,9 @@ void fl__task_block_free(struct fl__task_block *block)
 		return;
 	struct task_block_cache *s = task_blocks_enter(pool);
 	struct fl__task_block *chain;
-	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->stocks[size], block)) != NULL) {
+	while (size < FL__TASK_BLOCK_SIZES && (chain = task_blocks_push(&s->lists[size], block)) != NULL) {
 		task_blocks_leave(s);
-		task_blocks_put_chain(pool, size, chain); /* the block still counts, so the pool lasts */
+		task_blocks_put_chain(pool, size, chain); /* the block is still counted, so the pool lasts */
 		s = task_blocks_enter(pool);
 	}
 	task_blocks_uncount(pool, s);

@@ -4,18 +4,17 @@
  *
  *   state     meaning                                       left by
  *   idle      its node is in no heap                        timer_start()
- *   pending   its node is in `pending`                      timer_withdraw(), timer_make_call()
- *   running   it is call.timer, with call.start; it may be  the end of its function
- *             pending again
+ *   pending   its node is in `timer_heap`                   timer_withdraw(), timer_make_call()
+ *   running   timer_call has it; it may be pending again    the end of its function
  *
  * Invariants
- *   1. `lock` guards all variables here and the fields of timers. Functions run without it.
- *   2. No lost wake: the thread sets `wakes_at`, until when it may sleep, in the section in which
- *      it goes to sleep. A context that adds an earlier deadline wakes the thread. A context that
- *      cancels does not, so the thread may wake in vain. `awake` is before all deadlines: the
- *      thread looks at the heap before it sleeps.
- *   3. Once a timer's function is called, that call no longer accesses the timer: `call` says what
- *      is known of it, and a periodic timer is back in the heap. So the function may free the
+ *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
+ *   2. No lost wake: the thread sets `timer_wakes_at`, until when it may sleep, in the section in
+ *      which it goes to sleep. A context that adds an earlier deadline wakes the thread. A context
+ *      that cancels does not, so the thread may wake in vain. `timer_awake` is before all
+ *      deadlines: the thread looks at the heap before it sleeps.
+ *   3. Once a timer's function is called, that call no longer accesses the timer: `timer_call` has
+ *      what is known of it, and a periodic timer is back in the heap. So the function may free the
  *      timer.
  *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
  *      section in which it finds nothing to wait for. A context that starts a timer after that
@@ -24,7 +23,8 @@
  *      fork at which it was added: the parent's nodes are never followed.
  *
  * Linearization: call or cancel, the step that takes the timer out of the heap.
- * Progress: blocking, on `lock`, for an operation of the heap, or once for the start of a thread.
+ * Progress: blocking, on `timer_lock`, for an operation of the heap, or once for the start of a
+ * thread.
  */
 #include "../base/sys.h"
 #include "../fiber/timer_heap.h"
@@ -106,7 +106,7 @@ static bool timer_withdraw(fl_timer *t)
 	fl__timers_remove(&timer_heap, timer_node_of(t));
 	fl_eventcount_notify_all(&timer_settled);
 	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
-		timer_wake_thread(); /* else it would never find that it is idle */
+		timer_wake_thread(); /* it sleeps without a deadline, and must find that it is idle */
 	return true;
 }
 
@@ -136,7 +136,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	fl_mutex_unlock(&timer_lock);
 	function(arg);
 	fl_mutex_lock(&timer_lock);
-	/* the function has forked: the child does not know the call */
+	/* the function has forked: timer_after_fork_in_child() has reset the call */
 	if (fl__is_forked(fork))
 		return;
 	timer_call.timer = NULL;
@@ -173,7 +173,7 @@ static void timer_serve(void)
 	fl_mutex_unlock(&timer_lock);
 }
 
-/* Does not wait for a function that runs: it may never end, or be the one that exits. */
+/* Does not wait for a running function: it may never end, or may have called exit(). */
 static unsigned timer_end_thread(void)
 {
 	FL_LOCKED(&timer_lock);

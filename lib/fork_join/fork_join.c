@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
- * is inline in fairlead/parallel_invoke.h: while no thief is active, push and pop need no read-modify-write.
+ * is inline in fairlead/parallel_invoke.h: while no thief is active, push and pop need no
+ * read-modify-write.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
@@ -11,22 +12,23 @@
  *   top             a hint: the first slot that may    the thief that stole the fork before it;
  *                   hold a fork                        the owner, when the stolen fork of that
  *                                                      slot has ended
- *   flags.thieves   the number of active thieves,      fork_start_stealing(), fork_stop_stealing();
- *                   and FORK_UNFENCED, which counts as      FORK_UNFENCED: set by fl__forks_init(),
- *                   a thief: no worker has found       cleared by the first worker that finds
- *                   that membarrier() works            that membarrier() works
+ *   flags.thieves   the number of active thieves,      fork_start_stealing(),
+ *                   and UNFENCED, which counts as      fork_stop_stealing(); UNFENCED: set by
+ *                   a thief: no worker has found       fl__forks_init(), cleared by the first
+ *                   that membarrier() works            worker that finds that membarrier() works
  *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
  *                                                      a thief, so that the next push wakes one
  *                                                      more; 0: the waking thread
  *
  *   state of a fork   meaning                          set by
- *   FORK_RUNNING (1)       `thief`, `outer`, `token` are    the thief
+ *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
  *                     set
- *   FORK_STOP (2)         the forker's own call failed     the forker
- *   FORK_DONE (4)          `error` is set; the thief's      the thief
+ *   STOP (2)          the forker's own call failed     the forker
+ *   DONE (4)          `error` is set; the thief's      the thief
  *                     last access
- *   FORK_WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by fork_wake_forker(), and
- *                     queue of `state`                 by fork_finish() with FORK_DONE
+ *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by
+ *                     queue of `state`                 fork_wake_forker(), and by fork_finish()
+ *                                                      with DONE
  *
  * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
  * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
@@ -40,8 +42,8 @@
  *      there are no thieves. A thief accesses a fork only after its CAS, which acquires the
  *      contents of the present fork. So an earlier fork at the same address does no harm.
  *   3. An owner that sees no thieves sees all that they took: fork_stop_stealing() releases.
- * Without membarrier(), FORK_UNFENCED stays set and every pop is a swap. So a thief that saw FORK_UNFENCED
- * when it counted itself needs no fence.
+ * Without membarrier(), FORK_UNFENCED stays set and every pop is a swap. So a thief that saw
+ * FORK_UNFENCED when it counted itself needs no fence.
  *
  * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
  * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
@@ -60,13 +62,13 @@
  *
  * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
  * call with the forker's `inside` of the time of the fork (fork->inside). Functions that return
- * -EDEADLK read `inside`. The frames that it names are older than the fork, so they exist unchanged
- * until the join. The thief does not need its own `inside` then: it steals only without a task, or
- * a part of a call that it waits for.
+ * -EDEADLK read `inside`. The frames that it points to are older than the fork, so they exist
+ * unchanged until the join. The thief does not need its own `inside` then: it steals only without a
+ * task, or a part of a call that it waits for.
  *
- * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses only the
- * wait table, where the fork's queue is empty by then. Progress: pop and steal never wait; a join
- * waits for the thief.
+ * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses
+ * only the wait table, where the fork's queue is empty by then. Progress: pop and steal never wait;
+ * a join waits for the thief.
  */
 #include "fork_join.h"
 #include "../base/atomic.h"
@@ -91,7 +93,7 @@ struct fork_worker {
 	/* fork_find() starts here, then restarts at the newest; NULL: the first stack */
 	struct fork_worker *older;
 	unsigned place;        /* the worker's index */
-	size_t taken;          /* stolen forks, for statistics; written by the worker alone */
+	size_t stolen;         /* forks that it stole, for statistics; written by the worker alone */
 	char apart[FORK_LINE]; /* padding: thieves write to what follows */
 	struct fl__fork **top;
 	struct fl__fork *slots[FORK_DEPTH];
@@ -106,8 +108,9 @@ static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
 static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * relaxed: FORK_UNFENCED is never set again. Every thief that gets here has seen it cleared. A
-	 * sleeper with a stale value omits the fence, as on a system without membarrier().
+	 * relaxed: FORK_UNFENCED is never set again. Every thief that gets here has seen it
+	 * cleared. A sleeper with a stale value omits the fence, as on a system without
+	 * membarrier().
 	 */
 	if (fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED)
 		return;
@@ -246,7 +249,8 @@ static void fork_finish(struct fl__fork *fork)
 	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: the CAS decides */
 	while (!(seen & FORK_WAITERS))
 		/*
-		 * release: `error`, and what the call wrote; pairs with fork_is_done(). The last access.
+		 * release: `error`, and what the call wrote; pairs with fork_is_done(). The last
+		 * access.
 		 */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | FORK_DONE))
 			return;
@@ -263,7 +267,7 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 {
 	/* relaxed: a hint; there may be more forks */
 	fl__store_relaxed(&self->forks->flags.sleepers, 1);
-	fl__store_relaxed(&self->taken, self->taken + 1); /* relaxed: for statistics */
+	fl__store_relaxed(&self->stolen, self->stolen + 1); /* relaxed: for statistics */
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;
@@ -347,10 +351,10 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 
 size_t fl__forks_stolen(const struct fl__forks *forks)
 {
-	size_t taken = 0;
+	size_t stolen = 0;
 	for (const struct fork_worker *s = fork_newest(forks); s; s = s->older)
-		taken += fl__load_relaxed(&s->taken); /* relaxed: a lone number */
-	return taken;
+		stolen += fl__load_relaxed(&s->stolen); /* relaxed: a lone number */
+	return stolen;
 }
 
 bool fl__fork_is_wanted(void)

@@ -33,7 +33,10 @@ struct fl__forks {
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
 	void *pool;
-	/* The newest stack. Each stack belongs to a worker, or belonged to one, and stays until the end. */
+	/*
+	 * The newest stack. Each stack belongs to a worker, or belonged to one, and stays until the
+	 * end.
+	 */
 	struct fl__fork_stack *newest;
 };
 
