@@ -2,15 +2,15 @@
 /*
  * Chunks: several arguments as one task.
  *
- * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Other executors
- * call a task's function once. They get a type of this file, whose function runs the elements. The
- * function finds its task block by the task's token, which is the future's.
+ * A process executor runs all elements of a chunk by itself. Other executors call a task's function
+ * once. They get a type of this file, whose function runs the elements. The function finds its task
+ * block by the task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
  * submitted as a copy without hooks, in memory that does not last. The thread that ends a future
  * frees its reference afterwards, and the free of the last reference reads the type. So
- * fl__chunk_detach_type() gives an ended future a lasting type before that memory goes. Only that free
- * reads the type of an ended future, and the reference count orders it.
+ * fl__chunk_detach_type() gives an ended future a lasting type before that memory is freed. Only
+ * that free reads the type of an ended future, and the reference count orders it.
  */
 #include "map.h"
 #include <errno.h>

@@ -258,8 +258,8 @@ static void executor_on_ended(fl_future *f)
 		fl_future_free(f);
 	} else {
 		/*
-		 * release: all use of the executor so far; pairs with fl__task_block_discard_counted(). After TAKEN
-		 * the lock is the next use.
+		 * release: all use of the executor so far; pairs with
+		 * fl__task_block_discard_counted(). After TAKEN the lock is the next use.
 		 */
 		if (fl__or_release(&block->foreign_claim, FL__FOREIGN_DONE) & FL__FOREIGN_COUNTED)
 			fl__executor_foreign_ended(e, 1);
@@ -299,7 +299,9 @@ void fl__task_block_discard_counted(struct fl__task_block *block)
 void fl__task_block_discard(struct fl__task_block *block)
 {
 	fl_executor *e = fl__task_block_owner(block)->executor;
-	/* acquire: pairs with executor_on_ended(). LEFT came first, so the task is never counted. */
+	/*
+	 * acquire: pairs with executor_on_ended(). LEFT came first, so the task is never counted.
+	 */
 	if (fl__load_acquire(&block->foreign_claim) & FL__FOREIGN_DONE) {
 		fl_future_free(&block->future);
 		return;

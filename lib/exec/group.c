@@ -11,17 +11,17 @@
  *                            context that began it    refused submit or start if the group was not
  *                                                     used_
  *
- * A submit or start counts the member in. The end of the member counts it out, after all of its
- * work: after the callback of a task; after the end of a fiber was published, when its locals have
- * ended and its token is gone. An error is noted before.
+ * A submit or start counts the member. The end of the member uncounts it, after all of its work:
+ * after the callback of a task; after the end of a fiber was published, when its locals have ended
+ * and its token is gone. An error is noted before.
  *
  * Tasks. The tree of tokens is the list of the tasks that have not ended: the token of a future
- * leaves the tree before the end of the future is published, and so before the group counts the
- * task out. Once it is submitted, a task is offered to joins: its token has a mark. A join
- * (group_join.c) takes each offer once. On a worker of the executor the join runs pending tasks.
- * Elsewhere the join cancels pending tasks once the group is cancelled, so that it need not wait
- * for their turn. With no offer left the join sleeps, while other threads run the tasks. A new
- * offer ends the sleep of a join that takes offers.
+ * leaves the tree before the end of the future is published, and so before the group uncounts the
+ * task. Once it is submitted, a task is offered to joins: its token has a mark. A join takes each
+ * offer once. On a worker of the executor the join runs pending tasks. Elsewhere the join cancels
+ * pending tasks once the group is cancelled, so that it need not wait for their turn. With no offer
+ * left the join sleeps, while other threads run the tasks. A new offer ends the sleep of a join
+ * that takes offers.
  *
  * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. So a
  * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
@@ -29,23 +29,24 @@
  * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber may end,
  * and its loop with it, at any time on another thread.
  *
- *   word      bit     meaning                         set by                cleared by
- *   running_  GROUP_MEMBERS_LEFT    a member is left                group_enter()         the last member
- *   idle_    GROUP_NO_OFFER   a taking join found no offer    group_take_offer()      new offer, last member
- *   both      GROUP_WAITER  a waiter sleeps until the bit   fl__word_wait(), arm  the same
- *                     above is cleared
+ *   word      bit           meaning                     set by               cleared by
+ *   running_  MEMBERS_LEFT  a member is left            group_enter()        the last member
+ *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
+ *                           offer                                            member
+ *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     with that bit
+ *                           bit above is cleared        fl__word_arm()
  *
  * Invariants
- *   1. The bits of both words change under `lock_`, except GROUP_WAITER, which the wait table changes. So
+ *   1. The bits of both words change under `lock_`, except WAITER, which the wait table changes. So
  *      the bits order nothing.
  *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0 and then has had the lock
- *      is alone with the group; while count_ is above 0 the group is begun and GROUP_MEMBERS_LEFT is set. Each
- *      end releases the count after its work, and the end that lowers it to 0 acquires it, so a
- *      join reads what all members wrote.
- *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets GROUP_NO_OFFER
+ *      is alone with the group; while count_ is above 0 the group is begun and MEMBERS_LEFT is set.
+ *      Each end releases the count after its work, and the end that lowers it to 0 acquires it, so
+ *      a join reads what all members wrote.
+ *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
- *      two sees the other. The submit may read idle_ after the task has ended: joins come after
- *      all submits but those of the group's own members, which still count.
+ *      two sees the other. The submit may read idle_ after the task has ended: joins come after all
+ *      submits except those of the group's own members, which still count.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -66,7 +67,7 @@ enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
 static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER};
 static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER};
 
-/* What the end of a task needs: in the block of the task, behind its callback. */
+/* For the end of a task: in its task block, behind its callback. */
 struct group_task {
 	fl_group *group;
 	void *result; /* the caller's; NULL: none */
@@ -125,6 +126,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	return g->cancelled_;
 }
 
+/* Under the lock: ends the token of a begun group without tasks. */
 static void group_end(fl_group *g)
 {
 	if (fl_cancel_scope_current() == &g->token_)
@@ -394,7 +396,7 @@ int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg,
 	return group_submit(g, type, arg, result, config ? config : &group_submit_defaults);
 }
 
-/* For joins. */
+/* Offers. */
 
 static fl_future *group_future_of(fl_cancel_token *token)
 {
@@ -423,6 +425,10 @@ static void group_mark_no_offer(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
+/*
+ * Takes a task that no join has taken and that has not ended, about the newest: a reference to its
+ * future. NULL: there is none, and the next offer ends a sleep.
+ */
 static fl_future *group_take_offer(fl_group *g)
 {
 	fl_future *f = group_take_marked(g);
@@ -433,6 +439,9 @@ static fl_future *group_take_offer(fl_group *g)
 	return f;
 }
 
+/*
+ * Sleeps until no task is left, or, if `takes`, until there is an offer: 0, -ETIMEDOUT, -ECANCELED.
+ */
 static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (takes)
@@ -508,7 +517,7 @@ static bool group_on_arm(void *group, struct fl__node *node)
 
 const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};
 
-/* The joins of a group. group.c has the tables and describes a join. */
+/* Joins. */
 
 static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 {
@@ -532,7 +541,10 @@ static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *c
 	}
 }
 
-/* Takes over the reference. `helps`: the context serves the executor. */
+/*
+ * Cancels or runs an offered task. Takes over the reference. `helps`: the context serves the
+ * executor.
+ */
 static void group_handle_offer(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(&g->token_)) {
@@ -606,7 +618,7 @@ static int group_wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *ca
 		}
 		if (f)
 			group_handle_offer(g, f, helps, deadline, cancel);
-		else if (rc == 0 && helps) /* the executor's other workers run the rest */
+		else if (rc == 0 && helps) /* other workers of the executor run the rest */
 			rc = group_sleep_or_stop(g, takes, deadline, cancel, &stopped);
 		else if (rc == 0)
 			rc = group_sleep_blocking(g, takes, deadline, cancel, &stopped);
@@ -630,7 +642,7 @@ static void group_join_begin(const char *function, fl_group *g)
 	g->joining_ = true;
 	fl__unlock(&g->lock_);
 	if (already)
-		fl__panic(function, g, "somebody joins it already");
+		fl__panic(function, g, "another context joins it");
 }
 
 static void group_join_give_up(fl_group *g)
@@ -640,7 +652,7 @@ static void group_join_give_up(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
-/* Without members: ends the group and returns its result. `rc`: what ended the wait early. */
+/* Ends a group without members and returns its result. `rc`: what ended the wait early. */
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
@@ -763,12 +775,13 @@ void fl_group_destroy(fl_group *g)
 {
 	const int rc = group_may_join(g);
 	if (rc == -EDEADLK)
-		fl__panic("fl_group_destroy", g, "by a member of it, or where those that are left could not run");
+		fl__panic("fl_group_destroy", g,
+		          "called by a member of it, or where the remaining members could not run");
 	if (rc != 0 || !g->bound_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
 		return;
 	if (!g->failed_type_)
 		fl__fiber_report(g->name_, g->error_);
 	else
-		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has told: %s: %s",
+		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has returned the error: %s: %s",
 		        fl_error_name(g->error_), g->message_);
 }

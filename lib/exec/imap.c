@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The batches of a lazy map: imap.h has the overview. */
+/*
+ * The lazy map: imap.h has the overview. The batches come first, then the source, the calls and the
+ * waits.
+ */
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -32,6 +35,7 @@ static fl_imap *imap_new(size_t batches)
 	return it;
 }
 
+/* Frees a reference. The last one frees the iteration. */
 static void imap_release(fl_imap *it)
 {
 	/* acq_rel: the last release frees what the earlier ones used; pairs with itself */
@@ -47,6 +51,7 @@ static void imap_drop(void (*hook)(void *object), void *first, size_t begin, siz
 		hook(fl__element(first, i, size));
 }
 
+/* Runs `drop_arg` for arguments of the array `first`, if the source is a generator. */
 static void imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
 {
 	imap_drop(it->source.make ? it->type->drop_arg : NULL, first, begin, end, it->type->arg_size);
@@ -78,7 +83,10 @@ static void imap_on_end(fl_future *f, void *arg)
 	imap_release(it);
 }
 
-/* Does not wait for futures that are just ending: a later callback finds the stack closed. */
+/*
+ * Closes the stack: from now on callbacks clean up after the batches under way. Does not wait for
+ * futures that are just ending.
+ */
 static void imap_close(fl_imap *it)
 {
 	/* acquire: as in imap_collect() */
@@ -134,7 +142,7 @@ static void imap_batch_free(fl_imap *it, struct fl__imap_batch *b)
 	it->used--;
 }
 
-/* Oldest first. */
+/* Takes the batches that callbacks have pushed, oldest first. Acquires what the tasks wrote. */
 static void imap_collect(fl_imap *it)
 {
 	/* acquire: pairs with imap_on_end() */
@@ -154,6 +162,7 @@ static void imap_collect(fl_imap *it)
 	}
 }
 
+/* Returns the next batch that has ended; NULL: none. */
 static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 {
 	struct fl__imap_batch *b = it->oldest;
@@ -169,8 +178,8 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 /* Submitting. */
 
 /*
- * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: no room in a
- * bounded backlog, and the submit does not wait.
+ * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: the backlog
+ * is full, and the submit does not wait.
  */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
@@ -194,6 +203,7 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	return rc;
 }
 
+/* Submits `count` arguments as the newest batch. Returns 0, or an error and changes nothing. */
 static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t count)
 {
 	struct fl__imap_batch *b = imap_batch_new(it, index, count);
@@ -256,6 +266,7 @@ void fl__imap_batch_retire(fl_imap *it)
 	imap_batch_free(it, b);
 }
 
+/* Drops a batch under way, with its results. */
 static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 {
 	if (b->returned) {
@@ -268,8 +279,6 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 		fl_future_free(b->f);
 	}
 }
-
-/* The public functions of the lazy map: imap.h has the overview. */
 
 /* The source. */
 
@@ -336,8 +345,8 @@ static void imap_stop_if_due(fl_imap *it)
 }
 
 /*
- * Submits one chunk if there is room, and more until a result is ready. So the consumer of a slow
- * generator waits for one chunk only.
+ * Submits one chunk if the window has room, and more until a result is ready. So the consumer of a
+ * slow generator waits for one chunk only.
  */
 static int imap_fill(fl_imap *it)
 {
@@ -355,8 +364,7 @@ static int imap_fill(fl_imap *it)
 
 static void imap_note_failure(fl_imap *it, const struct fl__imap_batch *b)
 {
-	const char *message =
-	    b->f ? fl_future_message(b->f) : "it was not submitted again after one before it had failed";
+	const char *message = b->f ? fl_future_message(b->f) : "it was not submitted again after an earlier failure";
 	it->error = b->error;
 	(void)snprintf(it->message, sizeof it->message, "%s", message);
 }
@@ -404,7 +412,7 @@ static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *can
 {
 	struct fl__imap_batch *b = it->oldest;
 	int rc = imap_await_future(it, b->f, deadline, cancel);
-	/* The callback of an ended future is about to come. */
+	/* The future has ended; its callback is still to come. */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
 		imap_collect(it);
@@ -429,8 +437,8 @@ static void imap_request(void *token)
 }
 
 /*
- * imap_fill(), which also waits for room in a bounded backlog while nothing is under way. Returns 0 at a
- * request of the iteration's token.
+ * imap_fill(), which also waits for a permit of a full backlog while nothing is under way. Returns
+ * 0 at a request of the iteration's token.
  */
 static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -444,12 +452,12 @@ static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *can
 	const int rc = imap_fill(it);
 	it->waiting = NULL;
 	if (asks)
-		(void)fl_cancel_callback_remove(&asked); /* whether or not it was called */
+		(void)fl_cancel_callback_remove(&asked); /* whether or not the callback was called */
 	fl_cancel_token_destroy(&either);
 	return rc == -ECANCELED && it->cancel && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
 
-/* Whether a submit failed only because it did not wait. */
+/* Whether a submit failed only because it did not wait for a permit. */
 static bool imap_lacks_permit(const fl_imap *it, int rc)
 {
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->permits.bound > 0;
@@ -462,7 +470,7 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 		struct fl__imap_batch *b = imap_next_ended(it);
 		if (b) {
 			if (b->f && fl_future_error(b->f) != 0)
-				imap_stop_if_due(it); /* it may be the first that the deadline ended */
+				imap_stop_if_due(it); /* the deadline may have ended this batch first */
 			imap_batch_make_current(it, b);
 			return 0;
 		}
@@ -488,7 +496,7 @@ int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
 	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);
 	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0 || it->source.held > 0)
-	           /* no result yet, or no room */
+	           /* no result yet, or no permit */
 	           ? -EAGAIN
 	           : rc;
 }
@@ -524,7 +532,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	return most ? most : 1;
 }
 
-/* Allocates the room for a generator's arguments. */
+/* Allocates memory for a generator's arguments. */
 static int imap_alloc_args(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;
@@ -545,7 +553,7 @@ static int imap_begin(fl_imap *it)
 		rc = imap_fill(it);
 	if (imap_lacks_permit(it, rc))
 		rc = imap_fill_waiting(it, it->deadline, NULL);
-	return it->oldest ? 0 : rc; /* an iteration that has begun goes on with less */
+	return it->oldest ? 0 : rc; /* an iteration with a chunk under way goes on */
 }
 
 static void imap_configure(fl_imap *it, const fl_imap_config *config)

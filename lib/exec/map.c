@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map, for executors whose tasks refer to the caller's memory (FL_CAP_BY_REFERENCE).
- * map_copy.c has the map for other executors.
+ * The ordered map: by reference, for executors whose tasks refer to the caller's memory
+ * (FL_CAP_BY_REFERENCE), and by copy, for the others.
  *
- * The array is cut into chunks of consecutive elements. The map submits at most as many tasks as
- * the executor has workers. Each of these *runners* takes the next chunk until none is left. So
- * memory does not grow with the array, and the load is balanced. Elements that were not begun at an
- * error, timeout or cancel cost nothing.
+ * By reference. The array is cut into chunks of consecutive elements. The map submits at most as
+ * many tasks as the executor has workers. Each of these *runners* takes the next chunk until none
+ * is left. So memory does not grow with the array, and the load is balanced. Elements that have not
+ * begun at an error, timeout or cancel cost nothing.
  *
  * Which failure is reported: runners take chunks in ascending order. After a failure at index i no
  * runner begins an element above i, but the elements below still run. So every run reports the
@@ -40,7 +40,7 @@ struct map_in_place {
 	size_t lowest;    /* the lowest index that failed; n: none; written under `lock` */
 	uint32_t stopped; /* the caller's wait ended early */
 	uint32_t lock;    /* an fl__lock; guards `failure` */
-	/* Requested by the first runner that ends: no further runner need begin. */
+	/* Requested by the first runner that ends: no further runner is needed. */
 	fl_cancel_token over;
 	fl_map_error failure;
 };
@@ -119,7 +119,7 @@ static const fl_task_type map_runner_type = {
 };
 
 /*
- * Submits up to `n` runners. One suffices, so the end of the map ends a wait for room for another.
+ * Submits up to `n` runners. One suffices, so the end of the map ends a wait for another permit.
  * Returns the number of runners, or the error if there is none.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
@@ -134,7 +134,10 @@ static int map_submit_runners(struct map_in_place *map, fl_future **runners, int
 	return count > 0 ? count : rc;
 }
 
-/* The caller's wait ended early. Begins no further element, and asks the running ones to stop. */
+/*
+ * The caller's wait ended early: no further element begins, and running tasks are requested to
+ * stop.
+ */
 static void map_stop(struct map_in_place *map, fl_future **runners, int n)
 {
 	fl__lock(&map->lock); /* orders the stop and a failure */
@@ -212,6 +215,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	return rc;
 }
 
+/* The default chunk: several tasks for each worker, which balances the load. */
 static size_t map_chunk_size(size_t n, unsigned workers)
 {
 	size_t chunks = (size_t)workers * MAP_CHUNKS_PER_WORKER;
@@ -237,11 +241,12 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * The ordered map of executors whose tasks have memory of their own: a lazy map in order (imap.h)
- * whose batches are copied to the caller's array as a whole. map.c states the guarantees.
+ * By copy: a lazy map in order (imap.h) whose batches are copied to the caller's array as a whole,
+ * with the same guarantees.
  *
  * The first failure that the map takes is the lowest: all chunks before it have ended, and the map
- * then cancels all chunks after it. A failure behind a slow chunk wastes at most a window of chunks.
+ * then cancels all chunks after it. A failure behind a slow chunk wastes at most a window of
+ * chunks.
  *
  * A map ends early for one reason, the first: a failure, a stop by its deadline or token, or a
  * broken executor. A chunk that had failed before the stop is the earlier reason. The map goes on
@@ -316,6 +321,7 @@ static size_t map_least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+/* `config`: the caller's, but `cancel` is resolved; NULL: none. n > 0. */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {

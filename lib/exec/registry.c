@@ -9,8 +9,8 @@
  * set is freed with its last entry, so that nothing is left when the library is unloaded.
  *
  * Two different types may have one name, such as two plugins with a source file of the same name.
- * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Each is still a type
- * like any other where tasks travel by address.
+ * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Each is still a
+ * type like any other where tasks travel by address.
  *
  * One lock guards everything; so few names are looked up that ck's mode for one writer and many
  * readers is not needed. The lock is an fl_mutex: sections under it may allocate.

@@ -1,5 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Submits a task whose block the executor allocates. embedded_task.c: a block in the caller's memory. */
+/*
+ * Submits a task whose block the executor allocates (embedded_task.c: a block in the caller's
+ * memory), and the permits of a bounded backlog, which are those of a semaphore. executor.h says
+ * when they are taken and returned.
+ *
+ * A submit from a task of the same executor never waits for a permit: it might wait for its own
+ * worker. The submit runs its task as a call. A task that submits the next task, and so on, would
+ * nest such calls without end while the backlog stays full. At nesting depth SUBMIT_NESTING_MAX a
+ * submit ignores the bound, one task for each return from that depth.
+ *
+ * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So submit_return_permit()
+ * pays what is owed before it releases a permit, and submit_owe_permit() owes only if there is no
+ * permit. Both run under `owed_lock`: a release between the failed acquire and the count would
+ * leave a permit beside a debt. A submit acquires its permit without the lock: while there is a
+ * permit nothing is owed.
+ */
 #include "../wait/lock.h"
 #include "executor.h"
 #include <errno.h>
@@ -118,20 +133,7 @@ int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_futu
 	return fl__submit(e, type, arg, 1, f, NULL, 0);
 }
 
-/*
- * A bounded backlog's permits are those of a semaphore. executor.h says when they are taken and
- * returned.
- *
- * A submit from a task of the same executor never waits: it may wait for its own worker. The submit
- * runs its task as a call. A task that submits the next task, and so on, would nest such calls
- * without end while the backlog stays full. At nesting depth SUBMIT_NESTING_MAX a submit ignores the bound, one
- * task for each return from that depth.
- *
- * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So submit_return_permit() pays what is
- * owed before it releases a permit, and submit_owe_permit() owed_lock only if there is no permit. Both run under
- * `owed_lock`: a release between the failed acquire of submit_owe_permit() and its count would leave a permit beside a
- * debt. A submit takes its permit without `owed_lock`: while there is a permit nothing is owed.
- */
+/* Permits. */
 
 enum { SUBMIT_NESTING_MAX = 64 };
 
@@ -150,7 +152,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
 }
 
-/* Under `owed_lock`. */
+/* Under `owed_lock`, as the next function. */
 static void submit_owe_permit(struct fl__permits *permits)
 {
 	if (fl_sem_try_acquire(&permits->free) != 0)

@@ -95,7 +95,7 @@ FL_TEST(group_takes_no_memory)
 	assert_int_equal(seam_live_allocs(), before);
 }
 
-/* Said to the log: what fails after another, and what no join has told. */
+/* The log gets later failures, and errors that no join has returned. */
 
 FL_TASK_STATIC(fail_when_told, struct gate *, void)
 {
@@ -130,13 +130,13 @@ FL_TEST(group_left_with_an_error_tells_the_log)
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
 	}
-	assert_int_equal(heard("a task of a group failed, and no join has told: EXDEV: said -18"), 1);
+	assert_int_equal(heard("a task of a group failed, and no join has returned the error: EXDEV: said -18"), 1);
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
 		FL_RC(fl_group_join(&g), -EXDEV);
 	}
-	assert_int_equal(heard("no join has told"), 1);
+	assert_int_equal(heard("no join has returned the error"), 1);
 	(void)fl_set_log_handler(before);
 }
 
