@@ -145,11 +145,11 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block)
 	queue->length--;
 }
 
-/* The home of a task's future: see struct fl__future_ops. */
+/* The operations of a task's future: see struct fl__future_ops. */
 
 /*
- * The executor, if its tasks are claimed only by it, or under its lock. NULL: another kind, or, in
- * a forked child, the parent's.
+ * The executor of a task that runs in another process: such a task is claimed only under the
+ * executor's lock. NULL: a task of another kind, or, in a forked child, of the parent.
  */
 static fl_executor *executor_if_remote(const struct fl__task_block *block)
 {
@@ -187,7 +187,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 	if (!fl__future_claim_cancel(f))
 		return false;
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
-		return true; /* that executor is never joined here, and may be gone */
+		return true; /* the parent's executor is never joined here, and may be freed */
 	e = fl__task_block_owner(block)->executor;
 	fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
 	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_EMBEDDED) {
@@ -200,7 +200,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 		return true;
 	}
 	if (!block->queued)
-		return true; /* the thread that took it out has counted it */
+		return true; /* the thread that took it out has counted it as foreign */
 	fl__queue_remove(&e->queue, block);
 	e->foreign++;
 	return true;
@@ -362,13 +362,9 @@ unsigned fl_executor_workers(const fl_executor *e)
 }
 
 /*
- * The end of an executor: broken, closed, cancelled, joined, freed, detached.
- *
- * Queued tasks are taken out under the lock. They are ended without it, since that runs callbacks
- * and drop hooks.
+ * The end of an executor: broken, closed, cancelled, joined, freed, detached. Queued tasks are
+ * taken out under the lock. They are ended without it, since that runs callbacks and drop hooks.
  */
-
-/* Ending queued tasks. */
 
 /* Under the lock: takes the oldest task in the queue, claimed or not. */
 static struct fl__task_block *executor_take_oldest(fl_executor *e)
@@ -382,8 +378,8 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks found in one section. `ours`: claimed by this context. `theirs`: in a kind's own
- * backlog, and claimed by other contexts. `running`: run by the workers of such a kind.
+ * The tasks found in one section. `ours`: claimed by this context. `theirs`: claimed by other
+ * contexts, in a kind's own backlog. `running`: run by the workers of such a kind.
  */
 struct executor_taken {
 	struct fl__queue ours, theirs, running;
@@ -395,14 +391,14 @@ static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor
 	struct fl__task_block *block;
 	*taken = (struct executor_taken){0};
 	while ((block = executor_take_oldest(e)) != NULL) {
-		e->foreign++; /* ours, or on behalf of the context that claimed it */
+		e->foreign++; /* for this context, or for the context that claimed it */
 		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		if (ours)
 			fl__queue_add(&taken->ours, block);
 		else if (e->ops->take_oldest)
 			fl__queue_add(&taken->theirs, block);
-		/* FL__TAKEN_OUT: a later cancel does not find it in the backlog */
+		/* FL__TAKEN_OUT: fl__backlog_remove() does not search for it */
 		block->queued = e->ops->take_oldest ? FL__TAKEN_OUT : 0;
 	}
 }
@@ -432,8 +428,8 @@ static void executor_end_taken(fl_executor *e, const struct executor_taken *take
 		fl_future_free(&block->future);
 	}
 	/*
-	 * Last, since these run callbacks: a callback may wait until no context refers to a task in
-	 * the other lists.
+	 * Last, since this runs callbacks: a callback may wait until no context refers to a task in
+	 * another list.
 	 */
 	for (struct fl__task_block *next, *block = taken->ours.head; block; block = next) {
 		next = block->next;
@@ -478,7 +474,9 @@ void fl_executor_close(fl_executor *e)
 	executor_close_locked(e);
 }
 
-/* A reference to a task that runs in a frame and is not yet asked to stop; NULL: there is none. */
+/*
+ * A reference to a task that runs in a frame and is not yet requested to stop; NULL: there is none.
+ */
 static fl_future *executor_next_unrequested(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
@@ -493,7 +491,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 	return NULL;
 }
 
-/* One by one, without the lock: callbacks of a task's token may use the executor. */
+/* One at a time, without the lock: callbacks of a task's token may use the executor. */
 static void executor_request_frames(fl_executor *e)
 {
 	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
@@ -502,7 +500,7 @@ static void executor_request_frames(fl_executor *e)
 	}
 }
 
-/* What a cancel does to tasks that run. */
+/* The effect of a cancel on running tasks. */
 enum executor_effect { EXECUTOR_LEAVES_RUNNING, EXECUTOR_REQUESTS_RUNNING, EXECUTOR_KILLS_RUNNING };
 
 static size_t executor_cancel_tasks(fl_executor *e, enum executor_effect effect)
@@ -631,7 +629,10 @@ static int executor_free_when_ended(void *e)
 	return 0;
 }
 
-/* Under the lock. The thread waits for the lock, so it frees `e` after the caller's last use. */
+/*
+ * Under the lock. The thread waits for the lock, so it frees `e` after the caller's last use of
+ * `e`.
+ */
 static int executor_start_freeing_thread(fl_executor *e)
 {
 	fl_thread thread = {NULL};

@@ -66,8 +66,8 @@ struct fl__queue {
 /*
  * The permits of a bounded backlog: one for each task that may wait. A submit takes a permit before
  * it makes the task block, and records its kind in block->permit. The context that claims the task
- * returns the permit: a worker, or, by claimed(), a context that helps or cancels. A claimed task in
- * the backlog holds none. Once the executor is closed or broken a permit is always free, so that
+ * returns the permit: a worker, or, by claimed(), a context that helps or cancels. A claimed task
+ * in the backlog holds none. Once the executor is closed or broken a permit is always free, so that
  * waiting submits go on and are refused.
  *
  * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins for
@@ -120,8 +120,8 @@ struct fl__executor_ops {
 	/*
 	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Called
 	 * under the lock, when the backlog is closed. `take_oldest` removes the oldest task; NULL:
-	 * none is left. `list_running` adds to `running` each task that a worker runs, once and with a
-	 * reference. It skips `queued` tasks, which are in such a list already.
+	 * none is left. `list_running` adds to `running` each task that a worker runs, once and
+	 * with a reference. It skips `queued` tasks, which are in such a list already.
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__queue *running);
@@ -134,7 +134,10 @@ struct fl__executor_ops {
 	 * a task stays unclaimed until it has ended. The lock guards where the task is (queued, or
 	 * with which worker process), and lasts as long as the executor's task blocks.
 	 */
-	/* Under the lock: puts unstarted tasks back into `queue`. `ask`: requests the others to stop. */
+	/*
+	 * Under the lock: puts unstarted tasks back into `queue`. `ask`: requests the others to
+	 * stop.
+	 */
 	void (*recall)(fl_executor *e, bool ask);
 	/* Without the lock: frees what the kind has added to the task block. */
 	void (*release)(struct fl__task_block *block);

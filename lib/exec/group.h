@@ -11,9 +11,9 @@
 struct fl__sched;
 
 /*
- * Counts a new fiber of the calling thread's scheduler `s`. Begins the group if needed, with a token
- * below `parent`; NULL: below the caller's scope. Returns the number of the start. Panics if the
- * group has fibers of another scheduler.
+ * Counts a new fiber of the calling thread's scheduler `s`. Begins the group if needed, with a
+ * token below `parent`; NULL: below the caller's scope. Returns the number of the start. Panics if
+ * the group has fibers of another scheduler.
  */
 size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent);
 

@@ -18,6 +18,7 @@ static struct fl__imap_batch imap_closed;
 
 /* Memory. */
 
+/* Makes a zeroed iteration with that many batches, and one reference; NULL: no memory. */
 static fl_imap *imap_new(size_t batches)
 {
 	size_t bytes;

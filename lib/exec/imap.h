@@ -104,7 +104,9 @@ struct fl_imap {
  */
 void fl__imap_stop(fl_imap *it, int why);
 
-/* Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until(). */
+/*
+ * Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until().
+ */
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 
 /* Frees the current batch. */

@@ -4,16 +4,15 @@
  *
  * Constructors must not fail, so they only link their entry into a list. The next look-up adds the
  * new entries to the set, Concurrency Kit's hash set keyed by name. The list is newest first, so
- * the new entries are those before `seen`. After an entry is removed all entries are looked at
- * again: another entry of that name may take its place in the set, or a conflict may be gone. The
- * set is freed with its last entry, so that nothing is left when the library is unloaded.
+ * the new entries are those before `registry_indexed`. After a removal all entries are indexed
+ * again: another entry of the removed name may take its place in the set, or a conflict may be
+ * gone. The set is freed with its last entry, so that nothing is left when the library is unloaded.
  *
  * Two different types may have one name, such as two plugins with a source file of the same name.
- * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Each is still a
- * type like any other where tasks travel by address.
+ * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Executors
+ * that pass tasks by address run both.
  *
- * One lock guards everything; so few names are looked up that ck's mode for one writer and many
- * readers is not needed. The lock is an fl_mutex: sections under it may allocate.
+ * One lock guards everything. It is an fl_mutex: sections under it may allocate.
  */
 #include "registry.h"
 #include "../base/atomic.h"
@@ -53,7 +52,7 @@ static void *registry_set_malloc(size_t size)
 	return fl__alloc(1, size);
 }
 
-/* The set's operations do not call it, but require it beside the other two. */
+/* Not called, but required by ck_hs_init(). */
 static void *registry_set_realloc(void *old, size_t old_size, size_t size, bool defer)
 {
 	(void)defer;
@@ -95,7 +94,7 @@ static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
-/* Looks at all entries, but only if there is a conflict. */
+/* Searches all entries, but only if there is a conflict. */
 static bool registry_is_ambiguous(const fl_task_type *type)
 {
 	for (const fl_task_entry *entry = registry_conflict ? registry_newest : NULL; entry; entry = entry->next_)
@@ -212,7 +211,7 @@ int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void 
 	return 0;
 }
 
-/* A forked child that makes an executor finds the registry consistent, and its lock free. */
+/* So a forked child finds the registry consistent, and its lock free. */
 static void registry_before_fork(void)
 {
 	fl_mutex_lock(&registry_lock);

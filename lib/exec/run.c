@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Running one task on the calling context: its frame, its scope, what the task may ask of its
- * context, and the help that a waiting worker gives.
+ * Runs one task on the calling context: its frame, its scope, the calls that the task may make with
+ * its context, and the help of a waiting worker.
  *
  * A context that serves an executor and waits for a pending task of the same executor runs that
  * task at once, as a call. It runs no other task: running arbitrary tasks during a wait deadlocks

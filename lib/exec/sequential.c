@@ -29,7 +29,7 @@ static void sequential_destroy(fl_executor *e)
 
 static void sequential_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
-	(void)e; /* the common numbers are all there are */
+	(void)e; /* it has no numbers of its own */
 	(void)stats;
 }
 

@@ -82,8 +82,8 @@ static inline const struct fl__task_block_owner *fl__task_block_owner(const stru
 
 /*
  * Takes a reference to the pool, not to the executor: for a later use of the executor without a
- * task there. fl__task_blocks_unref() frees the reference. In a forked child, where pools stay, both
- * do nothing.
+ * task there. fl__task_blocks_unref() frees the reference. In a forked child, where pools stay,
+ * both do nothing.
  */
 void fl__task_blocks_ref(struct fl__task_blocks *pool);
 void fl__task_blocks_unref(struct fl__task_blocks *pool);
@@ -122,9 +122,9 @@ static inline void fl__task_block_fetch(const void *block)
 }
 
 /*
- * Makes a task block of the caller's memory, with space for a callback. Never fails. The pool counts
- * the block, and lasts until fl__task_block_free(). The caller sets future.arg, .result and .count.
- * Only for executors that run tasks in this process.
+ * Makes a task block of the caller's memory, with space for a callback. Never fails. The pool
+ * counts the block, and lasts until fl__task_block_free(). The caller sets future.arg, .result and
+ * .count. Only for executors that run tasks in this process.
  */
 void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *block);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops on fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin
+ * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin
  * 2010). A worker runs its part in chunks. Between two chunks the worker checks whether an idle
  * worker would find a fork to steal. If not, the worker halves the rest, publishes one half as a
  * fork and goes on with the first half. So a range is split about as often as an idle worker steals

@@ -1,40 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backlog: a bounded lock-free ring (lib/queue/mpmc.c), a list for tasks that find the ring
- * full, and a list for tasks that were taken out of the ring to reach a task behind them.
+ * The backlog: a bounded lock-free ring (lib/queue/mpmc.c), the list `late` for tasks that find the
+ * ring full, and the list `early` for tasks that were taken out of the ring to reach a task behind
+ * them.
  *
  *   word          holds                                written by
- *   ring          the oldest tasks                     any thread: claims by CAS; from `list` under
+ *   ring          the oldest tasks                     any thread: claims by CAS; from `late` under
  *                                                      the lock
- *   list          the newest tasks, when the ring was  under the lock
+ *   late          the newest tasks, if the ring was    under the lock
  *                 full
- *   early         tasks that were in the ring before   under the lock; their `queued` is FL__BACKLOG_EARLY
- *                 a task that was dug out: older than
- *                 all that is in the ring
- *   overflowing   FL__BACKLOG_LATE while `list` is not empty,  under the lock; producers and workers
- *                 FL__BACKLOG_EARLY while `early` is not       read it
- *   claimed          claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
- *                 see struct fl__task_block, `foreign_claim`       -1 by the thread that takes it out;
- *                                                      relaxed: says when to search the lists, and
+ *   early         tasks that were in the ring before   under the lock; their `queued` is
+ *                 a task that was removed: older than  FL__BACKLOG_EARLY
+ *                 all tasks in the ring
+ *   overflowing   FL__BACKLOG_LATE while `late` is     under the lock; producers and workers read
+ *                 not empty, FL__BACKLOG_EARLY while   it
+ *                 `early` is not
+ *   n_claimed     claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
+ *                 see struct fl__task_block,           -1 by the thread that takes it out;
+ *                 `foreign_claim`                      relaxed: says when to search the lists, and
  *                                                      for statistics
  *
  * Invariants
- *   1. Order: a producer that has added to `list` finds `overflowing` set until `list` was emptied
- *      into the ring. So its next task comes behind. `list` goes into the ring from its head, under
+ *   1. Order: a producer that has added to `late` finds `overflowing` set until `late` was emptied
+ *      into the ring. So its next task comes behind. `late` goes into the ring from its head, under
  *      the lock.
- *   2. While `list` is not empty the ring may be. So a worker looks at both under the lock before
- *      it sleeps. Then the mark of the ring (mpmc.c, invariant 4) stands for both: `list` grows
- *      only under the lock, and a producer that adds to it wakes a worker.
- *   3. Nothing goes into the ring or `list` once the ring is closed, under the lock. Tasks left in
- *      `list` are then taken from there.
+ *   2. While `late` is not empty the ring may be empty. So a worker checks both under the lock
+ *      before it sleeps. Then the mark of the ring (mpmc.c, invariant 4) stands for both: `late`
+ *      grows only under the lock, and a producer that adds to it wakes a worker.
+ *   3. Nothing goes into the ring or `late` once the ring is closed, under the lock. Tasks left in
+ *      `late` are then taken from there.
  *   4. While `early` is not empty, tasks are taken from it, under the lock. For sleepers it counts
- *      as `list` does. A worker that read `overflowing` just before may take a newer task from the
- *      ring: the order of submission is broken only while a task is dug out.
+ *      as `late` does. A worker that read `overflowing` just before may take a newer task from the
+ *      ring: the order of submission is broken only while a task is removed.
  *
  * A task that was cancelled, or that a waiter has run, stays until it is taken: nothing can be
- * removed from the middle of a ring. The ring bounds their number there. The lists are searched
- * when at least half of their tasks are claimed, and as many as the ring has slots, even if all tasks
- * of the ring are claimed too.
+ * removed from the middle of a ring. The ring bounds their number there. The lists are searched if
+ * at least half of their tasks are claimed, and as many as the ring has slots, even if all tasks of
+ * the ring are claimed, too.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -74,12 +76,12 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
 	fl__queue_add(&b->late, block);
-	/* seq_cst: then the producer checks which worker to wake: see pool_search.c */
+	/* seq_cst: then the producer checks which worker to wake: see thread_pool.c */
 	fl__store_seq_cst(&b->overflowing, backlog_lists(b));
 	return 0;
 }
 
-/* Moves tasks from the list to the ring, until the ring is full. */
+/* Moves tasks from `late` to the ring, until the ring is full. */
 static void backlog_refill(struct fl__backlog *b)
 {
 	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
@@ -107,7 +109,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	if (block || !b->late.head)
 		return block;
 	const int rc = fl__mpmc_can_get(&b->ring);
-	/* the ring has an item, older than the list: the caller looks again */
+	/* the ring has an item, older than `late`: the caller tries again */
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
 	block = b->late.head;
@@ -132,8 +134,8 @@ static void backlog_move_claimed(struct fl__queue *from, struct fl__queue *claim
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
 	/*
-	 * At least so many claimed tasks are in the lists: the ring has no more than BACKLOG_RING. relaxed:
-	 * how often this searches affects only memory.
+	 * At least so many claimed tasks are in the lists: the ring has at most BACKLOG_RING.
+	 * relaxed: how often this searches affects only memory.
 	 */
 	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
 	if (listed < BACKLOG_RING || (size_t)listed < (b->early.length + b->late.length) / 2)
@@ -153,7 +155,7 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
  */
 static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_block *wanted)
 {
-	/* the ring held at most BACKLOG_RING tasks when the lock was taken */
+	/* the ring had at most BACKLOG_RING tasks when the lock was acquired */
 	for (unsigned n = 0, round = 0; n < BACKLOG_RING;) {
 		struct fl__task_block *block;
 		bool nobody_sleeps;
@@ -186,7 +188,7 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 
 bool fl__backlog_any(struct fl__backlog *b)
 {
-	/* relaxed: a hint; a worker looks under the lock before it sleeps */
+	/* relaxed: a hint; a worker checks under the lock before it sleeps */
 	if (fl__load_relaxed(&b->overflowing))
 		return true;
 	const int rc = fl__mpmc_can_get(&b->ring);

@@ -16,7 +16,9 @@
  */
 struct fl__backlog {
 	struct fl__mpmc ring; /* of pointers to task blocks */
-	/* FL__BACKLOG_EARLY, FL__BACKLOG_LATE: the lists that are not empty; written under the lock */
+	/*
+	 * FL__BACKLOG_EARLY, FL__BACKLOG_LATE: the lists that are not empty; written under the lock
+	 */
 	uint32_t overflowing;
 	/* approximate number of tasks in the backlog that foreign contexts have claimed */
 	uint32_t n_claimed;
@@ -106,8 +108,8 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
 /*
- * Under the lock: removes this task, which was added before. Older tasks are then taken first, under
- * the lock, and the caller must wake a worker for them. False: the task was taken before.
+ * Under the lock: removes this task, which was added before. Older tasks are then taken first,
+ * under the lock, and the caller must wake a worker for them. False: the task was taken before.
  */
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 

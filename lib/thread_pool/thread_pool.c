@@ -31,17 +31,20 @@
  *   started         bool: there was a worker                 under the lock; never cleared
  *   initializing    workers in their initializer             under the lock
  *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
- *                   started and have found no task yet       or under the lock for one that is woken
+ *                   started and have found no task yet       or under the lock for one that is
+ *                   woken
  *                                                            or started; -1 by a worker that has
  *                                                            found a task (pool_stop_searching()),
  *                                                            and under the lock when it sleeps or
  *                                                            ends
- *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking thread,
+ *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
+ *                   thread,
  *                                                            or by a worker whose sleep timed out
  *   has_forks       a worker must look for forks before it   under the lock: set for
  *                   sleeps                                   fl_parallel_invoke(), cleared by a
- *                                                            worker that goes to look; a worker that
- *                                                            finds a task instead wakes another
+ *                                                            worker that goes to look; a worker
+ *                                                            that finds a task instead wakes
+ *                                                            another
  *   ended           the thread that left last; it joins the  under the lock, by the thread that
  *                   thread that left before it               leaves; by the join, after the last
  *   vacant          workers without a thread                 under the lock
@@ -88,10 +91,10 @@
  *
  * The end of a worker. A worker decides to end in a section under the lock. From then on only
  * `threads` counts it: no thread wakes it, or waits until it looks for tasks. In a later section it
- * leaves. It stores its thread in `ended`, where the next worker that leaves, or the join, finds and
- * joins it: so at most one thread has ended and is not joined. It puts its struct into `vacant`. A
- * start takes a worker from there, with its fork stack, or makes one. Workers, and the fork stacks
- * that thieves read, never move, and last as long as the executor.
+ * leaves. It stores its thread in `ended`, where the next worker that leaves, or the join, finds
+ * and joins it: so at most one thread has ended and is not joined. It puts its struct into
+ * `vacant`. A start takes a worker from there, with its fork stack, or makes one. Workers, and the
+ * fork stacks that thieves read, never move, and last as long as the executor.
  *
  * While a worker blocks another one may be active in its place, so afterwards there is one too
  * many. The next worker that ends a task steps back: it sleeps, is woken first when a worker blocks
@@ -119,7 +122,10 @@
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
-/* A marker in `running`: the worker is taking a task, and will have claimed it in a few instructions. */
+/*
+ * A marker in `running`: the worker is taking a task, and will have claimed it in a few
+ * instructions.
+ */
 static fl_future pool_taking;
 
 static int pool_start_worker(struct fl__thread_pool *p);
@@ -140,11 +146,11 @@ static unsigned pool_worker_limit(const struct fl__thread_pool *p)
 
 void fl__thread_pool_recount(struct fl__thread_pool *p)
 {
-	const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p); /* both with blocked workers */
+	const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p); /* both include blocked workers */
 	const bool more = awake < may_be;
 	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
 	if (more != p->more)
-		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant in pool_search.c */
+		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
 	/* relaxed: pool_fence_takes() orders it */
 	if (crowded != (p->crowded & FL__POOL_CROWDED))
 		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
@@ -262,7 +268,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 	if (!p->more || !(start || p->idle > 0))
 		return;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
-	/* no worker: a timed-out sleeper is about to look, or the forks run where they are */
+	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
 	if (!pool_wake_or_start(p, start))
 		fl__sub_relaxed(&p->searching, 1);
 }
@@ -292,7 +298,7 @@ struct pool_taken {
 	bool crowded; /* no task: the worker must step back */
 };
 
-/* For a worker that has just announced its take: see pool_fence_takes() in pool_workers.c. */
+/* For a worker that has just announced its take: see pool_fence_takes(). */
 POOL_INLINE bool pool_must_step_back(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
@@ -387,7 +393,7 @@ static bool pool_is_crowded(const struct fl__thread_pool *p)
  */
 static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 {
-	/* if crowded, enough workers are active, whatever is in the backlog */
+	/* if crowded, enough workers are active, even if the backlog has tasks */
 	const bool too_many = pool_is_crowded(p);
 	p->idle++;
 	fl__thread_pool_recount(p);
@@ -406,7 +412,7 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	return false;
 }
 
-/* Runs what a task of another worker has forked. True: there may be more. */
+/* Runs a fork of another worker. True: there may be more. */
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
@@ -449,7 +455,7 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct po
 	struct fl__thread_pool *p = w->pool;
 	unsigned round = 0;
 	for (bool slept = false;; slept = pool_sleep_until_woken(p, &round)) {
-		if (pool_is_crowded(p)) { /* this worker is one too many, and takes no task */
+		if (pool_is_crowded(p)) { /* this worker is a surplus one, and takes no task */
 			if (pool_is_over(p, 1) || pool_must_end(p, slept))
 				return POOL_FOUND_END;
 			continue;
@@ -474,7 +480,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
 	struct pool_taken taken;
-	bool called = false; /* must look for forks, and has not yet */
+	bool called = false; /* was woken for forks, and has not looked for them yet */
 	do {
 		pool_spin(p);
 		taken = pool_take(w, p, fl__backlog_take);
@@ -499,7 +505,10 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 			called = true;
 			break;
 		case POOL_FOUND_END:
-			/* relaxed: the mark that pool_end_worker() sets, or fails to set, comes later */
+			/*
+			 * relaxed: the mark that pool_end_worker() sets, or fails to set, comes
+			 * later
+			 */
 			fl__sub_relaxed(&p->searching, 1);
 			pool_end_worker(p);
 			return (struct pool_taken){.claim = FL__CLAIM_LOST};
@@ -513,9 +522,10 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 
 /*
  * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
- * same cache lines for each task, which then takes several times as long. So the worker pauses,
- * until the submitter is some tasks ahead; but only if it has begun several since it last found
- * none, so that a submitter that waits for each result is not delayed.
+ * same cache lines for each task, which then takes several times as long. So the worker pauses
+ * until the submitter is some tasks ahead, but only if the worker has begun several tasks since it
+ * last found none: then a submitter that waits for each result is not delayed. Returns whether it
+ * paused.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -605,8 +615,8 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		/* relaxed: a submit that sees it looks under the lock */
 		fl__store_relaxed(&p->initializing, p->initializing + 1);
 		/*
-		 * seq_cst: as in pool_stop_searching(); then pool_needs_worker() looks at the backlog's
-		 * length
+		 * seq_cst: as in pool_stop_searching(); then pool_needs_worker() looks at the
+		 * backlog's length
 		 */
 		fl__sub_seq_cst(&p->searching, 1);
 		pool_wake_locked(p);
@@ -655,7 +665,7 @@ static int pool_work(void *arg)
 	fl__run_leave(&w->run);
 	fl_thread before = pool_leave(w);
 	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* -EINVAL: there was none */
+	(void)rc; /* -EINVAL: it is the first thread that leaves */
 	return 0;
 }
 
@@ -713,7 +723,7 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 	/* relaxed: nothing behind the pointer is read */
 	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
-			fl__back_off(round); /* the load is relaxed: nothing of the task is looked at */
+			fl__back_off(round); /* relaxed: nothing behind the pointer is read */
 }
 
 static int pool_resize(fl_executor *e, unsigned workers)
@@ -764,7 +774,7 @@ static int pool_start_first(struct fl__thread_pool *p)
 	return rc;
 }
 
-/* For a task that the ring refuses: the ring is full or closed, or tasks are in the list. */
+/* For a task that the ring refuses: the ring is full or closed, or `late` has tasks. */
 static int pool_submit_locked(struct fl__thread_pool *p, struct fl__task_block *block, struct fl__task_block **claimed)
 {
 	FL_LOCKED(&p->base.lock);
@@ -859,8 +869,8 @@ static bool pool_remove(fl_executor *e, struct fl__task_block *block)
 }
 
 /*
- * Closed: wakes a worker, which checks whether all is done. The last worker wakes the others. If no
- * more worker may be active, an active one checks.
+ * Closed: wakes a worker, which checks whether all tasks have ended. The last worker wakes the
+ * others. If no more worker may be active, an active worker checks.
  */
 static void pool_wake_all(fl_executor *e)
 {
@@ -881,7 +891,7 @@ static int pool_join_last(struct fl__thread_pool *p, int64_t deadline, fl_cancel
 	fl_mutex_unlock(&p->base.lock);
 	int rc = fl_thread_join_until(&p->ended, NULL, deadline, cancel);
 	if (rc == -EINVAL)
-		rc = 0; /* there was none */
+		rc = 0; /* no thread was ever started */
 	fl_mutex_lock(&p->base.lock);
 	p->joining = false;
 	p->joined = rc == 0;
