@@ -58,19 +58,19 @@ static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 	return error;
 }
 
-const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executor *e, const fl_task_type *type,
+const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk)
 {
 	const bool ours = chunk > 1 && (e->ops->capabilities & FL_CAP_BY_REFERENCE);
 	if (!ours && !type->drop_arg && !type->drop_result)
 		return type;
-	room->of = type;
-	room->type = *type;
-	room->type.drop_arg = NULL;
-	room->type.drop_result = NULL;
+	storage->of = type;
+	storage->type = *type;
+	storage->type.drop_arg = NULL;
+	storage->type.drop_result = NULL;
 	if (ours)
-		room->type.run = chunk_run;
-	return &room->type;
+		storage->type.run = chunk_run;
+	return &storage->type;
 }
 
 void fl__chunk_detach_type(fl_future *f)

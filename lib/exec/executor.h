@@ -135,10 +135,10 @@ struct fl__executor_ops {
 	 * with which worker process), and lasts as long as the executor's task blocks.
 	 */
 	/*
-	 * Under the lock: puts unstarted tasks back into `queue`. `ask`: requests the others to
+	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests the others to
 	 * stop.
 	 */
-	void (*recall)(fl_executor *e, bool ask);
+	void (*recall)(fl_executor *e, bool request);
 	/* Without the lock: frees what the kind has added to the task block. */
 	void (*release)(struct fl__task_block *block);
 	/* Under the lock: puts the task back into `queue`. False: it has started. */
@@ -192,7 +192,7 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
                       const fl_executor_config *config, bool lasting);
 void fl__executor_fini(fl_executor *e);
 
-/* The number of workers that `config` asks for, or of usable CPUs. */
+/* The number of workers of `config`, or of usable CPUs. */
 unsigned fl__executor_workers_of(const fl_executor_config *config);
 
 /*
@@ -281,7 +281,7 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
 /*
  * Initializes the future of a task block, whose arguments are set, with `refs` references, and
- * registers the callback. `copied`: as of fl__submit(); the block has room for it.
+ * registers the callback. `copied`: as of fl__submit(); the block has the memory for it.
  */
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)

@@ -445,15 +445,15 @@ static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *can
 {
 	/* NULL: none */
 	fl_cancel_token either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
-	fl_cancel_callback asked;
+	fl_cancel_callback callback;
 	fl_cancel_token_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
-	const bool asks = it->cancel && fl_cancel_token_on_request(it->cancel, &asked, imap_request, &either);
+	const bool registered = it->cancel && fl_cancel_token_on_request(it->cancel, &callback, imap_request, &either);
 	it->waiting = &either;
 	it->waiting_until = fl__deadline_under(deadline, it->cancel);
 	const int rc = imap_fill(it);
 	it->waiting = NULL;
-	if (asks)
-		(void)fl_cancel_callback_remove(&asked); /* whether or not the callback was called */
+	if (registered)
+		(void)fl_cancel_callback_remove(&callback); /* whether or not the callback was called */
 	fl_cancel_token_destroy(&either);
 	return rc == -ECANCELED && it->cancel && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
@@ -525,7 +525,7 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
 		/*
-		 * A submit runs the task, so each result's submit waits until the result is asked
+		 * A submit runs the task, so each result's submit waits until the result is wanted
 		 * for.
 		 */
 		most = 1;
@@ -585,7 +585,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 		return -ENOMEM;
 	it->executor = e;
 	it->type = type;
-	it->sent = fl__chunk_type(&it->room, e, type, chunk);
+	it->sent = fl__chunk_type(&it->type_copy, e, type, chunk);
 	it->chunk = chunk;
 	it->most = most;
 	imap_configure(it, config);

@@ -29,7 +29,7 @@
  *               ended.
  *
  * Futures of an ordered iteration have that callback, too, if their type has hooks, which run for
- * each element, or is a copy in `room`. Exactly one side runs the hooks. If the callback can push
+ * each element, or is `type_copy`. Exactly one side runs the hooks. If the callback can push
  * the batch, the iteration runs them. If the callback finds the stack closed by the free, the
  * callback runs them. The word `done` decides, so a free never waits. Each callback holds a
  * reference to the memory.
@@ -68,7 +68,7 @@ struct fl__imap_source {
 struct fl_imap {
 	fl_executor *executor;
 	const fl_task_type *type, *sent; /* the caller's, and the one to submit */
-	struct fl__chunk_type room;
+	struct fl__chunk_type type_copy;
 	struct fl__imap_source source;
 	size_t chunk;
 	bool unordered;

@@ -8,7 +8,7 @@
 /*
  * Chunks (chunk.c): one task for several consecutive arguments, on any executor:
  *
- *     sent = fl__chunk_type(&room, e, type, chunk);
+ *     sent = fl__chunk_type(&storage, e, type, chunk);
  *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk <= fl__chunk_most(type)
  *     ... f ends ...
  *     end = fl__chunk_end(f, type);
@@ -23,15 +23,15 @@ struct fl__chunk_type {
 };
 
 /*
- * The type to submit for `type`: `type` itself if possible, else a type made in `room`. `room` must
- * outlive all futures.
+ * The type to submit for `type`: `type` itself if possible, else a type made in `storage`.
+ * `storage` must outlive all futures.
  */
-const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executor *e, const fl_task_type *type,
+const fl_task_type *fl__chunk_type(struct fl__chunk_type *storage, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
 /*
- * Gives an ended future a type that lasts, in place of one in `room`. The caller has a reference to
- * the future, or is its callback.
+ * Gives an ended future a type that lasts, in place of one in `storage`. The caller has a reference
+ * to the future, or is its callback.
  */
 void fl__chunk_detach_type(fl_future *f);
 
@@ -64,7 +64,7 @@ static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel_token
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * `wanted`, but at most what one task can have, and at most as many elements as have room for
+ * `wanted`, but at most what one task can have, and at most as many elements as have memory for
  * results that outlive a dying worker (`result_most`). At least 1.
  */
 size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted);

@@ -271,7 +271,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		return;
 	/* only compared: not valid before the claim */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	/* tasks of such an executor run elsewhere, or never */
+	/* tasks of such an executor run in other processes, or never */
 	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
 		return;
 	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))

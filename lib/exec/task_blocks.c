@@ -362,11 +362,11 @@ void fl__task_block_adopt(struct fl__task_blocks *pool, struct fl__task_block *b
 }
 
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
-                                          size_t most, size_t room)
+                                          size_t most, size_t extra)
 {
 	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
 	const size_t head = task_blocks_align_up(pool->head, _Alignof(struct fl__callback));
-	const size_t arg = task_blocks_align_up(room > 0 ? head + room : pool->head, type->arg_align);
+	const size_t arg = task_blocks_align_up(extra > 0 ? head + extra : pool->head, type->arg_align);
 	const size_t result = task_blocks_align_up(arg + count * type->arg_size, type->result_align);
 	const size_t bytes = result + result_size;
 	struct fl__task_block *block = bytes <= FL__TASK_BLOCK_LARGE

@@ -24,7 +24,7 @@ struct fl__task_block {
 	uint32_t foreign_claim; /* FL__FOREIGN_...: executor.h */
 	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */
 	uint8_t queued;
-	/* enum fl__asked; guarded by the lock, where tasks run elsewhere */
+	/* enum fl__asked; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit;    /* enum fl__admission */
 	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_EMBEDDED */
@@ -41,7 +41,7 @@ struct fl__task_block {
 	uint32_t check;
 };
 
-/* Whether a running task was asked to stop. */
+/* Whether a running task was requested to stop. */
 enum fl__asked {
 	FL__NOT_ASKED,
 	FL__ASKED,
@@ -103,14 +103,14 @@ void fl__task_blocks_shut(struct fl__task_blocks *pool);
 
 /*
  * A task block with `count` arguments and results of `type`, at future.arg and future.result, and
- * `room` bytes for a callback and its argument. All is zero except the future, links, arguments and
- * room. If the results exceed `most` bytes the block has no space for them, and future.result is
- * NULL. NULL: out of memory.
+ * `extra` bytes for a callback and its argument. All is zero except the future, links, arguments
+ * and extra bytes. If the results exceed `most` bytes the block has no space for them, and
+ * future.result is NULL. NULL: out of memory.
  */
 struct fl__task_block *fl__task_block_new(struct fl__task_blocks *pool, const fl_task_type *type, uint32_t count,
-                                          size_t most, size_t room);
+                                          size_t most, size_t extra);
 
-/* The block's room. */
+/* The callback in the extra bytes of the block. */
 struct fl__callback *fl__task_block_callback(struct fl__task_block *block);
 
 /* A hint: prefetches the cache lines of a small block for writing. */

@@ -49,7 +49,7 @@ enum then_phase { THEN_WAITING, THEN_BEGUN, THEN_CANCELLED };
 struct then_chain {
 	fl_future next;
 	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
-	struct fl__chunk_type room;
+	struct fl__chunk_type type_copy;
 	const fl_task_type *sent;       /* the submitted task's type: without hooks */
 	struct fl__task_blocks *blocks; /* of the executor that gets the task; a reference */
 	fl_future *first, *second;
@@ -62,7 +62,7 @@ struct then_chain {
 	struct fl__ending ending;     /* of `next` */
 	uint32_t lock;                /* an fl__lock: guards the rest, and the store of `second` */
 	enum then_phase phase;
-	bool asked;      /* to stop, before `second` was set */
+	bool requested;  /* to stop, before `second` was set */
 	bool ended_here; /* `second` has ended before it was stored */
 };
 
@@ -168,13 +168,13 @@ static void then_submit(struct then_chain *c)
 	}
 	fl__lock(&c->lock);
 	c->second = second;
-	const bool asked = c->asked, ended = c->ended_here;
+	const bool requested = c->requested, ended = c->ended_here;
 	(void)fl__unlock(&c->lock);
 	if (ended)
 		then_end_like_second(c, second);
-	else if (asked)
+	else if (requested)
 		rc = fl_future_cancel(second);
-	(void)rc; /* any result will do: the task was asked */
+	(void)rc; /* any result will do: the task was requested to stop */
 }
 
 static void then_on_first_end(fl_future *first, void *arg)
@@ -213,10 +213,10 @@ static void then_on_requested(fl_future *f)
 	struct then_chain *c = then_chain_of(f);
 	fl__lock(&c->lock);
 	fl_future *second = c->second;
-	c->asked = true;
+	c->requested = true;
 	(void)fl__unlock(&c->lock);
 	int rc = second ? fl_future_cancel(second) : 0;
-	(void)rc; /* any result will do: the task was asked */
+	(void)rc; /* any result will do: the task was requested to stop */
 }
 
 static bool then_on_has_started(const fl_future *f)
@@ -392,7 +392,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 		return -ENOMEM;
 	c->type = *type;
 	c->type.drop_arg = NULL;
-	c->sent = fl__chunk_type(&c->room, e, type, 1);
+	c->sent = fl__chunk_type(&c->type_copy, e, type, 1);
 	c->blocks = e->blocks;
 	fl__task_blocks_ref(c->blocks);
 	c->first = fl_future_ref(f);

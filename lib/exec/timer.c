@@ -37,7 +37,7 @@
 #include <fairlead/timer.h>
 #include <pthread.h>
 
-_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "fl_timer has room for a place in a heap");
+_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "a heap node fits into fl_timer");
 
 /* how long the thread waits for a timer when there is none */
 static const int64_t timer_linger = FL_S(10);

@@ -423,11 +423,11 @@ void fl__future_end(fl_future *f, int error, char *message)
 	}
 }
 
-void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room)
+void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage)
 {
 	future_set_end(f, error, message);
-	*room = (struct fl__ending){f, future_reversed(future_publish(f, true)), NULL};
-	if (!room->left) {
+	*storage = (struct fl__ending){f, future_reversed(future_publish(f, true)), NULL};
+	if (!storage->left) {
 		fl_future_free(f);
 		return;
 	}
@@ -437,8 +437,8 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	 * The last callback of `now` called this function: so a long chain keeps only one ending.
 	 */
 	const bool is_last = !now->left && now->outer;
-	room->outer = is_last ? now->outer : now;
-	calling->innermost = room;
+	storage->outer = is_last ? now->outer : now;
+	calling->innermost = storage;
 	if (is_last)
 		/* the producer's reference; the callback has one, too */
 		fl_future_free(now->future);
@@ -487,8 +487,8 @@ static bool future_cancel_if_pending(fl_future *f)
 	return true;
 }
 
-/* `asks`: requests the token of a running task. */
-static int future_cancel(fl_future *f, bool asks)
+/* `requests`: requests the token of a running task. */
+static int future_cancel(fl_future *f, bool requests)
 {
 	if (future_cancel_if_pending(f))
 		return 0;
@@ -496,7 +496,7 @@ static int future_cancel(fl_future *f, bool asks)
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & FUTURE_ENDED)
 		return seen & FUTURE_CANCELLED ? 0 : -EALREADY;
-	if (asks) {
+	if (requests) {
 		/* No effect while another context cancels the task. */
 		fl__future_ask(f);
 		if (f->ops->requested)

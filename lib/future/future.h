@@ -25,10 +25,10 @@ struct fl__callback {
 	bool owned; /* freed after the call */
 };
 
-/* The functions of a future's maker. */
+/* The operations of a future's producer. */
 struct fl__future_ops {
 	/*
-	 * Called by a context other than the maker's: claims `f` for a cancel, if `f` has not
+	 * Called by a context other than the producer: claims `f` for a cancel, if `f` has not
 	 * started, and removes `f` from all queues. Returns false if `f` was claimed or has
 	 * started.
 	 */
@@ -43,11 +43,11 @@ struct fl__future_ops {
 	 * producer can.
 	 */
 	void (*requested)(fl_future *f);
-	/* Whether an unclaimed `f` has started elsewhere. NULL: a started future is claimed. */
+	/* Whether an unclaimed `f` has started. NULL: a started future is claimed. */
 	bool (*has_started)(const fl_future *f);
 	/*
-	 * In a forked child: whether `f`, which has not ended, was for a thread of the parent to
-	 * end. NULL: never.
+	 * In a forked child: whether only a thread of the parent would have ended `f`, which has
+	 * not ended. NULL: never.
 	 */
 	bool (*is_of_parent)(const fl_future *f);
 	/*
@@ -65,9 +65,9 @@ struct fl_future {
 	uint32_t state; /* also the reference count: see future.c */
 	uint32_t lock;  /* an fl__lock: see GUARDED in future.c */
 	int error;      /* written before the end is published */
-	uint32_t count; /* of arguments and results; the maker's */
+	uint32_t count; /* of arguments and results; the producer's */
 	const fl_task_type *type;
-	void *arg, *result; /* in the maker's block; NULL: size 0 */
+	void *arg, *result; /* in the producer's block; NULL: size 0 */
 	const struct fl__future_ops *ops;
 	/* The task's token, which ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
@@ -105,7 +105,10 @@ bool fl__future_is_claimed(const fl_future *f);
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);
 
-/* Claims a task that has run elsewhere, whatever its token says. Returns false as above. */
+/*
+ * Claims a task that has run in another process, whether or not its token is requested. Returns
+ * false as above.
+ */
 bool fl__future_claim_ended(fl_future *f);
 
 /*
@@ -160,8 +163,8 @@ bool fl__future_is_last_reference(const fl_future *f);
 bool fl__future_free_shared(fl_future *f);
 
 /*
- * fl_future_free() without the home's release(). Returns true if the caller must call release(). So
- * freeing a long chain of futures needs no stack.
+ * fl_future_free() without the release() of its ops. Returns true if the caller must call
+ * release(). So freeing a long chain of futures needs no stack.
  */
 bool fl__future_drop(fl_future *f);
 
@@ -181,9 +184,9 @@ struct fl__calling {
 /*
  * fl__future_end() as the last step of a callback of another future, whose own end called the
  * callback. The callbacks of `f` run after that callback has returned, before the callbacks behind
- * it: in the order of nested ends, but without more stack. `room` must live as long as `f`.
+ * it: in the order of nested ends, but without more stack. `storage` must live as long as `f`.
  */
-void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room);
+void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
 /* Whether the calling context runs a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);

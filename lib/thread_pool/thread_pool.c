@@ -843,7 +843,7 @@ static void pool_list_running(fl_executor *e, struct fl__queue *running)
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*
-		 * a `queued` task is in a list, with a reference: it was, or will be, asked to stop
+		 * a `queued` task is in a list, with a reference: it was, or will be, requested to stop
 		 * there
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
