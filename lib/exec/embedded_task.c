@@ -124,7 +124,7 @@ static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_
 
 static int embedded_refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
 {
-	const int rc = fl__submit_allowed(e);
+	const int rc = fl__submit_check(e);
 	if (rc != 0)
 		return rc;
 	if ((type->arg_size > 0 && !arg) || (type->result_size > 0 && !result))

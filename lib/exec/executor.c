@@ -385,7 +385,6 @@ struct executor_taken {
 	struct fl__queue ours, theirs, running;
 };
 
-/* Under the lock: empties the queue. */
 static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
 {
 	struct fl__task_block *block;

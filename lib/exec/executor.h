@@ -237,7 +237,7 @@ static inline bool fl__executor_is_forked(const fl_executor *e)
 int fl__executor_refuses(const fl_executor *e);
 
 /* Whether the calling context may submit to `e`: 0, -EOWNERDEAD, -EOVERFLOW. */
-int fl__submit_allowed(const fl_executor *e);
+int fl__submit_check(const fl_executor *e);
 
 enum { FL__FOREIGN_COUNTED = 1, FL__FOREIGN_DONE = 2, FL__FOREIGN_REMOVED = 4 };
 

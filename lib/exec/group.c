@@ -171,7 +171,6 @@ static void group_count_out(fl_group *g)
 	group_wake(&wakes);
 }
 
-/* Ends the sleep of a join that takes offers. */
 static void group_wake_taking_join(fl_group *g)
 {
 	struct group_wakes wakes = {.any = false};
@@ -338,7 +337,6 @@ size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_t
 	return group_enter(g, s, parent);
 }
 
-/* Undoes group_enter() of a task. */
 static int group_refuse(fl_group *g, int rc)
 {
 	struct group_wakes wakes = {.any = false};
@@ -578,7 +576,6 @@ static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_can
 	return *stopped ? 0 : rc;
 }
 
-/* The same for a group of another executor. */
 static int group_sleep_blocking(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -708,7 +705,6 @@ static int group_may_wait_for_fibers(const fl_group *g)
 	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
 }
 
-/* The same for the remaining tasks. */
 static int group_may_wait_for_tasks(const fl_group *g)
 {
 	fl_executor *e = g->executor_;
@@ -719,7 +715,6 @@ static int group_may_wait_for_tasks(const fl_group *g)
 	return e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e) ? -EDEADLK : 0;
 }
 
-/* The same for all remaining members. */
 static int group_may_join(const fl_group *g)
 {
 	if (fl_group_count(g) == 0)

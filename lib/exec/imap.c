@@ -36,7 +36,6 @@ static fl_imap *imap_new(size_t batches)
 	return it;
 }
 
-/* Frees a reference. The last one frees the iteration. */
 static void imap_release(fl_imap *it)
 {
 	/* acq_rel: the last release frees what the earlier ones used; pairs with itself */
@@ -52,7 +51,6 @@ static void imap_drop(void (*hook)(void *object), void *first, size_t begin, siz
 		hook(fl__element(first, i, size));
 }
 
-/* Runs `drop_arg` for arguments of the array `first`, if the source is a generator. */
 static void imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
 {
 	imap_drop(it->source.make ? it->type->drop_arg : NULL, first, begin, end, it->type->arg_size);
@@ -163,7 +161,6 @@ static void imap_collect(fl_imap *it)
 	}
 }
 
-/* Returns the next batch that has ended; NULL: none. */
 static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 {
 	struct fl__imap_batch *b = it->oldest;
@@ -267,7 +264,6 @@ void fl__imap_batch_retire(fl_imap *it)
 	imap_batch_free(it, b);
 }
 
-/* Drops a batch under way, with its results. */
 static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 {
 	if (b->returned) {
@@ -337,7 +333,6 @@ void fl__imap_stop(fl_imap *it, int why)
 	}
 }
 
-/* Stops the iteration at its deadline, or when its token is requested. */
 static void imap_stop_if_due(fl_imap *it)
 {
 	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
@@ -519,7 +514,6 @@ static size_t imap_least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* The number of batches in the window. */
 static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type, size_t n, size_t chunk, size_t window)
 {
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
@@ -533,7 +527,6 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	return most ? most : 1;
 }
 
-/* Allocates memory for a generator's arguments. */
 static int imap_alloc_args(fl_imap *it)
 {
 	struct fl__imap_source *s = &it->source;

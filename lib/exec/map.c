@@ -66,7 +66,6 @@ static bool map_may_begin(const struct map_in_place *map, size_t index, const fl
 	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_is_cancelled(ctx);
 }
 
-/* Returns true if the element succeeded. */
 static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx *ctx)
 {
 	const fl_task_type *type = map->type;

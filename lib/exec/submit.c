@@ -42,16 +42,16 @@ static struct fl__task_block *submit_make_block(fl_executor *e, const fl_task_ty
 	return block;
 }
 
-int fl__submit_allowed(const fl_executor *e)
+int fl__submit_check(const fl_executor *e)
 {
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	return (uintptr_t)__builtin_frame_address(0) < e->stack_low ? -EOVERFLOW : 0;
 }
 
-static int submit_may(const fl_executor *e, const fl_task_type *type, uint32_t count)
+static int submit_check_type(const fl_executor *e, const fl_task_type *type, uint32_t count)
 {
-	const int rc = fl__submit_allowed(e);
+	const int rc = fl__submit_check(e);
 	return rc == 0 && submit_is_too_big(type, count) ? -E2BIG : rc;
 }
 
@@ -88,7 +88,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 {
 	if (!config)
 		config = &submit_defaults;
-	const int rc = submit_may(e, type, count);
+	const int rc = submit_check_type(e, type, count);
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->permits.bound > 0, 0))
@@ -100,7 +100,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel)
 {
-	const int rc = submit_may(e, type, count);
+	const int rc = submit_check_type(e, type, count);
 	if (rc != 0)
 		return rc;
 	return e->permits.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
@@ -110,7 +110,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config)
 {
-	int rc = submit_may(e, type, count);
+	int rc = submit_check_type(e, type, count);
 	if (rc != 0)
 		return rc;
 	const enum fl__admission permit = fl__permit_exceed(e);

@@ -78,7 +78,6 @@ static struct then_chain *then_chain_of(fl_future *f)
 	return (struct then_chain *)(void *)f; /* its first member */
 }
 
-/* Takes the lock. NULL: the task is not submitted. */
 static fl_future *then_second_of(struct then_chain *c)
 {
 	fl__lock(&c->lock);
@@ -370,7 +369,6 @@ static const struct fl__future_ops then_ops = {
     .release = then_on_release,
 };
 
-/* Sets `jump` and `depth`. */
 static void then_link(struct then_chain *c)
 {
 	c->jump = c;

@@ -75,7 +75,6 @@ static bool timer_is_pending(const fl_timer *t)
 	return timer_node_of(t)->back && !fl__is_forked(t->fork_);
 }
 
-/* Whether its function runs. */
 static bool timer_is_called(const fl_timer *t)
 {
 	return timer_call.timer == t && timer_call.start == t->start_;
@@ -86,7 +85,6 @@ static bool timer_is_idle(const fl_timer *t)
 	return !timer_is_pending(t) && !timer_is_called(t);
 }
 
-/* Whether the calling context runs a timer's function. */
 static bool timer_in_a_call(void)
 {
 	return timer_call.timer && timer_call.context == fl__ctx_get()->id;
@@ -98,7 +96,6 @@ static void timer_wake_thread(void)
 	fl_cond_signal(&timer_earlier);
 }
 
-/* Takes `t` out of the heap. False: it was not there. */
 static bool timer_withdraw(fl_timer *t)
 {
 	if (!timer_is_pending(t))

@@ -48,7 +48,7 @@ static void futures_add_ended(struct fl__future_set *set, struct fl__future_entr
 		fl_cond_signal(&set->news);
 }
 
-/* The unpark function: the future of this watch has ended. */
+/* The unpark function: the future of this entry has ended. */
 static void futures_on_end(struct fl__wait *wait)
 {
 	struct fl__future_entry *entry = futures_entry_of(wait);
@@ -159,7 +159,6 @@ static int futures_wait_for_all(fl_future *const *f, size_t n, int64_t deadline,
 	return rc;
 }
 
-/* Whether `f` has ended in the awaited way. */
 static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 {
 	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
@@ -300,7 +299,6 @@ static int futures_try_next(fl_as_completed *c, size_t *index)
 	return 0;
 }
 
-/* Helps with a future. Returns whether it has ended. */
 static bool futures_help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl__future_help(f, deadline, cancel);

@@ -40,7 +40,6 @@ int fl__failure_at(size_t index, int error, const char *message)
 	return failure_remember(false, index, error, message);
 }
 
-/* Writes the name of the task's error, or its number if the error has no name. */
 static void failure_name_error(char *to, size_t size)
 {
 	const char *name = fl_error_name(failure_last.error);

@@ -329,7 +329,6 @@ static void future_call(fl_future *f, fl_future_callback *callback, void *arg)
 	(void)fl_cancel_scope_set(scope);
 }
 
-/* Runs the next callback of `now`. */
 static void future_run_next(struct fl__ending *now)
 {
 	struct fl__callback *next = now->left;
@@ -522,7 +521,6 @@ int fl_future_cancel_pending(fl_future *f)
 	return rc;
 }
 
-/* Adds `node` to the list. Returns false if the future has ended. */
 static bool future_register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!future_guard(f))
@@ -614,7 +612,6 @@ int fl_future_try_wait(fl_future *f)
 	return future_is_ended(f) ? 0 : future_not_ended(f, -EAGAIN);
 }
 
-/* For a future that has ended. */
 static int future_copy_result(const fl_future *f, void *result)
 {
 	if (f->type->result_size > 0 && future_has_result(f))
