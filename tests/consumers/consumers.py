@@ -26,6 +26,9 @@ C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall"
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
+FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
+FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n60\n5 8\n"
+FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 
 
@@ -57,6 +60,11 @@ def run(command, **options):
 def expect(text, wanted):
     if wanted not in text:
         raise Failure(f"expected {wanted!r} in:\n{text}")
+
+
+def expect_all(text, wanted):
+    if text != wanted:
+        raise Failure(f"expected {wanted!r}, got:\n{text}")
 
 
 def runs_of_threads(pid):
@@ -194,6 +202,31 @@ class Kit:
         with open(path, "w", encoding="utf-8") as file:
             file.write(found[1])
         return path
+
+    def blocks_of(self, document, fence, name):
+        """All blocks of a document with that fence, such as `c after`, saved as one file. Returns its path."""
+        with open(os.path.join(self.source, document), encoding="utf-8") as file:
+            blocks = re.findall(rf"^```{fence}\n(.*?)^```$", file.read(), re.M | re.S)
+        if len(blocks) < 2:
+            raise Failure(f"{document} has {len(blocks)} blocks `{fence}`")
+        self.prefix_flags()
+        path = os.path.join(self.work, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join(blocks))
+        return path
+
+    def moved(self, kind, wanted):
+        """A page about moving, from-KIND.md: what its blocks do, with what moving/KIND_after.c puts around them."""
+        self.blocks_of(f"docs/from-{kind}.md", "c after", f"from_{kind}_after.h")
+        source = os.path.join(HERE, "moving", f"{kind}_after.c")
+        expect_all(run([self.compiled(source, self.cc, [*C_FLAGS, "-I", self.work])]), wanted)
+
+    def moved_from(self, kind, wanted, *libraries):
+        """The same of its blocks `c before`, which know nothing of Fairlead."""
+        self.blocks_of(f"docs/from-{kind}.md", "c before", f"from_{kind}_before.h")
+        program = os.path.join(self.work, f"{kind}_before")
+        run([self.cc, *C_FLAGS, "-I", self.work, os.path.join(HERE, "moving", f"{kind}_before.c"), "-o", program, *libraries])
+        expect_all(run([program]), wanted)
 
     def opcodes(self, objdump, archive, cpu):
         complaints = check_opcodes.check(objdump, archive, INSTRUCTIONS[cpu])
@@ -373,6 +406,30 @@ class Kit:
         text = self.c(self.example_of("docs/guide.md", "Queues"))
         if sorted(text.splitlines()) != ["got hello", "put 7"]:  # in either order
             raise Failure(text)
+
+    def consumer_moved_from_pthreads(self):
+        self.moved_from("pthreads", FROM_PTHREADS, "-pthread")
+
+    def consumer_moved_from_pthreads_to_here(self):
+        self.moved("pthreads", FROM_PTHREADS)
+
+    def consumer_moved_from_python(self):
+        blocks = self.blocks_of("docs/from-python.md", "python", "from_python_before.py")
+        with open(os.path.join(HERE, "moving", "python_before.py"), encoding="utf-8") as around, \
+                open(blocks, "a", encoding="utf-8") as file:
+            file.write("\n" + around.read())
+        expect_all(run([sys.executable, blocks]), FROM_PYTHON)
+
+    def consumer_moved_from_python_to_here(self):
+        self.moved("python", FROM_PYTHON)
+
+    def consumer_moved_from_libuv(self):
+        if subprocess.run(["pkg-config", "--exists", "libuv"], check=False).returncode != 0:
+            raise Skip("libuv is not installed")
+        self.moved_from("libuv", FROM_LIBUV, "-luv", "-pthread")
+
+    def consumer_moved_from_libuv_to_here(self):
+        self.moved("libuv", FROM_LIBUV)
 
     def consumer_example_one_task(self):
         expect(self.c(os.path.join(HERE, "examples", "one_task.c")), "ok\n")
