@@ -2,16 +2,17 @@
 /*
  * album: download forty pictures, then make a thumbnail of each.
  *
- * Downloading is waiting: one file after the other, nearly all of the time goes by until the server answers. Five workers
- * wait for five files at a time; an event loop, on one thread, for all of them at once. Each file is a task of its own with a
- * future of its own, so that one that cannot be had does not cost the others; its future carries the reason.
+ * Downloading is waiting: if files are downloaded one by one, nearly all of the time passes until
+ * the server answers. Five workers wait for five files at a time; an event loop, on one thread,
+ * waits for all of them at once. Each file is a task with its own future, so that a file that fails
+ * does not affect the others; its future carries the reason.
  */
 #include "album.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The file is not there in this model: why, and where it was to come from. */
+/* Notes that the file is missing in this model, with the reason and its source. */
 static void lose(struct album *a, struct entry *e, const char *why)
 {
 	e->arrived = false;
@@ -34,10 +35,10 @@ static void download_here(struct album *a, struct progress *progress)
 }
 
 /*
- * With the library: each worker has a handle of its own, made for its first file, freed when the worker ends. A worker may be
- * a process, in which nothing of what main() has done was ever done; so whatever a task needs is made here. On an event loop
- * each task is a fiber, and a local is the fiber's: there the handle is the task's, and fetch() lets the others go on while it
- * waits. The task knows nothing of all this.
+ * With the library: each worker has its own handle, made for its first file and freed when the
+ * worker ends. A worker may be a process that has not executed main(), so a task creates what it
+ * needs. On an event loop each task is a fiber with its own locals: there the handle is the task's,
+ * and other fibers run while fetch() waits. The task does not depend on any of this.
  */
 static fl_local my_fetcher = FL_LOCAL_INIT(fetcher_free);
 
@@ -148,8 +149,9 @@ static int make_one(void *arg)
 }
 
 /*
- * A bad picture is a result here, not an error: a map ends at the first error. Whoever computes on an event loop holds up all
- * others, so there the work goes to one of the loop's threads, and the fiber waits for it.
+ * A bad picture is a result here, not an error, since a map ends at the first error. A computation
+ * on an event loop blocks all other fibers, so it runs on one of the loop's threads, and the fiber
+ * waits for it.
  */
 FL_TASK(thumbnail, struct thumbnail_order, struct thumbnail_result)
 {
@@ -203,7 +205,7 @@ int album_run(void *data, const struct model *model, struct run *run)
 	FL_SCOPED(fl_executor) *pool = NULL;
 	int64_t start = fl_now();
 	int rc = 0;
-	/* On an event loop a worker is no more than a task that is under way. */
+	/* On an event loop a worker is just a task that runs. */
 	const unsigned workers = model->one_thread ? ALBUM_AT_ONCE : run->workers;
 	const fl_executor_config config = {.workers = workers, .name = "album", .initialize = &prepare};
 	if (model->create != NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The yardstick of the album: what the downloads take here at the least, with libcurl's own loop and nothing of ours. All files
- * are under way at once; the handles, the files and the digests are the same.
+ * The reference for the album: the least time that the downloads take here, with libcurl's own loop
+ * and without Fairlead. All files are in flight at once, with the same handles, files and digests.
  */
 #include "fetch.h"
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The album on disk: its folder, and the names that the files have there. */
+/* The album on disk: its folder, and the names of its files. */
 #include "album.h"
 #include <ctype.h>
 #include <errno.h>
@@ -24,7 +24,7 @@ static bool make_temporary(struct folder *d)
 	return d->temporary;
 }
 
-/* The folder that the user named, ./album for real URLs, or one that goes away. */
+/* Opens the folder that the user named, ./album for real URLs, or a temporary one. */
 bool folder_open(struct folder *d, const struct options *o)
 {
 	*d = (struct folder){0};
@@ -48,13 +48,13 @@ bool folder_open(struct folder *d, const struct options *o)
 	return true;
 }
 
-/* Removes what was saved of a file, where the folder is temporary. */
+/* Removes the saved file if the folder is temporary. */
 void folder_remove(const struct folder *d, const struct file *file)
 {
 	char path[PATH_BYTES];
 	if (!d->temporary)
 		return;
-	(void)unlink(file->path); /* it may never have come */
+	(void)unlink(file->path); /* may not exist */
 	thumbnail_path(path, file);
 	(void)unlink(path);
 }
@@ -88,7 +88,10 @@ void file_from_server(struct file *f, unsigned number, unsigned port, const stru
 	place(f, d);
 }
 
-/* The last part of the URL, with nothing but letters, digits and .-_ in it, behind a number that makes it unique. */
+/*
+ * The last part of the URL, reduced to letters, digits and .-_ , behind a number that makes it
+ * unique.
+ */
 static void name_from_url(char *name, size_t size, const char *url, size_t number)
 {
 	const char *begin = strstr(url, "://");
@@ -111,7 +114,8 @@ void file_from_url(struct file *f, size_t index, const struct options *o, const 
 {
 	*f = (struct file){.timeout = o->timeout};
 	name_from_url(f->name, sizeof f->name, o->urls[index], index + 1);
-	(void)snprintf(f->url, sizeof f->url, "%s", o->urls[index]); /* urls_read() has seen to it that it fits */
+	/* Fits: urls_read() has checked the length. */
+	(void)snprintf(f->url, sizeof f->url, "%s", o->urls[index]);
 	place(f, d);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The pictures: painted and encoded for the server, decoded and scaled down for the thumbnails. With libpng. */
+/*
+ * The pictures: painted and encoded for the server, decoded and scaled down for the thumbnails.
+ * With libpng.
+ */
 #include "album.h"
 #include <errno.h>
 #include <math.h>
@@ -10,7 +13,8 @@
 #define WIDTH 512
 #define HEIGHT 384
 #define HILLS 5
-#define GRAIN 7 /* the noise of the film, which PNG cannot compress: it gives the files their size */
+/* The noise of the film, which PNG cannot compress, and which sets the size of the files. */
+#define GRAIN 7
 
 struct color {
 	float r, g, b;
@@ -45,7 +49,7 @@ static float random_between(uint32_t *state, float low, float high)
 	return low + (high - low) * (float)(random_next(state) >> 8) / (float)(1 << 24);
 }
 
-/* A landscape: sky, sun, and rows of hills that get darker as they come near. */
+/* A landscape: sky, sun, and rows of hills that get darker towards the front. */
 struct scene {
 	struct color high, low, near; /* of the sky; of the nearest hill */
 	float sun_x, sun_y, sun_size;

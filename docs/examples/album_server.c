@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server of the album's pictures, when no URLs are given, and of the crawler's pages: libmicrohttpd on the loopback interface.
+ * The server of the album's pictures, when no URLs are given, and of the crawler's pages:
+ * libmicrohttpd on the loopback interface.
  *
- * It stands for a server far away: each answer takes a tenth of a second. No thread of the server sleeps for that: a
- * request is suspended, put into a queue with the time at which it is due, and one thread wakes them. Since all wait
- * equally long, the queue's order is the order in which they are due.
+ * It simulates a server far away: each answer takes a tenth of a second. No thread of the server
+ * sleeps for a request. The request is suspended and put into a queue with the time at which it is
+ * due; one thread resumes the requests. All delays are equal, so the order of the queue is the
+ * order of the due times.
  */
 #include "album.h"
 #include <arpa/inet.h>
@@ -42,23 +44,27 @@ static int wake_in_time(void *arg)
 	struct request r;
 	while (request_queue_get(s->late, &r) == 0) {
 		if (fl_sleep_until(r.due, FL_SHIELDED) != 0)
-			return -EINTR; /* nobody can ask for that */
+			return -EINTR; /* no caller requests that */
 		MHD_resume_connection(r.connection);
 	}
 	return 0;
 }
 
-/* Suspended first, queued then: the other way round it could be woken before it sleeps. */
+/*
+ * Suspends first, then enqueues: in the opposite order the request could be resumed before it is
+ * suspended.
+ */
 static void hold(struct server *s, struct MHD_Connection *connection, unsigned number)
 {
 	bool stall = s->fault == FAULT_STALL && number == ALBUM_FAULTY;
 	struct request r = {connection, fl_after(LATENCY)};
 	MHD_suspend_connection(connection);
 	if (request_queue_try_put(stall ? s->stalled : s->late, r) != 0)
-		MHD_resume_connection(connection); /* too many wait, or the server stops: answer at once */
+		/* Too many requests, or the server stops: answer at once. */
+		MHD_resume_connection(connection);
 }
 
-/* Half of the document, and then the connection breaks. */
+/* Sends half of the document, then breaks the connection. */
 static ssize_t half(void *user, uint64_t position, char *to, size_t room)
 {
 	const struct bytes *document = user;
@@ -70,13 +76,13 @@ static ssize_t half(void *user, uint64_t position, char *to, size_t room)
 	return (ssize_t)size;
 }
 
-/* A response of its own each time: libmicrohttpd notes in it where it broke. */
+/* Each request gets its own response: libmicrohttpd notes in it where it broke. */
 static enum MHD_Result reply_short(struct MHD_Connection *connection, const struct bytes *document)
 {
 	void *user = (void *)(uintptr_t)document;
 	struct MHD_Response *response = MHD_create_response_from_callback(document->size, 65536, half, user, NULL);
 	if (response == NULL)
-		return MHD_NO; /* which closes the connection */
+		return MHD_NO; /* closes the connection */
 	enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
 	MHD_destroy_response(response);
 	return result;
@@ -94,7 +100,10 @@ static enum MHD_Result reply(struct server *s, struct MHD_Connection *connection
 	return MHD_queue_response(connection, MHD_HTTP_OK, s->responses[number - 1]);
 }
 
-/* Called once for the head of a request, again for its body, which is empty, and again when it is woken. */
+/*
+ * Called once for the head of a request, again for its body, which is empty, and again when it is
+ * resumed.
+ */
 static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload, size_t *upload_size, void **state)
 {
@@ -181,14 +190,14 @@ int server_start(struct server **made, const struct bytes *documents, size_t cou
 	return rc;
 }
 
-/* The port that the system chose. */
+/* The port that the system has chosen. */
 unsigned server_port(const struct server *s)
 {
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
 	return info != NULL ? info->port : 0;
 }
 
-/* Every suspended request is woken before the daemon stops; libmicrohttpd insists on that. */
+/* Every suspended request must be resumed before the daemon stops: a rule of libmicrohttpd. */
 void server_stop(struct server *s)
 {
 	if (s == NULL)

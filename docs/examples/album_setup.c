@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the album needs before the first download, and how it goes away again: pictures, server, folder. */
+/* Prepares the album before the first download, and cleans up: pictures, server, folder. */
 #include "album.h"
 #include <errno.h>
 #include <math.h>
@@ -7,7 +7,10 @@
 
 #define PICTURE_BYTES_MIN 200000 /* a picture of an album is not small */
 
-/* Painting is the only long part of it, so it runs on all CPUs, too. The result is a pointer: threads only. */
+/*
+ * Only painting takes long, so it runs on all CPUs, too. The result is a pointer, so the executor
+ * must have threads.
+ */
 FL_TASK(paint, unsigned, struct bytes)
 {
 	int rc = picture_paint(*arg, result);
@@ -38,7 +41,7 @@ bool pictures_paint(struct bytes *pictures, size_t count)
 	return rc == 0;
 }
 
-/* The album, and what belongs to it while it lasts. */
+/* The album, and what belongs to it. */
 struct setup {
 	struct album album;
 	struct bytes pictures[ALBUM_PICTURES];
@@ -91,7 +94,7 @@ static bool set_up(struct setup *s, const struct options *o)
 	return folder_open(&s->folder, o) && (o->urls != NULL || serve_pictures(s, o)) && list_files(s, o);
 }
 
-/* Some thumbnails, for the report: from all over the album, as far as they are there. */
+/* Some thumbnails for the report, from all over the album, as far as they exist. */
 static void keep_thumbnails(const struct album *a, struct result *r)
 {
 	size_t wanted = a->count < THUMBNAILS_MAX ? a->count : THUMBNAILS_MAX;
@@ -104,7 +107,10 @@ static void keep_thumbnails(const struct album *a, struct result *r)
 	}
 }
 
-/* What the async run is to be held against: the median of three runs with nothing but libcurl, whose loop waits for all files. */
+/*
+ * The reference for the async run: the median of three runs with libcurl alone, which waits for all
+ * files at once.
+ */
 static void measure_ideal(const struct album *a, struct result *r)
 {
 	double t[3];
@@ -145,12 +151,13 @@ void album(const struct options *o, struct result *r)
 	                     .question = "download an album of pictures, one request each"};
 	if (set_up(&s, o)) {
 		compare_models(r, o->workers != 0 ? o->workers : ALBUM_WORKERS, album_run, &s.album);
-		if (o->urls == NULL && o->fault == FAULT_NONE) /* not a fourth time what belongs to others */
+		/* Do not load foreign servers a fourth time. */
+		if (o->urls == NULL && o->fault == FAULT_NONE)
 			measure_ideal(&s.album, r);
 		if (o->html != NULL)
 			keep_thumbnails(&s.album, r);
 	} else {
-		r->failed = true; /* why was said */
+		r->failed = true; /* the reason has been printed */
 	}
 	tear_down(&s);
 }

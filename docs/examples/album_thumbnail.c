@@ -16,7 +16,7 @@ static uint32_t at_least_one(uint64_t n)
 	return n > 0 ? (uint32_t)n : 1;
 }
 
-/* The longer side becomes THUMBNAIL_SIDE, unless it is shorter already. */
+/* The longer side becomes THUMBNAIL_SIDE, unless the picture is smaller. */
 static void scaled_size(const struct raster *from, struct raster *to)
 {
 	uint64_t width = from->width, height = from->height;
@@ -27,7 +27,7 @@ static void scaled_size(const struct raster *from, struct raster *to)
 	to->height = at_least_one(height * THUMBNAIL_SIDE / longer);
 }
 
-/* The box filter: a pixel is the mean of those whose place it takes. */
+/* The box filter: a pixel is the mean of the pixels that it replaces. */
 static void mean_of_box(const struct raster *from, const uint32_t box[4], unsigned char *mean)
 {
 	const unsigned channels = from->channels;

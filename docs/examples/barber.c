@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleeping barber, after Dijkstra. A barber cuts one customer's hair at a time and sleeps while there is none. Who
- * comes in waits on one of the chairs, and goes away again when all are taken.
+ * The sleeping barber, after Dijkstra. A barber cuts the hair of one customer at a time, and sleeps
+ * while there is none. A new customer waits on one of the chairs, and leaves if all chairs are
+ * taken.
  *
- * The chairs are a bounded queue: the barber sleeps in its get, and a customer who finds no chair sees try_put fail. Each
- * customer is a thread, and waits for the end of the cut on an event of its own.
+ * The chairs are a bounded queue: the barber sleeps in a get, and a customer without a chair sees
+ * try_put fail. Each customer is a thread, and waits for the end of the cut on its own event.
  */
 #include "demo.h"
 #include <errno.h>
 #include <stdlib.h>
 
-#define CUT FL_MS(50)     /* a haircut takes about so long ... */
-#define ARRIVAL FL_MS(35) /* ... and a bit more often somebody comes */
+#define CUT FL_MS(50)     /* the duration of a haircut ... */
+#define ARRIVAL FL_MS(35) /* ... and the time between two customers, a bit shorter */
 
 struct customer {
 	fl_thread thread;
@@ -33,7 +34,7 @@ static void count(struct shop *shop, unsigned *what)
 	++*what;
 }
 
-/* About `mean`: from half of it to one and a half. */
+/* A random time from half of `mean` to one and a half. */
 static int64_t about(int64_t mean, uint32_t *random)
 {
 	*random = *random * 1664525u + 1013904223u;
@@ -46,7 +47,8 @@ static int barber(void *arg)
 	uint32_t random = 1;
 	struct customer *customer;
 	int rc;
-	while ((rc = chairs_get(shop->chairs, &customer)) == 0) { /* sleeps while nobody waits */
+	/* Sleeps while there is no customer. */
+	while ((rc = chairs_get(shop->chairs, &customer)) == 0) {
 		printf("  the barber cuts the hair of customer %u\n", customer->number);
 		rc = fl_sleep(about(CUT, &random));
 		count(shop, &shop->served);
@@ -54,7 +56,7 @@ static int barber(void *arg)
 		if (rc != 0)
 			return rc;
 	}
-	return rc == -EPIPE ? 0 : rc; /* closed, and the last one is served */
+	return rc == -EPIPE ? 0 : rc; /* closed, and the last customer is served */
 }
 
 static int customer(void *arg)

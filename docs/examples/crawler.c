@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * crawler: a page, the pages that it links to, and so on, until there is nothing new.
+ * crawler: follows the links of a page, and of the pages that it finds, until it finds no new page.
  *
- * Each page is a task of a group, and a task submits more: one for each link that nobody has followed. The join of the group is
- * the end of them all, however many there come to be.
+ * Each page is a task of a group, and submits a task for each link to a new page. The join of the
+ * group waits for all of them.
  *
- * One page may lead to many, so what waits would grow without a bound. The executor has one, `backlog`. A thread outside
- * that submits more waits for room; a task of the executor cannot, since room may be made by nobody but itself: where no
- * more may wait, its submit runs the task at once. So memory is bounded, and nobody waits for nobody.
+ * One page may lead to many, so the backlog would grow without a bound. The executor has a bound,
+ * `backlog`. A thread from outside that submits to a full backlog waits. A task of the executor
+ * must not wait, since only the executor itself makes space: its submit runs the new task at once.
+ * So memory is bounded, and there is no deadlock.
  *
- * A page that cannot be had is named, and the rest go on. What ends all of it, an error of the library or Ctrl-C, cancels the
- * group: tasks that wait end without having begun, and libcurl is told by the cancel scope to give up.
+ * A page that cannot be fetched is reported, and the others continue. An error of the library or
+ * Ctrl-C cancels the group: pending tasks end without running, and libcurl gives up because of the
+ * cancel scope.
  */
 #include "crawler.h"
 #include <errno.h>
@@ -22,16 +24,16 @@
 
 struct crawl {
 	const struct options *o;
-	const struct bytes *site; /* what the server has */
+	const struct bytes *site; /* of the server */
 	unsigned port;
 	fl_executor *pool;
 	fl_group *group;
-	fl_mutex lock;    /* of all that follows */
-	bool *known;      /* by number; somebody follows it, or has */
-	uint64_t *digest; /* by number; 0: it was not to be had */
-	char **failures;  /* by number; why it was not */
+	fl_mutex lock;    /* guards the fields below */
+	bool *known;      /* by number: a task follows it, or has done so */
+	uint64_t *digest; /* by number; 0: could not be fetched */
+	char **failures;  /* by number: the reason for the failure */
 	size_t found, fetched, links, bytes, bad;
-	size_t at_once; /* were run by the submit of the task that had found them */
+	size_t at_once; /* tasks that were run by the submit of another task */
 	size_t most_waiting;
 };
 
@@ -40,7 +42,7 @@ struct visit {
 	unsigned number;
 };
 
-/* Whether nobody has found this page before. */
+/* Marks the page as known; returns whether it was new. */
 static bool is_new(struct crawl *c, unsigned number)
 {
 	FL_LOCKED(&c->lock);
@@ -58,7 +60,7 @@ static int fetch_page(const struct crawl *c, unsigned number, struct bytes *page
 	const struct bytes *original = &c->site[number - 1];
 	struct file file = {.timeout = c->o->timeout, .own = true};
 	(void)snprintf(file.url, sizeof file.url, "http://127.0.0.1:%u/page-%u.html", c->port, number);
-	struct fetcher *mine = fetcher_get(); /* this thread's own */
+	struct fetcher *mine = fetcher_get(); /* of this thread */
 	int rc = mine != NULL ? fetch_to_memory(mine, &file, page, why, size) : -ENOMEM;
 	if (mine == NULL) {
 		(void)snprintf(why, size, "out of memory");
@@ -83,7 +85,7 @@ static void note_page(struct crawl *c, unsigned number, const struct bytes *page
 		c->digest[number] = digest_add(DIGEST_START, page->data, page->size);
 	} else {
 		c->bad++;
-		c->failures[number] = strdup(why); /* NULL: without a reason, then */
+		c->failures[number] = strdup(why); /* NULL: no memory for the reason */
 	}
 	if (rc == 0 && stats.waiting > c->most_waiting)
 		c->most_waiting = stats.waiting;
@@ -93,7 +95,7 @@ static int follow_links(struct crawl *c, const struct bytes *page);
 
 FL_TASK_STATIC(visit_page, struct visit, void)
 {
-	static _Thread_local unsigned depth; /* above 0: a visit on this thread submits this one */
+	static _Thread_local unsigned depth; /* above 0: a visit on this thread submits this task */
 	struct crawl *c = arg->crawl;
 	struct bytes page = {0};
 	char why[FL_MESSAGE_MAX] = "";
@@ -102,13 +104,13 @@ FL_TASK_STATIC(visit_page, struct visit, void)
 		return -ECANCELED;
 	note_page(c, arg->number, &page, why, depth > 0);
 	depth++;
-	rc = rc == 0 ? follow_links(c, &page) : 0; /* a bad page is no reason to end the others */
+	rc = rc == 0 ? follow_links(c, &page) : 0; /* a bad page does not stop the others */
 	depth--;
 	free(page.data);
 	return rc;
 }
 
-/* Submits what nobody has found before. */
+/* Submits a task if the page is new. */
 static int follow_links(struct crawl *c, const struct bytes *page)
 {
 	int rc = 0;
@@ -152,7 +154,7 @@ static int crawl(struct crawl *c, unsigned workers, fl_signals *signals)
 	return rc;
 }
 
-/* The answer: a digest of those of all pages, in the order of their numbers. */
+/* The answer: a digest of the digests of all pages, in the order of their numbers. */
 static bool print_answer(const struct crawl *c, unsigned workers, double seconds)
 {
 	char bytes[32], links[32];
@@ -160,7 +162,7 @@ static bool print_answer(const struct crawl *c, unsigned workers, double seconds
 	group_digits(links, c->links);
 	printf("%zu pages with %s links, %s bytes, in %.2f s on %u worker%s\n", c->fetched - c->bad, links, bytes,
 	       seconds, workers, workers == 1 ? "" : "s");
-	printf("at most %zu waited, of %u that may; %zu were fetched at once, by who had found them\n", c->most_waiting,
+	printf("at most %zu waited, of %u that may; %zu were fetched at once, by the submitter\n", c->most_waiting,
 	       c->o->backlog, c->at_once);
 	uint64_t answer = DIGEST_START;
 	for (unsigned i = 1; i <= c->o->pages; i++) {

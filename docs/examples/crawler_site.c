@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The site that is crawled: a tree of pages, with links across it, so that most of what is found has been found before. */
+/*
+ * The site to crawl: a tree of pages, with links across it, so that most links lead to known pages.
+ */
 #include "crawler.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define CHILDREN 12 /* links down the tree: most pages are leaves, and one page finds many at once */
+/* Links down the tree: most pages are leaves, and one page has many new links. */
+#define CHILDREN 12
 #define ACROSS 4
 
 static const char mark[] = "href=\"/page-";
@@ -42,7 +45,7 @@ bool site_write(struct bytes *pages, size_t count)
 
 unsigned site_next_link(const struct bytes *page, size_t *at)
 {
-	const char *text = (const char *)page->data; /* open_memstream() has put a 0 behind it */
+	const char *text = (const char *)page->data; /* open_memstream() has appended a 0 */
 	const char *link = strstr(text + *at, mark);
 	if (link == NULL)
 		return 0;

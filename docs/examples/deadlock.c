@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A deadlock that did not happen, reported; then one that does. Two accounts, each with a lock; a transfer locks the one it takes
- * from, then the one it gives to. Transfers in both directions, one after the other, go well. At the same time they may not.
+ * A deadlock that did not happen, reported; then one that happens. Two accounts have a lock each; a
+ * transfer locks the account that it takes from, then the account that it gives to. Transfers in
+ * both directions go well one after another, but may deadlock at the same time.
  *
- *     fairlead-deadlock             # says what might happen, and ends
- *     fairlead-deadlock now         # lets it happen, says so, and hangs: Ctrl-\ says who waits for what, Ctrl-C ends it
+ *   fairlead-deadlock             # reports the potential deadlock, and ends
+ *   fairlead-deadlock now         # deadlocks and hangs: Ctrl-\ prints the waits, Ctrl-C ends it
  */
 #include <fairlead.h>
 #include <signal.h>

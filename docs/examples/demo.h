@@ -3,9 +3,9 @@
 #define DEMO_H
 
 /*
- * What the parts of the demo share. A *job* (primes, album, frames) is run once in each *model* (sequential, threads,
- * processes, async), and gives a *result*, which the reports print. A *story* (mandelbrot, crawler, threads,
- * barber, pipeline, survivors) just runs.
+ * Declarations for all parts of the demo. A *job* (primes, album, frames) is run once in each
+ * *model* (sequential, threads, processes, async), and gives a *result*, which the reports print. A
+ * *story* (mandelbrot, crawler, threads, barber, pipeline, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct bytes {
 	size_t size;
 };
 
-/* What the album's server does wrong, on purpose, with one file. */
+/* The deliberate fault of the album's server, for one file. */
 enum fault { FAULT_NONE, FAULT_FAIL, FAULT_MISSING, FAULT_STALL, FAULT_SHORT, FAULT_WRONG };
 
 /* The stages of the pipeline. */
@@ -27,52 +27,62 @@ extern const char *const stage_names[STAGES];
 
 struct options {
 	const char *job;  /* NULL: primes and album */
-	unsigned workers; /* 0: as many as the job finds right */
+	unsigned workers; /* 0: chosen by the job */
 	uint64_t limit;   /* primes */
-	char **urls;      /* album: NULL for the server of our own */
+	char **urls;      /* album: NULL for the demo's own server */
 	size_t url_count;
 	const char *output;
 	enum fault fault;
 	unsigned timeout; /* seconds without data */
 	unsigned chairs, customers;
-	unsigned pictures, threads[STAGES], capacity; /* pipeline: threads of each stage; items of each queue */
-	unsigned slow;                                /* pipeline: the slow stage; STAGES: none */
-	unsigned width, height, iterations;           /* mandelbrot: pixels; what stays so long stays forever */
-	double re, im, zoom;                          /* mandelbrot: the point in the middle */
-	unsigned pages, backlog;                      /* crawler: pages of the site; tasks that may wait */
-	const char *json, *html;                      /* files to write; NULL: none */
-	bool json_only;                               /* JSON, and nothing else, on standard output */
+	/* Pipeline: threads of each stage; items of each queue. */
+	unsigned pictures, threads[STAGES], capacity;
+	unsigned slow; /* pipeline: the slow stage; STAGES: none */
+	/* Mandelbrot: pixels; the iterations after which a point counts as inside. */
+	unsigned width, height, iterations;
+	double re, im, zoom;     /* mandelbrot: the point in the middle */
+	unsigned pages, backlog; /* crawler: pages of the site; tasks that may wait */
+	const char *json, *html; /* files to write; NULL: none */
+	bool json_only;          /* JSON, and nothing else, on standard output */
 };
 
-/* Fills in `o`. Returns -1 to go on, else the status to end the program with; what there is to say is said. */
+/*
+ * Fills in `o`. Returns -1 to go on, else the exit status of the program; messages have been
+ * printed.
+ */
 int options_read(struct options *o, int argc, char **argv);
 void options_free(struct options *o);
 
-/* Reads a file of URLs, one a line. Returns false, and has complained, when that cannot be. */
+/* Reads a file of URLs, one a line. Returns false after a message if it fails. */
 bool urls_read(const char *path, char ***urls, size_t *count);
 
-/* One way to run tasks: the function that makes the executor. Plain C on the calling thread where it is NULL. */
+/*
+ * One way to run tasks: the function that creates the executor. NULL: plain C on the calling
+ * thread.
+ */
 struct model {
 	const char *name;
 	int (*create)(fl_executor **e, const fl_executor_config *config);
 	bool
-	    one_thread; /* an event loop: a task that waits lets others run, and what computes runs one after the other */
+	    /* An event loop: a waiting task lets others run; computations run one after another. */
+	    one_thread;
 };
 
 struct run {
 	const char *model;
 	unsigned workers;
-	double seconds, speedup; /* speedup: over the first run of the same job, the sequential one */
-	double figure;           /* the job's own: struct figure */
+	/* Speedup: over the first run of the same job, the sequential one. */
+	double seconds, speedup;
+	double figure; /* of the job: see struct figure */
 	uint64_t answer;
 	unsigned long peak_rss_kib;
 };
 
-/* What a job measures besides its seconds. */
+/* A figure that a job measures besides its seconds. */
 struct figure {
 	const char *title, *key; /* for people; in JSON */
 	const char *unit;
-	int digits; /* behind the point */
+	int digits; /* behind the decimal point */
 };
 
 #define RUNS_MAX 8
@@ -81,30 +91,30 @@ struct figure {
 struct result {
 	const char *job;
 	const char *question;
-	bool digest;                 /* the answer is one, of 16 hexadecimal digits */
+	bool digest;                 /* the answer is a digest of 16 hexadecimal digits */
 	const struct figure *figure; /* NULL: none */
 	struct run runs[RUNS_MAX];
 	size_t run_count;
-	double ideal_seconds; /* what no model can go below; 0: not measured */
-	bool failed;          /* something went wrong: the exit status */
-	char **failures;      /* what, a line each, as it was also said on standard error */
+	double ideal_seconds; /* the lower bound for all models; 0: not measured */
+	bool failed;          /* the exit status is 1 */
+	char **failures;      /* one line each, as printed on standard error */
 	size_t failure_count;
-	char **notes; /* what else there is to say */
+	char **notes; /* further lines for the reports */
 	size_t note_count;
 	struct bytes thumbnails[THUMBNAILS_MAX]; /* PNG files, for the HTML report */
 	size_t thumbnail_count;
 };
 
-/* Notes a failure in `model` and says it on standard error. The job goes on. */
+/* Notes a failure in `model` and prints it on standard error. The job goes on. */
 void result_fail(struct result *r, const char *model, const char *format, ...) FL_PRINTF(3, 4);
 
-/* Adds a line for the reports; without memory it is left out. */
+/* Adds a line for the reports; drops it when out of memory. */
 void result_note(struct result *r, const char *format, ...) FL_PRINTF(2, 3);
 void result_free(struct result *r);
 
 /*
- * Calls `run_job` once for each model with the job's own data, times and answers going to `run`, and compares the
- * answers. `run_job` returns 0, or has noted with result_fail() why it cannot go on.
+ * Calls `run_job` once for each model, with `run` for its times and answers, and compares the
+ * answers. `run_job` returns 0, or calls result_fail() with the reason why it cannot go on.
  */
 typedef int run_in_model(void *job, const struct model *model, struct run *run);
 void compare_models(struct result *r, unsigned workers, run_in_model *run_job, void *job);
@@ -120,7 +130,7 @@ int sleeping_barber(const struct options *o);
 int survivors(const struct options *o);
 int pipeline(const struct options *o);
 
-/* The machine, and the memory that this process has used at most since the last reset. */
+/* The machine, and the peak memory of this process since the last reset. */
 struct machine {
 	unsigned cpus;
 	char model[128];
@@ -135,29 +145,35 @@ unsigned long peak_rss_kib(void);
 /* A progress bar on standard error where that is a terminal; a few plain lines where it is not. */
 struct progress {
 	char label[64];
-	size_t total, done; /* total 0: it is not known how far it is */
+	size_t total, done; /* total 0: unknown */
 };
 
-void progress_quiet(void); /* none at all from now on */
+void progress_quiet(void); /* shows no bars from now on */
 void progress_begin(struct progress *p, size_t total, const char *format, ...) FL_PRINTF(3, 4);
 void progress_step(struct progress *p);
-void progress_to(struct progress *p, size_t done); /* several steps, or none */
-void progress_line(const char *line);              /* a bar of the caller's own; on a terminal alone */
+void progress_to(struct progress *p, size_t done); /* adds `done` steps, or none */
+void progress_line(const char *line);              /* prints the caller's bar; only on a terminal */
 void progress_end(void);
 
 /*
- * Waits until the group has ended, and calls show(arg) now and then; Ctrl-C cancels the group, but does not end the wait. Returns 0;
- * what the join returned; -ECANCELED: Ctrl-C. If not 0, it has complained, in the name of the story. From the main thread.
+ * Waits until the group has ended, and calls show(arg) now and then. Ctrl-C cancels the group, but
+ * does not end the wait. Call it from the main thread. Results:
+ * - 0
+ * - -ECANCELED: Ctrl-C
+ * - the error of the join
+ * The caller's story has printed a message for each error.
  */
 int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg);
 
-/* Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread. */
+/*
+ * Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread.
+ */
 void complain(const char *format, ...) FL_PRINTF(1, 2);
 
 /* Writes 12345678 as "12,345,678". */
 void group_digits(char text[32], uint64_t n);
 
-/* The reports. Each returns false when it could not write; report_json when it ran out of memory, too. */
+/* The reports. Each returns false if it could not write; report_json also when out of memory. */
 bool report_text(FILE *out, const struct machine *m, const struct result *results, size_t n);
 bool report_json(FILE *out, const struct machine *m, const struct result *results, size_t n);
 bool report_html(FILE *out, const struct machine *m, const struct result *results, size_t n);

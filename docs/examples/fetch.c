@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Downloads one file with libcurl, and says why when it cannot. */
+/* Downloads one file with libcurl, and reports the reason of a failure. */
 #include "fetch.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define SLOWEST 1024 /* bytes a second; less than that for the length of the timeout is a stall */
+/* Bytes a second; a slower transfer for the length of the timeout is a stall. */
+#define SLOWEST 1024
 
 uint64_t digest_add(uint64_t digest, const void *data, size_t size)
 {
@@ -47,7 +48,7 @@ static int give_up(void *user, curl_off_t total, curl_off_t got, curl_off_t to_s
 	return fl_cancel_token_is_requested(NULL) ? 1 : 0;
 }
 
-/* What is the same for every file. */
+/* The options that are the same for every file. */
 static bool configure(struct fetcher *f)
 {
 	CURL *c = f->curl;

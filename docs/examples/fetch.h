@@ -2,7 +2,10 @@
 #ifndef FETCH_H
 #define FETCH_H
 
-/* The parts of a download with libcurl: how it is set up and what it leaves behind are the same however it is waited for. */
+/*
+ * The parts of a download with libcurl: the setup and the cleanup are the same for every way of
+ * waiting.
+ */
 #include "album.h"
 #include <curl/curl.h>
 
@@ -10,7 +13,7 @@ struct multi;
 
 struct fetcher {
 	CURL *curl;
-	struct multi *multi; /* of the event loop that runs us; NULL: none does */
+	struct multi *multi; /* of the event loop of the calling fiber; NULL: no loop */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -22,21 +25,24 @@ struct transfer {
 	struct download_result got;
 };
 
-/* Between the two lies the transfer itself, of `f->curl`. Both return 0, or a negative errno with the reason in `why`. */
+/*
+ * Setup and cleanup; the caller makes the transfer, of `f->curl`, between them. Both return 0, or a
+ * negative errno with the reason in `why`.
+ */
 int fetch_begin(struct transfer *t, struct fetcher *f, const struct file *file, char *why, size_t size);
 int fetch_end(struct transfer *t, CURLcode code, struct download_result *result, char *why, size_t size);
 
 /*
- * libcurl's multi interface, hosted on the event loop that the calling fiber runs on: one a loop, made for its first fetcher
- * and freed with its last. NULL when out of memory.
+ * libcurl's multi interface on the event loop of the calling fiber: one a loop, made for its first
+ * fetcher and freed with its last. NULL when out of memory.
  */
 struct multi *multi_get(void);
 void multi_release(struct multi *m);
 
-/* From now on a host gets a few connections at a time, and the transfers share them. */
+/* From now on a host gets a few connections at a time, which the transfers share. */
 void multi_be_polite(struct multi *m);
 
-/* As curl_easy_perform(), but it suspends the calling fiber alone. */
+/* As curl_easy_perform(), but suspends only the calling fiber. */
 CURLcode multi_perform(struct multi *m, CURL *curl);
 
 #endif

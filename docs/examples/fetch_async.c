@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A library that wants an event loop, on ours. libcurl's multi interface runs any number of transfers on one thread, and asks
- * its host for two things: to watch descriptors, and a timer. A loop has both, and calls back; what libcurl does then never
- * waits. Each transfer belongs to a fiber, which sleeps on an event until it is done, and so looks as if it were alone.
+ * A library that needs an event loop, on a Fairlead loop. libcurl's multi interface runs any number
+ * of transfers on one thread. It asks its host to watch descriptors and to run a timer; the loop
+ * does both, and its callbacks call libcurl, which never waits. Each transfer belongs to a fiber,
+ * which sleeps on an event until the transfer is done. So the code of the fiber is straight-line
+ * code.
  */
 #include "fetch.h"
 #include <stdlib.h>
 
-#define CONNECTIONS_MAX                                                                                                \
-	6L /* to a host that is not ours, as browsers have them; many answer no more than a few at once */
+#define CONNECTIONS_MAX 6L /* to a foreign host, as in browsers; many hosts answer only a few at once */
 
 struct multi {
 	CURLM *curl;
@@ -18,14 +19,14 @@ struct multi {
 	unsigned users;
 };
 
-/* What libcurl knows of the fiber that waits for a transfer. On that fiber's stack. */
+/* What libcurl knows of the fiber that waits for a transfer. On the stack of that fiber. */
 struct waiter {
 	fl_event done;
 	CURLcode code;
 	struct waiter *next, **link;
 };
 
-/* A loop is one thread's, so what is the loop's can be the thread's. */
+/* A loop belongs to one thread, so this can be a thread-local. */
 static _Thread_local struct multi *here;
 
 static void wake_those_done(struct multi *m)
@@ -42,7 +43,10 @@ static void wake_those_done(struct multi *m)
 	}
 }
 
-/* After an error of the whole, which want_socket() alone can cause, libcurl asks for nothing any more. */
+/*
+ * After an error of the multi handle, which only want_socket() can cause, libcurl asks for nothing
+ * any more.
+ */
 static void wake_all(struct multi *m)
 {
 	for (struct waiter *w = m->waiters; w != NULL; w = w->next) {
@@ -62,7 +66,7 @@ static void go_on(struct multi *m, curl_socket_t fd, int events)
 
 static void ready(fl_loop_watch *w, int fd, unsigned events, void *multi)
 {
-	(void)w; /* it may be gone when libcurl returns */
+	(void)w; /* may be gone when libcurl returns */
 	go_on(multi, fd,
 	      (events & FL_LOOP_IN ? CURL_CSELECT_IN : 0) | (events & FL_LOOP_OUT ? CURL_CSELECT_OUT : 0) |
 	          (events & FL_LOOP_ERR ? CURL_CSELECT_ERR : 0));
@@ -73,7 +77,10 @@ static void due(void *multi)
 	go_on(multi, CURL_SOCKET_TIMEOUT, 0);
 }
 
-/* libcurl wants a descriptor watched, in another way than before, or no more. -1: it cannot be. */
+/*
+ * libcurl wants a descriptor watched, watched for other events, or no longer watched. -1: not
+ * possible.
+ */
 static int want_socket(CURL *curl, curl_socket_t fd, int what, void *multi, void *watch)
 {
 	struct multi *m = multi;
@@ -148,7 +155,8 @@ void multi_release(struct multi *m)
 {
 	if (--m->users > 0)
 		return;
-	(void)curl_multi_cleanup(m->curl); /* closes the connections that were kept, and wants their watches away */
+	/* Closes the kept connections, and removes their watches. */
+	(void)curl_multi_cleanup(m->curl);
 	fl_loop_timer_cancel(m->loop, &m->timer);
 	free(m);
 	here = NULL;
@@ -179,8 +187,9 @@ CURLcode multi_perform(struct multi *m, CURL *curl)
 	if (curl_multi_add_handle(m->curl, curl) != CURLM_OK)
 		return CURLE_FAILED_INIT;
 	add(m, &w);
-	int rc = fl_event_wait(&w.done); /* all others go on meanwhile */
+	int rc = fl_event_wait(&w.done); /* the other fibers run during this wait */
 	take_out(&w);
 	(void)curl_multi_remove_handle(m->curl, curl);
-	return rc == 0 ? w.code : CURLE_ABORTED_BY_CALLBACK; /* cancelled: the transfer was given up */
+	/* Cancelled: the transfer was given up. */
+	return rc == 0 ? w.code : CURLE_ABORTED_BY_CALLBACK;
 }

@@ -2,17 +2,18 @@
 /*
  * frames: a filter over the frames of a film, on threads and in processes, without a copy.
  *
- * The frames lie in a region of shared memory. What a task is told is where one lies and where the result is to go: some bytes,
- * whatever the size of a frame, and nothing else crosses. The region is given to the executor, and fl_task_region() finds it,
- * in this process or in another, where it may be mapped elsewhere; FL_SHM_AT makes an address of an offset, or NULL of one that
- * cannot be a frame's. The same task runs in every model, and an unordered imap gives out the results as they come.
+ * The frames are in a region of shared memory. A task gets the offsets of its frame and of the
+ * result: some bytes, for frames of any size. The region is given to the executor, and
+ * fl_task_region() finds it, in this process or in another, where its address may differ. FL_SHM_AT
+ * makes an address of an offset, or NULL of an invalid offset. The same task runs in every model,
+ * and an unordered imap yields the results as they come.
  *
- * Then all is done once more in processes, and one of them is killed, with SIGKILL, while it works. The frame that it had in
- * hand fails, with a message that says why, and is submitted again: since the filter reads one frame and writes another, one
- * that was left half-drawn does no harm. (A task type that promises so, with `.max_attempts = 2`, is run again by the executor
- * itself.) Nobody else notices.
+ * Then the job runs once more in processes, and one of them is killed with SIGKILL while it works.
+ * Its frame fails, with a message that says why, and is submitted again. The filter reads one frame
+ * and writes another, so a half-drawn result does no harm. (For a task type with `.max_attempts =
+ * 2` the executor itself runs the task again.) No other frame is affected.
  *
- * What the tasks say that they have drawn is compared with what this process finds in memory.
+ * The results of the tasks are compared with the frames that this process sees in memory.
  */
 #include "frames.h"
 #include "album.h"
@@ -20,7 +21,7 @@
 #include <signal.h>
 #include <string.h>
 
-/* The task. What it is told is checked, not believed: an offset that is none of a frame's is an error, not a crash. */
+/* The task. It checks its argument: an offset that is not a frame's is an error, not a crash. */
 FL_TASK(ink_frame, struct order, uint64_t)
 {
 	const fl_shm *film = fl_task_region(ctx, 0);
@@ -45,7 +46,7 @@ static void keep(struct film *f, size_t number, uint64_t digest)
 	f->shots[number].digest = digest;
 }
 
-/* Without the library: one frame after the other, in plain C. */
+/* Without the library: one frame after another, in plain C. */
 static void ink_here(struct film *f, struct progress *progress)
 {
 	for (size_t i = 0; i < FRAMES; i++) {
@@ -55,7 +56,7 @@ static void ink_here(struct film *f, struct progress *progress)
 	}
 }
 
-/* A task that failed. One whose worker was killed is run again. */
+/* A task that failed. If its worker was killed, the task is run again. */
 static void fail(struct film *f, size_t number, const fl_imap *it)
 {
 	if (f->killed == 0 || f->lost_count == FRAMES || fl_imap_error(it) != -EOWNERDEAD) {
@@ -67,8 +68,8 @@ static void fail(struct film *f, size_t number, const fl_imap *it)
 }
 
 /*
- * When to kill: as soon as no result has come for a moment, since the workers are in the midst of their frames then; later once
- * more, if the one that was killed was not.
+ * When to kill: as soon as no result has come for a moment, since the workers are then in the
+ * middle of their frames. If the kill came too late, it is repeated.
  */
 static int64_t patience(const struct film *f, const struct progress *progress)
 {
@@ -84,7 +85,7 @@ static void kill_one(struct film *f, fl_executor *pool)
 		f->killed++;
 }
 
-/* With the library, some of the frames: results come in the order of their ends. */
+/* With the library: the results of some frames, in the order in which they end. */
 static int ink_on(fl_executor *pool, struct film *f, const size_t *numbers, size_t n, struct progress *progress)
 {
 	struct order orders[FRAMES];
@@ -110,7 +111,7 @@ static int ink_on(fl_executor *pool, struct film *f, const size_t *numbers, size
 	return rc == -ENODATA ? 0 : rc;
 }
 
-/* All frames, then those that were lost. */
+/* All frames, then the lost ones. */
 static int ink_on_all(fl_executor *pool, struct film *f, struct progress *progress)
 {
 	size_t numbers[FRAMES];
@@ -129,7 +130,8 @@ static int ink_all(struct film *f, unsigned workers, double *seconds)
 {
 	for (size_t i = 0; i < FRAMES; i++) {
 		f->shots[i].drawn = false;
-		memset(f->shots[i].after, 0, sizeof(struct frame)); /* nothing is left of the run before */
+		/* Removes the results of the previous run. */
+		memset(f->shots[i].after, 0, sizeof(struct frame));
 	}
 	FL_SCOPED(fl_executor) *pool = NULL;
 	const fl_executor_config config = {.workers = workers, .name = "frames", .regions = &f->region, .n_regions = 1};
@@ -162,7 +164,7 @@ static uint64_t check_frames(const struct film *f)
 	return digest;
 }
 
-/* Processes once more, and one of them does not live to see the end. */
+/* The run in processes, in which one is killed. */
 static int run_with_a_loss(struct film *f, const struct run *run)
 {
 	double seconds = 0;
@@ -178,7 +180,7 @@ static int run_with_a_loss(struct film *f, const struct run *run)
 	for (size_t i = 0; i < f->lost_count; i++)
 		result_note(f->result, "Frame %zu was lost, and drawn again: %s.", f->lost[i] + 1,
 		            f->shots[f->lost[i]].why);
-	f->kills = false; /* the models that follow lose nobody */
+	f->kills = false; /* no kills in the following models */
 	f->killed = 0;
 	f->lost_count = 0;
 	return 0;

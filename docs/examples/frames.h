@@ -8,29 +8,35 @@
 #define FRAME_WIDTH 1920
 #define FRAME_HEIGHT 1080
 
-/* As it lies in shared memory: red, green, blue. */
+/* In shared memory: red, green, blue. */
 struct frame {
 	unsigned char pixel[FRAME_HEIGHT][FRAME_WIDTH][3];
 };
 
-/* Paints frame `number` of a short film: balls over a floor of tiles. The same on every run. */
+/* Paints frame `number` of a short film: balls over a floor of tiles. Deterministic. */
 void frame_paint(struct frame *f, unsigned number);
 
-/* The filter: draws `from` as with ink and brush into `to`, which is another frame. */
+/* The filter: draws `from` like ink and brush into `to`, another frame. */
 void frame_ink(const struct frame *from, struct frame *to);
 
 /* FNV-1a, eight bytes at a time. */
 uint64_t frame_digest(const struct frame *f);
 
-/* Writes the frame as a PNG file. Returns 0, or -EIO and has complained. */
+/* Writes the frame as a PNG file. Returns 0, or -EIO after a message. */
 int frame_save(const struct frame *f, const char *path);
 
-/* Encodes a small copy of it as PNG, in memory for the caller to free. Returns 0, -ENOMEM, -EIO. */
+/*
+ * Encodes a small copy of the frame as PNG, in memory for the caller to free. Returns 0, -ENOMEM,
+ * -EIO.
+ */
 int frame_thumbnail(const struct frame *f, struct bytes *png);
 
 #define FRAMES 24
 
-/* What the task of a frame gets: where it lies, and where it is to be drawn. It gives the digest of what it drew. */
+/*
+ * The argument of a frame's task: the offsets of the frame and of the result. Its result is the
+ * digest of what it drew.
+ */
 struct order {
 	fl_shm_offset from, to;
 };
@@ -39,8 +45,8 @@ struct shot {
 	struct order order;
 	struct frame *before, *after;
 	bool drawn;
-	uint64_t digest;          /* as its task gave it */
-	char why[FL_MESSAGE_MAX]; /* it was lost */
+	uint64_t digest;          /* the result of its task */
+	char why[FL_MESSAGE_MAX]; /* the reason, if it was lost */
 };
 
 struct film {
@@ -48,12 +54,12 @@ struct film {
 	const struct model *model;
 	fl_shm *region;
 	struct shot shots[FRAMES];
-	bool kills;                      /* this run has to lose a worker */
-	unsigned killed;                 /* so many were */
-	size_t lost[FRAMES], lost_count; /* the frames that they had in hand */
+	bool kills;                      /* this run kills a worker */
+	unsigned killed;                 /* number of kills */
+	size_t lost[FRAMES], lost_count; /* the frames that the killed workers were drawing */
 };
 
-/* The job: the film is there, and now goes through the filter in one model after the other. */
+/* The job: the film exists, and goes through the filter in one model after another. */
 int frames_run(void *film, const struct model *model, struct run *run);
 
 #endif

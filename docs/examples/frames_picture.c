@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The frames: how they are painted, and the filter that works on them. Nothing here knows of tasks or shared memory. */
+/* How frames are painted, and the filter. This file does not depend on tasks or shared memory. */
 #include "frames.h"
 #include <math.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static uint32_t random_next(uint32_t *state)
 	return *state;
 }
 
-/* To and fro between 0 and `range`. */
+/* Back and forth between 0 and `range`. */
 static int bounce(int way, int range)
 {
 	way %= 2 * range;
@@ -41,7 +41,7 @@ static void place_balls(struct ball *balls, unsigned number)
 	}
 }
 
-/* The light that a point of a ball has, from above and from the left; below 0 where it is not on the ball. */
+/* The light at a point of a ball, from above and from the left; below 0 outside of the ball. */
 static float light_on(const struct ball *b, int x, int y)
 {
 	float dx = (float)(x - b->x) / (float)b->radius, dy = (float)(y - b->y) / (float)b->radius;
@@ -78,17 +78,19 @@ void frame_paint(struct frame *f, unsigned number)
 	}
 }
 
-/* The filter. It goes down the frame with three smoothed rows; a line is drawn where these differ. */
+/*
+ * The filter. It goes down the frame with three smoothed rows, and draws a line where they differ.
+ */
 
-#define REACH 2  /* a smoothed pixel is the mean of those in a box of 5 by 5 */
-#define NEAR 24  /* that differ from it by no more than this: so that noise goes, and edges stay */
-#define SHADES 6 /* what is left of 256 */
-#define LINE 40  /* how strong an edge is to be drawn */
+#define REACH 2  /* a smoothed pixel is the mean of a box of 5 by 5 pixels ... */
+#define NEAR 24  /* ... that differ from it by at most this: noise is removed, edges stay */
+#define SHADES 6 /* of 256 */
+#define LINE 40  /* the least strength of an edge that is drawn */
 
 enum { ROW = FRAME_WIDTH * 3 };
 
 struct brush {
-	uint16_t sums[ROW], counts[ROW]; /* of the row that is being smoothed */
+	uint16_t sums[ROW], counts[ROW]; /* of the row that is smoothed now */
 	unsigned char color[3][FRAME_WIDTH][3];
 	int gray[3][FRAME_WIDTH];
 };
@@ -98,7 +100,7 @@ static int within(int n, int size)
 	return n < 0 ? 0 : n < size ? n : size - 1;
 }
 
-/* Adds the bytes of `other`, a row that is moved by `shift`, where they are near those of `center`. */
+/* Adds the bytes of `other`, a row moved by `shift`, where they are near those of `center`. */
 static void add_near(struct brush *b, const unsigned char *center, const unsigned char *other, int shift)
 {
 	int from = shift < 0 ? -shift : 0, to = shift < 0 ? ROW : ROW - shift;
@@ -110,7 +112,7 @@ static void add_near(struct brush *b, const unsigned char *center, const unsigne
 	}
 }
 
-/* The colors and grays of row `y`, smoothed. */
+/* Smooths the colors and grays of row `y`. */
 static void smooth_row(struct brush *b, const struct frame *f, int y)
 {
 	memset(b->sums, 0, sizeof b->sums);
@@ -122,12 +124,13 @@ static void smooth_row(struct brush *b, const struct frame *f, int y)
 	unsigned char(*color)[3] = b->color[y % 3];
 	for (int x = 0, i = 0; x < FRAME_WIDTH; x++) {
 		for (int c = 0; c < 3; c++, i++)
-			color[x][c] = (unsigned char)(b->sums[i] / b->counts[i]); /* a pixel is near itself: no 0 */
+			/* Never 0: a pixel is near itself. */
+			color[x][c] = (unsigned char)(b->sums[i] / b->counts[i]);
 		b->gray[y % 3][x] = (color[x][0] * 2 + color[x][1] * 5 + color[x][2]) / 8;
 	}
 }
 
-/* Sobel's operator: how much the grays around a place differ. */
+/* Sobel's operator: the difference of the grays around a pixel. */
 static int edge_at(const int *above, const int *here, const int *below, int x)
 {
 	int l = within(x - 1, FRAME_WIDTH), r = within(x + 1, FRAME_WIDTH);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The film: frames in shared memory, painted before the first model begins; and what becomes of them afterwards. */
+/* The film: frames in shared memory, painted before the first model begins; and its output. */
 #include "album.h"
 #include "frames.h"
 #include <errno.h>
@@ -65,12 +65,12 @@ static void save(const struct film *f, const struct folder *d, struct result *r)
 	(void)snprintf(before, sizeof before, "%s/frame.png", d->path);
 	(void)snprintf(after, sizeof after, "%s/frame-ink.png", d->path);
 	if (frame_save(s->before, before) != 0 || frame_save(s->after, after) != 0)
-		r->failed = true; /* why was said */
+		r->failed = true; /* the reason has been printed */
 	else
 		result_note(r, "Saved: %s and %s.", before, after);
 }
 
-/* Some frames, for the report: from all over the film, each before and after. */
+/* Some frames for the report, from all over the film, each before and after. */
 static void keep_thumbnails(const struct film *f, struct result *r)
 {
 	_Static_assert(2 * SHOWN <= THUMBNAILS_MAX, "a result has no place for so many");
@@ -106,7 +106,7 @@ void frames(const struct options *o, struct result *r)
 		if (o->output != NULL)
 			save(&f, &folder, r);
 	} else {
-		r->failed = true; /* why was said */
+		r->failed = true; /* the reason has been printed */
 	}
 	fl_shm_free(f.region);
 }

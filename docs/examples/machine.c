@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the machine is, and how much memory this process has used, as /proc tells it. */
+/* The machine and the memory of this process, as /proc reports them. */
 #include "demo.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
-/* Finds the line "key : value" in a file of /proc; `value` stays as it is when there is none. */
+/* Finds the line "key : value" in a file of /proc; leaves `value` unchanged if there is none. */
 static void proc_value(const char *path, const char *key, char *value, size_t size)
 {
 	FILE *f = fopen(path, "re");
@@ -40,16 +40,17 @@ void machine_read(struct machine *m)
 	if (uname(&system) != 0)
 		(void)snprintf(system.release, sizeof system.release, "unknown"), system.machine[0] = '\0';
 	(void)snprintf(m->kernel, sizeof m->kernel, "%s", system.release);
-	(void)snprintf(m->model, sizeof m->model, "%s", system.machine); /* where /proc/cpuinfo names no model: ARM */
+	/* Where /proc/cpuinfo names no model: ARM. */
+	(void)snprintf(m->model, sizeof m->model, "%s", system.machine);
 	proc_value("/proc/cpuinfo", "model name", m->model, sizeof m->model);
 }
 
-/* The kernel keeps the largest resident size so far, VmHWM; a 5 written here makes it begin anew. */
+/* The kernel keeps the largest resident size so far, VmHWM; writing 5 here resets it. */
 void peak_rss_reset(void)
 {
 	FILE *f = fopen("/proc/self/clear_refs", "we");
 	if (f == NULL)
-		return; /* a kernel without it: the peak is then that of the whole program so far */
+		return; /* an old kernel: the peak is then that of the whole program */
 	(void)fputs("5", f);
 	(void)fclose(f);
 }

@@ -10,7 +10,7 @@ static const struct {
 	const char *name;
 	void (*compare)(const struct options *o, struct result *r); /* a job, or: */
 	int (*tell)(const struct options *o);                       /* a story */
-	bool on_request;                                            /* not unless it is asked for by its name */
+	bool on_request;                                            /* runs only when named */
 } jobs[] = {
     {"primes", primes, NULL, false},         {"album", album, NULL, false},        {"frames", frames, NULL, true},
     {"mandelbrot", NULL, mandelbrot, true},  {"crawler", NULL, crawler, true},     {"threads", NULL, two_threads, true},
@@ -26,7 +26,7 @@ struct output {
 	FILE *file;
 };
 
-/* Before the work, so that nobody waits for results that cannot be written. */
+/* Opened before the work, so that an unwritable file is found at once. */
 static bool outputs_open(struct output *outputs, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -110,8 +110,8 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);           /* worker processes begin, and end, here */
-	(void)setlocale(LC_CTYPE, ""); /* whether the terminal can show more than ASCII */
+	fl_main(argc, argv);           /* worker processes begin and end here */
+	(void)setlocale(LC_CTYPE, ""); /* tells whether the terminal can show more than ASCII */
 	struct options options;
 	int status = options_read(&options, argc, argv);
 	if (status < 0)

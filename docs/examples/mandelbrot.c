@@ -2,12 +2,13 @@
 /*
  * mandelbrot: the set, computed on all CPUs and saved as a PNG file.
  *
- * One call of fl_parallel_for, over the rows. Some of them take thirty times as long as others, and nobody says how they are
- * to be shared out: the loop finds out, and cuts off a part where a worker has nothing to do.
+ * One call of fl_parallel_for does the rows. Some rows take thirty times as long as others, but the
+ * program does not say how to divide them: the loop cuts off a part wherever a worker has nothing
+ * to do.
  *
- * The loop is called by a task of a group. So the main thread can do something else while it waits for it: it moves the progress
- * bar, and looks whether somebody has pressed Ctrl-C. That cancels the group, which reaches the rows through their cancel
- * scope; the group's scope does not end before they have, so nobody draws into memory that is gone.
+ * A task of a group calls the loop. So the main thread can move the progress bar and check for
+ * Ctrl-C while it waits. Ctrl-C cancels the group, and through the cancel scope the rows. The scope
+ * of the group ends after all rows have ended, so no row is drawn into freed memory.
  */
 #include "album.h"
 #include <errno.h>
@@ -15,20 +16,25 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#define SAMPLES 2        /* in a pixel, in each direction */
-#define FAR 256.0        /* a point that came so far does not come back; the farther, the smoother the colors */
-#define PALETTE_SIZE 5.0 /* how many times farther, so to speak, until a color comes again: exp() of it */
+#define SAMPLES 2 /* samples of a pixel, in each direction */
+/* A point that came so far does not come back; a larger limit gives smoother colors. */
+#define FAR 256.0
+/* The colors repeat when the escape time has grown by a factor of e to this power. */
+#define PALETTE_SIZE 5.0
 
 struct picture {
 	const struct options *o;
 	struct raster raster;
-	int64_t *took; /* by each row */
+	int64_t *took; /* by row */
 	fl_mutex lock; /* of `rows` */
-	size_t rows;   /* that are drawn */
+	size_t rows;   /* drawn rows */
 	struct progress progress;
 };
 
-/* How long the point takes to run away, with a fraction, so that colors have no edges; negative: it stays. */
+/*
+ * How long the point takes to escape, with a fraction, so that colors have no edges; negative: it
+ * stays.
+ */
 static double escape_time(double re, double im, unsigned iterations)
 {
 	double x = 0, y = 0;
@@ -62,7 +68,8 @@ static void add_color(double time, double rgb[3])
 static void draw_pixel(const struct picture *p, size_t x, size_t y, unsigned char *pixel)
 {
 	const struct options *o = p->o;
-	const double step = fmax(3.5 / o->width, 2.6 / o->height) / o->zoom / SAMPLES; /* the whole set fits */
+	/* Shows the whole set. */
+	const double step = fmax(3.5 / o->width, 2.6 / o->height) / o->zoom / SAMPLES;
 	const double left = o->re - step * o->width * SAMPLES / 2, top = o->im + step * o->height * SAMPLES / 2;
 	double rgb[3] = {0};
 	for (size_t i = 0; i < SAMPLES; i++)
@@ -74,20 +81,21 @@ static void draw_pixel(const struct picture *p, size_t x, size_t y, unsigned cha
 		pixel[c] = (unsigned char)lround(rgb[c] / (SAMPLES * SAMPLES));
 }
 
-/* Whether it has drawn all of the row: it looks at each pixel whether it should stop. */
+/* Draws a row; returns false if it was asked to stop, which it checks at each pixel. */
 static bool draw_row(struct picture *p, size_t y)
 {
 	const int64_t start = fl_now();
 	for (size_t x = 0; x < p->raster.width; x++) {
-		if (fl_cancel_token_is_requested(NULL)) /* the scope of the call, below that of the group */
+		/* The scope of this call, below that of the group. */
+		if (fl_cancel_token_is_requested(NULL))
 			return false;
 		draw_pixel(p, x, y, p->raster.pixels + (y * p->raster.width + x) * 3);
 	}
-	p->took[y] = fl_now() - start; /* nobody else has this row */
+	p->took[y] = fl_now() - start; /* only this call uses this row */
 	return true;
 }
 
-/* What the loop calls, on any worker: some rows, as many as it found right. */
+/* The function of the loop, called on any worker: some rows, as many as the loop has chosen. */
 static int draw_rows(void *picture, size_t from, size_t to)
 {
 	struct picture *p = picture;
@@ -125,7 +133,7 @@ static int draw(struct picture *p, unsigned workers, fl_signals *signals)
 	FL_SCOPED(fl_executor) *pool = NULL;
 	int rc = fl_thread_executor_create(&pool, &(fl_executor_config){.workers = workers, .name = "mandelbrot"});
 	if (rc == 0) {
-		FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool); /* joined when the scope ends, whatever happens */
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool); /* joined when the scope ends */
 		progress_begin(&p->progress, p->raster.height, "mandelbrot, rows");
 		rc = draw_all_group_submit(&g, p);
 		if (rc == 0)
@@ -187,7 +195,7 @@ int mandelbrot(const struct options *o)
 	struct folder folder;
 	if (here.output == NULL)
 		here.output = ".";
-	if (!folder_open(&folder, &here)) /* now, and not when all is drawn */
+	if (!folder_open(&folder, &here)) /* fails before the drawing, not after it */
 		return EXIT_FAILURE;
 	FL_SCOPED(fl_signals) *signals = NULL;
 	int rc = fl_signals_create(&signals, ends, 2); /* before the first thread */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line. What is wrong with it is said in one line, and ends the program with status 2. */
+/* The command line. An error is reported in one line, and ends the program with status 2. */
 #include "demo.h"
 #include <errno.h>
 #include <getopt.h>
@@ -18,27 +18,27 @@
 #define SIDE_MAX 16384u
 #define CENTER_MAX 4.0
 #define ZOOM_MIN 0.1
-#define ZOOM_MAX 1e12 /* two pixels side by side would be the same number soon */
+#define ZOOM_MAX 1e12 /* beyond this, neighbouring pixels would be the same number */
 #define ITERATIONS_MAX 1000000
-#define PAGES_MAX 4000 /* what the demo's server has places for */
+#define PAGES_MAX 4000 /* the capacity of the demo's server */
 
 static const char help[] =
     "Usage: fairlead-demo [JOB] [OPTION]...\n"
     "\n"
-    "Shows what Fairlead is good for. Without a job: primes and album, one after the other.\n"
+    "Shows what Fairlead is good for. Without a job: primes, then album.\n"
     "\n"
     "Jobs, run in each model (sequential, threads, processes, async) and compared:\n"
     "  primes             count primes by trial division: work for the processor\n"
     "  album              download 40 pictures and make thumbnails: mostly waiting\n"
-    "  frames             a filter over large frames in shared memory; a worker is killed on the way\n"
+    "  frames             a filter over large frames in shared memory; a worker is killed\n"
     "Stories, which just run:\n"
     "  mandelbrot         draw the set, on all CPUs, and save it as PNG; Ctrl-C stops it\n"
     "  threads            two threads that print, each at its own pace\n"
-    "  barber             the sleeping barber and the chairs of his shop\n"
+    "  barber             the sleeping barber, with chairs for customers\n"
     "  pipeline           download, decode, thumbnail, write: stages with bounded queues between them\n"
-    "  survivors          processes that share a queue, while one after the other is killed\n"
+    "  survivors          processes that share a queue; one after another is killed\n"
+    "  crawler            follow the links of a site: tasks that submit tasks, with a bounded backlog\n"
     "\n"
-    "  crawler            follow the links of a site: tasks that submit tasks, and a bound on what waits\n"
     "Options for all jobs:\n"
     "  --workers N        workers of threads and processes (default the usable CPUs; album: 5);\n"
     "                     async runs everything on one thread; for mandelbrot, too\n"
@@ -52,13 +52,13 @@ static const char help[] =
     "  --urls FILE        download the URLs in FILE, one a line, not from the demo's own server\n"
     "  --output DIR       save the files in DIR and keep them (default: a temporary folder;\n"
     "                     with --urls: ./album)\n"
-    "  --timeout SECONDS  give a file up when nothing has come for so long (default 10)\n"
+    "  --timeout SECONDS  give a file up after so long without data (default 10)\n"
     "  --fault KIND       make the demo's server misbehave for one file, to see how errors are\n"
     "                     reported: fail, missing, stall (see --timeout), short, wrong\n"
     "For pipeline, with --output, --timeout and --fault as above:\n"
     "  --pictures N       pictures, at most 40 (default 40)\n"
     "  --threads A,B,C,D  threads that download, decode, make thumbnails and write (default 4,2,2,1)\n"
-    "  --capacity N       pictures in each queue (default 2); 0: handed over from thread to thread\n"
+    "  --capacity N       pictures in each queue (default 2); 0: rendezvous\n"
     "  --slow STAGE       takes 50 ms a picture longer: download, decode, thumbnail, write (the\n"
     "                     default), none\n"
     "For mandelbrot:\n"
@@ -66,10 +66,10 @@ static const char help[] =
     "  --size WxH         pixels (default 1920x1080)\n"
     "  --center X,Y       the point in the middle (default -0.75,0)\n"
     "  --zoom N           how many times larger than the whole set (default 1)\n"
-    "  --iterations N     a point that stays so long belongs to the set (default 500)\n"
+    "  --iterations N     a point that stays so long is in the set (default 500)\n"
     "For crawler, with --workers (default 8), --timeout and --fault as above:\n"
     "  --pages N          pages of the site (default 300)\n"
-    "  --backlog N        pages that may wait to be fetched (default 16)\n"
+    "  --backlog N        pages that may be pending (default 16)\n"
     "For barber:\n"
     "  --chairs N         chairs to wait on (default 3)\n"
     "  --customers N      customers of the day (default 20)\n"
@@ -126,7 +126,7 @@ static const struct option known[] = {
     {0},
 };
 
-/* Which options have a meaning for which job; an option that is of no use is an error, not ignored. */
+/* Which options apply to which job; an option without effect is an error. */
 static const struct {
 	const char *name;
 	unsigned long options;
@@ -152,7 +152,8 @@ static bool number(const char *name, const char *text, uint64_t least, uint64_t 
 	char *end = NULL;
 	errno = 0;
 	unsigned long long value = strtoull(text, &end, 10);
-	bool digits = text[0] >= '0' && text[0] <= '9' && *end == '\0'; /* strtoull would take " -1", too */
+	/* Strtoull would accept " -1", too. */
+	bool digits = text[0] >= '0' && text[0] <= '9' && *end == '\0';
 	if (digits && errno == 0 && value >= least && value <= most) {
 		*n = value;
 		return true;
@@ -233,7 +234,7 @@ static bool size(const char *text, unsigned *width, unsigned *height)
 	return false;
 }
 
-/* Numbers with a point, `n` of them with commas between them. */
+/* `n` decimal numbers with commas between them. */
 static bool real_numbers(const char *text, double least, double most, double **numbers, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++) {
@@ -324,7 +325,7 @@ static bool take(struct options *o, int option, const char *value, const char **
 	}
 }
 
-/* getopt says where it stopped in a way of its own: `optopt` is a letter or one of ours, or 0 for a name. */
+/* Getopt reports the wrong option in `optopt`: a letter, one of our codes, or 0 for a name. */
 static void complain_of_option(char **argv, bool argument_missing)
 {
 	const char *argument = argv[optind - 1];
@@ -388,7 +389,7 @@ int options_read(struct options *o, int argc, char **argv)
 	const char *urls_file = NULL;
 	unsigned long given = 0;
 	int option;
-	opterr = 0; /* we say it ourselves */
+	opterr = 0; /* this file prints the messages */
 	while ((option = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
 		if (option == 'h')
 			return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -1,27 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A pipeline: pictures are downloaded, decoded, made small and written, each by threads of its own, with bounded queues
- * between them:
+ * A pipeline: pictures are downloaded, decoded, made small and written. Each stage has its own
+ * threads, and there are bounded queues between the stages:
  *
- *     list -> download -> [..] -> decode -> [..] -> thumbnail -> [..] -> write
+ *   list -> download -> [..] -> decode -> [..] -> thumbnail -> [..] -> write
  *
- * Back-pressure: where a stage is slow, the queue before it fills, and the stage before waits in its put; then the queue
- * before that one fills, and so on, up to the download. So memory is bounded, whatever is slow: pipeline_bound().
+ * Back-pressure: the queue before a slow stage fills, and the previous stage waits in its put; then
+ * the queue before that stage fills, and so on, up to the download. So memory is bounded, however
+ * slow a stage is: pipeline_bound().
  *
- * The end: the last thread to leave a stage closes the queue behind it. The next stage gets what is left in there, then
- * -EPIPE, and leaves in its turn.
+ * The end: the last thread that leaves a stage closes the queue behind it. The next stage gets the
+ * remaining items, then -EPIPE, and leaves in turn.
  *
- * A bad picture leaves the line where it is found out, with the reason; the others go on.
+ * A bad picture is removed where the error is found, with the reason; the others go on.
  *
- * A failed stage, or Ctrl-C: pipeline_stop() ends all waits, by the token `stop`, and closes all queues at once. What was
- * in them is freed by their drop callback, what a thread has in hand by that thread.
+ * A failed stage, or Ctrl-C: pipeline_stop() ends all waits by the token `stop`, and closes all
+ * queues at once. Their drop callback frees the items in the queues; a thread frees the item that
+ * it works on.
  */
 #include "pipeline.h"
 #include <errno.h>
 #include <stdlib.h>
 
 #define SLOW FL_MS(50)
-#define LOOK FL_MS(50) /* how often the line moves */
+#define LOOK FL_MS(50) /* the time between two updates of the progress line */
 
 void pipeline_stop(struct pipeline *p, const char *what, const char *why)
 {
@@ -33,10 +35,11 @@ void pipeline_stop(struct pipeline *p, const char *what, const char *why)
 	fl_cancel_token_request(&p->stop);
 	for (unsigned i = 0; i < STAGES; i++)
 		if (p->stages[i].in != NULL)
-			(void)picture_queue_close_now(p->stages[i].in); /* how many it dropped is of no interest */
+			/* The number of dropped items does not matter. */
+			(void)picture_queue_close_now(p->stages[i].in);
 }
 
-/* Notes that `s` could not do its part, and why. */
+/* Notes that `s` has failed, and why. */
 static void stage_fail(struct stage *s, struct picture *p, const char *why)
 {
 	char what[NAME_BYTES + 16];
@@ -50,7 +53,7 @@ static void stage_fail(struct stage *s, struct picture *p, const char *why)
 	s->pipeline->bad++;
 }
 
-/* Whether `s` has done its part. If not, that is noted, unless everybody has been told to stop. */
+/* Returns whether `s` has done its part. If not, notes it, unless the pipeline was stopped. */
 static bool stage_work(struct stage *s, struct picture *p)
 {
 	char why[FL_MESSAGE_MAX] = "";
@@ -64,7 +67,10 @@ static bool stage_work(struct stage *s, struct picture *p)
 	return false;
 }
 
-/* Whether the next stage has the picture now. Waits while the queue to it is full: that is the back-pressure. */
+/*
+ * Passes the picture to the next stage. Waits while its queue is full: that is the back-pressure.
+ * Returns false if the pipeline was stopped.
+ */
 static bool stage_pass(struct stage *s, struct picture *p)
 {
 	if (s->out == NULL)
@@ -79,7 +85,7 @@ static bool stage_pass(struct stage *s, struct picture *p)
 	return rc == 0;
 }
 
-/* One thread less. The last one closes the queue behind it. */
+/* Counts a thread that leaves. The last one closes the queue behind the stage. */
 static void stage_leave(struct stage *s)
 {
 	bool last;
@@ -91,17 +97,17 @@ static void stage_leave(struct stage *s)
 		picture_queue_close(s->out);
 }
 
-/* A picture belongs to whoever has got it, until the next stage has it. */
+/* A thread owns the picture that it has got, until it has put it. */
 static int stage_thread(void *arg)
 {
 	struct stage *s = arg;
-	FL_CANCEL_SCOPE(&s->pipeline->stop); /* every wait of this thread ends when that is requested */
+	FL_CANCEL_SCOPE(&s->pipeline->stop); /* a request ends every wait of this thread */
 	struct picture *p;
 	while (picture_queue_get(s->in, &p) == 0)
 		if (!stage_work(s, p) || !stage_pass(s, p))
 			picture_release(p);
 	stage_leave(s);
-	return 0; /* what went wrong is noted */
+	return 0; /* the failure is noted */
 }
 
 static void drop(void *item, void *unused)
@@ -110,10 +116,10 @@ static void drop(void *item, void *unused)
 	picture_release(*(struct picture **)item);
 }
 
-/* The list, and a queue between each stage and the next. */
+/* The list, and a queue between every two stages. */
 static int make_queues(struct pipeline *p)
 {
-	/* Long enough for all: it is filled before anybody gets. */
+	/* Holds all pictures: it is filled before the first get. */
 	int rc = picture_queue_create(&p->stages[0].in, &(fl_queue_config){.capacity = p->count});
 	const fl_queue_config between = {.capacity = p->capacity != 0 ? p->capacity : FL_RENDEZVOUS, .drop = drop};
 	for (unsigned i = 1; rc == 0 && i < STAGES; i++) {
@@ -135,7 +141,7 @@ static void free_queues(struct pipeline *p)
 	}
 }
 
-/* Waits for all threads; meanwhile it shows how far they are, and stops them when somebody presses Ctrl-C. */
+/* Waits for all threads. Meanwhile it shows their progress; Ctrl-C stops them. */
 static void join_all(struct pipeline *p, fl_thread *threads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -155,7 +161,7 @@ static void run_threads(struct pipeline *p, fl_thread *threads)
 {
 	size_t started = 0;
 	for (struct stage *s = p->stages; s < p->stages + STAGES; s++)
-		s->running = s->threads; /* before one of them can leave */
+		s->running = s->threads; /* before the first one can leave */
 	for (struct stage *s = p->stages; s < p->stages + STAGES; s++) {
 		const fl_thread_config config = {.name = s->name};
 		for (unsigned i = 0; i < s->threads; i++) {

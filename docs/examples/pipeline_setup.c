@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The steps of the pipeline; what must be there before the first one, and whether the answer is right. */
+/* Prepares the pipeline, implements its stages, and checks the answer. */
 #include "pipeline.h"
 #include <errno.h>
 #include <signal.h>
@@ -32,14 +32,14 @@ void picture_release(struct picture *p)
 static bool download(struct picture *p, char *why, size_t size)
 {
 	picture_begin(p);
-	struct fetcher *mine = fetcher_get(); /* this thread's own */
+	struct fetcher *mine = fetcher_get(); /* of this thread */
 	if (mine != NULL)
 		return fetch_to_memory(mine, &p->file, &p->png, why, size) == 0;
 	(void)snprintf(why, size, "out of memory");
 	return false;
 }
 
-/* Each of these gives back what it no longer needs. */
+/* Each stage frees what it no longer needs. */
 static bool decode(struct picture *p, char *why, size_t size)
 {
 	bool good = raster_decode(&p->pixels, &p->png, why, size);
@@ -79,16 +79,16 @@ static void reset(struct pipeline *p, const struct options *o)
 	for (size_t i = 0; i < p->count; i++)
 		p->pictures[i].failure[0] = '\0';
 	for (unsigned i = 0; i < STAGES; i++)
-		p->stages[i] =
-		    (struct stage){.pipeline = p,
-		                   .name = stage_names[i],
-		                   .step = steps[i],
-		                   .slow = o->slow == i,
-		                   .vital = i == STAGE_WRITE, /* the next ones could not be written, either */
-		                   .threads = o->threads[i]};
+		p->stages[i] = (struct stage){.pipeline = p,
+		                              .name = stage_names[i],
+		                              .step = steps[i],
+		                              .slow = o->slow == i,
+		                              /* The next pictures could not be written, either. */
+		                              .vital = i == STAGE_WRITE,
+		                              .threads = o->threads[i]};
 }
 
-/* Whether the pipeline has kept what it promises, however it ended. */
+/* Checks what the pipeline promises, however it ended. */
 static bool check_bounds(const struct pipeline *p)
 {
 	bool good = p->alive == 0 && p->most_alive <= pipeline_bound(p);
@@ -103,7 +103,7 @@ static bool check_bounds(const struct pipeline *p)
 	return good;
 }
 
-/* The digest of a thumbnail's file; 0 where there is none. */
+/* The digest of a thumbnail's file; 0 if there is none. */
 static uint64_t digest_of(const struct picture *p)
 {
 	char path[PATH_BYTES];
@@ -151,11 +151,11 @@ static void remove_thumbnails(struct pipeline *p)
 	char path[PATH_BYTES];
 	for (size_t i = 0; i < p->count; i++) {
 		thumbnail_path(path, &p->pictures[i].file);
-		(void)unlink(path); /* it may never have been written */
+		(void)unlink(path); /* may not exist */
 	}
 }
 
-/* All at once, then one after the other, which must come to the same. */
+/* All stages at once, then one after another; the answers must be equal. */
 static bool run_both(struct pipeline *p, const struct options *o)
 {
 	reset(p, o);

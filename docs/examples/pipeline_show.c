@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is to be seen of the pipeline: a line that moves, and a table. */
+/* The output of the pipeline: a progress line, and a table. */
 #include "pipeline.h"
 
 #define WIDTH 12
@@ -7,7 +7,10 @@
 
 static const char full[] = "############", empty[] = "............";
 
-/* " [##..] decode": what is in the queue to a stage, a cell an item where it holds few, and the stage. */
+/*
+ * " [##..] decode": a stage, and the fill of the queue before it; one cell an item if the queue is
+ * small.
+ */
 static size_t draw_stage(char *to, size_t size, const struct stage *s, unsigned capacity)
 {
 	if (capacity == 0)
@@ -34,7 +37,7 @@ void pipeline_show(struct pipeline *p)
 	progress_line(line);
 }
 
-/* "held back": seconds that the threads of a stage waited for the next one, all together. */
+/* "held back": the seconds that the threads of a stage waited for the next stage, in total. */
 void pipeline_print(const struct pipeline *p)
 {
 	printf("%-12s %8s %9s %10s   %s\n", "stage", "threads", "pictures", "held back", "in the queue behind it");

@@ -2,15 +2,17 @@
 /*
  * primes: how many primes are there below a limit?
  *
- * Work for the processor alone. The sequential program is a plain loop; with Fairlead the same function becomes a task,
- * the numbers are cut into ranges, and a map runs the task for each range on as many threads as there are CPUs.
+ * Pure computation. The sequential program is a plain loop. With Fairlead the same function becomes
+ * a task, the numbers are cut into ranges, and a map runs the task for each range on as many
+ * threads as there are CPUs.
  */
 #include "demo.h"
 
-#define PARTS 256 /* many more than workers: large numbers take longer, and nobody should wait for the last range */
+/* Many more than workers: large numbers take longer, so a few large ranges would end late. */
+#define PARTS 256
 
 struct range {
-	uint64_t from, to; /* `to` is not part of it */
+	uint64_t from, to; /* `to` is excluded */
 };
 
 static bool is_prime(uint64_t n)
@@ -31,14 +33,14 @@ static uint64_t primes_in(struct range r)
 	return count;
 }
 
-/* The task: `arg` and `result` are in scope, and what it returns is 0 or an error. */
+/* The task: `arg` and `result` are in scope; it returns 0 or an error. */
 FL_TASK(count_primes, struct range, uint64_t)
 {
 	*result = primes_in(*arg);
 	return 0;
 }
 
-/* The same task on any executor: threads today, and whatever else `model->create` makes. */
+/* The same task on any executor: model->create() makes threads, processes or a loop. */
 static int count_on_executor(const struct model *model, unsigned workers, uint64_t limit, uint64_t *sum)
 {
 	FL_SCOPED(fl_executor) *pool = NULL; /* its threads are joined when this function returns */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the demo says on standard error: progress, and complaints. From the main thread. */
+/* The demo's messages on standard error: progress and errors. From the main thread. */
 #include "demo.h"
 #include <stdarg.h>
 #include <string.h>
@@ -60,7 +60,7 @@ void progress_step(struct progress *p)
 	progress_to(p, p->done + 1);
 }
 
-/* In a pipe, a line for the first half and one for the whole. */
+/* In a pipe, prints a line for the first half and one for the whole. */
 void progress_to(struct progress *p, size_t done)
 {
 	size_t before = p->done;

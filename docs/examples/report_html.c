@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The results as one page that needs nothing else: bar charts as SVG, thumbnails inside. */
+/* The results as one self-contained page: bar charts as SVG, thumbnails inside. */
 #include "demo.h"
 #include <string.h>
 #include <time.h>
 
-#define THUMBNAIL_BYTES_MAX (600 * 1024) /* of all thumbnails, so that the page stays below a megabyte */
+/* For all thumbnails, so that the page stays below a megabyte. */
+#define THUMBNAIL_BYTES_MAX (600 * 1024)
 #define LABEL_WIDTH 92
 #define BAR_WIDTH 410
 #define ROW_HEIGHT 38
@@ -75,7 +76,7 @@ static void put_base64(FILE *out, const struct bytes *b)
 	}
 }
 
-/* Shorter is better: the length of a bar is the time. */
+/* A bar shows the time: shorter is better. */
 static void put_chart(FILE *out, const struct result *r)
 {
 	double longest = 0;

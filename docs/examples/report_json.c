@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The results as JSON, with jansson. Its pack functions take over what they are given, and answer NULL without memory. */
+/*
+ * The results as JSON, with jansson. Its pack functions take ownership of their arguments, and
+ * return NULL when out of memory.
+ */
 #include "demo.h"
 #include <jansson.h>
 
-/* A digest is a string of 16 digits, since a number of JSON would lose its last bits; a count is a number. */
+/*
+ * A digest is a string of 16 digits, since a JSON number would lose its last bits; a count is a
+ * number.
+ */
 static json_t *answer_json(const struct result *r, uint64_t answer)
 {
 	char text[32];

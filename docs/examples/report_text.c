@@ -53,7 +53,7 @@ static void print_table(FILE *out, const struct result *r)
 	}
 }
 
-/* A bar of eighths of a block, where the terminal has them. */
+/* A bar with eighths of a block, where the terminal has them. */
 static void print_bar(FILE *out, double share, bool unicode)
 {
 	static const char *const eighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
@@ -80,7 +80,7 @@ static void print_chart(FILE *out, const struct result *r)
 	}
 }
 
-/* In lines of a width that reads well, each note with a dash. */
+/* Prints each note with a dash, in lines of a readable width. */
 static void print_notes(FILE *out, const struct result *r)
 {
 	for (size_t i = 0; i < r->note_count; i++)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs a job in each model, and compares what comes out. */
+/* Runs a job in each model, and compares the answers. */
 #include "demo.h"
 #include <stdarg.h>
 #include <stdlib.h>
 
 /*
- * The models. A new kind of executor is one more row here. No job changes for it, since a task does not know on what it
- * runs.
+ * The models. A new kind of executor is one more row here. No job changes, since a task does not
+ * depend on its executor.
  */
 static const struct model models[] = {
     {"sequential", NULL, true},
@@ -17,7 +17,7 @@ static const struct model models[] = {
 #define MODEL_COUNT (sizeof models / sizeof *models)
 _Static_assert(MODEL_COUNT <= RUNS_MAX, "a result has no place for every model");
 
-/* Takes `line` over. Without memory it is lost. */
+/* Takes ownership of `line`. Drops it when out of memory. */
 static void append(char ***lines, size_t *count, char *line)
 {
 	char **more = line != NULL ? realloc(*lines, (*count + 1) * sizeof *more) : NULL;
@@ -43,7 +43,7 @@ void result_fail(struct result *r, const char *model, const char *format, ...)
 	complain("%s", line != NULL ? line : "out of memory");
 	r->failed = true;
 	append(&r->failures, &r->failure_count,
-	       line); /* it was said, and it counts, even if the reports cannot repeat it */
+	       line); /* it was printed, and it counts, even if the reports cannot repeat it */
 }
 
 void result_note(struct result *r, const char *format, ...)
@@ -81,7 +81,7 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 		peak_rss_reset();
 		if (run_job(job, model, &run) != 0) {
 			if (i == 0)
-				return; /* nothing to compare the others with */
+				return; /* no reference for the other models */
 			continue;
 		}
 		run.peak_rss_kib = peak_rss_kib();

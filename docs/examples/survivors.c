@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers that get killed. Three processes take numbers from a queue in shared memory and put answers into another; fifty
- * times one of them is killed, with SIGKILL, wherever it happens to be. The others do not notice; the one that was lost is
- * replaced, and what it had in hand goes back into the queue.
+ * Workers that get killed. Three processes get numbers from a queue in shared memory and put
+ * answers into another queue. Fifty times one of them is killed with SIGKILL, at a random moment.
+ * The others go on; the dead worker is replaced, and the number that it worked on goes back into
+ * the queue.
  *
- * A worker gets each number straight into its `hand` in shared memory, so that it can be found there when the worker is gone.
- * One that was killed just before it had emptied its hand has given its answer already: then the number is done twice, and the
- * second answer is dropped. So nothing is lost, and nothing counts double.
+ * A worker gets each number straight into its `hand` in shared memory, where it can be found after
+ * the worker's death. A worker that dies just before it empties its hand has already put its
+ * answer: then the number is done twice, and the second answer is dropped. So no number is lost,
+ * and none counts twice.
  */
 #include "demo.h"
 #include <errno.h>
@@ -20,7 +22,7 @@ struct answer {
 FL_SHM_QUEUE_OF(uint64_t, number_queue)
 FL_SHM_QUEUE_OF(struct answer, answer_queue)
 
-/* What a worker is told; the region itself comes as its descriptor 0. */
+/* The argument of a worker; the region comes as its descriptor 0. */
 struct places {
 	fl_shm_offset todo, done, hand;
 };
@@ -29,14 +31,14 @@ struct office {
 	fl_shm *region;
 	number_queue *todo;
 	answer_queue *done;
-	uint64_t *hands; /* one for each worker; 0: nothing in it */
+	uint64_t *hands; /* one for each worker; 0: empty */
 	fl_process *workers[WORKERS];
 	bool answered[NUMBERS + 1];
 	unsigned answers, twice, kills;
 	uint64_t longest;
 };
 
-/* Collatz: how many steps a number takes to come to 1. */
+/* Collatz: the number of steps from a number to 1. */
 static uint64_t steps_of(uint64_t n)
 {
 	uint64_t steps = 0;
@@ -62,7 +64,7 @@ FL_TASK_STATIC(answer_numbers, struct places, void)
 	}
 	number_queue_free(todo);
 	answer_queue_free(done);
-	return rc == -EPIPE ? 0 : rc; /* closed: that was all */
+	return rc == -EPIPE ? 0 : rc; /* closed: the end */
 }
 
 static int hire(struct office *o, unsigned i)
@@ -95,7 +97,7 @@ static int open_office(struct office *o)
 	return rc;
 }
 
-/* Kills a worker, takes over what it had in hand, and starts another in its place. */
+/* Kills a worker, takes over the number in its hand, and starts another worker in its place. */
 static int lose_one(struct office *o)
 {
 	unsigned i = o->kills++ % WORKERS;
@@ -139,7 +141,7 @@ static int collect(struct office *o)
 static void close_office(struct office *o)
 {
 	for (unsigned i = 0; i < WORKERS; i++)
-		fl_process_free(o->workers[i]); /* daemons: they end with it */
+		fl_process_free(o->workers[i]); /* daemons: they end here */
 	number_queue_free(o->todo);
 	answer_queue_free(o->done);
 	fl_shm_free(o->region);

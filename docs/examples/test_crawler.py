@@ -23,7 +23,7 @@ def crawler_finds_all_whatever_may_wait(demo):
         done = run(demo, "--pages", "40", "--workers", str(workers), "--backlog", str(backlog))
         pages, at_once = numbers(done.stdout)
         assert pages == 40 and not done.stderr and "\033" not in done.stdout, done
-        # pages that cannot wait are fetched by who has found them: with room for all of them, none
+        # a full backlog makes the submitter fetch the page; a backlog for all pages never does
         assert at_once == 0 if backlog == 1000 else at_once > 0, done
         answers.add(re.search(r"^answer ([0-9a-f]{16})$", done.stdout, re.M)[1])
     assert len(answers) == 1, answers

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The two printing threads: the first program with threads that many have seen. Each says its name and the time, five
- * times, at its own pace; the program ends when both have.
+ * The two printing threads: for many readers the first program with threads. Each thread prints its
+ * name and the time, five times, at its own pace; the program ends after both.
  */
 #include "demo.h"
 #include <errno.h>
@@ -48,7 +48,7 @@ int two_threads(const struct options *o)
 			status = EXIT_FAILURE;
 		}
 	}
-	/* What print_time() returned comes back from the join. */
+	/* The join returns the result of print_time(). */
 	for (int i = 0; i < 2; i++) {
 		int result = 0;
 		if (fl_thread_id(&threads[i]) == 0)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The list of URLs for the album: one a line; blank lines and what follows a # at the start of a line do not count. */
+/*
+ * The list of URLs for the album: one a line; blank lines and lines that begin with # do not count.
+ */
 #include "album.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Returns the line without the white space around it; NULL when there is nothing to do in it. */
+/* Returns the line without surrounding white space; NULL for a line without a URL. */
 static char *trimmed(char *line)
 {
 	static const char space[] = " \t\r\n";

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for a group of tasks, while something moves on the terminal and somebody may press Ctrl-C. */
+/* Waits for a group of tasks, with a moving progress display; Ctrl-C cancels the group. */
 #include "demo.h"
 #include <errno.h>
 
-#define LOOK FL_MS(50) /* how often it moves */
+#define LOOK FL_MS(50) /* the time between two updates */
 
 int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg)
 {
@@ -12,7 +12,7 @@ int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show
 	while ((rc = fl_group_join_until(g, fl_after(LOOK), FL_SHIELDED)) == -ETIMEDOUT) {
 		if (fl_signals_try_wait(signals) > 0) {
 			interrupted = true;
-			fl_group_cancel(g); /* and wait on: for those that run to have seen it */
+			fl_group_cancel(g); /* and wait on, until the running tasks have seen it */
 		}
 		show(arg);
 	}

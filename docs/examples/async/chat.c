@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * chat: what one says, all others read.
+ * chat: a line from one client goes to all other clients.
  *
- *     chat [PORT [PATIENCE]]     port 7001, unless another is named; 0: the system chooses. Try: nc 127.0.0.1 7001
+ *   chat [PORT [PATIENCE]]     port 7001, or PORT; 0: the system chooses. Try: nc 127.0.0.1 7001
  *
- * Each client has two tasks, one that reads and one that writes, and between all of them stands a queue a client. Who speaks
- * waits while a listener's queue is full, so nobody can fill the memory, and is not read from meanwhile: TCP slows him down in
- * his turn. A listener who has taken nothing for PATIENCE milliseconds (2000) is thrown out.
+ * Each client has two tasks, a reader and a writer, and a queue between all readers and its writer.
+ * A reader waits while the queue of a listener is full, so memory is bounded. While it waits, it
+ * does not read from its client, so TCP slows that client down. A listener that has received
+ * nothing for PATIENCE milliseconds (2000) is disconnected.
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -19,7 +20,7 @@
 #define LINE_MAX_BYTES 1024
 #define OUTBOX 16
 
-/* One for all who are to read it. All tasks run on one thread, so a plain number counts. */
+/* One line for all its receivers. All tasks run on one thread, so a plain counter suffices. */
 struct text {
 	unsigned references;
 	size_t size;
@@ -38,7 +39,7 @@ struct client {
 	struct client *next, **link;
 	fl_stream *stream; /* NULL: gone */
 	outbox *outbox;
-	unsigned references; /* its tasks', and of those who are about to put something into its outbox */
+	unsigned references; /* held by its tasks, and by readers that put a line into its outbox */
 	char name[NAME_MAX_BYTES];
 };
 
@@ -63,7 +64,7 @@ static void client_release(struct client *c)
 	free(c);
 }
 
-/* Takes over the stream. NULL: out of memory. */
+/* Takes ownership of the stream. NULL: out of memory. */
 static struct client *client_create(struct room *room, fl_stream *stream)
 {
 	struct client *c = calloc(1, sizeof *c);
@@ -100,23 +101,29 @@ static void throw_out(struct client *c)
 {
 	printf("%s does not read, and is thrown out\n", c->name);
 	(void)fflush(stdout);
-	fl_stream_abort(c->stream); /* his tasks hear of it */
+	fl_stream_abort(c->stream); /* ends the client's tasks */
 	outbox_close(c->outbox);
 }
 
-/* May wait for room in the outbox, and the client may leave meanwhile: the caller has a reference. */
+/*
+ * May wait for space in the outbox. The client may leave during the wait, so the caller holds a
+ * reference.
+ */
 static int deliver(struct client *c, struct text *t)
 {
 	t->references++;
 	int rc = outbox_put_until(c->outbox, t, fl_after(c->room->patience), NULL);
 	if (rc != 0)
-		t->references--; /* the speaker has another */
+		t->references--; /* the reader keeps another reference */
 	if (rc == -ETIMEDOUT && !outbox_is_closed(c->outbox))
 		throw_out(c);
 	return rc == -ECANCELED ? rc : 0;
 }
 
-/* To all but one. Whom that is said to is decided before the first wait, since clients come and go in each. */
+/*
+ * To all clients but one. The receivers are chosen before the first wait, since clients come and go
+ * during each wait.
+ */
 static int deliver_to_others(struct client *speaker, struct text *t)
 {
 	struct room *room = speaker->room;
@@ -167,7 +174,7 @@ static int write_out(void *arg)
 		text_release(t);
 		if (rc == -ETIMEDOUT && !outbox_is_closed(c->outbox)) {
 			throw_out(c);
-		} else if (rc != 0) { /* gone, and the reader will find that out, if it has not */
+		} else if (rc != 0) { /* disconnected; the reader finds out by itself */
 			fl_stream_abort(c->stream);
 			outbox_close(c->outbox);
 		}
@@ -196,7 +203,7 @@ static void talk(struct client *c)
 		fprintf(stderr, "chat: %s leaves unheard: %s\n", c->name, fl_error_text(rc));
 }
 
-/* A client's task: it reads; a child of its writes. */
+/* A client's task: it reads; its child task writes. */
 static int attend(void *arg)
 {
 	struct client *c = arg;
@@ -204,12 +211,12 @@ static int attend(void *arg)
 		FL_SCOPED(fl_group) writer = FL_GROUP_INIT(NULL);
 		if (fl_group_start(&writer, write_out, c) == 0)
 			talk(c);
-		outbox_close(c->outbox); /* what is in it is written yet */
+		outbox_close(c->outbox); /* the writer still writes what is in it */
 	}
 	fl_stream_free(c->stream);
 	c->stream = NULL;
 	client_release(c);
-	return 0; /* whatever has happened to this one: the others go on */
+	return 0; /* an error of one client does not stop the others */
 }
 
 static int server(void *arg)

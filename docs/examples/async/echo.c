@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * echo: a server that sends back what it gets, line by line, to any number of clients.
+ * echo: a server that sends back what it receives, line by line, to any number of clients.
  *
- *     echo [PORT]            port 7000, unless another is named; 0: the system chooses. Try: nc 127.0.0.1 7000
+ *   echo [PORT]            port 7000, or PORT; 0: the system chooses. Try: nc 127.0.0.1 7000
  *
- * A task for each client, in straight lines: it reads as if it were alone, and the others go on while it waits. What goes
- * wrong with one client ends its task and nothing else.
+ * Each client has a task of straight-line code; while it waits, the other tasks run. An error of
+ * one client ends only its own task.
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -20,10 +20,11 @@ static int serve(void *client)
 	int rc = 0;
 	while (rc == 0 && (n = fl_stream_read_line_until(s, line, sizeof line, fl_after(FL_S(30)), NULL)) > 0)
 		rc = fl_stream_write(s, line, (size_t)n);
-	return 0; /* gone, silent for 30 s, or a line that is too long: no reason to end the others */
+	/* Disconnected, silent for 30 s, or a line that is too long: the other clients continue. */
+	return 0;
 }
 
-/* No descriptors or no memory now: some client will go, and give theirs back. */
+/* No descriptors or no memory now. A client that leaves will release some. */
 static int for_now(int rc)
 {
 	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOSPC;
@@ -39,7 +40,7 @@ static int server(void *arg)
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
 	(void)fflush(stdout);
 
-	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL); /* waited for when the scope ends */
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL); /* joined when the scope ends */
 	while (rc == 0) {
 		fl_stream *s = NULL;
 		rc = fl_accept(l, &s);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fetch_many: gets many pages at once, each with a time limit of its own, and tells which did not keep to it.
+ * fetch_many: gets many pages at once, each with its own time limit, and names the pages that
+ * exceeded it.
  *
- *     fetch_many [--timeout MILLISECONDS] [http://HOST[:PORT]/PATH...]
+ *   fetch_many [--timeout MILLISECONDS] [http://HOST[:PORT]/PATH...]
  *
- * Without a URL it asks a server of its own, which never answers every fifth request. HTTP/1.0 only, without TLS: real programs
- * host libcurl on the loop, as ../fetch_async.c does.
+ * Without a URL it asks a server of its own, which does not answer every fifth request. It speaks
+ * HTTP/1.0 without TLS; a real program runs libcurl on the loop, as ../fetch_async.c does.
  *
- * The limit is a scope: between fl_timeout_begin() and fl_timeout_end() every wait ends in time, that for the name's lookup and
- * the connection, too, and get() knows nothing of it.
+ * The limit is a scope. Between fl_timeout_begin() and fl_timeout_end() every wait ends in time,
+ * also the lookup of the name and the connection, and get() needs no code for it.
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -42,7 +43,7 @@ static int ask(fl_stream *s, const struct page *p)
 	return fl_stream_write(s, request, (size_t)n);
 }
 
-/* The head up to the empty line behind it; of it we want the status alone. */
+/* Skips the head up to the empty line, and returns the status. */
 static int read_head(fl_stream *s, int *status)
 {
 	char line[4096];
@@ -76,9 +77,9 @@ static int fetch(void *arg)
 	fl_timeout limit = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&limit, start + p->timeout);
 	p->rc = get(p);
-	p->rc = fl_timeout_end(&limit, p->rc); /* -ETIMEDOUT, when that was it */
+	p->rc = fl_timeout_end(&limit, p->rc); /* -ETIMEDOUT if the limit has expired */
 	p->seconds = (double)(fl_now() - start) / 1e9;
-	return 0; /* an error would cancel the others */
+	return 0; /* an error would cancel the other tasks */
 }
 
 /* The server. */
@@ -155,7 +156,7 @@ static int run(void *arg)
 	if (!job->own_server)
 		return fetch_all(job);
 	FL_SCOPED(fl_listener) *l = NULL;
-	FL_SCOPED(fl_fiber) *server = NULL; /* cancelled, and waited for, when the scope ends */
+	FL_SCOPED(fl_fiber) *server = NULL; /* cancelled and joined when the scope ends */
 	int rc = fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
 	for (size_t i = 0; i < job->count && rc == 0; i++)
 		job->pages[i].port = fl_listener_port(l);

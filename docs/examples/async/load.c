@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * load: many connections at once, each with a task of its own on either side.
+ * load: many connections at once, with a task for each on either side.
  *
- *     load [--connections N] [--seconds S] [--size BYTES]     N (10000) clients that ask and wait for the echo, S seconds (5) long
- *     load --idle [--connections N]                           they only stand there: what does each of them cost?
- *     load --port PORT ...                                    against an echo server that runs already, on this machine
+ *   load [--connections N] [--seconds S] [--size BYTES]     N (10000) clients, S (5) seconds
+ *   load --idle [--connections N]                           idle connections: the memory of each
+ *   load --port PORT ...                                    uses a running echo server
  *
- * The server is a process of its own (fl_process), so that what a task takes there can be told from what it takes here: the
- * resident memory that has come since before the first connection, by the number of connections. What the kernel keeps for a
- * socket is not in it.
+ * The server is a process of its own (fl_process), so that the memory of its tasks can be told from
+ * the memory of the clients. The memory of a connection is the growth of the server's resident
+ * memory since before the first connection, divided by the number of connections. The kernel's
+ * memory for a socket is not included.
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -19,15 +20,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define AT_A_TIME                                                                                                      \
-	256u      /* that connect: the system keeps a few thousand waiting, and lets others try again in a second */
-#define SPARE 64u /* descriptors, beside those of the connections */
+/* The number of clients that connect at once: the system queues a few thousand. */
+#define AT_A_TIME 256u
+#define SPARE 64u /* descriptors beside those of the connections */
 #define PATIENCE FL_S(60)
 
 struct load {
 	unsigned connections, seconds, size, port;
 	bool idle;
-	fl_process *server; /* NULL: somebody else's */
+	fl_process *server; /* NULL: not started by this program */
 	char *request;
 	fl_sem connecting;
 	fl_latch connected;
@@ -36,7 +37,10 @@ struct load {
 	uint64_t requests, longest;
 };
 
-/* Returns how many descriptors there may be now: `wanted`, or the limit, which only root can raise. */
+/*
+ * Returns the limit of descriptors, raised to `wanted` if possible; only root may exceed the hard
+ * limit.
+ */
 static uint64_t raise_limit(uint64_t wanted)
 {
 	struct rlimit limit;
@@ -52,7 +56,10 @@ static uint64_t raise_limit(uint64_t wanted)
 	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
-/* Bytes of `pid` that are in memory; 0: not known. /proc/PID/statm would be quicker, and wrong by some hundred pages. */
+/*
+ * Resident bytes of `pid`; 0: unknown. /proc/PID/statm would be faster, but is wrong by some
+ * hundred pages.
+ */
 static uint64_t resident(int pid)
 {
 	char path[64], line[256];
@@ -67,8 +74,8 @@ static uint64_t resident(int pid)
 }
 
 /*
- * The server. A task that waits keeps what lies on its stack, so what is there is small: with the frames of the wait it fits
- * into one page, and the task's handle, too.
+ * The server. The stack of a waiting task stays in memory, so its frames are small: with the frames
+ * of the wait and the task's handle they fit into one page.
  */
 static int echo(void *client)
 {
@@ -169,7 +176,8 @@ static int client(void *arg)
 	char *reply = malloc(o->size);
 	int rc = reply != NULL ? connect_to(o, &s) : -ENOMEM;
 	if (rc == 0)
-		rc = ask(o, s, reply); /* so the server's task is there, has worked, and waits again */
+		/* So the server's task exists, has worked, and waits again. */
+		rc = ask(o, s, reply);
 	if (rc == 0) {
 		fl_latch_count_down(&o->connected, 1);
 		rc = fl_event_wait(&o->go);
@@ -207,14 +215,18 @@ static void report_requests(const struct load *o, double seconds)
 	       (double)o->longest / 1e6);
 }
 
-/* All clients; returns the first error of one. */
+/* Runs all clients; returns their first error. */
 static int run_clients(struct load *o, struct memory before)
 {
 	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	int rc = 0;
 	for (unsigned i = 0; i < o->connections && rc == 0; i++)
 		rc = fl_group_start(&clients, client, o);
-	if (rc == 0) /* until all are connected, or one cannot: then the group is cancelled, and its join says why */
+	/*
+	 * Wait until all are connected; if one fails, the group is cancelled, and its join returns
+	 * the reason.
+	 */
+	if (rc == 0)
 		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_group_token(&clients));
 	if (rc == 0)
 		report_memory(o, before, memory_now(o));
@@ -240,7 +252,7 @@ static int run(void *arg)
 	int rc = prepare(&first);
 	fl_event_set(&first.go);
 	if (rc == 0)
-		rc = client(&first); /* what the first one alone takes does not count */
+		rc = client(&first); /* warm-up: the memory of the first client does not count */
 	return rc == 0 ? run_clients(o, memory_now(o)) : rc;
 }
 
@@ -259,12 +271,12 @@ static int run_load(struct load *o)
 	int rc = o->request != NULL ? prepare(o) : -ENOMEM;
 	if (rc == 0) {
 		memset(o->request, 'x', o->size);
-		o->request[o->size - 1] = '\n'; /* for servers that want a line */
+		o->request[o->size - 1] = '\n'; /* for servers that expect a line */
 		rc = o->port == 0 ? start_server(o) : 0;
 	}
 	if (rc == 0)
 		rc = fl_loop_run(run, o);
-	fl_process_free(o->server); /* a daemon: it ends with this */
+	fl_process_free(o->server); /* a daemon: ends here */
 	free(o->request);
 	return rc == 0 ? EXIT_SUCCESS : fl_perror(rc, "load");
 }
