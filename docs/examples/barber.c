@@ -135,7 +135,7 @@ int sleeping_barber(const struct options *o)
 	}
 	printf("%u came, %u were served, %u were turned away\n", shop.arrived, shop.served, shop.turned_away);
 	if (shop.arrived != o->customers || shop.served + shop.turned_away != shop.arrived) {
-		complain("somebody got lost: %u were sent", o->customers);
+		complain("a customer was lost: %u were sent", o->customers);
 		return EXIT_FAILURE;
 	}
 	return EXIT_SUCCESS;

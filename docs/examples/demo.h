@@ -63,9 +63,8 @@ bool urls_read(const char *path, char ***urls, size_t *count);
 struct model {
 	const char *name;
 	int (*create)(fl_executor **e, const fl_executor_config *config);
-	bool
-	    /* An event loop: a waiting task lets others run; computations run one after another. */
-	    one_thread;
+	/* An event loop: a waiting task lets others run; computations run one after another. */
+	bool one_thread;
 };
 
 struct run {

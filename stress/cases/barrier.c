@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The barrier: all or none pass, each turn by itself, and what each wrote before is seen by all after. */
+/*
+ * The barrier: all parties pass a phase or none, phases do not mix, and each party sees what all
+ * wrote before.
+ */
 #include "cases.h"
 #include <fairlead/barrier.h>
 
-/* All see what each wrote; the numbers are those of the arrivals. */
+/* Each party sees what all others wrote; the results are the numbers of the arrivals. */
 struct barrier_data {
 	fl_barrier b;
 	int data[3], order[3];
@@ -43,7 +46,10 @@ FL_STRESS(barrier_data, one, two, three)
 	FL_FORBIDDEN(1, "wrong numbers");
 }
 
-/* barrier_reuse: two turns do not mix, also when one arrives for the second before the other has left the first. */
+/*
+ * barrier_reuse: two phases do not mix, also when one party arrives for the second before the other
+ * has left the first.
+ */
 struct barrier_reuse {
 	fl_barrier b;
 	int turn[2], order[2][2];
@@ -57,7 +63,7 @@ FL_STRESS_SETUP(barrier_reuse)
 static void take_turns(struct barrier_reuse *s, int me)
 {
 	for (int i = 0; i < 2; i++) {
-		s->turn[me] = i + 1; /* plain: read by the other between its two waits */
+		s->turn[me] = i + 1; /* plain: read by the other party between its two waits */
 		s->order[me][i] = fl_barrier_wait(&s->b);
 		FL_STRESS_CHECK(s->turn[!me] == i + 1);
 		FL_STRESS_CHECK(fl_barrier_wait(&s->b) >= 0);
@@ -78,10 +84,13 @@ FL_STRESS(barrier_reuse, one, two)
 {
 	bool right = s->order[0][0] + s->order[1][0] == 1 && s->order[0][1] + s->order[1][1] == 1;
 	FL_ACCEPTABLE(right && fl_barrier_destroy(&s->b) == 0, "two turns");
-	FL_FORBIDDEN(1, "wrong numbers, or somebody is left");
+	FL_FORBIDDEN(1, "wrong numbers, or a waiter is left");
 }
 
-/* It may be destroyed as soon as one has returned with a number: those who are still leaving do not touch it. */
+/*
+ * The barrier may be destroyed as soon as one party has returned with a number: leaving parties do
+ * not touch it.
+ */
 struct barrier_free {
 	fl_barrier *b;
 	int order[2];
@@ -112,7 +121,7 @@ FL_STRESS(barrier_free, one, two)
 	FL_FORBIDDEN(1, "wrong numbers");
 }
 
-/* A timeout breaks it for all, or comes too late for anybody: nobody waits on for one who has left. */
+/* A timeout breaks the barrier for all, or comes too late: no party waits for one that has left. */
 struct barrier_timeout {
 	fl_barrier b;
 	int rc[3];
@@ -141,13 +150,13 @@ FL_STRESS_ACTOR(barrier_timeout, three)
 FL_STRESS(barrier_timeout, brief, two, three)
 {
 	bool broken = fl_barrier_is_broken(&s->b);
-	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl_barrier_destroy(&s->b) != 0, "somebody is left");
+	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl_barrier_destroy(&s->b) != 0, "a waiter is left");
 	FL_ACCEPTABLE(!broken && s->rc[0] >= 0 && s->rc[1] >= 0 && s->rc[2] >= 0, "all passed");
 	FL_ACCEPTABLE(broken && s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE && s->rc[2] == -EPIPE, "broken");
 	FL_FORBIDDEN(1, "some passed");
 }
 
-/* An abort finds nobody, one or both; a pass that is complete stays complete. */
+/* An abort finds no party, one or both; a complete phase stays complete. */
 struct barrier_abort {
 	fl_barrier b;
 	int rc[2];
@@ -181,7 +190,9 @@ FL_STRESS(barrier_abort, one, two, aborter)
 	FL_FORBIDDEN(1, "one passed alone");
 }
 
-/* A reset sends away who waits, and leaves a whole barrier: the next two of three who come always meet. */
+/*
+ * A reset ends all waits, and leaves an intact barrier: the next two of three parties always meet.
+ */
 struct barrier_reset {
 	fl_barrier b;
 	int rc[2];
@@ -222,7 +233,7 @@ FL_STRESS(barrier_reset, one, two, resetter)
 	FL_FORBIDDEN(1, "wrong numbers");
 }
 
-/* A try passes only as the last; else it has not arrived. */
+/* A try passes only as the last party; otherwise it has not arrived. */
 struct barrier_try {
 	fl_barrier b;
 	int tried, rc;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The action of a barrier: once for each phase, alone, after all have arrived and before anybody is
- * let through.
+ * The action of a barrier: runs once for each phase, alone, after all have arrived and before any
+ * party passes.
  */
 #include "cases.h"
 #include <fairlead/barrier.h>
 
-/* Two phases: the action sees what each wrote before, and each sees what the action wrote. */
+/*
+ * Two phases: the action sees what each party wrote before, and each party sees what the action
+ * wrote.
+ */
 struct barrier_action {
 	fl_barrier b;
 	int data[2], acted, order[2][2];
@@ -15,7 +18,7 @@ struct barrier_action {
 static void merge(void *arg)
 {
 	struct barrier_action *s = arg;
-	s->acted++; /* plain: a race, if two actions ran at once, or if a party had passed before */
+	s->acted++; /* plain: a race if two actions ran at once, or if a party passed before */
 	FL_STRESS_CHECK(s->data[0] == s->acted && s->data[1] == s->acted);
 }
 
@@ -51,7 +54,7 @@ FL_STRESS(barrier_action, one, two)
 }
 
 /*
- * It may be freed as soon as one has returned with a number, also by another than the one that ran
+ * The barrier may be freed as soon as one party has returned with a number, also if the other ran
  * the action.
  */
 struct barrier_action_free {
@@ -89,8 +92,8 @@ FL_STRESS(barrier_action_free, one, two)
 }
 
 /*
- * A deadline of a party comes before the last one: broken, and no action; or later: both pass,
- * however long the action takes.
+ * A party's deadline before the last arrival breaks the barrier, without an action; after it both
+ * pass, however long the action takes.
  */
 struct barrier_action_timeout {
 	fl_barrier b;
@@ -115,16 +118,13 @@ FL_STRESS_ACTOR(barrier_action_timeout, patient)
 FL_STRESS(barrier_action_timeout, brief, patient)
 {
 	bool broken = fl_barrier_is_broken(&s->b);
-	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl_barrier_destroy(&s->b) != 0, "somebody is left");
+	FL_FORBIDDEN(fl_barrier_waiting(&s->b) != 0 || fl_barrier_destroy(&s->b) != 0, "a waiter is left");
 	FL_ACCEPTABLE(!broken && s->acted == 1 && s->rc[0] >= 0 && s->rc[0] + s->rc[1] == 1, "passed");
 	FL_ACCEPTABLE(broken && s->acted == 0 && s->rc[0] == -ETIMEDOUT && s->rc[1] == -EPIPE, "broken");
 	FL_FORBIDDEN(1, "an action without a phase, or one passed alone");
 }
 
-/*
- * An abort or a reset cuts the phase for both, or comes too late; what follows a reset is a phase
- * of its own.
- */
+/* An abort or a reset ends the phase for both, or comes too late; a new phase follows a reset. */
 struct barrier_action_cut {
 	fl_barrier b;
 	bool resets;
@@ -136,7 +136,7 @@ FL_STRESS_SETUP(barrier_action_cut)
 	OK(fl_barrier_init_with_action(&s->b, 2, count_action, &s->acted));
 }
 
-/* Again after a reset: plain counting in the action then tells whether two actions overlap. */
+/* Waits again after a reset: the action's plain count shows whether two actions overlap. */
 static int wait_unless_broken(fl_barrier *b)
 {
 	int rc;
@@ -175,9 +175,9 @@ FL_STRESS(barrier_action_cut, one, two, cutter)
 }
 
 /*
- * More contexts than parties: each is a phase of its own, and waits for the end of the other's
- * action. One that gives up before breaks the barrier for those that come later, and not the phase
- * that is complete.
+ * More contexts than parties: each is a phase of its own, and waits for the end of another's
+ * action. A context that gives up before breaks the barrier for later ones, but not the complete
+ * phase.
  */
 struct barrier_action_late {
 	fl_barrier b;
@@ -218,8 +218,7 @@ FL_STRESS(barrier_action_late, one, two, brief)
 }
 
 /*
- * Three for a phase of two: the one that is too many may give up while the action runs, and the two
- * pass all the same.
+ * Three contexts for a phase of two: the third may give up while the action runs, and the two pass.
  */
 struct barrier_action_three {
 	fl_barrier b;
@@ -256,6 +255,6 @@ FL_STRESS(barrier_action_three, one, two, three)
 	}
 	FL_FORBIDDEN(!fl_barrier_is_broken(&s->b) || fl_barrier_destroy(&s->b) != 0, "another state");
 	FL_ACCEPTABLE(s->acted == 1 && passed == 2 && late == 1, "two passed");
-	FL_ACCEPTABLE(s->acted == 0 && passed == 0 && late >= 1, "nobody passed");
+	FL_ACCEPTABLE(s->acted == 0 && passed == 0 && late >= 1, "none passed");
 	FL_FORBIDDEN(1, "an action without a phase, or one passed alone");
 }

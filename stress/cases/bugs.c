@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Scenarios that run across the primitives, most of them named after bugs of others: docs/bugs.md. */
+/*
+ * Scenarios across the primitives, most of them named after bugs of other libraries: docs/bugs.md.
+ */
 #include "../../lib/base/atomic.h"
 #include "../../lib/wait/context.h"
 #include "cases.h"
@@ -9,7 +11,7 @@
 #include <fairlead/once.h>
 #include <fairlead/sem.h>
 
-/* One of each, of which an execution uses one. */
+/* One primitive of each kind; an execution uses one of them. */
 enum { BY_MUTEX, BY_SEM, BY_EVENT, BY_LATCH, BY_ONCE, WAYS };
 struct ways {
 	unsigned by;
@@ -53,7 +55,7 @@ static void publish(struct ways *w)
 	}
 }
 
-/* Without waiting, so that nothing but the primitive's own word gives an order. */
+/* Without waits, so that only the primitive's own word gives an order. */
 static bool is_published(struct ways *w)
 {
 	bool written = false;
@@ -76,8 +78,8 @@ static bool is_published(struct ways *w)
 }
 
 /*
- * weak_order (nsync 88fa032, parking_lot #294, #344): who sees that it is published sees what was. x86 forgives a missing acquire
- * or release; the model does not.
+ * weak_order (nsync 88fa032, parking_lot #294, #344): a context that sees the publication sees what
+ * was written before it. x86 forgives a missing acquire or release; the model does not.
  */
 struct weak_order {
 	struct ways w;
@@ -109,8 +111,9 @@ FL_STRESS(weak_order, writer, reader)
 }
 
 /*
- * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter says that it waits and looks again, the waker makes it ready and
- * looks for waiters; each must see the other. A lost wakeup is the failure.
+ * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its mark and checks the
+ * condition, the waker changes the condition and checks for marks. One of them must see the other;
+ * a lost wakeup is the failure.
  */
 struct waiter_flag_dekker {
 	struct ways w;
@@ -161,8 +164,8 @@ FL_STRESS(waiter_flag_dekker, waiter, waker)
 }
 
 /*
- * clock_jump: in the model the clock leaps whenever somebody's time is up, here an hour over whoever sleeps for a moment. Who is
- * told that time is up finds it so, and the permit is with exactly one.
+ * clock_jump: the model's clock jumps at each timeout, here by an hour during a short sleep. A wait
+ * that returns -ETIMEDOUT finds its deadline passed, and exactly one context has the permit.
  */
 struct clock_jump {
 	fl_sem sem;
@@ -193,8 +196,9 @@ FL_STRESS(clock_jump, patient, sleeper)
 }
 
 /*
- * priority_inversion: one that computes is between the holder and the one who waits for it. The model lets each of the three run
- * for as long as it can: nobody spins until another goes on. tests/sync/test_lock_bugs.c has the same by real priorities on one CPU.
+ * priority_inversion: a computing thread is between the holder and the waiter. The model lets each
+ * of the three run for as long as it can: no thread spins until another one runs.
+ * tests/sync/test_lock_bugs.c has the same with real priorities on one CPU.
  */
 struct priority_inversion {
 	fl_mutex m;
@@ -232,8 +236,9 @@ FL_STRESS(priority_inversion, low, middle, high)
 }
 
 /*
- * oversubscribe_64x: more threads than CPUs, all of which sleep and wake by turns, natively as many copies as --oversubscribe says.
- * Nobody is forgotten, whoever is off the CPU. tests/sync/test_lock_bugs.c has 64 threads a CPU on one lock.
+ * oversubscribe_64x: more threads than CPUs, which sleep and wake in turn; natively as many copies
+ * as --oversubscribe says. No waiter is forgotten. tests/sync/test_lock_bugs.c has 64 threads a CPU
+ * on one lock.
  */
 struct oversubscribe_64x {
 	fl_mutex m;
@@ -276,8 +281,9 @@ FL_STRESS(oversubscribe_64x, a, b, c, d, e, f, g, h)
 }
 
 /*
- * fork_while_locked: a fork by the holder, at any moment of those who contend. The child has the word as it was, and neither their
- * line nor the one who was awake: the copy stands for it. In it the holder unlocks, and threads of the child lock and sleep and are woken.
+ * fork_while_locked: the holder forks at any moment of two contenders. The child has the word as it
+ * was, but neither their wait queue nor the waiter that was awake: a copy of the state plays the
+ * child. In it the holder unlocks, and threads of the child lock, sleep and are woken.
  */
 struct fork_while_locked {
 	fl_mutex m, child;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens: a request reaches each wait under the token and its descendants, with what was
- * written before.
+ * Cancel tokens: a request reaches every wait under the token, at its level and below, with what
+ * was written before it.
  */
 #include "cases.h"
 #include <fairlead/event.h>
 
 /*
- * A request ends each wait under the token. The waiter sees what was written before the request,
- * whichever way it learns of it.
+ * A request always ends a wait under the token, and the waiter sees what came before, in whichever
+ * way it learns of the request.
  */
 struct cancel_vs_wait {
 	fl_cancel_token stop;
@@ -36,7 +36,7 @@ FL_STRESS(cancel_vs_wait, waiter, canceller)
 	FL_FORBIDDEN(1, "not cancelled, or before its time");
 }
 
-/* The same, for a context that polls the token. */
+/* The same by a check of the token. */
 struct cancel_look {
 	fl_cancel_token stop;
 	int data;
@@ -62,10 +62,7 @@ FL_STRESS(cancel_look, looker, canceller)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-/*
- * A request against the awaited event: one of the two ends the wait, and the waiter sees what was
- * written before.
- */
+/* A request against the end of the wait: the wait has one reason, and sees what came before it. */
 struct cancel_vs_set {
 	fl_cancel_token stop;
 	fl_event e;
@@ -98,7 +95,7 @@ FL_STRESS(cancel_vs_set, waiter, setter, canceller)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* A request of the root ends a wait under the grandchild, and is seen at each level. */
+/* A request of the root ends a wait under the grandchild, and is visible at each level. */
 struct cancel_tree {
 	fl_cancel_token root, middle, leaf;
 	fl_event never;
@@ -134,8 +131,8 @@ FL_STRESS(cancel_tree, waiter, canceller)
 }
 
 /*
- * A child that is created during a request is requested, too, also if a sibling is destroyed at the
- * same time.
+ * A child that begins during a request is reached, or sees its parent requested; also while a
+ * sibling leaves.
  */
 struct cancel_init_vs_request {
 	fl_cancel_token root, *child;
@@ -202,8 +199,8 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 }
 
 /*
- * Children are created and destroyed while their parent is requested: links stay whole, and no
- * destroyed child is touched.
+ * Children come and go while their parent is requested: the lists stay intact, and no ended child
+ * is touched.
  */
 struct cancel_siblings {
 	fl_cancel_token root;
@@ -242,8 +239,8 @@ FL_STRESS(cancel_siblings, one, two, canceller)
 }
 
 /*
- * A token is destroyed with a wait that its request has ended. The request does not touch the token
- * after it has unlocked the tree.
+ * A token ends with a wait that its request has ended: the request does not touch it after its tree
+ * is unlocked.
  */
 struct cancel_woken_destroys {
 	fl_cancel_token *stop;
@@ -310,8 +307,7 @@ FL_STRESS(cancel_twice, waiter, of_child, of_root)
 }
 
 /*
- * The deadline of a token ends a wait as a request does, not sooner. The awaited event may come
- * first.
+ * The deadline of a token ends a wait as its request would, not earlier; the event may come first.
  */
 struct cancel_deadline_vs_set {
 	fl_cancel_token stop;
@@ -342,7 +338,7 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* The scope of a context: plain waits observe it, shielded waits do not; a sleep ends with it. */
+/* The scope of a context: plain waits observe it, shielded ones do not; it ends a sleep. */
 struct cancel_scope {
 	fl_cancel_token stop;
 	fl_event e;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Callbacks of tokens: each function runs at most once, as the removal reports, and touches no
- * freed memory.
+ * Callbacks of tokens: each function runs once or never, as the removal reports, and no freed
+ * memory is touched.
  */
 #include "cases.h"
 #include <fairlead/cancel_callback.h>
@@ -13,8 +13,7 @@ static void count_up(void *arg)
 }
 
 /*
- * A registration against a request: the function runs once, in either order, and sees what was
- * written before both.
+ * A registration against a request: the function runs once, and sees what was written before both.
  */
 struct cancel_callback_once {
 	fl_cancel_token stop;
@@ -52,8 +51,8 @@ FL_STRESS(cancel_callback_once, canceller, user)
 }
 
 /*
- * A removal against a request. Afterwards callback, token and the memory of the function are freed:
- * the request touches none of them. After false, what the function wrote is visible.
+ * A removal against a request. Then callback, token and the function's data are freed: the request
+ * touches none of them. If the removal returns false, what the function wrote is visible.
  */
 struct cancel_callback_remove {
 	struct connection {
@@ -80,7 +79,8 @@ FL_STRESS_ACTOR(cancel_callback_remove, user)
 {
 	s->idle = fl_cancel_callback_remove(&s->c->cb);
 	s->runs = s->c->runs;
-	if (!s->idle) { /* the request made its last access to the token before it ran the function */
+	/* The request touched the token for the last time before it ran the function. */
+	if (!s->idle) {
 		fl_cancel_token_destroy(&s->c->stop);
 		free(s->c);
 		s->c = NULL;
@@ -98,7 +98,7 @@ FL_STRESS(cancel_callback_remove, canceller, user)
 	FL_FORBIDDEN(1, "the removal does not say what happened");
 }
 
-/* Two contexts remove two callbacks of one token during a request: lists stay whole. */
+/* Two contexts remove two callbacks of one token while it is requested: the lists stay intact. */
 struct cancel_callback_two {
 	fl_cancel_token stop;
 	fl_cancel_callback cb[2];
@@ -175,8 +175,8 @@ FL_STRESS(cancel_callback_tree, one, two)
 }
 
 /*
- * A function removes its own callback, destroys the token, and frees both, while another context
- * removes another callback of the tree, and waits for it if necessary.
+ * A function removes its own callback, destroys the token, and frees both. Another context removes
+ * another callback of the tree, and waits for it if it must.
  */
 struct cancel_callback_self {
 	fl_cancel_token root;
@@ -224,8 +224,8 @@ FL_STRESS(cancel_callback_self, canceller, user)
 }
 
 /*
- * A registration while another context waits under the token, which is requested: both learn of the
- * request.
+ * A registration while another context waits under the token, which is requested: the callback
+ * runs, and the wait ends.
  */
 struct cancel_callback_vs_wait {
 	fl_cancel_token stop;
@@ -258,10 +258,7 @@ FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
 	FL_FORBIDDEN(1, "not once");
 }
 
-/*
- * What was written before a request that wakes a waiter is visible to a later reader of the token,
- * too.
- */
+/* A later check sees what was written before a request that wakes a waiter. */
 struct cancel_late_looker {
 	fl_cancel_token stop;
 	fl_event never;
@@ -293,10 +290,7 @@ FL_STRESS(cancel_late_looker, waiter, canceller, looker)
 	FL_ACCEPTABLE(!s->requested, "too early");
 }
 
-/*
- * Each of two functions requests the token of the other: each runs once, and no lock is held while
- * it runs.
- */
+/* Each function requests the other's token: both run once, and no lock is held during a call. */
 struct cancel_callback_nested {
 	fl_cancel_token one, two;
 	fl_cancel_callback of_one, of_two;

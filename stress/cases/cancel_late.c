@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait that sleeps when its token is requested consumes nothing that comes later, however late it
- * runs. A wake that it got before goes to the next waiter.
+ * A wait that sleeps when its token is requested takes nothing that comes afterwards, however late
+ * it runs. A wake that it received before goes to the next waiter.
  */
 #include "../../lib/wait/lot.h"
 #include "loops.h"
@@ -9,7 +9,7 @@
 #include <fairlead/queue.h>
 #include <fairlead/sem.h>
 
-/* The consumer is cancelled, then an item is put. */
+/* A consumer is cancelled, then an item is put. */
 struct cancel_late_get {
 	fl_queue *q;
 	fl_cancel_token stop;
@@ -31,7 +31,8 @@ FL_STRESS_ACTOR(cancel_late_get, consumer)
 
 FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
-	while (!fl__lot_waited(&s->stop)) /* the consumer enters the token's queue last, then it sleeps */
+	/* The consumer enqueues last at the token, then it sleeps. */
+	while (!fl__lot_waited(&s->stop))
 		fl_stress_relax();
 	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){1}));
@@ -47,7 +48,7 @@ FL_STRESS(cancel_late_get, consumer, retirer)
 }
 
 /*
- * Two consumers, of which one is cancelled; one item before the request and one after it. Each item
+ * A cancelled consumer beside another one, an item before the request and one after it: each item
  * is got, or still there.
  */
 struct cancel_late_two {
@@ -88,9 +89,9 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
 }
 
 /*
- * A call is woken for an item, another get takes the item, and the call is cancelled before it
- * sleeps again. The call must wake the next waiter, since the later puts rely on that. There are
- * items for all.
+ * A get is woken for an item, another get takes the item, and the first is cancelled before it
+ * sleeps again. It must wake the next waiter, since the later puts rely on it. There are items for
+ * all.
  */
 struct cancel_late_baton {
 	fl_queue *q;
@@ -132,8 +133,8 @@ FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
 }
 
 /*
- * Permits: a waiter that is woken for a permit, and cancelled before it takes the permit, leaves it
- * to the next waiter.
+ * Permits: a waiter that is woken for a permit and cancelled before it has it leaves the permit to
+ * the next.
  */
 struct cancel_late_sem {
 	fl_sem permits;
@@ -165,7 +166,10 @@ FL_STRESS(cancel_late_sem, retired, other, releaser)
 	FL_FORBIDDEN(1, "a permit was lost or made");
 }
 
-/* A fiber under its own token. Its loop's thread delivers the request after the release. */
+/*
+ * A fiber under its own token: the thread of its loop, which delivers the request, handles it after
+ * the release.
+ */
 struct cancel_late_fiber {
 	struct loop_world world;
 	fl_fiber *fiber;

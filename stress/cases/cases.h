@@ -10,21 +10,21 @@
 #include <stdlib.h>
 
 /*
- * What the scenarios share. A scenario says in a comment what must hold and, where it is not plain, what would break it.
- * Plain fields of a state are what an operation under test must order: the model reports a race on them. Atomic fields are
- * always relaxed: they order nothing.
+ * Declarations for all scenarios. The comment of a scenario says what must hold and, where it is
+ * not plain, what would break it. Plain fields of a state must be ordered by the operation under
+ * test: the model reports a race on them. Atomic fields are always relaxed, so they order nothing.
  */
 #define LOOK(p) atomic_load_explicit((p), memory_order_relaxed)
 #define SET(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define COUNT(p) ((void)atomic_fetch_add_explicit((p), 1, memory_order_relaxed))
 
-/* A deadline that real threads meet at about the time when others act. */
+/* A deadline that real threads reach at about the time when the others act. */
 static inline int64_t soon(void)
 {
 	return fl_after(FL_US(20));
 }
 
-/* Memory of the execution, zeroed; the outcome, or an actor, frees it. */
+/* Zeroed memory of the execution; the outcome, or an actor, frees it. */
 static inline void *make(size_t size)
 {
 	void *memory = calloc(1, size);
@@ -33,7 +33,7 @@ static inline void *make(size_t size)
 	return memory;
 }
 
-/* For a call whose result is known. */
+/* For a call with a known result. */
 #define OK(call) FL_STRESS_CHECK((call) == 0)
 
 #endif

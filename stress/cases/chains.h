@@ -5,14 +5,17 @@
 #include "cases.h"
 #include "queue/mpmc_unbounded.h"
 
-/* What the scenarios of the unbounded queues share. Items are ints; segments are so short that each put may need another. */
+/*
+ * Declarations for the scenarios of the unbounded queues. Items are ints; segments are so short
+ * that each put may need another.
+ */
 static inline fl_mpmc_unbounded *unbounded_of(size_t segment, int items)
 {
 	fl_mpmc_unbounded *q = NULL;
 	OK(fl_mpmc_unbounded_create(&q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = segment}));
 	for (int i = 1; i <= items; i++)
 		OK(fl_mpmc_unbounded_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
+	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
 }
 
@@ -22,7 +25,7 @@ static inline int unbounded_take(fl_mpmc_unbounded *q)
 	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? item : 0;
 }
 
-/* Takes what is left and frees it; the sum, or -1: not in order, or counted wrongly. */
+/* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
 static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Concurrency Kit's inline code, by the ck_pr.h of stress/ck: what is right on all of its machines. Its own plain
- * accesses are seen, too. stress/planted/ck.c has what is not right.
+ * Concurrency Kit's inline code, by the ck_pr.h of stress/ck: the calls that are right on all of
+ * its machines. Its plain accesses are seen, too. stress/planted/ck.c has the calls that are wrong.
  */
 #define FL_CK_SEE_PLAIN
 #include "cases.h"
@@ -18,7 +18,7 @@
 #include <ck_ring.h>
 #include <ck_spinlock.h>
 
-/* --- rings: items come out in order, each once, with what was written into them --- */
+/* --- rings: items come out in order, each once, with the data written before --- */
 
 static void ring_put(ck_ring_t *ring, ck_ring_buffer_t *slots, int *item, int value)
 {
@@ -35,7 +35,7 @@ static int ring_take(ck_ring_t *ring, ck_ring_buffer_t *slots)
 	return *item;
 }
 
-/* One place: it is used again and again. */
+/* One slot, reused again and again. */
 struct ck_ring_spsc_order {
 	ck_ring_t ring;
 	ck_ring_buffer_t slots[2];
@@ -115,7 +115,7 @@ FL_STRESS(ck_ring_mpsc_order, one, two, consumer)
 }
 
 /*
- * Two take what two put, and what they find missing is in the ring at the end. No slot is used twice: see planted/ck.c.
+ * Two get what two put, and the ring has the rest at the end. No slot is reused: see planted/ck.c.
  */
 struct ck_ring_mpmc_each_once {
 	ck_ring_t ring;
@@ -159,7 +159,7 @@ FL_STRESS(ck_ring_mpmc_each_once, one, two)
 	FL_FORBIDDEN(1, "not each once");
 }
 
-/* --- stacks: nodes that are not used again --- */
+/* --- stacks: nodes are not reused --- */
 
 struct node {
 	ck_stack_entry_t entry; /* first */
@@ -197,7 +197,7 @@ FL_STRESS(ck_stack_upmc_each_once, one, two)
 	FL_FORBIDDEN(1, "not each once");
 }
 
-/* The same with a generation. The head and the pair of which it is a half are one thing. */
+/* The same with a generation. The head and the pair that contains it are one location. */
 struct ck_stack_mpmc_each_once {
 	_Alignas(16) ck_stack_t stack;
 	struct node nodes[2];
@@ -224,7 +224,7 @@ FL_STRESS(ck_stack_mpmc_each_once, one, two)
 	FL_FORBIDDEN(1, "not each once");
 }
 
-/* A try may fail when another pops or pushes, but what it takes it alone has. */
+/* A try may fail beside a pop or push, but an item that it gets is its own. */
 struct ck_stack_try {
 	_Alignas(16) ck_stack_t stack;
 	struct node nodes[2];
@@ -271,7 +271,7 @@ FL_STRESS(ck_stack_try, one, two, pusher)
 	FL_ACCEPTABLE(1, "none");
 }
 
-/* --- locks: the counter is exact, and nobody races for it --- */
+/* --- locks: the counter is exact, and there is no race for it --- */
 
 #define CK_LOCK_TEST(test, type, lock, unlock)                                                                         \
 	struct test {                                                                                                  \
@@ -309,7 +309,10 @@ FL_STRESS_SETUP(ck_spinlock_dec_excl)
 	ck_spinlock_dec_init(&s->lock_word);
 }
 
-/* A node for each lock: one that is used again is written as plain memory, after the atomic write of another. */
+/*
+ * One node for each lock: a reused node is written as plain memory after the atomic write of
+ * another thread.
+ */
 struct ck_spinlock_mcs_excl {
 	ck_spinlock_mcs_t lock;
 	ck_spinlock_mcs_context_t nodes[3];
@@ -379,7 +382,8 @@ FL_STRESS(ck_rwlock_excl, writer, reader, trier)
 }
 
 /*
- * The two halves that a reader accepts are of one write. They are relaxed atomics: ck leaves that to whoever uses it.
+ * The two halves that a reader accepts are of one write. They are relaxed atomics: ck leaves that
+ * to its user.
  */
 struct ck_sequence_torn {
 	ck_sequence_t sequence;
@@ -429,7 +433,7 @@ FL_STRESS_SETUP(ck_fifo_spsc_order)
 	ck_fifo_spsc_init(&s->fifo, &s->entries[0]);
 }
 
-/* The third item has the node of an item that was taken, if there is one. */
+/* The third item reuses the node of an item that was got, if there is one. */
 FL_STRESS_ACTOR(ck_fifo_spsc_order, producer)
 {
 	for (int i = 0; i < 2; i++) {
@@ -463,7 +467,7 @@ FL_STRESS(ck_fifo_spsc_order, producer, consumer)
 	FL_FORBIDDEN(1, "not each once");
 }
 
-/* Nodes of their own for all: with nodes that are used again see planted/ck.c. */
+/* No node is reused: for reused nodes see planted/ck.c. */
 struct ck_fifo_mpmc_order {
 	ck_fifo_mpmc_t fifo;
 	ck_fifo_mpmc_entry_t stub, entries[3];

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The textbook's problems, solved with what the library has. */
+/* The textbook's problems, solved with the library. */
 #include "cases.h"
 #include <fairlead/cond.h>
 #include <fairlead/queue.h>
 #include <fairlead/sem.h>
 
-/* dining_philosophers: one takes the other fork first, so all eat. */
+/* dining_philosophers: one locks its forks in the opposite order, so all eat. */
 struct dining_philosophers {
 	fl_mutex forks[3];
 	int used[3];
@@ -88,13 +88,13 @@ FL_STRESS_ACTOR(sleeping_barber, two)
 
 FL_STRESS(sleeping_barber, barber, one, two)
 {
-	FL_FORBIDDEN(s->served + s->rejected != 2 || s->waiting != 0, "somebody was forgotten");
+	FL_FORBIDDEN(s->served + s->rejected != 2 || s->waiting != 0, "a customer was forgotten");
 	FL_ACCEPTABLE(s->rejected == 0, "both served");
 	FL_ACCEPTABLE(s->rejected == 1, "one turned away");
 	FL_FORBIDDEN(1, "both turned away");
 }
 
-/* Producer and consumer over one place, by two semaphores: the place is never used by both. */
+/* Producer and consumer over one slot, by two semaphores: they never use the slot at once. */
 struct producer_consumer {
 	fl_sem items, spaces;
 	int place, sum;
@@ -129,7 +129,10 @@ FL_STRESS(producer_consumer, producer, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Readers and a writer by a mutex and a condition: readers together, a writer alone, and all get their turn. */
+/*
+ * Readers and a writer by a mutex and a condition: readers together, a writer alone, and all get
+ * their turn.
+ */
 struct readers_writer {
 	fl_mutex m;
 	fl_cond changed;
@@ -182,7 +185,10 @@ FL_STRESS(readers_writer, one, two, writer)
 	FL_FORBIDDEN(1, "wrong counts");
 }
 
-/* A pipeline of two queues: what goes in comes out, and the end of the first becomes the end of the second. */
+/*
+ * A pipeline of two queues: what goes in comes out, and the end of the first becomes the end of the
+ * second.
+ */
 struct pipeline {
 	fl_queue *in, *out;
 	int got, end;

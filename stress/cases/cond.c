@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The condition: a signal reaches who waited when it was given, and nobody else takes it. */
+/* The condition: a signal reaches a context that waited when it was given, and no other. */
 #include "cases.h"
 #include <fairlead/cond.h>
 
-/* Unlocking and beginning to wait are one step for the signaller, with the mutex held. */
+/* Unlocking and beginning to wait are one step for a signaller with the mutex held. */
 struct cond_signal_held {
 	fl_mutex m;
 	fl_cond c;
@@ -27,10 +27,10 @@ FL_STRESS_ACTOR(cond_signal_held, signaller)
 FL_STRESS(cond_signal_held, waiter, signaller)
 {
 	FL_ACCEPTABLE(fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(&s->m) == 0, "woken");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
-/* The same after the unlock: WAITERS is seen without the mutex. */
+/* The same for a signaller after its unlock: it sees WAITERS without the mutex. */
 struct cond_signal_unheld {
 	fl_mutex m;
 	fl_cond c;
@@ -55,10 +55,13 @@ FL_STRESS_ACTOR(cond_signal_unheld, signaller)
 FL_STRESS(cond_signal_unheld, waiter, signaller)
 {
 	FL_ACCEPTABLE(fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(&s->m) == 0, "woken");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
-/* cond_signal_steal, cv_signal_stealing (glibc 25847): two tokens, two signals, two waiters: each gets one. */
+/*
+ * cond_signal_steal, cv_signal_stealing (glibc 25847): two tokens, two signals, two waiters: each
+ * gets one.
+ */
 struct cond_signal_steal {
 	fl_mutex m;
 	fl_cond c;
@@ -139,10 +142,13 @@ FL_STRESS_ACTOR(cond_broadcast, caller)
 FL_STRESS(cond_broadcast, one, two, caller)
 {
 	FL_ACCEPTABLE(s->awake == 2 && fl_mutex_destroy(&s->m) == 0, "both awake");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
-/* A waiter that times out has consumed no signal: one token and one signal always reach the patient one. */
+/*
+ * A waiter that times out has consumed no signal: one token and one signal always reach the patient
+ * waiter.
+ */
 struct cond_timeout_vs_signal {
 	fl_mutex m;
 	fl_cond c;
@@ -155,7 +161,7 @@ FL_STRESS_ACTOR(cond_timeout_vs_signal, brief)
 	s->rc = fl_cond_wait_until(&s->c, &s->m, soon(), NULL);
 	fl_mutex_unlock(&s->m);
 	if (s->rc == 0)
-		fl_cond_signal(&s->c); /* it was meant for the other */
+		fl_cond_signal(&s->c); /* the signal was for the other waiter */
 }
 
 FL_STRESS_ACTOR(cond_timeout_vs_signal, patient)
@@ -180,7 +186,7 @@ FL_STRESS(cond_timeout_vs_signal, brief, patient, giver)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one timed out");
 }
 
-/* Cancelled: the mutex is held all the same, and the signal goes to another. */
+/* A cancelled wait returns with the mutex locked, and the signal goes to another waiter. */
 struct cond_cancel_vs_signal {
 	fl_mutex m;
 	fl_cond c;
@@ -255,7 +261,7 @@ FL_STRESS(cond_free_after_broadcast, waiter, caller)
 	FL_ACCEPTABLE(!s->waits, "too late to wait");
 }
 
-/* wait_for: what holds at the moment of a timeout counts. */
+/* wait_for: the predicate is checked once more at a timeout. */
 struct cond_wait_for {
 	fl_mutex m;
 	fl_cond c;
@@ -289,7 +295,10 @@ FL_STRESS(cond_wait_for, waiter, signaller)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* spurious_futex: a wait returns 0 for a signal alone, whatever the futex says: no look at the predicate is needed. */
+/*
+ * spurious_futex: a wait returns 0 only for a signal, whatever the futex returns: no check of the
+ * predicate is needed.
+ */
 struct spurious_futex {
 	fl_mutex m;
 	fl_cond c;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The waiter that a condition keeps in its word while it looks for a signal, and those who are queued behind it. */
+/*
+ * The lone waiter that a condition keeps in its word while it spins, and the waiters in the queue
+ * behind it.
+ */
 #include "cases.h"
 #include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
 /*
- * One in the word and one in the queue are woken by one broadcast, which has to open the queue of the mutex, too: in the order of
- * their places in the lot, which differs from mutex to mutex.
+ * One broadcast wakes a spinning waiter and an enqueued one. It also locks the mutex's bucket, in
+ * the order of the buckets, which differs from mutex to mutex.
  */
 struct cond_looker_and_line {
 	fl_cond c;
@@ -47,10 +50,10 @@ FL_STRESS_ACTOR(cond_looker_and_line, caller)
 FL_STRESS(cond_looker_and_line, one, two, caller)
 {
 	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
-/* FIFO: a signal is for the one that came first, whether it is in the word still or is queued by now. */
+/* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */
 struct cond_looker_is_first {
 	fl_mutex m;
 	fl_cond c;
@@ -62,7 +65,8 @@ static void come_and_wait(struct cond_looker_is_first *s)
 {
 	FL_LOCKED(&s->m);
 	const int mine = ++s->came;
-	fl_sem_release(&s->here); /* with the mutex held: whoever locks it next finds that it waits */
+	/* With the mutex held: its next owner finds that this context waits. */
+	fl_sem_release(&s->here);
 	OK(fl_cond_wait(&s->c, &s->m));
 	s->order[s->through++] = mine;
 	fl_sem_release(&s->woken);
@@ -96,7 +100,10 @@ FL_STRESS(cond_looker_is_first, one, two, signaller)
 	FL_FORBIDDEN(1, "the later one first");
 }
 
-/* Whoever is woken may free the condition, while the signaller, who has not the mutex, is still on its way out. */
+/*
+ * The woken waiter may free the condition while the signaller, which does not hold the mutex, is
+ * still leaving.
+ */
 struct cond_freed_by_woken {
 	fl_mutex m;
 	fl_cond *c;

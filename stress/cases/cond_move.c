@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The condition's waiters that a signal moves to the queue of the mutex: what may happen to them before it is their turn. */
+/*
+ * Waiters of a condition that a signal moves to the mutex's wait queue, and what may happen to them
+ * there.
+ */
 #include "cases.h"
 #include <fairlead/cond.h>
 
-/* Somebody waits, guarded by the mutex: so a signaller knows whom its signal has to reach. */
+/* Guarded by the mutex: a waiter waits, so a signaller knows which waiter its signal must reach. */
 struct meeting {
 	fl_mutex m;
 	fl_cond c;
@@ -27,7 +30,10 @@ static bool is_over(struct meeting *t)
 	return fl_cond_destroy(&t->c) == 0 && fl_mutex_destroy(&t->m) == 0 && t->m.word_ == 0;
 }
 
-/* cond_broadcast_requeue: held, so that all are moved asleep; one of them may be timed; a fourth wants the mutex, too. */
+/*
+ * cond_broadcast_requeue: with the mutex held, so that all are moved asleep; one of them may have a
+ * deadline; a fourth locks the mutex, too.
+ */
 struct cond_broadcast_requeue {
 	struct meeting t;
 	int rc;
@@ -59,13 +65,16 @@ FL_STRESS_ACTOR(cond_broadcast_requeue, other)
 
 FL_STRESS(cond_broadcast_requeue, patient, timed, caller, other)
 {
-	FL_FORBIDDEN(!is_over(&s->t), "somebody, or a mark, is left");
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
 	FL_FORBIDDEN(s->t.through != 4, "two were in at once");
 	FL_ACCEPTABLE(s->rc == 0, "all were woken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one had timed out");
 }
 
-/* cv_requeue_unheld (nsync 215217c): the waiters are moved to a mutex that nobody holds; no unlock is to come. */
+/*
+ * cv_requeue_unheld (nsync 215217c): the waiters are moved to a free mutex, without an unlock to
+ * come.
+ */
 struct cv_requeue_unheld {
 	struct meeting t;
 };
@@ -91,10 +100,13 @@ FL_STRESS_ACTOR(cv_requeue_unheld, caller)
 FL_STRESS(cv_requeue_unheld, one, two, caller)
 {
 	FL_ACCEPTABLE(is_over(&s->t) && s->t.through == 2, "both woken");
-	FL_FORBIDDEN(1, "somebody, or a mark, is left");
+	FL_FORBIDDEN(1, "a waiter or a mark is left");
 }
 
-/* cv_requeue_wake_eaten (musl 27b2fc9d): one who waits between a broadcast and the woken does not eat their wake. */
+/*
+ * cv_requeue_wake_eaten (musl 27b2fc9d): a waiter that comes between a broadcast and the woken ones
+ * does not take their wake.
+ */
 struct cv_requeue_wake_eaten {
 	fl_mutex m;
 	fl_cond c;
@@ -132,12 +144,13 @@ FL_STRESS_ACTOR(cv_requeue_wake_eaten, ender)
 FL_STRESS(cv_requeue_wake_eaten, waiter, caller, ender)
 {
 	FL_ACCEPTABLE(s->turn == 2 && fl_cond_destroy(&s->c) == 0, "all through");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
 /*
- * The time of a waiter is up, or its cancel is requested, when it has been signalled and waits for the mutex: it has been
- * signalled. And who was not signalled has not: one signal, two waiters.
+ * A deadline passes, or a cancel is requested, after the waiter was signalled and while it waits
+ * for the mutex: it counts as signalled. The waiter without a signal does not: one signal, two
+ * waiters.
  */
 struct cond_moved_cancel {
 	struct meeting t;
@@ -165,7 +178,7 @@ FL_STRESS_ACTOR(cond_moved_cancel, signaller)
 
 FL_STRESS(cond_moved_cancel, waiter, signaller)
 {
-	FL_FORBIDDEN(!is_over(&s->t), "somebody, or a mark, is left");
+	FL_FORBIDDEN(!is_over(&s->t), "a waiter or a mark is left");
 	FL_ACCEPTABLE(s->t.here, "signalled");
 	FL_ACCEPTABLE(!s->t.here, "too late to wait");
 }
@@ -210,12 +223,15 @@ FL_STRESS_ACTOR(cond_moved_timeout, giver)
 
 FL_STRESS(cond_moved_timeout, brief, patient, giver)
 {
-	FL_FORBIDDEN(!is_over(&s->t) || s->tokens != 0, "somebody, a mark, or a token is left");
+	FL_FORBIDDEN(!is_over(&s->t) || s->tokens != 0, "a waiter, a mark or a token is left");
 	FL_ACCEPTABLE(s->rc == 0, "the brief one was signalled");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one was not");
 }
 
-/* One signal is for one: of two that wait once, as long as their time is not up, no more than one has been signalled. */
+/*
+ * One signal is for one waiter: of two that each wait once, at most one has been signalled before
+ * its deadline.
+ */
 struct cond_signal_is_for_one {
 	fl_mutex m;
 	fl_cond c;
@@ -246,15 +262,15 @@ FL_STRESS_ACTOR(cond_signal_is_for_one, signaller)
 
 FL_STRESS(cond_signal_is_for_one, one, two, signaller)
 {
-	FL_FORBIDDEN(s->m.word_ != 0 || fl_cond_destroy(&s->c) != 0, "somebody, or a mark, is left");
+	FL_FORBIDDEN(s->m.word_ != 0 || fl_cond_destroy(&s->c) != 0, "a waiter or a mark is left");
 	FL_ACCEPTABLE(s->signalled == 1, "one was signalled");
 	FL_ACCEPTABLE(s->signalled == 0, "none waited");
 	FL_FORBIDDEN(1, "one signal reached both");
 }
 
 /*
- * Waiters with a mutex each, against the rule: whom a broadcast meets goes to its own, in one call. (Within the rule it is met when
- * one with another mutex has given up and is about to leave.)
+ * Waiters with different mutexes, which is misuse: one broadcast moves each to its own mutex. (In
+ * correct use a broadcast meets this when a waiter with another mutex has given up and is leaving.)
  */
 struct cond_two_mutexes {
 	struct meeting_of_one {
@@ -297,5 +313,5 @@ FL_STRESS(cond_two_mutexes, one, two, caller)
 {
 	FL_FORBIDDEN(s->of[0].m.word_ != 0 || s->of[1].m.word_ != 0, "a mark is left");
 	FL_ACCEPTABLE(s->of[0].through == 2 && s->of[1].through == 2, "both through");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }

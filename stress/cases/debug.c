@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait graph: a deadlock is reported, whichever context closes it. Without a deadlock nothing
- * is reported.
+ * Waits between contexts: a deadlock is reported by the context that closes it, and nothing is
+ * reported without one.
  */
 #include "../../lib/debug/table.h"
 #include "debugging.h"
@@ -10,8 +10,8 @@
 #include <fairlead/thread.h>
 
 /*
- * A deadlock: three philosophers, each with the left fork. The last to wait reports the deadlock,
- * and the report ends it. Otherwise the model finds the deadlock.
+ * A real deadlock: three philosophers, each with a fork in the left hand. The last one to wait
+ * reports it, and the report ends it. Without the report the model has its deadlock.
  */
 struct debug_philosophers {
 	fl_mutex forks[3];
@@ -64,7 +64,7 @@ FL_STRESS(debug_philosophers, one, two, three)
 	FL_FORBIDDEN(1, "a false report, or more than one");
 }
 
-/* The holder of a mutex joins a thread that waits for the mutex. */
+/* The holder of a mutex joins a thread that waits for it. */
 struct debug_join {
 	fl_mutex m;
 	fl_cancel_token ends;
@@ -106,10 +106,7 @@ FL_STRESS(debug_join, joiner)
 	FL_FORBIDDEN(1, "reported more than once");
 }
 
-/*
- * A reader wants to read again, behind a second reader that wants to write, and that waits for the
- * first reader.
- */
+/* A reader locks again behind a waiting writer, which waits for the first read lock. */
 struct debug_read_again {
 	fl_rwlock l;
 	fl_cancel_token ends;
@@ -156,7 +153,7 @@ FL_STRESS(debug_read_again, reader, upgrader)
 	FL_FORBIDDEN(1, "a false report, or more than one");
 }
 
-/* No deadlock, no report: all contexts lock in one order, except one whose lock has a deadline. */
+/* No deadlock, so no report: all lock in one order, except one that gives up in the end. */
 struct debug_quiet {
 	fl_mutex m, n;
 	struct said said;
@@ -194,7 +191,7 @@ FL_STRESS(debug_quiet, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* Readers come and go: each unlock ends the record of its own context. */
+/* Readers come and go: each unlock is matched with its own context. */
 struct debug_quiet_readers {
 	fl_rwlock l;
 	struct said said;
@@ -233,8 +230,8 @@ FL_STRESS(debug_quiet_readers, one, two)
 }
 
 /*
- * As unlock_destroy, for each kind of lock: also with debugging on, the last access of an unlock
- * frees the lock.
+ * As unlock_destroy, for each lock: with debugging on, too, the unlock's last access frees the
+ * lock.
  */
 struct debug_unlock_destroy {
 	struct watched {
@@ -276,7 +273,7 @@ static bool let_go_writing(struct watched *object)
 	return last && fl_rwlock_destroy(&object->l) == 0;
 }
 
-/* The last context waits until the other context is out. */
+/* The last one waits until the other has left. */
 static bool let_go_reading(struct watched *object)
 {
 	fl_rwlock_read_lock(&object->l);
@@ -326,7 +323,7 @@ FL_STRESS(debug_unlock_destroy, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* The records that a signal handler reads are consistent. */
+/* A signal handler reads the table: what it sees is consistent. */
 struct debug_look {
 	fl_mutex m;
 	struct said said;

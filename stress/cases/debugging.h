@@ -2,20 +2,22 @@
 #ifndef STRESS_DEBUGGING_H
 #define STRESS_DEBUGGING_H
 
-/* What debugging says, heard by scenarios. It is switched on by each setup, and natively stays on. */
+/*
+ * The reports of debugging, for scenarios. Each setup switches debugging on; natively it stays on.
+ */
 #include "cases.h"
 #include <fairlead/debug.h>
 #include <fairlead/handlers.h>
 #include <fairlead/mutex.h>
 #include <string.h>
 
-/* What is said of one state, by the contexts that run its actors. */
+/* The reports of one state, by the contexts that run its actors. */
 struct said {
 	atomic_int potential, actual;
-	fl_cancel_token *ends; /* requested once there is a deadlock; NULL: nothing */
+	fl_cancel_token *ends; /* requested when a deadlock is reported; NULL: nothing */
 };
 
-static _Thread_local struct said *said; /* of the state whose actor this thread runs */
+static _Thread_local struct said *said; /* of the state of the running actor */
 
 static inline void hear(fl_log_level level, const char *message)
 {

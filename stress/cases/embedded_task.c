@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in the user's memory: when one is retired nobody touches it any more, so it is freed at once, or submitted again. */
+/*
+ * Tasks in the user's memory: after a retire no context touches the task, so it may be freed, or
+ * submitted again.
+ */
 #include "cases.h"
 #include "exec/executor.h"
 #include <fairlead/embedded_task.h>
@@ -12,7 +15,7 @@ FL_TASK_STATIC(embedded_add, int, int)
 	return 0;
 }
 
-/* In one piece of memory, with what it works on: the model sees who uses it after it was freed. */
+/* One piece of memory, with the data of the task: the model sees uses after the free. */
 struct own {
 	fl_embedded_task task;
 	int in, out, ends;
@@ -26,7 +29,10 @@ static struct own *new_own(fl_executor *e, const fl_submit_config *config)
 	return own;
 }
 
-/* It has been retired: `out` is what a run of it wrote, or what it began with. True when it ran. */
+/*
+ * After a retire: `out` has the result of a run, or its initial value. Returns true if the task
+ * ran.
+ */
 static bool free_own(struct own *own)
 {
 	const bool ran = own->out == 2;
@@ -35,7 +41,7 @@ static bool free_own(struct own *own)
 	return ran;
 }
 
-/* An executor that has no workers but the scenario's. */
+/* An executor whose only workers are the scenario's actors. */
 
 static int add(fl_executor *e, struct fl__task_block *block)
 {
@@ -60,7 +66,7 @@ static void free_executor(fl_executor *e)
 	free(e);
 }
 
-/* As a worker does it, with the first task that is there; or nothing. */
+/* Runs the first task, as a worker does; or nothing. */
 static void work(fl_executor *e)
 {
 	struct fl__task_block *block;
@@ -83,10 +89,12 @@ static void work(fl_executor *e)
 static void on_end(fl_future *f, void *arg)
 {
 	(void)f;
-	++*(int *)arg; /* plain: it is done before a retire returns */
+	++*(int *)arg; /* plain: done before a retire returns */
 }
 
-/* Retired as soon as it has ended, its callback has returned and its reference is freed. */
+/*
+ * A retire returns when the task has ended, its callback has returned, and its reference is freed.
+ */
 struct embedded_retire_vs_end {
 	fl_executor *e;
 	struct own *own;
@@ -126,11 +134,15 @@ FL_STRESS_ACTOR(embedded_retire_vs_end, other)
 
 FL_STRESS(embedded_retire_vs_end, worker, user, other)
 {
-	free_executor(s->e); /* its pool goes with it: a leak tells that it counts the block still */
+	/* Its pool is freed with it: a leak shows that the pool still counts the block. */
+	free_executor(s->e);
 	FL_ACCEPTABLE(1, "freed after its last use");
 }
 
-/* The same without a wait; who does not succeed has the future still, and waits then, also in vain. It may have ended before. */
+/*
+ * The same without a wait. A try that fails leaves the future, and is followed by a wait, which may
+ * fail, too. The task may have ended before.
+ */
 struct embedded_try_retire {
 	fl_executor *e;
 	struct own *own;
@@ -174,7 +186,7 @@ FL_STRESS(embedded_try_retire, worker, user)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* Submitted again where it lies: what the first one wrote is ordered before the second. */
+/* Submitted again in the same memory: what the first run wrote is ordered before the second. */
 struct embedded_again {
 	fl_executor *e;
 	fl_embedded_task task;
@@ -218,7 +230,10 @@ static fl_executor *pool_of(unsigned workers)
 	return e;
 }
 
-/* Cancelled while the worker is about to take it: either it ran, or it left; the memory goes at once. */
+/*
+ * Cancelled while the worker takes it: the task ran, or it was removed; the memory is freed at
+ * once.
+ */
 struct embedded_cancel_vs_take {
 	bool ran;
 	int rc;
@@ -242,7 +257,7 @@ FL_STRESS(embedded_cancel_vs_take, user)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* One is taken from behind another, which is then not where it was: it runs all the same. */
+/* A task is removed from behind another one, which is moved out of the way: that one still runs. */
 struct embedded_dig {
 	fl_executor *e;
 	bool second_ran;
@@ -274,7 +289,9 @@ FL_STRESS(embedded_dig, user)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Somebody cancels it while the executor cancels all: it has one owner, and leaves once. */
+/*
+ * A cancel of the task and a cancel of the executor: the task has one owner, and is removed once.
+ */
 struct embedded_cancel_vs_executor {
 	fl_executor *e;
 	bool accepted, ran;
@@ -313,7 +330,10 @@ FL_STRESS(embedded_cancel_vs_executor, user, closer)
 	FL_FORBIDDEN(1, "lost");
 }
 
-/* The only worker waits for what it has submitted: it runs that, and takes it out of the backlog, from behind another. */
+/*
+ * The only worker waits for its own embedded task: it runs the task, and removes it from the
+ * backlog, from behind another.
+ */
 struct embedded_helped {
 	int got;
 };
@@ -346,7 +366,10 @@ FL_STRESS(embedded_helped, user)
 	FL_FORBIDDEN(1, "not run");
 }
 
-/* A worker is held by a task that waits for another, which is moved out of the way meanwhile: the second worker is woken for it. */
+/*
+ * A worker is held by a task that waits for a second one, which is moved meanwhile: the second
+ * worker is woken for it.
+ */
 struct embedded_moved {
 	fl_executor *e;
 	fl_event open;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Right code that the engine once called wrong: each was found by a review of it. */
+/* Correct code that the engine once reported as wrong. */
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
 #include "cases.h"
@@ -11,7 +11,7 @@ static void spin_until(atomic_int *word)
 		fl_stress_relax();
 }
 
-/* A lock that spins by exchanging, with three of them: two must not wake each other for ever. */
+/* A lock that spins by exchanging, with three threads: two must not wake each other for ever. */
 struct tas_of_three {
 	atomic_int lock;
 	int count;
@@ -46,7 +46,7 @@ FL_STRESS(tas_of_three, one, two, three)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Spins that count their turns change a word that others look at. */
+/* Spins that count their turns change a word that other threads read. */
 struct counted_spin {
 	atomic_int go, turns;
 };
@@ -79,7 +79,7 @@ FL_STRESS(counted_spin, one, two, starter)
 	FL_ACCEPTABLE(1, "all went on");
 }
 
-/* Bounded spins that are in vain, and long. */
+/* Bounded spins that are long and fail. */
 struct long_spin {
 	atomic_int never;
 };
@@ -105,7 +105,7 @@ FL_STRESS(long_spin, one, two)
 	FL_ACCEPTABLE(1, "both gave up");
 }
 
-/* A loop that waits for either of two words, and is written without a relax. */
+/* A loop that waits for either of two words, without a relax. */
 struct spin_on_two {
 	atomic_int a, b;
 };
@@ -126,7 +126,7 @@ FL_STRESS(spin_on_two, spinner, writer)
 	FL_ACCEPTABLE(1, "it went on");
 }
 
-/* Whoever acquires half of a word acquires what the store of the whole released. */
+/* An acquire of half of a word acquires what the store of the whole word released. */
 struct half_of_a_word {
 	union {
 		_Atomic uint64_t whole;
@@ -152,7 +152,7 @@ FL_STRESS(half_of_a_word, writer, reader)
 	FL_FORBIDDEN(1, "without its cargo");
 }
 
-/* Thread-locals are each thread's own, atomic ones too. */
+/* Each thread has its own thread-locals, atomic ones too. */
 struct local_atomic {
 	int seen;
 };
@@ -176,7 +176,7 @@ FL_STRESS(local_atomic, writer, reader)
 	FL_FORBIDDEN(1, "another's");
 }
 
-/* A release store in a loop that others wait for: stores become visible in finite time. */
+/* A release store in a loop, for which others wait: stores become visible in finite time. */
 struct visible_in_the_end {
 	atomic_int flag;
 };
@@ -196,7 +196,7 @@ FL_STRESS(visible_in_the_end, waiter, setter)
 	FL_ACCEPTABLE(1, "seen");
 }
 
-/* Dekker's with one fence for both, asked of the system by one of the two. */
+/* Dekker's pattern with one fence for both sides: the system makes it for one of them. */
 struct asked_fence {
 	atomic_int light, heavy;
 	int light_saw, heavy_saw, rc;

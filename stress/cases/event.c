@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event: who sees it set sees what came before, nobody who waits is left behind, and it may go when a wait returns. */
+/*
+ * The event: a context that sees it set sees what came before, no waiter is forgotten, and a wait's
+ * return allows its free.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 
@@ -26,7 +29,7 @@ FL_STRESS(event_data, setter, waiter)
 	FL_FORBIDDEN(1, "data missed, or a waiter left");
 }
 
-/* The same by a look. */
+/* The same by a check. */
 struct event_look {
 	fl_event e;
 	int data;
@@ -52,7 +55,7 @@ FL_STRESS(event_look, setter, looker)
 	FL_ACCEPTABLE(!s->is_set, "too early");
 }
 
-/* A set that wakes others releases to those who look later, too. */
+/* A set that wakes waiters also releases to later checks. */
 struct event_late_looker {
 	fl_event e;
 	int data;
@@ -84,8 +87,9 @@ FL_STRESS(event_late_looker, setter, waiter, looker)
 }
 
 /*
- * "Reset, look for work, wait" misses nothing, also where the set finds it set: either the look sees the work, or the wait
- * returns. Fails, by a sleep for ever, when the reset does not acquire, or when a set of what is set does nothing.
+ * "Reset, check for work, wait" misses nothing, also if the event was set already: the check sees
+ * the work, or the wait returns. Sleeps for ever if the reset does not acquire, or if a set of a
+ * set event does nothing.
  */
 struct event_reset_look_wait {
 	fl_event e;
@@ -121,7 +125,10 @@ FL_STRESS(event_reset_look_wait, setter, worker)
 	FL_FORBIDDEN(1, "missed");
 }
 
-/* A set wakes all that wait at that moment, even when it is reset at once; the reset keeps nobody. */
+/*
+ * A set wakes all waiters of that moment, even when it is reset at once; the reset does not hold
+ * them up.
+ */
 struct event_set_reset {
 	fl_event e;
 	int rc;
@@ -147,8 +154,8 @@ FL_STRESS(event_set_reset, setter, waiter)
 }
 
 /*
- * Who waits anew after a reset is not woken by the set before it: "set" and "taken" are one step. There is one set, and the
- * last waiter has seen it, so its own wait ends with its time.
+ * A wait after a reset is not woken by the set before it: "set" and "taken" are one step. There is
+ * one set, and the last waiter has seen it, so its own wait times out.
  */
 struct event_stale_wake {
 	fl_event e;
@@ -182,7 +189,7 @@ FL_STRESS(event_stale_wake, setter, first, second)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* A wait that has returned may free the event, while its setter is still on its way out. */
+/* A returned wait may free the event, while its setter is still leaving. */
 struct event_free_after_wait {
 	fl_event *e;
 };
@@ -209,7 +216,7 @@ FL_STRESS(event_free_after_wait, setter, waiter)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* A timeout has one result; a set after it finds nobody, and touches nothing of the waiter. */
+/* A timeout has one result; a set after it finds no waiter, and does not touch its memory. */
 struct event_timeout_vs_set {
 	fl_event e;
 	int rc, data;
@@ -236,7 +243,7 @@ FL_STRESS(event_timeout_vs_set, setter, waiter)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* All are woken by one set, the brief one or not. */
+/* One set wakes all waiters, with and without a deadline. */
 struct event_wakes_all {
 	fl_event e;
 	int rc[2];
@@ -265,7 +272,10 @@ FL_STRESS(event_wakes_all, one, two, setter)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* eintr_storm, spurious_futex: a wait without deadline returns for a set alone, whatever the futex says. */
+/*
+ * eintr_storm, spurious_futex: a wait without a deadline returns only for a set, whatever the futex
+ * returns.
+ */
 struct eintr_storm {
 	fl_event e;
 	atomic_int set;
@@ -290,7 +300,7 @@ FL_STRESS(eintr_storm, one, setter)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* eagain_is_not_timeout (llvm #203574): -ETIMEDOUT never comes before its time. */
+/* eagain_is_not_timeout (llvm #203574): -ETIMEDOUT never comes before the deadline. */
 struct eagain_not_timeout {
 	fl_event e;
 	int rc;
@@ -316,7 +326,10 @@ FL_STRESS(eagain_not_timeout, waiter, setter)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* Auto-reset: one set lets one wait return, who sees what came before it, and is gone then. */
+/*
+ * Auto-reset: one set lets one wait return, which sees what came before the set; then the event is
+ * reset.
+ */
 struct event_auto_data {
 	fl_event e;
 	int data, seen;
@@ -346,7 +359,7 @@ FL_STRESS(event_auto_data, setter, waiter)
 	FL_FORBIDDEN(1, "data missed");
 }
 
-/* Of two that wait one returns for a set; where both give up it stays. */
+/* Of two waiters one returns for a set; if both give up the set stays. */
 struct event_auto_one {
 	fl_event e;
 	int data, rc[2];
@@ -389,7 +402,7 @@ FL_STRESS(event_auto_one, one, two, setter)
 	FL_FORBIDDEN(1, "a set was made or lost");
 }
 
-/* Two events, each set when the other's was taken: none is lost. */
+/* Two events, each set when the other was taken: no set is lost. */
 struct event_auto_turns {
 	fl_event ping, pong;
 	int turns;
@@ -425,7 +438,10 @@ FL_STRESS(event_auto_turns, here, there)
 	FL_FORBIDDEN(1, "a set was made or lost");
 }
 
-/* Two sets, two waits without end: the second set comes when the first was taken, so none is lost in the other. */
+/*
+ * Two sets, two waits without a deadline: the second set comes after the first was taken, so it is
+ * not lost in it.
+ */
 struct event_auto_line {
 	fl_event e;
 	atomic_int returned;
@@ -466,7 +482,7 @@ FL_STRESS(event_auto_line, one, two, setter)
 	FL_FORBIDDEN(1, "a set was made");
 }
 
-/* A look by wait-any takes no set from a waiter that stands in the same queue. */
+/* A check by wait-any takes no set from a waiter in the same queue. */
 struct event_auto_wait_any {
 	fl_event e;
 	int index;
@@ -500,7 +516,7 @@ FL_STRESS(event_auto_wait_any, looker, waiter, setter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Two sets that one wait takes together: it sees what came before either. */
+/* One wait takes two sets together: it sees what came before both. */
 struct event_auto_two_sets {
 	fl_event e;
 	atomic_int data[2];

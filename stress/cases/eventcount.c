@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The eventcount: a condition that becomes true is seen by the look, or ends the wait; whatever the orders of both are. */
+/*
+ * The eventcount: the check sees a condition that becomes true, or the wait ends, whatever the
+ * memory orders of the condition.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/eventcount.h>
 
 /*
- * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its flag and looks at the condition, the notifier sets the
- * condition and looks at the flag. If both miss, the waiter sleeps for ever: one of the two fences is gone.
+ * waiter_flag_dekker (oneTBB #2136, libc++ #109290): the waiter sets its flag and checks the
+ * condition, the notifier sets the condition and checks the flag. If both miss, the waiter sleeps
+ * for ever: one of the two fences is missing.
  */
 struct eventcount_dekker {
 	fl_eventcount ec;
@@ -37,7 +41,7 @@ FL_STRESS(eventcount_dekker, notifier, waiter)
 	FL_ACCEPTABLE(!s->waited, "found by the look");
 }
 
-/* Who is notified sees what was written before, also where it learns of it by a look at the epoch. */
+/* A notified waiter sees what was written before, also if it only reads the epoch. */
 struct eventcount_data {
 	fl_eventcount ec;
 	int data;
@@ -65,7 +69,10 @@ FL_STRESS(eventcount_data, notifier, waiter)
 	FL_FORBIDDEN(1, "another result");
 }
 
-/* The loop as the header has it. Two items, two consumers, who each want one: no notification is lost between them. */
+/*
+ * The loop of the header. Two items, two consumers, one item each: no notification is lost between
+ * them.
+ */
 struct eventcount_two_waiters {
 	fl_eventcount ec;
 	atomic_int items, got;
@@ -118,7 +125,7 @@ FL_STRESS(eventcount_two_waiters, one, two, producer)
 	FL_FORBIDDEN(1, "an item is left");
 }
 
-/* Two producers at once: the second may find that the first has taken WAITERS back. */
+/* Two producers at once: the second may find that the first has cleared WAITERS. */
 struct eventcount_two_notifiers {
 	fl_eventcount ec;
 	atomic_int items;
@@ -187,7 +194,7 @@ FL_STRESS(eventcount_all, one, two, notifier)
 	FL_FORBIDDEN(1, "left in the queue");
 }
 
-/* A waiter that gives up takes no notification with it: it goes to the other. */
+/* A waiter that gives up takes no notification: it goes to the other waiter. */
 struct eventcount_timeout_vs_notify {
 	fl_eventcount ec;
 	atomic_int items;
@@ -199,7 +206,7 @@ FL_STRESS_ACTOR(eventcount_timeout_vs_notify, hasty)
 	fl_eventcount_key key = fl_eventcount_prepare(&s->ec);
 	s->rc = fl_eventcount_wait_until(&s->ec, key, soon(), NULL);
 	if (s->rc == 0)
-		fl_eventcount_notify(&s->ec); /* not for us: pass it on */
+		fl_eventcount_notify(&s->ec); /* not for this context: pass it on */
 }
 
 FL_STRESS_ACTOR(eventcount_timeout_vs_notify, consumer)
@@ -221,7 +228,7 @@ FL_STRESS(eventcount_timeout_vs_notify, hasty, consumer, producer)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* fl_wait_any over it takes nothing from the waiter, and misses nothing itself. */
+/* An fl_wait_any on it takes nothing from the waiter, and misses nothing itself. */
 struct eventcount_watch {
 	fl_eventcount ec;
 	fl_event never;
@@ -250,7 +257,7 @@ FL_STRESS_ACTOR(eventcount_watch, notifier)
 	s->data = 1;
 	SET(&s->condition, 1);
 	fl_eventcount_notify(&s->ec);
-	fl_eventcount_notify(&s->ec); /* the watcher may stand behind the waiter */
+	fl_eventcount_notify(&s->ec); /* the watcher may be behind the waiter */
 }
 
 FL_STRESS(eventcount_watch, watcher, waiter, notifier)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What all kinds of executors share, on the sequential one, and the map, the blocks and the registry below them. */
+/* The common parts of all executors, on the sequential one: maps, blocks, the registry. */
 #include "../../lib/exec/task_blocks.h"
 #include "cases.h"
 #include <fairlead/task.h>
@@ -18,7 +18,9 @@ static fl_executor *sequential(void)
 	return e;
 }
 
-/* Two threads submit to one sequential executor: each runs its own, and a join waits for both. */
+/*
+ * Two threads submit to one sequential executor: each runs its own task, and a join waits for both.
+ */
 struct sequential_two {
 	fl_executor *e;
 	int data[2], rc[2];
@@ -51,7 +53,7 @@ FL_STRESS(sequential_two, one, joiner)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* A request of the token that a submit names, against the submit: it ran, or it is cancelled. */
+/* A request of a submit's token, against the submit: the task ran, or it is cancelled. */
 struct submit_vs_cancel {
 	fl_executor *e;
 	fl_cancel_token stop;
@@ -85,7 +87,7 @@ FL_STRESS(submit_vs_cancel, submitter, canceller)
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
-/* A detached executor without tasks is freed once, after the last use by the detach. */
+/* A detached executor without tasks is freed once, after the detach's last access. */
 struct executor_detached {
 	fl_executor *e;
 };
@@ -105,7 +107,10 @@ FL_STRESS(executor_detached, owner)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* A type is entered and taken out while another looks for it, and for conflicts: found whole, or not at all. */
+/*
+ * A task type is added and removed while another context looks it up, and checks for conflicts:
+ * found whole, or not at all.
+ */
 struct registry_find {
 	fl_task_type type;
 	char name[32];
@@ -124,7 +129,8 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 
 FL_STRESS_SETUP(registry_find)
 {
-	(void)snprintf(s->name, sizeof s->name, "%p", (void *)s); /* the registry is the process's */
+	/* The registry belongs to the process. */
+	(void)snprintf(s->name, sizeof s->name, "%p", (void *)s);
 	s->type = (fl_task_type){.size = sizeof s->type, .name = s->name, .run = run_nothing};
 	s->entry = make(sizeof *s->entry);
 	s->entry->type = &s->type;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fibers: wakes from other threads, against parking, deadlines and the sleep of the scheduler's thread. */
+/*
+ * Fibers: wakes from other threads, against parking, deadlines and the sleep of the scheduler's
+ * thread.
+ */
 #include "../../lib/fiber/fiber.h"
 #include "../../lib/sync/local.h"
 #include "cases.h"
@@ -11,7 +14,7 @@
 
 static const struct fl__sched_config with_locals = {.ending = fl__locals_end};
 
-/* Runs `function` as the only fiber of a scheduler, and destroys that. */
+/* Runs `function` as the only fiber of a new scheduler, and destroys the scheduler. */
 static int run_fiber(int (*function)(void *arg), void *arg)
 {
 	struct fl__sched *s;
@@ -26,8 +29,9 @@ static int run_fiber(int (*function)(void *arg), void *arg)
 }
 
 /*
- * A thread wakes a fiber: the fiber sees what was written before the wake; the wake is lost neither when the fiber is just
- * parking nor when its thread is just going to sleep; the scheduler may be destroyed as soon as the fiber has ended.
+ * A thread wakes a fiber. The fiber sees what was written before the wake. The wake is not lost
+ * while the fiber parks or its thread goes to sleep. The scheduler may be destroyed as soon as the
+ * fiber has ended.
  */
 struct fiber_wake {
 	fl_event event;
@@ -59,7 +63,7 @@ FL_STRESS(fiber_wake, loop, setter)
 	FL_FORBIDDEN(1, "data was not seen");
 }
 
-/* Two fibers of one thread, one permit each from two threads: both entries of the inbox arrive. */
+/* Two fibers of one thread get a permit each from two threads: both inbox entries arrive. */
 struct fiber_two_wakes {
 	fl_sem permits;
 	int got;
@@ -102,7 +106,7 @@ FL_STRESS(fiber_two_wakes, loop, one, two)
 	FL_FORBIDDEN(1, "a wake was lost");
 }
 
-/* A deadline against a wake: one of them ends the wait; a permit that was not taken is still there. */
+/* A deadline against a wake: one of them ends the wait; an unused permit is still there. */
 struct fiber_timeout_vs_wake {
 	fl_sem permits;
 	int rc, left;
@@ -133,7 +137,10 @@ FL_STRESS(fiber_timeout_vs_wake, loop, poster)
 	FL_FORBIDDEN(1, "a permit was lost or made");
 }
 
-/* A thread resumes a fiber that suspends itself: before it does, while, or after; each resume is answered. */
+/*
+ * A thread resumes a fiber that suspends itself: before, during or after; each resume has an
+ * effect.
+ */
 struct fiber_suspend {
 	struct fl__fiber *fiber;
 	fl_event known;
@@ -168,7 +175,10 @@ FL_STRESS(fiber_suspend, loop, resumer)
 	FL_FORBIDDEN(1, "data was not seen");
 }
 
-/* Two resumes that the fiber takes for one: it sees what came before both, or it would suspend for ever. */
+/*
+ * Two resumes that the fiber takes for one: it sees what came before both; otherwise it would
+ * suspend for ever.
+ */
 struct fiber_two_resumes {
 	struct fl__fiber *fiber;
 	fl_event known;
@@ -221,7 +231,7 @@ FL_STRESS(fiber_two_resumes, loop, one, two)
 	FL_FORBIDDEN(1, "ended early");
 }
 
-/* One fiber joins another, which a thread wakes: the end of the other wakes the one, and hands its result over. */
+/* A fiber joins another one, which a thread wakes: its end wakes the joiner, with its result. */
 struct fiber_join {
 	struct fl__fiber *other;
 	fl_event event;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The wrong algorithms of stress/planted, mended: wakeups. They pass, which shows that the laboratory does not cry wolf. */
+/*
+ * The wrong algorithms of stress/planted, fixed: wakeups. They pass, so the laboratory reports no
+ * false failures for them.
+ */
 #include "../planted/planted.h"
 
-/* Woken is who waits for something else, too. */
+/* A waiter for something else is woken, too. */
 struct fixed_cv_signal_stealing {
 	atomic_uint seq, flag[2];
 };
@@ -83,7 +86,7 @@ FL_STRESS(fixed_sem_two_posts, one, two, releaser)
 	FL_ACCEPTABLE(1, "both got one");
 }
 
-/* The waiters bit stays when a permit is taken. */
+/* The waiters bit stays when a permit is acquired. */
 struct fixed_sem_stale_waiters {
 	atomic_uint word;
 };
@@ -121,7 +124,7 @@ FL_STRESS(fixed_sem_stale_waiters, one, two, releaser)
 	FL_ACCEPTABLE(1, "both got one");
 }
 
-/* The change first, then the look for sleepers, both sequentially consistent. */
+/* The change first, then the check for sleepers, both sequentially consistent. */
 struct fixed_lost_wakeup_dekker {
 	atomic_uint seq, item, sleepers;
 };
@@ -149,7 +152,10 @@ FL_STRESS(fixed_lost_wakeup_dekker, consumer, producer)
 	FL_ACCEPTABLE(1, "got it");
 }
 
-/* A sleeper clears the flag after it has counted itself; and the wake changes the word that it compares, read before that. */
+/*
+ * A sleeper counts itself, then clears the flag. A wake changes the word that the sleeper compares,
+ * which the sleeper read before.
+ */
 struct fixed_wake_in_flight {
 	atomic_uint items, seq, sleepers, in_flight;
 };
@@ -190,7 +196,7 @@ FL_STRESS(fixed_wake_in_flight, consumer, producer)
 	FL_ACCEPTABLE(1, "both got");
 }
 
-/* Who takes the writer's bit back wakes those who slept for it. */
+/* A context that clears the writer's bit wakes the sleepers that it held up. */
 struct fixed_rw_readers_only {
 	atomic_uint word; /* 1: a reader, 0x100: a writer waits */
 };
@@ -223,7 +229,7 @@ FL_STRESS(fixed_rw_readers_only, writer, reader)
 	FL_ACCEPTABLE(LOAD(&s->word, RLX) == 2, "two readers");
 }
 
-/* Every answer of the futex is a reason to look again. */
+/* Every result of the futex is a reason to check again. */
 struct fixed_eagain {
 	atomic_uint set;
 	int turns;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What stress/planted/lin.c has, mended: an order of the calls explains each result. */
+/* The algorithms of stress/planted/lin.c, fixed: an order of the calls explains each result. */
 #include "../planted/lin.h"
 
-/* A dequeue that looks at the head again before it believes what it has read. */
+/* A dequeue that checks the head again before it uses what it has read. */
 struct fixed_fifo_empty {
 	struct fifo q;
 };
@@ -26,7 +26,7 @@ FL_LIN(fixed_fifo_empty, &fl_lin_fifo)
 {
 }
 
-/* A tag that no program brings round. */
+/* A tag that no program wraps around. */
 struct fixed_stack_tag {
 	struct stack s;
 };

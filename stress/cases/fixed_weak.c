@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The wrong algorithms of stress/planted, mended: order and memory. */
+/* The wrong algorithms of stress/planted, fixed: order and memory. */
 #include "../planted/planted.h"
 
 /* Release and acquire. */
@@ -53,7 +53,7 @@ FL_STRESS(fixed_waiter_flag_dekker, waiter, waker)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* An acquire fence between the data and the second look. */
+/* An acquire fence between the data and the second check. */
 struct fixed_seqlock {
 	atomic_uint seq;
 	atomic_int a, b;
@@ -86,7 +86,7 @@ FL_STRESS(fixed_seqlock, writer, reader)
 	FL_ACCEPTABLE(!s->whole, "again");
 }
 
-/* The last drop acquires what all others released. */
+/* The last drop acquires what all other drops released. */
 struct fixed_refcount {
 	struct {
 		atomic_int refs;
@@ -173,7 +173,8 @@ static unsigned pop(struct fixed_aba *s)
 {
 	unsigned head, next;
 	do {
-		head = LOAD(&s->head, ACQ); /* again, after a compare-and-swap that failed: its look was relaxed */
+		/* Again, after a failed compare-and-swap with relaxed order. */
+		head = LOAD(&s->head, ACQ);
 		next = LOAD(&s->next[head % 4], RLX);
 	} while (!CAS(&s->head, &head, (head / 4 + 1) * 4 + next, ACQ));
 	return head % 4;
@@ -206,7 +207,7 @@ FL_STRESS(fixed_aba, one, two)
 	FL_ACCEPTABLE(1, "each has its own");
 }
 
-/* One swap takes the message, whoever is first. */
+/* One swap takes the message; the first one wins. */
 struct fixed_drop_vs_send {
 	int *_Atomic slot;
 	atomic_int closed;
@@ -231,7 +232,7 @@ FL_STRESS(fixed_drop_vs_send, sender, receiver)
 	FL_FORBIDDEN(1, "forgotten");
 }
 
-/* Who loses frees what it made. */
+/* The loser frees its object. */
 struct fixed_lazy_init {
 	int *_Atomic made;
 };

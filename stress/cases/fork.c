@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fork and join: each fork is run once, by its owner or by a thief, and who joins sees what it did. */
+/* Fork and join: the owner or a thief runs each fork once, and the joiner sees what it did. */
 #include "forks.h"
 
-/* The race for a fork; then for another one in the same slot, from the same frame. */
+/* Owner and thief race for a fork; then for another one in the same slot, from the same frame. */
 struct fork_claim {
 	struct crowd crowd;
 	int f, g, before;
@@ -88,7 +88,10 @@ FL_STRESS(fork_unfenced, owner, thief)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Two deep, two thieves: the outer fork goes first; the owner's pops, of one that was taken and one that was not, both return. */
+/*
+ * Depth two, two thieves: the outer fork is stolen first; the owner's pops, of a stolen and of an
+ * own fork, both return.
+ */
 struct fork_nested {
 	struct crowd crowd;
 	int leaf[4];
@@ -135,7 +138,10 @@ FL_STRESS(fork_nested, owner, one, two)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* The first call fails: the second is not run, or, where it runs, is told, and ends; it has the forker's scope. */
+/*
+ * The first call fails: the second does not run, or is asked to stop and ends; it has the forker's
+ * scope.
+ */
 struct fork_error {
 	struct crowd crowd;
 	fl_event never;
@@ -183,7 +189,10 @@ FL_STRESS(fork_error, owner, thief)
 	FL_INTERESTING(s->began, "run, and told");
 }
 
-/* A request of the forker's scope reaches the thief; and the error of what was taken reaches the forker. */
+/*
+ * A request of the forker's scope reaches the thief, and the error of the stolen call reaches the
+ * forker.
+ */
 struct fork_scope {
 	struct crowd crowd;
 	fl_cancel_token scope;
@@ -236,12 +245,12 @@ FL_STRESS(fork_scope, owner, thief)
 }
 
 /*
- * A thief runs a fork inside of what the forker was inside of at the fork, and may look at that.
- * Afterwards the thief is inside of what it was inside of before.
+ * A thief runs a fork inside of the forker's task, as of the fork, and may read which. Afterwards
+ * the thief is inside of its previous task again.
  */
 struct fork_inside {
 	struct crowd crowd;
-	int outer, inner; /* what the forker is inside of: at the fork, and in its own call */
+	int outer, inner; /* the forker's task: at the fork, and in its own call */
 	int seen;
 };
 

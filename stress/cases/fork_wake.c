@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join: who sleeps is woken by a fork. In these scenarios the first call waits for the second, as no program should:
- * it ends because another worker has nothing to do, and only if that one is woken.
+ * Fork and join: a fork wakes a sleeping worker. In these scenarios the first call waits for the
+ * second, which is wrong in a program: it ends only if another worker is idle and is woken.
  */
 #include "forks.h"
 
-/* worker_park_vs_fork: a worker that is going to sleep does not miss a fork; the first one, or the one that follows. */
+/*
+ * worker_park_vs_fork: a worker that is going to sleep misses neither the first fork nor the next.
+ */
 struct worker_park_vs_fork {
 	struct crowd crowd;
 	fl_event begun; /* resets itself */
@@ -56,7 +58,7 @@ FL_STRESS(worker_park_vs_fork, owner, worker)
 	FL_FORBIDDEN(1, "not run once");
 }
 
-/* A forker that waits for what was taken is woken by what that forks; and runs it. */
+/* A forker that waits for a stolen call is woken when that call forks, and runs the new fork. */
 struct forker_park_vs_fork {
 	struct crowd crowd;
 	fl_event taken, begun;
@@ -104,11 +106,14 @@ FL_STRESS_ACTOR(forker_park_vs_fork, worker)
 FL_STRESS(forker_park_vs_fork, owner, worker)
 {
 	crowd_fini(&s->crowd);
-	FL_ACCEPTABLE(s->g == 1, "run by who waited");
+	FL_ACCEPTABLE(s->g == 1, "run by the waiter");
 	FL_FORBIDDEN(1, "not run once");
 }
 
-/* The same of the second thing that it forks: what slept for the first has been called, and the forker sleeps since. */
+/*
+ * The same for the second fork of the stolen call: the sleeper of the first has been woken, and the
+ * forker sleeps since then.
+ */
 struct forker_park_vs_second_fork {
 	struct crowd crowd;
 	fl_event taken, begun;
@@ -160,7 +165,7 @@ FL_STRESS(forker_park_vs_second_fork, owner, worker)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A worker that was woken calls the next: three calls that wait for each other have three workers. */
+/* A woken worker wakes the next: three calls that wait for each other have three workers. */
 struct fork_wakes_the_next {
 	struct crowd crowd;
 	fl_event begun[2];
@@ -210,7 +215,7 @@ static void work_as(struct fork_wakes_the_next *s, unsigned place)
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, place);
 	crowd_work(&s->crowd, self, &s->ended);
 	fl__forks_leave(self);
-	fl_event_set(&s->crowd.work); /* for the other one */
+	fl_event_set(&s->crowd.work); /* for the other worker */
 }
 
 FL_STRESS_ACTOR(fork_wakes_the_next, one)
@@ -230,7 +235,10 @@ FL_STRESS(fork_wakes_the_next, owner, one, two)
 	FL_FORBIDDEN(1, "not run once");
 }
 
-/* A forker that was woken for a fork, and finds it gone, goes on: what it forks then wakes the worker that slept all the while. */
+/*
+ * A forker was woken for a fork that is gone, and continues: its own fork then wakes the worker
+ * that slept.
+ */
 struct fork_roused_in_vain {
 	struct crowd crowd;
 	fl_event taken, begun;
@@ -268,7 +276,7 @@ FL_STRESS_ACTOR(fork_roused_in_vain, owner)
 	crowd_end(&s->crowd, &s->ended);
 }
 
-FL_STRESS_ACTOR(fork_roused_in_vain, busy) /* takes the first, and then something else */
+FL_STRESS_ACTOR(fork_roused_in_vain, busy) /* takes the first fork, then another task */
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
 	while (!LOOK(&s->has_run))

@@ -9,7 +9,9 @@
 #include "cases.h"
 #include <fairlead/event.h>
 
-/* The stacks of a few workers, which are the scenario's actors, and the sleep of those who find nothing. */
+/*
+ * The fork stacks of a few workers, which are the scenario's actors, and the sleep of idle workers.
+ */
 struct crowd {
 	struct fl__forks forks;
 	fl_event work;
@@ -20,7 +22,7 @@ static inline void wake_one_of(void *crowd)
 	fl_event_set(&((struct crowd *)crowd)->work);
 }
 
-/* `forked`: as if somebody had forked before, and nobody slept. */
+/* `forked`: as if a worker had forked before, and no worker slept. */
 static inline void crowd_init(struct crowd *c, unsigned n, bool forked)
 {
 	fl__forks_init(&c->forks, n, wake_one_of, c);
@@ -42,7 +44,7 @@ static inline struct fl__fork_stack *crowd_enter(struct crowd *c, unsigned i)
 	return s;
 }
 
-/* A worker that is told of work, as those of an executor are, until `ended`. */
+/* A worker that is woken for work, as an executor's workers are, until `ended`. */
 static inline void crowd_work(struct crowd *c, struct fl__fork_stack *self, const atomic_int *ended)
 {
 	while (!LOOK(ended)) {

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Futures: who sees one ended sees what its task wrote, and the last reference frees it. */
+/*
+ * Futures: a context that sees one ended sees what its task wrote, and the last reference frees it.
+ */
 #include "futures.h"
 
-/* A get sees the result; the last reference, whosever it is, frees the memory when nobody looks any more. */
+/*
+ * A get sees the result; the last reference, whichever it is, frees the memory after the last
+ * access.
+ */
 struct future_get {
 	fl_future *f;
 	atomic_int freed;
@@ -32,7 +37,7 @@ FL_STRESS(future_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Every way to look that says "ended" has seen what the task wrote. */
+/* Every way to see "ended" also sees what the task wrote. */
 struct future_look {
 	fl_future *f;
 	atomic_int freed;
@@ -67,7 +72,7 @@ static bool look(struct future_look *s)
 FL_STRESS_ACTOR(future_look, producer)
 {
 	(void)produce(s->f, 7, 0);
-	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+	fl_future_free(s->f); /* its own: the canceller may free the producer's */
 }
 
 FL_STRESS_ACTOR(future_look, looker)
@@ -85,7 +90,7 @@ FL_STRESS(future_look, producer, looker)
 	FL_ACCEPTABLE(!s->ended, "too early");
 }
 
-/* The end that wakes a waiter is as public to those who look later. */
+/* The end that wakes a waiter is also visible to later checks. */
 struct future_late_looker {
 	fl_future *f;
 	atomic_int freed;
@@ -124,7 +129,7 @@ FL_STRESS(future_late_looker, producer, waiter, looker)
 	FL_ACCEPTABLE(!s->ended, "too early");
 }
 
-/* A failure's message is whole when the failure is seen. */
+/* A failure's message is complete when the failure is seen. */
 struct future_message {
 	fl_future *f;
 	atomic_int freed;
@@ -162,7 +167,7 @@ FL_STRESS(future_message, producer, looker)
 	FL_FORBIDDEN(1, "another message");
 }
 
-/* promise_set_twice: two makers, one claim: the other's result is never written. */
+/* promise_set_twice: two producers, one claim: the loser's result is never written. */
 struct promise_set_twice {
 	fl_future *f;
 	atomic_int freed;
@@ -179,7 +184,7 @@ static enum fl__claim produce_or_drop(fl_future *f, int result)
 {
 	enum fl__claim claim = produce(f, result, 0);
 	if (claim == FL__CLAIM_LOST)
-		fl_future_free(f); /* the producer's reference is the winner's */
+		fl_future_free(f); /* the winner frees the producer's reference */
 	return claim;
 }
 
@@ -203,9 +208,9 @@ FL_STRESS(promise_set_twice, one, consumer)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* --- of a task that has run elsewhere --- */
+/* --- a task that has run elsewhere --- */
 
-/* With no hooks: only callbacks are code of the user's. */
+/* Without hooks: only callbacks are the user's code. */
 static fl_future *make_plain_future(atomic_int *freed, uint32_t refs)
 {
 	static const fl_task_type plain = {
@@ -222,8 +227,8 @@ static void set_result(fl_future *f)
 }
 
 /*
- * Its reply arrives while it is cancelled: it has run, whatever its token says, or it is cancelled. Its end wakes who waits,
- * on a thread that may run nothing of the user's.
+ * The reply arrives during a cancel: the task has run, whatever its token says, or it is cancelled.
+ * Its end wakes the waiter, on a thread that must not run the user's code.
  */
 struct future_ran_elsewhere {
 	fl_future *f;
@@ -240,7 +245,7 @@ FL_STRESS_SETUP(future_ran_elsewhere)
 FL_STRESS_ACTOR(future_ran_elsewhere, fetcher)
 {
 	s->ran = fl__future_claim_ended(s->f);
-	if (s->ran) { /* the producer's reference is the canceller's otherwise */
+	if (s->ran) { /* otherwise the canceller frees the producer's reference */
 		set_result(s->f);
 		FL_STRESS_CHECK(fl__future_try_finish(s->f));
 		fl_future_free(s->f);
@@ -271,12 +276,15 @@ FL_STRESS(future_ran_elsewhere, fetcher, canceller, waiter)
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
-/* Who may run no code of the user's ends a future, or leaves it as it is for one who may: each callback runs once. */
+/*
+ * A context that must not run the user's code ends a future, or leaves it to one that may: each
+ * callback runs once.
+ */
 struct future_try_finish {
 	fl_future *f;
 	atomic_int freed;
 	bool kept;
-	int calls; /* plain: of one context after the other */
+	int calls; /* plain: one context after another */
 };
 
 static _Thread_local bool may_run_none;

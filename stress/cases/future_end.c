@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of a future: one terminal state, each callback once, and a token that is gone before the end is public. */
+/*
+ * The end of a future: one final state, each callback once, and the token is unused before the end
+ * is visible.
+ */
 #include "futures.h"
 #include <fairlead/event.h>
 
-/* cancel_vs_complete: cancelled before it started, or done, or told to stop: one of them, and its hook runs once. */
+/*
+ * cancel_vs_complete: cancelled before the start, done, or asked to stop: one of these, and the
+ * hook runs once.
+ */
 struct cancel_vs_complete {
 	fl_future *f;
 	atomic_int freed;
@@ -20,7 +26,7 @@ FL_STRESS_SETUP(cancel_vs_complete)
 FL_STRESS_ACTOR(cancel_vs_complete, producer)
 {
 	s->claim = produce(s->f, 7, 0);
-	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+	fl_future_free(s->f); /* its own: the canceller may free the producer's */
 }
 
 FL_STRESS_ACTOR(cancel_vs_complete, canceller)
@@ -44,7 +50,10 @@ FL_STRESS(cancel_vs_complete, producer, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Two cancel at once: one ends it, and both are told that it is cancelled, or that another is about to end it. */
+/*
+ * Two cancels at once: one ends the future, and both report that it is cancelled, or is about to
+ * be.
+ */
 struct future_cancel_twice {
 	fl_future *f;
 	atomic_int freed;
@@ -53,7 +62,7 @@ struct future_cancel_twice {
 
 FL_STRESS_SETUP(future_cancel_twice)
 {
-	s->f = make_future(&s->freed, 3); /* the producer's will be the canceller's */
+	s->f = make_future(&s->freed, 3); /* the canceller will free the producer's reference */
 }
 
 static int cancel_and_wait(fl_future *f)
@@ -83,7 +92,10 @@ FL_STRESS(future_cancel_twice, one, two)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* then_vs_set: a callback runs once, by whoever ends the future, or at once; it sees the result. */
+/*
+ * then_vs_set: a callback runs once, by the context that ends the future, or at once; it sees the
+ * result.
+ */
 struct then_vs_set {
 	fl_future *f;
 	atomic_int freed, calls;
@@ -120,7 +132,7 @@ FL_STRESS(then_vs_set, producer, consumer)
 	FL_FORBIDDEN(1, "not called, or twice");
 }
 
-/* Callbacks of two who register at once: each runs once, and the list is whole. */
+/* Two callbacks are registered at once: each runs once, and the list stays intact. */
 struct then_twice {
 	fl_future *f;
 	atomic_int freed, calls;
@@ -164,7 +176,10 @@ FL_STRESS(then_twice, one, two, producer)
 	FL_FORBIDDEN(1, "not called, or twice");
 }
 
-/* drop_future: references go in any order, while it is ended, and with what others did to it. */
+/*
+ * drop_future: references are dropped in any order, during the end, with what the other contexts
+ * did.
+ */
 struct drop_future {
 	fl_future *f;
 	atomic_int freed;
@@ -206,7 +221,10 @@ FL_STRESS(drop_future, one, two, producer)
 	FL_FORBIDDEN(1, "not freed once");
 }
 
-/* The parent of a task's token may go as soon as the end is seen; a request of it meets the end of the task. */
+/*
+ * The parent of a task's token may be freed as soon as the end is seen; its request meets the end
+ * of the task.
+ */
 struct future_token_parent {
 	fl_future *f;
 	fl_cancel_token *parent;
@@ -244,7 +262,7 @@ FL_STRESS(future_token_parent, producer, consumer)
 	FL_ACCEPTABLE(!s->asked, "done");
 }
 
-/* A task that sleeps under its token is woken by a cancel, which does not meet a token that has ended. */
+/* A cancel wakes a task that sleeps under its token, and does not touch a token that has ended. */
 struct future_cancel_running {
 	fl_future *f;
 	atomic_int freed;
@@ -264,7 +282,7 @@ FL_STRESS_ACTOR(future_cancel_running, producer)
 		fl__future_finish(s->f, s->slept, NULL);
 		fl_future_free(s->f);
 	}
-	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+	fl_future_free(s->f); /* its own: the canceller may free the producer's */
 }
 
 FL_STRESS_ACTOR(future_cancel_running, canceller)
@@ -282,7 +300,7 @@ FL_STRESS(future_cancel_running, producer, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* The same by one who leaves a task alone that runs. */
+/* The same by a cancel that leaves a running task alone. */
 struct future_cancel_pending {
 	fl_future *f;
 	atomic_int freed;
@@ -302,7 +320,7 @@ FL_STRESS_ACTOR(future_cancel_pending, producer)
 		fl__future_finish(s->f, s->slept, NULL);
 		fl_future_free(s->f);
 	}
-	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+	fl_future_free(s->f); /* its own: the canceller may free the producer's */
 }
 
 FL_STRESS_ACTOR(future_cancel_pending, canceller)

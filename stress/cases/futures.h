@@ -5,9 +5,12 @@
 #include "../../lib/future/future.h"
 #include "cases.h"
 
-/* Futures without an executor, for the scenarios of futures: their maker claims, runs and ends them as a worker does. */
+/*
+ * Futures without an executor, for the scenarios of futures: their producer claims, runs and ends
+ * them as a worker does.
+ */
 
-/* The block of a future: with what its hooks did, plain, so that they must be ordered. */
+/* The block of a future, with the records of its hooks: plain, so that they must be ordered. */
 struct block {
 	fl_future future;
 	int result, drops, results_dropped, cancelled;
@@ -45,7 +48,7 @@ static inline void drop_arg(void *arg)
 
 static inline void drop_result(void *result)
 {
-	*(int *)result = 0; /* plain: after every look at it */
+	*(int *)result = 0; /* plain: after every access to it */
 }
 
 static const struct fl__future_ops ops = {.claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release};
@@ -66,7 +69,7 @@ static inline fl_future *make_future(atomic_int *freed, uint32_t refs)
 	return &b->future;
 }
 
-/* As a worker does it. */
+/* Ends the task as a worker does. */
 static inline enum fl__claim produce(fl_future *f, int result, int error)
 {
 	enum fl__claim claim = fl__future_claim(f);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for several futures: who ends one tells whoever watches it, once, and nobody touches a watch after its end. */
+/*
+ * Waits for several futures: each end is reported to the watch once, and no context touches a watch
+ * after its end.
+ */
 #include "../../lib/future/as_completed.h"
 #include "cases.h"
 #include <fairlead/promise.h>
@@ -27,7 +30,7 @@ static void set_and_free(fl_promise *p, int value)
 	fl_promise_free(p);
 }
 
-/* Two futures, and an actor for each that ends it: with 1, and with 2. */
+/* Two futures, and an actor for each that ends it, with 1 and with 2. */
 #define TWO_PRODUCERS(scenario)                                                                                        \
 	FL_STRESS_SETUP(scenario)                                                                                      \
 	{                                                                                                              \
@@ -42,7 +45,7 @@ static void set_and_free(fl_promise *p, int value)
 		set_and_free(s->pair.p[1], 2);                                                                         \
 	}
 
-/* futures_first: the wait returns when one has ended, whichever, and sees its result. */
+/* futures_first: the wait returns when either has ended, and sees its result. */
 struct futures_first {
 	struct pair pair;
 	int n;
@@ -67,7 +70,7 @@ FL_STRESS(futures_first, one, two, consumer)
 	FL_FORBIDDEN(1, "none");
 }
 
-/* futures_first_error: success and cancellation do not end it, an error does. */
+/* futures_first_error: success and cancellation do not end the wait, an error does. */
 struct futures_first_error {
 	struct pair pair;
 	int n;
@@ -108,7 +111,10 @@ FL_STRESS(futures_first_error, breaker, canceller, consumer)
 	FL_FORBIDDEN(1, "none");
 }
 
-/* futures_give_up: a wait that gives up leaves the lines while the ends come; it returns only when nobody will touch it. */
+/*
+ * futures_give_up: a wait that gives up leaves the queues while the ends come; after its return no
+ * context touches it.
+ */
 struct futures_give_up {
 	struct pair pair;
 	int rc;
@@ -148,7 +154,7 @@ FL_STRESS(futures_give_up, one, two, consumer)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* futures_in_order: what ended first is told first. */
+/* futures_in_order: the first end is reported first. */
 struct futures_in_order {
 	struct pair pair;
 	bool right;
@@ -190,7 +196,9 @@ FL_STRESS(futures_in_order, producer, consumer)
 	FL_FORBIDDEN(1, "in another");
 }
 
-/* futures_completed: each is handed out once, and the iteration may end while others do. */
+/*
+ * futures_completed: each future is handed out once, and the iteration may end while futures end.
+ */
 struct futures_completed {
 	struct pair pair;
 	int rc;

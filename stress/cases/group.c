@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Task groups: a join returns when all have ended, with what they wrote, and touches nothing later; whoever fails, cancels, helps. */
+/*
+ * Task groups: a join returns when all tasks have ended, with what they wrote, and the group is not
+ * touched afterwards, also with failures, cancels, and helping workers.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/group.h>
@@ -20,7 +23,7 @@ static fl_executor *sequential(void)
 	return e;
 }
 
-/* In memory of its own, so that whoever touches it after the join is seen. */
+/* In separate memory, so that accesses after the join are seen. */
 static fl_group *group_of(fl_executor *e)
 {
 	fl_group *g = make(sizeof *g);
@@ -34,7 +37,7 @@ static void end_group(fl_group *g)
 	free(g);
 }
 
-/* Plain: the submit orders it before the task, the join behind. */
+/* Plain: the submit orders it before the task, the join after it. */
 FL_TASK_STATIC(add_one, int *, int)
 {
 	*result = ++**arg;
@@ -46,7 +49,10 @@ FL_TASK_STATIC(fail, int, void)
 	return *arg;
 }
 
-/* What the tasks wrote, and their results, are there after the join; and the group may go. More than its first memory is for. */
+/*
+ * After the join, what the tasks wrote and their results are visible, and the group may be freed.
+ * More tasks than the group's first memory holds.
+ */
 enum { TASKS = 5 };
 
 struct group_join {
@@ -76,7 +82,10 @@ FL_STRESS(group_join, user)
 	FL_FORBIDDEN(1, "a result is not there");
 }
 
-/* Two submit to one group at once, and a third may cancel it: what was accepted has ended once the join returns. */
+/*
+ * Two contexts submit to one group, a third may cancel it: all accepted tasks have ended when the
+ * join returns.
+ */
 struct group_many {
 	fl_executor *e;
 	fl_group *g;
@@ -134,7 +143,7 @@ FL_STRESS(group_many, one, two, canceller)
 	FL_ACCEPTABLE(1, "each once, or not at all");
 }
 
-/* The first that fails ends one that waits, without a join, too, and is what the join tells. */
+/* The first failure ends a task that waits, also without a join, and is the join's result. */
 struct group_fail {
 	fl_event never;
 	int joined, waited;
@@ -151,7 +160,7 @@ FL_STRESS_ACTOR(group_fail, user)
 {
 	FL_SCOPED(fl_executor) *e = pool_of(2);
 	fl_group *g = group_of(e);
-	s->waited = -ECANCELED; /* also when it did not start */
+	s->waited = -ECANCELED; /* also if it did not start */
 	OK(fl_group_submit(g, &wait_for_end, &s, NULL));
 	OK(fl_group_submit(g, &fail, &(int){-EIO}, NULL));
 	if (fl_stress_choose(2) == 1)
@@ -168,7 +177,10 @@ FL_STRESS(group_fail, user)
 	FL_FORBIDDEN(1, "another end");
 }
 
-/* Two fail at once: one is the first, and stays so: it is the one that the join tells, and that the other has seen before. */
+/*
+ * Two failures at once: one is the first and stays so; the join returns it, and the second task has
+ * seen it.
+ */
 struct group_fail_twice {
 	fl_executor *e;
 	fl_group *g;
@@ -216,7 +228,7 @@ FL_STRESS(group_fail_twice, one, two)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* A join on the only worker runs the tasks of its group; on one of two, another may. */
+/* A join on the only worker runs the tasks of its group; with two workers the other one may. */
 struct group_helps {
 	int data[2], got[2];
 	bool ended;
@@ -249,7 +261,10 @@ FL_STRESS(group_helps, user)
 	FL_FORBIDDEN(1, "not done");
 }
 
-/* What is submitted while a worker joins, it runs, or another does: the task that did so waits for it. */
+/*
+ * A task that is submitted while a worker joins is run by it or by another; the task that submitted
+ * it waits.
+ */
 struct group_grows {
 	fl_event ran;
 	int data;
@@ -296,7 +311,7 @@ FL_STRESS(group_grows, user)
 	FL_FORBIDDEN(1, "did not run");
 }
 
-/* A join on a worker takes the tasks of its group alone, and not another token below the group's. */
+/* A join on a worker runs only tasks of its group, not those of another token below the group's. */
 struct group_tokens {
 	fl_group *g;
 	fl_event below, passed;
@@ -346,7 +361,9 @@ FL_STRESS(group_tokens, user)
 	FL_FORBIDDEN(1, "did not run");
 }
 
-/* What is pending does not wait for its turn when the group is cancelled: the worker is held until the join has returned. */
+/*
+ * A cancel of the group ends pending tasks at once: the worker is held until the join has returned.
+ */
 struct group_stopped {
 	fl_executor *e;
 	fl_group *g;
@@ -395,7 +412,10 @@ FL_STRESS(group_stopped, owner, canceller)
 	FL_FORBIDDEN(1, "it ran");
 }
 
-/* A join that gives up leaves the tasks; the next finds them. An observer learns of the end, too. */
+/*
+ * A join that gives up leaves the tasks; the next join finds them. An observer learns of the end,
+ * too.
+ */
 struct group_again {
 	fl_executor *e;
 	fl_group *g;
@@ -436,7 +456,7 @@ FL_STRESS(group_again, owner, observer)
 	FL_FORBIDDEN(1, "not done");
 }
 
-/* A result that was handed over is the caller's; one that nobody wants is dropped, once. */
+/* A result that was handed over is the caller's; an unwanted one is dropped once. */
 static void drop_box(void *box)
 {
 	--**(int **)box;
@@ -463,7 +483,7 @@ FL_STRESS_ACTOR(group_results, user)
 		OK(fl_group_join(&g));
 		FL_STRESS_CHECK(s->got == &s->boxes[0] && *s->got == 1);
 	}
-	fl_executor_free(e); /* whoever let go last has done so */
+	fl_executor_free(e); /* has freed the last reference */
 }
 
 FL_STRESS(group_results, user)
@@ -472,7 +492,10 @@ FL_STRESS(group_results, user)
 	FL_FORBIDDEN(1, "dropped when it was handed over, or not when it was not");
 }
 
-/* One after the other: a group that was cancelled, or has failed, takes no more until it was joined, and then it does. */
+/*
+ * A group that was cancelled, or has failed, accepts no tasks until it was joined; then it does
+ * again.
+ */
 struct group_rounds {
 	int data, got, rc[3];
 };
@@ -503,8 +526,8 @@ FL_STRESS(group_rounds, user)
 }
 
 /*
- * A callback has run when the join returns, and the group may be freed then. A task that its own
- * deadline ends, before it begins or while it waits, has failed.
+ * A callback has run when the join returns, and the group may then be freed. A task that its own
+ * deadline ends, before or during its run, has failed.
  */
 struct group_conditions {
 	fl_event never;

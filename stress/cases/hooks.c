@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hooks: whoever is called through one sees what was prepared before it was set, and whoever replaces one what was prepared
- * for the one that it gets back. Hooks are the process's, so what is prepared is global.
+ * Hooks: a call through a hook sees what was prepared before the hook was set; a context that
+ * replaces a hook sees what was prepared for the previous one. Hooks belong to the process, so the
+ * prepared data are global.
  */
 #include "../../lib/base/panic.h"
 #include "cases.h"
@@ -62,7 +63,7 @@ FL_STRESS(log_handler, one, two, logger)
 	FL_ACCEPTABLE(1, "each saw what was prepared");
 }
 
-/* The same with panics, which their handlers leave by longjmp(). */
+/* The same with panics, whose handlers leave by longjmp(). */
 struct panic_handler {
 	char nothing;
 };
@@ -96,7 +97,7 @@ static void set_panic(int mine, fl_panic_handler *handler, fl_panic_handler *oth
 		must_be_prepared(3 - mine);
 }
 
-/* The default would end the process. */
+/* The default handler would end the process. */
 FL_STRESS_SETUP(panic_handler)
 {
 	(void)fl_set_panic_handler(panic_zero);

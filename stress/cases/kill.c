@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Crash mode itself: what a killed process leaves behind and, mended, the planted bugs of planted/crash.c. */
+/* Crash mode itself: the effects of a kill, and the bugs of planted/crash.c, fixed. */
 #include "../planted/crash.h"
 #include "cases.h"
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <string.h>
 
-/* Woken before it is open: whoever is killed, the other opener finds it open and all guests awake, or opens it. */
+/*
+ * Wakes before it opens: whichever process is killed, the other opener finds it open and all guests
+ * awake, or opens it.
+ */
 struct kill_gate {
 	struct gate gate;
 	int guests;
@@ -33,7 +36,7 @@ FL_STRESS_PROCESSES(kill_gate, opener, second, guest)
 	FL_ACCEPTABLE(1, "open");
 }
 
-/* The same with two who wait: one of them may be killed when it is woken. */
+/* The same with two waiters: one of them may be killed when it is woken. */
 struct kill_gate_guests {
 	struct gate gate;
 };
@@ -63,7 +66,10 @@ FL_STRESS_PROCESSES(kill_gate_guests, opener, one, two, second)
 	FL_ACCEPTABLE(1, "through");
 }
 
-/* The lock: whoever is killed wherever, the others get it, and what it guards is theirs. */
+/*
+ * The lock: if a process is killed at any step, the others acquire the lock, and own what it
+ * guards.
+ */
 struct kill_lock {
 	struct robust lock;
 	int count;
@@ -93,7 +99,9 @@ FL_STRESS_PROCESSES(kill_lock, one, two)
 	FL_ACCEPTABLE((one || two) && s->count == 2, "killed after it counted");
 }
 
-/* Three: one may be killed that was woken to take it, and another sleeps on. */
+/*
+ * Three processes: one may be killed that was woken to acquire the lock, while another one sleeps.
+ */
 struct kill_lock_three {
 	struct robust lock;
 	int count;
@@ -127,7 +135,7 @@ FL_STRESS_PROCESSES(kill_lock_three, one, two, three)
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* Two locks held at once: the kernel frees both, and in between others may come. */
+/* Two locks held at once: the kernel frees both, and other steps may come in between. */
 struct kill_lock_pair {
 	struct robust outer, inner;
 	bool outer_died, inner_died;
@@ -152,14 +160,14 @@ FL_STRESS_ACTOR(kill_lock_pair, other)
 FL_STRESS_PROCESSES(kill_lock_pair, holder, other)
 {
 	bool killed = fl_stress_killed("holder");
-	FL_FORBIDDEN(!killed && (s->outer_died || s->inner_died), "nobody died");
+	FL_FORBIDDEN(!killed && (s->outer_died || s->inner_died), "no owner died");
 	FL_ACCEPTABLE(s->outer_died && s->inner_died, "died with both");
 	FL_ACCEPTABLE(s->outer_died, "died with the outer one");
 	FL_FORBIDDEN(s->inner_died && !fl_stress_killed("other"), "died with the inner one alone");
 	FL_ACCEPTABLE(1, "died with none");
 }
 
-/* Two words that change together: the one that counts is named by a third. */
+/* Two words that change together: a third word names the valid one. */
 struct kill_two_words {
 	struct robust lock;
 	int here[2], there[2];
@@ -188,7 +196,7 @@ FL_STRESS_PROCESSES(kill_two_words, mover)
 	FL_ACCEPTABLE(fl_stress_killed("mover"), "killed before");
 }
 
-/* The slot, then the count. */
+/* The slot first, then the count. */
 struct kill_slot {
 	struct robust lock;
 	unsigned count;
@@ -212,12 +220,12 @@ FL_STRESS_ACTOR(kill_slot, consumer)
 
 FL_STRESS_PROCESSES(kill_slot, producer, consumer)
 {
-	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took what nobody put");
+	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took an item that was not put");
 	FL_ACCEPTABLE(s->got == 7, "took it");
 	FL_ACCEPTABLE(1, "none there");
 }
 
-/* A message is copied beside the one before. */
+/* A message is copied beside the previous one. */
 struct kill_copy {
 	struct robust lock;
 	unsigned char messages[2][32];
@@ -241,7 +249,7 @@ FL_STRESS_PROCESSES(kill_copy, writer)
 	FL_ACCEPTABLE(1, "one of the two");
 }
 
-/* A reader holds a lock of its own, which says when it is dead; the writer takes all of them. */
+/* A reader holds a lock of its own, which reports its death; the writer acquires all of them. */
 struct kill_readers {
 	struct robust readers[2];
 	int data;
@@ -276,7 +284,7 @@ FL_STRESS_PROCESSES(kill_readers, one, two, writer)
 	FL_ACCEPTABLE(1, "written");
 }
 
-/* A lock held for life tells of its owner's death, beside another word: a wait on both. */
+/* A lock that is held for life reports its owner's death, beside another word: a wait on both. */
 struct kill_sentinel {
 	struct robust life;
 	atomic_uint done;
@@ -315,11 +323,14 @@ FL_STRESS_PROCESSES(kill_sentinel, worker, watcher)
 {
 	FL_ACCEPTABLE(s->saw_done && s->saw_end, "saw the end");
 	FL_ACCEPTABLE(s->saw_done, "saw that it was done");
-	FL_ACCEPTABLE(s->saw_end && !s->saw_done, "saw nobody there");
+	FL_ACCEPTABLE(s->saw_end && !s->saw_done, "saw no guest");
 	FL_ACCEPTABLE(fl_stress_killed("watcher"), "saw nothing");
 }
 
-/* A thread that returns with a lock is as one that dies with it, in each mode; the rest of its process lives. */
+/*
+ * A thread that returns with a lock is treated as one that dies with it, in each mode; the rest of
+ * its process lives.
+ */
 struct kill_thread_returns {
 	struct robust lock;
 	bool died;
@@ -348,7 +359,7 @@ FL_STRESS_PROCESSES(kill_thread_returns, process)
 	FL_FORBIDDEN(1, "not told");
 }
 
-/* With a process all its threads end, and the kernel frees the locks of each. */
+/* All threads of a process end with it, and the kernel frees the locks of each. */
 struct kill_threads {
 	struct robust locks[2];
 	int both;
@@ -385,7 +396,10 @@ FL_STRESS_PROCESSES(kill_threads, process, other)
 	FL_ACCEPTABLE(s->both == 1 || fl_stress_killed("other"), "had both");
 }
 
-/* A process killed inside a private lock of its own takes nothing from others: each has its own globals. */
+/*
+ * A process that is killed inside a private lock holds up no other process: each has its own
+ * globals.
+ */
 static fl_mutex private_lock;
 static int private_count;
 
@@ -415,13 +429,13 @@ FL_STRESS_ACTOR(kill_private, two)
 
 FL_STRESS_PROCESSES(kill_private, one, two)
 {
-	/* natively they are threads, and the count goes on */
+	/* natively they are threads, and the count continues */
 	FL_FORBIDDEN((s->seen[0] == 0 && !fl_stress_killed("one")) || (s->seen[1] == 0 && !fl_stress_killed("two")),
 	             "not counted");
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* What a killed process had allocated is gone with it: no leak. */
+/* Memory of a killed process is no leak. */
 struct kill_memory {
 	atomic_int steps;
 };
@@ -441,7 +455,10 @@ FL_STRESS_PROCESSES(kill_memory, owner)
 	FL_ACCEPTABLE(fl_stress_killed("owner"), "killed before it was");
 }
 
-/* A list that leads out of shared memory: the kernel stops there, and nobody else is harmed. */
+/*
+ * A robust list that leads out of shared memory: the kernel stops there, and no other process is
+ * harmed.
+ */
 struct kill_wild_list {
 	struct robust lock;
 	atomic_int count;

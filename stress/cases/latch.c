@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The latch: a wait sees what was written before each count, and nobody touches it after it is zero. */
+/*
+ * The latch: a wait sees what was written before each count, and no context touches the latch after
+ * it is zero.
+ */
 #include "cases.h"
 #include <fairlead/latch.h>
 
-/* Each count carries what came before it, through those that follow, to every wait. */
+/* Each count passes what came before it on to every wait, through later counts. */
 struct latch_two_counts {
 	fl_latch left;
 	int data[2], seen;
@@ -39,7 +42,7 @@ FL_STRESS(latch_two_counts, one, two, waiter)
 	FL_FORBIDDEN(1, "data missed");
 }
 
-/* The same by a look, and where a count of two is the last. */
+/* The same by a check, and with a count of two as the last one. */
 struct latch_look {
 	fl_latch left;
 	int data[2], rc;
@@ -76,7 +79,7 @@ FL_STRESS(latch_look, one, two, looker)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Who looks when a count has woken others sees what came before it, too. */
+/* A check after a count that has woken others sees what came before, too. */
 struct latch_late_looker {
 	fl_latch left;
 	int data, rc;
@@ -112,7 +115,7 @@ FL_STRESS(latch_late_looker, counter, waiter, looker)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* The count that reaches zero is over with it: a wait that has returned may free the latch. */
+/* The count that reaches zero does not touch the latch afterwards: a returned wait may free it. */
 struct latch_free_after_wait {
 	fl_latch *left;
 };
@@ -145,7 +148,7 @@ FL_STRESS(latch_free_after_wait, one, two, waiter)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* A timeout has one result; the latch reaches zero all the same, and wakes who still waits. */
+/* A timeout has one result; the latch still reaches zero, and wakes the remaining waiters. */
 struct latch_vs_timeout {
 	fl_latch left;
 	int rc, data;

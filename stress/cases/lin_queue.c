@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queues, each against the sequential one of its order: whatever is called at once, one after the other explains it. */
+/*
+ * The queues, each against the sequential queue of its order: an order of the calls explains the
+ * results.
+ */
 #include "lins.h"
 #include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 
-/* Bounded, closable, by one and by many. */
+/* Bounded, closable, by one item and by many. */
 struct lin_queue {
 	fl_queue *q;
 };
@@ -27,7 +30,10 @@ FL_LIN(lin_queue, &fl_lin_fifo, .limit = 2)
 	fl_queue_free(s->q);
 }
 
-/* Unbounded: never full. A batch is not one step there, and the length has puts that are under way. */
+/*
+ * Unbounded: never full. A batch is not one step there, and the length includes puts that are under
+ * way.
+ */
 struct lin_queue_unbounded {
 	fl_queue *q;
 };
@@ -38,7 +44,8 @@ FL_STRESS_SETUP(lin_queue_unbounded)
 	struct fl__unbounded *c = fl__align_to_line(s->q->state);
 	fl__unbounded_end(c);
 	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+	/* So that calls reach the end of a segment. */
+	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2)));
 }
 
 LIN_PUT(lin_queue_unbounded, fl_queue, .weight = 3)
@@ -61,7 +68,8 @@ FL_STRESS_SETUP(lin_queue_inbox)
 	struct fl__unbounded *c = fl__align_to_line(s->q->state);
 	fl__unbounded_end(c);
 	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+	/* So that calls reach the end of a segment. */
+	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2)));
 }
 
 LIN_PUT(lin_queue_inbox, fl_queue, .weight = 3)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queues of other orders: whatever is called at once, one after the other explains it; and their waits. */
+/* The queues of other orders: an order of the calls explains the results; and their waits. */
 #include "lins.h"
 #include <fairlead/queue.h>
 
@@ -63,7 +63,7 @@ FL_LIN(lin_lifo_unbounded, &fl_lin_lifo)
 	fl_queue_free(s->q);
 }
 
-/* The least first, of equals the oldest. */
+/* The least first, the oldest of equal items. */
 struct lin_priority {
 	fl_queue *q;
 };
@@ -107,7 +107,7 @@ FL_LIN(lin_priority_unbounded, &fl_lin_priority)
 	fl_queue_free(s->q);
 }
 
-/* wakeup_stranded, in a queue under a lock: two consumers, two items, one place. */
+/* wakeup_stranded, in a queue under a lock: two consumers, two items, one slot. */
 struct heap_two_consumers {
 	fl_queue *q;
 	int got[2];
@@ -141,7 +141,7 @@ FL_STRESS(heap_two_consumers, one, two, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Who got the last item may free the queue while its producer is on its way out. */
+/* The consumer of the last item may free the queue while the producer is still leaving. */
 struct heap_free_after_get {
 	fl_queue *q;
 	int got;
@@ -169,7 +169,7 @@ FL_STRESS(heap_free_after_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* close_vs_blocked_push, close_vs_push: a put that waits is refused, or was in before the close. */
+/* close_vs_blocked_push, close_vs_push: a waiting put is refused, or was in before the close. */
 struct heap_close_vs_put {
 	fl_queue *q;
 	int rc, got;
@@ -207,7 +207,7 @@ FL_STRESS(heap_close_vs_put, producer, consumer, closer)
 	FL_FORBIDDEN(1, "lost, or put into a closed queue");
 }
 
-/* A full one: who waits for space is woken by the get that makes it. */
+/* A full queue: a waiter for space is woken by the get that makes space. */
 struct heap_full {
 	fl_queue *q;
 	int got;
@@ -237,7 +237,10 @@ FL_STRESS(heap_full, producer, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* An array that grows and shrinks while others put and get: each item once, and nobody is in an array that is gone. */
+/*
+ * An array that grows and shrinks during puts and gets: each item comes once, and no thread uses a
+ * freed array.
+ */
 struct heap_grows {
 	fl_queue *q;
 	int sum[2], left;
@@ -246,7 +249,7 @@ struct heap_grows {
 FL_STRESS_SETUP(heap_grows)
 {
 	s->q = ordered(fl_stress_choose(2) ? FL_PRIORITY : FL_LIFO, FL_UNBOUNDED);
-	for (int i = 0; i < 15; i++) /* one less than there is room for */
+	for (int i = 0; i < 15; i++) /* one less than the capacity */
 		OK(fl_queue_try_put(s->q, &(int){1}));
 }
 

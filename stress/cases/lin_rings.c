@@ -6,8 +6,8 @@
 #include <fairlead/spsc.h>
 
 /*
- * First in, first out, and the calls for several may do it with fewer than there would be space for, or items: they count
- * before they are seen.
+ * First in, first out. Calls for several may move fewer items than possible, since they count
+ * before others can see it.
  */
 static struct fl_lin_spec fewer;
 
@@ -29,7 +29,10 @@ __attribute__((constructor)) static void fewer_begin(void)
 	fewer.apply = fewer_apply;
 }
 
-/* mpmc_linearizable: full, empty and closed included, and no refusal apart from the others. -EBUSY only where others are at it. */
+/*
+ * mpmc_linearizable: full, empty and closed included, and refusals are ordered together. -EBUSY
+ * only during other calls.
+ */
 struct lin_mpmc {
 	fl_mpmc *q;
 };
@@ -50,7 +53,7 @@ FL_LIN(lin_mpmc, &fewer, .limit = 2)
 	fl_mpmc_free(s->q);
 }
 
-/* One place: where each position is the same slot. */
+/* One slot, which is every position. */
 struct lin_mpmc_one {
 	fl_mpmc *q;
 };
@@ -68,7 +71,10 @@ FL_LIN(lin_mpmc_one, &fl_lin_fifo, .limit = 1)
 	fl_mpmc_free(s->q);
 }
 
-/* One producer, one consumer; the put is no fence, so the refusals of the two sides are apart. */
+/*
+ * One producer, one consumer; the put is no fence, so refusals of the two sides are not ordered
+ * together.
+ */
 struct lin_spsc {
 	fl_spsc *q;
 };
@@ -88,7 +94,7 @@ FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
 	fl_spsc_free(s->q);
 }
 
-/* The queue for one producer and one consumer, which anybody closes. */
+/* The queue for one producer and one consumer, which any thread may close. */
 struct lin_pair {
 	fl_queue *q;
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two queues, and selects over both: whatever is called at once, one after the other explains it. A select looks at one queue after
- * the other, so what it is refused is explained only while nobody else calls.
+ * Two queues, and selects over both: an order of the calls explains the results. A select checks
+ * one queue after another, so its refusals are explained only while no other call is under way.
  */
 #include "cases.h"
 #include <fairlead/queue.h>
@@ -41,7 +41,7 @@ static int put_would(const struct pair *p, int i)
 	return p->closed[i] ? -EPIPE : p->n[i] < MOST ? 0 : -EAGAIN;
 }
 
-/* What a select may be told, other than that a case is made. */
+/* The results of a select that makes no case. */
 static bool is_refused(int64_t result, int of_one, int of_other, bool alone)
 {
 	if (result == -EPIPE)
@@ -71,7 +71,7 @@ static bool pair_apply(void *state, const struct fl_lin_call *c)
 	case GET_EITHER: /* which << 8 | item */
 		return c->result >= 0 ? pair_get(p, (int)(c->result >> 8), c->result & 255)
 		                      : is_refused(c->result, get_would(p, 0), get_would(p, 1), alone);
-	case PASS_ON: /* gets from one, or puts to the other */
+	case PASS_ON: /* gets from one queue, or puts to the other */
 		if (c->result < 0)
 			return is_refused(c->result, get_would(p, i), put_would(p, 1 - i), alone);
 		return c->result > 0 ? pair_get(p, i, c->result) : pair_put(p, 1 - i, item);

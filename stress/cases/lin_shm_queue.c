@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue in shared memory against the sequential one: each call is one commit, also of several items. */
+/*
+ * The queue in shared memory against the sequential one: each call is one commit, also for several
+ * items.
+ */
 #include "cases.h"
 #include "shm/shm_queue.h"
 #include <fairlead/stress_lin.h>
@@ -32,7 +35,8 @@ FL_LIN_OP(lin_shm_queue, get, FL_LIN_GET, .weight = 3)
 FL_LIN_OP(lin_shm_queue, close, FL_LIN_CLOSE, .most = 1)
 {
 	int rc;
-	while ((rc = fl__shm_ring_close(&s->view, false, NULL)) == -EBUSY) /* ten seconds: the model's go by */
+	/* The ten seconds are the model's. */
+	while ((rc = fl__shm_ring_close(&s->view, false, NULL)) == -EBUSY)
 		;
 	return rc;
 }

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queues, against a sequential one: an order of the calls explains what they return. Not here: put_many, between
- * whose items others may come, and length, which is about now; the scenarios of mpmc_unbounded.c and mpsc.c have them.
+ * The unbounded queues, against a sequential one: an order of the calls explains the results. Not
+ * here: put_many, since other items may come between its items, and length, which may be outdated;
+ * mpmc_unbounded.c and mpsc.c have them.
  */
 #include "lins.h"
 #include <fairlead/mpmc_unbounded.h>
 
-/* First in, first out, where a get of several may take fewer than there are, but one: those of one segment. */
+/*
+ * First in, first out. A get of several may take fewer items than there are, but at least one:
+ * those of one segment.
+ */
 static struct fl_lin_spec some_at_least;
 
 static bool some_apply(void *state, const struct fl_lin_call *call)

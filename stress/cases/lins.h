@@ -6,11 +6,12 @@
 #include <fairlead/stress_lin.h>
 
 /*
- * The operations of a queue of ints, s->q, for FL_LIN(scenario, ...): `calls` is what its functions' names begin with. Fields of
- * the operation follow; of those for several: .keys = LIN_MOST.
+ * The operations of a queue of ints, s->q, for FL_LIN(scenario, ...). `calls` is the prefix of its
+ * functions' names. Further arguments are fields of the operation; for operations with several
+ * items: .keys = LIN_MOST.
  *
- *     LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
- *     LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
+ *   LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
+ *   LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
  */
 #define LIN_PUT(scenario, calls, ...)                                                                                  \
 	FL_LIN_OP(scenario, put, FL_LIN_PUT, __VA_ARGS__)                                                              \
@@ -54,7 +55,7 @@ enum { LIN_MOST = 3 };
 		return lin_result_of(calls##_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1), items);           \
 	}
 
-/* The items of a put of several; returns how many. */
+/* Makes the items of a put of several; returns their number. */
 static inline size_t lin_items_of(int64_t arg, int *items)
 {
 	for (unsigned i = 0; i < LIN_MOST; i++)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Locals: each context its own value, and at its end the destructor that belongs to it. */
+/* Locals: each context has its own value, and at its end the right destructor runs. */
 #include "cases.h"
 #include <fairlead/thread.h>
 
 /*
- * Two threads are the first to set one local: it gets one id, and each sees the destructor of whoever gave it. The ids of a
- * process come to an end: then there is nothing to test.
+ * Two threads set one local for the first time: it gets one id, and each sees the destructor of the
+ * thread that made it. The ids of a process are limited: without a free one nothing is tested.
  */
 struct local_first_set {
 	fl_local local;
@@ -59,7 +59,9 @@ FL_STRESS(local_first_set, one, two)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* A value belongs to one context: who looks while another sets sees its own, NULL. */
+/*
+ * A value belongs to one context: a context that reads while another sets sees its own value, NULL.
+ */
 struct local_own {
 	int rc[2];
 	void *seen;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lock under the parking lot: mutual exclusion, order, the sleep, and the end of its memory. */
+/* The lock under the lot: exclusion, order, sleeping waiters, and the end of its memory. */
 #include "../../lib/wait/lock.h"
 #include "cases.h"
 
-/* Mutual exclusion: each owner sees what the owner before wrote. */
+/* Mutual exclusion, and each owner sees what the previous one wrote. */
 struct lock_excl {
 	uint32_t lock;
 	int count;
@@ -34,8 +34,8 @@ FL_STRESS(lock_excl, one, two)
 }
 
 /*
- * Contention: a sleeper is woken, also if a third thread came between. SLEEPERS is not lost when
- * the thread that set it leaves.
+ * Contention: a sleeper is woken, also if a third thread comes between; SLEEPERS is not lost when
+ * its setter leaves.
  */
 struct lock_contended {
 	uint32_t lock;
@@ -65,8 +65,8 @@ FL_STRESS(lock_contended, one, two, three)
 }
 
 /*
- * The holder does the deferred work, also while other threads sleep, and sees what was written
- * before the deferral.
+ * The owner of the lock does deferred work, also while others sleep: in the end, and with what came
+ * before.
  */
 struct lock_deferred {
 	uint32_t lock;

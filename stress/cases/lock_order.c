@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock order: a program that locks in both orders is reported once, though it never deadlocks.
- * Other programs are not.
+ * The order of locks: programs that lock in both orders are reported once, though they never
+ * deadlock; others are not reported.
  */
 #include "debugging.h"
 #include <fairlead/latch.h>
 
 /*
- * lock_inversion: the first mutex before the second, with a third between that no context waits
- * for, and at last in the opposite order. No two contexts ever wait for one another. The order is
- * reported once.
+ * lock_inversion: the first mutex before the second, with another lock in between, and in the end
+ * the other way round. No two contexts ever wait for one another, and the order is reported once.
  */
 struct lock_inversion {
 	fl_mutex a, b, between[2];
@@ -65,7 +64,7 @@ FL_STRESS(lock_inversion, one, two, other_way)
 	FL_FORBIDDEN(1, "not reported, or more than once");
 }
 
-/* A cycle of three edges, each by another actor. The actor of the last edge finds it. */
+/* A cycle of three: a different actor makes each edge, and the last one finds the cycle. */
 struct lock_order_three {
 	fl_mutex a, b, c;
 	fl_latch before;
@@ -108,7 +107,7 @@ FL_STRESS(lock_order_three, a_b, b_c, c_a)
 	FL_FORBIDDEN(1, "not reported, or more than once");
 }
 
-/* No cycle: a lock that is only tried, and a lock in the memory of an earlier mutex. */
+/* No cycle: one lock is only tried, and one is in memory that was another mutex. */
 struct lock_order_quiet {
 	fl_mutex a, b, other;
 	fl_latch before;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event loop: calls, wakes, cancels and descriptors from other threads, against its sleep, its turns and the ends of fibers. */
+/*
+ * The event loop: calls, wakes, cancels and descriptors from other threads, against its sleep, its
+ * iterations and the ends of fibers.
+ */
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/group.h>
@@ -7,7 +10,10 @@
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
 
-/* Two threads call: each call is made once, with what was written before it, also when the loop is just going to sleep. */
+/*
+ * Two threads call: each call is made once, with what was written before it, also when the loop is
+ * going to sleep.
+ */
 struct loop_call {
 	struct loop_world world;
 	fl_latch callers, calls;
@@ -32,7 +38,7 @@ static int wait_for_calls(void *arg)
 {
 	struct loop_call *s = arg;
 	OK(fl_latch_wait(&s->calls));
-	return fl_latch_wait(&s->callers); /* nobody is in a call any more: the loop may be freed */
+	return fl_latch_wait(&s->callers); /* all calls have returned: the loop may be freed */
 }
 
 FL_STRESS_SETUP(loop_call)
@@ -68,7 +74,7 @@ FL_STRESS(loop_call, loop, one, two)
 	FL_FORBIDDEN(1, "a call was lost, or made twice, or without its data");
 }
 
-/* Calls of one thread are made in their order. */
+/* Calls of one thread are made in order. */
 struct loop_call_order {
 	struct loop_world world;
 	fl_latch calls;
@@ -122,8 +128,9 @@ FL_STRESS(loop_call_order, loop, caller)
 }
 
 /*
- * A fiber takes a permit, under its own token; one thread gives it, one cancels the fiber: the permit is the fiber's or is
- * still there, never both, never neither; and the wait after that answers -ECANCELED, too, if the request has been seen.
+ * A fiber acquires a permit, under its own token; one thread releases the permit, another cancels
+ * the fiber. The permit is the fiber's or is still there, never both, never neither. The next wait
+ * returns -ECANCELED, too, once the request has been seen.
  */
 struct loop_cancel_vs_wake {
 	struct loop_world world;
@@ -185,7 +192,10 @@ FL_STRESS(loop_cancel_vs_wake, loop, giver, canceller)
 	FL_FORBIDDEN(1, "a permit was lost or made");
 }
 
-/* The same with a deadline of the wait's: who is cancelled, also before the wait, sees what was written before the request. */
+/*
+ * The same with a deadline: a fiber that is cancelled, also before its wait, sees what was written
+ * before the request.
+ */
 struct loop_cancel_vs_deadline {
 	struct loop_world world;
 	fl_fiber *fiber;
@@ -239,7 +249,7 @@ FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
 	FL_FORBIDDEN(1, "neither");
 }
 
-/* A request while the fiber ends by itself: nothing of the fiber is touched once it was joined. */
+/* A request while the fiber ends by itself: nothing of the fiber is touched after its join. */
 struct loop_cancel_vs_end {
 	struct loop_world world;
 	fl_fiber *fiber;
@@ -291,7 +301,10 @@ FL_STRESS(loop_cancel_vs_end, loop, canceller)
 	FL_FORBIDDEN(1, "saw a request without its data");
 }
 
-/* Everything is cancelled by one thread while a detached fiber ends and another waits, and by a second thread again. */
+/*
+ * One thread cancels everything while a detached fiber ends and another waits; a second thread does
+ * so again.
+ */
 struct loop_cancel_all {
 	struct loop_world world;
 	fl_event known, never;
@@ -356,7 +369,10 @@ FL_STRESS(loop_cancel_all, loop, one, two)
 	FL_FORBIDDEN(1, "it was not");
 }
 
-/* A token of the user's under a fiber's own: a request of the fiber reaches a wait under the child, which stands in its line. */
+/*
+ * A user's token under a fiber's token: a request of the fiber reaches a wait under the child
+ * token.
+ */
 struct loop_cancel_child {
 	struct loop_world world;
 	fl_fiber *fiber;
@@ -409,7 +425,7 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 	FL_FORBIDDEN(1, "it was not");
 }
 
-/* A request that reaches a fiber as it ends does nothing to the fiber that has its stack next. */
+/* A request that reaches a fiber as it ends does not affect the next fiber on its stack. */
 struct loop_cancel_vs_reuse {
 	struct loop_world world;
 	fl_cancel_token scope;
@@ -467,7 +483,7 @@ FL_STRESS(loop_cancel_vs_reuse, loop, canceller)
 
 /*
  * A call waits for a mutex of a fiber that another thread cancels: the request reaches the fiber,
- * and then the call goes on.
+ * and then the call continues.
  */
 struct loop_call_waits {
 	struct loop_world world;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The loop executor: a task ends once, whoever submits, cancels, waits, closes and frees, and whenever its loop sleeps or ends. */
+/*
+ * The loop executor: a task ends once, against submits, cancels, waits, close and free, and the
+ * loop's sleep and end.
+ */
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/task.h>
 
-/* For setups: an executor with a thread and a loop of its own. */
+/* For setups: an executor with its own thread and loop. */
 static fl_executor *own_loop(struct loop_world *w, unsigned workers)
 {
 	fl_executor *e = NULL;
@@ -21,7 +24,10 @@ FL_TASK_STATIC(bump, int *, int)
 	return 0;
 }
 
-/* Two submit, the first of them starts the thread: each task sees what came before its submit, each getter what it wrote. */
+/*
+ * Two threads submit, the first starts the executor's thread: each task sees what came before its
+ * submit, each getter what the task wrote.
+ */
 struct loop_executor_submit {
 	struct loop_world world;
 	fl_executor *e;
@@ -60,7 +66,7 @@ FL_STRESS(loop_executor_submit, one, two)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* The manager fiber is going to sleep, and the loop with it, when the next task comes. */
+/* The executor's main fiber is going to sleep, and the loop with it, when the next task comes. */
 struct loop_executor_sleep {
 	struct loop_world world;
 	fl_executor *e;
@@ -89,7 +95,7 @@ FL_STRESS(loop_executor_sleep, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Accepted means run, refused means not; a join waits for what was accepted, and for the thread. */
+/* Accepted tasks run, refused ones do not; a join waits for accepted tasks, and for the thread. */
 struct loop_executor_close {
 	struct loop_world world;
 	fl_executor *e;
@@ -120,7 +126,7 @@ FL_STRESS(loop_executor_close, submitter, closer)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* Two join, one of them in time, while the thread ends. */
+/* Two joins, one of them with a deadline, while the thread ends. */
 struct loop_executor_join {
 	struct loop_world world;
 	fl_executor *e;
@@ -155,7 +161,7 @@ FL_STRESS(loop_executor_join, one, two)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A cancel against the task's start, its wait and its end. */
+/* A cancel against the start, the wait and the end of a task. */
 struct loop_executor_cancel {
 	struct loop_world world;
 	fl_executor *e;
@@ -203,7 +209,7 @@ FL_STRESS(loop_executor_cancel, canceller, setter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A cancel of the executor against a submit and against a task that waits under its token. */
+/* A cancel of the executor against a submit, and against a task that waits under its token. */
 struct loop_executor_cancel_all {
 	struct loop_world world;
 	fl_executor *e;
@@ -249,8 +255,8 @@ FL_STRESS(loop_executor_cancel_all, submitter, canceller)
 }
 
 /*
- * With one worker a task that waits for another of its executor has it start, on the same loop; another thread may cancel
- * that one first.
+ * With one worker: a task that waits for another task of its executor has it started, on the same
+ * loop; another thread may cancel that task first.
  */
 struct loop_executor_nested {
 	struct loop_world world;
@@ -296,7 +302,7 @@ FL_STRESS(loop_executor_nested, getter, canceller)
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
-/* One task is waited for by a thread and by another task, which is a fiber of the same loop; its end wakes both. */
+/* A thread and another fiber of the loop wait for one task; its end wakes both. */
 struct loop_executor_get {
 	struct loop_world world;
 	fl_executor *e;
@@ -348,7 +354,10 @@ FL_STRESS(loop_executor_get, setter, thread)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* On the loop of another: what a thread submits that loop runs, and who joins, or frees, waits for it, before the loop's end or after. */
+/*
+ * On a foreign loop: the loop runs the tasks of a thread. A join or free waits for it, before the
+ * loop's end or after.
+ */
 struct loop_executor_on {
 	struct loop_world world;
 	fl_executor *e;
@@ -398,7 +407,10 @@ FL_STRESS(loop_executor_on, loop, user)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* The manager fiber passes on a cancel of the loop while a thread closes and joins the executor. */
+/*
+ * The executor's main fiber passes a cancel on to the loop while a thread closes and joins the
+ * executor.
+ */
 struct loop_executor_on_cancel {
 	struct loop_world world;
 	fl_executor *e;

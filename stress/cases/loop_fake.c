@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What takes the place of the kernel under an event loop: loops.h. All of it is edge-triggered, as all that the scenarios watch. */
+/* Replaces the kernel under an event loop: loops.h. All descriptors are edge-triggered. */
 #include "loop/poller.h"
 #include "loops.h"
 
-/* Descriptors: numbers that are none. */
+/* Descriptors: invalid numbers. */
 enum { NUMBERS = 1 << 29, WORLDS = 4096, FDS = 2 + LOOP_FDS };
 enum { POLLER, BELL, FIRST };
 
-static struct loop_world *worlds[WORLDS]; /* changed while nobody runs */
-static struct loop_world *making;         /* in setups alone, as the above */
+static struct loop_world *worlds[WORLDS]; /* changed only while no actor runs */
+static struct loop_world *making;         /* only in setups, as the above */
 
 static struct loop_world *world_of(int fd)
 {
@@ -25,7 +25,7 @@ int loop_fd(const struct loop_world *w, int i)
 	return number_of(w, FIRST + i);
 }
 
-/* release: what the kernel does about a descriptor it does under a lock; pairs with take() */
+/* release: the kernel's work on a descriptor is under a lock; pairs with take() */
 static void raise_edge(struct loop_world *w, atomic_int *edge)
 {
 	(void)atomic_exchange_explicit(edge, 1, memory_order_release);

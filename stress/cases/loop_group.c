@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Groups of fibers and lists of ends, while another thread joins, or cancels the owner, the group or
- * a fiber.
+ * Groups of fibers and lists of ends, while another thread joins, or cancels the owner, the group
+ * or a fiber.
  */
 #include "loops.h"
 #include <fairlead/as_completed.h>
@@ -12,7 +12,7 @@
 
 /*
  * The owner joins a child that fails when it is told to, and one that waits; another thread may
- * cancel the owner. Whatever comes first ends both, and the join tells which it was.
+ * cancel the owner. The first event ends both children, and the join returns which it was.
  */
 struct loop_group_fail {
 	struct loop_world world;
@@ -60,7 +60,7 @@ FL_STRESS_SETUP(loop_group_fail)
 {
 	loop_begin(&s->world);
 	OK(fl_latch_init(&s->others, 2));
-	s->waited = -ECANCELED; /* also when no child could be started */
+	s->waited = -ECANCELED; /* also if no child could be started */
 }
 
 FL_STRESS_ACTOR(loop_group_fail, loop)
@@ -93,8 +93,8 @@ FL_STRESS(loop_group_fail, loop, canceller, teller)
 }
 
 /*
- * Another thread cancels the group: before its first start, while its children end, while its owner
- * joins, or after that; the next join forgets it.
+ * Another thread cancels the group: before its first start, while its children end, during the
+ * join, or afterwards. The next join resets it.
  */
 struct loop_group_cancel {
 	struct loop_world world;
@@ -127,7 +127,7 @@ static int own_cancelled(void *arg)
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->joined = fl_group_join(&s->group);
 	OK(fl_latch_wait(&s->others));
-	OK(fl_group_join(&s->group)); /* of the cancel, if it came that late */
+	OK(fl_group_join(&s->group)); /* of the cancel, if it came so late */
 	s->again = fl_group_start(&s->group, end_soon, s);
 	return fl_group_join(&s->group);
 }
@@ -160,7 +160,7 @@ FL_STRESS(loop_group_cancel, loop, canceller)
 	FL_FORBIDDEN(1, "a child was left waiting, or did not see what came before");
 }
 
-/* A cancel of the group against its end: the token is not touched once the join has returned. */
+/* A cancel of the group against its end: the token is not touched after the join. */
 struct loop_group_cancel_vs_end {
 	struct loop_world world;
 	fl_group group;
@@ -175,7 +175,7 @@ static int own_short(void *arg)
 	OK(fl_group_start(&s->group, end_soon, s));
 	fl_event_set(&s->known);
 	for (unsigned i = fl_stress_choose(2) * 3; i > 0; i--)
-		fl_fiber_yield(); /* the child may end before somebody joins */
+		fl_fiber_yield(); /* the child may end before the join */
 	s->joined = fl_group_join(&s->group);
 	return fl_latch_wait(&s->others);
 }
@@ -206,8 +206,8 @@ FL_STRESS(loop_group_cancel_vs_end, loop, canceller)
 }
 
 /*
- * A group of a fiber that is told to end and a fiber that ends, whose owner another thread cancels:
- * the join returns when both have ended.
+ * A group of a fiber that is told to end and a fiber that ends by itself; another thread cancels
+ * their owner: the join returns when both have ended.
  */
 struct loop_group_results {
 	struct loop_world world;
@@ -237,7 +237,7 @@ static int join_both(void *arg)
 {
 	struct loop_group_results *s = arg;
 	fl_group g = FL_GROUP_INIT(NULL);
-	s->results[0] = s->results[1] = -ECANCELED; /* also of a fiber that is not started */
+	s->results[0] = s->results[1] = -ECANCELED; /* also for a fiber that was not started */
 	s->rc = fl_group_start(&g, wait_to_be_told, s);
 	if (s->rc == 0)
 		s->rc = fl_group_start(&g, count_run, s);
@@ -294,8 +294,8 @@ FL_STRESS(loop_group_results, loop, teller, canceller)
 }
 
 /*
- * Another thread joins a group of fibers, in memory that it frees after that: the end of the last
- * fiber touches nothing of the group once the join may return. The join sees what the fibers wrote.
+ * Another thread joins a group of fibers, in memory that it then frees: the end of the last fiber
+ * does not touch the group after the join may return. The join sees what the fibers wrote.
  */
 struct loop_group_elsewhere {
 	struct loop_world world;
@@ -361,8 +361,8 @@ FL_STRESS(loop_group_elsewhere, loop, joiner)
 }
 
 /*
- * A fiber waits for the ends of two others. One thread has the first end, another cancels who
- * waits, and a wait that was cut short loses no end: it is handed out later, once.
+ * A fiber waits for the ends of two others. One thread causes the first end, another cancels the
+ * waiter. A cancelled wait loses no end: it is handed out later, once.
  */
 struct loop_completed {
 	struct loop_world world;
@@ -392,7 +392,7 @@ static int take_ends(void *arg)
 	s->index = 2;
 	OK(fl_fibers_as_completed_create(&done, s->each, 2));
 	if (fl_stress_choose(2))
-		fl_fiber_yield(); /* an end may come while nobody waits */
+		fl_fiber_yield(); /* an end may come while no fiber waits */
 	s->rc = fl_as_completed_next_until(done, &s->index, soon(), NULL);
 	if (s->rc != 0) {
 		fl_fiber_yield(); /* the same */
@@ -452,7 +452,10 @@ FL_STRESS(loop_completed, loop, teller, canceller)
 	FL_FORBIDDEN(1, "none of them");
 }
 
-/* Who waits for the first of two ends, one by itself and one by a cancel from another thread, may be cancelled by that thread, too. */
+/*
+ * A wait for the first of two ends, one by itself and one by a cancel from another thread; that
+ * thread may also cancel the waiter.
+ */
 struct loop_fibers_wait {
 	struct loop_world world;
 	fl_fiber *waiter, *each[2];
@@ -531,9 +534,9 @@ FL_STRESS(loop_fibers_wait, loop, teller, canceller)
 }
 
 /*
- * A hook that is set while fibers fail of which nobody asks: whoever calls it, and who replaces it,
- * sees what was written before it was set. The hook is the process's: so it finds the state by the
- * name of the fiber, and what it reads is set for ever.
+ * The error hook is replaced while fibers fail without a join: the hook's call, and the context
+ * that replaces it, see what was written before it was set. The hook belongs to the process, so it
+ * finds the state by the fiber's name, and its data are never freed.
  */
 struct loop_error_handler {
 	struct loop_world world;

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event loop and descriptors: an edge, a deadline, a request; and a loop that another one hosts. */
+/*
+ * The event loop and descriptors: an edge, a deadline, a request; and a loop that another one
+ * hosts.
+ */
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 
-/* A descriptor becomes ready while a fiber waits for it, in time or not, and is cancelled: an edge is not lost, once is enough. */
+/*
+ * A descriptor becomes ready while a fiber waits for it, with a deadline and a cancel: an edge is
+ * not lost, and comes once.
+ */
 struct loop_edge {
 	struct loop_world world;
 	fl_fiber *fiber;
@@ -21,7 +27,7 @@ static int wait_for_edge(void *arg)
 	fl__io_drained(&io, FL__IO_IN);
 	fl_event_set(&s->known);
 	if (fl_stress_choose(2))
-		fl_fiber_yield(); /* it may come while nobody waits */
+		fl_fiber_yield(); /* it may come while no fiber waits */
 	s->rc = fl__io_wait(&io, FL__IO_IN, soon(), NULL);
 	s->again = s->rc;
 	if (s->rc == -ETIMEDOUT)
@@ -76,7 +82,10 @@ FL_STRESS(loop_edge, loop, sender, canceller)
 	FL_FORBIDDEN(1, "an edge without its data");
 }
 
-/* A loop in another one: between turns a wake makes its descriptor readable, or the turn has said to come back at once. */
+/*
+ * A loop inside of another one: between iterations a wake makes its descriptor readable, or the
+ * iteration has asked to be called at once.
+ */
 struct loop_hosted {
 	struct loop_world world;
 	fl_event event;
@@ -145,7 +154,7 @@ FL_STRESS(loop_hosted, host, setter, caller)
 	FL_FORBIDDEN(1, "data was not seen");
 }
 
-/* Fibers that are runnable all the time do not keep events out, nor calls of other threads. */
+/* Fibers that are always runnable delay neither events nor calls of other threads for ever. */
 struct loop_busy {
 	struct loop_world world;
 	fl_latch others;

@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Functions on a loop's threads: cancelled before they are called, while they wait, and after they have returned. */
+/*
+ * Functions on a loop's threads: cancelled before they are called, while they wait, and after they
+ * have returned.
+ */
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/to_thread.h>
 
-/* What the function writes on its thread, the fiber sees when the call returns; nothing runs after that. */
+/*
+ * The fiber sees what the function wrote on its thread when the call returns; nothing of the call
+ * runs afterwards.
+ */
 struct loop_to_thread {
 	struct loop_world world;
 	fl_fiber *caller;

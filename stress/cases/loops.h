@@ -3,13 +3,13 @@
 #define STRESS_CASES_LOOPS_H
 
 /*
- * Event loops without a kernel: a poller is a word that a loop sleeps on, a descriptor a number that an actor makes ready. All
- * else is the loop's own.
+ * Event loops without a kernel: a poller is a word on which a loop sleeps, a descriptor a number
+ * that an actor makes ready. All else is the loop's own.
  *
- *     FL_STRESS_SETUP(...)             { loop_begin(&s->world); }
- *     FL_STRESS_ACTOR(..., loop)       { OK(loop_run(&s->world, function, s)); }      // and frees it
- *     FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); }
- *     FL_STRESS(...)                   { loop_end(&s->world); ... }
+ *   FL_STRESS_SETUP(...)             { loop_begin(&s->world); }
+ *   FL_STRESS_ACTOR(..., loop)       { OK(loop_run(&s->world, function, s)); }      // and frees it
+ *   FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); }
+ *   FL_STRESS(...)                   { loop_end(&s->world); ... }
  */
 #include "cases.h"
 #include "loop/fd_io.h"
@@ -20,30 +20,31 @@ enum { LOOP_FDS = 2 };
 struct loop_world {
 	fl_loop *l;
 	unsigned index;
-	atomic_uint events; /* changes when there is something to see */
+	atomic_uint events; /* changes when there is a new event */
 	atomic_int rung, ready[LOOP_FDS];
-	void *bell, *who[LOOP_FDS]; /* whom the loop wants to be told; NULL: not watched */
+	/* The objects that the loop wants to be notified of; NULL: not watched. */
+	void *bell, *who[LOOP_FDS];
 };
 
 /* Makes the loop; for the setup. */
 void loop_begin(struct loop_world *w);
 
-/* For the setup: the next loop that is made, by whatever makes one, is this world's. */
+/* For the setup: the next loop, made by any function, is this world's. */
 void loop_expect(struct loop_world *w);
 
-/* Runs `function` on it and frees it; for the one actor whose loop it is. */
+/* Runs `function` on the loop and frees it; for the one actor that owns the loop. */
 int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
 
 /* For the outcome. */
 void loop_end(struct loop_world *w);
 
-/* The descriptor that is ready when... */
+/* The descriptor that becomes ready... */
 int loop_fd(const struct loop_world *w, int i);
 
-/* ... somebody has made it so: an edge. By any actor. */
+/* ... when any actor calls this: an edge. */
 void loop_make_ready(struct loop_world *w, int i);
 
-/* By whoever embeds the loop: waits until its descriptor is readable, or the deadline. */
+/* For the host of an embedded loop: waits until its descriptor is readable, or the deadline. */
 void loop_poll(struct loop_world *w, int64_t deadline);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parking lot, used as a primitive uses it: concurrent enqueues, takes and removals. */
+/* The parking lot, used as a primitive uses it: concurrent enqueue, dequeue and give up. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
 /*
- * Waits for `*ready`, which the queue of `key` guards. Returns 1 if it is set already, else as
- * fl__wait_sleep().
+ * Waits for `*ready`, which is plain and guarded by the bucket of `key`: returns 1 if it was ready,
+ * else as fl__wait_sleep().
  */
 static int stand(const void *key, const unsigned *ready, int64_t deadline, uint32_t *value)
 {
@@ -38,8 +38,8 @@ static size_t wake(const void *key, unsigned *ready, size_t max, uint32_t value)
 }
 
 /*
- * Enqueue against take. A waiter that is queued in time is woken with its value, and sees what the
- * waking thread wrote. A later waiter finds `ready` set.
+ * Enqueue against wake: an enqueued waiter is woken with its value and sees what the waker wrote; a
+ * late waiter sees the word.
  */
 struct lot_add_vs_take {
 	unsigned ready;
@@ -68,8 +68,8 @@ FL_STRESS(lot_add_vs_take, waiter, waker)
 }
 
 /*
- * Take against timeout: one CAS decides. The waiter is taken and woken, or it times out; its stack
- * frame is not used afterwards.
+ * Wake against give up: one CAS decides. A dequeued waiter was woken, another one timed out; and
+ * its frame is not used afterwards.
  */
 struct lot_take_vs_give_up {
 	unsigned ready, never;
@@ -96,8 +96,9 @@ FL_STRESS(lot_take_vs_give_up, waiter, waker)
 }
 
 /*
- * A wake that meets a waiter that has given up goes to the next waiter: no permit is lost. The
- * waiter with the timeout gives its permit back, so the other waiter always gets one.
+ * A wake that meets a waiter that has given up goes to the next one: permits handed over under the
+ * lot are conserved. The waiter with a deadline gives its permit back, so the patient one always
+ * gets one.
  */
 struct lot_wake_passed_on {
 	unsigned permits;
@@ -157,8 +158,8 @@ FL_STRESS(lot_wake_passed_on, brief, patient, giver)
 }
 
 /*
- * One wait in two queues: at most one take wins, the other take does not count it, and no node
- * stays queued.
+ * One wait in two queues: at most one waker wins; the loser's count shows it, and no node stays
+ * enqueued.
  */
 struct lot_two_nodes_one_wait {
 	char a, b;
@@ -210,8 +211,8 @@ FL_STRESS(lot_two_nodes_one_wait, waiter, wake_a, wake_b)
 }
 
 /*
- * Two queues of one bucket are independent: each waiter gets the value of its own address, in
- * either order.
+ * Two queues of one bucket do not mix: each waiter gets the value of its own address, in any order
+ * of wakes.
  */
 struct lot_neighbours {
 	char key;
@@ -221,8 +222,8 @@ struct lot_neighbours {
 };
 
 /*
- * 28657 is a Fibonacci number: two keys at this distance nearly always hash alike. There is
- * no object at the second key.
+ * 28657 is a Fibonacci number: a key and its neighbour at this distance nearly always hash alike.
+ * No object is there.
  */
 static const void *key_of(const struct lot_neighbours *s, int i)
 {
@@ -255,8 +256,8 @@ FL_STRESS(lot_neighbours, first, second, waker)
 }
 
 /*
- * Removal from the middle, the head or the tail of a queue, while a take takes all: counts agree,
- * links stay whole.
+ * Waiters leave the middle, the head or the tail of a queue while all of it is woken: counts agree,
+ * links stay intact.
  */
 struct lot_leave_vs_take_all {
 	unsigned ready, never;
@@ -292,8 +293,8 @@ FL_STRESS(lot_leave_vs_take_all, one, two, waker)
 }
 
 /*
- * An observer is woken with the waiters, and does not count: with one permit, first the observer,
- * then the waiter.
+ * An observer is woken together with a waiter and does not count: one permit, first an observer,
+ * then its receiver.
  */
 struct lot_observer {
 	unsigned ready;
@@ -337,9 +338,9 @@ FL_STRESS(lot_observer, observer, consumer, waker)
 }
 
 /*
- * A context that waits for b between the begin of its wait for a and the sleep. Neither wait
- * consumes the unpark of the other wait, in either order. Fails if the park word belongs to the
- * context.
+ * A context waits for b between the begin of its wait for a and the sleep: neither takes the
+ * other's unpark, in either order. Fails if the park word belongs to the context instead of the
+ * wait.
  */
 struct lot_nested_park {
 	char a, b;
@@ -387,8 +388,8 @@ FL_STRESS(lot_nested_park, waiter, wake_a, wake_b)
 }
 
 /*
- * The holder of a bucket serves what signal handlers have deferred: of each of two handlers, also
- * if the second one comes while the first is served.
+ * The holder of the bucket runs work that signal handlers defer: for both handlers, also if one
+ * comes while the other's work runs.
  */
 struct lot_serve {
 	struct fl__node node; /* in the queue of this state */

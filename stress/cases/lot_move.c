@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parking lot: a waiter that is woken without being dequeued, and a waiter that is moved to
- * another queue.
+ * The lot: waiters that are woken in place, and waiters that are moved from one queue to another.
  */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 
-/* A node that is enqueued and removed by hand. */
+/* Enqueues by itself, for scenarios that choose when to leave. */
 struct place {
 	struct fl__wait wait;
 	struct fl__node node;
 };
 
-/* False: `*ready`, which the queue guards, is set: no wait. */
+/* False: `*ready`, guarded by the bucket, says that there is no waiter any more. */
 static bool stand(struct place *p, const void *key, const unsigned *ready)
 {
 	struct fl__lot lot;
@@ -48,8 +47,8 @@ static bool move_one(const void *from_key, const void *to_key)
 }
 
 /*
- * fl__lot_wake_first(): the woken waiter stays first until it leaves, however often it is woken.
- * Then it wakes the next waiter. Waiters that have given up are dequeued.
+ * A waiter that is woken in place is the first, and stays first until it leaves, however often it
+ * is woken; then it wakes the next. A waiter that has given up is skipped.
  */
 struct lot_rouse {
 	unsigned open;
@@ -109,16 +108,16 @@ FL_STRESS_ACTOR(lot_rouse, two)
 
 FL_STRESS(lot_rouse, brief, patient, one, two)
 {
-	FL_FORBIDDEN(fl__lot_waited(s), "somebody is left");
+	FL_FORBIDDEN(fl__lot_waited(s), "a waiter is left");
 	FL_ACCEPTABLE(s->rc == 0, "roused");
 	FL_ACCEPTABLE(s->rc == 1, "late");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 }
 
 /*
- * Two actors move waiters in opposite directions, so that they open the two queues in opposite
- * orders. Then each takes all waiters. Keys at a distance of 28657 bytes nearly always hash alike
- * (lot.c of the scenarios), so the queues may share a bucket.
+ * Two contexts move waiters in opposite directions, so that each locks the two buckets in another
+ * order; then each wakes all. Keys at a distance of 28657 bytes nearly always hash alike (lot.c),
+ * so the queues may share a bucket, too.
  */
 struct lot_move_both_ways {
 	char key;
@@ -174,12 +173,12 @@ FL_STRESS_ACTOR(lot_move_both_ways, back)
 
 FL_STRESS(lot_move_both_ways, one, two, there, back)
 {
-	FL_FORBIDDEN(fl__lot_waited(key_of(s, 0)) || fl__lot_waited(key_of(s, 1)), "somebody is left");
+	FL_FORBIDDEN(fl__lot_waited(key_of(s, 0)) || fl__lot_waited(key_of(s, 1)), "a waiter is left");
 	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
 	FL_FORBIDDEN(1, "taken and woken differ");
 }
 
-/* A waiter gives up while it is moved: it leaves its present queue, and is taken or not. */
+/* A waiter gives up while it is moved: it leaves its current queue, and was woken or not. */
 struct lot_leave_vs_move {
 	char a, b;
 	unsigned never, ready;
@@ -210,11 +209,14 @@ FL_STRESS(lot_leave_vs_move, waiter, mover)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* A waiter that has given up and is still queued is not moved: the waiter behind it is. */
+/*
+ * A waiter that has given up but is still enqueued is skipped: the one behind it is moved in its
+ * place.
+ */
 struct lot_move_passes_over {
 	char a, b;
 	unsigned ready_a, ready_b;
-	bool stands; /* guarded by the queue of a */
+	bool stands; /* guarded by the bucket of a */
 	int rc;
 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ordered map: every element once, the lowest failure in every run, and a caller who may leave when it returns. */
+/*
+ * The ordered map: every element once, the lowest failure in every run, and the caller may leave
+ * when it returns.
+ */
 #include "cases.h"
 #include <fairlead/task.h>
 
@@ -16,7 +19,7 @@ FL_TASK_STATIC(square, int, int)
 	return *arg < 0 ? fl_task_fail(ctx, -EDOM, "negative") : 0;
 }
 
-/* Two runners share two elements: each is run once, and its result is seen. */
+/* Two runners share two elements: each runs once, and its result is visible. */
 struct map_two {
 	int args[2], results[2], rc;
 };
@@ -35,7 +38,7 @@ FL_STRESS(map_two, user)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* Both fail: the first is reported, whoever is faster; with its own message. */
+/* Both fail: the first by index is reported, in any order of time, with its own message. */
 struct map_lowest_failure {
 	int args[2], results[2], rc;
 	fl_map_error error;
@@ -55,7 +58,10 @@ FL_STRESS(map_lowest_failure, user)
 	FL_FORBIDDEN(1, "another");
 }
 
-/* A request against a map: all done, or -ECANCELED; and when it has returned nobody uses the caller's arrays. */
+/*
+ * A request against a map: all done, or -ECANCELED; after its return no context uses the caller's
+ * arrays.
+ */
 struct map_cancel {
 	fl_executor *e;
 	fl_cancel_token stop;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for many producers and consumers: each item once, in order; full, empty and closed when it is so. */
+/*
+ * The ring for many producers and consumers: each item once, in order; full, empty and closed only
+ * when true.
+ */
 #include "cases.h"
 #include <fairlead/mpmc.h>
 
@@ -10,7 +13,7 @@ static fl_mpmc *ring_of(size_t capacity)
 	return q;
 }
 
-/* Until it is in: the ring is not closed. */
+/* Puts until it succeeds: the ring is not closed. */
 static void put(fl_mpmc *q, int item)
 {
 	int rc;
@@ -30,7 +33,10 @@ static int get(fl_mpmc *q)
 	return item;
 }
 
-/* producer_order_happens_before: who has an item sees what its producer did before; who puts in its place, what its consumer did. */
+/*
+ * producer_order_happens_before: the consumer of an item sees what its producer did before; a
+ * producer that reuses the slot sees what the consumer did.
+ */
 struct mpmc_data {
 	fl_mpmc *q;
 	int before, after;
@@ -45,7 +51,7 @@ FL_STRESS_ACTOR(mpmc_data, producer)
 {
 	s->before = 1;
 	put(s->q, 1);
-	put(s->q, 2); /* into the place of the first */
+	put(s->q, 2); /* into the slot of the first */
 	FL_STRESS_CHECK(s->after == 1);
 }
 
@@ -64,7 +70,7 @@ FL_STRESS(mpmc_data, producer, consumer)
 	FL_ACCEPTABLE(1, "in order");
 }
 
-/* Two producers, a consumer: each item once, and two of one producer in its order. */
+/* Two producers, a consumer: each item once, and the items of one producer in order. */
 struct mpmc_producers {
 	fl_mpmc *q;
 	int got[3];
@@ -139,8 +145,8 @@ FL_STRESS(mpmc_consumers, producer, one, two)
 }
 
 /*
- * aba_short_tag: a ring of one place, where each position is the same place: who has looked at it and then stood still while
- * others used it again and again claims nothing on what he saw.
+ * aba_short_tag: a ring of one slot, so every position is this slot. A thread that has read it and
+ * was stopped while others reused it claims nothing with the old value.
  */
 struct mpmc_aba_short_tag {
 	fl_mpmc *q;
@@ -183,8 +189,8 @@ FL_STRESS(mpmc_aba_short_tag, slow, busy)
 }
 
 /*
- * false_empty_after_own_push, false_full_after_own_pop: who has put an item is never told "empty", and who has taken one
- * never "full", as long as nobody takes more than he put.
+ * false_empty_after_own_push, false_full_after_own_pop: a thread that has put an item is never told
+ * "empty", and one that has got one never "full", while no thread gets more than it has put.
  */
 struct mpmc_own_item {
 	fl_mpmc *q;
@@ -268,8 +274,9 @@ FL_STRESS(mpmc_own_space, one, two)
 }
 
 /*
- * One item in two places. Another takes one and then puts one, or the other way round, or closes and then takes it: who puts,
- * or gets, beside that may find the other at it, or it closed, but never "full", or "empty".
+ * One item in two slots. Another thread gets and then puts one, or the other way round, or closes
+ * and then gets: a put, or get, beside that may return -EBUSY or closed, but never "full", or
+ * "empty".
  */
 enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 
@@ -314,7 +321,7 @@ FL_STRESS(mpmc_never, mover, looker)
 	FL_FORBIDDEN(1, "full, or empty, which it never was");
 }
 
-/* A length that is asked for meanwhile is one that it had. */
+/* A length that is read during this is one that the ring had. */
 struct mpmc_length {
 	fl_mpmc *q;
 	size_t seen;
@@ -345,7 +352,10 @@ FL_STRESS(mpmc_length, mover, looker)
 	FL_FORBIDDEN(1, "more than there ever were");
 }
 
-/* destroy_after_get: who got the last item may free the ring while its producer is on its way out. */
+/*
+ * destroy_after_get: the consumer of the last item may free the ring while its producer is still
+ * leaving.
+ */
 struct mpmc_free_after_get {
 	fl_mpmc *q;
 };

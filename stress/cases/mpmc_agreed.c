@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for many: what is done to two of them and what is said of them has one order, in which all agree. */
+/*
+ * The ring for many: changes of two rings, and observations of them, have one order for all
+ * threads.
+ */
 #include "cases.h"
 #include <fairlead/mpmc.h>
 
@@ -10,8 +13,10 @@ static fl_mpmc *ring_of(size_t capacity)
 	return q;
 }
 
-/* The answers "empty" of two rings and the puts into them are in one order: of two who put into one and then look into the other,
-   one at least finds the other's item. */
+/*
+ * The answers "empty" of two rings and the puts into them are in one order: if two threads put into
+ * one ring and then read the other, at least one finds the other's item.
+ */
 struct mpmc_empty_agreed {
 	fl_mpmc *left, *right;
 	int found[2];
@@ -48,7 +53,10 @@ FL_STRESS(mpmc_empty_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found it");
 }
 
-/* Likewise "full": of two who get from one and then put into the other, one at least finds space. */
+/*
+ * Likewise "full": if two threads get from one ring and then put into the other, at least one finds
+ * space.
+ */
 struct mpmc_full_agreed {
 	fl_mpmc *left, *right;
 	int found[2];
@@ -87,7 +95,10 @@ FL_STRESS(mpmc_full_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found space");
 }
 
-/* Likewise lengths: of two who put into one (or get from it) and then ask how long the other is, one at least hears of the change. */
+/*
+ * Likewise lengths: if two threads put into one ring (or get from it) and then read the length of
+ * the other, at least one sees the change.
+ */
 struct mpmc_length_agreed {
 	fl_mpmc *left, *right;
 	bool gets;
@@ -135,7 +146,10 @@ FL_STRESS(mpmc_length_agreed, one, two)
 	FL_ACCEPTABLE(1, "one heard of it");
 }
 
-/* And closing: of two who close one and then look into the other, one at least finds it closed. */
+/*
+ * Likewise closing: if two threads close one ring and then check the other, at least one finds it
+ * closed.
+ */
 struct mpmc_close_agreed {
 	fl_mpmc *left, *right;
 	int found[2];

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a queue that blocks is built on: the ring for many producers and consumers from inside, and the marks of who sleeps. */
+/*
+ * The base of a waiting queue: the internal functions of the ring, and the marks of its sleepers.
+ */
 #include "cases.h"
 #include <queue/mpmc.h>
 
-/* One of each, so that each memory order of theirs is in one place, which all scenarios use. */
+/*
+ * One function for each operation, so that each of their memory orders exists once, and all
+ * scenarios use it.
+ */
 __attribute__((noinline)) static int inner_put(struct fl__mpmc *q, const int *item, bool *owes_wake)
 {
 	return fl__mpmc_put(q, item, sizeof *item, owes_wake);
@@ -24,7 +29,7 @@ FL_STRESS_SETUP(mpmc_inner_agreed)
 {
 	bool owes;
 	s->full = fl_stress_choose(2) == 1;
-	s->asks = fl_stress_choose(2) == 1; /* only what would be the result */
+	s->asks = fl_stress_choose(2) == 1; /* only the result of the call */
 	for (int i = 0; i < 2; i++) {
 		OK(fl__mpmc_init(&s->rings[i], sizeof(int), 1, 0));
 		if (s->full)
@@ -68,7 +73,7 @@ enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 struct mpmc_inner_never {
 	struct fl__mpmc q;
 	unsigned which;
-	bool asks; /* only what would be the result */
+	bool asks; /* only the result of the call */
 	int rc, data;
 };
 
@@ -180,8 +185,9 @@ FL_STRESS(mpmc_wrap, one, two, consumer)
 }
 
 /*
- * The marks of who sleeps. Who finds the ring empty (full) and gets the mark on sleeps until the one who takes it off wakes
- * it: no wake is lost, and who wakes sees what was done before the mark.
+ * The marks of sleepers. A thread that finds the ring empty (full) and sets the mark sleeps until
+ * the thread that clears the mark wakes it: no wake is lost, and the waking thread sees what was
+ * done before the mark.
  */
 struct mpmc_sleep {
 	struct fl__mpmc q;

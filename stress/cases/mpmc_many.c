@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for many producers and consumers: several at once, the end, and peers that stand still. */
+/*
+ * The ring for many producers and consumers: several items at once, the close, and stopped peers.
+ */
 #include "cases.h"
 #include <fairlead/mpmc.h>
 
@@ -10,7 +12,10 @@ static fl_mpmc *ring_of(size_t capacity)
 	return q;
 }
 
-/* batch_partial: several at once into less space; a get takes what is there; nothing is lost or out of order. */
+/*
+ * batch_partial: several items at once into less space; a get takes what is there; no item is lost
+ * or out of order.
+ */
 struct mpmc_batch {
 	fl_mpmc *q;
 	int got[3];
@@ -49,7 +54,7 @@ FL_STRESS(mpmc_batch, producer, consumer)
 	FL_FORBIDDEN(1, "lost or out of order");
 }
 
-/* What two have put is got at once, whole; so is space that two have made used at once. */
+/* One get takes all items of two producers; one put uses all space of two consumers. */
 struct mpmc_batch_of_two {
 	fl_mpmc *q;
 	int got[2];
@@ -59,7 +64,7 @@ FL_STRESS_SETUP(mpmc_batch_of_two)
 {
 	int item;
 	s->q = ring_of(2);
-	OK(fl_mpmc_try_put(s->q, &(int){8})); /* so that a run goes over the end of the ring */
+	OK(fl_mpmc_try_put(s->q, &(int){8})); /* so that a run wraps around the end of the ring */
 	OK(fl_mpmc_try_get(s->q, &item));
 }
 
@@ -135,7 +140,7 @@ FL_STRESS(mpmc_batch_into_two, one, two, producer)
 	FL_ACCEPTABLE(s->put == 2, "space for both");
 }
 
-/* mpmc_empty_agreed and mpmc_full_agreed where the rings are changed by the calls for several. */
+/* mpmc_empty_agreed and mpmc_full_agreed, with calls for several items. */
 struct mpmc_many_agreed {
 	fl_mpmc *left, *right;
 	bool full, found[2];
@@ -181,7 +186,10 @@ FL_STRESS(mpmc_many_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found it");
 }
 
-/* closed_with_outstanding_reservation: what was accepted comes out before anybody is told that it is closed and drained. */
+/*
+ * closed_with_outstanding_reservation: accepted items come out before any thread is told "closed
+ * and drained".
+ */
 struct mpmc_close {
 	fl_mpmc *q;
 	int rc, got, data;
@@ -225,7 +233,7 @@ FL_STRESS(mpmc_close, producer, closer, consumer)
 	FL_FORBIDDEN(1, "accepted and lost");
 }
 
-/* The same by the calls for several; and who sees that it is closed sees what was done before. */
+/* The same by the calls for several; and a thread that sees the close sees what was done before. */
 struct mpmc_close_many {
 	fl_mpmc *q;
 	size_t put, got;
@@ -276,8 +284,8 @@ FL_STRESS(mpmc_close_many, producer, closer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Every form then returns
- * within 64 steps of its own; and what the peer had finished is there.
+ * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
+ * Every call then returns within 64 steps of its own, and finished work of the peer is visible.
  */
 struct mpmc_stalled {
 	fl_mpmc *q;

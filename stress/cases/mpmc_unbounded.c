@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for many producers and consumers: each item once, in order, with what came before its put, whoever is
- * slow; its segments are freed once, and by nobody who is not alone with them (the model sees each use after free).
+ * The unbounded queue for many producers and consumers: each item once, in order, with what came
+ * before its put. A segment is freed once, when no other thread uses it (the model sees each use
+ * after free).
  */
 #include "chains.h"
 
-/* Two put, two take, and what they did not find is still there. */
+/* Two put, two get, and the rest is still there. */
 struct unbounded_conservation {
 	fl_mpmc_unbounded *q;
 	int got[2];
@@ -80,7 +81,10 @@ FL_STRESS(unbounded_order, producer, consumer)
 	FL_ACCEPTABLE(left > 0, "found empty");
 }
 
-/* The same for items that were there: each consumer's come in order, and are not both's. */
+/*
+ * The same for items that were there before: those of each consumer come in order, and none comes
+ * twice.
+ */
 struct unbounded_two_consumers {
 	fl_mpmc_unbounded *q;
 	int got[2][2];
@@ -112,8 +116,9 @@ FL_STRESS(unbounded_two_consumers, one, two)
 }
 
 /*
- * false_empty_after_own_push, and aba_recycle: whoever has put an item finds one, since nobody takes more than he has put; a
- * segment goes, is kept as the spare, and comes again, while another stands before his own step on it.
+ * false_empty_after_own_push, and aba_recycle: a thread that has put an item finds one, since no
+ * thread gets more than it has put. A segment is removed, kept as the spare, and reused, while
+ * another thread is before its step on it.
  */
 struct unbounded_own_push {
 	fl_mpmc_unbounded *q;
@@ -148,7 +153,10 @@ FL_STRESS(unbounded_own_push, one, two)
 	FL_ACCEPTABLE(1, "each found one");
 }
 
-/* The same where both have been here before, so that no fence of theirs is between, but the queue's own steps. */
+/*
+ * The same where both threads have used the queue before, so that only the queue's own steps order
+ * them.
+ */
 struct unbounded_own_push_again {
 	fl_mpmc_unbounded *q;
 };
@@ -181,8 +189,8 @@ FL_STRESS(unbounded_own_push_again, one, two)
 }
 
 /*
- * block_reuse_ordering, reclaim_stall: one takes from segments that the other goes over, retires, and puts into again. The
- * model sees a segment that is used by its old owner and its new one.
+ * block_reuse_ordering, reclaim_stall: one thread gets from segments that another passes, retires,
+ * and reuses. The model sees a segment that its old and its new user use at once.
  */
 struct unbounded_reuse {
 	fl_mpmc_unbounded *q;
@@ -216,7 +224,7 @@ FL_STRESS(unbounded_reuse, slow, fast)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* The same of one that puts: it comes to a tail that has gone meanwhile. */
+/* The same for a put: it comes to a tail that was removed meanwhile. */
 struct unbounded_late_put {
 	fl_mpmc_unbounded *q;
 	int got[3];
@@ -249,8 +257,9 @@ FL_STRESS(unbounded_late_put, late, fast)
 }
 
 /*
- * Whoever appends a segment, used before, has not moved the tail yet: another does it, and puts, and one that counts. They know
- * of the segment by its address alone, and see it as it was appended.
+ * A thread has appended a reused segment and has not moved the tail yet: another one moves it and
+ * puts, and a third counts. They know the segment only by its address, and must see it as it was
+ * appended.
  */
 struct unbounded_append {
 	fl_mpmc_unbounded *q;
@@ -290,7 +299,7 @@ FL_STRESS(unbounded_append, fast, late, looker)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* A thread ends, and gives back what it kept and its record; another has both at once. */
+/* A thread ends, and releases its hazards and its record; another one reuses both at once. */
 struct unbounded_thread_ends {
 	fl_mpmc_unbounded *q;
 	int got[3];
@@ -322,7 +331,7 @@ FL_STRESS(unbounded_thread_ends, one, two)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* Several at once: in their order, also over slots that a consumer has given up. */
+/* Several at once: in order, also over slots that a consumer has poisoned. */
 struct unbounded_many {
 	fl_mpmc_unbounded *q;
 	int got[3];
@@ -358,7 +367,10 @@ FL_STRESS(unbounded_many, producer, consumer)
 	FL_ACCEPTABLE(s->n > 0, "some");
 }
 
-/* A consumer has given up the place of the first of several: they take the places behind it, and come in their order. */
+/*
+ * A consumer has poisoned the slot of the first of several items: they take the slots behind it, in
+ * order.
+ */
 struct unbounded_many_poisoned {
 	fl_mpmc_unbounded *q;
 	int got[4];
@@ -390,8 +402,8 @@ FL_STRESS(unbounded_many_poisoned, producer, consumer)
 }
 
 /*
- * closed_with_outstanding_reservation: accepted <=> got, by one who takes until he is told that all is over. The segment's last
- * slot may have been drawn, or not.
+ * closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end. The
+ * last slot of the segment may have been drawn, or not.
  */
 struct unbounded_close {
 	fl_mpmc_unbounded *q;
@@ -444,7 +456,10 @@ FL_STRESS(unbounded_close, producer, closer, consumer)
 	FL_ACCEPTABLE(1, "closed in between");
 }
 
-/* drop_vs_send_double_free: what was accepted and not taken is dropped, once; what was refused is not. */
+/*
+ * drop_vs_send_double_free: accepted items that were not got are dropped once; refused items are
+ * not.
+ */
 struct unbounded_drop {
 	fl_mpmc_unbounded *q;
 	int rc[2], got, dropped;

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of an unbounded queue: which tickets count. A close decides the last ticket that does.
- * The puts that draw a later one are refused, and no count has their tickets, neither for a while
- * nor for ever.
+ * The close of an unbounded queue: it decides the last ticket that counts. Puts that draw a later
+ * ticket are refused, and no count ever includes their tickets.
  */
 #include "chains.h"
 
 /*
- * A queue that was closed with one item has the length 1, whatever refused puts are doing, and
- * -EPIPE behind the item.
+ * A queue that was closed with one item has the length 1, whatever refused puts do, and returns
+ * -EPIPE after the item.
  */
 struct unbounded_refused {
 	fl_mpmc_unbounded *q;
@@ -49,8 +48,8 @@ FL_STRESS(unbounded_refused, producer, looker)
 }
 
 /*
- * Two close while others put: the counts, and what can be got, are the puts that were accepted. A
- * closer that stands still between its steps does not change what another has decided.
+ * Two closes during puts: the counts, and the items that can be got, are the accepted puts. A
+ * closer that is stopped between its steps does not change what another has decided.
  */
 struct unbounded_two_closers {
 	fl_mpmc_unbounded *q;
@@ -94,7 +93,8 @@ FL_STRESS(unbounded_two_closers, one, two, three)
 	fl_mpmc_unbounded_free(s->q);
 	FL_FORBIDDEN(!over || sum != s->put[0] + 2 * s->put[1], "accepted and not got, or got and not accepted");
 	FL_FORBIDDEN(length != accepted, "counted wrongly");
-	FL_FORBIDDEN(s->length != accepted, "counted wrongly just after the close"); /* nobody has given up a put */
+	/* No thread has given up a put. */
+	FL_FORBIDDEN(s->length != accepted, "counted wrongly just after the close");
 	FL_ACCEPTABLE(accepted == 0, "closed before");
 	FL_ACCEPTABLE(1, "closed later");
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue for many producers and consumers: those who sleep for an item, and those who stand still. */
+/* The unbounded queue for many producers and consumers: sleepers, and stopped threads. */
 #include "chains.h"
 #include <fairlead/event.h>
 
-/* lost_wakeup_dekker: whoever marked an empty queue and sleeps is woken by the put, in whichever segment it ends up. */
+/*
+ * lost_wakeup_dekker: the put wakes a thread that has marked the empty queue and sleeps, in any
+ * segment.
+ */
 struct unbounded_sleeper {
 	fl_mpmc_unbounded *q;
 	fl_event there;
@@ -20,7 +23,7 @@ FL_STRESS_SETUP(unbounded_sleeper)
 static void put_and_wake(struct unbounded_sleeper *s, int number)
 {
 	bool owes = false;
-	int item[4] = {number}; /* more than an item: the compiler looks at all sizes there may be */
+	int item[4] = {number}; /* more than an item: the compiler checks all possible sizes */
 	OK(fl__unbounded_put(&s->q->unbounded, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
@@ -55,7 +58,10 @@ FL_STRESS(unbounded_sleeper, one, two, sleeper)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* A sleeper's mark is taken off once, by one of those who put, into whichever segment; or by who appends, where it is at the end of one. */
+/*
+ * A sleeper's mark is cleared once: by one of the puts, into any segment, or by the append if it is
+ * at a segment's end.
+ */
 struct unbounded_mark {
 	fl_mpmc_unbounded *q;
 	int owed[2];
@@ -95,16 +101,16 @@ FL_STRESS(unbounded_mark, one, two)
 	while (unbounded_take(s->q) != 0)
 		left++;
 	fl_mpmc_unbounded_free(s->q);
-	FL_FORBIDDEN(late, "nobody sleeps");
+	FL_FORBIDDEN(late, "no thread sleeps");
 	FL_FORBIDDEN(left != 4, "lost or doubled");
 	FL_ACCEPTABLE(s->owed[0] + s->owed[1] == 1, "one owes the wake");
 	FL_FORBIDDEN(1, "lost, or owed by more than one");
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Each call returns within 64
- * steps of its own. The peer's last slot is followed by another segment; none is retired, since here each process has
- * hazard pointers of its own.
+ * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn.
+ * Each call returns within 64 steps of its own. Another segment follows the peer's last slot; none
+ * is retired, since here each process has its own hazard pointers.
  */
 struct unbounded_stalled {
 	fl_mpmc_unbounded *q;

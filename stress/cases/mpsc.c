@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for one consumer. Its producers are those of mpmc_unbounded.c, which has their scenarios; here is what
- * the consumer does by itself.
+ * The unbounded queue for one consumer. mpmc_unbounded.c has the scenarios of its producers; this
+ * file has the consumer's own steps.
  */
 #include "cases.h"
 #include "queue/mpmc_unbounded.h"
@@ -13,7 +13,7 @@ static fl_mpmc_unbounded *mpsc_of(size_t segment, int items)
 	                            &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = segment}));
 	for (int i = 1; i <= items; i++)
 		OK(fl_mpmc_unbounded_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
+	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
 }
 
@@ -23,7 +23,7 @@ static int take(fl_mpmc_unbounded *q)
 	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? item : 0;
 }
 
-/* Takes what is left and frees it; the sum, or -1: not in order, or counted wrongly. */
+/* Gets and frees the rest; returns the sum, or -1: wrong order, or wrong count. */
 static int end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;
@@ -36,7 +36,7 @@ static int end(fl_mpmc_unbounded *q, uint64_t puts)
 	return right ? sum : -1;
 }
 
-/* Each once, each producer's in order, with what was written before its put. */
+/* Each item once, each producer's in order, with what was written before its put. */
 struct mpsc_order {
 	fl_mpmc_unbounded *q;
 	int data[5], got[3];
@@ -85,7 +85,9 @@ FL_STRESS(mpsc_order, one, two, consumer)
 	FL_ACCEPTABLE(left > 0, "found empty");
 }
 
-/* The consumer retires segments that a producer may be about to use, and another puts into again. */
+/*
+ * The consumer retires segments that a producer may be about to use, and that another one reuses.
+ */
 struct mpsc_reuse {
 	fl_mpmc_unbounded *q;
 	int got[3];
@@ -118,8 +120,8 @@ FL_STRESS(mpsc_reuse, late, both)
 }
 
 /*
- * The consumer, which keeps nothing itself, frees a segment over which another moved the tail: who has just begun to keep it is
- * seen, or sees that it has gone.
+ * The consumer, which has no hazards, frees a segment over which another thread moved the tail: it
+ * sees the new hazard of a thread, or that thread sees that the segment is gone.
  */
 struct mpsc_late {
 	fl_mpmc_unbounded *q;
@@ -154,9 +156,10 @@ FL_STRESS(mpsc_late, late, appends, consumer)
 }
 
 /*
- * The shortest of it: who appended the last segment has not moved the tail yet, and there is a spare (on real threads one that
- * others keep by chance, an address that came again, may not be it). The consumer moves the tail,
- * goes on, and frees the segment; between the first and its look at who keeps it there is no fence but that look's.
+ * The shortest case: the thread that appended the last segment has not moved the tail yet, and
+ * there is a spare (on real threads a spare with a reused address may be missing by chance). The
+ * consumer moves the tail, continues, and frees the segment; between the first step and its check
+ * of the hazards there is only the fence of this check.
  */
 struct mpsc_retire {
 	fl_mpmc_unbounded *q;
@@ -187,7 +190,7 @@ FL_STRESS(mpsc_retire, late, consumer)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* closed_with_outstanding_reservation: accepted <=> got, by the consumer that takes until it is told that all is over. */
+/* closed_with_outstanding_reservation: accepted <=> got, by a consumer that gets until the end. */
 struct mpsc_close {
 	fl_mpmc_unbounded *q;
 	int got, rc[2];
@@ -235,8 +238,8 @@ FL_STRESS(mpsc_close, producer, closer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: unbounded_stalled (mpmc_unbounded_peers.c), whose puts are these, for the only consumer: it is stopped, or
- * a producer is, and the other goes on.
+ * try_blocks_on_stalled_peer: as unbounded_stalled (mpmc_unbounded_peers.c), with the same puts,
+ * for the only consumer: it is stopped, or a producer is, and the other one continues.
  */
 struct mpsc_stalled {
 	fl_mpmc_unbounded *q;

@@ -3,7 +3,7 @@
 #include "cases.h"
 #include <fairlead/mutex.h>
 
-/* At most one holds it, and each holder sees what the one before wrote. */
+/* At most one context holds it, and each holder sees what the previous one wrote. */
 struct mutex_excl {
 	fl_mutex m;
 	int count;
@@ -29,8 +29,9 @@ FL_STRESS(mutex_excl, one, two)
 }
 
 /*
- * Nobody sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a third stands behind it.
- * Fails when WAITERS is lost, or an unlock that finds it wakes nobody.
+ * No context sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a
+ * third is enqueued behind it. Fails if WAITERS is lost, or if an unlock that finds it wakes no
+ * waiter.
  */
 struct mutex_handoff {
 	fl_mutex m;
@@ -64,7 +65,7 @@ FL_STRESS(mutex_handoff, twice, two, three)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Two against two: each may be awake, in the queue, or overtake the other. */
+/* Two against two: each may be awake, enqueued, or overtake another. */
 struct mutex_ping_pong {
 	fl_mutex m;
 	int count;
@@ -92,7 +93,7 @@ FL_STRESS(mutex_ping_pong, one, two)
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
-/* A try either fails or holds: then it sees all that was done. */
+/* A try fails or holds the mutex: then it sees all that was done before. */
 struct trylock_vs_unlock {
 	fl_mutex m;
 	int data, seen, rc;
@@ -151,7 +152,7 @@ FL_STRESS(timedlock_vs_unlock, holder, timed)
 	FL_FORBIDDEN(1, "wrong count");
 }
 
-/* A wake that meets a waiter who gives up reaches the next waiter. */
+/* A wake that meets a waiter that gives up reaches the next waiter. */
 struct timeout_vs_wake {
 	fl_mutex m;
 	int count, rc;
@@ -183,7 +184,7 @@ FL_STRESS(timeout_vs_wake, holder, brief, patient)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A cancelled lock is not held; a holder is not disturbed. */
+/* A cancelled lock is not held; the holder is not disturbed. */
 struct mutex_cancel_vs_unlock {
 	fl_mutex m;
 	fl_cancel_token stop;
@@ -217,7 +218,10 @@ FL_STRESS(mutex_cancel_vs_unlock, holder, waiter)
 	FL_FORBIDDEN(1, "wrong count");
 }
 
-/* destroy_after_unlock (glibc 13690): the last owner frees the mutex while the one before is still on its way out. */
+/*
+ * destroy_after_unlock (glibc 13690): the last owner frees the mutex while the previous owner is
+ * still leaving.
+ */
 struct unlock_destroy {
 	struct object {
 		fl_mutex m;
@@ -257,7 +261,7 @@ FL_STRESS(unlock_destroy, one, two)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* The same with three, where the one before the last wakes the last. */
+/* The same with three: the owner before the last wakes the last. */
 struct unlock_destroy_three {
 	struct object *object;
 };
@@ -289,8 +293,8 @@ FL_STRESS(unlock_destroy_three, one, two, three)
 }
 
 /*
- * A destroy that answers 0 to who has seen the mutex locked has seen the last unlock: what its holder wrote is the caller's
- * to reuse.
+ * A context has seen the mutex locked; its destroy returns 0: then it has seen the last unlock, and
+ * may reuse what that holder wrote.
  */
 struct mutex_destroy_acquires {
 	fl_mutex m;
@@ -321,7 +325,10 @@ FL_STRESS(mutex_destroy_acquires, holder, destroyer)
 	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");
 }
 
-/* destroy_while_waiting: EBUSY as long as somebody holds or awaits it, also while the one that was woken comes for it. */
+/*
+ * destroy_while_waiting: -EBUSY as long as a context holds it or waits for it, also while a woken
+ * waiter has yet to lock it.
+ */
 struct destroy_while_waiting {
 	fl_mutex m;
 	atomic_int ended;

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unlock that has freed the mutex and is still to look whether somebody waits: meanwhile the mutex may be gone, and its memory
- * be used for something else, with a queue of its own.
+ * The unlock that has freed the mutex and has yet to check for waiters: by then the mutex may be
+ * gone, and its memory be another object, with a wait queue of its own.
  */
 #include "../../lib/sync/mutex.h"
 #include "cases.h"
 #include <fairlead/cond.h>
 #include <fairlead/sem.h>
 
-/* Waits for the mutex of another for a moment: whether that one has unlocked it, and it may be destroyed. */
+/*
+ * Waits a moment for the foreign mutex: returns whether it was unlocked, so that it may be
+ * destroyed.
+ */
 static bool outlast(fl_mutex *m)
 {
 	if (fl_mutex_lock_until(m, soon(), NULL) == 0)
@@ -16,7 +19,7 @@ static bool outlast(fl_mutex *m)
 	return fl_mutex_destroy(m) == 0;
 }
 
-/* It is freed. */
+/* The mutex is freed. */
 struct mutex_free_under_look {
 	fl_mutex *m;
 	bool freed;
@@ -51,8 +54,8 @@ FL_STRESS(mutex_free_under_look, holder, waiter)
 }
 
 /*
- * The waiter's time is up when the unlock looks, which passes it over: from then on nobody waits, as far as destroy can see, and
- * the mutex is freed while that waiter is on its way out.
+ * The waiter's deadline has passed when the unlock checks, and skips it: from then on destroy()
+ * sees no waiter, and the mutex is freed while that waiter is still leaving.
  */
 struct mutex_free_over_timeout {
 	fl_mutex *m;
@@ -68,7 +71,7 @@ FL_STRESS_SETUP(mutex_free_over_timeout)
 
 FL_STRESS_ACTOR(mutex_free_over_timeout, holder)
 {
-	const bool is_awaited = fl__lot_waited(s->m); /* else the waiter may yet come */
+	const bool is_awaited = fl__lot_waited(s->m); /* otherwise the waiter may yet come */
 	fl_mutex_unlock(s->m);
 	s->freed = is_awaited && fl_mutex_destroy(s->m) == 0;
 	if (s->freed)
@@ -93,9 +96,9 @@ FL_STRESS(mutex_free_over_timeout, holder, waiter)
 }
 
 /*
- * stray_look_reused_memory, the relative of stray_wake_reused_memory (glibc futex-internal.h): its memory is another primitive, in
- * whose queue somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
- * mutex may be, and has it all the same.
+ * stray_look_reused_memory, a relative of stray_wake_reused_memory (glibc futex-internal.h): the
+ * memory is another primitive with a waiter when the check comes. A waiter for a signal or a permit
+ * is not woken by it; a waiter for another mutex may be, and is unharmed.
  */
 enum { NOT_YET, A_COND, A_SEM, A_MUTEX, USES };
 struct stray_look_reused_memory {
@@ -105,7 +108,7 @@ struct stray_look_reused_memory {
 		fl_sem sem;
 	} memory;
 	fl_mutex other;
-	unsigned use; /* as all below: guarded by `other` */
+	unsigned use; /* like all below, guarded by `other` */
 	bool given, was_used;
 	int count;
 };
@@ -155,7 +158,7 @@ static void wait_for_permit(struct stray_look_reused_memory *s)
 	FL_STRESS_CHECK(s->given);
 }
 
-/* The new mutex is held while the other stands in its queue. */
+/* The new mutex is held while the other context is in its queue. */
 static void hold_anew(struct stray_look_reused_memory *s)
 {
 	if (!begin_use(s, A_MUTEX))
@@ -191,7 +194,7 @@ FL_STRESS_ACTOR(stray_look_reused_memory, giver)
 
 FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->memory) || fl_mutex_destroy(&s->other) != 0, "somebody is left");
+	FL_FORBIDDEN(fl__lot_waited(&s->memory) || fl_mutex_destroy(&s->other) != 0, "a waiter is left");
 	FL_FORBIDDEN(s->use == A_MUTEX && (s->count != 2 || s->memory.m.word_ != 0),
 	             "the new mutex is not as it should be");
 	FL_ACCEPTABLE(s->was_used, "used anew");
@@ -199,8 +202,9 @@ FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 }
 
 /*
- * The same, seen from the queue: who stands there once the mutex is gone is left alone by the look, whatever it waits for: another
- * mutex, as who waits for a condition does; or nothing of the kind, though its memory looks like that.
+ * The same, seen from the queue: the check leaves alone a waiter that is enqueued after the mutex
+ * was freed, whatever it waits for: another mutex, as a condition's waiter does, or an object of
+ * another kind whose memory looks like that.
  */
 struct stray_look_at_others {
 	fl_mutex m, other;
@@ -209,7 +213,7 @@ struct stray_look_at_others {
 
 enum { WAITERS = 2 };
 
-/* Marked as a forked child inherits it, whose parent had others in the queue. */
+/* Marked as in a forked child whose parent had waiters. */
 FL_STRESS_SETUP(stray_look_at_others)
 {
 	fl_mutex_lock(&s->m);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex that is handed over: a holder that locks again and again, and the first waiter, which has waited for a millisecond.
- * At the end the word is 0: no mark stays behind.
+ * The mutex that is handed over: a holder that locks again and again, and a first waiter that has
+ * waited for a millisecond. At the end the word is 0: no mark stays behind.
  */
 #include "../../lib/fiber/fiber.h"
 #include "../../lib/sync/mutex.h"
@@ -9,7 +9,7 @@
 
 static const int64_t TURN = FL_MS(1);
 
-/* The time of a turn; whatever wakes it meanwhile. */
+/* The length of a turn, independent of wakes. */
 static void let_a_turn_pass(void)
 {
 	const uint32_t never = 0;
@@ -18,7 +18,7 @@ static void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
-/* Puts the place in the queue of its mutex, as a condition does. */
+/* Enqueues the waiter at its mutex, as a condition does. */
 static void put_in_line(const char *elsewhere, struct fl__mutex_node *place)
 {
 	struct fl__lot from, to;
@@ -43,7 +43,10 @@ static void hold(struct turns *t, bool long_enough)
 		let_a_turn_pass();
 }
 
-/* Meets the first waiter at the end of its first turn, hands over at that of the second, and comes behind with the third. */
+/*
+ * Meets the first waiter at the end of its first turn, hands over at the end of the second, and
+ * enqueues behind it with the third.
+ */
 static void hold_again_and_again(struct turns *t)
 {
 	hold(t, true);
@@ -51,7 +54,7 @@ static void hold_again_and_again(struct turns *t)
 	hold(t, false);
 }
 
-/* One waits: it gets the mutex, by hand or because it was free. */
+/* One waiter: it gets the mutex, by hand-over or because it was free. */
 struct mutex_hand_over {
 	struct turns t;
 };
@@ -73,7 +76,7 @@ FL_STRESS(mutex_hand_over, holder, waiter)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A third stands behind the one that it is handed to, and is not forgotten. */
+/* A third context behind the receiver of the hand-over is not forgotten. */
 struct mutex_hand_over_three {
 	struct turns t;
 };
@@ -100,7 +103,10 @@ FL_STRESS(mutex_hand_over_three, holder, waiter, another)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* The first waiter gives up at the time of the hand-over: it has the mutex or not, and who stands behind it goes on. */
+/*
+ * The first waiter gives up at the time of the hand-over: it has the mutex or not, and the waiter
+ * behind it gets on.
+ */
 struct mutex_hand_over_timed {
 	struct turns t;
 	int rc;
@@ -133,7 +139,7 @@ FL_STRESS(mutex_hand_over_timed, holder, timed, patient)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* The same with a request to cancel, by who stands behind it or comes later. */
+/* The same with a cancel request, by a waiter behind it or a later one. */
 struct mutex_hand_over_cancel {
 	struct turns t;
 	fl_cancel_token stop;
@@ -169,8 +175,10 @@ FL_STRESS(mutex_hand_over_cancel, holder, waiter, canceller)
 }
 
 /*
- * One that has been awake for long enough is handed the mutex by an unlock that looks late: a third has had it meanwhile, and what
- * that did is there, whether the first waiter finds the mutex its own when it tries, or free, or when it is to sleep again.
+ * A late check of an unlock hands the mutex to a waiter that has been awake for long enough. A
+ * third context has held it meanwhile, and its writes are visible, whether the first waiter finds
+ * itself the owner when it tries, the mutex free, or the mutex handed over when it goes to sleep
+ * again.
  */
 struct mutex_hand_over_late {
 	fl_mutex m;
@@ -186,11 +194,11 @@ static void is_awake(struct fl__wait *wait)
 	(void)wait;
 }
 
-static void share_with_nobody(void)
+static void do_not_yield(void)
 {
 }
 
-static const struct fl__ctx_ops tries_once = {.unpark = is_awake, .yield = share_with_nobody};
+static const struct fl__ctx_ops tries_once = {.unpark = is_awake, .yield = do_not_yield};
 
 FL_STRESS_SETUP(mutex_hand_over_late)
 {
@@ -239,8 +247,8 @@ FL_STRESS(mutex_hand_over_late, waiter, holder, third)
 }
 
 /*
- * A waiter that does not come, as one that waits for the processor of its waker: it is not given the mutex before its time, and
- * then it is, though no unlock finds a mark: who has woken it remembers that.
+ * A waiter that does not run, because it waits for its waker's CPU: it is not handed the mutex
+ * before its time, and then it is, though no unlock finds a mark: the waker remembers the waiter.
  */
 struct mutex_waiter_in_flight {
 	fl_mutex m;
@@ -252,7 +260,7 @@ static void never_unpark(struct fl__wait *wait)
 	wait->park_word = 1;
 }
 
-/* How often it could lock and unlock before it was handed over; up to `most`. */
+/* The number of locks and unlocks before the hand-over; up to `most`. */
 static unsigned lock_and_unlock(fl_mutex *m, unsigned most)
 {
 	unsigned n = 0;
@@ -291,7 +299,10 @@ FL_STRESS(mutex_waiter_in_flight, holder)
 	FL_ACCEPTABLE(1, "handed over");
 }
 
-/* Two fibers: who unlocks and locks again does not come before the one that it has woken, which shares its thread. */
+/*
+ * Two fibers: a fiber that unlocks and locks again does not overtake the one that it has woken,
+ * which shares its thread.
+ */
 struct mutex_gives_way {
 	fl_mutex m;
 	bool locked, served;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Once: it succeeds once, who gets 0 sees what it wrote, and a failure is passed to the next who runs it. */
+/*
+ * Once: it succeeds once, a call that returns 0 sees what it wrote, and after a failure the next
+ * caller runs it.
+ */
 #include "cases.h"
 #include <fairlead/once.h>
 
@@ -10,7 +13,7 @@ struct work {
 static int run(void *arg)
 {
 	struct work *w = arg;
-	w->runs++; /* plain: two at once would race, also one that failed with the next */
+	w->runs++; /* plain: two at once would race, also a failed one with the next */
 	if (w->runs <= w->fails)
 		return -EIO;
 	w->data = 1;
@@ -41,7 +44,7 @@ FL_STRESS(once_runs_once, one, two)
 	FL_FORBIDDEN(1, "did not run once");
 }
 
-/* once_init_fails: the first failure is its caller's alone; one of those that wait runs it again. */
+/* once_init_fails: the first failure is its caller's alone; one of the waiters runs it again. */
 struct once_init_fails {
 	fl_once once;
 	struct work work;
@@ -71,7 +74,10 @@ FL_STRESS(once_init_fails, one, two)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* The same with three, of whom two wait when it fails: both are woken, one runs it, the other waits again. */
+/*
+ * The same with three, of which two wait when it fails: both are woken, one runs it, the other
+ * waits again.
+ */
 struct once_fails_with_two_waiting {
 	fl_once once;
 	struct work work;
@@ -104,7 +110,7 @@ FL_STRESS(once_fails_with_two_waiting, one, two, three)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* Who looks when the end has woken others sees what the function wrote, too. */
+/* A check after the end has woken others sees what the function wrote, too. */
 struct once_late_looker {
 	fl_once once;
 	struct work work;
@@ -135,7 +141,9 @@ FL_STRESS(once_late_looker, one, two, looker)
 	FL_ACCEPTABLE(!s->done, "too early");
 }
 
-/* A third that comes when a failure has woken others: it runs what the first left behind, or sees that it is done. */
+/*
+ * A third caller after a failure has woken others: it runs the function, or sees that it is done.
+ */
 struct once_late_caller {
 	fl_once once;
 	struct work work;

@@ -10,7 +10,7 @@ static inline void count_drop(void *item, void *arg)
 	*(int *)arg += *(int *)item;
 }
 
-/* A queue of ints for one producer and one consumer, with membarrier(), and as where the system has none. */
+/* A queue of ints for one producer and one consumer, with membarrier() and without it. */
 static inline fl_queue *pair_of(size_t capacity, int *dropped)
 {
 	fl_queue *q = NULL;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Parallel loops: each number once; values in order; the first error is told. */
+/* Parallel loops: each number once; values in order; the first error is returned. */
 #include "cases.h"
 #include <fairlead/error.h>
 #include <fairlead/parallel.h>
@@ -38,7 +38,7 @@ FL_STRESS(parallel_for, user)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Two calls fail: one of their errors is told. */
+/* Two calls fail: one of their errors is returned. */
 struct parallel_for_error {
 	int rc, error;
 };
@@ -63,7 +63,10 @@ FL_STRESS(parallel_for_error, user)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* A word is put together from its letters, in their order; of six, so that a part may be cut when it has some already. */
+/*
+ * A word is reduced from its letters, in order; of six, so that a part may be split after it has
+ * some.
+ */
 struct parallel_reduce {
 	uint32_t word;
 };

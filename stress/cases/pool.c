@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread executor: a task ends once, whoever submits, cancels, waits, closes and frees; its memory goes with the last. */
+/*
+ * The thread executor: a task ends once, against submits, cancels, waits, close and free; its
+ * memory is freed with the last reference.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
@@ -12,14 +15,17 @@ static fl_executor *pool_of(unsigned workers)
 	return e;
 }
 
-/* What a task does to the state that its argument points to. */
+/* The effect of a task on the state that its argument points to. */
 FL_TASK_STATIC(add_to, int *, int)
 {
 	*result = ++**arg;
 	return 0;
 }
 
-/* A task sees what came before its submit; who gets its result sees what it wrote; the executor ends with its free. */
+/*
+ * A task sees what came before its submit; the getter of its result sees what it wrote; the
+ * executor ends with its free.
+ */
 struct pool_submit_get {
 	int data, got;
 };
@@ -40,7 +46,7 @@ FL_STRESS(pool_submit_get, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A free drains: what was submitted has run, once, also when nobody keeps its future. */
+/* A free drains: what was submitted has run, once, also without a future. */
 struct pool_free_drains {
 	int data;
 };
@@ -70,7 +76,8 @@ FL_STRESS_ACTOR(worker_park_vs_submit, user)
 	FL_SCOPED(fl_future) *one = NULL, *two = NULL;
 	OK(add_to_submit(e, &s->first, &one));
 	OK(add_to_get(one, &s->got));
-	OK(add_to_submit(e, &s->second, &two)); /* the worker has ended a task, and is about to sleep */
+	/* The worker has ended a task, and is about to sleep. */
+	OK(add_to_submit(e, &s->second, &two));
 	OK(add_to_get(two, &s->got));
 }
 
@@ -80,7 +87,7 @@ FL_STRESS(worker_park_vs_submit, user)
 	FL_FORBIDDEN(1, "one did not run");
 }
 
-/* submit_vs_shutdown: accepted means run, refused means not; a join waits for what was accepted. */
+/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
 struct submit_vs_shutdown {
 	fl_executor *e;
 	int data, rc;
@@ -109,7 +116,7 @@ FL_STRESS(submit_vs_shutdown, submitter, closer)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* shutdown_from_worker: a task may close its executor, and cancel it; it cannot join it. */
+/* shutdown_from_worker: a task may close and cancel its executor; it cannot join it. */
 struct shutdown_from_worker {
 	int ran, rc;
 };
@@ -141,7 +148,10 @@ FL_STRESS(shutdown_from_worker, user)
 	FL_ACCEPTABLE(s->ran == 2, "closed after it");
 }
 
-/* nested_submit_wait: a worker that waits for a task of its executor runs it, or another does; once. */
+/*
+ * nested_submit_wait: a worker that waits for a task of its executor runs it, or another worker
+ * does; once.
+ */
 struct nested_submit_wait {
 	int data, got;
 };
@@ -167,7 +177,10 @@ FL_STRESS(nested_submit_wait, user)
 	FL_FORBIDDEN(1, "did not run once");
 }
 
-/* A cancel of a task against the worker that takes it: it ran, or it is cancelled; the join waits for whoever ends it. */
+/*
+ * A cancel of a task against the worker that takes it: it ran, or it is cancelled; the join waits
+ * for the context that ends it.
+ */
 struct pool_cancel_vs_take {
 	fl_executor *e;
 	fl_future *f;
@@ -199,7 +212,7 @@ FL_STRESS(pool_cancel_vs_take, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A cancel of the executor against its worker and a submit: each task that was accepted ends once. */
+/* A cancel of the executor against its worker and a submit: each accepted task ends once. */
 struct pool_cancel_all {
 	fl_executor *e;
 	int data, rc;
@@ -232,7 +245,10 @@ FL_STRESS(pool_cancel_all, submitter, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A cancel of a task while the executor is freed: it ran, or it is cancelled; the free waits for whoever ends it. */
+/*
+ * A cancel of a task while the executor is freed: it ran, or it is cancelled; the free waits for
+ * the context that ends it.
+ */
 struct pool_cancel_vs_free {
 	fl_executor *e;
 	fl_future *f;
@@ -263,14 +279,16 @@ FL_STRESS(pool_cancel_vs_free, canceller, owner)
 	FL_ACCEPTABLE(s->rc != 0, "ran");
 }
 
-/* A task that ends when it is asked to. */
+/* A task that ends when it is asked to stop. */
 FL_TASK_STATIC(obey, void, void)
 {
 	fl_event never = FL_EVENT_INIT;
 	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
 }
 
-/* A cancel of the executor while a worker takes the task: it is cancelled, or it is asked to stop. */
+/*
+ * A cancel of the executor while a worker takes the task: it is cancelled, or it is asked to stop.
+ */
 struct pool_cancel_running {
 	fl_executor *e;
 	size_t cancelled;
@@ -295,7 +313,7 @@ FL_STRESS(pool_cancel_running, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "asked");
 }
 
-/* What it tells whether it was asked to stop, at any time before it ends. */
+/* A task that reports whether it was asked to stop, at any time before it ends. */
 FL_TASK_STATIC(tell_whether_asked, int *, void)
 {
 	**arg = 1 + fl_task_is_cancelled(ctx);
@@ -303,8 +321,8 @@ FL_TASK_STATIC(tell_whether_asked, int *, void)
 }
 
 /*
- * A cancel of what is pending while a worker takes the task: it is cancelled, or it runs, and is
- * not asked to stop.
+ * A cancel of pending tasks while a worker takes one: it is cancelled, or it runs and is not asked
+ * to stop.
  */
 struct pool_cancel_pending {
 	fl_executor *e;
@@ -332,7 +350,7 @@ FL_STRESS(pool_cancel_pending, canceller)
 	FL_FORBIDDEN(1, "asked, or not ended once");
 }
 
-/* The same of a task that is run by who waits for it. */
+/* The same for a task that its waiter runs. */
 struct pool_cancel_helped {
 	fl_executor *e;
 	size_t cancelled;
@@ -364,7 +382,10 @@ FL_STRESS(pool_cancel_helped, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "what runs is asked");
 }
 
-/* Tasks that meet: each has a worker while one sleeps, or could be started, whoever searches and goes to sleep meanwhile. */
+/*
+ * Tasks that meet: each has a worker if one sleeps or can be started, whichever workers search or
+ * go to sleep meanwhile.
+ */
 struct pool_meet {
 	fl_executor *e;
 	fl_latch first, second;
@@ -404,7 +425,10 @@ FL_STRESS(pool_meet, one, two)
 	FL_ACCEPTABLE(s->data == 1, "all met");
 }
 
-/* The same where no other worker was started yet: the second of those who meet has it started, whoever finds none needed meanwhile. */
+/*
+ * The same where no other worker was started yet: the second of the meeting tasks has it started,
+ * also if another context found none needed meanwhile.
+ */
 struct pool_meet_first {
 	fl_executor *e;
 	fl_latch met;
@@ -431,7 +455,10 @@ FL_STRESS(pool_meet_first, user)
 	FL_ACCEPTABLE(s->data == 1, "they met");
 }
 
-/* A cancel of the executor finds a worker that has just ended a task, whose block is the next task's: each ends once. */
+/*
+ * A cancel of the executor finds a worker that has just ended a task, and whose block the next task
+ * reuses: each ends once.
+ */
 struct pool_cancel_recycled {
 	fl_executor *e;
 	fl_future *f[2];
@@ -466,7 +493,10 @@ FL_STRESS(pool_cancel_recycled, user)
 	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
 
-/* A future outlives its executor, and its block the pool of blocks: who frees last gives all memory back. */
+/*
+ * A future outlives its executor, and its block the pool of blocks: the last free releases all
+ * memory.
+ */
 struct pool_future_outlives {
 	fl_future *f;
 	int data, got;

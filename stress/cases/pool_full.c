@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread executor with a bounded backlog: no place is lost or given twice, and nobody waits for one that is there. */
+/*
+ * The thread executor with a bounded backlog: no permit is lost or given twice, and no submit waits
+ * for a free one.
+ */
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/task.h>
@@ -17,7 +20,7 @@ FL_TASK_STATIC(full_add, int *, void)
 	return 0;
 }
 
-/* Two who are too fast: each task runs, once. */
+/* Two fast submitters: each task runs once. */
 struct pool_full_two {
 	fl_executor *e;
 	int data;
@@ -52,7 +55,7 @@ FL_TASK_STATIC(full_hold, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-/* A pool whose worker is held, or is going to be, and whose only place is taken. */
+/* A pool whose worker is held, or is going to be, and whose backlog of one is full. */
 struct held_pool {
 	fl_executor *e;
 	fl_event open;
@@ -63,10 +66,10 @@ static void hold(struct held_pool *h, fl_future **f)
 {
 	h->e = bounded(1, 1);
 	OK(full_hold_submit(h->e, &h->open, NULL));
-	OK(full_add_submit(h->e, &h->data, f)); /* when the first was taken */
+	OK(full_add_submit(h->e, &h->data, f)); /* after the first task was taken */
 }
 
-/* A close meets who waits for a place: refused means not run. */
+/* A close meets a submit that waits for space: a refused task does not run. */
 struct pool_full_close {
 	struct held_pool h;
 	int rc;
@@ -95,7 +98,7 @@ FL_STRESS(pool_full_close, submitter, closer)
 	FL_FORBIDDEN(1, "there is no room before the event");
 }
 
-/* A task that is cancelled while it waits gives up its place, though nobody takes it. */
+/* A task that is cancelled while pending releases its permit, though no worker takes it. */
 struct pool_full_cancel {
 	struct held_pool h;
 	fl_future *f;
@@ -125,7 +128,9 @@ FL_STRESS(pool_full_cancel, submitter, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A task that is run by the worker that waits for it waits no more: it gives up its place when it begins. */
+/*
+ * A task that its waiting worker runs is no longer pending: it releases its permit when it begins.
+ */
 struct pool_full_helped {
 	fl_executor *e;
 	fl_event submitted, open;
@@ -161,7 +166,9 @@ FL_STRESS(pool_full_helped, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A worker that submits when there is no room runs the task itself: it would wait for itself. */
+/*
+ * A worker that submits to a full backlog runs the task itself: otherwise it would wait for itself.
+ */
 struct pool_full_worker {
 	fl_executor *e;
 	int data;
@@ -194,7 +201,7 @@ FL_STRESS(pool_full_worker, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Who gives up takes no place with him, nor what would have been his. */
+/* A submit that gives up takes no permit with it. */
 struct pool_full_gives_up {
 	struct held_pool h;
 	int rc;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks that wait for another task of a thread executor with one worker: another stands in for it. */
+/*
+ * Tasks that wait for another task of a thread executor with one worker: another worker stands in.
+ */
 #include "cases.h"
 #include <fairlead/promise.h>
 #include <fairlead/task.h>
@@ -59,7 +61,7 @@ FL_STRESS(pools_wait_for_each_other, user)
 	FL_FORBIDDEN(1, "it did not run");
 }
 
-/* One waits for what the other does, whichever comes first; and a third, which runs in any case. */
+/* One task waits for what the other does, in any order; and a third runs in any case. */
 struct pool_waits_for_promise {
 	fl_executor *e;
 	fl_promise *promise;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The thread executor without a backlog accepts a task while a worker is free for it. When all tasks
- * have ended, in whatever way, all workers are free and nothing is owed.
+ * The thread executor without a backlog accepts a task while a worker is free for it. When all
+ * tasks have ended, in whatever way, all workers are free and no permit is owed.
  */
 #include "../../lib/exec/executor.h"
 #include "cases.h"
@@ -78,7 +78,7 @@ FL_STRESS(pool_none_refuses, user)
 	FL_FORBIDDEN(1, "accepted beside another, or refused by a free worker");
 }
 
-/* Of two submits one, at least, is accepted; each task that is accepted runs. */
+/* At least one of two submits is accepted; each accepted task runs. */
 struct pool_none_two {
 	fl_executor *e;
 	atomic_int ran;
@@ -183,7 +183,7 @@ FL_STRESS(pool_none_section_ends, submitter, opener)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A chained task goes in beside the task that the worker has, and is owed a worker. */
+/* A chained task is accepted beside the worker's task, and a permit is owed. */
 struct pool_none_chained {
 	fl_executor *e;
 	fl_promise *first;

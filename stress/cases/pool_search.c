@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread executor's search: a task has a worker while one sleeps; and who ends a task that another has taken out of the backlog. */
+/*
+ * The thread executor's search: a task gets a worker while one sleeps; and the last reference of a
+ * task that was removed from the backlog.
+ */
 #include "pools.h"
 
 /*
- * The first task waits for the second. Who takes the first stops his search while another goes to sleep, and while the second is
- * submitted, which sees the search: so he has to see the sleeper, or the submit that nobody searches.
+ * The first task waits for the second. A worker takes the first and stops its search, while another
+ * goes to sleep, and while the second is submitted, which sees the search. So the worker must see
+ * the sleeper, or the submit must see that no worker searches.
  */
 struct pool_stop_vs_sleep {
 	struct fl__thread_pool *p;
@@ -27,7 +31,7 @@ FL_TASK_STATIC(nothing, void, void)
 	return 0;
 }
 
-static bool somebody_sleeps(struct fl__thread_pool *p)
+static bool worker_sleeps(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
 	return p->idle > 0;
@@ -51,10 +55,10 @@ FL_STRESS_ACTOR(pool_stop_vs_sleep, two)
 
 FL_STRESS_ACTOR(pool_stop_vs_sleep, user)
 {
-	while (!somebody_sleeps(s->p))
+	while (!worker_sleeps(s->p))
 		fl_stress_relax();
 	OK(be_second_submit(&s->p->base, &s->second, NULL));
-	OK(fl_event_wait(&s->second)); /* a close would wake everybody */
+	OK(fl_event_wait(&s->second)); /* a close would wake all workers */
 	fl_executor_close(&s->p->base);
 }
 
@@ -65,8 +69,9 @@ FL_STRESS(pool_stop_vs_sleep, one, two, user)
 }
 
 /*
- * After a resize to one no task begins while another runs, though two workers look for tasks, with membarrier() and without. A worker
- * that has looked whether it is one too many before the resize, and takes a task after it, breaks that.
+ * After a resize to one no task begins while another runs, though two workers search, with
+ * membarrier() and without. Fails if a worker checks whether it is superfluous before the resize,
+ * and takes a task after it.
  */
 struct pool_resize_holds {
 	struct fl__thread_pool *p;
@@ -111,7 +116,7 @@ FL_STRESS(pool_resize_holds, one, two, user)
 	FL_ACCEPTABLE(1, "one at a time");
 }
 
-/* Three workers where one may be: two step back, and when all is over they end, too. */
+/* Three workers where one is allowed: two step back, and end in the end. */
 struct pool_crowded_end {
 	struct fl__thread_pool *p;
 };
@@ -149,8 +154,8 @@ FL_STRESS(pool_crowded_end, one, two, three, user)
 }
 
 /*
- * As pool_stop_vs_sleep, where the ring is full, and the second task is in the list behind it, while others empty the ring. Another worker is not
- * there yet, and could be started.
+ * As pool_stop_vs_sleep, where the ring is full and the second task is in the list behind it, while
+ * others empty the ring. Another worker is not there yet, and could be started.
  */
 struct pool_stop_vs_overflow {
 	struct fl__thread_pool *p;
@@ -171,7 +176,8 @@ FL_STRESS_ACTOR(pool_stop_vs_overflow, worker)
 	serve(s->p, 0);
 }
 
-FL_STRESS_ACTOR(pool_stop_vs_overflow, busy) /* as who had a task until now, and so does not search */
+/* As a worker that just had a task, and so does not search. */
+FL_STRESS_ACTOR(pool_stop_vs_overflow, busy)
 {
 	struct fl__task_block *block = fl__backlog_take(&s->p->backlog);
 	if (block)
@@ -192,8 +198,8 @@ FL_STRESS(pool_stop_vs_overflow, worker, busy, user)
 }
 
 /*
- * A cancel of the executor finds each task that a worker takes: still in the backlog, or running, and asked to end. The worker takes one
- * as it searches, the next one at once, or under the lock.
+ * A cancel of the executor finds each task that a worker takes: still in the backlog, or running
+ * and asked to stop. The worker takes one in its search, the next one at once, or under the lock.
  */
 struct pool_cancel_vs_search {
 	struct fl__thread_pool *p;
@@ -238,8 +244,9 @@ FL_STRESS(pool_cancel_vs_search, worker, user, canceller)
 }
 
 /*
- * A worker that searches, or was called for a fork, takes a task instead, which is submitted meanwhile: then the next is called, which
- * is to be started. Both the call that has forked and the task wait for the fork, as no program should; so two workers must come.
+ * A worker that searches, or was woken for a fork, takes a newly submitted task instead: then the
+ * next worker is woken, or started. Both the forking call and the task wait for the fork, which is
+ * wrong in a program; so two workers must come.
  */
 struct pool_called_for_forks {
 	struct fl__thread_pool *p;
@@ -269,8 +276,9 @@ FL_STRESS_ACTOR(pool_called_for_forks, worker)
 
 FL_STRESS_ACTOR(pool_called_for_forks, forker)
 {
-	struct fl__fork_stack *self = fl__forks_enter(&s->p->forks, 2); /* as a worker that has a task */
-	while (!somebody_sleeps(s->p))
+	/* As a worker that has a task. */
+	struct fl__fork_stack *self = fl__forks_enter(&s->p->forks, 2);
+	while (!worker_sleeps(s->p))
 		fl_stress_relax();
 	OK(fl_parallel_invoke(await_begun, &s->begun, begin, &s->begun));
 	fl__forks_leave(self);
@@ -291,7 +299,10 @@ FL_STRESS(pool_called_for_forks, worker, forker, user)
 	FL_ACCEPTABLE(1, "the fork had a worker");
 }
 
-/* A task was cancelled, and another takes it out of the backlog: who of the two is last lets the executor go, which sees both gone. */
+/*
+ * A cancelled task is removed by another context: the last of the two drops the executor's
+ * reference, and sees that both are done.
+ */
 struct pool_part {
 	struct fl__thread_pool *p;
 	fl_future *f;
@@ -322,7 +333,10 @@ FL_STRESS(pool_part, canceller, worker)
 	FL_ACCEPTABLE(s->rc != 0, "ran");
 }
 
-/* The same where the canceller's handle is the last, and is freed by the callback that its cancel calls. The task has memory of its own. */
+/*
+ * The same where the canceller has the last handle, and the callback of its cancel frees it. The
+ * task has its own memory.
+ */
 struct large {
 	char bytes[1000];
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many workers a thread executor has: a task finds one while there may be one, whoever ends, is told to, or blocks meanwhile; and each
- * thread is joined.
+ * The number of workers of a thread executor: a task gets one while there may be one, whichever
+ * workers end or block meanwhile; and each thread is joined.
  */
 #include "cases.h"
 #include <fairlead/blocking.h>
@@ -17,7 +17,7 @@ static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
 	return e;
 }
 
-/* Whether no thread is there that was not joined; on real threads other samples run at the same time. */
+/* Whether all threads were joined; on real threads other samples run at the same time. */
 static bool threads_are_joined(void)
 {
 	const bool is_model = fl_stress_steps() > 0;
@@ -37,7 +37,7 @@ FL_TASK_STATIC(crowd_meet, fl_latch *, void)
 	return fl_latch_wait(*arg);
 }
 
-/* Workers whose time is over, while tasks come that need them both. */
+/* The idle time of workers runs out, while tasks come that need both. */
 struct pool_idle_vs_submit {
 	fl_executor *e;
 	fl_latch first, second;
@@ -66,7 +66,7 @@ FL_STRESS(pool_idle_vs_submit, user)
 	FL_ACCEPTABLE(1, "they met");
 }
 
-/* The same from two threads, and the end at once. */
+/* The same from two threads, followed by the end at once. */
 struct pool_idle_vs_free {
 	fl_executor *e;
 	atomic_int ran;
@@ -96,7 +96,7 @@ FL_STRESS(pool_idle_vs_free, one, two)
 	FL_FORBIDDEN(1, "one did not run");
 }
 
-/* More workers than before, while the second of two that meet comes. */
+/* The limit is raised while the second of two meeting tasks comes. */
 struct pool_resize_up {
 	fl_executor *e;
 	fl_latch met;
@@ -125,14 +125,17 @@ FL_STRESS(pool_resize_up, submitter, resizer)
 	FL_ACCEPTABLE(1, "they met");
 }
 
-/* One of two that sleep is woken to end, while a task comes: the other runs it. */
+/* One of two sleeping workers is woken to end, while a task comes: the other runs it. */
 struct pool_idle_told_to_end {
 	fl_executor *e;
 	fl_latch met;
 	atomic_int ran;
 };
 
-/* Looks some times only: each takes the lock, which who looks on and on may never leave to who is about to sleep. */
+/*
+ * Checks a few times only: each check takes the lock, and endless checks may keep it from a worker
+ * that is about to sleep.
+ */
 static void wait_until_idle(fl_executor *e, unsigned n)
 {
 	enum { LOOKS = 8 };
@@ -172,7 +175,7 @@ FL_STRESS(pool_idle_told_to_end, submitter, resizer)
 	FL_FORBIDDEN(1, "it did not run");
 }
 
-/* Fewer, while tasks come; then more again. */
+/* A lower limit while tasks come; then a higher one again. */
 struct pool_resize_down {
 	fl_executor *e;
 	fl_latch first, second;
@@ -196,7 +199,7 @@ FL_STRESS_ACTOR(pool_resize_down, submitter)
 
 FL_STRESS_ACTOR(pool_resize_down, resizer)
 {
-	OK(fl_latch_wait(&s->first)); /* there are two */
+	OK(fl_latch_wait(&s->first)); /* both have begun */
 	OK(fl_executor_resize(s->e, 1));
 	if (fl_stress_choose(2)) {
 		OK(fl_executor_resize(s->e, 2));
@@ -212,7 +215,7 @@ FL_STRESS(pool_resize_down, submitter, resizer)
 	FL_FORBIDDEN(1, "one did not run");
 }
 
-/* A task that blocks until another has run, where there is one worker: whichever comes first. */
+/* A task blocks until another has run, with one worker, in any order. */
 struct pool_blocking {
 	fl_executor *e;
 	fl_event ran;
@@ -254,7 +257,7 @@ FL_STRESS(pool_blocking, one, two)
 	FL_FORBIDDEN(1, "one did not run");
 }
 
-/* When the section is over, no more run at once than there are workers. */
+/* After the section, no more tasks run at once than there are workers. */
 struct pool_blocking_over {
 	fl_executor *e;
 	fl_event ran;
@@ -294,7 +297,10 @@ FL_STRESS(pool_blocking_over, user)
 	FL_ACCEPTABLE(1, "one after the other");
 }
 
-/* The one too many, whichever that is, takes nothing: whether its time is over, or it finds a task when it was about to sleep. */
+/*
+ * The superfluous worker, whichever it is, takes no task: its idle time is over, or it finds a task
+ * as it goes to sleep.
+ */
 struct pool_blocking_spare {
 	fl_executor *e;
 	fl_event blocks, runs, gates[2];

@@ -9,8 +9,8 @@
 #include <fairlead/task.h>
 
 /*
- * A thread executor of up to `n` workers, of which some are the scenario's actors: they are there from the beginning, and search; so
- * what the model goes through is their search alone, and not their birth.
+ * A thread executor of up to `n` workers, some of which are the scenario's actors: they exist from
+ * the beginning, and search. So the model explores only their search, and not their start.
  */
 static inline struct fl__thread_pool *pool_of_actors(unsigned n, unsigned actors)
 {
@@ -35,7 +35,7 @@ static inline struct fl__thread_worker *worker_at(struct fl__thread_pool *p, uns
 	return w;
 }
 
-/* As the worker of that place, until it is to end. */
+/* Runs as the worker with that number, until it is to end. */
 static inline void serve(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__thread_worker *w = worker_at(p, place);
@@ -44,7 +44,7 @@ static inline void serve(struct fl__thread_pool *p, unsigned place)
 	fl__run_leave(&w->run);
 }
 
-/* The same of one that may fork, and take forks. */
+/* The same for a worker that may fork, and steal forks. */
 static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 {
 	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
@@ -54,7 +54,7 @@ static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 	fl__forks_leave(self);
 }
 
-/* As a worker does that has taken it. */
+/* Runs a task as a worker that has taken it. */
 static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_block *block)
 {
 	struct fl__run run = {

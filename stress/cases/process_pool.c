@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor: each task ends once, whoever submits, waits, cancels, closes; and nobody waits for ever. process_pool_end.c has
- * what happens when workers come and go.
+ * The process executor: each task ends once, against submits, waits, cancels and a close, and no
+ * wait hangs. process_pool_end.c has the ends and starts of workers.
  */
 #include "process_pools.h"
 
-/* Two submit, and wait: each may fetch the other's result, or the manager both. */
+/* Two threads submit and wait: each may fetch the other's result, or the manager both. */
 struct process_pool_two_waiters {
 	struct process_pool pool;
 };
@@ -32,7 +32,7 @@ FL_STRESS(process_pool_two_waiters, one, two)
 	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
-/* submit_vs_shutdown: accepted means run, refused means not; a join waits for what was accepted. */
+/* submit_vs_shutdown: accepted tasks run, refused ones do not; a join waits for accepted tasks. */
 struct process_pool_submit_vs_shutdown {
 	struct process_pool pool;
 	int rc;
@@ -62,7 +62,10 @@ FL_STRESS(process_pool_submit_vs_shutdown, submitter, closer)
 	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
 }
 
-/* A callback is a task's end as well, on the manager, while a waiter of another task may be who fetches the result. */
+/*
+ * A callback is part of a task's end, on the manager, while the waiter of another task may fetch
+ * the result.
+ */
 struct called {
 	atomic_int times, state;
 };
@@ -110,7 +113,10 @@ FL_STRESS(process_pool_callback_vs_waiter, caller, waiter)
 	FL_FORBIDDEN(1, "called twice, or before the end");
 }
 
-/* The same while all is closed: the manager stays until the waiter has left it what it is to end. */
+/*
+ * The same during a close: the manager stays until the waiter has passed on what the manager must
+ * end.
+ */
 struct process_pool_callback_vs_shutdown {
 	struct process_pool pool;
 	struct called called;
@@ -144,8 +150,9 @@ FL_STRESS(process_pool_callback_vs_shutdown, closer, waiter)
 }
 
 /*
- * cancel_vs_complete: a cancel meets its task in the queue, posted, started, ended, fetched; and what it says is what comes of
- * it, with one callback. Another waits for a task of his own, and fetches; or nobody does but the manager.
+ * cancel_vs_complete: a cancel meets its task queued, posted, started, ended or fetched. Its result
+ * matches the end of the task, with one callback. Another thread waits for its own task, and
+ * fetches; or only the manager does.
  */
 struct process_pool_cancel_vs_complete {
 	struct process_pool pool;
@@ -195,7 +202,10 @@ FL_STRESS(process_pool_cancel_vs_complete, canceller, other)
 	FL_FORBIDDEN(1, "another end than it was told");
 }
 
-/* A task that ends only when it is asked to: a cancel reaches it wherever it is, also when it has just started. */
+/*
+ * A task that ends only when it is asked to stop: a cancel reaches it in any state, also when it
+ * has just started.
+ */
 struct process_pool_cancel_running {
 	struct process_pool pool;
 	fl_future *f;
@@ -234,8 +244,9 @@ FL_STRESS(process_pool_cancel_running, canceller, waiter)
 }
 
 /*
- * A token of the user's, that nobody tells the executor of, is requested while its task is submitted, posted, queued behind
- * another, started. The task ends only when it is asked to, and another waits for the worker.
+ * A user's token, of which the executor is not told, is requested while its task is submitted,
+ * posted, queued behind another, or started. The task ends only when it is asked to stop, and
+ * another thread waits for the worker.
  */
 struct process_pool_token {
 	struct process_pool pool;
@@ -272,7 +283,10 @@ FL_STRESS(process_pool_token, submitter, canceller)
 	FL_FORBIDDEN(1, "twice");
 }
 
-/* The same for a task behind one that does not end: it is taken back, and the manager ends it, whom nobody wakes again. */
+/*
+ * The same for a task behind one that does not end: it is taken back, and the manager ends it
+ * without a further wake.
+ */
 struct process_pool_token_behind {
 	struct process_pool pool;
 	fl_cancel_token stop;
@@ -308,7 +322,7 @@ FL_STRESS(process_pool_token_behind, submitter, canceller)
 	FL_FORBIDDEN(1, "ran");
 }
 
-/* A task is submitted whose token is requested by then, and nobody waits for it: the manager ends it all the same. */
+/* A task is submitted with a requested token, and without a waiter: the manager still ends it. */
 struct process_pool_token_requested {
 	struct process_pool pool;
 	struct called called;
@@ -337,7 +351,10 @@ FL_STRESS(process_pool_token_requested, user)
 	FL_FORBIDDEN(1, "ran");
 }
 
-/* All is cancelled while one submits, and waits: what has not started ends as cancelled, what has is asked to stop. */
+/*
+ * All is cancelled while a thread submits and waits: pending tasks end as cancelled, running ones
+ * are asked to stop.
+ */
 struct process_pool_cancel_all {
 	struct process_pool pool;
 	int rc[2];
@@ -382,7 +399,9 @@ FL_STRESS(process_pool_cancel_all, submitter, canceller)
 	FL_ACCEPTABLE(1, "some ran");
 }
 
-/* Two workers, and a task that does not end while another is behind it: whoever has nothing to do takes that one. */
+/*
+ * Two workers, and a task that does not end with another behind it: the idle worker takes that one.
+ */
 struct process_pool_steal {
 	struct process_pool pool;
 };

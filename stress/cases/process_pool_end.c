@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The process executor's workers: they die, are killed, are replaced, are sent home. Each task ends once all the same, what had
- * not begun runs elsewhere, nobody waits for ever, and a join ends.
+ * The process executor's workers die, are killed, are replaced, end. Each task still ends once,
+ * unstarted tasks run elsewhere, no wait hangs, and a join ends.
  */
 #include "process_pools.h"
 #include <string.h>
 
 /*
- * kill9_worker_task: a worker dies at any step of its first or second submission. What it had ended counts; what it ran ends with its
- * death, and is said to; the rest runs on another.
+ * kill9_worker_task: a worker dies at any step of its first or second submission. Ended tasks
+ * count; the running one fails with the death in its message; the rest runs on another worker.
  */
 struct process_pool_kill9_worker_task {
 	struct process_pool pool;
@@ -57,8 +57,8 @@ FL_STRESS(process_pool_kill9_worker_task, one, two)
 }
 
 /*
- * A worker dies in an element of a chunk: the elements before it have their results, it fails with
- * its own index, the elements after it have not begun.
+ * A worker dies in an element of a chunk: the elements before it have their results, this one fails
+ * with its own index, the elements after it have not begun.
  */
 struct process_pool_dies_mid_chunk {
 	struct process_pool pool;
@@ -92,7 +92,7 @@ FL_STRESS(process_pool_dies_mid_chunk, user)
 	FL_ACCEPTABLE(1, "one died");
 }
 
-/* A task that may be tried again is, once; while it is cancelled. */
+/* A task that allows two attempts is run again once; also while it is cancelled. */
 struct process_pool_tried_again {
 	struct process_pool pool;
 	int rc;
@@ -127,7 +127,7 @@ FL_STRESS(process_pool_tried_again, user)
 	FL_FORBIDDEN(1, "another end");
 }
 
-/* Each worker for one task: it goes home, and another comes. */
+/* Each worker for one task: it ends, and another one is started. */
 struct process_pool_max_tasks {
 	struct process_pool pool;
 };
@@ -156,7 +156,7 @@ FL_STRESS(process_pool_max_tasks, one, two)
 	FL_FORBIDDEN(1, "one had both");
 }
 
-/* A worker that has nothing to do goes home while more comes. */
+/* An idle worker ends while a task comes. */
 struct process_pool_idle_timeout {
 	struct process_pool pool;
 };
@@ -182,7 +182,7 @@ FL_STRESS(process_pool_idle_timeout, user)
 	FL_FORBIDDEN(1, "more came than were needed");
 }
 
-/* There are to be fewer workers, while some have tasks; or more again. */
+/* The number of workers is lowered while some have tasks; or raised again. */
 struct process_pool_resize {
 	struct process_pool pool;
 };
@@ -215,7 +215,10 @@ FL_STRESS(process_pool_resize, user, manager)
 	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
-/* A task hangs, another is behind it, and all is terminated: the first ends with its worker, the second is cancelled. */
+/*
+ * A task hangs with another behind it, and all is terminated: the first ends with its worker, the
+ * second is cancelled.
+ */
 struct process_pool_terminate {
 	struct process_pool pool;
 	size_t cancelled;
@@ -254,7 +257,10 @@ FL_STRESS(process_pool_terminate, user, manager)
 	FL_FORBIDDEN(1, "cancelled and run");
 }
 
-/* A task runs for too long, or its worker says that more than all of it has succeeded: it is killed for it, and what is behind it runs elsewhere. */
+/*
+ * A task runs for too long, or its worker reports too many ended elements: it is killed, and the
+ * tasks behind run elsewhere.
+ */
 struct process_pool_killed {
 	struct process_pool pool;
 	bool lies;
@@ -284,7 +290,7 @@ FL_STRESS(process_pool_killed, user)
 	FL_FORBIDDEN(1, "another was killed");
 }
 
-/* A task runs on after its deadline: its worker is killed, and the task is not tried again. */
+/* A task runs on after its deadline: its worker is killed, and the task is not run again. */
 struct process_pool_late {
 	struct process_pool pool;
 };
@@ -313,7 +319,7 @@ FL_STRESS(process_pool_late, user)
 	FL_FORBIDDEN(1, "begun again");
 }
 
-/* The first workers cannot be started, or not be made ready: a few are put up with. */
+/* The first workers cannot be started, or fail to become ready: a few failures are tolerated. */
 struct process_pool_starts_late {
 	struct process_pool pool;
 };
@@ -339,7 +345,9 @@ FL_STRESS(process_pool_starts_late, user)
 	FL_FORBIDDEN(1, "twice, or not at all");
 }
 
-/* An initializer fails: what is queued, posted or submitted from then on ends with that. */
+/*
+ * An initializer fails: tasks that are queued, posted or submitted from then on end with its error.
+ */
 struct process_pool_unprepared {
 	struct process_pool pool;
 };

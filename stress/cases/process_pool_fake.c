@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What takes the place of processes under a process executor; process_pools.h has what it is for.
+ * Replaces processes under a process executor; process_pools.h explains it.
  *
- * A worker that is killed must do nothing more that another could see. One that runs looks for itself, between the steps of an
- * submission, and dies there. One that sleeps is dead at once: its thread stays in its sleep until it is reaped, and is then sent home.
+ * A killed worker must do nothing more that another context could see. A running worker checks for
+ * its kill between the steps of a submission, and dies there. A sleeping worker is dead at once:
+ * its thread stays asleep until it is reaped, and then ends.
  */
 #include "base/atomic.h"
 #include "base/sys.h"
@@ -16,16 +17,16 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* Descriptors: numbers that are none, so that to close one does nothing. */
+/* Descriptors: invalid numbers, so that closing one has no effect. */
 enum { NUMBERS = 1 << 30, POOLS = 4096, CHANNELS = NUMBERS / 2 };
 enum { EPOLL, MEMORY, DOORBELL = MEMORY + 2, DOORBELLS, SENTINEL = DOORBELLS + PROCESS_POOL_STARTS };
 _Static_assert(SENTINEL + PROCESS_POOL_WORKERS == PROCESS_POOL_FDS, "a number for each");
 
 enum life { AWAKE, ASLEEP, KILLED };
 
-static struct process_pool *pools[POOLS];                /* changed while nobody runs */
-static _Thread_local struct process_pool *here;          /* where the thread submits, or starts workers */
-static _Thread_local struct process_pool_worker *worker; /* that the thread is */
+static struct process_pool *pools[POOLS];                /* changed only while no actor runs */
+static _Thread_local struct process_pool *here;          /* where it submits, or starts workers */
+static _Thread_local struct process_pool_worker *worker; /* the worker that the thread is */
 static _Thread_local void *memories[2];                  /* of the worker that the thread starts */
 static _Thread_local int n_memories, n_channels, n_doorbells;
 static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
@@ -47,7 +48,7 @@ FL_TASK_DEFINE(process_pool_task_again, int, int, .max_attempts = 2)
 FL_TASK(process_pool_prepare, void, void)
 {
 	(void)ctx;
-	return 0; /* its worker says what came of it */
+	return 0; /* its worker reports the result */
 }
 
 static struct process_pool *process_pool_of(int fd)
@@ -60,14 +61,14 @@ static int number_of(const struct process_pool *c, int kind)
 	return NUMBERS + (int)c->index * PROCESS_POOL_FDS + kind;
 }
 
-/* --- what the manager sleeps on --- */
+/* --- the manager's sleep --- */
 
 static atomic_int *readable(int fd)
 {
 	return &process_pool_of(fd)->readable[(fd - NUMBERS) % PROCESS_POOL_FDS];
 }
 
-/* release: what the kernel does about a descriptor it does under a lock; pairs with newest() */
+/* release: the kernel's work on a descriptor is under a lock; pairs with newest() */
 static void make_readable(int fd)
 {
 	struct process_pool *c = process_pool_of(fd);
@@ -76,7 +77,7 @@ static void make_readable(int fd)
 	(void)fl_stress_futex_wake(&c->events, 1);
 }
 
-/* The newest value: the kernel has no old ones. */
+/* The newest value: the kernel has no stale ones. */
 static int newest(atomic_int *word)
 {
 	return atomic_fetch_add_explicit(word, 0, memory_order_acquire);
@@ -124,7 +125,10 @@ static int watch_create(void)
 	return number_of(here, EPOLL);
 }
 
-/* The executor's own, for who submits; a worker's, for the manager, whose name begins with the pool's number. */
+/*
+ * The executor's doorbell, for submits; a worker's, for the manager, whose name begins with the
+ * pool's number.
+ */
 static int event(void)
 {
 	if (here && n_doorbells == 0)
@@ -134,14 +138,14 @@ static int event(void)
 	return number_of(here, DOORBELLS + n_doorbells++);
 }
 
-/* --- a worker's own side --- */
+/* --- the worker's side --- */
 
 static int sentinel_of(const struct process_pool_worker *w)
 {
 	return number_of(w->pool, SENTINEL + (int)w->number);
 }
 
-/* It does nothing more: whoever sees that sees all that it did. */
+/* The worker does nothing more: a context that sees this sees all that it did. */
 static void die(const struct process_pool_worker *w)
 {
 	make_readable(sentinel_of(w));
@@ -162,7 +166,7 @@ static bool become(struct process_pool_worker *w, int from, int to)
 	return atomic_compare_exchange_strong_explicit(&w->life, &from, to, memory_order_release, memory_order_relaxed);
 }
 
-/* As the executor may have it killed in any sleep. */
+/* In any sleep the executor may have the worker killed. */
 static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	if (!worker)
@@ -179,7 +183,7 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 	return 0;
 }
 
-/* Whether it is to die here. */
+/* Whether the worker dies here. */
 static bool dies(const struct process_pool_worker *w, enum process_pool_death where)
 {
 	const struct process_pool *c = w->pool;
@@ -193,12 +197,12 @@ static void on_end(void *arg)
 		make_readable(w->doorbell);
 }
 
-/* Runs on until it is asked to stop, or killed: 0, or the error. */
+/* Runs until it is asked to stop, or killed. Returns 0, or the error. */
 static int wait_for_request(struct process_pool_worker *w, bool obeys)
 {
 	while (!is_killed(w)) {
-		uint32_t asks =
-		    fl__load_acquire(&w->submissions->stop_requests); /* pairs with fl__rings_request_stop() */
+		/* Pairs with fl__rings_request_stop(). */
+		uint32_t asks = fl__load_acquire(&w->submissions->stop_requests);
 		if (obeys && fl__rings_stop_requested(&w->rings))
 			return -ECANCELED;
 		fl__rings_await_stop_request(&w->rings, asks);
@@ -206,7 +210,7 @@ static int wait_for_request(struct process_pool_worker *w, bool obeys)
 	return 0;
 }
 
-/* `*count`: of those that succeeded. */
+/* `*count`: the elements that have succeeded. */
 static int run_element(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	const int *task = (const int *)(const void *)order->small + *count;
@@ -218,7 +222,7 @@ static int run_element(struct process_pool_worker *w, const struct fl__submissio
 	return process_pool_task.run(NULL, task, result);
 }
 
-/* Where it dies in the midst of a submission, it does so in the element of that number. */
+/* A death in the middle of a submission is in the element with this number. */
 static int run_task(struct process_pool_worker *w, const struct fl__submission *order, uint32_t *count)
 {
 	for (;;) {
@@ -231,7 +235,7 @@ static int run_task(struct process_pool_worker *w, const struct fl__submission *
 	}
 }
 
-/* As in worker.c. False: the worker is to end. */
+/* As in worker.c. Returns false if the worker is to end. */
 static bool serve_one(struct process_pool_worker *w)
 {
 	uint32_t count = 0;
@@ -251,7 +255,7 @@ static bool serve_one(struct process_pool_worker *w)
 	if (dies(w, DIES_UNHEARD) || dies(w, DIES_AFTER))
 		return false;
 	if (count > order->count)
-		return wait_for_request(w, false); /* it will be killed for that: 0, false */
+		return wait_for_request(w, false); /* will be killed for it: 0, false */
 	w->taken++;
 	return error == 0 || !initializes;
 }
@@ -308,13 +312,16 @@ static struct process_pool_worker *worker_of(const fl_process *p)
 static int slay(fl_process *p)
 {
 	struct process_pool_worker *w = worker_of(p);
-	/* acquire: what it did before it slept, which is told on its behalf */
+	/* acquire: its last writes, which are reported on its behalf */
 	if (atomic_exchange_explicit(&w->life, KILLED, memory_order_acq_rel) == ASLEEP)
 		die(w);
 	return 0;
 }
 
-/* Ends the sleep of one that was killed in it: with submissions to leave, since the first may be one that was taken back. */
+/*
+ * Ends the sleep of a worker that was killed in it, by submissions to leave, since the first may be
+ * one that was taken back.
+ */
 static void send_home(struct process_pool_worker *w)
 {
 	enum { TAKEN_BACK_MOST = 3 };
@@ -376,7 +383,7 @@ static int pair(int sockets[2])
 	return 0;
 }
 
-/* All that comes is that a worker was ready; asked for when it is dead. */
+/* The only request asks whether a worker was ready; it is asked when the worker is dead. */
 static ssize_t receive(int socket, struct msghdr *message, int flags)
 {
 	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
@@ -391,7 +398,7 @@ static ssize_t receive(int socket, struct msghdr *message, int flags)
 	return -EPIPE;
 }
 
-/* --- its memory: without the arenas, which small arguments and results do not need --- */
+/* --- its memory: without arenas, which small arguments and results do not need --- */
 
 static int memory(void)
 {
@@ -482,7 +489,7 @@ void process_pool_begin(struct process_pool *c, const fl_executor_config *config
 	named.name = c->name;
 	OK(fl_process_executor_create(&c->e, &named));
 	struct fl__task_block *block = fl__task_block_new(c->e->blocks, &process_pool_task, 1, sizeof(int), 0);
-	FL_STRESS_CHECK(block); /* the first makes many, step by step */
+	FL_STRESS_CHECK(block); /* the first allocation makes many, step by step */
 	fl__task_block_free(block);
 }
 

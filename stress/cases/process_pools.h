@@ -3,12 +3,13 @@
 #define STRESS_CASES_PROCESS_POOLS_H
 
 /*
- * The process executor without processes: its workers are threads that serve a pair of rings as a worker does, and die where they are
- * told to, or when they are killed; its descriptors are numbers. All else is the executor's own.
+ * The process executor without processes: its workers are threads that serve a pair of rings as a
+ * worker does, and die at a given point, or when they are killed; its descriptors are numbers. All
+ * else is the executor's own.
  *
- *     FL_STRESS_SETUP(...)    { process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1}); }
- *     FL_STRESS_ACTOR(...)    { s->rc = process_pool_submit(&s->pool, 1, &f); ... }
- *     FL_STRESS(...)          { process_pool_end(&s->pool); ... }
+ *   FL_STRESS_SETUP(...)    { process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1}); }
+ *   FL_STRESS_ACTOR(...)    { s->rc = process_pool_submit(&s->pool, 1, &f); ... }
+ *   FL_STRESS(...)          { process_pool_end(&s->pool); ... }
  */
 #include "cases.h"
 #include "process_pool/rings.h"
@@ -16,14 +17,16 @@
 #include <fairlead/task.h>
 #include <fairlead/thread.h>
 
-/* The argument says what a task does. The result of all others is this much more. */
+/* The argument selects the task's action. All other arguments return the argument plus this. */
 enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 
-/* Once more, if its worker dies with it. */
+/* Runs once more if its worker dies. */
 FL_TASK_DECLARE(process_pool_task, int, int);
 FL_TASK_DECLARE(process_pool_task_again, int, int);
 
-/* Where the first worker dies: before it is ready, or in the submission that it has as its `dies_in`th, from 0. */
+/*
+ * Where the first worker dies: before it is ready, or in its submission number `dies_in`, from 0.
+ */
 enum process_pool_death {
 	LIVES,
 	DIES_UNREADY,
@@ -49,7 +52,7 @@ struct process_pool_worker {
 	struct fl__completion_ring *completions;
 	struct fl__worker_rings rings;
 	fl_thread thread;
-	int doorbell, channel; /* its ends */
+	int doorbell, channel; /* the ends of the worker's pair */
 	bool says_ready;
 	atomic_int life; /* enum life in process_pool_fake.c */
 	atomic_int reaped;
@@ -60,8 +63,8 @@ struct process_pool {
 	unsigned index;
 	char name[12];
 	struct process_pool_worker workers[PROCESS_POOL_WORKERS];
-	unsigned n_workers; /* that were started */
-	atomic_uint events; /* changes when the manager has something to see */
+	unsigned n_workers; /* number of started workers */
+	atomic_uint events; /* changes when the manager has a new event */
 	bool watched[PROCESS_POOL_FDS];
 	atomic_int readable[PROCESS_POOL_FDS];
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
@@ -69,16 +72,16 @@ struct process_pool {
 	enum process_pool_death death;
 	unsigned dies_in, dies_at; /* at: the element of DIES_DURING */
 	int init_error;            /* of the initializer */
-	unsigned start_fails;      /* so many times */
+	unsigned start_fails;      /* number of failed starts */
 };
 
 /* Makes the executor; for the setup. */
 void process_pool_begin(struct process_pool *c, const fl_executor_config *config);
 
-/* Joins and frees it; for the outcome. */
+/* Joins and frees the executor; for the outcome. */
 void process_pool_end(struct process_pool *c);
 
-/* The initializer of a config; its error is the pool's. */
+/* The initializer of a config; its error is the pool's init_error. */
 extern const fl_task_type process_pool_prepare;
 
 /* As process_pool_task_submit() and process_pool_task_submit_with(). */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Promises: one end, by whoever comes first of those that set, fail, free and cancel. */
+/* Promises: one end, by the first of the contexts that set, fail, free and cancel. */
 #include "cases.h"
 #include <fairlead/promise.h>
 
-/* A result's hook writes plainly: after every look at it. */
+/* A result's hook writes plainly: after every access to it. */
 static void drop_result(void *result)
 {
 	*(int *)result = 0;
@@ -18,11 +18,11 @@ static int end_of(fl_future *f)
 	return fl_future_error(f);
 }
 
-/* promise_set_by_two: one is told that it was first, and its value is there. */
+/* promise_set_by_two: one call returns success, and its value is there. */
 struct promise_set_by_two {
 	fl_promise *p;
 	fl_future *f;
-	int value[2]; /* plain: what is set is copied before the other may free the promise */
+	int value[2]; /* plain: a set copies the value before the other may free the promise */
 	int rc[2], seen;
 };
 
@@ -57,7 +57,10 @@ FL_STRESS(promise_set_by_two, one, two, consumer)
 	FL_FORBIDDEN(1, "not one of them");
 }
 
-/* promise_set_vs_cancel: set, or cancelled, and both sides are told which; the token is requested when it is. */
+/*
+ * promise_set_vs_cancel: set, or cancelled, and both sides report the same; the token is requested
+ * if cancelled.
+ */
 struct promise_set_vs_cancel {
 	fl_promise *p;
 	fl_future *f;
@@ -93,7 +96,10 @@ FL_STRESS(promise_set_vs_cancel, setter, canceller)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* promise_start_vs_cancel: what has started is not cancelled, only asked, and that wakes whoever waits under the token. */
+/*
+ * promise_start_vs_cancel: a started promise is not cancelled but asked to stop, which wakes a
+ * waiter under the token.
+ */
 struct promise_start_vs_cancel {
 	fl_promise *p;
 	fl_future *f;
@@ -129,7 +135,10 @@ FL_STRESS(promise_start_vs_cancel, worker, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* promise_broken: the free of a promise ends its future, unless it was set; the block goes with the last of both. */
+/*
+ * promise_broken: the free of a promise that was not set ends its future; the last of both frees
+ * the block.
+ */
 struct promise_broken {
 	fl_promise *p;
 	fl_future *f;
@@ -199,12 +208,12 @@ FL_STRESS(promise_freed_vs_cancel, owner, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* promise_fails_with_value: the value of a failure is seen with it, and dropped once. */
+/* promise_fails_with_value: a failure comes with its value, which is dropped once. */
 struct promise_fails_with_value {
 	fl_promise *p;
 	fl_future *f;
 	int *value, *seen;
-	int drops, got; /* plain: the drop comes after every look */
+	int drops, got; /* plain: the drop comes after every access */
 };
 
 static void count_drop(void *result)

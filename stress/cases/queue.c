@@ -10,7 +10,9 @@ static fl_queue *queue_of(size_t capacity)
 	return q;
 }
 
-/* An item carries what was written before it was put; a get that waits, and one that does not, see it. */
+/*
+ * An item carries what was written before its put, for a get that waits and for one that does not.
+ */
 struct queue_data {
 	fl_queue *q;
 	int data, got;
@@ -40,7 +42,7 @@ FL_STRESS(queue_data, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* One place, two items: the producer waits for space; the items come in order. */
+/* One slot, two items: the producer waits for space; the items come in order. */
 struct queue_full {
 	fl_queue *q;
 	int got[2];
@@ -70,7 +72,7 @@ FL_STRESS(queue_full, producer, consumer)
 	FL_FORBIDDEN(1, "out of order");
 }
 
-/* wakeup_stranded: two consumers, two items: each gets one, whoever is woken and whoever is faster. */
+/* wakeup_stranded: two consumers, two items: each gets one, in any order of wakes. */
 struct queue_two_consumers {
 	fl_queue *q;
 	int got[2];
@@ -105,7 +107,7 @@ FL_STRESS(queue_two_consumers, one, two, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* push_timeout_vs_pop: a put that times out has put nothing, one that does not has put once. */
+/* push_timeout_vs_pop: a put that times out has put nothing, any other has put once. */
 struct push_timeout_vs_pop {
 	fl_queue *q;
 	int rc, got;
@@ -175,7 +177,10 @@ FL_STRESS(queue_get_timeout, brief, patient, producer)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* batch_partial: several at once into less space; one get takes what is there; nothing is lost or out of order. */
+/*
+ * batch_partial: several items at once into less space; one get takes what is there; no item is
+ * lost or out of order.
+ */
 struct batch_partial {
 	fl_queue *q;
 	int got[3];
@@ -208,7 +213,7 @@ FL_STRESS(batch_partial, producer, consumer)
 	FL_FORBIDDEN(1, "lost or out of order");
 }
 
-/* One batch serves two who wait, one each. */
+/* One batch serves two waiters, one item each. */
 struct batch_wakes_two {
 	fl_queue *q;
 	int got[2];
@@ -241,7 +246,10 @@ FL_STRESS(batch_wakes_two, one, two, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* destroy_after_get: who got the last item may free the queue while its producer is on its way out. */
+/*
+ * destroy_after_get: the consumer of the last item may free the queue while its producer is still
+ * leaving.
+ */
 struct queue_free_after_get {
 	fl_queue *q;
 	int got;
@@ -269,7 +277,7 @@ FL_STRESS(queue_free_after_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* The same of a producer that slept for its space. */
+/* The same for a producer that slept for space. */
 struct queue_free_after_late_put {
 	fl_queue *q;
 	int got;
@@ -300,8 +308,8 @@ FL_STRESS(queue_free_after_late_put, producer, consumer)
 }
 
 /*
- * false_empty_after_own_push, false_full_after_own_pop: who has put an item finds one, who has taken one finds space, as long
- * as nobody takes more than he put.
+ * false_empty_after_own_push, false_full_after_own_pop: a thread that has put an item finds one, a
+ * thread that has got one finds space, while no thread gets more than it has put.
  */
 struct queue_own_item {
 	fl_queue *q;
@@ -339,7 +347,7 @@ FL_STRESS(queue_own_item, one, two)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A join returns when every item is dealt with, and sees what was done about them. */
+/* A join returns when every item is done, and sees the work on them. */
 struct queue_join {
 	fl_queue *q;
 	int done;
@@ -372,7 +380,7 @@ FL_STRESS(queue_join, worker, joiner)
 	FL_FORBIDDEN(1, "not dealt with");
 }
 
-/* Who waits for any of several steals no wake from who gets: the item reaches the getter. */
+/* A wait for any of several takes no wake from a get: the item reaches the get. */
 struct queue_wait_any {
 	fl_queue *q;
 	int index, got;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bugs of other queues (docs/bugs.md) that no scenario beside has under its name: what a wake, or a select, leaves behind. */
+/*
+ * Bugs of other queues (docs/bugs.md) without a scenario of that name elsewhere: remains of a wake,
+ * or of a select.
+ */
 #include "cases.h"
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
@@ -12,8 +15,8 @@ static fl_queue *queue_of(size_t capacity)
 }
 
 /*
- * One wake is on its way at a time. Where its sleeper gives up meanwhile, the next put wakes again, or the sleeper has handed the
- * wake on: whoever lies down then gets an item.
+ * One wake is under way at a time. If its sleeper gives up, the next put wakes again, or the
+ * sleeper has passed the wake on: a new sleeper gets an item.
  */
 struct wake_in_flight_stuck {
 	fl_queue *q;
@@ -51,8 +54,9 @@ FL_STRESS(wake_in_flight_stuck, brief, patient, producer)
 }
 
 /*
- * Two queues that a select waits on are closed at once. It returns when it has heard of one: the other close must not touch what
- * has gone with it, its cases and its place in the queue, nor what is there then, the wait of the select after it.
+ * Two queues on which a select waits are closed at once. It returns after the first close: the
+ * second close must touch neither its memory, its cases and its queue entry, nor the next wait at
+ * the same place.
  */
 struct close_vs_select_use_after_free {
 	fl_queue *a, *b;
@@ -104,8 +108,8 @@ FL_STRESS(close_vs_select_use_after_free, selects, left, right)
 }
 
 /*
- * A select that has got something, or gave up, stands in no queue any more: the put that comes then is for who does. (A queue that is
- * freed panics when somebody waits on it.)
+ * A select that has an item, or gave up, is in no wait queue any more: the next put is for a new
+ * waiter. (A queue that is freed with a waiter panics.)
  */
 struct select_leaves_waiter {
 	fl_queue *a, *b;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of a queue: what was accepted is drained or dropped, once, and nobody waits on. */
+/* The close of a queue: accepted items are drained or dropped, once, and no wait hangs. */
 #include "cases.h"
 #include <fairlead/queue.h>
 
@@ -88,7 +88,7 @@ FL_STRESS(close_vs_blocked_pop, one, two, closer)
 	FL_FORBIDDEN(1, "wrong results");
 }
 
-/* A close ends a put that waits for space; the item that is in stays. */
+/* A close ends a put that waits for space; the item in the queue stays. */
 struct close_vs_blocked_push {
 	fl_queue *q;
 	int rc, got;
@@ -158,7 +158,10 @@ FL_STRESS(close_now_vs_get, closer, consumer, joiner)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* drop_vs_send_double_free: a put meets close_now; the item is dropped by the queue, or stays the producer's, not both. */
+/*
+ * drop_vs_send_double_free: a put meets close_now; the queue drops the item, or the producer keeps
+ * it, not both.
+ */
 struct drop_vs_send {
 	fl_queue *q;
 	int dropped, rc;
@@ -187,7 +190,10 @@ FL_STRESS(drop_vs_send, producer, closer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* select_leaves_waiter: who waits for any of items and space of a queue is ended by its close, and leaves no place behind. */
+/*
+ * select_leaves_waiter: a close ends a wait for any of items and space of a queue, and leaves no
+ * queue entry.
+ */
 struct close_vs_wait_any {
 	fl_queue *a, *b;
 	int index;
@@ -218,7 +224,7 @@ FL_STRESS(close_vs_wait_any, waiter, closer)
 	FL_FORBIDDEN(1, "wrong index");
 }
 
-/* What is on its way in when all is dropped is dropped, too: whoever closes waits for it. */
+/* Items that are on their way in when all is dropped are dropped, too: the close waits for them. */
 struct queue_close_now_beside_put {
 	fl_queue *q;
 	int put_rc, dropped, in_time;

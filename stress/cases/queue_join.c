@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Joining a queue: over when as many items are dealt with as were put, and not a moment before. */
+/* Joining a queue: over exactly when as many items are done as were put. */
 #include "cases.h"
 #include <fairlead/queue.h>
 
@@ -11,8 +11,8 @@ static fl_queue *joinable(size_t capacity)
 }
 
 /*
- * Who says that an item is done knows all items that were said to be done before, by anybody: else there would seem to be as many
- * done as were put, and one too many now.
+ * A thread that reports an item done knows all earlier reports of all threads. Otherwise all items
+ * would seem done, and this report superfluous.
  */
 struct queue_done_by_two {
 	fl_queue *q;
@@ -48,7 +48,7 @@ FL_STRESS(queue_done_by_two, one, two)
 	FL_FORBIDDEN(1, "not over");
 }
 
-/* The last of two items to be dealt with wakes all who join, whichever it is; they see what was done about both. */
+/* The last of two reports wakes all joins, whichever it is; they see the work on both items. */
 struct queue_join_two {
 	fl_queue *q;
 	int done[2];
@@ -102,7 +102,7 @@ FL_STRESS(queue_join_two, one, two, joiner, other)
 	FL_FORBIDDEN(1, "not over");
 }
 
-/* A join that gives up takes nothing from one that goes on. */
+/* A join that gives up takes nothing from another join. */
 struct queue_join_timeout {
 	fl_queue *q;
 	int rc, done;
@@ -142,7 +142,7 @@ FL_STRESS(queue_join_timeout, brief, patient, worker)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* Whoever joins may free the queue, while who dealt with the last item is on the way out. */
+/* A returned join may free the queue, while the thread of the last report is still leaving. */
 struct queue_free_after_join {
 	fl_queue *q;
 	int got;
@@ -172,7 +172,7 @@ FL_STRESS(queue_free_after_join, worker, joiner)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* So while another is on the way out who dealt with an item before. */
+/* The same while the thread of an earlier report is still leaving. */
 struct queue_free_after_join_of_two {
 	fl_queue *q;
 };
@@ -208,9 +208,7 @@ FL_STRESS(queue_free_after_join_of_two, one, two, joiner)
 	FL_ACCEPTABLE(s != NULL, "freed");
 }
 
-/*
- * The unfinished items are counted against their puts: never below 0, and never more than were put.
- */
+/* The unfinished items never count below 0, and never more than were put. */
 struct queue_unfinished {
 	fl_queue *q;
 	size_t seen;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What holds the items of a queue, of each order: batches, the close, what is dropped, equals; and arrays that grow and shrink. */
+/*
+ * The storage of a queue, of each order: batches, the close, drops, equal items; and arrays that
+ * grow and shrink.
+ */
 #include "cases.h"
 #include <fairlead/queue.h>
 
@@ -33,7 +36,10 @@ static fl_queue_order any_order(void)
 	return orders[fl_stress_choose(3)];
 }
 
-/* A batch into less space, of each order: as many go in as there is room for, the rest when there is; each once. */
+/*
+ * A batch into less space, of each order: the items that fit go in, the rest when there is space;
+ * each once.
+ */
 struct queue_or_heap_batch {
 	fl_queue *q;
 	int got[3];
@@ -99,7 +105,7 @@ FL_STRESS(queue_or_heap_close, producer, closer)
 	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
-/* What is left in a queue of any order is dropped, each once, and so dealt with. */
+/* The items left in a queue of any order are dropped, each once, and count as done. */
 struct queue_or_heap_drop {
 	fl_queue *q;
 	int dropped, rc, got;
@@ -148,7 +154,7 @@ FL_STRESS(queue_or_heap_drop, closer, consumer, joiner)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Of equal items the oldest comes first: one producer's come in its order. */
+/* The oldest of equal items comes first: those of one producer come in order. */
 struct heap_equals_in_order {
 	fl_queue *q;
 	int got[3];
@@ -178,13 +184,16 @@ FL_STRESS(heap_equals_in_order, producer, consumer)
 	FL_FORBIDDEN(1, "out of order");
 }
 
-/* An array that is full is replaced by a larger one: beside another put that does the same with more, no item is over its end. */
+/*
+ * A full array is replaced by a larger one, beside another put that needs a still larger one: no
+ * item is beyond its end.
+ */
 struct heap_grow_by_two {
 	fl_queue *q;
 	int sum;
 };
 
-enum { ROOM = 16 }; /* that an array begins with */
+enum { ROOM = 16 }; /* the initial size of an array */
 
 static void fill(fl_queue *q, int n)
 {
@@ -213,7 +222,7 @@ FL_STRESS_ACTOR(heap_grow_by_two, one)
 
 FL_STRESS_ACTOR(heap_grow_by_two, many)
 {
-	int items[ROOM + 1]; /* so that twice the room is not enough for all */
+	int items[ROOM + 1]; /* so that twice the size does not hold all */
 	for (int i = 0; i <= ROOM; i++)
 		items[i] = 1;
 	FL_STRESS_CHECK(fl_queue_try_put_many(s->q, items, ROOM + 1) == ROOM + 1);
@@ -227,7 +236,10 @@ FL_STRESS(heap_grow_by_two, one, many)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* One that has become too large is replaced by a smaller one, if what others have put meanwhile fits. */
+/*
+ * An array that has become too large is replaced by a smaller one, if the items of other puts
+ * meanwhile fit.
+ */
 struct heap_shrink_beside_put {
 	fl_queue *q;
 	int sum;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue whose puts never wait: what is dropped is the oldest, when it is full, and each item once. */
+/* The queue whose puts never wait: a full queue drops the oldest item, and each item comes once. */
 #include "lins.h"
 #include <fairlead/event.h>
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
 
-/* Two producers and a consumer, one place: each item is got, dropped, or left; nobody waits for space. */
+/*
+ * Two producers and a consumer, one slot: each item is got, dropped, or left; no put waits for
+ * space.
+ */
 struct overwrite_once {
 	fl_queue *q;
 	int got;
@@ -55,8 +58,9 @@ FL_STRESS(overwrite_once, one, two, consumer)
 }
 
 /*
- * A wake that is owed for an item goes out before the drop of another is called, which may wait for whoever is woken. (The consumer
- * waits at a rendezvous, too, where nobody comes: so it lines up without a look, whose lock and unlock keep the model busy.)
+ * A wake that is owed for an item goes out before the drop callback of another runs, which may wait
+ * for the woken thread. (The consumer also waits at a rendezvous without partners: so it enqueues
+ * without the short wait, whose lock and unlock would cost the model many steps.)
  */
 struct overwrite_wakes_first {
 	fl_queue *q, *never;
@@ -103,7 +107,7 @@ FL_STRESS(overwrite_wakes_first, producer, consumer)
 
 /* --- mode lin --- */
 
-/* A bounded queue whose put takes the oldest out of its way: in one step. */
+/* A bounded queue whose put removes the oldest item in one step. */
 enum { MOST = 2 };
 
 struct window {

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue for one producer and one consumer: sleeps against calls that have no fence; several at once; lengths. */
+/*
+ * The queue for one producer and one consumer: sleeps against calls without a fence; several items
+ * at once; lengths.
+ */
 #include "pairs.h"
 #include <fairlead/select.h>
 
-/* lost_wakeup_dekker: a consumer goes to sleep just when an item is put, which carries what was written before. */
+/*
+ * lost_wakeup_dekker: a consumer goes to sleep just when an item is put, with what was written
+ * before.
+ */
 struct pair_sleep {
 	fl_queue *q;
 	int data, got;
@@ -33,7 +39,10 @@ FL_STRESS(pair_sleep, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* The same of a producer that goes to sleep just when there is space; one place, and the end of the ring each time. */
+/*
+ * The same for a producer that goes to sleep just when space is made; one slot, at the end of the
+ * ring each time.
+ */
 struct pair_full {
 	fl_queue *q;
 	int got[3], after;
@@ -66,7 +75,10 @@ FL_STRESS(pair_full, producer, consumer)
 	FL_FORBIDDEN(1, "lost, doubled or out of order");
 }
 
-/* batch_partial: several at once into less space, over the end of the ring; a get takes what is there. */
+/*
+ * batch_partial: several items at once into less space, across the end of the ring; a get takes
+ * what is there.
+ */
 struct pair_batch {
 	fl_queue *q;
 	int got[4];
@@ -102,7 +114,7 @@ FL_STRESS(pair_batch, producer, consumer)
 	FL_FORBIDDEN(1, "lost or out of order");
 }
 
-/* Items that are no integers go the longer way: three bytes, two places. */
+/* Items that are no integers take the slower path: three bytes, two slots. */
 struct pair_odd {
 	fl_queue *q;
 	char got[3][3];
@@ -132,7 +144,10 @@ FL_STRESS(pair_odd, producer, consumer)
 	FL_FORBIDDEN(1, "lost, doubled or out of order");
 }
 
-/* destroy_after_get: who got the last item may free the queue while its producer, who slept for the space, is on its way out. */
+/*
+ * destroy_after_get: the consumer of the last item may free the queue while its producer, which
+ * slept for space, is still leaving.
+ */
 struct pair_free_after_get {
 	fl_queue *q;
 	int got;
@@ -162,7 +177,9 @@ FL_STRESS(pair_free_after_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* A looker beside the consumer: it takes nothing, steals no wake, and stands under the same mark. */
+/*
+ * A watcher beside the consumer: it takes nothing, steals no wake, and shares the consumer's mark.
+ */
 struct pair_looker {
 	fl_queue *q;
 	int index, got;
@@ -197,7 +214,9 @@ FL_STRESS(pair_looker, looker, getter, producer)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* A select of the consumer's, over two such queues: an item of either reaches it, one alone is taken. */
+/*
+ * The consumer selects over two such queues: an item of either reaches it, and only one is taken.
+ */
 struct pair_select {
 	fl_queue *a, *b;
 	int index, item;
@@ -234,7 +253,7 @@ FL_STRESS(pair_select, consumer, one, two)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A length that a third asks for is one that was. */
+/* A length that a third thread reads is one that the queue had. */
 struct pair_length {
 	fl_queue *q;
 	unsigned form;
@@ -280,7 +299,7 @@ FL_STRESS(pair_length, producer, consumer, looker)
 	FL_FORBIDDEN(1, "more than there ever were");
 }
 
-/* Nor does it say less than none, when all that was put while it looked was got. */
+/* Nor is it negative when all items that were put during the read have been got. */
 struct pair_length_of_none {
 	fl_queue *q;
 	size_t seen;

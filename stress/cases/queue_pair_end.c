@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue for one producer and one consumer: closes and drops against calls that have no fence. */
+/* The queue for one producer and one consumer: closes and drops against calls without a fence. */
 #include "pairs.h"
 
-/* close_vs_push: accepted if and only if drained, though who closes is neither side; and a join after the close waits for it. */
+/*
+ * close_vs_push: accepted if and only if drained, though a third thread closes; and a join after
+ * the close waits for the item.
+ */
 struct pair_close_put {
 	fl_queue *q;
 	int put_rc, first, second, item, joined;
@@ -37,7 +40,7 @@ FL_STRESS(pair_close_put, producer, closer)
 	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
-/* A consumer beside a put and a close: once it has been told "closed and drained", no put is accepted that was not got. */
+/* A consumer beside a put and a close: after "closed and drained", every accepted item was got. */
 struct pair_close_between {
 	fl_queue *q;
 	int put_rc, rc, item, data;
@@ -75,7 +78,7 @@ FL_STRESS(pair_close_between, producer, consumer, closer)
 	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
-/* close_misses_waiter: a close ends who sleeps, of either side, and what was done before it is known. */
+/* close_misses_waiter: a close ends the sleeps of both sides, which see what was done before it. */
 struct pair_close_sleep {
 	fl_queue *q;
 	bool puts;
@@ -110,7 +113,9 @@ FL_STRESS(pair_close_sleep, sleeper, closer)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A close at once, by a third: each item is got or dropped, once, and a join waits for the drops. */
+/*
+ * A close_now by a third thread: each item is got or dropped, once, and a join waits for the drops.
+ */
 struct pair_close_now {
 	fl_queue *q;
 	int dropped, rc[2], got[2];
@@ -149,7 +154,9 @@ FL_STRESS(pair_close_now, closer, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* drop_vs_send_double_free: a put meets a close at once; the item is dropped, or stays the producer's. */
+/*
+ * drop_vs_send_double_free: a put meets close_now; the item is dropped, or the producer keeps it.
+ */
 struct pair_drop_vs_send {
 	fl_queue *q;
 	int dropped, rc;
@@ -178,7 +185,7 @@ FL_STRESS(pair_drop_vs_send, producer, closer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* So may who has dropped it. */
+/* A returned join may free the queue, also while the dropping thread is still leaving. */
 struct pair_free_after_drop {
 	fl_queue *q;
 	int dropped;
@@ -211,7 +218,7 @@ FL_STRESS(pair_free_after_drop, producer, closer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A putter sleeps for space when all is dropped: it is refused. */
+/* A put sleeps for space when all is dropped: it is refused. */
 struct pair_close_now_full {
 	fl_queue *q;
 	int dropped, put;
@@ -242,7 +249,7 @@ FL_STRESS(pair_close_now_full, producer, closer)
 	FL_FORBIDDEN(1, "put, or lost");
 }
 
-/* A refused put, though the close is not over, knows what came before it. */
+/* A refused put sees what came before the close, even while the close is not over. */
 struct pair_refused {
 	fl_queue *q;
 	int data, rc;
@@ -274,7 +281,7 @@ FL_STRESS(pair_refused, producer, closer)
 	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
 }
 
-/* Two who close at once: one of them has all that is in. */
+/* Two closes at once: one of them has all items. */
 struct pair_drops {
 	fl_queue *q;
 	int dropped;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who sleeps on a queue, of each order: one wake at a time, handed on; who was first stays first; a wake too many does no harm. */
+/*
+ * The sleepers of a queue, of each order: one wake at a time, passed on; the first stays first; a
+ * superfluous wake does no harm.
+ */
 #include "../../lib/queue/queue.h"
 #include "cases.h"
 #include <fairlead/queue.h>
@@ -26,13 +29,13 @@ static fl_queue_order any_order(void)
 	return orders[fl_stress_choose(3)];
 }
 
-static void until_somebody_sleeps(fl_queue *q, enum fl__queue_side side)
+static void until_thread_sleeps(fl_queue *q, enum fl__queue_side side)
 {
 	while (!fl__lot_waited(fl__queue_wait_key(q, side)))
 		fl_stress_relax();
 }
 
-/* A get wakes the one put that sleeps. */
+/* A get wakes the sleeping put. */
 struct queue_put_sleeps {
 	fl_queue *q;
 	int got[2];
@@ -51,7 +54,7 @@ FL_STRESS_ACTOR(queue_put_sleeps, producer)
 
 FL_STRESS_ACTOR(queue_put_sleeps, consumer)
 {
-	until_somebody_sleeps(s->q, FL__PRODUCERS);
+	until_thread_sleeps(s->q, FL__PRODUCERS);
 	OK(fl_queue_try_get(s->q, &s->got[0]));
 	OK(fl_queue_get(s->q, &s->got[1]));
 }
@@ -63,7 +66,7 @@ FL_STRESS(queue_put_sleeps, producer, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A batch that is got at once makes room for two who sleep, and wakes one, who wakes the other. */
+/* A get of a batch makes space for two sleepers, and wakes one, which wakes the other. */
 struct queue_two_puts_sleep {
 	fl_queue *q;
 	int got[2], left;
@@ -87,7 +90,7 @@ FL_STRESS_ACTOR(queue_two_puts_sleep, two)
 
 FL_STRESS_ACTOR(queue_two_puts_sleep, consumer)
 {
-	until_somebody_sleeps(s->q, FL__PRODUCERS);
+	until_thread_sleeps(s->q, FL__PRODUCERS);
 	FL_STRESS_CHECK(fl_queue_try_get_many(s->q, s->got, 2) > 0);
 }
 
@@ -99,7 +102,7 @@ FL_STRESS(queue_two_puts_sleep, one, two, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Two who sleep, one who only looks, and two items, one at a time: nobody sleeps on beside an item. */
+/* Two sleepers, one watcher, and two items, one at a time: no thread sleeps on beside an item. */
 struct queue_looker_between {
 	fl_queue *q;
 	int index, got[2];
@@ -123,7 +126,7 @@ FL_STRESS_ACTOR(queue_looker_between, one)
 
 FL_STRESS_ACTOR(queue_looker_between, producer)
 {
-	until_somebody_sleeps(s->q, FL__CONSUMERS);
+	until_thread_sleeps(s->q, FL__CONSUMERS);
 	OK(fl_queue_put(s->q, &(int){1}));
 	OK(fl_queue_put(s->q, &(int){3}));
 }
@@ -135,10 +138,14 @@ FL_STRESS(queue_looker_between, looker, one, producer)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* Who slept first, and was woken for what somebody else took, is the first again: the next item is his. */
+/*
+ * The first sleeper, woken for an item that another thread took, is the first again: the next item
+ * is its own.
+ */
 struct queue_first_stays_first {
 	fl_queue *q;
-	int first, item, got[2]; /* the first of two who sleep; -1: not both do, or nothing was stolen */
+	/* The first of two sleepers; -1: not both sleep, or no item was stolen. */
+	int first, item, got[2];
 };
 
 FL_STRESS_SETUP(queue_first_stays_first)
@@ -191,8 +198,9 @@ FL_STRESS(queue_first_stays_first, one, two, thief)
 }
 
 /*
- * A put, a close or whoever has handed a wake on may come back to a queue's lines when it is gone, and another, of any kind, is at its
- * place: those who sleep there bear it.
+ * A put, a close, or a thread that has passed a wake on may come back to a queue's wait queues
+ * after the queue is gone, and another queue of any kind is in its place: the sleepers there
+ * tolerate it.
  */
 struct queue_late_wakes {
 	fl_queue *q;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue that waits: its sleepers, its joiners, its end; over segments so short that each put may need another. */
+/*
+ * The unbounded queue that waits: sleepers, joins, close; with segments so short that each put may
+ * need another.
+ */
 #include "cases.h"
 #include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
@@ -21,7 +24,7 @@ static fl_queue *unbounded_as(fl_queue_config config, size_t slots, int items)
 	OK(fl__unbounded_init(c, sizeof(int), slots));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));
-	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
+	fl__hazards_end(); /* or the setup would protect segments that the actors free */
 	return q;
 }
 
@@ -30,13 +33,13 @@ static fl_queue *unbounded(size_t slots, int items)
 	return unbounded_as((fl_queue_config){.drop = NULL}, slots, items);
 }
 
-/* Where there is one consumer: promised, or not. */
+/* For one consumer: promised, or not. */
 static fl_queue *for_one(size_t slots, int items)
 {
 	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, slots, items);
 }
 
-/* wakeup_stranded: two sleep, two items: one each. */
+/* wakeup_stranded: two sleepers, two items: one each. */
 struct growing_two_consumers {
 	fl_queue *q;
 	int got[2];
@@ -70,7 +73,7 @@ FL_STRESS(growing_two_consumers, one, two, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* The same of two who put: both may find the mark, and one owes the wake. */
+/* The same for two puts: both may find the mark, and one owes the wake. */
 struct growing_two_producers {
 	fl_queue *q;
 	int got[2];
@@ -104,7 +107,7 @@ FL_STRESS(growing_two_producers, one, two, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* One batch serves two who wait. */
+/* One batch serves two waiters. */
 struct growing_batch {
 	fl_queue *q;
 	int got[2];
@@ -175,7 +178,10 @@ FL_STRESS(growing_get_timeout, brief, patient, producer)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* destroy_after_get: who got the last item may free the queue while its producer is on its way out; it may have appended. */
+/*
+ * destroy_after_get: the consumer of the last item may free the queue while its producer, which may
+ * have appended a segment, is still leaving.
+ */
 struct growing_free_after_get {
 	fl_queue *q;
 	int got, last;
@@ -212,8 +218,8 @@ FL_STRESS(growing_free_after_get, producer, consumer)
 }
 
 /*
- * A join is over when all is dealt with that was put, though a put was counted for a while that was refused: nobody else may be there to
- * wake who sleeps.
+ * A join is over when all accepted items are done, though a refused put counted for a while: no
+ * other thread may be there to wake the sleeper.
  */
 struct growing_join_refused {
 	fl_queue *q;
@@ -254,7 +260,7 @@ FL_STRESS(growing_join_refused, producer, worker, joiner)
 	FL_FORBIDDEN(1, "lost, or refused and there");
 }
 
-/* Nothing is over while an item is not dealt with, however a put beside it and its consumer meet. */
+/* No join is over while an item is not done, however a put beside it and its consumer meet. */
 struct growing_join_early {
 	fl_queue *q;
 	int over;
@@ -292,7 +298,7 @@ FL_STRESS(growing_join_early, producer, consumer, joiner)
 	FL_FORBIDDEN(1, "over");
 }
 
-/* close_misses_waiter: all who sleep learn of it; what was accepted is got. */
+/* close_misses_waiter: all sleepers learn of it; accepted items are got. */
 struct growing_close {
 	fl_queue *q;
 	int put, rc[2], got[2];
@@ -333,7 +339,7 @@ FL_STRESS(growing_close, one, two, producer, closer)
 	FL_FORBIDDEN(1, "lost, or refused and there");
 }
 
-/* drop_vs_send_double_free: got or dropped, once, and all dealt with. */
+/* drop_vs_send_double_free: got or dropped, once, and all done. */
 struct growing_drop {
 	fl_queue *q;
 	int put, got, dropped;
@@ -381,8 +387,8 @@ FL_STRESS(growing_drop, producer, consumer, closer)
 }
 
 /*
- * Who drops an item has other things to do with queues meanwhile, so that it keeps their segments; the item is still there. The first
- * segment that goes becomes the spare, the second is freed.
+ * A thread that drops an item uses other queues before, so that its hazards change; the item is
+ * still there. The first removed segment becomes the spare, the second is freed.
  */
 struct growing_drop_busily {
 	fl_queue *q, *other;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the unbounded queue counts, for who joins it and who asks for its length: over segments so short that each put may need another. */
+/*
+ * The counts of the unbounded queue, for joins and for its length; with segments so short that each
+ * put may need another.
+ */
 #include "cases.h"
 #include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
@@ -22,8 +25,8 @@ static fl_queue *unbounded(size_t slots)
 }
 
 /*
- * Whoever counts a ticket that came to nothing counts the ticket as well: else an item that nobody has dealt with would seem to be.
- * The producer draws one and stands still, the consumer gives it up.
+ * A thread that counts a failed ticket also counts the ticket itself: otherwise an item would seem
+ * done. The producer draws a ticket and is stopped, the consumer poisons it.
  */
 struct growing_join_poisoned {
 	fl_queue *q;
@@ -67,8 +70,8 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 }
 
 /*
- * A put whose slot was poisoned is refused, for the queue was closed. A join that has counted its ticket
- * sleeps, and only the consumer that poisoned the slot can wake it.
+ * A put with a poisoned slot is refused, since the queue was closed. A join that has counted its
+ * ticket sleeps, and only the consumer that poisoned the slot can wake it.
  */
 struct growing_join_gives_up {
 	fl_queue *q;
@@ -106,7 +109,10 @@ FL_STRESS(growing_join_gives_up, producer, closer, joiner)
 	FL_FORBIDDEN(1, "another result");
 }
 
-/* A queue in which there is an item all the time is not said to be empty: who sees what was taken sees what was put before. */
+/*
+ * A queue that always has an item never seems empty: a thread that sees a get sees the put before
+ * it.
+ */
 struct growing_length {
 	fl_queue *q;
 	int got;
@@ -139,7 +145,7 @@ FL_STRESS(growing_length, looker, mover)
 	FL_FORBIDDEN(1, "empty");
 }
 
-/* Whoever comes to a segment that was another of the queue's before, at the same address, finds it as it was made anew. */
+/* A thread that comes to a reused segment, at the same address, finds it initialised. */
 struct growing_reused {
 	fl_queue *q;
 	int over;
@@ -158,11 +164,14 @@ FL_STRESS_ACTOR(growing_reused, mover)
 {
 	int item;
 	OK(fl_queue_try_put(s->q, &(int){2}));
-	fl__hazards_end(); /* as if it were another thread's, so that this one keeps the first segment no more */
+	/*
+	 * As if it were another thread's, so that this one drops its hazard on the first segment.
+	 */
+	fl__hazards_end();
 	OK(fl_queue_try_get(s->q, &item));
-	OK(fl_queue_try_put(s->q, &(int){3})); /* into the first segment, which is the spare by now */
-	FL_STRESS_CHECK(fl_queue_length(s->q) ==
-	                1); /* who counts goes to the last segment, and has others begin there */
+	OK(fl_queue_try_put(s->q, &(int){3})); /* into the first segment, which is the spare now */
+	/* A counting thread goes to the last segment, and makes others begin there. */
+	FL_STRESS_CHECK(fl_queue_length(s->q) == 1);
 }
 
 FL_STRESS_ACTOR(growing_reused, joiner)

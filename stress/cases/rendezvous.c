@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue without room: a put and a get meet, or neither has happened. */
+/* The queue without slots: a put and a get meet, or neither has happened. */
 #include "cases.h"
 #include <fairlead/queue.h>
 #include <fairlead/stress_lin.h>
@@ -11,7 +11,7 @@ static fl_queue *rendezvous(void)
 	return q;
 }
 
-/* Each sees what the other wrote before: whoever comes first. */
+/* Each sees what the other wrote before, in either order. */
 struct rendezvous_data {
 	fl_queue *q;
 	int of_producer, of_consumer, got;
@@ -77,7 +77,7 @@ FL_STRESS(rendezvous_pairs, producer, one, two)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A put that gives up has put nothing; a try finds who waits, or nobody. */
+/* A put that gives up has put nothing; a try finds a waiter, or none. */
 struct rendezvous_timeout {
 	fl_queue *q;
 	int put, try, got;
@@ -106,7 +106,7 @@ FL_STRESS(rendezvous_timeout, producer, consumer)
 	FL_FORBIDDEN(1, "one of them alone");
 }
 
-/* close_misses_waiter: whoever waits is told; a pair that has met has met. */
+/* close_misses_waiter: a waiter is told; a pair that has met stays met. */
 struct rendezvous_close {
 	fl_queue *q;
 	int put, get, got;
@@ -140,7 +140,10 @@ FL_STRESS(rendezvous_close, producer, consumer, closer)
 	FL_FORBIDDEN(1, "one of them alone");
 }
 
-/* Who got the item may free the queue, whichever of the two came first, and whoever counts the item as done. */
+/*
+ * The getter may free the queue, whichever side came first, and whichever thread counts the item as
+ * done.
+ */
 struct rendezvous_free {
 	fl_queue *q;
 	int got;
@@ -171,7 +174,7 @@ FL_STRESS(rendezvous_free, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* And who has put it: its partner is out, too. */
+/* So may the putter: its partner has left, too. */
 struct rendezvous_free_by_put {
 	fl_queue *q;
 	int got;
@@ -201,7 +204,10 @@ FL_STRESS(rendezvous_free_by_put, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* A call for several meets as many as wait, in their order, each once; who waits in one is met by one. */
+/*
+ * A call for several items meets all waiters, in their order, each once; a waiting call for several
+ * is met by one.
+ */
 struct rendezvous_many {
 	fl_queue *q;
 	int got[3], other;
@@ -243,7 +249,7 @@ FL_STRESS(rendezvous_many, producer, consumer, another)
 	FL_FORBIDDEN(1, "lost, doubled, or out of order");
 }
 
-/* A wake that comes late, from a queue that was at the same place before, and was freed: here it is one too many, and no more. */
+/* A late wake from a freed queue at the same place: here it is a spurious one, without effect. */
 struct rendezvous_late_wake {
 	fl_queue *q;
 	int got[2];
@@ -282,7 +288,7 @@ FL_STRESS(rendezvous_late_wake, one, two, producer, late)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Who only looks is woken when somebody comes to be met. */
+/* A watcher is woken when a partner comes. */
 struct rendezvous_observer {
 	fl_queue *q;
 	int got;
@@ -311,7 +317,7 @@ FL_STRESS(rendezvous_observer, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* --- mode lin: an object that has an item only between a put and the get that is next --- */
+/* --- mode lin: an object that has an item only between a put and the next get --- */
 
 struct meeting {
 	int64_t item; /* 0: none */

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rings: a submission starts once or comes back, its end is seen with all that it wrote, and nobody sleeps over either. */
+/*
+ * Rings: a submission starts once or is taken back, its end comes with all that it wrote, and no
+ * side sleeps on it.
+ */
 #include "base/atomic.h"
 #include "shared_rings.h"
 
-/* Submissions come while the worker goes to sleep, singly or two with one flush: it gets each, with its argument. */
+/*
+ * Submissions come while the worker goes to sleep, singly or two with one flush: it gets each, with
+ * its argument.
+ */
 struct rings_post_vs_sleep {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -40,12 +46,15 @@ FL_STRESS_ACTOR(rings_post_vs_sleep, worker)
 
 FL_STRESS(rings_post_vs_sleep, parent, worker)
 {
-	FL_FORBIDDEN(LOOK(&s->doorbell.ring_count) > 0, "rang, and nobody slept");
+	FL_FORBIDDEN(LOOK(&s->doorbell.ring_count) > 0, "rang without a sleeper");
 	FL_ACCEPTABLE(s->taken == 2, "got both");
 	FL_FORBIDDEN(1, "got too few");
 }
 
-/* The manager goes to sleep, twice, while submissions end: it is woken for each, and rung for once in a sleep at most. */
+/*
+ * The manager goes to sleep, twice, while submissions end: each wakes it, and the doorbell rings at
+ * most once in a sleep.
+ */
 struct rings_end_vs_sleep {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -79,7 +88,10 @@ FL_STRESS(rings_end_vs_sleep, parent, worker)
 	FL_ACCEPTABLE(1, "was woken");
 }
 
-/* Both at once: each waits for the other, over two rounds of one slot, whose numbers may go round in between. */
+/*
+ * Both at once: each side waits for the other, over two rounds of one slot, whose numbers may wrap
+ * in between.
+ */
 struct rings_round_trip {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -116,7 +128,10 @@ FL_STRESS(rings_round_trip, parent, worker)
 	FL_FORBIDDEN(1, "one is left");
 }
 
-/* The parent takes a submission back while the worker takes it: one of them has it, whatever the slot has seen before. */
+/*
+ * The parent takes a submission back while the worker takes it: one of them has it, whatever the
+ * slot held before.
+ */
 struct rings_revoke_vs_take {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -154,7 +169,10 @@ FL_STRESS(rings_revoke_vs_take, parent, worker)
 	FL_FORBIDDEN(1, "ran and came back, or neither");
 }
 
-/* A slot is filled again when the worker has passed it, also that of a submission that came back: it reads no half of another. */
+/*
+ * A slot is reused when the worker has passed it, also after a submission that was taken back: no
+ * half of another is read.
+ */
 struct rings_refill {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -199,7 +217,7 @@ FL_STRESS(rings_refill, parent, worker)
 	FL_ACCEPTABLE(s->ran[1] == 1, "all ran");
 }
 
-/* An idle worker gets what a busy one has not started: it runs with one of them, once. */
+/* An idle worker gets what a busy one has not started: one of them runs it, once. */
 struct rings_steal {
 	struct shared_rings busy, idle;
 	struct doorbell doorbell;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings whose worker is killed. The parent is a thread of the setup's, and is never killed: workers die with their parent. It
- * learns of a death as from a pidfd: after all that the dead one wrote. For that a worker holds a robust lock, its life.
+ * Rings whose worker is killed. The parent is a thread of the setup's and is never killed, since
+ * workers die with their parent. It learns of a death as from a pidfd: after all writes of the dead
+ * worker. For that a worker holds a robust lock, its life.
  */
 #include "../planted/crash.h"
 #include "base/atomic.h"
@@ -10,16 +11,16 @@
 
 enum { ORDERS = 3 };
 
-/* What became of the submission with that argument. */
+/* The fate of the submission with that argument. */
 enum fate { POSTED, BACK, ENDED, LOST, QUEUED };
 
 struct mortal {
 	struct shared_rings l;
 	struct robust life;
 	atomic_int started[ORDERS + 1];
-	atomic_uint takes; /* that the worker has begun */
+	atomic_uint takes; /* begun by the worker */
 	enum fate fates[ORDERS + 1];
-	unsigned collected; /* how many submissions */
+	unsigned collected; /* number of collected submissions */
 };
 
 static void live(struct mortal *m, struct doorbell *doorbell, unsigned last)
@@ -45,7 +46,7 @@ static void note_collected(struct mortal *m)
 		m->fates[arg] = ENDED;
 }
 
-/* Of one that is dead. */
+/* For a dead worker. */
 static void settle(struct mortal *m, unsigned last)
 {
 	(void)robust_take(&m->life, NOTHING);
@@ -100,8 +101,9 @@ static bool adds_up(const struct mortal *m, unsigned arg)
 }
 
 /*
- * kill9_worker_task: a worker is killed anywhere, in a submission, between two, asleep. What it had ended counts; at most one
- * submission is lost with it, which it had taken; the rest never started. Nobody waits for ever.
+ * kill9_worker_task: a worker is killed anywhere, in a submission, between two, asleep. Ended
+ * submissions count; at most one submission, which it had taken, is lost; the rest never started.
+ * No wait hangs.
  */
 struct rings_kill9_worker_task {
 	struct mortal m;
@@ -140,16 +142,16 @@ FL_STRESS_PROCESSES(rings_kill9_worker_task, worker)
 	unsigned lost = count_of(&s->m, LOST), queued = count_of(&s->m, QUEUED);
 	FL_FORBIDDEN(lost > 1, "more than one lost");
 	FL_ACCEPTABLE(lost + queued == 0, "all ended, or came back");
-	FL_FORBIDDEN(!fl_stress_killed("worker"), "not ended, and nobody was killed");
+	FL_FORBIDDEN(!fl_stress_killed("worker"), "not ended, without a kill");
 	FL_ACCEPTABLE(lost == 0, "some never started");
 	FL_ACCEPTABLE(queued == 0, "one lost");
 	FL_ACCEPTABLE(1, "one lost, and some never started");
 }
 
 /*
- * kill9_mid_chunk: a worker is killed anywhere in a submission with several elements, whose slot was
- * used before. The elements that it says have ended have their results; of the rest it has begun at
- * most the first.
+ * kill9_mid_chunk: a worker is killed anywhere in a submission with several elements, in a reused
+ * slot. The elements that count as ended have their results; of the rest at most the first has
+ * begun.
  */
 enum { ELEMENTS = 3 };
 
@@ -170,7 +172,7 @@ static int parent_of_chunk(void *arg)
 	struct fl__completion reply;
 	while (fl__rings_peek(rings, &reply) == FL__RINGS_NONE && !fl_stress_killed("worker"))
 		fl_stress_relax();
-	(void)robust_take(&s->life, NOTHING); /* it is dead, or done */
+	(void)robust_take(&s->life, NOTHING); /* the worker is dead, or done */
 	s->ended = fl__rings_peek(rings, &reply) == FL__RINGS_ENDED;
 	s->started = fl__rings_has_started(rings, rings->first);
 	s->progress = s->ended ? reply.count : fl__rings_progress(rings, rings->first, ELEMENTS);
@@ -183,7 +185,8 @@ FL_STRESS_SETUP(rings_kill9_mid_chunk)
 	begin_rings_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
 	fl__rings_next_entry(&s->l.rings)->count = ELEMENTS;
 	const uint32_t seq = post(&s->l.rings, 1);
-	s->l.rings.completions->entry[seq % ROUND].progress = ELEMENTS - 1; /* left over */
+	/* The remains of an earlier submission. */
+	s->l.rings.completions->entry[seq % ROUND].progress = ELEMENTS - 1;
 	OK(fl_thread_start(&s->parent, parent_of_chunk, s, NULL));
 }
 
@@ -208,7 +211,7 @@ FL_STRESS_PROCESSES(rings_kill9_mid_chunk, worker)
 {
 	OK(fl_thread_join(&s->parent, NULL));
 	const unsigned char *results = s->l.rings.completions->entry[s->l.rings.first % ROUND].small;
-	FL_FORBIDDEN(!s->ended && !fl_stress_killed("worker"), "not ended, and nobody was killed");
+	FL_FORBIDDEN(!s->ended && !fl_stress_killed("worker"), "not ended, without a kill");
 	FL_FORBIDDEN((s->progress == ELEMENTS) != s->ended, "more than there is, or less");
 	for (unsigned i = 0; s->started && i < ELEMENTS; i++) {
 		FL_FORBIDDEN(i < s->progress && results[i] != i + 1, "ended without its result");
@@ -222,8 +225,9 @@ FL_STRESS_PROCESSES(rings_kill9_mid_chunk, worker)
 }
 
 /*
- * pid_reuse: another worker takes the place of a dead one, and shares its doorbell. It gets what that had not started, in a pair of rings of
- * its own: nothing of the old one's counts there, and no submission starts twice.
+ * pid_reuse: another worker replaces a dead one, with the same doorbell. It gets the unstarted
+ * submissions in a new pair of rings: no remains of the old pair count there, and no submission
+ * starts twice.
  */
 struct rings_pid_reuse {
 	struct mortal old, new;
@@ -231,7 +235,9 @@ struct rings_pid_reuse {
 	fl_thread parent;
 };
 
-/* The submissions that the old one had not started, with the numbers from 1 on in the new one's rings. */
+/*
+ * The submissions that the old worker had not started, with the numbers from 1 on in the new rings.
+ */
 static unsigned hand_on(struct rings_pid_reuse *s)
 {
 	unsigned n = 0;
@@ -279,8 +285,7 @@ FL_STRESS_PROCESSES(rings_pid_reuse, old, new)
 		FL_FORBIDDEN(arg <= queued && !adds_up(&s->new, arg), "the new one started twice, or lost untaken");
 	}
 	FL_ACCEPTABLE(!fl_stress_killed("old"), "the old one did all");
-	FL_FORBIDDEN(count_of(&s->new, ENDED) != queued && !fl_stress_killed("new"),
-	             "not ended, and nobody was killed");
+	FL_FORBIDDEN(count_of(&s->new, ENDED) != queued && !fl_stress_killed("new"), "not ended, without a kill");
 	FL_ACCEPTABLE(queued == 0, "the old one had started all");
 	FL_ACCEPTABLE(1, "the new one did the rest");
 }

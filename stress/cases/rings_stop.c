@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Requests to stop a submission: they reach the submission that they mean, or nobody. */
+/* Requests to stop a submission reach that submission, or none. */
 #include "base/atomic.h"
 #include "shared_rings.h"
 
-/* A request that comes when its submission ends: the submissions after it, one of them in its slot, never take it for theirs. */
+/*
+ * A request comes when its submission ends: later submissions, one of them in its slot, never see
+ * it as theirs.
+ */
 struct rings_stop_vs_end {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -48,7 +51,7 @@ FL_STRESS(rings_stop_vs_end, parent, worker)
 	FL_ACCEPTABLE(1, "too late");
 }
 
-/* cancel_vs_complete: taken back and never run, or told to stop, or done. */
+/* cancel_vs_complete: taken back and never run, asked to stop, or done. */
 struct rings_cancel_vs_complete {
 	struct shared_rings l;
 	struct doorbell doorbell;
@@ -90,7 +93,7 @@ FL_STRESS(rings_cancel_vs_complete, parent, worker)
 	FL_FORBIDDEN(1, "more than one, or none");
 }
 
-/* The worker's listener does not sleep over a request, and finds which submission it means. */
+/* The worker's listener does not sleep over a request, and finds its submission. */
 struct rings_stop_vs_listen {
 	struct shared_rings l;
 };
@@ -109,8 +112,10 @@ FL_STRESS_ACTOR(rings_stop_vs_listen, parent)
 FL_STRESS_ACTOR(rings_stop_vs_listen, listener)
 {
 	struct fl__worker_rings w;
-	begin_worker(&w, &s->l, NULL); /* for a look: the worker is at its first submission */
-	while (fl__load_relaxed(&w.submissions->stop_requests) == 0) /* relaxed: fl__rings_stop_requested() orders it */
+	/* Starts a listener: the worker is at its first submission. */
+	begin_worker(&w, &s->l, NULL);
+	/* Relaxed: fl__rings_stop_requested() orders it. */
+	while (fl__load_relaxed(&w.submissions->stop_requests) == 0)
 		fl__rings_await_stop_request(&w, 0);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
 }
@@ -120,7 +125,9 @@ FL_STRESS(rings_stop_vs_listen, parent, listener)
 	FL_ACCEPTABLE(1, "told");
 }
 
-/* Whoever asks by a token does so on a thread of its own: each of two requests is found by who has seen that there are two. */
+/*
+ * A token request comes on the requester's own thread: a worker that sees two requests finds both.
+ */
 struct rings_stop_from_two {
 	struct shared_rings l;
 };
@@ -146,7 +153,8 @@ FL_STRESS_ACTOR(rings_stop_from_two, listener)
 {
 	struct fl__worker_rings w;
 	begin_worker(&w, &s->l, NULL);
-	for (uint32_t asks; (asks = fl__load_relaxed(&w.submissions->stop_requests)) < 2;) /* relaxed: as above */
+	/* Relaxed: as above. */
+	for (uint32_t asks; (asks = fl__load_relaxed(&w.submissions->stop_requests)) < 2;)
 		fl__rings_await_stop_request(&w, asks);
 	FL_STRESS_CHECK(fl__rings_stop_requested(&w));
 	w.next++;

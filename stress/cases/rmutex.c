@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The recursive mutex: the owner alone sees itself as the owner. */
+/* The recursive mutex: only the owner sees itself as the owner. */
 #include "cases.h"
 #include <fairlead/rmutex.h>
 
-/* Exclusion and order hold over nested locks: only the last unlock lets others in. */
+/* Exclusion and order hold over nested locks: only the last unlock releases it. */
 struct rmutex_nested {
 	fl_rmutex m;
 	int count;
@@ -38,7 +38,7 @@ FL_STRESS(rmutex_nested, one, two)
 	FL_FORBIDDEN(1, "a count was lost, or it is held");
 }
 
-/* Nobody else is taken for the owner, at any moment; a try and a timed lock hold it, or do not. */
+/* No other context ever counts as the owner; a try and a timed lock hold it, or do not. */
 struct rmutex_try {
 	fl_rmutex m;
 	int count, tried, timed;
@@ -82,7 +82,7 @@ FL_STRESS(rmutex_try, owner, tryer, timed)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* recursive_overflow: at the last depth the owner is refused, and nobody else gets in. */
+/* recursive_overflow: at the last depth the owner is refused, and no other context gets in. */
 struct recursive_overflow {
 	fl_rmutex m;
 	int rc, count;
@@ -91,7 +91,7 @@ struct recursive_overflow {
 FL_STRESS_ACTOR(recursive_overflow, owner)
 {
 	fl_rmutex_lock(&s->m);
-	s->m.depth_ = UINT32_MAX - 1; /* locked so often */
+	s->m.depth_ = UINT32_MAX - 1; /* locked that often */
 	FL_STRESS_CHECK(fl_rmutex_try_lock(&s->m) == -EAGAIN);
 	s->m.depth_ = 0;
 	s->count++;
@@ -115,7 +115,7 @@ FL_STRESS(recursive_overflow, owner, other)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* Its last owner may free it, while the one before is still on its way out. */
+/* Its last owner may free it, while the previous one is still leaving. */
 struct rmutex_free_after_unlock {
 	struct owned {
 		fl_rmutex m;
@@ -154,9 +154,9 @@ FL_STRESS(rmutex_free_after_unlock, one, two)
 }
 
 /*
- * A wait at a condition undoes all locks in one step, and makes them again: meanwhile another locks
- * and unlocks as if the waiter had none. The waiter is woken, or times out; in either case it owns
- * the mutex as often as before.
+ * A condition wait releases all nested locks in one step, and restores them. Meanwhile another
+ * context locks and unlocks. The waiter is woken, or times out; in either case it owns the mutex as
+ * often as before.
  */
 struct rmutex_cond {
 	fl_rmutex m;

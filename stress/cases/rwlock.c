@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock. Plain fields: only the lock orders them. Upgrades and who gives up are in
- * rwlock_upgrade.c, turns in rwlock_turns.c.
+ * The readers-writer lock. Plain fields: only the lock orders them. rwlock_upgrade.c has upgrades
+ * and waits that give up, rwlock_turns.c the hand-over.
  */
 #include "cases.h"
 #include "rwlocks.h"
 #include <fairlead/latch.h>
 
-/* Writers exclude each other and readers; a reader sees all that was written, or nothing. */
+/* Writers exclude each other and readers; a reader sees all that a writer wrote, or nothing. */
 struct rw_excl {
 	fl_rwlock l;
 	int a, b, saw_a, saw_b;
@@ -51,7 +51,7 @@ FL_STRESS(rw_excl, one, two, reader)
 	FL_ACCEPTABLE(1, "in order");
 }
 
-/* A writer sees what readers did: a read unlock releases to it, whichever of the readers left last. */
+/* A writer sees what readers did: a read unlock releases to it, whichever reader left last. */
 struct rw_read_releases {
 	fl_rwlock l;
 	int one, two, sum;
@@ -87,7 +87,10 @@ FL_STRESS(rw_read_releases, one, two, writer)
 	FL_FORBIDDEN(1, "nonsense");
 }
 
-/* Nobody sleeps for ever, whoever overtakes whom; the lock is one that a child of a fork inherited. Fails when AWAKE or WAITERS is lost, or kept. */
+/*
+ * No context sleeps for ever, in any order; the lock may be inherited by a forked child. Fails if
+ * AWAKE or WAITERS is lost, or kept.
+ */
 struct rw_handoff {
 	fl_rwlock l;
 	int count, seen;
@@ -125,7 +128,10 @@ FL_STRESS(rw_handoff, twice, once, reader)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Several readers wait for one writer: all come in. Fails when the first that is called takes nobody along. */
+/*
+ * Several readers wait for one writer: all get in. Fails if the first woken reader takes no other
+ * along.
+ */
 struct rw_batch {
 	fl_rwlock l;
 	int data;
@@ -211,7 +217,10 @@ FL_STRESS(rw_readers_only_deadlock, one, two, three)
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
-/* rw_try_stall (glibc 23844), rw_prefer_writer_stall (23861): tries beside those who wait leave nobody asleep. */
+/*
+ * rw_try_stall (glibc 23844), rw_prefer_writer_stall (23861): tries beside waiters leave no context
+ * asleep.
+ */
 struct rw_try_stall {
 	fl_rwlock l;
 	int count;
@@ -295,7 +304,10 @@ FL_STRESS(rw_3_4_writers_aba, one, two, three, four)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* destroy_after_unlock: the last one frees the lock while those before are on their way out, readers and writers. */
+/*
+ * destroy_after_unlock: the last one frees the lock while earlier readers and writers are still
+ * leaving.
+ */
 struct rw_unlock_destroy {
 	struct counted_lock *object;
 };
@@ -342,7 +354,10 @@ FL_STRESS(rw_unlock_destroy, one, two, three)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* The same when the writer that readers keep waiting frees it: each of them may be the one that calls it. */
+/*
+ * The same when a writer frees the lock for which it waited for readers: each of them may be the
+ * one that wakes it.
+ */
 struct rw_read_unlock_destroy {
 	struct counted_lock *object;
 };
@@ -379,8 +394,9 @@ FL_STRESS(rw_read_unlock_destroy, one, two, writer)
 }
 
 /*
- * The reader that leaves last owes the queue a look; meanwhile a writer overtakes, serves the queue itself, and the one that it
- * calls frees the lock. Fails when the look begins with the lock rather than with the queue.
+ * The last reader owes a check of the wait queue. Meanwhile a writer overtakes and serves the queue
+ * itself, and the context that it wakes frees the lock. Fails if the check begins with the lock
+ * rather than with the queue.
  */
 struct rw_late_look {
 	struct counted_lock *object;
@@ -414,7 +430,7 @@ FL_STRESS(rw_late_look, reader, one, two)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* A destroy that answers 0 to who has seen the lock held has seen the last unlock. */
+/* A context has seen the lock held; its destroy returns 0: then it has seen the last unlock. */
 struct rw_destroy_acquires {
 	fl_rwlock l;
 	int data, rc;

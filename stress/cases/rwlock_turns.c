@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer lock: who waits is overtaken for a while, and then no more. */
+/* The readers-writer lock: a waiter is overtaken for a while, and then no more. */
 #include "../../lib/fiber/fiber.h"
 #include "../../lib/sync/rwlock.h"
 #include "cases.h"
 #include "rwlocks.h"
 
-/* A writer that has waited its time is not overtaken any more, though the lock is read all the time. */
+/*
+ * A writer that has waited its time is not overtaken any more, though the lock is read all the
+ * time.
+ */
 struct rw_writer_starve {
 	fl_rwlock l;
 	atomic_int wrote;
@@ -34,7 +37,7 @@ FL_STRESS_ACTOR(rw_writer_starve, readers)
 	FL_STRESS_CHECK(fl_rwlock_try_read_lock(&s->l) == -EBUSY);
 	FL_STRESS_CHECK(!LOOK(&s->wrote));
 	fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_read_lock(&s->l); /* waits its turn */
+	fl_rwlock_read_lock(&s->l); /* waits for its turn */
 	FL_STRESS_CHECK(LOOK(&s->wrote));
 	fl_rwlock_read_unlock(&s->l);
 }
@@ -45,7 +48,7 @@ FL_STRESS(rw_writer_starve, writer, readers)
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
-/* The same of a reader, and of one that writes over and over. */
+/* The same for a reader, and a context that writes over and over. */
 struct rw_reader_starve {
 	fl_rwlock l;
 	atomic_int read;
@@ -85,8 +88,8 @@ FL_STRESS(rw_reader_starve, reader, writer)
 }
 
 /*
- * A waiter that does not come, as one that waits for the processor of who has called it: it is overtaken for its time, and then no
- * more, though nothing in the word tells of it: who has called it remembers that.
+ * A waiter that does not run, because it waits for its waker's CPU: it is overtaken for its time,
+ * and then no more, though the word has no mark: the waker remembers it.
  */
 struct rw_waiter_in_flight {
 	fl_rwlock l;
@@ -102,7 +105,7 @@ static void never_unpark(struct fl__wait *wait)
 	wait->park_word = 1;
 }
 
-/* How often it could be locked and unlocked before the door was closed; up to `most`. */
+/* The number of locks and unlocks before the lock closes; up to `most`. */
 static unsigned read_and_unlock(fl_rwlock *l, unsigned most)
 {
 	unsigned n = 0;
@@ -139,7 +142,10 @@ FL_STRESS(rw_waiter_in_flight, holder)
 	FL_ACCEPTABLE(1, "handed over");
 }
 
-/* Two fibers: who unlocks and locks again does not come before the one that it has called, which shares its thread. */
+/*
+ * Two fibers: a fiber that unlocks and locks again does not overtake the one that it has woken,
+ * which shares its thread.
+ */
 struct rw_gives_way {
 	fl_rwlock l;
 	bool locked, served;

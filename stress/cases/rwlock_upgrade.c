@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer lock: upgrades, downgrades, and who gives up. Plain fields: only the lock orders them. */
+/*
+ * The readers-writer lock: upgrades, downgrades, and waits that give up. Plain fields: only the
+ * lock orders them.
+ */
 #include "cases.h"
 #include "rwlocks.h"
 #include <fairlead/event.h>
 
-/* Of two that upgrade at once one wins; the other is told at once, lets go, and loses nothing. */
+/*
+ * Of two upgrades at once one succeeds; the other is refused at once, unlocks, and loses nothing.
+ */
 struct rw_upgrade {
 	fl_rwlock l;
 	int count, rc[2];
@@ -45,7 +50,7 @@ FL_STRESS(rw_upgrade, one, two)
 {
 	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_FORBIDDEN(s->count != 2, "a count was lost");
-	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "nobody won");
+	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "neither won");
 	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "one after the other");
 	FL_ACCEPTABLE(s->rc[0] == -EDEADLK || s->rc[1] == -EDEADLK, "one won");
 }
@@ -92,7 +97,7 @@ FL_STRESS(rw_upgrade_first, upgrader, reader, writer)
 	FL_FORBIDDEN(1, "the writer came first");
 }
 
-/* An upgrade that gives up reads as before, and those whom it kept out come in. */
+/* An upgrade that gives up still has the read lock, and the contexts that it held up get in. */
 struct rw_upgrade_timeout {
 	fl_rwlock l;
 	int rc, data;
@@ -137,7 +142,10 @@ FL_STRESS(rw_upgrade_timeout, upgrader, reader, later)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* rw_timed_writer_strands_upgrader (parking_lot 249cb2a): a writer that gives up leaves the upgrader its wake. */
+/*
+ * rw_timed_writer_strands_upgrader (parking_lot 249cb2a): a writer that gives up leaves its wake to
+ * the upgrader.
+ */
 struct rw_timed_writer_strands_upgrader {
 	fl_rwlock l;
 	int rc, data;
@@ -196,7 +204,7 @@ FL_STRESS_ACTOR(rw_downgrade, holder)
 {
 	s->data = 1;
 	fl_rwlock_downgrade(&s->l);
-	OK(fl_event_wait(&s->inside)); /* the reader must come in beside it */
+	OK(fl_event_wait(&s->inside)); /* the reader must get in beside it */
 	FL_STRESS_CHECK(s->data == 1);
 	fl_rwlock_read_unlock(&s->l);
 }
@@ -215,7 +223,10 @@ FL_STRESS(rw_downgrade, holder, reader)
 	FL_FORBIDDEN(1, "saw too little");
 }
 
-/* rw_timeout_clears_parked (parking_lot #465): one that gives up does not hide those behind it. */
+/*
+ * rw_timeout_clears_parked (parking_lot #465): a waiter that gives up does not hide the waiters
+ * behind it.
+ */
 struct rw_timeout_clears_parked {
 	fl_rwlock l;
 	int rc, count;
@@ -254,7 +265,10 @@ FL_STRESS(rw_timeout_clears_parked, holder, brief, patient)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* A writer that gives up lets in the readers that stood behind it: the lock is read, so nobody else would. */
+/*
+ * A writer that gives up lets in the readers behind it: the lock is read, so no unlock of a writer
+ * would.
+ */
 struct rw_timeout_lets_readers_in {
 	fl_rwlock l;
 	int rc;
@@ -278,7 +292,7 @@ FL_STRESS_ACTOR(rw_timeout_lets_readers_in, reader)
 	if (!is_awaited(&s->l))
 		goto out;
 	OK(fl_sleep(FL_MS(2)));
-	for (int i = 0; i < 2; i++) { /* the first closes the door, the second stands before it */
+	for (int i = 0; i < 2; i++) { /* the first closes the lock, the second waits */
 		fl_rwlock_read_lock(&s->l);
 		fl_rwlock_read_unlock(&s->l);
 	}

@@ -6,15 +6,18 @@
 #include "wait/lot.h"
 #include <fairlead/rwlock.h>
 
-/* What the scenarios of the readers-writer lock share. */
+/* Declarations for the scenarios of the readers-writer lock. */
 
-/* Whether somebody stands in its line, and has for all to see. */
+/* Whether a waiter is enqueued, visible to all. */
 static inline bool is_awaited(const fl_rwlock *l)
 {
 	return fl__lot_waited(l);
 }
 
-/* The laboratory forks, and a lock of a parent is healed when it is first awaited: not in each execution, please. */
+/*
+ * The laboratory forks, and the first wait repairs a lock that is inherited from a parent. This
+ * does that before the executions.
+ */
 static inline void of_this_process(fl_rwlock *l)
 {
 	l->turn_ = fl__load_relaxed(&fl__fork_count) << 16;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Select: exactly one of its cases is made, and whoever else waits in their lines gets on. */
+/* Select: exactly one of its cases is made, and other waiters in the same queues get on. */
 #include "../../lib/queue/queue.h"
 #include "cases.h"
 #include <fairlead/queue.h>
@@ -59,8 +59,8 @@ FL_STRESS(select_gets, one, two, selects)
 }
 
 /*
- * A get waits beside a select in the queue of a. The select may be woken there and get from b: then it must wake the get, or who
- * waits for nothing but a sleeps on beside an item.
+ * A get waits beside a select in the queue of a. The select may be woken there and get from b: then
+ * it must wake the get, which would otherwise sleep beside an item.
  */
 struct select_baton {
 	fl_queue *a, *b;
@@ -100,7 +100,10 @@ FL_STRESS(select_baton, producer, selects, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A get and a put: of a queue that is filled, one that has room made, or a time that passes. Exactly one has happened. */
+/*
+ * A get and a put: a queue is filled, or space is made, or the deadline passes. Exactly one has
+ * happened.
+ */
 struct select_either {
 	fl_queue *a, *b;
 	int which, got, taken;
@@ -139,7 +142,7 @@ FL_STRESS(select_either, selects, producer, consumer)
 	FL_FORBIDDEN(1, "both, or half of one");
 }
 
-/* close_misses_waiter: a select is told, and says which. */
+/* close_misses_waiter: a select returns, and says which queue was closed. */
 struct select_close {
 	fl_queue *a, *b;
 	int which, got;
@@ -179,7 +182,10 @@ FL_STRESS(select_close, selects, closer, producer)
 	FL_FORBIDDEN(1, "wrong");
 }
 
-/* A ring and a rendezvous: a select that is met, or that gives up, has left the ring's item to the one who waits for it. */
+/*
+ * A ring and a rendezvous: a select that met a partner, or gave up, has left the ring's item to the
+ * other waiter.
+ */
 struct select_mixed {
 	fl_queue *ring, *meets;
 	int which, got, rest;
@@ -214,7 +220,7 @@ FL_STRESS(select_mixed, selects, one, two)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Who got what a select has put may free that queue, whichever way the select came to put it. */
+/* The getter of a select's item may free that queue, in whichever way the select put the item. */
 struct select_free_after_put {
 	fl_queue *never, *full;
 	int got[2];
@@ -247,7 +253,7 @@ FL_STRESS(select_free_after_put, selects, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* The same queue more than once, beside one who waits there once: each gets one. */
+/* The same queue more than once, beside a waiter that is there once: each gets one item. */
 struct select_same_twice {
 	fl_queue *q;
 	int got[3];
@@ -284,8 +290,8 @@ FL_STRESS(select_same_twice, selects, waits, producer)
 }
 
 /*
- * Two batons: a select may be woken in one queue after the other, and gets at most one item of both, or gives up. Who waits in
- * either line alone has not lost a wake to it.
+ * Two wakes: a select may be woken in one queue after another, and gets at most one item, or gives
+ * up. No waiter in either queue has lost a wake to it.
  */
 struct select_two_batons {
 	fl_queue *a, *b;
@@ -330,9 +336,10 @@ FL_STRESS(select_two_batons, selects, of_a, of_b, producer)
 }
 
 /*
- * The first baton is for an item that is gone again; on its way back into the queues, between that of b and that of a, the select is
- * woken in b. Whichever item it gets, it gives on both batons, or who waits for a alone sleeps on beside an item. The rendezvous
- * lie between the queues, which are those of addresses: nobody comes there, but somebody looks who has lined up by now.
+ * The first wake is for an item that is gone again. On its way back into the queues, between those
+ * of b and a, the select is woken in b. Whichever item it gets, it passes on both wakes; otherwise
+ * a waiter for a alone sleeps beside an item. The rendezvous have addresses between the queues':
+ * they never have a partner, but a watcher that has enqueued checks them.
  */
 struct select_second_baton {
 	fl_queue *b, *between, *a, *behind, *last;
@@ -384,7 +391,10 @@ FL_STRESS(select_second_baton, selects, waits, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Who stands in the queue of one rendezvous stands in those with lower addresses, however they were listed; or two may pass each other by. */
+/*
+ * A waiter at a rendezvous is also enqueued at those with lower addresses, in whatever order they
+ * were listed; otherwise two could miss each other.
+ */
 struct select_order {
 	fl_queue *listed[2], *low, *high;
 	int got;
@@ -418,7 +428,7 @@ FL_STRESS(select_order, selects, producer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* A put that stands still in one queue holds up nobody who can get from another. */
+/* A put that is stopped in one queue does not hold up a get from another. */
 struct select_stalled {
 	fl_queue *a, *b;
 	int got;

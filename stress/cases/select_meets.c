@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Selects at places without room, where they meet: each other once, never themselves, and nobody is left standing. */
+/*
+ * Selects that meet at rendezvous: each other once, never themselves, and no partner is left
+ * waiting.
+ */
 #include "cases.h"
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
@@ -17,7 +20,7 @@ static void free_both(fl_queue *a, fl_queue *b)
 	fl_queue_free(b);
 }
 
-/* Two selects that can meet at either of two places, crosswise: at one of them, once. */
+/* Two selects that can meet at either of two rendezvous, crosswise: at one of them, once. */
 struct select_cross {
 	fl_queue *a, *b;
 	int which[2], got[2];
@@ -47,7 +50,7 @@ FL_STRESS(select_cross, one, two)
 	FL_FORBIDDEN(1, "both, or half of one");
 }
 
-/* One place, each gives or takes: a select meets another, and never itself. */
+/* One rendezvous, each gives or takes: a select meets another, and never itself. */
 struct select_either_way {
 	fl_queue *q;
 	int which[2], got[2];
@@ -73,10 +76,10 @@ FL_STRESS(select_either_way, one, two)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->which[0] == 0 && s->which[1] == 1 && s->got[0] == 2 && s->got[1] == 0, "one takes");
 	FL_ACCEPTABLE(s->which[0] == 1 && s->which[1] == 0 && s->got[0] == 0 && s->got[1] == 1, "two takes");
-	FL_FORBIDDEN(1, "itself, or nobody");
+	FL_FORBIDDEN(1, "itself, or none");
 }
 
-/* Three at two places: whom a select leaves standing, the other meets. */
+/* Three at two rendezvous: a partner that one select leaves waiting meets the other. */
 struct select_three {
 	fl_queue *a, *b;
 	int which, got[2], first;
@@ -112,7 +115,10 @@ FL_STRESS(select_three, one, two, three)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Three at three places, each of which could meet either other: two do, at one place, and the third sees nobody. */
+/*
+ * Three at three rendezvous, each of which could meet either other: two do, at one of them, and the
+ * third finds no partner.
+ */
 struct select_triangle {
 	fl_queue *q[3];
 	int which[3], got[3];
@@ -124,7 +130,7 @@ FL_STRESS_SETUP(select_triangle)
 		s->q[i] = queue_of(FL_RENDEZVOUS);
 }
 
-/* Puts at its own, or gets at the next one's. */
+/* Puts at its own, or gets at the next one. */
 static void at_corner(struct select_triangle *s, int i)
 {
 	s->which[i] =
@@ -160,7 +166,7 @@ FL_STRESS(select_triangle, one, two, three)
 	FL_FORBIDDEN(1, "both, or half of one");
 }
 
-/* Who looks is woken by a select that comes to be met, and finds it. */
+/* A watcher is woken by a select that waits for a partner, and finds it. */
 struct select_observed {
 	fl_queue *a, *b;
 	int which, got;
@@ -190,7 +196,10 @@ FL_STRESS(select_observed, selects, looks)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
-/* close_misses_waiter, and a pair that has met has met: of a select and a get, at a place that is closed meanwhile. */
+/*
+ * close_misses_waiter, and a pair that has met stays met: a select and a get, at a rendezvous that
+ * is closed meanwhile.
+ */
 struct select_meets_close {
 	fl_queue *a, *b;
 	int which, rc, got;

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The semaphore: permits are conserved, whoever gives up, and each carries what was written before its release. */
+/*
+ * The semaphore: permits are conserved when waits give up, and each carries what was written before
+ * its release.
+ */
 #include "cases.h"
 #include <fairlead/sem.h>
 
-/* An acquire, at once, from the queue, or on the way there, sees what came before the release of its permit. */
+/*
+ * An acquire, at once, from the queue, or on the way there, sees what came before the release of
+ * its permit.
+ */
 struct sem_data {
 	fl_sem permits;
 	int data, seen;
@@ -119,7 +125,10 @@ FL_STRESS(sem_two_releasers, left, right, taker)
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* What a release of several leaves after it has served the queue is there for others, with what came before it. */
+/*
+ * The permits of a release that remain after it has served the queue are there for others, with
+ * what came before it.
+ */
 struct sem_leftover {
 	fl_sem permits;
 	int data, rc;
@@ -150,7 +159,9 @@ FL_STRESS(sem_leftover, waiter, releaser, tryer)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* Who times out holds no permit; a permit that was on its way to it is there, or is the next one's. */
+/*
+ * A wait that times out holds no permit; a permit on its way to it stays, or goes to the next one.
+ */
 struct sem_timeout_vs_release {
 	fl_sem permits;
 	int rc;
@@ -174,7 +185,10 @@ FL_STRESS(sem_timeout_vs_release, waiter, releaser)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* sem_stale_waiters (musl 159d1f6c): one gives up while another stays; the release reaches the one that stays. */
+/*
+ * sem_stale_waiters (musl 159d1f6c): one waiter gives up while another stays; the release reaches
+ * that one.
+ */
 struct sem_stale_waiters {
 	fl_sem permits;
 	int rc;
@@ -204,7 +218,7 @@ FL_STRESS(sem_stale_waiters, brief, patient, releaser)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
 }
 
-/* WAITERS that everybody has left costs the next release one look, and no permit. */
+/* A WAITERS mark without waiters costs the next release one check, and no permit. */
 struct sem_all_gave_up {
 	fl_sem permits;
 	int rc;
@@ -257,7 +271,10 @@ FL_STRESS(sem_cancel_vs_release, waiter, releaser, canceller)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* sem_destroy: the last use is the acquire; then the memory goes, while the releaser may still be on its way out. */
+/*
+ * sem_destroy: the last use is the acquire; then the memory is freed, while the releaser may still
+ * be leaving.
+ */
 struct sem_free_after_acquire {
 	fl_sem *permits;
 };
@@ -284,7 +301,7 @@ FL_STRESS(sem_free_after_acquire, releaser, acquirer)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* A semaphore as a lock: each holder sees what the one before wrote. */
+/* A semaphore as a lock: each holder sees what the previous one wrote. */
 struct sem_as_lock {
 	fl_sem permits;
 	int count;
@@ -323,7 +340,7 @@ FL_STRESS(sem_as_lock, one, two, three)
 	FL_FORBIDDEN(1, "a count or a permit was lost");
 }
 
-/* Who waits for any of several sees the permit, and what came before its release; it takes nothing by looking. */
+/* A wait for any of several sees the permit, and what came before its release; it takes nothing. */
 struct sem_wait_any {
 	fl_sem permits;
 	int data, index;
@@ -347,7 +364,7 @@ FL_STRESS(sem_wait_any, releaser, looker)
 	FL_FORBIDDEN(1, "a permit was lost");
 }
 
-/* One who looks is queued before one who takes: a single permit reaches the taker. */
+/* A watcher is enqueued before a waiter: a single permit reaches the waiter. */
 struct sem_wait_any_steals_nothing {
 	fl_sem permits;
 	int index;
@@ -377,7 +394,10 @@ FL_STRESS(sem_wait_any_steals_nothing, looker, taker, releaser)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Three at once, from permits that come singly and from two sides: all, with what came before each of them. */
+/*
+ * Three permits at once, which come singly and from two sides: all, with what came before each of
+ * them.
+ */
 struct sem_several {
 	fl_sem permits;
 	int data[2];
@@ -408,7 +428,7 @@ FL_STRESS(sem_several, left, right, taker)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* Who wants two and gives up leaves the one that is there to whoever stands behind it. */
+/* A waiter for two that gives up leaves the available permit to the waiter behind it. */
 struct sem_several_give_up {
 	fl_sem permits;
 	int rc;

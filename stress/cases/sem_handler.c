@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Releases in signal handlers. A handler never waits, so an actor that makes its call while another holds the bucket is in the
- * place of one that has interrupted the holder.
+ * Releases in signal handlers. A handler never waits. An actor that makes its call while another
+ * holds the bucket plays a handler that has interrupted the holder.
  */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 #include <fairlead/sem.h>
 
-/* Somebody else holds the bucket now and then: the waiter is woken all the same, and sees what came before. */
+/*
+ * Another context holds the bucket now and then: the waiter is still woken, and sees what came
+ * before.
+ */
 struct sem_handler_vs_holder {
 	fl_sem permits;
 	int data;
@@ -39,7 +42,10 @@ FL_STRESS(sem_handler_vs_holder, handler, waiter, holder)
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* The permit of a handler that has yet to serve the queue is handed over by another release: with what came before both. */
+/*
+ * Another release hands over the permit of a handler that has yet to serve the queue: with what
+ * came before both.
+ */
 struct sem_handler_vs_release {
 	fl_sem permits;
 	int data[2];
@@ -70,7 +76,10 @@ FL_STRESS(sem_handler_vs_release, handler, releaser, waiter)
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* A bound is kept by permits that are to be handed over, and no release is one too many because of them. */
+/*
+ * The limit includes permits that are to be handed over, and does not fail a release because of
+ * them.
+ */
 struct sem_handler_bounded {
 	fl_sem permits;
 };
@@ -133,7 +142,7 @@ FL_STRESS(sem_handler_try, handler, tryer)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* Two permits, and a waiter that gives up: none is lost on the way to it. */
+/* Two permits, and a waiter that gives up: no permit is lost on the way to it. */
 struct sem_handler_give_up {
 	fl_sem permits;
 	int rc;
@@ -164,7 +173,10 @@ FL_STRESS(sem_handler_give_up, brief, patient, handler)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* The last use is the acquire; then the memory goes, while the handler may still be on its way to the queue. */
+/*
+ * The last use is the acquire; then the memory is freed, while the handler may still be on its way
+ * to the queue.
+ */
 struct sem_handler_free {
 	fl_sem *permits;
 };

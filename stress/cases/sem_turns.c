@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore that is competed for: the first waiter is awake, and others come before it; until it has waited for a
- * millisecond. At the end the word is the permits: no mark stays behind.
+ * A contended semaphore: the first waiter is awake, and others overtake it until it has waited for
+ * a millisecond. At the end the word has only the permits: no mark stays behind.
  */
 #include "cases.h"
 #include <fairlead/sem.h>
 
 static const int64_t TURN = FL_MS(1);
 
-/* The time of a turn; whatever wakes it meanwhile. */
+/* The length of a turn, independent of wakes. */
 static void let_a_turn_pass(void)
 {
 	const uint32_t never = 0;
@@ -19,7 +19,7 @@ static void let_a_turn_pass(void)
 
 struct turns {
 	fl_sem permits;
-	int count; /* under the permit, where there is one */
+	int count; /* guarded by the permit, where there is one */
 };
 
 static void hold(struct turns *t, bool long_enough)
@@ -31,7 +31,10 @@ static void hold(struct turns *t, bool long_enough)
 	fl_sem_release(&t->permits);
 }
 
-/* Wakes the first waiter at the end of its first turn, hands over at that of the second, and comes behind with the third. */
+/*
+ * Wakes the first waiter at the end of its first turn, hands over at the end of the second, and
+ * enqueues behind it with the third.
+ */
 static void hold_again_and_again(struct turns *t)
 {
 	hold(t, true);
@@ -44,7 +47,7 @@ static bool is_idle(fl_sem *s, uint32_t permits)
 	return s->word_ == permits && fl_sem_destroy(s) == 0;
 }
 
-/* One waits: it gets the permit, by hand or because it was free. */
+/* One waiter: it gets the permit, by hand-over or because it was free. */
 struct sem_turns {
 	struct turns t;
 };
@@ -71,7 +74,7 @@ FL_STRESS(sem_turns, holder, waiter)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A third stands behind the one that it is handed to, and is not forgotten. */
+/* A third context behind the receiver of the hand-over is not forgotten. */
 struct sem_turns_three {
 	struct turns t;
 };
@@ -103,7 +106,10 @@ FL_STRESS(sem_turns_three, holder, waiter, another)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* The first waiter gives up at the time of the hand-over: it has the permit or not, and who stands behind it goes on. */
+/*
+ * The first waiter gives up at the time of the hand-over: it has the permit or not, and the waiter
+ * behind it gets on.
+ */
 struct sem_turns_timed {
 	struct turns t;
 	int rc;
@@ -141,7 +147,10 @@ FL_STRESS(sem_turns_timed, holder, timed, another)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* One who wants both permits, among those who want one: it gets them together, and nobody sleeps beside what it leaves. */
+/*
+ * A waiter for both permits among waiters for one: it gets them together, and no context sleeps
+ * beside the rest.
+ */
 struct sem_turns_several {
 	struct turns t;
 };
@@ -183,7 +192,7 @@ FL_STRESS(sem_turns_several, one, another, both)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A signal handler releases while the first waiter is awake, or sleeps again, or steps out. */
+/* A signal handler releases while the first waiter is awake, sleeps again, or leaves. */
 struct sem_turns_handler {
 	struct turns t;
 };
@@ -217,7 +226,10 @@ FL_STRESS(sem_turns_handler, handler, one, another)
 	FL_FORBIDDEN(1, "a mark is left, or a permit was made or lost");
 }
 
-/* Who was woken and overtaken sees, with the permit that it gets in the end, what came before both releases of it. */
+/*
+ * A waiter that was woken and overtaken sees, with its permit, what came before both releases of
+ * it.
+ */
 struct sem_turns_data {
 	fl_sem permits;
 	int data[2];

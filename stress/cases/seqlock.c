@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sequence lock: who reads gets a value that was written, whole, and no reader is left asleep. */
+/*
+ * The sequence lock: a reader gets a complete value that was written, and no reader is left asleep.
+ */
 #include "cases.h"
 #include <fairlead/seqlock.h>
 #include <string.h>
@@ -41,10 +43,10 @@ FL_STRESS(seqlock_torn, writer, reader)
 	FL_ACCEPTABLE(s->seen == 0, "before");
 	FL_ACCEPTABLE(s->seen == 1, "between");
 	FL_ACCEPTABLE(s->seen == 2, "after");
-	FL_FORBIDDEN(1, "a value that nobody wrote");
+	FL_FORBIDDEN(1, "a value that was not written");
 }
 
-/* One that tries does not wait, and gets it whole or not at all; its value does not go back. */
+/* A try does not wait, and gets a complete value or none; its values do not go back. */
 struct seqlock_try {
 	fl_seqlock lock;
 	struct pair shared;
@@ -74,7 +76,7 @@ FL_STRESS(seqlock_try, writer, reader)
 	FL_FORBIDDEN(1, "another result");
 }
 
-/* What was written before a write is there for whoever read that write: a plain value that a reader is told of. */
+/* A reader of a write sees what was written before it: a plain value to which the data point. */
 struct seqlock_publishes {
 	fl_seqlock lock;
 	uintptr_t shared;
@@ -104,12 +106,12 @@ FL_STRESS(seqlock_publishes, writer, reader)
 {
 	FL_ACCEPTABLE(s->seen == 1, "read");
 	FL_ACCEPTABLE(s->seen == 0, "too early");
-	FL_FORBIDDEN(1, "a value that nobody wrote");
+	FL_FORBIDDEN(1, "a value that was not written");
 }
 
 /*
- * Readers that come during a write sleep, and are all woken at its end; also with the data of a write that woke somebody. The
- * writer holds on until both have come.
+ * Readers that come during a write sleep, and are all woken at its end; also by a write whose data
+ * change wakes. The writer stays inside until both have come.
  */
 struct seqlock_sleepers {
 	fl_seqlock lock;
@@ -154,7 +156,7 @@ FL_STRESS(seqlock_sleepers, writer, one, two)
 	FL_FORBIDDEN(1, "a reader left in the queue");
 }
 
-/* A reader whose time is up against the end of the write; a later write and read find the lock as ever. */
+/* A reader's deadline against the end of the write; a later write and read work as usual. */
 struct seqlock_timeout {
 	fl_seqlock lock;
 	struct pair shared;
@@ -187,7 +189,7 @@ FL_STRESS(seqlock_timeout, writer, reader)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* Writers exclude each other, and the one after goes on from what the one before left. */
+/* Writers exclude each other, and each continues from what the previous one left. */
 struct seqlock_writers {
 	fl_seqlock lock;
 	struct pair shared;

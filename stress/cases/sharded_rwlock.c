@@ -5,13 +5,13 @@
 #include "wait/context.h"
 #include <fairlead/sharded_rwlock.h>
 
-/* Threads whose contexts have different numbers use different rows; equal ones, the same. */
+/* Contexts with different numbers use different rows; equal numbers use the same. */
 static void few_rows(void)
 {
 	fl__sharded_rwlock_rows = 2;
 }
 
-/* Writers exclude each other and readers; a reader sees all that was written, or nothing. */
+/* Writers exclude each other and readers; a reader sees all that a writer wrote, or nothing. */
 struct br_excl {
 	fl_sharded_rwlock l;
 	int a, b, saw_a, saw_b;
@@ -91,7 +91,7 @@ FL_STRESS(br_readers, one, two, writer)
 	FL_FORBIDDEN(1, "one came in beside the writer");
 }
 
-/* A context unlocks what another locked: the sum over the rows counts. */
+/* A context unlocks what another one locked: the sum over the rows counts. */
 struct br_unlock_elsewhere {
 	fl_sharded_rwlock l;
 	int data, rc;
@@ -131,8 +131,8 @@ FL_STRESS(br_unlock_elsewhere, one, two, writer)
 }
 
 /*
- * The same of a writer that does not spin, as a fiber, so that it sleeps when they leave: the last one wakes it, and no other.
- * (In the model a spin goes on until what it looks at has changed.)
+ * The same for a writer that does not spin, as a fiber, so that it sleeps when they leave: the last
+ * reader wakes it, and no other. (In the model a spin lasts until its word has changed.)
  */
 struct br_last_wakes {
 	fl_sharded_rwlock l;
@@ -180,7 +180,10 @@ FL_STRESS(br_last_wakes, one, two, writer)
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
-/* A writer that gives up lets all in whom it kept out; those who leave meanwhile owe it nothing, nor the next one. */
+/*
+ * A writer that gives up lets in all that it held up; readers that leave meanwhile owe it nothing,
+ * nor the next writer.
+ */
 struct br_timeout_vs_wake {
 	fl_sharded_rwlock l;
 	int rc, data;
@@ -264,7 +267,7 @@ FL_STRESS(br_reader_gives_up, holder, brief, cancelled)
 	FL_ACCEPTABLE(1, "in order");
 }
 
-/* Tries beside those who wait. */
+/* Tries beside waiters. */
 struct br_try_stall {
 	fl_sharded_rwlock l;
 	int count;
@@ -304,7 +307,10 @@ FL_STRESS(br_try_stall, tryer, reader, writer)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A reader that waits for one writer comes in before the next; a writer that waits keeps later readers out. */
+/*
+ * A reader that waits for one writer gets in before the next; a waiting writer holds up later
+ * readers.
+ */
 struct br_phases {
 	fl_sharded_rwlock l;
 	int count;
@@ -354,7 +360,10 @@ FL_STRESS(br_phases, holder, one, two, next)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* destroy_after_unlock: the last one destroys it, reader or writer, while those before are on their way out. */
+/*
+ * destroy_after_unlock: the last reader or writer destroys it, while earlier ones are still
+ * leaving.
+ */
 struct br_unlock_destroy {
 	struct br_object {
 		fl_sharded_rwlock l;
@@ -403,7 +412,7 @@ FL_STRESS(br_unlock_destroy, writer, reader)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* The same of the writer that the last reader wakes. */
+/* The same for the writer that the last reader wakes. */
 struct br_read_unlock_destroy {
 	struct br_object *object;
 };
@@ -438,7 +447,7 @@ FL_STRESS(br_read_unlock_destroy, one, two, writer)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* A destroy that answers 0 to who has seen the lock held has seen the last unlock. */
+/* A context has seen the lock held; its destroy returns 0: then it has seen the last unlock. */
 struct br_destroy_acquires {
 	fl_sharded_rwlock l;
 	int data, rc;

@@ -3,8 +3,9 @@
 #define STRESS_CASES_SHARED_RINGS_H
 
 /*
- * Rings without processes: both pieces of memory stand in the state, with arenas of ARENA bytes. Arguments and results are
- * plain, so that the protocol must order them. A worker's own side stands on its stack, as if in a process of its own.
+ * Rings without processes: both pieces of memory are in the state, with arenas of ARENA bytes.
+ * Arguments and results are plain, so that the protocol must order them. The worker's private data
+ * are on its stack, as if in a process of its own.
  */
 #include "cases.h"
 #include "process_pool/rings.h"
@@ -18,7 +19,7 @@ struct shared_rings {
 	uint32_t begin; /* the number of the worker's first submission */
 };
 
-/* An eventfd, that the manager sleeps on. */
+/* An eventfd on which the manager sleeps. */
 struct doorbell {
 	atomic_uint ring_count;
 	uint32_t sleeps;
@@ -49,7 +50,7 @@ static inline void begin_worker(struct fl__worker_rings *w, struct shared_rings 
 
 /* --- the parent --- */
 
-/* Posts a submission to double `arg`, which stands in the arena. */
+/* Posts a submission that doubles `arg`, which is in the arena. */
 static inline uint32_t post(struct fl__rings *rings, unsigned arg)
 {
 	struct fl__submission *order = fl__rings_next_entry(rings);
@@ -65,7 +66,7 @@ static inline void post_and_flush(struct fl__rings *rings, unsigned arg)
 	fl__rings_flush(rings);
 }
 
-/* Looks at the oldest submission, which has this argument, and passes over it if it has ended. */
+/* Checks the oldest submission, which has this argument, and passes it if it has ended. */
 static inline bool collect(struct fl__rings *rings, unsigned arg)
 {
 	struct fl__completion reply;
@@ -89,7 +90,7 @@ static inline void collect_spinning(struct fl__rings *rings, unsigned arg)
 		fl_stress_relax();
 }
 
-/* As the manager does it, which sleeps. False: the deadline has passed. */
+/* Waits as the manager does when it sleeps. False: the deadline has passed. */
 static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct doorbell *doorbell, int64_t deadline)
 {
 	for (int rc = 0;;) {
@@ -106,7 +107,7 @@ static inline bool collect_asleep(struct fl__rings *rings, unsigned arg, struct 
 
 /* --- the worker --- */
 
-/* The argument of the submission that comes next, or LEAVE. */
+/* The argument of the next submission, or LEAVE. */
 static inline unsigned take(struct fl__worker_rings *w)
 {
 	const struct fl__submission *order = fl__rings_take(w);
@@ -122,8 +123,8 @@ static inline void end(struct fl__worker_rings *w, unsigned arg)
 /* --- rounds --- */
 
 /*
- * Both sides, when all is passed: leave out what is left of a round after `n` submissions. Those would have other slots; what comes
- * next has that of the first of the n, with all that it left there.
+ * For both sides, when all submissions are passed: skips the rest of a round after `n` submissions.
+ * The next submission then has the slot of the first of the n, with its remains.
  */
 static inline void go_round(uint32_t *next, uint32_t n)
 {
@@ -138,7 +139,7 @@ static inline void parent_goes_round(struct fl__rings *rings, uint32_t n)
 
 enum history { FRESH, RAN, REVOKED, HISTORIES };
 
-/* For the setup: a pair of rings whose first slot has seen that. */
+/* For the setup: a pair of rings whose first slot is used. */
 static inline void begin_rings_with(struct shared_rings *l, enum history history)
 {
 	struct fl__worker_rings w;

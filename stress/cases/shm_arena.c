@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arena: runs never overlap, what is given back can be taken again and carries what was done with it, and whoever
- * is killed anywhere leaves a map that covers all units. The units' contents are `owned`: plain, so that the model sees
- * two owners at once, and a run that is reused without the order between them, as a race. It is set after a take, and
- * cleared before a give, so what is owned is in use, also when its owner was killed; what the dead had stays in use.
+ * The arena: runs never overlap; a returned run can be taken again and carries what was written to
+ * it; a kill anywhere leaves a map that covers all units. The contents of the units, `owned`, are
+ * plain: so the model sees two owners at once, and a reuse without order, as a race. `owned` is set
+ * after a take, and cleared before a give. So owned units are in use, also those of a killed owner,
+ * which stay in use.
  */
 #include "../../lib/shm/shm_arena.h"
 #include "../../lib/base/atomic.h"
@@ -29,7 +30,7 @@ static void make_heap(struct heap *h)
 	fl__shm_arena_init(&a);
 }
 
-/* Takes a run, and has it for itself. UINT32_MAX: there was none. */
+/* Takes a run and marks it as owned. UINT32_MAX: there was none. */
 static uint32_t take(struct heap *h, uint32_t n)
 {
 	struct fl__shm_arena a = open_heap(h);
@@ -53,7 +54,7 @@ static void give(struct heap *h, uint32_t first, uint32_t n)
 	OK(fl__shm_arena_free(&a, first));
 }
 
-/* The number of units in use; -1: the map is damaged, or says that something is free that is owned. */
+/* The number of units in use; -1: the map is damaged, or shows an owned unit as free. */
 static int used(struct heap *h)
 {
 	int n = 0;
@@ -77,7 +78,7 @@ static int owned(const struct heap *h)
 	return n;
 }
 
-/* Whoever comes after everybody gets all that is free in one piece, and the lock. */
+/* A take after all others gets all free units in one piece, and the lock. */
 static bool is_whole(struct heap *h)
 {
 	struct fl__shm_arena a = open_heap(h);
@@ -88,7 +89,7 @@ static bool is_whole(struct heap *h)
 	return c.largest == 0 || fl__shm_arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
 }
 
-/* Three who take and give; two of the runs fit at a time, or all three. */
+/* Three contexts take and give; two of the runs fit at a time, or all three. */
 struct shm_arena_churn {
 	struct heap heap;
 };
@@ -167,7 +168,7 @@ FL_STRESS_PROCESSES(shm_arena_give_beside_take, left, right, taker)
 	FL_FORBIDDEN(1, "units were lost or made");
 }
 
-/* A run may be given back by somebody else than who took it; twice is seen. */
+/* Another context than the owner may give a run back; a second give is detected. */
 struct shm_arena_double_give {
 	struct heap heap;
 	uint32_t run;
@@ -204,7 +205,10 @@ FL_STRESS_PROCESSES(shm_arena_double_give, one, two)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Killed between any two stores of a search that joins three runs and splits the result; another then needs them. */
+/*
+ * Killed between any two stores of a search that joins three runs and splits the result; another
+ * context then needs them.
+ */
 struct shm_arena_join {
 	struct heap heap;
 	uint32_t first;
@@ -218,7 +222,7 @@ FL_STRESS_SETUP(shm_arena_join)
 		runs[i] = take(&s->heap, 2);
 	for (int i = 0; i < 3; i++)
 		give(&s->heap, runs[i], 2);
-	s->heap.head.next = 2; /* swallowed by the join */
+	s->heap.head.next = 2; /* removed by the join */
 }
 
 FL_STRESS_ACTOR(shm_arena_join, joiner)

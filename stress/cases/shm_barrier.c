@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The barrier in shared memory: nobody passes early, whoever is killed, and generations do not mix. */
+/*
+ * The barrier in shared memory: no party passes early, also after a kill, and generations do not
+ * mix.
+ */
 #include "cases.h"
 #include <fairlead/shm_barrier.h>
 
@@ -37,7 +40,7 @@ FL_STRESS(shm_barrier_data, one, two)
 	FL_FORBIDDEN(1, "wrong numbers");
 }
 
-/* Two turns: in the second each sees what the other wrote in both. */
+/* Two phases: in the second each sees what the other wrote in both. */
 struct shm_barrier_reuse {
 	fl_shm_barrier b;
 	int turns[2];
@@ -71,10 +74,13 @@ FL_STRESS_ACTOR(shm_barrier_reuse, two)
 FL_STRESS(shm_barrier_reuse, one, two)
 {
 	FL_ACCEPTABLE(fl_shm_barrier_waiting(&s->b) == 0, "both turns");
-	FL_FORBIDDEN(1, "somebody is left");
+	FL_FORBIDDEN(1, "a waiter is left");
 }
 
-/* One is killed anywhere: the others pass, or wait in vain until a deadline breaks it; never one passes and another not. */
+/*
+ * One is killed anywhere: the others pass, or wait until a deadline breaks the barrier; never does
+ * one pass and another not.
+ */
 struct shm_barrier_kill {
 	fl_shm_barrier b;
 	int begun[3], rc[3];
@@ -121,14 +127,14 @@ FL_STRESS_PROCESSES(shm_barrier_kill, one, two, three)
 	FL_FORBIDDEN(passed > 0 && failed > 0, "passed for some");
 	FL_FORBIDDEN(passed > 0 && s->begun[0] + s->begun[1] + s->begun[2] < 3, "passed early");
 	FL_FORBIDDEN(failed > 0 && !fl_shm_barrier_is_broken(&s->b), "not broken");
-	FL_FORBIDDEN(passed > 0 && fl_shm_barrier_waiting(&s->b) > 0, "a turn that begins with somebody in it");
+	FL_FORBIDDEN(passed > 0 && fl_shm_barrier_waiting(&s->b) > 0, "a phase that begins with a party in it");
 	FL_ACCEPTABLE(passed == 3, "passed");
 	FL_ACCEPTABLE(passed == 2, "passed without the dead");
 	FL_ACCEPTABLE(failed + killed >= 3, "broken");
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* A time that runs out when the last one comes: both pass, or neither. */
+/* A deadline passes when the last party comes: both pass, or neither. */
 struct shm_barrier_timeout {
 	fl_shm_barrier b;
 	int rc[2];
@@ -156,7 +162,7 @@ FL_STRESS(shm_barrier_timeout, brief, patient)
 	FL_FORBIDDEN(1, "passed for one");
 }
 
-/* An abort, killed anywhere, breaks it for all or for none; a wait that was complete stays so. */
+/* An abort, killed anywhere, breaks the barrier for all or for none; a complete wait stays so. */
 struct shm_barrier_abort {
 	fl_shm_barrier b;
 	int rc[2], returned;
@@ -195,7 +201,10 @@ FL_STRESS_PROCESSES(shm_barrier_abort, one, two, breaker)
 	FL_FORBIDDEN(1, "passed for one");
 }
 
-/* The second breaks it only if it finds it whole: so the first, killed anywhere, has left nobody asleep on a broken one. */
+/*
+ * The second breaks it only if it finds it intact: so the first, killed anywhere, has left no
+ * waiter asleep on a broken one.
+ */
 struct shm_barrier_stranded {
 	fl_shm_barrier b;
 	int rc;
@@ -235,7 +244,10 @@ FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, first, second)
 	FL_FORBIDDEN(1, "not broken");
 }
 
-/* Late: its generation broke, and another one may have passed since. Two pass together, or none. */
+/*
+ * A late party: its generation broke, and another one may have passed since. Two pass together, or
+ * none.
+ */
 struct shm_barrier_late {
 	fl_shm_barrier b;
 	int rc[3];

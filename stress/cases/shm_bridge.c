@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bridge: no wake is lost on its way, whoever gives up or is killed, and it is done with what its waiter has left. */
+/*
+ * The bridge: no wake is lost on its way when a waiter gives up or is killed, and it does not use
+ * what its waiter has freed.
+ */
 #include "../../lib/shm/shm_bridge.h"
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
@@ -51,7 +54,7 @@ FL_STRESS(shm_bridge_word, waiter, changer)
 	FL_FORBIDDEN(1, "too early");
 }
 
-/* Two words at once, through one bridge: none is overlooked. */
+/* Two words at once, through one bridge: none is missed. */
 struct shm_bridge_two_words {
 	uint32_t words[2];
 };
@@ -77,7 +80,7 @@ FL_STRESS(shm_bridge_two_words, one, two, changer)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* Who gives up leaves nothing behind: its frame may go. */
+/* A wait that gives up leaves nothing behind: its frame may be freed. */
 struct shm_bridge_timeout {
 	uint32_t word;
 	int rc;
@@ -118,10 +121,10 @@ FL_STRESS_ACTOR(shm_bridge_cancel, canceller)
 FL_STRESS(shm_bridge_cancel, waiter, canceller)
 {
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
-	FL_FORBIDDEN(1, "nobody changed the word");
+	FL_FORBIDDEN(1, "the word did not change");
 }
 
-/* One of two things. */
+/* One of two objects. */
 struct shm_bridge_any {
 	uint32_t word;
 	fl_event e;
@@ -170,8 +173,8 @@ FL_STRESS(shm_bridge_any, waiter, changer, setter)
 }
 
 /*
- * The end of the helpers, beside a waiter: it waits for no bridge that is in use, or comes into
- * use, and the waiter is woken.
+ * The end of the helpers, beside a waiter: it does not wait for a bridge that is in use, or comes
+ * into use, and the waiter is woken.
  */
 struct shm_bridge_end {
 	uint32_t brief, word;
@@ -180,7 +183,8 @@ struct shm_bridge_end {
 
 FL_STRESS_ACTOR(shm_bridge_end, waiter)
 {
-	s->rc = wait_for(&s->brief, soon(), NULL); /* then there is a bridge without entries */
+	/* After that there is a bridge without entries. */
+	s->rc = wait_for(&s->brief, soon(), NULL);
 	OK(wait_for(&s->word, FL_FOREVER, NULL));
 }
 
@@ -193,10 +197,10 @@ FL_STRESS_ACTOR(shm_bridge_end, ender)
 FL_STRESS(shm_bridge_end, waiter, ender)
 {
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "woken");
-	FL_FORBIDDEN(1, "nobody changed the first word");
+	FL_FORBIDDEN(1, "the first word did not change");
 }
 
-/* Locks: who is killed, or gives up, does not keep a wake from the others. */
+/* Locks: a killed waiter, or one that gives up, does not keep a wake from the others. */
 struct guarded {
 	struct fl__shm_lock lock;
 	int count;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared condition: no wake is lost, whoever is killed; and the order of signal and change that this rests on. */
+/* The shared condition: no wake is lost by a kill; and the required order of signal and change. */
 #include "cases.h"
 #include <fairlead/shm_cond.h>
 
-/* 0 with the mutex held, and in order: one store is all of a change, so that there is nothing to repair. */
+/*
+ * 0 with the mutex held, and the data consistent: one store is all of a change, so there is nothing
+ * to repair.
+ */
 static void in_order(fl_shm_mutex *m, int rc)
 {
 	if (rc == -EOWNERDEAD)
@@ -12,7 +15,7 @@ static void in_order(fl_shm_mutex *m, int rc)
 		FL_STRESS_CHECK(rc == 0);
 }
 
-/* Two who make it ready, so that one may be killed: who waits always gets through. */
+/* Two contexts make the change, so that one may be killed: the waiter always gets on. */
 struct shm_cond_pattern {
 	fl_shm_mutex m;
 	fl_shm_cond c;
@@ -49,10 +52,13 @@ FL_STRESS_PROCESSES(shm_cond_pattern, waiter, one, two)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(s->ready, "ready");
-	FL_FORBIDDEN(1, "nobody made it ready");
+	FL_FORBIDDEN(1, "it was not made ready");
 }
 
-/* Two who wait, and one who signals without the mutex, after the change: both are woken. (Nobody is killed.) */
+/*
+ * Two waiters, and a signaller without the mutex, after the change: both are woken. (Without
+ * kills.)
+ */
 struct shm_cond_all {
 	fl_shm_mutex m;
 	fl_shm_cond c;
@@ -91,7 +97,7 @@ FL_STRESS(shm_cond_all, one, two, signaller)
 	FL_ACCEPTABLE(1, "all came back");
 }
 
-/* A waiter that is killed, at whatever step, takes nothing from the other. */
+/* A waiter that is killed, at any step, takes nothing from the other. */
 struct shm_cond_waiter_killed {
 	fl_shm_mutex m;
 	fl_shm_cond c;
@@ -120,7 +126,7 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, patient)
 	wait_ready(s, FL_FOREVER);
 }
 
-/* Twice, so that the one who waits for ever is served when the first is killed. */
+/* Signals twice, so that the patient waiter is served when the first is killed. */
 FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 {
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));
@@ -141,5 +147,5 @@ FL_STRESS_PROCESSES(shm_cond_waiter_killed, brief, patient, signaller, second)
 {
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_ACCEPTABLE(s->ready, "all came back");
-	FL_FORBIDDEN(1, "nobody made it ready");
+	FL_FORBIDDEN(1, "it was not made ready");
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The event in shared memory: a set that returned wakes all; killed, it is set for all or for none. */
+/*
+ * The event in shared memory: a set that returned wakes all; a killed set is there for all or for
+ * none.
+ */
 #include "cases.h"
 #include <fairlead/shm_event.h>
 
-/* Who sees it set, in each way, sees what came before. */
+/* Each way to see the event set also sees what came before. */
 struct shm_event_data {
 	fl_shm_event e;
 	int data;
@@ -33,7 +36,7 @@ FL_STRESS(shm_event_data, setter, waiter, looker)
 	FL_FORBIDDEN(1, "not set");
 }
 
-/* "Reset, look for work, wait": the reset sees what each set before it wrote, or the wait ends. */
+/* "Reset, check for work, wait": the reset sees what each set before it wrote, or the wait ends. */
 struct shm_event_reset_and_look {
 	fl_shm_event e;
 	atomic_int work;
@@ -61,7 +64,7 @@ FL_STRESS(shm_event_reset_and_look, giver, worker)
 	FL_ACCEPTABLE(s->found, "found");
 }
 
-/* Set and reset at once: who waited is woken. */
+/* Set and reset at once: the waiter is woken. */
 struct shm_event_set_and_reset {
 	fl_shm_event e;
 	int rc;
@@ -85,7 +88,9 @@ FL_STRESS(shm_event_set_and_reset, setter, waiter)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* Whoever is killed: a set that returned is there. That its waiters are woken is for the next scenario. */
+/*
+ * A set that returned is there, after any kill. The next scenario tests that its waiters are woken.
+ */
 struct shm_event_kill {
 	fl_shm_event e;
 	int rc[2], returned;
@@ -120,7 +125,7 @@ FL_STRESS_PROCESSES(shm_event_kill, setter, one, two)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* With two setters one lives: nobody needs a deadline. */
+/* With two setters one lives: no deadline is needed. */
 struct shm_event_setters {
 	fl_shm_event e;
 };
@@ -146,7 +151,7 @@ FL_STRESS_PROCESSES(shm_event_setters, left, right, waiter)
 	FL_FORBIDDEN(1, "not set");
 }
 
-/* A set that found somebody waiting ends the wait, however soon it is reset. */
+/* A set that found a waiter ends the wait, however soon it is reset. */
 struct shm_event_pulse {
 	fl_shm_event e;
 };
@@ -158,7 +163,8 @@ FL_STRESS_ACTOR(shm_event_pulse, waiter)
 
 FL_STRESS_ACTOR(shm_event_pulse, setter)
 {
-	bool awaited = __atomic_load_n(&s->e.word_, __ATOMIC_RELAXED) != 0; /* neither set, nor was: WAITERS */
+	/* Neither set, nor was: WAITERS. */
+	bool awaited = __atomic_load_n(&s->e.word_, __ATOMIC_RELAXED) != 0;
 	OK(fl_shm_event_set(&s->e));
 	if (awaited)
 		fl_shm_event_reset(&s->e);

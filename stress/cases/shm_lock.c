@@ -3,11 +3,11 @@
 #include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 
-/* What a lock guards: two numbers that are equal, except in the midst of a change. */
+/* The lock guards two numbers that are equal, except in the middle of a change. */
 struct guarded {
 	struct fl__shm_lock lock;
 	int a, b;
-	atomic_int told; /* how often the death of an owner was */
+	atomic_int told; /* reported deaths of owners */
 };
 
 static void change(struct guarded *g)
@@ -38,8 +38,9 @@ static bool is_free(struct fl__shm_lock *l)
 }
 
 /*
- * Exclusion, order, and one word of each death; who is not killed comes through. Three, so that a third may take the lock
- * while the one that was woken, or the one that was going to wake, is killed: then the other sleepers need the bit.
+ * Exclusion, order, and one report of each death; survivors get through. Three processes, so that a
+ * third may acquire the lock while the woken process, or the waking one, is killed: then the other
+ * sleepers need the bit.
  */
 struct shm_lock_excl {
 	struct guarded g;
@@ -94,7 +95,10 @@ FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Two that sleep already, and a third that steals: the case of lock.c's header, without the way to it. */
+/*
+ * Two that sleep already, and a third that steals: the case of lock.c's header, without the steps
+ * before it.
+ */
 struct shm_lock_steal {
 	struct guarded g;
 	atomic_int ready;
@@ -136,7 +140,7 @@ FL_STRESS_PROCESSES(shm_lock_steal, owner, sleeper, other, thief)
 	FL_FORBIDDEN(1, "left locked");
 }
 
-/* The hint of how many sleep decides nothing: right however wrong it is. */
+/* The hint of the number of sleepers decides nothing: a wrong hint does no harm. */
 struct shm_lock_hint {
 	struct guarded g;
 };
@@ -166,7 +170,7 @@ FL_STRESS_PROCESSES(shm_lock_hint, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Who gives up leaves its bit, so that the next is woken; who tries has it or has not. */
+/* A wait that gives up leaves its bit, so that the next is woken; a try has the lock or not. */
 struct shm_lock_timed {
 	struct guarded g;
 	int rc;
@@ -199,7 +203,7 @@ FL_STRESS_PROCESSES(shm_lock_timed, holder, brief, patient)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Two locks, one inside the other, given back in either order: the list holds what is held, whoever is killed. */
+/* Two nested locks, released in either order: the list has exactly the held locks, at any kill. */
 struct shm_lock_two {
 	struct guarded outer, inner;
 };
@@ -238,7 +242,7 @@ FL_STRESS_PROCESSES(shm_lock_two, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Monitors inside each other: each is left by the kernel, if need be. */
+/* Nested monitors: each is left, by the kernel if need be. */
 struct shm_lock_monitors {
 	struct fl__shm_lock outer, inner;
 	int commits; /* guarded by both; one store is all of a change */
@@ -272,7 +276,10 @@ FL_STRESS_PROCESSES(shm_lock_monitors, one, two)
 	FL_FORBIDDEN(1, "a change was lost");
 }
 
-/* The swap of a give is its last access: the next owner may free the lock. (Threads: nobody is killed.) */
+/*
+ * The swap of a release is its last access: the next owner may free the lock. (Threads: without
+ * kills.)
+ */
 struct shm_lock_free_after_give {
 	struct counted {
 		struct fl__shm_lock lock;

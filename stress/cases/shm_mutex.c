@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared mutex: who is told of a death, and what becomes of a mutex that nobody recovers. */
+/* The shared mutex: which lock reports a death, and a mutex that is not recovered. */
 #include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 #include <fairlead/shm_mutex.h>
 
-/* Its owner has died: as the kernel leaves it. */
+/* Its owner has died: the state that the kernel leaves. */
 static void died(fl_shm_mutex *m)
 {
 	*fl__shm_word((struct fl__shm_lock *)(void *)m->lock_) = FL__SHM_DIED;
 }
 
-/* Data that are torn only under an owner that died; told exactly as often as that. */
+/* Data that are torn only under a dead owner; a death is reported exactly then. */
 struct shm_mutex_repair {
 	fl_shm_mutex m;
 	int a, b;
@@ -59,7 +59,10 @@ FL_STRESS_PROCESSES(shm_mutex_repair, one, two, tryer)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* owner_dead_once: one of those who come after a death is told; if that one dies before it recovers, the next. */
+/*
+ * owner_dead_once: one of the contexts after a death gets the report; if it dies before it
+ * recovers, the next one.
+ */
 struct shm_mutex_told_once {
 	fl_shm_mutex m;
 	atomic_int told;
@@ -96,11 +99,14 @@ FL_STRESS_PROCESSES(shm_mutex_told_once, one, two)
 	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
 	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
 	FL_FORBIDDEN(LOOK(&s->told) > 1 + killed, "told twice of one death");
-	FL_FORBIDDEN(LOOK(&s->told) == 0 && !killed, "nobody was told");
+	FL_FORBIDDEN(LOOK(&s->told) == 0 && !killed, "none was told");
 	FL_ACCEPTABLE(1, "told");
 }
 
-/* Who does not recover loses it for all, and all come back, even if one of those who pass it on is killed. */
+/*
+ * An owner that does not recover loses the mutex for all, and all return, even if one of those that
+ * pass it on is killed.
+ */
 struct shm_mutex_lost {
 	fl_shm_mutex m;
 	atomic_int owners, lost;
@@ -145,7 +151,7 @@ FL_STRESS_PROCESSES(shm_mutex_lost, one, two, three)
 	FL_FORBIDDEN(1, "a result was lost");
 }
 
-/* Whoever was told that it is lost does not hold it, and is told again. */
+/* A lock that returns -ENOTRECOVERABLE does not hold it, and the next one returns it, too. */
 struct shm_mutex_lost_again {
 	fl_shm_mutex m;
 };
@@ -215,7 +221,7 @@ FL_STRESS_PROCESSES(shm_mutex_timed, holder, brief)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* A destroy that answers 0 to who has seen the mutex locked has seen the last unlock. */
+/* A context has seen the mutex locked; its destroy returns 0: then it has seen the last unlock. */
 struct shm_mutex_destroy_acquires {
 	fl_shm_mutex m;
 	int data, rc;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues in shared memory, each of whose users may be killed anywhere: what was accepted is delivered once, and those who live
- * do not wait for the dead. Whatever one actor does for another to go on, there are two that do it.
+ * Queues in shared memory, any user of which may be killed anywhere: accepted items are delivered
+ * once, and survivors do not wait for the dead. Whatever one actor does so that another can
+ * continue, two actors do.
  */
 #include "shm_queues.h"
 
-/* Two put, one gets, and counts come round (index_wrap_2_32). */
+/* Two put, one gets, and counts wrap (index_wrap_2_32). */
 struct shm_queue_put_put_get {
 	struct queue_in_shm q;
 };
@@ -27,7 +28,7 @@ FL_STRESS_ACTOR(shm_queue_put_put_get, right)
 
 FL_STRESS_ACTOR(shm_queue_put_put_get, getter)
 {
-	OK(get_item(&s->q, 0, 0, FL_FOREVER)); /* one of them puts */
+	OK(get_item(&s->q, 0, 0, FL_FOREVER)); /* one of the two puts */
 }
 
 FL_STRESS_PROCESSES(shm_queue_put_put_get, left, right, getter)
@@ -36,7 +37,10 @@ FL_STRESS_PROCESSES(shm_queue_put_put_get, left, right, getter)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* kill9_mid_push: one puts two, killed anywhere; they come in order, and what was put before the kill comes. */
+/*
+ * kill9_mid_push: one puts two, killed anywhere; they come in order, and what was put before the
+ * kill comes.
+ */
 struct shm_queue_kill9_mid_push {
 	struct queue_in_shm q;
 	int data, rc[2];
@@ -71,7 +75,7 @@ FL_STRESS_PROCESSES(shm_queue_kill9_mid_push, putter, getter)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* wakeup_stranded: two wait for items; whoever is woken and killed, the other gets one. */
+/* wakeup_stranded: two wait for items; if a woken one is killed, the other gets one. */
 struct shm_queue_wakeup_stranded {
 	struct queue_in_shm q;
 };
@@ -118,7 +122,7 @@ FL_STRESS_PROCESSES(shm_queue_wakeup_stranded, first, second, left, right)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* A full ring: two wait for space, which two make. */
+/* A full ring: two wait for space, which two others make. */
 struct shm_queue_full {
 	struct queue_in_shm q;
 };
@@ -151,7 +155,7 @@ FL_STRESS_PROCESSES(shm_queue_full, left, right, getter)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* The same with one putter that waits for ever: one of two gets is enough for it. */
+/* The same with one put that waits for ever: one of two gets is enough for it. */
 struct shm_queue_space_stranded {
 	struct queue_in_shm q;
 };
@@ -169,7 +173,8 @@ FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
 
 static void get_or_find_empty(struct queue_in_shm *q, int who)
 {
-	while (get_item(q, who, 0, FL__TRY) == -EBUSY) /* another was preempted in its operation */
+	/* Another one was preempted in its operation. */
+	while (get_item(q, who, 0, FL__TRY) == -EBUSY)
 		fl_stress_relax();
 }
 
@@ -190,7 +195,10 @@ FL_STRESS_PROCESSES(shm_queue_space_stranded, putter, first, second)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* One that waits for an item; of two that try, the second finds the ring full, and wakes nobody in place of the first. */
+/*
+ * One waits for an item; of two that try to put, the second finds the ring full, and wakes no
+ * waiter in place of the first.
+ */
 struct shm_queue_item_stranded {
 	struct queue_in_shm q;
 };
@@ -207,7 +215,7 @@ FL_STRESS_ACTOR(shm_queue_item_stranded, getter)
 
 static void put_or_find_full(struct queue_in_shm *q, int i)
 {
-	while (put_item(q, i, FL__TRY) == -EBUSY) /* another was preempted in its operation */
+	while (put_item(q, i, FL__TRY) == -EBUSY) /* another one was preempted in its operation */
 		fl_stress_relax();
 }
 
@@ -227,7 +235,7 @@ FL_STRESS_PROCESSES(shm_queue_item_stranded, getter, first, second)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* Many at once go in by one commit: all of them, or none. */
+/* Many items go in by one commit: all of them, or none. */
 struct shm_queue_bulk {
 	struct queue_in_shm q;
 };
@@ -266,7 +274,7 @@ FL_STRESS_PROCESSES(shm_queue_bulk, putter, single, getter)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* false_empty_after_own_push: each puts one and gets one; nobody finds the queue empty. */
+/* false_empty_after_own_push: each puts one and gets one; none finds the queue empty. */
 struct shm_queue_false_empty_after_own_push {
 	struct queue_in_shm q;
 	int rc[2];

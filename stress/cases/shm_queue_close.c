@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues in shared memory that are closed, joined, made and opened, by processes that may be killed anywhere. */
+/*
+ * Queues in shared memory that are closed, joined, made and opened, by processes that may be killed
+ * anywhere.
+ */
 #include "shm_queues.h"
 
-/* close_misses_waiter: who waits for an item, or for space, learns of the close; two close, so one is enough. */
+/*
+ * close_misses_waiter: a waiter for an item, or for space, learns of the close; two close, so one
+ * is enough.
+ */
 struct shm_queue_close_misses_waiter {
 	struct queue_in_shm q;
 	int rc;
@@ -43,7 +49,7 @@ FL_STRESS_PROCESSES(shm_queue_close_misses_waiter, getter, left, right)
 	FL_ACCEPTABLE(1, "told");
 }
 
-/* A put and a close: what was accepted is delivered, or dropped and counted as that. */
+/* A put and a close: an accepted item is delivered, or dropped and counted as dropped. */
 struct shm_queue_put_vs_close {
 	struct queue_in_shm q;
 	size_t dropped;
@@ -73,7 +79,7 @@ FL_STRESS_ACTOR(shm_queue_put_vs_close, getter)
 
 FL_STRESS_PROCESSES(shm_queue_put_vs_close, putter, closer, getter)
 {
-	/* A closer that was killed may have dropped the one that there was space for, and told nobody. */
+	/* A killed close may have dropped the item that had space, without a report. */
 	unsigned lost = (unsigned)s->dropped + fl_stress_killed("closer") + fl_stress_killed("getter");
 	FL_FORBIDDEN(!is_exact(&s->q, lost), "lost, or delivered twice");
 	FL_FORBIDDEN(s->dropped > 1, "dropped more than there was");
@@ -115,7 +121,10 @@ FL_STRESS_PROCESSES(shm_queue_close_ends_a_put, putter, left, right)
 	FL_FORBIDDEN(1, "lost, or delivered twice");
 }
 
-/* Two say that the one item is done: one is right, and the join returns; what was written before is seen after it. */
+/*
+ * Two report the one item done: one of them is right, and the join returns; what was written before
+ * is visible after it.
+ */
 struct shm_queue_join {
 	struct queue_in_shm q;
 	int rc[2], data[2];
@@ -157,7 +166,7 @@ FL_STRESS_ACTOR(shm_queue_join, joiner)
 FL_STRESS_PROCESSES(shm_queue_join, left, right, joiner)
 {
 	FL_FORBIDDEN(s->rc[0] == 0 && s->rc[1] == 0, "done twice");
-	FL_FORBIDDEN(s->rc[0] == -EINVAL && s->rc[1] == -EINVAL, "done by nobody");
+	FL_FORBIDDEN(s->rc[0] == -EINVAL && s->rc[1] == -EINVAL, "done by none");
 	FL_ACCEPTABLE(fl__shm_ring_join(&s->q.view, FL__TRY, FL_SHIELDED) == 0, "done once");
 	FL_FORBIDDEN(1, "not done");
 }
@@ -199,10 +208,13 @@ FL_STRESS_PROCESSES(shm_queue_join_data, worker, joiner, dropper)
 {
 	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[0] != -EBUSY, "done, and not counted");
 	FL_FORBIDDEN(s->rc[1] != 0 && s->rc[1] != -EBUSY, "not closed");
-	FL_ACCEPTABLE(1, "whoever was first");
+	FL_ACCEPTABLE(1, "either was first");
 }
 
-/* torn_header: another opens the queue while it is made, and where its maker was killed: it finds all of it, or nothing. */
+/*
+ * torn_header: another context opens the queue during its creation, and after its maker was killed:
+ * it finds all of it, or nothing.
+ */
 struct shm_queue_torn_header {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + 2 * sizeof(int)];
 	int rc;
@@ -235,7 +247,7 @@ FL_STRESS_PROCESSES(shm_queue_torn_header, maker, opener)
 	FL_ACCEPTABLE(1, "not there yet");
 }
 
-/* Frames that lie across the end of the ring: whole, in order, once. */
+/* Frames across the end of the ring: complete, in order, once. */
 struct shm_queue_frames {
 	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + 9];
 	struct fl__shm_view view;

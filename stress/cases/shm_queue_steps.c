@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue in shared memory whose user is killed at each step of each call: who lives is told what is so, and goes on. */
+/*
+ * The queue in shared memory whose user is killed at each step of each call: survivors get correct
+ * results, and continue.
+ */
 #include "shm_queues.h"
 
 enum { PUT, GET, PUT_MANY, GET_MANY, CLOSE, CALLS };
 
-/* kill9_each_step: the victim makes one call; the other gets and puts. What was accepted is delivered, once. */
+/*
+ * kill9_each_step: the victim makes one call; the other gets and puts. Accepted items are
+ * delivered, once.
+ */
 struct shm_queue_kill9_each_step {
 	struct queue_in_shm q;
 	unsigned call;

@@ -3,9 +3,10 @@
 #define STRESS_CASES_SHM_QUEUES_H
 
 /*
- * What the scenarios of queues in shared memory have in common. The ring lies in the state. `put` and `got` are what each actor
- * knows when it is asked, or killed: of item i (from 0), put[i] is NOT_BEGUN, BEGUN, or the result of its put; got has the
- * items, from 1, that gets returned.
+ * Declarations for the scenarios of queues in shared memory. The ring is in the state. `put` and
+ * `got` are the results that each actor has when the scenario ends, or when it is killed. For item
+ * i (from 0), put[i] is NOT_BEGUN, BEGUN, or the result of its put; got has the items, from 1, that
+ * gets returned.
  */
 #include "cases.h"
 #include "shm/shm_queue.h"
@@ -36,7 +37,7 @@ static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
 	return q->put[i] = fl__shm_ring_put(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
 }
 
-/* The `n`th get of getter `who`. */
+/* Get number `n` of getter `who`. */
 static inline int get_item(struct queue_in_shm *q, int who, int n, int64_t deadline)
 {
 	size_t one;
@@ -48,8 +49,8 @@ static inline int get_item(struct queue_in_shm *q, int who, int n, int64_t deadl
 }
 
 /*
- * After all: whether what was accepted was delivered, or is still there, once; `lost` is how many may have gone with getters
- * that were killed, or were dropped.
+ * At the end: whether each accepted item was delivered, or is still there, once. At most `lost`
+ * items may have gone with killed getters, or were dropped.
  */
 static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 {
@@ -64,7 +65,8 @@ static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 		seen[item]++;
 	}
 	for (int i = 0; i < ITEMS; i++) {
-		bool may = q->put[i] == 0 || q->put[i] == BEGUN; /* BEGUN: it was killed in it */
+		/* BEGUN: it was killed in the put. */
+		bool may = q->put[i] == 0 || q->put[i] == BEGUN;
 		if (seen[i + 1] > (may ? 1 : 0))
 			return false;
 		if (q->put[i] == 0 && seen[i + 1] == 0 && lost-- == 0)

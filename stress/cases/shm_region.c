@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The root of a region: who follows it finds what was made before it was set. */
+/* The root of a region: a process that follows it finds what was made before it was set. */
 #include "../../lib/shm/shm_region.h"
 #include "cases.h"
 

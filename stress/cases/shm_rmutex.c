@@ -3,7 +3,7 @@
 #include "cases.h"
 #include <fairlead/shm_rmutex.h>
 
-/* Only the last unlock lets others in; a death at any depth begins anew with one. */
+/* Only the last unlock releases it; after a death at any depth the next owner has depth one. */
 struct shm_rmutex_nested {
 	fl_shm_rmutex m;
 	int a, b;
@@ -45,7 +45,7 @@ FL_STRESS_PROCESSES(shm_rmutex_nested, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Nobody else is taken for the owner, at any moment. */
+/* No other context ever counts as the owner. */
 struct shm_rmutex_try {
 	fl_shm_rmutex m;
 	int count, tried;

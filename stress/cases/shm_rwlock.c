@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared readers-writer lock, with two places, so that the model stays small. */
+/* The shared readers-writer lock, with two reader slots, so that the model stays small. */
 #include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 #include <fairlead/shm_rwlock.h>
 
 enum { PLACES = 2 };
 
-/* destroy() answers -EBUSY also for a waiter that has gone; this does not. */
+/* destroy() returns -EBUSY also for a waiter that has gone; this function does not. */
 static bool is_held(fl_shm_rwlock *l)
 {
 	bool held = *fl__shm_word((struct fl__shm_lock *)(void *)l->writer_) & FL__SHM_TID;
@@ -15,7 +15,7 @@ static bool is_held(fl_shm_rwlock *l)
 	return held;
 }
 
-/* Two numbers that are equal for readers; writers that come after a death repair. */
+/* Two numbers that are equal for readers; writers after a death repair them. */
 struct shared {
 	fl_shm_rwlock lock;
 	int a, b;
@@ -106,7 +106,7 @@ FL_STRESS_PROCESSES(shm_rwlock_two_writers, one, two)
 	FL_FORBIDDEN(1, "a change was lost");
 }
 
-/* More who want to read than there are places, and a writer: all come through, whoever is killed. */
+/* More readers than slots, and a writer: all get through, at any kill. */
 struct shm_rwlock_crowd {
 	struct shared d;
 };
@@ -139,7 +139,10 @@ FL_STRESS_PROCESSES(shm_rwlock_crowd, one, two, writer)
 	FL_FORBIDDEN(1, "a change was lost");
 }
 
-/* Readers after a death are told until a writer has repaired; a writer that does not repair loses it for all. */
+/*
+ * Readers after a death get the report until a writer has repaired; a writer that does not repair
+ * loses the lock for all.
+ */
 struct shm_rwlock_lost {
 	struct shared d;
 	int read, wrote;
@@ -171,7 +174,7 @@ FL_STRESS_PROCESSES(shm_rwlock_lost, loser, reader)
 	FL_FORBIDDEN(1, "another result");
 }
 
-/* A timed writer that gives up leaves no place taken. */
+/* A timed writer that gives up keeps no slot. */
 struct shm_rwlock_timed {
 	struct shared d;
 	int rc;
@@ -203,7 +206,7 @@ FL_STRESS_PROCESSES(shm_rwlock_timed, reader, writer)
 	FL_FORBIDDEN(1, "another result");
 }
 
-/* A reader that is told of a death has no place any more: it repairs as a writer. */
+/* A reader that gets the report of a death has no slot any more: it repairs as a writer. */
 struct shm_rwlock_told {
 	struct shared d;
 	int rc;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The semaphore in shared memory: permits are conserved, whoever is killed, and nobody sleeps beside one. */
+/*
+ * The semaphore in shared memory: permits are conserved at any kill, and no waiter sleeps beside
+ * one.
+ */
 #include "cases.h"
 #include <fairlead/shm_sem.h>
 
@@ -53,7 +56,7 @@ FL_STRESS(shm_sem_try_data, releaser, tryer)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* What a look for any of several sees. */
+/* A watcher among several objects sees what came before the release. */
 struct shm_sem_any_data {
 	fl_shm_sem permits;
 	int data, index;
@@ -104,7 +107,7 @@ FL_STRESS(shm_sem_post_storm, one, two, releaser)
 	FL_FORBIDDEN(1, "a permit was made");
 }
 
-/* Whoever of them is killed: permits are conserved. */
+/* Any of them is killed: permits are conserved. */
 struct shm_sem_conserved {
 	fl_shm_sem permits;
 	int rc[2], released;
@@ -140,7 +143,7 @@ FL_STRESS_PROCESSES(shm_sem_conserved, one, two, releaser)
 	FL_ACCEPTABLE(1, "conserved");
 }
 
-/* A release that finds somebody waiting is killed anywhere, and another comes. */
+/* A release that finds a waiter is killed anywhere, and another release comes. */
 struct shm_sem_releasers {
 	fl_shm_sem permits;
 	int rc, returned[2];
@@ -173,7 +176,7 @@ FL_STRESS_PROCESSES(shm_sem_releasers, left, right, waiter)
 	FL_ACCEPTABLE(1, "conserved");
 }
 
-/* Who times out holds no permit. */
+/* A wait that times out holds no permit. */
 struct shm_sem_timeout {
 	fl_shm_sem permits;
 	int rc, released;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is lost. In the model the
- * ten seconds for which a set waits may pass while another one is inside: then it has not happened.
+ * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is
+ * lost. In the model the ten seconds for which a set waits may pass while another one is inside:
+ * then it has not happened.
  */
 #include "cases.h"
 #include <fairlead/shm_value.h>
@@ -20,7 +21,7 @@ static int set(shared_pair *v, uint64_t n)
 	return rc == 0;
 }
 
-/* What a get returned; it has two halves of one value. */
+/* The value of a get, with its two equal halves. */
 static int get(const shared_pair *v)
 {
 	pair p = shared_pair_get(v);
@@ -79,7 +80,7 @@ FL_STRESS_PROCESSES(shm_value_two_writers, one, two)
 	FL_ACCEPTABLE(last == 2, "two was the last");
 	FL_ACCEPTABLE(last == 1, "one was the last");
 	FL_ACCEPTABLE(last == 0, "the first died, or was slow");
-	FL_FORBIDDEN(1, "a value that nobody set");
+	FL_FORBIDDEN(1, "a value that was not set");
 }
 
 /* What was written before a set is seen after a get of its value. */
@@ -105,7 +106,7 @@ FL_STRESS_PROCESSES(shm_value_data, writer, reader)
 	FL_ACCEPTABLE(1, "in order");
 }
 
-/* Updates of three at once: each is counted once; whoever is killed has counted, or has not. */
+/* Three updates at once: each is counted once; a killed one has counted, or has not. */
 struct shm_value_update {
 	shared_pair value;
 	int done[3];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Wait queues: each waiter finds what was committed, at whatever instruction another process is killed. */
+/*
+ * Wait queues: each waiter finds what was committed, at whatever instruction another process is
+ * killed.
+ */
 #include "../../lib/shm/shm_wait_queue.h"
 #include "../../lib/base/atomic.h"
 #include "cases.h"
@@ -86,7 +89,10 @@ FL_STRESS(shm_wait_queue_two, one, two, putter)
 	FL_FORBIDDEN(1, "an item was made or lost");
 }
 
-/* One of two waiters is killed, at the head of the queue or behind it: the other waiter gets an item. */
+/*
+ * One of two waiters is killed, at the head of the queue or behind it: the other waiter gets an
+ * item.
+ */
 struct shm_wait_queue_heir {
 	struct box box;
 };

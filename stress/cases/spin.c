@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The spin lock: one at a time, who sees what the one before wrote, and frees the memory of the lock if it likes. */
+/*
+ * The spin lock: one holder at a time, which sees what the previous one wrote, and may free the
+ * lock.
+ */
 #include "cases.h"
 #include <fairlead/spin.h>
 
@@ -36,7 +39,7 @@ FL_STRESS(spin_excl, one, two, three)
 	FL_FORBIDDEN(1, "two at a time");
 }
 
-/* Who tries gets it or not; with it, what was written under it before. */
+/* A try gets it or not; with it, what was written under it before. */
 struct spin_try {
 	fl_spin lock;
 	int count, missed[2];
@@ -68,7 +71,7 @@ FL_STRESS(spin_try, one, two)
 	FL_FORBIDDEN(1, "neither, or two at a time");
 }
 
-/* Destroyed and freed by the one that comes last, as soon as the lock is its own: an unlock ends with the store that frees it. */
+/* The last holder destroys and frees it at once: an unlock ends with the store that releases it. */
 struct spin_free {
 	fl_spin *lock;
 	atomic_int users;
@@ -106,7 +109,10 @@ FL_STRESS(spin_free, one, two)
 	FL_ACCEPTABLE(1, "freed");
 }
 
-/* Who has seen it held, and then finds it free, may free what it guards: the last unlock comes before. */
+/*
+ * A context that has seen it held, and then finds it free, may free what it guards: the last unlock
+ * comes before.
+ */
 struct spin_destroy {
 	fl_spin *lock;
 	int data;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for one producer and one consumer: typed, which is inline, and untyped, one and several. */
+/*
+ * The ring for one producer and one consumer: typed, which is inline, and untyped, one item and
+ * several.
+ */
 #include "cases.h"
 #include <fairlead/spsc.h>
 
@@ -12,7 +15,10 @@ static ints *ring_of(size_t capacity)
 	return q;
 }
 
-/* spsc_wrap: more items than there are slots, in order; who has one sees what was done before its put, and the other way round. */
+/*
+ * spsc_wrap: more items than slots, in order; the consumer of an item sees what was done before its
+ * put, and the reverse.
+ */
 struct spsc_wrap {
 	ints *q;
 	int before, after, got[3];
@@ -82,7 +88,10 @@ FL_STRESS(spsc_untyped, producer, consumer)
 	FL_FORBIDDEN(1, "lost, doubled or out of order");
 }
 
-/* batch_partial: several into less space, over the end of the ring; a get takes what is there. */
+/*
+ * batch_partial: several items into less space, across the end of the ring; a get takes what is
+ * there.
+ */
 struct spsc_batch {
 	ints *q;
 	int got[4];
@@ -126,7 +135,9 @@ FL_STRESS(spsc_batch, producer, consumer)
 	FL_FORBIDDEN(1, "lost, doubled or out of order");
 }
 
-/* Neither side is told "no" where it alone has changed anything: an item that is in is got, a space that was made is found. */
+/*
+ * Neither side is refused while only it has changed the ring: an item is got, a free slot is found.
+ */
 struct spsc_own {
 	ints *q;
 	int sum;
@@ -161,7 +172,7 @@ FL_STRESS(spsc_own, producer, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A length that another asks for is one that could be; at most what was ever in. */
+/* A length that another thread reads is possible; at most what was ever in. */
 struct spsc_length {
 	ints *q;
 	unsigned form;
@@ -199,7 +210,10 @@ FL_STRESS(spsc_length, mover, looker)
 	FL_FORBIDDEN(1, "more than there ever were");
 }
 
-/* destroy_after_get: who got the last item may free the ring while its producer is on its way out. */
+/*
+ * destroy_after_get: the consumer of the last item may free the ring while its producer is still
+ * leaving.
+ */
 struct spsc_free_after_get {
 	ints *q;
 };
@@ -228,8 +242,8 @@ FL_STRESS(spsc_free_after_get, producer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: in crash mode the other side stops for ever at each of its steps in turn. Every form then returns
- * within 64 steps of its own.
+ * try_blocks_on_stalled_peer: in crash mode the other side stops for ever at each of its steps in
+ * turn. Every call then returns within 64 steps of its own.
  */
 struct spsc_stalled {
 	ints *q;

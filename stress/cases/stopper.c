@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stoppers: who asks a posted task to stop, by its token, has the manager told; and one that is put away while it is told is gone
- * for good. The manager's doorbell is a real one: nobody sleeps on it here.
+ * Stoppers: a token request for a posted task notifies the manager; a stopper that is removed
+ * during its notification is unused afterwards. The manager's doorbell is a real one, without a
+ * sleeper.
  */
 #include "process_pool/process_pool.h"
 #include "shared_rings.h"
@@ -31,7 +32,7 @@ static void begin(struct posted *p)
 	OK(fl__stopper_make(&p->block));
 }
 
-/* True: the manager was told. */
+/* True: the manager was notified. */
 static bool finish(struct posted *p)
 {
 	uint64_t ring_count;
@@ -44,7 +45,10 @@ static bool finish(struct posted *p)
 	return told;
 }
 
-/* The task is posted while its token is requested: the manager is told, and it is told in time to see it. */
+/*
+ * The task is posted while its token is requested: the manager is notified, early enough to see the
+ * request.
+ */
 struct stopper_tells {
 	struct posted p;
 };
@@ -67,12 +71,15 @@ FL_STRESS_ACTOR(stopper_tells, user)
 FL_STRESS(stopper_tells, poster, user)
 {
 	bool asked = s->p.worker.rings.submissions->stop[0] == ROUND;
-	FL_FORBIDDEN(!finish(&s->p), "nobody was told");
+	FL_FORBIDDEN(!finish(&s->p), "none was told");
 	FL_FORBIDDEN(!asked, "the worker was not asked");
 	FL_ACCEPTABLE(1, "told");
 }
 
-/* It ends, or is posted elsewhere, while its token is requested: nobody touches a stopper that is gone. */
+/*
+ * The task ends, or is posted elsewhere, while its token is requested: no removed stopper is
+ * touched.
+ */
 struct stopper_put_away {
 	struct posted p;
 };

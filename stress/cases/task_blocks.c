@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task blocks and their pool. In the model's copy of the library a pool has two shards, and chains of two blocks: stress/meson.build.
+ * Task blocks and their pool. In the model's copy of the library a pool has two shards, and chains
+ * of two blocks: stress/meson.build.
  */
 #include "exec/task_blocks.h"
 #include "../../lib/wait/context.h"
@@ -44,7 +45,10 @@ static void give(struct fl__task_block *block, int value)
 	fl__task_block_free(block);
 }
 
-/* A block is its owner's alone, and zeroed however it was left; both may find that the pool must grow. */
+/*
+ * A block has one owner, and is zeroed whatever its last use left; both contexts may find that the
+ * pool must grow.
+ */
 struct task_blocks_alone {
 	struct fl__task_blocks *pool;
 };
@@ -72,7 +76,10 @@ FL_STRESS(task_blocks_alone, one, two)
 	FL_ACCEPTABLE(1, "each its own");
 }
 
-/* Futures outlive their executor: the pool goes with the last of the two blocks and the executor, whoever has it. */
+/*
+ * Futures outlive their executor: the pool is freed with the last of the two blocks and the
+ * executor.
+ */
 struct task_blocks_last {
 	struct fl__task_blocks *pool;
 	struct fl__task_block *blocks[2];
@@ -102,10 +109,14 @@ FL_STRESS_ACTOR(task_blocks_last, executor)
 
 FL_STRESS(task_blocks_last, one, two, executor)
 {
-	FL_ACCEPTABLE(1, "freed once, after its last use"); /* the model would see a leak, or a use after free */
+	/* The model would report a leak, or a use after free. */
+	FL_ACCEPTABLE(1, "freed once, after its last use");
 }
 
-/* One makes more than its shard has, another frees more than its shard keeps: chains go round, and no block has two owners. */
+/*
+ * One context makes more blocks than its shard has, another frees more than its shard keeps: chains
+ * go round, and no block has two owners.
+ */
 struct task_blocks_pass {
 	struct fl__task_blocks *pool;
 	struct fl__task_block *blocks[7];
@@ -143,7 +154,10 @@ FL_STRESS(task_blocks_pass, maker, freer)
 	FL_ACCEPTABLE(1, "each its own");
 }
 
-/* The pool ends while blocks are freed into two shards, and a chain goes to the depot: it waits for that. */
+/*
+ * The pool ends while blocks are freed into two shards, and a chain goes to the shared list: the
+ * end waits for that.
+ */
 struct task_blocks_late {
 	struct fl__task_blocks *pool;
 	struct fl__task_block *blocks[7];

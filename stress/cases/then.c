@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chains: the next ends once, as it must, whoever comes first: the end of the first, or a cancel of either. */
+/*
+ * Chains: the next future ends once, as it must, in any order of the end of the first and cancels
+ * of either.
+ */
 #include "pools.h"
 #include <fairlead/promise.h>
 #include <fairlead/task.h>
@@ -19,7 +22,7 @@ struct link {
 
 static void drop_result(void *result)
 {
-	*(int *)result = 0; /* plain: after every look at it */
+	*(int *)result = 0; /* plain: after every access to it */
 }
 
 static void begin_link(struct link *link)
@@ -78,8 +81,8 @@ FL_STRESS(then_end, producer, consumer)
 }
 
 /*
- * then_keeps_result: the chained task fails and keeps its result: the next future has that, and drops
- * it once.
+ * then_keeps_result: the chained task fails and keeps its result: the next future has that, and
+ * drops it once.
  */
 struct then_keeps_result {
 	fl_executor *e;
@@ -90,7 +93,7 @@ struct then_keeps_result {
 
 static void count_drop(void *result)
 {
-	++**(int **)result; /* plain: after every look at it */
+	++**(int **)result; /* plain: after every access to it */
 }
 
 FL_TASK_STATIC(fail_and_keep, int *, int *, .drop_result = count_drop)
@@ -128,7 +131,7 @@ FL_STRESS(then_keeps_result, producer, consumer)
 	FL_FORBIDDEN(1, "lost, or not dropped once");
 }
 
-/* then_cancel: the next is cancelled, or its task has run; the first is as it was. */
+/* then_cancel: the next is cancelled, or its task has run; the first is unaffected. */
 struct then_cancel {
 	struct link link;
 	int rc, end, first;
@@ -164,7 +167,7 @@ FL_STRESS(then_cancel, producer, canceller)
 	FL_FORBIDDEN(1, "cancelled and run, or neither");
 }
 
-/* then_both_cancelled: the next is cancelled by the cancel of either, once. */
+/* then_both_cancelled: a cancel of either cancels the next, once. */
 struct then_both_cancelled {
 	struct link link;
 	atomic_int calls;
@@ -206,7 +209,7 @@ FL_STRESS(then_both_cancelled, first, second)
 	FL_FORBIDDEN(1, "not cancelled, or twice");
 }
 
-/* then_pool: the task is queued and runs on a worker, while the next is cancelled and given up. */
+/* then_pool: the task is queued and runs on a worker, while the next is cancelled and freed. */
 struct then_pool {
 	struct link link;
 	int rc, end;
@@ -237,7 +240,7 @@ FL_STRESS(then_pool, owner)
 	FL_FORBIDDEN(1, "cancelled and run, or neither");
 }
 
-/* then_worker: the only worker waits for a chain whose first another context ends. */
+/* then_worker: the only worker waits for a chain whose first future another context ends. */
 struct then_worker {
 	struct link link;
 	int end;
@@ -310,7 +313,10 @@ FL_STRESS(then_freed, producer, owner)
 	FL_FORBIDDEN(1, "another end");
 }
 
-/* The same of a thread executor, which a submit looks at once more when the task is in; its owner is the worker. */
+/*
+ * The same for a thread executor, which a submit reads once more after the task is in; the worker
+ * owns it.
+ */
 struct then_freed_pool {
 	struct link link;
 	struct fl__thread_pool *p;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads: what is written before the start and before the end is seen on the other side, and the block is freed once. */
+/*
+ * Threads: what is written before the start and before the end is visible on the other side, and
+ * the block is freed once.
+ */
 #include "cases.h"
 #include <fairlead/thread.h>
 #include <stdio.h>
 
-/* A thread sees what came before its start; who joins it sees what it wrote, and its result. */
+/* A thread sees what came before its start; its joiner sees what it wrote, and its result. */
 struct thread_join_data {
 	int before, during, result;
 };
@@ -31,7 +34,7 @@ FL_STRESS(thread_join_data, starter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* Two threads start threads at once: the list stays whole, ids differ. */
+/* Two threads start threads at once: the list stays intact, ids differ. */
 struct thread_two_starters {
 	uint64_t id[2];
 	atomic_int ran;
@@ -68,7 +71,7 @@ FL_STRESS(thread_two_starters, one, two)
 	FL_FORBIDDEN(1, "one did not run, or ids are equal");
 }
 
-/* A detached thread and its handle let go at once: the last frees the block, once. */
+/* A detached thread and its handle are released at once: the last one frees the block, once. */
 struct thread_detach_vs_end {
 	atomic_int ran;
 };
@@ -78,7 +81,8 @@ FL_STRESS_ACTOR(thread_detach_vs_end, starter)
 	fl_thread t;
 	OK(fl_thread_start(&t, count_run, &s->ran, NULL));
 	OK(fl_thread_detach(&t));
-	while (!LOOK(&s->ran) || fl_thread_enumerate(NULL, NULL) > 0) /* the state must outlive it */
+	/* The state must outlive it. */
+	while (!LOOK(&s->ran) || fl_thread_enumerate(NULL, NULL) > 0)
 		fl_stress_relax();
 }
 
@@ -88,7 +92,7 @@ FL_STRESS(thread_detach_vs_end, starter)
 	FL_FORBIDDEN(1, "did not run");
 }
 
-/* A join that gives up leaves the thread to be joined again; a try never waits. */
+/* A join that gives up leaves the thread for another join; a try never waits. */
 struct thread_join_timeout {
 	int tried, timed, result;
 };
@@ -119,7 +123,7 @@ FL_STRESS(thread_join_timeout, starter)
 	FL_FORBIDDEN(1, "another error");
 }
 
-/* Whether it is alive, by a look and by a wait for any: once it is not, what it wrote is seen. */
+/* Whether it is alive, by a check and by a wait for any: if not, what it wrote is visible. */
 struct thread_is_alive {
 	int data, index;
 	bool alive;
@@ -150,7 +154,7 @@ FL_STRESS(thread_is_alive, starter)
 	FL_ACCEPTABLE(!s->alive, "ended");
 }
 
-/* The list is walked while threads come and go: nobody on it is gone. */
+/* The list is walked while threads come and go: no listed thread is gone. */
 struct thread_enumerate {
 	atomic_int ran;
 	size_t seen;
@@ -180,8 +184,9 @@ FL_STRESS(thread_enumerate, starter, looker)
 }
 
 /*
- * A hook that is set while threads fail: whoever calls it sees what was written before it was set, and so does who replaces
- * it. The hook is the process's: so it finds the state by the name of the thread, and what it reads is set for ever.
+ * The error hook is replaced while threads fail: the hook's call sees what was written before it
+ * was set, and so does the context that replaces it. The hook belongs to the process, so it finds
+ * the state by the thread's name, and its data are never freed.
  */
 struct thread_error_handler {
 	int error;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: each start is one call or one cancel, no deadline is slept over, and nothing touches a timer that may be gone. The
- * functions write plainly: what orders them is under test.
+ * Timers: each start is one call or one cancel, no deadline is missed, and no freed timer is
+ * touched. The functions write plainly: the test is about their order.
  */
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/timer.h>
 
-/* Cancels it, and waits until its function does not run. */
+/* Cancels the timer, and waits until its function does not run. */
 static int end(fl_timer *t, int64_t deadline)
 {
 	const int rc = fl_timer_cancel(t);
@@ -20,7 +20,9 @@ static void count_up(void *arg)
 	++*(int *)arg;
 }
 
-/* A cancel against the call. What the call wrote is there after a join; then the memory goes. */
+/*
+ * A cancel against the call. After a join what the call wrote is visible; then the memory is freed.
+ */
 struct timer_cancel_vs_call {
 	struct counted {
 		fl_timer t;
@@ -53,7 +55,9 @@ FL_STRESS(timer_cancel_vs_call, user)
 	FL_FORBIDDEN(1, "not one of both");
 }
 
-/* The same for a stop by another context than the one that has started it, which sees what came before the start. */
+/*
+ * The same for a stop by another context than the starter, which sees what came before the start.
+ */
 struct timer_stop {
 	fl_timer *t;
 	fl_event started;
@@ -95,8 +99,8 @@ FL_STRESS(timer_stop, starter, stopper)
 }
 
 /*
- * An earlier deadline while the thread goes to sleep for another that never comes: it is woken. And the first call comes first,
- * also where both have passed.
+ * An earlier deadline while the thread goes to sleep for one that never comes: it is woken. The
+ * earlier call comes first, also if both deadlines have passed.
  */
 struct timer_earlier {
 	fl_timer never, late, now;
@@ -130,7 +134,9 @@ FL_STRESS(timer_earlier, first)
 	FL_FORBIDDEN(1, "in another order");
 }
 
-/* Two contexts start timers, for which there is one thread, and which are called one after the other. */
+/*
+ * Two contexts start timers, for which there is one thread, and which are called one after another.
+ */
 struct timer_two_starters {
 	fl_timer t[2];
 	int calls;
@@ -154,7 +160,7 @@ FL_STRESS(timer_two_starters, one, two)
 	FL_FORBIDDEN(1, "one was lost");
 }
 
-/* The thread that ends since it has nothing to do, against a start: it is called all the same. */
+/* The idle thread ends, against a start: the timer is still called. */
 struct timer_end_of_thread {
 	fl_timer t;
 	int calls;
@@ -175,7 +181,7 @@ FL_STRESS(timer_end_of_thread, user)
 	FL_FORBIDDEN(1, "not twice");
 }
 
-/* A function that starts its timer again, against a cancel: the call that runs then is the last. */
+/* A function that starts its timer again, against a cancel: the running call is the last. */
 struct timer_restart {
 	struct restarting {
 		fl_timer t;
@@ -199,7 +205,7 @@ static void start_again(void *arg)
 	own->ended++;
 }
 
-/* Nobody stops it any more. */
+/* No context stops it any more. */
 static void start_once_more(void *arg)
 {
 	struct restarting *own = arg;
@@ -279,7 +285,7 @@ FL_STRESS(timer_frees_itself, user)
 	FL_FORBIDDEN(1, "the other was not called");
 }
 
-/* A periodic one: as often as there is time, then never again. */
+/* A periodic timer: calls as often as the time allows, then never again. */
 struct timer_every {
 	fl_timer t;
 	int calls, at_stop;
@@ -304,7 +310,10 @@ FL_STRESS(timer_every, user)
 	FL_INTERESTING(s->calls > 1, "again");
 }
 
-/* A stop and a join that give up, and one that waits, of one call: who waits is woken, and nobody else touches the timer. */
+/*
+ * A stop and a join that give up, and one that waits, for one call: the waiter is woken, and the
+ * others do not touch the timer.
+ */
 struct timer_two_wait {
 	fl_timer t;
 	fl_event begun, go;
@@ -342,7 +351,10 @@ FL_STRESS(timer_two_wait, joiner, stopper)
 	FL_FORBIDDEN(1, "one has not");
 }
 
-/* A stop waits for the call of its own timer, not for the next, which goes on only when the stop has returned. */
+/*
+ * A stop waits for the call of its own timer, not for the next call, which continues only after the
+ * stop.
+ */
 struct timer_stop_of_one {
 	fl_timer one, next;
 	fl_event go;
@@ -373,7 +385,7 @@ FL_STRESS(timer_stop_of_one, user)
 	FL_FORBIDDEN(1, "the other was not called");
 }
 
-/* A cancel ends the wait of who joins. */
+/* A cancel ends the wait of a join. */
 struct timer_cancel_vs_join {
 	fl_timer t;
 	fl_event started;

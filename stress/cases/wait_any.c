@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A wait for any of several objects: one wait in several queues. */
+/* Waits for any of several objects: one wait in several queues. */
 #include "../../lib/wait/lot.h"
 #include "cases.h"
 #include <fairlead/event.h>
@@ -7,8 +7,8 @@
 #include <fairlead/sem.h>
 
 /*
- * wait_any_all: two objects become ready at once. The wait returns one of them, acquires what was
- * written before, and leaves no node.
+ * wait_any_all: two objects become ready at once; one is reported, with what came before it, and no
+ * queue entry is left.
  */
 struct wait_any_all {
 	fl_event a, b;
@@ -42,7 +42,7 @@ FL_STRESS(wait_any_all, waiter, set_a, set_b)
 	FL_FORBIDDEN(1, "an error");
 }
 
-/* An object that was not ready may be destroyed as soon as the wait has returned. */
+/* An object that was not ready may be freed as soon as the wait has returned. */
 struct wait_any_other_freed {
 	fl_event *e;
 	fl_sem *permits;
@@ -75,7 +75,7 @@ FL_STRESS(wait_any_other_freed, waiter, setter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* An object that is ready at the timeout counts. -ETIMEDOUT means that none was ready. */
+/* An object that is ready at the moment of a timeout counts; -ETIMEDOUT means that none was. */
 struct wait_any_timeout {
 	fl_latch done;
 	fl_event never;
@@ -111,7 +111,7 @@ FL_STRESS(wait_any_timeout, waiter, counter)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* A token among the objects, and a token that ends the wait: each has its own result. */
+/* A token among the objects, and one that ends the wait: each is reported as what it is. */
 struct wait_any_cancel {
 	fl_cancel_token thing, stop;
 	int data[2], index;
@@ -144,7 +144,7 @@ FL_STRESS(wait_any_cancel, waiter, request, canceller)
 }
 
 /*
- * Two contexts wait for the same permit and take it by the try form. One gets it; the other waits
+ * Two watch the same permit and acquire it by the try form: one gets it, the other watches on,
  * until its deadline.
  */
 struct wait_any_two_takers {
@@ -191,7 +191,7 @@ FL_STRESS(wait_any_two_takers, one, two, releaser)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* An object whose arm() waits for another object: the outer and the inner wait are independent. */
+/* An object whose arm() waits for something else: the outer wait and the inner one do not mix. */
 struct wait_any_nested {
 	fl_event first;
 	fl_sem inner;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registry of task types makes its set when it is first asked, and keeps it: memory of the module, not of an execution.
- * So it is asked before the first of them. The last file in the order of linking, so that all types are listed by then.
+ * The registry of task types makes its set at the first lookup, and keeps it: memory of the module,
+ * not of an execution. So this file does a lookup before the first execution. It is the last file
+ * in the order of linking, so that all types are listed by then.
  */
 #include "cases.h"
 #include <fairlead/task_type.h>

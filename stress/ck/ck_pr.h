@@ -3,16 +3,17 @@
 #define FL__STRESS_CK_PR_H
 
 /*
- * Concurrency Kit's <ck_pr.h> for one machine more: the model. A folder that is searched before ck's own makes ck's
- * inline code visible to it; without -fsanitize=thread this file is ck's own. It gives what ck asks of a machine (ck's
- * gcc/aarch64/ck_pr.h is such a file); ck's own ck_pr.h makes the other operations out of that.
+ * Concurrency Kit's <ck_pr.h> for one more machine: the model. The compiler searches this folder
+ * before ck's own, so the model sees ck's inline code. Without -fsanitize=thread this file is ck's
+ * own. It defines what ck needs of a machine, like ck's gcc/aarch64/ck_pr.h; ck's own ck_pr.h makes
+ * the other operations of that.
  *
- * The machine is as weak as the weakest that ck has code for, and C11 can say:
+ * The machine is as weak as the weakest machine of ck, as far as C11 can say it:
  *
  *     ck_pr_              aarch64     ppc64    x86-64   here
  *     load, store         ldr, str    ld, std  mov      relaxed
  *     read-modify-write   ldxr, stxr  ldarx    lock     relaxed; a compare-and-swap is strong
- *     cas_ptr_2_value     ldxp, stxp  -        lock     when it fails, the two words it found need not be of one moment
+ *     cas_ptr_2_value     ldxp, stxp  -        lock     a failed one may read two moments
  *     fence_load          dmb ishld   lwsync   -        acquire
  *     fence_store         dmb ishst   lwsync   -        release [1]
  *     fence_atomic, _atomic_store, _store_atomic
@@ -27,13 +28,14 @@
  *     fence_load_depends  -           -        -        nothing [2]
  *     stall               -           or 1     pause    fl_stress_relax()
  *
- *     [1] C11 has no fence that orders stores and not the loads before them, as dmb ishst is. So the model does not see
- *         that ck takes one for the other; stress/planted/ck.c has the case that is known.
+ *     [1] C11 has no fence that orders only stores, as dmb ishst does. So the model does not see
+ *         where ck uses such a fence by mistake; stress/planted/ck.c has the known case.
  *     [2] ck's machines order a load before what depends on it, C11 does not: depends.h.
  *
- * ck's lists read and write their links as plain memory, and recycle the nodes while others may still look: a race for
- * C11, which ck answers with a compare-and-swap that then fails. So plain accesses in ck's functions are not seen,
- * unless FL_CK_SEE_PLAIN is defined. What a list hands over is seen in either case.
+ * ck's lists access their links as plain memory, and reuse nodes while other threads may still read
+ * them. That is a race in C11; ck's compare-and-swap then fails. So the model ignores plain
+ * accesses in ck's functions, unless FL_CK_SEE_PLAIN is defined. It sees accesses to the items in
+ * either case.
  */
 #include <ck_cc.h>
 #include <ck_md.h>
@@ -50,7 +52,8 @@
 #include <ck_stdbool.h>
 #include <ck_stdint.h>
 #include <fairlead/stress.h>
-#include <gcc/ck_f_pr.h> /* that there are: load, store, cas, faa, add, sub, and, or, xor, inc, dec */
+/* That there are: load, store, cas, faa, add, sub, and, or, xor, inc, dec. */
+#include <gcc/ck_f_pr.h>
 
 #define CK_F_PR
 #define CK_USE_CC_BUILTINS 1 /* or ck would take this processor's own */
@@ -113,7 +116,9 @@ FL__CK_FENCE(atomic_load, __ATOMIC_SEQ_CST)
 FL__CK_FENCE(store_load, __ATOMIC_SEQ_CST)
 FL__CK_FENCE(memory, __ATOMIC_SEQ_CST)
 
-/* For pointers the target is a void, what is stored a const void *, and what is added a uintptr_t. */
+/*
+ * For pointers the target is a void, what is stored a const void *, and what is added a uintptr_t.
+ */
 #define FL__CK_ACCESS(name, bits, target_type, type, stored)                                                           \
 	FL__CK type ck_pr_md_load_##name(target_type const *target)                                                    \
 	{                                                                                                              \

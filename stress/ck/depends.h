@@ -3,9 +3,10 @@
 #define FL__STRESS_CK_DEPENDS_H
 
 /*
- * For what of ck counts on dependencies: all of its machines perform a load before the accesses whose address comes
- * from it, and before the stores behind a branch on it; C11 orders neither. Included before ck_ring.h, ck_fifo.h and
- * such, this makes their reads acquire: that much, and more, so that a load fence that is missing there is not missed.
+ * For code of ck that relies on dependencies. All its machines perform a load before the accesses
+ * whose address comes from it, and before the stores behind a branch on it; C11 orders neither.
+ * Include this before ck_ring.h, ck_fifo.h and such: it makes their reads acquire. That is stronger
+ * than the machines, so a load fence that is missing there is not found.
  */
 #include <ck_pr.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The interface that gcc and clang call with -fsanitize=thread, implemented for the model. Outside an execution (in
- * constructors, in native and chaos runs) the operations are the machine's own. A function here is called with the address
- * of its site as the return address.
+ * The interface that gcc and clang call with -fsanitize=thread, implemented for the model. Outside
+ * an execution (in constructors, in native and chaos runs) the operations are the machine's own.
+ * The return address of each function identifies the site of the access.
  */
 #include "model.h"
 #include "user.h"
@@ -87,7 +87,10 @@ DECLARED(void, __tsan_write_range, void *address, size_t size)
 		lab_plain((uintptr_t)address, size, true, PC);
 }
 
-/* Annotations for the real ThreadSanitizer; the model sees what they stand for. */
+/*
+ * Annotations for the real ThreadSanitizer, without effect here: the model sees the operations
+ * themselves.
+ */
 DECLARED(void, __tsan_acquire, void *address)
 {
 	(void)address;
@@ -98,7 +101,10 @@ DECLARED(void, __tsan_release, void *address)
 	(void)address;
 }
 
-/* A real operation takes its order as a constant: the two that differ on a machine are enough for the rest. */
+/*
+ * A real operation takes its order as a constant. Two orders differ on a machine, and they are
+ * enough.
+ */
 #define REAL_LOAD(p, order)                                                                                            \
 	((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
 #define REAL_STORE(p, v, order)                                                                                        \
@@ -194,8 +200,8 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
-/* Two words at once: what a scenario with Concurrency Kit asks for (stress/ck). */
-/* By hand: compilers want another target, or another library, for it. */
+/* Two words at once, for scenarios with Concurrency Kit (stress/ck). */
+/* In assembly: compilers would need another target, or another library, for it. */
 static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
 {
 	uint64_t low = (uint64_t)e, high = (uint64_t)(e >> 64), new_low = (uint64_t)v, new_high = (uint64_t)(v >> 64);
@@ -246,7 +252,7 @@ DECLARED(void, __tsan_atomic_thread_fence, int order)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-/* Orders a thread against its own signal handlers, which the model has not. */
+/* Orders a thread against its own signal handlers, which the model does not have. */
 DECLARED(void, __tsan_atomic_signal_fence, int order)
 {
 	(void)order;

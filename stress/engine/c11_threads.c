@@ -34,7 +34,7 @@ struct started {
 static void *c11_run(void *arg)
 {
 	const struct started s = *(struct started *)arg;
-	*(struct started *)arg = (struct started){NULL, NULL}; /* its place may be used again */
+	*(struct started *)arg = (struct started){NULL, NULL}; /* the entry may be reused */
 	return (void *)(intptr_t)s.start(s.arg);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cells: eight bytes of memory that an execution has touched, by hash of their address. A cell of an older generation is
- * empty, so a new execution clears nothing.
+ * Cells: the records of eight bytes of memory that an execution has touched, by hash of their
+ * address. A cell of an older generation is empty, so a new execution clears nothing.
  */
 #include "model.h"
 #include <stdlib.h>
@@ -9,9 +9,9 @@
 
 enum { CELLS_LOG2 = 16, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
 
-static struct lab_cell *cells; /* zeroed pages until they are touched; each cell in a line of its own */
+static struct lab_cell *cells; /* zeroed pages until first use; each cell in its own cache line */
 static uint32_t used, used_generation;
-static uint16_t touched[CELLS]; /* those that are used */
+static uint16_t touched[CELLS]; /* the used ones */
 
 static void grow_up(void)
 {
@@ -25,12 +25,12 @@ static uint32_t place_of(uintptr_t granule)
 {
 	if (__builtin_expect(!cells, 0))
 		grow_up();
-	/* The eight of a cache line stay together; lines go anywhere. */
+	/* The eight cells of a cache line have neighbouring places; lines are spread by a hash. */
 	uint64_t line = (uint64_t)(granule >> 3) * 0x9e3779b97f4a7c15u;
 	return (uint32_t)(line >> (64 - CELLS_LOG2 + 3)) << 3 | (granule & 7);
 }
 
-/* Globals of different processes lie at one address, and are different words. */
+/* Globals of different processes have one address, but are different words. */
 static uintptr_t granule_of(uintptr_t address)
 {
 	uintptr_t granule = address >> 3;

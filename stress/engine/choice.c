@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The search: who makes the choices.
+ * The search makes the choices of an execution.
  *
- *   DFS      all of them, by running anew with the next alternative of the last choice that has one (stateless: Godefroid
- *            1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale reads and faults; or unbounded in preemptions, with
- *            sleep sets (Godefroid 1996), which with a bound would lose states (Coons, Musuvathi, McKinley 2013).
- *   random   each by lot, with odds that are drawn anew for each execution
- *   PCT      the thread with the highest priority goes on; priorities are drawn at birth and lowered at depth - 1 steps
- *            (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
- *   replay   as a schedule says
+ *   DFS      all choices: runs anew with the next alternative of the last choice that has one
+ *            (stateless: Godefroid 1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale
+ *            reads and faults; or without a bound on preemptions, with sleep sets (Godefroid 1996),
+ *            which would lose states under a bound (Coons, Musuvathi, McKinley 2013).
+ *   random   each choice at random, with odds that are drawn anew for each execution
+ *   PCT      the thread with the highest priority runs; priorities are drawn at its start and
+ *            lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
+ *   replay   the choices of a schedule
  */
 #include "choice.h"
 #include "lin_run.h"
@@ -37,11 +38,12 @@ static uint64_t state; /* of the generator */
 
 enum { KILLS = 8, TOO_LATE = 1 << 30 };
 static uint32_t kill_at[KILLS];        /* counts of kill points */
-static uint32_t last_kill_points = 16; /* of an execution in which nobody was killed */
+static uint32_t last_kill_points = 16; /* of an execution without a kill */
 
 static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
 static uint8_t priority[LAB_THREADS];
-enum { CHANGES = 8, USUAL_THREADS = 16 }; /* further threads keep their priority of an earlier execution */
+/* Further threads keep their priority of an earlier execution. */
+enum { CHANGES = 8, USUAL_THREADS = 16 };
 static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
@@ -123,7 +125,10 @@ void lab_follow(const struct lab_schedule *schedule)
 	}
 }
 
-/* With thread and kind, what a choice is called. Kills have a count of their own: without one all else is called the same. */
+/*
+ * The name of a choice is its thread, its kind and a count. Kills have a counter of their own, so
+ * that all other choices have the same names with and without kills.
+ */
 static uint32_t name_of(unsigned kind)
 {
 	return kind == LAB_PICK_KILL ? lab.self->kills : lab.self->ops;
@@ -185,7 +190,7 @@ void lab_dfs_reset(void)
 	depth = 0;
 }
 
-/* On to the next alternative of a choice of threads. */
+/* Goes on to the next alternative of a choice of threads. */
 static bool next_of_set(struct node *node)
 {
 	node->done |= lab_bit(node->pick);
@@ -220,7 +225,7 @@ static bool is_local(const struct lab_op *op)
 	       (op->kind == LAB_FENCE && op->order != __ATOMIC_SEQ_CST);
 }
 
-/* It is on a condition and on a mutex, or on time. */
+/* Such a step is on a condition and on a mutex, or on time. */
 static bool is_double(const struct lab_op *op)
 {
 	return op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_TIME || op->order == LAB_SYNC_SLEEP;
@@ -232,24 +237,25 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 	if (one->state == LAB_BLOCKED || two->state == LAB_BLOCKED || a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return false; /* time passes */
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
-		return false; /* it hears of what has returned */
+		return false; /* reads which calls have returned */
 	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
-		return false; /* it changes what others may see */
+		return false; /* changes the globals that are in place */
 	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
-		return false; /* whom it wakes depends on who is dead by then */
+		return false; /* the threads that it wakes depend on the deaths before it */
 	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
 		return false;
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
-	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE) /* an SC fence, against all that psc orders */
+	/* An SC fence does not commute with any step that psc orders. */
+	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE)
 		return a->order != __ATOMIC_SEQ_CST || b->order != __ATOMIC_SEQ_CST;
 	unsigned granule = a->size > 8 || b->size > 8 ? 4 : 3; /* two words are sixteen bytes */
 	return a->address >> granule != b->address >> granule || !(is_write(a) || is_write(b));
 }
 
-/* After the step of `id`, those keep sleeping whose step commutes with it. */
+/* After the step of `id`, a thread stays in the sleep set if its step commutes with that step. */
 static void sleep_on(lab_set asleep, unsigned id)
 {
 	lab.sleep = 0;
@@ -284,8 +290,9 @@ static unsigned dfs_unbounded(lab_set set, unsigned usual)
 }
 
 /*
- * Of `set`, those whose turn is no preemption though the running thread could go on: the kernel takes its time with a thread
- * that was killed, so it comes in between where that makes a difference.
+ * The threads of `set` that may run instead of the running thread without a preemption. The
+ * kernel's walk for a killed thread may come late, so it is offered before each step with which it
+ * does not commute.
  */
 static lab_set unpaid(lab_set set)
 {
@@ -330,10 +337,10 @@ static unsigned by_priority(lab_set set, unsigned usual)
 		if (change_at[i] == lab.steps)
 			priority[lab.self->id] = (uint8_t)i;
 	if (lab.self->state == LAB_READY && usual != lab.self->id)
-		priority[lab.self->id] = 0; /* it has gone on for long */
+		priority[lab.self->id] = 0; /* it has run for long */
 	lab_set ready = set & lab.ready;
 	lab_set rest = set & ~lab.ready;
-	if (rest && lot(odds_fault)) /* a time out, a spin that ends */
+	if (rest && lot(odds_fault)) /* a timeout, or the end of a spin */
 		return highest(rest);
 	return ready ? highest(ready) : lab_in(rest, usual) ? usual : highest(rest);
 }
@@ -418,7 +425,7 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 	}
 }
 
-/* The name of a choice must not depend on the budget, or a replay would count otherwise. */
+/* The name of a choice must not depend on the budget, or a replay would count differently. */
 static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 {
 	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)

@@ -5,11 +5,17 @@
 #include "model.h"
 
 /*
- * An execution is what its choices make it. Each choice has a usual value; a schedule is the list of those that are not
- * usual, each named by the thread that makes it and the count of its steps: so one can be taken out and the others still
- * mean what they did. In text, joined by commas: b5=c (before its step 5, b lets c go on), c7r1 (reads one store back), c9f1
- * (a fault), b4w1 (wakes another waiter), b2i3 (input 3), b3o1 (one operation only), b6k1 (killed where it could be for the
- * sixth time), a3p2 (the third place of the program has call 2: lin.c).
+ * The choices determine an execution. Each choice has a usual value. A schedule is the list of the
+ * unusual choices. Each is named by its thread and the thread's step count, so the others keep
+ * their meaning when one is removed. In text, joined by commas:
+ * - b5=c: before its step 5, b lets c run
+ * - c7r1: reads one store back
+ * - c9f1: a fault
+ * - b4w1: wakes another waiter
+ * - b2i3: input 3
+ * - b3o1: one operation only
+ * - b6k1: killed at its sixth kill point
+ * - a3p2: call 3 of the program has operation 2 (lin.c)
  */
 struct lab_token {
 	uint8_t kind, thread, pick;
@@ -24,23 +30,25 @@ struct lab_schedule {
 	struct lab_token tokens[LAB_TOKENS];
 };
 
-/* What the execution that ends made of its choices. */
+/* The choices of the execution that ends. */
 extern struct lab_schedule lab_taken;
 
-/* The choices of fl_stress_ops() in the last execution, each with the fewest operations as its pick. */
+/*
+ * The choices of fl_stress_ops() in the last execution; the pick of each is the fewest operations.
+ */
 enum { LAB_OPS = 32 };
 extern struct lab_token lab_ops[LAB_OPS];
 extern unsigned lab_n_ops;
 
-/* Before each execution. */
+/* Called before each execution. */
 void lab_choices_begin(enum lab_strategy strategy);
 
-/* DFS: on to the next; false: that was all. */
+/* DFS: advances to the next execution; false: there is none. */
 bool lab_dfs_next(void);
 void lab_dfs_reset(void);
 
 void lab_seed(uint64_t seed, uint64_t execution);
-unsigned lab_draw(unsigned n); /* a number below n, from that seed */
+unsigned lab_draw(unsigned n); /* returns a number below n, from the seed */
 
 /* The next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);
@@ -48,9 +56,9 @@ void lab_follow(const struct lab_schedule *schedule);
 /* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
 enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);
-/* What a thread is called in a schedule: a to z, then Aa to Dx. */
+/* The name of a thread in a schedule: a to z, then Aa to Dx. */
 const char *lab_thread_letters(unsigned thread, char text[3]);
-/* False: not a replay string. `hash` may be NULL. */
+/* Returns false if it is not a replay string. `hash` may be NULL. */
 bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_t *hash);
 
 #endif

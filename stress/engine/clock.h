@@ -21,7 +21,7 @@ static inline bool lab_in(lab_set set, unsigned thread)
 	return (set >> thread & 1) != 0;
 }
 
-/* The lowest thread of a set that is not empty. */
+/* The lowest thread of a nonempty set. */
 static inline unsigned lab_lowest(lab_set set)
 {
 	return (uint64_t)set ? (unsigned)__builtin_ctzll((uint64_t)set)
@@ -33,16 +33,17 @@ static inline unsigned lab_count(lab_set set)
 	return (unsigned)(__builtin_popcountll((uint64_t)set) + __builtin_popcountll((uint64_t)(set >> 64)));
 }
 
-/* A vector clock: of each thread, how many of its steps are known. Thread 0 is main. */
+/* A vector clock: for each thread, how many of its steps are known. Thread 0 is main. */
 struct lab_clock {
 	uint32_t at[LAB_THREADS];
 };
 
 /*
- * What a thread knows, and what a message carries. `hb` is happens-before. `seen` limits what a load may still read: the
- * same, and what SC fences add to it, which order nothing but reads (RC11's psc). `fence` is the step of the latest SC
- * fence that happens before: no load after it reads behind an SC store that came earlier. Only the first `width` elements
- * are valid; the rest counts as 0 and is not initialised. So the cost of a copy depends on the number of threads.
+ * The knowledge of a thread, or of a message. `hb` is happens-before. `seen` limits which stores a
+ * load may still read: `hb`, and what SC fences add, which order only reads (RC11's psc). `fence`
+ * is the step of the latest SC fence that happens before: a load after it reads no store older than
+ * an SC store before that fence. Only the first `width` elements are valid; the rest counts as 0
+ * and is not initialised, so the cost of a copy depends on the number of threads.
  */
 struct lab_view {
 	uint32_t fence, width;

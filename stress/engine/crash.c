@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Processes that are killed, as by SIGKILL. One may be killed in place of each of its steps that others can see: accesses
- * of shared memory, atomic and plain, and of its threads' robust lists; sleeping; when it has been woken. All its threads end
- * there. Then the kernel goes through their robust lists (Linux: kernel/futex/core.c, exit_robust_list): those are steps again,
- * which others come before and between. So a process that is killed earlier and whose lists are gone through later is the
- * same as one that is killed later, and a thread need not be killed while it is not its turn.
+ * Processes that are killed, as by SIGKILL. A process may be killed in place of each of its steps
+ * that other processes can see: atomic and plain accesses of shared memory and of its threads'
+ * robust lists, going to sleep, and running after a wake. All its threads end there. Then the
+ * kernel walks their robust lists (Linux: kernel/futex/core.c, exit_robust_list). The walk consists
+ * of steps; steps of other threads may come before and between them. So an early kill with a late
+ * walk has the effect of a late kill, and a thread need only be killed while it runs.
  */
 #include "choice.h"
 #include "layout.h"
@@ -24,7 +25,7 @@ struct fl__robust_list *lab_robust_list(unsigned thread)
 void lab_robust_reset(unsigned thread)
 {
 	struct fl__robust_list *list = lab_robust_list(thread);
-	/* as the C library has it, whose word lies in front of the node and five words more */
+	/* as in the C library: the lock word is before the node, at a distance of five words */
 	*list = (struct fl__robust_list){list, sizeof(void *) == 8 ? -32 : -20, NULL};
 }
 
@@ -35,7 +36,7 @@ bool lab_is_list(uintptr_t address)
 
 struct entry {
 	uintptr_t node;
-	bool pi; /* its lock inherits priorities: the kernel wakes nobody for it here */
+	bool pi; /* the lock inherits priorities: the kernel does not wake a waiter here */
 };
 
 static struct entry entry_of(void *pointer)
@@ -43,7 +44,7 @@ static struct entry entry_of(void *pointer)
 	return (struct entry){(uintptr_t)pointer & ~(uintptr_t)1, (uintptr_t)pointer & 1};
 }
 
-/* False: it is in no memory that processes share, and the kernel would fault. */
+/* Returns false if the address is not in shared memory: the kernel would fault. */
 static bool fetch(uintptr_t node, struct entry *next)
 {
 	if (!lab_heap_has(node, sizeof(void *)))
@@ -58,7 +59,7 @@ static lab_value died(lab_value old, lab_value operand)
 	return (old & WAITERS) | DIED;
 }
 
-/* handle_futex_death() */
+/* Does what handle_futex_death() does. */
 static bool owner_died(uintptr_t word, bool pi, bool pending)
 {
 	if (word % 4 != 0 || !lab_heap_has(word, 4))
@@ -66,7 +67,8 @@ static bool owner_died(uintptr_t word, bool pi, bool pending)
 	lab_point((struct lab_op){LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, word, 0});
 	uint32_t value = (uint32_t)lab_peek(word, 4), owner = value & TID;
 	bool wakes = !pi && (value & WAITERS);
-	if (pending && !pi && owner == 0) /* freed, and nobody woken yet; or woken, and not taken yet */
+	/* Unlocked before the wake, or woken before the acquire. */
+	if (pending && !pi && owner == 0)
 		wakes = true;
 	else if (owner == lab.self->id + 1)
 		(void)lab_kernel_rmw(word, died, 0);
@@ -88,7 +90,7 @@ void lab_exit_walk(void)
 		return;
 	lab.ending |= lab_bit(self->id);
 	for (int left = LIMIT; at.node != end && left > 0; left--) {
-		bool good = fetch(at.node, &next); /* before the lock is free, and another's */
+		bool good = fetch(at.node, &next); /* before the lock is released, and may change */
 		if (at.node != pending.node && !owner_died(at.node + offset, at.pi, false))
 			return;
 		if (!good)
@@ -99,12 +101,12 @@ void lab_exit_walk(void)
 		(void)owner_died(pending.node + offset, pending.pi, true);
 }
 
-/* --- where one can be killed --- */
+/* --- kill points --- */
 
 struct kill_site {
 	uintptr_t pc;
 	unsigned kind;
-	uint64_t passed, offered, kills; /* offered: while a kill was left */
+	uint64_t passed, offered, kills; /* offered: while kills were left */
 };
 
 enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
@@ -148,7 +150,7 @@ void lab_kills_count(struct lab_result *result)
 	}
 }
 
-/* Whether others, or the kernel, can tell that it was done. */
+/* Whether another process, or the kernel, can see the step. */
 static bool is_visible(const struct lab_op *op)
 {
 	switch (op->kind) {
@@ -197,7 +199,8 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 		struct lab_thread *t = &lab.threads[i];
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
-		lab.sleep &= ~lab_bit(i); /* its next step has changed; steps of other processes commute with a death */
+		/* Its next step has changed; steps of other processes commute with a death. */
+		lab.sleep &= ~lab_bit(i);
 		lab_bury(t);
 	}
 	lab_rest();
@@ -209,7 +212,7 @@ void lab_kill_point(struct lab_op op, enum lab_death how)
 		lab_die(op, how);
 }
 
-/* After the first word, in the middle, and before the last one. */
+/* A copy may be cut after the first word, in the middle, and before the last word. */
 size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc)
 {
 	enum { WORD = 8 };

@@ -6,12 +6,15 @@
 #include "interpose.h"
 #include "posix.h"
 
-/* The first byte of a guard is 1 when the variable is initialised; the compiler reads that byte. */
+/* The first byte of a guard is 1 after initialisation; the compiler reads that byte. */
 EXPORTED int lab_guard_acquire(uint8_t *guard) __asm__("__wrap___cxa_guard_acquire");
 EXPORTED void lab_guard_release(uint8_t *guard) __asm__("__wrap___cxa_guard_release");
 EXPORTED void lab_guard_abort(uint8_t *guard) __asm__("__wrap___cxa_guard_abort");
 
-/* 1: the caller initialises the variable, and ends that by a release or an abort. */
+/*
+ * Returns 1 if the caller must initialise the variable. A release or an abort ends the
+ * initialisation.
+ */
 int lab_guard_acquire(uint8_t *guard)
 {
 	if (!OURS())

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Which earlier step of another thread a step of a trace depends on. */
+/* Finds the earlier step of another thread on which a step of a trace depends. */
 #include "edge.h"
 #include "object.h"
 #include <stdio.h>
@@ -53,7 +53,7 @@ static bool edge_takes(const struct lab_event *e)
 	}
 }
 
-/* The last signal or broadcast for the wait that this relock ends; n: none. */
+/* The last signal or broadcast for the wait before this relock; n: none. */
 static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
 {
 	unsigned signal = i;
@@ -98,7 +98,7 @@ static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned
 	}
 }
 
-/* The step that started the thread of shown[i], if that is the thread's first; i: none. */
+/* The step that started the thread of shown[i], if shown[i] is its first step; else i. */
 static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 {
 	unsigned start = i;
@@ -159,7 +159,7 @@ static const char *edge_wanted(const struct lab_thread *t)
 	return copy ? copy : "";
 }
 
-/* The signal that came before its wait. */
+/* The signal that came before the wait. */
 static void edge_mark(const struct lab_event *const *shown, unsigned n, const struct lab_place *signal,
                       struct lab_step *steps)
 {

@@ -4,15 +4,21 @@
 
 #include "model.h"
 
-/* Edges between the steps of a trace, for reports that draw them. `shown`: the events of the trace, in their order. */
+/*
+ * Edges between the steps of a trace, for reports that draw them. `shown` has the events of the
+ * trace, in order.
+ */
 
-/* Fills in the edge to shown[i] from an earlier step of another thread, and whether shown[i] is half of a race. */
+/*
+ * Fills in the edge to shown[i] from an earlier step of another thread, and whether shown[i] is
+ * half of a race.
+ */
 void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *step);
 
 /*
- * Called at the end of an execution without progress. Writes a step behind the `n` steps of the trace for each blocked thread: what
- * the thread waits for, with an edge from the step that took it. Marks a signal that came before its wait. Returns how many
- * steps; at most LAB_THREADS.
+ * Called at the end of an execution without progress. Writes a step behind the `n` steps of the
+ * trace for each blocked thread: what the thread waits for, with an edge from the step that took
+ * it. Marks a signal that came before its wait. Returns how many steps; at most LAB_THREADS.
  */
 unsigned lab_edge_waits(const struct lab_event *const *shown, unsigned n, struct lab_step *all);
 

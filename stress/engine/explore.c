@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The search over many executions, and what is made of the first that fails. */
+/* The search over many executions, and the handling of the first failure. */
 #include "explore.h"
 #include "lin_run.h"
 #include <stdio.h>
@@ -62,12 +62,12 @@ bool lab_failure_is_known(enum lab_verdict verdict)
 /* --- counting and stopping --- */
 
 /*
- * A leak of a program is the smallest of its failures. The search goes on for some executions, and reports a worse failure in
- * place of the leak.
+ * A leak of a program is the smallest of its failures. The search goes on for some executions, and
+ * reports a worse failure in place of the leak.
  */
 static struct {
 	bool found;
-	uint64_t until; /* so many executions */
+	uint64_t until; /* stop after so many executions */
 	struct lab_schedule schedule;
 	struct lab_signature signature;
 	uint64_t hash;
@@ -115,7 +115,7 @@ static bool keep_leak(void)
 	return true;
 }
 
-/* One execution; false when it failed, and that is the end. */
+/* Runs one execution; returns false if it failed and the search ends. */
 static bool run_one(enum lab_strategy strategy)
 {
 	lab_choices_begin(strategy);
@@ -228,8 +228,9 @@ static bool run_slice(uint64_t executions, int64_t limit, bool *done)
 }
 
 /*
- * Depth first in rounds; each round raises every bound by one. Slices of a round alternate with random executions. If two
- * rounds have the same number of executions, the bounds cut nothing off, and the search has seen all executions.
+ * Depth first in rounds; each round raises every bound by one. Slices of a round alternate with
+ * random executions. If two rounds have the same number of executions, the bounds cut nothing off,
+ * and the search has seen all executions.
  */
 static bool run_deeper(int64_t limit)
 {
@@ -271,7 +272,7 @@ static bool run_deeper(int64_t limit)
 	return true;
 }
 
-/* --- programs of operations, one after the other: each has a burst by lot, then depth first --- */
+/* --- programs of operations: for each some random executions, then depth first --- */
 
 static unsigned draw_for_program(unsigned n)
 {
@@ -341,14 +342,15 @@ bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature 
 
 /* --- a failure --- */
 
-/* The execution that is shown, with its steps. */
+/* Records the execution that is reported, with its steps. */
 static void record(const struct lab_schedule *schedule)
 {
 	lab.recording = true;
 	(void)lab_replay(schedule);
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
-	result.replay = lab_config.n_known > 0 ? "" : replay; /* a replay would end at the first of them */
+	/* A replay would stop at the first known failure. */
+	result.replay = lab_config.n_known > 0 ? "" : replay;
 	lab_trace(&result);
 	lab.recording = false;
 }
@@ -419,7 +421,7 @@ static void run_replay(void)
 
 static void begin_run(const struct lab_test *test, const struct lab_config *config)
 {
-	lab_sys_install(lab_door_of(test->module)); /* before its variables are kept as they are */
+	lab_sys_install(lab_door_of(test->module)); /* before the module's variables are saved */
 	lab_module_use(test->module, test->main != NULL);
 	lab_running = test;
 	lab_lin_use(test);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory of an execution: state, stacks and heap, at fixed addresses, so that a replay sees the same ones. Each thread
- * allocates from a part of its own: what an address is does not depend on the interleaving. Nothing is given out twice in an
- * execution, so every access to a freed block is one to a freed block.
+ * The memory of an execution: state, stacks and heap, at fixed addresses, so that a replay has the
+ * same addresses. Each thread allocates from its own part, so an address does not depend on the
+ * interleaving. An execution never reuses memory, so every access to a freed block is found.
  */
 #include "layout.h"
 #include "model.h"
@@ -28,8 +28,8 @@ struct block {
 
 static struct block blocks[BLOCKS];
 static unsigned n_blocks;
-static unsigned allocating; /* only parts below this number have blocks */
-static uint8_t *units;      /* of all parts: what each is a part of */
+static unsigned allocating; /* parts from this number on have no blocks */
+static uint8_t *units;      /* of all parts: the state of each unit */
 static size_t used[LAB_THREADS], mapped;
 static size_t state_size;
 
@@ -107,7 +107,7 @@ void *lab_map(size_t size)
 	return memory;
 }
 
-/* Before each block: its number, for free(). */
+/* In front of each block: its number, for free(). */
 struct header {
 	size_t block, size;
 };
@@ -147,7 +147,7 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	memset(units + unit_of(address), LIVE, room / UNIT);
 	if (size % UNIT != 0 || size == 0)
 		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
-	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
+	memset((void *)address, 0xa5, room); /* removes the contents of earlier executions */
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
 	if (event)
@@ -170,7 +170,10 @@ static struct block *block_of(uintptr_t address)
 	return NULL;
 }
 
-/* Allocating is writing: another thread that touches the block must know of its allocation. */
+/*
+ * An allocation counts as a write: another thread that touches the block must know of its
+ * allocation.
+ */
 void lab_heap_born(struct lab_cell *cell)
 {
 	const uintptr_t address = cell->granule << 3;
@@ -185,7 +188,7 @@ void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
 	if (!lab_is_heap(address))
-		return; /* from before the executions: the next one needs it too */
+		return; /* allocated before the executions: the next one needs it, too */
 	struct block *b =
 	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
@@ -278,12 +281,12 @@ void lab_heap_keep(uintptr_t value, void *arg)
 	struct block *b = lab_is_heap(value) ? block_of(value) : NULL;
 	if (!b || b->freed)
 		return;
-	b->freed = true; /* looked at: what it points to is not lost either */
+	b->freed = true; /* visited: blocks that it points to are not lost, either */
 	for (size_t at = 0; at + sizeof(uintptr_t) <= b->size; at += sizeof(uintptr_t))
 		lab_heap_keep(*(const uintptr_t *)(b->address + at), NULL);
 }
 
-/* Those who were killed freed nothing, and whether a survivor should have is not known. */
+/* A killed process freed nothing, and it is unknown whether a survivor should have. */
 static bool is_orphan(const struct block *b)
 {
 	return lab_in(lab.killed, lab.threads[b->thread].process);

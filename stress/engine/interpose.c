@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library that instrumented code calls, and that the compiler does not instrument: memory that they read,
- * write, make or end. The program that has the engine exports them, so modules get these; a call that is not from a model
- * thread goes on to the C library. The engine calls itself while a model thread runs, too: those calls come from its own
- * text, and pass.
+ * Functions of the C library that access, allocate or free memory, called by instrumented code but
+ * not instrumented by the compiler. The program with the engine exports them, so modules call
+ * these. Calls from outside a model thread go on to the C library. So do the engine's own calls,
+ * which are told apart by their return address.
  */
 #include "interpose.h"
 #include <errno.h>
@@ -42,7 +42,8 @@ EXPORTED void free(void *memory)
 {
 	if (!memory)
 		return;
-	if (OURS() || (lab.active && lab_is_heap((uintptr_t)memory))) /* or the engine calls it, as a destructor */
+	/* The engine may call it, as a destructor. */
+	if (OURS() || (lab.active && lab_is_heap((uintptr_t)memory)))
 		lab_free(memory, PC);
 	else if (!lab_is_heap((uintptr_t)memory))
 		__libc_free(memory);
@@ -89,7 +90,9 @@ __attribute__((constructor(101))) static void find_real(void)
 	real_memcpy = REAL(memcpy);
 }
 
-/* Before the constructor has run. Volatile, or the compiler makes a call of memmove() out of it. */
+/*
+ * Used before the constructor has run. Volatile, or the compiler would make it a call of memmove().
+ */
 static void *early_move(void *to, const void *from, size_t size)
 {
 	volatile char *t = to;
@@ -154,7 +157,7 @@ EXPORTED void *memset(void *to, int byte, size_t size)
 	return to;
 }
 
-/* What newer compilers call in their place. */
+/* Newer compilers call these instead. */
 EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size);
 EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size);
 EXPORTED void *__tsan_memset(void *to, int byte, size_t size);
@@ -180,7 +183,7 @@ void *__tsan_memset(void *to, int byte, size_t size)
 	return real_memset(to, byte, size);
 }
 
-/* For plain C that spins. */
+/* For plain C code that spins. */
 EXPORTED int sched_yield(void)
 {
 	static __typeof__(sched_yield) *real;
@@ -193,7 +196,10 @@ EXPORTED int sched_yield(void)
 	return real();
 }
 
-/* Signals are not modelled: the engine's own handlers stay, and one execution leaves none to the next. */
+/*
+ * Signals are not modelled: the engine's own handlers stay, and an execution leaves none to the
+ * next.
+ */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
 	static __typeof__(sigaction) *real;
@@ -251,7 +257,10 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 	return 0;
 }
 
-/* Nor are files: for what names functions in a report, word by word of their symbols, there is none. */
+/*
+ * Files are not modelled: functions that name functions in a report, word by word of their symbols,
+ * find none.
+ */
 EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
 {
 	static __typeof__(dl_iterate_phdr) *real;

@@ -5,12 +5,12 @@
 #include "model.h"
 #include <dlfcn.h>
 
-/* For functions that stand in the place of the C library's. */
+/* For functions that replace those of the C library. */
 #define PC ((uintptr_t)__builtin_return_address(0))
-/* Never inlined: the return address tells the caller. */
+/* Never inlined: the return address identifies the caller. */
 #define EXPORTED __attribute__((visibility("default"), used, noinline))
 
-/* Called by a model thread, from a module: the engine's own calls come from the program. */
+/* A model thread called it, from a module: the engine's own calls come from the program. */
 #define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
 
 /* The C library's own. */

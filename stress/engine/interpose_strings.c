@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * String functions of the C library, as interpose.c has those of memory: what they read and write is told to the model
- * first. What printf reads through its arguments, and the rest of the library, the model does not see.
+ * String functions of the C library, as interpose.c has the memory functions: the model learns
+ * first what they read and write. It does not see what printf reads through its arguments, nor the
+ * rest of the library.
  */
 #include "interpose.h"
 #include <stdarg.h>

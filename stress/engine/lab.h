@@ -9,11 +9,14 @@
 #include <stdio.h>
 
 /*
- * What the tool asks of the engine: the tests there are, and the run of one of them in the model. Native and chaos runs are
- * stress/native's.
+ * The engine's interface for the tool: lists tests, and runs one of them in the model.
+ * stress/native has native and chaos runs.
  */
 
-/* A test, from one module (the tool itself, or a shared object that it loaded). The tool and native run the plain one. */
+/*
+ * A test of one module (the tool itself, or a loaded shared object). The tool and native runs use
+ * the plain one.
+ */
 struct lab_test {
 	const struct fl_stress_test *test;
 	void (*setup)(void *state); /* NULL: none */
@@ -22,35 +25,38 @@ struct lab_test {
 	struct lab_test *next;
 };
 
-/* All that have registered so far, by name, then plain before instrumented. Two of one name and kind: the first counts. */
+/*
+ * All registered tests, by name, then plain before instrumented. Of two with one name and kind the
+ * first counts.
+ */
 const struct lab_test *lab_tests(void);
 const struct lab_test *lab_test_find(const char *name, bool instrumented);
 
 /*
- * Loads a shared object whose constructors register tests; NULL, or why not (the caller's to free). What it registered is
- * in lab_tests() then.
+ * Loads a shared object whose constructors register tests; lab_tests() then has them. Returns NULL,
+ * or the reason of the failure (the caller's to free).
  */
 char *lab_load(const char *path);
 
 enum lab_verdict {
 	LAB_PASSED,
-	LAB_FORBIDDEN,      /* an outcome that is forbidden, or that no macro lists */
+	LAB_FORBIDDEN,      /* a forbidden or unlisted outcome */
 	LAB_CHECK,          /* FL_STRESS_CHECK, assert() */
 	LAB_PANIC,          /* the library's */
 	LAB_RACE,           /* data race */
 	LAB_USE_AFTER_FREE, /* also: outside any block, freed twice */
 	LAB_LEAK,
 	LAB_DEADLOCK,
-	LAB_LOST_WAKEUP, /* all sleep, and one of them on a word that has changed since */
+	LAB_LOST_WAKEUP, /* all sleep, and the word of one of them has changed since */
 	LAB_LIVELOCK,
 	LAB_CRASH,      /* SIGSEGV and its kin */
-	LAB_HANG,       /* no step for too long: a call that the model does not see */
+	LAB_HANG,       /* no step for too long: an unseen blocking call */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
 	LAB_MISUSE,           /* of a lock or another object, of a thread, of a key */
 	LAB_EXIT_STATUS,      /* a program's, other than 0 */
 	LAB_NOT_LINEARIZABLE, /* no order explains the results */
-	LAB_DIVERGED          /* a replay that went another way */
+	LAB_DIVERGED          /* a replay left its schedule */
 };
 
 const char *lab_verdict_name(enum lab_verdict verdict);
@@ -62,34 +68,35 @@ enum { LAB_UNBOUNDED = -1 };
 /* Which faults the search may inject. */
 enum { LAB_FAULT_SPURIOUS = 1, LAB_FAULT_EINTR = 2, LAB_FAULT_EAGAIN = 4, LAB_FAULT_TIMEOUT = 8, LAB_FAULT_WEAK = 16 };
 
-/* What tells a failure from the others of its test. */
+/* Distinguishes a failure from other failures of its test. */
 struct lab_failure {
 	enum lab_verdict verdict;
 	uintptr_t signature; /* of the code */
-	uintptr_t address;   /* of the raced memory, or of the locks of a cycle together; 0: none */
+	uintptr_t address;   /* of the raced memory, or of all locks of a cycle; 0: none */
 };
 
-/* All-zero but for `strategy` is not useful: begin with LAB_CONFIG_DEFAULT. */
+/* An all-zero config is not usable: begin with LAB_CONFIG_DEFAULT. */
 struct lab_config {
 	enum lab_strategy strategy;
-	int preemptions;     /* of DFS: at most so many an execution; LAB_UNBOUNDED with sleep sets */
-	int stale;           /* of DFS: loads that see an older value, an execution; LAB_UNBOUNDED */
-	int faults;          /* injected in one execution */
-	int kills;           /* of processes, in one execution; 0: not crash mode */
+	int preemptions;     /* of DFS: the most of an execution; LAB_UNBOUNDED: sleep sets */
+	int stale;           /* of DFS: the most loads of older values; LAB_UNBOUNDED */
+	int faults;          /* the most that are injected in an execution */
+	int kills;           /* processes killed in an execution, at most; 0: not crash mode */
 	unsigned fault_mask; /* LAB_FAULT_... */
 	unsigned depth;      /* of PCT */
 	uint64_t seed;
 	uint64_t max_executions; /* 0: no limit */
 	int64_t time;            /* ns; 0: no limit */
-	uint32_t max_steps;      /* of one execution: then it is a livelock */
-	const char *replay;      /* of LAB_REPLAY: what a report said */
+	uint32_t max_steps;      /* of one execution; more is a livelock */
+	const char *replay;      /* of LAB_REPLAY: the string of a report */
 	bool keep_failing;       /* goes on after a failure and counts outcomes: for litmus tests */
 	bool no_shrink;
-	const uintptr_t *mutants; /* sites (return addresses) whose order is one step weaker */
+	/* Sites (return addresses) with an order that is one step weaker. */
+	const uintptr_t *mutants;
 	size_t n_mutants;
-	const struct lab_failure *known; /* failures that are no news: the search goes on after them */
+	const struct lab_failure *known; /* known failures: the search goes on after them */
 	size_t n_known;
-	bool no_leaks; /* memory that is not freed is no failure */
+	bool no_leaks; /* leaks are no failures */
 	unsigned argc; /* of a program */
 	char *const *argv;
 	unsigned mutant_step;
@@ -112,12 +119,15 @@ struct lab_outcome {
 };
 
 /* One step of the minimal failing execution. Texts belong to the result. */
-/* What the step of another thread, before this step, has to do with it. */
+/* The relation of an earlier step of another thread to this step. */
 enum lab_edge {
 	LAB_NO_EDGE,
-	LAB_READS_FROM,   /* returned the value that it stored */
-	LAB_SYNCHRONIZES, /* it happens before this step: a release that was acquired, a wake, a start, a join */
-	LAB_WAITS_FOR     /* it took what this step waits for, and has not released it */
+	LAB_READS_FROM, /* the step stored the value that this step returned */
+	/*
+	 * The step happens before this one: a release that was acquired, a wake, a start, a join.
+	 */
+	LAB_SYNCHRONIZES,
+	LAB_WAITS_FOR /* the step acquired what this step waits for, and has not released it */
 };
 
 struct lab_step {
@@ -127,74 +137,89 @@ struct lab_step {
 	const char *file;     /* may be NULL */
 	const char *function; /* may be NULL */
 	int line;
-	const char *source; /* the line's text, where the file can be read; may be NULL */
-	bool preempted;     /* another thread could have gone on, and this one was let run */
+	const char *source; /* the text of the line, if the file can be read; may be NULL */
+	bool preempted;     /* another thread could have continued, and this one ran instead */
 	bool stale;
 	bool fault;
-	bool killed;        /* its process was, in place of this step */
-	bool failing;       /* one of the steps that are the failure */
+	bool killed;        /* its process was killed in place of this step */
+	bool failing;       /* one of the steps of the failure */
 	enum lab_edge edge; /* to the step `from` */
 	unsigned from;
 };
 
 struct lab_result {
 	enum lab_verdict verdict;
-	const char *message; /* one line: what, who, where */
-	const char *details; /* further lines: other threads, who waits on what; may be "" */
-	const char *replay;  /* the string that repeats it; "" when passed */
+	const char *message; /* one line: the failure, its threads, its place */
+	const char *details; /* further lines: the waits of other threads; may be "" */
+	const char *replay;  /* the string that repeats the failure; "" for a pass */
 	struct lab_failure failure;
 	uint64_t executions; /* complete ones */
 	uint64_t samples;    /* of mode lin: states on real threads */
 	unsigned programs;   /* of mode lin */
 	unsigned programs_exhausted;
-	uint64_t pruned;      /* cut short, since they would repeat another */
-	uint64_t steps;       /* of all executions */
-	bool exhausted;       /* DFS saw all there is, within its bounds */
-	bool proved;          /* and wider bounds would show nothing else */
-	const char *strategy; /* in words, with its bounds: "dfs, 2 preemptions, 2 stale reads, 1 fault" */
+	uint64_t pruned; /* cut short as repetitions of others */
+	uint64_t steps;  /* of all executions */
+	bool exhausted;  /* DFS has seen all executions within its bounds */
+	bool proved;     /* and wider bounds would add none */
+	/* In words, with its bounds: "dfs, 2 preemptions, 2 stale reads, 1 fault". */
+	const char *strategy;
 	unsigned n_outcomes;
 	const struct lab_outcome *outcomes;
 	unsigned n_threads;
 	const char *const *threads; /* names: "main", then the actors, then threads they started */
 	unsigned n_steps;
-	const struct lab_step *trace; /* of a failure: its minimal form, setup left out */
-	unsigned n_waiting;   /* further steps, behind those: what each thread waits for at the end of a deadlock */
-	int64_t found_ns;     /* until the failure was first seen */
-	int64_t shrunk_ns;    /* what the minimiser took */
-	uint64_t hash;        /* of a failure's steps and values: equal when replayed */
+	const struct lab_step *trace; /* of a failure: its minimal form, without the setup */
+	/* Further steps behind those: the wait of each thread at the end of a deadlock. */
+	unsigned n_waiting;
+	int64_t found_ns;     /* time until the failure was first seen */
+	int64_t shrunk_ns;    /* time of the minimiser */
+	uint64_t hash;        /* of the steps and values of a failure: equal when replayed */
 	uint64_t kills;       /* of processes, in all executions */
-	unsigned kill_steps;  /* distinct ones (site and kind) at which one was killed */
-	unsigned kill_missed; /* at which one could have been, and none was */
-	uint64_t kill_least;  /* kills at the one that had the fewest */
+	unsigned kill_steps;  /* distinct steps (site and kind) with a kill */
+	unsigned kill_missed; /* distinct steps without a kill, where a kill was possible */
+	uint64_t kill_least;  /* kills at the step with the fewest kills */
 };
 
-/* Called now and then with what there is so far; returns false to stop. */
+/* Called now and then with the result so far; returns false to stop. */
 typedef bool lab_progress(const struct lab_result *so_far, void *arg);
 
-/* Runs `test` in the model. The process should be this test's alone: what it does may leave anything behind. */
+/*
+ * Runs `test` in the model. The process should run only this test, since a test may leave anything
+ * behind.
+ */
 const struct lab_result *lab_model_run(const struct lab_test *test, const struct lab_config *config,
                                        lab_progress *progress, void *arg);
 
-/* The sites (return addresses of atomic calls) that the executions so far have reached. For mutants and coverage. */
+/*
+ * The sites (return addresses of atomic calls) that the executions have reached. For mutants and
+ * coverage.
+ */
 struct lab_site {
 	uintptr_t pc;
-	const char *operation; /* "load", "store", "exchange", "fetch_add", "compare_exchange", "fence" */
-	const char *order;     /* as the code asks: "acquire" */
-	unsigned weaker;       /* how many ways there are to weaken it by one step (acq_rel: 2) */
+	/* "load", "store", "exchange", "fetch_add", "compare_exchange", "fence". */
+	const char *operation;
+	const char *order; /* the order in the code: "acquire" */
+	unsigned weaker;   /* number of orders that are one step weaker (acq_rel: 2) */
 	uint64_t hits;
 };
 size_t lab_sites(const struct lab_site **sites);
 
-/* Where `pc`, a return address, is in the source: false when there is no debugging information. Texts live for ever. */
+/*
+ * Finds the source of `pc`, a return address; false: no debugging information. The texts are never
+ * freed.
+ */
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function);
 
-/* The innermost function there, though it be inline; NULL: unknown. */
+/* The innermost function at `pc`, inline or not; NULL: unknown. */
 const char *lab_inlined(uintptr_t pc);
 
-/* The module that `pc` lies in, and its offset there; NULL when in none. For naming sites across processes. */
+/* The module of `pc`, and its offset there; NULL: none. Names sites across processes. */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 
-/* Reads litmus programs and prints what DFS finds; stress/litmus has the format. Exit status. */
+/*
+ * Reads litmus programs and prints what DFS finds; stress/litmus/README.md has the format. Returns
+ * the exit status.
+ */
 int lab_litmus(FILE *in, FILE *out);
 
 #endif

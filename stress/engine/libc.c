@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Functions of the C library whose effects would outlive an execution, or differ between
- * executions: output, random numbers. Output goes to the report alone, so a call is no step. Output
- * of several threads appears in the order of the execution.
+ * executions: output, random numbers. Output goes to the report, so a call is no step. Output of
+ * several threads appears in the order of the execution.
  */
 #include "posix.h"
 #include "program.h"
@@ -44,7 +44,7 @@ static _Noreturn void libc_no_file(const char *name, uintptr_t pc)
 static int libc_print(const char *format, va_list args)
 {
 	char *text = NULL;
-	if (!lab.recording) { /* what it prints is not shown: its length is enough */
+	if (!lab.recording) { /* the output is not shown: its length is enough */
 		const int n = vsnprintf(NULL, 0, format, args);
 		return n;
 	}

@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The programs of mode lin: which operations each thread calls, with which arguments. A program is a row of picks, one for
- * each place of a call:
+ * The programs of mode lin: which operations each thread calls, with which arguments. A program is
+ * a list of picks, one for each place of a call:
  *
- *     before ...   each thread's ...   after ...     0: no call; else 1 + 2 x line of the menu + heard
+ *   before ...   each thread's ...   after ...   0: no call; else 1 + 2 x menu line + heard
  *
- * The menu is each operation with each of its arguments. So the picks of the model, which are choices like all others, name
- * the program in a replay string, and one that is dropped is one call less.
+ * The menu has each operation with each of its arguments. The picks are choices of the model like
+ * all others. So they name the program in a replay string, and a removed pick is one call less.
  *
- * What came before what is happens-before, from the return of a call to the beginning of another. Programs have two kinds of
- * calls, told apart by `heard`:
+ * A call comes before another if its return happens before the begin of the other. There are two
+ * kinds of calls (`heard`):
  *
- *   unheard   nothing but the operations themselves orders the threads. In the model the beginning of such a call is no
- *             step; natively it leaves no trace. No order that an operation lacks is supplied.
- *   heard     the thread knows of all calls that have returned. In the model the beginning is a step, which joins what
- *             those who returned knew; natively a fetch-and-add on one counter, which they have added to as well.
+ *   unheard   Only the operations themselves order the threads. In the model the begin of such a
+ *             call is no step; natively it leaves no trace. No order is supplied that an operation
+ *             lacks.
+ *   heard     The thread knows all calls that have returned. In the model the begin is a step,
+ *             which joins the knowledge of the returned calls; natively it is a fetch-and-add on
+ *             one counter, to which the returned calls have added as well.
  *
- * A history in which all is heard is the one of Herlihy and Wing: intervals of one clock. One in which nothing is asks
- * whether the results are those of some interleaving of the programs.
+ * If all calls are heard, the history is that of Herlihy and Wing: intervals of one clock. If none
+ * is heard, the check asks whether the results are those of some interleaving of the programs.
  */
 #include "lin.h"
 #include "choice.h"
@@ -33,29 +35,30 @@
 
 enum { LINE = 64 };
 
-/* What is known of a call, where it was made; each written by its thread alone. */
+/* The record of a call; only its thread writes it. */
 struct record {
 	int64_t result;
-	uint32_t began, returned; /* counts of one clock; 0: unheard */
+	uint32_t began, returned; /* values of one clock; 0: unheard */
 	bool called, ended;
 };
 
-/* Natively it lies behind the user's state. */
+/* Natively it is behind the state of the user. */
 struct run {
 	uint8_t picks[LIN_CALLS];
-	bool counts; /* some call is heard */
+	bool counts; /* at least one call is heard */
 	_Alignas(LINE) _Atomic uint32_t clock;
-	struct record records[LIN_AFTER + 1][LIN_EACH]; /* main's before, the threads', main's after */
+	/* Main's calls before, the threads' calls, main's calls after. */
+	struct record records[LIN_AFTER + 1][LIN_EACH];
 };
 
 static _Thread_local unsigned real_thread;
-static const struct fl_lin *lin; /* the one that runs */
-static const char *wrong;        /* with its operations */
-static size_t run_at;            /* from the state */
+static const struct fl_lin *lin; /* of the current test */
+static const char *wrong;        /* an error in its operations */
+static size_t run_at;            /* offset from the state */
 static struct lin_history history;
 static const char explained[] = "an order explains the results", unexplained[] = "no order explains the results";
 
-/* Of the model. */
+/* For runs in the model. */
 static struct run model_run;
 static uint64_t model_before[LIN_CALLS];
 static uint32_t model_stamps[LIN_CALLS];
@@ -138,7 +141,7 @@ static void say_step(uint8_t kind, unsigned place, uint64_t result)
 		event->value = result;
 }
 
-/* What happens before this call, and, where it is heard, what has returned. */
+/* What happens before this call; of a heard call also all calls that have returned. */
 static void begin_in_model(unsigned place, bool heard)
 {
 	struct lab_thread *self = lab.self;
@@ -160,7 +163,7 @@ static void begin_in_model(unsigned place, bool heard)
 	say_step(LAB_CALL, place, 0);
 }
 
-/* What it did since its last step is of the past, too: as when it starts a thread. */
+/* Includes what the thread did since its last step, such as starting a thread. */
 static void end_in_model(unsigned place, const struct record *record)
 {
 	struct lab_thread *self = lab.self;
@@ -181,8 +184,8 @@ static void make_call(struct run *run, void *state, unsigned place)
 	if (model)
 		begin_in_model(place, lin_is_heard(pick));
 	else if (lin_is_heard(pick))
-		record->began =
-		    1 + atomic_fetch_add(&run->clock, 1); /* acquires what is returned, of those before it */
+		/* Acquires the returns of all calls before it. */
+		record->began = 1 + atomic_fetch_add(&run->clock, 1);
 	int64_t result = lin_op_of(pick)->call(state, lin_arg_of(pick, place));
 	record->result = result;
 	record->ended = true;
@@ -208,7 +211,7 @@ static void act_as(void *state, unsigned thread)
 		make_call(run, state, from + i);
 }
 
-/* Before the actors: the program, the state, the calls that come first. */
+/* Before the actors: the program, the state, the calls of main that come first. */
 void lab_lin_setup(void *state)
 {
 	struct run *run = run_of(state);
@@ -232,7 +235,7 @@ void lab_lin_setup(void *state)
 
 /* --- the verdict --- */
 
-/* Natively: by the program, and by the clock where the two have looked at it. */
+/* Natively: the order of the program, and the clock for two heard calls. */
 static bool is_before(const struct run *run, unsigned a, unsigned b)
 {
 	unsigned thread_a, number_a, thread_b, number_b;
@@ -319,7 +322,7 @@ static void too_much(bool model)
 		lab_fail(LAB_CHECK, "%s", message);
 }
 
-/* The history becomes what is not explained. */
+/* Reduces the history to the part that no order explains. */
 static enum lin_verdict check(void)
 {
 	static struct lin_history part;
@@ -331,7 +334,9 @@ static enum lin_verdict check(void)
 	return verdict;
 }
 
-/* The specification is the user's, and may be instrumented: what it does is none of the model's business. */
+/*
+ * The specification is the user's, and may be instrumented: its accesses are no steps of the model.
+ */
 static void judge(void *state)
 {
 	struct run *run = run_of(state);

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- * Linearizability, in three parts: histories and whether an order explains them (lin_check.c, which needs nothing else of
- * the engine), the ready-made specifications (lin_specs.c), and the programs that make histories (lin.c, lin_text.c).
+ * Linearizability, in three parts: histories and the search for an order that explains them
+ * (lin_check.c, which uses nothing else of the engine), the ready-made specifications
+ * (lin_specs.c), and the programs that make histories (lin.c, lin_text.c).
  */
 enum { LIN_CALLS = 64, LIN_STATE = 1 << 16 };
 
@@ -17,11 +18,11 @@ enum { LIN_CALLS = 64, LIN_STATE = 1 << 16 };
 
 struct lin_call {
 	struct fl_lin_call call;
-	uint64_t before; /* the calls that come before it, by number; closed under itself */
+	uint64_t before; /* the set of calls before it; transitively closed */
 	const char *name;
 	uint8_t thread;           /* 0: main */
-	bool heard;               /* it began with the knowledge of all that had returned */
-	uint32_t began, returned; /* in what order these happened, where it is known; 0: it is not */
+	bool heard;               /* it began with the knowledge of all returned calls */
+	uint32_t began, returned; /* the order of these events, where it is known; 0: unknown */
 };
 
 struct lin_history {
@@ -31,26 +32,27 @@ struct lin_history {
 
 enum lin_verdict { LIN_EXPLAINED, LIN_UNEXPLAINED, LIN_TOO_MUCH };
 
-/* Whether an order explains the results; LIN_TOO_MUCH: it was given up after LIN_LOOKS states. */
+/* Whether an order explains the results; LIN_TOO_MUCH: given up after LIN_LOOKS states. */
 enum { LIN_LOOKS = 1 << 20 };
 enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
- * The same for the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), with each of those that were, one at a time.
- * `found` is the one of these histories that no order explains.
+ * The same for the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), together with each
+ * refused call, one at a time. `found` is the first of these histories that no order explains.
  */
 enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
                                  struct lin_history *found);
 
 /*
- * Of a history that no order explains: the results that matter. The calls whose results may be anything, and still no
- * order explains the others, are made such that have not returned; the set of those that remain, which is minimal.
+ * For a history that no order explains: finds a minimal set of results that still no order
+ * explains. All other calls are made pending, so that their results may be anything.
  */
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
 
 /*
- * The states in which `which` might be called, in the orders that explain the other calls as if it were not there; up to
- * `most`, put into words, each in `size` bytes. Returns how many there are; 0 when there is no such order, or no text().
+ * The states in which `which` might be called, in the orders that explain all other calls without
+ * it: at most `most`, as text, each in `size` bytes. Returns their number; 0 if there is no such
+ * order, or no text().
  */
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most);
@@ -63,7 +65,7 @@ void lin_overlaps(struct lin_history *h);
 /* "put(11)", "-> -EAGAIN" */
 void lin_say_call(const struct lin_call *c, char *to, size_t size);
 void lin_say_result(const struct lin_call *c, char *to, size_t size);
-/* The history as columns, and the sentence why; `why` alone is one line. */
+/* The history as columns, and the explanation; `why` is the explanation in one line. */
 void lin_tell(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit, char *why, size_t why_size,
               char *columns, size_t columns_size);
 

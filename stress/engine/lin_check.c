@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether an order explains a history (Herlihy and Wing 1990): a total order of its calls that keeps "before" and gives
- * each the result that it had, as a specification has it.
+ * Searches an order that explains a history (Herlihy and Wing 1990): a total order of its calls
+ * that keeps "before" and gives each call its result, according to a specification.
  *
- * A history is a set of at most 64 calls with a partial order, not intervals of one clock: under C11 "it had returned" means
- * something only to a thread that knows, so "before" is happens-before, between a return and a call (lin.c). All that the
- * check needs of it is that it is an order.
+ * A history is a set of at most 64 calls with a partial order. It is not a set of intervals of one
+ * clock: under C11 "it had returned" has a meaning only for a thread that knows it. So "before" is
+ * happens-before, from a return to a call (lin.c). The check only needs a partial order.
  *
- *   search      depth first: any call may come next of which all that come before it are done (Wing, Gong 1993). What is left
- *               of a history depends on two things alone, which calls are done and the state that they led to; so a pair of
- *               them that was seen is not gone into again (Lowe 2017). The set is a word of 64 bits, the state bytes.
- *   parts       calls of different keys, where the specification tells, have each an object of its own, and a history is
- *               explained when each part is (Herlihy, Wing: locality; Horn, Kroening 2015, Athalye's porcupine). A call that
- *               has to do with all keys forbids it.
- *   pending     a call that has not returned may have taken effect at any time since it began, or never: the search ends when
- *               all that have returned are done, and offers the others as well, with any result.
- *   busy        a result may be legal only while another call is under way. Whether two calls may have been under way at once
- *               is the order's to say: neither comes before the other. `overlaps` has the kinds of those.
+ *   search      Depth first. The next call may be any call whose predecessors are all done (Wing,
+ *               Gong 1993). The rest of the search depends only on the set of calls that are done
+ *               and on the state. So a pair of these is visited once (Lowe 2017). The set is a word
+ *               of 64 bits, the state bytes.
+ *   parts       If the specification has keys, the calls of each key are an object of their own. A
+ *               history is explained if each part is (Herlihy, Wing: locality; Horn, Kroening 2015,
+ *               Athalye's porcupine). A call without a key forbids it.
+ *   pending     A call that has not returned may take effect at any time after its begin, or never.
+ *               The search ends when all returned calls are done. It tries pending calls with any
+ *               result.
+ *   busy        A result may be legal only while another call is under way. Two calls may have been
+ *               under way at once if neither comes before the other. `overlaps` has the kinds of
+ *               those calls.
  *
- * Weakening is sound: to forget a result (the call becomes pending), or that one call came before another, never takes an
- * explanation away. So what is still unexplained when some results are forgotten was unexplained by the rest alone:
- * lin_core() forgets as many as it can.
+ * Weakening is sound: if a result is forgotten (the call becomes pending), or an edge of "before",
+ * an explanation remains one. So if a history without some results has no explanation, the
+ * remaining results alone are wrong: lin_core() forgets as many as it can.
  */
 #include "lin.h"
 #include <errno.h>
@@ -29,11 +32,11 @@
 
 struct look {
 	uint64_t done;
-	uint32_t slot, next; /* of those in one slot; numbers from 1 */
-	bool can;            /* from here an order explains the rest */
+	uint32_t slot, next; /* of one hash slot; numbers from 1 */
+	bool can;            /* an order explains the rest from here */
 };
 
-/* Lives as long as the process: the room is used again by each check. */
+/* Lives as long as the process, and is reused by each check. */
 struct seen {
 	struct look *looks;
 	uint8_t *states;
@@ -48,9 +51,9 @@ struct search {
 	uint64_t before[LIN_CALLS], returned, all;
 	unsigned n;
 	uint8_t *stack; /* the state at each depth */
-	bool full;      /* there was too much to see */
-	/* lin_states(): */
-	int absent;     /* the call that is left out; -1: none */
+	bool full;      /* the limit of states was reached */
+	/* For lin_states(): */
+	int absent;     /* the omitted call; -1: none */
 	uint64_t after; /* the calls that come after it */
 	void (*place)(struct search *s, const void *state);
 	void *arg;
@@ -121,7 +124,7 @@ static void grow(const struct fl_lin_spec *spec)
 		put_in_slot(i + 1, hash_of(spec, seen.looks[i].done, seen.states + i * seen.bytes));
 }
 
-/* The number of the look at that pair; `fresh`: there was none. 0: there is no room for more. */
+/* The number of the visit of that pair; `fresh`: it is new. 0: no memory for more. */
 static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const void *state, bool *fresh)
 {
 	static size_t room_states;
@@ -150,13 +153,13 @@ static bool may_come(const struct search *s, unsigned i, uint64_t done)
 	return !(done & LIN_BIT(i)) && (int)i != s->absent && (s->before[i] & ~done) == 0;
 }
 
-/* Whether the call that is left out might come here. */
+/* Whether the omitted call might come here. */
 static bool has_place(const struct search *s, uint64_t done)
 {
 	return (s->before[s->absent] & ~done) == 0 && (s->after & done) == 0;
 }
 
-/* Where calls are placed all ways are gone, else the first is enough. */
+/* If places are wanted, all orders are searched; else the first is enough. */
 static bool explain(struct search *s, unsigned depth, uint64_t done)
 {
 	uint8_t *state = s->stack + depth * s->spec->size, *next = state + s->spec->size;
@@ -194,7 +197,7 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 	forget_all(spec->size);
 }
 
-/* Takes the calls whose bits are in `wanted`, with numbers of their own. */
+/* Copies the calls whose bits are in `wanted`, with new numbers. */
 static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 {
 	uint8_t number[LIN_CALLS] = {0};
@@ -216,7 +219,7 @@ static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 		s->before[k] = 0;
 		for (uint64_t rest = h->calls[i].before & wanted; rest; rest &= rest - 1)
 			s->before[k] |= LIN_BIT(number[__builtin_ctzll(rest)]);
-		s->before[k++] &= s->returned; /* what has not returned comes before nothing, whatever it did */
+		s->before[k++] &= s->returned; /* a pending call comes before no other call */
 	}
 }
 
@@ -225,7 +228,7 @@ static uint64_t all_of(const struct lin_history *h)
 	return h->n == LIN_CALLS ? UINT64_MAX : LIN_BIT(h->n) - 1;
 }
 
-/* The calls of `rest` that have the key of the first of them. False: some call has to do with all. */
+/* The calls of `rest` with the key of its first call. False: some call has no key. */
 static bool part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, uint64_t *part)
 {
 	int64_t first, key;
@@ -246,7 +249,7 @@ enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec
 	struct search s = {0};
 	for (uint64_t rest = all_of(h), part; rest; rest &= ~part) {
 		if (!part_of(h, spec, rest, &part))
-			part = rest; /* that is all of it: one call without a key forbids parts from the first on */
+			part = rest; /* one part: a call without a key forbids parts */
 		take(&s, h, part);
 		begin(&s, spec, limit);
 		bool explained = explain(&s, 0, 0);
@@ -297,7 +300,7 @@ enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_li
 	}
 }
 
-/* --- what is made of a history that no order explains --- */
+/* --- a history that no order explains --- */
 
 uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
 {
@@ -335,7 +338,7 @@ static void keep_place(struct search *s, const void *state)
 	p->n++;
 }
 
-/* The calls that have to do with that one: of its key, if it has one. */
+/* The calls with the key of that call, if it has one. */
 static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec)
 {
 	uint64_t kin = 0;
@@ -366,7 +369,8 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 	for (unsigned i = 0; i < s.n; i++) {
 		if (s.before[i] & LIN_BIT(s.absent))
 			s.after |= LIN_BIT(i);
-		s.before[i] &= ~LIN_BIT(s.absent); /* what is before it is before them, too: the order is closed */
+		/* Its predecessors precede them, too: the order is closed. */
+		s.before[i] &= ~LIN_BIT(s.absent);
 	}
 	s.place = keep_place;
 	s.arg = &places;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The operations of the test that runs as a menu, and programs made of it by lot. lin.c has what a program is. */
+/*
+ * The operations of the current test as a menu, and random programs of them. lin.c defines a
+ * program.
+ */
 #include "lin_program.h"
 #include "lin.h"
 #include "lin_run.h"
@@ -18,7 +21,7 @@ struct line {
 };
 
 static struct fl_lin_op *ops;
-static const struct fl_lin *lin; /* the one that runs */
+static const struct fl_lin *lin; /* of the current test */
 static struct line menu[MENU];
 static unsigned n_menu, n_places;
 uint8_t lab_lin_program[LIN_CALLS];
@@ -90,10 +93,10 @@ EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
 	op->module = lab_module_at((uintptr_t)op);
 }
 
-/* NULL, or what is wrong with it. */
+/* NULL, or the error. */
 static const char *add_to_menu(const struct fl_lin_op *op)
 {
-	enum { KINDS = 32, MANY = 5, EVEN = 840 }; /* the weight is that of all choices together */
+	enum { KINDS = 32, MANY = 5, EVEN = 840 }; /* the weight is the sum over all choices */
 	bool many = op->kind == FL_LIN_PUT_MANY || op->kind == FL_LIN_GET_MANY;
 	unsigned choices = or_else(op->args > op->keys ? op->args : op->keys, 1);
 	if (op->kind <= 0 || op->kind >= KINDS)
@@ -128,7 +131,7 @@ unsigned lin_picks(void)
 
 /* --- programs --- */
 
-/* Whether one more call of that line may be made by `thread`, 0 for main. */
+/* Whether `thread` (0 for main) may make one more call of that line. */
 static bool may_draw(const struct line *line, unsigned thread, const uint8_t *picks)
 {
 	unsigned calls = 0;
@@ -155,7 +158,7 @@ static uint8_t draw_call(unsigned thread, const uint8_t *picks, lab_lin_below *b
 	return 0;
 }
 
-/* Who hears: nobody, some, all. */
+/* How many calls are heard: none, some, all. */
 static bool draw_hearing(unsigned kind, lab_lin_below *below)
 {
 	return kind < 3 ? false : kind < 5 ? below(2) : true;
@@ -189,14 +192,17 @@ unsigned lab_lin_places(void)
 	return n_places;
 }
 
-/* --- what a pick means --- */
+/* --- the meaning of a pick --- */
 
 bool lin_is_heard(uint8_t pick)
 {
 	return pick > 0 && pick % 2 == 0;
 }
 
-/* Thread and number of the call at that place; 0 is main before the threads, LIN_AFTER main after them. */
+/*
+ * Thread and number of the call at that place; thread 0 is main before the threads, LIN_AFTER main
+ * after them.
+ */
 void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
 {
 	unsigned before = lin_before_of(lin), each = lin_each_of(lin), among = lin_threads_of(lin) * each;
@@ -212,7 +218,7 @@ void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
 	}
 }
 
-/* One that no other call has: 1, 2 before; 11, 12 of the first thread; 91, 92 after. */
+/* A unique argument: 1, 2 before; 11, 12 of the first thread; 91, 92 after. */
 static int64_t id_of(unsigned place)
 {
 	unsigned thread, number;

@@ -7,27 +7,33 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The shape of a program, and what its picks mean. */
+/* The shape of a program, and the meaning of its picks. */
 enum { LIN_EACH = 9, LIN_THREADS = FL_STRESS_ACTORS, LIN_AFTER = LIN_THREADS + 1 };
 
 unsigned lin_threads_of(const struct fl_lin *t);
 unsigned lin_each_of(const struct fl_lin *t);
 unsigned lin_before_of(const struct fl_lin *t);
 unsigned lin_after_of(const struct fl_lin *t);
-/* Why there cannot be programs of that shape; NULL. */
+/* The reason why programs of that shape cannot exist; NULL: they can. */
 const char *lin_problem_of(const struct fl_lin *t);
 
-/* Makes the menu of the test that is going to run; what is wrong with it, or NULL. Of others than FL_LIN: nothing. */
+/*
+ * Makes the menu of the next test; returns its error, or NULL. For other tests than FL_LIN:
+ * nothing.
+ */
 const char *lin_program_use(const struct lab_test *test);
-/* How many different picks there are, "none" among them. */
+/* The number of different picks, "none" included. */
 unsigned lin_picks(void);
 
-/* Of a pick that is a call. */
+/* Requires a pick that is a call. */
 const struct fl_lin_op *lin_op_of(uint8_t pick);
 int64_t lin_arg_of(uint8_t pick, unsigned place);
-/* Of any. */
+/* Accepts any pick. */
 bool lin_is_heard(uint8_t pick);
-/* Thread and number of the call at that place; 0 is main before the threads, LIN_AFTER main after them. */
+/*
+ * Thread and number of the call at that place; thread 0 is main before the threads, LIN_AFTER main
+ * after them.
+ */
 void lin_place_of(unsigned place, unsigned *thread, unsigned *number);
 
 #endif

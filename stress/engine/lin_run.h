@@ -7,23 +7,26 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the runners need of the programs of FL_LIN. Natively and in the model its test is one like others. */
+/*
+ * The runners' interface to the programs of FL_LIN. Natively and in the model such a test is like
+ * any other.
+ */
 
-/* Before the runs of `test`, of whatever kind it is. */
+/* Before the runs of `test`, of any kind. */
 void lab_lin_use(const struct lab_test *test);
 
-/* Of a FL_LIN alone: in place of the test's setup. */
+/* For FL_LIN only: replaces the setup of the test. */
 void lab_lin_setup(void *state);
 
 /* Draws a program; `below` draws a number below n. */
 typedef unsigned lab_lin_below(unsigned n);
 void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below);
-/* So many picks make one. */
+/* The number of picks of a program. */
 unsigned lab_lin_places(void);
-/* The one that the executions to come have, but for replays. */
+/* Sets the program of the next executions; a replay ignores it. */
 extern uint8_t lab_lin_program[];
 
-/* The bytes of the test's state that its own code may touch. */
+/* The bytes of the state that the test's own code may touch. */
 size_t lab_state_size(const struct lab_test *test);
 
 /* "put(11)", or with `ended` "-> 0": the call at that place of the model's program. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The specifications of <fairlead/stress_lin.h> that are ready. */
+/* The ready-made specifications of <fairlead/stress_lin.h>. */
 #include "lin.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -62,7 +62,7 @@ static void append(struct queue *q, int64_t item)
 	q->items[q->n++] = (int32_t)item;
 }
 
-/* Nothing has come of it. */
+/* The call had no effect. */
 static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool none)
 {
 	switch (c->result) {
@@ -88,7 +88,10 @@ static bool put(struct queue *q, const struct fl_lin_call *c)
 	return true;
 }
 
-/* Whether a call that could have moved `most` items may have moved `n`: fewer, but for none, while another is under way. */
+/*
+ * Whether a call that could move `most` items may have moved `n`: less is allowed, except none,
+ * while another call is under way.
+ */
 static bool is_enough(const struct fl_lin_call *c, int64_t n, int64_t most)
 {
 	return n == most || (c->overlaps != 0 && n > 0 && n < most);
@@ -108,7 +111,7 @@ static bool put_many(struct queue *q, const struct fl_lin_call *c)
 	return true;
 }
 
-/* Which is the next to come out: its place. */
+/* The index of the item that comes out next. */
 typedef uint32_t next_of(const struct queue *q);
 
 static int32_t take(struct queue *q, next_of *next)
@@ -216,7 +219,7 @@ EXPORTED const struct fl_lin_spec fl_lin_fifo = QUEUE(fifo);
 EXPORTED const struct fl_lin_spec fl_lin_lifo = QUEUE(lifo);
 EXPORTED const struct fl_lin_spec fl_lin_priority = QUEUE(priority);
 
-/* --- a set of numbers: each is a part of its own --- */
+/* --- a set of numbers: each number is a part of its own --- */
 
 static bool set_apply(void *state, const struct fl_lin_call *c)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A history that no order explains, for a reader: a column for each thread, time going down, and why. */
+/*
+ * A history that no order explains, for a reader: a column for each thread, time downwards, and the
+ * explanation.
+ */
 #include "lin.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -92,7 +95,10 @@ struct row {
 	bool begins, ends;
 };
 
-/* What happened in its order, as far as it is known; a call that nothing came into is one row. */
+/*
+ * The events in their order, as far as it is known. A call is one row if no event comes between its
+ * begin and its return.
+ */
 static unsigned rows_of(const struct lin_history *h, struct row *rows)
 {
 	unsigned n = 0;
@@ -155,7 +161,7 @@ static void say_columns(struct text *t, const struct lin_history *h, uint64_t co
 
 /* --- why --- */
 
-/* Of the results that matter the last, which the others leave no place for. */
+/* The last of the results that matter, which fits nowhere among the others. */
 static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 {
 	unsigned best = (unsigned)__builtin_ctzll(core);
@@ -167,7 +173,7 @@ static unsigned culprit_of(const struct lin_history *h, uint64_t core)
 	return best;
 }
 
-/* `weak`: the same with the results that matter alone. */
+/* `weak`: the same, with only the results that matter. */
 static void say_why(struct text *t, const struct lin_history *h, const struct lin_history *weak,
                     const struct fl_lin_spec *spec, int64_t limit, uint64_t core)
 {

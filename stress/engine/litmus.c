@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Litmus programs: a few threads of a few operations on x, y, z, w. The format stands in stress/litmus/README.md. Each is run
- * by unbounded DFS, and all its outcomes are printed.
+ * Litmus programs: a few threads with a few operations on x, y, z, w. stress/litmus/README.md has
+ * the format. Unbounded DFS runs each program, and all its outcomes are printed.
  */
 #include "model.h"
 #include <ctype.h>
@@ -94,7 +94,7 @@ static void thread3(void *state)
 	run_thread(state, 3);
 }
 
-/* What is read, then what is left: how many of each. */
+/* The numbers of values that are read, and of final values. */
 static unsigned collect(const struct machine *m, uint8_t values[VALUES], unsigned *reads)
 {
 	unsigned n = 0;

@@ -2,7 +2,7 @@
 #include "location.h"
 #include <string.h>
 
-/* Bound: a load sees at most LAB_HISTORY stores back. Both pools start anew with each generation. */
+/* Bound: a load sees at most LAB_HISTORY stores back. Both pools are reset with each generation. */
 enum { LOCATIONS = 4096, VIEWS = 16384 };
 
 static struct lab_location locations[LOCATIONS];
@@ -47,7 +47,10 @@ struct lab_written *lab_location_push(struct lab_location *location)
 	return store;
 }
 
-/* Begins the history with what memory holds, written by `thread` at its `clock`; clock 0 is before everything. */
+/*
+ * Begins the history with the value in memory, written by `thread` at its `clock`; clock 0 is
+ * before everything.
+ */
 static void location_begin(struct lab_location *location, unsigned thread, uint32_t clock)
 {
 	location->plainly_written = false;
@@ -81,12 +84,15 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	location_widen(location);
 	location->next = cell->locations;
 	cell->locations = location;
-	/* Plain writes that came before happen before, or else they race and are reported: so a clock of 0 is right. */
+	/*
+	 * Earlier plain writes happen before this access, or the race is reported: so a clock of 0
+	 * is right.
+	 */
 	location_begin(location, 0, 0);
 	return location;
 }
 
-/* The newest store becomes the only one, with its message: whoever reads it by another size acquires the same. */
+/* Only the newest store remains, with its message: a reader with another size acquires the same. */
 static void location_resize(struct lab_location *location, unsigned size)
 {
 	const struct lab_written *newest = lab_newest(location);
@@ -104,8 +110,9 @@ static void location_resize(struct lab_location *location, unsigned size)
 }
 
 /*
- * Memory may have changed behind the history: by a plain write, by code that is not instrumented, or by an atomic access of
- * another size. Then the history begins anew. (Mixed sizes are thereby stronger than they are.)
+ * Memory may differ from the history: after a plain write, a write of code without instrumentation,
+ * or an atomic access of another size. Then the history begins anew. (So mixed sizes are stronger
+ * than in C11.)
  */
 static void location_refresh(struct lab_location *location, unsigned size)
 {
@@ -118,7 +125,7 @@ static void location_refresh(struct lab_location *location, unsigned size)
 	}
 }
 
-/* What memory holds came from the newest of the stores that overlap it: with its message. */
+/* The value in memory is that of the newest overlapping store, with its message. */
 static void inherit(struct lab_cell *cell, struct lab_location *location)
 {
 	struct lab_written *first = lab_newest(location);
@@ -155,7 +162,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 
 void lab_location_forget(struct lab_location *location)
 {
-	/* Earlier heads are there to be used again: only this thread reads what they stand for. */
+	/* Earlier heads may be reused: only this thread reads them. */
 	struct lab_view *released[LAB_THREADS];
 	const unsigned width = location->width;
 	for (unsigned i = 0; i < width; i++)

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * C11 atomics as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in C/C++11, PLDI
- * 2017), executed in the way of relacy (Vyukov) and CDSChecker (Norris, Demsky 2013).
+ * C11 atomics as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
+ * Consistency in C/C++11, PLDI 2017), executed as in relacy (Vyukov) and CDSChecker (Norris, Demsky
+ * 2013).
  *
- * The order of execution is the modification order of each location, and contains sb, rf and psc. So what is found is RC11
- * on all outcomes with an execution in which sb, rf, mo and psc are acyclic together. The blind spot: shapes such as 2+2W, in
- * which a modification order contradicts the order of execution.
+ * The order of execution is the modification order of each location, and contains sb, rf and psc.
+ * So the model shows exactly the outcomes of RC11 that have an execution in which sb, rf, mo and
+ * psc together are acyclic. The blind spot: shapes such as 2+2W, in which a modification order
+ * contradicts the order of execution.
  *
- * A load may see the newest store, or an older one down to the first that
- *   - happens before it, or has been read by something that happens before it          (coherence)
- *   - is an SC store, or happens before an SC fence that was executed; for SC loads       (psc_base)
- *   - is known by an SC fence that happens before the load: the fence learnt all that     (psc_F, psc_base)
- *     happens before earlier SC fences (view.seen), and all SC stores before it (view.fence)
+ * A load may see the newest store, or an older one down to the first store that
+ *   - happens before the load, or was read by a step that happens before it          (coherence)
+ *   - is an SC store, or happens before an executed SC fence; for SC loads           (psc_base)
+ *   - is known to an SC fence that happens before the load. The fence knows all that
+ *     happens before earlier SC fences (view.seen), and all SC stores before it
+ *     (view.fence)                                                        (psc_F, psc_base)
  *
- * Release sequences are those of RC11: the head, later stores of its thread to the location, and RMWs from there.
+ * Release sequences are those of RC11: the head, later stores of its thread to the location, and
+ * RMWs from there.
  */
 #include "location.h"
 #include <string.h>
@@ -61,7 +65,7 @@ static lab_value truncated(lab_value value, unsigned size)
 	return size >= 16 ? value : value & (((lab_value)1 << 8 * size) - 1);
 }
 
-/* The weaker orders of an acquire-release are two: without acquire, without release. */
+/* An acquire-release has two weaker orders: without acquire, without release. */
 static int weaker(int order, unsigned way)
 {
 	switch (order) {
@@ -82,13 +86,13 @@ static bool is_mutant(uintptr_t pc)
 	return false;
 }
 
-/* As the mutant, if there is one, has it. */
+/* The order after the mutant, if there is one. */
 static int weakened(int order, uintptr_t pc)
 {
 	return __builtin_expect(is_mutant(pc), 0) ? weaker(order, lab_config.mutant_step) : order;
 }
 
-/* Of loads and stores: what they cannot be is taken off. */
+/* For loads and stores: removes the half that does not apply. */
 static int as_load(int order)
 {
 	return order == __ATOMIC_ACQ_REL ? __ATOMIC_ACQUIRE : order == __ATOMIC_RELEASE ? __ATOMIC_RELAXED : order;
@@ -114,7 +118,7 @@ static bool must_stop(const struct lab_written *store, bool sc)
 	return false;
 }
 
-/* How many stores, from the newest on, the running thread may read. */
+/* The number of stores, from the newest on, that the running thread may read. */
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
@@ -153,7 +157,10 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 	learn(store, order);
 }
 
-/* The message of a store by the running thread; `head`: of the store that an RMW read, whose release sequences go on. */
+/*
+ * The message of a store by the running thread; `head`: the store that an RMW read, whose release
+ * sequence continues.
+ */
 static void write_message(struct lab_location *location, struct lab_written *store, int order,
                           const struct lab_view *head)
 {
@@ -185,7 +192,7 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 		         "%s publishes the address of a thread-local variable: the model has those of all threads at "
 		         "one address",
 		         self->name);
-	struct lab_view copy; /* the ring may put the new store in the place of the one that was read */
+	struct lab_view copy; /* the ring may overwrite the store that was read */
 	if (head) {
 		lab_view_copy(&copy, head);
 		head = &copy;
@@ -211,14 +218,16 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	struct lab_cell *cell = lab_cell(address);
 	lab_race_atomic(cell, address, size, write, pc);
 	struct lab_location *location = lab_location_at(cell, address, size);
-	if (lab_is_tls(address)) /* each thread has its own at the same place: what others stored here is none of it */
+	/* Each thread has its own at one address: stores of other threads do not count. */
+	if (lab_is_tls(address))
 		lab_location_forget(location);
 	return location;
 }
 
 /*
- * A robust list is its thread's own, and the kernel's when the thread ends: no step of the others can come between, but an end
- * may. True: it was such an access, and *value is what is there now.
+ * Only the thread itself accesses its robust list, and the kernel when the thread ends. So no step
+ * of another thread can come between, but the end of the thread can. Returns true for such an
+ * access; *value is then the current value.
  */
 static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
 {
@@ -315,7 +324,7 @@ lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operan
 	return rmw_at(access_of(address, 4, true, 0), update, operand, __ATOMIC_ACQ_REL, 0, &op);
 }
 
-/* Of the readable stores, those that make a compare-and-swap fail: their distances from the newest. */
+/* The distances, from the newest, of the readable stores that make a compare-and-swap fail. */
 static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
 {
 	unsigned count = 0;
@@ -332,9 +341,9 @@ lab_value lab_update_set(lab_value old, lab_value operand)
 }
 
 /*
- * Sixteen bytes are two words, each with a history of its own, so that accesses to one word and to both know of each other.
- * They change in one step, and whoever acquires one of the new values has seen the other, too. A swap that fails has seen the
- * newest of both: older ones are not tried.
+ * Sixteen bytes are two words with a history each, so that accesses to one word and to both are
+ * related. They change in one step: a thread that acquires one of the new values has seen the
+ * other, too. A failed swap sees the newest value of both words; older ones are not tried.
  */
 static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value desired, int failure)
 {
@@ -374,18 +383,23 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 	return done;
 }
 
-/* A compare-and-swap that fails is a load of a value that is not the expected one, which may be an old one. */
+/*
+ * A failed compare-and-swap is a load of another value than the expected one, which may be an old
+ * value.
+ */
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
 {
 	lab_site_reached(pc, "compare-exchange", order);
 	order = weakened(order, pc);
-	if (lab_is_acquire(failure) && lab_config.mutant_step == 0) /* the weaker one without release leaves it */
+	/* The weaker order without release keeps it. */
+	if (lab_is_acquire(failure) && lab_config.mutant_step == 0)
 		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
 	                    pc};
-	lab_point(op); /* as the stronger of what it may be: what it commutes with depends on that */
+	/* Announced as its strongest case, since that decides with what it commutes. */
+	lab_point(op);
 	op.order = (uint8_t)order;
 	if (size > 8)
 		return cas_pair(&op, expected, desired, failure);
@@ -445,7 +459,7 @@ void lab_atomic_fence(int order, uintptr_t pc)
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
 	if (is_mutant(pc))
-		return; /* a fence is dropped */
+		return; /* the fence is dropped */
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
 	fence_of(lab.self, order);
@@ -453,14 +467,15 @@ void lab_atomic_fence(int order, uintptr_t pc)
 }
 
 /*
- * A full fence of each thread of the process, where it is just now: of those that run one after the other, and anything may come
- * between; a thread that sleeps or has ended has passed one in the kernel. The caller's own are the first and the last.
+ * A full fence of each thread of the process at its current place. The fences of running threads
+ * come one after another, with steps of other threads between them. A thread that sleeps or has
+ * ended has passed a fence in the kernel. The caller's own fences are the first and the last.
  */
 void lab_membarrier(uintptr_t pc)
 {
 	lab_site_reached(pc, "fence", __ATOMIC_SEQ_CST);
 	if (is_mutant(pc))
-		return; /* dropped, as a fence is */
+		return; /* dropped, like a fence */
 	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};
 	lab_point(op);

@@ -11,8 +11,8 @@
 #include <stdint.h>
 
 /*
- * One execution in the model. All model threads run on fibers of one kernel thread; `lab` is the state of the execution
- * that runs now. README.md tells how the files share the work.
+ * One execution in the model. All model threads run on fibers of one kernel thread; `lab` is the
+ * state of the current execution. README.md lists what each file does.
  */
 
 typedef unsigned __int128 lab_value;
@@ -32,28 +32,32 @@ enum lab_op_kind {
 	LAB_EXIT,
 	LAB_RELAX,
 	LAB_INPUT,
-	LAB_PLAIN, /* no step of its own: for reports */
+	LAB_PLAIN, /* no step of its own; recorded for reports */
 	LAB_ALLOC,
 	LAB_FREE,
 	LAB_FUTEX_MANY, /* a wait on several words */
 	LAB_MEMBARRIER, /* a fence of another thread */
 	LAB_KILLED,     /* in place of a step */
-	LAB_OWNER_DIED, /* what the kernel does to the word of a lock */
+	LAB_OWNER_DIED, /* the kernel's change of the word of a lock */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
 	LAB_RETURN,
-	LAB_SYNC /* of an object of the C library; `order` is an enum lab_sync */
+	LAB_SYNC /* on an object of the C library; `order` is an enum lab_sync */
 };
 
-/* A step, as it is announced: what the thread will do when it is let run. */
+/* A step as it is announced: the thread does it when the search lets it run. */
 struct lab_op {
 	uint8_t kind, size, order;
 	uintptr_t address, pc;
 };
 
 enum lab_state {
-	LAB_UNBORN, /* has its number, and does not run yet */
+	LAB_UNBORN, /* has its number, but does not run yet */
 	LAB_READY,
-	LAB_SPINNING, /* in a loop that waits: goes on when what it looked at changes, or when it is let give up */
+	/*
+	 * In a loop that waits: runs again after a change of what it has read, or when it may give
+	 * up.
+	 */
+	LAB_SPINNING,
 	LAB_BLOCKED,
 	LAB_DONE
 };
@@ -62,64 +66,68 @@ enum { LAB_LOOKS = 8 };
 struct lab_object; /* object.h */
 struct lab_look {
 	uintptr_t address;
-	uint32_t step; /* of the store that it saw */
+	uint32_t step; /* the store that it saw */
 };
 
 struct lab_thread {
 	struct fl__switch flow;
 	unsigned id;
-	uint8_t process; /* 0: main's; an actor's of a test with processes is one more than its number */
-	bool ends;       /* killed, or returned: the rest is the kernel's */
+	uint8_t process; /* 0: of main; otherwise the number of its actor and one */
+	bool ends;       /* killed, or returned: the kernel's walk remains */
 	enum lab_state state;
 	char name[32];
 	void *(*start)(void *arg);
 	void *arg;
 
 	struct lab_op next;
-	uint32_t ops;   /* steps and choices so far: with the id, the name of a choice */
-	uint32_t kills; /* how often it could have been killed so far: with the id, the name of that */
+	uint32_t ops;   /* steps and choices so far; with the id, the name of a choice */
+	uint32_t kills; /* kill points so far; with the id, the name of a kill */
 	bool any_acquired, any_released;
 
-	uintptr_t futex; /* what it sleeps on; of several the first */
+	uintptr_t futex; /* the futex on which it sleeps; of several the first */
 	uint32_t expected;
-	const struct fl__futex *many; /* all that it sleeps on, until it runs again; NULL: one at most */
+	/* All futexes on which it sleeps, until it runs again; NULL: at most one. */
+	const struct fl__futex *many;
 	unsigned n_many;
-	uint64_t woken_by[FL__FUTEXES / 64]; /* of these: whose line it has left */
+	uint64_t woken_by[FL__FUTEXES / 64]; /* the futexes of these from which it was dequeued */
 	uint32_t blocked_at;                 /* the step */
 	bool expires;                        /* it has a deadline */
 	int64_t deadline;
 	int result; /* of the wait */
 	unsigned joins;
-	const struct lab_object *object; /* what its announced step is on; NULL: of no object */
-	bool (*can)(const struct lab_object *object, const struct lab_thread *thread); /* whether that is possible */
+	const struct lab_object *object; /* of its announced step; NULL: the step is on no object */
+	/* Whether the step is possible. */
+	bool (*can)(const struct lab_object *object, const struct lab_thread *thread);
 	unsigned round;       /* of the barrier at which it waits */
-	bool dozes;           /* sleeps for a time: may go on whenever the search likes */
+	bool dozes;           /* sleeps for a time: the search may end the sleep at any time */
 	uint32_t clock_ops;   /* its step at which it last read a clock, */
 	unsigned clock_looks; /* and how often in a row */
 
-	struct lab_look looks[LAB_LOOKS]; /* what it has looked at since its last relax */
+	struct lab_look looks[LAB_LOOKS]; /* the locations read since its last relax */
 	uint32_t since;                   /* the step at which it last ran or became ready */
-	unsigned n_looks;                 /* more than LAB_LOOKS: too much to tell */
-	uintptr_t last_load;              /* for loops that forget to relax: */
+	unsigned n_looks;                 /* more than LAB_LOOKS: not all were kept */
+	uintptr_t last_load;              /* For loops without a relax: */
 	uint32_t last_step;
-	unsigned repeats;   /* loads of the same in a row */
-	uintptr_t gave_up;  /* the site at which it was let give up, until something that it looked at changes */
-	unsigned giving_up; /* turns that are still free after that */
-	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS]; /* sites of loads: since its last relax; of the loop it gave up */
-	unsigned n_turn, n_spun;                    /* more than LAB_LOOKS: too many to tell */
-	unsigned progress;                          /* how often a change of its own let it give up anew */
-	bool hard;                                  /* gave up already: only a change lets it go on */
+	unsigned repeats; /* equal loads in a row */
+	/* The site of the loop that gave up, until a location that it has read changes. */
+	uintptr_t gave_up;
+	unsigned giving_up; /* remaining turns that are no steps */
+	/* Sites of loads: since the last relax; of the loop that gave up. */
+	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS];
+	unsigned n_turn, n_spun; /* more than LAB_LOOKS: not all were kept */
+	unsigned progress;       /* how often its own changes allowed it to give up again */
+	bool hard;               /* has given up already: only a change lets it run */
 
 	int error; /* errno */
 	unsigned depth;
-	/* What follows is not zeroed for a new thread. */
+	/* The fields below are not zeroed for a new thread. */
 	struct lab_view view;     /* as wide as there are threads */
-	struct lab_view acquired; /* by relaxed loads; an acquire fence makes it known */
+	struct lab_view acquired; /* by relaxed loads; an acquire fence adds it to the view */
 	struct lab_view released; /* at the last release fence */
 	uintptr_t calls[64];
 };
 
-/* The budget of one execution, and what it has used. */
+/* The budget of one execution, and its use. */
 struct lab_spent {
 	int preemptions, stale, faults, kills;
 };
@@ -128,7 +136,7 @@ struct lab_event {
 	struct lab_op op;
 	uint8_t thread;
 	bool preempted, fault;
-	bool hidden;    /* a plain access: shown when it is the other half of a race */
+	bool hidden;    /* a plain access: shown if it is half of a race */
 	bool raced;     /* one half of a race */
 	uint32_t step;  /* its number in the execution */
 	uint32_t from;  /* of an atomic that reads: the step of the store */
@@ -138,37 +146,38 @@ struct lab_event {
 };
 
 struct lab_execution {
-	bool active;    /* a model thread runs: what is instrumented is ours to decide */
+	bool active;    /* a model thread runs: instrumented calls are for the model */
 	bool recording; /* events are kept */
-	bool counted;   /* its outcome is: it is of the search, not of what follows a failure */
+	bool counted;   /* its outcome counts: false for executions after the search */
 	unsigned n_threads;
 	struct lab_thread *self;
 	struct lab_thread threads[LAB_THREADS];
-	struct fl__switch home; /* of whoever runs executions */
+	struct fl__switch home; /* the flow that runs executions */
 
 	uint32_t steps;
-	uint32_t generation;                    /* of locations and cells: those of others are empty */
-	struct lab_clock sc_fenced;             /* what happens before the SC fences so far */
-	lab_set ready, spinning, timed, dozing; /* the threads that are; timed: blocked, with a deadline */
-	unsigned streak;                        /* steps that the running thread has done in a row */
-	unsigned idle_rounds;                   /* since the last store: all spin, none sees a change */
+	uint32_t generation;        /* of locations and cells; entries of others are empty */
+	struct lab_clock sc_fenced; /* all that happens before the SC fences so far */
+	/* Threads by state; timed: blocked, with a deadline. */
+	lab_set ready, spinning, timed, dozing;
+	unsigned streak;      /* steps of the running thread in a row */
+	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;
-	lab_set sleep; /* threads whose next step would repeat an execution that was seen */
+	lab_set sleep; /* threads whose next step would repeat a known execution */
 	struct lab_spent spent;
 
 	bool program;       /* the test is a program with main() */
-	uintptr_t errno_at; /* of the only kernel thread: each model thread's own, kept while others run */
+	uintptr_t errno_at; /* in the only kernel thread: saved for each model thread */
 	uint32_t plain;     /* accesses of the running thread since the last step */
 	void *state;
 	bool acting;          /* between setup and outcome */
-	bool processes;       /* the actors are */
-	bool killable;        /* and one may be killed */
-	lab_set ending;       /* threads that end: the kernel goes through their robust lists */
+	bool processes;       /* the actors are processes */
+	bool killable;        /* and a process may be killed */
+	lab_set ending;       /* ended threads: the kernel walks their robust lists */
 	lab_set killed;       /* processes */
-	uint32_t kill_points; /* that were passed so far */
+	uint32_t kill_points; /* kill points so far */
 	struct lab_outcome *outcome;
-	uintptr_t signature; /* what tells two failures of one verdict apart */
+	uintptr_t signature; /* distinguishes two failures of one verdict */
 	uintptr_t at;        /* of a failure: lab_failure.address */
 	bool failed, pruned;
 	enum lab_verdict verdict;
@@ -177,17 +186,18 @@ struct lab_execution {
 
 	struct lab_event *events;
 	size_t n_events, room_events;
-	bool switched; /* the running thread was let run in place of one that could have gone on */
+	/* The running thread runs instead of another one that could have continued. */
+	bool switched;
 };
 
 extern struct lab_execution lab;
 extern struct lab_config lab_config;
 extern const struct lab_test *lab_running;
 
-/* run.c: one execution, from the choices that choice.c makes */
+/* run.c: one execution, with the choices of choice.c */
 void lab_execute(void);
 void lab_watch(bool on); /* for crashes and hangs */
-/* Ends the execution; does not return to the model thread. */
+/* Ends the execution with a failure; does not return to the model thread. */
 _Noreturn void lab_fail(enum lab_verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
 _Noreturn void lab_prune(void);
 void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -195,40 +205,46 @@ void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void lab_end(void); /* ends the execution without a failure */
 
 /* thread.c */
-/* Announces a step of the running thread; returns when it is let do it. */
+/* Announces a step of the running thread; returns when the search lets the thread do it. */
 void lab_point(struct lab_op op);
-/* The running thread cannot go on until somebody makes it ready. */
+/* Blocks the running thread until another thread makes it ready. */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
 /*
- * Announces a step that is possible while `can` returns true. Returns when the search lets the thread do the step. A thread
- * with `expires` may return at its deadline, with the `result` -ETIMEDOUT.
+ * Announces a step that is possible while `can` returns true. Returns when the search lets the
+ * thread do the step. A thread with `expires` may return at its deadline, with the `result`
+ * -ETIMEDOUT.
  */
 void lab_thread_await(struct lab_op op, const struct lab_object *object,
                       bool (*can)(const struct lab_object *object, const struct lab_thread *thread));
-/* The announced step of the thread has become possible, or is no longer possible. */
+/* The announced step of the thread has become possible, or impossible. */
 void lab_thread_can(struct lab_thread *thread, bool can);
 _Noreturn void lab_thread_leave(void); /* the running thread ends */
-/* A new thread, not started. Passing the limit of threads ends the execution as not modelled. */
+/* Makes a new thread, not started. Too many threads end the execution as not modelled. */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
-/* The same, named by its number. */
+/* The same thread, by its number. */
 struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);
-/* Lets it run; what the caller did happens before. */
+/* Starts the thread; the caller's past happens before. */
 void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
 void lab_join(struct lab_thread *thread, uintptr_t pc);
 void lab_relax(uintptr_t pc);
-/* Whether a load is a turn of a spin that was let give up: then it is no step. Also where a loop forgot to relax. */
+/*
+ * Whether a load belongs to a spin that gave up: then it is no step. Also for loops without a
+ * relax.
+ */
 bool lab_spins(uintptr_t address, uintptr_t pc);
-void lab_looked(uintptr_t address, uint32_t step); /* the running thread has seen the store of that step */
-void lab_moved_on(void);                           /* the running thread has changed a value */
-void lab_changed(uintptr_t address);               /* a store by the running thread: spinners look again */
+/* The running thread has read the store of that step. */
+void lab_looked(uintptr_t address, uint32_t step);
+void lab_moved_on(void); /* the running thread has changed a value */
+/* A store by the running thread: wakes the spinning threads that read the address. */
+void lab_changed(uintptr_t address);
 void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
-/* stuck.c: ends the execution. */
+/* stuck.c: ends the execution when no thread can run. */
 _Noreturn void lab_stuck(void);
-/* It does nothing more of its own: the kernel goes through its robust list next. */
+/* The thread does no more steps of its own; next the kernel walks its robust list. */
 void lab_bury(struct lab_thread *thread);
-/* The running thread, buried, goes on as that. */
+/* Runs the kernel's walk for the running thread, which was killed. */
 _Noreturn void lab_rest(void);
 
 /* choice.c */
@@ -243,7 +259,7 @@ enum lab_choice_kind {
 	LAB_PICK_PROGRAM
 };
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
-/* Which of `set` goes on; `usual` is the one that costs nothing. */
+/* Chooses the thread of `set` that runs; `usual` is the free choice. */
 unsigned lab_choose_thread(lab_set set, unsigned usual);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
@@ -252,12 +268,12 @@ bool lab_choose_kill(bool rare);
 
 /* crash.c: processes that are killed */
 enum lab_death { LAB_AT_STEP, LAB_ASLEEP, LAB_WOKEN, LAB_IN_COPY };
-/* The running thread's process may be killed in place of `op`; then it does not return. */
+/* The running thread's process may be killed in place of `op`; then the call does not return. */
 void lab_kill_point(struct lab_op op, enum lab_death how);
-/* The same in the middle of a copy: the bytes that are still written, and then lab_die(); 0: it is not killed. */
+/* The same in the middle of a copy. Returns the bytes to write before lab_die(); 0: not killed. */
 size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc);
 _Noreturn void lab_die(struct lab_op op, enum lab_death how);
-/* What the kernel does when the running thread ends: exit_robust_list(). */
+/* The kernel's part when the running thread ends: exit_robust_list(). */
 void lab_exit_walk(void);
 struct fl__robust_list *lab_robust_list(unsigned thread);
 void lab_robust_reset(unsigned thread);
@@ -277,12 +293,13 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
                     bool weak, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
 void lab_membarrier(uintptr_t pc);
-/* By the kernel, for the running thread. */
+/* Done by the kernel for the running thread. */
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand);
 lab_value lab_peek(uintptr_t address, unsigned size);
-uint32_t lab_newest_step(uintptr_t address); /* of the last store there; 0: none in this execution */
+/* Of the last store to the address; 0: none in this execution. */
+uint32_t lab_newest_step(uintptr_t address);
 
-/* cell.c: what is known about eight bytes */
+/* cell.c: the records of eight bytes */
 struct lab_location;
 enum { LAB_RECORDS = 12, LAB_FEW = 2 };
 struct lab_record {
@@ -291,13 +308,13 @@ struct lab_record {
 	bool write;
 	uintptr_t pc;
 };
-/* As large as a cache line: most have two records at most. */
+/* As large as a cache line: most cells have at most two records. */
 struct lab_cell {
 	uintptr_t granule;
 	uint32_t generation;
 	uint32_t n_records;
 	struct lab_location *locations;
-	struct lab_record *more; /* after the first few; NULL: there never were any */
+	struct lab_record *more; /* after the first few; NULL: there were never more */
 	struct lab_record few[LAB_FEW];
 };
 static inline struct lab_record *lab_record_at(const struct lab_cell *cell, uint32_t i)
@@ -308,14 +325,14 @@ static inline struct lab_record *lab_record_at(const struct lab_cell *cell, uint
 struct lab_record *lab_more_records(void);
 struct lab_cell *lab_cell(uintptr_t address);
 struct lab_cell *lab_cell_find(uintptr_t address); /* NULL: not touched yet */
-/* Those of a block, which begins with a cell. */
+/* The cells of a block, which begins with a cell. */
 void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell));
 
 /* race.c */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
-/* An atomic access of `size` bytes: against the plain ones. */
+/* Checks an atomic access of `size` bytes against the plain ones. */
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
-/* The end of a block: all accesses to it must happen before. */
+/* The end of a block: all its accesses must happen before. */
 void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
 
 /* location.c: atomic locations of a cell */
@@ -323,23 +340,27 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 
 /* heap.c */
 struct lab_cell;
-void lab_heap_born(struct lab_cell *cell);      /* of a program's block: its allocation is a write */
-void lab_heap_keep(uintptr_t value, void *arg); /* the block there, if there is one, is not lost */
+void lab_heap_born(struct lab_cell *cell); /* for a block of a program: its allocation is a write */
+/* Marks the block at this address, if there is one, as not lost. */
+void lab_heap_keep(uintptr_t value, void *arg);
 void *lab_alloc(size_t size, uintptr_t pc);
-void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc); /* a power of 2, at least 16 */
+/* A power of 2, at least 16. */
+void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
-void *lab_map(size_t size); /* pages, until the end of the execution */
+void *lab_map(size_t size); /* pages that live until the end of the execution */
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
 bool lab_is_guard(uintptr_t address); /* of a stack */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
-bool lab_heap_has(uintptr_t address, size_t size); /* the state, or a live block: memory that processes share */
+/* The state, or a live block: memory that processes share. */
+bool lab_heap_has(uintptr_t address, size_t size);
 void lab_heap_reset(void);
-void lab_heap_leaks(void); /* fails the execution when there are any */
+void lab_heap_leaks(void); /* fails the execution if there are leaks */
 void *lab_state_place(size_t size);
 void *lab_stack_of(unsigned thread, size_t *size);
-bool lab_name_memory(uintptr_t address, char *text, size_t size); /* false: none of ours */
+/* False: the address is not in the engine's memory. */
+bool lab_name_memory(uintptr_t address, char *text, size_t size);
 
 /* module.c */
 struct lab_module;
@@ -348,7 +369,7 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
-/* Each process has globals of its own, which begin as main has them; 0: main. */
+/* Each process has its own globals, which begin with main's values; 0: main. */
 void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
@@ -356,11 +377,11 @@ void lab_tls_save(unsigned thread);
 void lab_tls_load(unsigned thread);
 void lab_tls_begin(unsigned thread); /* those of a new thread */
 bool lab_is_tls(uintptr_t address);
-/* `program`: each thread has thread-locals at a place of its own. */
+/* `program`: the thread-locals of each thread have their own addresses. */
 void lab_module_use(const struct lab_module *module, bool program);
 void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), void *arg);
 
-/* sys.c: the table that a module's copy of the library gets */
+/* sys.c: the table for a module's copy of the library */
 void lab_sys_install(const struct lab_door *door);
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
@@ -391,13 +412,13 @@ static inline bool lab_is_acquire(int order)
 	       order == __ATOMIC_SEQ_CST;
 }
 
-/* Of the thread's last step. */
+/* The knowledge at the thread's last step. */
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 {
 	return thread->view.at[thread->id].hb;
 }
 
-/* Of what it does after that step: no message of the step carries it. */
+/* The thread's current knowledge: no message of its last step carries it. */
 static inline uint32_t lab_clock_after(const struct lab_thread *thread)
 {
 	return lab_clock_of(thread) + 1;

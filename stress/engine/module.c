@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Modules: what was loaded, where its code and its variables lie, and how an execution leaves the latter as it found them.
- * Every write of instrumented code to a global is kept with what stood there before, and taken back in reverse order.
+ * Modules: what was loaded, where its code and its variables are, and how the variables are
+ * restored after an execution. Every write of instrumented code to a global is logged with the
+ * previous value, and undone in reverse order.
  */
 #include "layout.h"
 #include "model.h"
@@ -17,9 +18,9 @@ struct lab_module {
 	char path[512];
 	uintptr_t base;
 	uintptr_t begin, end;     /* of all of it */
-	uintptr_t code, code_end; /* of all its segments that run */
-	uintptr_t data, data_end; /* of all that are written; whole words */
-	uintptr_t constant_end;   /* of what is written by the loader alone */
+	uintptr_t code, code_end; /* of all executable segments */
+	uintptr_t data, data_end; /* of all writable segments; whole words */
+	uintptr_t constant_end;   /* the part that only the loader writes */
 	size_t tls_id;
 	const void *tls_image;
 	size_t tls_image_size, tls_size;
@@ -28,7 +29,7 @@ struct lab_module {
 };
 
 static struct lab_module *modules;
-static const struct lab_module none; /* of litmus programs */
+static const struct lab_module none; /* for litmus programs */
 static const struct lab_module *running = &none;
 
 static void *make(size_t size)
@@ -159,7 +160,7 @@ static struct lab_test *add_test(const struct fl_stress_test *test, const struct
 	return t;
 }
 
-/* dlsym() looks into the libraries of an object, too. */
+/* dlsym() searches the dependencies of an object, too. */
 static bool is_of(const struct lab_module *module, const char *path)
 {
 	char *loaded = realpath(module->path, NULL), *wanted = realpath(path, NULL);
@@ -169,10 +170,10 @@ static bool is_of(const struct lab_module *module, const char *path)
 	return same;
 }
 
-/* A program is known by its file's name. */
+/* A program has the name of its file. */
 static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
 {
-	__libc_single_threaded = 0; /* or libstdc++ leaves its atomic operations out */
+	__libc_single_threaded = 0; /* or libstdc++ would use no atomic operations */
 	struct fl_stress_test *test = make(sizeof *test);
 	const char *slash = strrchr(path, '/');
 	char *name = strdup(slash ? slash + 1 : path);
@@ -191,7 +192,7 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 
 char *lab_load(const char *path)
 {
-	/* Local: two modules may each have a copy of the library. */
+	/* Local symbols: two modules may have a copy of the library each. */
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
 		const char *why = dlerror();
@@ -237,7 +238,10 @@ __attribute__((visibility("default"))) void fl_stress_register_setup(const char 
 	setups = s;
 }
 
-/* Gives each setup to its test once both are registered: a module's constructors may register either of them first. */
+/*
+ * Gives each setup to its test when both are registered: the constructors of a module may register
+ * either first.
+ */
 static void attach_setups(void)
 {
 	while (setups) {
@@ -264,11 +268,11 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented)
 	return NULL;
 }
 
-/* --- the one that runs: its code and its globals --- */
+/* --- the current module: its code and its globals --- */
 
-static bool own_tls;      /* each thread has its variables at a place of its own */
+static bool own_tls;      /* the variables of each thread have their own address */
 static uint8_t *tls;      /* of the only kernel thread */
-static uint8_t *tls_kept; /* of each model thread */
+static uint8_t *tls_kept; /* one block for each model thread */
 
 struct tls_index {
 	size_t module, offset;
@@ -296,17 +300,17 @@ struct undos {
 };
 
 enum { PROCESSES = 1 + FL_STRESS_ACTORS };
-static struct undos undos; /* what main, or any thread where there are no processes, has written */
-static struct undos
-    own[PROCESSES];      /* of each process: what it has written; `before` holds its own while it does not run */
-static unsigned process; /* whose globals are in place */
+static struct undos undos;          /* of main, or of all threads of a test without processes */
+static struct undos own[PROCESSES]; /* of each process; `before`: its values while it does not run */
+static unsigned process;            /* the process whose globals are in place */
 
-static uint64_t *snapshot; /* of all its variables, after its constructors */
+static uint64_t *snapshot; /* all variables, after the constructors */
 static size_t words;
 
 /*
- * Code that is not instrumented may change a global that it was handed. So after each execution pages are compared with the
- * snapshot: all of them at first and now and then, those in which such a change was ever found each time.
+ * Code without instrumentation may change a global through a pointer. So after each execution pages
+ * are compared with the snapshot: all pages at first and now and then, and each time the pages in
+ * which such a change was ever found.
  */
 enum { PAGE_WORDS = 512, PAGES = 1024, EAGER = 200, SELDOM = 64 };
 static bool foreign[PAGES];
@@ -339,7 +343,7 @@ static void keep_word(struct undos *to, uintptr_t address)
 	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
 }
 
-/* A word is changed again and again: once is enough, and there are few. */
+/* A word is often changed again: one entry is enough, and the entries are few. */
 static bool is_own(const struct undos *kept, uintptr_t address)
 {
 	enum { MOST = 64 };
@@ -349,7 +353,10 @@ static bool is_own(const struct undos *kept, uintptr_t address)
 	return false;
 }
 
-/* What is in place changes places with what is kept. Out in reverse, and in forward: a word may be there twice. */
+/*
+ * Exchanges the values in place with the saved ones. Taken out in reverse and put in forward, since
+ * a word may be in the list twice.
+ */
 static void exchange(struct undo *u)
 {
 	uint64_t value = *(const uint64_t *)u->address;
@@ -402,7 +409,7 @@ void lab_globals_reset(void)
 		const struct undo *u = &undos.words[--undos.n];
 		*(uint64_t *)u->address = u->before;
 	}
-	/* A program may hand any of its globals to the C library. */
+	/* A program may pass any of its globals to the C library. */
 	const bool small = lab.program && words <= 16 * PAGE_WORDS;
 	restore_foreign(small || ++resets <= EAGER || resets % SELDOM == 0);
 }
@@ -464,8 +471,9 @@ void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), v
 }
 
 /*
- * The compiler calls this for the address of a thread-local of a shared object. Each thread of a program has a block of its own,
- * so that one thread may hand the address of its variable to another.
+ * The compiler calls this for the address of a thread-local of a shared object. Each thread of a
+ * program has a block of its own, so that one thread may hand the address of its variable to
+ * another.
  */
 __attribute__((visibility("default"), used)) void *__tls_get_addr(struct tls_index *index)
 {

@@ -9,8 +9,8 @@
 
 enum { TABLE = 1 << 12, MOST = TABLE / 2 };
 
-static struct lab_object *table[TABLE]; /* entries are made once and used again in later executions */
-static struct lab_object *used[MOST];   /* those of this execution */
+static struct lab_object *table[TABLE]; /* an entry is made once, and reused in later executions */
+static struct lab_object *used[MOST];   /* the entries of this execution */
 static unsigned n_used;
 static uint32_t used_generation;
 
@@ -397,7 +397,7 @@ bool lab_object_describe(const struct lab_thread *t)
 
 /* --- when no thread can go on --- */
 
-/* A writer waits for a reader; a reader waits for the writer that it is enqueued behind. */
+/* A writer waits for a reader; a reader waits for the writer before it in the queue. */
 static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t)
 {
 	const struct lab_object *o = t->object;
@@ -434,7 +434,7 @@ static void object_say_link(char *text, size_t size, const struct lab_thread *t,
 		               next->object == t->object ? "" : " holds");
 }
 
-/* Tells the cycle that `first` is on; false: it is on none. */
+/* Describes the cycle that contains `first`; false: there is none. */
 static bool object_tell_cycle(const struct lab_thread *first)
 {
 	char text[400] = "";

@@ -7,8 +7,8 @@
 /*
  * Objects of the C library by which threads wait for each other: pthread_mutex_t, sem_t, mtx_t and
  * their kin. The model keeps the state of each object here, by address. The program's memory has
- * what the initialiser wrote, and nothing else. programs.md has the table of states and the edges
- * of happens-before.
+ * only what the initialiser wrote. programs.md has the table of states and the edges of
+ * happens-before.
  */
 enum lab_object_kind {
 	LAB_MUTEX,
@@ -23,7 +23,7 @@ enum lab_object_kind {
 
 enum { LAB_NOBODY = -1 };
 
-/* What a step does to an object: the field `order` of a LAB_SYNC operation. */
+/* The effect of a step on an object: the field `order` of a LAB_SYNC operation. */
 enum lab_sync {
 	LAB_SYNC_INIT,
 	LAB_SYNC_DESTROY,
@@ -35,7 +35,7 @@ enum lab_sync {
 	LAB_SYNC_WRLOCK,
 	LAB_SYNC_TRYWRLOCK,
 	LAB_SYNC_WAIT,   /* on a condition: unlocks its mutex, too */
-	LAB_SYNC_RELOCK, /* the mutex, after that */
+	LAB_SYNC_RELOCK, /* locks the mutex after the wait */
 	LAB_SYNC_SIGNAL,
 	LAB_SYNC_BROADCAST,
 	LAB_SYNC_DOWN,
@@ -58,7 +58,7 @@ struct lab_place {
 
 struct lab_object {
 	uintptr_t address;
-	uint32_t generation; /* of the execution that the entry is of */
+	uint32_t generation; /* the execution of the entry */
 	uint8_t kind;        /* enum lab_object_kind */
 	bool live;           /* initialised and not destroyed */
 	bool made;           /* by a call, and not by a static initialiser */
@@ -69,20 +69,22 @@ struct lab_object {
 	struct lab_place ender; /* where it was destroyed */
 	struct lab_place user;  /* its last use */
 	uint32_t user_clock;
-	int owner;                  /* of a mutex, a spin lock, a write lock, a running once; LAB_NOBODY */
-	struct lab_place taken;     /* where the owner took it */
-	unsigned count;             /* recursion; readers; permits; threads at the barrier */
-	unsigned limit;             /* of the barrier */
-	unsigned round;             /* of the barrier; of a once 1: done */
-	uintptr_t mutex;            /* of a condition: what its waiters gave */
-	struct lab_place wasted;    /* the last signal that found no waiter; pc 0: none */
-	struct lab_view view;       /* what a release made known to the next acquirer */
-	struct lab_view readers;    /* of a readers-writer lock: what readers made known to the next writer */
-	uint8_t reads[LAB_THREADS]; /* how often each thread has the read lock; as many as there were threads */
+	int owner;               /* of a mutex, spin lock, write lock, running once; LAB_NOBODY */
+	struct lab_place taken;  /* where the owner took it */
+	unsigned count;          /* recursion; readers; permits; threads at the barrier */
+	unsigned limit;          /* of the barrier */
+	unsigned round;          /* of the barrier; of a once 1: done */
+	uintptr_t mutex;         /* of a condition: the mutex of its waiters */
+	struct lab_place wasted; /* the last signal that found no waiter; pc 0: none */
+	struct lab_view view;    /* the knowledge that a release passes to the next acquirer */
+	/* Of a readers-writer lock: the knowledge that readers pass to the next writer. */
+	struct lab_view readers;
+	/* How often each thread has the read lock; one element for each thread. */
+	uint8_t reads[LAB_THREADS];
 	unsigned width;
 };
 
-/* The object at `address`, of this kind; NULL: no call has named it in this execution. */
+/* The object of this kind at `address`; NULL: no call has used it in this execution. */
 struct lab_object *lab_object_find(uintptr_t address);
 /*
  * The object for a use of it. Ends the execution when the object is of another kind, destroyed, not
@@ -94,9 +96,7 @@ struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_objec
 /* A call initialises the object. */
 struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
 void lab_object_destroy(struct lab_object *object, uintptr_t pc);
-/*
- * Freed memory takes its objects along. Ends the execution if a thread holds one, or waits for one.
- */
+/* Freed memory removes its objects. Ends the execution if a thread holds one, or waits for one. */
 void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
 
 typedef bool lab_can(const struct lab_object *object, const struct lab_thread *thread);
@@ -134,7 +134,7 @@ const char *lab_sync_verb(unsigned what);
 _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "the mutex acc[1].lock"; valid until the eighth call after this call. */
 const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
-/* "transfer.c:17"; valid as long. */
+/* "transfer.c:17"; valid as long as the text of the previous function. */
 const char *lab_site_name(uintptr_t pc);
 
 /* Adds what the thread waits for to the details of the failure. False: it waits for no object. */

@@ -2,7 +2,9 @@
 #ifndef STRESS_POSIX_H
 #define STRESS_POSIX_H
 
-/* Comes before all headers, since those of the C library define some of these functions inline. */
+/*
+ * Included before all headers, since those of the C library define some of these functions inline.
+ */
 #ifndef __NO_INLINE__
 #define __NO_INLINE__ 1
 #endif
@@ -35,7 +37,7 @@ static inline bool lab_is_zero(const void *memory, size_t size)
 		return real_ arguments;                                                                                \
 	} while (0)
 
-/* The C library has conditions of an older version too, which dlsym() may find first. */
+/* The C library also has an older version of conditions, which dlsym() may find first. */
 #define FORWARD_COND(name, arguments)                                                                                  \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \
@@ -64,7 +66,7 @@ struct lab_object *lab_mutex_of(uintptr_t mutex, bool c11, const char *what, uin
 int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
 int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
-/* The running thread becomes the owner of the mutex, which is free. */
+/* The running thread becomes the owner of the free mutex. */
 int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
 lab_can lab_mutex_can;
 
@@ -74,7 +76,7 @@ int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadli
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
 
 /* posix_thread.c */
-/* A thread of the program; ended by lab_posix_end(). */
+/* A thread of the program; lab_posix_end() ends it. */
 unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc);
 _Noreturn void lab_posix_end(void *result, uintptr_t pc);
 int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
@@ -83,7 +85,10 @@ unsigned long lab_posix_self(void);
 
 /* posix_once.c: once and keys */
 void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc);
-/* True: the caller runs the function, then calls lab_once_end(); the function is over if `done`. */
+/*
+ * True: the caller runs the function, then calls lab_once_end(), with `done` if the function has
+ * returned.
+ */
 bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc);
 void lab_once_end(uintptr_t once, bool done);
 int lab_key_create(unsigned *key, void (*destroy)(void *));
@@ -92,7 +97,7 @@ void *lab_key_get(unsigned key, uintptr_t pc);
 int lab_key_set(unsigned key, const void *value, uintptr_t pc);
 bool lab_key_is_ours(unsigned key);
 void lab_keys_end(void); /* of the running thread: calls destructors */
-/* The values that live threads keep, for the search for leaks. */
+/* The values of running threads, for the search for leaks. */
 void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 
 #endif

@@ -96,7 +96,7 @@ static unsigned cond_waiters(const struct lab_object *o, struct lab_thread *line
 	return n;
 }
 
-/* A signal wakes any one; the usual choice is the one that has waited longest. */
+/* A signal wakes any waiter; the usual choice is the one that has waited longest. */
 void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 {
 	struct lab_thread *line[LAB_THREADS];

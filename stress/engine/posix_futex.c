@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * syscall(): futexes and what else of the kernel's the model has; all other numbers are named and
- * end the execution.
+ * syscall(): futexes and the other modelled system calls; all other numbers end the execution with
+ * their name.
  */
 #include "posix.h"
 #include <limits.h>

@@ -11,7 +11,7 @@ bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
 	return o->owner == LAB_NOBODY;
 }
 
-/* A static initialiser leaves all zero but for the type. */
+/* A static initialiser leaves all bytes zero except for the type. */
 static bool mutex_is_static(const pthread_mutex_t *mutex)
 {
 	pthread_mutex_t copy = *mutex;
@@ -46,7 +46,10 @@ int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
 	return 0;
 }
 
-/* The caller holds it already; -1: it does not. */
+/*
+ * The caller holds the mutex already: returns the result for its type; -1: the caller does not hold
+ * it.
+ */
 static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
 {
 	if (o->owner != (int)lab.self->id)

@@ -39,7 +39,8 @@ void lab_once_end(uintptr_t once, bool done)
 		return;
 	o->owner = LAB_NOBODY;
 	o->round = done;
-	lab.self->view.at[lab.self->id].hb++; /* what it did since its last step, too */
+	/* What it did since its last step happens before, too. */
+	lab.self->view.at[lab.self->id].hb++;
 	lab_object_release(&o->view);
 	lab_object_changed(o);
 }
@@ -54,7 +55,7 @@ static void once_call_over(struct once_call *call)
 	lab_once_end(call->once, call->done);
 }
 
-/* A C++ exception that leaves the function leaves the once as if there had been no call. */
+/* A C++ exception from the function resets the once. */
 void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
 {
 	if (!lab_once_begin(once, "calls once by", pc))
@@ -71,7 +72,7 @@ EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
 	return 0;
 }
 
-/* --- keys: only those that are made in an execution are the model's --- */
+/* --- keys: only keys that an execution makes are the model's --- */
 
 enum { KEYS = 1024, FIRST = 0x10000, ROUNDS = PTHREAD_DESTRUCTOR_ITERATIONS };
 
@@ -180,7 +181,7 @@ void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 			visit((uintptr_t)values[t]->of[i], arg);
 }
 
-/* Keys that a constructor made are the C library's, in the model, too. */
+/* Keys of constructors belong to the C library, in the model, too. */
 #define FORWARD_KEY(name, key, arguments)                                                                              \
 	do {                                                                                                           \
 		static __typeof__(name) *real_;                                                                        \

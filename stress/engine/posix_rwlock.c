@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pthread_rwlock_t. POSIX leaves open whether a reader overtakes a writer that waits; glibc lets
- * it. So both are explored: a reader that comes while a writer waits may line up behind the
- * writers.
+ * pthread_rwlock_t. POSIX leaves open whether a reader overtakes a waiting writer; glibc allows it.
+ * Both are explored: a reader that comes while a writer waits may enqueue behind the writers.
  */
 #include "posix.h"
 #include <pthread.h>
@@ -104,7 +103,7 @@ static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t p
 		           lab_object_name(o->address, LAB_RWLOCK));
 	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
 	if (result != 0)
-		lab_object_changed(o); /* readers may have lined up behind it */
+		lab_object_changed(o); /* readers may be enqueued behind it */
 	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
 	lab_sync_event(&op, result);
 	return result;

@@ -151,7 +151,7 @@ EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
 	return 0;
 }
 
-/* The thread that comes last is told that it is the one. */
+/* The last thread to arrive gets PTHREAD_BARRIER_SERIAL_THREAD. */
 EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 {
 	FORWARD(pthread_barrier_wait, (barrier));

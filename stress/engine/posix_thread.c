@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Threads of the program: pthread_create() to pthread_exit(). A pthread_t is the thread's number
- * and one.
+ * plus one.
  */
 #include "posix.h"
 #include "program.h"
@@ -95,8 +95,7 @@ int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadl
 		lab_misuse(pc, "joins %s, which another thread is joining", lab.threads[id].name);
 	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
 	if (!wait || deadline != INT64_MAX)
-		lab_point((struct lab_op){.kind = LAB_RELAX,
-		                          .pc = pc}); /* whether it has ended is for the search to decide */
+		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = pc}); /* it may have ended */
 	if (lab.threads[id].state != LAB_DONE && !wait)
 		return EBUSY;
 	if (lab.threads[id].state != LAB_DONE && deadline != INT64_MAX)

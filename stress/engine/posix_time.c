@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time is the model's: it passes when a wait times out and when a thread sleeps. Each read of a
- * clock adds a microsecond, and twice as much each time while the thread does nothing else, so that
- * a loop which polls a clock ends.
+ * The model's time. It passes when a wait times out and when a thread sleeps. Each read of a clock
+ * adds a microsecond, and twice as much each time while the thread does nothing else, so that a
+ * loop which polls a clock ends.
  */
 #include "posix.h"
 #include <sys/time.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define NS INT64_C(1000000000)
-#define EPOCH (INT64_C(1700000000) * NS) /* of CLOCK_REALTIME, less the model's time */
+#define EPOCH (INT64_C(1700000000) * NS) /* CLOCK_REALTIME at the model's time 0 */
 
 static bool time_is_real(int clock)
 {
@@ -26,12 +26,12 @@ int64_t lab_time_of(int clock)
 int64_t lab_deadline(const struct timespec *t, int clock)
 {
 	if (t->tv_sec > (INT64_MAX - EPOCH) / NS - 1)
-		return INT64_MAX - 1; /* a deadline, but none that comes by itself */
+		return INT64_MAX - 1; /* a deadline that never comes by itself */
 	const int64_t at = t->tv_sec * NS + t->tv_nsec;
 	return time_is_real(clock) ? at - EPOCH : at;
 }
 
-/* A step: what it reads depends on how much time the others have let pass. */
+/* A step: the value depends on the time that other threads let pass. */
 static int64_t time_read(int clock, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -63,13 +63,13 @@ static void time_doze(enum lab_sync what, int64_t ns, uintptr_t pc)
 	lab_sync_event(&op, 0);
 }
 
-/* Others may do as much as they like, or nothing, before it goes on. */
+/* Other threads may do anything, or nothing, before the thread continues. */
 void lab_sleep(int64_t ns, uintptr_t pc)
 {
 	time_doze(LAB_SYNC_SLEEP, ns, pc);
 }
 
-/* Ending the program while other threads could go on is a choice of the search. */
+/* Ending the program while other threads could run is a choice of the search. */
 void lab_sleep_before_exit(uintptr_t pc)
 {
 	for (unsigned i = 0; i < lab.n_threads; i++) {

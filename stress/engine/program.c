@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program as a test: its arguments, its end, its output. module.c puts globals and thread-locals
- * back after an execution, heap.c the heap, object.c the objects.
+ * A program as a test: its arguments, its end, its output. After an execution module.c restores
+ * globals and thread-locals, heap.c the heap, object.c the objects.
  */
 #include "program.h"
 #include "interpose.h"
@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* --- what is printed --- */
+/* --- output --- */
 
 enum { PRINTED = 1 << 16 };
 static char printed[PRINTED];
@@ -80,7 +80,7 @@ int __cxa_atexit(void (*function)(void *), void *arg, void *module)
 	return real(function, arg, module);
 }
 
-/* --- the ends --- */
+/* --- the end --- */
 
 static void program_keep_stack(unsigned id)
 {
@@ -99,8 +99,8 @@ static void program_keep_stack(unsigned id)
 }
 
 /*
- * A block is not lost if a live thread reaches it: by its stack, its thread-locals, its values of
- * keys.
+ * A block is not lost if a running thread reaches it: by its stack, its thread-locals, its values
+ * of keys.
  */
 static void program_keep_reachable(void)
 {
@@ -186,7 +186,7 @@ EXPORTED _Noreturn void quick_exit(int status)
 	__builtin_trap();
 }
 
-/* The nearest call with a line: of the C++ runtime nothing but the names of functions is known. */
+/* The nearest call with a line: the C++ runtime has names of functions only. */
 static uintptr_t program_line(uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
@@ -212,7 +212,7 @@ EXPORTED _Noreturn void abort(void)
 	__builtin_trap();
 }
 
-/* --- the beginning --- */
+/* --- the begin --- */
 
 void lab_program_reset(void)
 {

@@ -11,13 +11,13 @@
 
 /* The body of the first thread. */
 _Noreturn void lab_program_main(void);
-/* exit(): functions of atexit(), then the end of the process, with all its threads. */
+/* exit(): runs the functions of atexit(), then ends the process with all its threads. */
 _Noreturn void lab_program_exit(int status, uintptr_t pc);
-/* _exit(): without them. */
+/* _exit(): without these functions. */
 _Noreturn void lab_program_end(int status, uintptr_t pc);
 /* What the program prints is shown for the execution that is reported. */
 void lab_print(const char *text, size_t size);
-/* Writes what was printed in the execution that is reported. */
+/* Prints the output of the reported execution. */
 void lab_program_show(void);
 /* Bytes of the arguments. */
 size_t lab_program_size(void);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Data races: two accesses to the same bytes, one of them a write, one of them plain, of which neither happens before the
- * other. A cell keeps the plain accesses that a later one may still race with: a write that happens after everything it
- * covers takes its place (after FastTrack: Flanagan, Freund 2009). The clocks are vector clocks, so what is reported is a
- * race in the C11 sense, whatever the order in which it was executed; a cell that overflows forgets its oldest record.
+ * Data races: two accesses to the same bytes, at least one a write and at least one plain, of which
+ * neither happens before the other. A cell keeps the plain accesses with which a later access may
+ * still race: a write replaces the records that happen before it (after FastTrack: Flanagan, Freund
+ * 2009). The clocks are vector clocks, so a race is reported in the C11 sense, in whatever order it
+ * was executed. A full cell forgets its oldest record.
  */
 #include "explore.h"
 #include "layout.h"
@@ -21,11 +22,11 @@ static bool known(unsigned thread, uint32_t clock)
 
 static bool freeing; /* the write is the end of a block */
 
-/* A plain access is kept, while there is a record, in case that it turns out to be half of a race. */
+/* A plain access is recorded, if there is space, since it may be half of a race. */
 static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
-	bool switched = lab.switched; /* of the step that follows */
+	bool switched = lab.switched; /* of the next step */
 	struct lab_event *event = lab_event(&op);
 	if (event)
 		event->hidden = true;
@@ -44,7 +45,7 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 	}
 }
 
-/* Ends the execution; a race that is known does not. */
+/* Ends the execution; a known race does not. */
 static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
                    uintptr_t other_pc)
 {
@@ -113,7 +114,7 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 		struct lab_record *r = lab_record_at(cell, i);
 		if (r->thread != self->id || r->write != write || r->clock != lab_clock_after(self))
 			continue;
-		r->mask |= mask; /* as old as this one: ordered with the same */
+		r->mask |= mask; /* an equally old access: ordered with the same accesses */
 		r->pc = pc;
 		cell->n_records = kept;
 		return;
@@ -129,7 +130,7 @@ static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool writ
 	cell->n_records = kept + 1;
 }
 
-/* Against all records, and in the place of those that this access covers. */
+/* Checks against all records, and replaces those that this access covers. */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	struct lab_cell *cell = lab_cell(address);
@@ -177,7 +178,7 @@ static void let_others_run(uintptr_t pc)
 {
 	lab.plain = 0;
 	if (!((lab.ready | lab.timed) & ~lab_bit(lab.self->id)))
-		return; /* no other thread can change anything: it computes */
+		return; /* no other thread can change anything: a computation */
 	lab.self->giving_up = 0;
 	lab_relax(pc);
 }
@@ -186,9 +187,10 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	if (__builtin_expect(++lab.plain == PLAIN_TURNS, 0) && lab.program)
 		let_others_run(pc);
-	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) { /* a stack has neither blocks nor globals */
+	/* A stack has neither blocks nor globals. */
+	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) {
 		if (lab_is_tls(address) || address == lab.errno_at)
-			return; /* each model thread has its own at the same place */
+			return; /* each model thread has its own at one address */
 		if (write && __builtin_expect(lab.killable, 0))
 			lab_kill_point(
 			    (struct lab_op){LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc},

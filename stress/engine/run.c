@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One execution: setup, actors, outcome; and what ends it early. */
+/* One execution: setup, actors, outcome; and its early end. */
 #include "choice.h"
 #include "lin_run.h"
 #include "program.h"
@@ -65,7 +65,7 @@ static uint32_t seen_steps;
 static uint64_t seen_generation;
 static unsigned quiet_ticks;
 
-/* Where the thread was; as a return address is. */
+/* The place of the thread, in the form of a return address. */
 static uintptr_t interrupted_at(const void *context)
 {
 	const ucontext_t *at = context;
@@ -78,7 +78,7 @@ static uintptr_t interrupted_at(const void *context)
 
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
-	if (!lab.active) { /* the tool's own: again, with the default action */
+	if (!lab.active) { /* not the model's: again, with the default action */
 		struct sigaction plain = {.sa_handler = SIG_DFL};
 		(void)sigaction(signal, &plain, NULL);
 		return;
@@ -109,7 +109,8 @@ static void on_tick(int signal, siginfo_t *info, void *context)
 	if (++quiet_ticks < 3)
 		return;
 	char site[256];
-	lab.recording = true; /* it is not run again to be shown: that would take as long */
+	/* The execution is not repeated to be shown, since that would take as long. */
+	lab.recording = true;
 	(void)lab_describe_site(interrupted_at(context), site, sizeof site);
 	lab_fail(LAB_HANG, "%s makes no step any more, at %s: a loop without atomic operations, or a call that blocks",
 	         lab.self->name, site);
@@ -148,8 +149,8 @@ static void *run_actor(void *arg)
 }
 
 /*
- * The actors have the numbers from 1 on, whatever threads the setup starts. Their contexts are made by main, while it is
- * alone: that is no step of theirs.
+ * The actors have the numbers from 1 on, independent of threads that the setup starts. Main makes
+ * their contexts before they start, so that is no step of theirs.
  */
 static unsigned make_actors(const struct lab_door *door, const struct fl_stress_function *actors)
 {

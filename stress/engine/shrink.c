@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The minimiser. First it looks for the same failure with the smallest bounds of DFS, and takes the shortest execution that
- * it meets; then it takes tokens away, in large pieces and in small ones (Zeller, Hildebrandt: ddmin, 2002), as long as the
- * signature stays.
+ * The minimiser. First it searches the same failure with the smallest bounds of DFS, and takes the
+ * shortest execution that it meets. Then it removes tokens, in large pieces and in small ones
+ * (Zeller, Hildebrandt: ddmin, 2002), as long as the signature stays.
  */
 #include "explore.h"
 #include "lin_run.h"
@@ -34,7 +34,7 @@ static bool is_wanted(void)
 	return lab.failed && lab.verdict == wanted.verdict && lab.signature == wanted.what;
 }
 
-/* All executions within these bounds, up to a number. */
+/* Runs all executions within these bounds, up to a number. */
 static bool search(int tries, int preemptions, int stale, int faults, int kills)
 {
 	bool any = false;
@@ -72,7 +72,7 @@ done:
 	return found;
 }
 
-/* By lot; the first is enough. */
+/* Random executions; stops at the first failure. */
 static bool search_by_lot(unsigned tries)
 {
 	for (unsigned i = 0; i < tries; i++) {
@@ -89,7 +89,7 @@ static bool search_by_lot(unsigned tries)
 	return false;
 }
 
-/* The same failure of the program as it is now; else the best stays what it was. */
+/* Searches the same failure in the current program; without success the best schedule stays. */
 static bool fails_as_well(void)
 {
 	static struct lab_schedule kept;
@@ -104,7 +104,7 @@ static bool fails_as_well(void)
 	return false;
 }
 
-/* FL_LIN: fewer calls, and fewer that know of the others. */
+/* FL_LIN: fewer calls, and fewer heard ones. */
 static void drop_calls(void)
 {
 	for (unsigned i = lab_lin_places(); i-- > 0 && !late();) {
@@ -119,7 +119,7 @@ static void drop_calls(void)
 	}
 }
 
-/* Runs the best without tokens [from, from + n); true when it still fails. */
+/* Runs the best schedule without tokens [from, from + n); returns true if it still fails. */
 static bool without(unsigned from, unsigned n)
 {
 	trial = best;
@@ -148,7 +148,7 @@ static void drop_tokens(void)
 	}
 }
 
-/* Fewer operations, where the scenario lets us choose. */
+/* Tries fewer operations where the scenario has a choice. */
 static void drop_operations(void)
 {
 	for (unsigned i = 0; i < lab_n_ops && !late(); i++) {

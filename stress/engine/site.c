@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The atomic sites that have been reached, by return address: for mutants and coverage. */
+/* The atomic sites that were reached, by return address: for mutants and coverage. */
 #include "model.h"
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Nobody can go on: who waits for what, and what that is called. */
+/* No thread can run: finds the waits, and the verdict. */
 #include "location.h"
 #include "object.h"
 
@@ -15,7 +15,7 @@ static void match(const void *key, const uint32_t *park_word, const char *name, 
 		line->key = (uintptr_t)key;
 }
 
-/* Of several words. */
+/* Of a wait on several words. */
 static bool describe_many(const struct lab_thread *t)
 {
 	bool changed = false;
@@ -32,7 +32,10 @@ static bool describe_many(const struct lab_thread *t)
 	return changed;
 }
 
-/* Describes a sleeper, whose globals are in place; true when what it waits for has changed since it lay down: a wake was lost. */
+/*
+ * Describes a sleeper, whose globals are in place. Returns true if the word on which it sleeps has
+ * changed since then: a lost wakeup.
+ */
 static bool describe(const struct lab_thread *t)
 {
 	if (t->state != LAB_BLOCKED)
@@ -49,7 +52,7 @@ static bool describe(const struct lab_thread *t)
 	struct line line = {t->futex, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
 	if (door) {
-		lab.active = false; /* the walk is ours, no access of the thread */
+		lab.active = false; /* the walk is the engine's, not an access of the thread */
 		door->waiters(match, &line);
 		lab.active = true;
 	}
@@ -59,7 +62,7 @@ static bool describe(const struct lab_thread *t)
 	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
 	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
 	if (line.key)
-		lab_detail("  %s stands in the line of %s, whose word is 0x%x%s (%s)\n", t->name, place, value,
+		lab_detail("  %s is enqueued at %s with the word 0x%x%s (%s)\n", t->name, place, value,
 		           changed ? " and has changed since" : "", site);
 	else
 		lab_detail("  %s sleeps on the futex %s, expected 0x%x, the word is 0x%x (%s)\n", t->name, place,
@@ -83,18 +86,17 @@ void lab_stuck(void)
 	lab_globals_enter(self->process);
 	for (unsigned i = 1; i < lab.n_threads; i++)
 		if (lab_in(lab.killed, i))
-			lab_detail("  %s was killed\n",
-			           lab.threads[i].name); /* actors have the number of their process */
+			/* Actors have the number of their process. */
+			lab_detail("  %s was killed\n", lab.threads[i].name);
 	lab_objects_stuck();
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lab_lowest(lab.spinning)];
 		char place[80], site[256];
 		lab_name_address(t->next.address, place, sizeof place);
 		(void)lab_describe_site(t->next.pc, site, sizeof site);
-		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and nobody is left to change it", t->name, place, site);
+		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name, place, site);
 	}
 	if (lost)
 		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
-	lab_fail(LAB_DEADLOCK,
-	         asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody", asleep);
+	lab_fail(LAB_DEADLOCK, asleep == 1 ? "one thread sleeps for ever" : "%u threads sleep for ever", asleep);
 }

@@ -33,7 +33,7 @@ static bool open_session(void)
 	return session != NULL;
 }
 
-/* `name` up to "__call", for ever. */
+/* `name` up to "__call"; never freed. */
 static const char *interned(const char *name)
 {
 	static struct kept {
@@ -54,7 +54,7 @@ static const char *interned(const char *name)
 	return made->name;
 }
 
-/* A function that stress.h made is known by the actor's name. */
+/* A function that stress.h has made is shown with the actor's name. */
 static const char *plain_name(const char *function)
 {
 	const char *test = lab_running ? lab_running->test->name : "";
@@ -65,7 +65,7 @@ static const char *plain_name(const char *function)
 	return interned(function + prefix + 2);
 }
 
-/* Without an index of addresses, which clang leaves out: by asking each unit. */
+/* Asks each unit: clang writes no index of addresses. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
 	Dwarf_Addr bias = 0;
@@ -85,12 +85,13 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	*line = 0;
 	if (pc == 0 || !open_session())
 		return false;
-	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1); /* a return address may be in the next line */
+	/* A return address may be in the next line. */
+	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1);
 	if (!module)
 		return false;
 	*function = plain_name(dwfl_module_addrname(module, pc - 1));
 	if (*function && strncmp(*function, "_Z", 2) == 0 && lab_inlined(pc))
-		*function = lab_inlined(pc); /* of C++, without the types of its arguments */
+		*function = lab_inlined(pc); /* for C++, without the types of its arguments */
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);
@@ -124,7 +125,7 @@ bool lab_describe_site(uintptr_t pc, char *text, size_t size)
 {
 	const char *file, *function = NULL;
 	int line;
-	/* Only for the execution that is shown: failures by the thousand need no names. */
+	/* Only for the reported execution: thousands of failures need no names. */
 	if (lab.recording && lab_where(pc, &file, &line, &function)) {
 		snprintf(text, size, "%s:%d (%s)", short_name(file), line, function ? function : "?");
 		return true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a module's copy of the library asks of the system, answered by the model. The table of the copy is replaced once;
- * outside an execution the calls go to where they went before.
+ * The system calls of a module's copy of the library, answered by the model. The table of the copy
+ * is replaced once; outside an execution calls go to the previous table.
  */
 #include "model.h"
 #include <errno.h>
@@ -12,7 +12,10 @@
 
 static struct fl__sys real;
 
-/* The rest of a wait whose words are as expected: sleeps, unless a fault or the deadline prevents it. */
+/*
+ * The rest of a wait whose words are as expected: sleeps, unless a fault or the deadline prevents
+ * it.
+ */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
 	struct lab_thread *self = lab.self;
@@ -37,7 +40,7 @@ static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 	return self->result;
 }
 
-/* Of the event that is the last one now, when the wait began: the events may move while it sleeps. */
+/* The index of the newest event when the wait began, since events may move during the sleep. */
 static int waited(size_t index, int result, bool faulty)
 {
 	lab_hash((uint64_t)(int64_t)result);
@@ -78,7 +81,10 @@ static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t
 	return equal;
 }
 
-/* As Linux's futex_waitv(): it leaves a line when it is woken there, and the others when it runs. */
+/*
+ * As Linux's futex_waitv(): the thread is dequeued from the word that wakes it, and from the others
+ * when it runs.
+ */
 int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
@@ -102,7 +108,7 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 	return waited(index, result, faulty);
 }
 
-/* Where it stands in the line of `word` among several: the index; -1: it does not. */
+/* The index of `word` among the words of the thread; -1: not one of them. */
 static int place_among(const struct lab_thread *t, uintptr_t word)
 {
 	for (unsigned i = 0; i < t->n_many; i++)
@@ -114,11 +120,11 @@ static int place_among(const struct lab_thread *t, uintptr_t word)
 static bool sleeps_on(const struct lab_thread *t, uintptr_t word)
 {
 	if (__builtin_expect(lab.processes, 0) && t->process != lab.self->process && lab_is_global(word))
-		return false; /* another's word, though it lies at the same address */
+		return false; /* another process's word at the same address */
 	return t->many ? place_among(t, word) >= 0 : t->state == LAB_BLOCKED && t->futex == word;
 }
 
-/* Those who sleep on `word`, in the order in which they lay down. */
+/* The threads that sleep on `word`, in the order in which they went to sleep. */
 static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
 {
 	unsigned n = 0;
@@ -134,7 +140,7 @@ static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
 	return n;
 }
 
-/* One that sleeps on several may be awake by now. */
+/* A sleeper on several words may have been woken by another one. */
 static void wake(struct lab_thread *t, uintptr_t word)
 {
 	int place = t->many ? place_among(t, word) : -1;
@@ -147,7 +153,7 @@ static void wake(struct lab_thread *t, uintptr_t word)
 	t->futex = 0;
 }
 
-/* FIFO as the usual choice; the kernel promises none. A wake orders no memory. */
+/* FIFO is the usual choice; the kernel does not promise an order. A wake orders no memory. */
 static int wake_some(struct lab_op op, int n)
 {
 	uintptr_t word = op.address;
@@ -196,7 +202,7 @@ static int sys_shared_wake(const uint32_t *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.shared_wake(word, n);
 }
 
-/* One step: no other thread, and no kill, comes between the two. */
+/* One step: no other thread and no kill comes between the two. */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
 	if (!lab.active) {
@@ -259,7 +265,8 @@ static int64_t sys_give_way(int64_t now)
 static void sys_nap(void)
 {
 	if (lab.active)
-		lab_relax(PC); /* a timed sleep would always be able to go on, and could starve a thread that spins */
+		/* A timed sleep could always end, and could starve a thread that spins. */
+		lab_relax(PC);
 	else
 		real.nap();
 }
@@ -272,7 +279,7 @@ static void sys_relax(void)
 		real.relax();
 }
 
-/* Who called the library's own function around the table's. */
+/* The caller of the library's wrapper around the table's function. */
 static uintptr_t caller(uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;

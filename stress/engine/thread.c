@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Model threads. Each step is announced before it is done: at that moment every other thread stands before its own next
- * step, and the search chooses who goes on.
+ * Model threads. Each step is announced before it is done. At that moment every other thread is
+ * before its own next step, and the search chooses which thread runs.
  *
- *   state      is let run                                         becomes ready
- *   UNBORN     never                                              by lab_thread_start()
- *   READY      whenever the search likes
- *   SPINNING   "gives up": once, and then as time passes           by a store to what it looked at
- *   BLOCKED    at its deadline, if it has one                      by a wake, an exit
- *   DONE       never
+ *   state      may run                                         becomes ready
+ *   UNBORN     never                                           by lab_thread_start()
+ *   READY      whenever the search likes                       -
+ *   SPINNING   "gives up": once, and then as time passes       by a store to what it has read
+ *   BLOCKED    at its deadline, if it has one                  by a wake, an exit
+ *   DONE       never                                           -
  *
- * A spin is one that says so (relax, yield), or that loads the same value again and again. While it spins unseen turns are
- * not explored: they change nothing. Let give up, it has a number of turns that are no steps, in which time passes: so a
- * bounded spin ends, and an endless one comes to stand, until something changes.
+ * A thread spins if it says so (relax, yield), or if it loads the same value again and again. Turns
+ * of a spin that see no change are not explored, since they have no effect. A thread that gives up
+ * has a number of turns that are no steps, in which time passes. So a bounded spin ends, and an
+ * endless one stops until a change.
  */
 #include "choice.h"
 #include "location.h"
@@ -49,7 +50,7 @@ void lab_ready(struct lab_thread *thread)
 	set_state(thread, LAB_READY);
 }
 
-/* --- who goes on --- */
+/* --- the choice of a thread --- */
 
 static lab_set soft_spinners(void)
 {
@@ -81,8 +82,9 @@ static unsigned longest_waiting(lab_set set)
 }
 
 /*
- * All that could go on has gone; those who spin get another chance, with more time passed, but not for ever; after some rounds in
- * turn, or one that spins for ever might have them all, and one whose spin is bounded none.
+ * No thread is ready. Spinning threads get another chance, after some time has passed, but not for
+ * ever. After some rounds they take turns: otherwise a thread that spins for ever might get all
+ * turns, and a bounded spin none.
  */
 static lab_set idle(void)
 {
@@ -94,7 +96,8 @@ static lab_set idle(void)
 
 static void give_up(struct lab_thread *t)
 {
-	t->giving_up = lab.idle_rounds > 0 ? LAST_TURNS : FREE_TURNS; /* the more when nobody else can go on */
+	/* More when no other thread can run. */
+	t->giving_up = lab.idle_rounds > 0 ? LAST_TURNS : FREE_TURNS;
 	t->gave_up = t->next.pc;
 	lab.now += GIVE_UP;
 	lab_ready(t);
@@ -111,7 +114,10 @@ static void time_out(struct lab_thread *t)
 	lab_ready(t);
 }
 
-/* The usual choice: to go on; but nobody goes on for ever while others could, or a loop without relax would. */
+/*
+ * The usual choice is the running thread. But it does not run for ever while others could: a loop
+ * without relax would never end.
+ */
 static unsigned usual_ready(void)
 {
 	const struct lab_thread *self = lab.self;
@@ -124,14 +130,16 @@ static unsigned usual_ready(void)
 	return longest_waiting(lab.ready);
 }
 
-/* Whether somebody could have gone on for very long. */
+/* Whether some thread was ready for very long. */
 static bool is_starved(void)
 {
 	return lab.steps % LOOK == 0 && lab.ready &&
 	       lab.steps - lab.threads[longest_waiting(lab.ready)].since > STARVED;
 }
 
-/* The sleeper that has slept for so many steps that its sleep is over, or none: other threads may never come to rest. */
+/*
+ * The sleeper whose sleep ends, after so many steps, or none: other threads may never come to rest.
+ */
 static lab_set long_asleep(void)
 {
 	lab_set over = 0;
@@ -141,7 +149,9 @@ static lab_set long_asleep(void)
 	return over;
 }
 
-/* Of the threads that may go on: one that is ready, one that spins, one whose deadline is next. */
+/*
+ * One of the threads that may run: a ready one, a spinning one, or the one with the next deadline.
+ */
 static unsigned usual_of(lab_set set)
 {
 	if (!(set & (set - 1)))
@@ -165,7 +175,8 @@ static struct lab_thread *next_thread(void)
 	if (lab.dozing && long_asleep())
 		set = lab_bit(soonest(long_asleep()));
 	else if (is_starved())
-		set = lab_bit(longest_waiting(lab.ready)); /* or those that spin could do so for ever */
+		/* Or the spinning threads could run for ever. */
+		set = lab_bit(longest_waiting(lab.ready));
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
@@ -192,7 +203,7 @@ static void switch_to(struct lab_thread *next)
 	errno = self->error;
 }
 
-/* The running thread's step begins: its clock ticks. */
+/* Begins a step of the running thread: its clock ticks. */
 static void tick(void)
 {
 	struct lab_thread *self = lab.self;
@@ -272,7 +283,7 @@ void lab_thread_leave(void)
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 {
 	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
-		if (t->looks[i].address >> 3 == address >> 3) /* also by another size */
+		if (t->looks[i].address >> 3 == address >> 3) /* also an access of another size */
 			return &t->looks[i];
 	return NULL;
 }
@@ -294,7 +305,7 @@ void lab_changed(uintptr_t address)
 	struct lab_thread *self = lab.self;
 	struct lab_look *own = look_at(self, address);
 	if (own)
-		own->step = lab.steps; /* it need not look at what it wrote itself */
+		own->step = lab.steps; /* its own store is no change for it */
 	lab.idle_rounds = 0;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		struct lab_thread *t = &lab.threads[i];
@@ -309,7 +320,10 @@ void lab_changed(uintptr_t address)
 	}
 }
 
-/* A spin at a site after progress is another one. Not for ever: a loop that counts its turns makes progress, too. */
+/*
+ * A spin at a site after progress counts as a new one, but not for ever: a loop that counts its
+ * turns makes progress, too.
+ */
 void lab_moved_on(void)
 {
 	enum { MOST = 4 };
@@ -388,7 +402,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	uint32_t newest = lab_newest_step(address);
 	add_site(self->turn, &self->n_turn, pc);
 	if (self->giving_up > 0 && !has_site(self->spun, self->n_spun, pc))
-		self->giving_up = 0; /* a load behind the loop: a step as any other */
+		self->giving_up = 0; /* a load after the loop is a step again */
 	if (self->giving_up > 0) {
 		if (--self->giving_up > 0)
 			return true;
@@ -408,7 +422,7 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 	return self->giving_up > 0;
 }
 
-/* --- births and ends --- */
+/* --- start and end of threads --- */
 
 static void finish(struct lab_thread *self)
 {
@@ -465,13 +479,14 @@ void lab_bury(struct lab_thread *t)
 	t->giving_up = t->n_looks = t->depth = 0;
 	t->next = (struct lab_op){.kind = LAB_START};
 	lab.ending |= lab_bit(t->id);
-	fl__switch_make(&t->flow, stack, size, grave, t); /* over what it was doing, which nobody comes back to */
+	/* Over its old state, which never continues. */
+	fl__switch_make(&t->flow, stack, size, grave, t);
 	lab_ready(t);
 }
 
 void lab_rest(void)
 {
-	static struct fl__switch nowhere; /* what is left here is never gone back to */
+	static struct fl__switch nowhere; /* saves the state that never continues */
 	fl__switch_to_plain(&nowhere, &lab.self->flow);
 	__builtin_trap();
 }
@@ -485,7 +500,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	struct lab_thread *t = &lab.threads[id];
 	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
 	lab_view_clear(&t->view);
-	for (unsigned i = 0; i < lab.n_threads; i++) /* each thread's view has a value for each thread */
+	/* Each thread's view has a value for each thread. */
+	for (unsigned i = 0; i < lab.n_threads; i++)
 		lab_view_widen(&lab.threads[i].view, lab.n_threads);
 	t->id = id;
 	t->start = start;
@@ -511,7 +527,7 @@ struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg)
 void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->view.at[self->id].hb++; /* what it did since its last step, too */
+	self->view.at[self->id].hb++; /* what it did since its last step happens before, too */
 	lab_view_copy(&t->view, &self->view);
 	t->next.pc = pc;
 	lab_ready(t);
@@ -528,7 +544,7 @@ void lab_join(struct lab_thread *thread, uintptr_t pc)
 		lab_block();
 	}
 	lab_view_join(&self->view, &thread->view);
-	self->view.at[thread->id].hb++; /* what it did after its last step, too */
+	self->view.at[thread->id].hb++; /* what it did after its last step happens before, too */
 }
 
 void lab_threads_reset(void)

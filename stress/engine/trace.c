@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
+/* The steps of an execution: recorded while `lab.recording`, and turned into words for a result. */
 #include "edge.h"
 #include "explore.h"
 #include "lin_run.h"
@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENDLESS = 60 };                   /* of a livelock so many steps are shown */
-enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* a round of a loop is that long, and comes that often */
+enum { ENDLESS = 60 };                   /* steps of a livelock that are shown */
+enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* the longest round of a loop, and its repetitions */
 
 struct lab_event *lab_event(const struct lab_op *op)
 {
@@ -93,7 +93,7 @@ static const char *result_name(int result)
 	}
 }
 
-/* Of a call that returns the code of an error. */
+/* For a call that returns an error code. */
 static const char *error_name(int error)
 {
 	const char *name = strerrorname_np(error);
@@ -122,7 +122,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 	}
 }
 
-/* What it was killed in place of. */
+/* The step in place of which it was killed. */
 static const char *death_name(const struct lab_event *e, const char *place)
 {
 	switch ((enum lab_death)e->value) {
@@ -240,7 +240,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	}
 }
 
-/* The text of a line of a file, without what leads and trails. */
+/* The text of a line of a file, without leading and trailing white space. */
 static const char *source_line(const char *file, int line)
 {
 	FILE *f = fopen(file, "re");
@@ -275,7 +275,10 @@ static bool is_same_step(const struct lab_event *a, const struct lab_event *b)
 	       a->op.address == b->op.address;
 }
 
-/* The length of the round that the last steps repeat; 0: they repeat none. *begin: where its first round begins. */
+/*
+ * The length of the round that the last steps repeat; 0: none. *begin: the first step of its first
+ * round.
+ */
 static unsigned find_round(const struct lab_event *const *shown, unsigned n, unsigned *begin)
 {
 	for (unsigned length = 1; length <= LONGEST_ROUND && (ROUNDS + 1) * length < n; length++) {
@@ -289,7 +292,10 @@ static unsigned find_round(const struct lab_event *const *shown, unsigned n, uns
 	return 0;
 }
 
-/* Of an execution without an end: shows the first round of its loop, and how often it came. Returns the steps shown. */
+/*
+ * For an endless execution: shows the first round of its loop, and the number of rounds. Returns
+ * the steps shown.
+ */
 static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, struct lab_step *more)
 {
 	unsigned begin;
@@ -303,7 +309,7 @@ static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, st
 	return begin + length;
 }
 
-/* Whether the last step of the execution is the failure, and not what came out of all of them. */
+/* Whether the last step of the execution is the failure, and not the sum of all steps. */
 static bool fails_at_last(enum lab_verdict verdict)
 {
 	switch (verdict) {

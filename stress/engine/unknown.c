@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions that a program calls, that the model does not answer, and that are not in the list
+ * Functions that a program calls, that the model does not implement, and that are not in the list
  * below. Such a call would block, run beside the model, or leave something behind for the next
- * execution, unseen. So the relocations of a loaded program that lead to them are made to lead
- * here, and the call ends the execution with the function's name.
+ * execution, unseen. So the relocations of a loaded program for these functions are redirected to
+ * this file, and the call ends the execution with the function's name.
  *
  * The list has functions that read and write nothing but their arguments and their result. The
  * model does not see these accesses, except for the functions of interpose_strings.c.
@@ -111,7 +111,7 @@ static const char *const harmless[] = {
     "htons",
     "ntohl",
     "ntohs",
-    /* what does not change while a program runs */
+    /* constants while a program runs */
     "getenv",
     "secure_getenv",
     "getpagesize",
@@ -207,7 +207,7 @@ static const char *const harmless[] = {
     "_longjmp",
     "siglongjmp",
     "__longjmp_chk",
-    /* of the compiler and of the start of a program */
+    /* used by the compiler and the startup code */
     "__cxa_finalize",
     "__stack_chk_fail",
     "__gmon_start__",
@@ -217,7 +217,7 @@ static const char *const harmless[] = {
     "alloca",
 };
 
-/* Functions whose library is one of these are harmless, all of them. */
+/* Libraries of which all functions are harmless. */
 static const char *const harmless_libraries[] = {"libm.so", "libgcc_s.so", "libmvec.so"};
 
 static bool unknown_is_harmless(const char *name)
@@ -242,7 +242,7 @@ static bool unknown_is_harmless_library(const char *library)
 	return false;
 }
 
-/* --- one function here for each function there, so that a call tells its name --- */
+/* --- one stub for each function, so that a call knows its name --- */
 
 enum { STUBS = 256 };
 static struct {
@@ -281,7 +281,7 @@ EACH16(STUB16)
 	    stub_##n##8, stub_##n##9, stub_##n##a, stub_##n##b, stub_##n##c, stub_##n##d, stub_##n##e, stub_##n##f,
 static void (*const stubs[STUBS])(void) = {EACH16(NAME16)};
 
-/* --- the places through which a module calls others --- */
+/* --- the relocations of a module --- */
 
 #if defined(__x86_64__)
 enum { SLOT = R_X86_64_JUMP_SLOT, DATA = R_X86_64_GLOB_DAT, POINTER = R_X86_64_64 };
@@ -297,7 +297,7 @@ struct dynamic {
 	size_t sizes[2];
 };
 
-static uintptr_t own_begin, own_end; /* of this program, which answers what it exports */
+static uintptr_t own_begin, own_end; /* of this program, which implements what it exports */
 
 static int unknown_find_self(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -356,8 +356,8 @@ static void *unknown_stub(const char *name, const char *library)
 }
 
 /*
- * The relocation leads to a function of another object than the program and the engine, and not a
- * harmless one.
+ * Whether the relocation refers to a function of another object than the program and the engine,
+ * and not a harmless one.
  */
 static bool unknown_is(const char *name, void *target, const char **library)
 {

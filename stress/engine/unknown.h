@@ -5,11 +5,11 @@
 #include <stdbool.h>
 
 /*
- * From now on a call by that object, of dlopen(), of a function that the model does not have ends
- * the execution.
+ * From now on a call by that object of a function that the model does not have ends the execution.
+ * `object`: from dlopen().
  */
 void lab_unknown_redirect(void *handle);
-/* Whether it was compiled with -fsanitize=thread. */
+/* Whether the object was compiled with -fsanitize=thread. */
 bool lab_is_instrumented(void *handle);
 
 #endif

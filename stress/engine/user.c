@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The functions of <fairlead/stress.h>: the model's where one runs, else the native runner's. */
+/*
+ * The functions of <fairlead/stress.h>: the model's during an execution, else the native runner's.
+ */
 #include "user.h"
 #include "model.h"
 #include <stdio.h>
@@ -49,7 +51,7 @@ EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const 
 	lab.outcome = outcome;
 	lab.signature = (uintptr_t)label;
 	if (expect == FL_STRESS_FORBIDDEN) {
-		outcome->count += lab.counted; /* others when the execution has ended well */
+		outcome->count += lab.counted; /* others count when the execution has ended well */
 		lab_fail(LAB_FORBIDDEN, "%s", label);
 	}
 	return true;
@@ -110,7 +112,7 @@ EXPORTED int fl_stress_futex_wake(const void *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : lab_native->futex_wake(word, n);
 }
 
-/* For an actor that asks, a step of its own, which no other commutes with. */
+/* For an actor, a step that commutes with no other step. */
 EXPORTED bool fl_stress_killed(const char *actor)
 {
 	if (!lab.active)

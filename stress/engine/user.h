@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 /*
- * What the functions of <fairlead/stress.h> do outside a model execution: in real threads, native or under chaos. The engine
- * defines those functions (user.c) and calls this table where no execution of the model is under way. stress/native has it.
+ * The functions of <fairlead/stress.h> outside of a model execution: on real threads, native or
+ * under chaos. The engine (user.c) defines these functions and calls this table if no execution of
+ * the model is under way. stress/native has the table.
  */
 struct lab_native_ops {
 	unsigned (*choose)(unsigned n);
@@ -18,7 +19,7 @@ struct lab_native_ops {
 	int (*futex_wake)(const void *word, int n);
 	int64_t (*now)(void);
 	void (*fail)(const char *file, int line, const char *what); /* also for assert() */
-	/* One sample is wrong, and why; the first that says so is told. */
+	/* Reports a wrong sample with the reason; the first one is shown. */
 	void (*wrong)(enum lab_verdict verdict, const char *message, const char *details);
 	bool (*outcome)(enum fl_stress_expect expect, bool holds, const char *label);
 };
@@ -26,8 +27,8 @@ struct lab_native_ops {
 extern const struct lab_native_ops *lab_native; /* never NULL */
 
 /*
- * Called by each instrumented atomic operation that runs for real, before it, with its return address; NULL: nothing to
- * call. Set while no thread of a module runs.
+ * Called before each instrumented atomic operation of a real run, with its return address; NULL:
+ * none. Set only while no thread of a module runs.
  */
 extern void (*lab_chaos)(uintptr_t pc);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What an address is called in the source: the variable there, its elements and fields, by the
- * debugging information.
+ * The name of an address in the source: the variable, its elements and fields, from the debugging
+ * information.
  */
 #include "variable.h"
 #include <dwarf.h>
@@ -59,7 +59,7 @@ static bool variable_type(Dwarf_Die *of, Dwarf_Die *type)
 	}
 }
 
-/* Bytes of what `of` has as its type; 0: unknown. */
+/* Bytes of the type of `of`; 0: unknown. */
 static uint64_t variable_size(Dwarf_Die *of)
 {
 	Dwarf_Attribute attribute;
@@ -71,7 +71,7 @@ static uint64_t variable_size(Dwarf_Die *of)
 	return size;
 }
 
-/* On to the field at `offset`; false: there is none. */
+/* Advances to the field at `offset`; false: there is none. */
 static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
 {
 	Dwarf_Die member;
@@ -116,7 +116,7 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 	return variable_type(&array, type);
 }
 
-/* The parts of `type`, down to the smallest at `offset`; false for `more`: it has none. */
+/* The parts of `type`, down to the smallest at `offset`; false for `more`: there are none. */
 static void variable_parts(Dwarf_Die *type, bool more, uint64_t offset, char *text, size_t size)
 {
 	while (more) {
@@ -138,7 +138,7 @@ static void variable_parts(Dwarf_Die *type, bool more, uint64_t offset, char *te
 		variable_append(text, size, "+%" PRIu64, offset);
 }
 
-/* Where a variable of the file lies: true when that is fixed. */
+/* The address of a variable of the file; true if it is fixed. */
 static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 {
 	Dwarf_Attribute attribute;
@@ -201,7 +201,7 @@ static bool variable_structure(Dwfl_Module *module, const char *name, Dwarf_Die 
 
 bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset, char *text, size_t size)
 {
-	static char latest[128]; /* the structure that was looked for before */
+	static char latest[128]; /* the structure of the previous search */
 	static Dwarf_Die type;
 	static bool found;
 	char parts[160] = "";

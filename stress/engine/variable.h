@@ -10,11 +10,14 @@
 #include <stdint.h>
 
 /*
- * The static variable of the module at `address`, with elements and fields: "accounts[1].lock". Of
- * a thread-local one (`local`) the address is its offset in the block. False: there is none.
+ * The static variable of the module at `address`, with elements and fields: "accounts[1].lock". For
+ * a thread-local variable (`local`) the address is its offset in the block. False: there is none.
  */
 bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char *text, size_t size);
-/* The field of that structure at `offset`, as an actor of a scenario writes it: "s->flag". False: there is none. */
+/*
+ * The field of that structure at `offset`, as in the source of a scenario's actor: "s->flag".
+ * False: there is none.
+ */
 bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset, char *text, size_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the compiler calls with -fsanitize=thread: each atomic operation is a step, and each plain write to the region. The
- * operation itself is done as it stands, with the strongest order.
+ * The functions that the compiler calls with -fsanitize=thread: each atomic operation is a step,
+ * and each plain write to the region. The operations themselves have the strongest order.
  */
 #include "steps.h"
 #include <string.h>
@@ -12,7 +12,7 @@
 	result name(__VA_ARGS__);                                                                                      \
 	result name(__VA_ARGS__)
 
-/* Before a plain write. */
+/* Called before a plain write. */
 static inline void plain(const void *address, uintptr_t pc)
 {
 	if (is_armed() && (uintptr_t)address >= region_begin && (uintptr_t)address < region_end)
@@ -148,7 +148,10 @@ DECLARED(void, __tsan_atomic_signal_fence, int order)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-/* Copies to the region are two steps: before them, and in their middle. The linker sends memcpy() here. */
+/*
+ * A copy to the region has two steps: before it, and in its middle. The linker redirects memcpy()
+ * to this function.
+ */
 void *__real_memcpy(void *to, const void *from, size_t size);
 void *__wrap_memcpy(void *to, const void *from, size_t size);
 void *__wrap_memcpy(void *to, const void *from, size_t size)

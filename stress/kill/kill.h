@@ -13,58 +13,62 @@
 #include <sys/types.h>
 
 /*
- * The campaign: processes that are killed while they use a queue in shared memory, a million times and at each step, beside
- * two that go on, and an account of every item. README.md says how it is meant.
+ * The campaign: processes are killed while they use a queue in shared memory, a million times and
+ * at each step, beside two survivors; every item is accounted for. README.md describes it.
  *
- *     abi.c      what -fsanitize=thread calls: the steps
- *     steps.c    where a victim dies
- *     sites.c    how often anyone has died at each step
- *     lives.c    what the victims and the survivors do
- *     ledger.c   what was put, and who has it
- *     report.c   what comes out
- *     main.c     the driver: one thread, which forks, kills, reaps and keeps the accounts
- *     tools.c    what the campaign for tasks (../kill_tasks) needs, too, as it does abi.c and sites.c
+ *   abi.c      the functions that -fsanitize=thread calls: the steps
+ *   steps.c    where a victim dies
+ *   sites.c    the number of deaths at each step
+ *   lives.c    what the victims and the survivors do
+ *   ledger.c   the account of the items
+ *   report.c   the report
+ *   main.c     the driver: one thread, which forks, kills, reaps and keeps the ledger
+ *   tools.c    functions for this campaign and for ../kill_tasks, which also uses abi.c and sites.c
  */
 
 enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
 
 struct item {
-	uint32_t who, number; /* who: the victim's life; SURVIVOR */
+	uint32_t who, number; /* who: the number of the victim's life; SURVIVOR */
 	uint64_t check;
 };
 #define SURVIVOR UINT32_MAX
 
-/* How it ends: by itself, before a step; or by the driver, at any time. */
+/* How a victim dies: by itself, before a step; or by the driver, at any time. */
 enum kind { AT_STEP, AT_SITE, BY_DRIVER };
 
-/* What a victim has, which outlives it. */
+/* The state of a victim, which outlives it. */
 struct slot {
 	pid_t pid; /* 0: free */
 	uint32_t life;
 	enum kind kind;
-	uint32_t steps;    /* it dies before so many */
-	uintptr_t site;    /* or there */
+	uint32_t steps;    /* the step before which it dies */
+	uintptr_t site;    /* or the site */
 	int64_t kill_at;   /* of BY_DRIVER */
-	uint32_t begun;    /* puts */
-	uint32_t put, got; /* how many were committed: counted behind the store that commits */
-	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* where its gets go */
+	uint32_t begun;    /* puts that have begun */
+	uint32_t put, got; /* committed operations: counted after the store that commits */
+	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* the destination of its gets */
 };
 
-/* What is kept of each life. */
+/* The record of each life. */
 struct life {
 	uint8_t least,
-	    most; /* how many of its puts have happened: not the same when the driver killed it between two steps */
+	    /*
+	     * Bounds of its committed puts: they differ if the driver killed it between two steps.
+	     */
+	    most;
 	uint16_t unused;
-	uint32_t seen; /* two bits for each: how often it was delivered */
+	uint32_t seen; /* two bits for each put: how often it was delivered */
 };
 
 /* Shared by all processes. */
 struct board {
 	uint32_t stop, phase;
-	int64_t died;        /* when the last one was killed that had the lock */
+	int64_t died;        /* when the last owner of the lock was killed */
 	uint64_t puts, gets; /* by the survivors */
 	uint64_t duplicates, unordered, wrong;
-	uint64_t recovery[BUCKETS], recovery_max; /* of ops that were inside when one died: [i] up to 2^i ns */
+	/* Times of operations that were under way at a death: [i] up to 2^i ns. */
+	uint64_t recovery[BUCKETS], recovery_max;
 	struct site sites[SITES];
 	struct slot slots[SLOTS];
 };
@@ -107,7 +111,7 @@ struct balance {
 struct balance ledger_close(void);
 
 /* report.c */
-/* False: the run was long enough, and some step has had too few kills. */
+/* False: the run was long enough, and some step had too few kills. */
 bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took);
 void dump_queue(void);
 bool check_idle(void);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The accounts. A victim that died before a step has told exactly what it had committed. One that the driver killed may have
- * died between the store that commits and the note of it: of what it was doing then it is said at the end, from where the items
- * are, whether it has happened; and that it has not happened twice.
+ * The account. A victim that died before a step has recorded exactly what it had committed. A
+ * victim that the driver killed may have died between the store that commits and the record of it.
+ * For its last operation the end of the run decides, by the places of the items, whether it has
+ * happened; it must not have happened twice.
  */
 #include "kill.h"
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 static struct life *lives;
 static uint64_t n_lives;
-static uint32_t *kept; /* a bit for each item of the survivor: delivered */
+static uint32_t *kept; /* a bit for each item of the survivors: delivered */
 
 /* Items that a victim may have got. */
 static struct item *unsure;
@@ -26,7 +27,8 @@ void ledger_open(uint64_t n)
 
 static uint64_t check_of(uint32_t who, uint32_t number)
 {
-	uint64_t x = ((uint64_t)who << 32 | number) * 0x9e3779b97f4a7c15u + 1; /* zeros are no item */
+	/* All-zero bytes are no valid item. */
+	uint64_t x = ((uint64_t)who << 32 | number) * 0x9e3779b97f4a7c15u + 1;
 	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
 }
 
@@ -41,7 +43,7 @@ static bool is_item(const struct item *item)
 	       (item->who == SURVIVOR ? item->number < 1u << 28 : item->who < n_lives && item->number < PUTS);
 }
 
-/* An item as a frame, of a size that differs. */
+/* An item as a frame, of varying size. */
 size_t frame_of(const struct item *item, unsigned char frame[FRAME_ROOM])
 {
 	size_t more = item->number % 24;
@@ -89,7 +91,7 @@ static void be_unsure(const struct item *item)
 	unsure[n_unsure++] = *item;
 }
 
-/* What is in the log from `from` to `to`. */
+/* Checks the log from `from` to `to`. */
 static void read_log(const struct slot *slot, uint32_t from, uint32_t to, bool sure)
 {
 	for (uint32_t i = from; i < to && i < GETS; i++) {
@@ -126,7 +128,7 @@ static bool is_delivered(const struct item *item)
 	return lives[item->who].seen >> 2 * item->number & 1;
 }
 
-/* An item that nobody else has was got by the one who may have got it. */
+/* An item that no other process has was got by the victim that may have got it. */
 static uint64_t settle(void)
 {
 	uint64_t n = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the processes do: victims until they are killed, the two survivors until it is over. */
+/* What the processes do: victims until they are killed, the two survivors until the end. */
 #include "kill.h"
 #include <errno.h>
 #include <signal.h>
@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Errors that an operation of a victim may end with; the queue is closed when all victims are dead. */
+/* Valid results of a victim's operation; the queue is closed when all victims are dead. */
 static void expect(int rc)
 {
 	if (rc != 0 && rc != -EAGAIN && rc != -ETIMEDOUT && rc != -EBUSY && rc != -EINVAL)
@@ -74,7 +74,7 @@ static void put_some(struct slot *slot, uint64_t *seed)
 		fail("a put of %u said that %zu went in, and %u did", n, count, slot->put - before);
 }
 
-/* Straight into the slot: what has been got is found there by whoever buries the victim. */
+/* Gets straight into the slot: the driver finds the item there after the victim's death. */
 static void get_some(struct slot *slot, uint64_t *seed)
 {
 	uint32_t n = campaign.frames || draw(seed) % 2 ? 1 : BULK, before = slot->got;
@@ -107,7 +107,8 @@ void live_and_die(struct slot *slot, uint64_t seed)
 			put_some(slot, &seed);
 		else if (what < 14)
 			get_some(slot, &seed);
-		if (what > 9 && what < 15) /* often right after a get, so that it is the last that is not done */
+		/* Often right after a get, so that it reports the last item. */
+		if (what > 9 && what < 15)
 			expect(fl_shm_queue_task_done(queue));
 		if (what == 15)
 			expect(
@@ -117,7 +118,7 @@ void live_and_die(struct slot *slot, uint64_t seed)
 
 /* The survivors. */
 
-/* An operation that waits for the lock and for nothing else: how long, when somebody died with it meanwhile. */
+/* An operation that waits only for the lock: its duration after the death of the lock's owner. */
 static void measure(void)
 {
 	int64_t begin = time_now();
@@ -136,8 +137,8 @@ static void measure(void)
 }
 
 /*
- * In one phase of three the producer is slow, and the queue mostly empty; in one the consumer, and it is full. In the third both
- * are fast, and leave the CPUs to the victims at times.
+ * Three phases: the producer is slow, and the queue mostly empty; the consumer is slow, and the
+ * queue full; both are fast, and leave the CPUs to the victims at times.
  */
 static void dawdle(uint32_t phase, uint64_t turn)
 {

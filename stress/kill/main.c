@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The driver: forks victims, kills some of them, reaps them all, and watches that the survivors get on. */
+/*
+ * The driver: forks victims, kills some of them, reaps them all, and watches the progress of the
+ * survivors.
+ */
 #include "kill.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -70,7 +73,7 @@ static struct slot *slot_of(pid_t pid)
 	return NULL;
 }
 
-/* Returns whether there was one. */
+/* Returns whether there was one to reap. */
 static bool reap(int flags)
 {
 	int status;
@@ -88,7 +91,7 @@ static bool reap(int flags)
 	return true;
 }
 
-enum { OLD = 30000000 }; /* ns: who is still alive then sleeps, and does not come to its step */
+enum { OLD = 30000000 }; /* ns: an older process sleeps, and does not reach its step */
 
 static void kill_who_is_due(int64_t now)
 {
@@ -173,7 +176,7 @@ static void end_survivor(pid_t pid, const char *name)
 		fail("%s ended with status %x", name, (unsigned)status);
 }
 
-/* --- the whole --- */
+/* --- main --- */
 
 static void open_queue(void)
 {

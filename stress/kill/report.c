@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What comes out: the balance, how often anyone died at each step, how long the others waited, and whether the idle are idle. */
+/* The report: the balance, the deaths at each step, the waits of the survivors, and idleness. */
 #include "kill.h"
 #include <signal.h>
 #include <stdio.h>
@@ -9,9 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENOUGH = 100, LONG_RUN = 1000000 }; /* kills: at a step; of a run that must have had so many at each */
+/* Kills of a step, and of a run in which each step must have so many. */
+enum { ENOUGH = 100, LONG_RUN = 1000000 };
 
-/* Whether each step has had its share; in a run that is too short for that nothing is asked. */
+/* Whether each step has had its share; a short run always passes. */
 static bool is_enough(size_t below, uint64_t kills)
 {
 	if (below == 0)
@@ -28,7 +29,7 @@ static bool is_enough(size_t below, uint64_t kills)
 	return false;
 }
 
-/* The upper end of the bucket that has the quantile, in us. */
+/* The upper end, in us, of the bucket with the quantile. */
 static double quantile(double q)
 {
 	uint64_t all = 0, sum = 0;
@@ -53,7 +54,7 @@ bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64
 	       (unsigned long long)inside, quantile(0.5), quantile(0.99), (double)board->recovery_max / 1e3);
 	printf(
 	    "%llu kills (%llu before a step, %llu at any time) in %.1f s; %llu items, %llu lost, %llu delivered twice, "
-	    "%llu wrong; %llu got by a kill that nobody saw; counts %s\n",
+	    "%llu wrong; %llu got by a kill that was not seen; counts %s\n",
 	    (unsigned long long)kills, (unsigned long long)by_step, (unsigned long long)by_driver, (double)took / 1e9,
 	    (unsigned long long)b->items, (unsigned long long)b->lost, (unsigned long long)b->duplicates,
 	    (unsigned long long)b->wrong, (unsigned long long)b->unsure, b->counts_agree ? "agree" : "DIFFER");
@@ -75,7 +76,7 @@ void dump_queue(void)
 	dump_line("done", &ring->done);
 }
 
-/* Idleness: two who wait on an empty queue make no system call, for a second. */
+/* Idleness: two processes that wait on an empty queue make no system call for a second. */
 
 struct ran {
 	unsigned long long switches, on_cpu;
@@ -128,7 +129,7 @@ bool check_idle(void)
 	for (int i = 0; i < 2; i++)
 		while (!sleeps(pids[i]) || !ring->items.waiting)
 			(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-	(void)nanosleep(&(struct timespec){0, 50000000}, NULL); /* whatever the start has left to do */
+	(void)nanosleep(&(struct timespec){0, 50000000}, NULL); /* lets the start finish */
 	struct ran before[2] = {ran(pids[0]), ran(pids[1])};
 	(void)nanosleep(&(struct timespec){1, 0}, NULL);
 	for (int i = 0; i < 2; i++) {

@@ -13,7 +13,7 @@ static int find_base(struct dl_phdr_info *info, size_t size, void *found)
 {
 	(void)size;
 	*(uintptr_t *)found = info->dlpi_addr;
-	return 1; /* the program is the first */
+	return 1; /* the first object is the program */
 }
 
 void sites_open(void)

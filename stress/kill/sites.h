@@ -6,26 +6,30 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* How often anyone has died at each step: a table in memory that all processes of a campaign share. */
+/* The number of deaths at each step: a table in memory that all processes of a campaign share. */
 enum { SITES = 1024 };
 
 struct site {
-	uintptr_t
-	    at; /* behind the operation, from the program's beginning: that may lie elsewhere in another process */
+	/*
+	 * The address behind the operation, relative to the program, which differs between
+	 * processes.
+	 */
+	uintptr_t at;
 	uint32_t kills;
 };
 
-/* Before anything else, in each process or one that it is forked from. */
+/* Called first, in each process or in the process that forks it. */
 void sites_open(void);
 
-/* The place of the operation that returns to `pc`; all processes fill the table. */
+/* The entry of the operation that returns to `pc`; all processes fill the table. */
 struct site *site_of(struct site sites[SITES], uintptr_t pc);
 
-/* A site where few have died: the best of some. 0: none is known yet. */
+/* One of the sites with the fewest deaths. 0: none is known yet. */
 uintptr_t rare_site(struct site sites[SITES], uint64_t random);
 
 /*
- * Prints all, or those with fewer than `enough`, fewest first; the table is of no more use then. Returns how many had too few.
+ * Prints all sites, or those with fewer than `enough` deaths, fewest first; destroys the table.
+ * Returns the number of sites with too few.
  */
 size_t print_sites(struct site sites[SITES], uint32_t enough, bool all);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where a victim dies. A step is known by the address that its operation returns to. */
+/* Where a victim dies. The return address of its operation identifies a step. */
 #include "base/sys.h"
 #include "kill.h"
 #include <signal.h>
@@ -44,7 +44,7 @@ void step(uintptr_t pc)
 		die(s);
 }
 
-/* A commit has just happened: counted where the driver finds it. */
+/* Counts a commit for the driver. */
 void stored(uintptr_t address, uint64_t before)
 {
 	if (address == (uintptr_t)&ring->in)
@@ -53,7 +53,7 @@ void stored(uintptr_t address, uint64_t before)
 		mine->got += (uint32_t)((ring->out >> 32) - (before >> 32));
 }
 
-/* The calls that sleep and wake are steps, too: before them, and behind them. */
+/* The calls that sleep and wake have two steps each: before and after the call. */
 
 static struct fl__sys below;
 

@@ -5,18 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What abi.c calls: each campaign has its own. */
+/* Called by abi.c; each campaign implements it. */
 
 /* Whether the calling process dies at a step. */
 bool is_armed(void);
 
-/* It is about to take the step that returns to `pc`. */
+/* Called before the step that returns to `pc`. */
 void step(uintptr_t pc);
 
-/* It has just stored atomically to a word that was `before`. */
+/* Called after an atomic store to a word that was `before`. */
 void stored(uintptr_t address, uint64_t before);
 
-/* Plain writes, and copies, to this memory are steps. */
+/* Plain writes and copies to this memory are steps. */
 extern uintptr_t region_begin, region_end;
 
 #endif

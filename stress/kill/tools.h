@@ -4,15 +4,15 @@
 
 #include <stdint.h>
 
-/* What both campaigns use. */
+/* Functions for both campaigns. */
 
-/* The next number of a sequence that `*seed` begins. */
+/* The next number of the sequence with the state `*seed`. */
 uint64_t draw(uint64_t *seed);
 
-/* Monotonic, the same in all processes. */
+/* Monotonic time, equal in all processes. */
 int64_t time_now(void);
 
-/* Says what, and ends the process with status 9. */
+/* Prints a message, and ends the process with status 9. */
 void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 #endif

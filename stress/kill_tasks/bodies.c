@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The tasks. Each counts its start first of all, checks what it was given, and answers what follows from its number. */
+/*
+ * The tasks. Each first counts its start, then checks its argument, and returns a result that
+ * follows from its number.
+ */
 #include "tasks.h"
 #include <errno.h>
 #include <fairlead/task.h>
@@ -27,7 +30,7 @@ bool announce_death(struct life *life)
 	return true;
 }
 
-/* Of one that dies without a successor yet. */
+/* The number of a death without a successor so far. */
 static int32_t take_place_of_dead(void)
 {
 	uint32_t n = __atomic_load_n(&board->replaced, __ATOMIC_SEQ_CST);
@@ -52,7 +55,7 @@ FL_TASK_DEFINE(kill_birth, struct birth, void)
 	return 0;
 }
 
-/* Counts the start of a task, and checks its question. */
+/* Counts the start of a task, and checks its argument. */
 static int begin(const struct question *q)
 {
 	if (served++ == 0)
@@ -97,7 +100,7 @@ FL_TASK(kill_patient, struct question, struct answer)
 	return rc != 0 ? rc : end(arg, result);
 }
 
-/* Those that it submits have the numbers after its own. */
+/* The tasks that it submits have the next numbers. */
 FL_TASK(kill_nested, struct question, struct answer)
 {
 	const uint32_t served_before = served;
@@ -132,7 +135,7 @@ FL_TASK(kill_crash, struct question, struct answer)
 	_exit(0);
 }
 
-/* Large ones. */
+/* Large arguments and results. */
 
 static int check_words(const struct question *q, const uint64_t *words, size_t n)
 {

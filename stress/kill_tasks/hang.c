@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The watch: when no task has come to its end for ten seconds, it says what everybody waits for, and ends the program. */
+/* The watch: when no task has ended for ten seconds, it prints all waits, and ends the program. */
 #include "process_pool/process_pool.h"
 #include "tasks.h"
 #include <fairlead/time.h>

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who kills: a thread that picks one of the workers there are, and kills it, whatever it is doing. So many tasks a kill, on
- * average; how many, and when after that, is drawn.
+ * The killer: a thread that picks a random worker and kills it, whatever it is doing. The average
+ * is a number of tasks for each kill; the number of kills and their times are random.
  *
- * A worker's number may have another owner by the time of the kill: so it is the process behind a descriptor that is killed, and
- * only when that process is the fork server's child. Who got that number while we looked is not the one behind the descriptor.
+ * By the time of the kill another process may have the worker's pid. So the process is killed by a
+ * descriptor, and only if it is a child of the fork server. A process that gets the pid in the
+ * meantime is not the process of the descriptor.
  */
 #include "process/fork_server.h"
 #include "tasks.h"
@@ -21,7 +22,7 @@ enum { PIDS = 64 };
 uint64_t kills_done, kills_unborn;
 
 static pthread_t thread;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of `executor` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `executor` */
 static fl_executor *executor;
 static bool over;
 
@@ -44,14 +45,14 @@ static void nap(uint64_t ns)
 	(void)nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)}, NULL);
 }
 
-/* Kills the process behind `pidfd`: false when it was gone. */
+/* Kills the process of `pidfd`; returns false if it was gone. */
 static bool strike(int pid, int pidfd)
 {
 	struct life *life = life_of(pid);
 	const bool born = life->pid == pid && announce_death(life);
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0)
 		return false;
-	if (!born) { /* it has not begun yet, or dies already */
+	if (!born) { /* not started yet, or dying already */
 		life->pid = pid;
 		__atomic_store_n(&life->died, time_now(), __ATOMIC_SEQ_CST);
 		__atomic_store_n(&board->spoiled, 1, __ATOMIC_SEQ_CST);
@@ -79,7 +80,7 @@ static bool kill_one(uint64_t *seed)
 	return done;
 }
 
-/* Sleeps about as long as it takes until so many tasks have been settled. */
+/* Sleeps for about the time in which so many tasks end. */
 static void await_tasks(uint64_t until)
 {
 	static uint64_t before;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The accounts. What became of a task, by its future, is held against how often it was started, by its own count. That is done
- * when the executor is gone: a second start may come later than the end.
+ * The account. The end of a task, by its future, is compared with its own count of starts. This
+ * happens when the executor is freed: a second start may come after the end.
  */
 #include "tasks.h"
 #include <errno.h>
@@ -11,16 +11,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What became of a task, and how often it must have been started. */
+/* The end of a task, and the number of starts that it must have. */
 enum fate {
 	UNUSED,     /* no such task */
-	SENT,       /* submitted; nothing has become of it: lost, in the end */
+	SENT,       /* submitted, not ended: lost, if it stays so */
 	SENT_ALONG, /* it belongs to a nested task, or a map, that was submitted */
-	DONE,       /* it has answered: 1 */
+	DONE,       /* it returned its result: 1 */
 	ANSWERED,   /* it returned an error: 1 */
 	WITHDRAWN,  /* it was cancelled, or could not be submitted: 0 */
-	DIED,       /* its worker has died: 0 or 1 */
-	UNKNOWN,    /* the nested task, or the map, came to nothing: 0 or 1 */
+	DIED,       /* its worker died: 0 or 1 */
+	UNKNOWN,    /* the nested task, or the map, failed: 0 or 1 */
 	FATES
 };
 
@@ -76,7 +76,7 @@ void wrong(const char *what, ...)
 	(void)printf("\n");
 }
 
-/* A ticket: number, kind, how many are nested in it, whether it may be cancelled. */
+/* A ticket: number, kind, the number of nested tasks, whether it may be cancelled. */
 
 uint64_t ticket(uint32_t id, enum kind kind, unsigned nested, bool may_cancel)
 {
@@ -115,7 +115,7 @@ void unsubmit(uint64_t ticket)
 	all_have_become(ticket, WITHDRAWN, WITHDRAWN);
 }
 
-/* Ends. */
+/* Ends of tasks. */
 
 static bool is_right(uint64_t ticket, const fl_future *f)
 {
@@ -140,7 +140,10 @@ static void settle_done(uint64_t ticket, const fl_future *f)
 	all_have_become(ticket, DONE, DONE);
 }
 
-/* "worker 4711 (worker-0) killed by SIGKILL": one that was killed, and no other task has failed with it. */
+/*
+ * "worker 4711 (worker-0) killed by SIGKILL": that worker was killed, and no other task has failed
+ * with it.
+ */
 void settle_death(const char *message)
 {
 	int pid;
@@ -195,7 +198,7 @@ void settle(uint64_t ticket, fl_future *f)
 	const int error = fl_future_error(f);
 	if (fl_future_get_state(f) == FL_CANCELLED) {
 		if (!(ticket >> 16 & 1) && !__atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE))
-			wrong("task %u of kind %u was cancelled by nobody", id_of(ticket), kind_of(ticket));
+			wrong("task %u of kind %u was cancelled without a request", id_of(ticket), kind_of(ticket));
 		all_have_become(ticket, WITHDRAWN, WITHDRAWN);
 	} else if (error == 0) {
 		settle_done(ticket, f);
@@ -204,7 +207,7 @@ void settle(uint64_t ticket, fl_future *f)
 	}
 }
 
-/* Of a map; `must`: the map has succeeded. */
+/* For a map; `must`: the map has succeeded. */
 void settle_element(uint32_t id, const struct answer *answer, bool must)
 {
 	const bool done = answer->check == answer_check(id);
@@ -213,7 +216,7 @@ void settle_element(uint32_t id, const struct answer *answer, bool must)
 	has_become(id, done ? DONE : UNKNOWN);
 }
 
-/* The end of a round: nobody runs any more. */
+/* The end of a round: no task runs any more. */
 
 static void check_task(uint32_t id)
 {
@@ -250,6 +253,6 @@ bool ledger_report(void)
 		printf("  %10llu %s\n", (unsigned long long)counts[i], fates[i].name);
 	printf("  %10llu of those that failed had been claimed, and not begun\n", (unsigned long long)unbegun);
 	if (unannounced > kills_unborn)
-		wrong("%llu tasks failed with workers that nobody had killed", (unsigned long long)unannounced);
+		wrong("%llu tasks failed with workers that were not killed", (unsigned long long)unannounced);
 	return lost == 0 && twice == 0 && never == 0 && too_often == 0 && wrongs == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is there besides the code: descriptors, threads, children, pages; of this process and of its fork_server. */
+/* The resources of this process and of its fork server: descriptors, threads, children, pages. */
 #include "process/fork_server.h"
 #include "tasks.h"
 #include <ctype.h>
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Of memory that is nobody's but the process's, and of which the C library keeps some: what it may have more of in the end. */
+/* Private memory of a process, of which the C library keeps some: the allowed growth. */
 enum { OWN_MORE = 4 << 10 }; /* KiB */
 
 static unsigned entries(int pid, const char *what)
@@ -94,7 +94,10 @@ static bool is_same(const struct left *a, const struct left *b)
 	       a->shared == b->shared;
 }
 
-/* When it changes no more: the fork server may have some to bury. What is there for longer than that stays. */
+/*
+ * Waits until nothing changes any more: the fork server may have children to reap. What stays is
+ * counted.
+ */
 struct left left_now(void)
 {
 	(void)malloc_trim(0);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who submits. Two feeders wait for futures, and cancel some; one has callbacks; one maps. Each has now one task under way, now
- * hundreds, so that the workers, and the executor's own thread, are now idle and now busy.
+ * The load. Two feeders wait for futures, and cancel some; one has callbacks; one maps. Each has
+ * one task under way at some times, hundreds at others, so that the workers, and the manager
+ * thread, are idle and busy in turn.
  */
 #include "tasks.h"
 #include <errno.h>
@@ -13,7 +14,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { CALLED = 2, /* the feeder that is */ WINDOW = 256, MAP_MOST = 500, MAP_BYTES = 1 << 10 };
+/* CALLED: the feeder with callbacks */
+enum { CALLED = 2, WINDOW = 256, MAP_MOST = 500, MAP_BYTES = 1 << 10 };
 
 struct slot {
 	fl_future *f;
@@ -24,10 +26,10 @@ struct slot {
 struct feeder {
 	const char *doing;
 	uint64_t seed;
-	unsigned width; /* how many may be under way */
-	unsigned left;  /* tasks, until that changes */
+	unsigned width; /* tasks that may be under way */
+	unsigned left;  /* tasks until the next change */
 	struct slot slots[WINDOW];
-	unsigned order[WINDOW], n; /* slots under way, oldest first; behind these, those that are free */
+	unsigned order[WINDOW], n; /* slots under way, oldest first; then the free ones */
 	fl_sem permits;
 	_Alignas(64) unsigned char arg[BLOB_MOST];
 	_Alignas(64) unsigned char args[MAP_MOST * MAP_BYTES], results[MAP_MOST * MAP_BYTES];
@@ -63,7 +65,7 @@ static bool goes_on(void)
 	return !__atomic_load_n(&current.stop, __ATOMIC_ACQUIRE);
 }
 
-/* The feeder that is called has some time for itself. */
+/* Leaves some time to the feeder with callbacks. */
 static void stand_aside(struct feeder *w)
 {
 	doing(w, "stands aside");
@@ -71,7 +73,7 @@ static void stand_aside(struct feeder *w)
 		pause_some(&w->seed, FL_US(400));
 }
 
-/* How it goes on for a while. */
+/* Draws how the feeder works for a while. */
 static void draw_mode(struct feeder *w)
 {
 	static const unsigned widths[] = {1, 2, 8, 32, 128, WINDOW};
@@ -116,7 +118,7 @@ static uint32_t draw_work(enum kind kind, uint64_t *seed)
 	}
 }
 
-/* A refusal, which only a round that ends may give. */
+/* A refusal, which is right only at the end of a round. */
 static void check_refusal(int rc)
 {
 	if (rc != -EPIPE || !__atomic_load_n(&current.ending, __ATOMIC_ACQUIRE))
@@ -130,14 +132,17 @@ static void ended(uint64_t ticket, fl_future *f)
 		note_slack();
 }
 
-/* Submits one of any kind: its ticket; 0: refused. `config->on_end_arg` is set to the ticket. */
+/*
+ * Submits a task of any kind. Returns its ticket; 0: refused. `config->on_end_arg` is set to the
+ * ticket.
+ */
 static uint64_t submit_any(struct feeder *w, fl_future **f, fl_submit_config *config)
 {
 	const enum kind kind = draw_kind(&w->seed);
 	const uint32_t work = draw_work(kind, &w->seed);
 	const unsigned nested = kind == NESTED ? work : 0;
 	const uint32_t id = take_ids(1 + nested);
-	/* who has the future may cancel it */
+	/* a context with the future may cancel it */
 	const uint64_t t = ticket(id, kind, nested, f != NULL || config->cancel || config->deadline != 0);
 	ask(w->arg, kind, id, work);
 	config->on_end_arg = (void *)(uintptr_t)t;
@@ -177,14 +182,14 @@ static bool add_one(struct feeder *w)
 	return true;
 }
 
-/* Cancels one of those under way, one way or the other. */
+/* Cancels a task under way, by its future or its token. */
 static void cancel_one(struct feeder *w)
 {
 	if (w->n == 0 || draw(&w->seed) % 32 != 0)
 		return;
 	struct slot *s = &w->slots[w->order[draw(&w->seed) % w->n]];
 	doing(w, "cancels");
-	fl_cancel_token_request(&s->token); /* few of them have it */
+	fl_cancel_token_request(&s->token); /* few of them have a token */
 	if (draw(&w->seed) % 2 == 0) {
 		int rc = fl_future_cancel(s->f);
 		if (rc != 0 && rc != -EBUSY && rc != -EALREADY)
@@ -239,7 +244,7 @@ static void wait_along(struct feeder *w)
 	}
 }
 
-/* A feeder that is called. */
+/* The feeder with callbacks. */
 
 static void on_end(fl_future *f, void *arg)
 {
@@ -273,7 +278,7 @@ static void be_called(struct feeder *w)
 	}
 }
 
-/* A feeder that maps. */
+/* The feeder that maps. */
 
 static void check_map(int rc, const fl_map_error *error, bool limited)
 {

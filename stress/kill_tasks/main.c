@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The rounds: each has an executor of its own, with another configuration and another end, and ends when it has had its share of
- * the tasks.
+ * The rounds: each has its own executor, with another configuration and another end. A round ends
+ * after its share of the tasks.
  */
 #include "tasks.h"
 #include <fairlead/executor.h>
@@ -18,7 +18,7 @@
 
 enum { ROUNDS = 20, WARM_UP = 20000, ENOUGH = 5, WORKERS_MOST = 64 };
 
-/* What a round's executor is like: by turns. */
+/* The executor of a round, in turn. */
 enum way { PLAIN, PLAIN_TOO, FEW_TASKS, SHORT_IDLE, RESIZED, WAYS };
 
 struct campaign campaign = {.kills = 10000, .tasks = 10000000, .workers = 4, .time = FL_S(900), .seed = 1};
@@ -47,7 +47,10 @@ static bool is_late(void)
 	return time_now() - began > campaign.time;
 }
 
-/* Turns of the load, each for a sixteenth of a second: mostly everybody; then who is called alone; then hardly anybody. */
+/*
+ * Phases of the load, each for a sixteenth of a second: mostly all feeders; then only the feeder
+ * with callbacks; then little load.
+ */
 static void turn_load(void)
 {
 	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 }; /* TURN: ms, about */
@@ -57,7 +60,7 @@ static void turn_load(void)
 	__atomic_store_n(&current.alone, turn >= ALONE && turn < QUIET, __ATOMIC_RELAXED);
 }
 
-/* Until so many tasks are taken, and so many kills done. */
+/* Waits for so many tasks and so many kills. */
 static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 {
 	uint64_t seed = campaign.seed + tasks;
@@ -96,7 +99,7 @@ static fl_executor *make_executor(enum way way)
 	    .n_regions = 1,
 	    .max_tasks = way == FEW_TASKS ? 200 : 0,
 	    .idle_timeout = way == SHORT_IDLE ? FL_MS(1) : 0,
-	    .kill_after = FL_FOREVER, /* each death is to be one of the campaign's */
+	    .kill_after = FL_FOREVER, /* each death must be one of the campaign's */
 	};
 	int rc = fl_process_executor_create(&e, &config);
 	if (rc != 0)
@@ -131,7 +134,7 @@ static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 	ledger_check_round(first, ids_taken());
 }
 
-/* Whatever the library keeps once it is there, and this program. */
+/* Runs what makes the lasting resources of the library and of this program. */
 static struct left warm_up(void)
 {
 	load_open();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How long after a death others knew of it, and when another worker had ended a task in its place: as those saw it who submit. */
+/*
+ * How long after a death a submitter knew of it, and when another worker had ended a task in its
+ * place.
+ */
 #include "tasks.h"
 #include <fairlead/time.h>
 #include <stdio.h>
@@ -12,7 +15,7 @@ static struct {
 	int64_t ns[SAMPLES];
 } all[MEASURED];
 
-static int64_t slack_at; /* when there was last less to do than workers */
+static int64_t slack_at; /* the last time with less work than workers */
 
 void measure(enum measured what, int64_t ns)
 {
@@ -21,7 +24,7 @@ void measure(enum measured what, int64_t ns)
 		all[what].ns[n] = ns;
 }
 
-/* There is less to do than there are workers: who dies now may not be replaced at once. */
+/* There is less work than workers: a worker that dies now may not be replaced at once. */
 void note_slack(void)
 {
 	__atomic_store_n(&slack_at, time_now(), __ATOMIC_RELAXED);

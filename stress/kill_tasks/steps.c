@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where a worker dies: at one of its next steps, or at a step at which few have died so far; half of them at none. The files of
- * the library that have the worker's side are compiled so that they call here before each step; in the parent nobody is armed.
+ * Where a worker dies: at one of its next steps, or at a step with few deaths so far; half of the
+ * workers die at none. The worker's side of the library is compiled so that it calls this file
+ * before each step; the parent never dies.
  */
 #include "kill/steps.h"
 #include "tasks.h"
@@ -14,9 +15,9 @@ uintptr_t region_begin = 0, region_end = UINTPTR_MAX; /* every plain write of th
 enum { EARLY = 64 };
 
 static bool armed, deadly, deadly_later;
-static uint32_t left;   /* it dies before so many steps; 0: not by that */
-static uintptr_t place; /* or there, */
-static uint32_t passes; /* when it has passed so often; 0: not by that */
+static uint32_t left;   /* steps until it dies; 0: not by this count */
+static uintptr_t place; /* or the site, */
+static uint32_t passes; /* and its visits until it dies; 0: not there */
 
 bool is_armed(void)
 {
@@ -29,7 +30,7 @@ void stored(uintptr_t address, uint64_t before)
 	(void)before;
 }
 
-/* Numbers up to 2^bits, small ones as often as large ones. */
+/* Numbers up to 2^bits, with small ones as often as large ones. */
 static uint32_t some(uint64_t *seed, unsigned bits)
 {
 	uint32_t most = (uint32_t)1 << draw(seed) % (bits + 1);
@@ -48,7 +49,10 @@ void arm(uint64_t seed)
 	__atomic_store_n(&armed, true, __ATOMIC_RELEASE);
 }
 
-/* Not before: who dies in the initializer counts as never started, and too many of these break the executor, as they should. */
+/*
+ * Not earlier: a death in the initializer counts as a failed start, and too many of these break the
+ * executor.
+ */
 void first_task_begins(void)
 {
 	deadly = deadly_later;
@@ -63,7 +67,10 @@ static void die(struct site *s)
 		(void)syscall(SYS_kill, getpid(), SIGKILL);
 }
 
-/* The worker's two threads may come here at once: then one of them counts for both, which does no harm. */
+/*
+ * The two threads of the worker may be here at once: then one of them counts for both, which does
+ * no harm.
+ */
 void step(uintptr_t pc)
 {
 	struct site *s = site_of(board->sites, pc);

@@ -10,33 +10,33 @@
 #include <stdint.h>
 
 /*
- * The campaign for tasks: workers of a process executor that are killed, and an account of every task. README.md says how it
- * is meant.
+ * The campaign for tasks: workers of a process executor are killed, and every task is accounted
+ * for. README.md describes it.
  *
- *     bodies.c   the tasks, and the worker that runs them
- *     steps.c    where a worker dies
- *     load.c     who submits, waits and cancels
- *     killer.c   who kills
- *     ledger.c   what became of each task
- *     measure.c  how long after a death others knew, and had a replacement
- *     left.c     what is left behind
- *     hang.c     the watch, and what everybody waits for
- *     main.c     the rounds
+ *   bodies.c   the tasks, and the worker that runs them
+ *   steps.c    where a worker dies
+ *   load.c     submits, waits and cancels
+ *   killer.c   kills
+ *   ledger.c   the account of the tasks
+ *   measure.c  the times from a death to its report, and to the replacement
+ *   left.c     the resources that are left behind
+ *   hang.c     the watch, and the waits of all threads
+ *   main.c     the rounds
  */
 
 /* Kinds of tasks. */
 enum kind {
 	NOOP,
 	WORK,    /* some us */
-	PATIENT, /* until it is asked to stop, or some us */
+	PATIENT, /* runs until it is asked to stop, or some us */
 	NESTED,  /* submits some no-ops to its own executor */
-	CRASH,   /* dies of itself */
+	CRASH,   /* dies by itself */
 	BLOB_1K,
 	BLOB_8K,
 	BLOB_64K,
-	IN_64K, /* the argument alone is large */
+	IN_64K, /* only the argument is large */
 	OUT_64K,
-	BLOB_80K, /* from here on in memory of their own */
+	BLOB_80K, /* from here on in separate memory */
 	IN_300K,
 	OUT_300K,
 	KINDS
@@ -44,26 +44,29 @@ enum kind {
 
 enum { BLOB_MOST = 300 << 10, NESTED_MOST = 4 };
 
-/* What a task is asked, and what it answers; large ones have words behind that, which follow from the number. */
+/*
+ * The argument and the result of a task; large ones have further words, which follow from the
+ * number.
+ */
 struct question {
 	uint32_t id, work;
 	uint64_t check;
 };
 struct answer {
 	uint64_t check;
-	int32_t pid;  /* the worker that ran it, */
-	uint32_t nth; /* as its n-th, from 1 */
+	int32_t pid;  /* of the worker that ran it */
+	uint32_t nth; /* its count in that worker, from 1 */
 };
 
 struct kind_of {
 	const fl_task_type *type;
-	unsigned share;                 /* of all that are submitted singly, in parts of SHARES */
-	size_t arg_words, result_words; /* behind question and answer */
+	unsigned share;                 /* share of the singly submitted tasks, in units of SHARES */
+	size_t arg_words, result_words; /* after argument and result */
 };
 extern const struct kind_of kinds[KINDS];
 enum { SHARES = 4096 };
 
-/* The numbers that follow from a task's. */
+/* The numbers that follow from a task's number. */
 static inline uint64_t question_check(uint32_t id)
 {
 	return (id + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15);
@@ -73,32 +76,34 @@ static inline uint64_t answer_check(uint32_t id)
 	return ~question_check(id) ^ UINT64_C(0x94d049bb133111eb);
 }
 
-/* What is known of a worker, by its number modulo LIVES. */
+/* The record of a worker, by its number modulo LIVES. */
 enum { LIVES = 1 << 16, DEATHS = 1 << 16, NOBODY = -1 };
 struct life {
 	int32_t pid;
-	uint32_t failed;  /* tasks that failed with it */
-	int64_t died;     /* when it was killed, or is just about to be; 0: it was not */
-	int32_t replaces; /* the number of the death after which it came; NOBODY: it came as one more */
+	uint32_t failed; /* tasks that failed with it */
+	int64_t died;    /* when it was killed, or is about to be; 0: not killed */
+	/* The number of the death that it replaces; NOBODY: it is an additional worker. */
+	int32_t replaces;
 };
 
-/* In a region that the workers have, too. */
+/* In a region that the workers share. */
 struct board {
 	struct site sites[SITES];
-	uint32_t steps_most;        /* how many may die at a step, in all */
-	uint32_t by_step, by_crash; /* how many have */
-	uint32_t deaths, replaced;  /* of this round: how many have died, and how many of these have a successor */
-	uint32_t spoiled;     /* one that had not begun was killed: how long its predecessor lacked one says nothing */
-	int64_t died[DEATHS]; /* by the number of the death, modulo that */
+	uint32_t steps_most;        /* limit of deaths at a step */
+	uint32_t by_step, by_crash; /* number of deaths */
+	uint32_t deaths, replaced;  /* in this round: deaths, and how many of them were replaced */
+	/* An unstarted replacement was killed: the time to the next one is not measured. */
+	uint32_t spoiled;
+	int64_t died[DEATHS]; /* by the number of the death, modulo DEATHS */
 	struct life lives[LIVES];
 	uint32_t n_tasks;
-	uint8_t started[]; /* how often: for each task */
+	uint8_t started[]; /* number of starts of each task */
 };
 extern struct board *board;
 
 struct life *life_of(int32_t pid);
 
-/* Notes that the worker is just about to die: false when that was noted before. */
+/* Notes that the worker is about to die; returns false if that was noted before. */
 bool announce_death(struct life *life);
 
 /* bodies.c: the initializer, and its argument. */
@@ -122,29 +127,30 @@ struct campaign {
 };
 extern struct campaign campaign;
 
-/* The round under way. */
+/* The current round. */
 enum end { DRAINED, CANCELLED, TERMINATED, CLOSED, ENDS };
 struct round {
 	fl_executor *e;
-	bool stop;     /* no more submits, please */
-	bool ending;   /* it is being closed: submits may be refused */
-	bool may_end;  /* it is being cancelled: tasks may end without having started, or be killed */
-	bool quiet;    /* little load: workers sleep, and leave */
-	bool alone;    /* nobody waits for a future: the executor's own thread takes all results */
-	bool measured; /* workers leave by death alone: each birth follows one */
+	bool stop;   /* no more submits */
+	bool ending; /* the executor is being closed: submits may be refused */
+	/* The executor is being cancelled: tasks may end without a start, or be killed. */
+	bool may_end;
+	bool quiet;    /* little load: workers sleep, and end */
+	bool alone;    /* no thread waits for a future: the manager thread takes all results */
+	bool measured; /* workers end by death alone: each start follows a death */
 };
 extern struct round current;
 
 /* load.c */
 enum { FEEDERS = 4 };
-void load_open(void);   /* so that all its memory is there */
+void load_open(void);   /* so that all its memory is mapped */
 int feed(void *feeder); /* number 0 to FEEDERS - 1 */
 const char *feeder_doing(unsigned feeder);
 
 /* killer.c */
 void killer_start(void);
 void killer_stop(void);
-void killer_let(fl_executor *e); /* have its workers; NULL: nobody */
+void killer_let(fl_executor *e); /* its workers may be killed; NULL: none */
 extern uint64_t kills_done, kills_unborn;
 
 /* ledger.c: a task's number, kind, and whether it may be cancelled, in one word. */
@@ -159,7 +165,7 @@ void unsubmit(uint64_t ticket);
 void wrong(const char *what, ...) __attribute__((format(printf, 1, 2)));
 void ledger_check_round(uint32_t from, uint32_t to);
 bool ledger_report(void);
-extern uint64_t settled; /* how many have come to their end */
+extern uint64_t settled; /* tasks that have ended */
 extern uint64_t in_maps, in_nested;
 
 /* measure.c */

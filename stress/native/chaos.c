@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What disturbs the threads under chaos. Before an instrumented atomic operation: often nothing, sometimes a short delay, a
- * yield, seldom a sleep or another CPU. Some sites are slow for a whole batch, since most bugs need one thread to stay long
- * in one place. And the library's futex ends without reason.
+ * The disturbances of chaos. Before an instrumented atomic operation: often nothing, sometimes a
+ * short delay, a yield, seldom a sleep or another CPU. Some sites are slow for a whole batch, since
+ * most bugs need a thread that stays long in one place. And the library's futex ends without a
+ * reason.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -12,10 +13,10 @@
 
 static unsigned faults;
 static bool delays;
-static _Atomic uint32_t slow; /* decides which sites are slow; racy, as all here may be */
+static _Atomic uint32_t slow; /* decides which sites are slow; racy, like all state here */
 static struct fl__sys below;  /* the module's own table */
 
-/* Some CPU, or all of them. */
+/* Moves the thread to some CPU, or to all of them. */
 static void change_cpu(void)
 {
 	uint32_t draw = native_draw(&native_random);
@@ -59,7 +60,7 @@ void native_chaos_batch(void)
 
 enum { NO_FAULT = 1 };
 
-/* What a wait returns at once, now and then. */
+/* The result that a wait returns at once, now and then. */
 static int fault(void)
 {
 	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the functions of <fairlead/stress.h> do in real threads. */
+/* The functions of <fairlead/stress.h> on real threads. */
 #include "native.h"
 #include <errno.h>
 #include <linux/futex.h>
@@ -14,7 +14,7 @@ enum { OUTCOMES = 64 };
 
 _Thread_local struct native_random native_random __attribute__((tls_model("initial-exec")));
 
-/* Only the thread that looks at outcomes touches these. */
+/* Only the thread that checks outcomes touches these. */
 static struct lab_outcome outcomes[OUTCOMES];
 static unsigned n_outcomes, next_outcome;
 static bool decided;
@@ -22,7 +22,7 @@ static bool decided;
 static uint64_t last_seed;
 static _Atomic unsigned strangers;
 
-/* splitmix64 keeps like seeds apart; 0 is for those who have none. */
+/* splitmix64 makes similar seeds different; 0 is for threads without a seed. */
 static uint64_t mixed(uint64_t seed, unsigned thread)
 {
 	uint64_t z = seed + (thread + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -111,7 +111,7 @@ uint64_t native_forbidden(const char **label)
 	return count;
 }
 
-/* The macros of a test come in the same order each time, so that the next is nearly always the right one. */
+/* The macros of a test come in the same order each time, so the next one is nearly always right. */
 static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *label)
 {
 	for (unsigned i = 0; i < n_outcomes; i++) {
@@ -138,7 +138,8 @@ static bool ops_outcome(enum fl_stress_expect expect, bool holds, const char *la
 
 static void ops_fail(const char *file, int line, const char *what)
 {
-	static char message[512]; /* two that fail at once: the message is one or the other, or torn; so be it */
+	/* Two failures at once may mix their messages, which is acceptable. */
+	static char message[512];
 	(void)snprintf(message, sizeof message, "%s:%d: %s", file, line, what);
 	native_give_up(LAB_CHECK, message);
 }
@@ -156,7 +157,7 @@ static unsigned ops_ops(unsigned n)
 static void ops_relax(void)
 {
 	if (native_draw(&native_random) % 16 == 0)
-		(void)sched_yield(); /* whom it waits for may need this CPU */
+		(void)sched_yield(); /* the thread that it waits for may need this CPU */
 	else
 		native_pause(8);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The actors' threads. They live as long as the process; between batches they sleep on `phase`, which counts the batches,
- * and the last to come back wakes the leader on `running`. They spin and yield before they sleep, so that two CPUs serve
- * many of them.
+ * The threads of the actors. They live as long as the process. Between batches they sleep on
+ * `phase`, which counts the batches, and the last one to finish wakes the leader on `running`. They
+ * spin and yield before they sleep, so that two CPUs serve many of them.
  */
 #include "../engine/door.h"
 #include "native.h"
@@ -17,9 +17,9 @@ enum { PATIENCE = 400, START_PATIENCE = 20000, YIELDS = 50 };
 
 struct member {
 	struct native_actor_live *live;
-	struct native_actor_live *partners; /* of this copy, itself among them */
+	struct native_actor_live *partners; /* the actors of this copy, including itself */
 	unsigned index, copy;
-	unsigned patience; /* turns that it waits for its partners; less where they do not come */
+	unsigned patience; /* turns that it waits for its partners; shorter if they do not come */
 };
 
 static const struct lab_test *the_test;
@@ -28,8 +28,10 @@ static unsigned n_actors, n_members;
 static uint64_t the_seed;
 static struct member members[NATIVE_THREADS];
 static const struct native_batch *the_batches;
-static _Atomic uint32_t phase;   /* released by the leader with the batches, acquired by the members */
-static _Atomic uint32_t running; /* released by each member with what it did, acquired by the leader */
+/* Released by the leader with the batches, acquired by the members. */
+static _Atomic uint32_t phase;
+/* Released by each member with what it did, acquired by the leader. */
+static _Atomic uint32_t running;
 
 static void sleep_while(_Atomic uint32_t *word, uint32_t value)
 {
@@ -59,7 +61,10 @@ void native_place(int n)
 	(void)sched_setaffinity(0, sizeof one, &one);
 }
 
-/* Nothing is ordered by it: it only makes actors arrive together. They take long to wake, so the first may wait longer. */
+/*
+ * It orders nothing: it only makes actors arrive together. They wake slowly, so the first one may
+ * wait longer.
+ */
 static void meet(struct member *me, uint32_t sample, unsigned skew)
 {
 	unsigned patience = sample == 0 ? START_PATIENCE : me->patience, most = PATIENCE + 4 * skew;

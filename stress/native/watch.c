@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the process tells its watcher: fatal signals, and on request who waits on what. */
+/* Reports to the watcher: fatal signals, and on request the waits. */
 #include "../engine/door.h"
 #include "native.h"
 #include <pthread.h>
@@ -66,7 +66,7 @@ static uintptr_t program_counter(const ucontext_t *context)
 #endif
 }
 
-/* The signal's default action follows when the instruction is met again, or by raise(). */
+/* The signal's default action follows when the instruction is repeated, or by raise(). */
 static void on_fatal(int signal, siginfo_t *info, void *context)
 {
 	int none = 0;
@@ -84,8 +84,8 @@ static void on_fatal(int signal, siginfo_t *info, void *context)
 void native_watch_thread(void)
 {
 	enum { STACK = 64 * 1024 };
-	stack_t stack = {.ss_sp = malloc(STACK),
-	                 .ss_size = STACK}; /* the handler runs when the thread's own is used up */
+	/* The handler runs also when the thread's own stack is full. */
+	stack_t stack = {.ss_sp = malloc(STACK), .ss_size = STACK};
 	if (stack.ss_sp)
 		(void)sigaltstack(&stack, NULL);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A value that went away and came back. */
+/* ABA: a value that went away and came back. */
 #include "planted.h"
 
 /*
- * A free list of indices without a tag: while one pop has read the head and its next, another pops both and pushes the
- * head back; the first then makes the head what the other owns. Mended by a tag in the head. (fixed)
+ * A free list of indices without a tag. A pop has read the head and its next; another thread pops
+ * both and pushes the head back; then the first pop makes a block the head that has an owner. Fix:
+ * a tag in the head. (fixed)
  */
 struct aba_no_tag__forbidden {
 	atomic_uint head, next[4]; /* from 1; 0 ends the list */
@@ -54,7 +55,10 @@ FL_STRESS(aba_no_tag__forbidden, one, two)
 	FL_ACCEPTABLE(1, "each has its own");
 }
 
-/* aba_short_tag (tokio #5042, ck 7b5d000): the same with a tag of one bit: two pops, and it is as before. Mended by more bits. */
+/*
+ * aba_short_tag (tokio #5042, ck 7b5d000): the same with a tag of one bit: it is the same after two
+ * pops. Fix: more bits.
+ */
 struct aba_short_tag__forbidden {
 	atomic_uint head, next[4]; /* head: index x 2 + tag */
 	unsigned one, two;
@@ -105,8 +109,8 @@ FL_STRESS(aba_short_tag__forbidden, one, two)
 }
 
 /*
- * A ring of two whose head is kept below two: a pop that has read the slot finds the head as it was, a whole lap later, and
- * delivers an item twice. Mended by a head that does not wrap with the ring.
+ * A ring of two whose head is kept below two. A pop that has read the slot finds the head unchanged
+ * a whole lap later, and delivers an item twice. Fix: a head that does not wrap with the ring.
  */
 struct aba_index_wrap__forbidden {
 	atomic_int head, slot[2];
@@ -150,8 +154,9 @@ FL_STRESS(aba_index_wrap__forbidden, one, two)
 }
 
 /*
- * A tag of many bits, and a pop that goes on with the head that its failed compare-and-swap found: that look was relaxed, so
- * the next of that head may be an old one. Mended by looking again, with acquire. (fixed)
+ * A tag of many bits, and a pop that continues with the head of its failed compare-and-swap. That
+ * read was relaxed, so the next of that head may be an old one. Fix: another load, with acquire.
+ * (fixed)
  */
 struct failed_cas_relaxed__forbidden {
 	atomic_uint head, next[4]; /* head: tag x 4 + index, from 1; 0 ends the list */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Concurrency Kit 0.7.1 where it is wrong, by the ck_pr.h of stress/ck. The library calls nothing that is here.
+ * Bugs of Concurrency Kit 0.7.1, by the ck_pr.h of stress/ck. The library calls none of these
+ * functions.
  */
 #include "planted.h"
 
@@ -9,8 +10,9 @@
 #include <ck_stack.h>
 
 /*
- * The store fence of a consumer, as aarch64 has it (dmb ishst): it orders stores, and the consumer has stored nothing
- * before it that another looks at. So there it is none; C11 has no such fence to put in its place.
+ * The store fence of a consumer, as on aarch64 (dmb ishst): it orders only stores, and the consumer
+ * has made no earlier store that another thread reads. So here it is no fence; C11 has none like
+ * it.
  */
 static _Thread_local bool consumes;
 
@@ -23,9 +25,10 @@ static inline void store_fence(void)
 #include <ck_ring.h>
 
 /*
- * ck_fifo_mpmc_dequeue() reads head, tail, head->next, and says "empty" when head == tail and there is no next. But
- * when the node that was head has been dequeued and is the tail again, the three are not of one moment, and there may
- * be any number of items. ck e78c421 (June 2026) looks at the head once more.
+ * ck_fifo_mpmc_dequeue() reads head, tail, head->next, and says "empty" if head == tail and there
+ * is no next. But if the head node was dequeued and is the tail again, the three values are of
+ * different moments, and there may be any number of items. ck e78c421 (June 2026) reads the head
+ * once more.
  */
 struct ck_fifo_mpmc_false_empty__forbidden {
 	ck_fifo_mpmc_t fifo;
@@ -79,9 +82,10 @@ static bool in_stack(const struct ck_planted_stack *s, const ck_stack_entry_t *e
 }
 
 /*
- * ck_stack_batch_pop_mpmc() takes all and leaves the generation as it is. A ck_stack_pop_mpmc() that has read the head,
- * and what is behind it, then succeeds when the same head is pushed again, and puts what was behind it back: a node
- * that has an owner. ck 7b5d000 (June 2026) counts the generation up.
+ * ck_stack_batch_pop_mpmc() takes all nodes and leaves the generation unchanged. A
+ * ck_stack_pop_mpmc() that has read the head and its next then succeeds when the same head is
+ * pushed again, and makes the old next the head: a node that has an owner. ck 7b5d000 (June 2026)
+ * increments the generation.
  */
 struct ck_stack_batch_pop_aba__forbidden {
 	struct ck_planted_stack p;
@@ -112,10 +116,11 @@ FL_STRESS(ck_stack_batch_pop_aba__forbidden, popper, batch)
 }
 
 /*
- * ck_stack_pop_mpmc() goes on with the pair that its failed compare-and-swap has found. Where that is ldxp (aarch64
- * without LSE, as ck has it), a pair that differs is not written back, and so need not be of one moment: an older head
- * with a newer generation. What was behind that head then is not what is behind it when the swap succeeds: here, a node
- * is lost. ck has no mend as of June 2026; ck_stack_trypop_mpmc() reads the generation first, each time, and is right.
+ * ck_stack_pop_mpmc() continues with the pair of its failed compare-and-swap. On aarch64 without
+ * LSE this is ldxp: a pair that differs is not written back, and so need not be of one moment: an
+ * older head with a newer generation. The next of that head may have changed when the swap
+ * succeeds: here a node is lost. ck has no fix as of June 2026. ck_stack_trypop_mpmc() reads the
+ * generation first, each time, and is right.
  */
 struct ck_stack_pop_torn_pair__forbidden {
 	struct ck_planted_stack p;
@@ -166,9 +171,10 @@ FL_STRESS(ck_stack_pop_torn_pair__forbidden, one, popper, two, pusher)
 /* --- rings --- */
 
 /*
- * ck_ring_dequeue_spsc() copies the item, and then lets the producer have the slot: between them a fence for stores,
- * though the copy's reads are what must come first. With dmb ishst the producer may write into a slot that is still
- * being read. ck c7945fe (June 2026) has ck_pr_fence_load_store() there.
+ * ck_ring_dequeue_spsc() copies the item, and then releases the slot to the producer: between them
+ * is a fence for stores, though the reads of the copy must come first. With dmb ishst the producer
+ * may write into a slot that is still being read. ck c7945fe (June 2026) has
+ * ck_pr_fence_load_store() there.
  */
 struct ck_ring_store_fence__race {
 	ck_ring_t ring;
@@ -184,7 +190,7 @@ FL_STRESS_SETUP(ck_ring_store_fence__race)
 FL_STRESS_ACTOR(ck_ring_store_fence__race, producer)
 {
 	(void)ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[0]);
-	for (int i = 0; i < 2; i++) /* the slots are two: the third item comes into that of the first */
+	for (int i = 0; i < 2; i++) /* there are two slots: the third item reuses the first */
 		while (!ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[1]))
 			fl_stress_relax();
 }
@@ -204,9 +210,9 @@ FL_STRESS(ck_ring_store_fence__race, producer, consumer)
 }
 
 /*
- * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has made it its own: while another consumer takes
- * it, and a producer writes the next into the slot. ck throws such a copy away; for C11 the copy is a data race all the
- * same.
+ * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has claimed it, while another
+ * consumer may take it and a producer write the next item into the slot. ck discards such a copy;
+ * for C11 the copy is still a data race.
  */
 struct ck_ring_mpmc_copy__race {
 	ck_ring_t ring;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Processes that are killed, and leave others behind who wait for them, or believe what they left. */
+/* Processes that are killed, while others wait for them, or use the data that they left. */
 #include "crash.h"
 #include "planted.h"
 #include <string.h>
 
-/* Committed, and killed before the wake: the next finds it done, and the sleeper sleeps on. Mended by waking first. (fixed) */
+/*
+ * Committed, and killed before the wake: the next process finds it done, and the sleeper sleeps on.
+ * Fix: wake first. (fixed)
+ */
 struct commit_then_wake__lost_wakeup {
 	struct gate gate;
 };
@@ -29,7 +32,10 @@ FL_STRESS_PROCESSES(commit_then_wake__lost_wakeup, opener, second, guest)
 	FL_ACCEPTABLE(1, "through");
 }
 
-/* One is woken, who wakes the next; killed before that, it takes the wake along. Mended by waking all. (fixed) */
+/*
+ * One process is woken, which must wake the next; killed before that, it takes the wake with it.
+ * Fix: wake all. (fixed)
+ */
 struct wake_dies_with_the_woken__lost_wakeup {
 	struct gate gate;
 };
@@ -59,7 +65,7 @@ FL_STRESS_PROCESSES(wake_dies_with_the_woken__lost_wakeup, opener, one, two, sec
 	FL_ACCEPTABLE(1, "through");
 }
 
-/* A counter under a robust lock, by which a second process comes to wait for what the first left. */
+/* A counter under a robust lock, by which a second process waits for the writes of the first. */
 #define COUNTED(name, without)                                                                                         \
 	struct name {                                                                                                  \
 		struct robust lock;                                                                                    \
@@ -80,7 +86,10 @@ FL_STRESS_PROCESSES(wake_dies_with_the_woken__lost_wakeup, opener, one, two, sec
 		name##__count(s);                                                                                      \
 	}
 
-/* Killed between the word and the list, it has the lock, and the kernel does not know. Mended by `pending`. (fixed) */
+/*
+ * Killed between the word and the list, it has the lock, and the kernel does not know. Fix:
+ * `pending`. (fixed)
+ */
 COUNTED(taking_without_pending__deadlock, PENDING_TO_TAKE)
 FL_STRESS_PROCESSES(taking_without_pending__deadlock, one, two)
 {
@@ -94,21 +103,24 @@ FL_STRESS_PROCESSES(unlinked_before_pending__deadlock, one, two)
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* Killed when the word is free and nobody is woken yet. Mended by `pending` until after the wake. (fixed) */
+/* Killed when the word is free and before the wake. Fix: `pending` until after the wake. (fixed) */
 COUNTED(freeing_without_pending__lost_wakeup, PENDING_TO_WAKE)
 FL_STRESS_PROCESSES(freeing_without_pending__lost_wakeup, one, two)
 {
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* A lock that says who owns it, and is in no list. (fixed) */
+/* A lock with its owner's id, but in no list. (fixed) */
 COUNTED(not_in_the_list__deadlock, LINK)
 FL_STRESS_PROCESSES(not_in_the_list__deadlock, one, two)
 {
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* Who sleeps for the lock is woken, and killed before it has it: the wake was the only one. Mended by `pending`. (fixed) */
+/*
+ * A sleeper is woken, and killed before it has the lock: the only wake is lost. Fix: `pending`.
+ * (fixed)
+ */
 COUNTED(waiting_without_pending__lost_wakeup, PENDING_IN_SLEEP)
 FL_STRESS_ACTOR(waiting_without_pending__lost_wakeup, three)
 {
@@ -120,7 +132,10 @@ FL_STRESS_PROCESSES(waiting_without_pending__lost_wakeup, one, two, three)
 	FL_ACCEPTABLE(1, "counted");
 }
 
-/* Two words that change together, under a lock: killed between them. Mended by one word that says which pair counts. (fixed) */
+/*
+ * Two words that change together, under a lock: killed between them. Fix: one word that names the
+ * valid pair. (fixed)
+ */
 struct torn_commit__forbidden {
 	struct robust lock;
 	int here, there;
@@ -145,7 +160,7 @@ FL_STRESS_PROCESSES(torn_commit__forbidden, mover)
 	FL_ACCEPTABLE(1, "all there");
 }
 
-/* The count says one, and the slot is still empty. Mended by the slot first. (fixed) */
+/* The count says one, and the slot is still empty. Fix: the slot first. (fixed) */
 struct count_before_slot__forbidden {
 	struct robust lock;
 	unsigned count;
@@ -169,11 +184,11 @@ FL_STRESS_ACTOR(count_before_slot__forbidden, consumer)
 
 FL_STRESS_PROCESSES(count_before_slot__forbidden, producer, consumer)
 {
-	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took what nobody put");
+	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took an item that was not put");
 	FL_ACCEPTABLE(1, "an item or none");
 }
 
-/* A message is copied over the one before: killed in the middle. Mended by copying beside it. (fixed) */
+/* A message is copied over the previous one: killed in the middle. Fix: copy beside it. (fixed) */
 struct torn_copy__forbidden {
 	struct robust lock;
 	unsigned char message[32];
@@ -194,7 +209,10 @@ FL_STRESS_PROCESSES(torn_copy__forbidden, writer)
 	FL_ACCEPTABLE(1, "one of the two");
 }
 
-/* A reader counts itself in and is killed: a writer waits for it for ever. Mended by a robust lock for each reader. (fixed) */
+/*
+ * A reader counts itself and is killed: a writer waits for it for ever. Fix: a robust lock for each
+ * reader. (fixed)
+ */
 struct reader_never_leaves__deadlock {
 	atomic_uint readers;
 	int data;

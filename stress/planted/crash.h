@@ -9,21 +9,23 @@
 #include <stdint.h>
 
 /*
- * What processes need that may be killed, small: a robust lock as the kernel knows it, and a gate that one process opens for
- * others. Each function takes the steps to leave out, or to do wrong: planted/crash.c does, cases/kill.c leaves out none.
+ * Small tools for processes that may be killed: a robust lock in the kernel's format, and a gate
+ * that one process opens for others. Each function takes a set of steps that it leaves out, or does
+ * wrong: planted/crash.c passes such sets, cases/kill.c passes none.
  *
- * A lock's word: the owner's thread id, OWNER_DIED, WAITERS. Its node lies behind it, where the system's robust list has it,
- * and holds the node of the lock that was taken before.
+ * The word of a lock: the owner's thread id, OWNER_DIED, WAITERS. Its node is behind the word, at
+ * the distance of the system's robust list, and points to the node of the lock that was taken
+ * before.
  */
 enum {
 	NOTHING = 0,
-	PENDING_TO_TAKE = 1,     /* the list does not name the lock while it is being taken, */
-	PENDING_TO_UNLINK = 2,   /* while its node is taken out, */
+	PENDING_TO_TAKE = 1,     /* `pending` does not name the lock while it is being taken, */
+	PENDING_TO_UNLINK = 2,   /* while its node is removed, */
 	PENDING_TO_WAKE = 4,     /* once it is free, */
-	PENDING_IN_SLEEP = 8,    /* while it is waited for */
+	PENDING_IN_SLEEP = 8,    /* during the wait for it */
 	LINK = 16,               /* the lock is not in the list at all */
-	WAKE_BEFORE_COMMIT = 32, /* the gate opens, and then those who wait are woken */
-	WAKE_ALL = 64            /* one is woken, who is to wake the next */
+	WAKE_BEFORE_COMMIT = 32, /* the gate opens before its waiters are woken */
+	WAKE_ALL = 64            /* only one is woken, and must wake the next */
 };
 #define OWNER 0x3fffffffu
 #define OWNER_DIED 0x40000000u
@@ -31,7 +33,7 @@ enum {
 
 struct robust {
 	atomic_uint word;
-	void *room[8]; /* the node is in there */
+	void *room[8]; /* contains the node */
 };
 
 static inline void **node_of(struct robust *l, const struct fl__robust_list *list)
@@ -46,7 +48,10 @@ static inline void set_pending(struct fl__robust_list *list, void *node)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-/* Takes it when it is free. `keeps`: WAITERS, when others may sleep of whom only this thread knows. */
+/*
+ * Takes the lock if it is free. `keeps`: WAITERS, if others may sleep of which only this thread
+ * knows.
+ */
 static inline bool take_if_free(struct robust *l, unsigned tid, unsigned keeps, unsigned *value)
 {
 	*value = atomic_load_explicit(&l->word, memory_order_relaxed);
@@ -91,7 +96,7 @@ static inline bool robust_take(struct robust *l, unsigned without)
 	return value & OWNER_DIED;
 }
 
-/* The last one that was taken. Wakes one, for whom WAITERS stays. */
+/* Releases the lock that was taken last. Wakes one waiter, which keeps WAITERS. */
 static inline void robust_give(struct robust *l, unsigned without)
 {
 	struct fl__robust_list *list = fl__sys.robust_list();
@@ -111,7 +116,7 @@ static inline void robust_give(struct robust *l, unsigned without)
 	set_pending(list, NULL);
 }
 
-/* Opened once, by whoever comes first; the others find it open. Who waits sleeps on the count of changes. */
+/* The first process opens it; the others find it open. Waiters sleep on the count of changes. */
 struct gate {
 	struct robust lock;
 	atomic_uint changes;
@@ -124,7 +129,10 @@ static inline void gate_open(struct gate *g, unsigned without)
 	(void)robust_take(&g->lock, NOTHING);
 	if (!g->open) {
 		(void)atomic_fetch_add_explicit(&g->changes, 1, memory_order_relaxed);
-		/* They look when the lock is free: by then it is open, or its opener has died and nothing has happened. */
+		/*
+		 * Waiters look when the lock is free: by then the gate is open, or its opener has
+		 * died before the change.
+		 */
 		if (!(without & WAKE_BEFORE_COMMIT))
 			(void)fl_stress_futex_wake(&g->changes, all);
 		g->open = true;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the engine once did not see: each was found by a review of it. Those that end in `forbidden` forbid an outcome that C11
- * allows: it has to be found.
+ * Bugs that the engine once missed. A test with the suffix `forbidden` forbids an outcome that C11
+ * allows, which must be found.
  */
 #include "planted.h"
 #include <pthread.h>
@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Memory with an alignment of its own is memory like any other. */
+/* Memory with a requested alignment. */
 struct aligned_block__use_after_free {
 	int *p;
 };
@@ -52,7 +52,7 @@ FL_STRESS(past_the_end__use_after_free, writer)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* An access to a large block far from its begin, which is not ordered before the free. */
+/* An access to a large block, far from its begin, that is not ordered before the free. */
 struct large_block__use_after_free {
 	char *p;
 	atomic_int flag;
@@ -86,7 +86,7 @@ FL_STRESS(large_block__use_after_free, writer, ender)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* A sleep on a word that is gone. */
+/* A sleep on a word in freed memory. */
 struct freed_futex__use_after_free {
 	atomic_uint *word;
 };
@@ -103,7 +103,7 @@ FL_STRESS(freed_futex__use_after_free, sleeper)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* What the C library reads is read. */
+/* Reads by the C library. */
 struct library_string__race {
 	char text[16], copy[16];
 	atomic_int flag;
@@ -126,7 +126,7 @@ FL_STRESS(library_string__race, writer, reader)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* Loads behind a bounded spin are steps like all others. */
+/* Loads after a bounded spin are steps like all others. */
 struct after_a_spin__forbidden {
 	atomic_int never, word;
 	int first, second;
@@ -160,7 +160,7 @@ FL_STRESS(after_a_spin__forbidden, spinner, writer)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* Who has spun in vain once may do so again. */
+/* A thread that has spun in vain may do so again. */
 struct spins_twice__forbidden {
 	atomic_int word, progress;
 	int seen;
@@ -184,7 +184,7 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* A call that the model does not have: to make it would be to look outside. */
+/* A call that the model does not have: executing it would access the outside. */
 struct foreign_call__not_modelled {
 	long parent;
 };

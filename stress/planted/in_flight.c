@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Wakes that reach somebody who has no use for them, and wakes that are saved once too often. */
+/* Wakes that reach a thread without use for them, and wakes that are saved once too often. */
 #include "planted.h"
 
 /*
- * wakeup_stranded (tylertreat/chan #11): a consumer that is woken for an item leaves without it, since it was asked to stop,
- * and does not pass the wake on. Mended by waking the next when it leaves.
+ * wakeup_stranded (tylertreat/chan #11): a consumer that is woken for an item leaves without it,
+ * since it was asked to stop, and does not pass the wake on. Fix: it wakes the next when it leaves.
  */
 struct wakeup_stranded__lost_wakeup {
 	atomic_uint items, stop;
@@ -35,8 +35,9 @@ FL_STRESS(wakeup_stranded__lost_wakeup, stoppable, consumer, producer)
 }
 
 /*
- * wake_in_flight_stuck: one wake in flight is enough, says a flag; but it may be set after the last sleeper has left, and
- * then nobody clears it. Mended when a sleeper clears it after it has counted itself, before its last look. (fixed)
+ * wake_in_flight_stuck: a flag says that a wake is under way, and saves further wakes; but it may
+ * be set after the last sleeper has left, and then it is never cleared. Fix: a sleeper clears it
+ * after it has counted itself, before its last check. (fixed)
  */
 struct wake_in_flight_stuck__lost_wakeup {
 	atomic_uint items, sleepers, in_flight;
@@ -78,8 +79,9 @@ FL_STRESS(wake_in_flight_stuck__lost_wakeup, consumer, producer)
 }
 
 /*
- * rw_readers_only_deadlock (rust #121949): a writer announces itself, gives up, and takes its bit back without a wake: the
- * reader that slept for its sake sleeps on, with readers only. Mended by waking all when the bit goes. (fixed)
+ * rw_readers_only_deadlock (rust #121949): a writer announces itself, gives up, and clears its bit
+ * without a wake: the reader that slept because of it sleeps on, with readers only. Fix: wake all
+ * when the bit is cleared. (fixed)
  */
 struct rw_readers_only_deadlock__lost_wakeup {
 	atomic_uint word; /* 1: a reader, 0x100: a writer waits */
@@ -112,7 +114,10 @@ FL_STRESS(rw_readers_only_deadlock__lost_wakeup, writer, reader)
 	FL_ACCEPTABLE(LOAD(&s->word, RLX) == 2, "two readers");
 }
 
-/* eagain_is_not_timeout (llvm #203574): every answer but 0 is taken for a timeout. Mended by looking again. (fixed) */
+/*
+ * eagain_is_not_timeout (llvm #203574): every error is taken for a timeout. Fix: check again.
+ * (fixed)
+ */
 struct eagain_is_not_timeout__forbidden {
 	atomic_uint set;
 	bool timed_out;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What no order of the calls explains. Mended they stand in stress/cases/fixed_lin.c. */
+/* Results that no order of the calls explains. stress/cases/fixed_lin.c has the fixed versions. */
 #include "lin.h"
 
 #include "ck/depends.h"
 #include <ck_fifo.h>
 
 /*
- * ck 0.7.1's fifo, itself. It says "empty" though there has always been an item (ck.c tells how); and an enqueue that has
- * looked at the last node may link its own to it when that one has been dequeued and is about to be enqueued anew: the
- * generation in it begins at 0 again.
+ * ck 0.7.1's fifo itself. It says "empty" though there has always been an item (see ck.c). And an
+ * enqueue that has read the last node may link its own node to it after that node was dequeued and
+ * is about to be enqueued anew: the generation in the node begins at 0 again.
  */
 struct ck_fifo_mpmc__not_linearizable {
 	ck_fifo_mpmc_t fifo;
@@ -41,7 +41,10 @@ FL_LIN(ck_fifo_mpmc__not_linearizable, &fl_lin_fifo)
 {
 }
 
-/* false_empty: ck's flaw alone (ck e78c421): "empty" from a head, a tail and a next that are not of one moment. */
+/*
+ * false_empty: only ck's flaw (ck e78c421): "empty" from a head, a tail and a next of different
+ * moments.
+ */
 struct fifo_false_empty__not_linearizable {
 	struct fifo q;
 };
@@ -65,7 +68,7 @@ FL_LIN(fifo_false_empty__not_linearizable, &fl_lin_fifo)
 {
 }
 
-/* aba_short_tag: two pops, and the tag is as before. */
+/* aba_short_tag: after two pops the tag is the same again. */
 struct stack_short_tag__not_linearizable {
 	struct stack s;
 };

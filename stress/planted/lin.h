@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <fairlead/stress_lin.h>
 
-/* Nodes for each thread of an FL_LIN: those that it has freed, the oldest first; else fresh ones. */
+/* Nodes for each thread of an FL_LIN: its freed nodes, the oldest first; else unused ones. */
 enum { NODES = 8, THREADS = FL_STRESS_ACTORS + 1 };
 
 struct spares {
@@ -29,8 +29,9 @@ static inline void spare_free(struct spares *all, unsigned node)
 }
 
 /*
- * A queue of Michael and Scott (1996), of nodes by number. A word is tag x 256 + node; the tag grows with each change, so
- * that a node which has been away is told from the same before; 0 is no node. The node that head is at is a stub.
+ * A queue of Michael and Scott (1996), of nodes by number. A word is tag x 256 + node; the tag
+ * grows with each change, so that a reused node can be told from its earlier use; 0 is no node. The
+ * node of the head is a stub.
  */
 struct fifo {
 	atomic_uint head, tail, next[2 + THREADS * NODES];
@@ -66,7 +67,7 @@ static inline int fifo_put(struct fifo *q, int item)
 	return 0;
 }
 
-/* `again`: looks at the head once more, so that head, tail and next are of one moment. */
+/* `again`: reads the head once more, so that head, tail and next are of one moment. */
 static inline int fifo_get(struct fifo *q, bool again)
 {
 	int item;
@@ -90,9 +91,9 @@ static inline int fifo_get(struct fifo *q, bool again)
 }
 
 /*
- * A stack of Treiber (1986), of nodes by number, with a tag that grows with each pop: of `tags` values, each 256. While a
- * pop has the head and its next, others may bring the same head back, if the tag is as before; what the pop then makes
- * the head may be free.
+ * A stack of Treiber (1986), of nodes by number, with a tag that grows with each pop and has `tags`
+ * values, each 256 apart. After a pop has read the head and its next, others may bring the same
+ * head back with the same tag; the old next, which the pop then makes the head, may be free.
  */
 struct stack {
 	atomic_uint head, next[1 + THREADS * NODES];

@@ -3,8 +3,8 @@
 #include "planted.h"
 
 /*
- * destroy_after_unlock (glibc 13690): the unlock looks at the lock again after it has freed it, when the next owner may have
- * ended it. Mended by one swap that is the last access. (fixed)
+ * destroy_after_unlock (glibc 13690): the unlock reads the lock again after it has released it,
+ * when the next owner may have freed it. Fix: one swap, which is the last access. (fixed)
  */
 struct destroy_after_unlock__use_after_free {
 	struct {
@@ -49,8 +49,9 @@ FL_STRESS(destroy_after_unlock__use_after_free, one, two)
 }
 
 /*
- * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after it has stored takes its message
- * back, and so does the receiver that closed it. Mended when both take it with one swap. (fixed)
+ * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after its store
+ * takes its message back, and so does the receiver that closed it. Fix: both take it with one swap.
+ * (fixed)
  */
 struct drop_vs_send_double_free__use_after_free {
 	int *_Atomic slot;
@@ -78,7 +79,10 @@ FL_STRESS(drop_vs_send_double_free__use_after_free, sender, receiver)
 	FL_ACCEPTABLE(1, "the sender took it back");
 }
 
-/* A stack whose pop reads the next of a node that another has popped and freed. Mended by reclamation: hazard pointers, epochs. */
+/*
+ * A stack whose pop reads the next of a node that another thread has popped and freed. Fix:
+ * reclamation by hazard pointers or epochs.
+ */
 struct stack_pop__use_after_free {
 	struct node {
 		struct node *next;
@@ -113,7 +117,7 @@ FL_STRESS(stack_pop__use_after_free, one, two)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* Made on first use: who loses the race forgets what it made. Mended by freeing it. (fixed) */
+/* Made on first use: the loser of the race does not free its object. Fix: free it. (fixed) */
 struct lazy_init__leak {
 	int *_Atomic made;
 };
@@ -141,7 +145,10 @@ FL_STRESS(lazy_init__leak, one, two)
 	FL_ACCEPTABLE(1, "made");
 }
 
-/* A count that is made after the end of the section that should guard it. Mended by making it inside, and waiting for the lock. */
+/*
+ * A count after the end of the section that should guard it. Fix: count inside, and wait for the
+ * lock.
+ */
 struct unlocked_count__race {
 	atomic_int locked;
 	int count;
@@ -170,7 +177,10 @@ FL_STRESS(unlocked_count__race, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* stray_wake_reused_memory: a flag hands the memory over, and its owner looks at it once more. Mended by looking before. */
+/*
+ * stray_wake_reused_memory: a flag hands the memory over, and its owner reads it once more. Fix:
+ * read before.
+ */
 struct touch_after_release__race {
 	atomic_int given;
 	int data, last;

@@ -7,9 +7,9 @@
 #include <stdlib.h>
 
 /*
- * Wrong algorithms, each small, in C11 that knows nothing of the library. The end of a test's name is the verdict that the
- * laboratory must give. A comment says what is wrong and what mends it; those marked (fixed) stand mended in
- * stress/cases/fixed*.c, where they must pass.
+ * Wrong algorithms, each small, in C11 without the library. The suffix of a test's name is the
+ * verdict that the laboratory must give. A comment says what is wrong, and the fix;
+ * stress/cases/fixed*.c has those marked (fixed) in their right form, where they must pass.
  */
 enum { RLX = memory_order_relaxed, ACQ = memory_order_acquire, REL = memory_order_release };
 enum { ACQ_REL = memory_order_acq_rel, SEQ = memory_order_seq_cst };

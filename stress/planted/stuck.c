@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Deadlocks, livelocks, and a queue that says it is empty. */
+/* Deadlocks, livelocks, and a queue that wrongly says that it is empty. */
 #include "planted.h"
 
-/* A right lock; what is wrong is how it is used. */
+/* A correct lock, for the scenarios that use it wrongly. */
 static void lock(atomic_uint *word)
 {
 	unsigned expected = 0;
@@ -26,7 +26,7 @@ static void lock_both(atomic_uint *first, atomic_uint *second)
 	unlock(first);
 }
 
-/* Two locks in both orders. Mended by one order. (fixed) */
+/* Two locks in both orders. Fix: one order. (fixed) */
 struct lock_inversion__deadlock {
 	atomic_uint a, b;
 };
@@ -46,7 +46,9 @@ FL_STRESS(lock_inversion__deadlock, one, two)
 	FL_ACCEPTABLE(1, "both through");
 }
 
-/* Three philosophers who take the left fork first, all of them. Mended when one takes the right one first. (fixed) */
+/*
+ * Three philosophers that all take the left fork first. Fix: one takes the right one first. (fixed)
+ */
 struct dining_philosophers__deadlock {
 	atomic_uint forks[3];
 };
@@ -71,7 +73,10 @@ FL_STRESS(dining_philosophers__deadlock, one, two, three)
 	FL_ACCEPTABLE(1, "all ate");
 }
 
-/* A callback, called with the lock held, locks it again, but only when it finds another's request. Mended by calling without it. */
+/*
+ * A callback, called with the lock held, locks it again, but only if it finds another thread's
+ * request. Fix: call without the lock.
+ */
 struct self_lock__deadlock {
 	atomic_uint word, request;
 };
@@ -96,7 +101,10 @@ FL_STRESS(self_lock__deadlock, server, client)
 	FL_ACCEPTABLE(1, "served");
 }
 
-/* Each takes its own word back as soon as it sees the other's, and tries again. Mended when one of them does not give way. */
+/*
+ * Each thread clears its own word as soon as it sees the other's, and tries again. Fix: one of them
+ * does not give way.
+ */
 struct after_you__livelock {
 	atomic_uint wants[2];
 };
@@ -128,7 +136,10 @@ FL_STRESS(after_you__livelock, one, two)
 	FL_ACCEPTABLE(1, "both through");
 }
 
-/* A ticket lock that draws its tickets with a load and a store: two have one number, and a number is skipped. Mended by one add. */
+/*
+ * A ticket lock that draws its tickets with a load and a store: two have one number, and a number
+ * is skipped. Fix: one add.
+ */
 struct ticket_drawn_twice__livelock {
 	atomic_uint next, serving;
 };
@@ -158,9 +169,9 @@ FL_STRESS(ticket_drawn_twice__livelock, one, two)
 }
 
 /*
- * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop looks at the oldest place alone, whose producer has drawn it and
- * not filled it yet; so who has just pushed may be told that there is nothing. Mended by saying so only when nobody has
- * drawn a place.
+ * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop reads only the oldest slot, which its
+ * producer has drawn but not filled yet. So a thread that has just pushed may be told "empty". Fix:
+ * say so only if no slot was drawn.
  */
 struct false_empty_after_own_push__check {
 	atomic_uint tail, head, full[2];

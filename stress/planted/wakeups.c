@@ -3,8 +3,8 @@
 #include "planted.h"
 
 /*
- * cv_signal_stealing: two who wait for different things sleep on one word, and the wake of one reaches the other, who looks,
- * finds nothing and sleeps again. Mended by waking all. (fixed)
+ * cv_signal_stealing: two waiters for different things sleep on one word. The wake of one reaches
+ * the other, which finds nothing and sleeps again. Fix: wake all. (fixed)
  */
 struct cv_signal_stealing__lost_wakeup {
 	atomic_uint seq, flag[2];
@@ -48,8 +48,9 @@ FL_STRESS(cv_signal_stealing__lost_wakeup, first, second, setter)
 }
 
 /*
- * sem_two_posts_one_wake (libc++ 47013): a release wakes only when there was no permit; of two with two sleepers, the second
- * finds the permit that the first one's sleeper has not taken yet. Mended by waking for each permit. (fixed)
+ * sem_two_posts_one_wake (libc++ 47013): a release wakes only if there was no permit. Of two
+ * releases with two sleepers, the second finds the first one's permit, which the woken sleeper has
+ * not taken yet. Fix: a wake for each permit. (fixed)
  */
 struct sem_two_posts_one_wake__lost_wakeup {
 	atomic_uint permits;
@@ -89,8 +90,9 @@ FL_STRESS(sem_two_posts_one_wake__lost_wakeup, one, two, releaser)
 }
 
 /*
- * sem_stale_waiters (musl 159d1f6c): the waiters bit goes with whoever takes a permit, while another still sleeps; the next
- * release wakes nobody. Mended by leaving the bit, as long as anybody may sleep. (fixed)
+ * sem_stale_waiters (musl 159d1f6c): a thread that takes a permit clears the waiters bit, while
+ * another still sleeps; the next release wakes no thread. Fix: leave the bit as long as a thread
+ * may sleep. (fixed)
  */
 struct sem_stale_waiters__lost_wakeup {
 	atomic_uint word;
@@ -130,8 +132,9 @@ FL_STRESS(sem_stale_waiters__lost_wakeup, one, two, releaser)
 }
 
 /*
- * lost_wakeup_dekker: the producer looks for sleepers before it changes the word that they compare; who lies down between
- * the two is not seen. Mended by looking afterwards (and a full fence between, on both sides). (fixed)
+ * lost_wakeup_dekker: the producer checks for sleepers before it changes the word that they
+ * compare; a thread that goes to sleep between the two is not seen. Fix: check afterwards (with a
+ * full fence between, on both sides). (fixed)
  */
 struct lost_wakeup_dekker__lost_wakeup {
 	atomic_uint seq, item, sleepers;
@@ -161,7 +164,7 @@ FL_STRESS(lost_wakeup_dekker__lost_wakeup, consumer, producer)
 	FL_ACCEPTABLE(1, "got it");
 }
 
-/* close_misses_waiter (cpython #117531): a close wakes one. Mended by waking all. (fixed) */
+/* close_misses_waiter (cpython #117531): a close wakes one. Fix: wake all. (fixed) */
 struct close_misses_waiter__lost_wakeup {
 	atomic_uint closed;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What only a weakly ordered machine shows, or a model of one. */
+/* Bugs that only a weakly ordered machine, or a model of one, shows. */
 #include "planted.h"
 
-/* weak_order: a message is published without release. Mended by release and acquire. (fixed) */
+/* weak_order: a message is published without release. Fix: release and acquire. (fixed) */
 struct weak_order__forbidden {
 	atomic_int data, flag;
 	int seen, value;
@@ -28,8 +28,9 @@ FL_STRESS(weak_order__forbidden, writer, reader)
 }
 
 /*
- * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the look for waiters stands an atomic
- * read-modify-write, which is no full fence on aarch64. Mended by sequentially consistent fences on both sides. (fixed)
+ * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the check for waiters
+ * is an atomic read-modify-write, which is no full fence on aarch64. Fix: sequentially consistent
+ * fences on both sides. (fixed)
  */
 struct waiter_flag_dekker__lost_wakeup {
 	atomic_uint seq, waiters;
@@ -54,7 +55,10 @@ FL_STRESS(waiter_flag_dekker__lost_wakeup, waiter, waker)
 	FL_ACCEPTABLE(1, "woken");
 }
 
-/* A sequence lock whose reader has no fence between the data and its second look. Mended by an acquire fence. (fixed) */
+/*
+ * A sequence lock with a reader that has no fence between the data and its second check. Fix: an
+ * acquire fence. (fixed)
+ */
 struct seqlock_fences__forbidden {
 	atomic_uint seq;
 	atomic_int a, b;
@@ -86,7 +90,10 @@ FL_STRESS(seqlock_fences__forbidden, writer, reader)
 	FL_ACCEPTABLE(!s->whole, "again");
 }
 
-/* The last reference is dropped without order: what others did with the object races with its end. Mended by acq_rel. (fixed) */
+/*
+ * The last reference is dropped without order: the accesses of other threads race with its end.
+ * Fix: acq_rel. (fixed)
+ */
 struct refcount_relaxed__race {
 	struct {
 		atomic_int refs;
@@ -125,8 +132,8 @@ FL_STRESS(refcount_relaxed__race, one, two)
 }
 
 /*
- * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer gives a block back without release, so that the
- * producer's next use overtakes its last read. Mended by release.
+ * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer returns a block without
+ * release, so that the producer's next use overtakes its last read. Fix: release.
  */
 struct block_reuse_ordering__race {
 	atomic_int full;
@@ -161,7 +168,10 @@ FL_STRESS(block_reuse_ordering__race, consumer, producer)
 	FL_ACCEPTABLE(1, "got its own");
 }
 
-/* Peterson's lock with acquire and release alone: both may enter. Mended by sequential consistency. (fixed) */
+/*
+ * Peterson's lock with acquire and release only: both may enter. Fix: sequential consistency.
+ * (fixed)
+ */
 struct peterson_no_fence__race {
 	atomic_int wants[2], turn;
 	int count;

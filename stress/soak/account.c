@@ -20,7 +20,7 @@ void things_open(void)
 
 void actor_begin(struct actor *a)
 {
-	const uint64_t n = fl__add_relaxed(&actors, 1) + 1; /* relaxed: only uniqueness is asked for */
+	const uint64_t n = fl__add_relaxed(&actors, 1) + 1; /* relaxed: only uniqueness is needed */
 	*a = (struct actor){.id = n, .draw = (soak.seed + n) * 0x9e3779b97f4a7c15u | 1};
 }
 

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What one does, a thread or a fiber: an operation on a thing that others use, mostly with a deadline or a token that is about to
- * come. What the operation answers is what is written to the account; so an answer that is not true shows in the sums.
+ * The actions of a thread or a fiber: an operation on a shared object, mostly with a deadline that
+ * is near or a token that is about to be requested. The account records the result of each
+ * operation, so a wrong result shows in the sums.
  */
 #include "base/atomic.h"
 #include "soak.h"
 #include <errno.h>
 
-/* One in so many operations has a deadline of its own, or a token; the rest observe the scope alone. */
+/* One in so many operations has its own deadline or token; the rest observe only the scope. */
 struct terms {
 	int64_t deadline;
 	fl_cancel_token *cancel;
-	struct shared_token *token; /* that was taken for it; NULL: none */
+	struct shared_token *token; /* chosen for it; NULL: none */
 };
 
 static struct shared_token *take_token(struct actor *a)
@@ -51,7 +52,7 @@ static struct terms draw_terms(struct actor *a)
 	return t;
 }
 
-/* Counts what an operation answered; and says whether it was done. -EPIPE: the soak is over. */
+/* Counts the result of an operation, and returns whether it was done. -EPIPE: the soak is over. */
 static bool account(struct actor *a, struct terms *t, int rc)
 {
 	if (t->token)
@@ -74,8 +75,7 @@ static void use_sem(struct actor *a)
 		fail("more than %d hold a semaphore of %d", PERMITS, PERMITS);
 	if (draw(&a->draw) % 2)
 		fl_fiber_yield();
-	fl__add_relaxed(&soak.holders[i],
-	                -1); /* relaxed, both: only the count is asked for, which the semaphore orders */
+	fl__add_relaxed(&soak.holders[i], -1); /* relaxed, both: the semaphore orders them */
 	fl_sem_release(&soak.sems[i]);
 }
 
@@ -106,7 +106,7 @@ static void wait_event(struct actor *a)
 	fl_event *e = &soak.events[draw(&a->draw) % EVENTS];
 	struct terms t = draw_terms(a);
 	if (t.deadline == FL_FOREVER)
-		t.deadline = fl_after(FL_MS(1)); /* nobody owes a set */
+		t.deadline = fl_after(FL_MS(1)); /* a set may never come */
 	(void)account(a, &t, fl_event_wait_until(e, t.deadline, t.cancel));
 }
 
@@ -141,7 +141,7 @@ static void take_ticket(struct actor *a)
 	struct terms t = draw_terms(a);
 	int rc = 0;
 	if (t.deadline == FL_FOREVER)
-		t.deadline = fl_after(FL_MS(1)); /* nobody owes a ticket */
+		t.deadline = fl_after(FL_MS(1)); /* a ticket may never come */
 	fl_mutex_lock(&m->lock);
 	while (m->tickets == 0 && rc == 0)
 		rc = fl_cond_wait_until(&m->changed, &m->lock, t.deadline, t.cancel);

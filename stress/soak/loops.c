@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An event loop full of fibers that act. Now and then each fiber is cancelled, by a fiber of its own loop or by another thread; then
- * it ends, is joined, and another one takes its place.
+ * An event loop full of fibers that act. Now and then a fiber is cancelled, by a fiber of its own
+ * loop or by another thread; then it ends, is joined, and another one takes its place.
  */
 #include "base/atomic.h"
 #include "soak.h"
 #include <stdlib.h>
 
 struct place {
-	fl_mutex lock; /* of `fiber`, for who cancels */
+	fl_mutex lock; /* guards `fiber`, for cancellers */
 	fl_fiber *fiber;
 	struct actor actor;
 };

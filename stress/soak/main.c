@@ -79,8 +79,8 @@ static void look_on(void)
 	const int64_t end = fl_after(soak.time);
 	uint64_t before = 0;
 	for (int still = 0; fl_now() < end;) {
-		FL_IGNORE(
-		    fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL)); /* nobody cancels */
+		/* Without a canceller. */
+		FL_IGNORE(fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL));
 		const uint64_t now = progress_made();
 		still = now == before ? still + 1 : 0;
 		before = now;
@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 		int result = 0;
 		if (fl_thread_join_until(&threads[i], &result, fl_after(FL_S(STUCK_S)), NULL) != 0) {
 			fl__lot_visit(tell_waiter, NULL);
-			fail("somebody has not come home for %d seconds", STUCK_S);
+			fail("an actor has made no progress for %d seconds", STUCK_S);
 		}
 		if (result != 0)
 			fail("a loop ended with %s", fl_error_name(result));

@@ -3,9 +3,10 @@
 #define STRESS_SOAK_SOAK_H
 
 /*
- * The soak: threads, and fibers on event loops, which for as long as they are told to race wakes, timeouts and cancels for the same
- * things, with an account of every permit, item and turn. main.c: arguments and report; account.c: the things and the account;
- * actors.c: what one does; loops.c: the fibers, which are cancelled and replaced.
+ * The soak: threads, and fibers on event loops, race wakes, timeouts and cancels on the same
+ * objects for a given time, with an account of every permit, item and turn. main.c: arguments and
+ * report; account.c: the objects and the account; actors.c: the actions; loops.c: the fibers, which
+ * are cancelled and replaced.
  */
 #include "report.h"
 #include <fairlead.h>
@@ -14,7 +15,7 @@
 
 enum { SEMS = 4, PERMITS = 2, QUEUES = 4, CAPACITY = 2, EVENTS = 2, MONITORS = 2, TOKENS = 16 };
 
-/* A token that anybody may request while it is in use. */
+/* A token that any actor may request while it is in use. */
 struct shared_token {
 	fl_mutex lock;
 	fl_cancel_token token;
@@ -25,7 +26,7 @@ struct monitor {
 	fl_mutex lock;
 	fl_cond changed;
 	int64_t tickets; /* guarded */
-	int inside;      /* guarded: who has the lock */
+	int inside;      /* guarded: contexts that hold the lock */
 };
 
 struct soak {
@@ -35,7 +36,7 @@ struct soak {
 	fl_event events[EVENTS];
 	struct monitor monitors[MONITORS];
 	struct shared_token tokens[TOKENS];
-	bool stop; /* atomic: everybody is to come home */
+	bool stop; /* atomic: all actors are to end */
 	unsigned threads, loops, fibers;
 	int64_t time;
 	uint64_t seed;
@@ -43,11 +44,11 @@ struct soak {
 
 extern struct soak soak;
 
-/* What one actor has done: its own, added up at its end. */
+/* What one actor has done: private, and added up at its end. */
 struct tally {
 	uint64_t done, timed_out, cancelled;
 	uint64_t put_sum, put_count, got_sum, got_count;
-	int64_t tickets; /* given less taken */
+	int64_t tickets; /* given minus taken */
 };
 
 struct actor {
@@ -71,7 +72,7 @@ void progress(uint64_t n);             /* operations since the last call */
 uint64_t progress_made(void);
 struct tally things_close(void); /* when all actors have ended: checks the account */
 
-/* Does one thing. -ECANCELED when the caller's own scope was requested. */
+/* Does one operation. -ECANCELED if the caller's own scope was requested. */
 int act(struct actor *a);
 
 void loops_open(void);

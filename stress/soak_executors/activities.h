@@ -3,9 +3,10 @@
 #define STRESS_SOAK_EXECUTORS_ACTIVITIES_H
 
 /*
- * The soak of executors and plugins. Each activity is a function that takes one turn: it makes what it needs, uses it, checks
- * the results, and gives everything back. main.c runs all activities at the same time, each on a thread of its own, and between
- * the parts of the run compares what the process has: threads, descriptors, children, memory.
+ * The soak of executors and plugins. Each activity is a function that takes one turn: it makes what
+ * it needs, uses it, checks the results, and frees everything. main.c runs all activities at the
+ * same time, each on its own thread. Between the parts of the run it compares the resources of the
+ * process: threads, descriptors, children, memory.
  */
 #include "../soak/report.h"
 #include <fairlead.h>
@@ -22,10 +23,11 @@ static inline uint64_t draw(uint64_t *state)
 	return *state;
 }
 
-void crash_turn(uint64_t *state);     /* a map on processes, one of whose elements crashes */
+void crash_turn(uint64_t *state);     /* a map on processes with an element that crashes */
 void deadline_turn(uint64_t *state);  /* tasks on processes that are killed at their deadline */
 void resize_turn(uint64_t *state);    /* a thread executor that is resized under load */
-void consumers_turn(uint64_t *state); /* consumers of a queue that are retired by their tokens */
-void plugin_turn(uint64_t *state);    /* a plugin with its own copy of the library: loaded, used, unloaded */
+void consumers_turn(uint64_t *state); /* consumers of a queue that are cancelled by their tokens */
+/* A plugin with its own copy of the library: loaded, used, unloaded. */
+void plugin_turn(uint64_t *state);
 
 #endif

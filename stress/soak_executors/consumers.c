@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Consumers of a queue that are retired by their tokens, one after the other, while items come: no item is lost. */
+/*
+ * Consumers of a queue are cancelled by their tokens, one after another, while items come: no item
+ * is lost.
+ */
 #include "activities.h"
 #include <errno.h>
 
@@ -30,7 +33,7 @@ static void hire(struct consumer *c, fl_queue *q)
 	check("a consumer", fl_thread_start(&c->thread, consume, c, NULL));
 }
 
-/* Returns what it got. */
+/* Returns the number of items that it got. */
 static uint64_t part_with(struct consumer *c, int expected)
 {
 	int rc = 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A map on processes, one of whose elements kills its worker: that element fails, the others that ran have their results. */
+/*
+ * A map on processes with an element that kills its worker: that element fails, the others that ran
+ * have their results.
+ */
 #include "activities.h"
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +35,7 @@ void crash_turn(uint64_t *state)
 	const fl_map_config config = {.chunk = 1 + draw(state) % ELEMENTS, .error = &error};
 	const int rc = square_or_crash_map(e, elements, ELEMENTS, squares, &config);
 	if (rc != FL_ETASK || error.index != bad || error.error != -EOWNERDEAD)
-		fail("a map whose element %zu crashed: %s; element %zu, %s", bad, fl_error_name(rc), error.index,
+		fail("a map with the crashed element %zu: %s; element %zu, %s", bad, fl_error_name(rc), error.index,
 		     fl_error_name(error.error));
 	for (size_t i = 0; i < ELEMENTS; i++)
 		if (squares[i] != 0 && squares[i] != elements[i].number * elements[i].number)

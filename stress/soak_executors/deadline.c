@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks on processes that ignore their deadline: the worker is killed, and another runs what comes next. */
+/*
+ * Tasks on processes that ignore their deadline: the worker is killed, and another worker runs the
+ * next tasks.
+ */
 #include "activities.h"
 #include <errno.h>
 

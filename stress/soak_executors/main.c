@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run of the soak, in parts: in each the activities take turns on their threads until the part is over. Between the parts
- * nothing runs, and what the process has then must be what it had after the first of them.
+ * The run of the soak, in parts: in each the activities take turns on their threads until the part
+ * is over. Between the parts nothing runs, and the resources of the process must be those after the
+ * first part.
  */
 #include "activities.h"
 #include "base/atomic.h"
@@ -47,7 +48,7 @@ static int run_activity(void *arg)
 	return 0;
 }
 
-/* What the process has. */
+/* The resources of the process. */
 
 struct belongings {
 	unsigned threads, descriptors, children;
@@ -118,7 +119,8 @@ static void compare(const struct belongings *first, const struct belongings *now
 		fail("after the first part there were %u threads, %u descriptors, %u children; now %u, %u, %u",
 		     first->threads, first->descriptors, first->children, now->threads, now->descriptors,
 		     now->children);
-#if !defined(FL__TSAN) && !defined(__SANITIZE_ADDRESS__) /* they keep what was freed for a while */
+/* The sanitizers keep freed memory for a while. */
+#if !defined(FL__TSAN) && !defined(__SANITIZE_ADDRESS__)
 	if (now->kib > first->kib + first->kib / 5 + 4096)
 		fail("after the first part there were %lu KiB of memory, now %lu", first->kib, now->kib);
 #endif
@@ -141,7 +143,7 @@ static void run_part(int64_t time)
 		const fl_thread_config config = {.name = activities[i].name};
 		check("a thread", fl_thread_start(&threads[i], run_activity, (void *)i, &config));
 	}
-	FL_IGNORE(fl_sleep_until(fl_after(time), NULL)); /* nobody cancels it */
+	FL_IGNORE(fl_sleep_until(fl_after(time), NULL)); /* without a canceller */
 	fl__store_relaxed(&stop, true);
 	uint64_t before[ACTIVITIES];
 	for (size_t i = 0; i < ACTIVITIES; i++)

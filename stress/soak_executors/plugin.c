@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Beside this program. */
+/* In the folder of this program. */
 static const char *path_of_plugin(void)
 {
 	static char path[PATH_MAX + 32];

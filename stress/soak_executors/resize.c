@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A thread executor that is resized while tasks run and wait: afterwards no more run at once than there may. */
+/*
+ * A thread executor is resized while tasks run and wait: afterwards no more tasks run at once than
+ * the new limit.
+ */
 #include "activities.h"
 #include "base/atomic.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A test's own process: runs it, and leaves the result in the shared memory. */
+/* The process of a test: runs it, and leaves the result in the shared memory. */
 #include "tool.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -16,7 +16,7 @@ static void ship(const struct lab_result *result)
 	const struct lab_site *sites = NULL;
 	size_t n_sites = the_job->want_sites ? lab_sites(&sites) : 0;
 	size_t n = pack(shared->bytes, sizeof shared->bytes, result, sites, n_sites);
-	if (n == 0) { /* a trace beyond all measure */
+	if (n == 0) { /* the trace is too long */
 		struct lab_result less = *result;
 		less.n_steps = less.n_waiting = 0;
 		n = pack(shared->bytes, sizeof shared->bytes, &less, sites, n_sites);
@@ -24,7 +24,7 @@ static void ship(const struct lab_result *result)
 	atomic_store(&shared->packed, (uint32_t)n);
 }
 
-/* Other threads may stand anywhere, so nothing is cleaned up. */
+/* Other threads may be anywhere, so nothing is cleaned up. */
 __attribute__((noreturn)) static void abandon(const struct lab_result *result)
 {
 	ship(result);
@@ -39,7 +39,10 @@ static bool progress(const struct lab_result *so_far, void *arg)
 	return true;
 }
 
-/* Back to what a program is started with; ends with the parent, and takes the group of its own along when it is killed. */
+/*
+ * Restores what a program is started with. The process ends with its parent; its own process group
+ * is killed with it.
+ */
 static void settle_in(const struct job *job)
 {
 	static const int ours[] = {SIGINT, SIGTERM, SIGCHLD, SIGPIPE};
@@ -59,7 +62,7 @@ static void settle_in(const struct job *job)
 	(void)prctl(PR_SET_NAME, name);
 }
 
-/* --- mode lin: the model first, which tells more of what it finds; then real threads --- */
+/* --- mode lin: the model first, which reports more details; then real threads --- */
 
 static const struct lab_result *model_half;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * --load FILE.c: compiled twice into a folder of its own, instrumented for the model and plain for native runs. A program is
- * compiled once, for the model.
+ * --load FILE.c: compiles the file twice into a temporary folder, instrumented for the model and
+ * plain for native runs. A program is compiled once, for the model.
  */
 #include "tool.h"
 #include <stdlib.h>
@@ -9,7 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* $1 the source, $2 the folder, $3 -I options, $4 folders of our archives; what the user set is read as a shell reads it. */
+/*
+ * $1 the source, $2 the folder, $3 -I options, $4 folders of our archives. The user's variables are
+ * read as a shell reads them.
+ */
 static const char script[] =
     "source=$1 folder=$2 includes=$3 archives=$4 model= plain=\n"
     "IFS=:; for place in $archives; do\n"
@@ -31,8 +34,8 @@ static const char script[] =
     "\"$plain\" -O2\n";
 
 /*
- * $1 the folder, $2 -I options, $3 folders of our archives, $4 the program's name, and then its sources. Without optimisation, so
- * that the compiler deletes no access that races.
+ * $1 the folder, $2 -I options, $3 folders of our archives, $4 the name of the program; the rest
+ * are its sources. Without optimisation, so that the compiler deletes no access that races.
  */
 static const char program_script[] =
     "folder=$1 includes=$2 archives=$3 name=$4 model= objects= n=0 link=${CC:-cc} more=; shift 4\n"
@@ -82,7 +85,7 @@ static bool run_compiler(const char *source, const char *folder, const char *inc
 	return run_shell((char *const *)argv);
 }
 
-/* "a:b" to "-I a -I b"; folders with blanks in their names do not work here, as nowhere in make. */
+/* "a:b" to "-I a -I b"; as in make, folders must not have blanks in their names. */
 static char *include_options(const char *list)
 {
 	char *options = NULL, *copy = strdup(list), *rest = copy;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Texts as JSON and XML want them, and the files that the options name. */
+/* Strings for JSON and XML, and the files that the options name. */
 #include "tool.h"
 #include <errno.h>
 #include <string.h>
 
-/* Bytes of the UTF-8 character at `s`; 0: it is none. */
+/* Bytes of the UTF-8 character at `s`; 0: invalid. */
 static size_t utf8(const unsigned char *s)
 {
 	static const struct {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results as one page that needs nothing else: the table of tests, and each distinct failure once. */
+/* The results as one self-contained page: the table of tests, and each distinct failure once. */
 #include "tool.h"
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +32,8 @@ static const char head[] =
     "</style>\n</head>\n<body>\n";
 
 /*
- * Draws the edges over the table, again after each change of its size, and folds the rows of a thread that goes on
- * alone. Without scripts all rows and no arrows are there.
+ * Draws the edges over the table, again after each change of its size, and folds rows of one
+ * thread. Without scripts the page has all rows and no arrows.
  */
 static const char script[] =
     "<script>\n"
@@ -87,7 +87,7 @@ static void cell(FILE *to, const char *kind, const char *text)
 	(void)fputs("</td>", to);
 }
 
-/* The same failure in two modes is one; the page tells it once. */
+/* A failure in two modes is shown once. */
 static bool is_same(const struct job *a, const struct job *b)
 {
 	return strcmp(a->test->test->name, b->test->test->name) == 0 &&
@@ -95,7 +95,7 @@ static bool is_same(const struct job *a, const struct job *b)
 	       strcmp(a->report.result.message, b->report.result.message) == 0;
 }
 
-/* The one of its kind that is told: the first with a trace, or else the first. */
+/* The failure that is shown for its kind: the first with a trace, or else the first. */
 static bool is_told(const struct run *run, const struct job *job)
 {
 	const struct job *best = NULL;
@@ -139,17 +139,17 @@ static void step(FILE *to, const struct lab_step *s)
 	(void)fputs("</td>", to);
 }
 
-/* The trace as a table: a column for each thread that does something, a row for each step. */
+/* The trace as a table: a column for each thread with steps, a row for each step. */
 struct drawing {
 	FILE *to;
 	const struct lab_result *result;
-	unsigned n;     /* steps, with those that wait at the end */
+	unsigned n;     /* steps, with the waits at the end */
 	bool *used;     /* threads */
-	bool *told;     /* steps that no fold hides: they fail, are marked, or have an edge */
+	bool *told;     /* steps that stay visible: they fail, are marked, or have an edge */
 	unsigned folds; /* so far */
 };
 
-enum { FOLDED = 4 }; /* so many steps in a row, or more, are folded */
+enum { FOLDED = 4 }; /* the fewest steps in a row that are folded */
 
 static void lanes(const struct drawing *d, unsigned thread, const struct lab_step *s, const char *text)
 {
@@ -182,7 +182,7 @@ static void drawn_row(const struct drawing *d, unsigned i, bool folded)
 	(void)fputs("</tr>\n", d->to);
 }
 
-/* How many steps from `i` on are of one thread, and need not be told. */
+/* The number of steps from `i` on that are of one thread and need not be visible. */
 static unsigned untold(const struct drawing *d, unsigned i)
 {
 	unsigned end = i;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Starts the processes of the tests, waits for them, ends those that hang, and takes their results. */
+/*
+ * Starts the processes of the tests, waits for them, kills hanging ones, and takes their results.
+ */
 #include "tool.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,7 @@ static void on_interrupt(int signal)
 
 static void on_child(int signal)
 {
-	(void)signal; /* only interrupts the poll */
+	(void)signal; /* only to interrupt the poll */
 }
 
 void pool_init(struct pool *pool, unsigned slots)
@@ -36,13 +38,13 @@ void pool_init(struct pool *pool, unsigned slots)
 	(void)sigaction(SIGTERM, &interrupt, NULL);
 	struct sigaction child = {.sa_handler = on_child};
 	(void)sigaction(SIGCHLD, &child, NULL);
-	sigset_t mask; /* arrives in ppoll() alone */
+	sigset_t mask; /* delivered only in ppoll() */
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &mask, NULL);
 }
 
-/* A job that is wider than the pool runs alone. */
+/* A job that needs more than the pool runs alone. */
 bool pool_has_room(const struct pool *pool, const struct job *job)
 {
 	return pool->used == 0 || pool->used + job->weight <= pool->slots;
@@ -69,7 +71,7 @@ void pool_start(struct pool *pool, struct job *job)
 		job->output = ends[1];
 		child_run(job);
 	}
-	(void)setpgid(job->pid, job->pid); /* the child does it, too: whoever is first */
+	(void)setpgid(job->pid, job->pid); /* the child does it, too: the first one counts */
 	(void)close(ends[1]);
 	job->output = ends[0];
 	(void)fcntl(job->output, F_SETFL, O_NONBLOCK);
@@ -80,7 +82,7 @@ void pool_start(struct pool *pool, struct job *job)
 	pool->used += job->weight;
 }
 
-/* Keeps the end of what the test prints. */
+/* Keeps the end of the test's output. */
 static void drain(struct job *job)
 {
 	char chunk[4096];
@@ -103,7 +105,7 @@ static uint64_t progress_of(const struct job *job)
 	return sum;
 }
 
-/* A text that lives as long as the report does. */
+/* A text that lives as long as the report. */
 __attribute__((format(printf, 2, 3))) static void say(struct job *job, const char *format, ...)
 {
 	va_list args;
@@ -114,7 +116,7 @@ __attribute__((format(printf, 2, 3))) static void say(struct job *job, const cha
 	va_end(args);
 }
 
-/* Without a result of its own, the process has one from us. */
+/* Makes a result for a process that left none. */
 static void report_anew(struct job *job, enum lab_verdict verdict)
 {
 	job->report = (struct report){.result = {.verdict = verdict, .message = "", .details = "", .replay = ""}};
@@ -123,7 +125,7 @@ static void report_anew(struct job *job, enum lab_verdict verdict)
 	job->report.result.found_ns = native_now() - job->began;
 }
 
-/* The last line that it printed, when that was assert()'s. */
+/* The last line of the output, if assert() printed it. */
 static bool is_assertion(struct job *job)
 {
 	char *end = job->printed + job->n_printed;
@@ -163,7 +165,7 @@ static void end(struct pool *pool, struct job *job, int status)
 	drain(job);
 	(void)close(job->output);
 	job->seconds = (double)(native_now() - job->began) / 1e9;
-	(void)kill(-job->pid, SIGKILL); /* what it may have left behind */
+	(void)kill(-job->pid, SIGKILL); /* processes that it may have left behind */
 	uint32_t packed = atomic_load(&job->shared->packed);
 	if (packed == 0 || packed > PACKED_MAX || !unpack(job->shared->bytes, packed, &job->report))
 		report_crash(job, status);
@@ -177,7 +179,7 @@ static void end(struct pool *pool, struct job *job, int status)
 	pool->used -= job->weight;
 }
 
-/* It does not go on, or not to its end: what it is doing is the report. */
+/* The process hangs: what it is doing is the report. */
 static void end_hung(struct pool *pool, struct job *job, const char *what, int64_t ns)
 {
 	char *details = stuck_report(job);
@@ -192,7 +194,7 @@ static void end_hung(struct pool *pool, struct job *job, const char *what, int64
 	    in_model(job->mode) ? "executions" : "samples");
 }
 
-/* Time in which we ourselves did not run is not held against it. */
+/* Time in which this process itself did not run does not count. */
 static bool hangs(struct job *job)
 {
 	int64_t now = native_now(), since = now - job->looked;
@@ -237,7 +239,7 @@ struct job *pool_wait(struct pool *pool)
 	struct timespec tick = {0, TICK_MS * MS};
 	sigset_t none;
 	(void)sigemptyset(&none);
-	/* An output that was closed without an end of the process would be reported at once, again and again: wait a bit. */
+	/* A closed output of a running process would wake the poll again and again: wait a bit. */
 	if (ppoll(outputs, pool->n_running, &tick, &none) > 0) {
 		for (size_t i = 0; i < pool->n_running; i++) {
 			struct timespec bit = {0, 10 * MS};
@@ -261,7 +263,9 @@ void pool_kill(struct pool *pool)
 	}
 }
 
-/* The texts of a report go with the process; only jobs that come by the thousand are freed. */
+/*
+ * The texts of a report are freed with the process; only jobs that come by the thousand are freed.
+ */
 void job_free(struct job *job)
 {
 	free(job->report.memory);

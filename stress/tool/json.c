@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results as JSON. One object for each test and mode; what a mode does not have is empty, never missing. */
+/*
+ * Results as JSON. One object for each test and mode; a field without a value is empty, never
+ * missing.
+ */
 #include "tool.h"
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results as the XML that continuous integration reads: a suite for each mode. */
+/* Results as XML for continuous integration: a suite for each mode. */
 #include "tool.h"
 #include <stdlib.h>
 
@@ -10,7 +10,7 @@ static void attribute(FILE *to, const char *name, const char *value)
 	(void)fputc('"', to);
 }
 
-/* The story of a failure, as it is printed. */
+/* The text of a failure, as it is printed. */
 static void story(FILE *to, const struct run *run, const struct job *job)
 {
 	char *text = NULL;

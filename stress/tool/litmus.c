@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Litmus programs: --litmus prints what the model finds; the self-test holds it against the verdicts in the files. */
+/*
+ * Litmus programs: --litmus prints what the model finds; the self-test compares it with the
+ * verdicts in the files.
+ */
 #include "litmus.h"
 #include "tool.h"
 #include <dirent.h>
@@ -13,7 +16,7 @@ int run_litmus(const struct options *o)
 	bool standard = strcmp(o->litmus, "-") == 0;
 	char *path = NULL;
 	FILE *in = standard ? stdin : fopen(o->litmus, "re");
-	if (!in) { /* the name of one of ours will do */
+	if (!in) { /* the name of one of our files is enough */
 		char name[256];
 		(void)snprintf(name, sizeof name, "litmus/%.200s%s", o->litmus,
 		               strchr(o->litmus, '.') ? "" : ".litmus");
@@ -31,7 +34,7 @@ int run_litmus(const struct options *o)
 	return status;
 }
 
-/* --- what the model says of a file, by a process of its own --- */
+/* --- the model's outcomes of a file, by a separate process --- */
 
 static void chop(char *line)
 {
@@ -69,7 +72,7 @@ static char *model_output(const char *path)
 	return text;
 }
 
-/* Where the outcomes of `program` begin in what the model printed; NULL: it has not run, or not to its end. */
+/* The begin of the outcomes of `program` in the model's output; NULL: it has not run to its end. */
 static const char *outcomes_of(const char *output, const char *program, char *problem, size_t size)
 {
 	size_t n = strlen(program);
@@ -130,7 +133,7 @@ static struct litmus *add(struct litmus_list *list, const char *name, const char
 	return program;
 }
 
-/* One verdict line of the file against the outcomes. */
+/* Checks one verdict line of the file against the outcomes. */
 static void judge(struct litmus *program, const char *outcomes, const char *line)
 {
 	static const char allowed[] = "allowed ", forbidden[] = "forbidden ";

@@ -6,7 +6,7 @@
 
 struct litmus {
 	char name[128], file[64];
-	char problem[160]; /* "": as the file says */
+	char problem[160]; /* "": as in the file */
 	unsigned verdicts;
 };
 
@@ -15,7 +15,9 @@ struct litmus_list {
 	size_t n;
 };
 
-/* Adds each program of the litmus files that the options' patterns fit; false: there are no files. */
+/*
+ * Adds each program of the litmus files that fits the options' patterns; false: there are no files.
+ */
 bool litmus_check(const struct options *o, struct litmus_list *list);
 
 #endif

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 /*
- * A replay sees the same addresses when the system does not randomise them. Where that may not be switched off, we go on:
- * only what depends on addresses replays less exactly.
+ * Without address randomisation a replay has the same addresses. Where it cannot be switched off,
+ * only steps that depend on addresses replay less exactly.
  */
 static void keep_addresses(char **argv)
 {

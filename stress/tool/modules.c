@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Where the program's files are, and which modules it loads. */
+/* Finds the program's files, and loads modules. */
 #include "tool.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* From the build: as the option says, so relative to the prefix, or absolute. */
+/* From the build: the value of the option, relative to the prefix, or absolute. */
 #ifndef STRESS_LIBDIR
 #define STRESS_LIBDIR "lib"
 #endif
@@ -25,7 +25,7 @@ static const struct {
     {"archives", STRESS_LIBDIR},
 };
 
-/* The folder that the program lies in, ".." of an installation's prefix. */
+/* The folder of the program; its ".." is an installation's prefix. */
 static bool own_folder(char *to, size_t size)
 {
 	ssize_t n = readlink("/proc/self/exe", to, size - 1);
@@ -38,7 +38,7 @@ static bool own_folder(char *to, size_t size)
 	return slash != NULL;
 }
 
-/* In a build folder a file beside the program says where everything is: a line "key=place" each. */
+/* In a build folder a file beside the program has the places: a line "key=place" each. */
 static char *place_in(const char *path, const char *key)
 {
 	char line[4096], *found = NULL;
@@ -91,7 +91,7 @@ static bool load(const char *path)
 	return why == NULL;
 }
 
-/* The two of one of our own collections. */
+/* The two modules of one of our own collections. */
 static bool load_own(const char *name)
 {
 	static const char *const kinds[] = {"plain", "model"};
@@ -115,13 +115,14 @@ static bool load_theirs(const char *name)
 	}
 	if (n > 2 && strcmp(name + n - 2, ".c") == 0)
 		return compile_and_load(name);
-	char *path = realpath(name, NULL); /* a bare name would be looked for among the system's libraries */
+	/* A name without a folder would be searched among the system's libraries. */
+	char *path = realpath(name, NULL);
 	bool good = path && load(path);
 	free(path);
 	return good;
 }
 
-/* Two of one name would be one that runs and one that does not. */
+/* Of two tests with one name only one would run. */
 static bool names_differ(void)
 {
 	for (const struct lab_test *t = lab_tests(); t && t->next; t = t->next) {

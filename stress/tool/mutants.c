@@ -1,24 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Order mutants. First each scenario runs as it is, which tells what sites it reaches and how long it takes. Then each site
- * that is not relaxed is made one step weaker, and the scenarios that reach it run until one of them fails.
+ * Order mutants. First each scenario runs unchanged, which tells its sites and its time. Then each
+ * site that is not relaxed is made one step weaker, and the scenarios that reach it run until one
+ * of them fails.
  */
 #include "mutants.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { BASELINE_SHARE = 8 }; /* the first part may take 1/8 of the time */
+enum { BASELINE_SHARE = 8 }; /* the unchanged runs may take 1/8 of the time */
 
 bool is_of_interest(const struct options *o, const char *file)
 {
 	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
-	/* of our own modules only the library counts, with what is inline of it; of others all that they bring */
+	/*
+	 * of our own modules only the library counts, with its inline functions; of others all
+	 * sites
+	 */
 	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
 	       strstr(file, "include/fairlead/");
 }
 
-/* --- as it is --- */
+/* --- unchanged --- */
 
 static void make_scenarios(struct hunt *hunt)
 {
@@ -157,7 +161,7 @@ static void make_mutants(struct hunt *hunt)
 
 static const struct hunt *sorting; /* qsort has no argument for it */
 
-/* Cheap ones first; who has killed already is more promising. */
+/* Cheap scenarios first; scenarios that have killed mutants are more promising. */
 static int by_promise(const void *a, const void *b)
 {
 	const struct scenario *x = &sorting->scenarios[*(const size_t *)a],
@@ -177,7 +181,7 @@ static void begin_mutant(struct hunt *hunt, struct mutant *m, int64_t budget)
 	qsort(m->order, p->n_reached_by, sizeof *m->order, by_promise);
 }
 
-/* Starts the next scenario that reaches it; false: there is none, or no time. */
+/* Starts the next scenario that reaches the site; false: none, or no time. */
 static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 {
 	if (m->next == m->place->n_reached_by || m->left <= 0)
@@ -208,7 +212,7 @@ static void settle(struct hunt *hunt, struct mutant *m)
 	(void)fflush(stdout);
 }
 
-/* What does not come from the mutant: a run that cannot be repeated. */
+/* A failure that is not due to the mutant: the run cannot be repeated. */
 static bool kills(const struct job *job)
 {
 	return job_failed(job) && job->report.result.verdict != LAB_NONDETERMINISM &&
@@ -238,7 +242,7 @@ static void hunt_all(struct hunt *hunt, struct pool *pool, struct status *status
 	while (hunt->over < hunt->n_mutants && !interrupted) {
 		struct mutant *m = next < hunt->n_mutants ? &hunt->mutants[next] : NULL;
 		if (m && pool->used < pool->slots) {
-			/* most die at once and leave their time to those that do not */
+			/* most die at once and leave their time to the others */
 			int64_t left = end - native_now(),
 				share = left * pool->slots / (int64_t)(hunt->n_mutants - next);
 			begin_mutant(hunt, m, share > 200 * MS ? 4 * share : 200 * MS);

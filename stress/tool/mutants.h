@@ -25,7 +25,7 @@ struct scenario {
 struct mutant {
 	const struct place *place;
 	unsigned step;
-	size_t *order; /* the scenarios that reach it, the most promising first */
+	size_t *order; /* the scenarios that reach it, in the order of their promise */
 	size_t next;   /* of those */
 	struct job job;
 	int64_t left; /* of its time */
@@ -33,7 +33,7 @@ struct mutant {
 	bool begun, over, killed;
 	size_t killer; /* index of the scenario */
 	enum lab_verdict verdict;
-	const char *explained; /* why it survives rightly; NULL */
+	const char *explained; /* the reason of a justified survival; NULL */
 };
 
 struct hunt {
@@ -49,9 +49,9 @@ struct hunt {
 bool is_of_interest(const struct options *o, const char *file);
 const char *weakened_to(const struct mutant *m);
 void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m);
-/* Reads what is known of survivors; false: the file cannot be read. */
+/* Reads the reasons of known survivors; false: the file cannot be read. */
 bool mutants_explain(struct hunt *hunt);
-/* The rest of the report; exit status. */
+/* The rest of the report; returns the exit status. */
 int mutants_report(const struct hunt *hunt);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What came out of the mutants: the matrix, the survivors that are explained, and the sites that nothing reaches. */
+/*
+ * The report of the mutants: the matrix, the explained survivors, and the sites that no scenario
+ * reaches.
+ */
 #include "mutants.h"
 #include <stdlib.h>
 #include <string.h>
@@ -37,7 +40,7 @@ void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m)
 		              m->next, p->n_reached_by);
 }
 
-/* What the file says: "function: operation order: reason". */
+/* A line of the file: "function: operation order: reason". */
 struct explanation {
 	char function[128], what[64];
 	char *reason;
@@ -60,7 +63,7 @@ static void explain(char *line)
 	explanations = e;
 }
 
-/* NULL: the file says nothing of it. */
+/* NULL: the file has no reason. */
 static const char *reason_of(const char *function, const char *operation, const char *order)
 {
 	char what[96];
@@ -94,7 +97,7 @@ bool mutants_explain(struct hunt *hunt)
 	return in || !o->explained;
 }
 
-/* --- the sites that nothing reaches: from a file that was made from the module --- */
+/* --- unreached sites: from a file that was made from the module --- */
 
 struct unreached {
 	char operation[32], order[32], function[128], where[256];
@@ -107,7 +110,7 @@ static bool is_at(uintptr_t pc, const char *module, uintptr_t offset)
 	return path && at == offset && strcmp(slash ? slash + 1 : path, module) == 0;
 }
 
-/* It, or another copy of what is inline there: those of one line of a header are one place. */
+/* The site, or another copy of the inline code: those of one line of a header are one place. */
 static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset, const struct unreached *u)
 {
 	for (size_t i = 0; i < hunt->n_places; i++) {

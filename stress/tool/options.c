@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The command line. What is wrong with it is said in one line, and ends the program with status 2. */
+/* The command line. An error is reported in one line, and ends the program with status 2. */
 #include "tool.h"
 #include <getopt.h>
 #include <sched.h>
@@ -8,7 +8,7 @@
 
 enum {
 	JOBS_MAX = 256,
-	LONGEST = 1000000, /* steps of one execution */
+	LONGEST = 1000000, /* steps of an execution, at most */
 };
 
 enum {
@@ -184,7 +184,7 @@ static bool take_load(struct options *o, const char *value)
 	return take_name("load", value, &o->loads[o->n_loads++]);
 }
 
-/* One of the actions that are not a normal run; two do not go together. */
+/* An action other than a normal run; two of them exclude each other. */
 static bool take_action(struct options *o, int action, const char *name)
 {
 	if (o->action != DO_RUN && (int)o->action != action) {
@@ -297,7 +297,7 @@ static bool take(struct options *o, int option, char *value)
 	}
 }
 
-/* getopt says where it stopped in a way of its own: `optopt` is a letter or one of ours, or 0 for a name. */
+/* getopt reports the wrong option in `optopt`: a letter, one of our codes, or 0 for a name. */
 static void complain_of_option(char **argv, bool argument_missing)
 {
 	const char *argument = argv[optind - 1];
@@ -311,7 +311,7 @@ static void complain_of_option(char **argv, bool argument_missing)
 		complain("unknown option '%.60s'; see --help", argument);
 }
 
-/* Whether in the execution of a replay string somebody is killed: "c12k1". */
+/* Whether the execution of a replay string has a kill: "c12k1". */
 static bool kills(const char *replay)
 {
 	for (const char *s = strchr(replay, '/'); s && s[0] && s[1]; s++)
@@ -320,7 +320,7 @@ static bool kills(const char *replay)
 	return false;
 }
 
-/* What does not go together. */
+/* Checks which options exclude each other. */
 static bool agree(struct options *o)
 {
 	if (o->model.replay && o->action != DO_RUN) {
@@ -375,7 +375,7 @@ static bool agree(struct options *o)
 	return true;
 }
 
-/* Words before `--` that are sources make a program; the words behind it are its arguments. */
+/* Words before `--` that are sources make a program; the words after it are its arguments. */
 static bool take_program(struct options *o, unsigned behind)
 {
 	const unsigned before = o->n_patterns - behind;
@@ -404,7 +404,7 @@ static bool take_program(struct options *o, unsigned behind)
 	return true;
 }
 
-/* How many words stand behind the first `--`. */
+/* The number of words after the first `--`. */
 static unsigned words_behind(int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
@@ -428,7 +428,7 @@ int options_read(struct options *o, int argc, char **argv)
 	o->program = argv[0];
 	int option;
 	const unsigned behind = words_behind(argc, argv);
-	opterr = 0;                                                            /* we say it ourselves */
+	opterr = 0;                                                            /* this file prints messages */
 	while ((option = getopt_long(argc, argv, ":hv", known, NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
 		if (option == 'h')
 			return fputs(options_help, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
@@ -452,7 +452,7 @@ int options_read(struct options *o, int argc, char **argv)
 		o->model.strategy = LAB_REPLAY;
 		memset(o->modes, 0, sizeof o->modes);
 		o->modes[crash ? MODE_CRASH : MODE_MODEL] = true;
-		o->modes[MODE_LIN] = !crash; /* by the test's kind it is one or the other */
+		o->modes[MODE_LIN] = !crash; /* the kind of the test decides */
 	}
 	return -1;
 }

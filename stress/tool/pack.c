@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A result as bytes, from a test's process to the parent. The reader checks: a test may have written anywhere. */
+/*
+ * A result as bytes, from a test's process to the parent. The reader checks everything: a test may
+ * have written anywhere.
+ */
 #include "tool.h"
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +26,7 @@ static void put_number(struct writer *w, uint64_t n)
 	put(w, &n, sizeof n);
 }
 
-/* Length with its NUL, then the bytes; 0: NULL. */
+/* Length including the NUL, then the bytes; 0: NULL. */
 static void put_text(struct writer *w, const char *text)
 {
 	size_t n = text ? strlen(text) + 1 : 0;
@@ -134,7 +137,7 @@ static const char *get_some_text(struct reader *r)
 	return text ? text : "";
 }
 
-/* `count` zeroed elements; each takes at least 8 bytes of what is left, or the count is wrong. */
+/* `count` zeroed elements; each takes at least 8 bytes of the rest, or the count is wrong. */
 static void *get_array(struct reader *r, uint64_t *count, size_t size)
 {
 	*count = get_number(r);
@@ -145,7 +148,7 @@ static void *get_array(struct reader *r, uint64_t *count, size_t size)
 	return zeroed(*count, size);
 }
 
-/* What the macros wrap an actor in is inlined: mp__writer__call is mp__writer. */
+/* The macros' wrapper of an actor is inlined: mp__writer__call is mp__writer. */
 static const char *get_function(struct reader *r)
 {
 	static const char wrapper[] = "__call";

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The normal run: which tests in which modes, each one's share of the time, and the count of what came out. */
+/*
+ * The normal run: which tests in which modes, the share of the time of each, and the count of the
+ * results.
+ */
 #include "tool.h"
 #include <ctype.h>
 #include <stdlib.h>
@@ -62,7 +65,8 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	}
 	job.model.kills = mode == MODE_CRASH ? o->kills : 0;
 	if (in_model(mode))
-		job.hang = 2 * o->hang + 4 * SECOND; /* the model sees most hangs itself, after 3 s */
+		/* The model sees most hangs itself, after 3 s. */
+		job.hang = 2 * o->hang + 4 * SECOND;
 	job.model_only = mode == MODE_LIN && o->model.replay;
 	if (mode == MODE_MODEL || mode == MODE_CRASH)
 		return job;
@@ -139,16 +143,19 @@ const char *job_verdict(const struct job *job)
 	return job->skipped ? "skipped" : "not run";
 }
 
-/* A replay is of the test that its string begins with. */
+/* A replay runs the test that its string begins with. */
 static bool is_replayed(const struct options *o, const char *name)
 {
 	size_t n = o->model.replay ? strcspn(o->model.replay, "/") : 0;
 	return !o->model.replay || (strlen(name) == n && strncmp(name, o->model.replay, n) == 0);
 }
 
-enum { FURTHER = 4 }; /* failures of a program that are sought after its first */
+enum { FURTHER = 4 }; /* failures of a program that are searched after the first */
 
-/* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
+/*
+ * The model first: tests that it exhausts leave their time to the other modes, whose samples have
+ * no end.
+ */
 static void make_jobs(struct run *run, const struct options *o)
 {
 	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_LIN, MODE_CHAOS, MODE_NATIVE};
@@ -159,7 +166,7 @@ static void make_jobs(struct run *run, const struct options *o)
 	for (unsigned m = 0; m < MODES; m++) {
 		const char *last = "";
 		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
-			/* plain and instrumented stand one after the other */
+			/* plain and instrumented are neighbours */
 			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) &&
 			    is_replayed(o, t->test->name) && mode_suits(order[m], t))
 				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
@@ -168,7 +175,7 @@ static void make_jobs(struct run *run, const struct options *o)
 	}
 }
 
-/* What the running jobs were promised is not to be had; the rest is for those that wait, by their weight. */
+/* The shares of the running jobs are taken; the waiting ones divide the rest, by weight. */
 static int64_t share_of(const struct run *run, const struct pool *pool, size_t next, int64_t end)
 {
 	int64_t now = native_now(), left = end - now, weights = 0;
@@ -185,7 +192,10 @@ static int64_t share_of(const struct run *run, const struct pool *pool, size_t n
 	return share > 20 * MS ? share : 20 * MS;
 }
 
-/* In a hurry a model run ends with a number of executions that says something, and leaves its time to the slower ones. */
+/*
+ * In a hurry a model run ends after a meaningful number of executions, and leaves its time to
+ * slower ones.
+ */
 static void hurry(struct job *job, const struct options *o)
 {
 	enum { ENOUGH = 100000, HURRY = 2 };
@@ -199,7 +209,7 @@ static void count(struct run *run, struct job *job)
 	if (job->done)
 		totals->status = worse_status(totals->status, verdict_status(job->report.result.verdict));
 	if (job->first)
-		return; /* its test was counted */
+		return; /* its test is counted already */
 	totals->skipped += job->skipped != NULL;
 	totals->failed += job_failed(job);
 	totals->passed += job->done && !job_failed(job);
@@ -232,7 +242,7 @@ static void show_status(struct status *status, const struct run *run, const stru
 	            one ? mode_name(one->mode) : "");
 }
 
-/* Whether the search can go on after the failure: it does not end the process. */
+/* Whether the search can continue after the failure: the failure does not end the process. */
 static bool leaves_more(const struct job *job)
 {
 	switch (job->report.result.verdict) {
@@ -250,7 +260,10 @@ static bool leaves_more(const struct job *job)
 	}
 }
 
-/* A program that failed runs once more, in which the failures so far are no news. A fix of one bug would find the next. */
+/*
+ * A failed program runs once more, with the failures so far as known ones: as if their bugs were
+ * fixed.
+ */
 static void seek_further(struct run *run, const struct job *job)
 {
 	const struct options *o = run->options;

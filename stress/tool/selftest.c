@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether the laboratory finds what it must: the litmus programs have the outcomes that C11 gives them, and each planted bug
- * is found within so many executions, as what it is, replays to the same execution, and is shrunk.
+ * Whether the laboratory finds what it must. The litmus programs have C11's outcomes. Each planted
+ * bug is found within so many executions, with the right verdict, replays to the same execution,
+ * and is shrunk.
  */
 #include "litmus.h"
 #include "tool.h"
@@ -9,13 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ENOUGH 400000               /* executions; most bugs are found in fewer than 1,000 */
-#define NO_HURRY (10 * 60 * SECOND) /* the executions are the limit, so that a slow or busy machine finds the same */
+#define ENOUGH 400000 /* executions; most bugs are found in fewer than 1,000 */
+/* The executions are the limit, so that slow and busy machines find the same. */
+#define NO_HURRY (10 * 60 * SECOND)
 
 struct planted {
 	const struct lab_test *test;
 	struct job hunt, replay;
-	const char *problem; /* NULL: found, and so on */
+	const char *problem; /* NULL: found, replayed and shrunk */
 };
 
 struct self_test {
@@ -27,7 +29,7 @@ struct self_test {
 	unsigned failed;
 };
 
-/* What a name promises: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
+/* The expected verdict: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
 static const char *expected_of(const struct planted *p)
 {
 	const char *name = p->test->test->name, *at = strstr(name, "__");
@@ -36,7 +38,7 @@ static const char *expected_of(const struct planted *p)
 	return at ? at + 2 : "";
 }
 
-/* "DATA RACE" is a race; the rest is itself. */
+/* "DATA RACE" is a race; the others have their own words. */
 static bool is_verdict(const char *expected, enum lab_verdict verdict)
 {
 	const char *key = verdict_key(verdict);
@@ -127,7 +129,7 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Of the minimal traces of those that were found. */
+/* Of the minimal traces of the found bugs. */
 static unsigned median_steps(const struct self_test *self)
 {
 	unsigned *steps = calloc(self->n_planted + 1, sizeof *steps), n = 0;

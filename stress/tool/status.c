@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The line that tells how far a run is: overwritten each second on a terminal, else one each 15 s. */
+/* The progress line: overwritten each second on a terminal, else printed each 15 s. */
 #include "tool.h"
 #include <stdarg.h>
 #include <stdlib.h>

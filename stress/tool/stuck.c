@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who waits on what, in a process that does not go on: what /proc says of its threads, and what it says itself. */
+/*
+ * The waits of a hanging process: what /proc says of its threads, and what the process itself says.
+ */
 #include "tool.h"
 #include <dirent.h>
 #include <fcntl.h>
@@ -54,7 +56,10 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 {
 	unsigned long number = 0, address = 0, operation = 0, expected = 0;
 	uint32_t word = 0;
-	/* "202 0x7f.. 0x89 0x2 ..."; "running" for one that is not in a call; nothing where we may not look */
+	/*
+	 * "202 0x7f.. 0x89 0x2 ..."; "running" for a thread outside of system calls; nothing
+	 * without permission
+	 */
 	char *end = NULL;
 	number = strtoul(call, &end, 10);
 	if (end == call || number != SYS_futex)
@@ -71,7 +76,7 @@ static void tell_futex(FILE *to, pid_t pid, const char *call)
 		    to, word == (uint32_t)expected ? " and still does" : " and holds %u now: a wake is missing", word);
 }
 
-/* The runner's own threads: an actor that has come back waits for the others, and so does the main thread. */
+/* The runner's own threads: a returned actor waits for the others, and so does the main thread. */
 static bool is_idle(const struct job *job, const char *tid, const char **name)
 {
 	const struct native_live *live = &job->shared->live;
@@ -102,7 +107,7 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 	read_task(pid, tid, "stat", stat, sizeof stat);
 	read_task(pid, tid, "wchan", channel, sizeof channel);
 	read_task(pid, tid, "syscall", call, sizeof call);
-	const char *after = strrchr(stat, ')'); /* the name before it may hold anything */
+	const char *after = strrchr(stat, ')'); /* the name before it may have any characters */
 	char state = after && after[1] == ' ' ? after[2] : '?';
 	if (strcmp(name, "stress-watch") == 0)
 		return;
@@ -113,7 +118,10 @@ static void tell_thread(FILE *to, const struct job *job, const char *tid)
 	(void)fputc('\n', to);
 }
 
-/* The process answers by a thread of its own; half a second is plenty, unless it cannot run at all. */
+/*
+ * The process answers by a thread of its own. Half a second is plenty, unless the process cannot
+ * run at all.
+ */
 static void ask(const struct job *job)
 {
 	struct native_live *live = &job->shared->live;
@@ -151,7 +159,7 @@ char *stuck_report(const struct job *job)
 	if (!to)
 		return NULL;
 	tell_threads(to, job);
-	if (job->shared->live.n_actors > 0) { /* it has come to real threads */
+	if (job->shared->live.n_actors > 0) { /* real threads have begun */
 		ask(job);
 		(void)fprintf(to, "%.*s", NATIVE_ANSWER - 1, job->shared->live.answer);
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is said of a test: one line for a pass, the whole story for a failure. */
+/* The text of a test: one line for a pass, the whole trace for a failure. */
 #include "tool.h"
 #include <math.h>
 #include <stdlib.h>
@@ -101,7 +101,7 @@ char *kills_of(const struct job *job)
 	return n < 0 ? NULL : text;
 }
 
-/* A word for a shell. */
+/* A word, quoted for a shell. */
 static void quote(FILE *to, const char *word)
 {
 	if (word[0] &&

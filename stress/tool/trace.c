@@ -27,13 +27,13 @@ static size_t longer(size_t a, size_t b, size_t most)
 	return b > most ? most : b > a ? b : a;
 }
 
-/* Why a step is worth a look; one letter, the rarest first. */
+/* The mark of a step; one letter, the rarest first. */
 static char mark(const struct lab_step *step)
 {
 	return step->killed ? 'x' : step->stale ? '!' : step->fault ? '#' : step->preempted ? '>' : ' ';
 }
 
-/* Without the comment behind it. */
+/* The source line without its comment. */
 static size_t source_length(const char *source)
 {
 	size_t n = strcspn(source, "\n");

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A plugin that is loaded, used and unloaded: it has its own copy of the library, and starts what the library can start. */
+/*
+ * A plugin that is loaded, used and unloaded: it has its own copy of the library, and starts all
+ * threads and processes that the library can start.
+ */
 #include <errno.h>
 #include <fairlead.h>
 
