@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process with nothing to do: a pool that has run its tasks, a thread in a wait whose deadline is an hour away, and a timer. */
+/*
+ * An idle process: a pool that has run its tasks, a thread in a wait with a deadline an hour ahead,
+ * and a timer.
+ */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdio.h>

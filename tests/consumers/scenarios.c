@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The macros of <fairlead/stress.h> and <fairlead/stress_lin.h>, in C and C++: compiled, not run. */
+/*
+ * The macros of <fairlead/stress.h> and <fairlead/stress_lin.h>, in C and C++: compiled, not run.
+ */
 #include <fairlead/stress.h>
 #include <fairlead/stress_lin.h>
 

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Runs a program, and all that it starts, with one system call denied:
+ * Runs a program, and all processes that it starts, with one system call denied:
  *
- *     denied CALL ERROR PROGRAM [ARGUMENT...]                 // denied membarrier EPERM
- *     tests/test_pool denied --record FILE CALL ERROR PROGRAM [ARGUMENT...]   // the same; FILE
- *     gets the names of the others that are called denied --list
- *     // prints CALL ERROR, a line for each pair to try
+ *     denied CALL ERROR PROGRAM [ARGUMENT...]          // denied membarrier EPERM tests/x
+ *     denied --record FILE CALL ERROR PROGRAM [ARGUMENT...]    // FILE: the other calls made
+ *     denied --list                                    // CALL ERROR, one pair a line
  *
- * The others are recorded by a listener: the kernel stops each call, tells this process of it, and
- * goes on with it when told so. So this process stays, as the parent of the program, and ends as
- * that does. Exit status 77: the system has no such filters, or no such listeners; 2: bad usage;
- * 127: the program cannot be run.
+ * A listener records the other calls: the kernel stops each call, notifies this process, and
+ * continues when this process allows it. So this process stays as the parent of the program, and
+ * ends as the program does. Exit status 77: the system has no such filters, or no such listeners;
+ * 2: bad usage; 127: the program cannot be run.
  */
 #include "../support/fl_denied.h"
 
@@ -112,7 +111,7 @@ static int receive_fd(int socket)
 static int install_listener(long denied, int error)
 {
 	int listener = -1;
-#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* else a signal may end a call that is being told of, with EINTR */
+#ifdef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV /* else a signal may end a stopped call with EINTR */
 	listener = fl_denied_filter(denied, error, SECCOMP_RET_USER_NOTIF,
 	                            SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 #endif
@@ -136,7 +135,7 @@ static void record(int file, long number)
 	}
 }
 
-/* One call, which goes on. The caller may have been killed meanwhile. */
+/* Lets one call continue. Its caller may have been killed meanwhile. */
 static void hear(int listener, int file)
 {
 	struct seccomp_notif told = {.id = 0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The laboratory's check against a sequential specification: histories whose answer is plain, and small ones drawn at random
- * against all permutations.
+ * The laboratory's check against a sequential specification: histories with a plain answer, and
+ * small random ones against all permutations.
  */
 #include "fl_test.h"
 
@@ -16,7 +16,10 @@ static void begin(void)
 	memset(&h, 0, sizeof h);
 }
 
-/* A call of `thread` from one time to another; `to` 0: it has not returned. Times are not shared, and begin at 1. */
+/*
+ * A call of `thread` from one time to another; `to` 0: it has not returned. Times are unique, from
+ * 1 on.
+ */
 static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, int64_t result)
 {
 	h.calls[h.n++] = (struct lin_call){.call = {.kind = kind, .arg = arg, .result = result, .returned = to > 0},
@@ -70,7 +73,7 @@ FL_TEST(lin_overlapping_puts_come_in_any_order)
 	call(2, 7, 8, FL_LIN_GET, 0, 11);
 	assert_true(is_explained(&fl_lin_fifo, 0));
 	h.calls[0].returned = 1;
-	h.calls[0].began = 0; /* now it came before the other */
+	h.calls[0].began = 0; /* now it came before the other call */
 	assert_false(is_explained(&fl_lin_fifo, 0));
 }
 
@@ -143,7 +146,7 @@ FL_TEST(lin_pending_calls_took_effect_or_not)
 	begin();
 	call(1, 1, 2, FL_LIN_PUT, 11, 0);
 	call(1, 3, 4, FL_LIN_PUT, 12, 0);
-	call(2, 5, 0, FL_LIN_GET, 0, 0); /* who was killed may have got one */
+	call(2, 5, 0, FL_LIN_GET, 0, 0); /* the killed thread may have got one */
 	call(1, 6, 7, FL_LIN_GET, 0, 12);
 	assert_true(is_explained(&fl_lin_fifo, 0));
 	h.calls[2].began = 8; /* not before it began */
@@ -187,7 +190,7 @@ FL_TEST(lin_set_word_and_counter)
 	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
 	call(1, 10, 11, FL_LIN_HAS, 5, 0);
 	assert_true(is_explained(&fl_lin_set, 0));
-	h.calls[1].call.result = 1; /* two who added it */
+	h.calls[1].call.result = 1; /* two threads added it */
 	assert_false(is_explained(&fl_lin_set, 0));
 	begin();
 	call(1, 1, 4, FL_LIN_WRITE, 7, 0);
@@ -206,7 +209,10 @@ FL_TEST(lin_set_word_and_counter)
 	assert_false(is_explained(&fl_lin_counter, 0));
 }
 
-/* The order is one of happens-before, in which there need be no time at all: two threads that know nothing of each other. */
+/*
+ * The order is happens-before, which needs no time at all: two threads without knowledge of each
+ * other.
+ */
 FL_TEST(lin_what_nobody_knew_of_may_come_later)
 {
 	begin();
@@ -220,12 +226,13 @@ FL_TEST(lin_what_nobody_knew_of_may_come_later)
 	h.calls[3].before = LIN_BIT(1) | LIN_BIT(2);
 	lin_overlaps(&h);
 	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
-	h.calls[0].before = LIN_BIT(1) | LIN_BIT(2); /* put by one who knew that it had been got */
+	/* Put by a thread that knew that it had been got. */
+	h.calls[0].before = LIN_BIT(1) | LIN_BIT(2);
 	lin_overlaps(&h);
 	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_UNEXPLAINED);
 }
 
-/* Store buffering: the producer does not see yet that there is space, nor the consumer that there is an item. */
+/* Store buffering: the producer does not see the space yet, nor the consumer the item. */
 FL_TEST(lin_refusals_apart)
 {
 	static struct lin_history found;
@@ -408,7 +415,10 @@ FL_TEST(lin_as_many_calls_as_there_are_bits)
 	assert_true(is_explained(&fl_lin_fifo, 0));
 }
 
-/* Sixty writes at once, and a read of what nobody wrote: every set of them is a state of its own. */
+/*
+ * Sixty writes at once, and a read of a value that was not written: every set of writes is a state
+ * of its own.
+ */
 FL_TEST(lin_too_much_is_said)
 {
 	begin();
@@ -439,5 +449,5 @@ FL_TEST(lin_tells_why)
 	                    "no order explains call() -> -EAGAIN of t2: where it may come, the fifo is [1 11] or [1]");
 	assert_non_null(strstr(columns, "call(1) -> 0 *\n"));
 	assert_non_null(strstr(columns, "call() -> -EAGAIN *\n"));
-	assert_non_null(strstr(columns, "-> 0\n")); /* of t1: it matters to nobody */
+	assert_non_null(strstr(columns, "-> 0\n")); /* of t1: it does not matter */
 }

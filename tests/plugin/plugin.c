@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plugin that uses all of the library that starts a thread or a process, or leaves something with
- * a thread.
+ * A plugin that uses every part of the library that starts a thread or a process, or stores data
+ * for a thread.
  */
 #include "plugin.h"
 

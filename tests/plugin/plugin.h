@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 /*
- * What the plugin exports, under the name `plugin`. Its copy of the library gets its memory from
- * the host, which counts it. All functions abort the process when something goes wrong.
+ * The exports of the plugin, under the name `plugin`. Its copy of the library gets its memory from
+ * the host, which counts it. All functions abort the process on an error.
  */
 struct plugin {
 	/*

@@ -7,15 +7,20 @@ static relation seq3(relation r1, relation r2, relation r3)
 	return rel_seq(rel_seq(r1, r2), r3);
 }
 
-/* rs = [W] ; sb|loc? ; [W, at least rlx] ; (rf ; rmw)*. Each write of the program is at least rlx; the initial ones,
-   which are not, have nothing before them and release nothing. */
+/*
+ * rs = [W] ; sb|loc? ; [W, at least rlx] ; (rf ; rmw)*. Each write of the program is at least rlx.
+ * The initial writes are not, but have nothing before them and release nothing.
+ */
 static relation release_sequence(const execution *x)
 {
 	relation same_thread = rel_between(x->writes, rel_maybe(x->sb_loc), x->writes);
 	return rel_seq(same_thread, rel_maybe(rel_plus(rel_seq(x->rf, x->rmw))));
 }
 
-/* sw = [E, at least rel] ; ([F] ; sb)? ; rs ; rf ; [R, at least rlx] ; (sb ; [F])? ; [E, at least acq] */
+/*
+ * sw = [E, at least rel] ; ([F] ; sb)? ; rs ; rf ; [R, at least rlx] ; (sb ; [F])? ; [E, at least
+ * acq]
+ */
 static relation synchronizes_with(const execution *x)
 {
 	relation from_fence = rel_maybe(rel_between(x->fences, x->sb, x->all));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * RC11's derived relations and its four axioms, each under the name that it has in the paper, over a finished execution
+ * RC11's derived relations and its four axioms, under the paper's names, over a complete execution
  * graph.
  */
 #ifndef RC11_AXIOMS_H
@@ -26,8 +26,11 @@ extern const axiom rc11_axioms[AXIOMS];
 /* The index of the first axiom that a derived execution violates, or AXIOMS if it is consistent. */
 int rc11_violated(const execution *x);
 
-/* Whether sb, rf, mo and psc together are acyclic: a machine that runs one event after another, and keeps mo in that
-   order, reaches the execution. Others (2+2W, S) are RC11's too, and such a machine's blind spot. */
+/*
+ * Whether sb, rf, mo and psc together are acyclic: then an engine that runs events in sequence,
+ * with mo in that order, reaches the execution. RC11 also has others (2+2W, S), which are the blind
+ * spot of such an engine.
+ */
 relation rc11_prompt_order(const execution *x);
 bool rc11_prompt(const execution *x);
 

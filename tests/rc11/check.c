@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The engine against the enumerator: it may show no outcome that RC11 forbids, and must show each with a prompt
-   execution. */
+/*
+ * The engine against the enumerator: it must show each outcome of a prompt execution, and none that
+ * RC11 forbids.
+ */
 #include "commands.h"
 
 #include "enumerate.h"
@@ -76,7 +78,7 @@ static bool read_answer(FILE *from, const program *p, outcome_set *shown, bool *
 	return !strcmp(line, "E") || bad_answer(p, line);
 }
 
-/* Among executions with an outcome: the one that comes farthest through the axioms. */
+/* Among executions with an outcome: the one that satisfies the most axioms. */
 typedef struct {
 	int executions;
 	int passed; /* of the axioms, by the farthest */

@@ -4,14 +4,21 @@
 
 #include "program.h"
 
-/* Checks a program's verdicts against its outcomes; prints those that are wrong and returns how many. */
+/*
+ * Checks a program's verdicts against its outcomes; prints wrong verdicts and returns their number.
+ */
 int verify_program(const char *file, const program *p);
 
-/* Checks what must hold of the outcomes of every program; prints what does not and returns how much. */
+/*
+ * Checks theorems about the outcomes of every program; prints violations and returns their number.
+ */
 int selftest_program(const program *p);
 
-/* Has the engine, a shell command that reads programs from its standard input, run some programs, and compares. Prints
-   each violation and returns how many; -1 if the engine could not be run or did not answer in its format. */
+/*
+ * Lets the engine, a shell command that reads programs from its standard input, run some programs,
+ * and compares. Prints each violation and returns their number; -1 if the engine could not be run
+ * or its output was not in the format.
+ */
 int check_programs(const char *engine, const program *programs, int count);
 
 #endif

@@ -13,7 +13,7 @@ typedef struct {
 	void *context;
 } enumeration;
 
-/* Whether the values that are settled are those which the compare-exchanges and the wanted outcome ask for. */
+/* Whether the known values are those that the compare-exchanges and the wanted outcome need. */
 static bool values_fit(const enumeration *e)
 {
 	const execution *x = &e->x;
@@ -30,8 +30,11 @@ static bool values_fit(const enumeration *e)
 	return true;
 }
 
-/* The pairs of writes w, v to one location that coherence puts in this order, whatever else mo is: w is, or is read by,
-   what happens before v or before a read of v. And a read-and-write comes directly behind its source. */
+/*
+ * The pairs of writes w, v to one location that coherence puts in this order, for any mo: w is, or
+ * is read by, an event that happens before v or before a read of v. A read-modify-write comes
+ * directly after its source.
+ */
 static relation forced_mo(const execution *x, relation hb)
 {
 	relation seen = rel_or(rel_id(x->writes), x->rf); /* from a write to itself and its reads */
@@ -56,8 +59,10 @@ static bool sources_differ(const execution *x)
 	return true;
 }
 
-/* Early: whether some choice of what is still open may be consistent. All of hb, and so of what is asked here, only
-   grows. */
+/*
+ * Early check: whether some choice of the open parts may be consistent. hb only grows with further
+ * choices.
+ */
 static bool promising(enumeration *e)
 {
 	const execution *x = &e->x;
@@ -83,8 +88,10 @@ static void finished(enumeration *e)
 		e->stopped = true;
 }
 
-/* Puts the writes of open, which are to one location, into each order behind those of placed, then goes to the next
-   one. */
+/*
+ * Puts the writes of `open`, which are to one location, into each order after those of `placed`,
+ * then goes to the next location.
+ */
 static void order_writes(enumeration *e, int location, event_set placed, event_set open)
 {
 	execution *x = &e->x;

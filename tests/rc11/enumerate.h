@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * All candidate executions of a program: each choice of which compare-exchanges succeed, of a source for each read
- * (rf), and of an order of each location's writes behind the initial one (mo), in which the values work out. And the
- * outcomes of the consistent ones.
+ * All candidate executions of a program with consistent values: each choice of successful
+ * compare-exchanges, of a source for each read (rf), and of an order of each location's writes
+ * after the initial one (mo). And the outcomes of the consistent ones.
  */
 #ifndef RC11_ENUMERATE_H
 #define RC11_ENUMERATE_H
@@ -10,12 +10,11 @@
 #include "axioms.h"
 
 typedef struct {
-	bool
-	    unpruned; /* also candidates of which it shows early that they violate coherence, atomicity or no-thin-air */
+	bool unpruned;       /* also candidates that early pruning would drop */
 	const outcome *only; /* candidates with this outcome alone; NULL: with any */
 } search;
 
-/* Calls visit with each candidate, rf and mo filled in and nothing derived, until it returns false. */
+/* Calls visit with each candidate, with rf and mo and nothing derived, until it returns false. */
 void each_candidate(const program *p, search s, bool (*visit)(execution *x, void *context), void *context);
 
 typedef struct {
@@ -31,7 +30,7 @@ typedef struct {
 /* The outcomes of the consistent executions, sorted. */
 outcome_set outcomes_of(const program *p, bool unpruned);
 
-/* Sets as such, for the other ways to produce outcomes; added ones are neither sorted nor searched for. */
+/* Sets of outcomes for other producers; added outcomes are neither sorted nor searched. */
 void outcomes_add(outcome_set *set, const outcome *values, bool prompt);
 marked_outcome *outcomes_find(const outcome_set *set, const outcome *values);
 void outcomes_sort(outcome_set *set);

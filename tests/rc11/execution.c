@@ -26,7 +26,10 @@ static unsigned add_event(execution *x, event e, char kind)
 	return n;
 }
 
-/* The halves of an operation that reads and writes: the read of rel is relaxed, and so is the write of acq. */
+/*
+ * The halves of an operation that reads and writes: the read of rel is relaxed, and so is the write
+ * of acq.
+ */
 static mem_order read_half(mem_order o)
 {
 	return o == REL ? RLX : o == AR ? ACQ : o;
@@ -79,7 +82,10 @@ void execution_begin(execution *x, const program *p, unsigned succeeding)
 	x->sb_loc = rel_and(x->sb, x->same_loc);
 }
 
-/* A read's value, found by walking back over additions to a store; more steps than events: it rests on itself. */
+/*
+ * The value of a read, found by walking back over additions to a store. More steps than events: the
+ * value depends on itself.
+ */
 static int value_read(const execution *x, unsigned read)
 {
 	int sum = 0;
@@ -93,7 +99,7 @@ static int value_read(const execution *x, unsigned read)
 		sum += op->value;
 		if (op->kind != 'A')
 			return sum;
-		read = (unsigned)source - 1; /* the half that reads stands before the half that writes */
+		read = (unsigned)source - 1; /* the reading half comes before the writing half */
 	}
 	return UNKNOWN_VALUE;
 }

@@ -196,7 +196,8 @@ static int selftest(options o)
 {
 	int wrong = 0;
 	if (o.shape.max_ops > 3)
-		o.shape.max_ops = 3; /* what has no pruning and what has twice the operations must stay small */
+		/* Enumeration without pruning, and with twice the operations, must stay small. */
+		o.shape.max_ops = 3;
 	for (int i = 0; i < o.count; i++) {
 		program p = random_program(o.shape, i);
 		wrong += selftest_program(&p);

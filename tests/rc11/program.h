@@ -8,10 +8,11 @@
  *     forbidden 1 0 | 1 1
  *     E
  *
- * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `C x 0 1 sc rlx` compares with 0 and
- * stores 1 (order if it succeeds, order if it fails; it fails only for another value), `F sc` is a fence. Everything is
- * 0 at first. An outcome is what the reading operations read, thread by thread, then `|`, then what the program's
- * locations hold in the end. `*` in a verdict is any value. What follows a # at the beginning of a line is a comment.
+ * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `F sc` is a fence. `C
+ * x 0 1 sc rlx` compares with 0 and stores 1 (order if it succeeds, order if it fails; it fails
+ * only for another value). Everything is 0 at first. An outcome has the values of the reading
+ * operations, thread by thread, then `|`, then the final values of the program's locations. `*` in
+ * a verdict is any value. A line that begins with # is a comment.
  */
 #ifndef RC11_PROGRAM_H
 #define RC11_PROGRAM_H
@@ -38,7 +39,10 @@ typedef struct {
 	operation op[OP_MAX];
 } thread_ops;
 
-/* Values read in program order, thread by thread, then the final values of the named locations; the rest is 0. */
+/*
+ * Values read in program order, thread by thread, then the final values of the named locations; the
+ * rest is 0.
+ */
 typedef struct {
 	int value[OUTCOME_MAX];
 } outcome;
@@ -65,8 +69,8 @@ bool op_writes(const operation *op);
 int program_reads(const program *p); /* how many values an outcome has before the bar */
 bool program_names(const program *p, int location);
 int program_values(const program *p); /* how many an outcome has in all */
-int program_events(
-    const program *p); /* of an execution at most: two for what reads and writes, and the initial stores */
+/* Of an execution, at most: two for each read-modify-write, and the initial stores. */
+int program_events(const program *p);
 
 bool outcome_matches(const program *p, const outcome *o, const outcome *pattern);
 void outcome_print(FILE *file, const program *p, const outcome *o); /* without a newline */
@@ -75,14 +79,17 @@ bool outcome_parse(const program *p, const char *text, bool stars, outcome *o);
 void op_print(FILE *file, const operation *op);
 void program_print(FILE *file, const program *p); /* P to E, without verdicts */
 
-/* A text being read: what it is called and which line comes next, for messages. */
+/* A text that is being read: its name and the number of the next line, for messages. */
 typedef struct {
 	FILE *file;
 	const char *name;
 	int line;
 } litmus_text;
 
-/* The next program: 1; the end of the text: 0. A mistake in the text ends the process with status 2 and a message. */
+/*
+ * The next program: 1; the end of the text: 0. An error in the text ends the process with status 2
+ * and a message.
+ */
 int program_read(litmus_text *from, program *p);
 
 #endif

@@ -6,7 +6,9 @@
 /* The engine remembers so many stores of a location, the initial one among them. */
 enum { STORES_REMEMBERED = 8 };
 
-/* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014). */
+/*
+ * splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
+ */
 static uint64_t next_random(uint64_t *state)
 {
 	uint64_t z = *state += 0x9e3779b97f4a7c15;
@@ -68,7 +70,7 @@ static operation fence(maker *m)
 	return (operation){.kind = 'F', .location = -1, .order = order_of(m, 'F')};
 }
 
-/* One of kinds, each as often as it stands there. */
+/* One of `kinds`, each as often as it occurs there. */
 static operation access_to(maker *m, int location, const char *kinds)
 {
 	operation op = {.kind = kinds[below(&m->state, (int)strlen(kinds))], .location = location};
@@ -97,7 +99,10 @@ static bool fence_here(maker *m, const thread_ops *t)
 	       percent(&m->state, m->family == RELAXED_AND_FENCES ? 65 : 10);
 }
 
-/* Anything: each thread some operations, behind one to a location more often than not one to another. */
+/*
+ * Random operations in each thread, one after another, more often to the previous location than
+ * not.
+ */
 static void make_any(maker *m, program *p, int max_ops)
 {
 	m->locations = percent(&m->state, 10) ? 1 : percent(&m->state, 65) ? 2 : 3;
@@ -113,9 +118,11 @@ static void make_any(maker *m, program *p, int max_ops)
 	}
 }
 
-/* A ring, as SB, MP, IRIW, Z6 and most named shapes are: each thread goes from the location where the one before it
-   ended to the next one, the last to where the first began; or it does no more than store to where it is. Then what
-   does not belong. */
+/*
+ * A ring, like SB, MP, IRIW, Z6 and most named shapes: each thread goes from the last location of
+ * the previous thread to a new one, the last thread to the first location; or it only stores. Then
+ * some further operations.
+ */
 static void make_ring(maker *m, program *p, int max_ops)
 {
 	int location = 0, singles = p->thread_count > 2 ? below(&m->state, p->thread_count - 1) : 0;
@@ -152,7 +159,10 @@ static program attempt(random_options options, maker *m)
 	return p;
 }
 
-/* Whether each location is one of two threads at least, one of which writes; something reads; and it is small. */
+/*
+ * Whether at least two threads use each location, one of which writes it; some operation reads; and
+ * the program is small.
+ */
 static bool interesting(const program *p)
 {
 	bool named = false;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Random programs: small, with values that tell the stores of a location apart, and each location shared by threads. */
+/*
+ * Random programs: small, with values that identify the stores of a location, and locations that
+ * threads share.
+ */
 #ifndef RC11_RANDOM_H
 #define RC11_RANDOM_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sets of events and relations between them, as bit matrices, with the operators of the papers on axiomatic memory
- * models: r1 ; r2 is rel_seq(), r? is rel_maybe(), r+ is rel_plus(), [A] is rel_id(A), r^-1 is rel_inverse().
+ * Sets of events and relations between them, as bit matrices, with the operators of the papers on
+ * axiomatic memory models: r1 ; r2 is rel_seq(), r? is rel_maybe(), r+ is rel_plus(), [A] is
+ * rel_id(A), r^-1 is rel_inverse().
  */
 #ifndef RC11_RELATION_H
 #define RC11_RELATION_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What must hold of every program, whichever its verdicts. Three theorems of the paper's kind, against an interleaving
- * of a few lines that knows no relation; and that the enumerator loses nothing by its early pruning.
+ * Theorems that must hold of every program: three of the paper's kind, against a small interleaver
+ * without relations; and that early pruning loses no outcome.
  */
 #include "commands.h"
 

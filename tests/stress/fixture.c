@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One scenario for each way that a test of the laboratory can end. Compiled by fairlead-stress --load. */
+/*
+ * One scenario for each possible end of a test of the laboratory. Compiled by fairlead-stress
+ * --load.
+ */
 #include <fairlead/mutex.h>
 #include <fairlead/stress_lin.h>
 #include <stdatomic.h>
@@ -145,7 +148,7 @@ FL_STRESS(end_panic, one)
 	FL_ACCEPTABLE(1, "any");
 }
 
-/* Passes wherever nobody is killed: the reader waits for the writer alone. */
+/* Passes without a kill: the reader only waits for the writer. */
 struct end_killed {
 	atomic_uint ready;
 	int data;
@@ -170,7 +173,10 @@ FL_STRESS_PROCESSES(end_killed, writer, reader)
 	FL_ACCEPTABLE(fl_stress_killed("writer"), "killed before, and the reader, too");
 }
 
-/* Nobody waits, so any of them may be killed: its own three steps and the end. In the model they are counted. */
+/*
+ * No actor waits, so any of them may be killed: at its own three steps and at the end. The model
+ * counts them.
+ */
 struct end_survives {
 	atomic_uint steps[3];
 };
@@ -194,7 +200,7 @@ FL_STRESS_PROCESSES(end_survives, one)
 	FL_ACCEPTABLE(!GET(&s->steps[2]), "killed after two");
 }
 
-/* Mode lin: a counter that is right, one that real threads alone see go wrong, and one without operations. */
+/* Mode lin: a correct counter, one that fails only on real threads, and one without operations. */
 struct end_lin {
 	atomic_int sum;
 };
@@ -221,7 +227,8 @@ struct end_lin_real {
 FL_LIN_OP(end_lin_real, add, FL_LIN_ADD, .args = 3)
 {
 	int before = atomic_fetch_add(&s->sum, (int)arg);
-	return fl_lin_thread() > 0 && fl_stress_steps() == 0 ? before + 1 : before; /* the model counts steps */
+	/* The model counts steps. */
+	return fl_lin_thread() > 0 && fl_stress_steps() == 0 ? before + 1 : before;
 }
 
 FL_LIN(end_lin_real, &fl_lin_counter)

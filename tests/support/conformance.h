@@ -3,20 +3,23 @@
 #define FL_CONFORMANCE_H
 
 /*
- * The contract of every executor. A row is written once, against the interface, and is a case for each kind:
+ * The contract of every executor. A row is written once, against the interface, and is a case for
+ * each kind:
  *
- *     CONFORMANCE(result_comes_back)                  // executor_result_comes_back_sequential, ..._threads
+ *     CONFORMANCE(result_comes_back)          // executor_result_comes_back_sequential, ..._threads
  *     {
  *             FL_SCOPED(fl_executor) *e = make(kind, 2);
  *             ...
  *     }
  *
- * A new kind is a new line in CONFORMANCE_KINDS. What a kind cannot do by its capability bits is tested too: such rows say
- * what happens with the bit and without it. The suite is in several test_executor_*.c so that each stays short.
+ * A new kind is a new line in CONFORMANCE_KINDS. Capability bits are tested both ways: such rows
+ * say what happens with the bit and without it. The suite is in several test_executor_*.c so that
+ * each stays short.
  *
- * Tasks may run in another process. So what a task's argument points to stands in the arena (fl_arena.h), which has one address
- * everywhere, and is shared: counters are atomics, events those of fairlead/shm_event.h. A task that needs its executor asks for
- * fl_executor_current(). Callbacks and drop hooks run here, and may use anything.
+ * Tasks may run in another process. So the data of a task's argument are in the arena (fl_arena.h),
+ * which has one address everywhere and is shared: counters are atomics, events those of
+ * fairlead/shm_event.h. A task that needs its executor calls fl_executor_current(). Callbacks and
+ * drop hooks run in this process, and may use anything.
  */
 #include "fl_arena.h"
 #include "fl_child.h"
@@ -30,7 +33,7 @@ struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */
 	int (*create)(fl_executor **e, const fl_executor_config *config);
 	uint32_t capabilities;
-	bool one_thread;             /* carries all workers, which are no threads or processes of their own */
+	bool one_thread;             /* one thread runs all workers */
 	unsigned workers_by_default; /* 0: the CPUs */
 	unsigned workers_at_most;    /* 0: it has none */
 	unsigned needs;              /* system calls: FL_NEEDS() */
@@ -50,8 +53,7 @@ static const struct conformance_kind conformance_threads = {
 };
 
 /*
- * On a slow machine a task that is asked to stop at its deadline may take longer than the time
- * after which its worker is killed.
+ * On a slow machine a task that is asked to stop at its deadline may take longer than `kill_after`.
  */
 __attribute__((unused)) static int create_patient_processes(fl_executor **e, const fl_executor_config *config)
 {
@@ -111,19 +113,19 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	return e;
 }
 
-/* Whether submit returns before the task has run: only then is there anything pending or running to be tested. */
+/* Whether submit returns before the task has run: only then can a task be pending or running. */
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 {
 	return fl_executor_capabilities(e) & FL_CAP_CONCURRENT;
 }
 
-/* Whether tasks see the memory of who submits them: what they may do with pointers into it. */
+/* Whether tasks see the memory of their submitter, so that they may use pointers into it. */
 CONFORMANCE_FN bool is_by_reference(const fl_executor *e)
 {
 	return fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE;
 }
 
-/* Who runs the task that asks: another number for each worker, whether those are threads or processes. */
+/* The worker of the calling task: a different number for each worker, thread or process. */
 CONFORMANCE_FN uint64_t worker_id(void)
 {
 	return (uint64_t)getpid() << 32 | (uint32_t)fl_thread_current_id();
@@ -192,7 +194,7 @@ CONFORMANCE_FN void await_event(fl_shm_event *event)
 	FL_CHECK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED) == 0);
 }
 
-/* A task that holds its worker: it says that it runs, and goes on when it is let go. */
+/* A task that holds its worker: it reports that it runs, and returns when it is released. */
 struct gate {
 	fl_shm_event entered, open;
 };

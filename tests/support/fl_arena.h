@@ -3,13 +3,14 @@
 #define FL_TEST_ARENA_H
 
 /*
- * Memory at one address in this program and in every process that it starts or forks: what the arguments of tasks may point
- * into, wherever the tasks run.
+ * Memory at one address in this program and in every process that it starts or forks. The arguments
+ * of tasks may point into it, wherever the tasks run.
  *
- *     struct tally *tally = FL_IN_ARENA(struct tally, 1);     // zeroed; nothing is ever given back
+ *     struct tally *tally = FL_IN_ARENA(struct tally, 1);     // zeroed; never freed
  *
- * The program makes it before main(), and says in the environment where it is; a program that finds that there is this one,
- * started again by the library. For one source file each: everything here is static.
+ * The program makes the arena before main(), and stores its place in the environment; a program
+ * that finds one there was started by the library. For one source file each: everything here is
+ * static.
  */
 #include "fl_child.h"
 #include "fl_test.h"
@@ -33,7 +34,7 @@ static inline bool fl_test_arena_map(int fd, uint64_t address)
 {
 	if (address > UINTPTR_MAX)
 		return false;
-	void *wanted = (void *)(uintptr_t)address; /* cast: a place of our choice */
+	void *wanted = (void *)(uintptr_t)address; /* cast: an address of our choice */
 	void *got = mmap(wanted, FL_TEST_ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 	if (got == wanted)
 		fl_test_arena = got;
@@ -44,7 +45,10 @@ static inline bool fl_test_arena_map(int fd, uint64_t address)
 
 static inline void fl_test_arena_make(void)
 {
-	/* Where nothing is put at random. ThreadSanitizer allows few places, and ends the program at others. */
+	/*
+	 * In an area without random mappings. ThreadSanitizer allows few places, and ends the
+	 * program at others.
+	 */
 #if defined(FL__TSAN) && defined(__aarch64__)
 	static const uint64_t places[] = {0xffff10000000};
 #elif defined(FL__TSAN)
@@ -57,8 +61,8 @@ static inline void fl_test_arena_make(void)
 	char text[96];
 	size_t i = 0;
 	/*
-	 * Open as long as the program: it is where the others find it. No memfd, which a system may
-	 * lack.
+	 * Open as long as the program: the other processes find it here. No memfd, which a system
+	 * may lack.
 	 */
 	int fd = fl_test_scratch();
 	FL_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);

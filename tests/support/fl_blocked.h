@@ -3,14 +3,15 @@
 #define FL_TEST_BLOCKED_H
 
 /*
- * A queue operation that blocks, on a thread of its own:
+ * A blocking queue operation on a thread of its own:
  *
  *     struct blocked get = {.op = op_get, .q = q};
  *     blocked_begin(&get);                            // it sleeps now
  *     fl_queue_close(q);
  *     FL_RC(blocked_end(&get), -EPIPE);
  *
- * For one source file each: everything here is static. The program starts no other threads that sleep in the library.
+ * For one source file each: everything here is static. The program starts no other threads that
+ * sleep in the library.
  */
 #include "fl_seam.h"
 

@@ -3,9 +3,10 @@
 #define FL_BRIDGES_H
 
 /*
- * Faults for cases of shared memory. The library's bridges (lib/shm/shm_bridge.h) outlive the wait that needed them by seconds, and
- * read the table of system calls meanwhile. FL_FAULTS_UNBRIDGED() is FL_FAULTS() with no bridge alive when the table changes:
- * neither one of the cases before, nor, at the end of the block, one of this case.
+ * Faults for cases of shared memory. The library's bridges (lib/shm/shm_bridge.h) outlive their
+ * last wait by seconds, and read the table of system calls in that time. FL_FAULTS_UNBRIDGED() is
+ * FL_FAULTS() without a bridge when the table changes: none of an earlier case, and, at the end of
+ * the block, none of this case.
  */
 #include "fl_faults.h"
 

@@ -3,8 +3,9 @@
 #define FL_CHAINS_H
 
 /*
- * What the tests of the unbounded queues share: every block of memory is counted. FL_COUNTING() keeps the count until the end
- * of the block; `chains_live` is how many blocks there are that were allocated since, `chains_made` how many were.
+ * For the tests of the unbounded queues: counts every block of memory. FL_COUNTING() keeps the
+ * count until the end of the block; `chains_live` is the number of blocks that were allocated since
+ * and still exist, `chains_made` the number of all that were allocated.
  */
 #include "fl_faults.h"
 

@@ -3,8 +3,9 @@
 #define FL_CHILD_H
 
 /*
- * What a function prints on standard error, and how a process ends that runs it: for defaults that print or abort, and for
- * what a fork leaves. The function must use FL_CHECK, never cmocka's assertions: they would go on with the suite in the child.
+ * The output of a function on standard error, and the end of its process: for defaults that print
+ * or abort, and for the state after a fork. The function must use FL_CHECK, never cmocka's
+ * assertions: they would continue with the suite in the child.
  */
 #include "fl_test.h"
 
@@ -44,8 +45,9 @@ static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *
 }
 
 /*
- * Runs `function(arg)` in a forked child that then exits with 0. Returns the wait status; `text` (may be NULL) is what the
- * child printed on standard error. A child that hangs is killed after a minute.
+ * Runs `function(arg)` in a forked child that then exits with 0. Returns the wait status; `text`
+ * (may be NULL) gets what the child printed on standard error. A child that hangs is killed after a
+ * minute.
  */
 static inline int fl_test_child(void (*function)(void *arg), void *arg, char *text, size_t size)
 {
@@ -66,7 +68,8 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 		FL_CHECK(errno == EINTR);
 	if (text) {
 		fl_test_take(scratch, text, size);
-		char *more = strstr(text, "qemu: uncaught target signal"); /* the emulator's word, behind the child's */
+		/* The emulator's message, after the child's. */
+		char *more = strstr(text, "qemu: uncaught target signal");
 		if (more)
 			*more = '\0';
 	}
@@ -74,8 +77,8 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 }
 
 /*
- * Forks, for a function that an executor calls: 0 in the child, which is to return, and prints nothing on standard error; in the parent
- * the signal that has ended it, or -1.
+ * Forks, for a function that an executor calls. Returns 0 in the child, which must return, and
+ * prints nothing on standard error; in the parent the signal that ended the child, or -1.
  */
 static inline int fl_test_fork_in_call(void)
 {

@@ -3,10 +3,10 @@
 #define FL_TEST_COPYING_H
 
 /*
- * A kind of executor that copies arguments and results, and is easy to watch: threads, or the caller's, without
- * FL_CAP_BY_REFERENCE. It knows chunks, by what other kinds are given for them. For maps over `inputs` to `outputs`.
+ * A kind of executor that copies arguments and results and is easy to observe: on threads, or on
+ * the caller, without FL_CAP_BY_REFERENCE. It has chunks. For maps from `inputs` to `outputs`.
  *
- *     FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);       // on two threads; for maps of that type alone
+ *     FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);   // two threads
  *     begin_map();
  *
  * For one source file each: everything here is static.

@@ -3,7 +3,7 @@
 #define FL_DEBUGGING_H
 
 /*
- * Debugging that is on until the end of the block, and what is said meanwhile:
+ * Debugging that is on until the end of the block, and its reports:
  *
  *     FL_DEBUGGING(FL_DEBUG_LOCKORDER);
  *     ...
@@ -78,10 +78,7 @@ static inline void profile(char *text, size_t size)
 	fl_test_take(scratch, text, size);
 }
 
-/*
- * The numbers of the profile's line that has `what`: how often it locked and waited. False: there
- * is no such line.
- */
+/* The numbers of the profile's line with `what`: locks and waits. False: there is no such line. */
 static inline bool figures(const char *text, const char *what, unsigned long long *calls, unsigned long long *waits)
 {
 	const char *at = strstr(text, what);

@@ -3,8 +3,8 @@
 #define FL_DENIED_H
 
 /*
- * Filters of system calls (seccomp), by which a call is missing as it is in an old kernel (ENOSYS)
- * or in a sandbox (also EPERM). For tests, in a child, and for the launcher tests/denied.
+ * Filters of system calls (seccomp): a call fails as in an old kernel (ENOSYS) or in a sandbox
+ * (also EPERM). For tests, in a child, and for the launcher tests/denied.
  */
 #include <errno.h>
 #include <linux/filter.h>
@@ -40,9 +40,9 @@ static const struct fl_denied_call {
 enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
 
 /*
- * Installs a filter in this process and its children-to-be: `denied` fails with `error`. With
- * `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns what
- * seccomp() returns: with `flags`, a listener.
+ * Installs a filter in this process and its future children: `denied` fails with `error`. With
+ * `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns the
+ * result of seccomp(): with `flags`, a listener.
  */
 static inline int fl_denied_filter(long denied, int error, unsigned others, unsigned flags)
 {

@@ -3,8 +3,9 @@
 #define FL_EMULATED_H
 
 /*
- * What an emulator of a processor (qemu-user) cannot do, and some sanitizers neither. Each is found by trying it, so that an
- * emulator that learns it runs the cases which need it; without it they FL_SKIP, and are counted.
+ * Features that a processor emulator (qemu-user) and some sanitizers lack. Each is tried at run
+ * time, so an emulator that gains it runs the cases that need it; otherwise they FL_SKIP, and are
+ * counted.
  */
 #include "fl_test.h"
 
@@ -56,7 +57,7 @@ static inline void fl_test_try_alone(void)
 		_exit(1);
 }
 
-/* Whether a forked child has one thread, as the system tells it. */
+/* Whether a forked child has one thread, as the system reports it. */
 static inline bool fl_test_forks_alone(void)
 {
 	static int known;

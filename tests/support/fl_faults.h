@@ -3,14 +3,15 @@
 #define FL_FAULTS_H
 
 /*
- * Faults through the table of system calls. FL_FAULTS() keeps the table as it is until the end of the block; a case then
- * replaces entries while no other thread is inside the library:
+ * Faults through the table of system calls. FL_FAULTS() saves the table and restores it at the end
+ * of the block; a case replaces entries while no other thread is inside the library:
  *
  *     FL_FAULTS();
  *     fl__sys.alloc = fl_test_no_memory;
  *     FL_RC(fl_thread_start(&t, run, NULL, NULL), -ENOMEM);
  *
- * A case that fails leaves by longjmp and its faults behind: so each FL_FAULTS() first puts the real table back.
+ * A failed case leaves by longjmp and keeps its faults: so each FL_FAULTS() first restores the real
+ * table.
  */
 #include "fl_test.h"
 
@@ -42,7 +43,8 @@ static inline void fl_test_faults_close(const int *unused)
 	    fl_test_faults_end()
 
 /*
- * A clock that runs ahead when the test says so: a wait of an hour times out at once, and only then. After FL_FAULTS():
+ * A clock that the test moves: a wait of an hour times out at once, and only then. After
+ * FL_FAULTS():
  *
  *     fl_test_clock_ours();
  *     ... a thread waits on `key` until fl_after(FL_S(3600)) ...

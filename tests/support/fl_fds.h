@@ -3,13 +3,15 @@
 #define FL_FDS_H
 
 /*
- * Descriptors in tests: how many there are, a limit on them, and faults of what lib/process asks of the system about them.
+ * Descriptors in tests: their number, a limit on them, and faults of lib/process's system calls for
+ * them.
  *
- *     FL_FD_FAULTS();                                 // the table is as before at the end of the block
- *     fl__fd_sys.memfd = fl_test_no_descriptor;
+ *     FL_FD_FAULTS();                                 // restores the table at the end of the block
+ *     fl__fd_sys.memory = fl_test_no_descriptor;
  *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
  *
- * The table is replaced while no other thread is inside; the watcher, which sleeps, has read what it uses.
+ * The table is replaced while no other thread is inside; the sleeping watcher thread has already
+ * read its entries.
  */
 #include "fl_test.h"
 
@@ -73,7 +75,7 @@ static inline rlim_t fl_test_limit_fds(unsigned more)
 	rlim_t before = limit.rlim_cur;
 	int least = dup(0);
 	FL_CHECK(least >= 0);
-	/* Fill the holes below: the limit is on the number of a descriptor, not on how many there are. */
+	/* Fill the holes below: the limit is on the number of a descriptor, not on their count. */
 	free_fd[0] = least;
 	for (unsigned i = 1; i < more; i++)
 		FL_CHECK((free_fd[i] = dup(0)) >= 0);

@@ -3,7 +3,8 @@
 #define FL_FIBER_H
 
 /*
- * Fibers for tests. Inside of one, FL_CHECK and never cmocka's assertions: they would leave by longjmp to another stack.
+ * Fibers for tests. In a fiber use FL_CHECK, never cmocka's assertions: they would leave by longjmp
+ * to another stack.
  *
  *     struct fl__sched *s = fl_test_sched();
  *     struct fl__fiber *f = fl_test_fiber(s, wait_for_it, &event);
@@ -19,8 +20,8 @@
 #include "sync/local.h"
 
 /*
- * How the floating point of this thread rounds, in the machine's own numbers, of which 0 is "to nearest"; fesetround() is in
- * another library.
+ * The rounding mode of this thread, in the machine's own numbers, of which 0 is "to nearest";
+ * fesetround() is in another library.
  */
 #if defined(__x86_64__)
 #define HAS_ROUNDING 1

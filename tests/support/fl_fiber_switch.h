@@ -3,8 +3,9 @@
 #define FL_TEST_FIBER_SWITCH_H
 
 /*
- * The cases of the stack switch, for each implementation of it: own code (test_fiber_switch.c) and ucontext
- * (test_fiber_ucontext.c). Without the tools' hooks, so not for ThreadSanitizer, which cannot follow a bare switch.
+ * The cases of the stack switch, for each implementation: own code (test_fiber_switch.c) and
+ * ucontext (test_fiber_ucontext.c). They do not call the hooks for tools, so they do not run under
+ * ThreadSanitizer, which cannot follow a bare switch.
  */
 #include "fl_fiber.h"
 
@@ -76,7 +77,10 @@ FL_TEST(switch_goes_there_and_back)
 	flow_end(&f);
 }
 
-/* Calls `f(arg)` with a value of its own in each register that a call keeps; the bit mask of those that changed. */
+/*
+ * Calls `f(arg)` with a distinct value in each callee-saved register; returns the bit mask of
+ * changed registers.
+ */
 #if defined(__x86_64__) && defined(__LP64__)
 #define HAS_FILL 1
 uint64_t fl_test_fill(uint64_t seed, void (*f)(void *arg), void *arg);
@@ -205,7 +209,8 @@ static void aligned_there(flow *f)
 	line[0] = here[0];
 	FL_CHECK(((uintptr_t)line & 63) == 0);
 	char text[64];
-	(void)snprintf(text, sizeof text, "%.3f", 1.5); /* variable arguments of floating point need the alignment */
+	/* Floating-point varargs need the alignment. */
+	(void)snprintf(text, sizeof text, "%.3f", 1.5);
 	FL_CHECK(strcmp(text, "1.500") == 0);
 }
 
@@ -272,7 +277,7 @@ enum { CHAIN = 200, DEPTH = 50 };
 static flow chain[CHAIN];
 
 static unsigned descend(flow *f, unsigned depth);
-static unsigned (*volatile descend_again)(flow *f, unsigned depth) = descend; /* a call that stays one */
+static unsigned (*volatile descend_again)(flow *f, unsigned depth) = descend; /* not inlined */
 
 static unsigned descend(flow *f, unsigned depth)
 {

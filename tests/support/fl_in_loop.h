@@ -3,8 +3,8 @@
 #define FL_IN_LOOP_H
 
 /*
- * Cases that run in the fibers of a loop. Inside of one, FL_CHECK and never cmocka's assertions: they would leave by longjmp to
- * another stack.
+ * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions: they
+ * would leave by longjmp to another stack.
  *
  *     static int body(void *arg) { ... FL_CHECK(fl_test_join(f) == 0); return 0; }
  *     FL_TEST(loop_does_it) { fl_test_in_loop(body, NULL); }
@@ -35,14 +35,17 @@ static inline int fl_test_join(fl_fiber *f)
 	return result;
 }
 
-/* Lets every fiber that can run do so, so often that what one of them does can have reached the others. */
+/* Lets every runnable fiber run several times, so that the effects of one can reach the others. */
 static inline void fl_test_settle(void)
 {
 	for (int i = 0; i < 8; i++)
 		fl_fiber_yield();
 }
 
-/* Has the loop look for events and timers some times: yields alone may all be made between two looks. */
+/*
+ * Makes the loop check for events and timers a few times: yields alone may all run between two
+ * checks.
+ */
 static inline void fl_test_look(void)
 {
 	for (int i = 0; i < 4; i++)

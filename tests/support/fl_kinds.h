@@ -3,7 +3,7 @@
 #define FL_KINDS_H
 
 /*
- * One of each kind of wait that the library has, so that what holds for all of them is tested on all of them:
+ * One of each kind of wait in the library, so that common properties are tested on all of them:
  *
  *     kind->make();                       a fresh object, not ready
  *     kind->wait(NULL, deadline, cancel)  waits for it, on any thread
@@ -21,11 +21,11 @@ typedef struct fl_kind {
 	fl_test_call *wait;
 	void (*finish)(void);
 	void (*clear)(void);
-	const void *key; /* whose line the waiter stands in; NULL: in `fl_kind_key` after make() */
+	const void *key; /* the key of its wait queue; NULL: in `fl_kind_key` after make() */
 	int done;
 	bool at_once; /* finished before the wait, the wait returns `done` at once */
 	bool many;    /* several may wait */
-	bool looks;   /* looks once more before it gives up */
+	bool looks;   /* checks once more before it gives up */
 } fl_kind;
 
 static const void *fl_kind_key;
@@ -70,7 +70,8 @@ static void kind_rmutex_make(void)
 static int kind_rmutex_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
-	if (fl_rmutex_is_owned(&kind_rmutex)) /* a wait on the thread that made it: the test wants it to block */
+	/* A wait on the thread that made it: the test needs it to block. */
+	if (fl_rmutex_is_owned(&kind_rmutex))
 		return fl_mutex_lock_until(&kind_rmutex.mutex_, deadline, cancel);
 	int rc = fl_rmutex_lock_until(&kind_rmutex, deadline, cancel);
 	if (rc == 0)
@@ -168,7 +169,7 @@ static int kind_event_wait(void *unused, int64_t deadline, fl_cancel_token *canc
 	return fl_event_wait_until(&kind_event, deadline, cancel);
 }
 
-/* Behind a thing that never gets ready: the index says that it is the event. */
+/* Behind an object that is never ready: the index is that of the event. */
 static int kind_any_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
@@ -285,7 +286,7 @@ static void kind_thread_clear(void)
 		fl_test_end(&kind_thread);
 }
 
-/* Finds the line of what an opaque object's waiters wait for, by standing in it. */
+/* Finds the wait queue of an opaque object by enqueueing itself. */
 static void kind_find_key(const fl_on_type *type, void *object)
 {
 	struct fl__wait wait;
@@ -311,10 +312,11 @@ static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel_token *can
 static void kind_thread_finish(void)
 {
 	fl_event_set(&kind_gate);
-	FL_WAIT_FOR(!fl__lot_waited(fl_kind_key)); /* the thread has ended, as far as who waits for that is concerned */
+	/* A wait for the thread's end would return now. */
+	FL_WAIT_FOR(!fl__lot_waited(fl_kind_key));
 }
 
-/* A future whose producer is the test. */
+/* A future that the test itself ends. */
 static fl_future kind_future;
 static int kind_future_result;
 
@@ -378,7 +380,7 @@ static const fl_kind fl_kinds[] = {
 
 enum { FL_KINDS = sizeof fl_kinds / sizeof fl_kinds[0] };
 
-/* FL_EACH_KIND(kind) { ... }, each with an object of its own; the name goes to the output, for the one that fails. */
+/* FL_EACH_KIND(kind) { ... }, each with its own object; prints the name, for a failing kind. */
 #define FL_EACH_KIND(kind)                                                                                             \
 	for (const fl_kind *kind = fl_kinds; kind < fl_kinds + FL_KINDS && (kind->make(), fl_kind_say(kind));          \
 	     kind->clear(), kind++)
@@ -389,7 +391,7 @@ static inline bool fl_kind_say(const fl_kind *kind)
 	return true;
 }
 
-/* A thread that waits for the object, and stands in line. */
+/* A thread that waits for the object, and is enqueued. */
 static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	const void *key = kind->key ? kind->key : fl_kind_key;

@@ -3,10 +3,10 @@
 #define FL_LINE_H
 
 /*
- * For tests of things that wait: who stands in a line of the lot, and threads that make one blocking call.
+ * For tests of waits: lists the waiters of a wait queue, and runs one blocking call on a thread.
  *
  *     fl_test_caller c;
- *     fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);     // returns when it stands in line
+ *     fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);   // it is enqueued now
  *     fl_sem_release(&sem);
  *     FL_OK(fl_test_call_end(&c));
  */
@@ -18,10 +18,13 @@
 
 typedef struct fl_test_line {
 	size_t waiters, observers, asleep;
-	bool has; /* a place of the context that was asked for */
+	bool has; /* the given context is in the queue */
 } fl_test_line;
 
-/* The line of `key` now: how many of each kind, how many of them sleep in the kernel, and whether that context is there. */
+/*
+ * The wait queue of `key` now: the number of waiters of each kind, how many of them sleep in the
+ * kernel, and whether the context is there.
+ */
 static inline fl_test_line fl_test_line_with(const void *key, uint64_t id)
 {
 	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c */
@@ -54,7 +57,10 @@ static inline size_t fl_test_asleep(const void *key)
 	return fl_test_line_with(key, 0).asleep;
 }
 
-/* Wakes all who sleep in the line, for no reason: they look at the clock again. Returns how many stand there. */
+/*
+ * Wakes all sleepers of the queue spuriously, so that they read the clock again. Returns the number
+ * of waiters.
+ */
 static inline size_t fl_test_nudge(const void *key)
 {
 	size_t n = 0;
@@ -95,13 +101,13 @@ static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, voi
 	FL_CHECK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL) == 0);
 }
 
-/* Whether it stands in the line of `key`, or has been there: the call has ended. */
+/* Whether the call is in the wait queue of `key`, or was there and has ended. */
 static inline bool fl_test_call_stands(const fl_test_caller *c, const void *key)
 {
 	return fl_test_line_with(key, fl_thread_id(&c->thread)).has || !fl_thread_is_alive(&c->thread);
 }
 
-/* Has a thread of its own make the call; returns when it stands in the line of `key`. */
+/* Makes the call on a new thread; returns when it is in the wait queue of `key`. */
 static inline void fl_test_call_in_line(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
                                         int64_t deadline, fl_cancel_token *cancel)
 {

@@ -3,8 +3,9 @@
 #define FL_MEET_H
 
 /*
- * One waits for another, who lets it go on: a fiber for a thread, a thread for a fiber, a fiber for a fiber of its loop. That a
- * fiber's wait does not block its thread is proved by a third one, which must have ticked before the waker wakes.
+ * One context waits, another wakes it: a fiber for a thread, a thread for a fiber, a fiber for a
+ * fiber of its loop. A third context proves that a fiber's wait does not block its thread: it must
+ * have ticked before the wake.
  *
  *     static int acquire(void *sem) { return fl_sem_acquire(sem); }
  *     static void release(void *sem) { fl_sem_release(sem); }
@@ -50,7 +51,10 @@ static inline int fl_test_meet_wait(void *arg)
 	return 0;
 }
 
-/* When it has ticked since the waiter began to wait: then that is suspended, if it is a fiber of the same loop. */
+/*
+ * Waits until it has ticked since the begin of the wait: then the waiter is suspended, if it is a
+ * fiber of the same loop.
+ */
 static inline int fl_test_meet_wake(void *arg)
 {
 	fl_test_meeting *m = arg;
@@ -91,7 +95,7 @@ static inline void fl_test_meet_once(fl_test_meeting *m, bool wait_on_thread, bo
 	FL_CHECK(!waiter || fl_test_join(waiter) == 0);
 	FL_CHECK(!waker || fl_test_join(waker) == 0);
 	if (wait_on_thread || wake_on_thread)
-		FL_CHECK(fl_thread_join(&thread, &rc) == 0 && rc == 0); /* a fiber's wait like others */
+		FL_CHECK(fl_thread_join(&thread, &rc) == 0 && rc == 0); /* also a fiber's wait */
 	fl__store_relaxed(&m->stop, 1);
 	FL_CHECK(fl_test_join(ticker) == 0);
 	if (m->end)

@@ -3,9 +3,9 @@
 #define FL_MEMBERS_H
 
 /*
- * Functions for the members of groups, and handlers that count. A case runs twice, with members
- * that are fibers, and tasks of an executor on the same loop. For one source file each: everything
- * here is static.
+ * Functions for the members of groups, and handlers that count. A case runs twice: its members are
+ * fibers, then tasks of an executor on the same loop. For one source file each: everything here is
+ * static.
  *
  *     static int fails(void *unused)
  *     {
@@ -36,7 +36,7 @@ CHILD_FN int waits_for(void *event)
 	return fl_event_wait(event);
 }
 
-/* Lets the others run first, some turns. */
+/* Yields a few times first. */
 CHILD_FN int sets_later(void *event)
 {
 	fl_test_settle();
@@ -54,7 +54,7 @@ CHILD_FN int until_cancelled(void *ends)
 	return rc;
 }
 
-/* A member that takes what it is told to, and may end only when the gate is open. */
+/* A member that drops its argument, and may end only when the gate is open. */
 typedef struct child {
 	fl_event *start;   /* waits for it, under its scope; NULL: until it is cancelled */
 	fl_event *cleanup; /* then waits for it, whatever its scope; NULL: it does not */
@@ -131,7 +131,7 @@ CHILD_FN int with_tasks(void *body)
 		fl_test_in_loop(with_tasks, (void *)(uintptr_t)&function);                                             \
 	}
 
-/* What the handlers were told of errors that no join tells. */
+/* The errors that handlers were told because no join returned them. */
 static struct {
 	int count, error;
 	char text[FL_MESSAGE_MAX];
@@ -152,7 +152,7 @@ CHILD_FN void on_log(fl_log_level level, const char *message)
 	(void)snprintf(told.text, sizeof told.text, "%s", message);
 }
 
-/* Whether the last was told of `error`. */
+/* Whether the last reported error was `error`. */
 CHILD_FN bool told_of(int error)
 {
 	return are_fibers() ? told.error == error : strstr(told.text, fl_error_name(error)) != NULL;

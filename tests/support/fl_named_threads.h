@@ -3,8 +3,8 @@
 #define FL_NAMED_THREADS_H
 
 /*
- * How many threads of this process have a name, as the system tells it. One that was joined may be
- * seen for a moment.
+ * The number of threads of this process with a name, as the system reports it. A joined thread may
+ * still count for a moment.
  */
 #include "fl_test.h"
 

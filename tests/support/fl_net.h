@@ -3,12 +3,13 @@
 #define FL_NET_H
 
 /*
- * Listeners and connections in tests, over the loopback alone. A case of them is a fiber that leaves nothing behind:
+ * Listeners and connections in tests, over the loopback interface only. A case is a fiber that
+ * leaves nothing behind:
  *
- *     static int accepts(void *unused) { ... FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0); ... return 0; }
+ *     static int accepts(void *unused) { ... FL_GIVES(fl_accept(l, &s), 0); ... return 0; }
  *     FL_TEST(net_accepts) { fl_test_leaves_nothing(accepts, NULL); }
  *
- * FL_NAME_FAULTS() is as FL_FAULTS(), of lib/loop/net_resolve.h's table.
+ * FL_NAME_FAULTS() is like FL_FAULTS(), for the table of lib/loop/name_sys.h.
  */
 #include "fl_poller.h"
 #include "fl_streams.h"
@@ -40,8 +41,11 @@ static inline void fl_test_name_faults_close(const int *unused)
 #define FL_NAME_FAULTS()                                                                                               \
 	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
 	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
+/*
+ * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The
+ * allocator keeps counting.
+ */
 
-/* Puts the tables back, in a fiber, while no other thread is there: in cases without lookups. The allocator goes on counting. */
 static inline void fl_test_no_faults(void)
 {
 	(void)fl_test_net_faults_end();
@@ -74,7 +78,7 @@ static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
 	return s;
 }
 
-/* What one writes the other reads. */
+/* Checks that each side reads what the other writes. */
 static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 {
 	char got[4];
@@ -87,8 +91,9 @@ static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 }
 
 /*
- * A bare TCP socket that is bound to an address of the loopback; `*port` 0: any, which is stored. As long as it is there nobody
- * gets that port by chance, but a case may listen there and end, several times.
+ * A bare TCP socket, bound to an address of the loopback interface; `*port` 0: any port, which is
+ * stored. While it exists no other program gets the port by chance, but a case may listen there
+ * several times.
  */
 static inline int fl_test_bound(const char *host, uint16_t *port)
 {
@@ -105,8 +110,8 @@ static inline int fl_test_bound(const char *host, uint16_t *port)
 }
 
 /*
- * One that listens, and is as full as it gets, so that who connects waits in vain: fds[0] listens, fds[1] is connected. `*port`
- * as above.
+ * A listener with a full backlog, so that a connect waits in vain: fds[0] listens, fds[1] is
+ * connected. `*port` as above.
  */
 static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
 {
@@ -166,7 +171,10 @@ static inline void fl_test_path_end(const fl_test_path *p)
 	FL_CHECK(rmdir(p->folder) == 0);
 }
 
-/* Answers of lookup(), with addresses of the loopback: a list of them, in order; the port is set by whoever asked. */
+/*
+ * The results of lookup(): a list of addresses of the loopback interface, in order; the caller sets
+ * the port.
+ */
 static struct fl__address fl_test_found[64];
 static int fl_test_found_n;
 static uint32_t fl_test_asked; /* by name */
@@ -191,8 +199,8 @@ static inline int fl_test_lookup(const char *host, int flags, struct fl__address
 }
 
 /*
- * From now on names have the addresses that fl_test_found_add() says. Within FL_NAME_FAULTS(), before the loop runs; the list may
- * change while nobody is looked up.
+ * From now on names have the addresses of fl_test_found_add(). Within FL_NAME_FAULTS(), before the
+ * loop runs; the list may change while no lookup runs.
  */
 static inline void fl_test_lookup_ours(void)
 {
@@ -201,10 +209,11 @@ static inline void fl_test_lookup_ours(void)
 	fl__name_sys.lookup = fl_test_lookup;
 }
 
-/* For fl__sys.now: a clock that stands still, so that nothing but fl_test_ahead decides what is due. */
+/* For fl__sys.now: a clock that stands still, so that only fl_test_ahead decides what is due. */
 static inline int64_t fl_test_stopped_clock(void)
 {
-	return FL_S(1000) + fl__load_relaxed(&fl_test_ahead); /* relaxed: whoever reads the clock may see either time */
+	/* Relaxed: either time is right for a reader. */
+	return FL_S(1000) + fl__load_relaxed(&fl_test_ahead);
 }
 
 #endif

@@ -3,7 +3,7 @@
 #define FL_NET_FAULTS_H
 
 /*
- * Calls that do nothing but answer `fault`, to be put in the tables:
+ * Functions that only return `fault`, for the tables:
  *
  *     fl__net_sys.socket = failing_socket;
  *     fault = -EMFILE;

@@ -3,8 +3,8 @@
 #define FL_POLLER_H
 
 /*
- * Faults and counts of what a loop asks of the system (lib/loop/poller.h): FL_POLLER_FAULTS() keeps the table as it is until the
- * end of the block. A case replaces entries while no loop runs.
+ * Faults and counts of a loop's system calls (lib/loop/poller.h). FL_POLLER_FAULTS() restores the
+ * table at the end of the block. A case replaces entries while no loop runs.
  */
 #include "fl_test.h"
 
@@ -43,7 +43,8 @@ static fl_test_poller_calls fl_test_polled;
 
 static inline int fl_test_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
-	fl__add_relaxed(&fl_test_polled.waits, 1); /* relaxed: counts that are polled; so are the others */
+	/* Relaxed, here and below: counts that are polled. */
+	fl__add_relaxed(&fl_test_polled.waits, 1);
 	return fl_test_real_poller.wait(poller, events, n, deadline);
 }
 

@@ -3,7 +3,7 @@
 #define FL_TEST_POOL_H
 
 /*
- * Executors under control: a worker that is held, so that what is submitted behind it stays pending.
+ * Executors under control: a worker is held, so that tasks behind it stay pending.
  *
  *     FL_SCOPED(fl_executor) *e = pool_with(1);
  *     struct gate gate = {0};

@@ -3,8 +3,8 @@
 #define FL_TEST_PROCESS_H
 
 /*
- * What tests of processes share: each way to start a task, descriptors and children counted, a log that is kept. For one
- * source file each: everything here is static.
+ * For tests of processes: each way to start a task, counts of descriptors and children, a captured
+ * log. For one source file each: everything here is static.
  */
 #include "fl_child.h"
 #include "fl_emulated.h"
@@ -160,8 +160,8 @@ PROCESS_FN fl_process_status process_run(const fl_process_config *config)
 }
 
 /*
- * A table of system calls as it is until the end of the block. Only what a case has changed is put back: the library's own
- * threads read the rest all the time.
+ * Restores a table of system calls at the end of the block. Only entries that a case has changed
+ * are restored: the library's own threads read the others all the time.
  */
 PROCESS_FN void process_put_back(void *table, const void *real, size_t size)
 {

@@ -3,8 +3,8 @@
 #define FL_TEST_PROCESS_POOL_H
 
 /*
- * What the tests of the process executor share. Its tasks run in other processes: what they and a case have in common stands in
- * the arena (fl_arena.h). For one source file each: everything here is static.
+ * For the tests of the process executor. Its tasks run in other processes: data that they share
+ * with a case are in the arena (fl_arena.h). For one source file each: everything here is static.
  *
  *     FL_SCOPED(fl_executor) *e = process_pool_with(2);
  *     struct process_pool_gate *gate = process_pool_gate();
@@ -76,7 +76,7 @@ FL_TASK_STATIC(process_pool_getpid, void, int)
 	return 0;
 }
 
-/* Counts that it was started, and who started it. */
+/* Counts its starts, and notes the worker. */
 FL_TASK_STATIC(process_pool_counts, int *, int)
 {
 	process_pool_count(*arg);
@@ -109,10 +109,10 @@ PROCESS_POOL_FN unsigned process_pool_size(fl_executor *e)
 	return (unsigned)fl_process_executor_pids(e, NULL, 0);
 }
 
-/* A task that holds its worker until it is let go. */
+/* A task that holds its worker until it is released. */
 struct process_pool_gate {
 	fl_shm_event entered, open;
-	int pid;  /* of who runs it */
+	int pid;  /* of the worker */
 	int runs; /* how often it was started */
 };
 
@@ -170,7 +170,10 @@ PROCESS_POOL_FN bool process_pool_ended(fl_future *f)
 	return fl_future_try_wait(f) == 0;
 }
 
-/* The task fails with that error, and the message has that text (may be NULL). Waits for it; frees the future. */
+/*
+ * Waits for the task, which must fail with that error and a message with that text (may be NULL);
+ * frees the future.
+ */
 PROCESS_POOL_FN void process_pool_fails(fl_future *f, int error, const char *text)
 {
 	FL_OK(fl_future_wait(f));
@@ -201,7 +204,7 @@ PROCESS_POOL_FN bool process_pool_is_gone(int pid)
 	return state == 0 || state == 'X';
 }
 
-/* Mappings of this process whose line in /proc/self/maps has that text. */
+/* The number of mappings of this process with that text in their line of /proc/self/maps. */
 PROCESS_POOL_FN unsigned process_pool_mappings(const char *text)
 {
 	char line[512];
@@ -236,7 +239,10 @@ PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 	return process_pool_census();
 }
 
-/* Fewer descriptors are no leak: of those before, one may have been of a dead fork server, which the spawner had yet to close. */
+/*
+ * Fewer descriptors are no leak: one of the earlier ones may have belonged to a dead fork server,
+ * and the manager had yet to close it.
+ */
 PROCESS_POOL_FN bool process_pool_is_as_before(const struct process_pool_census *before)
 {
 	const struct process_pool_census now = process_pool_census();

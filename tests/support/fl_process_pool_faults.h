@@ -3,12 +3,14 @@
 #define FL_PROCESS_POOL_FAULTS_H
 
 /*
- * Faults on every way of the process executor, in each of its processes: the calls below are wrapped before main(), so also in the
- * fork server and the workers, and ask the arena whether to fail.
+ * Faults in all system calls of the process executor, in each of its processes. The calls below are
+ * wrapped before main(), so also in the fork server and the workers, and check the arena for
+ * faults.
  *
- *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 2, 1, -EAGAIN);    // the third fork of the fork server from now on fails
+ *     // the third fork of the fork server from now on fails
+ *     process_pool_fail(PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 2, 1, -EAGAIN);
  *     ...
- *     process_pool_heal();                                    // how often it struck
+ *     process_pool_heal();                                    // returns the number of faults
  */
 #include "fl_process_pool.h"
 
@@ -54,7 +56,7 @@ struct process_pool_fault {
 };
 
 static struct process_pool_fault *process_pool_fault; /* in the arena: at its very beginning */
-static int process_pool_first_pid;                    /* of this program: the maker, or the fork server */
+static int process_pool_first_pid;                    /* of this program, or of the fork server */
 static bool process_pool_is_maker;
 
 /* 0, or the error with which this call is to fail. */
@@ -68,7 +70,8 @@ PROCESS_POOL_FN int process_pool_strike(int call)
 	                : process_pool_is_maker       ? PROCESS_POOL_HERE
 	                                              : PROCESS_POOL_IN_FORK_SERVER))
 		return 0;
-	if (fl__add_relaxed(&f->skip, -1) > 0 || fl__add_relaxed(&f->count, -1) <= 0) /* relaxed: numbers */
+	/* Relaxed: numbers. */
+	if (fl__add_relaxed(&f->skip, -1) > 0 || fl__add_relaxed(&f->count, -1) <= 0)
 		return 0;
 	fl__add_relaxed(&f->struck, 1); /* relaxed: a number */
 	return f->error;
@@ -144,7 +147,8 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 {
 	process_pool_first_pid = getpid();
 	process_pool_is_maker = fl_test_arena_used == 0;
-	process_pool_fault = (struct process_pool_fault *)(void *)fl_test_arena; /* cast: the first thing in it */
+	/* Cast: its first object. */
+	process_pool_fault = (struct process_pool_fault *)(void *)fl_test_arena;
 	if (process_pool_is_maker) {
 		FL_CHECK(FL_IN_ARENA(struct process_pool_fault, 1) == process_pool_fault);
 		process_pool_fault->call = -1;

@@ -3,15 +3,17 @@
 #define FL_PROCESS_POOL_SIZES_H
 
 /*
- * Tasks whose arguments and results have any size and alignment:
+ * Task types with any size and alignment of arguments and results:
  *
- *     PROCESS_POOL_SIZED(kibi, 1024, 8, 1 << 20, 64);         // the task type `kibi`: 1 KiB in, at multiples of 8; 1 MiB out
+ *     // the task type `kibi`: 1 KiB in, with alignment 8; 1 MiB out, with alignment 64
+ *     PROCESS_POOL_SIZED(kibi, 1024, 8, 1 << 20, 64);
  *     unsigned char *arg = process_pool_bytes(1024, seed);
  *     FL_OK(fl_submit(e, &kibi, arg, &f));
  *     ...
  *     assert_true(process_pool_is_right(fl_future_result(f), 1 << 20, seed));
  *
- * The result is right when it has grown from the seed in the argument, and the argument was all there.
+ * The result is right if it was generated from the seed in the argument, and the argument was
+ * complete.
  */
 #include "fl_process_pool.h"
 
@@ -23,7 +25,10 @@ PROCESS_POOL_FN uint64_t process_pool_next(uint64_t *seed)
 
 enum { PROCESS_POOL_BLOCK = 64 };
 
-/* The bytes from `at`. Not instrumented: they are on the stack, and TSan would take many seconds for some MiB. */
+/*
+ * Sums the bytes from `at`. Not instrumented: they are on the stack, and TSan would take many
+ * seconds for some MiB.
+ */
 __attribute__((no_sanitize("thread"))) PROCESS_POOL_FN void process_pool_grow_block(unsigned char *block, size_t at,
                                                                                     uint64_t *state, uint64_t seed)
 {
@@ -38,7 +43,10 @@ PROCESS_POOL_FN size_t process_pool_block_size(size_t at, size_t size)
 	return size - at < PROCESS_POOL_BLOCK ? size - at : PROCESS_POOL_BLOCK;
 }
 
-/* Writes what grows from that seed, or finds out whether it is there. The first bytes, up to 8, are the seed. */
+/*
+ * Writes the bytes that follow from the seed, or checks them. The first bytes, up to 8, are the
+ * seed.
+ */
 PROCESS_POOL_FN void process_pool_grow(unsigned char *bytes, size_t size, uint64_t seed)
 {
 	unsigned char block[PROCESS_POOL_BLOCK];

@@ -3,8 +3,8 @@
 #define FL_TEST_QUEUE_EQUAL_H
 
 /*
- * The queue's tests once more, with queues by priority whose items are all equal: those are FIFO too, so whatever the tests ask of
- * a queue must hold. A source file has this, and then the tests: everything here is static.
+ * The queue's tests once more, with priority queues of equal items: these are FIFO, too, so they
+ * must pass all tests. A source file includes this, and then the tests: everything here is static.
  */
 #include "fl_seam.h"
 

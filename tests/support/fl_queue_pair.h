@@ -3,8 +3,9 @@
 #define FL_TEST_QUEUE_PAIR_H
 
 /*
- * The queue's tests once more, with queues that are promised one producer and one consumer. A source file has this, and then the
- * tests: everything here is static. A test of several at once leaves itself out where ONE_EACH is defined.
+ * The queue's tests once more, with queues that are promised one producer and one consumer. A
+ * source file includes this, and then the tests: everything here is static. Tests with several
+ * producers or consumers are left out where ONE_EACH is defined.
  */
 #include "fl_seam.h"
 

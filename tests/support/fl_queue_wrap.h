@@ -5,7 +5,10 @@
 #include "fl_test.h"
 #include <fairlead/queue.h>
 
-/* Fills an empty queue of ints and takes all but seven, ten times over; then drops those seven. Returns how many were put. */
+/*
+ * Fills an empty queue of ints and gets all but seven, ten times; then drops those seven. Returns
+ * the number of puts.
+ */
 static inline int fl_fill_ten_times(fl_queue *q, int capacity)
 {
 	int put = 0, got = 0;

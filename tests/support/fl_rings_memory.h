@@ -2,7 +2,10 @@
 #ifndef FL_TEST_RINGS_MEMORY_H
 #define FL_TEST_RINGS_MEMORY_H
 
-/* For tasks that play a hostile worker: where the memory is that their process shares with the executor. */
+/*
+ * For tasks that play a hostile worker: the address of the memory that their process shares with
+ * the executor.
+ */
 #include "fl_test.h"
 
 #include "process_pool/rings.h"

@@ -3,14 +3,15 @@
 #define FL_TEST_SEAM_H
 
 /*
- * What tests ask of the table of system calls (lib/base/sys.h): who sleeps, and faults. The table is wrapped once, before
- * main(), so that no case replaces it while other threads are inside the library; the wrappers read thread-locals and
- * atomics. For one source file each: everything here is static.
+ * For tests through the table of system calls (lib/base/sys.h): lists sleepers, injects faults. The
+ * table is wrapped once, before main(), so that no case replaces it while other threads are inside
+ * the library; the wrappers read thread-locals and atomics. For one source file each: everything
+ * here is static.
  *
  *     FL_OK(fl_thread_start(&t, getter, q, NULL));
- *     FL_WAIT_FOR(seam_sleepers() == 1);             // the getter stands in line
+ *     FL_WAIT_FOR(seam_sleepers() == 1);             // the getter sleeps
  *
- *     seam_fail_allocs(1, 1);                        // on this thread, the second allocation from now on fails
+ *     seam_fail_allocs(1, 1);                        // the second allocation of this thread fails
  *     FL_RC(fl_queue_create(&q, 8, NULL), -ENOMEM);
  *     seam_heal();
  */
@@ -37,12 +38,13 @@ static _Thread_local struct seam_fault seam_alloc_fault, seam_thread_fault;
 static long seam_live;              /* allocations that are not freed; atomic */
 static unsigned seam_threads;       /* threads that were started; atomic */
 static unsigned seam_wakes;         /* calls of futex_wake, of all threads; atomic */
-static unsigned seam_lock_sleeps;   /* calls of futex_wait that are no waits, but for a lock of the library; atomic */
-static unsigned seam_interruptions; /* futex waits that are to return at once, for no reason; atomic */
+static unsigned seam_lock_sleeps;   /* sleeps for a lock of the library, no waits; atomic */
+static unsigned seam_interruptions; /* futex waits that are to return spuriously; atomic */
 static pthread_mutex_t seam_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seam_sleeper *seam_first; /* guarded by seam_lock */
 
-static _Thread_local void (*seam_on_wake)(void); /* called once, before this thread's next futex wake; NULL: nothing */
+/* Called once, before this thread's next futex wake; NULL: none. */
+static _Thread_local void (*seam_on_wake)(void);
 
 static bool seam_strikes(struct seam_fault *fault)
 {
@@ -96,7 +98,8 @@ static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t dead
 	unsigned left;
 	if (seam_interrupted(&left))
 		return left % 3 == 0 ? 0 : left % 3 == 1 ? -EINTR : -EAGAIN;
-	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c; other words are locks of the library, not waits */
+	/* Of lib/wait/thread_parker.c; other words are locks of the library, not waits. */
+	enum { ASLEEP = 3 };
 	if (expected != ASLEEP) {
 		__atomic_fetch_add(&seam_lock_sleeps, 1, __ATOMIC_RELAXED);
 		return seam_real.futex_wait(word, expected, deadline);
@@ -187,7 +190,10 @@ SEAM_FN unsigned seam_threads_started(void)
 	return __atomic_load_n(&seam_threads, __ATOMIC_RELAXED);
 }
 
-/* Starts `n` threads on `function`: each gets its own element of the array `args`, whose elements have `size` bytes. */
+/*
+ * Starts `n` threads on `function`: each gets its own element, of `size` bytes, of the array
+ * `args`.
+ */
 SEAM_FN void seam_start(fl_thread *threads, unsigned n, fl_thread_function *function, void *args, size_t size)
 {
 	for (unsigned i = 0; i < n; i++)

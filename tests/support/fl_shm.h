@@ -2,7 +2,10 @@
 #ifndef FL_TEST_SHM_H
 #define FL_TEST_SHM_H
 
-/* What the tests of regions share: faults of the system, what a process has open and mapped, its log, others. */
+/*
+ * For the tests of regions: faults of the system, open and mapped objects of a process, its log,
+ * other processes.
+ */
 #include "fl_child.h"
 #include "fl_faults.h"
 
@@ -106,7 +109,10 @@ static inline unsigned fl_test_random(unsigned *state)
 	return *state >> 8;
 }
 
-/* For FL_FAULTS: sleeps on shared words end at their deadline at once: a lock that nobody frees costs no time. */
+/*
+ * For FL_FAULTS: sleeps on shared words end at their deadline at once, so that a lock that is never
+ * released costs no time.
+ */
 static inline int fl_test_no_patience(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	(void)word;

@@ -3,12 +3,13 @@
 #define FL_SHM_CHILD_H
 
 /*
- * Children that share memory with the test, and are killed. In a child: FL_CHECK, never cmocka's assertions.
+ * Children that share memory with the test, and are killed. In a child use FL_CHECK, never cmocka's
+ * assertions.
  *
  *     struct board *b = fl_test_share(sizeof *b);
  *     pid_t pid = fl_test_fork(hold, b);
  *     FL_WAIT_FOR(fl__load_acquire(&b->held));
- *     fl_test_kill(pid);                              // and gone: the kernel has seen to its locks
+ *     fl_test_kill(pid);                              // reaped: the kernel has released its locks
  *     fl_test_unshare(b, sizeof *b);
  */
 #include "fl_test.h"
@@ -35,7 +36,7 @@ static inline void fl_test_unshare(void *memory, size_t size)
 	FL_CHECK(munmap(memory, size) == 0);
 }
 
-/* Starts a child on function(arg), which then exits with what that returned; killed after two minutes. */
+/* Starts a child on function(arg), which exits with the result; killed after two minutes. */
 static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
 {
 	(void)fflush(NULL);
@@ -77,14 +78,14 @@ __attribute__((noreturn)) static inline void fl_test_rest(void)
 		(void)pause();
 }
 
-/* Whether somebody sleeps, or is about to, on the lock; in any process. */
+/* Whether a context sleeps, or is about to, on the lock; in any process. */
 static inline bool fl_test_is_slept_on(const uint64_t *lock)
 {
 	struct fl__shm_lock *l = (struct fl__shm_lock *)(void *)(uintptr_t)lock;
 	return (fl__load_acquire(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
 }
 
-/* Whether the system tells of a death: emulators do not. Cases that need it skip() without. */
+/* Whether the system reports a death: emulators do not. Cases that need it skip() otherwise. */
 static inline bool fl_test_has_deaths(void)
 {
 	return fl__shm_self()->list != NULL;

@@ -2,7 +2,7 @@
 #ifndef FL_TEST_SHM_QUEUE_H
 #define FL_TEST_SHM_QUEUE_H
 
-/* What the tests of queues in shared memory have in common: a region, queues in it, and processes that use them. */
+/* For the tests of queues in shared memory: a region, queues in it, and processes that use them. */
 #include "fl_test.h"
 
 #include "base/atomic.h"
@@ -48,7 +48,10 @@ SHM_FN bool is_awaited(struct fl__shm_wait_queue *queue)
 	return fl__load_relaxed(&queue->waiting) != 0;
 }
 
-/* Runs `body` in a process of its own, which ends by _exit(0), or by a failed FL_CHECK, or with its parent. */
+/*
+ * Runs `body` in a process of its own, which ends by _exit(0), by a failed FL_CHECK, or with its
+ * parent.
+ */
 SHM_FN pid_t process(int (*body)(void *arg), void *arg)
 {
 	(void)fflush(NULL);
@@ -56,7 +59,8 @@ SHM_FN pid_t process(int (*body)(void *arg), void *arg)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		(void)alarm(60);
-		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0); /* no alarm ends who is stopped */
+		/* No alarm ends a stopped process. */
+		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 		_exit(body(arg));
 	}
 	return pid;

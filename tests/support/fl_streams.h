@@ -3,14 +3,15 @@
 #define FL_STREAMS_H
 
 /*
- * Streams in tests. A case of two connected streams runs in a fiber, once with Unix sockets and once with TCP; when it is over,
- * the process has as many descriptors and as much of the allocator's memory as before:
+ * Streams in tests. A case of two connected streams runs in a fiber, once with Unix sockets and
+ * once with TCP. After it the process has as many descriptors and as much allocated memory as
+ * before:
  *
- *     static void echoes(fl_stream *a, fl_stream *b) { FL_GIVES(fl_stream_write(a, "x", 1), 0); ... }
+ *     static void echoes(fl_stream *a, fl_stream *b) { FL_GIVES(fl_stream_write(a, "x", 1), 0); }
  *     FL_TEST(stream_echoes) { fl_test_each_kind(echoes); }
  *
- * The other side may be a bare socket, for what a stream would not do: fl_test_tcp(). FL_NET_FAULTS() is as FL_FAULTS(), of
- * lib/loop/net_sys.h's table.
+ * The other side may be a bare socket, for what a stream would not do: fl_test_tcp().
+ * FL_NET_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net_sys.h.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
@@ -86,7 +87,7 @@ static inline void fl_test_tcp(int fds[2])
 	FL_CHECK(close(l) == 0);
 }
 
-/* A stream, and the bare socket on the other side. */
+/* A stream, and a bare socket on the other side. */
 static inline fl_stream *fl_test_stream_of(int fd)
 {
 	fl_stream *s = NULL;

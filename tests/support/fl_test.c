@@ -22,7 +22,10 @@ sigjmp_buf fl_test_panic_jump;
 static bool expects_panic;
 static unsigned all_need;
 
-/* Cmocka turns a crash into a failed case and goes on in a broken process; we want the crash, and the sanitizers theirs. */
+/*
+ * Cmocka would turn a crash into a failed case and continue in a broken process; we need the crash,
+ * and the sanitizers theirs.
+ */
 static const int crash_signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
 enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };
 static struct sigaction crash_actions[CRASH_SIGNALS];
@@ -166,7 +169,7 @@ unsigned fl_test_scaled(unsigned count)
 	return is_slow ? count / 10 + 1 : count;
 }
 
-/* The lines that tests/run reads: what began, and a fresh line before cmocka's verdict. */
+/* The lines that tests/run reads: the begun case, and a fresh line before cmocka's verdict. */
 static int case_begin(void **state)
 {
 	const fl_test_case *c = *state;
@@ -200,7 +203,10 @@ static bool matches(const char *name, char **patterns, int n)
 	return n == 0;
 }
 
-/* Runs the cases that match one of the arguments (glob patterns), or all; `--list` prints their names. */
+/*
+ * Runs the cases that match one of the arguments (glob patterns), or all; `--list` prints their
+ * names.
+ */
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv); /* tests that start processes start this program once more */

@@ -3,7 +3,7 @@
 #define FL_TEST_H
 
 /*
- * What every tests/test_*.c includes first: cmocka, and what Fairlead's tests need beside it.
+ * Included first by every tests/test_*.c: cmocka, and the helpers of Fairlead's tests.
  *
  *     FL_TEST(mutex_try_lock_answers_busy)
  *     {
@@ -15,9 +15,10 @@
  *             assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
  *     }
  *
- * A case registers itself; the build finds the file. Cases run in the order of the file, all in one process: each leaves
- * things as it found them. Cmocka's assertions, FL_OK and FL_RC leave the case by longjmp, so they are for the thread that
- * runs the case; other threads use FL_CHECK. A test never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
+ * A case registers itself; the build finds the file. Cases run in the order of the file, all in one
+ * process: each restores what it changes. Cmocka's assertions, FL_OK and FL_RC leave the case by
+ * longjmp, so only the thread that runs the case may use them; other threads use FL_CHECK. A test
+ * never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
  */
 #include <fairlead.h>
 
@@ -57,7 +58,10 @@ void fl_test_register(fl_test_case *c);
 /* The expression is that result: FL_RC(fl_mutex_try_lock(&m), -EBUSY). */
 #define FL_RC(expr, expected) fl_test_rc((expr), (expected), #expr, __FILE__, __LINE__)
 
-/* Ends the case. Inline, so that the static analyzer knows that it goes on with the expected result alone. */
+/*
+ * Ends the case. Inline, so that the static analyzer knows that the case continues only with the
+ * expected result.
+ */
 __attribute__((noreturn)) void fl_test_wrong(int got, int expected, const char *expr, const char *file, int line);
 static inline void fl_test_rc(int got, int expected, const char *expr, const char *file, int line)
 {
@@ -75,8 +79,9 @@ static inline void fl_test_rc(int got, int expected, const char *expr, const cha
 __attribute__((noreturn)) void fl_test_abort(const char *what, const char *file, int line);
 
 /*
- * The statement panics, on this thread; fl_test_panic then tells what the handler was given. The statement is left by
- * longjmp: locals that it changes must be volatile. A panic anywhere else aborts the process.
+ * The statement panics, on this thread; fl_test_panic then has the handler's arguments. The
+ * statement is left by longjmp: locals that it changes must be volatile. A panic anywhere else
+ * aborts the process.
  */
 #define FL_PANICS(...)                                                                                                 \
 	do {                                                                                                           \
@@ -93,8 +98,9 @@ void fl_test_panic_begin(void);
 void fl_test_panic_missing(const char *statement, const char *file, int line);
 
 /*
- * Waits, on any thread, until the condition holds, yielding between looks; after a minute the test fails. The condition is
- * evaluated again and again: it reads through atomics, or through functions that may be called from any thread.
+ * Waits, on any thread, until the condition holds, with yields between the checks; after a minute
+ * the test fails. The condition is evaluated repeatedly: it reads through atomics, or through
+ * functions that any thread may call.
  */
 #define FL_WAIT_FOR(condition)                                                                                         \
 	do {                                                                                                           \
@@ -117,13 +123,13 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 	} while (0)
 
 /*
- * System calls that the library cannot do without, and that an old kernel or a sandbox may lack
- * (tests/denied). A case that finds -ENOSYS by FL_OK or FL_RC, where another result is expected, is
- * skipped if one of them is missing when it is tried; the reason says which. A case that would meet
- * this otherwise, on another thread or in another process, says what it needs:
+ * System calls without a substitute, which an old kernel or a sandbox may lack (tests/denied). If
+ * FL_OK or FL_RC gets an unexpected -ENOSYS, it tries these calls, and skips the case if one of
+ * them is missing; the reason names it. A case that would meet the error otherwise, on another
+ * thread or in another process, names what it needs:
  *
- *     FL_NEEDS(FL_TEST_EVENTFD);       // in the case FL_ALL_NEED(FL_TEST_EVENTFD)     // at file
- *     scope, or in a header: in each case of the program
+ *     FL_NEEDS(FL_TEST_EVENTFD);       // in the case
+ *     FL_ALL_NEED(FL_TEST_EVENTFD)     // at file scope or in a header: in all cases of the program
  */
 enum {
 	FL_TEST_MEMFD = 1,
@@ -156,8 +162,8 @@ void fl_test_all_need(unsigned calls);
 #endif
 
 /*
- * How often a hammer strikes: `count`; a tenth of it where everything is 5 to 20 times slower: under a sanitizer, or with the
- * environment's FL_TEST_SLOW, for emulators.
+ * The iterations of a hammer: `count`; a tenth of it where everything is 5 to 20 times slower:
+ * under a sanitizer, or with FL_TEST_SLOW in the environment, for emulators.
  */
 unsigned fl_test_scaled(unsigned count);
 

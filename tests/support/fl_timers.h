@@ -3,14 +3,14 @@
 #define FL_TIMERS_H
 
 /*
- * Timers by a clock that runs ahead when the test says so, also for those who sleep already:
+ * Timers by a clock that the test moves, also for threads that sleep already:
  *
  *     fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls);
  *     fl_test_pass(HOUR);
  *     fl_timer_join(&t);
  *
- * It is the clock of the whole program: the timers' thread stays from case to case, so that nobody may replace the table of
- * system calls while it is there.
+ * It is the clock of the whole program: the timer thread lives from case to case, so no case may
+ * replace the table of system calls while it exists.
  */
 #include "fl_faults.h"
 #include "fl_line.h"
@@ -26,7 +26,7 @@ static int64_t fl_test_timers_now(void)
 	return at != 0 ? at + fl__load_relaxed(&fl_test_ahead) : fl_test_clock_now();
 }
 
-/* As the real one, but with a look at our clock now and then. */
+/* The real function, which also checks our clock now and then. */
 static int fl_test_sliced_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	if (deadline <= fl_test_timers_now())
@@ -46,7 +46,10 @@ static inline void fl_test_pass(int64_t ns)
 	fl__add_relaxed(&fl_test_ahead, ns);
 }
 
-/* From now on no time passes but by fl_test_pass(): a case that looks at what a time ends cannot come too late for it. */
+/*
+ * From now on time passes only by fl_test_pass(): a case that checks the effects of a deadline
+ * cannot be too late.
+ */
 static inline void fl_test_clock_stop(void)
 {
 	fl__store_relaxed(&fl_test_stopped_at, fl_test_real_sys.now());
@@ -73,7 +76,7 @@ static inline void fl_test_all_due(void)
 	assert_int_equal(fl__load_relaxed(&calls), 1);
 }
 
-/* A function that waits to be let go. */
+/* A function that waits until it is released. */
 typedef struct fl_test_long {
 	fl_event begun, go;
 	uint32_t ended;

@@ -3,10 +3,10 @@
 #define FL_TEST_WORKER_H
 
 /*
- * The worker of a process executor, driven by hand: a parent that has one process and one pair of rings, and no executor. For one source
- * file each: everything here is static.
+ * The worker of a process executor, driven by hand: a parent that has one process and one pair of
+ * rings, and no executor. For one source file each: everything here is static.
  *
- *     PARENT(p);                                              // a worker that runs, until the end of the block
+ *     PARENT(p);                              // a worker that runs until the end of the block
  *     const uint32_t seq = order(&p, &worker_doubles, &(int){21}, 1);
  *     assert_succeeds(&p, 1);
  *     assert_int_equal(*(int *)small_result(&p, seq), 42);
@@ -111,7 +111,10 @@ WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, siz
 	FL_CHECK(close(fd) == 0);
 }
 
-/* A submission for `count` elements, argument in its place, result at the beginning of the arena; not posted yet. */
+/*
+ * A submission for `count` elements, with the argument in its entry and the result at the start of
+ * the arena; not posted yet.
+ */
 WORKER_FN struct fl__submission *draft(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
 {
 	struct fl__task_identity identity;

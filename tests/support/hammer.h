@@ -3,10 +3,10 @@
 #define FL_HAMMER_H
 
 /*
- * A hammer: threads that use one mutex, recursive mutex, semaphore, condition and event at random, with deadlines and
- * cancels in flight. When it ends every count is conserved:
+ * A hammer: threads that use one mutex, recursive mutex, semaphore, condition and event at random,
+ * with deadlines and cancels in flight. At the end every count is conserved:
  *
- *   locks       the plain counters under the mutexes are what the threads say that they have locked
+ *   locks       the plain counters under the mutexes equal the threads' counts of their locks
  *   permits     never more out than there are; all are back
  *   tokens      made under the condition's mutex = taken + left
  *   flags       the event's waiters have all returned
@@ -18,7 +18,7 @@
 
 typedef struct hammer hammer;
 
-/* One thread; its token is cancelled by whoever finds it in `current`, under `guard`. */
+/* One thread; another thread may find its token in `current` and cancel it, under `guard`. */
 typedef struct hammer_thread {
 	hammer *all;
 	uint64_t random;

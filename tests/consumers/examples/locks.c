@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Locks and friends: a condition, a deadline, permits, a barrier, and waiting for the first of several things. */
+/*
+ * Locks and other primitives: a condition, a deadline, permits, a barrier, and a wait for the first
+ * of several objects.
+ */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdbool.h>
@@ -64,8 +67,8 @@ int main(void)
 	fl_sem slots = FL_SEM_INIT(0);
 	fl_event stop = FL_EVENT_INIT;
 	fl_sem_release_n(&slots, 3);
-	int which =
-	    FL_WAIT_ANY_UNTIL(fl_after(FL_S(60)), NULL, FL_ON_EVENT(&stop), FL_ON_SEM(&slots)); /* takes nothing */
+	/* Takes nothing. */
+	int which = FL_WAIT_ANY_UNTIL(fl_after(FL_S(60)), NULL, FL_ON_EVENT(&stop), FL_ON_SEM(&slots));
 	if (which != 1 || fl_sem_value(&slots) != 3)
 		return fl_perror(which, "which");
 	fl_event_set(&stop);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* One task, any executor: counts primes on the calling thread and on a pool, and gets the same counts. */
+/*
+ * One task, any executor: counts primes on the calling thread and on a pool, and gets the same
+ * counts.
+ */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdbool.h>
@@ -21,7 +24,8 @@ static bool is_prime(uint64_t n)
 	return n >= 2;
 }
 
-FL_TASK(count_primes, struct range, uint64_t) /* ctx, arg, result are in scope; result starts zeroed */
+/* Ctx, arg, result are in scope; result starts zeroed. */
+FL_TASK(count_primes, struct range, uint64_t)
 {
 	for (uint64_t n = arg->from; n < arg->to; n++) {
 		if (fl_task_is_cancelled(ctx))

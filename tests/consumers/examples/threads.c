@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads: a function that runs beside the caller, its result, and a join that does not wait for ever. */
+/* Threads: a function that runs beside the caller, its result, and a join with a deadline. */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdio.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program that knows the library only by `pkg-config fairlead`: a producer and a consumer beside each other. */
+/*
+ * A program that knows the library only by `pkg-config fairlead`: a producer and a consumer beside
+ * each other.
+ */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdio.h>
