@@ -46,7 +46,7 @@ def changed_since(commit):
 
 
 def symbols(paths):
-    """For each program or archive, the names that it defines, with the object of the archive that defines each."""
+    """For each program or archive: its defined names, with the defining object of the archive."""
     found, member, path = {path: {} for path in paths}, "", paths[0]
     for line in output("nm", "--extern-only", "--defined-only", *paths, stderr=subprocess.DEVNULL).splitlines():
         words = line.split()

@@ -32,7 +32,7 @@ class Function:
         self.codes = sorted(set(CODE.findall(comment)))
 
     def names(self, tasks, queues):
-        """The function's own name, and those of what calls it for a test: macros, and typed calls as job_queue_put."""
+        """The function's name, and the names by which tests call it: macros, typed calls such as job_queue_put."""
         def typed(types, suffix):
             return [name + suffix for name in types]
 
@@ -54,7 +54,7 @@ def comment_above(text, start):
 
 
 def headers():
-    """All but stress.h and stress_lin.h, whose functions are the laboratory's program: tests/stress has them."""
+    """All headers except stress.h and stress_lin.h: tests/stress tests those functions."""
     return sorted(set(glob.glob(os.path.join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
                   - set(glob.glob(os.path.join(ROOT, "include", "fairlead", "stress*.h"))))
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Holds docs/bugs.md and docs/contract.md to the code: each test and scenario that they name is there, and each row names one.
+"""Checks docs/bugs.md and docs/contract.md: each named test and scenario exists, and each row names one.
 
 Exit status 1 where not.
 """

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 FUNCTIONS = ("fl_mutex_lock", "fl_mutex_unlock")
-LEAVES = re.compile(r"(call|jmp|bl|blr|br|b)\b(?!\.)")  # whatever goes elsewhere for sure: the path would not end here
+LEAVES = re.compile(r"(call|jmp|bl|blr|br|b)\b(?!\.)")  # always leaves: the path does not end here
 
 
 def instructions(listing, function):

@@ -25,8 +25,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("lib/", "docs/", "tests/", "stress/", "bench/")
-LEFT_OUT = ("bench/queues_unbounded.c",)  # under the analyzer ck lacks the compare-and-swap that its FIFO needs
-# How many states the analyzer explores in one function: a third of its default, at which a few functions take half of the time.
+LEFT_OUT = ("bench/queues_unbounded.c",)  # in the analyzer ck lacks the compare-and-swap of its FIFO
+# The limit of states for one function: a third of the default, at which a few functions take half of the time.
 NODES = "75000"
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.M)
 EXTRA = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", f"max-nodes={NODES}")]
@@ -62,7 +62,7 @@ class Unit:
                          if flag in ("-isystem", "-iquote")]
 
     def headers(self):
-        """All headers that the file can include, without regard to conditions; of the system's the direct ones alone."""
+        """All headers that the file can include under any condition; of the system only the direct ones."""
         found, left = {}, [self.path]
         while left:
             path = left.pop()
@@ -77,7 +77,7 @@ class Unit:
                         if ours:
                             left.append(header)
                         break
-        return sorted(found.items(), key=lambda header: header[0].replace(ROOT, ""))  # in any clone the same order
+        return sorted(found.items(), key=lambda header: header[0].replace(ROOT, ""))  # the same order in every clone
 
     def key(self, settings):
         digest = hashlib.sha256(settings)

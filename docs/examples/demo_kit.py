@@ -17,7 +17,7 @@ def run(demo, *arguments, status=0, **options):
 
 
 def stopped(demo, *arguments, signal, begun, **options):
-    """Sends the signal as soon as begun() says so. It has to end with status 1, and one line; returns what it printed."""
+    """Sends the signal when begun() is true. The program must end with status 1 and one line; returns its output."""
     child = subprocess.Popen([demo, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
     while child.poll() is None and not begun(child):
         os.sched_yield()

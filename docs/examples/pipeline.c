@@ -141,7 +141,7 @@ static void free_queues(struct pipeline *p)
 	}
 }
 
-/* Waits for all threads. Meanwhile it shows their progress; Ctrl-C stops them. */
+/* Waits for all threads, and shows their progress; Ctrl-C stops them. */
 static void join_all(struct pipeline *p, fl_thread *threads, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Tests of the demo's stories: test_demo.py FAIRLEAD-DEMO [PATTERN]. What they answer, how they fail, that they stop when they are told to.
+"""Tests of the demo's stories: test_demo.py FAIRLEAD-DEMO [PATTERN]. Their answers, their failures, and that they stop on request.
 
 Nothing here is about times. PATTERN is a part of a case's name.
 """

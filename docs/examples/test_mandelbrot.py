@@ -28,11 +28,11 @@ def same_picture_with_any_number_of_workers(demo):
 
 
 def picture_is_that_of_the_set(demo):
-    """Black in the middle, where the points stay, and not at the border, where none does; above and below are the same."""
+    """Black in the middle, where the points stay, and not at the border; symmetric."""
     with tempfile.TemporaryDirectory() as folder:
         run(demo, *SMALL, "--output", os.path.join(folder, "new"))
         width, height, pixels = sizes_and_pixels(os.path.join(folder, "new", "mandelbrot.png"))
-    # libpng filters each row as it likes: a row of a picture that is its own mirror is undone like the one opposite
+    # libpng chooses a filter for each row, so rows are compared after the filter is undone
     rows, above = [], bytearray(3 * width)
     for y in range(height):
         kind, row = pixels[y * (1 + 3 * width)], bytearray(pixels[y * (1 + 3 * width) + 1:(y + 1) * (1 + 3 * width)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The demo's pipeline. How many pictures are in memory is bounded whatever is slow, and that is what is checked."""
+"""The demo's pipeline. Checks that the number of pictures in memory is bounded, whichever stage is slow."""
 import glob
 import os
 import re
@@ -15,7 +15,7 @@ def run(demo, *arguments, **options):
 
 
 def within_bounds(out, threads, capacity):
-    """No queue was ever longer than its capacity, and no more pictures were in memory than threads and queues have room for."""
+    """No queue exceeded its capacity, and the pictures in memory fit into threads and queues."""
     most, bound = map(int, re.search(r"at most (\d+) pictures; room for (\d+)", out).groups())
     assert 1 <= most <= bound == sum(threads) + 3 * capacity, out
     queues = [(int(n), int(of)) for n, of in re.findall(r"at most (\d+) of (\d+)", out)]
@@ -69,12 +69,12 @@ def thumbnails_are_all_there(demo):
 
 
 def begun(folder):
-    """Whether the pipeline has written something: its folder is the only one in there (a sanitizer may put a file beside it)."""
+    """Whether the pipeline has written a file: its folder is the only one there."""
     return bool(glob.glob(os.path.join(folder, "fairlead-album-*", "*")))
 
 
 def interrupted(demo):
-    """Ctrl-C while a server that never answers, a slow stage and full queues hold everybody up; nothing stays behind."""
+    """Ctrl-C during a stalled server, a slow stage and full queues; nothing stays behind."""
     for end in signal.SIGINT, signal.SIGTERM:
         with tempfile.TemporaryDirectory() as folder:
             out, err = demo_kit.stopped(demo, "pipeline", "--pictures", "8", "--fault", "stall", "--timeout", "3600", signal=end,

@@ -367,8 +367,8 @@ FL_STRESS(embedded_helped, user)
 }
 
 /*
- * A worker is held by a task that waits for a second one, which is moved meanwhile: the second
- * worker is woken for it.
+ * A worker is held by a task that waits for a second one, which is moved in the meantime: the
+ * second worker is woken for it.
  */
 struct embedded_moved {
 	fl_executor *e;

@@ -224,7 +224,7 @@ FL_STRESS(unbounded_reuse, slow, fast)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
-/* The same for a put: it comes to a tail that was removed meanwhile. */
+/* The same for a put: it comes to a tail that was removed in the meantime. */
 struct unbounded_late_put {
 	fl_mpmc_unbounded *q;
 	int got[3];

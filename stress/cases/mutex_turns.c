@@ -176,9 +176,9 @@ FL_STRESS(mutex_hand_over_cancel, holder, waiter, canceller)
 
 /*
  * A late check of an unlock hands the mutex to a waiter that has been awake for long enough. A
- * third context has held it meanwhile, and its writes are visible, whether the first waiter finds
- * itself the owner when it tries, the mutex free, or the mutex handed over when it goes to sleep
- * again.
+ * third context has held it in the meantime, and its writes are visible, whether the first waiter
+ * finds itself the owner when it tries, the mutex free, or the mutex handed over when it goes to
+ * sleep again.
  */
 struct mutex_hand_over_late {
 	fl_mutex m;

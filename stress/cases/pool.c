@@ -384,7 +384,7 @@ FL_STRESS(pool_cancel_helped, canceller)
 
 /*
  * Tasks that meet: each has a worker if one sleeps or can be started, whichever workers search or
- * go to sleep meanwhile.
+ * go to sleep in the meantime.
  */
 struct pool_meet {
 	fl_executor *e;
@@ -427,7 +427,7 @@ FL_STRESS(pool_meet, one, two)
 
 /*
  * The same where no other worker was started yet: the second of the meeting tasks has it started,
- * also if another context found none needed meanwhile.
+ * also if another context found none needed in the meantime.
  */
 struct pool_meet_first {
 	fl_executor *e;

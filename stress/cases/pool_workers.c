@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The number of workers of a thread executor: a task gets one while there may be one, whichever
- * workers end or block meanwhile; and each thread is joined.
+ * workers end or block in the meantime; and each thread is joined.
  */
 #include "cases.h"
 #include <fairlead/blocking.h>

@@ -238,7 +238,7 @@ FL_STRESS(heap_grow_by_two, one, many)
 
 /*
  * An array that has become too large is replaced by a smaller one, if the items of other puts
- * meanwhile fit.
+ * in the meantime fit.
  */
 struct heap_shrink_beside_put {
 	fl_queue *q;

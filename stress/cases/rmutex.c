@@ -154,9 +154,9 @@ FL_STRESS(rmutex_free_after_unlock, one, two)
 }
 
 /*
- * A condition wait releases all nested locks in one step, and restores them. Meanwhile another
- * context locks and unlocks. The waiter is woken, or times out; in either case it owns the mutex as
- * often as before.
+ * A condition wait releases all nested locks in one step, and restores them. At the same time
+ * another context locks and unlocks. The waiter is woken, or times out; in either case it owns the
+ * mutex as often as before.
  */
 struct rmutex_cond {
 	fl_rmutex m;

@@ -394,9 +394,9 @@ FL_STRESS(rw_read_unlock_destroy, one, two, writer)
 }
 
 /*
- * The last reader owes a check of the wait queue. Meanwhile a writer overtakes and serves the queue
- * itself, and the context that it wakes frees the lock. Fails if the check begins with the lock
- * rather than with the queue.
+ * The last reader owes a check of the wait queue. At the same time a writer overtakes and serves
+ * the queue itself, and the context that it wakes frees the lock. Fails if the check begins with
+ * the lock rather than with the queue.
  */
 struct rw_late_look {
 	struct counted_lock *object;

@@ -198,7 +198,7 @@ FL_STRESS(select_observed, selects, looks)
 
 /*
  * close_misses_waiter, and a pair that has met stays met: a select and a get, at a rendezvous that
- * is closed meanwhile.
+ * is closed in the meantime.
  */
 struct select_meets_close {
 	fl_queue *a, *b;

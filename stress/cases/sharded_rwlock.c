@@ -181,8 +181,8 @@ FL_STRESS(br_last_wakes, one, two, writer)
 }
 
 /*
- * A writer that gives up lets in all that it held up; readers that leave meanwhile owe it nothing,
- * nor the next writer.
+ * A writer that gives up lets in all that it held up; readers that leave in the meantime owe it
+ * nothing, nor the next writer.
  */
 struct br_timeout_vs_wake {
 	fl_sharded_rwlock l;

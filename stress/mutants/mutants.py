@@ -32,7 +32,7 @@ class Token:
 
 
 def tokens(text, directives=False):
-    """The tokens of C code, without white space and comments; a preprocessor directive counts as one token, or as its words."""
+    """The tokens of C code; a preprocessor directive counts as one token, or as its words."""
     found, position = [], 0
     while position < len(text):
         match = TOKEN.match(text, position)
@@ -90,7 +90,7 @@ class Source:
 
     @staticmethod
     def name_of(head):
-        """Of a function the word before its arguments, of an initializer the variable, else the word before the brace."""
+        """The name of a function, of an initialized variable, or else the word before the brace."""
         texts = [token.text for token in head]
         while "__attribute__" in texts:  # with its parentheses
             at, depth = texts.index("__attribute__"), 0
@@ -107,7 +107,7 @@ class Source:
 
 @dataclasses.dataclass
 class Edit:
-    """One change: the function, the file when the name alone is not enough, and the lines with their signs."""
+    """One change: the function, its file if the name is not unique, and the lines with their signs."""
     function: str
     file: str
     lines: list
@@ -200,7 +200,7 @@ def catalogue():
 
 
 def complaints(scenarios):
-    """What keeps a mutant from being applied, or from being noticed by one of the scenarios; for the tests."""
+    """The errors that keep a mutant from being applied or noticed; for the tests."""
     try:
         found, files = catalogue(), sources()
     except Wrong as error:

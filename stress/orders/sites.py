@@ -24,7 +24,7 @@ NAMES = {"thread_fence": "fence", "compare_exchange_strong": "compare-exchange",
 
 
 def order_before(lines, call, operation):
-    """The order that is put into its register in the few instructions before the call; ? where that cannot be seen."""
+    """The order that the instructions before the call load into its register; ? if unknown."""
     intel, arm = REGISTERS[ARGUMENT.get(operation, 2)]
     put = re.compile(rf"\tmov\s+(?:\$0x([0-9a-f]+),%{intel}|{arm}, #0x([0-9a-f]+))\b")
     for line in reversed(lines[max(0, call - 12):call]):

@@ -59,8 +59,8 @@ FL_TEST(atomic_cas_tells_what_it_found)
 }
 
 /*
- * Message passing: what was written before a release is seen after the acquire that pairs with it. x86 keeps the order by
- * itself; ThreadSanitizer reports a wrapper whose order is too weak as a race on `cargo`.
+ * Message passing: what was written before a release is seen after the acquire that pairs with it.
+ * x86 keeps the order by itself; ThreadSanitizer reports a too weak wrapper as a race on `cargo`.
  */
 typedef struct mail {
 	void (*send)(uint32_t *flag);
@@ -150,8 +150,9 @@ static bool receive_through_fence(uint32_t *flag)
 }
 
 /*
- * Both sides with fences, which ThreadSanitizer would call a race if they were plain C11 fences. Its build understands a
- * fence by the fence that it pairs with; C11 lets one pair with an operation as well.
+ * Both sides with fences, which ThreadSanitizer would report as a race if they were plain C11
+ * fences. Its build understands a fence by the fence that it pairs with; C11 lets a fence pair with
+ * an operation as well.
  */
 FL_TEST(atomic_fence_pairs)
 {
@@ -163,7 +164,10 @@ FL_TEST(atomic_fence_pairs)
 #endif
 }
 
-/* Store buffering: with a full fence between the store and the load, not both threads miss the other's store. */
+/*
+ * Store buffering: with a full fence between the store and the load, at least one thread sees the
+ * other's store.
+ */
 typedef struct dekker {
 	_Alignas(64) uint32_t stored[2];
 	_Alignas(64) uint32_t seen[2];

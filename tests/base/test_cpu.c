@@ -7,7 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A tree of control groups of our own: a folder with a file `cgroup` as /proc/self/cgroup, and mounts beside it. */
+/*
+ * A private tree of control groups: a folder with a file `cgroup` as /proc/self/cgroup, and mounts
+ * beside it.
+ */
 typedef struct tree {
 	char root[64], proc[80];
 } tree;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the library does without a system call, as in an old kernel (ENOSYS) or in a sandbox
- * (EPERM): it does without, or returns the error that the header names. Each case tries both, in a
- * child with a filter.
+ * The library without a system call, as on an old kernel (ENOSYS) or in a sandbox (EPERM): it does
+ * without, or returns the error that the header names. Each case tries both, in a child with a
+ * filter.
  */
 #include "fl_child.h"
 #include "fl_denied.h"

@@ -26,7 +26,10 @@ static int striking_futex_wait(const uint32_t *word, uint32_t expected, int64_t 
 	return strikes_one(&strikes) ? answer : fl_test_real_sys.futex_wait(word, expected, deadline);
 }
 
-/* Each kind of wait, through a storm: it goes on waiting, keeps its place and its deadline, and ends by its wake. */
+/*
+ * Each kind of wait, through a storm: it continues to wait, keeps its queue entry and its deadline,
+ * and ends by its wake.
+ */
 static void wait_through_a_storm(int rc)
 {
 	FL_FAULTS();
@@ -61,7 +64,10 @@ FL_TEST(spurious_wakes_are_not_wakes)
 	wait_through_a_storm(0);
 }
 
-/* A storm without end, or a system that forbids the call: the wait polls, and its deadline and its wake hold all the same. */
+/*
+ * A storm without end, or a system that forbids the call: the wait polls, and its deadline and its
+ * wake still work.
+ */
 static int useless_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	(void)word;
@@ -91,7 +97,10 @@ FL_TEST(deadline_holds_through_a_storm_without_end)
 	}
 }
 
-/* EINTR, from the table and from real signals; these ThreadSanitizer keeps back until their thread is out of the kernel. */
+/*
+ * EINTR, from the table and from real signals; ThreadSanitizer delays the latter until their thread
+ * is out of the kernel.
+ */
 #ifdef FL__TSAN
 enum { SIGNALS_ARRIVE = 0 };
 #else
@@ -147,7 +156,7 @@ FL_TEST(eintr_storm)
 	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
 }
 
-/* Wakes for a sleeper that nobody meant: the word under them had another owner. */
+/* Wakes for an earlier owner of the sleeper's word. */
 static const uint32_t *word_of_sleeper(const void *key)
 {
 	struct fl__wait wait;
@@ -183,8 +192,8 @@ FL_TEST(stray_wakes_wake_nobody)
 }
 
 /*
- * The wake that follows an unpark comes late: the thread that it was for is gone, and another has its memory and sleeps
- * there. The allocator sees to the first, the wake to the rest.
+ * The wake that follows an unpark comes late: its waiter is gone, and another one sleeps in the
+ * same memory. The allocator causes the first, the wake the second.
  */
 static void *kept_block;
 static size_t kept_size;
@@ -253,7 +262,7 @@ FL_TEST(stray_wake_reused_memory)
 	kept_block = NULL;
 }
 
-/* The futex over pthreads, in place of the system's. */
+/* The futex over pthreads, instead of the system's. */
 static void use_portable_futex(void)
 {
 	fl__sys.futex_wait = fl__portable_futex_wait;
@@ -294,7 +303,7 @@ FL_TEST(portable_futex_carries_the_hammer)
 	hammer_strike(24, fl_test_scaled(600), 2);
 }
 
-/* Everything that a kernel may do, at random, to all who sleep, and stray wakes beside it. */
+/* Random kernel behaviour for all sleepers, and stray wakes beside it. */
 static uint32_t dice;
 
 static int moody_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 /*
- * Who was woken may give the object's memory up at once, while the waker has not returned. Here the object has a page of
- * its own; the sleeper that is woken destroys it and unmaps the page; and the waker is held in its futex_wake, right behind
- * its last access, until that is done. An access after it is a crash.
+ * A woken waiter may free the object at once, while the waker has not returned. Here the object has
+ * its own page; the woken sleeper destroys it and unmaps the page; the waker is held in its
+ * futex_wake, right after its last access, until that is done. A later access would crash.
  */
 typedef struct life {
 	void (*make)(void *object);
@@ -68,7 +68,8 @@ static void sleeper_begin(sleeper *s)
 static void sleeper_end(sleeper *s)
 {
 	held_in_wake = false;
-	assert_int_equal(fl__load_acquire(&page_gone), 1); /* the waker was held: the sleeper did sleep */
+	/* The waker was held: the sleeper did sleep. */
+	assert_int_equal(fl__load_acquire(&page_gone), 1);
 	fl_test_end(&s->thread);
 }
 
@@ -221,7 +222,10 @@ FL_TEST(destroy_after_request)
 	destroy_while_the_waker_leaves(&kind);
 }
 
-/* A condition may go as soon as its waiters are woken, even before they return: its mutex lives elsewhere. */
+/*
+ * A condition may be freed as soon as its waiters are woken, even before they return: its mutex is
+ * elsewhere.
+ */
 static fl_mutex cond_mutex;
 
 static void cond_make(void *c)
@@ -314,8 +318,8 @@ FL_TEST(destroy_after_once)
 }
 
 /*
- * A barrier may go when one has returned: the others are still leaving. Here all but the last sleep; the first to come out
- * unmaps the page, at once.
+ * A barrier may be freed when one party has returned, while others are still leaving. Here all but
+ * the last sleep; the first to leave unmaps the page at once.
  */
 typedef struct crowd {
 	fl_barrier *barrier;
@@ -346,7 +350,10 @@ FL_TEST(barrier_destroyed_while_others_leave)
 	}
 }
 
-/* The pattern of glibc 13690: whoever drops the last reference, under the mutex, frees the mutex with the object. */
+/*
+ * The pattern of glibc 13690: the thread that drops the last reference, under the mutex, frees the
+ * mutex with the object.
+ */
 typedef struct shared {
 	fl_mutex mutex;
 	unsigned owners;

@@ -93,7 +93,7 @@ static int sleeper_run(void *arg)
 	return 0;
 }
 
-/* Distant deadlines are as good as none; a wake reaches its word, and as many sleepers as it asks for. */
+/* Distant deadlines never expire; a wake reaches its word, and as many sleepers as it asks for. */
 static void check_wakes(futex f)
 {
 	enum { EACH = 4 };
@@ -107,7 +107,7 @@ static void check_wakes(futex f)
 		fl_test_go(&s->thread, sleeper_run, s);
 	}
 	int woken = 0;
-	while (woken < 100) /* nobody stays awake: the word is as it was */
+	while (woken < 100) /* all sleep again: the word is unchanged */
 		woken += f.wake(&words[0], 1);
 	assert_int_equal(fl__load_relaxed(&awake[0]) + fl__load_relaxed(&awake[1]), 0);
 
@@ -138,7 +138,7 @@ FL_TEST(portable_futex_wakes)
 	check_wakes(portable_futex());
 }
 
-/* The memory under a wake may be gone: it wakes nobody, and touches nothing. */
+/* The memory under a wake may be freed: the wake wakes no thread, and touches nothing. */
 static void check_stale_wake(futex f)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE);

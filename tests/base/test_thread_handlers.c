@@ -94,7 +94,7 @@ static int fail_detached(void *arg)
 	return d->value;
 }
 
-/* By default the errors of detached threads are logged, which nobody else will hear of. */
+/* By default the errors of detached threads are logged, since no join reports them. */
 FL_TEST(thread_error_is_logged_by_default)
 {
 	static detached d = {FL_EVENT_INIT, -EPIPE};
@@ -174,7 +174,10 @@ FL_TEST(thread_enumerate_leaves_others_out)
 	assert_int_equal(pthread_join(t, NULL), 0);
 }
 
-/* nsync #12: the destructor of thread-specific data locks, waits and signals, when the thread's own context is gone. */
+/*
+ * nsync #12: the destructor of thread-specific data locks, waits and signals, when the thread's own
+ * context is gone.
+ */
 typedef struct last_words {
 	fl_mutex mutex;
 	fl_sem sem;
@@ -225,7 +228,7 @@ FL_TEST(tls_dtor_lock)
 	assert_int_equal(pthread_key_delete(key), 0);
 }
 
-/* What a forked child has: the thread that forked, and handles of threads that did not come along. */
+/* A forked child: the forking thread, and handles of threads that do not exist in the child. */
 static void join_in_child(void *arg)
 {
 	fl_thread *t = arg;
@@ -282,7 +285,7 @@ FL_TEST(thread_started_in_a_forked_child)
 	assert_int_equal(status, 0);
 }
 
-/* The thread that forks is the one that lives on, whichever it is. */
+/* The forking thread is the one that exists in the child, whichever it is. */
 static void own_thread_is_listed(void *id)
 {
 	visits v = {.n = 0};

@@ -15,8 +15,8 @@ static int64_t clock_monotonic(void)
 }
 
 /*
- * This program's own clock_gettime(), which the library is linked against: the wall clock jumps by an hour, to and fro, at
- * each look, as if an administrator sat there and played; the monotonic clock is the system's.
+ * This program's own clock_gettime(), which the library uses: the wall clock jumps by an hour, back
+ * and forth, at each read; the monotonic clock is the system's.
  */
 static uint32_t wall_clock_looks;
 
@@ -88,13 +88,16 @@ FL_TEST(time_after_saturates_at_the_last_nanosecond)
 	assert_true(fl_after(-1001) == -1);
 }
 
-/* Steps of the wall clock change nothing: nobody looks at it, and a timed wait ends by the monotonic clock. */
+/*
+ * Steps of the wall clock change nothing: the library does not read it, and a timed wait ends by
+ * the monotonic clock.
+ */
 FL_TEST(clock_step)
 {
 	struct timespec wall;
 	assert_int_equal(clock_gettime(CLOCK_REALTIME, &wall), 0);
 	uint32_t looks = fl__load_relaxed(&wall_clock_looks);
-	assert_true(looks > 0); /* ours is the one that is called */
+	assert_true(looks > 0); /* the function above is the one that is called */
 
 	fl_sem none = FL_SEM_INIT(0);
 	fl_cancel_token stop;

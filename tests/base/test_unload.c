@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A plugin with a static copy of the library of its own (tests/plugin) is loaded, uses everything,
- * and is unloaded: nothing of it is left, and the threads of the host that have called it go on.
+ * A plugin with its own static copy of the library (tests/plugin) is loaded, uses everything, and
+ * is unloaded: nothing of it is left, and host threads that have called it continue.
  */
 #include "fl_process.h"
 
@@ -139,9 +139,9 @@ static void *end_at_once(void *unused)
 }
 
 /*
- * 100 times, less often where that is slow: no thread, process, descriptor, mapping, block of memory
- * or signal handler is left. The C library keeps stacks and arenas for the next threads, so the
- * number of mappings may differ by some, but not by one a cycle.
+ * 100 times, less often on slow builds: no thread, process, descriptor, mapping, memory block or
+ * signal handler is left. The C library keeps stacks and arenas for later threads, so the number of
+ * mappings may differ by some, but not by one a cycle.
  */
 FL_TEST(unload_leaves_nothing)
 {
@@ -152,7 +152,8 @@ FL_TEST(unload_leaves_nothing)
 	census first = {0};
 	pthread_t thread;
 	FL_OK(sigaction(SIGSEGV, NULL, &before));
-	FL_OK(pthread_create(&thread, NULL, end_at_once, NULL)); /* a sanitizer starts its own then */
+	/* A sanitizer starts its own then. */
+	FL_OK(pthread_create(&thread, NULL, end_at_once, NULL));
 	FL_OK(pthread_join(thread, NULL));
 	const size_t threads = count_threads(), children = process_children_of(getpid());
 	for (unsigned i = 0; i < cycles; i++) {

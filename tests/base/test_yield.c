@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Yields whose cost is bounded (lib/base/yield.c), with a clock of ours. */
+/* Yields with bounded cost (lib/base/yield.c), with the test's clock. */
 #include "fl_faults.h"
 #include "fl_test.h"
 
@@ -59,7 +59,7 @@ FL_TEST(yield_in_time_is_one)
 	assert_int_equal(turns, 0);
 }
 
-/* What is lost to slices of a busy CPU is less than 2 % of the time, however often a thread waits. */
+/* The time lost to slices of a busy CPU is less than 2 %, however often a thread waits. */
 FL_TEST(yield_late_bars_others)
 {
 	FL_FAULTS();
@@ -93,7 +93,7 @@ FL_TEST(yield_barred_ends)
 	assert_int_equal(turns, 0);
 }
 
-/* An interrupt now and then is not taken for another program; many of them are. */
+/* A few interrupts do not count as another program; many do. */
 FL_TEST(yield_late_by_chance_bars_nothing)
 {
 	FL_FAULTS();
@@ -113,7 +113,7 @@ FL_TEST(yield_late_by_chance_bars_nothing)
 	assert_int_equal(yields, 202);
 }
 
-/* A machine that stood still: no yields for a second, not for a minute. */
+/* A suspended machine: no yields for a second, not for a minute. */
 FL_TEST(yield_is_not_barred_for_long)
 {
 	FL_FAULTS();

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fairlead as its users meet it: installed, as a subproject, from C++, and by the code that its documents show.
+"""Fairlead as users get it: installed, as a subproject, from C++, and the code of the documents.
 
 Every method of Kit that is called consumer_... is one case of `./dev test`. What they build stays in consumers/ of the build folder,
 so that a second run only links and runs.
@@ -68,7 +68,7 @@ def expect_all(text, wanted):
 
 
 def runs_of_threads(pid):
-    """How often each thread of a process has been given a CPU, or taken off one: the same later means it never ran."""
+    """The context switches of each thread of a process: the same numbers later mean that it never ran."""
     runs = {}
     for task in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as file:
@@ -135,7 +135,7 @@ class Kit:
         return build
 
     def prefix_flags(self):
-        """Installs the library as its README says; what pkg-config then tells a static program, as two lists."""
+        """Installs the library as in its README; returns pkg-config's flags for a static program, as two lists."""
         if self.flags_of_prefix is None:
             prefix = os.path.join(self.work, "prefix")
             build = self.meson("installed", self.source, "--prefix", prefix, "--libdir", "lib")
@@ -184,7 +184,7 @@ class Kit:
         return ["-I", include, "-I", os.path.join(self.work, "include")]
 
     def names_units(self, compiler, language, flags):
-        """Units of names/ under -Wshadow: globals, then types and items with each macro that makes typed functions."""
+        """Units of names/ under -Wshadow: globals, then types and items with each macro for typed functions."""
         flags = [compiler, *flags, "-Wshadow", *self.all_headers(), "-fsyntax-only", "-x", language]
         run([*flags, os.path.join(HERE, "names", "globals.c")])
         for macro in TYPES_OF:
@@ -467,7 +467,7 @@ class Kit:
             self.echoes(clients)
 
     def echoes(self, clients):
-        """Each client gets its own lines back, in any order of the clients; one that goes away disturbs nobody."""
+        """Each client gets its own lines back, in any order; a client that leaves affects no other."""
         for i, (s, _) in enumerate(clients):
             s.sendall(f"I am {i}\nand still ".encode())
         for i, (s, lines) in reversed(list(enumerate(clients))):
@@ -507,7 +507,7 @@ class Kit:
             expect(members["anna"][1].readline(), "* bert has gone\n")
 
     def chat_with_one_who_does_not_read(self, server, members):
-        """Anna speaks until carl, who reads nothing any more, is thrown out; bert gets every line, in order."""
+        """Anna writes until carl, which does not read, is disconnected; bert gets every line, in order."""
         sent = gone = 0
         said = []
         (anna, to_anna), (_, to_bert) = members["anna"], members["bert"]
@@ -554,14 +554,14 @@ class Kit:
             raise Failure(text)
 
     def consumer_idle_process_does_nothing(self):
-        """A pool after its tasks and a thread in a long wait: for two seconds none runs, so none calls the system."""
+        """An idle pool and a thread in a long wait: for two seconds none runs, so none makes a system call."""
         program = self.compiled(os.path.join(HERE, "idle.c"), self.cc, C_FLAGS)
         process = subprocess.Popen([program], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             expect(process.stdout.readline(), "idle\n")
             end = time.monotonic() + 60
             runs = None
-            while runs != (runs := runs_of_threads(process.pid)):  # until what spins for a moment has gone to sleep
+            while runs != (runs := runs_of_threads(process.pid)):  # until spinning threads sleep
                 if time.monotonic() > end:
                     raise Failure(f"still running after a minute: {runs}")
                 time.sleep(0.1)

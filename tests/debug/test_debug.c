@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The order of locks, and what else is said of who holds them. */
+/* The order of locks, and other reports on owners. */
 #include "fl_debugging.h"
 
 #include "fl_faults.h"
@@ -173,7 +173,10 @@ FL_TEST(debug_hand_over_hand_is_quiet)
 	assert_int_equal(heard("\n"), 0);
 }
 
-/* What is tried, or has a deadline, cannot wait for ever. What was taken so is held like all else. */
+/*
+ * Tries and waits with a deadline cannot wait for ever. A lock acquired in this way counts as held
+ * like any other.
+ */
 FL_TEST(debug_try_is_no_cause)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
@@ -204,7 +207,8 @@ static int fill(void *arg)
 {
 	struct box *b = arg;
 	fl_mutex_lock(&b->inner);
-	fl_mutex_lock(&b->lock); /* the waiter would hold `lock` and then want `inner`, if it held it */
+	/* The waiter would hold `lock` and then want `inner`, if it held it. */
+	fl_mutex_lock(&b->lock);
 	b->full = true;
 	fl_cond_signal(&b->changed);
 	fl_mutex_unlock(&b->lock);
@@ -299,7 +303,7 @@ static int lock_it(void *m)
 	return 0;
 }
 
-/* That is no fault; whoever locked it holds it no more. */
+/* This is no error; the context that locked it no longer counts as the holder. */
 FL_TEST(debug_another_context_may_unlock)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
@@ -328,7 +332,7 @@ FL_TEST(debug_locks_from_before_have_no_owner)
 	assert_int_equal(heard("\n"), 0);
 	fl_mutex_lock(&m[0]);
 	FL_OK(fl_debug_enable(0));
-	fl_mutex_unlock(&m[0]); /* nobody hears of it */
+	fl_mutex_unlock(&m[0]); /* not reported */
 	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS));
 	FL_OK(fl_mutex_lock_until(&m[0], FL_FOREVER, FL_SHIELDED));
 	fl_mutex_unlock(&m[0]);
@@ -349,7 +353,7 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
 	FL_OK(forth(pair));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_OK(back(pair)); /* the cells suffice, and the report does not fit */
+	FL_OK(back(pair)); /* the table suffices, but the report does not fit */
 	assert_int_equal(heard("out of memory to say more"), 1);
 }
 

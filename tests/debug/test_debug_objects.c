@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for what nobody holds, conditions, semaphores and queues: in the dump by their names, in
- * the profile at their callers.
+ * Waits for objects without an owner: conditions, semaphores and queues, by name in the dump, by
+ * caller in the profile.
  */
 #include "fl_debugging.h"
 
@@ -25,8 +25,8 @@ struct stage {
 };
 
 /*
- * The functions whose waits are counted: the profile must name each, and neither a function of the
- * library nor the caller.
+ * The functions with counted waits: the profile must name each of them, not a function of the
+ * library or the caller.
  */
 
 FL_FRAME(await_signal, struct stage *s)
@@ -233,8 +233,8 @@ FL_TEST(debug_contention_counts_waits_at_their_callers)
 		const char *line = strstr(text, waits[i].function);
 		(void)snprintf(kind, sizeof kind, ", %s%s\n", waits[i].kind, waits[i].use);
 		/*
-		 * The mutex of the condition is locked and unlocked by the same function: that is a
-		 * line of its own.
+		 * The same function locks and unlocks the mutex of the condition: that is a line of
+		 * its own.
 		 */
 		while (line && strstr(line, kind) != strchr(line, ','))
 			line = strstr(line + 1, waits[i].function);
@@ -279,9 +279,7 @@ FL_TEST(debug_dump_names_the_queue_of_a_fiber)
 	fl_queue_free(s.queue);
 }
 
-/*
- * Once it was signalled it waits for the mutex, asleep as it is, and the dump says who holds that.
- */
+/* After a signal it waits for the mutex, still asleep, and the dump names the owner. */
 FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 {
 	static char text[1 << 16];
@@ -314,7 +312,7 @@ static int give_up(void *arg)
 	return 0;
 }
 
-/* So does one that has given up. */
+/* So does a waiter that has given up. */
 FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 {
 	static char text[1 << 16];

@@ -6,7 +6,7 @@
 #include "wait/lot.h"
 #include <signal.h>
 
-/* Locks `m` so often, from one place. */
+/* Locks `m` several times, from one place. */
 FL_FRAME(lock_often, fl_mutex *m, int times)
 {
 	for (int i = 0; i < times; i++) {
@@ -84,7 +84,9 @@ FL_TEST(debug_dump_on_takes_free_signals_alone)
 	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
 }
 
-/* What a started-again program does in each of the cases below; in a run of all cases it does nothing. */
+/*
+ * Run by the restarted program in each of the cases below; in a run of all cases it does nothing.
+ */
 FL_TEST(debug_outside_body)
 {
 	const char *what = getenv("FL_TEST_DEBUG");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What debugging is told by readers-writer locks and spin locks. */
+/* Reports on readers-writer locks and spin locks. */
 #include "fl_debugging.h"
 
 enum { A_FIRST, B_FIRST };
@@ -12,7 +12,7 @@ static void read_both(fl_rwlock *l, int first)
 	fl_rwlock_read_unlock(&l[1]);
 }
 
-/* Readers alone wait for nobody; with a writer that somebody waits behind, they do. */
+/* Readers alone wait for no context; behind a waiting writer they do. */
 FL_TEST(debug_readers_have_an_order_once_somebody_writes)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
@@ -22,7 +22,7 @@ FL_TEST(debug_readers_have_an_order_once_somebody_writes)
 	assert_int_equal(heard("\n"), 0);
 	fl_rwlock_write_lock(&l[0]);
 	fl_rwlock_write_unlock(&l[0]);
-	assert_int_equal(heard("\n"), 0); /* at the other one all only read */
+	assert_int_equal(heard("\n"), 0); /* the other lock has only readers */
 	fl_rwlock_write_lock(&l[1]);
 	fl_rwlock_write_unlock(&l[1]);
 	assert_int_equal(heard("potential deadlock"), 1);

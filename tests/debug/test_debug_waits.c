@@ -37,7 +37,8 @@ static int dine(void *arg)
 	take_left(&t->forks[s->number]);
 	(void)fl__add_relaxed(&t->seated, 1); /* relaxed: a count */
 	while (fl__load_relaxed(&t->seated) < SEATS)
-		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0); /* lets the other fibers sit down */
+		/* Lets the other fibers begin to wait. */
+		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0);
 	const int rc = take_right(&t->forks[(s->number + 1) % SEATS], &t->over);
 	if (rc == 0)
 		fl_mutex_unlock(&t->forks[(s->number + 1) % SEATS]);
@@ -45,7 +46,7 @@ static int dine(void *arg)
 	return 0;
 }
 
-/* When it was heard that nobody goes on, everybody is told to stop. */
+/* When the deadlock was reported, all contexts are told to stop. */
 static int free_them(void *table)
 {
 	FL_WAIT_FOR(heard("3 of 3") > 0 && heard("wants mutex") == SEATS);
@@ -169,7 +170,7 @@ static int hold_b_want_a(void *arg)
 	return 0;
 }
 
-/* Whoever gives up in time lets the other go on: no deadlock, and no report of one. */
+/* A wait with a deadline ends the cycle: no deadlock, and no report of one. */
 FL_TEST(debug_waits_with_an_end_are_quiet)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);

@@ -135,7 +135,7 @@ static void record(int file, long number)
 	}
 }
 
-/* Lets one call continue. Its caller may have been killed meanwhile. */
+/* Lets one call continue. Its caller may have been killed in the meantime. */
 static void hear(int listener, int file)
 {
 	struct seccomp_notif told = {.id = 0};

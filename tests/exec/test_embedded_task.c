@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in the caller's memory, on every kind of executor that takes pointers, and with processes, which do not. */
+/*
+ * Tasks in the caller's memory, on every kind of executor that takes pointers; and with processes,
+ * which do not.
+ */
 #include "conformance.h"
 
 static int dropped;
@@ -198,7 +201,10 @@ CONFORMANCE(embedded_cannot_retire_itself)
 	FL_RC(rc, -EDEADLK);
 }
 
-/* While the only worker is held, tasks before it and behind it wait: it leaves from between them, and they keep their order. */
+/*
+ * While the only worker is held, tasks before and behind the task are pending: it is removed from
+ * between them, and they keep their order.
+ */
 CONFORMANCE(embedded_cancelled_is_retired_at_once)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -225,7 +231,10 @@ CONFORMANCE(embedded_cancelled_is_retired_at_once)
 	assert_int_equal(counted(&ran), N - 1);
 }
 
-/* The one worker waits for what it has submitted: runs it itself, and need not come round to take it out of a backlog. */
+/*
+ * The only worker waits for its own embedded task: it runs the task itself, and removes it from the
+ * backlog at once.
+ */
 FL_TASK_STATIC(nest, int, int)
 {
 	FL_SCOPED(fl_embedded_task) behind = FL_EMBEDDED_TASK_INIT;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in the caller's memory take none. Nothing here waits for shared words, whose helpers would look at the table of system calls. */
+/*
+ * Tasks in the caller's memory never allocate. Nothing here waits for shared words, whose helper
+ * threads would read the table of system calls.
+ */
 #include "conformance.h"
 #include "fl_faults.h"
 
@@ -34,7 +37,10 @@ static void bump_times(fl_executor *e, fl_embedded_task *task, int times)
 	assert_int_equal(counted(&ran), times);
 }
 
-/* Once there is a worker, not one: neither to submit, nor to wait and retire. (A loop starts a fiber for each task, if it can.) */
+/*
+ * With a worker running, no allocation at all: neither to submit, nor to wait and retire. (A loop
+ * starts a fiber for each task, if it can.)
+ */
 CONFORMANCE(embedded_takes_no_memory)
 {
 	FL_FAULTS();
@@ -69,7 +75,10 @@ FL_TEST(embedded_first_worker_needs_memory)
 	bump_times(e, &task, 1);
 }
 
-/* The dead do not gather before what was dug out: memory is bounded while the only worker is busy. And they do not count as waiting. */
+/*
+ * Removed tasks do not accumulate before the others: memory is bounded while the only worker is
+ * busy. And they do not count as pending.
+ */
 FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
 {
 	FL_FAULTS();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in the caller's memory in the backlog of the thread executor, which has places, an order, and a middle. */
+/*
+ * Tasks in the caller's memory in the backlog of the thread executor, which has a bound, an order,
+ * and a middle.
+ */
 #include "conformance.h"
 
 FL_TASK_STATIC(tick, void, void)
@@ -26,7 +29,7 @@ static fl_executor *bounded(fl_when_full when_full)
 	return e;
 }
 
-/* A place is given back by who cancels. */
+/* A cancel releases the task's permit. */
 FL_TEST(embedded_takes_a_place)
 {
 	FL_SCOPED(fl_executor) *e = bounded(FL_FULL_REFUSE);
@@ -158,7 +161,8 @@ FL_TEST(embedded_in_a_forked_child)
 	FL_OK(fl_embedded_task_retire(&task));
 }
 
-static fl_event is_submitted; /* else the worker may break the executor before the task that has started it is in */
+/* Otherwise the worker may break the executor before the task that started it is submitted. */
+static fl_event is_submitted;
 
 FL_TASK_STATIC(fail_to_start, void, void)
 {
@@ -181,7 +185,10 @@ FL_TEST(embedded_on_a_broken_executor)
 	fl_executor_free(e);
 }
 
-/* The worker drops the result of a task that was run by who waited for it, behind one that has ended: that can be retired there. */
+/*
+ * The worker drops the result of a task that its waiter ran, behind a task that has ended, which
+ * can be retired there.
+ */
 static fl_embedded_task behind = FL_EMBEDDED_TASK_INIT;
 static int retired;
 
@@ -231,7 +238,10 @@ static void retire_in_callback(fl_future *f, void *arg)
 	attempt->rc = fl_embedded_task_retire(attempt->task);
 }
 
-/* A callback that runs on who cancels, on the stack of which the task's end is: it cannot be retired from there. */
+/*
+ * A callback on the canceller, with the end of the task on the same stack: the task cannot be
+ * retired from there.
+ */
 FL_TEST(embedded_cannot_be_retired_by_who_ends_it)
 {
 	for (int all = 0; all <= 1; all++) {
@@ -260,7 +270,10 @@ FL_TASK_STATIC(until_asked, fl_event *, void)
 	return fl_event_wait(&never);
 }
 
-/* A callback of a task that was cancelled with the executor waits for another one, which runs: nobody refers to that meanwhile. */
+/*
+ * A callback of a task that was cancelled with the executor waits for another task, which runs:
+ * nothing refers to it during this.
+ */
 FL_TEST(embedded_runs_while_the_executor_is_cancelled)
 {
 	FL_SCOPED(fl_executor) *e = NULL;

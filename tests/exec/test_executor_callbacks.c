@@ -52,14 +52,16 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 	expect_order(&calls, CALLS);
 	assert_int_equal(calls.states[FL_DONE], CALLS);
 	assert_int_equal(calls.errors, 0);
-	assert_true((calls.thread == fl_thread_current_id()) == (held == NULL)); /* on the thread that ended it */
+	/* On the thread that ended it. */
+	assert_true((calls.thread == fl_thread_current_id()) == (held == NULL));
 }
 
 CONFORMANCE(callback_after_the_end_runs_now)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct calls calls = {.n = 0};
-	for (int i = 0; i < 2 * CALLS; i++) { /* the moment after the end is what could go wrong: try it often */
+	/* The moment after the end is critical: tried often. */
+	for (int i = 0; i < 2 * CALLS; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct call call = {&calls, i};
 		FL_OK(square_submit(e, 3, &f));
@@ -121,7 +123,8 @@ static void submit_next(fl_future *f, void *arg)
 	f = NULL;
 	if (chain->left-- > 0) {
 		FL_CHECK(square_submit(chain->e, 1, &f) == 0);
-		FL_CHECK(fl_future_on_end(f, submit_next, chain) == 0); /* the chain is the next callback's now */
+		/* The next callback owns the chain now. */
+		FL_CHECK(fl_future_on_end(f, submit_next, chain) == 0);
 	} else {
 		count(&chain->stopped);
 	}
@@ -147,7 +150,7 @@ CONFORMANCE(drop_hooks_run_once_on_success_and_failure)
 	FL_OK(tallied_submit(e, bad, &g));
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_get(g, &(struct tally *){NULL}, sizeof(struct tally *)), FL_ETASK);
-	/* who waits finds the argument dropped, and the result not yet */
+	/* A waiter finds the argument dropped, and the result not yet. */
 	assert_int_equal(counted(&good->drops), 1);
 	assert_int_equal(counted(&bad->drops), 1);
 	assert_int_equal(counted(&good->result_drops), 0);
@@ -161,7 +164,7 @@ CONFORMANCE(drop_hooks_run_once_on_success_and_failure)
 	assert_int_equal(counted(&bad->drops), 1);
 }
 
-/* Has the future of its own task, to look at it from the drop hook. */
+/* Has the future of its own task, for checks in the drop hook. */
 struct watch {
 	fl_future *f;
 	int ended_at_drop, drops;
@@ -179,7 +182,7 @@ FL_TASK_STATIC(watched, struct watch *, void, .drop_arg = watch_drop)
 	return 0;
 }
 
-/* Who waits for the end may give up what the argument refers to. */
+/* After the wait, what the argument refers to may be freed. */
 CONFORMANCE(argument_is_dropped_before_the_end_is_seen)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);

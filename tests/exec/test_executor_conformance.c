@@ -89,7 +89,7 @@ static int run_check_alignment(fl_task_ctx *ctx, const void *arg, void *result)
 	return ((uintptr_t)arg | (uintptr_t)result) % FL_TASK_ALIGN_MAX == 0 ? 0 : -EFAULT;
 }
 
-/* By hand, as a C++ program does it: gcc has something to say on parameters of such an alignment. */
+/* By hand, as a C++ program does it: gcc warns about parameters with such an alignment. */
 static const fl_task_type check_alignment = {
     .size = sizeof(fl_task_type),
     .name = "check_alignment",
@@ -234,7 +234,7 @@ static void waits_give_up(fl_future *f)
 	assert_int_equal(result, 3);
 }
 
-/* Every way to wait for `f`, which has ended, succeeds at once, whatever the deadline and the scope. */
+/* Every way to wait for the ended `f` succeeds at once, with any deadline and scope. */
 static void waits_succeed(fl_future *f)
 {
 	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;

@@ -71,7 +71,10 @@ CONFORMANCE(futures_wait_with_cancelled_ones)
 	fl_future_free(f[1]);
 }
 
-/* A task that submits others to its own executor, and waits for them in one way; the only worker is its own. */
+/*
+ * A task that submits others to its own executor, and waits for them in one of the ways; the
+ * executor has one worker.
+ */
 FL_TASK_STATIC(fan_out, int, int)
 {
 	enum { N = 5 };
@@ -152,7 +155,7 @@ CONFORMANCE(futures_as_completed_by_the_only_worker)
 	assert_int_equal(ended, 5);
 }
 
-/* A chain across all kinds: on this executor, then on another, and the other way round. */
+/* A chain across all kinds: on this executor, then on another, and the reverse. */
 CONFORMANCE(futures_then)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
@@ -180,7 +183,10 @@ CONFORMANCE(futures_then_passes_errors_on)
 	assert_string_equal(fl_future_message(next), "error -33");
 }
 
-/* The first's result is its own, and the next holds it; the type's hook for arguments does not run for it. */
+/*
+ * The first future owns its result, which the next one references; the type's hook for arguments
+ * does not run for it.
+ */
 CONFORMANCE(futures_then_drops_each_result_once)
 {
 	struct tally *t = new_tally();

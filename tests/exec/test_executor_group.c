@@ -129,7 +129,7 @@ CONFORMANCE(group_that_failed_takes_no_more)
 	assert_int_equal(result, -1);
 }
 
-/* -ECANCELED before anybody cancelled is an error like any other. */
+/* -ECANCELED before any cancel is an error like any other. */
 CONFORMANCE(group_task_that_says_cancelled_fails)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -227,7 +227,7 @@ CONFORMANCE(group_of_a_scope_that_is_cancelled)
 	assert_int_equal(result, -1);
 }
 
-/* The group began elsewhere: the join of who is cancelled cancels it. */
+/* The group began elsewhere: a cancel of the joining task cancels the group. */
 CONFORMANCE(group_joined_under_another_scope)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -303,7 +303,8 @@ CONFORMANCE(group_drops_each_argument_once)
 	for (int i = 0; i < 20; i++)
 		FL_OK(fl_group_submit(&g, &tallied, &tally, i % 2 ? &results[i] : NULL));
 	FL_OK(fl_group_join(&g));
-	FL_WAIT_FOR(counted(&tally->result_drops) == 10); /* of those that nobody wanted; by whoever let go last */
+	/* Of the unwanted ones; by the last reference. */
+	FL_WAIT_FOR(counted(&tally->result_drops) == 10);
 	assert_int_equal(counted(&tally->runs), 20);
 	assert_int_equal(counted(&tally->drops), 20);
 	for (int i = 1; i < 20; i += 2)
@@ -329,7 +330,10 @@ CONFORMANCE(group_of_very_many)
 	free(results);
 }
 
-/* When the executor is cancelled, what has not started has failed: nobody asked the group to end. */
+/*
+ * When the executor is cancelled, its pending tasks have failed: the group itself was not
+ * cancelled.
+ */
 CONFORMANCE(group_of_an_executor_that_is_cancelled)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -348,8 +352,8 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
 }
 
 /*
- * The same of what is pending alone: the group takes that for a failure, and ends the task that
- * runs.
+ * The same for a cancel of pending tasks: the group takes it for a failure, and ends the running
+ * task.
  */
 CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
 {
@@ -451,7 +455,10 @@ CONFORMANCE(group_task_that_is_too_late_fails)
 	assert_int_equal(result, 16);
 	if (!is_concurrent(e))
 		return;
-	/* It runs, or has not begun, when its time is up: the group is told the same. The other is cancelled with it. */
+	/*
+	 * It runs, or is pending, at its deadline: the group reports the same. The other task is
+	 * cancelled with it.
+	 */
 	struct gate *gate = new_gate();
 	FL_OK(fl_group_submit_with(&g, &wait_for_cancel, &gate, &result,
 	                           &(fl_submit_config){.deadline = fl_after(FL_MS(20))}));

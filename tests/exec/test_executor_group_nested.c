@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Groups inside of tasks, for every kind of executor: a join helps, and ends, whatever the number of workers. */
+/*
+ * Groups inside of tasks, for every kind of executor: a join helps, and ends, with any number of
+ * workers.
+ */
 #include "conformance.h"
 
 /* A group inside of each task of the group around it. */
@@ -83,7 +86,7 @@ FL_TASK_STATIC(wait_below, struct gate *, void)
 	return fl_shm_event_wait(&(*arg)->open);
 }
 
-/* Has a group of its own, whose task waits for ever. */
+/* Has its own group, with a task that waits for ever. */
 FL_TASK_STATIC(own_group, struct gate *, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
@@ -110,7 +113,10 @@ CONFORMANCE(group_nested_is_cancelled_from_above)
 	}
 }
 
-/* Tasks that submit to the group that they are in: pointers to it mean something only where tasks see our memory. */
+/*
+ * Tasks that submit to their own group: pointers to it are valid only where tasks share the
+ * submitter's memory.
+ */
 struct spread {
 	fl_group *g;
 	int *count, left;

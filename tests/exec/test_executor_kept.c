@@ -58,7 +58,7 @@ CONFORMANCE(failed_task_keeps_its_result)
 	is_kept(f, tally);
 	assert_int_equal(counted(&tally->result_drops), 0);
 	fl_future_free(f);
-	FL_OK(fl_executor_join(e)); /* nobody has another reference */
+	FL_OK(fl_executor_join(e)); /* no other reference exists */
 	assert_int_equal(counted(&tally->result_drops), 1);
 }
 
@@ -91,7 +91,7 @@ CONFORMANCE(kept_result_of_a_task_that_succeeds)
 	assert_int_equal(counted(&tally->result_drops), 1);
 }
 
-/* The hook runs once, also when nobody waits for the task. */
+/* The hook runs once, also without a waiter. */
 CONFORMANCE(kept_result_that_nobody_wants)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);

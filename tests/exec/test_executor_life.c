@@ -34,7 +34,10 @@ CONFORMANCE(worker_limit)
 	fl_executor_free(e);
 }
 
-/* FL_CAP_BY_REFERENCE: a task writes to the submitter's memory, or has its own, and is given a pointer that means nothing. */
+/*
+ * FL_CAP_BY_REFERENCE: a task writes to the submitter's memory; without it, it has its own memory,
+ * where the pointer is invalid.
+ */
 FL_TASK_STATIC(write_through, int *, void)
 {
 	**arg = 7;
@@ -80,7 +83,8 @@ CONFORMANCE(capability_concurrent)
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_shm_barrier *b = FL_IN_ARENA(fl_shm_barrier, 1);
 	FL_OK(fl_shm_barrier_init(b, is_concurrent(e) ? 2 : 1));
-	for (int i = 0; i < 100; i++) { /* with workers that are new, idle, being woken, or on their way to sleep */
+	/* With workers that are new, idle, being woken, or going to sleep. */
+	for (int i = 0; i < 100; i++) {
 		FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 		int one = -1, other = -1;
 		FL_OK(meet_submit(e, b, &f));
@@ -110,7 +114,7 @@ FL_TASK_STATIC(take_turn, struct turn, void)
 	return 0;
 }
 
-/* In that order they are run; their futures may end in another, where who waits helps to end them. */
+/* Tasks run in that order; their futures may end in another, since a waiter may end them. */
 CONFORMANCE(one_worker_takes_tasks_in_order)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -167,7 +171,8 @@ CONFORMANCE(closed_refuses_its_own_tasks)
 	FL_OK(close_and_submit_submit(e, &f));
 	FL_RC(close_and_submit_get(f), FL_ETASK);
 	FL_RC(fl_future_error(f), -EPIPE);
-	FL_RC(square_submit(e, 1, NULL), is_by_reference(e) ? -EPIPE : 0); /* without, it was the worker's own */
+	/* Without, it was the worker's own. */
+	FL_RC(square_submit(e, 1, NULL), is_by_reference(e) ? -EPIPE : 0);
 }
 
 CONFORMANCE(join_waits_and_may_be_repeated)
@@ -208,7 +213,7 @@ static int join_it(void *e)
 	return fl_executor_join(e);
 }
 
-/* C-Thread-Pool: of two that waited only one was told. */
+/* C-Thread-Pool: only one of two waiters was woken. */
 CONFORMANCE(join_wakes_all_who_wait)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -323,8 +328,8 @@ FL_TASK_STATIC(free_self, void, void)
 }
 
 /*
- * In a process of its own, which a panic on a worker ends, where a worker is a thread of it. Where it is a process, that one
- * ends, and costs a task.
+ * In a separate process, which a panic on a worker thread ends. A worker process ends alone, and
+ * costs a task.
  */
 FL_TASK_STATIC(free_in_task, size_t, void)
 {

@@ -57,7 +57,7 @@ FL_TASK_STATIC(visit, struct place, void)
 	return arg->wanted < 0 || before == arg->wanted ? 0 : -EILSEQ;
 }
 
-/* A chunk is one task: its elements run one after the other, in order, on one worker. */
+/* A chunk is one task: its elements run one after another, in order, on one worker. */
 CONFORMANCE(map_runs_a_chunk_as_one)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 3);
@@ -102,7 +102,7 @@ CONFORMANCE(map_reports_the_lowest_failure)
 	FL_RC(fail_if_negative_map(e, args, N, results, NULL), FL_ETASK);
 }
 
-/* A thread that does what a task asks for and cannot do itself, where it runs in another process. */
+/* A thread that acts for a task which runs in another process and cannot act itself. */
 struct aide {
 	fl_executor *e;
 	fl_shm_event *asked;
@@ -123,7 +123,7 @@ static void aide_begin(struct aide *aide)
 	FL_OK(fl_thread_start(&aide->thread, run_aide, aide, NULL));
 }
 
-/* If nobody has asked, it is asked now. */
+/* If there was no request yet, it is made now. */
 static void aide_end(struct aide *aide)
 {
 	int rc;
@@ -132,7 +132,9 @@ static void aide_end(struct aide *aide)
 	FL_OK(rc);
 }
 
-/* Elements that fail in an order of our choice: a failure is known when its worker has gone on to the next task. */
+/*
+ * Elements that fail in a chosen order: a failure is known when its worker has begun the next task.
+ */
 struct stage {
 	fl_shm_event started, failing, known;
 };
@@ -166,7 +168,10 @@ FL_TASK_STATIC(play, struct act, void)
 	return arg->error;
 }
 
-/* All workers are busy with elements: what the aide submits is run by the one that ends the element which tells. */
+/*
+ * All workers are busy with elements: the worker that reports an element runs what the aide has
+ * submitted.
+ */
 static void play_and_fail(fl_executor *e, const struct act *acts, size_t n, fl_map_config *config)
 {
 	struct stage *stage = acts->stage;
@@ -219,7 +224,9 @@ CONFORMANCE(map_tells_a_tasks_timeout_from_its_own)
 	}
 }
 
-/* Counts; and, where told so, asks an aide to have the map cancelled, or waits until the task is asked to stop. */
+/*
+ * Counts; and, if told to, lets an aide cancel the map, or waits until the task is asked to stop.
+ */
 struct step {
 	int *runs;
 	fl_shm_event *ask;
@@ -306,7 +313,7 @@ CONFORMANCE(map_cancel_stops_what_is_left)
 		assert_int_equal(results[i], i < 5 ? 5 : 0);
 }
 
-/* Cancels its executor; or has an aide do it, where its own is not the one that it was submitted to. */
+/* Cancels its executor; or lets an aide do it, if its own executor is not the one of the submit. */
 struct canceller {
 	bool cancels;
 	fl_shm_event *ask;
@@ -322,7 +329,7 @@ FL_TASK_STATIC(cancel_executor, struct canceller, int)
 	}
 	set_event(arg->ask);
 	(void)wait_to_be_asked(ctx);
-	return -ECANCELED; /* it may be all that was under way: nothing else would tell the map */
+	return -ECANCELED; /* it may be the only running element: no other would end the map */
 }
 
 static int cancel_it(struct aide *aide)

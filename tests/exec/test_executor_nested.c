@@ -2,7 +2,10 @@
 /* The contract of FL_CAP_NESTED, tasks that submit and wait, for every kind of executor. */
 #include "conformance.h"
 
-/* A task that submits to the executor which it finds itself in: always the same, and where it can be told, the one submitted to. */
+/*
+ * A task that submits to its current executor: always the same one, and where it can be checked,
+ * the one of its submit.
+ */
 struct depth {
 	fl_executor *e; /* NULL: any */
 	int left;

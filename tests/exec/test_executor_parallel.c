@@ -103,7 +103,8 @@ CONFORMANCE(parallel_for_is_stopped)
 	int error = 0;
 	fl_parallel_config config = {.deadline = fl_after(FL_MS(5)), .error = &error};
 	FL_RC(fl_parallel_for(e, 0, N, until_stopped, NULL, &config), -ETIMEDOUT);
-	FL_RC(fl_parallel_for(e, 0, N, until_stopped, NULL, &config), -ETIMEDOUT); /* nothing is begun */
+	/* Nothing is begun. */
+	FL_RC(fl_parallel_for(e, 0, N, until_stopped, NULL, &config), -ETIMEDOUT);
 	config = (fl_parallel_config){.cancel = &stop, .error = &error};
 	FL_RC(fl_parallel_for(e, 0, N, until_stopped, &stop, &config), -ECANCELED);
 	FL_RC(fl_parallel_for(e, 0, N, until_stopped, &stop, &config), -ECANCELED);
@@ -147,7 +148,7 @@ CONFORMANCE(parallel_for_nested)
 	}
 }
 
-/* The digits of a polynomial in a base, as words are hashed: associative, and it does not commute. */
+/* The digits of a polynomial in a base, as words are hashed: associative, but not commutative. */
 struct hash {
 	uint64_t value, scale;
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Regions that an executor hands to its tasks, for every kind; test_process_pool_task.c has what is of processes alone. */
+/*
+ * Regions that an executor passes to its tasks, for every kind; test_process_pool_task.c has the
+ * cases for processes only.
+ */
 #include "conformance.h"
 
 #include <fairlead/shm.h>

@@ -79,7 +79,8 @@ CONFORMANCE(task_sees_its_workers_name)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 1, .name = "n"}));
 	FL_OK(thread_name_is_submit(e, '0', &f));
-	FL_RC(thread_name_is_get(f), is_concurrent(e) ? 0 : FL_ETASK); /* without threads of its own: the caller's */
+	/* Without its own threads: the caller's. */
+	FL_RC(thread_name_is_get(f), is_concurrent(e) ? 0 : FL_ETASK);
 }
 
 FL_TASK_STATIC(all_signals_blocked, void, int)
@@ -102,7 +103,7 @@ CONFORMANCE(workers_take_no_signals)
 
 struct init {
 	int calls, error;
-	uint64_t creator; /* the worker_id() of who makes the executor */
+	uint64_t creator; /* the worker_id() of the executor's creator */
 	fl_shm_event entered, open;
 };
 
@@ -146,7 +147,7 @@ CONFORMANCE(failing_initializer_breaks)
 	init->error = -ENOENT;
 	init->creator = worker_id();
 	int rc = kind->create(&e, &config);
-	if (rc != 0) { /* one that has no workers runs it at once */
+	if (rc != 0) { /* an executor without workers runs it at once */
 		FL_RC(rc, -ENOENT);
 		assert_null(e);
 		return;
@@ -189,9 +190,9 @@ static int nine_of(fl_executor *e)
 }
 
 /*
- * Two plugins have a static task in source files of one name. An executor for which addresses mean
- * nothing refuses these two tasks, whether the executor is older than the second plugin or not, and
- * has met the task before or not. All else works.
+ * Two plugins have static tasks of one name, in source files of one name. An executor that passes
+ * tasks by name refuses these two tasks, whether it is older than the second plugin or not, and
+ * whether it has run the task before or not. All else works.
  */
 CONFORMANCE(one_name_for_two_tasks)
 {
@@ -263,7 +264,10 @@ static void use_in_child(void *arg)
 	fl_executor_free(own);
 }
 
-/* The child would go on in its parent's place: with the tasks behind, the elements behind, or as a second worker process. */
+/*
+ * The child would continue in its parent's place: with the next tasks, the next elements, or as a
+ * second worker process.
+ */
 FL_TASK_STATIC(fork_and_return, int, int)
 {
 	*result = *arg == 0 ? fl_test_fork_in_call() : *arg;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Task groups where memory fails, many are at it, or somebody joins that must not; and what nobody else hears. */
+/*
+ * Task groups out of memory, with many threads, and with forbidden joins; and failures that only
+ * the log reports.
+ */
 #include "fl_child.h"
 #include "fl_debugging.h"
 #include "fl_pool.h"
@@ -9,7 +12,7 @@ static unsigned runs, drops;
 static void drop_number(void *arg)
 {
 	(void)arg;
-	fl__add_relaxed(&drops, 1); /* relaxed: a count, looked at behind a join; as below */
+	fl__add_relaxed(&drops, 1); /* relaxed: a count, read after a join; as below */
 }
 
 FL_TASK_STATIC(counted, int, int, .drop_arg = drop_number)
@@ -95,7 +98,7 @@ FL_TEST(group_takes_no_memory)
 	assert_int_equal(seam_live_allocs(), before);
 }
 
-/* The log gets later failures, and errors that no join has returned. */
+/* Logged: a failure after another one, and a failure without a join. */
 
 FL_TASK_STATIC(fail_when_told, struct gate *, void)
 {
@@ -233,7 +236,7 @@ static void turn_until_done(fl_loop *l, const fl_group *g)
 		FL_OK(fl_loop_run_once(l, &deadline));
 }
 
-/* On a loop whose thread is this one, outside of its fibers, nobody runs what is left. */
+/* On a loop of this thread, outside of its fibers, no thread runs the remaining tasks. */
 FL_TEST(group_joined_where_nothing_could_run)
 {
 	FL_SCOPED(fl_loop) *l = NULL;
@@ -280,7 +283,10 @@ FL_TEST(group_in_a_forked_child)
 	FL_OK(fl_group_join(&g));
 }
 
-/* A join that sleeps on a worker runs what is submitted meanwhile: the task that does waits for that. */
+/*
+ * A sleeping join on a worker runs tasks that are submitted in the meantime: the task that submits
+ * waits for that.
+ */
 
 struct late {
 	fl_group *g;

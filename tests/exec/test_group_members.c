@@ -43,11 +43,11 @@ static int first_error(void *unused)
 	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	FL_CHECK(fl_group_join(&g) == -EIO);
-	/* the last fiber runs, and finds itself cancelled; a task that has not started does not run */
+	/* the last fiber runs, and finds itself cancelled; a pending task does not run */
 	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
 	FL_CHECK(strstr(fl_group_failed_name(&g), are_fibers() ? "fiber" : ":member") != NULL);
 	FL_CHECK(fl_group_failed_index(&g) == 2 && strcmp(fl_group_message(&g), fl_error_text(-EIO)) == 0);
-	FL_CHECK(fl_group_join(&g) == 0); /* it was told */
+	FL_CHECK(fl_group_join(&g) == 0); /* it was reported */
 	return 0;
 }
 
@@ -149,7 +149,7 @@ static int try_join(void *unused)
 
 FL_MEMBERS_TEST(group_try_join_answers, try_join)
 
-/* Who cannot wait for the memberren. */
+/* Contexts that must not wait for the members. */
 typedef struct misplaced {
 	fl_group g;
 	fl_event gate, done;
@@ -258,7 +258,7 @@ static int joined_in_its_scope(void *unused)
 		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
 		FL_CHECK(fl_group_join(&g) == -EIO);
 	}
-	FL_CHECK(told.count == 0); /* the join told it */
+	FL_CHECK(told.count == 0); /* the join reported it */
 	return 0;
 }
 
@@ -309,7 +309,8 @@ static int more_before_it_runs(void *unused)
 	fl_fiber *joiner = fl_test_start(joins, &m.g);
 	fl_fiber *f = fl_test_start(starts_another_at_its_end, &m);
 	fl_test_settle();
-	fl_event_set(&m.gate); /* the member ends, the joiner is woken, f starts another before it runs */
+	/* The member ends, the joiner is woken, f starts another before it runs. */
+	fl_event_set(&m.gate);
 	FL_CHECK(fl_test_join(f) == 0);
 	fl_test_settle();
 	FL_CHECK(fl_group_count(&m.g) == 1 && fl_fiber_is_alive(joiner));

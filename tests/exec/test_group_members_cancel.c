@@ -40,8 +40,8 @@ static int before_start(void *unused)
 FL_MEMBERS_TEST(group_cancel_before_the_start, before_start)
 
 /*
- * A fiber that is cancelled before its first turn runs: it owns its argument by then. A task does
- * not run.
+ * A fiber that is cancelled before its first turn runs, since it owns its argument. A task does not
+ * run.
  */
 static int before_its_turn(void *unused)
 {
@@ -56,10 +56,11 @@ static int before_its_turn(void *unused)
 
 FL_MEMBERS_TEST(group_cancel_before_the_members_first_turn, before_its_turn)
 
-/* A parent: starts the member beside one that works as long as it is let, and joins. */
+/* A parent: starts the member beside one that works until it is stopped, and joins. */
 typedef struct parent {
 	child *c;
-	fl_event *first; /* waits for it before it joins, and does not care how that ends; NULL: at once */
+	/* Waits for it before the join, ignoring its result; NULL: joins at once. */
+	fl_event *first;
 	int joined;
 } parent;
 
@@ -113,7 +114,7 @@ static int before_it_joins(void *unused)
 
 FL_MEMBERS_TEST(group_join_after_the_cancel, before_it_joins)
 
-/* Both the owner cancels its group and somebody the owner: that one hears of it. */
+/* The owner cancels its group, and another context cancels the owner: the owner sees that. */
 static int cancels_then_waits(void *arg)
 {
 	child *c = arg;
@@ -152,13 +153,14 @@ static int cut_once(void *unused)
 	FL_CHECK(fl_group_join(&g) == 0 && ends == are_fibers());
 	FL_CHECK(start(&g, returns, RC(0)) == 0);
 	fl_test_settle();
-	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &stop) == 0); /* what is done at once is done */
+	/* An operation that can succeed at once succeeds. */
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &stop) == 0);
 	return 0;
 }
 
 FL_MEMBERS_TEST(group_join_when_all_have_ended, cut_once)
 
-/* try_join and join_until tell, too, that the work was cut short. */
+/* try_join and join_until also report that the work was cancelled. */
 static int polls(void *arg)
 {
 	child *c = arg;
@@ -204,7 +206,9 @@ static int by_an_inner_scope(void *unused)
 
 FL_MEMBERS_TEST(group_join_cancelled_by_an_inner_scope, by_an_inner_scope)
 
-/* What a member makes of its cancel: an error counts, and is told rather than the cancel; 0 does not. */
+/*
+ * The result of a cancelled member: an error counts, and comes before the cancel; 0 does not count.
+ */
 static int errors_after_cancel(void *unused)
 {
 	child c = {.rc = -EIO};
@@ -252,7 +256,7 @@ FL_MEMBERS_TEST(group_member_that_swallows_its_cancel, swallowed)
 
 typedef struct nest {
 	int depth, code;   /* the innermost child returns that, or waits */
-	int *ends, *outer; /* of those that were cancelled; what the joins of the groups returned, by depth */
+	int *ends, *outer; /* of the cancelled ones; the results of the groups' joins, by depth */
 } nest;
 
 static int nests(void *arg)
@@ -342,7 +346,8 @@ static int outer_error(void *unused)
 	FL_CHECK(slow.cancelled && !slow.ended && fl_group_count(&g) == 1);
 	fl_event_set(&cleanup);
 	FL_CHECK(fl_group_join(&g) == -EBADF && fl_group_failed_index(&g) == 2);
-	FL_CHECK(p.joined == -EIO && late.ended && told.count == 2); /* -EPIPE, -EIO: nothing is lost */
+	/* -EPIPE, -EIO: nothing is lost. */
+	FL_CHECK(p.joined == -EIO && late.ended && told.count == 2);
 	return 0;
 }
 
@@ -391,7 +396,7 @@ static int has_its_own_deadline(void *unused)
 
 FL_MEMBERS_TEST(group_with_a_deadline, has_its_own_deadline)
 
-/* A member that joins a group around its own. */
+/* A member that joins a group that contains it. */
 
 typedef struct inside {
 	fl_group *outer;

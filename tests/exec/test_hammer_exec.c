@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thousand threads, or a hundred where code is slow, use one queue, or one executor, with deadlines and cancels in
- * flight. The queue or the executor ends while they do. Every item and every task has a record, and all records must add up.
+ * A thousand threads, or a hundred on slow builds, use one queue, or one executor, with deadlines
+ * and cancels in flight. The queue or the executor ends during that. Every item and every task has
+ * a record, and all records must add up.
  */
 #include "fl_test.h"
 #include <fairlead/task.h>
 
 enum { THREADS = 1000, STACK = 256 * 1024, TOKENS = 16, RECORDS = 1 << 18 };
 
-/* What became of an item or a task: each field is added to, by whoever saw it happen. */
+/* The record of an item or a task: each context adds to the field of what it has seen. */
 struct record {
-	unsigned char accepted, got, dropped;             /* of an item */
-	unsigned char ran, succeeded, undone, told, owed; /* of a task; callbacks that were called, and registered */
+	unsigned char accepted, got, dropped; /* of an item */
+	/* Of a task; called and registered callbacks. */
+	unsigned char ran, succeeded, undone, told, owed;
 };
 
 static struct record records[RECORDS];
@@ -156,7 +158,7 @@ static bool hammer_get(struct hand *h, fl_cancel_token *token, int64_t deadline)
 	case 1:
 		rc = fl_queue_get_many_until(h->q, items, 5, &count, deadline, token);
 		break;
-	case 2: /* looks first: readiness is no promise */
+	case 2: /* checks first: readiness is no promise */
 		rc = FL_WAIT_ANY_UNTIL(deadline, token, FL_ON_QUEUE(h->q));
 		rc = rc == 0 ? fl_queue_try_get(h->q, items) : rc;
 		break;
@@ -169,7 +171,10 @@ static bool hammer_get(struct hand *h, fl_cancel_token *token, int64_t deadline)
 	return rc != -EPIPE;
 }
 
-/* Every tenth thread puts, and every tenth gets, without deadline or token, until the queue is closed. */
+/*
+ * Every tenth thread puts, and every tenth gets, without deadline or token, until the queue is
+ * closed.
+ */
 static void hammer_plainly(struct hand *h, bool puts)
 {
 	unsigned item;
@@ -180,7 +185,10 @@ static void hammer_plainly(struct hand *h, bool puts)
 		got_items(h->q, &item, 1);
 }
 
-/* One operation under a token that others may request, and that has a deadline itself; or under a child of it. */
+/*
+ * One operation under a token that others may request, and that has its own deadline; or under a
+ * child of it.
+ */
 static bool hammer_once(struct hand *h)
 {
 	FL_SCOPED(fl_cancel_token) own = FL_CANCEL_TOKEN_INIT;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The contract of the lazy map, for every kind of executor: order, places of failures, laziness, what ends it. */
+/*
+ * The contract of the lazy map, for every kind of executor: order, places of failures, laziness,
+ * its end.
+ */
 #include "conformance.h"
 
 enum { N = FL_TEST_SANITIZED ? 60 : 300 }; /* a fiber each, which TSan makes slowly */
@@ -124,7 +127,7 @@ CONFORMANCE(imap_tells_each_failure_in_its_place)
 			}
 }
 
-/* A message that a task sets and does not fail with is nobody's. */
+/* The message of a task that does not fail with it is dropped. */
 FL_TASK_STATIC(say_or_fail, int, int)
 {
 	if (*arg == 0)
@@ -190,7 +193,7 @@ CONFORMANCE(imap_tells_its_own_errors_from_the_tasks)
 	}
 }
 
-/* Waiting. Element 0 waits for its gate; who is asked to stop does. */
+/* Waits. Element 0 waits for its gate; an element that is asked to stop does. */
 struct visit {
 	struct gate *gate; /* NULL: it ends at once */
 	int number;
@@ -252,7 +255,7 @@ CONFORMANCE(imap_waits_for_the_first)
 	FL_RC(visit_imap_next(it, &index, &result), -ENODATA);
 }
 
-/* The others are given out while the first still runs. */
+/* The other results come while the first element still runs. */
 CONFORMANCE(imap_unordered_gives_what_has_ended)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
@@ -357,7 +360,7 @@ CONFORMANCE(imap_ends_at_its_deadline)
 		for (int unordered = 0; unordered <= 1; unordered++) {
 			FL_SCOPED(fl_imap) *it = NULL;
 			struct visit visits[VISITS];
-			(void)make_visits(visits); /* nobody opens it */
+			(void)make_visits(visits); /* it stays closed */
 			const fl_imap_config config = {
 			    .chunk = chunk, .unordered = unordered, .deadline = fl_after(FL_MS(20))};
 			FL_OK(visit_imap(e, visits, VISITS, &it, &config));
@@ -416,7 +419,8 @@ CONFORMANCE(imap_on_a_broken_executor)
 	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
 		return; /* breaks at once */
 	number_args();
-	const fl_imap_config config = {.window = 8}; /* less than there are, also of a sanitizer's few */
+	/* Less than all elements, also with a sanitizer. */
+	const fl_imap_config config = {.window = 8};
 	int rc = square_positive_imap(e, inputs, N, &it, &config);
 	while (rc == 0 || rc == FL_ETASK) { /* what was accepted before it broke ends as failed */
 		rc = square_positive_imap_next(it, NULL, &(int){0});

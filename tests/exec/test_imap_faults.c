@@ -21,7 +21,10 @@ static void begin_test(void)
 		inputs[i] = i;
 }
 
-/* Whatever allocation fails: nothing was run, or all goes on with less, or a call says so and may be called again. */
+/*
+ * Any allocation fails: nothing was run, or all continues with less, or a call reports it and may
+ * be repeated.
+ */
 static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *config)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(2);
@@ -112,7 +115,7 @@ FL_TEST(imap_without_threads)
 }
 
 /*
- * Nothing is left behind, however it is freed, but for slabs of blocks: of those there are as many as the window needs.
+ * Nothing is left behind, however it is freed, except slabs of blocks: as many as the window needs.
  */
 FL_TEST(imap_gives_back_its_memory)
 {
@@ -128,12 +131,16 @@ FL_TEST(imap_gives_back_its_memory)
 			for (int i = 0; i < round * N / 39; i++)
 				FL_OK(square_imap_next(it, NULL, &(int){0}));
 		}
-		FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - threads_before); /* one may have done all */
+		/* One worker may have done all. */
+		FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - threads_before);
 		FL_WAIT_FOR(seam_live_allocs() <= before + 10);
 	}
 }
 
-/* Who has a slow generator gets the first result as soon as it is there: here, while the second is made. */
+/*
+ * With a slow generator the first result is there as soon as it exists: here, while the second
+ * element is generated.
+ */
 struct slow {
 	int made;
 	struct gate gate;

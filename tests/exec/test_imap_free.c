@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map: who owns arguments and results, what a free leaves behind, and what a dying worker takes with it. */
+/*
+ * The lazy map: owners of arguments and results, the state after a free, and the losses with a
+ * dying worker.
+ */
 #include "conformance.h"
 #include <signal.h>
 
-/* Tallies for all elements of a test: what ran, and what hooks were called for. Anything that fails is in `errors`. */
+/* Counts over all elements of a test: runs, and calls of hooks. `errors` has all failures. */
 struct item {
 	struct tally *tally;
 	int error;
@@ -121,7 +124,10 @@ CONFORMANCE(imap_drops_what_is_refused)
 	assert_int_equal(counted(&items.tally->runs), 0);
 }
 
-/* Closed meanwhile, with failures in chunks: what cannot be submitted again is told, and dropped. */
+/*
+ * Closed in the meantime, with failures in chunks: an element that cannot be submitted again is
+ * reported, and dropped.
+ */
 CONFORMANCE(imap_drops_what_is_refused_again)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
@@ -148,7 +154,7 @@ CONFORMANCE(imap_drops_what_is_refused_again)
 	}
 }
 
-/* A free waits for nobody, and what runs keeps what it needs. */
+/* A free does not wait, and running tasks keep what they need. */
 struct held {
 	struct gate *gate;
 	struct tally *tally;
@@ -191,8 +197,8 @@ CONFORMANCE(imap_free_waits_for_nothing)
 		assert_true(counted(&held.tally->drops) > 0); /* of those that were pending */
 		set_event(&held.gate->open);
 		FL_OK(fl_executor_join(e));
-		const int ran =
-		    counted(&held.tally->runs); /* it is asked to stop, but another process may hear of it late */
+		/* Asked to stop, but another process may learn of it late. */
+		const int ran = counted(&held.tally->runs);
 		assert_true(ran == 1 || (ran == 2 && how / 2 == 1 && !is_by_reference(e)));
 		assert_int_equal(counted(&held.tally->result_drops), ran);
 	}
@@ -216,7 +222,7 @@ CONFORMANCE(imap_freed_at_any_time)
 		}
 }
 
-/* Alignment, and results that stand in memory of their own. */
+/* Alignment, and results in separate memory. */
 struct page {
 	_Alignas(64) unsigned char bytes[100 << 10];
 };

@@ -37,11 +37,13 @@ CONFORMANCE(imap_of_a_generator)
 					sum += result;
 					c.given++;
 				}
-				FL_RC(rc, unordered ? -EIO : -ENODATA); /* its error ends it, after what was before */
+				/* Its error ends it, after the elements before. */
+				FL_RC(rc, unordered ? -EIO : -ENODATA);
 				FL_RC(square_imap_next(it, NULL, &result), rc);
 				assert_int_equal(sum, 8955050);
 				assert_int_equal(c.given, N);
-				assert_true(c.most <= (int)(window > chunk ? window : chunk)); /* lazy */
+				/* Lazy. */
+				assert_true(c.most <= (int)(window > chunk ? window : chunk));
 			}
 }
 
@@ -72,7 +74,7 @@ CONFORMANCE(imap_of_what_cannot_be)
 	FL_RC(fl_imap_create(&it, e, &square, one, 0, &config), -EINVAL);
 	assert_null(it);
 	assert_int_equal(c.made, 0);
-	c.n = 0; /* an error at once is told in its place, too */
+	c.n = 0; /* an error of the first call is reported in its place, too */
 	FL_OK(fl_imap_create(&it, e, &square, NULL, 0, &config));
 	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EIO);
 	fl_imap_free(it);

@@ -97,7 +97,8 @@ FL_TEST(map_large)
 	for (int i = 0; i < LARGE; i++)
 		in[i] = i % 1000;
 	FL_OK(map_square_map(e, in, LARGE, out, NULL));
-	FL_OK(map_square_map(e, in, LARGE / 10, out, &(fl_map_config){.chunk = 1})); /* results are set, not added to */
+	/* Results are set, not added to. */
+	FL_OK(map_square_map(e, in, LARGE / 10, out, &(fl_map_config){.chunk = 1}));
 	for (int i = 0; i < LARGE; i++)
 		assert_int_equal(out[i], in[i] * in[i]);
 	free(in);
@@ -164,13 +165,17 @@ FL_TEST(map_tells_the_lowest_index_that_failed)
 			(void)snprintf(expected, sizeof expected, "element %d", -1 - first);
 			assert_string_equal(error.message, expected);
 			assert_int_equal(outputs[first], -1 - first); /* what it left there */
-			for (int i = 0; i < first; i++)               /* what came before the failure is there */
+			/* The elements before the failure have results. */
+			for (int i = 0; i < first; i++)
 				assert_int_equal(outputs[i], i);
 		}
 	}
 }
 
-/* Both elements fail, the one whose argument is `later` probably later: the answer must not depend on it. */
+/*
+ * Both elements fail, the one with the argument `later` probably later: the result must not depend
+ * on it.
+ */
 static int later;
 
 FL_TASK(map_fail_both, int, int)
@@ -201,7 +206,8 @@ FL_TEST(map_begins_nothing_after_a_failure)
 	FL_SCOPED(fl_executor) *s = sequential();
 	begin_map();
 	inputs[10] = -EIO;
-	FL_RC(map_check_map(s, inputs, N, outputs, NULL), FL_ETASK); /* without a place for the error, too */
+	/* Also without a place for the error. */
+	FL_RC(map_check_map(s, inputs, N, outputs, NULL), FL_ETASK);
 	assert_int_equal(LOOK(&runs), 11);
 	assert_int_equal(outputs[11], -77);
 	FL_SCOPED(fl_executor) *e = pool_with(1);
@@ -209,10 +215,14 @@ FL_TEST(map_begins_nothing_after_a_failure)
 	inputs[10] = -EIO;
 	FL_RC(map_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 3}), FL_ETASK);
 	assert_int_equal(LOOK(&runs), 11);
-	FL_OK(fl_executor_try_join(e) == -EBUSY ? fl_executor_join(e) : 0); /* and nothing is left behind */
+	/* And no task is left. */
+	FL_OK(fl_executor_try_join(e) == -EBUSY ? fl_executor_join(e) : 0);
 }
 
-/* The message is cut like any other; the task's -ETIMEDOUT and -ECANCELED are failures like any other. */
+/*
+ * The message is truncated like any other; the task's -ETIMEDOUT and -ECANCELED are failures like
+ * any other.
+ */
 FL_TASK(map_odd_errors, int, int)
 {
 	char text[400];
@@ -313,7 +323,8 @@ static void run_stopped_map(fl_executor *e, bool by_token)
 	FL_RC(rc, by_token ? -ECANCELED : -ETIMEDOUT);
 	fl_event_set(&fifth_runs); /* should the deadline have come before */
 	seam_join(&other, 1);
-	for (int i = 0; i < N; i++) /* results of those that ran are there, the others were not touched */
+	/* The elements that ran have results, the others were not touched. */
+	for (int i = 0; i < N; i++)
 		assert_true(outputs[i] == i || outputs[i] == -77 || (i == 5 && outputs[i] == 5));
 	if (by_token && fl_executor_workers(e) == 1) {
 		assert_int_equal(LOOK(&runs), 6);

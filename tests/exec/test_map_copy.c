@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_map on executors that copy arguments and results. The contract stands in test_executor_map.c; here is what it
- * looks like from the inside.
+ * fl_map on executors that copy arguments and results. test_executor_map.c tests the contract; this
+ * file the implementation.
  */
 #include "fl_copying.h"
 
@@ -110,8 +110,8 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 }
 
 /*
- * More than the lanes of processes hold, for small chunks; for larger ones as many as are a megabyte a worker; at least
- * two.
+ * For small chunks more than the rings of processes hold; for larger ones as many as fit into a
+ * megabyte a worker; at least two.
  */
 FL_TEST(map_copy_has_little_under_way)
 {
@@ -180,7 +180,8 @@ FL_TEST(map_copy_is_lazy)
 		fl_future *held = hold_worker(e, &gate);
 		begin_map();
 		seam_start(&other, 1, map_on_thread, &m, 0);
-		FL_WAIT_FOR(LOOK(&submitted) > 0 && seam_sleepers() == 2); /* for its first chunk; the worker for us */
+		/* For its first chunk; the worker for us. */
+		FL_WAIT_FOR(LOOK(&submitted) > 0 && seam_sleepers() == 2);
 		assert_int_equal(LOOK(&submitted), fl__chunk_window(e, &copy_square, chunk));
 		let_go(&gate, held);
 		seam_join(&other, 1);
@@ -211,13 +212,17 @@ FL_TEST(map_copy_tells_the_lowest_index_that_failed)
 			(void)snprintf(expected, sizeof expected, "element %d", -1 - first);
 			assert_string_equal(error.message, expected);
 			assert_int_equal(outputs[first], -1 - first); /* what it left there */
-			for (int i = 0; i < first; i++)               /* what came before the failure is there */
+			/* The elements before the failure have results. */
+			for (int i = 0; i < first; i++)
 				assert_int_equal(outputs[i], i);
 		}
 	}
 }
 
-/* Element 0 is slow, element 1 fails: who waits for the first has to hear of the second, and of no other reason. */
+/*
+ * Element 0 is slow, element 1 fails: the wait for the first must end because of the second, and
+ * for no other reason.
+ */
 static fl_event slow_runs, go_on;
 
 FL_TASK(copy_slow, int, int)
@@ -269,7 +274,9 @@ FL_TEST(map_copy_begins_nothing_after_a_failure)
 	}
 }
 
-/* The one worker is held when the map submits, so that the failure is met while the rest is still pending. */
+/*
+ * The only worker is held during the submit, so that the failure comes while the rest is pending.
+ */
 FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
 {
 	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_slow);
@@ -288,7 +295,10 @@ FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
 	FL_OK(fl_executor_join(e));
 }
 
-/* The message is cut like any other; the map's own errors are failures like any other when they are a task's. */
+/*
+ * The message is truncated like any other; the map's own errors are failures like any other when a
+ * task returns them.
+ */
 FL_TASK(copy_odd_errors, int, int)
 {
 	char text[400];
@@ -369,7 +379,7 @@ FL_TEST(map_copy_drops_nothing)
 	assert_int_equal(LOOK(&dropped), 0);
 }
 
-/* The type that has no hooks is not used any more when the map has returned, whoever still refers to a future. */
+/* A type without hooks is not used after the map's return, even if a future is still referenced. */
 static fl_future *kept[N];
 static unsigned n_kept;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fl_map on executors that copy: what ends it early, maps in tasks, and where memory or threads fail. */
+/* fl_map on executors that copy: an early end, maps in tasks, and failures of memory or threads. */
 #include "fl_copying.h"
 
 FL_TEST(map_copy_that_cannot_begin)
@@ -67,8 +67,8 @@ static int request_when_fifth_runs(void *stop)
 }
 
 /*
- * Results of those that ran are there, the others were not touched. The sequential kind cannot be stopped in a submit
- * but by time.
+ * The elements that ran have results, the others were not touched. Only time can stop the
+ * sequential kind inside of a submit.
  */
 static void run_stopped_map(fl_executor *e, bool by_token, size_t chunk)
 {
@@ -134,7 +134,8 @@ FL_TEST(map_copy_ends_early_when_its_executor_is_cancelled)
 		else
 			FL_RC(rc, -ECANCELED);
 		assert_true(LOOK(&runs) < N);
-		if (fl_executor_workers(e) == 1) /* else others may have done all else before the fifth ran */
+		/* With others, they may have done all else before the fifth ran. */
+		if (fl_executor_workers(e) == 1)
 			assert_int_equal(outputs[N - 1], -77);
 		FL_RC(copy_acts_map(e, inputs, 1, outputs, NULL), -EPIPE);
 	}
@@ -166,7 +167,7 @@ FL_TEST(map_copy_on_a_broken_executor)
 	begin_map();
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
 	(void)copying(e, &copy_square);
-	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
+	for (int i = 0; i < 3; i++) /* the one that breaks it, and later ones */
 		FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
 	assert_int_equal(LOOK(&runs), 0);
 }
@@ -210,8 +211,8 @@ static int count_prefix(void)
 }
 
 /*
- * Elements run while the map sleeps: on one worker no chunk ends before the map has submitted all that there is room for. So
- * something is under way whenever a submit fails that is not the first.
+ * Elements run while the map sleeps: with one worker no chunk ends before the map has submitted all
+ * that fits. So a chunk is under way whenever a submit other than the first fails.
  */
 FL_TASK_STATIC(copy_while_it_sleeps, int, int)
 {
@@ -256,7 +257,8 @@ FL_TEST(map_copy_without_memory_for_the_rest)
 		const int done = count_prefix();
 		assert_int_equal(done, LOOK(&runs));
 		FL_RC(rc, done < N ? -ENOMEM : 0);
-		assert_true(struck || done == N); /* both: it was for a second worker, and one can do all */
+		/* Both: it was for a second worker, and one can do all. */
+		assert_true(struck || done == N);
 		partial += struck && done > 0;
 		if (!struck)
 			break;

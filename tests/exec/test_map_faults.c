@@ -58,7 +58,10 @@ static void settle(unsigned before)
 	FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - before);
 }
 
-/* How many tasks the executor has memory in store for; this thread has freed them all when it returns. */
+/*
+ * The number of tasks for which the executor has memory; this thread has freed them all when it
+ * returns.
+ */
 static unsigned room_of(fl_executor *e, unsigned before)
 {
 	fl_future *f[64];
@@ -69,7 +72,7 @@ static unsigned room_of(fl_executor *e, unsigned before)
 	(void)seam_heal();
 	for (unsigned i = 0; i < n; i++)
 		FL_OK(fl_future_wait(f[i]));
-	settle(before); /* else a worker might be the last to refer to one, and have it in its own store */
+	settle(before); /* otherwise a worker might free the last one to its own free list */
 	for (unsigned i = 0; i < n; i++)
 		fl_future_free(f[i]);
 	return n;
@@ -97,7 +100,10 @@ static void run_map_with_little_room(int kept, unsigned *partial)
 	*partial += room == 1 || room == 2;
 }
 
-/* Futures that are kept use up what an executor has in store, so that the first task of a map finds room and others do not. */
+/*
+ * Unfreed futures use up the executor's free blocks, so that the first task of a map gets one and
+ * later tasks do not.
+ */
 FL_TEST(map_without_memory_for_all_its_tasks)
 {
 	unsigned partial = 0;
@@ -130,7 +136,7 @@ FL_TEST(map_on_a_broken_executor)
 	FL_SCOPED(fl_executor) *e = NULL;
 	begin_map();
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
-	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
+	for (int i = 0; i < 3; i++) /* the one that breaks it, and later ones */
 		FL_RC(map_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
 	assert_int_equal(LOOK(&runs), 0);
 }

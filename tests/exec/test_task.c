@@ -227,7 +227,8 @@ FL_TEST(task_fail_formats_and_returns_the_code)
 	FL_RC(fl_future_error(f), -EIO);
 	assert_string_equal(fl_future_message(f), "number -5!");
 	FL_OK(task_fails_submit(e, 0, &g));
-	FL_RC(task_fails_get(g), FL_ETASK); /* code 0 would be a success: fl_task_fail() makes it -EINVAL */
+	/* Code 0 would be a success: fl_task_fail() makes it -EINVAL. */
+	FL_RC(task_fails_get(g), FL_ETASK);
 	FL_RC(fl_future_error(g), -EINVAL);
 	assert_string_equal(fl_future_message(g), "number 0!");
 	FL_OK(task_fails_submit(e, 12, &h));
@@ -260,7 +261,8 @@ FL_TEST(task_token_is_the_scope_and_has_the_deadline)
 		FL_OK(task_looks_around_get(f, &inside));
 		assert_int_equal(inside, 1);
 	}
-	assert_ptr_equal(fl_cancel_scope_current(), &mine); /* also after a task ran on this thread */
+	/* Also after a task ran on this thread. */
+	assert_ptr_equal(fl_cancel_scope_current(), &mine);
 	assert_null(fl_executor_current());
 }
 
@@ -284,7 +286,7 @@ FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
 		const fl_submit_config config = {.cancel = way == 1 ? &stop : NULL,
 		                                 .deadline = way == 2 ? fl_after(FL_MS(100)) : 0};
 		FL_OK(task_waits_submit_with(e, &gate, &f, &config));
-		if (way != 2) /* whose deadline might, on a slow machine, come before its start */
+		if (way != 2) /* a deadline might, on a slow machine, come before its start */
 			FL_OK(fl_event_wait(&gate.entered));
 		if (way == 0)
 			FL_RC(fl_future_cancel(f), -EBUSY);
@@ -296,7 +298,8 @@ FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
 		FL_RC(fl_future_error(f), -ECANCELED);
 		if (way != 2)
 			assert_int_equal(fl_future_get_state(f), FL_DONE);
-		assert_false(way != 1 && fl_cancel_token_is_requested(&stop)); /* a task's token asks no other */
+		/* A task's token requests no other. */
+		assert_false(way != 1 && fl_cancel_token_is_requested(&stop));
 	}
 }
 
@@ -362,8 +365,8 @@ FL_TEST(task_register_and_unregister)
 }
 
 /*
- * A name of different types stands for none of them. Executors are made, and run both by their
- * addresses.
+ * A name with different types stands for none of them. Executors can be made, and run both types by
+ * their addresses.
  */
 FL_TEST(task_of_an_ambiguous_name_is_not_found_by_it)
 {

@@ -45,7 +45,10 @@ static bool is_zero(const void *memory, size_t n)
 	return memcmp(memory, zero, n) == 0;
 }
 
-/* Writes to all that a block has room for: it overlaps nothing (address sanitizer, and what the next blocks hold). */
+/*
+ * Writes to all space of a block: it overlaps nothing (address sanitizer, and the contents of the
+ * next blocks).
+ */
 static void fill(struct fl__task_block *block, const fl_task_type *type, int with)
 {
 	*fl__task_block_callback(block) = (struct fl__callback){.arg = block};
@@ -69,8 +72,8 @@ FL_TEST(task_blocks_of_all_sizes)
 						blocks[i] = block_of(pool, &type);
 						assert_true((uintptr_t)blocks[i]->future.arg % align == 0);
 						assert_true((uintptr_t)blocks[i]->future.result % align == 0);
-						assert_true(
-						    is_zero(blocks[i]->future.result, n)); /* also when it was used */
+						/* Also when it was used. */
+						assert_true(is_zero(blocks[i]->future.result, n));
 						assert_int_equal(blocks[i]->future.count, 1);
 						fill(blocks[i], &type, i + 1);
 					}
@@ -174,7 +177,10 @@ FL_TEST(task_blocks_come_round)
 	FL_OK(fl_thread_start(&threads[1], free_cells, &way, NULL));
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_thread_join(&threads[i], NULL));
-	/* Slabs of 32, 64, 128, 256, ...: some hundred blocks are out, in both shards and between them. */
+	/*
+	 * Slabs of 32, 64, 128, 256, ...: some hundred blocks are in use, from both shards and
+	 * between them.
+	 */
 	assert_in_range(fl__load_relaxed(&seam_live) - before, 1, 6);
 	fl__task_blocks_free(way.pool);
 }
@@ -237,10 +243,14 @@ static void free_all(void *arg)
 	const long before = fl__load_relaxed(&seam_live);
 	fl__task_block_free(child->blocks[0]);
 	fl__task_blocks_free(child->pool);
-	FL_CHECK(fl__load_relaxed(&seam_live) == before); /* what the parent's threads may have been at stays */
+	/* Memory that the parent's threads were using stays. */
+	FL_CHECK(fl__load_relaxed(&seam_live) == before);
 }
 
-/* A thread of the parent is at a shard, or has the depot: in a child that forked then, nobody waits for it. */
+/*
+ * A thread of the parent is inside of a shard, or holds the shared list: a child that is forked
+ * then does not wait for it.
+ */
 FL_TEST(task_blocks_in_a_forked_child)
 {
 	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);

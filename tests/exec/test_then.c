@@ -196,7 +196,7 @@ FL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone)
 	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
 	FL_OK(fl_future_cancel_pending(last)); /* its task is queued */
 	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
-	FL_RC(fl_future_cancel(next), -EBUSY); /* nobody has asked it to stop before */
+	FL_RC(fl_future_cancel(next), -EBUSY); /* no request to stop came before */
 	FL_OK(fl_future_wait(next));
 	assert_int_equal(fl_future_error(next), -EINTR);
 	FL_RC(fl_future_cancel_pending(next), -EALREADY);
@@ -242,7 +242,10 @@ FL_TEST(then_without_memory)
 	assert_int_equal(fl_future_error(next), -ENOMEM);
 }
 
-/* Hooks: the first's result is dropped once, with its last reference, after the next has used it; the next's once, too. */
+/*
+ * Hooks: the first's result is dropped once, with its last reference, after the next has used it;
+ * so is the next's.
+ */
 struct tally {
 	unsigned arg_drops, drops, uses;
 };
@@ -288,7 +291,10 @@ FL_TEST(then_drops_each_result_once)
 	}
 }
 
-/* A worker that waits for a chain runs what is pending in it; also what is submitted by another while it waits. */
+/*
+ * A worker that waits for a chain runs the chain's pending tasks; also those that another context
+ * submits during the wait.
+ */
 struct nested {
 	fl_promise *p;
 	fl_future *f;
@@ -410,7 +416,7 @@ static void free_handle(fl_future *f, void *handle)
 	fl_future_free(f);
 }
 
-/* A cancel of the next ends its task, which ends the next, whose callback frees it. */
+/* A cancel of the next future ends its task, which ends the future, whose callback frees it. */
 FL_TEST(then_cancelled_and_freed_by_its_callback)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
@@ -448,16 +454,17 @@ FL_TEST(then_long_row_is_freed_on_a_small_stack)
 		fl_future_free(f);
 		f = next;
 		if (i == 0)
-			FL_OK(fl_future_cancel(f)); /* the others are cancelled with it, one by one, as they come */
+			/* The others are cancelled with it, one by one. */
+			FL_OK(fl_future_cancel(f));
 	}
-	FL_OK(fl_executor_join(e)); /* nobody else refers to it */
+	FL_OK(fl_executor_join(e)); /* there is no other reference */
 	FL_OK(fl_thread_start(&t, free_future_here, f, &(fl_thread_config){.stack_size = 65536}));
 	FL_OK(fl_thread_join(&t, NULL));
 }
 
 /*
  * A long chain ends on a small stack: each stage succeeds on the sequential executor, or the
- * failure or the cancel of its first future runs through it.
+ * failure or cancel of its first future passes through it.
  */
 enum how { SUCCEEDS, FAILS, IS_CANCELLED };
 
@@ -604,7 +611,10 @@ FL_TEST(then_wait_suspends_only_the_fiber)
 	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
 }
 
-/* A cancel meets the first's end: cancelled, or done, never both, and every task that was submitted ends. */
+/*
+ * A cancel meets the first future's end: cancelled, or done, never both, and every submitted task
+ * ends.
+ */
 static int cancel_next(void *asked)
 {
 	int rc = fl_future_cancel(((struct asked *)asked)->next);

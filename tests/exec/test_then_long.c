@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker that waits for a long chain looks at: the file under test is part of this program,
- * and its looks are counted.
+ * The work of a worker that waits for a long chain: the file under test is part of this program,
+ * and its steps are counted.
  */
 #include "base/atomic.h"
 #include "future/future.h"
@@ -26,7 +26,7 @@ FL_TASK(then_long_next, int, int)
 	return 0;
 }
 
-/* Waits for a chain of `*arg` stages, which nobody else can run. */
+/* Waits for a chain of `*arg` stages, which no other worker can run. */
 FL_TASK(then_long_wait, int, int)
 {
 	fl_executor *e = fl_executor_current();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Timers of threads: when they are called, in what order, and what starts, cancels and joins answer. */
+/* Timers: when they are called, in what order, and the results of starts, cancels and joins. */
 #include "fl_timers.h"
 
 #include <signal.h>
@@ -31,7 +31,7 @@ FL_TEST(timer_without_a_thread_is_not_started)
 
 	FL_OK(fl_timer_start(&other, 0, fl_test_count, &calls));
 	FL_OK(fl_timer_join(&other));
-	assert_int_equal(fl__load_relaxed(&calls), 1); /* of the other alone */
+	assert_int_equal(fl__load_relaxed(&calls), 1); /* only the other one */
 	FL_OK(fl_timer_destroy(&t));
 }
 
@@ -74,7 +74,10 @@ static void note(void *number)
 	called[n_called++] = *(unsigned *)number;
 }
 
-/* By deadline, and those with one deadline in the order of their starts, however they were started. */
+/*
+ * By deadline, and those with one deadline in the order of their starts, in whatever way they were
+ * started.
+ */
 FL_TEST(timer_order_is_by_deadline_and_start)
 {
 	static fl_timer t[MANY];
@@ -85,7 +88,7 @@ FL_TEST(timer_order_is_by_deadline_and_start)
 		numbers[i] = i;
 		FL_OK(fl_timer_start(&t[i], begin + (7 - i % 7), note, &numbers[i]));
 	}
-	for (unsigned i = 0; i < MANY; i += 10) { /* started anew, each is the last of its deadline */
+	for (unsigned i = 0; i < MANY; i += 10) { /* restarted, each is the last of its deadline */
 		FL_OK(fl_timer_cancel(&t[i]));
 		FL_OK(fl_timer_start(&t[i], begin + (7 - i % 7), note, &numbers[i]));
 	}
@@ -105,7 +108,10 @@ FL_TEST(timer_order_is_by_deadline_and_start)
 	}
 }
 
-/* Deadlines that have passed are all now, so that who starts itself again and again lets the others run. */
+/*
+ * Deadlines that have passed all count as now, so that a timer that restarts itself lets the others
+ * run.
+ */
 typedef struct again {
 	fl_timer t;
 	uint32_t left, calls;
@@ -188,7 +194,7 @@ FL_TEST(timer_is_stopped_at_the_end_of_its_scope)
 	assert_int_equal(fl__load_relaxed(&calls), 0);
 }
 
-/* One that runs is waited for; then its memory may go. */
+/* A running function is waited for; then its memory may be freed. */
 FL_TEST(timer_that_runs_is_busy)
 {
 	fl_timer *t = calloc(1, sizeof *t);
@@ -299,7 +305,10 @@ static void ask_for_itself(void *arg)
 	FL_CHECK(fl_test_timer_end(&o->t) == -EDEADLK);
 	FL_CHECK(fl_timer_cancel(&o->t) == -EALREADY);
 
-	/* Another could not run meanwhile, so there is nothing to wait for but this call's end. */
+	/*
+	 * Another timer could not run in the meantime, so the wait is only for the end of this
+	 * call.
+	 */
 	FL_CHECK(fl_timer_join(&o->other) == 0);
 	FL_CHECK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls) == 0);
 	FL_CHECK(fl_timer_join(&o->other) == -EDEADLK);
@@ -344,7 +353,9 @@ FL_TEST(timer_is_freed_by_its_function)
 	}
 }
 
-/* A timer where one was that is gone, and whose function still runs, is another. */
+/*
+ * A timer in the memory of one that is gone, and whose function still runs, is a different timer.
+ */
 static fl_event gone = FL_EVENT_AUTO_INIT, may_end = FL_EVENT_AUTO_INIT;
 
 static void leave_its_memory(void *t)

@@ -14,7 +14,10 @@ FL_TEST(timer_every_refuses_no_period)
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 }
 
-/* Each call in its period, counted from the first; a step of the clock over some periods is one call, and the others are counted. */
+/*
+ * Each call in its period, counted from the first; a clock step over some periods is one call, and
+ * the others are counted.
+ */
 FL_TEST(timer_every_period_without_drift)
 {
 	fl_timer t = FL_TIMER_INIT;
@@ -46,7 +49,8 @@ FL_TEST(timer_every_period_without_drift)
 	assert_int_equal(fl__load_relaxed(&calls), 22);
 	assert_int_equal(fl_timer_missed(&t), 2);
 
-	FL_OK(fl_timer_start_every(&t, INT64_MIN, HOUR, fl_test_count, &calls)); /* now: nothing is missed */
+	/* Now: nothing is missed. */
+	FL_OK(fl_timer_start_every(&t, INT64_MIN, HOUR, fl_test_count, &calls));
 	fl_test_all_due();
 	assert_int_equal(fl__load_relaxed(&calls), 23);
 	assert_int_equal(fl_timer_missed(&t), 0);
@@ -58,7 +62,7 @@ FL_TEST(timer_every_period_without_drift)
 	FL_OK(fl_test_timer_end(&t));
 }
 
-/* A function that takes long: what comes due meanwhile is skipped but for the last. */
+/* A slow function: periods that pass during it are skipped, except the last. */
 FL_TEST(timer_every_waits_for_a_long_call)
 {
 	fl_timer t = FL_TIMER_INIT;
@@ -73,7 +77,7 @@ FL_TEST(timer_every_waits_for_a_long_call)
 	assert_int_equal(l.ended, 2);
 }
 
-/* One that runs is cancelled: that call is the last. */
+/* A running timer is cancelled: that call is the last. */
 FL_TEST(timer_every_cancelled_while_it_runs)
 {
 	fl_timer t = FL_TIMER_INIT;
@@ -98,7 +102,8 @@ FL_TEST(timer_thread_ends_and_comes_back)
 	for (int i = 0; i < 3; i++) {
 		fl_timer t = FL_TIMER_INIT;
 		uint32_t calls = 0;
-		FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone())); /* again and again: it may only now begin to wait */
+		/* Repeatedly: it may only now begin to wait. */
+		FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone()));
 		FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
 		FL_OK(fl_timer_join(&t));
 		assert_int_equal(fl__load_relaxed(&calls), 1);
@@ -191,7 +196,10 @@ FL_TEST(timer_is_joined_by_a_fiber)
 	fl_test_in_loop(wait_in_a_fiber, NULL);
 }
 
-/* Threads that start, cancel and stop at random, by a real clock: each start is one call or one cancel. */
+/*
+ * Threads that start, cancel and stop at random, by a real clock: each start is one call or one
+ * cancel.
+ */
 enum { THREADS = 4 };
 
 typedef struct account {
@@ -289,7 +297,10 @@ FL_TEST(timer_fork_leaves_the_child_none)
 	assert_int_equal(fl__load_relaxed(&f.calls), 0);
 }
 
-/* The child of a function that forks may use timers until it returns from there; then its thread, the only one, ends. */
+/*
+ * The child of a function that forks may use timers until it returns from the function; then its
+ * only thread ends.
+ */
 typedef struct forking {
 	fl_timer t, other;
 	uint32_t calls;
@@ -325,7 +336,7 @@ FL_TEST(timer_fork_in_a_function)
 	fl_test_all_due();
 }
 
-/* The end of the process: pending timers are not waited for, nor one that runs; a function may exit. */
+/* The end of the process: pending and running timers are not waited for; a function may exit. */
 static void exit_with_timers(void *unused)
 {
 	static fl_timer pending = FL_TIMER_INIT, periodic = FL_TIMER_INIT;

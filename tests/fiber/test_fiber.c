@@ -19,7 +19,7 @@ FL_TEST(fiber_returns_its_result)
 	assert_null(fl__fiber_self());
 }
 
-/* Fibers write who they are at each of their turns. */
+/* Fibers write their names at each of their turns. */
 static char order[64];
 
 typedef struct writer {
@@ -59,7 +59,7 @@ FL_TEST(fiber_turn_runs_each_once)
 	assert_string_equal(order, "");
 	assert_true(fl__sched_turn(s));
 	assert_string_equal(order, "ab");
-	fl__sched_sleep(s, FL_FOREVER); /* not while somebody is runnable */
+	fl__sched_sleep(s, FL_FOREVER); /* not while a fiber is runnable */
 	assert_true(fl__sched_turn(s));
 	assert_string_equal(order, "abab");
 	assert_true(fl__sched_turn(s));
@@ -358,7 +358,7 @@ FL_TEST(fiber_resume_by_a_fiber)
 	fl__sched_destroy(s);
 }
 
-/* Who yields for ever keeps neither wakes from other threads nor deadlines out. */
+/* A fiber that always yields holds up neither wakes from other threads nor deadlines. */
 typedef struct hog {
 	fl_event wake;
 	uint32_t over;
@@ -412,7 +412,7 @@ FL_TEST(fiber_that_yields_starves_nobody)
 	fl__sched_destroy(s);
 }
 
-/* Who may run a scheduler. */
+/* Which threads may run a scheduler. */
 static int run_again(void *arg)
 {
 	FL_CHECK(fl__sched_run(arg) == -EBUSY);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a request reaches a fiber: its own token (lib/wait/cancel.h), which no wait of the fiber stands in line for.
+ * How a request reaches a fiber: by its own token (lib/wait/cancel.h), in whose wait queue no wait
+ * of the fiber is.
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
@@ -9,7 +10,10 @@
 #include "loop/loop.h"
 #include <pthread.h>
 
-/* Has another thread request the token, and waits for that without giving way: what it has posted is still on its way. */
+/*
+ * Lets another thread request the token, and waits for that without yielding: its message is still
+ * on its way.
+ */
 static void *request_it(void *token)
 {
 	fl_cancel_token_request(token);
@@ -146,7 +150,10 @@ FL_TEST(fiber_cancel_wakes_the_loop)
 	fl_test_in_loop(sleep_until_cancelled, &w);
 }
 
-/* A fiber that returns while a kick is on its way; joined, detached before, and detached while it waits for the kick. */
+/*
+ * A fiber that returns while a kick is on its way; joined, detached before, and detached while it
+ * waits for the kick.
+ */
 static unsigned left_early;
 
 static int request_and_return(void *unused)
@@ -187,7 +194,10 @@ FL_TEST(fiber_cancel_on_its_way_when_the_fiber_ends)
 	(void)fl_fiber_set_error_handler(before);
 }
 
-/* Who waits under another token hears of the own one through that, or not at all. */
+/*
+ * A wait under another token sees a request of the fiber's own token only if that token is its
+ * ancestor.
+ */
 typedef struct nest {
 	fl_event event;
 	fl_cancel_token child, apart;
@@ -260,7 +270,7 @@ FL_TEST(fiber_cancel_of_a_child_alone)
 	in_both_places(cancel_child);
 }
 
-/* Others may wait under a fiber's own token: they stand in its line. */
+/* Other contexts may wait under a fiber's own token: they are in its wait queue. */
 typedef struct guest {
 	waiter *host;
 	int rc;
@@ -341,7 +351,8 @@ static int start_under_requested(void *place)
 	request_of(place)(&parent);
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent) == 0);
 	FL_CHECK(fl_test_join(f) == -ECANCELED);
-	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, FL_SHIELDED) == 0); /* a tree of its own */
+	/* A separate tree. */
+	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, FL_SHIELDED) == 0);
 	fl_fiber_yield();
 	request_of(place)(w.own);
 	FL_CHECK(fl_test_join(f) == -ECANCELED);
@@ -354,7 +365,10 @@ FL_TEST(fiber_cancel_of_a_parent_comes_first)
 	in_both_places(start_under_requested);
 }
 
-/* Its own token, then its parent's and the loop's, while the first kick is on its way: there is one. */
+/*
+ * Its own token, then its parent's and the loop's, while the first kick is on its way: only one is
+ * sent.
+ */
 static int request_all_the_way_up(void *place)
 {
 	fl_fiber *f, *other;
@@ -432,7 +446,7 @@ static int cancel_when_time_is_up(void *place)
 	fl_fiber *f = fl_test_start(take_permit_soon, &w);
 	fl_fiber_yield();
 	fl__store_relaxed(&fl_test_ahead, FL_S(7200));
-	fl_fiber_yield(); /* the fiber stands behind us in the queue now */
+	fl_fiber_yield(); /* the fiber is behind us in the queue now */
 	if (w.ended == 0)
 		request_of(place)(w.own);
 	int rc = fl_test_join(f);
@@ -448,8 +462,8 @@ FL_TEST(fiber_cancel_when_the_time_is_up)
 }
 
 /*
- * Permits are released and fibers cancelled by other threads, while yet others come and go: each permit is had once, or stays, and
- * every fiber ends.
+ * Other threads release permits and cancel fibers, and further ones come and go: each permit is
+ * acquired once, or stays, and every fiber ends.
  */
 enum { TAKERS = 16, CANCELLERS = 2 };
 
@@ -458,7 +472,7 @@ typedef struct crowd {
 	uint32_t released, over;
 	unsigned had, cancelled;
 	fl_fiber *takers[TAKERS];
-	fl_mutex lock; /* of takers: who cancels holds it */
+	fl_mutex lock; /* of takers: cancellers hold it */
 } crowd;
 
 static int take_many(void *arg)

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * As many fibers as there is room for: 100,000 with guards, in the pieces that the kernel lets a process map.
- */
+/* As many fibers as fit: 100,000 with guards, within the kernel's limit of mappings. */
 #include "fl_faults.h"
 #include "fl_fiber.h"
 #include "fl_line.h"
@@ -79,7 +77,10 @@ static int come_and_wait(void *arg)
 static int let_them_go(void *arg)
 {
 	crowd *c = arg;
-	/* All but the last are in line by then; counting a line of 100,000 holds its lock, so it is not for polling. */
+	/*
+	 * All but the last are enqueued by then; counting a queue of 100,000 holds its bucket, so
+	 * polling must not do it.
+	 */
 	FL_WAIT_FOR(fl__load_relaxed(&c->came) == c->count);
 	FL_WAIT_FOR(fl_test_in_line(&c->go) == c->count);
 	c->most = resident();
@@ -106,7 +107,8 @@ FL_TEST(fiber_a_hundred_thousand)
 	print_message("%u fibers, %ld bytes each\n", c.count, (c.most - c.before) * 1024 / (long)c.count);
 	if (c.count == WISH && fl__page_size() == 4096) {
 		assert_in_range((c.most - c.before) * 1024 / (long)c.count, 1, 4864);
-		assert_true(resident() - c.before < (c.most - c.before) / 20 + 4096); /* it went back */
+		/* It went back. */
+		assert_true(resident() - c.before < (c.most - c.before) / 20 + 4096);
 	}
 	if (c.count < WISH)
 		FL_SKIP("so many are too much here: guards that cut mappings, or a sanitizer");

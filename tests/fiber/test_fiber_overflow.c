@@ -174,7 +174,8 @@ static void sent_and_handled(void *arg)
 	without_core();
 	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
 	FL_CHECK(handled == 1);
-	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0); /* kills, when the handler was for one fault */
+	/* Is fatal if the handler was for one fault. */
+	FL_CHECK(fl_test_in_fiber(send_fault, NULL) == 0);
 	FL_CHECK(handled == 2);
 }
 
@@ -192,7 +193,7 @@ FL_TEST(fiber_faults_that_are_sent)
 	assert_int_equal(fl_test_child(sent_and_ignored, NULL, NULL, 0), 0);
 }
 
-/* A thread that has a signal stack keeps it; one that has none gets ours for the run. */
+/* A thread with a signal stack keeps it; another one gets the library's for the run. */
 static int look_at_signal_stack(void *arg)
 {
 	stack_t now;

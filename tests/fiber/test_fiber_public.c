@@ -6,7 +6,7 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-/* Fibers write who they are, in the order in which they run. */
+/* Fibers write their names, in the order in which they run. */
 static char order[64];
 
 static void mark(char letter)
@@ -90,7 +90,8 @@ static int start_without_memory(void *unused)
 
 FL_TEST(fiber_public_start_without_memory)
 {
-	fl_test_in_loop(start_without_memory, NULL); /* fl_fiber_start answers -ENOMEM, and nothing has happened */
+	/* fl_fiber_start answers -ENOMEM, and nothing has happened. */
+	fl_test_in_loop(start_without_memory, NULL);
 }
 
 static int wait_event(void *event)
@@ -199,13 +200,13 @@ static int detach_in_every_way(void *unused)
 	FL_CHECK(failures == 1 && failed_with == -EIO && strcmp(failed_name, "early") == 0);
 	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "late"}) == 0);
 	fl_fiber_yield();
-	FL_CHECK(failures == 1); /* somebody may ask */
+	FL_CHECK(failures == 1); /* a caller may ask */
 	fl_fiber_detach(f);
 	FL_CHECK(failures == 2 && strcmp(failed_name, "late") == 0);
 	fl_fiber_detach(fl_test_start(return_number, &none));
 	fl_fiber_yield();
 	FL_CHECK(failures == 2);
-	fl_fiber_detach(fl_test_start(return_number, &canceled)); /* nobody has cancelled it */
+	fl_fiber_detach(fl_test_start(return_number, &canceled)); /* it was not cancelled */
 	fl_fiber_yield();
 	FL_CHECK(failures == 3 && failed_with == -ECANCELED);
 	f = fl_test_start(sleep_long, NULL);
@@ -355,7 +356,10 @@ FL_TEST(fiber_public_has_a_name)
 	assert_null(fl_fiber_current());
 }
 
-/* Yield lets the others run first, and observes no cancel; a sleep of nothing is one turn, and does. */
+/*
+ * Yield lets the others run first, and does not observe a cancel; a sleep of 0 is one turn, and
+ * does.
+ */
 static int count_turns(void *count)
 {
 	for (;;) {
@@ -394,7 +398,7 @@ static int take_turns(void *unused)
 FL_TEST(fiber_public_sleep_of_nothing_is_one_turn)
 {
 	fl_test_in_loop(take_turns, NULL);
-	FL_OK(fl_sleep(0)); /* a thread shares with nobody */
+	FL_OK(fl_sleep(0)); /* a thread has no partners */
 }
 
 /* What belongs to a fiber. */
@@ -510,7 +514,7 @@ FL_TEST(fiber_public_can_be_waited_for)
 	fl_test_in_loop(wait_for_any, NULL);
 }
 
-/* A join that is cancelled leaves the fiber running; cancel of one that joins passes to nobody. */
+/* A cancelled join leaves the fiber running; a cancel of the joiner does not reach the fiber. */
 static int join_it(void *f)
 {
 	return fl_fiber_join(f, NULL);

@@ -84,7 +84,7 @@ FL_TEST(stack_is_reused_warm)
 	fl__stack_put(&pool, second);
 	fl__stack_put(&pool, first);
 	FL_OK(fl__stack_get(&pool, &again));
-	assert_ptr_equal(again.low, first.low); /* the last one that was put back */
+	assert_ptr_equal(again.low, first.low); /* the last one that was returned */
 	assert_int_equal(guards, 2);
 	fl__stack_put(&pool, again);
 	assert_int_equal(pool.out, 0);
@@ -157,7 +157,8 @@ FL_TEST(stack_memory_goes_back)
 		for (int i = 0; i < MANY; i++)
 			fl__stack_put(&pool, stacks[(i * 7) % MANY]);
 		assert_int_equal(pool.warm_count, FL__STACK_WARM);
-		assert_int_equal(pool.dirty, MANY - FL__STACK_WARM); /* they keep it while there is more to do */
+		/* Kept while there is more to do. */
+		assert_int_equal(pool.dirty, MANY - FL__STACK_WARM);
 		assert_int_equal(discards, 0);
 		fl__stack_pool_trim(&pool);
 		assert_int_equal(pool.dirty, 0);
@@ -165,7 +166,7 @@ FL_TEST(stack_memory_goes_back)
 		discards = 0;
 		fl__stack_pool_trim(&pool); /* nothing is left to do */
 		assert_int_equal(discards, 0);
-		/* The warm ones may hold a slab each; one more is kept for the next that is asked for. */
+		/* The warm stacks may hold a slab each; one more is kept for the next request. */
 		assert_in_range(live_maps, 1, FL__STACK_WARM + 1);
 	}
 	fl__stack_pool_end(&pool);
@@ -180,7 +181,10 @@ static int64_t clock_now(void)
 	return clock_at;
 }
 
-/* Many that end at once give memory back where the scheduler always has something to do, too: but not within a second. */
+/*
+ * Many fibers that end at once free memory, also while the scheduler always has something to do:
+ * but not within a second.
+ */
 FL_TEST(stack_memory_is_bounded_without_a_trim)
 {
 	enum { MANY = FL__STACK_WARM + FL__STACK_SPARE + 1000, LEAST_SIZE = 1 };
@@ -278,7 +282,7 @@ FL_TEST(stack_get_fails_whole)
 	FL_OK(fl__stack_get(&pool, &stack));
 	struct fl__stack other;
 	guards_left = 0;
-	FL_RC(fl__stack_get(&pool, &other), -ENOMEM); /* the slab stays, for the one that is used */
+	FL_RC(fl__stack_get(&pool, &other), -ENOMEM); /* the slab stays, for the stack in use */
 	assert_int_equal(live_maps, 1);
 	guards_left = LONG_MAX;
 	FL_OK(fl__stack_get(&pool, &other));

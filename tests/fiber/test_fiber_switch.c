@@ -6,7 +6,7 @@
 #ifndef FL__SWITCH_UCONTEXT
 void fl__switch_entry(void);
 
-/* Who walks the stack ends at the entry: nobody called that. */
+/* A stack walk ends at the entry: it has no caller. */
 static bool last_frame_is_in(uintptr_t from, size_t size)
 {
 	uintptr_t last = (uintptr_t)frames[frame_count - 1];

@@ -71,7 +71,10 @@ FL_TEST(timers_in_order)
 	assert_null(timers.first);
 }
 
-/* Those with the same deadline leave in the order in which they were added at last, whatever leaves between. */
+/*
+ * Entries with the same deadline leave in the order in which they were last added, whatever leaves
+ * between.
+ */
 FL_TEST(timers_with_equal_deadlines_in_order)
 {
 	enum { DEADLINES = 5 };

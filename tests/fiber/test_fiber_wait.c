@@ -6,7 +6,10 @@
 #include "fl_fiber.h"
 #include "fl_line.h"
 
-/* Fibers of one thread, or of two, and two plain threads: all count under one mutex, and let go of it in between. */
+/*
+ * Fibers of one thread, or of two, and two plain threads: all count under one mutex, and unlock it
+ * in between.
+ */
 typedef struct counters {
 	fl_mutex lock;
 	unsigned inside, count, rounds;
@@ -194,7 +197,7 @@ FL_TEST(fiber_queue_from_threads_and_fibers_to_both)
 	fl_queue_free(p.q);
 }
 
-/* Futures of an executor whose workers are threads. */
+/* Futures of an executor with worker threads. */
 FL_TASK_STATIC(fiber_square, unsigned, unsigned)
 {
 	(void)ctx;
@@ -476,7 +479,10 @@ FL_TEST(fiber_wakes_against_deadlines)
 	FL_OK(fl_sem_destroy(&r.permits));
 }
 
-/* The scheduler may be gone as soon as its last fiber was woken: by a thread that is still inside the wake. */
+/*
+ * The scheduler may be freed as soon as its last fiber was woken, by a thread that is still inside
+ * of the wake.
+ */
 static int wait_once(void *sem)
 {
 	return fl_sem_acquire(sem);

@@ -100,7 +100,8 @@ FL_TEST(join_in_a_fiber_on_a_worker_is_two_calls)
 }
 
 /*
- * Two calls on two workers: fl__fork_wake() has the second taken, and fl__fork_await() waits for it. The first forks until the second has been taken, so that it does not depend on one wake, which
+ * Two calls on two workers: fl__fork_wake() has the second stolen, and fl__fork_await() waits for
+ * it. The first forks until the second was stolen, so that it does not depend on one wake, which
  * may be missed where the system has no membarrier().
  */
 struct taken {
@@ -177,7 +178,7 @@ FL_TEST(join_scope_reaches_what_was_taken)
 	FL_RC(run_on(2, join_taken, &t), -ECANCELED);
 }
 
-/* A tree of calls, some of which are taken, and some from those. */
+/* A tree of calls, some of which are stolen, and some stolen from those. */
 struct node {
 	int n, result;
 };
@@ -224,7 +225,7 @@ FL_TEST(join_tree_without_membarrier)
 
 static pthread_t here;
 
-/* Workers have no memory for so large a thing as a stack of forks. */
+/* Workers have no memory for anything as large as a stack of forks. */
 static void *no_stacks(size_t size)
 {
 	bool none = size > 256 * sizeof(void *) && !pthread_equal(pthread_self(), here);
@@ -284,7 +285,7 @@ FL_TEST(join_of_calls_that_submit_and_wait)
 	}
 }
 
-/* In the child of a fork the thread is missing that has taken the second call. */
+/* The child of a fork lacks the thread that has stolen the second call. */
 static int in_child;
 
 static int fork_within(void *arg)

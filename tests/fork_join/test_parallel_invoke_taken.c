@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * A call of fl_parallel_invoke() that another worker has taken is a part of the task or callback that forked
- * it.
- */
+/* A stolen call of fl_parallel_invoke() is a part of the task or callback that forked it. */
 #include "fl_pool.h"
 
 #include <fairlead/blocking.h>
@@ -26,7 +23,7 @@ static int nothing(void *unused)
 }
 
 /*
- * Forks until the other call was taken: one wake may be missed where the system has no
+ * Forks until the other call was stolen: one wake may be missed where the system has no
  * membarrier().
  */
 static void until_set(fl_event *taken)
@@ -41,7 +38,7 @@ static int until_taken(void *arg)
 	return 0;
 }
 
-/* By who would wait for itself: at once, with a deadline and without one. */
+/* In a context that would wait for itself: at once, with a deadline and without one. */
 static int retire(void *arg)
 {
 	struct taken *t = arg;
@@ -74,7 +71,7 @@ FL_TEST(join_taken_call_cannot_retire_its_task)
 	check_retire(&join_and_retire, 2, NULL);
 }
 
-/* Of a call that was taken from one that was taken. */
+/* In a call that was stolen from a stolen call. */
 static int until_deeper(void *arg)
 {
 	until_set(&((struct taken *)arg)->deeper);
@@ -119,7 +116,7 @@ FL_TEST(join_taken_call_cannot_retire_the_task_whose_callback_it_is_of)
 	check_retire(&do_nothing, 2, join_in_callback);
 }
 
-/* Groups: one of its own, and the one that its task is of. */
+/* Groups: the call's own, and its task's. */
 static int join_groups(void *arg)
 {
 	struct taken *t = arg;
@@ -134,7 +131,7 @@ static int join_groups(void *arg)
 
 FL_TASK_STATIC(join_in_group, struct taken *, void)
 {
-	FL_CANCEL_SCOPE(FL_SHIELDED); /* which does not tell of the group */
+	FL_CANCEL_SCOPE(FL_SHIELDED); /* which hides the group */
 	return fl_parallel_invoke(until_taken, *arg, join_groups, *arg);
 }
 
@@ -181,7 +178,7 @@ FL_TEST(join_taken_call_cannot_join_its_executors)
 	FL_RC(t.again, -EDEADLK);
 }
 
-/* A blocking section is one of the worker that has taken the call. */
+/* A blocking section belongs to the worker that has stolen the call. */
 static int block_here(void *arg)
 {
 	struct taken *t = arg;

@@ -26,7 +26,7 @@ static const char *printed(void)
 	return text;
 }
 
-/* The calling context is told of such a failure. */
+/* The calling context keeps the failure. */
 static void told_of(int error, const char *message)
 {
 	struct order order = {.error = error};
@@ -82,7 +82,7 @@ FL_TEST(failure_is_for_etask_alone)
 	assert_string_equal(text, "executor: EPIPE: Broken pipe\n");
 }
 
-/* All forms of get tell the context of the failure; a wait without a result does not. */
+/* All forms of get keep the failure for the context; a wait without a result does not. */
 FL_TEST(failure_is_told_by_each_form_of_get)
 {
 	FL_SCOPED(fl_executor) *e = NULL;

@@ -80,7 +80,8 @@ FL_TEST(future_get_in_three_forms)
 	FL_OK(fl_future_try_get(f, &n, sizeof n));
 	assert_int_equal(n, 2);
 	n = 77;
-	FL_OK(fl_future_get_until(f, &n, sizeof n, 0, &stop)); /* it is there: as often as one likes */
+	/* It is there: any number of times. */
+	FL_OK(fl_future_get_until(f, &n, sizeof n, 0, &stop));
 	assert_int_equal(n, 2);
 }
 
@@ -102,7 +103,8 @@ FL_TEST(future_wait_in_three_forms)
 		FL_RC(fl_future_wait(held), -ECANCELED);
 		FL_RC(fl_future_wait_until(held, 0, FL_SHIELDED), -ETIMEDOUT);
 	}
-	assert_int_equal(fl_future_get_state(held), FL_RUNNING); /* giving up a wait is not giving up the task */
+	/* Giving up a wait does not cancel the task. */
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
 	fl_event_set(&gate.open);
 	FL_OK(fl_future_wait(held));
 	FL_OK(fl_future_try_wait(held));
@@ -165,7 +167,7 @@ FL_TEST(future_of_a_failed_task_tells_how)
 	assert_string_equal(fl_future_message(g), "because of 17");
 }
 
-/* A call's own errors and the same numbers as the task's failure are told apart. */
+/* A call's own errors and a task's failure with the same numbers are told apart. */
 FL_TEST(future_tells_its_own_timeout_from_the_tasks)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
@@ -362,7 +364,7 @@ FL_TEST(future_freed_before_the_end_cancels_nothing)
 	fl_future_free(held); /* perhaps while it runs */
 	FL_OK(future_drops_submit(e, 1, &f));
 	fl_future_free(f);                      /* perhaps while it is pending */
-	FL_OK(future_drops_submit(e, 1, NULL)); /* a future that nobody asked for */
+	FL_OK(future_drops_submit(e, 1, NULL)); /* an unwanted future */
 	fl_future_free(NULL);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&drops_run), 2);

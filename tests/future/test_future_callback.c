@@ -4,7 +4,7 @@
 
 enum { NOTES_MOST = 32 };
 
-/* The callbacks of a future note here who was called; one thread at a time calls them. */
+/* The calls of the callbacks of a future; one thread at a time calls them. */
 struct notes {
 	int order[NOTES_MOST];
 	unsigned n; /* atomic */
@@ -81,7 +81,7 @@ FL_TEST(future_callback_runs_on_the_canceller)
 	assert_int_equal(notes.order[1], 2);
 	assert_true(notes.thread == fl_thread_current_id());
 	assert_int_equal(notes.state, FL_CANCELLED);
-	FL_OK(fl_future_cancel(f)); /* nobody is called twice */
+	FL_OK(fl_future_cancel(f)); /* no callback runs twice */
 	let_go(&gate, held);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&notes.n), 2);
@@ -166,7 +166,7 @@ static void free_and_be_passed(fl_future *f, void *arg)
 	FL_CHECK(fl_future_wait(p->behind) == 0);
 }
 
-/* ... also the one that is being cancelled, while a worker comes upon its task and goes on. */
+/* ... also a task that is being cancelled while a worker takes it. */
 FL_TEST(future_callback_frees_what_is_being_cancelled)
 {
 	const char zeros[1000] = {0};
@@ -177,14 +177,15 @@ FL_TEST(future_callback_frees_what_is_being_cancelled)
 		fl_future *held = hold_worker(e, &gate), *f = NULL;
 		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : callback_task_submit(e, 1, &f));
 		FL_OK(callback_task_submit(e, 1, &p.behind));
-		FL_OK(fl_future_on_end(f, free_and_be_passed, &p)); /* from now on it is the callback's */
+		/* From now on it is the callback's. */
+		FL_OK(fl_future_on_end(f, free_and_be_passed, &p));
 		FL_OK(fl_future_cancel(f));
 		fl_future_free(p.behind);
 		fl_future_free(held);
 	}
 }
 
-/* Whose scope it is that a task is waited for in is nothing to its callback. */
+/* A callback must not inherit the waiter's cancel scope. */
 static void note_scope(fl_future *f, void *scope)
 {
 	(void)f;
@@ -250,7 +251,7 @@ FL_TEST(future_callback_may_submit)
 	fl_future_free(next.f);
 }
 
-/* Threads that register while the task ends: each callback is called once, whoever is faster. */
+/* Threads that register while the task ends: each callback is called once, in any order. */
 struct crowd {
 	fl_future *f;
 	unsigned calls, refused;
@@ -317,7 +318,10 @@ FL_TASK(callback_contested, int, int, .drop_arg = count_contested)
 	return 0;
 }
 
-/* A cancel against the start and the end of the task: one terminal state, and the callback agrees with it. */
+/*
+ * A cancel against the start and the end of the task: one final state, and the callback agrees with
+ * it.
+ */
 FL_TEST(future_cancel_vs_complete)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
@@ -412,6 +416,7 @@ FL_TEST(future_message_counts_only_with_a_failure)
 	assert_string_equal(fl_future_message(well), "");
 	FL_OK(message_after_all_well_submit(e, 0, &failed));
 	FL_RC(message_after_all_well_get(failed, &n), FL_ETASK);
-	FL_RC(fl_future_error(failed), -EINTR); /* what the task returned, not what it told fl_task_fail() */
+	/* The task's result, not the argument of fl_task_fail(). */
+	FL_RC(fl_future_error(failed), -EINTR);
 	assert_string_equal(fl_future_message(failed), "last");
 }

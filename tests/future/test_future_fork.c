@@ -19,11 +19,12 @@ FL_TASK_STATIC(pass_on, int, int)
 	return 0;
 }
 
-/* Of a parent: an executor whose only worker is held. */
+/* In the parent: an executor whose only worker is held. */
 struct parent {
 	fl_executor *e;
 	struct gate gate;
-	fl_future *done, *runs, *waits; /* a task that has ended; one that runs; one behind it */
+	/* Of a task that has ended; of one that runs; of one behind it. */
+	fl_future *done, *runs, *waits;
 };
 
 static void begin(struct parent *p)

@@ -101,7 +101,7 @@ FL_TEST(futures_wait_duplicates_collapse)
 	fl_future *twice[] = {s.f[0], s.f[1], s.f[0], s.f[1]};
 	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(s.p[0], 1));
-	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ENDED), 2); /* places of the array */
+	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ENDED), 2); /* elements of the array */
 	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
 	FL_OK(int_promise_set(s.p[1], 1));
 	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ERROR), 4);
@@ -265,7 +265,7 @@ FL_TEST(futures_wait_for_thousands)
 	free(t.f);
 }
 
-/* Waits that come and go leave nothing in the lines of futures that are still pending. */
+/* Waits that come and go leave no entries at pending futures. */
 FL_TEST(futures_wait_leaves_nothing_behind)
 {
 	struct some s;

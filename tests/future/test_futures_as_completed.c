@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Futures as they end. Fibers: test_fibers_as_completed.c; every kind of executor: test_executor_futures.c. */
+/*
+ * Futures as they end. Fibers: test_fibers_as_completed.c; every kind of executor:
+ * test_executor_futures.c.
+ */
 #include "fl_meet.h"
 #include "fl_pool.h"
 
@@ -31,7 +34,7 @@ static void end_some(void *arg)
 	}
 }
 
-/* The next is that one. */
+/* Checks that the next one is this. */
 static void next_is(fl_as_completed *c, size_t expected)
 {
 	size_t index = 77;
@@ -103,7 +106,8 @@ FL_TEST(futures_completed_has_one_deadline_for_all)
 	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
 	FL_OK(int_promise_set(s.p[0], 1));
-	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL)); /* what is there is handed out all the same */
+	/* An available future is still handed out. */
+	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL));
 	assert_int_equal(index, 0);
 	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
 	end_some(&s);
@@ -127,7 +131,10 @@ FL_TEST(futures_completed_is_cancelled_and_can_be_called_again)
 	end_some(&s);
 }
 
-/* CPython #92001, #109934: an iteration hangs on futures that are cancelled before it, or meanwhile. */
+/*
+ * CPython #92001, #109934: an iteration hangs on futures that are cancelled before it, or during
+ * it.
+ */
 FL_TEST(futures_completed_does_not_hang_on_cancelled_ones)
 {
 	struct some s;
@@ -248,7 +255,10 @@ FL_TEST(futures_completed_thousands)
 	free(f);
 }
 
-/* A chain whose task comes to be pending between two waits of the only worker: the second runs it. */
+/*
+ * A chain with a task that becomes pending between two waits of the only worker: the second wait
+ * runs it.
+ */
 FL_TASK(completed_double, int, int)
 {
 	*result = 2 * *arg;

@@ -175,7 +175,7 @@ FL_TEST(promise_broken_when_freed_unfulfilled)
 FL_TEST(promise_result_is_dropped_once)
 {
 	unsigned drops = 0;
-	for (int round = 0; round < 2; round++) { /* whoever frees last */
+	for (int round = 0; round < 2; round++) { /* in both orders of the frees */
 		fl_promise *p = NULL;
 		fl_future *f = NULL;
 		FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
@@ -293,11 +293,12 @@ FL_TEST(promise_callback_may_free_it)
 		else
 			FL_OK(fl_future_cancel(f));
 		assert_int_equal(LOOK(&own.calls), 1);
-		assert_true(own.thread == fl_thread_current_id()); /* the finisher's, or the canceller's */
+		/* The finisher's, or the canceller's. */
+		assert_true(own.thread == fl_thread_current_id());
 	}
 }
 
-/* Several who set it, and one who cancels, at once. */
+/* Several contexts set it, and one cancels, at once. */
 struct race {
 	fl_promise *p;
 	fl_future *f;
@@ -353,7 +354,7 @@ FL_TEST(promise_set_vs_set_vs_cancel)
 	}
 }
 
-/* Whoever does the work waits under the token, which a cancel requests. */
+/* The producer waits under the token, which a cancel requests. */
 static int work_under_token(void *arg)
 {
 	struct own *own = arg;

@@ -61,7 +61,8 @@ static int waits_for_some(void *unused)
 	for (int i = 0; i < N; i++)
 		fl_event_set(&w.gates[i]);
 	fl_test_settle();
-	FL_CHECK(all.rc == N && first.rc == 1 && error.rc == N); /* without an error, until all have ended */
+	/* Without an error, until all have ended. */
+	FL_CHECK(all.rc == N && first.rc == 1 && error.rc == N);
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_test_join(f[i]) == 0);
 	FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == N && fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == N);
@@ -83,7 +84,8 @@ static int waits_for_an_error(void *unused)
 	(void)unused;
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
-	FL_CHECK(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT); /* an error is no end of all */
+	/* An error is no end of all. */
+	FL_CHECK(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_test_join(f[3]) == -EIO);
 	/* a cancel is answered, and no error */
 	fl_fiber_cancel(f[1]);
@@ -114,10 +116,11 @@ static int waits_with_limits(void *unused)
 		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ECANCELED);
 		fl_event_set(&w.gates[1]);
 		fl_test_settle();
-		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1); /* what is so at once is told */
+		/* A wait that is over already returns at once. */
+		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
 	}
 	for (int i = 0; i < N; i++)
-		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* nobody was cancelled */
+		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* no fiber was cancelled */
 	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_wait_mode)3, 0, NULL) == -EINVAL);
 	FL_CHECK(fl_fibers_wait(w.f, N, (fl_wait_mode)-1) == -EINVAL);
 	FL_CHECK(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED) == -EINVAL);
@@ -218,7 +221,7 @@ FL_TEST(fibers_wait_for_another_loops)
 	fl_loop_free(l);
 }
 
-/* One of them is joined, another detached, while somebody waits. */
+/* One of them is joined, another detached, while a fiber waits. */
 static int taken_away(void *unused)
 {
 	crowd w;
@@ -264,7 +267,7 @@ FL_TEST(fibers_wait_for_the_same_twice)
 	fl_test_in_loop(twice_the_same, NULL);
 }
 
-/* One after the other. */
+/* One after another. */
 
 static int in_their_order(void *unused)
 {
@@ -279,7 +282,7 @@ static int in_their_order(void *unused)
 	for (int k = 0; k < N; k++) {
 		fl_event_set(&w.gates[order[k]]);
 		if (k == 1)
-			fl_test_settle(); /* it has ended before somebody asks */
+			fl_test_settle(); /* it has ended before the wait */
 		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == order[k]);
 		FL_CHECK(fl_fiber_try_join(w.f[i], NULL) == 0);
 	}
@@ -407,7 +410,7 @@ FL_TEST(completed_misused)
 	fl_test_in_loop(next_misused, NULL);
 }
 
-/* Others join and detach what it would have handed out; the last of them while somebody waits. */
+/* Other fibers join and detach the ones that it would hand out; the last one during a wait. */
 static int next_taken_away(void *unused)
 {
 	crowd w;
@@ -515,7 +518,7 @@ FL_TEST(completed_after_the_locals_ended)
 	fl_test_in_loop(ends_with_its_locals, NULL);
 }
 
-/* The steps are counted, not the time: 10,000 fibers, ended in an order of their own, each handed out once. */
+/* Counts steps, not time: 10,000 fibers end in a given order, each is handed out once. */
 
 typedef struct turn {
 	fl_event gate;
@@ -555,7 +558,10 @@ FL_TEST(completed_of_many)
 	fl_test_in_loop(many, NULL);
 }
 
-/* A child of a group is freed at its end, whoever waits for that; the next fiber has its memory. */
+/*
+ * A child of a group is freed at its end, even while a fiber waits for it; the next fiber has its
+ * memory.
+ */
 typedef struct known {
 	fl_fiber *f;
 	fl_event gate;

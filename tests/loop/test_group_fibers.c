@@ -127,7 +127,7 @@ static int cancels_itself(void *unused)
 	return fl_sleep(FL_S(3600));
 }
 
-/* A child that somebody cancels alone is no failure, and the others go on. */
+/* A child that is cancelled alone is no failure, and the others continue. */
 static int one_cancelled(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
@@ -444,7 +444,7 @@ FL_TEST(group_fibers_many_that_are_cancelled)
 	fl_test_in_loop(many_cancelled, NULL);
 }
 
-/* One after the other: a child frees itself. */
+/* One after another: a child frees itself. */
 static int many_in_turn(void *unused)
 {
 	const unsigned many = fl_test_scaled(MANY);
@@ -483,7 +483,7 @@ static int start_fails(void *unused)
 	FL_CHECK(fl_group_start(&g, returns, NULL) == -ENOMEM);
 	FL_CHECK(fl_group_count(&g) == 0);
 	for (int k = 1; k < 40; k++) {
-		/* what was used before can be used again: so the failure comes with one that is new */
+		/* used memory can be reused: so the failure comes with a new fiber */
 		int ends = 0, started = 0, rc;
 		stacks_left = 1;
 		while ((rc = fl_group_start(&g, until_cancelled, &ends)) == 0)
@@ -501,7 +501,7 @@ FL_TEST(group_fibers_start_without_memory)
 	fl_test_in_loop(start_fails, NULL);
 }
 
-/* The first start of a group fails: there is nothing to be joined, and the scope can be destroyed. */
+/* The first start of a group fails: no join is needed, and the scope can be destroyed. */
 static int leaves_no_token(void *unused)
 {
 	fl_cancel_token scope;
@@ -563,13 +563,17 @@ static int cancelled_rounds(void *arg)
 			if (rc != 0)
 				break;
 		}
-		/* Once a child has begun the join ends with the cancel alone; without any, it must not come before that. */
+		/*
+		 * Once a child has begun the join ends only with the cancel; without any child it
+		 * must not come before that.
+		 */
 		while (started == 0 && fl__load_acquire(&c->done) < i)
 			fl_fiber_yield();
 		FL_CHECK(fl_group_join(c->g) == 0 && ends == started);
 		while (fl__load_acquire(&c->done) < i) /* pairs with cancels_each_round() */
 			fl_fiber_yield();
-		FL_CHECK(fl_group_join(c->g) == 0); /* a cancel that came after the join is undone */
+		/* A cancel that came after the join is undone. */
+		FL_CHECK(fl_group_join(c->g) == 0);
 	}
 	FL_CHECK(fl_thread_join(&t, NULL) == 0);
 	return 0;

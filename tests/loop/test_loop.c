@@ -175,7 +175,10 @@ FL_TEST(loop_free_where_it_may_not)
 	}
 }
 
-/* What is left when the first fiber returns is cancelled and waited for, with what it starts meanwhile. */
+/*
+ * Fibers that remain when the first fiber returns are cancelled and waited for, with those that
+ * they start.
+ */
 static unsigned ended;
 
 static int end_slowly(void *unused)
@@ -243,7 +246,7 @@ FL_TEST(loop_run_panics_about_a_forgotten_fiber)
 	assert_non_null(strstr(text, "neither joined nor detached"));
 }
 
-/* fl_loop_cancel: whoever is there now. */
+/* fl_loop_cancel: of all fibers that exist now. */
 static int cancel_loop(void *l)
 {
 	fl_loop_cancel(l);
@@ -274,7 +277,7 @@ FL_TEST(loop_cancel_reaches_those_who_are_there)
 	int number = 3;
 	fl_loop *l;
 	FL_OK(fl_loop_create(&l, NULL));
-	fl_loop_cancel(l); /* nobody */
+	fl_loop_cancel(l); /* none */
 	FL_OK(fl_loop_run_on(l, be_cancelled, NULL));
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 3);
 	fl_loop_free(l);
@@ -363,7 +366,7 @@ FL_TEST(loop_call_in_order_on_a_later_turn)
 	fl_loop_free(l);
 }
 
-/* A call that calls itself for ever starves nobody. */
+/* A call that calls itself for ever starves no fiber. */
 typedef struct self_caller {
 	fl_loop *l;
 	unsigned calls;
@@ -485,7 +488,10 @@ FL_TEST(loop_free_makes_the_calls_that_are_pending)
 	assert_string_equal(order, "ab");
 }
 
-/* A thread that has called, and so ends a wait, does not touch the loop any more: the loop ends at once, again and again. */
+/*
+ * A thread that has called, and so ends a wait, does not touch the loop any more: the loop ends at
+ * once, repeatedly.
+ */
 static void end_wait(void *event)
 {
 	fl_event_set(event);
@@ -741,7 +747,10 @@ FL_TEST(loop_create_fails_whole)
 	assert_int_equal(fl_test_fds(), fds);
 }
 
-/* A thread without a signal stack needs memory for one when it runs a loop first: to free the loop it needs none. */
+/*
+ * A thread without a signal stack needs memory for one when it first runs a loop; to free the loop
+ * it needs none.
+ */
 static int without_a_signal_stack(void *unused)
 {
 	int number = 4;

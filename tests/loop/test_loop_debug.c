@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Reports on a loop: who holds it up, while it lasts and afterwards, and the tree of its fibers. */
+/*
+ * Reports on a loop: the fiber that holds it up, during that and afterwards, and the tree of its
+ * fibers.
+ */
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_test.h"
@@ -88,7 +91,7 @@ FL_TEST(loop_debug_tells_who_was_slow)
 	(void)fl_set_log_handler(NULL);
 }
 
-/* The time that a loop waits for events is nobody's. */
+/* The time in which a loop waits for events does not count for any fiber. */
 static int quick_ones(void *unused)
 {
 	(void)unused;
@@ -106,7 +109,7 @@ FL_TEST(loop_debug_is_silent_about_the_rest)
 	(void)fl_set_log_handler(NULL);
 }
 
-/* Until it was told of: so the report comes while it goes on. */
+/* Until it was reported: so the report comes while it continues. */
 static int block(void *unused)
 {
 	(void)unused;
@@ -179,7 +182,7 @@ static int parent(void *event)
 	return rc;
 }
 
-/* The line that begins with `name`, after its indent: how deep it stands; -1: there is none. */
+/* The depth of the line that begins with `name`, by its indent; -1: there is none. */
 static int depth_of(const char *text, const char *name)
 {
 	for (const char *line = text; line; line = strchr(line, '\n')) {
@@ -337,5 +340,6 @@ FL_TEST(loop_debug_changed_by_many_leaves_no_watchdog)
 {
 	const int before = threads_of_process();
 	FL_OK(fl_loop_run(change_together, NULL));
-	FL_WAIT_FOR(threads_of_process() <= before); /* one that was joined before may have been there still */
+	/* One that was joined before may still have been there. */
+	FL_WAIT_FOR(threads_of_process() <= before);
 }

@@ -183,7 +183,7 @@ FL_TEST(loop_embed_many_wakes_are_one_ring)
 	FL_OK(fl_loop_create(&l, NULL));
 	for (int i = 0; i < 10; i++)
 		begin(l, &g[i], wait_event);
-	assert_int_equal(fl_test_polled.rings, 0); /* nobody sleeps yet */
+	assert_int_equal(fl_test_polled.rings, 0); /* the loop does not sleep yet */
 	while (turn(l) == 0)
 		;
 	fl_test_go(&t, set_events, g);
@@ -319,7 +319,7 @@ FL_TEST(loop_embed_with_watches)
 	FL_OK(close(ends[1]));
 }
 
-/* Two loops on one thread, in turns: a fiber of one wakes one of the other. */
+/* Two loops on one thread, in turns: a fiber of one wakes a fiber of the other. */
 typedef struct pair {
 	fl_sem ping, pong;
 	unsigned rounds;
@@ -379,7 +379,10 @@ FL_TEST(loop_embed_two_on_one_thread)
 	fl_loop_free(b);
 }
 
-/* A loop of others that this one hosts: a descriptor, a time, and what it does when either is due. As curl and libuv are. */
+/*
+ * A foreign loop on this one: a descriptor, a time, and its work when either is due. As in curl and
+ * libuv.
+ */
 typedef struct foreign {
 	int epoll, event;
 	int64_t timeout;

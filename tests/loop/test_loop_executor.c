@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop executor with a thread of its own: what is its own. What holds for every kind is in test_executor_*.c. Tasks run on one
- * thread, so they may share plain variables; the case reads them when it has waited for the tasks.
+ * The loop executor with its own thread: what is specific to it. test_executor_*.c has the cases
+ * for every kind. Tasks run on one thread, so they may share plain variables; the case reads them
+ * when it has waited for the tasks.
  */
 #include "fl_in_loop.h"
 
@@ -17,7 +18,7 @@ static fl_executor *make(unsigned workers)
 
 static unsigned count_of(const unsigned *counter)
 {
-	return fl__load_acquire(counter); /* pairs with the release of whoever has counted */
+	return fl__load_acquire(counter); /* pairs with the release of the counting task */
 }
 
 FL_TEST(loop_executor_says_what_it_is)
@@ -42,7 +43,7 @@ FL_TEST(loop_executor_has_a_bounded_window)
 	assert_int_equal(fl__chunk_window(most, &type, 1), FL_LOOP_EXECUTOR_MAX);
 }
 
-/* A crowd that waits: each counts itself, then waits until it is let go. */
+/* A crowd: each task counts itself, then waits until it is released. */
 struct crowd {
 	fl_event open;
 	unsigned present;
@@ -107,7 +108,8 @@ FL_TEST(loop_executor_cancel_ends_thousands)
 	for (unsigned i = 0; i < n; i++)
 		FL_OK(wait_in_crowd_submit(e, &crowd, NULL));
 	FL_WAIT_FOR(count_of(&crowd.present) == n / 2);
-	assert_int_equal(fl_executor_terminate(e), n - n / 2); /* what stood in line; the others are asked to stop */
+	/* The pending ones; the others are asked to stop. */
+	assert_int_equal(fl_executor_terminate(e), n - n / 2);
 	fl_executor_free(e);
 	assert_int_equal(count_of(&crowd.present), n / 2);
 }
@@ -182,7 +184,8 @@ FL_TASK_STATIC(be_child, struct family *, void)
 FL_TASK_STATIC(wait_for_child, struct family *, void)
 {
 	struct family *family = *arg;
-	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other) == 0); /* never to be run */
+	/* Never to be run. */
+	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other) == 0);
 	FL_CHECK(be_child_submit(fl_executor_current(), family, &family->child) == 0);
 	FL_CHECK(fl_future_wait(family->child) == 0);
 	FL_CHECK(fl_future_cancel(family->other) == 0);
@@ -191,7 +194,7 @@ FL_TASK_STATIC(wait_for_child, struct family *, void)
 	return 0;
 }
 
-/* It stands behind another in line, and no more may be under way: it starts all the same, and the other does not. */
+/* It is behind another task, and the limit is reached: it still starts, and the other does not. */
 FL_TEST(loop_executor_starts_a_child_that_is_awaited)
 {
 	FL_SCOPED(fl_executor) *e = make(1);
@@ -494,7 +497,8 @@ static void submit_from_many_threads(unsigned workers)
 	fl_executor *e = make(workers);
 	struct submitter s[THREADS];
 	unsigned sum = 0;
-	const unsigned each = fl_test_scaled(FL_TEST_SANITIZED ? 1000 : 5000); /* TSan is slow to make fibers */
+	/* TSan is slow to make fibers. */
+	const unsigned each = fl_test_scaled(FL_TEST_SANITIZED ? 1000 : 5000);
 	for (int i = 0; i < THREADS; i++) {
 		s[i] = (struct submitter){.e = e, .sum = &sum, .n = each};
 		FL_OK(fl_thread_start(&s[i].thread, submit_many, &s[i], NULL));

@@ -8,8 +8,8 @@
 #include "loop/poller.h"
 
 /*
- * So many more stacks there is memory for: each new one is given its guard. Wrapped before main(), as in fl_seam.h, so that it is
- * not replaced while a loop runs.
+ * The number of further stacks with memory: each new one gets its guard. Wrapped before main(), as
+ * in fl_seam.h, so that it is not replaced while a loop runs.
  */
 enum { PLENTY = 1 << 30 };
 static int stacks_left = PLENTY;
@@ -96,7 +96,7 @@ FL_TEST(loop_executor_create_without_memory)
 	fl_executor *e = NULL;
 	long before = seam_live_allocs();
 	run_out_of_memory(fl_loop_executor_create);
-	FL_OK(fl_loop_executor_create(&e, NULL)); /* it was no matter what the others did */
+	FL_OK(fl_loop_executor_create(&e, NULL)); /* the results of the others do not matter */
 	fl_executor_free(e);
 	assert_int_equal(seam_live_allocs(), before);
 	e = NULL;
@@ -112,7 +112,7 @@ FL_TEST(loop_executor_create_on_without_memory)
 	long before = seam_live_allocs();
 	fl_executor *e = NULL;
 	FL_OK(fl_loop_create(&somewhere, NULL));
-	allow_stacks(0); /* for the manager */
+	allow_stacks(0); /* for the executor's main fiber */
 	FL_RC(fl_loop_executor_create_on(&e, somewhere, NULL), -ENOMEM);
 	allow_stacks(PLENTY);
 	assert_null(e);
@@ -206,7 +206,7 @@ FL_TASK_STATIC(who_runs, void, uint64_t)
 	return fl_sleep(FL_US(10));
 }
 
-/* Not a single one more than the executor has had from the start: that runs them, one after the other. */
+/* Not a single one beyond the executor's first: that one runs them, one after another. */
 FL_TEST(loop_executor_runs_tasks_without_a_stack_for_them)
 {
 	enum { TASKS = 20 };
@@ -256,7 +256,8 @@ FL_TEST(loop_executor_runs_as_many_as_there_are_stacks)
 	fl_executor_free(e);
 	allow_stacks(PLENTY);
 	assert_int_equal(gauge.now, 0);
-	assert_in_range(gauge.most, 1, STACKS + 1); /* the first may have gone to the executor's own */
+	/* The first may have gone to the executor's own. */
+	assert_in_range(gauge.most, 1, STACKS + 1);
 }
 
 FL_TASK_STATIC(descend, int, int)
@@ -271,7 +272,7 @@ FL_TASK_STATIC(descend, int, int)
 	return rc;
 }
 
-/* Who waits for it runs it, as workers of other kinds do. */
+/* The waiter runs it, as workers of other kinds do. */
 FL_TEST(loop_executor_nests_without_stacks)
 {
 	for (int stacks = 1; stacks < 4; stacks++) {

@@ -46,7 +46,7 @@ FL_TEST(loop_executor_on_refuses_what_is_senseless)
 	fl_loop_free(l);
 }
 
-/* Before the loop has run there is nobody to wait for. */
+/* Before the loop has run a join has nothing to wait for. */
 FL_TEST(loop_executor_on_is_freed_before_its_loop_and_after_it)
 {
 	fl_loop *l = NULL;
@@ -83,7 +83,7 @@ FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
 	}
 }
 
-/* Other threads have a loop do things: its main fiber waits until they have. */
+/* Other threads let a loop work: its main fiber waits until they have ended. */
 
 struct served {
 	fl_executor *e;
@@ -290,7 +290,7 @@ static int cancel_while_it_begins(void *arg)
 	const fl_executor_config config = {.initialize = &hold_on, .initialize_arg = &holder};
 	FL_CHECK(fl_loop_executor_create_on(&e, fl_loop_current(), &config) == 0);
 	fl_test_settle();
-	FL_CHECK(holder->calls == 0); /* nobody has submitted anything */
+	FL_CHECK(holder->calls == 0); /* no task was submitted */
 	FL_CHECK(square_submit(e, 1, &f) == 0);
 	FL_CHECK(fl_event_wait(&holder->entered) == 0);
 	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
@@ -375,7 +375,7 @@ FL_TEST(loop_executor_on_is_cancelled_at_the_end_of_the_run)
 	struct run run = {.e = make_on(l, 1)};
 	FL_OK(fl_loop_run_on(l, leave_tasks, &run));
 	expect_cancelled(&run);
-	fl_executor_free(run.e);                /* waits for nobody */
+	fl_executor_free(run.e);                /* does not wait */
 	run = (struct run){.e = make_on(l, 1)}; /* for the next run */
 	FL_OK(fl_loop_run_on(l, leave_tasks, &run));
 	expect_cancelled(&run);
@@ -422,7 +422,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	assert_int_equal(result, 36);
 	fl_future_free(f);
 	FL_OK(square_submit(e, 7, &g));
-	FL_RC(fl_executor_join(e), -EDEADLK); /* nobody else would drive it */
+	FL_RC(fl_executor_join(e), -EDEADLK); /* no other thread would drive it */
 	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	FL_PANICS(fl_executor_free(e));
 	assert_string_equal(fl_test_panic.function, "fl_executor_free");
@@ -433,7 +433,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	FL_OK(square_get(g, &result));
 	assert_int_equal(result, 49);
 	fl_future_free(g);
-	fl_executor_free(e); /* its manager is woken, and ends when it can */
+	fl_executor_free(e); /* its main fiber is told, and ends when it can */
 	FL_OK(fl_loop_run_once(l, &deadline));
 	fl_loop_free(l);
 }
@@ -451,7 +451,7 @@ static int wait_for_future(void *f)
 	return fl_future_wait(f);
 }
 
-/* The loop is this thread's, since it has run it; so nobody else can run the task. */
+/* The loop belongs to this thread, since it has run it; so no other thread can run the task. */
 FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 {
 	fl_loop *l = NULL;

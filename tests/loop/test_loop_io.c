@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptors that fibers read and write, registered once (lib/loop/fd_io.h), and waits for any
- * other descriptor (loop.c).
+ * The base of streams: descriptors that fibers read and write, registered once (lib/loop/io.h), and
+ * single waits for any descriptor (wait_fd.h).
  */
 #include "fl_child.h"
 #include "fl_faults.h"
@@ -86,7 +86,7 @@ FL_TEST(loop_io_reads_by_edges)
 	fl_test_in_loop(feed_reader, NULL);
 }
 
-/* The end comes in one edge with the last bytes: who reads them in part finds it. */
+/* The end comes in one edge with the last bytes: a reader that takes them in parts finds it. */
 static int read_to_the_end(void *unused)
 {
 	ends e;
@@ -137,11 +137,15 @@ static int end_waits(void *unused)
 	fl_fiber *f = fl_test_start(wait_in, &e);
 	fl_test_look();
 	FL_CHECK(fl__io_wait(&e.io, FL__IO_IN, FL_FOREVER, NULL) == -EBUSY);
-	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0); /* the other direction is another matter */
+	/* The other direction is independent. */
+	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
 	fl_fiber_cancel(f);
 	FL_CHECK(fl_test_join(f) == 0 && e.rc == -ECANCELED);
 
-	/* Cancelled, then ready, before it has run: it was cancelled, and what is known of the descriptor is right. */
+	/*
+	 * Cancelled, then ready, before it has run: it was cancelled, and the state of the
+	 * descriptor is right.
+	 */
 	e.done = false;
 	f = fl_test_start(wait_in, &e);
 	fl_test_look();

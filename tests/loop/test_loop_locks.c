@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the library waits with, in the fibers of a loop: each suspends the fiber and not the thread, whoever is on the other side.
- * Executors and several things at once are in test_loop_locks_work.c, the shared kinds in test_loop_locks_shared.c, the order of
- * things in test_loop_locks_order.c.
+ * The library's waits in the fibers of a loop: each suspends the fiber and not the thread, for any
+ * partner. test_loop_locks_work.c has executors and waits for several objects,
+ * test_loop_locks_shared.c the shared kinds, test_loop_locks_order.c the order.
  */
 #include "fl_meet.h"
 
@@ -64,7 +64,8 @@ static void leave_rmutex(void *m)
 
 static int pass_rmutex(void *m)
 {
-	FL_CHECK(!fl_rmutex_is_owned(m)); /* its owner is the other, also when that is a fiber of this thread */
+	/* Its owner is the other context, also if that is a fiber of this thread. */
+	FL_CHECK(!fl_rmutex_is_owned(m));
 	hold_rmutex(m);
 	leave_rmutex(m);
 	return 0;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fibers of several loops, and threads, at the same things, with deadlines and cancels in flight: nothing is lost. */
+/*
+ * Fibers of several loops, and threads, on the same objects, with deadlines and cancels in flight:
+ * nothing is lost.
+ */
 #include "fl_in_loop.h"
 #include "hammer.h"
 
@@ -47,7 +50,10 @@ FL_TEST(loop_locks_hammer)
 	FL_OK(fl_event_destroy(&h.event));
 }
 
-/* Items of a queue that are waited for for a moment only, by fl_wait_for() and by timeouts: asyncio lost some (its #201, #343). */
+/*
+ * Short waits for items of a queue, by fl_wait_for() and by timeouts: asyncio lost some items (its
+ * #201, #343).
+ */
 enum { GETTERS = 8 };
 
 typedef struct line {
@@ -76,7 +82,8 @@ static int get_all(void *arg)
 		int result = 0;
 		int rc = fl_wait_for(get_one, l, fl_after(FL_US(i % 5)), &result);
 		FL_CHECK(rc == 0 ? result == 0 || result == -EPIPE : rc == -ETIMEDOUT && result == -ECANCELED);
-		fl__store_relaxed(&l->timed_out, l->timed_out + (rc == -ETIMEDOUT)); /* relaxed: a count */
+		/* Relaxed: a count. */
+		fl__store_relaxed(&l->timed_out, l->timed_out + (rc == -ETIMEDOUT));
 		if (result == -EPIPE)
 			return 0;
 	}
@@ -87,7 +94,8 @@ static int put_all(void *arg)
 	const line *l = arg;
 	for (unsigned i = 1; i <= l->items; i++) {
 		if (i == l->items / 2)
-			FL_WAIT_FOR(fl__load_relaxed(&l->timed_out) > 0); /* as they do when nothing comes */
+			/* As it happens when no item comes. */
+			FL_WAIT_FOR(fl__load_relaxed(&l->timed_out) > 0);
 		FL_CHECK(fl_queue_put(l->queue, &i) == 0);
 	}
 	fl_queue_close(l->queue);

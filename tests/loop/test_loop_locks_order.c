@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who gets what, among the fibers of a loop: asyncio's test_locks, test_queues and test_barrier. First come, first served; what
- * is given is given at once; a waiter that gives up takes nothing with it.
+ * The order among the fibers of a loop: asyncio's test_locks, test_queues and test_barrier. First
+ * come, first served; units are handed over at once; a waiter that gives up takes nothing with it.
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
@@ -17,7 +17,7 @@ static void note(char c)
 	order[noted] = '\0';
 }
 
-/* A thing that has nothing to give, and of which one unit at a time can be given. */
+/* An object without units, to which one unit at a time can be given. */
 static fl_mutex mutex;
 static fl_cond cond;
 static fl_sem sem;
@@ -28,8 +28,8 @@ typedef struct kind {
 	void (*begin)(void);
 	int (*take)(void); /* waits; observes the scope */
 	void (*give)(void);
-	const void *(*line)(void); /* where they stand; NULL: that is not to be seen */
-	bool chain;                /* who takes gives it on: one is enough for all */
+	const void *(*line)(void); /* the key of its wait queue; NULL: not visible */
+	bool chain;                /* a taker passes the unit on: one is enough for all */
 	void (*end)(void);
 } kind;
 
@@ -61,7 +61,7 @@ static const void *mutex_line(void)
 
 static void mutex_end(void)
 {
-	FL_CHECK(fl_mutex_destroy(&mutex) == 0); /* free, and nobody is on his way */
+	FL_CHECK(fl_mutex_destroy(&mutex) == 0); /* free, without waiters */
 }
 
 static void cond_begin(void)
@@ -171,7 +171,7 @@ static const kind kinds[] = {
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 
-/* Who takes, once, and says so. */
+/* Takes one unit, and notes it. */
 typedef struct taker {
 	const kind *kind;
 	char letter;
@@ -272,7 +272,7 @@ FL_TEST(loop_locks_serve_in_order)
 	for_each_kind(in_order);
 }
 
-/* What was given to one cannot be taken by another that comes along. */
+/* A unit that was given to a waiter cannot be taken by a later fiber. */
 static void given_is_given(const kind *k)
 {
 	taker t[2];
@@ -327,7 +327,7 @@ FL_TEST(loop_locks_cancelled_waiters_leave_the_line)
 	for_each_kind(cancelled_in_the_middle);
 }
 
-/* A wake that came first counts: who was woken has what it waited for, cancelled or not. */
+/* A wake that came first counts: a woken waiter has what it waited for, cancelled or not. */
 static void cancelled_too_late(const kind *k)
 {
 	taker t[3];
@@ -345,7 +345,7 @@ FL_TEST(loop_locks_woken_before_the_cancel_has_it)
 	for_each_kind(cancelled_too_late);
 }
 
-/* All who wait are cancelled, and more is given than anybody wants: it is there for who comes next. */
+/* All waiters are cancelled, and further units are given: they are there for the next fibers. */
 static void cancelled_all(const kind *k)
 {
 	taker t[3];
@@ -356,7 +356,7 @@ static void cancelled_all(const kind *k)
 	k->give();
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == -ECANCELED);
-	if (k->take != cond_take) /* a signal that nobody waits for is nothing */
+	if (k->take != cond_take) /* a signal without a waiter is lost */
 		FL_CHECK(k->take() == 0);
 	k->end();
 	expect(k, "");
@@ -367,7 +367,7 @@ FL_TEST(loop_locks_all_cancelled_leave_it_there)
 	for_each_kind(cancelled_all);
 }
 
-/* The same by deadlines: nobody looks at the clock between, so all are over at once. */
+/* The same by deadlines: the clock is not read in between, so all expire at once. */
 static void timed_out(const kind *k)
 {
 	taker t[4];
@@ -382,7 +382,7 @@ static void timed_out(const kind *k)
 	}
 	fl_test_settle();
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
-	await(&t[0]); /* until the loop looks at the clock */
+	await(&t[0]); /* until the loop reads the clock */
 	await(&t[2]);
 	FL_CHECK(t[0].rc == -ETIMEDOUT && t[2].rc == -ETIMEDOUT);
 	k->give();
@@ -397,7 +397,10 @@ FL_TEST(loop_locks_timed_out_waiter_takes_nothing)
 	for_each_kind(timed_out);
 }
 
-/* At the same time from two threads: one cancels the first, this one gives. Either the first has it, or the second. */
+/*
+ * At the same time from two threads: one cancels the first waiter, this one gives. Either the first
+ * or the second has the unit.
+ */
 typedef struct race {
 	fl_fiber *victim;
 	uint32_t ready, go, going;
@@ -476,7 +479,10 @@ FL_TEST(loop_locks_cond_wakes_so_many)
 	fl_test_in_loop(notify_some, NULL);
 }
 
-/* Cancelled while it waits for the mutex after a signal: it returns with that, and has had the signal (test_cancelled_wakeup). */
+/*
+ * Cancelled while it waits for the mutex after a signal: it returns with the mutex, and has had the
+ * signal (test_cancelled_wakeup).
+ */
 static int cancel_after_signal(void *unused)
 {
 	const kind *k = &kinds[1];
@@ -486,7 +492,7 @@ static int cancel_after_signal(void *unused)
 	fl_mutex_lock(&mutex);
 	fl_cond_signal(&cond);
 	fl_test_settle();
-	expect(k, ""); /* it stands at the mutex */
+	expect(k, ""); /* it waits for the mutex */
 	fl_fiber_cancel(t[0].fiber);
 	fl_test_settle();
 	FL_CHECK(t[0].rc == 77);
@@ -503,7 +509,10 @@ FL_TEST(loop_locks_cond_cancelled_after_the_signal)
 	fl_test_in_loop(cancel_after_signal, NULL);
 }
 
-/* Cancelled in its wait, it returns with the mutex, which another has at that time (test_wait_cancel_contested). */
+/*
+ * Cancelled in its wait, it returns with the mutex, which another fiber holds at that time
+ * (test_wait_cancel_contested).
+ */
 static int cancel_contested(void *unused)
 {
 	const kind *k = &kinds[1];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the fibers of a loop: what processes share, processes, and pipes. As test_loop_locks.c has the private kinds. */
+/*
+ * In the fibers of a loop: the objects of shared memory, processes, and pipes. test_loop_locks.c
+ * has the private kinds.
+ */
 #include "fl_bridges.h"
 #include "fl_meet.h"
 
@@ -353,7 +356,7 @@ static void then_receive(void *arg)
 	const ends *e = arg;
 	char got[sizeof block];
 	size_t size;
-	for (unsigned i = 0; i <= e->sent; i++) /* the last one is of who waits */
+	for (unsigned i = 0; i <= e->sent; i++) /* the last one is for the waiter */
 		FL_CHECK(fl_pipe_recv(e->a, got, sizeof got, &size) == 0 && size == sizeof got);
 }
 
@@ -364,7 +367,7 @@ FL_TEST(loop_locks_pipe_send)
 	    .object = &e, .begin = make_full_pipe, .end = free_pipe, .wait = send_more, .wake = then_receive});
 }
 
-/* Any of several: shared and private things, a process, a pipe. */
+/* Any of several: shared and private objects, a process, a pipe. */
 enum { THINGS = 5 };
 
 typedef struct things {

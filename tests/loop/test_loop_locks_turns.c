@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fibers that go on together, and fibers that take turns: asyncio's events, barriers, and the fairness of its locks. */
+/*
+ * Fibers that continue together, and fibers that take turns: asyncio's events, barriers, and the
+ * fairness of its locks.
+ */
 #include "fl_in_loop.h"
 
 static char order[64];
@@ -87,7 +90,8 @@ static int come_together(void *unused)
 		for (int i = 0; i < 3; i++)
 			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
 	}
-	FL_CHECK(strcmp(order, "cabcab") == 0); /* who comes last goes on, then the others in their order */
+	/* The last party continues, then the others in order. */
+	FL_CHECK(strcmp(order, "cabcab") == 0);
 	return 0;
 }
 
@@ -135,8 +139,8 @@ FL_TEST(loop_locks_barrier_breaks_by_a_cancel)
 }
 
 /*
- * Fibers that hold a lock while they wait for something else, and want it again at once: each has its turn (asyncio's Lock and
- * Semaphore are fair; cpython #90155 was about their not being so).
+ * Fibers that hold a lock while they wait for something else, and lock it again at once: each has
+ * its turn (asyncio's Lock and Semaphore are fair; cpython #90155 was about a lack of that).
  */
 typedef struct user {
 	char letter;
@@ -229,7 +233,10 @@ FL_TEST(loop_locks_are_used_in_turns)
 	fl_test_in_loop(in_turns, NULL);
 }
 
-/* A mutex among fibers is first come, first served, also when another one has been handed on in between. */
+/*
+ * A mutex among fibers is first come, first served, also when another one was handed over in
+ * between.
+ */
 static fl_mutex first, second;
 
 static int pass(void *m)

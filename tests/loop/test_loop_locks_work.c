@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* In the fibers of a loop: what executors do for them, waiting for any of several things, locals. */
+/* In the fibers of a loop: work on executors, waits for any of several objects, locals. */
 #include "fl_meet.h"
 
 /* Executors of threads. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* When a loop looks for events and at its timers, whatever its fibers and other threads do meanwhile. */
+/* When a loop polls for events and checks its timers, whatever its fibers and other threads do. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 
-/* A clock that stands while its fibers take no time, and goes by the work that they do. */
+/* A clock that stands while its fibers take no time, and advances with their work. */
 static int64_t time_now;
 
 static int64_t clock_of_work(void)
@@ -37,7 +37,8 @@ static int compute_after_yields(void *unused)
 	(void)unused;
 	fl_fiber *other = fl_test_start(yield_until, &fired);
 	for (int i = 0; i < 100000; i++)
-		fl_fiber_yield(); /* a look at the events costs more than they do: so it is seldom */
+		/* A poll for events costs more than the fibers: so polls are rare. */
+		fl_fiber_yield();
 	for (const uint32_t before = fl_test_polled.waits; fl_test_polled.waits == before;)
 		fl_fiber_yield(); /* the next one is far away */
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), note, &fired);
@@ -50,7 +51,7 @@ static int compute_after_yields(void *unused)
 	return fl_test_join(other);
 }
 
-/* Fibers that took no time begin to compute: the loop does not go on looking as seldom as was right for them. */
+/* Fibers that took no time begin to compute: the loop does not keep its rare polls. */
 FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
 {
 	FL_FAULTS();
@@ -61,10 +62,14 @@ FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
 	fl_test_in_loop(compute_after_yields, NULL);
 }
 
-/* Two fibers, of which one runs until a thread has woken the other: so the thread of the loop never finds itself without a wake. */
+/*
+ * Two fibers, of which one runs until a thread has woken the other: so the loop's thread always has
+ * a wake.
+ */
 typedef struct relay {
 	fl_sem wake[2];
-	uint32_t asked, done; /* 1 + which one is to be woken; how often it was: 0: nobody, 3: the thread is to end */
+	/* 1 + the fiber to wake; the number of wakes: 0: none, 3: the thread is to end. */
+	uint32_t asked, done;
 	fl_event begun;
 	bool over;
 } relay;
@@ -94,7 +99,8 @@ static int run_by_turns(void *arg)
 	relay *r = t->r;
 	for (unsigned rounds = 0; !r->over; rounds++) {
 		FL_CHECK(fl_sem_acquire_until(&r->wake[1 - t->other], FL_FOREVER, FL_SHIELDED) == 0);
-		FL_CHECK(rounds < 200000); /* each takes as long as a message to a thread and back */
+		/* Each takes as long as a message to a thread and back. */
+		FL_CHECK(rounds < 200000);
 		if (rounds == 10)
 			fl_event_set(&r->begun);
 		fl__store_relaxed(&r->done, 0);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * As many fibers on a loop as there is room for: 100,000 with guards, tokens and names, all of them waiting.
- */
+/* As many fibers on a loop as fit: 100,000 with guards, tokens and names, all of them waiting. */
 #include "fl_fiber.h"
 #include "fl_in_loop.h"
 #include "fl_line.h"

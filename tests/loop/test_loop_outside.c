@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Calls that need a loop, or a fiber of one, made elsewhere: each names itself and what it needs. */
+/*
+ * Calls that need a loop, or a fiber of one, made elsewhere: each names itself and its requirement.
+ */
 #include "fl_in_loop.h"
 #include "fl_net.h"
 

@@ -16,14 +16,14 @@
 /* A loop that waits is in one call of the system, however long. */
 typedef struct sleeper {
 	fl_event event;
-	uint32_t waits; /* when the other thread looked */
+	uint32_t waits; /* when the other thread checked */
 } sleeper;
 
 static int wake_it_later(void *arg)
 {
 	sleeper *s = arg;
 	FL_WAIT_FOR(fl__load_relaxed(&fl_test_polled.waits) >= 1 && fl_test_in_line(&s->event) == 3);
-	int64_t end = fl_after(FL_MS(20)); /* in which a loop that polls would call again and again */
+	int64_t end = fl_after(FL_MS(20)); /* in which a polling loop would call repeatedly */
 	FL_WAIT_FOR(fl_now() >= end);
 	s->waits = fl__load_relaxed(&fl_test_polled.waits);
 	fl_event_set(&s->event);
@@ -46,7 +46,8 @@ static int be_idle(void *arg)
 	fl_test_poller_count();
 	fl_test_go(&t, wake_it_later, s);
 	FL_CHECK(fl_event_wait(&s->event) == 0);
-	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3); /* it may have slept again between the three wakes */
+	/* It may have slept again between the three wakes. */
+	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3);
 	FL_CHECK(fl_test_polled.controls == 0);
 	fl_loop_timer_cancel(fl_loop_current(), &hour);
 	fl_test_end(&t);
@@ -190,7 +191,8 @@ FL_TEST(loop_poller_table)
 		fl__poller_sys.ring(bell);
 		assert_int_equal(fl__poller_sys.wait(poller, events, 2, i == 0 ? FL_FOREVER : fl_after(FL_S(60))), 1);
 		assert_ptr_equal(events[0].data.ptr, events);
-		assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0); /* an edge, though nobody has read it */
+		/* An edge, though the descriptor was not read. */
+		assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0);
 	}
 	FL_RC(fl__poller_sys.wait(bell, events, 2, 0), -EINVAL);
 	FL_RC(fl__poller_sys.wait(-1, events, 2, fl_after(FL_S(60))), -EBADF);
@@ -204,7 +206,10 @@ FL_TEST(loop_poller_table)
 	FL_RC(no_bell, -EMFILE);
 }
 
-/* A kernel that does not know epoll_pwait2(): a filter in a child says so. Waits are as long, to the millisecond, and not shorter. */
+/*
+ * A kernel without epoll_pwait2(), by a filter in a child. Waits are as long, to the millisecond,
+ * and not shorter.
+ */
 enum { NO_FILTER = 3 };
 
 static void wait_coarsely(void *error)

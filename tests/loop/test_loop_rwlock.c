@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer locks in the fibers of a loop, as test_loop_locks.c has it for the others. */
+/* The readers-writer locks in the fibers of a loop; test_loop_locks.c has the other kinds. */
 #include "fl_meet.h"
 
 static fl_rwlock rwlock;
@@ -116,7 +116,10 @@ FL_TEST(loop_sharded_rwlock_write)
 	FL_OK(fl_sharded_rwlock_destroy(&sharded_rwlock));
 }
 
-/* Fibers do not overtake: one that reads over and over, and holds the lock while it sleeps, lets a writer of its loop in. */
+/*
+ * Fibers do not overtake: a fiber that reads over and over, and sleeps with the lock held, lets a
+ * writer of its loop in.
+ */
 typedef struct turns {
 	fl_rwlock lock;
 	unsigned reads;

@@ -68,7 +68,7 @@ static int one_turn_exactly(void *unused)
 	note_nothing();
 	fl_fiber *f = fl_test_start(note_it, &x);
 	note('1');
-	FL_CHECK(fl_sleep(0) == 0); /* one that was started runs in this turn */
+	FL_CHECK(fl_sleep(0) == 0); /* a started fiber runs in this turn */
 	note('2');
 	FL_CHECK(fl_test_join(f) == 0);
 	f = fl_test_start(note_it, &y);
@@ -113,7 +113,10 @@ FL_TEST(loop_sleep_zero_sees_a_cancel)
 	fl_test_in_loop(sees_cancels, NULL); /* fl_sleep(), fl_sleep_until(): -ECANCELED */
 }
 
-/* Cancelled or not, it is a turn: who only sleeps, and ignores its cancel, does not keep the others from running. */
+/*
+ * Cancelled or not, it is a turn: a fiber that only sleeps, and ignores its cancel, does not hold
+ * up the others.
+ */
 static int still_a_turn(void *unused)
 {
 	static char x = 'x';

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A loop that other threads wake soon looks for their next wake before it sleeps; a loop that waits for descriptors does not. */
+/*
+ * A loop that other threads wake soon spins for their next wake before it sleeps; a loop that waits
+ * for descriptors does not.
+ */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_line.h"
@@ -10,7 +13,7 @@
 #include <sched.h>
 #include <unistd.h>
 
-/* The clock stands still: each sleep was short, and a look has all the time it wants. */
+/* The clock stands still: each sleep was short, and a spin has unlimited time. */
 static int64_t clock_stands(void)
 {
 	return FL_S(1000);
@@ -18,10 +21,10 @@ static int64_t clock_stands(void)
 
 static _Thread_local bool is_of_loop;
 static uint32_t asleep; /* how often the loop has gone to sleep */
-static uint32_t looks;  /* how often it has looked, while another thread is to answer each look */
+static uint32_t looks;  /* number of checks, while another thread is to answer each check */
 static uint32_t answered;
 static uint32_t relaxes; /* turns of a spin on the loop's thread */
-static uint32_t answers; /* whether looks are answered */
+static uint32_t answers; /* whether checks are answered */
 
 static void wait_until(uint32_t *count, uint32_t least)
 {
@@ -29,10 +32,11 @@ static void wait_until(uint32_t *count, uint32_t least)
 		(void)sched_yield();
 }
 
-/* A look that found nothing, by the loop's thread: goes on when the other thread has answered it. */
+/* A check without result, by the loop's thread: continues when the other thread has answered it. */
 static void look_and_wait(void)
 {
-	if (!is_of_loop || fl__fiber_self()) /* a fiber that waits for a lock of the library's own */
+	/* A fiber that waits for an internal lock of the library. */
+	if (!is_of_loop || fl__fiber_self())
 		return;
 	fl__add_relaxed(&relaxes, 1);
 	if (!fl__load_relaxed(&answers))
@@ -93,11 +97,11 @@ FL_TEST(loop_spin_saves_the_bell)
 	fl__store_relaxed(&answers, 1);
 	fl_test_go(&loop, run_loop, &t);
 	wait_until(&asleep, 1);
-	fl_sem_release(&t.wakes); /* it sleeps: this rings the bell */
+	fl_sem_release(&t.wakes); /* it sleeps: this rings the doorbell */
 	for (uint32_t i = 1; i < TRIPS; i++) {
 		wait_until(&looks, i);
 		assert_int_equal(fl__load_relaxed(&t.done), i);
-		fl_sem_release(&t.wakes); /* it looks: this need not */
+		fl_sem_release(&t.wakes); /* it spins: this need not ring */
 		fl__store_release(&answered, i);
 	}
 	fl_test_end(&loop);

@@ -48,7 +48,7 @@ FL_TEST(loop_timers_fire_in_order)
 	fl_test_in_loop(fire_in_order, NULL);
 }
 
-/* Of those with the same deadline first the one that was started first. */
+/* Of timers with the same deadline the first started comes first. */
 static int fire_equals_in_order(void *unused)
 {
 	fl_loop *l = fl_loop_current();
@@ -100,7 +100,8 @@ static int fire_in_time(void *unused)
 	until_fired(3);
 	FL_CHECK(fired[2] == 5);
 	fl_loop_timer_start(l, &t[0], now + FL_S(50000), note, &numbers[6]);
-	fl_loop_timer_start(l, &t[0], FL_FOREVER, note, &numbers[6]); /* never: it is not started any more */
+	/* Never: it is no longer started. */
+	fl_loop_timer_start(l, &t[0], FL_FOREVER, note, &numbers[6]);
 	fl__add_relaxed(&fl_test_ahead, FL_S(100000));
 	fl_test_look();
 	FL_CHECK(n_fired == 3);
@@ -164,7 +165,8 @@ static int change_in_callbacks(void *unused)
 	FL_CHECK(again.count == 5);
 
 	a.other = &b;
-	fl_loop_timer_start(l, &a.t, 1, stop_other, &a); /* both are due: the first stops the second */
+	/* Both are due: the first stops the second. */
+	fl_loop_timer_start(l, &a.t, 1, stop_other, &a);
 	fl_loop_timer_start(l, &b.t, 2, stop_other, &b);
 	fl_test_look();
 	FL_CHECK(a.count == 1 && b.count == 0);
@@ -184,7 +186,7 @@ FL_TEST(loop_timers_change_in_callbacks)
 	fl_test_in_loop(change_in_callbacks, NULL);
 }
 
-/* One that is always due keeps nobody out: it fires once a turn. */
+/* A timer that is always due holds up no other: it fires once a turn. */
 static int run_beside_a_hog(void *unused)
 {
 	fl_loop *l = fl_loop_current();
@@ -238,8 +240,8 @@ FL_TEST(loop_timers_start_fibers)
 }
 
 /*
- * 10,000 against a model: started, moved, stopped and fired at random, while time goes on. Each fires once, not before its time, and
- * in order.
+ * 10,000 against a model: started, moved, stopped and fired at random, while time passes. Each
+ * fires once, not before its time, and in order.
  */
 enum { MOST = 10000 };
 

@@ -108,7 +108,7 @@ static int tell_events(void *unused)
 	FL_CHECK(x.events == FL_LOOP_OUT);
 	write_to(&x);
 	wait_for_call(&x);
-	FL_CHECK(x.events == FL_LOOP_OUT); /* was not asked for the other */
+	FL_CHECK(x.events == FL_LOOP_OUT); /* the other was not asked for */
 	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT) == 0);
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT));
@@ -160,7 +160,7 @@ static int pipe_without_reader(void *unused)
 	FL_CHECK(close(ends[0]) == 0);
 	x.ends[1] = -1;
 	wait_for_call(&x);
-	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* who wants to write hears of it */
+	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* a watch for writing sees the error */
 	close_watched(&x);
 	return 0;
 }
@@ -170,7 +170,7 @@ FL_TEST(loop_watch_tells_of_an_error)
 	fl_test_in_loop(pipe_without_reader, NULL);
 }
 
-/* Two are ready in one look, and the callback of whichever comes first does something to the other. */
+/* Two are ready in one poll, and the callback of the first one acts on the other. */
 static void stop_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	watched *x = arg;
@@ -208,7 +208,7 @@ static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	         0);
 }
 
-/* Both have something to read; the loop looks at both in one wait. */
+/* Both have data to read; the loop finds both in one poll. */
 static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
 {
 	for (int i = 0; i < 2; i++) {
@@ -274,7 +274,8 @@ static int change_others(void *unused)
 	watched *pair[2];
 	(void)unused;
 	open_pair(pair, change_victim);
-	FL_CHECK(pair[0]->calls + pair[1]->calls == 1); /* the other was changed before its event was fired */
+	/* The other was changed before its event was fired. */
+	FL_CHECK(pair[0]->calls + pair[1]->calls == 1);
 	for (int i = 0; i < 2; i++) {
 		close_watched(pair[i]);
 		free(pair[i]);
@@ -283,7 +284,8 @@ static int change_others(void *unused)
 	while (pair[0]->calls + pair[1]->calls < 3)
 		fl_fiber_yield();
 	fl_test_look();
-	FL_CHECK(pair[0]->calls + pair[1]->calls == 3); /* one, and two of the other after its new start */
+	/* One, and two of the other after its restart. */
+	FL_CHECK(pair[0]->calls + pair[1]->calls == 3);
 	for (int i = 0; i < 2; i++) {
 		close_watched(pair[i]);
 		free(pair[i]);
@@ -349,7 +351,8 @@ static int answer(void *unused)
 	twin = x;
 	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x) == -EINVAL);
 	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], 1u << 9, count_call, &x) == -EINVAL);
-	FL_CHECK(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x) == -EINVAL); /* its own */
+	/* Its own. */
+	FL_CHECK(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x) == -EINVAL);
 	FL_CHECK(fl_loop_watch_start(l, &x.w, -1, FL_LOOP_IN, count_call, &x) == -EBADF);
 	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	FL_CHECK(file >= 0);
@@ -436,8 +439,8 @@ FL_TEST(loop_watch_is_forgotten_with_the_loop)
 }
 
 /*
- * A callback waits, and watches are ready meanwhile: the loop sleeps. The poller ends the wait of
- * the callback when the loop is about to sleep, or when the loop has polled too often.
+ * A callback waits, and watches are ready in the meantime: the loop sleeps. The poller ends the
+ * wait of the callback when the loop is about to sleep, or when the loop has polled too often.
  */
 enum { POLLS_MOST = 1000 };
 
@@ -506,7 +509,7 @@ FL_TEST(loop_watch_is_not_polled_while_a_callback_waits)
 	fl_test_in_loop(wait_beside_ready_watches, &held_up);
 }
 
-/* Meanwhile others are changed, stopped, and not ready any more. */
+/* At the same time other watches are changed, stopped, and not ready any more. */
 static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	count_call(w, fd, events, arg);
@@ -558,7 +561,7 @@ FL_TEST(loop_watch_changes_while_a_callback_waits)
 	fl_test_in_loop(change_while_a_callback_waits, NULL);
 }
 
-/* One whose callback waits each time does not keep the others from theirs. */
+/* A watch whose callback waits each time does not hold up the callbacks of others. */
 static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	count_call(w, fd, events, arg);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Accepting: what is lacking, who is cancelled, and how a listener ends. */
+/* Accepting: missing resources, cancels, and the end of a listener. */
 #include "fl_child.h"
 #include "fl_net.h"
 
@@ -22,7 +22,7 @@ static fl_fiber *start_accepting(fl_listener *l)
 
 /* ---- nothing is lost */
 
-/* The connection stays, and whoever tries again needs no event for it. */
+/* The connection stays, and a new try needs no event for it. */
 static int no_descriptors(void *unused)
 {
 	fl_stream *s = NULL;
@@ -61,7 +61,10 @@ static int free_at_the_end(void *stream)
 	return 0;
 }
 
-/* Who does nothing but try again lets the others run, and look for events, so that they may give descriptors back. */
+/*
+ * A fiber that tries again and again lets the others run, and the loop poll, so that they may close
+ * descriptors.
+ */
 static int tries_again(void *unused)
 {
 	fl_stream *s = NULL, *ends[2];
@@ -188,7 +191,9 @@ FL_TEST(net_accept_errors)
 	fl_test_leaves_nothing(errors, NULL);
 }
 
-/* A client that has reset its connection before it was accepted: it is a stream all the same, which tells. */
+/*
+ * A client that has reset its connection before the accept: it is still a stream, which reports it.
+ */
 static int reset_early(void *unused)
 {
 	char got;
@@ -211,7 +216,7 @@ FL_TEST(net_accept_of_a_reset_connection)
 	fl_test_leaves_nothing(reset_early, NULL);
 }
 
-/* ---- who waits */
+/* ---- waits */
 
 static int waits(void *unused)
 {
@@ -313,7 +318,7 @@ static int count(void *n)
 	}
 }
 
-/* As long as there are connections an acceptor need not wait; but the others get their turns. */
+/* While there are connections an acceptor need not wait; but the others get their turns. */
 static int fair(void *unused)
 {
 	fl_stream *a[PENDING], *s[PENDING];
@@ -353,14 +358,14 @@ static int closes(void *unused)
 	fl_fiber *f = start_accepting(l);
 	fl_listener_close(l);
 	FL_CHECK(fl_listener_fd(l) == -1 && fl_listener_port(l) == port);
-	FL_PANICS(fl_listener_free(l));    /* he does not know of it yet */
+	FL_PANICS(fl_listener_free(l));    /* the acceptor does not know of it yet */
 	FL_GIVES(fl_test_join(f), -EPIPE); /* fl_accept() */
 	FL_GIVES(fl_try_accept(l, &s), -EPIPE);
 	FL_GIVES(fl_accept_until(l, &s, 0, NULL), -EPIPE);
 	fl_listener_close(l);
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	fl_listener_free(l);
-	/* who was not accepted hears of it */
+	/* a client without an accept sees the reset */
 	l = fl_test_listener("127.0.0.1", port);
 	a = fl_test_connected("127.0.0.1", port);
 	fl_listener_close(l);

@@ -4,7 +4,8 @@
 
 /* Calls of connect() for each last byte of an IPv4 address, those that ask again apart. */
 static unsigned tried[256];
-static int last_tried[2]; /* its descriptor, its address: so that asking again is told from another attempt */
+/* Its descriptor, its address: so that a repeated check is told from another attempt. */
+static int last_tried[2];
 
 static int see_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
@@ -47,7 +48,7 @@ static int first_refuses(void *unused)
 	fl_test_talk(s, other);
 	fl_stream_free(s);
 	fl_stream_free(other);
-	/* the first that answers counts: the others are not tried */
+	/* the first answer counts: the others are not tried */
 	find_two("127.0.0.2", "127.0.0.1");
 	see();
 	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
@@ -73,13 +74,14 @@ static int connect_name(void *port)
 	return fl_connect_tcp(&eager_stream, "some.name", *(uint16_t *)port);
 }
 
-/* The clock stands still: so nothing but the test decides when the second one begins. */
+/* The clock stands still: so only the test decides when the second one begins. */
 static int first_is_silent(void *unused)
 {
 	uint16_t port = 0;
 	int full[2];
 	(void)unused;
-	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: whoever reads the clock may see either time; so below */
+	/* Relaxed: either time is right for a reader; so below. */
+	fl__store_relaxed(&fl_test_ahead, 0);
 	fl__sys.now = fl_test_stopped_clock;
 	fl_test_full(full, "127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
@@ -89,7 +91,7 @@ static int first_is_silent(void *unused)
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(249));
-	for (int i = 0; i < 1000; i++) /* many looks at the clock */
+	for (int i = 0; i < 1000; i++) /* many reads of the clock */
 		FL_GIVES(fl_sleep(0), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
@@ -112,7 +114,7 @@ FL_TEST(net_addresses_second_beside_a_silent_one)
 	fl_test_leaves_nothing(first_is_silent, NULL);
 }
 
-/* One that fails makes room at once, though another is still under way. */
+/* A failed attempt starts the next one at once, though another is still under way. */
 static int then_one_refuses(void *unused)
 {
 	uint16_t port = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Connections: of what they are tried, and who gives up when. */
+/* Connections: which addresses are tried, and which attempts give up when. */
 #include "fl_net_faults.h"
 
 static int refused(void *unused)
@@ -7,9 +7,10 @@ static int refused(void *unused)
 	uint16_t port = 0;
 	fl_stream *s = NULL;
 	(void)unused;
-	int fd = fl_test_bound("127.0.0.1", &port); /* nobody else's, and nobody listens */
+	int fd = fl_test_bound("127.0.0.1", &port); /* a port of this test, without a listener */
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
-	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED); /* it is known at once */
+	/* Known at once. */
+	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
 	FL_CHECK(s == NULL && close(fd) == 0);
 	return 0;
 }
@@ -27,7 +28,7 @@ static int behind_connect(int fd, const struct sockaddr *address, socklen_t size
 	return ++calls == 2 ? -EALREADY : fl_test_real_net_sys.connect(fd, address, size);
 }
 
-/* As Linux does when somebody has asked before. */
+/* As Linux does after an earlier request. */
 static int second_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	int rc = fl_test_real_net_sys.connect(fd, address, size);
@@ -82,7 +83,7 @@ FL_TEST(net_connect_after_the_deadline)
 	fl_test_leaves_nothing(past, NULL);
 }
 
-/* ---- nobody answers */
+/* ---- no answer */
 
 typedef struct to {
 	uint16_t port;
@@ -175,7 +176,8 @@ static int bind_first(int fd, const struct sockaddr *address, socklen_t size)
 	struct sockaddr_storage a;
 	memcpy(&a, address, size);
 	(void)fl_test_real_net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	(void)bind(fd, (struct sockaddr *)&a, size); /* as if that were chance; the second time it is so already */
+	/* As if by chance; the second time it is bound already. */
+	(void)bind(fd, (struct sockaddr *)&a, size);
 	(void)fl_test_real_net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 0);
 	return fl_test_real_net_sys.connect(fd, address, size);
 }
@@ -223,7 +225,8 @@ static int faults(void *unused)
 	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
-		FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), of_socket[i][1]); /* -ENFILE */
+		/* -ENFILE. */
+		FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), of_socket[i][1]);
 		FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), of_socket[i][1]);
 		fl_test_no_faults();
 	}

@@ -78,7 +78,7 @@ FL_TEST(net_listen_at_all_addresses)
 	fl_test_leaves_nothing(all_addresses, NULL);
 }
 
-/* An address of one family serves that one alone: the same port is there for the other. */
+/* An address serves only its own family: the same port is there for the other one. */
 static int each_family(void *unused)
 {
 	enum { PORTS = 50 };
@@ -110,7 +110,7 @@ static int names(void *unused)
 	(void)unused;
 	fl_listener *l = fl_test_listener("some.name", 0);
 	reach(l, "127.0.0.2");
-	/* the next address is not taken when somebody listens at this one */
+	/* the next address is not used when this one has a listener */
 	fl_listener *other = NULL;
 	FL_GIVES(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
 	fl_listener_free(l);
@@ -122,7 +122,7 @@ FL_TEST(net_listen_at_a_name)
 	FL_NAME_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("::1");
-	fl_test_found_add("192.0.2.1"); /* nobody's: RFC 5737 */
+	fl_test_found_add("192.0.2.1"); /* unassigned: RFC 5737 */
 	fl_test_found_add("127.0.0.2");
 	fl_test_found_add("127.0.0.3");
 	fl_test_leaves_nothing(names, NULL);
@@ -157,7 +157,8 @@ static int in_use(void *unused)
 	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
 	reach(l, "127.0.0.1");
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), 0); /* though there were connections */
+	/* Although there were connections. */
+	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), 0);
 	FL_GIVES(fl_listen_tcp(&b, "127.0.0.1", port, &together), 0);
 	fl_listener_free(a);
 	reach(b, "127.0.0.1");
@@ -241,7 +242,8 @@ static int tcp_faults(void *unused)
 	fl_test_no_faults();
 	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL);
 	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
-	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT); /* the first that needs a thread */
+	/* The first that needs a thread. */
+	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
 	FL_CHECK(l == NULL);
 	return 0;
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Names: what a lookup finds, what its errors mean, and who does not wait for it. */
+/*
+ * Names: the results of a lookup, the meaning of its errors, and callers that do not wait for it.
+ */
 #include "fl_net.h"
 
 #include <net/if.h>
@@ -43,7 +45,7 @@ static int real_names(void *unused)
 	(void)unused;
 	FL_CHECK(fl_resolve("localhost", a, 2) > 0);
 	FL_CHECK(is(&a[0], "127.0.0.1") || is(&a[0], "::1"));
-	/* these are no names, so that nobody is asked for them */
+	/* these are no names, so no lookup is made */
 	FL_GIVES(fl_resolve("no such name", a, 2), -ENOENT);
 	FL_GIVES(fl_resolve("no..name", a, 2), -ENOENT);
 	return 0;
@@ -178,7 +180,7 @@ FL_TEST(net_resolve_failures)
 	fl_test_leaves_nothing(failures, NULL);
 }
 
-/* ---- who does not wait */
+/* ---- without a wait */
 
 static fl_event go_on, begun;
 static uint32_t n_begun, n_over;
@@ -211,7 +213,10 @@ static int resolve_it(void *address)
 	return fl_resolve("some.name", address, 1);
 }
 
-/* The fiber returns at once. The lookup goes on; its result is freed, which the count of the memory shows. */
+/*
+ * The fiber returns at once. The lookup continues; its result is freed, as the count of the memory
+ * shows.
+ */
 static int cancelled(void *unused)
 {
 	fl_address a = {"untouched"};
@@ -245,7 +250,7 @@ FL_TEST(net_resolve_cancelled)
 
 enum { LOOKUPS = 40 }; /* more than there are threads */
 
-/* One that has not begun when it is cancelled never begins. */
+/* A lookup that is cancelled before its begin never begins. */
 static int in_line(void *unused)
 {
 	fl_address a[LOOKUPS];
@@ -271,7 +276,7 @@ FL_TEST(net_resolve_cancelled_in_line)
 	assert_true(n_over == n_begun && n_begun < LOOKUPS);
 }
 
-/* The others run meanwhile; and many lookups at once give each its own answer. */
+/* The other fibers run in the meantime; and many lookups at once give each its own answer. */
 static int at_once(void *unused)
 {
 	fl_address a[LOOKUPS];

@@ -30,7 +30,8 @@ static int at_paths(void *unused)
 	struct sockaddr_un a = {0};
 	socklen_t size = sizeof a;
 	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
-	FL_CHECK(size == offsetof(struct sockaddr_un, sun_path) + strlen(name)); /* not a NUL more */
+	/* Without the NUL. */
+	FL_CHECK(size == offsetof(struct sockaddr_un, sun_path) + strlen(name));
 	FL_CHECK(a.sun_path[0] == '\0' && memcmp(a.sun_path + 1, name + 1, strlen(name) - 1) == 0);
 	reach_path(l, name);
 	fl_listener *other = NULL;
@@ -96,8 +97,8 @@ static int stale(void *unused)
 	FL_CHECK(fl_test_path_is_there(&p));
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
 	reach_path(l, p.name);
-	FL_GIVES(fl_listen_unix(&other, p.name, NULL), -EADDRINUSE); /* somebody is there */
-	fl_stream *s = fl_test_accepted(l);                          /* who was asked */
+	FL_GIVES(fl_listen_unix(&other, p.name, NULL), -EADDRINUSE); /* there is a listener */
+	fl_stream *s = fl_test_accepted(l);                          /* the check has connected */
 	char got;
 	FL_GIVES(fl_stream_read(s, &got, 1), 0);
 	fl_stream_free(s);
@@ -112,7 +113,7 @@ FL_TEST(net_unix_left_behind)
 	fl_test_leaves_nothing(stale, NULL);
 }
 
-/* What is no socket stays; so does another's that has come in the place of ours. */
+/* A file that is no socket stays; so does a foreign socket in the place of ours. */
 static int not_ours(void *unused)
 {
 	fl_listener *l = NULL;
@@ -219,7 +220,7 @@ static int stale_faults(void *unused)
 	fl__name_sys.socket_file = failing_file;
 	fault = -EACCES;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
-	fault = -ENOENT; /* it went by itself: but another stands there now */
+	fault = -ENOENT; /* it was removed already: but another file is there now */
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
 	fl_test_no_faults();
 	FL_CHECK(fl_test_path_is_there(&p));
@@ -327,7 +328,7 @@ static int connect_until(void *deadline)
 	return fl_connect_unix_until(&s, fl_test_abstract(), *(const int64_t *)deadline, NULL);
 }
 
-/* Who asks again and again does not oversleep: the clock stops at the deadline. */
+/* A caller that asks again and again does not oversleep: the clock stops at the deadline. */
 static int unix_in_time(void *unused)
 {
 	int64_t deadline;

@@ -74,7 +74,9 @@ FL_TEST(shield_goes_on_when_the_caller_is_cancelled)
 	fl_test_in_loop(inner_goes_on, NULL);
 }
 
-/* The caller's cancel and the inner's end in one turn: the error is told once, by the one or the other. */
+/*
+ * The caller's cancel and the inner end in one turn: the error is reported once, by one of the two.
+ */
 static int both_at_once(void *unused)
 {
 	(void)unused;
@@ -141,7 +143,7 @@ static int leaves_it(void *unused)
 	return 0;
 }
 
-/* The end of the loop cancels what nobody waits for, which is no error. */
+/* The end of the loop cancels fibers without a waiter, which is no error. */
 FL_TEST(shield_ends_with_the_loop)
 {
 	memset(&left, 0, sizeof left);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Streams: how they are made and end, and what each function answers to whom. */
+/* Streams: how they are made and end, and the results of each function for each caller. */
 #include "fl_child.h"
 #include "fl_streams.h"
 
@@ -20,7 +20,8 @@ static void talk(fl_stream *a, fl_stream *b)
 	FL_CHECK(memcmp(got, "hi", 2) == 0);
 	FL_GIVES(fl_stream_write(a, NULL, 0), 0);
 	FL_GIVES(fl_stream_try_write(a, NULL, 0), 0);
-	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), 0); /* what can be done at once is done */
+	/* An operation that can succeed at once succeeds. */
+	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), 0);
 	FL_TEST_UNTIL(fl_stream_try_read(b, got, sizeof got) == 1);
 }
 
@@ -80,7 +81,7 @@ static void second(fl_stream *a, fl_stream *b)
 	FL_CHECK(written > 0);
 	all_give(a, -EBUSY);
 	FL_GIVES(fl_stream_close_write(a), -EBUSY);
-	FL_CHECK(fl_stream_written(a) == written); /* it is told to its own writer */
+	FL_CHECK(fl_stream_written(a) == written); /* its own writer gets the result */
 	FL_PANICS(fl_stream_free(a));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_stream_free") == 0);
 	FL_GIVES(fl_stream_write(b, "x", 1), 0);
@@ -141,7 +142,7 @@ FL_TEST(stream_abort_drops_what_was_not_read)
 	fl_test_each_kind(abort_drops);
 }
 
-/* ---- by whom */
+/* ---- callers */
 
 static fl_stream *kept[2];
 
@@ -175,7 +176,7 @@ FL_TEST(stream_of_another_loop)
 	assert_true(!s && !ends[0] && !ends[1]);
 	FL_OK(fl_loop_create(&l, NULL));
 	FL_OK(fl_loop_run_on(l, make_two, NULL));
-	FL_OK(use_them(NULL)); /* nobody's fiber */
+	FL_OK(use_them(NULL)); /* outside of any fiber */
 	FL_OK(fl_loop_run(use_them, NULL));
 	fl_stream_free(NULL);
 	FL_OK(fl_loop_run_on(l, free_two, NULL));
@@ -183,7 +184,7 @@ FL_TEST(stream_of_another_loop)
 
 static bool called;
 
-/* A callback may look, and must not wait. */
+/* A callback may check, and must not wait. */
 static void call_back(void *s)
 {
 	char got[8];

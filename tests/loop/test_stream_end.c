@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How a connection ends: in order, by halves, with a reset, and who is told what. */
+/* The end of a connection: in order, by halves, with a reset, and the results on both sides. */
 #include "fl_streams.h"
 
-/* A pattern that tells each place from the others. */
+/* A pattern that differs at each position. */
 static char byte_at(size_t i)
 {
 	return (char)(i * 7 + i / 251);
@@ -49,7 +49,9 @@ FL_TEST(stream_half_close)
 	fl_test_each_kind(half);
 }
 
-/* The other side has gone, in order: reads tell the end, writes that nobody reads. */
+/*
+ * The other side has closed in order: reads return the end, writes report that there is no reader.
+ */
 static int gone(void *unused)
 {
 	char got[8];
@@ -58,7 +60,8 @@ static int gone(void *unused)
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_CHECK(close(peer) == 0);
 	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
-	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0); /* the first is answered by a reset */
+	/* The first write is answered by a reset. */
+	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0);
 	FL_GIVES(rc, -EPIPE);
 	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
 	FL_GIVES(fl_stream_close_write(s), -EPIPE);
@@ -134,7 +137,7 @@ FL_TEST(stream_reset_mid_large_message)
 	fl_test_leaves_nothing(reset_large, NULL);
 }
 
-/* The system tells a reset once: also if a write heard of it, a read does not take it for the end. */
+/* The system reports a reset once: a read after a write has got it does not take it for the end. */
 static int reset_told_to_writer(void *unused)
 {
 	char got[16];
@@ -151,7 +154,7 @@ static int reset_told_to_writer(void *unused)
 	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
 	fl_stream_free(s);
 
-	fl_stream *ends[2]; /* a Unix socket's reset: it was closed with bytes that it had not read */
+	fl_stream *ends[2]; /* a Unix socket's reset: it was closed with unread bytes */
 	FL_GIVES(fl_stream_pair(ends), 0);
 	FL_GIVES(fl_stream_write(ends[0], "x", 1), 0);
 	fl_stream_free(ends[1]);

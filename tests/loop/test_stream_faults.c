@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing leaks. */
+/*
+ * Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing
+ * leaks.
+ */
 #include "fl_streams.h"
 
 #include "loop/poller.h"
@@ -82,13 +85,13 @@ FL_TEST(stream_interrupted_everywhere)
 	fl_test_each_kind(interrupted);
 }
 
-/* No room, though there is some: the poller then tells at once. */
+/* "Full", although there is space: the poller then reports at once. */
 static ssize_t reluctant_send(int fd, const void *data, size_t size)
 {
 	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.send(fd, data, size);
 }
 
-/* Nothing there, though there is: what comes later tells. */
+/* "Empty", although there is data: later data are reported. */
 static ssize_t reluctant_recv(int fd, void *buffer, size_t size)
 {
 	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.recv(fd, buffer, size);
@@ -119,7 +122,10 @@ FL_TEST(stream_again_at_any_time)
 	fl_test_each_kind(reluctant);
 }
 
-/* One call a read, and one a write, as long as there is something, or room; and none to find out that there is nothing. */
+/*
+ * One call a read, and one a write, while there is data, or space; and none to find out that there
+ * is none.
+ */
 static unsigned recvs, sends;
 
 static ssize_t counted_recv(int fd, void *buffer, size_t size)
@@ -233,7 +239,7 @@ FL_TEST(stream_errors_that_pass)
 	fl_test_each_kind(passing);
 }
 
-/* The others stay; and the system's -ETIMEDOUT is not taken for that of a deadline. */
+/* The others stay; and the system's -ETIMEDOUT is not taken for a deadline's. */
 static void lasting(fl_stream *a, fl_stream *b)
 {
 	char got[8];
@@ -349,7 +355,10 @@ FL_TEST(stream_without_memory_to_grow)
 	fl_test_each_kind(cannot_grow);
 }
 
-/* A large read gives up, and nothing takes what it has: it stays with the reader, who is told. */
+/*
+ * A large read gives up, and nothing takes its bytes: they stay with the reader, which gets their
+ * number.
+ */
 static void cannot_put_back(fl_stream *a, fl_stream *b)
 {
 	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */

@@ -107,7 +107,7 @@ FL_TEST(stream_many_cancelled)
 	fl_test_leaves_nothing(cancel_many, NULL);
 }
 
-/* Lines that come in two halves: a buffer each, and only as long as there is a half. */
+/* Lines that come in two halves: a buffer each, and only while there is a half. */
 static int idle_needs_nothing(void *unused)
 {
 	fl_stream *ends[2];
@@ -127,7 +127,7 @@ static int idle_needs_nothing(void *unused)
 	FL_GIVES(fl_stream_write(ends[1], "d\ne\n", 4), 0);
 	FL_GIVES(fl_stream_read_line(ends[0], line, sizeof line), 2);
 	FL_CHECK(fl_test_blocks == before + 1 && ends[0]->buffer && !fl_loop_current()->spare);
-	fl_stream_free(ends[0]); /* with a line that nobody reads */
+	fl_stream_free(ends[0]); /* with an unread line */
 	FL_CHECK(fl_loop_current()->spare != NULL);
 	fl_stream_free(ends[1]);
 	return 0;

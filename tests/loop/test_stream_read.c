@@ -2,7 +2,7 @@
 /* What comes over a stream, in whatever pieces, at whatever pace, until whatever end. */
 #include "fl_streams.h"
 
-/* A pattern that tells each place from the others. */
+/* A pattern that differs at each position. */
 static char byte_at(size_t i)
 {
 	return (char)(i * 7 + i / 251);
@@ -93,7 +93,8 @@ static void long_line(fl_stream *a, fl_stream *b)
 	char got[8], *large = malloc(2 * FL_STREAM_LIMIT), *line = malloc(2 * FL_STREAM_LIMIT);
 	FL_GIVES(fl_stream_write(b, "1234567\nx\n", 10), 0);
 	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -EMSGSIZE);
-	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE); /* it is still there */
+	/* It is still there. */
+	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE);
 	FL_GIVES(fl_stream_read_to(a, got, 7, "\n", 1), -EMSGSIZE);
 	FL_GIVES(fl_stream_read_to(a, got, 8, "\n", 1), 8);
 	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 2);
@@ -226,7 +227,10 @@ FL_TEST(stream_end_before_the_size)
 
 /* ---- what readiness has to know */
 
-/* The end came before the writer found the socket full: the reader, whose read is short, must still be told of it. */
+/*
+ * The end came before the writer found the socket full: the reader, whose read is short, must still
+ * get it.
+ */
 static int end_and_full(void *unused)
 {
 	char got[16];
@@ -308,7 +312,7 @@ FL_TEST(stream_descriptors_among_the_bytes)
 	fl_test_leaves_nothing(with_descriptors, NULL);
 }
 
-/* One that always finds something does not keep the others from running. */
+/* A reader that always finds data does not hold up the others. */
 static bool other_ran;
 
 static int other(void *unused)
@@ -363,6 +367,7 @@ FL_TEST(stream_that_is_always_ready_lets_others_run)
 	static fl_test_two_streams *const ways[] = {eager_writer, eager_reader, eager_reader_of_lines};
 	for (int i = 0; i < 3; i++) {
 		fl_test_two_streams *way = ways[i];
-		fl_test_leaves_nothing(fl_test_unix_pair, &way); /* what was written is there at once */
+		/* What was written is there at once. */
+		fl_test_leaves_nothing(fl_test_unix_pair, &way);
 	}
 }

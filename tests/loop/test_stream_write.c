@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writing when there is no room; and giving up in the midst, of writes and of reads, and what is left then. */
+/* Writes without space; and reads and writes that give up in the middle, and what is left then. */
 #include "fl_streams.h"
 
 enum { MUCH = 24 << 20 }; /* more than the sockets of both sides take */
@@ -83,7 +83,7 @@ FL_TEST(stream_full_send_buffer)
 	fl_test_each_kind(full);
 }
 
-/* A write that gave up has told the other side exactly so much. */
+/* The number of a write that gave up is exactly what the other side got. */
 static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool cancels)
 {
 	struct operation o = on(a);
@@ -187,7 +187,10 @@ static int read_line(void *arg)
 	return (int)fl_stream_read_line_until(o->s, o->buffer, o->size, o->deadline, &o->cancel);
 }
 
-/* Writes `text`, and lets a read that wants more come so far that it waits again; then has it give up. */
+/*
+ * Writes `text`, and lets a read that wants more come so far that it waits again; then makes it
+ * give up.
+ */
 static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, const char *text, size_t size,
                                 bool cancels)
 {
@@ -342,7 +345,7 @@ FL_TEST(stream_plain_forms_observe_the_scope)
 	fl_test_each_kind(plain);
 }
 
-/* Nothing comes, and nobody tells that it never will: the deadline ends it, and leaves the stream as it was. */
+/* Nothing comes, and no end either: the deadline ends the read, and leaves the stream as it was. */
 static int half_open(void *unused)
 {
 	char got[16];

@@ -76,7 +76,8 @@ static int leaves_results_alone(void *unused)
 	}
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, FL_FOREVER);
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED); /* of something else: it is not time yet */
+	/* Of something else: not expired yet. */
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
 	fl_timeout_begin(&t, fl_after(FL_S(3600)));
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
 	return 0;
@@ -95,8 +96,9 @@ static int not_begun(void *unused)
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
 	fl_timeout_begin(&t, 0);
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ETIMEDOUT);
-	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED); /* ended: as one that was not begun */
-	fl_timeout_begin(&t, FL_FOREVER);                       /* and can begin again */
+	/* Ended: as a scope that was not begun. */
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
+	fl_timeout_begin(&t, FL_FOREVER); /* and can begin again */
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope_current() == before);
 	return 0;
@@ -146,7 +148,7 @@ static int inner_ends_alone(void *unused)
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
 	fl_timeout_begin(&inner, fl_after(FL_MS(1)));
 	FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
-	FL_CHECK(fl_sleep(FL_US(1)) == 0); /* the outer one stands */
+	FL_CHECK(fl_sleep(FL_US(1)) == 0); /* the outer one still holds */
 	FL_CHECK(fl_timeout_end(&outer, 0) == 0);
 	return 0;
 }
@@ -169,7 +171,7 @@ FL_TEST(timeout_nested_converts_only_its_own)
 	both(outer_ends_both);
 }
 
-/* Both are over before anybody looks: it is the outer one's. */
+/* Both expire before the next check: the outer one counts. */
 static int both_are_over(void *unused)
 {
 	static const int64_t deadlines[][2] = {{1, 2}, {2, 1}, {2, 2}};
@@ -292,7 +294,7 @@ FL_TEST(timeout_panics_when_it_is_of_another_context)
 	fl_test_end(&t);
 }
 
-/* Its waits are ended by a request from outside, too: from another thread, whatever it waits for. */
+/* Its waits are also ended by a request from another thread, whatever it waits for. */
 typedef struct asked {
 	fl_cancel_token stop;
 	fl_event never;
@@ -422,7 +424,8 @@ static int waits_for(void *unused)
 	result = 77;
 	FL_CHECK(fl_wait_for(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT && result == -ECANCELED);
 	FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5); /* it is called */
+	/* It is called. */
+	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5);
 	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	return 0;
@@ -444,7 +447,8 @@ static int waits_for_cancelled(void *unused)
 		FL_CANCEL_SCOPE(&outside);
 		FL_CHECK(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result) == -ECANCELED);
 		FL_CHECK(result == -ECANCELED);
-		FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ECANCELED); /* both: the outer one's */
+		/* Both: the outer one's. */
+		FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ECANCELED);
 		int done = 3;
 		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
 	}

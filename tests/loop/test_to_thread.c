@@ -18,7 +18,7 @@ static int return_what(void *rc)
 	return *(const int *)rc;
 }
 
-/* What runs meanwhile. */
+/* A fiber that runs in the meantime. */
 typedef struct ticker {
 	fl_fiber *fiber;
 	uint32_t ticks;
@@ -178,12 +178,13 @@ static int wait_for_ever(void *arg)
 	fl_event_set(&e->begun);
 	int rc = fl_event_wait(&e->never);
 	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
-	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0); /* takes its time to give up */
+	/* Takes its time to give up. */
+	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);
 	fl__store_relaxed(&e->over, 1);
 	return rc;
 }
 
-/* Looks whether it is to end, but has done its work. */
+/* Checks whether it should end, but has done its work. */
 static int finish_all_the_same(void *arg)
 {
 	errand *e = arg;
@@ -247,7 +248,7 @@ static int scope_is_requested(void *unused)
 	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED) == -ETIMEDOUT);
 	FL_CHECK(!e.called && result == 77);
-	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* nobody was asked */
+	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* no thread was started */
 	fl_cancel_token_destroy(&stop);
 	return 0;
 }
@@ -279,7 +280,7 @@ FL_TEST(to_thread_times_out)
 	fl_test_in_loop(times_out, NULL); /* fl_to_thread_until(): -ETIMEDOUT */
 }
 
-/* All threads are busy: a call that stands in line is given up at once, and never made. */
+/* All threads are busy: a pending call is given up at once, and never made. */
 static int keep_busy(void *arg)
 {
 	errand *e = arg;

@@ -47,8 +47,9 @@ static int again_and_again(void *unused)
 		FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
 	}
 	/*
-	 * Whoever ends a task may be late with its memory, and a worker that starts late takes some kilobytes; 5000 calls that never gave
-	 * theirs back would have taken a megabyte and more.
+	 * The context that ends a task may be late to free its memory, and a worker that starts
+	 * late takes some kilobytes; 5000 calls that never freed theirs would have taken a megabyte
+	 * and more.
 	 */
 	FL_CHECK(fl__load_relaxed(&live) < before + 200000);
 	return 0;
@@ -98,7 +99,8 @@ static int without_threads(void *unused)
 	fl__sys.thread_create = no_thread;
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
-	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5); /* it is not broken by that */
+	/* It is not broken by that. */
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
 	return 0;
 }
 
@@ -155,7 +157,8 @@ static int forks(void *unused)
 {
 	int five = 5;
 	(void)unused;
-	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0); /* before there are threads */
+	/* Before there are threads. */
+	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
 	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
 	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
 	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
@@ -181,7 +184,10 @@ static int go_once(void *unused)
 	return 0;
 }
 
-/* The threads stay with their loop from one run to the next; in a forked child its free waits for none of them. */
+/*
+ * The threads stay with their loop from one run to the next; in a forked child its free waits for
+ * none of them.
+ */
 FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
 {
 	fl_loop *l = NULL;

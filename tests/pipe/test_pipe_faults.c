@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Pipes when the system refuses, when the other side sends what is no message, and when another process comes between.
+ * Pipes when the system refuses, when the other side sends invalid data, and when another process
+ * comes between.
  */
 #include "fl_child.h"
 #include "fl_faults.h"
@@ -229,7 +230,8 @@ FL_TEST(pipe_recv_without_descriptors_left)
 	int got[3];
 	size_t size;
 	for (unsigned room = 0; room <= 4; room++) {
-		FL_OK(fl_pipe_send_fds(e.a, bytes, BIG, (const int[]){0, 1, 2}, 3)); /* 4 with that of the bytes */
+		/* 4 with that of the bytes. */
+		FL_OK(fl_pipe_send_fds(e.a, bytes, BIG, (const int[]){0, 1, 2}, 3));
 		n = 3;
 		rlim_t limit = fl_test_limit_fds(room);
 		int rc = fl_pipe_recv_fds(e.b, back, BIG, &size, got, &n);
@@ -348,9 +350,9 @@ FL_TEST(pipe_bad_peer)
 	fl_test_pipe_end(e);
 }
 
-/* ---- another process comes between the look and the take */
+/* ---- another process comes between the check and the receive */
 
-static unsigned steal; /* that many packets, after the next look */
+static unsigned steal; /* number of packets, after the next check */
 
 static ssize_t stealing_receive(int socket, struct msghdr *message, int flags)
 {
@@ -431,7 +433,10 @@ static void receives_nothing(void *arg)
 	fl_test_pipe_end(*e);
 }
 
-/* A message that was taken, and kept, is the parent's alone: a forked child must not receive it a second time. */
+/*
+ * A message that was received, and kept, is the parent's alone: a forked child must not receive it
+ * a second time.
+ */
 FL_TEST(pipe_kept_message_is_not_for_the_child)
 {
 	FL_FD_FAULTS();

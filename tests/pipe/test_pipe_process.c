@@ -103,7 +103,10 @@ static int pours(fl_test_ends *e, unsigned unused)
 	}
 }
 
-/* The sender is killed at any instruction: what came is whole, without gaps, and then it is the end. */
+/*
+ * The sender is killed at any instruction: the received messages are complete, without gaps, and
+ * then comes the end.
+ */
 FL_TEST(pipe_sender_killed_leaves_no_half)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
@@ -129,8 +132,8 @@ FL_TEST(pipe_sender_killed_leaves_no_half)
 }
 
 /*
- * Two processes send on one end; two processes, with two threads each, receive on the other, and report each message on
- * a second pipe. One receiving process is killed half-way.
+ * Two processes send on one end; two processes, with two threads each, receive on the other, and
+ * report each message on a second pipe. One receiving process is killed half-way.
  */
 typedef struct works {
 	fl_test_ends jobs, reports;
@@ -198,7 +201,10 @@ FL_TEST(pipe_shared_ends_and_a_killed_receiver)
 			assert_int_equal(kill(receivers[0], SIGKILL), 0);
 	}
 	FL_RC(rc, -EPIPE);
-	/* What the killed one had taken, one for each of its threads at most, went with it. */
+	/*
+	 * The messages that the killed one had received, at most one for each of its threads, are
+	 * lost with it.
+	 */
 	assert_in_range(count, 2 * w.per_sender - 2, 2 * w.per_sender);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(end_of(senders[i]), 0);

@@ -137,7 +137,7 @@ static int wait_either(void *arg, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(pipe_wait_any_with_an_event)
 {
-	FL_NEEDS(FL_TEST_EVENTFD); /* of the thread in whose line it waits */
+	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
 	fl_test_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
@@ -163,7 +163,7 @@ static int wait_for_space(void *p, int64_t deadline, fl_cancel_token *cancel)
 
 FL_TEST(pipe_wait_any_for_space)
 {
-	FL_NEEDS(FL_TEST_EVENTFD); /* of the thread in whose line it waits */
+	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
 	fl_test_ends e = fl_test_pipe();
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
@@ -175,7 +175,7 @@ FL_TEST(pipe_wait_any_for_space)
 
 FL_TEST(pipe_free_of_a_busy_one_panics)
 {
-	FL_NEEDS(FL_TEST_EVENTFD); /* of the thread in whose line it waits */
+	FL_NEEDS(FL_TEST_EVENTFD); /* for the thread that waits on its behalf */
 	fl_test_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A program that starts processes, prepared to be executed again in one of the ways, or in none:
+ * A program that starts processes, with one of the ways of a restart, or with none:
  *
- *   start METHOD     starts a task that says "task", and prints what came of it
+ *   start METHOD     starts a task that prints "task", and prints its result
  *   preload          preloads the fork server, starts 50 threads, and has each start the task
- *   threads          starts a thread, and prints what preloading answers
+ *   threads          starts a thread, and prints the result of preloading
  *   late             registers a task by hand, which the fork server does not know
- *   executor         makes a process executor, and prints what came of a task
- *   preloaded        the same, with a fork server that was preloaded
- *   other            has a task whose version is in the environment, and changes it before the fork server starts
- *   arguments        prints how many there are
+ *   executor         makes a process executor, and prints the result of a task
+ *   preloaded        the same, with a preloaded fork server
+ *   other            has a task with its version in the environment, which it changes before the
+ *                    fork server starts
+ *   arguments        prints their number
  *
- * Each line begins with what was done; the last is "end".
+ * Each line begins with the action; the last is "end".
  */
 #include <fairlead.h>
 #include <stdio.h>
@@ -33,7 +34,7 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-/* Registered by a constructor that looks at the environment. */
+/* Registered by a constructor that reads the environment. */
 static fl_task_type changes = {.size = sizeof changes, .name = "changes", .run = run_nothing};
 static fl_task_entry changes_entry = {&changes, NULL};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Children that were forked by other means, and processes of the library, waited for in threads and in fibers.
+ * Children that were forked by other means, and processes of the library, waited for in threads and
+ * in fibers.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
@@ -13,7 +14,10 @@
 #include <signal.h>
 #include <sys/wait.h>
 
-/* A child that ends with `code` when the returned end of a pipe is closed; or waits for a signal, for a negative one. */
+/*
+ * A child that ends with `code` when the returned end of a pipe is closed; or waits for a signal,
+ * for a negative one.
+ */
 typedef struct child {
 	int pid, end;
 } child;
@@ -131,7 +135,7 @@ static int wait_in_every_way(void *unused)
 	(void)unused;
 	FL_CHECK(fl_child_wait(0, &status) == -EINVAL);
 	FL_CHECK(fl_child_wait_until(-1, &status, 0, NULL) == -EINVAL);
-	FL_CHECK(fl_child_wait(getppid(), &status) == -ECHILD); /* somebody else's */
+	FL_CHECK(fl_child_wait(getppid(), &status) == -ECHILD); /* not a child of this process */
 	FL_CHECK(fl_child_wait_until(getppid(), &status, 0, NULL) == -ECHILD);
 
 	child c = start(42);
@@ -196,7 +200,7 @@ static int failing_pidfd(int pid)
 	return fail_with;
 }
 
-/* fl_child_wait and fl_child_wait_until answer what the system does: the child is left as it was. */
+/* fl_child_wait and fl_child_wait_until return the system's error: the child is unchanged. */
 FL_TEST(child_wait_fails_whole)
 {
 	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};

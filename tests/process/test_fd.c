@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waits for descriptors of others, by threads and by fibers: fairlead/fd.h, and how a fiber of a loop waits by that.
+ * Waits for foreign descriptors, by threads and by fibers: fairlead/fd.h, and how a fiber of a loop
+ * waits through it.
  */
 #include "fl_faults.h"
 #include "fl_fds.h"
@@ -33,7 +34,7 @@ static void ring(int fd)
 	FL_CHECK(write(fd, "x", 1) == 1);
 }
 
-/* The watcher: how often it was told anything. */
+/* How often the watcher was told anything. */
 static uint32_t watcher_calls;
 
 static int count_watch(int epoll, int op, int fd, uint32_t events)
@@ -128,11 +129,15 @@ static int wait_in_every_way(void *unused)
 FL_TEST(fd_wait_in_every_context)
 {
 	FL_OK(wait_in_every_way(NULL));
-	FL_OK(fl_test_in_fiber(wait_in_every_way, NULL)); /* of a scheduler without descriptors: by the watcher */
+	/* Of a scheduler without descriptors: by the watcher. */
+	FL_OK(fl_test_in_fiber(wait_in_every_way, NULL));
 	fl_test_in_loop(wait_in_every_way, NULL);
 }
 
-/* Two fibers wait for the same descriptor, and a third one reads it as a stream does: the loop has one place for it. */
+/*
+ * Two fibers wait for the same descriptor, and a third one reads it as a stream does: the loop has
+ * one entry for it.
+ */
 static int wait_in(void *fd)
 {
 	return fl_fd_wait(*(int *)fd, FL_FD_IN);
@@ -178,7 +183,7 @@ static int cancel_a_wait(void *unused)
 	fl_test_look();
 	ring(e.far);
 	fl_fiber_cancel(f);
-	FL_CHECK(fl_test_join(f) == -ECANCELED); /* the loop had not told it yet */
+	FL_CHECK(fl_test_join(f) == -ECANCELED); /* the loop had not reported it yet */
 	close_ends(e);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who is who in two processes: build-ids, the identity of tasks, the digest of what is registered. */
+/* Identities of two processes: build-ids, the identity of tasks, the digest of the registry. */
 #include "fl_child.h"
 
 #include "exec/registry.h"
@@ -99,7 +99,10 @@ FL_TEST(registry_visit_sees_each_name_once)
 	assert_int_equal(n, again);
 }
 
-/* Requests: every byte of one changed, every size cut. What is read is within the packet, and nothing crashes. */
+/*
+ * Requests: every byte of one changed, every size truncated. Reads stay within the packet, and
+ * nothing crashes.
+ */
 
 struct packet {
 	uint32_t magic, size, flags, n_fds, name_size, task_size;
@@ -153,7 +156,8 @@ FL_TEST(request_read_refuses_what_is_damaged)
 	struct fl__request request;
 	struct fl__start_reply reply;
 	for (size_t cut = 0; cut < size; cut++) {
-		unsigned char *copy = malloc(cut + !cut); /* so that a sanitizer sees what is read beyond */
+		/* So that a sanitizer sees reads beyond. */
+		unsigned char *copy = malloc(cut + !cut);
 		memcpy(copy, &whole, cut);
 		FL_RC(fl__request_read(&request, &reply, copy, cut, NULL, 0), -EBADMSG);
 		if (cut >= 8) {
@@ -168,7 +172,9 @@ FL_TEST(request_read_refuses_what_is_damaged)
 			memcpy(copy, &whole, size);
 			copy[at] ^= (unsigned char)(1 << bit);
 			int rc = fl__request_read(&request, &reply, copy, size, NULL, 0);
-			/* A daemon, another name of the process: fine. All else is not what was sent. */
+			/*
+			 * A daemon, another name of the process: accepted. Any other change is not.
+			 */
 			bool harmless = (at == offsetof(struct packet, flags) && bit == 0) ||
 			                (at >= offsetof(struct packet, text) && at < offsetof(struct packet, text) + 6);
 			assert_true(rc == -EBADMSG || rc == -EMFILE || rc == -ENOENT || rc == -EPROTO ||

@@ -136,7 +136,10 @@ FL_TEST(packet_peer_closed)
 	assert_int_equal(close(p.a), 0);
 }
 
-/* The reset is told once, and ahead of what can still be received: to a receiver that is no end. */
+/*
+ * The reset is reported once, and before data that can still be received: for a receiver it is no
+ * end.
+ */
 FL_TEST(packet_reset_does_not_hide_what_was_sent)
 {
 	pair p = packet_pair();
@@ -174,7 +177,10 @@ FL_TEST(packet_empty_one_is_no_end)
 static ssize_t (*real_receive)(int socket, struct msghdr *message, int flags);
 static unsigned early_ends;
 
-/* A recvmsg() that found nothing, and the end, because the peer sent its last packet and closed in between. */
+/*
+ * A recvmsg() that found nothing, and the end, because the peer sent its last packet and closed in
+ * between.
+ */
 static ssize_t early_end(int socket, struct msghdr *message, int flags)
 {
 	if (early_ends == 0)

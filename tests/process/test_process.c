@@ -313,7 +313,7 @@ FL_TASK(process_has_no_streams, void, void)
 	return 0;
 }
 
-/* What the library opens must not be taken for a stream. */
+/* Descriptors that the library opens must not be taken for a standard stream. */
 static void close_streams_and_start(void *arg)
 {
 	const fl_process_config config = {.task = &process_has_no_streams, .method = *(fl_process_method *)arg};
@@ -330,7 +330,8 @@ static void close_streams_and_start(void *arg)
 
 FL_TEST(process_of_a_caller_with_closed_streams)
 {
-	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
+	/* ThreadSanitizer: no new threads after a fork beside threads. */
+	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
 		char text[256];

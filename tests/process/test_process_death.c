@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The parent dies, the fork server dies, the fork server stands still: whatever the processes are doing at the time. */
+/*
+ * The parent dies, the fork server dies, the fork server is stopped: whatever the processes are
+ * doing at the time.
+ */
 #include "fl_process.h"
 #include "process/process_sys.h"
 #include "wait/lot.h"
@@ -22,8 +25,8 @@ enum doing {
 };
 
 /*
- * Descriptors that are handed down: 0, where each says what it is (a pid); 1, the lifeline, whose write end every one of
- * them holds: its read end is at its end when all are gone, also those that nobody knows of.
+ * Descriptors that are passed down: 0, where each process reports its pid; 1, the lifeline, whose
+ * write end every process holds: its read end returns the end when all are gone, also unknown ones.
  */
 enum { REPORT, LIFELINE };
 
@@ -160,7 +163,7 @@ static double kill_parent(const struct plan *plan)
 	FL_OK(fl_process_kill(p));
 	char c;
 	assert_true(process_readable(lifeline[0], 60000));
-	assert_int_equal(read(lifeline[0], &c, 1), 0); /* the end: nobody holds the other end */
+	assert_int_equal(read(lifeline[0], &c, 1), 0); /* the end: no process holds the other end */
 	const double ms = (double)(fl_now() - before) / 1e6;
 	FL_OK(fl_process_join(p, NULL));
 	fl_process_free(p);
@@ -305,7 +308,7 @@ FL_TASK(process_says_that_it_ran, void, void)
 	return 0;
 }
 
-/* A start gives up; and when the fork server goes on, what was asked for in vain is not done. */
+/* A start gives up; and when the fork server continues, the abandoned requests are not executed. */
 FL_TEST(process_fork_server_stopped)
 {
 	PROCESS_FAULTS();
@@ -324,7 +327,8 @@ FL_TEST(process_fork_server_stopped)
 	assert_true(process_log_end("is it stopped?"));
 	process_heal(&process_real);
 	FL_OK(fl_process_kill(p));
-	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the fork server stands still */
+	/* Not collected: the fork server is stopped. */
+	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
 	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
 	FL_OK(kill(fork_server, SIGCONT));
 	FL_OK(fl_process_join(p, NULL));
@@ -371,7 +375,8 @@ FL_TEST(process_fork_server_killed_during_a_start)
 	fl__fd_sys.send = count_sent;
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
-	FL_WAIT_FOR(fl__load_acquire(&sent) == 4); /* who comes later would start another fork server */
+	/* A later start would make another fork server. */
+	FL_WAIT_FOR(fl__load_acquire(&sent) == 4);
 	process_log_begin();
 	FL_OK(kill(fork_server, SIGKILL));
 	for (int i = 0; i < 4; i++) {

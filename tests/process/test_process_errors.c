@@ -117,7 +117,8 @@ FL_TEST(process_start_refuses_bad_configs)
 	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){9999}, .n_fds = 1}), -EBADF);
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = FL_PROCESS_FD(9999)}), -EBADF);
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = FL_PROCESS_FD(-1)}), -EBADF);
-	for (int bare = 1; bare < 4; bare++) { /* not a descriptor: see FL_PROCESS_FD; above all 1 is not /dev/null */
+	/* Not a descriptor: see FL_PROCESS_FD; above all 1 is not /dev/null. */
+	for (int bare = 1; bare < 4; bare++) {
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = bare}), -EBADF);
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = bare}), -EBADF);
 		FL_RC(start(&(fl_process_config){.program = "true", .err = bare}), -EBADF);
@@ -196,7 +197,7 @@ FL_TEST(process_start_of_a_task_that_is_not_registered)
 	assert_true(process_log_end("another task is registered under the task's name"));
 }
 
-/* The name stands for two in the preloaded fork server, and here first, then no more. */
+/* The name stands for two tasks in the preloaded fork server, and here at first, then no more. */
 static void preload_with_two_of_a_name(void *arg)
 {
 	const fl_process_config ambiguous = {.task = &process_sleeps},
@@ -437,7 +438,10 @@ static int (*real_pidfd)(int pid);
 
 static int pidfd_in_no_hurry(int pid)
 {
-	/* The child sleeps until it has its pidfd; one that does not wait for it runs, and is gone soon. */
+	/*
+	 * The child sleeps until it has its pidfd; one that does not wait for it runs, and ends
+	 * soon.
+	 */
 	FL_WAIT_FOR(process_state(pid) != 'R' && process_state(pid) != 'D');
 	return real_pidfd(pid);
 }
@@ -464,10 +468,7 @@ FL_TEST(process_fork_with_ignored_children)
 	fl_process_free(p);
 }
 
-/*
- * A child that another thread forks at the same time. It holds open all descriptors that there are
- * then.
- */
+/* A child that another thread forks at the same time. It holds all current descriptors open. */
 static pid_t holder;
 
 static pid_t fork_holder(void)
@@ -580,14 +581,16 @@ static void use_the_parents(void *arg)
 	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__fork_server_pid() == 0);
 	FL_CHECK(fl_process_start(&p[0], &(fl_process_config){
 					     .task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}) == 0);
-	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1); /* by a fork server of its own */
+	/* By a fork server of its own. */
+	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1);
 	fl_process_free(p[0]);
 }
 
 FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 {
 	fl_process *p[2] = {NULL};
-	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
+	/* ThreadSanitizer: no new threads after a fork beside threads. */
+	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_process_start(&p[0], &(fl_process_config){.task = &process_sleeps, .daemon = true}));
 	FL_OK(fl_process_start(
@@ -603,7 +606,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 	expect_no_child_but_the_fork_server();
 }
 
-/* A process of root, and a parent that is somebody else by now. */
+/* A process of root, and a parent that has another user by now. */
 static void signal_as_another(void *arg)
 {
 	(void)arg;
@@ -621,26 +624,30 @@ FL_TEST(process_signal_without_the_right_to)
 {
 	if (getuid() != 0 || !process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_OK(fl_test_child(signal_as_another, NULL, NULL, 0)); /* fl_process_signal, terminate, kill: -EPERM */
+	/* fl_process_signal, terminate, kill: -EPERM. */
+	FL_OK(fl_test_child(signal_as_another, NULL, NULL, 0));
 }
 
-/* Limits: in a process of its own, of a user who has no other; nor has this suite, where it runs twice at a time. */
+/*
+ * Limits: in a separate process, of a user without another process; this suite has none, either, if
+ * it runs twice at a time.
+ */
 
 static uid_t somebody(void)
 {
-	enum { FIRST = 61236, USERS = 4096 }; /* numbers that nobody is given, and that a namespace has */
+	enum { FIRST = 61236, USERS = 4096 }; /* unassigned numbers, which a namespace has */
 	return FIRST + (uid_t)getpid() % USERS;
 }
 
 /*
- * Again after -ETOOMANYREFS: who may not pass the limit is told that while other programs of the same user have descriptors on
- * their way. If they were ours, this would not end.
+ * Again after -ETOOMANYREFS: the system returns it over the limit while other programs of the same
+ * user have descriptors in flight. If they were ours, this would not end.
  */
 static int start_in_the_end(fl_process **p, const fl_process_config *config)
 {
 	int rc;
 	while ((rc = fl_process_start(p, config)) == -ETOOMANYREFS)
-		(void)poll(NULL, 0, 50); /* each says so in the log, of which the beginning is read */
+		(void)poll(NULL, 0, 50); /* each logs it, and the beginning of the log is read */
 	return rc;
 }
 
@@ -696,7 +703,10 @@ FL_TASK(process_with_few_descriptors, void, void)
 	FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, MORE}) == 0);
 	size_t fds = 0;
 	for (int round = 0; round < 3; round++) {
-		/* The first time here, where each needs two; then in the fork server, where each needs one. */
+		/*
+		 * The first time here, where each needs two; then in the fork server, where each
+		 * needs one.
+		 */
 		end_all(all, start_until_refused(&task, all, ROOM, -EMFILE));
 		end_all(all, start_until_refused(&program, all, ROOM, -EMFILE));
 		FL_CHECK(round < 2 || fds == process_fds());

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ways in which a program is prepared to be executed again, and the errors without any: tests/process/program.c. */
+/*
+ * The ways to restart a program, and the errors of a program without one: tests/process/program.c.
+ */
 #include "fl_process.h"
 
 #include "process/reexec.h"
@@ -158,7 +160,10 @@ static void make_marker(char *text, size_t size, char role)
 	(void)snprintf(text, size, FL__REEXEC_VARIABLE "=%c:%d", role, (int)getpid());
 }
 
-/* Starts a program with a marker in its environment, and `fd` as its descriptor 3; what it printed is in `said`. */
+/*
+ * Starts a program with a marker in its environment, and `fd` as its descriptor 3; `said` gets its
+ * output.
+ */
 static fl_process *start_marked(const char *path, const char *marker, int fd, int out)
 {
 	const char *const env[] = {marker, NULL};
@@ -188,7 +193,7 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
 	}
 }
 
-/* With a true marker, and the socket, it serves: it says who it is, and ends with the socket. */
+/* With a true marker, and the socket, it serves: it identifies itself, and ends with the socket. */
 FL_TEST(process_marker_with_its_socket_is_believed)
 {
 	int sockets[2], out = fl_test_scratch();
@@ -216,7 +221,7 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 #define UNDER_ASAN 0
 #endif
 
-/* The same in a set-uid program is not believed: its user may be anybody. */
+/* A set-uid program does not accept the same: its user may be any user. */
 FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 {
 	enum { NOBODY = 65534 };
@@ -261,7 +266,7 @@ static void copy_with_other_build_id(char *path)
 	ssize_t n;
 	while ((n = read(from, buffer, sizeof buffer)) > 0)
 		FL_CHECK(write(to, buffer, (size_t)n) == n);
-	FL_CHECK(pread(to, buffer, sizeof buffer, 0) > 0); /* the note stands near the start */
+	FL_CHECK(pread(to, buffer, sizeof buffer, 0) > 0); /* the note is near the start */
 	const unsigned char note[] = {4, 0, 0, 0, 20, 0, 0, 0, NT_GNU_BUILD_ID, 0, 0, 0, 'G', 'N', 'U', 0};
 	char *found = memmem(buffer, sizeof buffer, note, sizeof note);
 	FL_CHECK(found != NULL);

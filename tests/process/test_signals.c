@@ -133,7 +133,10 @@ FL_TEST(signals_call_back)
 	fl_test_in_loop(watch_signals, s);
 }
 
-/* What was blocked before stays so; what has come, and nobody took, does what it always did. */
+/*
+ * Signals that were blocked before stay so; a pending signal that was not taken has its usual
+ * effect.
+ */
 static volatile sig_atomic_t handled;
 
 static void handle(int signal)

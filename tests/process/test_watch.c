@@ -36,7 +36,7 @@ static int wait_readable(void *fd, int64_t deadline, fl_cancel_token *cancel)
 	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
 }
 
-FL_ALL_NEED(FL_TEST_EVENTFD) /* the watcher does; without it waits look now and then */
+FL_ALL_NEED(FL_TEST_EVENTFD) /* the watcher does; without it waits check now and then */
 
 FL_TEST(watch_plain_wait)
 {
@@ -54,7 +54,7 @@ FL_TEST(watch_plain_wait)
 	close_ends(e);
 }
 
-/* The line of whoever waits for the thing. */
+/* The wait queue of the object's waiters. */
 static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, watched));
@@ -80,7 +80,10 @@ FL_TEST(watch_wakes_who_waits_for_any)
 	close_ends(e);
 }
 
-/* Two on one entry, one on another of the same descriptor, and one for another event: each hears what concerns it. */
+/*
+ * Two on one entry, one on another of the same descriptor, and one for another event: each gets its
+ * own events.
+ */
 FL_TEST(watch_many_on_one_descriptor)
 {
 	ends e = make_ends();
@@ -177,7 +180,7 @@ static int play(void *arg)
 	return 0;
 }
 
-/* Two fibers of one thread: whoever blocked the thread would wait for himself. */
+/* Two fibers of one thread: a fiber that blocked the thread would wait for itself. */
 FL_TEST(watch_suspends_the_fiber_alone)
 {
 	ends e = make_ends();
@@ -222,7 +225,8 @@ FL_TEST(watch_forked_child_has_its_own)
 	ends e = make_ends();
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL); /* the watcher runs, and something is watched */
+	/* The watcher runs, and has an entry. */
+	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
@@ -242,7 +246,7 @@ static void wait_for_inherited(void *arg)
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
 }
 
-/* A thing that somebody waits for in the parent: in the child nobody does, and it works. */
+/* An object with a waiter in the parent: in the child it has none, and works. */
 FL_TEST(watch_forked_child_inherits_a_thing)
 {
 	needs_threads_in_children();
@@ -353,7 +357,8 @@ FL_TEST(watch_poll_fails)
 	fl__fd_sys.poll = interrupted;
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	fl__fd_sys.poll = unable;
-	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, FL_SHIELDED)); /* the operation itself will say */
+	/* The operation itself reports it. */
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, FL_SHIELDED));
 	close_ends(e);
 }
 

@@ -16,7 +16,7 @@ static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-/* Nobody has registered it. */
+/* Not registered. */
 static const fl_task_type unknown = {.size = sizeof unknown, .name = "process_pool_unknown", .run = run_nothing};
 
 FL_TEST(process_pool_create_refuses_what_makes_no_sense)
@@ -57,7 +57,7 @@ FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 	FL_RC(fl_process_executor_create(&e, &with_initializer), -EEXIST);
 	assert_null(e);
 	FL_OK(fl_process_executor_create(&e, NULL));
-	/* fl_process_executor_create() tells of this result of a submit. */
+	/* fl_process_executor_create() documents this result of a submit. */
 	FL_RC(fl_submit(e, &process_pool_takes_a_number, &(int){7}, &f), -EEXIST);
 	assert_null(f);
 	process_pool_works(e);
@@ -72,7 +72,7 @@ FL_TEST(process_pool_refuses_what_has_the_name_of_another)
 	fl_executor_free(e);
 }
 
-/* A name that stands for two in the worker alone: the worker runs neither. */
+/* A name that stands for two tasks only in the worker: the worker runs neither. */
 static void submit_what_a_worker_has_twice(void *unused)
 {
 	static fl_task_type other;
@@ -135,7 +135,8 @@ FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
 	static const struct {
 		const char *program, *what, *said;
 	} cases[] = {
-	    {"process-plain", "executor", "executor EOPNOTSUPP"}, /* fl_process_executor_create(): -ENOTSUP */
+	    /* fl_process_executor_create(): -ENOTSUP. */
+	    {"process-plain", "executor", "executor EOPNOTSUPP"},
 	    {"process-plain", "preloaded", "executor 0\n49"},
 	    {"process-main", "executor", "executor 0\n49"},
 	    {"process-hook", "executor", "executor 0\n49"},
@@ -178,14 +179,14 @@ FL_TEST(process_pool_submit_refuses)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	fl_future *f = NULL;
-	/* fl_process_executor_create() tells of these two results of a submit. */
+	/* fl_process_executor_create() documents these two results of a submit. */
 	FL_RC(fl_submit(e, &unknown, NULL, &f), -ENOENT);
 	seam_fail_threads(0, 1);
 	FL_RC(fl_submit(e, &process_pool_getpid, NULL, &f), -EAGAIN);
 	assert_int_equal(seam_heal(), 0);
 	assert_null(f);
 	process_pool_works(e);
-	/* Known by its address once, that address is another task now: it is looked at anew. */
+	/* Known by its address once, that address is another task now: it is looked up anew. */
 	static fl_task_type changing;
 	changing = process_pool_square;
 	int nine = 0;
@@ -212,7 +213,9 @@ FL_TEST(process_pool_submit_without_memory)
 	process_pool_works(e);
 	unsigned struck = 0;
 	for (unsigned skip = 0;; skip++) {
-		/* With a token there is something more to be allocated; so it is on a thread that waits for nothing. */
+		/*
+		 * A token needs a further allocation; so it is on a thread that waits for nothing.
+		 */
 		seam_fail_allocs(skip, 1);
 		int rc = fl_submit_with(e, &process_pool_square, &(int){4}, &f, &(fl_submit_config){.cancel = &stop});
 		if (seam_heal() > 0) {
@@ -252,7 +255,8 @@ FL_TEST(process_pool_starts_workers_when_they_are_needed)
 	}
 	assert_int_equal(fl_process_executor_pids(e, pids, WORKERS + 1), WORKERS);
 	pids[1] = -1;
-	assert_int_equal(fl_process_executor_pids(e, pids, 1), WORKERS); /* more than there is room for */
+	/* More than there is room for. */
+	assert_int_equal(fl_process_executor_pids(e, pids, 1), WORKERS);
 	assert_int_equal(pids[1], -1);
 	FL_SCOPED(fl_future) *more = NULL;
 	FL_OK(process_pool_square_submit(e, 5, &more));
@@ -307,7 +311,7 @@ FL_TEST(process_pool_max_tasks_counts_what_has_started)
 		assert_true(of_it <= EACH);
 	}
 	assert_int_equal(process_pool_counted(runs), TASKS / 2);
-	/* The first served the gate, and three; the others four each. */
+	/* The first worker served the gate, and three; the others four each. */
 	assert_int_equal(workers, (TASKS / 2 + 1 + EACH - 1) / EACH);
 }
 
@@ -318,7 +322,7 @@ FL_TEST(process_pool_ends_workers_that_are_idle)
 	fl_future *held = process_pool_hold(e, gate);
 	const int other = process_pool_pid(e);
 	assert_int_not_equal(other, gate->pid);
-	FL_WAIT_FOR(process_pool_size(e) == 1); /* not the one that is held */
+	FL_WAIT_FOR(process_pool_size(e) == 1); /* not the held one */
 	FL_WAIT_FOR(process_pool_is_gone(other));
 	assert_false(process_pool_is_gone(gate->pid));
 	process_pool_let_go(gate, held);

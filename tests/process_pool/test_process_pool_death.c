@@ -108,8 +108,8 @@ static void tells_of(fl_future *f, int pid, const char *name, const char *how)
 }
 
 /*
- * Two workers, both held: one is going to do itself harm, with tasks behind it; the other, and all those, have nothing to do with
- * that.
+ * Two workers, both held: one kills itself, with tasks behind it; the other worker and its tasks
+ * are not affected.
  */
 static void harm_one_of_two(int harm)
 {
@@ -126,7 +126,7 @@ static void harm_one_of_two(int harm)
 	process_pool_open(gates[0]);
 	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
 	FL_RC(fl_future_try_wait(held), -EAGAIN);
-	for (int i = 0; i < TASKS; i++) { /* by another in its place */
+	for (int i = 0; i < TASKS; i++) { /* by another worker in its place */
 		FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_int_not_equal(pid, gates[0]->pid);
 		assert_int_equal(process_pool_counted(&runs[i]), 1);
@@ -177,7 +177,7 @@ FL_TEST(process_pool_death_of_the_only_worker)
 	}
 }
 
-/* With nothing to do: nobody is told; another comes when it is needed. */
+/* An idle worker dies: no task fails; another worker is started when it is needed. */
 FL_TEST(process_pool_death_of_an_idle_worker)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
@@ -206,7 +206,7 @@ FL_TEST(process_pool_death_is_tried_again_if_the_type_says_so)
 		process_pool_fails(bad, -EOWNERDEAD, "killed by SIGABRT");
 		assert_int_equal(process_pool_counted(&runs[0]), 3);
 		assert_int_equal(process_pool_counted(&runs[1]), 3); /* and no more */
-		/* One that ends by itself, with an error, is not tried again. */
+		/* A worker that ends by itself, with an error, is not tried again. */
 		FL_OK(process_pool_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 4}, &once));
 		FL_OK(process_pool_tries_three_times_get(once, &result));
 		assert_int_equal(result, 4);
@@ -260,9 +260,13 @@ static int kill_now_and_then(void *arg)
 	unsigned n = 1;
 	while (s->kills < s->most) {
 		n = n * 1664525u + 1013904223u;
-		/* Not so fast that no worker ever comes to its first task: that would break the executor. */
+		/*
+		 * Not so fast that no worker ever reaches its first task: that would break the
+		 * executor.
+		 */
 		const unsigned enough = fl__load_relaxed(&s->ended) + 1 + (n >> 20) % 40;
-		FL_WAIT_FOR(fl__load_relaxed(&s->ended) >= enough); /* relaxed: a number by itself */
+		/* Relaxed: a number by itself. */
+		FL_WAIT_FOR(fl__load_relaxed(&s->ended) >= enough);
 		int pids[4];
 		size_t there = fl_process_executor_pids(s->e, pids, 4);
 		/* A number that was just given up may be another's by now; in a test it is not. */
@@ -281,7 +285,10 @@ FL_TASK(process_pool_takes_its_time, int *, int)
 	return 0;
 }
 
-/* Started once at most; what has ended well was started; what has failed says why; the rest is run. */
+/*
+ * Started at most once; a successful task was started; a failed one has the reason; the rest is
+ * run.
+ */
 static bool storm_one(fl_future *f, const int *runs)
 {
 	int result, rc = process_pool_takes_its_time_get(f, &result);
@@ -305,7 +312,8 @@ FL_TEST(process_pool_death_at_any_time)
 	unsigned failed = 0, tasks = 0;
 	fl_future *f[AT_ONCE] = {NULL};
 	FL_OK(fl_thread_start(&storm.thread, kill_now_and_then, &storm, NULL));
-	for (; fl__load_relaxed(&storm.kills) < storm.most; tasks++) { /* relaxed: a number by itself */
+	/* Relaxed: a number by itself. */
+	for (; fl__load_relaxed(&storm.kills) < storm.most; tasks++) {
 		fl_future **here = &f[tasks % AT_ONCE];
 		failed += *here && storm_one(*here, &runs[tasks % AT_ONCE]);
 		fl__store_relaxed(&storm.ended, tasks); /* relaxed: a number by itself */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who waits for tasks in other processes, and how: threads, fibers, wait-any, callbacks; and an executor with nothing to do. */
+/*
+ * Waits for tasks in other processes: threads, fibers, wait-any, callbacks; and an idle executor.
+ */
 #include "fl_fiber.h"
 #include "fl_process_pool.h"
 
@@ -25,7 +27,7 @@ FL_TEST(process_pool_wait_any)
 	}
 }
 
-/* Deaths are told to such waits too. */
+/* Such waits also get deaths. */
 FL_TEST(process_pool_wait_any_for_a_death)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
@@ -84,7 +86,7 @@ static int held_in_fiber(void *arg)
 	return 0;
 }
 
-/* Runs while the other waits: only then can it let it go. */
+/* Runs while the other waits: only then can it release it. */
 static int opens_in_fiber(void *arg)
 {
 	const struct in_fiber *in = arg;
@@ -195,7 +197,7 @@ FL_TEST(process_pool_several_wait_for_one)
 	}
 }
 
-/* A flow that never stops, and that nobody waits for: deaths and other ends are seen all the same. */
+/* An endless stream of tasks without waiters: deaths and other ends are still handled. */
 
 struct flow {
 	fl_executor *e;
@@ -236,7 +238,7 @@ FL_TEST(process_pool_death_in_a_flow_that_never_stops)
 	}
 	fl__store_relaxed(&flow.stops, true);              /* relaxed: a hint */
 	FL_WAIT_FOR(fl__load_acquire(&flow.running) == 0); /* pairs with the release in go_on() */
-	print_message("%d tasks meanwhile\n", flow.ended);
+	print_message("%d tasks at the same time\n", flow.ended);
 }
 
 /* Nothing to do. */
@@ -250,7 +252,8 @@ static unsigned long switches_of(int pid)
 	DIR *tasks = opendir(path);
 	FL_CHECK(tasks != NULL);
 	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
-		if (task->d_name[0] == '.' || atoi(task->d_name) == getpid()) /* this thread is not idle */
+		/* This thread is not idle. */
+		if (task->d_name[0] == '.' || atoi(task->d_name) == getpid())
 			continue;
 		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
 		FILE *status = fopen(path, "re");
@@ -275,7 +278,10 @@ static unsigned long switches(fl_executor *e)
 	return switches_of(getpid()) + switches_of(fl__fork_server_pid()) + switches_of(pids[0]) + switches_of(pids[1]);
 }
 
-/* Neither the executor's thread nor its workers run at all; whatever was going on before, and with tasks that are held. */
+/*
+ * Neither the manager thread nor the workers run at all, whatever happened before, and with held
+ * tasks.
+ */
 FL_TEST(process_pool_that_is_idle_sleeps)
 {
 	if (!process_can(FL_PROCESS_FORK))

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of a process executor: close, cancel, terminate, join, free; from outside, from callbacks, and in a fork. */
+/*
+ * The end of a process executor: close, cancel, terminate, join, free; from outside, from
+ * callbacks, and in a fork.
+ */
 #include "fl_process_pool.h"
 
 /* Runs until it is asked to stop, and does. */
@@ -117,7 +120,8 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 	FL_OK(fl_executor_join(e));
 	for (int i = 0; i < WORKERS; i++) {
 		FL_OK(fl_future_try_wait(deaf[i]));
-		assert_int_equal(process_pool_counted(&gates[i]->runs), 1); /* and is not tried again */
+		/* And is not run again. */
+		assert_int_equal(process_pool_counted(&gates[i]->runs), 1);
 		process_pool_fails(deaf[i], -ECANCELED, "terminated");
 		assert_true(process_pool_is_gone(gates[i]->pid));
 	}
@@ -156,7 +160,10 @@ FL_TEST(process_pool_terminate_at_any_time)
 			fl_future_free(f[i]);
 		}
 		assert_true(failed <= 2);
-		/* Beside those that the call counted: each worker may have been about to begin one, and was told in time. */
+		/*
+		 * Beside those that the call counted: each worker may have been about to begin one,
+		 * and was told in time.
+		 */
 		assert_in_range(cancelled, 0, 2);
 		assert_true(ended + failed <= TASKS);
 	}
@@ -298,7 +305,7 @@ FL_TEST(process_pool_free_in_a_callback_panics)
 	assert_non_null(strstr(text, "fl_executor_free"));
 }
 
-/* A task's own executor is another; that one cannot be ended by it either. */
+/* The task's own executor is another one; the task cannot end that one, either. */
 FL_TASK(process_pool_joins_its_own, void, int)
 {
 	fl_executor *e = fl_executor_current();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Workers that turn against their executor by what they share with it besides memory: the channel and the doorbell. Each may spoil its
- * own tasks; the executor, and what other workers do, is as ever. test_process_pool_scribble.c has the memory.
+ * Workers that attack their executor by the channel and the doorbell. Each may spoil its own tasks;
+ * the executor and other workers are not affected. test_process_pool_scribble.c has the shared
+ * memory.
  */
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
@@ -52,7 +53,10 @@ static uint32_t order_under_way(void)
 	return 0;
 }
 
-/* Two executors: the tasks of `good` are to end well whatever those of `bad` do. They share a doorbell with others of theirs alone. */
+/*
+ * Two executors: the tasks of `good` must succeed whatever the tasks of `bad` do. The workers of
+ * one executor share a doorbell.
+ */
 static void others_end_well(fl_executor *e, unsigned n)
 {
 	enum { AT_ONCE = 8 };
@@ -61,7 +65,10 @@ static void others_end_well(fl_executor *e, unsigned n)
 		for (unsigned i = 0; i < AT_ONCE; i++)
 			f[i] = process_pool_send(e, i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
 		for (unsigned i = 0; i < AT_ONCE; i++) {
-			/* As one who only waits, and fetches nothing: the executor's thread must be woken. */
+			/*
+			 * As a context that only waits, and fetches nothing: the manager thread
+			 * must be woken.
+			 */
 			FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f[i])));
 			process_pool_receive(f[i], i % 2 ? &fine : &fine_large, round * AT_ONCE + i);
 		}
@@ -84,12 +91,12 @@ static void abuse_doorbell(int doorbell, int how)
 	case RINGS:
 		FL_IGNORE(write(doorbell, &one, sizeof one));
 		break;
-	case BLOCKS_AND_FILLS: /* whoever else writes would sleep */
+	case BLOCKS_AND_FILLS: /* other writers would sleep */
 		(void)fcntl(doorbell, F_SETFL, O_NONBLOCK);
 		FL_IGNORE(write(doorbell, &most, sizeof most));
 		(void)fcntl(doorbell, F_SETFL, 0);
 		break;
-	case BLOCKS_AND_READS: /* whoever else reads would sleep */
+	case BLOCKS_AND_READS: /* other readers would sleep */
 		(void)fcntl(doorbell, F_SETFL, O_NONBLOCK);
 		FL_IGNORE(read(doorbell, &n, sizeof n));
 		(void)fcntl(doorbell, F_SETFL, 0);
@@ -190,7 +197,7 @@ static int memory_of(size_t size, int seals)
 	return fd;
 }
 
-/* What is sent in place of the result, before it. */
+/* What is sent before the result, instead of it. */
 enum forged {
 	UNSEALED,
 	NOT_AGAINST_WRITING,
@@ -283,7 +290,9 @@ FL_TEST(process_pool_hostile_forges_a_result)
 	process_pool_same(&before);
 }
 
-/* Packets that mean nothing: of all sizes, with descriptors or none, for submissions that are none. */
+/*
+ * Invalid packets: of all sizes, with and without descriptors, for submissions that do not exist.
+ */
 static void send_junk(int channel, unsigned n)
 {
 	struct fl__memfd_packet head = {n % 3 == 0 ? FL__MEMFD_MAGIC : n, n % 5 == 0 ? order_under_way() + 1 : n, n};
@@ -323,8 +332,8 @@ FL_TEST(process_pool_hostile_sends_junk)
 }
 
 /*
- * Threads that go on sending when the task has ended. A result that follows may come or not; or its worker waits for room that it
- * has taken itself, which only a timeout ends.
+ * Threads that continue to send when the task has ended. A following result may come or not; or its
+ * worker waits for space that it has taken itself, which only a timeout ends.
  */
 static int flood(void *arg)
 {

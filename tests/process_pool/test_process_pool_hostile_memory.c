@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a worker can reach, and what it can do while the executor works: threads of its own that write its completions all the time.
- * test_process_pool_scribble.c has what a task writes once.
+ * The memory that a worker can reach, and attacks while the executor works: threads of the worker
+ * write its completions all the time. test_process_pool_scribble.c has single writes by a task.
  */
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
@@ -100,7 +100,7 @@ FL_TASK(process_pool_tries_to_write_its_orders, void, struct attempts)
 	struct fl__submission_ring *orders = find_memory("r--s", sizeof *orders);
 	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)orders,
 	               (uintptr_t)orders + sizeof *orders);
-	int fd = open(path, O_RDWR | O_CLOEXEC); /* not everybody may */
+	int fd = open(path, O_RDWR | O_CLOEXEC); /* may be forbidden */
 	result->opened = fd >= 0;
 	if (fd < 0)
 		return 0;
@@ -173,7 +173,8 @@ static uint32_t plausible(uint64_t *seed, uint32_t seq)
 static void write_word(uint64_t *seed)
 {
 	const unsigned slot = (unsigned)(process_pool_next(seed) % FL__RINGS_DEPTH);
-	const uint32_t seq = fl__load_relaxed(&orders->entry[slot].seq); /* relaxed, all: a mad worker's */
+	/* Relaxed, all: a hostile worker's. */
+	const uint32_t seq = fl__load_relaxed(&orders->entry[slot].seq);
 	struct fl__completion *r = &replies->entry[slot];
 	uint32_t *const words[] = {&r->done,        (uint32_t *)(void *)&r->error, &r->flags,
 	                           &r->count,       &replies->claim[slot],         &replies->state,
@@ -200,7 +201,8 @@ static int scribble(void *arg)
 		for (int i = 0; i < 50; i++) {
 			uint64_t *word = (uint64_t *)(void *)replies + process_pool_next(&seed) % (sizeof *replies / 8);
 			if (how == NOISE)
-				fl__store_relaxed(word, process_pool_next(&seed)); /* relaxed, both: as above */
+				/* Relaxed, both: as above. */
+				fl__store_relaxed(word, process_pool_next(&seed));
 			else if (how == FLIPS)
 				fl__store_relaxed(word, fl__load_relaxed(word) ^ UINT64_C(1)
 				                                                     << process_pool_next(&seed) % 64);
@@ -234,8 +236,8 @@ static void ended_somehow(fl_future *f)
 }
 
 /*
- * The worker may believe that it is asleep, or that nobody waits: so what it was given may never end by itself. A terminate ends it
- * all.
+ * The worker may believe that it is asleep, or that there is no waiter: so its submissions may
+ * never end by themselves. A terminate ends them.
  */
 static void one_trial(fl_executor *good, uint64_t seed)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Arguments and results of every size: in a slot, in an arena, in memory of their own; and of every alignment. */
+/* Arguments and results of every size and alignment: in a slot, in an arena, in separate memory. */
 #include "fl_process_pool_sizes.h"
 
 #include <inttypes.h>
@@ -119,7 +119,7 @@ FL_TEST(process_pool_keeps_alignments)
 	}
 }
 
-/* Where a large result stands. */
+/* The place of a large result. */
 
 /* The rights of the mapping that has that address: "r--s". */
 static void rights_at(const void *address, char rights[8], char *line, int size)
@@ -148,7 +148,10 @@ FL_TEST(process_pool_large_results_stand_in_sealed_memory)
 		FL_OK(fl_future_wait(f[i]));
 	FL_OK(fl_executor_join(e));
 	fl_executor_free(e);
-	/* Mapped, each by itself; no descriptor is kept; valid when the worker and the executor are gone. */
+	/*
+	 * Mapped, one by one; no descriptor is kept; valid after the end of the worker and the
+	 * executor.
+	 */
 	struct process_pool_census now = process_pool_census();
 	assert_int_equal(now.rings, before.rings + RESULTS);
 	assert_int_equal(now.fds, before.fds);
@@ -224,7 +227,10 @@ FL_TEST(process_pool_large_result_of_a_task_that_fails)
 	}
 }
 
-/* What is taken back before it starts leaves nothing on the way to the worker that would be in the way of others. */
+/*
+ * A large submission that is taken back before it starts leaves nothing in the channel that would
+ * block others.
+ */
 FL_TEST(process_pool_large_arguments_that_are_taken_back)
 {
 	enum { TIMES = 800 };
@@ -244,7 +250,10 @@ FL_TEST(process_pool_large_arguments_that_are_taken_back)
 	process_pool_same(&before);
 }
 
-/* The worker passes over those that were taken back, and nothing of its size follows: they must not fill up the way to it. */
+/*
+ * The worker skips the revoked ones, and nothing of their size follows: they must not fill the
+ * channel.
+ */
 FL_TEST(process_pool_large_arguments_that_are_taken_back_again_and_again)
 {
 	enum { ROUNDS = 100, EACH = 10 };

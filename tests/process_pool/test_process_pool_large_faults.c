@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Large arguments and results where the system refuses: that task fails and says why, others do not, and nothing is left behind. */
+/*
+ * Large arguments and results when the system refuses: that task fails with the reason, others do
+ * not, and nothing is left behind.
+ */
 #include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 #include "fl_process_pool_sizes.h"
@@ -11,7 +14,10 @@ PROCESS_POOL_SIZED(large_in, 2 * MIB, 8, 8, 8);
 PROCESS_POOL_SIZED(large_out, 8, 8, 2 * MIB, 8);
 PROCESS_POOL_SIZED(middle, K64, 8, K64, 8);
 
-/* Waits; whether it failed. If so it is by that error (0: any), and nobody was harmed. */
+/*
+ * Waits; returns whether the task failed. A failure must have that error (0: any), and no other
+ * task was affected.
+ */
 static bool failed(fl_future *f, const fl_task_type *type, uint64_t seed, int error)
 {
 	FL_OK(fl_future_wait(f));
@@ -38,7 +44,10 @@ static fl_future *try_send(fl_executor *e, const fl_task_type *type, uint64_t se
 	return f;
 }
 
-/* One fault at each call on the way of a large task: others, before and behind it, end well; and it does, or says why not. */
+/*
+ * One fault at each call for a large task: other tasks, before and behind it, succeed; the task
+ * succeeds, or fails with the reason.
+ */
 static void faults_under_way(int role)
 {
 	const struct process_pool_census before = process_pool_begin();
@@ -175,7 +184,8 @@ FL_TEST(process_pool_large_with_limits_in_the_worker)
 		process_pool_works(e); /* the same worker */
 		for (int j = 0; j < 2; j++)
 			process_pool_works(e);
-		process_pool_receive(process_pool_send(e, &large_out, 1), &large_out, 1); /* the next */
+		/* The next. */
+		process_pool_receive(process_pool_send(e, &large_out, 1), &large_out, 1);
 	}
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks that run for too long, or do not stop when they are asked to; and the number of workers, changed under way. */
+/*
+ * Tasks that run for too long, or do not stop when they are asked to; and a changing number of
+ * workers.
+ */
 #include "fl_line.h"
 #include "fl_process_pool.h"
 
@@ -8,9 +11,9 @@
 #include "process/process_sys.h"
 
 /*
- * The clock of all our processes can be put forward. So it is the case that says when a task runs for too long, not a machine on
- * which a worker stands still. A manager that sleeps until some time looks at the clock now and then; one that sleeps for ever
- * does not.
+ * The clock of all these processes can be moved forward. So the case decides when a task runs for
+ * too long, independent of a slow machine. A manager that sleeps until a deadline checks the clock
+ * now and then; one that sleeps for ever does not.
  */
 static int64_t *ahead; /* in the arena: at its very beginning */
 static unsigned looks; /* sleeps until some time */
@@ -24,10 +27,11 @@ static int64_t now_ahead(void)
 	return real_now() + fl__load_relaxed(ahead); /* relaxed: a number */
 }
 
-/* The system's clock for one of ours, so that who sleeps for a moment does so. */
+/* The system's deadline for one of ours, so that a short sleep stays short. */
 static int64_t of_the_system(int64_t deadline)
 {
-	return deadline == FL_FOREVER ? deadline : deadline - fl__load_relaxed(ahead); /* relaxed: a number */
+	/* Relaxed: a number. */
+	return deadline == FL_FOREVER ? deadline : deadline - fl__load_relaxed(ahead);
 }
 
 static int futex_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -51,8 +55,9 @@ static int watch_wait_in_steps(int epoll, struct epoll_event *events, int n, int
 
 __attribute__((constructor)) static void clock_begin(void)
 {
-	ahead = (int64_t *)(void *)fl_test_arena;                             /* cast: the first thing in it */
-	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead); /* or another has made it */
+	ahead = (int64_t *)(void *)fl_test_arena; /* cast: its first object */
+	/* Otherwise another process has made it. */
+	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead);
 	real_now = fl__sys.now;
 	real_watch_wait = fl__fd_sys.epoll_wait;
 	real_futex_wait = fl__sys.futex_wait;
@@ -69,7 +74,7 @@ static void put_forward(int64_t time)
 	fl__add_relaxed(ahead, time); /* relaxed: a number */
 }
 
-/* After a task was posted whose time will come: the manager has seen what the clock says now. */
+/* After a task with a deadline was posted: the manager has read the current clock. */
 static void manager_looks(void)
 {
 	const unsigned before = fl__load_relaxed(&looks); /* relaxed: a number */
@@ -121,7 +126,7 @@ static int wait_for(void *f, int64_t deadline, fl_cancel_token *cancel)
 	return fl_future_wait_until(f, deadline, cancel);
 }
 
-/* Nobody waits for the future, unless it is to be waited for: the executor's own thread sees to it alone, or not. */
+/* Without a waiter, unless the case waits: the manager thread alone handles it, or not. */
 static void comes_to_its_end(fl_future *f, bool waited_for)
 {
 	if (waited_for)
@@ -157,7 +162,8 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
 		char who[64];
 		(void)snprintf(who, sizeof who, "worker %d (", process_pool_await(gate));
-		for (int i = 0; i < TASKS; i++) /* before it is too late for those that run just then */
+		/* Before the deadline of those that run just then. */
+		for (int i = 0; i < TASKS; i++)
 			FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_false(process_pool_ended(hanging));
 		comes_to_its_limit(hanging, round % 2);
@@ -214,7 +220,10 @@ FL_TEST(process_pool_timeout_is_not_for_the_queue)
 	}
 }
 
-/* Its worker stands still before it claims the task, for longer than the timeout: it is killed for what comes then. */
+/*
+ * Its worker is stopped before it claims the task, for longer than the timeout: it is killed
+ * because of the next step.
+ */
 FL_TEST(process_pool_timeout_of_a_task_that_begins_late)
 {
 	CLOCK_AHEAD();
@@ -237,7 +246,7 @@ FL_TEST(process_pool_timeout_of_a_task_that_begins_late)
 	process_pool_fails(f, -EOWNERDEAD, too_long);
 }
 
-/* One that is stopped in the middle of a task, with another behind that. */
+/* A worker that is stopped in the middle of a task, with another task behind it. */
 FL_TEST(process_pool_timeout_of_a_worker_that_is_stopped)
 {
 	CLOCK_AHEAD();
@@ -276,7 +285,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_its_deadline)
 	}
 }
 
-/* Without a `kill_after`, and nobody waits: the executor can be joined. */
+/* Without a `kill_after`, and without a waiter: the executor can be joined. */
 FL_TEST(process_pool_kills_at_a_deadline_by_default)
 {
 	CLOCK_AHEAD();
@@ -483,7 +492,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_the_executors_cancel)
 	process_pool_fails(f, -EOWNERDEAD, too_long);
 }
 
-/* Who hears is not killed, and goes on with the next. */
+/* A worker that obeys is not killed, and continues with the next task. */
 FL_TEST(process_pool_does_not_kill_who_stops)
 {
 	CLOCK_AHEAD();
@@ -511,7 +520,7 @@ FL_TEST(process_pool_does_not_kill_who_stops)
 	}
 }
 
-/* Without kill_after a request kills nobody. */
+/* Without kill_after a request kills no worker. */
 FL_TEST(process_pool_asks_and_waits)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(0);
@@ -546,7 +555,7 @@ FL_TEST(process_pool_resize_up_and_down)
 	fl_future *held[MOST], *waiting = NULL;
 	gates[0] = process_pool_gate();
 	held[0] = process_pool_hold(e, gates[0]);
-	for (int i = 1; i < MOST; i++) { /* what waits already goes to those who come */
+	for (int i = 1; i < MOST; i++) { /* pending tasks already go to new workers */
 		gates[i] = process_pool_gate();
 		FL_OK(process_pool_held_submit(e, gates[i], &held[i]));
 	}

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A worker dies in the midst of a chunk of a map: that costs the element that it ran, and no other. */
+/* A worker dies in the middle of a chunk of a map: only the element that it ran fails. */
 #include "fl_process_pool.h"
 #include "fl_rings_memory.h"
 
 enum { N = 60, UNTOUCHED = -77 };
 
-/* An element; the counters stand in the arena. */
+/* An element; the counters are in the arena. */
 struct element {
 	int number;
 	int dies_until; /* it kills its worker in each run before this one */
@@ -86,7 +86,10 @@ static void *make_results(const fl_task_type *type)
 	return results;
 }
 
-/* What came before has its results; what comes after in the same chunk was not begun; what others ran ran once. */
+/*
+ * The elements before it have results; those after it in the same chunk were not begun; each
+ * element of other chunks ran once.
+ */
 static void map_with_death(const fl_task_type *type, size_t chunk, size_t dying)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
@@ -190,7 +193,8 @@ static void imap_with_deaths(const fl_task_type *type, const fl_imap_config *con
 
 FL_TEST(process_pool_imap_death_costs_one_element)
 {
-	static const size_t dying[] = {0, 9, 24, 25, 26, 33, N - 1}; /* of chunks of 10; several of one; neighbours */
+	/* Of chunks of 10; several of one chunk; neighbours. */
+	static const size_t dying[] = {0, 9, 24, 25, 26, 33, N - 1};
 	for (unsigned t = 0; t < TYPES; t++)
 		for (int unordered = 0; unordered <= 1; unordered++)
 			for (size_t chunk = 1; chunk <= 20; chunk = 10 * (chunk / 10 + 1))
@@ -331,7 +335,10 @@ FL_TEST(process_pool_imap_with_deaths_at_any_time)
 	free(args);
 }
 
-/* A worker that lies about the element that it runs spoils its own chunk alone, and nothing goes out of bounds. */
+/*
+ * A worker that reports a wrong current element spoils only its own chunk, and nothing goes out of
+ * bounds.
+ */
 
 struct lie {
 	uint32_t says; /* how many elements have ended */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker that overwrites all it can write, in the midst of its work. Its own tasks may end in any way, but they end; the
- * executor stays sound (under AddressSanitizer, too), and what another worker computes meanwhile is right.
+ * A worker overwrites all that it can write, in the middle of its work. Its own tasks may end in
+ * any way, but they end; the executor stays intact (under AddressSanitizer, too), and the results
+ * of another worker are right.
  */
 #include "fl_process_pool.h"
 #include "fl_test.h"
@@ -23,7 +24,10 @@ static uint64_t draw(uint64_t *seed)
 	return *seed;
 }
 
-/* What this worker shares with its executor: the mapping of that size and those rights; NULL: none. */
+/*
+ * The memory that this worker shares with its executor: the mapping of that size and those rights;
+ * NULL: none.
+ */
 static void *find_mapping(const char *rights, size_t size)
 {
 	char line[512];

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Workers that cannot be started, or end before they are of use: now and then, and always; and the fork server, which starts them. */
+/*
+ * Workers that cannot be started, or end before they are ready: now and then, and always; and the
+ * fork server, which starts them.
+ */
 #include "fl_fds.h"
 #include "fl_process_pool_faults.h"
 
 /* Now and then. */
 
-/* Nobody must see a fault that strikes once: but a submit may, on its own thread. */
+/* A single fault must not be visible, except to a submit on its own thread. */
 static void start_with_fault(int call, int role, int skip)
 {
 	fl_executor *e = NULL;
@@ -72,7 +75,7 @@ FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 	faults_at_start(PROCESS_POOL_IN_WORKER);
 }
 
-/* Always: one clear error, in the end, and what ends it all is not waited for in vain. */
+/* Always: one clear error in the end, and no wait hangs. */
 
 static void never_starts(const fl_executor_config *config, const char *why)
 {
@@ -100,10 +103,12 @@ FL_TEST(process_pool_never_starts)
 		int call, role, skip, error;
 		const char *why;
 	} ways[] = {
-	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, -EAGAIN, "EAGAIN"}, /* RLIMIT_NPROC is reached */
+	    /* RLIMIT_NPROC is reached. */
+	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, -EAGAIN, "EAGAIN"},
 	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, 0, -EMFILE, "EMFILE"},
 	    {PROCESS_POOL_FILL, PROCESS_POOL_HERE, 0, -ENOSPC, "ENOMEM"},
-	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 1, -ENOSPC, "ENOSPC"}, /* the first is for the doorbell */
+	    /* The first is for the doorbell. */
+	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 1, -ENOSPC, "ENOSPC"},
 	    {PROCESS_POOL_MAP, PROCESS_POOL_IN_WORKER, 0, -ENOMEM, "exited with status 1"},
 	    {PROCESS_POOL_THREAD, PROCESS_POOL_IN_WORKER, 0, -EAGAIN, "exited with status 1"},
 	};
@@ -247,7 +252,10 @@ FL_TEST(process_pool_task_kills_the_fork_server)
 	process_pool_same(&before);
 }
 
-/* It stands still while a worker is being started: who waits for another's result is not held up. */
+/*
+ * The fork server is stopped while a worker is being started: waits for another worker's result are
+ * not held up.
+ */
 FL_TEST(process_pool_with_a_fork_server_that_is_stopped)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);

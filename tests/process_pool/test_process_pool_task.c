@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a task finds in a worker, and who runs the callbacks and hooks that belong to it. */
+/* The environment of a task in a worker, and the context of its callbacks and hooks. */
 #include "fl_process_pool.h"
 
 #include <sys/resource.h>
@@ -293,7 +293,8 @@ static void note_call(fl_future *f, void *arg)
 static void note_drop(void *arg)
 {
 	(void)arg;
-	fl__store_relaxed(&dropped_on, fl_thread_current_id()); /* relaxed: the count publishes it */
+	/* Relaxed: the count publishes it. */
+	fl__store_relaxed(&dropped_on, fl_thread_current_id());
 	process_pool_count(&drops);
 }
 
@@ -330,7 +331,7 @@ FL_TEST(process_pool_callbacks_run_on_a_thread_of_the_executor)
 	fl_future_free(f);
 	FL_WAIT_FOR(process_pool_counted(&result_drops) ==
 	            1); /* the executor's reference may be later than its callbacks */
-	/* Who cancels runs them. */
+	/* The canceller runs them. */
 	gate = process_pool_gate();
 	held = process_pool_hold(e, gate);
 	calls = drops = 0;

@@ -53,7 +53,7 @@ static void pair_start_at(struct pair *p, uint32_t seq)
 	p->rings.first = p->rings.next = p->rings.flushed = p->worker.next = seq;
 }
 
-/* A submission that is told by a number. */
+/* A submission that is identified by a number. */
 static uint32_t post(struct pair *p, uint64_t number)
 {
 	struct fl__submission *order = fl__rings_next_entry(&p->rings);
@@ -120,7 +120,8 @@ FL_TEST(rings_revoke_before_the_start)
 	const uint32_t first = post(&p, 1), second = post(&p, 2);
 	assert_true(fl__rings_revoke(&p.rings, first));
 	assert_true(fl__rings_revoke(&p.rings, first)); /* again: nothing */
-	assert_int_equal(sight(&p), FL__RINGS_NONE);    /* its slot is in use until the worker has passed over it */
+	/* Its slot is in use until the worker has passed it. */
+	assert_int_equal(sight(&p), FL__RINGS_NONE);
 	assert_int_equal(serve(&p), 2);
 	assert_true(is_skipped(&p));
 	assert_false(fl__rings_revoke(&p.rings, second));
@@ -187,7 +188,10 @@ FL_TEST(rings_fate)
 	assert_true(fl__rings_has_started(&p.rings, damaged));
 }
 
-/* Submissions that are run, revoked, revoked too late and asked, through `n` of them; all that was not asked is not. */
+/*
+ * Submissions that are run, revoked, revoked too late and asked to stop, through `n` of them; only
+ * those that were asked are stopped.
+ */
 static void go_round(struct pair *p, unsigned n)
 {
 	for (uint64_t i = 1; i <= n; i++) {
@@ -283,7 +287,7 @@ FL_TEST(rings_doorbell_rings_once_a_sleep)
 	for (uint64_t i = 1; i <= 6; i++)
 		(void)post(&p, i);
 	(void)serve(&p);
-	assert_int_equal(p.ring_count, 0); /* nobody sleeps */
+	assert_int_equal(p.ring_count, 0); /* no side sleeps */
 	fl__rings_arm(&p.rings, 1);
 	(void)serve(&p);
 	(void)serve(&p);
@@ -367,7 +371,10 @@ FL_TEST(rings_wakes_a_worker_that_sleeps)
 	assert_int_equal(serve(&p), 3);
 }
 
-/* It had found the first of two submissions by itself, before they were flushed, and sleeps until the second. */
+/*
+ * It found the first of two submissions by itself, before they were flushed, and sleeps until the
+ * second.
+ */
 FL_TEST(rings_wakes_a_worker_that_was_ahead_of_the_flush)
 {
 	PAIR(p);
@@ -468,7 +475,7 @@ static int work(void *arg)
 	struct pair *p = t->pair;
 	const struct fl__submission *order;
 	while (order = fl__rings_take(&p->worker), !(order->flags & FL__SUBMISSION_EXIT)) {
-		fl__add_relaxed(&t->ran[order->task], 1); /* relaxed: looked at after the join */
+		fl__add_relaxed(&t->ran[order->task], 1); /* relaxed: read after the join */
 		memcpy(p->rings.completions->entry[p->worker.next % FL__RINGS_DEPTH].small, &order->task,
 		       sizeof order->task);
 		fl__rings_complete(&p->worker, 0, 0, order->count);

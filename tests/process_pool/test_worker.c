@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The worker of a process executor: where arguments and results stand, chunks, and what tasks find around them. */
+/*
+ * The worker of a process executor: places of arguments and results, chunks, and the environment of
+ * tasks.
+ */
 #include "fl_worker.h"
 
 #include "base/sys.h"
@@ -37,7 +40,8 @@ FL_TASK(worker_touches_nothing, struct large, struct large)
 }
 
 struct footprint {
-	size_t descriptors, mappings; /* the latter of shared memory: a sanitizer's own come and go */
+	/* The latter of shared memory: a sanitizer's own come and go. */
+	size_t descriptors, mappings;
 };
 
 FL_TASK(worker_measures_itself, void, struct footprint)
@@ -193,7 +197,8 @@ FL_TEST(worker_runs_apart)
 	const size_t descriptors = process_fds();
 	const struct footprint before = footprint(&p);
 	for (int round = 0; round < 20; round++) {
-		send_apart(&p, p.rings.next - 1, "other", 6, 6); /* of a submission that was revoked */
+		/* Of a submission that was revoked. */
+		send_apart(&p, p.rings.next - 1, "other", 6, 6);
 		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
 		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);
@@ -287,7 +292,8 @@ FL_TEST(worker_cannot_send_a_result)
 	enum { N = 1 << 16 };
 	int *args = calloc(N, sizeof *args);
 	args[N / 2] = -1;
-	(void)order(&p, &worker_doubles, args, N); /* of what fails, too, no more is done than arrives */
+	/* Even of a failed one only as many elements run as arrive. */
+	(void)order(&p, &worker_doubles, args, N);
 	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
 	assert_int_equal(reply.flags, FL__COMPLETION_MESSAGE);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The worker of a process executor: how its tasks are stopped, how it ends, and what it cannot begin with. */
+/*
+ * The worker of a process executor: how its tasks are stopped, how it ends, and with what it cannot
+ * begin.
+ */
 #include "fl_worker.h"
 
 #include "base/sys.h"
@@ -40,7 +43,8 @@ FL_TASK(worker_leaves_a_child, void, void)
 
 FL_TASK(worker_dies, int, void)
 {
-	static uintptr_t volatile nowhere = 64; /* not NULL, of which a sanitizer has its own opinion */
+	/* Not NULL, which a sanitizer would report itself. */
+	static uintptr_t volatile nowhere = 64;
 	if (*arg == SIGSEGV)
 		*(volatile int *)nowhere = 1; /* cast: an address that is none */
 	_exit(*arg);
@@ -89,7 +93,8 @@ FL_TEST(worker_skips_what_was_asked_before)
 	fl__rings_request_stop(&p.rings, first);
 	assert_int_equal(await(&p).error, -ECANCELED);
 	assert_skipped(&p);
-	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0); /* its argument does not stay */
+	/* Its argument is not left. */
+	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
 	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
 	assert_succeeds_apart(&p);
 	FL_CHECK(munmap(receive_result(&p, third, sizeof *large), sizeof *large) == 0);
@@ -120,7 +125,8 @@ FL_TEST(worker_deadlines)
 		draft(&p, type, &(int){1}, 1)->flags |= FL__SUBMISSION_DEADLINE;
 		(void)post(&p);
 	}
-	(void)order(&p, &worker_doubles, &(int){1}, 1); /* the deadline before was not for this one */
+	/* The earlier deadline was not for this one. */
+	(void)order(&p, &worker_doubles, &(int){1}, 1);
 	assert_skipped(&p);
 	assert_skipped(&p);
 	struct fl__completion reply = await(&p); /* while it slept, or before */

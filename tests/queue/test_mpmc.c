@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for many producers and consumers: results, sizes, capacities, wraps, several at once; then threads. */
+/*
+ * The ring for many producers and consumers: results, sizes, capacities, wraps, several at once;
+ * then threads.
+ */
 #include "fl_seam.h"
 #include "queue/mpmc.h"
 
@@ -80,7 +83,7 @@ FL_TEST(mpmc_answers_full_empty_and_closed)
 	assert_int_equal(item, 3);
 }
 
-/* What a test can see that stands where a producer, or a consumer, would stand still. */
+/* A state as if a producer, or a consumer, were stopped in the middle. */
 FL_TEST(mpmc_tells_an_operation_under_way_from_full_and_empty)
 {
 	struct fl__mpmc q;
@@ -94,7 +97,8 @@ FL_TEST(mpmc_tells_an_operation_under_way_from_full_and_empty)
 	FL_OK(fl__mpmc_can_put(&q));
 	assert_int_equal(fl__mpmc_length(&q), 1);
 	FL_OK(fl__mpmc_put(&q, &(int){2}, sizeof(int), &owes));
-	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EAGAIN); /* full, with one that is being put */
+	/* Full, including a put that is under way. */
+	FL_RC(fl__mpmc_put(&q, &(int){3}, sizeof(int), &owes), -EAGAIN);
 	FL_RC(fl__mpmc_can_put(&q), -EAGAIN);
 	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EBUSY);
 	assert_int_equal(item, 77);
@@ -157,7 +161,7 @@ FL_TEST(mpmc_marks_who_sleeps_while_it_is_empty_or_full)
 	FL_RC(fl__mpmc_get(&q, &item, sizeof item, &owes), -EAGAIN);
 	FL_OK(fl__mpmc_claim_space(&q, 1, &claim));
 	assert_true(claim.owes_wake);
-	assert_false(fl__mpmc_mark_empty(&q)); /* somebody is putting */
+	assert_false(fl__mpmc_mark_empty(&q)); /* a put is under way */
 	fl__mpmc_fill(&q, claim.at, &(int){2}, sizeof(int));
 	FL_OK(fl__mpmc_get(&q, &item, sizeof item, &owes));
 	assert_false(owes);
@@ -180,7 +184,10 @@ FL_TEST(mpmc_full_and_closed_is_no_reason_to_sleep)
 	fl__mpmc_fini(&q);
 }
 
-/* Bursts against a model that is two numbers; whatever the capacity, from where one lap, 32 bits and 64 bits end. */
+/*
+ * Bursts against a model of two numbers, with any capacity, from where one lap, 32 bits and 64 bits
+ * end.
+ */
 static void run_fifo(size_t capacity, uint64_t lap)
 {
 	struct fl__mpmc q;
@@ -269,7 +276,8 @@ static void run_size(size_t size, unsigned capacity)
 			assert_memory_equal(out, guard, GUARD);
 			assert_memory_equal(out + GUARD + size, guard, GUARD);
 		}
-		FL_OK(fl_mpmc_try_put(q, in)); /* so that the next round starts elsewhere in the ring */
+		/* So that the next round starts elsewhere in the ring. */
+		FL_OK(fl_mpmc_try_put(q, in));
 		FL_OK(fl_mpmc_try_get(q, out));
 	}
 }
@@ -281,11 +289,14 @@ FL_TEST(mpmc_carries_items_of_any_size)
 	const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
 		run_size(sizes[i], 3);
-	for (size_t size = 31; size <= 65; size++) /* where those ahead are fetched, also over the end */
+	for (size_t size = 31; size <= 65; size++) /* sizes with prefetch, also across the end */
 		run_size(size, 67);
 }
 
-/* batch_partial: as many as fit, as many as are there, over the end of the ring; more than the capacity too. */
+/*
+ * batch_partial: as many as fit, as many as are there, across the end of the ring; more than the
+ * capacity, too.
+ */
 static void run_many(size_t capacity)
 {
 	enum { MOST = 2100 };
@@ -318,7 +329,7 @@ FL_TEST(mpmc_puts_and_gets_many)
 	assert_int_equal(fl_mpmc_try_put_many(q, NULL, 0), 0);
 }
 
-/* A run ends at a slot that somebody is still at. */
+/* A run of several ends at a slot with an operation under way. */
 FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
 {
 	struct fl__mpmc q;
@@ -340,7 +351,7 @@ FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
 	assert_int_equal(count, 2);
 	assert_int_equal(got[1], 4);
 	FL_OK(fl__mpmc_put_many(&q, (const int[]){5, 6, 7}, sizeof(int), 3, &count, &owes));
-	assert_int_equal(count, 1); /* behind it a get stands still */
+	assert_int_equal(count, 1); /* a get is stopped behind it */
 	FL_RC(fl__mpmc_put_many(&q, (const int[]){6, 7}, sizeof(int), 2, &count, &owes), -EBUSY);
 	fl__mpmc_fini(&q);
 }
@@ -421,7 +432,8 @@ static int consume(void *arg)
 		for (unsigned w = 1; w < ITEM_BYTES / sizeof(uint64_t); w++)
 			FL_CHECK(words[w] == words[0]);
 		const uint64_t producer = words[0] >> 32, number = (uint32_t)words[0];
-		FL_CHECK(producer < 8 && number + 1 > last[producer]); /* each producer's items in its order */
+		/* Each producer's items in order. */
+		FL_CHECK(producer < 8 && number + 1 > last[producer]);
 		last[producer] = number + 1;
 		sum += number;
 		count++;

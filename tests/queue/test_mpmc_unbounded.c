@@ -129,7 +129,7 @@ FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
 }
 
 /*
- * Before the close, after refused puts, and while what is left is got. The segments hold two items:
+ * Before the close, after refused puts, and while the rest is got. The segments hold two items:
  * some closes meet a full one.
  */
 FL_TEST(mpmc_unbounded_length_after_close_has_no_refused_put)
@@ -209,7 +209,8 @@ FL_TEST(memory_returns_after_burst)
 	put_all(q, 1, 16000);
 	assert_true(chains_live > 900);
 	get_all(q, 0, 16000);
-	assert_in_range(chains_live, before, before + 2); /* a spare, and one that this thread still keeps */
+	/* A spare, and one under this thread's hazard. */
+	assert_in_range(chains_live, before, before + 2);
 	fl_mpmc_unbounded_free(q);
 	assert_in_range(chains_live, 0, 1); /* the thread's hazards stay */
 }
@@ -278,7 +279,10 @@ FL_TEST(stalled_reader_bounded)
 	}
 	put_all(q, 0, 30);
 	get_all(q, 0, 30);
-	/* The queue, a segment, a spare, one kept here; and what the threads were given: nine records, four blocks more. */
+	/*
+	 * The queue, a segment, a spare, one under a hazard here; and the memory of the threads:
+	 * nine records, four further blocks.
+	 */
 	assert_in_range(chains_live, 0, 4 + READERS + 1 + 4);
 	fl_mpmc_unbounded_free(q);
 }
@@ -304,11 +308,12 @@ FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
 		if (i == 10)
 			most = chains_live;
 	}
-	assert_true(chains_live <= most + 2); /* who has joined may be a moment ahead of the thread's end */
+	/* The join may be a moment ahead of the thread's end. */
+	assert_true(chains_live <= most + 2);
 	fl_mpmc_unbounded_free(q);
 }
 
-/* A thread's first call finds no memory: puts say so; gets, looks and closing go on. */
+/* A thread's first call is out of memory: puts report it; gets, lengths and closing work. */
 static int first_call_without(void *arg)
 {
 	visitor *v = arg;
@@ -383,7 +388,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 			if (fl_mpmc_unbounded_try_put(q, &i) != 0 || fl_mpmc_unbounded_try_get(q, &item) != 0 ||
 			    item != i)
 				_exit(2);
-		/* What the other thread kept is free; this one may keep one by its tail. */
+		/* The other thread's segments are free; this one may keep one by its hazard. */
 		_exit(q->unbounded.retired && q->unbounded.retired->next_retired ? 3 : 0);
 	}
 	int status = 0;
@@ -394,7 +399,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	FL_OK(fl_thread_join(&t, NULL));
 }
 
-/* --- for who sleeps --- */
+/* --- for sleepers --- */
 
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 {
@@ -402,7 +407,7 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
 		struct fl__unbounded *c = &q->unbounded;
 		bool owes = false;
-		int item[4] = {n}; /* more than an item: the compiler looks at all sizes there may be */
+		int item[4] = {n}; /* more than an item: the compiler checks all possible sizes */
 		put_all(q, 0, n);
 		if (n > 0) {
 			FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);

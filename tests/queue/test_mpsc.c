@@ -102,7 +102,7 @@ FL_TEST(mpsc_closed_drains)
 }
 
 /*
- * Before the close, after refused puts, and while what is left is got. The segments hold two items:
+ * Before the close, after refused puts, and while the rest is got. The segments hold two items:
  * some closes meet a full one.
  */
 FL_TEST(mpsc_length_after_close_has_no_refused_put)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue as one thread sees it: create and free, order, sizes, the three forms, what is done at once. */
+/*
+ * The queue in one thread: create and free, order, sizes, the three forms, operations that succeed
+ * at once.
+ */
 #include "fl_queue_wrap.h"
 #include "fl_seam.h"
 #include "queue/queue.h"
@@ -74,7 +77,9 @@ FL_TEST(queue_capacity_is_as_asked)
 	assert_int_equal(fl_queue_capacity(zero), 1024);
 }
 
-/* Puts and gets in bursts against a model that is two numbers: what comes next, and what went in last. */
+/*
+ * Puts and gets in bursts against a model of two numbers: the next item out, and the last item in.
+ */
 static void run_fifo(size_t capacity)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
@@ -136,7 +141,8 @@ static void run_size(size_t size)
 			assert_memory_equal(out + GUARD + size, guard, GUARD);
 		}
 		fill(in, size, round);
-		FL_OK(fl_queue_put(q, in)); /* so that the next round starts elsewhere in the ring */
+		/* So that the next round starts elsewhere in the ring. */
+		FL_OK(fl_queue_put(q, in));
 		FL_OK(fl_queue_get(q, out));
 	}
 }
@@ -151,7 +157,7 @@ FL_TEST(queue_carries_items_of_any_size)
 }
 
 #ifndef ONE_EACH /* the other ring has no laps */
-/* Past the numbers that 32 bits hold: of items, of laps, and of positions; through a ring that is no power of two. */
+/* Beyond 32-bit numbers of items, laps and positions; through a ring that is no power of two. */
 FL_TEST(queue_index_wrap_2_32)
 {
 	enum { CAPACITY = 1003, LAP = 1024 };
@@ -177,7 +183,8 @@ FL_TEST(queue_put_in_three_forms)
 	FL_OK(fl_queue_put(q, &(int){1}));
 	FL_OK(fl_queue_try_put(q, &(int){2}));
 	FL_OK(fl_queue_put_until(q, &(int){3}, FL_FOREVER, NULL));
-	FL_OK(fl_queue_put_until(q, &(int){4}, 0, NULL)); /* there is space: the deadline does not matter */
+	/* There is space: the deadline does not matter. */
+	FL_OK(fl_queue_put_until(q, &(int){4}, 0, NULL));
 	FL_RC(fl_queue_try_put(q, &(int){5}), -EAGAIN);
 	FL_RC(fl_queue_put_until(q, &(int){5}, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_queue_put_until(q, &(int){5}, -1, NULL), -ETIMEDOUT);
@@ -214,7 +221,8 @@ FL_TEST(queue_get_in_three_forms)
 	assert_int_equal(item, 2);
 	FL_OK(fl_queue_get_until(q, &item, FL_FOREVER, NULL));
 	assert_int_equal(item, 3);
-	FL_OK(fl_queue_get_until(q, &item, INT64_MIN, NULL)); /* it is there: the deadline does not matter */
+	/* There is an item: the deadline does not matter. */
+	FL_OK(fl_queue_get_until(q, &item, INT64_MIN, NULL));
 	assert_int_equal(item, 4);
 	fl_queue_close(q);
 	FL_OK(fl_queue_get(q, &item)); /* what is in can be got */
@@ -272,7 +280,8 @@ FL_TEST(queue_under_a_requested_token_does_what_can_be_done_at_once)
 
 	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_token_init(&timer, FL_SHIELDED, fl_now());
-	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &timer), -ECANCELED); /* by the token's own deadline */
+	/* By the token's own deadline. */
+	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &timer), -ECANCELED);
 }
 
 FL_TEST(queue_plain_forms_observe_the_scope)
@@ -344,7 +353,7 @@ FL_TEST(queue_counts_what_is_not_dealt_with)
 	FL_OK(fl_queue_put(q, &(int){3})); /* and it counts again */
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	fl_queue_close(q);
-	FL_RC(fl_queue_try_join(q), -EBUSY); /* what is in a closed queue still has to be dealt with */
+	FL_RC(fl_queue_try_join(q), -EBUSY); /* the items of a closed queue still have to be done */
 	FL_OK(fl_queue_get(q, &item));
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_join(q));
@@ -377,7 +386,7 @@ FL_TEST(queue_unfinished_counts_what_a_join_waits_for)
 		FL_RC(fl_queue_put(q, &item), -EPIPE);
 		assert_int_equal(fl_queue_unfinished(q), 3);
 		FL_OK(fl_queue_get(q, &item));
-		assert_int_equal(fl_queue_close_now(q), 2); /* what is dropped counts as dealt with */
+		assert_int_equal(fl_queue_close_now(q), 2); /* dropped items count as done */
 		assert_int_equal(fl_queue_unfinished(q), 1);
 		fl_queue_task_done(q);
 		assert_int_equal(fl_queue_unfinished(q), 0);

@@ -96,9 +96,9 @@ static void run_beside_getter(bool observer_first)
 	blocked_begin(observer_first ? &look : &get);
 	blocked_begin(observer_first ? &get : &look);
 	FL_OK(fl_queue_put(q, &(int){1}));
-	FL_OK(blocked_end(&get)); /* or it would be stranded beside an item that nobody takes */
+	FL_OK(blocked_end(&get)); /* or it would sleep beside an item */
 	assert_int_equal(get.items[0], 1);
-	FL_OK(fl_queue_put(q, &(int){2})); /* in case the getter was faster than the observer's look */
+	FL_OK(fl_queue_put(q, &(int){2})); /* in case the getter was faster than the observer */
 	FL_OK(blocked_end(&look));
 	GETS(q, 2);
 }
@@ -187,8 +187,8 @@ FL_TEST(queue_beside_a_token_in_wait_any)
 }
 
 /*
- * A thing of our own, which is never ready, in front of the queue: when fl_wait_any() enqueues it, it makes the
- * queue ready. That is the moment between the look at the queue and the place in its queue.
+ * An object that is never ready, in front of the queue: when fl_wait_any() enqueues itself there,
+ * it makes the queue ready, between the check of the queue and the enqueue at it.
  */
 static bool never_ready(void *object)
 {
@@ -239,7 +239,10 @@ static int op_observe_two(struct blocked *b)
 	return FL_WAIT_ANY(FL_ON_QUEUE(b[0].q), FL_ON_QUEUE_SPACE(b[1].q));
 }
 
-/* Who was woken by one queue may find the other gone: free would panic, or ASan complain, if a place were left in it. */
+/*
+ * A waiter that one queue has woken may find the other freed: free would panic, or ASan complain,
+ * if an entry were left in it.
+ */
 FL_TEST(queue_close_vs_select_use_after_free)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bugs that other queues had, each under its name in the field's notes; those that a bounded blocking queue can have.
- * queue_wakeup_stranded and its kin hunt a race in many short rounds; a hang is their failure.
+ * Bugs of other queues, each under its name in docs/bugs.md, that a bounded blocking queue can
+ * have. queue_wakeup_stranded and its kin search a race in many short rounds; a hang is their
+ * failure.
  */
 #include "fl_blocked.h"
 
@@ -62,7 +63,9 @@ FL_TEST(queue_false_full_after_own_pop)
 	assert_int_equal(fl_queue_length(q), MANY);
 }
 
-/* A wake that meets a cancel: either the cancelled getter has the item, or the other one gets it. */
+/*
+ * A wake that meets a cancel: either the cancelled getter has the item, or the other one gets it.
+ */
 FL_TEST(queue_wakeup_stranded)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
@@ -284,7 +287,7 @@ static int check_order(void *arg)
 	return 0;
 }
 
-/* Each producer's items come in its order to each consumer, and with them what was written before. */
+/* Each producer's items come in order to each consumer, with what was written before. */
 FL_TEST(queue_producer_order_happens_before)
 {
 	struct hand puts[MANY], gets[2];
@@ -331,7 +334,10 @@ static void free_box(void *item, void *arg)
 	++*(unsigned *)arg;
 }
 
-/* Each box is freed once: by who got it, by the drop callback, or by who could not put it (ASan watches). */
+/*
+ * Each box is freed once: by its getter, by the drop callback, or after a failed put (ASan
+ * watches).
+ */
 FL_TEST(queue_drop_vs_send_double_free)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(200); i < rounds; i++) {
@@ -354,7 +360,10 @@ FL_TEST(queue_drop_vs_send_double_free)
 	}
 }
 
-/* Who got the last item may free the queue while its producer, which has waited for space, is still on the way out of the put. */
+/*
+ * The consumer of the last item may free the queue while its producer, which waited for space, is
+ * still leaving the put.
+ */
 FL_TEST(queue_destroy_with_waiter_inside)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1500); i < rounds; i++) {

@@ -6,8 +6,8 @@
 #include "queue/mpmc_unbounded.h"
 
 /*
- * What is drawn a place for, and not yet in it, when the queue is closed. A ring's put that has its place is accepted: nobody is
- * told that all is over before that item comes out.
+ * An item that has a slot but is not in it yet when the queue is closed. A ring's put with a slot
+ * is accepted: no consumer is told "closed and drained" before that item comes out.
  */
 FL_TEST(mpmc_closed_with_outstanding_reservation)
 {
@@ -28,12 +28,16 @@ FL_TEST(mpmc_closed_with_outstanding_reservation)
 	fl__mpmc_fini(&q);
 }
 
-/* An unbounded queue's consumer does not wait: it gives up the place, so that the put is refused; or the put was faster. */
+/*
+ * The consumer of an unbounded queue does not wait: it poisons the slot, so that the put is
+ * refused; or the put was faster.
+ */
 FL_TEST(mpmc_unbounded_closed_with_outstanding_reservation)
 {
 	for (int faster = 0; faster < 2; faster++) {
 		fl_mpmc_unbounded *q = NULL;
-		int item = 77, one[4] = {1}; /* more than an item: the compiler looks at all sizes there may be */
+		/* More than an item: the compiler checks all possible sizes. */
+		int item = 77, one[4] = {1};
 		FL_OK(fl_mpmc_unbounded_create(&q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = 2}));
 		struct fl__unbounded *c = &q->unbounded;
 		struct fl__segment *s = fl__unbounded_protect(&c->tail, FL__HAZARD_TAIL);
@@ -47,7 +51,8 @@ FL_TEST(mpmc_unbounded_closed_with_outstanding_reservation)
 		assert_int_equal(item, faster ? 1 : 77);
 		if (!faster) {
 			assert_false(fl__unbounded_fill(c, s, ticket, one));
-			FL_RC(fl_mpmc_unbounded_try_put(q, &(int){1}), -EPIPE); /* as that put goes on */
+			/* As that put goes on. */
+			FL_RC(fl_mpmc_unbounded_try_put(q, &(int){1}), -EPIPE);
 		}
 		FL_RC(fl_mpmc_unbounded_try_get(q, &item), -EPIPE);
 		fl_mpmc_unbounded_free(q);
@@ -60,7 +65,7 @@ struct crowd {
 	int (*get)(void *q, void **box);
 	void *q;
 	unsigned each;
-	int none;        /* what a get may say that comes behind an own put: that another is at it; else 0 */
+	int none;        /* the allowed result of a get after an own put: -EBUSY; else 0 */
 	uint32_t number; /* of the next thread; atomic */
 	uint32_t *seen;  /* how often each item was got; atomic */
 };
@@ -87,7 +92,7 @@ static int unbounded_get(void *q, void **box)
 	return fl_mpmc_unbounded_try_get(q, box);
 }
 
-/* false_empty_after_own_push: of who has put one, "empty" is never true. */
+/* false_empty_after_own_push: "empty" is never right after an own put. */
 static bool got_one(const struct crowd *c, void **box)
 {
 	const int rc = c->get(c->q, box);
@@ -95,7 +100,10 @@ static bool got_one(const struct crowd *c, void **box)
 	return rc == 0;
 }
 
-/* Puts one and gets one, in turns. What is in a box is written and read plainly: the queue orders it, and its own memory. */
+/*
+ * Puts one and gets one, in turn. A box is written and read plainly: the queue and its own memory
+ * must order that.
+ */
 static int put_and_get(void *arg)
 {
 	struct crowd *c = arg;
@@ -129,7 +137,10 @@ static void run_crowd(struct crowd *c, unsigned each)
 	free(c->seen);
 }
 
-/* Every position is the same place, so whoever has looked and stood still finds it as it was, but for its tag. */
+/*
+ * Every position is the same slot, so a thread that has read it and was stopped finds it unchanged,
+ * except for its tag.
+ */
 FL_TEST(mpmc_aba_short_tag)
 {
 	FL_SCOPED(fl_mpmc) *q = NULL;
@@ -137,7 +148,10 @@ FL_TEST(mpmc_aba_short_tag)
 	run_crowd(&(struct crowd){.put = mpmc_put, .get = mpmc_get, .none = -EBUSY, .q = q}, 20000);
 }
 
-/* Segments of one item, which are retired and come again with each: by who reads them last, and who writes them first. */
+/*
+ * Segments of one item, which are retired and reused with each item, by their last reader and their
+ * first writer.
+ */
 FL_TEST(mpmc_unbounded_block_reuse_ordering)
 {
 	FL_SCOPED(fl_mpmc_unbounded) *q = NULL;

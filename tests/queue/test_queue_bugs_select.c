@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* More bugs that other queues had: of those who wait for several, or give up while they are woken. test_queue_bugs.c says how. */
+/*
+ * More bugs of other queues: of waits for several objects, or that give up while they are woken.
+ * See test_queue_bugs.c.
+ */
 #include "fl_blocked.h"
 
 /* On two queues: in `q` of the two. */
@@ -30,7 +33,10 @@ static fl_queue *queue_or_rendezvous(bool full, unsigned i)
 	return q;
 }
 
-/* A select is told of two closes at once, and returns after one: its cases are on a stack that is gone then. */
+/*
+ * A select meets two closes at once, and returns after one: its cases are on a stack that is gone
+ * then.
+ */
 FL_TEST(select_close_vs_select_use_after_free)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {
@@ -46,12 +52,15 @@ FL_TEST(select_close_vs_select_use_after_free)
 		fl_queue_close(s[1].q);
 		FL_RC(blocked_end(s), -EPIPE);
 		FL_OK(fl_thread_join(&other, NULL));
-		fl_queue_free(s[0].q); /* panics if a place was left in it */
+		fl_queue_free(s[0].q); /* panics if an entry was left in it */
 		fl_queue_free(s[1].q);
 	}
 }
 
-/* A select that is woken elsewhere, or gives up, leaves the item to who waits for it alone. */
+/*
+ * A select that is woken elsewhere, or gives up, leaves the item to the waiter for this queue
+ * alone.
+ */
 FL_TEST(select_leaves_waiter)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {

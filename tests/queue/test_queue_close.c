@@ -74,7 +74,7 @@ FL_TEST(queue_close_calls_no_drop_callback)
 	GETS(q, 1);
 	GETS(q, 2);
 	fl_queue_free(q);
-	assert_int_equal(d.n, 0); /* who got an item owns it */
+	assert_int_equal(d.n, 0); /* the getter of an item owns it */
 }
 
 FL_TEST(queue_close_now_drops_what_is_in)
@@ -138,7 +138,7 @@ FL_TEST(queue_close_now_counts_dropped_items_as_done)
 	FL_PANICS(fl_queue_task_done(q));
 }
 
-/* A drop callback that waits until it is let go. */
+/* A drop callback that waits until it is released. */
 struct slow_drop {
 	fl_event begun, go;
 };
@@ -165,7 +165,7 @@ FL_TEST(queue_join_waits_for_the_drop_callbacks)
 	fl_thread closer;
 	FL_OK(fl_thread_start(&closer, close_now, q, NULL));
 	FL_OK(fl_event_wait(&s.begun));
-	assert_true(fl_queue_is_closed(q)); /* no lock is held meanwhile */
+	assert_true(fl_queue_is_closed(q)); /* no lock is held during the callback */
 	assert_int_equal(fl_queue_length(q), 0);
 	FL_RC(fl_queue_try_join(q), -EBUSY);
 	FL_RC(fl_queue_join_until(q, 0, NULL), -ETIMEDOUT);

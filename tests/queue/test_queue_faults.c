@@ -32,7 +32,9 @@ FL_TEST(queue_eintr)
 	blocked_begin(&get);
 	pthread_t thread = (pthread_t)LOOK(&blocked_thread);
 	for (unsigned i = 1; i <= 20; i++) {
-		/* again and again: ThreadSanitizer keeps back a signal that comes just before the futex call */
+		/*
+		 * repeatedly: ThreadSanitizer delays a signal that comes just before the futex call
+		 */
 		FL_WAIT_FOR(pthread_kill(thread, SIGUSR1) == 0 && LOOK(&signals_seen) >= i);
 		FL_WAIT_FOR(seam_sleepers() == 1); /* it sleeps on */
 	}
@@ -100,14 +102,14 @@ FL_TEST(queue_clock_jump)
 	for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
 		int64_t before = fl_now(), deadline = fl_after(FL_MS(1));
 		SET(&wall_jump, jumps[i]);
-		seam_interrupt(10); /* so that the waiter looks around */
+		seam_interrupt(10); /* so that the waiter checks again */
 		FL_RC(fl_queue_get_until(q, &(int){0}, deadline, NULL), -ETIMEDOUT);
 		assert_true(fl_now() >= deadline);
 		assert_true(fl_now() - before < FL_S(1000)); /* the clock did not jump along */
 		seam_interrupt(0);
 		FL_WAIT_FOR(seam_sleepers() == 1); /* its deadline did not come */
 	}
-	assert_int_equal(LOOK(&wall_looks), 0); /* nobody asked */
+	assert_int_equal(LOOK(&wall_looks), 0); /* it was not read */
 	FL_OK(fl_queue_put(q, &(int){5}));
 	FL_OK(blocked_end(&get));
 }

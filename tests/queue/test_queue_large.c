@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues of items that have lines of their own: who catches up with the other side waits a little, and every item comes once. */
+/*
+ * Queues with items of whole cache lines: a side that catches up with the other waits a little, and
+ * every item comes once.
+ */
 #include "fl_faults.h"
 #include "fl_fiber.h"
 #include "fl_seam.h"
@@ -40,7 +43,7 @@ static void counted_relax(void)
 	turns++;
 }
 
-/* For how many turns a get that finds nothing, whose time is over, waits. */
+/* The number of turns for which a get without an item and with an expired deadline waits. */
 static unsigned turns_of_get(fl_queue *q)
 {
 	item it;
@@ -71,7 +74,7 @@ FL_TEST(queue_large_get_that_has_caught_up_waits_once)
 	assert_int_equal(turns_of_get(q), 0);
 	put_some(q, 1);
 	get_some(q, 1);
-	assert_int_equal(turns_of_get(q), 0); /* who waits for an answer */
+	assert_int_equal(turns_of_get(q), 0); /* the caller waits for an answer */
 	put_some(q, 5);
 	turns = 0;
 	FL_OK(fl_queue_get_until(q, &it, fl_now(), NULL));
@@ -123,7 +126,7 @@ static int get_in_fiber(void *queue)
 	return (int)turns_of_get(queue);
 }
 
-/* The others in its thread are to run meanwhile. */
+/* The other fibers of its thread must run during the wait. */
 FL_TEST(queue_large_fiber_does_not_wait)
 {
 	FL_FAULTS();
@@ -174,7 +177,8 @@ static int consume(void *arg)
 			const uint64_t *words = items[i].words, producer = words[0] >> 32, number = (uint32_t)words[0];
 			for (int w = 1; w < WORDS; w++)
 				FL_CHECK(words[w] == words[0]);
-			FL_CHECK(producer < PAIRS && number >= next[producer]); /* each producer's in its order */
+			/* Each producer's items in order. */
+			FL_CHECK(producer < PAIRS && number >= next[producer]);
 			next[producer] = number + 1;
 			s->sum += number;
 			s->count++;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lines of a queue that is gone: a wake that comes late meets nobody else's line. */
+/* The wait queues of a freed queue: a late wake does not reach waiters of another object. */
 #include "fl_line.h"
 #include "fl_test.h"
 #include "queue/queue.h"
 
-/* Whatever stands where a queue was, at any word of it: who waits there is left alone by the queue's late wakes. */
+/*
+ * Any object at the queue's place, at any word of it: the queue's late wakes leave its waiters
+ * alone.
+ */
 FL_TEST(queue_stray_wake_reused_memory)
 {
 	static _Alignas(max_align_t) unsigned char memory[sizeof(fl_queue)];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The bulk forms of the queue: partial results, order, blocking, and whom they wake. */
+/* The bulk forms of the queue: partial results, order, blocking, and the waiters that they wake. */
 #include "fl_blocked.h"
 
 FL_TEST(queue_many_in_and_out_keeps_the_order)
@@ -95,7 +95,8 @@ FL_TEST(queue_get_many_until_says_how_many_came_out)
 	FL_OK(fl_queue_get_many_until(q, items, 3, &count, 0, NULL));
 	assert_int_equal(count, 3);
 	assert_int_equal(items[2], 3);
-	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL)); /* those that are there */
+	/* The available ones. */
+	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL));
 	assert_int_equal(count, 2);
 	assert_int_equal(items[1], 5);
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, 0, NULL), -ETIMEDOUT);
@@ -123,7 +124,7 @@ FL_TEST(queue_put_many_blocks_until_all_are_in)
 	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3, 4, 5}, .n = 5};
 	blocked_begin(&put);
 	for (int i = 1; i <= 3; i++) {
-		FL_WAIT_FOR(fl_queue_length(q) == 2 && seam_sleepers() == 1); /* it filled up again */
+		FL_WAIT_FOR(fl_queue_length(q) == 2 && seam_sleepers() == 1); /* it is full again */
 		GETS(q, i);
 	}
 	FL_OK(blocked_end(&put));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* FL_QUEUE_OF: every function that it makes, each for what it does and not merely that it compiles. */
+/* FL_QUEUE_OF: tests the effect of every function that it makes, not only that it compiles. */
 #include "fl_blocked.h"
 
 struct job {
@@ -203,7 +203,7 @@ FL_TEST(queue_of_small_things_and_pointers)
 	assert_null(got);
 }
 
-/* What the typed one makes of FL_ON_QUEUE: the untyped queue is the thing. */
+/* FL_ON_QUEUE with a typed queue: the object is the untyped queue. */
 FL_TEST(queue_of_in_wait_any)
 {
 	FL_SCOPED(int_queue) *q = NULL;

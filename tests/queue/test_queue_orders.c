@@ -42,7 +42,8 @@ FL_TEST(queue_orders_refuse_a_config_without_sense)
 	FL_RC(fl_queue_create(&q, 0, &(fl_queue_config){.order = FL_LIFO}), -EINVAL);
 	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.order = FL_LIFO, .capacity = SIZE_MAX / 2}), -EOVERFLOW);
 	const fl_queue_config long_one = {.order = FL_PRIORITY, .compare = by_tens, .capacity = PTRDIFF_MAX / 8 + 1};
-	FL_RC(fl_queue_create(&q, 1, &long_one), -EOVERFLOW); /* what it keeps beside each item counts too */
+	/* The data beside each item count, too. */
+	FL_RC(fl_queue_create(&q, 1, &long_one), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, SIZE_MAX, &(fl_queue_config){.order = FL_LIFO, .capacity = 1}), -EOVERFLOW);
 	assert_null(q);
 }
@@ -115,7 +116,10 @@ FL_TEST(queue_priority_gives_the_least_first_and_of_equals_the_oldest)
 	assert_memory_equal(got, ((const int[]){INT_MIN, 5, 0, 4, INT_MAX}), 5 * sizeof(int));
 }
 
-/* Items of bytes: the first is the key, the second counts up, the rest is made of both and must come along. */
+/*
+ * Items of bytes: the first is the key, the second counts up, the rest depends on both and must be
+ * intact.
+ */
 static char a_thing;
 
 static int by_first_byte(const void *a, const void *b, void *compare_arg)
@@ -247,7 +251,7 @@ FL_TEST(queue_orders_drain_in_order_after_close)
 	assert_true(fl_queue_is_closed(heap));
 }
 
-/* The items that were dropped, one after the other. */
+/* The dropped items, in order. */
 struct drops {
 	int items[8];
 	size_t n;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue whose puts never wait: it has the last items, and drops the others, each once. */
+/* The queue whose puts never wait: it keeps the last items, and drops the others, each once. */
 #include "fl_blocked.h"
 
 enum { MOST = 3 };
@@ -94,7 +94,7 @@ FL_TEST(overwrite_many_at_once)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
 	int items[] = {1, 2, 3, 4, 5, 6, 7}, got[8];
-	assert_int_equal(fl_queue_try_put_many(q, items, 7), 7); /* more than there is room for, ever */
+	assert_int_equal(fl_queue_try_put_many(q, items, 7), 7); /* more than the capacity */
 	assert_int_equal(fl_queue_put_many(q, items, 2), 2);
 	assert_int_equal(drops, 6);
 	assert_int_equal(fl_queue_try_get_many(q, got, 8), MOST);
@@ -136,8 +136,7 @@ FL_TEST(overwrite_drop_may_use_the_queue)
 {
 	around = last_of(FL_FIFO, put_again);
 	for (int i = 1; i <= 4; i++)
-		FL_OK(fl_queue_put(around,
-		                   &i)); /* drops 1, which comes back as 11 and drops 2, which drops 3, which drops 4 */
+		FL_OK(fl_queue_put(around, &i)); /* a dropped item is put again, plus 10 */
 	for (int i = 12; i <= 14; i++)
 		GETS(around, i);
 	assert_int_equal(drops, 5);

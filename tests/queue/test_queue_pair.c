@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Promises: one producer, one consumer. What they change, what they do not, and what the system may refuse. */
+/*
+ * Promises: one producer, one consumer. Their effects, what they do not change, and refusals of the
+ * system.
+ */
 #include "fl_blocked.h"
 #include "fl_queue_wrap.h"
 #include "queue/queue.h"
@@ -55,7 +58,10 @@ FL_TEST(queue_pair_refuses_what_has_no_room)
 
 FL_QUEUE_OF(int, ints)
 
-/* The typed form is inline and goes on over the end of the ring; each side may be another thread each time, if they are ordered. */
+/*
+ * The typed form is inline and works across the end of the ring; each side may change threads, if
+ * these are ordered.
+ */
 static int put_three(void *q)
 {
 	for (int i = 0; i < 3; i++)
@@ -84,7 +90,8 @@ FL_TEST(queue_pair_index_wrap_2_32)
 	enum { CAPACITY = 1003 };
 	FL_SCOPED(fl_queue) *q = make_pair(CAPACITY);
 	struct fl__queue_spsc *pair = fl__queue_as_spsc(q);
-	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY; /* of the first slot */
+	/* Of the first slot. */
+	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY;
 	pair->tail = pair->head = pair->put_next = pair->get_next = start;
 	q->done = 2 * start;
 	(void)fl_fill_ten_times(q, CAPACITY);

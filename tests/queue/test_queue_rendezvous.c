@@ -39,7 +39,7 @@ FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
 	struct blocked put = {.op = op_put, .q = q, .items = {5}};
 	blocked_begin(&put);
 	assert_int_equal(fl_queue_length(q), 0);
-	FL_RC(fl_queue_try_put(q, &(int){6}), -EAGAIN); /* another that puts is nobody to meet */
+	FL_RC(fl_queue_try_put(q, &(int){6}), -EAGAIN); /* another put is no partner */
 	GETS(q, 5);
 	FL_OK(blocked_end(&put));
 	FL_RC(fl_queue_try_join(q), -EBUSY);
@@ -116,7 +116,7 @@ FL_TEST(rendezvous_gives_up_with_nothing_done)
 		FL_RC(blocked_end(&b), -ECANCELED);
 		assert_int_equal(b.items[0], 77);
 		FL_RC(puts ? fl_queue_try_get(q, b.items) : fl_queue_try_put(q, b.items), -EAGAIN);
-		fl_queue_free(q); /* panics if somebody still waits */
+		fl_queue_free(q); /* panics if a waiter is left */
 	}
 }
 
@@ -152,7 +152,7 @@ FL_TEST(rendezvous_is_ready_when_somebody_waits)
 		struct blocked blind = {.op = puts ? op_observe_space : op_observe, .q = q};
 		struct blocked b = {.op = puts ? op_put : op_get, .q = q, .items = {5}};
 		blocked_begin(&look);
-		blocked_begin(&blind); /* two that look do not meet, nor does it see its own side */
+		blocked_begin(&blind); /* two watchers do not meet, nor does one see its own side */
 		blocked_start(&b);
 		FL_OK(blocked_end(&look));
 		FL_WAIT_FOR(seam_sleepers() == 2);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * try_blocks_on_stalled_peer, on real threads: the other side of a queue without locks is stopped again and again, at whatever
- * instruction it happens to be, and each try form returns meanwhile with a result that its header has for this: never a wait.
- * (The model stops it at each step in turn, and counts: spsc_stalled and its kin in stress/cases.)
+ * try_blocks_on_stalled_peer, on real threads: the other side of a queue without locks is stopped
+ * again and again, at any instruction, and each try form returns during that time, with a result
+ * that its header has for this case, and without a wait. (The model stops the peer at each step in
+ * turn, and counts: spsc_stalled and its kin in stress/cases.)
  *
- * A ring is all in its own memory, so its peer is another process, over memory that both share, and is stopped by SIGSTOP. A
- * chain is not: its hazard pointers and its segments belong to one process, and SIGSTOP stops all threads of one. Its peer is a
- * thread, which a signal handler keeps from going on: until the handler returns it executes no instruction of the queue,
- * wherever in it the signal came. For the others that is a stopped thread. It is not stopped inside the allocator, whose
- * locks are not ours; the headers say so.
+ * A ring is only in its own memory, so its peer is another process, over shared memory, and is
+ * stopped by SIGSTOP. An unbounded queue has hazard pointers and segments of one process, and
+ * SIGSTOP stops all threads of a process. So its peer is a thread that a signal handler holds:
+ * until the handler returns it executes no instruction of the queue. It is not stopped inside of
+ * the allocator, which has locks of its own, as the headers say.
  *
- * What stands for a bounded number of steps: nobody else moves, so what waits for the peer waits for ever, and the runner ends it.
- * And a try neither sleeps nor yields, and turns round at most TURNS times for each place that the peer has left open.
+ * How a bounded number of steps is tested: nothing else moves, so a wait for the peer lasts for
+ * ever, and the runner ends it. And a try neither sleeps nor yields, and loops at most TURNS times
+ * for each slot that the peer has left open.
  */
 #include "fl_faults.h"
 
@@ -25,7 +27,10 @@ enum { STOPS = 1000, BATCH = 3, CAPACITY = 5, ENOUGH = 6, TURNS = 64, WORDS = 12
 enum { CLOSES = 1, CAN_BE_FULL = 2, CAN_BE_BUSY = 4 };
 enum { PUTS = 1, GETS = 2 };
 
-/* Of such a size that most of an operation is the copy, and most stops come in the middle of it. All words are the same. */
+/*
+ * So large that most of an operation is the copy, and most stops come in the middle of it. All
+ * words are equal.
+ */
 struct item {
 	uint64_t words[WORDS];
 };
@@ -44,7 +49,7 @@ struct shape {
 	bool (*is_closed)(void *q);
 };
 
-/* One who uses it. Items are numbers in order, with who put them. */
+/* A user of the queue. Items are numbers in order, with the number of their producer. */
 struct side {
 	const struct shape *shape;
 	void *q;
@@ -243,7 +248,8 @@ static void operate(struct side *s)
 	const unsigned n = draw(s, 2) * (1 + draw(s, BATCH));
 	if (s->may == GETS || (s->may == (PUTS | GETS) && draw(s, 2) == 0))
 		(void)get(s, n);
-	else if (s->shape->length(s->q) < ENOUGH) /* or one that grows would have no end that both are at */
+	/* Or a growing queue would never be so short that both sides meet. */
+	else if (s->shape->length(s->q) < ENOUGH)
 		put(s, n);
 }
 
@@ -256,7 +262,7 @@ static void operate_until_the_end(struct side *s)
 {
 	while (!has_to_end(s)) {
 		operate(s);
-		fl__add_release(&s->done, 1u); /* pairs with let_run(): whose thread it is */
+		fl__add_release(&s->done, 1u); /* pairs with let_run(): its thread's */
 	}
 }
 
@@ -289,7 +295,9 @@ static int count_sleep(const uint32_t *word, uint32_t expected, int64_t deadline
 		FL_CHECK(sleeps == 0 && turns <= TURNS * BATCH);                                                       \
 	} while (0)
 
-/* The peer is stopped: each form, again and again; gets first, so that they come to what it is at. */
+/*
+ * The peer is stopped: calls each form repeatedly; gets first, so that they reach the peer's slot.
+ */
 static void try_all(struct side *s)
 {
 	for (unsigned i = 0; i < 3; i++) {
@@ -316,13 +324,18 @@ static void try_close(struct side *s)
 		WITHIN_BOUNDS((void)get(s, 0));
 }
 
-/* Lets the peer run for some operations, and does the opposite: or it would find the queue full, or empty, and do nothing else. */
+/*
+ * Lets the peer run for some operations, and does the opposite operations: otherwise the peer would
+ * only find the queue full, or empty.
+ */
 static void let_run(struct side *s, struct side *peer)
 {
-	const uint32_t from = fl__load_relaxed(&peer->done), n = 1 + draw(s, 16); /* relaxed: a count */
+	/* Relaxed: a count. */
+	const uint32_t from = fl__load_relaxed(&peer->done), n = 1 + draw(s, 16);
 	const unsigned may = s->may;
 	s->may = peer->may == (PUTS | GETS) ? may : may & ~peer->may;
-	FL_WAIT_FOR((operate(s), fl__load_acquire(&peer->done) - from >= n)); /* pairs with the release there */
+	/* Pairs with the release there. */
+	FL_WAIT_FOR((operate(s), fl__load_acquire(&peer->done) - from >= n));
 	s->may = may;
 }
 
@@ -376,7 +389,8 @@ static pid_t start_process(struct side *peer)
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
-		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0); /* no alarm ends who is stopped */
+		/* No alarm ends a stopped process. */
+		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
 		operate_until_the_end(peer);
 		_exit(0);
 	}
@@ -416,7 +430,7 @@ FL_TEST(spsc_try_blocks_on_stalled_peer)
 	stop_processes(&typed, GETS);
 }
 
-/* -EBUSY is for what the stopped one was at, and what stands behind it. */
+/* -EBUSY is right for the slot of the stopped peer, and for the slots behind it. */
 FL_TEST(mpmc_try_blocks_on_stalled_peer)
 {
 	stop_processes(&mpmc, PUTS);
@@ -434,7 +448,8 @@ static void park(int signal)
 	const int before = errno;
 	char byte;
 	(void)signal;
-	fl__add_release(&parked, 1u); /* pairs with the acquire in stop_threads(): it is where it is */
+	/* Pairs with the acquire in stop_threads(): the thread is stopped here. */
+	fl__add_release(&parked, 1u);
 	FL_CHECK(read(gate[0], &byte, 1) == 1);
 	errno = before;
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue as one thread sees it: never full, out of memory, batches, its end; and the memory that it gives back. */
+/*
+ * The unbounded queue in one thread: never full, out of memory, batches, close; and the memory that
+ * it frees.
+ */
 #include "fl_seam.h"
 #include "queue/queue.h"
 #include <fairlead/event.h>
@@ -105,7 +108,10 @@ FL_TEST(queue_unbounded_create_without_memory)
 	}
 }
 
-/* A put that finds no memory has put nothing, and the queue goes on; of a batch goes in what there is room for. */
+/*
+ * A put that is out of memory has put nothing, and the queue keeps working; a batch puts the items
+ * that fit.
+ */
 FL_TEST(queue_unbounded_put_without_memory)
 {
 	for (int order = 0; order < KINDS; order++) {
@@ -152,7 +158,7 @@ static void add(void *item, void *sum)
 	*(long *)sum += *(int *)item;
 }
 
-/* Dropped once, by who closes or frees, and dealt with. */
+/* Dropped once, by the close or the free, and done. */
 FL_TEST(queue_unbounded_drops_what_is_left)
 {
 	for (int order = 0; order < KINDS; order++) {

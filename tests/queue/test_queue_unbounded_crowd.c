@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue among threads: every item once, all dealt with; and the memory that it has in the end. */
+/* The unbounded queue among threads: every item once, all done; and its memory at the end. */
 #include "fl_faults.h"
 #include <fairlead/event.h>
 #include <fairlead/queue.h>
@@ -62,7 +62,7 @@ static void drain(fl_queue *q, size_t batch)
 		;
 }
 
-/* What was needed for many is not kept for few, however they were taken out. */
+/* The memory for many items is not kept for few, in whatever way they are got. */
 FL_TEST(queue_memory_returns_after_burst)
 {
 	COUNTING();
@@ -135,7 +135,10 @@ static int visit(void *arg)
 	return 0;
 }
 
-/* Threads that have stopped right behind an operation keep what they used, and no more than that, whatever others do. */
+/*
+ * Threads that were stopped right after an operation keep their segments, and no more, whatever
+ * other threads do.
+ */
 FL_TEST(queue_stalled_reader_bounded)
 {
 	enum { READERS = 6 };
@@ -163,7 +166,7 @@ FL_TEST(queue_stalled_reader_bounded)
 	fl_queue_free(q);
 }
 
-/* Producers, consumers that wait, and who waits until all is dealt with. */
+/* Producers, consumers that wait, and a join that waits until all is done. */
 enum { PRODUCERS = 3, CONSUMERS = 3, TURNS = 3 };
 
 typedef struct crowd {

@@ -78,7 +78,7 @@ FL_TEST(queue_try_forms_do_not_overtake_into_nothing)
 	blocked_begin(&get);
 	int mine = 0;
 	FL_OK(fl_queue_put(q, &(int){5}));
-	int rc = fl_queue_try_get(q, &mine); /* either of the two may have it, not both, not neither */
+	int rc = fl_queue_try_get(q, &mine); /* exactly one of the two has it */
 	if (rc == 0) {
 		assert_int_equal(mine, 5);
 		FL_OK(fl_queue_put(q, &(int){6}));
@@ -93,7 +93,10 @@ FL_TEST(queue_try_forms_do_not_overtake_into_nothing)
 }
 #endif
 
-/* The operations that block, how the queue must be for that (full or empty), and what a close makes of them. */
+/*
+ * The blocking operations, the state of the queue in which they block (full or empty), and their
+ * results after a close.
+ */
 struct row {
 	const char *name;
 	int (*op)(struct blocked *b);
@@ -119,14 +122,14 @@ static struct blocked make_blocked(const struct row *row, fl_queue *q)
 	return (struct blocked){.op = row->op, .q = q, .items = {77}, .n = 1, .count = 55};
 }
 
-/* After a wait that failed nothing has changed, and nobody is queued. */
+/* After a wait that failed nothing has changed, and no waiter is enqueued. */
 static void check_untouched(const struct row *row, const struct blocked *b)
 {
 	assert_int_equal(fl_queue_length(b->q), row->full ? 1 : 0);
 	assert_int_equal(b->items[0], 77);
 	if (row->op == op_put_many_until || row->op == op_get_many_until)
 		assert_int_equal(b->count, 0);
-	fl_queue_free(b->q); /* panics if somebody still waits */
+	fl_queue_free(b->q); /* panics if a waiter is left */
 }
 
 FL_TEST(queue_wait_ends_at_the_request_of_its_token)
@@ -175,7 +178,10 @@ FL_TEST(queue_wait_that_is_shielded_hears_no_request)
 	}
 }
 
-/* A consumer that was retired by its token takes no item that is put afterwards, however late its thread runs. */
+/*
+ * A consumer that its token has cancelled takes no item that is put afterwards, however late its
+ * thread runs.
+ */
 FL_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
 {
 	enum { ROUNDS = 20 };
@@ -215,7 +221,10 @@ FL_TEST(queue_wait_that_timed_out_took_nothing)
 	}
 }
 
-/* What close makes of a blocked operation: -EPIPE; a wait for readiness is over; a join waits on. */
+/*
+ * The result of a blocked operation after a close: -EPIPE; a wait for readiness is over; a join
+ * waits on.
+ */
 FL_TEST(queue_close_ends_blocked_puts_and_gets)
 {
 	for (int i = 0; i < ROWS; i++) {
@@ -308,7 +317,7 @@ FL_TEST(queue_waits_leave_errno_as_it_is)
 	assert_int_equal(errno, 42);
 }
 
-/* Free with somebody inside panics, and leaves the queue and the waiter as they were. */
+/* Free with a waiter inside panics, and leaves the queue and the waiter unchanged. */
 FL_TEST(queue_free_with_a_waiter_panics)
 {
 	for (int i = 0; i < ROWS; i++) {
@@ -347,10 +356,10 @@ static void wakes_its_own(void *queue)
 {
 	FL_CHECK(fl_loop_run(put_one, queue) == 0);
 	FL_CHECK(fl_queue_length(queue) == 0);
-	fl_queue_free(queue); /* nobody waits on it here */
+	fl_queue_free(queue); /* no thread waits on it here */
 }
 
-/* Those who are queued are the parent's: in the child an item is not for them. */
+/* The enqueued waiters are the parent's: in the child an item is not for them. */
 FL_TEST(queue_fork_forgets_who_waited)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);

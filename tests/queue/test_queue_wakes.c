@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How many futex wakes a put or a get costs, of all threads together: none while nobody sleeps, and at most one where somebody
- * does, however many sleep; a batch at most one for each item that it brings. Counted at the table of system calls.
+ * The number of futex wakes of a put or a get, over all threads: none without sleepers, and at most
+ * one with any number of sleepers; a batch at most one for each of its items. Counted at the table
+ * of system calls.
  *
- * A lock of the library that a thread had to sleep for, since its holder lost the CPU, adds wakes of its own, which are nobody's here:
- * each such sleep at most one when the lock is freed, and one more when it is not slept for any more.
+ * A thread that sleeps for a lock of the library, because the lock's holder has lost its CPU,
+ * causes further wakes, which do not count: for each such sleep at most one when the lock is
+ * released, and one more when the last sleeper is gone.
  */
 #include "fl_blocked.h"
 
@@ -36,7 +38,8 @@ static fl_queue *queue_of_kind(unsigned kind)
 enum { FIFO, LIFO, PRIORITY, RENDEZVOUS, OVERWRITE, UNBOUNDED };
 
 static uint32_t returned,
-    may_go; /* sleepers that have come back; whether they may end: a thread's end may sleep, too. Atomic */
+    /* Returned sleepers; whether they may end, since a thread's end may sleep, too. Atomic. */
+    may_go;
 
 static int say(int rc)
 {
@@ -65,7 +68,7 @@ static void count_from_now(void)
 	start.lock_sleeps = __atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED);
 }
 
-/* Everybody is asleep, or has returned. */
+/* All threads sleep, or have returned. */
 static void assert_wakes(unsigned least, unsigned most)
 {
 	const unsigned of_locks = 2 * (__atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED) - start.lock_sleeps);
@@ -122,7 +125,9 @@ FL_TEST(queue_wakes_nobody_while_nobody_sleeps)
 	}
 }
 
-/* wakeup_stranded has the opposite: who is not woken by the put is woken by who was. */
+/*
+ * wakeup_stranded is the opposite: a sleeper that the put does not wake is woken by the woken one.
+ */
 FL_TEST(queue_put_makes_one_wake)
 {
 	for (unsigned kind = 0; kind < KINDS; kind++) {
@@ -178,7 +183,7 @@ FL_TEST(queue_puts_make_a_wake_each_at_most)
 		}
 }
 
-/* The call makes one, and each who is woken the next one: as many as there are items. */
+/* The call makes one wake, and each woken thread the next one: as many as there are items. */
 FL_TEST(queue_batch_makes_a_wake_for_each_item_at_most)
 {
 	const int items[SLEEPERS] = {1, 2, 3, 4, 5, 6};

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Select: one of several puts and gets, whichever can be made first; the others leave nothing behind. */
+/*
+ * Select: one of several puts and gets, whichever can be made first; the others leave nothing
+ * behind.
+ */
 #include "fl_blocked.h"
 
 #include <fairlead/loop.h>
@@ -163,7 +166,8 @@ FL_TEST(select_is_woken_by_a_get)
 		FL_WAIT_FOR(seam_sleepers() == 1);
 		FL_OK(fl_queue_get(a, &got));
 		FL_RC(end(&s), 0);
-		assert_int_equal(got, filled == 0 ? 1 : 5); /* a rendezvous has room for none: it met the select */
+		/* A rendezvous has no slots: it met the select. */
+		assert_int_equal(got, filled == 0 ? 1 : 5);
 		if (filled == 0)
 			GETS(a, 5);
 	}
@@ -196,7 +200,7 @@ FL_TEST(select_gives_up_and_leaves_nothing_behind)
 			assert_int_equal(s.got[0] + s.got[1], 2 * 77);
 			FL_RC(fl_queue_put_until(a, &(int){1}, 0, NULL),
 			      kinds[kind].capacity == FL_RENDEZVOUS ? -ETIMEDOUT : 0);
-			fl_queue_free(a); /* panics if somebody still waits */
+			fl_queue_free(a); /* panics if a waiter is left */
 			fl_queue_free(b);
 		}
 	}
@@ -232,7 +236,7 @@ FL_TEST(select_drains_before_it_tells_of_a_close)
 	FL_RC(FL_SELECT(FL_GET(q, &got)), -EPIPE);
 }
 
-/* Of those that can be made each has its share, wherever it stands; so has a close. */
+/* Each possible case gets its share, wherever it is listed; so does a close. */
 FL_TEST(select_is_fair)
 {
 	enum { N = 3000 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for one producer and one consumer: results, sizes, capacities, several at once; then two threads. */
+/*
+ * The ring for one producer and one consumer: results, sizes, capacities, several at once; then two
+ * threads.
+ */
 #include "fl_seam.h"
 
 static fl_spsc *ring_of(size_t item_size, size_t capacity)
@@ -90,7 +93,7 @@ FL_TEST(spsc_has_the_capacity_that_was_asked_for)
 
 FL_SPSC_OF(uint64_t, numbers)
 
-/* Bursts against a model that is two numbers: typed and untyped in turn, which are the same ring. */
+/* Bursts against a model of two numbers: typed and untyped calls in turn, on the same ring. */
 static void run_fifo(size_t capacity)
 {
 	FL_SCOPED(numbers) *q = NULL;
@@ -151,7 +154,8 @@ static void run_size(size_t size)
 			assert_memory_equal(out, guard, GUARD);
 			assert_memory_equal(out + GUARD + size, guard, GUARD);
 		}
-		FL_OK(fl_spsc_try_put(q, in)); /* so that the next round starts elsewhere in the ring */
+		/* So that the next round starts elsewhere in the ring. */
+		FL_OK(fl_spsc_try_put(q, in));
 		FL_OK(fl_spsc_try_get(q, out));
 	}
 }
@@ -165,7 +169,10 @@ FL_TEST(spsc_carries_items_of_any_size)
 		run_size(sizes[i]);
 }
 
-/* batch_partial: as many as fit, as many as are there, over the end of the ring; more than the capacity too. */
+/*
+ * batch_partial: as many as fit, as many as are there, across the end of the ring; more than the
+ * capacity, too.
+ */
 static void run_many(size_t capacity)
 {
 	enum { MOST = 2100 };
@@ -199,7 +206,10 @@ FL_TEST(spsc_puts_and_gets_many)
 	assert_int_equal(fl_spsc_try_get_many(q, NULL, 0), 0);
 }
 
-/* Items of a cache line lie side by side; several are in many lines, and over the end of the ring in one. */
+/*
+ * Items of a cache line are adjacent; several are in many lines, and contiguous across the end of
+ * the ring.
+ */
 static void run_many_of(size_t size, size_t capacity)
 {
 	enum { MOST = 100, LARGEST = 72 };

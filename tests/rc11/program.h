@@ -8,8 +8,8 @@
  *     forbidden 1 0 | 1 1
  *     E
  *
- * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `F sc` is a fence. `C
- * x 0 1 sc rlx` compares with 0 and stores 1 (order if it succeeds, order if it fails; it fails
+ * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `F sc` is a fence.
+ * `C x 0 1 sc rlx` compares with 0 and stores 1 (order if it succeeds, order if it fails; it fails
  * only for another value). Everything is 0 at first. An outcome has the values of the reading
  * operations, thread by thread, then `|`, then the final values of the program's locations. `*` in
  * a verdict is any value. A line that begins with # is a comment.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The RC11 enumerator's cases: each litmus file's verdicts, its theorems, and that a comparison sees what is wrong."""
+"""The RC11 enumerator's cases: the verdicts of each litmus file, its theorems, and that a comparison finds errors."""
 import glob
 import os
 import subprocess

@@ -93,7 +93,7 @@ FL_TEST(arena_joins_what_is_free)
 	assert_int_equal(take(&a, UNITS), 0);
 }
 
-/* The search begins where the last one ended, and a join that swallows that place moves it. */
+/* The search begins where the last one ended, and a join that removes that place moves it. */
 FL_TEST(arena_next_stays_the_beginning_of_a_run)
 {
 	heap h;
@@ -150,7 +150,7 @@ FL_TEST(arena_damaged_lengths)
 	}
 }
 
-/* Who owns the monitor and does not let go keeps takes waiting until their deadline, and gives not at all. */
+/* A stopped owner of the monitor delays takes until their deadline, and does not delay gives. */
 FL_TEST(arena_monitor_that_is_held)
 {
 	heap h;
@@ -229,7 +229,7 @@ FL_TEST(arena_random_words)
 	}
 }
 
-/* What a process that is killed has taken is noted here, before and after. */
+/* A process notes what it takes, before and after, since it may be killed. */
 typedef struct shared {
 	heap heap;
 	uint32_t turns;
@@ -249,7 +249,10 @@ static void take_and_give(shared *s)
 	}
 }
 
-/* Killed anywhere, two hundred times: the map holds all units once, and this process goes on at once. */
+/*
+ * Killed anywhere, two hundred times: the map has all units once, and this process continues at
+ * once.
+ */
 FL_TEST(arena_of_killed_processes)
 {
 	FL_TEST_NEEDS_DEATHS();

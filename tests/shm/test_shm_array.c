@@ -103,7 +103,7 @@ FL_TEST(shm_array_open_refuses)
 		head[2] = lengths[i];
 		FL_RC(fl_shm_array_open(&b, region, at, 8), -EBADMSG);
 	}
-	assert_int_equal(fl_shm_array_length(&a), 100); /* who had opened it before believes itself */
+	assert_int_equal(fl_shm_array_length(&a), 100); /* an earlier opener keeps its own length */
 	head[2] = 100;
 	head[0]++;
 	FL_RC(fl_shm_array_open(&b, region, at, 8), -EBADMSG);
@@ -141,7 +141,10 @@ static void move_and_die(void *arg)
 	(void)raise(SIGKILL);
 }
 
-/* Killed between the two halves of a change: the next is told, repairs, and the array is good again. */
+/*
+ * Killed between the two halves of a change: the next owner gets the report, repairs, and the array
+ * is intact again.
+ */
 FL_TEST(shm_array_owner_dies_half_way)
 {
 	FL_SCOPED(fl_shm) *region = new_region(4096);

@@ -61,7 +61,7 @@ FL_TEST(shm_barrier_try_wait_does_not_arrive)
 	give_back(b);
 }
 
-/* -EBUSY: one who has arrived is still in the monitor, and stands still there. */
+/* -EBUSY: a party that has arrived is stopped inside of the monitor. */
 static int try_wait(fl_shm_barrier *b)
 {
 	int rc;
@@ -148,7 +148,7 @@ FL_TEST(shm_barrier_abort_and_reset)
 	give_back(b);
 }
 
-/* A wait that is complete stays complete, whatever happens to the barrier before its parties run. */
+/* A complete wait stays complete, whatever happens to the barrier before its parties run. */
 FL_TEST(shm_barrier_complete_wait_stays_complete)
 {
 	enum { N = 4 };
@@ -167,7 +167,7 @@ FL_TEST(shm_barrier_complete_wait_stays_complete)
 	give_back(b);
 }
 
-/* And one that broke stays so, even when others have passed since. */
+/* And a broken one stays so, even when others have passed since. */
 FL_TEST(shm_barrier_broken_wait_stays_broken)
 {
 	fl_shm_barrier *b = barrier_for(2);
@@ -183,7 +183,10 @@ FL_TEST(shm_barrier_broken_wait_stays_broken)
 	give_back(b);
 }
 
-/* What is no barrier; a monitor that is ours, says the memory, and is not; and one whose owner is stopped. */
+/*
+ * Memory that is no barrier; a monitor that belongs to this thread only according to the memory; a
+ * monitor with a stopped owner.
+ */
 FL_TEST(shm_barrier_damaged_memory)
 {
 	fl_shm_barrier b;
@@ -206,7 +209,7 @@ FL_TEST(shm_barrier_damaged_memory)
 	assert_false(fl_shm_barrier_is_broken(&b));
 }
 
-/* Turns: each party adds to a sum that all look at in the next turn. */
+/* Phases: each party adds to a sum that all check in the next phase. */
 typedef struct turns {
 	fl_shm_barrier b;
 	uint32_t parties, rounds;
@@ -220,7 +223,8 @@ static int take_turns(void *arg)
 	for (uint32_t i = 0; i < t->rounds; i++) {
 		fl__add_relaxed(&t->sums[i % 2], 1);
 		FL_CHECK(fl_shm_barrier_wait(&t->b) >= 0);
-		FL_CHECK(fl__load_relaxed(&t->sums[i % 2]) == (i / 2 + 1) * t->parties); /* nobody early, nobody late */
+		/* No party is early or late. */
+		FL_CHECK(fl__load_relaxed(&t->sums[i % 2]) == (i / 2 + 1) * t->parties);
 	}
 	return 0;
 }
@@ -273,8 +277,8 @@ static int turn_until_broken(void *arg)
 }
 
 /*
- * kill9_waiter: one of three is killed anywhere. The others may pass once more (it had arrived), then wait for it in vain,
- * until the deadline of one breaks the barrier for the other.
+ * kill9_waiter: one of three is killed anywhere. The others may pass once more (it had arrived),
+ * then wait in vain, until the deadline of one breaks the barrier for the other.
  */
 FL_TEST(shm_barrier_kill9_waiter)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bridge. The table of system calls is wrapped once, before main(): bridges outlive a case, so no case replaces it.
+ * The bridge. The table of system calls is wrapped once, before main(): bridges outlive a case, so
+ * no case replaces it.
  */
 #include "fl_child.h"
 #include "fl_emulated.h"
@@ -203,7 +204,7 @@ FL_TEST(shm_bridge_serves_fibers)
 	unshare_(words, 4096);
 }
 
-/* A thing for fl_wait_any: ready when the word is not 0. */
+/* An object for fl_wait_any: ready when the word is not 0. */
 static bool word_ready(void *word)
 {
 	return look(word) != 0;
@@ -396,7 +397,7 @@ static int strike(void *arg)
 	return 0;
 }
 
-/* Plain and bridged waiters of one lock, some of whom give up: no wake is lost, or all would hang. */
+/* Plain and bridged waiters of one lock, some of which give up: a lost wake would hang all. */
 static void mixed(void)
 {
 	guarded *g = share(sizeof *g);
@@ -458,7 +459,7 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 	unshare_(g, sizeof *g);
 }
 
-/* kill9_waiter: whoever was woken through its bridge is killed; the wake reaches the next. */
+/* kill9_waiter: a waiter that was woken through its bridge is killed; the wake reaches the next. */
 FL_TEST(shm_bridge_kill9_waiter)
 {
 	NEEDS_CHILD();
@@ -523,7 +524,10 @@ static int fork_and_wait(void *word)
 	return 0;
 }
 
-/* The child is made while others wait: in it nobody does, and in the parent they are woken as ever. */
+/*
+ * The child is forked while threads wait: it has no waiters, and in the parent they are woken as
+ * usual.
+ */
 FL_TEST(shm_bridge_fork_while_waiting)
 {
 	NEEDS_CHILD();
@@ -538,7 +542,7 @@ FL_TEST(shm_bridge_fork_while_waiting)
 	unshare_(word, 4096);
 }
 
-/* Meets a bridge, unless its time is over before it looks. */
+/* Meets a bridge, unless its deadline passes before its first check. */
 static bool times_out(uint32_t *word)
 {
 	IS(wait_for_word(word, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -629,7 +633,7 @@ static void gets_bored(void *unused)
 	FL_WAIT_FOR(threads_now() == before);
 }
 
-/* A bridge that nobody needs ends; whoever comes at that moment is served. */
+/* An unused bridge ends; a waiter that comes at that moment is served. */
 FL_TEST(shm_bridge_ends_when_idle)
 {
 	NEEDS_CHILD();

@@ -135,7 +135,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	b->ready = 1;
 	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, &stop));
 	fl_shm_mutex_unlock(&b->mutex);
-	FL_OK(fl_shm_cond_destroy(&b->cond)); /* who gave up counts no more */
+	FL_OK(fl_shm_cond_destroy(&b->cond)); /* a waiter that gave up does not count */
 	fl_cancel_token_destroy(&later);
 	drop(b);
 }
@@ -202,7 +202,7 @@ static int signal_and_die(void *arg)
 	fl_test_rest();
 }
 
-/* Killed between the signal and the unlock: the waiters are awake, and one is told. */
+/* Killed between the signal and the unlock: the waiters are woken, and one gets the report. */
 FL_TEST(shm_cond_signaller_killed_before_it_unlocks)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -272,7 +272,10 @@ FL_TEST(shm_cond_each_wait_tells_of_a_death)
 	}
 }
 
-/* The mutex decides: a wait that timed out says that an owner died, and times out again afterwards. */
+/*
+ * The mutex decides: a wait that timed out reports the death of an owner, and times out again
+ * afterwards.
+ */
 FL_TEST(shm_cond_death_comes_before_timeout)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -383,7 +386,7 @@ FL_TEST(shm_cond_killed_waiter_leaves_nothing)
 	drop(b);
 }
 
-/* Producers and consumers, in processes: no item is lost, and nobody sleeps beside one. */
+/* Producers and consumers, in processes: no item is lost, and no consumer sleeps beside one. */
 enum { ITEMS = 2000 };
 
 static int consume(void *arg)
@@ -422,7 +425,10 @@ FL_TEST(shm_cond_producers_and_consumers)
 	drop(b);
 }
 
-/* The pattern under kills: a producer is killed at any moment, and replaced; the consumer, which is never killed, gets all. */
+/*
+ * The pattern under kills: a producer is killed at any moment, and replaced; the consumer, which is
+ * never killed, gets all.
+ */
 static int consume_repairing(void *arg)
 {
 	board *b = arg;
@@ -430,7 +436,8 @@ static int consume_repairing(void *arg)
 	int rc = fl_shm_mutex_lock(&b->mutex);
 	while (got < ITEMS) {
 		if (rc == -EOWNERDEAD)
-			fl_shm_mutex_recover(&b->mutex); /* one store is all of a change: nothing to repair */
+			/* One store is all of a change: no repair is needed. */
+			fl_shm_mutex_recover(&b->mutex);
 		else
 			FL_CHECK(rc == 0);
 		got += b->items;

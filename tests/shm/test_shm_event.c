@@ -9,7 +9,7 @@ static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 	return fl_shm_event_wait_until(e, deadline, cancel);
 }
 
-/* Whether somebody sleeps, or is about to. */
+/* Whether a context sleeps, or is about to. */
 static bool is_waited_for(const fl_shm_event *e)
 {
 	return fl__load_acquire(&((const struct fl__shm_wait_queue *)(const void *)e->waiters_)->waiting);
@@ -77,7 +77,7 @@ FL_TEST(shm_event_damaged_memory)
 	*monitor(&e) = fl__sys.thread_id();
 	FL_RC(fl_shm_event_wait(&e), -EBADMSG);
 	FL_RC(fl_shm_event_wait_until(&e, FL_FOREVER, NULL), -EBADMSG);
-	e.word_ = 2; /* somebody waits */
+	e.word_ = 2; /* the waiters' bit */
 	FL_RC(fl_shm_event_set(&e), -EBADMSG);
 	assert_false(fl_shm_event_is_set(&e));
 	*monitor(&e) = 1; /* a stopped owner */
@@ -85,7 +85,7 @@ FL_TEST(shm_event_damaged_memory)
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_EVENT(&e)), -ETIMEDOUT);
 }
 
-/* Who waited is woken even if the event is reset at once. */
+/* A waiter is woken even if the event is reset at once. */
 FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 {
 	enum { N = 6 };
@@ -95,7 +95,8 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 		fl_test_caller callers[N];
 		for (int i = 0; i < N; i++) {
 			uint32_t *changes = &((struct fl__shm_wait_queue *)(void *)e->waiters_)->waiting;
-			fl__store_relaxed(changes, 0); /* nobody else moves in between: the others sleep */
+			/* No other thread runs in between: they sleep. */
+			fl__store_relaxed(changes, 0);
 			fl_test_call_start(&callers[i], wait_for, e, FL_FOREVER, i % 2 ? &token : NULL);
 			FL_WAIT_FOR(is_waited_for(e));
 		}
@@ -162,7 +163,7 @@ FL_TEST(shm_event_wait_any)
 	fl_test_unshare(t, sizeof *t);
 }
 
-/* Processes: "reset, look for work, wait" misses none. */
+/* Processes: "reset, check for work, wait" misses none. */
 typedef struct work {
 	fl_shm_event some;
 	uint32_t given, rounds;
@@ -206,8 +207,8 @@ static int wait_in_child(void *e)
 }
 
 /*
- * kill9_waiter: a setter and a waiter are killed anywhere. If the event is set all who live find it, and if it is not it can
- * be set.
+ * kill9_waiter: a setter and a waiter are killed anywhere. If the event is set all survivors see
+ * it, and if not it can be set.
  */
 FL_TEST(shm_event_kill9_waiter)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The robust lock: how it shares the thread's list with the C library's robust mutexes, and how it fares under kills. */
+/*
+ * The robust lock: how it shares the thread's list with the C library's robust mutexes, and its
+ * state after kills.
+ */
 #include "fl_faults.h"
 #include "fl_shm_child.h"
 
@@ -26,7 +29,10 @@ static struct mixed *make_mixed(void)
 	return m;
 }
 
-/* By trying: nobody else has it, and ThreadSanitizer takes no order from it, as this file has them locked in all. */
+/*
+ * Checked by a try: no other thread has it, and ThreadSanitizer takes no order from it, since this
+ * file locks all locks in all orders.
+ */
 static int lock_one(struct mixed *m, unsigned i)
 {
 	return i < OURS ? fl_shm_mutex_lock(&m->ours[i]) : -pthread_mutex_trylock(&m->theirs[i - OURS]);
@@ -68,7 +74,9 @@ static bool list_is_empty(void)
 	return !list || (list->first == (const void *)list && list->pending == NULL);
 }
 
-/* Locked in each order, and unlocked in each: the list has what is held, and is empty at the end. */
+/*
+ * Locked in each order, and unlocked in each: the list has the held locks, and is empty at the end.
+ */
 FL_TEST(shm_lock_mixes_with_the_c_library)
 {
 	struct mixed *m = make_mixed();
@@ -87,7 +95,7 @@ FL_TEST(shm_lock_mixes_with_the_c_library)
 	fl_test_unshare(m, sizeof *m);
 }
 
-/* Locks all in an order, gives back those in the low half of the other, and rests. */
+/* Locks all in one order, releases the low half in the other order, and pauses. */
 static int lock_mixed_and_rest(void *arg)
 {
 	struct mixed *m = arg;
@@ -107,7 +115,7 @@ FL_TEST(shm_lock_mixes_with_the_c_library_when_killed)
 	FL_TEST_NEEDS_DEATHS();
 	struct mixed *m = make_mixed();
 	for (unsigned n = 0; n < ORDERS * ORDERS;
-	     n += 5) { /* 5 and 576 have no common factor but the step leaves out none of either order */
+	     n += 5) { /* 5 and 576 have no common factor, but no order is left out */
 		unsigned from[ALL];
 		m->order = n;
 		order(n / ORDERS, from);
@@ -204,7 +212,7 @@ FL_TEST(shm_lock_a_hundred_at_once_killed)
 	fl_test_unshare(m, sizeof *m);
 }
 
-/* A fork while locks are held: the child's list is its own, and empty; the parent's holds them still. */
+/* A fork while locks are held: the child's list is empty; the parent's still has them. */
 static int lock_in_child(void *arg)
 {
 	struct many *m = arg;
@@ -237,7 +245,7 @@ struct counts {
 	fl_shm_mutex mutex;
 	uint64_t total, own[WORKERS]; /* guarded by it: total is the sum */
 	uint32_t next, limit;
-	uint32_t deaths, torn; /* that were told; those of them that left something to repair */
+	uint32_t deaths, torn; /* reported deaths; those that left something to repair */
 };
 
 static uint64_t sum(const struct counts *c)
@@ -271,7 +279,8 @@ static int count_up(void *arg)
 		bool more = c->own[me] < c->limit;
 		if (more) {
 			c->own[me]++;
-			for (int i = 0; i < 200; i++) /* so that kills come between the two stores, too */
+			/* So that kills come between the two stores, too. */
+			for (int i = 0; i < 200; i++)
 				fl__sys.relax();
 			c->total++;
 		}
@@ -296,7 +305,7 @@ FL_TEST(shm_lock_four_processes_count)
 	fl_test_unshare(c, sizeof *c);
 }
 
-/* The same while one after the other is killed at any moment, and replaced. */
+/* The same while one process after another is killed at any moment, and replaced. */
 FL_TEST(shm_lock_four_processes_count_and_are_killed)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -334,9 +343,10 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 }
 
 /*
- * shm_lock_releaser_killed_before_wake: the owner is killed just before, or just after, the call that frees the lock and wakes
- * the sleeper; after it another has the lock already, so that the kernel does not find it free. The sleeper gets it all the
- * same. With two steps, free and then wake, it slept for ever when the kill came between them.
+ * shm_lock_releaser_killed_before_wake: the owner is killed just before, or just after, the call
+ * that frees the lock and wakes the sleeper. Then another process has the lock already, so the
+ * kernel does not find it free. The sleeper still gets it. With two steps, free and then wake, it
+ * slept for ever if the kill came between them.
  */
 struct stopped {
 	fl_shm_mutex mutex;
@@ -358,7 +368,8 @@ static int unlock_and_stop(void *arg)
 {
 	stopped = arg;
 	real_store_and_wake = fl__sys.shared_store_and_wake;
-	fl__sys.shared_store_and_wake = stop_at_wake; /* in a child of its own: nobody else uses the table */
+	/* In a child: no other thread uses the table. */
+	fl__sys.shared_store_and_wake = stop_at_wake;
 	FL_CHECK(fl_shm_mutex_lock(&stopped->mutex) == 0);
 	fl__store_release(&stopped->held, 1);
 	FL_WAIT_FOR(fl_test_is_slept_on(stopped->mutex.lock_));
@@ -385,8 +396,8 @@ FL_TEST(shm_lock_releaser_killed_before_wake)
 		FL_WAIT_FOR(fl__load_acquire(&s->held));
 		pid_t sleeper = fl_test_fork(pass, s);
 		FL_WAIT_FOR(fl__load_acquire(&s->at_wake));
-		int rc =
-		    fl_shm_mutex_try_lock(&s->mutex); /* -EOWNERDEAD: the sleeper was faster, and has ended with it */
+		/* -EOWNERDEAD: the sleeper was faster, and has ended with it. */
+		int rc = fl_shm_mutex_try_lock(&s->mutex);
 		assert_true(rc == 0 || rc == -EBUSY || rc == -EOWNERDEAD);
 		fl_test_kill(owner);
 		if (rc != -EBUSY)

@@ -3,7 +3,7 @@
 
 typedef struct board {
 	fl_shm_mutex mutex;
-	uint32_t held;    /* counts those who have it, and rest */
+	uint32_t held;    /* counts the owners that pause */
 	uint32_t results; /* counts the results of waiters */
 	uint32_t dead, lost, locked;
 } board;
@@ -157,7 +157,8 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 		cancel_soon(&stop, b);
 		FL_OK(fl_thread_join(&t, &rc));
 		fl_shm_mutex_unlock(&b->mutex);
-		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, &stop)); /* what can be done at once is done */
+		/* An operation that can succeed at once succeeds. */
+		FL_OK(fl_shm_mutex_lock_until(&b->mutex, 0, &stop));
 		fl_shm_mutex_unlock(&b->mutex);
 		pid_t pid = begin_holder(b);
 		FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
@@ -190,7 +191,7 @@ FL_TEST(shm_mutex_plain_lock_is_not_cancelled)
 	drop(b);
 }
 
-/* A token that nobody requests: the wait goes over the bridge, and gets the lock. */
+/* A token without a request: the wait uses the bridge, and gets the lock. */
 FL_TEST(shm_mutex_lock_until_waits_with_a_token)
 {
 	board *b = make_board();
@@ -292,7 +293,7 @@ static int lock_and_say(void *arg)
 	return 0;
 }
 
-/* kill9_in_critical: the owner is killed while others sleep; exactly one is told. */
+/* kill9_in_critical: the owner is killed while others sleep; exactly one gets the report. */
 FL_TEST(shm_mutex_kill9_in_critical)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -339,7 +340,7 @@ FL_TEST(shm_mutex_not_recovered_is_lost_for_all)
 	drop(b);
 }
 
-/* Each of three owners dies, the last two after they were told of the one before. */
+/* Each of three owners dies, the last two after the report of the previous death. */
 FL_TEST(shm_mutex_chain_of_deaths)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -401,7 +402,7 @@ FL_TEST(shm_mutex_scoped_form)
 	drop(b);
 }
 
-/* The robust waiter that is killed after it was woken: the wake reaches the other. */
+/* A robust waiter is killed after it was woken: the wake reaches the other. */
 FL_TEST(shm_mutex_robust_waiter_killed_after_wake)
 {
 	FL_TEST_NEEDS_DEATHS();

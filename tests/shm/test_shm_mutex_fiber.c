@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The shared mutex for fibers, which share their thread's identity, and where the system has no robust lists. */
+/*
+ * The shared mutex for fibers, which share their thread's identity, and on systems without robust
+ * lists.
+ */
 #include "fl_bridges.h"
 #include "fl_fiber.h"
 #include "fl_shm_child.h"
@@ -37,7 +40,7 @@ static int count_in_fiber(void *arg)
 	return 0;
 }
 
-/* Of one thread: each is an owner of its own, and waits for the other. */
+/* Fibers of one thread: each is an owner of its own, and waits for the others. */
 FL_TEST(shm_mutex_fibers_exclude_each_other)
 {
 	board *b = fl_test_share(sizeof *b);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues in shared memory, as one process sees them: making, opening, order, sizes, the three forms. */
+/* Queues in shared memory, in one process: create, open, order, sizes, the three forms. */
 #include "fl_bridges.h"
 #include "fl_shm_queue.h"
 
@@ -60,7 +60,8 @@ FL_TEST(shm_queue_destroy_gives_the_memory_back)
 	FL_SCOPED(fl_shm) *region = region_of(8192);
 	fl_shm_offset first = 0;
 	for (int i = 0; i < 20; i++) {
-		fl_shm_queue *q = items_in(region, 1000, 7); /* there is no space for a second one */
+		/* There is no space for a second one. */
+		fl_shm_queue *q = items_in(region, 1000, 7);
 		fl_shm_offset offset = fl_shm_queue_offset(q);
 		first = first ? first : offset;
 		assert_true(offset == first);
@@ -94,7 +95,7 @@ FL_TEST(shm_queue_opens_where_it_lies)
 	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
 }
 
-/* What open is told is looked at before it is believed. */
+/* Open checks its arguments and the memory. */
 FL_TEST(shm_queue_open_refuses_what_is_no_queue)
 {
 	FL_SCOPED(fl_shm) *region = region_of(8192);
@@ -152,7 +153,9 @@ static int some(int i)
 	return (int)((unsigned)i * 2654435761u >> 8);
 }
 
-/* Puts and gets in bursts against a model that is two numbers: what comes next, and what went in last. */
+/*
+ * Puts and gets in bursts against a model of two numbers: the next item out, and the last item in.
+ */
 static void run_fifo(struct fl__shm_view *v, uint32_t capacity)
 {
 	uint64_t in = 0, out = 0;
@@ -177,7 +180,10 @@ static void run_fifo(struct fl__shm_view *v, uint32_t capacity)
 	assert_true(out > capacity * 3);
 }
 
-/* Also index_wrap_2_32: counts that come round while it runs, with capacities that are no powers of two. */
+/*
+ * Also index_wrap_2_32: counts that wrap during the test, with capacities that are no powers of
+ * two.
+ */
 FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
 {
 	const uint32_t capacities[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 15, 16, 17, 31, 33, 100, 127, 1000};
@@ -245,7 +251,8 @@ static void run_size(fl_shm *region, size_t size)
 			assert_memory_equal(out + GUARD + size, guard, GUARD);
 		}
 		fill(in, size, round);
-		FL_OK(fl_shm_queue_put(q, in)); /* so that the next round starts elsewhere in the ring */
+		/* So that the next round starts elsewhere in the ring. */
+		FL_OK(fl_shm_queue_put(q, in));
 		FL_OK(fl_shm_queue_get(q, out));
 	}
 	fl_shm_queue_destroy(q);
@@ -273,7 +280,8 @@ FL_TEST(shm_queue_three_forms)
 	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, &stop), -ECANCELED);
 	assert_int_equal(got, 5);
-	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, &stop)); /* what can be done at once is done */
+	/* An operation that can succeed at once succeeds. */
+	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, &stop));
 	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -333,7 +341,7 @@ FL_TEST(shm_queue_many)
 	const int items[8] = {0, 1, 2, 3, 4, 5, 6, 7};
 	int got[8];
 	size_t n = 77;
-	for (int round = 0; round < 12; round++) { /* at each place of the ring */
+	for (int round = 0; round < 12; round++) { /* at each slot of the ring */
 		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), CAPACITY);
 		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), 0);
 		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -ETIMEDOUT);

@@ -76,7 +76,10 @@ FL_TEST(shm_queue_frames_that_do_not_fit)
 	assert_int_equal(size, 0);
 }
 
-/* Sizes and places of all kinds against a model: whatever lies across the end of the ring, the header too. */
+/*
+ * Sizes and positions of all kinds against a model: any part may be across the end of the ring, the
+ * header too.
+ */
 FL_TEST(shm_queue_frames_wrap_anywhere)
 {
 	FL_SCOPED(fl_shm) *region = region_of(1 << 16);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Queues in shared memory whose users are killed while they use them, and whose memory is overwritten. stress/kill has the
- * campaign that kills at each step.
+ * Queues in shared memory with users that are killed, and memory that is overwritten. stress/kill
+ * has the campaign that kills at each step.
  */
 #include "fl_shm_child.h"
 #include "fl_shm_queue.h"
 
-/* A process that is killed while it sleeps, or stopped anywhere: the others go on. */
+/* A process is killed in its sleep, or stopped anywhere: the others continue. */
 
 struct work {
 	fl_shm_queue *q;
@@ -28,7 +28,7 @@ static int put_two(void *arg)
 	return 0;
 }
 
-/* tylertreat/chan #11: a wake that goes to one who is then killed must not be the only one. */
+/* tylertreat/chan #11: a wake for a process that is then killed must not be the only one. */
 FL_TEST(shm_queue_wakeup_stranded)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -78,8 +78,9 @@ FL_TEST(shm_queue_kill_of_who_waits_for_space)
 }
 
 /*
- * kill9_mid_push: 500 processes, each killed somewhere among its puts or its gets, beside two that go on. What was put is
- * delivered once; what the dead were doing happened or did not.
+ * kill9_mid_push: 500 processes, each killed somewhere among its puts or its gets, beside two that
+ * continue. Accepted items are delivered once; the last operation of a dead process happened or did
+ * not.
  */
 enum { VICTIMS = 500, ITEMS = 64, KEPT = 1 << 20, FILLER = VICTIMS + 1 };
 
@@ -87,13 +88,13 @@ struct ledger {
 	fl_shm_queue *q;
 	uint32_t stop;
 	uint32_t kept_put;                          /* by the producer that is not killed */
-	uint32_t fillers;                           /* what it put after those: not told apart */
+	uint32_t fillers;                           /* further puts, which are not told apart */
 	uint8_t kept_seen[KEPT];                    /* how often each of its items was delivered */
 	uint32_t begun[VICTIMS], returned[VICTIMS]; /* puts */
 	uint8_t seen[VICTIMS][ITEMS];               /* how often delivered */
 	struct hold {
-		uint32_t who,
-		    number; /* of the item that a victim is getting, or has got; who: VICTIMS is the survivor, FILLER nobody */
+		/* Of the victim's current or last get; who: VICTIMS is the survivor, FILLER none. */
+		uint32_t who, number;
 	} holds[VICTIMS];
 };
 
@@ -171,7 +172,7 @@ static pid_t victim(struct ledger *l, unsigned me)
 	return pid;
 }
 
-/* An item is delivered once, unless its put, or its get, was the last that a victim did not come back from. */
+/* An item is delivered once, unless its put, or its get, was a victim's last operation. */
 static unsigned count_delivered(const struct ledger *l)
 {
 	unsigned n = 0;
@@ -249,7 +250,7 @@ static uint32_t draw(uint64_t *seed)
 	return (uint32_t)(*seed >> 33);
 }
 
-/* All tries, so that a lock that seems to be taken costs a millisecond. */
+/* Only tries, so that a lock that seems to be taken costs a millisecond. */
 static void use_all(struct fl__shm_view *v)
 {
 	unsigned char buffer[64] = {0};
@@ -280,7 +281,8 @@ FL_TEST(shm_queue_survives_scribbling)
 		size_t item_size = trial % 2 ? 8 : 0, bytes;
 		uint32_t size = 1 + draw(&seed) % 40;
 		FL_OK(fl__shm_ring_bytes(item_size, size, &bytes));
-		unsigned char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64); /* the sanitizer guards its ends */
+		/* The sanitizer guards its ends. */
+		unsigned char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 		assert_non_null(memory);
 		struct fl__shm_view v, again;
 		fl__shm_ring_make(&v, memory, item_size, size, draw(&seed));
@@ -332,7 +334,10 @@ FL_TEST(shm_queue_says_that_it_is_damaged)
 	assert_int_equal(item, 3);
 }
 
-/* boost.interprocess #163, #69: a queue whose maker was killed half-way is none yet; of a header that lies, as of a frame. */
+/*
+ * boost.interprocess #163, #69: a queue whose maker was killed half-way is not usable yet; and a
+ * damaged header, of a queue of frames, too.
+ */
 FL_TEST(shm_queue_torn_header)
 {
 	FL_SCOPED(fl_shm) *region = region_of(8192);

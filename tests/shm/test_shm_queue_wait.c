@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues in shared memory between processes that wait for each other: closing, joining, waiting for any of several. */
+/*
+ * Queues in shared memory between processes that wait for each other: close, join, wait for any of
+ * several.
+ */
 #include "fl_bridges.h"
 #include "fl_line.h"
 #include "fl_shm_queue.h"
@@ -199,7 +202,7 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	FL_OK(fl_shm_queue_put(q, &(int){2}));
-	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* nobody has got it */
+	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* it was not got */
 	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
 	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
@@ -233,7 +236,7 @@ FL_TEST(shm_queue_close_now_ends_a_join)
 	FL_OK(w.report->rc);
 }
 
-/* Producers and consumers in processes of their own: each item once, those of one producer in its order. */
+/* Producers and consumers in separate processes: each item once, those of one producer in order. */
 enum { PRODUCERS = 2, CONSUMERS = 3 };
 struct crowd {
 	fl_shm_queue *q;
@@ -324,7 +327,8 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 10);
 	char got[8];
 	size_t size;
-	FL_OK(fl_shm_queue_put_frame(q, "abc", 3)); /* three bytes are left, and an empty frame takes four */
+	/* Three bytes are left, and an empty frame takes four. */
+	FL_OK(fl_shm_queue_put_frame(q, "abc", 3));
 	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q)), 0);
 	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
@@ -338,7 +342,10 @@ static int put_with_token(void *object, int64_t deadline, fl_cancel_token *cance
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }
 
-/* A thread that waits with a token does so over the bridge, and finds both: the token, and the other's get. */
+/*
+ * A thread that waits with a token uses the bridge, and sees both the token and the other process's
+ * get.
+ */
 FL_TEST(shm_queue_cancel_ends_a_wait)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
@@ -359,7 +366,10 @@ FL_TEST(shm_queue_cancel_ends_a_wait)
 	}
 }
 
-/* What a stopped process keeps: a try, and a wait with a deadline, come back; what waits ten seconds, too. */
+/*
+ * A stopped process inside: a try, and a wait with a deadline, return; so does a wait, after ten
+ * seconds.
+ */
 static int stop_inside(void *arg)
 {
 	struct fl__shm_ring *r = arg;
@@ -372,7 +382,7 @@ static int stop_inside(void *arg)
 
 static int clock_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	fl__add_relaxed(&fl_test_ahead, FL_S(11)); /* nobody comes meanwhile */
+	fl__add_relaxed(&fl_test_ahead, FL_S(11)); /* no process comes in this time */
 	return deadline <= fl_test_clock_now() ? -ETIMEDOUT : fl_test_real_sys.shared_wait(word, expected, deadline);
 }
 

@@ -31,7 +31,10 @@ FL_TEST(shm_create_rounds_up_to_pages)
 	}
 }
 
-/* gh-114390 of CPython: a file that is cut ends its readers by SIGBUS. This one cannot be cut, and has its pages. */
+/*
+ * gh-114390 of CPython: a truncated file ends its readers by SIGBUS. This one cannot be truncated,
+ * and has its pages.
+ */
 FL_TEST(shm_ftruncate_then_sigbus)
 {
 	FL_SCOPED(fl_shm) *region = new_region(MIB);
@@ -266,7 +269,10 @@ static int interrupted_fill(int fd, uint64_t at, uint64_t size)
 	return fl_test_real_os.fill(fd, at, size);
 }
 
-/* A signal undoes a step of the kernel's: a timer that ticks faster than a step takes must not keep it from ending. */
+/*
+ * A signal undoes a step of the kernel's: a timer with a shorter period than a step must not keep
+ * it from ending.
+ */
 FL_TEST(shm_create_among_signals)
 {
 	SHM_FAULTS();
@@ -359,7 +365,7 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 	fl_shm_free(other);
 }
 
-/* Files of other kinds, and memory that somebody could take away. */
+/* Files of other kinds, and memory that another process could remove. */
 FL_TEST(shm_attach_refuses_other_files)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
@@ -568,7 +574,7 @@ FL_TEST(shm_seal)
 	FL_RC(fl_shm_set_root(reader, 0), -EROFS);
 	FL_RC(fl_shm_set_root(reader, 8), -EINVAL);
 	FL_PANICS(fl_shm_dealloc(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
-	assert_non_null(fl_shm_alloc(early, 1)); /* who was there before goes on */
+	assert_non_null(fl_shm_alloc(early, 1)); /* an earlier opener continues */
 	assert_int_equal(fl_test_logs, 0);
 }
 

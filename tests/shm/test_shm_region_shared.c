@@ -28,7 +28,7 @@ static void receive(void *arg)
 	fl_shm *mine = NULL;
 	int fd = fl_test_pass(p->fd);
 	FL_CHECK(fd >= 0 && fd != p->fd);
-	fl_shm_free(p->region); /* the parent's mapping: what follows goes through the descriptor alone */
+	fl_shm_free(p->region); /* the parent's mapping: from now on only the descriptor is used */
 	FL_CHECK(fl_shm_attach(&mine, fd) == 0);
 	FL_CHECK(close(fd) == 0 && fl_test_mappings() == 1);
 	size_t n = fl_shm_size(mine) / 8;
@@ -42,7 +42,7 @@ static void receive(void *arg)
 	fl_shm_free(mine);
 }
 
-/* A block is handed over by its offset: both processes have the same memory, and each may free it. */
+/* A block is passed by its offset: both processes have the same memory, and each may free it. */
 FL_TEST(shm_hands_over_without_a_copy)
 {
 	FL_SCOPED(fl_shm) *region = new_region(fl_test_scaled(64) * MIB);
@@ -144,7 +144,8 @@ static void use_all(fl_shm *region, unsigned *random, void *block)
 		char *got = fl_shm_alloc_raw(region, size);
 		if (got) {
 			assert_non_null(fl_shm_at(region, fl_shm_offset_of(region, got), size));
-			got[0] = got[size ? size - 1 : 0] = 1; /* ASan and the kernel look */
+			/* ASan and the kernel check the access. */
+			got[0] = got[size ? size - 1 : 0] = 1;
 		}
 		fl_shm_dealloc(region, got);
 	}
@@ -154,8 +155,9 @@ static void use_all(fl_shm *region, unsigned *random, void *block)
 }
 
 /*
- * Random bytes over all of a region, a thousand times. In most rounds the allocator's lock is left out, because one
- * that seems to be owned keeps a call for ten seconds; in the others that time passes at once.
+ * Random bytes over all of a region, a thousand times. Most rounds spare the allocator's lock,
+ * because a lock that seems to be owned delays a call by ten seconds; in the other rounds that time
+ * passes at once.
  */
 FL_TEST(shm_random_bytes)
 {

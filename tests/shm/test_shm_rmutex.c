@@ -105,7 +105,7 @@ FL_TEST(shm_rmutex_tells_of_a_death_and_begins_anew)
 		assert_false(fl_shm_rmutex_is_owned(&b->mutex));
 	}
 	fl_test_kill(begin_holder(b));
-	fl_test_kill(begin_holder(b)); /* which was told */
+	fl_test_kill(begin_holder(b)); /* which had the report */
 	FL_RC(fl_shm_rmutex_lock(&b->mutex), -EOWNERDEAD);
 	fl_shm_rmutex_unlock(&b->mutex);
 	FL_RC(fl_shm_rmutex_lock(&b->mutex), -ENOTRECOVERABLE);

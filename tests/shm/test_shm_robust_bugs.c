@@ -7,8 +7,8 @@
 
 typedef struct board {
 	fl_shm_mutex mutex, other;
-	uint32_t held, holder; /* how often it was taken by one who rests, and the last of them */
-	uint32_t told, locked; /* results of those who go on */
+	uint32_t held, holder; /* acquisitions by owners that pause, and the last such owner */
+	uint32_t told, locked; /* results of the processes that continue */
 } board;
 
 static struct fl__shm_lock *lock_of(board *b)
@@ -53,8 +53,8 @@ static void wait_for_sleepers(board *b, uint32_t n)
 }
 
 /*
- * glibc 14485: an unlock touched the lock after it was free, when its next owner had unmapped it; and what the kernel was told to
- * look at when the thread ends was memory that had another use by then.
+ * glibc 14485: an unlock touched the lock after its release, when its next owner had unmapped it;
+ * and at the end of the thread the kernel read memory that had another use by then.
  */
 static uint32_t *room;
 static uint32_t room_words, unlocker_held, unlocker_tid, room_reused;
@@ -79,7 +79,7 @@ static int unlock_slowly(void *arg)
 	return 0;
 }
 
-/* What stands there then looks like locks of the one who is still in its unlock. */
+/* The new contents look like locks of the thread that is still in its unlock. */
 static int unlock_and_unmap(void *arg)
 {
 	board *b = arg;
@@ -116,7 +116,10 @@ FL_TEST(robust_unlock_munmap)
 	}
 }
 
-/* glibc 20973: who takes over after a death must still wake the others, though it dies, too: all get their turn. */
+/*
+ * glibc 20973: an owner after a death must still wake the others, though it dies, too: all get
+ * their turn.
+ */
 FL_TEST(robust_lost_wake)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -139,7 +142,10 @@ FL_TEST(robust_lost_wake)
 	}
 }
 
-/* glibc 21778: one who takes a dead owner's lock by the fast way, while others sleep, must keep in the word that they do. */
+/*
+ * glibc 21778: a thread that takes a dead owner's lock by the fast path, while others sleep, must
+ * keep the sleepers' bit in the word.
+ */
 FL_TEST(robust_acquire)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -173,7 +179,10 @@ FL_TEST(robust_acquire)
 	print_message("%u of 20 taken before a sleeper came\n", taken);
 }
 
-/* glibc 8e31cafb26: a forked child has its parent's memory, and none of its locks: its death frees its own alone. */
+/*
+ * glibc 8e31cafb26: a forked child has its parent's memory, but not its locks: its death frees only
+ * its own.
+ */
 static int lock_other_and_rest(void *arg)
 {
 	board *b = arg;
@@ -197,13 +206,16 @@ FL_TEST(robust_fork)
 		fl_shm_mutex_recover(&b->other);
 		fl_shm_mutex_unlock(&b->other);
 		fl_shm_mutex_unlock(&b->mutex);
-		FL_OK(fl_shm_mutex_lock(&b->mutex)); /* nobody died with it */
+		FL_OK(fl_shm_mutex_lock(&b->mutex)); /* no owner died */
 		fl_shm_mutex_unlock(&b->mutex);
 	}
 	fl_test_unshare(b, sizeof *b);
 }
 
-/* musl 384d103d: the death of an owner in another process is told, whether somebody waited or not, and by each form. */
+/*
+ * musl 384d103d: the death of an owner in another process is reported, with and without a waiter,
+ * and by each form.
+ */
 static int take_by(board *b, int form)
 {
 	switch (form) {

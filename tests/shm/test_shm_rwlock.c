@@ -7,7 +7,7 @@ typedef struct board {
 	fl_shm_rwlock lock;
 	uint32_t held, go;
 	uint32_t inside, writers, told, ok; /* atomic */
-	uint64_t a, b;                      /* guarded: equal while nobody writes */
+	uint64_t a, b;                      /* guarded: equal except during a write */
 } board;
 
 static board *make_board(void)
@@ -130,13 +130,14 @@ FL_TEST(shm_rwlock_others_are_refused)
 	FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -EBUSY);
 	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
-	FL_OK(fl_shm_rwlock_read_lock(&b->lock)); /* the writers that gave up have left nothing behind */
+	/* The writers that gave up have left nothing behind. */
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
 	fl_test_kill(pid);
 	drop(b);
 }
 
-/* Readers that are killed do not stop writers, and nobody is told. */
+/* Killed readers do not hold up writers, and no death is reported. */
 FL_TEST(shm_rwlock_killed_readers_are_cleared_away)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -167,7 +168,7 @@ FL_TEST(shm_rwlock_tells_of_a_writers_death)
 			FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -EOWNERDEAD);
 			FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, 0, NULL), -EOWNERDEAD);
 		}
-		fl_test_kill(begin(b, write_and_rest)); /* which was told */
+		fl_test_kill(begin(b, write_and_rest)); /* which had the report */
 		if (form == 0)
 			FL_RC(fl_shm_rwlock_write_lock(&b->lock), -EOWNERDEAD);
 		else if (form == 1)
@@ -254,7 +255,10 @@ FL_TEST(shm_rwlock_has_32_places)
 	drop(b);
 }
 
-/* Who waits to write comes before readers that come later, and a reader may not wait behind it for a second place. */
+/*
+ * A waiting writer comes before later readers, and a reader must not wait behind it for a second
+ * read lock.
+ */
 static int write_once(void *arg)
 {
 	board *b = arg;

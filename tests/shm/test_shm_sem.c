@@ -14,7 +14,7 @@ static const struct fl__shm_wait_queue *line_of(const fl_shm_sem *s)
 	return (const void *)s->waiters_;
 }
 
-/* Whether somebody sleeps, or is about to. */
+/* Whether a context sleeps, or is about to. */
 static bool is_waited_for(const fl_shm_sem *s)
 {
 	return fl__load_acquire(&line_of(s)->waiting);
@@ -87,7 +87,7 @@ FL_TEST(shm_sem_overflow)
 	FL_OK(fl_shm_sem_acquire(s));
 	fl_test_call_start(&c, acquire, s, FL_FOREVER, NULL);
 	FL_WAIT_FOR(is_waited_for(s));
-	FL_RC(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX + 1), -EOVERFLOW); /* nobody is woken */
+	FL_RC(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX + 1), -EOVERFLOW); /* no waiter is woken */
 	assert_true(is_waited_for(s));
 	FL_OK(fl_shm_sem_release_n(s, FL_SHM_SEM_MAX));
 	FL_OK(fl_test_call_end(&c));
@@ -95,7 +95,10 @@ FL_TEST(shm_sem_overflow)
 	fl_test_unshare(s, sizeof *s);
 }
 
-/* The monitor is ours, says the memory, and it is not: who needs it says so, and who does not need it works. */
+/*
+ * A monitor that belongs to this thread only according to the memory: calls that need it report
+ * this, other calls work.
+ */
 FL_TEST(shm_sem_damaged_memory)
 {
 	fl_shm_sem s;
@@ -144,7 +147,9 @@ FL_TEST(shm_sem_post_storm)
 	fl_test_unshare(s, sizeof *s);
 }
 
-/* musl 159d1f6c, 882aedf6: waiters that gave up leave nothing behind that later releases stumble over. */
+/*
+ * musl 159d1f6c, 882aedf6: waiters that gave up leave nothing behind that affects later releases.
+ */
 FL_TEST(shm_sem_stale_waiters)
 {
 	fl_shm_sem *s = fl_test_share(sizeof *s);
@@ -224,7 +229,10 @@ static int produce(void *arg)
 	return 0;
 }
 
-/* Permits are conserved, with timeouts in flight, and carry what was written before their release, to another process. */
+/*
+ * Permits are conserved, with timeouts in flight, and carry what was written before their release,
+ * to another process.
+ */
 FL_TEST(shm_sem_passes_items)
 {
 	shop *s = fl_test_share(sizeof *s);
@@ -242,7 +250,10 @@ FL_TEST(shm_sem_passes_items)
 	fl_test_unshare(s, sizeof *s);
 }
 
-/* A child that takes and gives until it is killed; it holds at most one permit, which is then gone. */
+/*
+ * A child that acquires and releases until it is killed; it holds at most one permit, which is then
+ * lost.
+ */
 static int take_and_give(void *s)
 {
 	for (;;) {
@@ -251,7 +262,7 @@ static int take_and_give(void *s)
 	}
 }
 
-/* kill9_waiter, and anywhere else: nobody hangs, and at most one permit is gone with each dead. */
+/* kill9_waiter, and anywhere else: no process hangs, and each death loses at most one permit. */
 FL_TEST(shm_sem_kill9_waiter)
 {
 	enum { CHILDREN = 3, PERMITS = 2 };
@@ -304,7 +315,7 @@ static int take_to(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	return taken;
 }
 
-/* A release that returned is there, one that was begun is there or not, and no other. */
+/* A release that returned counts; one that had begun counts or not; no others do. */
 FL_TEST(shm_sem_kill9_releaser)
 {
 	FL_TEST_NEEDS_DEATHS();
@@ -318,7 +329,7 @@ FL_TEST(shm_sem_kill9_releaser)
 			fl_test_call_start(&takers[i], take_to, g, FL_FOREVER, &token);
 		FL_WAIT_FOR(fl__load_relaxed(&g->returned) > round);
 		fl_test_kill(pid);
-		FL_WAIT_FOR(fl_shm_sem_value(&g->s) == 0); /* nobody sleeps beside a permit */
+		FL_WAIT_FOR(fl_shm_sem_value(&g->s) == 0); /* no process sleeps beside a permit */
 		fl_cancel_token_request(&token);
 		uint32_t taken = 0;
 		for (int i = 0; i < 2; i++)

@@ -48,7 +48,8 @@ FL_TEST(shm_value_update)
 	uint32_t four = 4;
 	FL_OK(shared_triple_update(&t, add, &four));
 	FL_OK(shared_triple_update(&t, add, &four));
-	FL_RC(shared_triple_update(&t, add, &four), -ERANGE); /* the function's own; nothing has changed */
+	/* The function's result; nothing has changed. */
+	FL_RC(shared_triple_update(&t, add, &four), -ERANGE);
 	assert_int_equal(shared_triple_get(&t).a, 8);
 }
 
@@ -89,7 +90,7 @@ FL_TEST(shm_value_set_if)
 	assert_int_equal(now.c, 3);
 }
 
-/* Whoever was stopped inside a set keeps others from setting, and nobody from getting. */
+/* A process that is stopped inside of a set delays other sets, but no gets. */
 FL_TEST(shm_value_of_a_stopped_process)
 {
 	SHM_FAULTS();
@@ -171,7 +172,10 @@ static void set_for_ever(shared_page *v)
 		FL_CHECK(shared_page_set(v, filled_with(i)) == 0);
 }
 
-/* Killed anywhere in a set, two hundred times, while another process sets, too: nobody sees half of a value. */
+/*
+ * Killed anywhere in a set, two hundred times, while another process sets, too: no get returns half
+ * of a value.
+ */
 FL_TEST(shm_value_of_killed_processes)
 {
 	FL_TEST_NEEDS_DEATHS();

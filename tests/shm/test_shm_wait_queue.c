@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiters behind a stopped process, or behind a waiter that needs more; and a lock without an existing owner. */
+/*
+ * Waiters behind a stopped process, or behind a waiter that needs more; and a lock whose owner does
+ * not exist.
+ */
 #include "fl_process.h"
 #include "fl_shm_queue.h"
 #include <fairlead/shm_mutex.h>
@@ -25,7 +28,9 @@ static int acquire_one(void *arg)
 	return 0;
 }
 
-/* True if the process sleeps behind the head of the queue: a wake reaches only waiters that sleep. */
+/*
+ * True if the process sleeps behind the head of the queue: a wake reaches only waiters that sleep.
+ */
 static bool sleeps_behind(struct fl__shm_wait_queue *queue, pid_t pid)
 {
 	return fl__shm_has_waiters(&queue->head) && process_state(pid) == 'S';
@@ -86,7 +91,7 @@ FL_TEST(shm_sem_goes_on_behind_a_stopped_waiter)
 	assert_int_equal(fl_shm_sem_value(&p->sem), 1);
 	go_on(pids[0]);
 	assert_int_equal(fl_shm_sem_value(&p->sem), 0);
-	FL_OK(fl_shm_sem_release(&p->sem)); /* the bit that says that somebody waits wears off */
+	FL_OK(fl_shm_sem_release(&p->sem)); /* the waiters' bit wears off */
 	FL_OK(fl_shm_sem_try_acquire(&p->sem));
 	assert_int_equal(munmap(p, sizeof *p), 0);
 }
@@ -118,7 +123,8 @@ FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
 	FL_WAIT_FOR(is_awaited(&r->space));
 	pid_t small = process(put_small, q);
 	FL_WAIT_FOR(sleeps_behind(&r->space, small));
-	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size)); /* 40: enough for one of them */
+	/* 40: enough for one of them. */
+	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
 	ENDED_WELL(small);
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
 	ENDED_WELL(large);
@@ -128,7 +134,10 @@ FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
 	assert_int_equal(size, 60);
 }
 
-/* No thread has that number: the memory is damaged, or the kernel was kept from its work. It is asked after a second. */
+/*
+ * No thread has that number: the memory is damaged, or the kernel did not run its walk. This is
+ * checked after a second.
+ */
 FL_TEST(shm_lock_of_nobody_is_taken_over)
 {
 	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

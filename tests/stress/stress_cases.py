@@ -78,14 +78,14 @@ class Tool:
         return json.loads(text)
 
     def modes(self, *arguments):
-        """The tests that there are, and the modes of each; none while the program is not built."""
+        """The tests and their modes; none while the program is not built."""
         if not os.path.exists(self.program):
             return {}
         lines = [line.split() for line in self.run("--list", *arguments)[0].splitlines()]
         return {line[0]: line[1].split(",") for line in lines}
 
     def names(self, *arguments):
-        """The tests that there are."""
+        """The names of the tests."""
         return list(self.modes(*arguments))
 
     @functools.lru_cache
@@ -94,7 +94,7 @@ class Tool:
 
     @functools.lru_cache
     def scenarios(self, names):
-        """One short run of the scenarios `names`, each in the model, processes also killed, and on real threads: by name and mode."""
+        """One short run of the scenarios `names`, in the model, with kills, and on real threads: by name and mode."""
         tests = self.json("--mode", "native,model,crash,lin", "--time", self.short_run, *names)["tests"]
         return {(t["name"], t["mode"]): t for t in tests}
 
@@ -205,7 +205,7 @@ def newcomer(tool):
 
 
 def crash(tool):
-    """A process is killed at each of its steps; the trace shows it, and a string repeats it; other tests stay out of the mode."""
+    """A process is killed at each of its steps; the trace shows it, and a string repeats it; other tests skip the mode."""
     listed = tool.modes("--load", FIXTURE)
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
@@ -238,7 +238,7 @@ def crash(tool):
         raise Failure(suite.toxml())
 
 
-# The ring of the documents as it is mostly written: one who stands in the middle makes it "full" or "empty".
+# The ring of the documents in its usual form: a call that is stopped in the middle makes it "full" or "empty".
 BUSY = (("s->gets == at - 2 ? -EAGAIN : -EBUSY", "-EAGAIN"), ("s->puts == at ? -EAGAIN : -EBUSY", "-EAGAIN"))
 LIN_TOO_LONG = r"""
 #include <fairlead/stress_lin.h>
@@ -249,7 +249,7 @@ FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
 
 
 def lin(tool):
-    """A user's own queue against a specification: what passes, what does not and why, its replay; and what cannot be."""
+    """A user's queue against a specification: passes, failures with their reason and replay, and invalid input."""
     ring = os.path.join(tool.source, "docs", "examples", "stress", "ring.c")
     with open(ring, encoding="utf-8") as file:
         text = file.read()
@@ -291,7 +291,7 @@ def lin(tool):
 
 
 def campaign(tool):
-    """Processes killed for real, of items and of frames: nothing is lost or doubled, nobody hangs, and who waits is idle."""
+    """Processes killed for real, with items and frames: none is lost or doubled, no process hangs, and waiters are idle."""
     for more in ((), ("--frames", "--capacity", "100")):
         out = run([os.path.join(tool.build, "stress", "fairlead-kill"), "--kills", "5000", *more])
         for text in ("0 lost, 0 delivered twice, 0 wrong", "counts agree", "ran 0 ns and switched 0 times", "passed"):
@@ -299,7 +299,7 @@ def campaign(tool):
 
 
 def campaign_tasks(tool):
-    """Workers killed for real: no task is lost or started twice, nothing is left behind, and nobody hangs."""
+    """Workers killed for real: no task is lost or started twice, nothing is left behind, and no wait hangs."""
     out = run([os.path.join(tool.build, "stress", "fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
     for text in ("0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed"):
         expect(out, text)
@@ -317,7 +317,7 @@ def soak(tool):
 
 
 def files(tool):
-    """JSON of the agreed form, JUnit that parses, a page with the failure on it; none of them disturbs the others."""
+    """JSON in its format, JUnit that parses, a page with the failure; each independent of the others."""
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         out, _ = tool.run("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", *TO_THE_END,
@@ -379,7 +379,7 @@ EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)',
 
 
 def programs(tool):
-    """The programs that were built, by name, with the verdict and the part of the message that each names itself."""
+    """The programs that were built, by name, with the verdict and the message that each expects."""
     found = {}
     for path in sorted(glob.glob(os.path.join(tool.source, "stress", "programs", "*.c*"))):
         with open(path, encoding="utf-8") as file:
@@ -395,7 +395,7 @@ def programs(tool):
 
 @functools.lru_cache
 def programs_run(tool):
-    """One run of all of them, each with so many executions that a bug is found, and that state left behind shows."""
+    """One run of all of them, with enough executions to find each bug, and state that is left behind."""
     loads = [option for name in programs(tool)
              for option in ("--load", os.path.join(tool.build, "stress", "programs", name + ".so"))]
     tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
@@ -412,7 +412,7 @@ def program_case(tool, name):
 
 
 def program(tool):
-    """The command for a program: sources, arguments, what it prints, its replay; and what does not go together."""
+    """The command for a program: sources, arguments, output, replay; and options that exclude each other."""
     folder = os.path.join(tool.source, "stress", "programs")
     with tempfile.TemporaryDirectory() as there:
         path = functools.partial(os.path.join, there)
@@ -437,7 +437,7 @@ def program(tool):
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
 
 
-# Of the report on each program: the edges, as (edge, the step they come from, the step they go to), and the failing steps.
+# Of the report on each program: the edges, as (edge, from step, to step), and the failing steps.
 DRAWN = {
     "mutex_inversion": (
         {("waits_for", "locks a", "wants the mutex a"), ("waits_for", "locks b", "wants the mutex b"),
@@ -476,7 +476,7 @@ def drawing(tool):
 
 
 def further(tool):
-    """All distinct failures of a program are told: two races, a deadlock and a leak; each once, one test failed."""
+    """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
     with tempfile.TemporaryDirectory() as folder:
         path = functools.partial(os.path.join, folder)
         with open(path("four.c"), "w", encoding="utf-8") as file:
@@ -513,7 +513,7 @@ RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
 
 
 def recipes(tool):
-    """The recipes of the guide run a program as a test in other builds: one that passes and one that fails."""
+    """The guide's recipes run a program as a test in other builds: a passing and a failing one."""
     if not os.path.exists(tool.program):
         raise Skip("fairlead-stress is not built")
     with open(os.path.join(tool.source, "docs", "stress.md"), encoding="utf-8") as file:
@@ -556,7 +556,7 @@ def linked_with_runtime(tool):
 
 
 def cases(source, build, wanted, short_run):
-    """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
+    """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
                   for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, further, linked_with_runtime, campaign, campaign_tasks, soak, files,

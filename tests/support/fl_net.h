@@ -41,11 +41,11 @@ static inline void fl_test_name_faults_close(const int *unused)
 #define FL_NAME_FAULTS()                                                                                               \
 	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
 	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
+
 /*
  * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The
  * allocator keeps counting.
  */
-
 static inline void fl_test_no_faults(void)
 {
 	(void)fl_test_net_faults_end();

@@ -146,8 +146,9 @@ FL_TEST(barrier_complete_wait_stays_complete)
 }
 
 /*
- * Its time is up, and before it can say so the last party lets it through: it has passed. The waiter is held in between, at
- * the queue of its token, whose lock this thread takes.
+ * Its deadline has passed, and before it can report that the last party lets it through: it has
+ * passed. The waiter is held in between, at the wait queue of its token, whose bucket this thread
+ * locks.
  */
 static bool has_given_up(const void *key)
 {
@@ -205,7 +206,10 @@ FL_TEST(barrier_of_none_panics_in_each_form)
 	FL_PANICS(int rc = fl_barrier_wait_until(&b, 0, NULL); (void)rc);
 }
 
-/* Used again at once, by all: nobody is a generation ahead or behind, and all see what all have written. */
+/*
+ * Reused at once, by all: no party is a generation ahead or behind, and all see what all have
+ * written.
+ */
 enum { RUNNERS = 4 };
 
 typedef struct race {
@@ -243,7 +247,10 @@ FL_TEST(barrier_reuse)
 	FL_OK(fl_barrier_destroy(&r.barrier));
 }
 
-/* The last party against a deadline: all pass, or one has timed out and the others see the barrier broken. */
+/*
+ * The last party against a deadline: all pass, or one has timed out and the others see the barrier
+ * broken.
+ */
 FL_TEST(barrier_last_party_against_timeout)
 {
 	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
@@ -270,9 +277,9 @@ FL_TEST(barrier_last_party_against_timeout)
 typedef struct acting {
 	fl_barrier barrier;
 	int calls;
-	uint32_t waiting; /* parties in the queue, as the action sees it */
+	uint32_t waiting; /* enqueued parties, as the action sees them */
 	bool aborts, holds;
-	fl_event entered, open; /* of one that holds */
+	fl_event entered, open; /* of an action that waits */
 } acting;
 
 static void act(void *arg)
@@ -294,7 +301,7 @@ static void acting_init(acting *a, uint32_t parties)
 	FL_OK(fl_barrier_init_with_action(&a->barrier, parties, act, a));
 }
 
-/* One party is queued, as `first`; the other, `last`, runs the action, until it is let go. */
+/* One party is enqueued, as `first`; the other, `last`, runs the action, until it is released. */
 static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, fl_cancel_token *cancel)
 {
 	acting_init(a, 2);
@@ -323,7 +330,7 @@ FL_TEST(barrier_action_runs_once_before_anybody_passes)
 		else
 			FL_RC(fl_barrier_wait(&a.barrier), N - 1);
 		assert_int_equal(a.calls, turn);
-		assert_int_equal(a.waiting, N - 1); /* all the others were there */
+		assert_int_equal(a.waiting, N - 1); /* all other parties were there */
 		for (int i = 0; i < N - 1; i++)
 			FL_RC(fl_test_call_end(&callers[i]), i);
 		assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
@@ -400,7 +407,7 @@ FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 	FL_OK(fl_barrier_destroy(&a.barrier));
 }
 
-/* The waiter's time runs out: it sleeps in the same place again, without a deadline. */
+/* The waiter's deadline passes: it sleeps in the same queue again, without a deadline. */
 FL_TEST(barrier_action_is_awaited_by_a_party_whose_time_is_up)
 {
 	FL_FAULTS();
@@ -413,7 +420,7 @@ FL_TEST(barrier_action_is_awaited_by_a_party_whose_time_is_up)
 	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_event_is_set(&a.entered));
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
-	for (int i = 0; i < 100; i++) { /* it looks at the clock */
+	for (int i = 0; i < 100; i++) { /* it checks the clock */
 		assert_int_equal(fl_test_nudge(&a.barrier), 1);
 		fl__sys.yield();
 	}
@@ -470,7 +477,7 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 	assert_int_equal(a.calls, 2);
 }
 
-/* It breaks the next phase, and not the one that is complete. */
+/* It breaks the next phase, and not the complete one. */
 FL_TEST(barrier_action_late_one_that_gives_up)
 {
 	acting a;

@@ -140,8 +140,9 @@ FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 }
 
 /*
- * Unlocking and beginning to wait are one step: a signal that follows the unlock at once, before the wait has gone on, finds
- * the waiter. It is given in the futex_wake of that unlock, which wakes a thread that wants the mutex.
+ * Unlocking and beginning to wait are one step: a signal right after the unlock, before the wait
+ * has continued, finds the waiter. The signal is given in the futex_wake of that unlock, which
+ * wakes a thread that waits for the mutex.
  */
 static fl_cond *signalled_at_unlock;
 
@@ -172,7 +173,8 @@ FL_TEST(cond_wait_unlocks_and_begins_in_one_step)
 	fl_test_call_in_line(&c, lock_and_unlock, &b.mutex, &b.mutex, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_asleep(&b.mutex) == 1);
 	signalled_at_unlock = &b.cond;
-	FL_OK(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_S(20)), NULL)); /* a lost signal: -ETIMEDOUT */
+	/* A lost signal: -ETIMEDOUT. */
+	FL_OK(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_S(20)), NULL));
 	fl_mutex_unlock(&b.mutex);
 	FL_OK(fl_test_call_end(&c));
 }
@@ -188,7 +190,7 @@ FL_TEST(cond_destroy_of_a_busy_one)
 	FL_OK(fl_test_call_end(&c));
 }
 
-/* Misuse that can be seen; and afterwards nobody is queued. */
+/* Detectable misuse; afterwards no waiter is enqueued. */
 FL_TEST(cond_wait_without_the_mutex_panics)
 {
 	fl_mutex m = FL_MUTEX_INIT;
@@ -270,7 +272,7 @@ FL_TEST(cond_wait_for_waits_until_it_holds)
 	fl_test_call_in_line(&plain, take_token_plainly, &b, &b.cond, FL_FOREVER, NULL);
 	fl_test_call_in_line(&timed, take_token, &b, &b.cond, FL_FOREVER, NULL);
 	put_tokens(&b, 0);
-	FL_WAIT_FOR(fl_test_in_line(&b.cond) == 2); /* woken in vain, both are back */
+	FL_WAIT_FOR(fl_test_in_line(&b.cond) == 2); /* woken spuriously, both are back */
 	put_tokens(&b, 2);
 	FL_OK(fl_test_call_end(&plain));
 	FL_OK(fl_test_call_end(&timed));

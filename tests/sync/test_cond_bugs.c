@@ -17,7 +17,7 @@ static int wait_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	return fl_cond_wait_until(&b->cond, &b->mutex, deadline, cancel);
 }
 
-/* glibc 25847: a signal is for one that waited when it was given, not for one that comes later. */
+/* glibc 25847: a signal is for a waiter that waited when it was given, not for a later one. */
 FL_TEST(cv_signal_stealing)
 {
 	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
@@ -34,8 +34,8 @@ FL_TEST(cv_signal_stealing)
 }
 
 /*
- * The program of that report, in short: waiters take turns, each round signals as many as wait, and a round that is not
- * complete hangs.
+ * The program of that report, in short: waiters take turns, each round signals once for each
+ * waiter, and an incomplete round hangs.
  */
 static int take_rounds(void *arg)
 {
@@ -72,7 +72,10 @@ FL_TEST(cv_signal_stealing_under_load)
 	assert_int_equal(b.tokens, 0);
 }
 
-/* nsync 215217c: a broadcast, or a signal, while nobody holds the mutex must not leave the woken ones asleep on it. */
+/*
+ * nsync 215217c: a broadcast, or a signal, while the mutex is free must not leave the woken waiters
+ * asleep on it.
+ */
 FL_TEST(cv_requeue_unheld)
 {
 	enum { N = 6 };
@@ -88,8 +91,8 @@ FL_TEST(cv_requeue_unheld)
 }
 
 /*
- * musl 27b2fc9d: a thread that locks the mutex and waits on the condition between a broadcast and the woken ones must not
- * eat the wake that takes them from the mutex to their return.
+ * musl 27b2fc9d: a thread that locks the mutex and waits on the condition between a broadcast and
+ * the woken waiters must not take the wake that moves them from the mutex to their return.
  */
 FL_TEST(cv_requeue_wake_eaten)
 {
@@ -114,8 +117,8 @@ FL_TEST(cv_requeue_wake_eaten)
 }
 
 /*
- * abseil aac2279f: waiters whose deadline passes while they are signalled. Each ends, and a token that a signal announced is
- * not left lying while somebody waits for it.
+ * abseil aac2279f: waiters with deadlines that pass while they are signalled. Each ends, and a
+ * signalled token is not left while a waiter waits for it.
  */
 static bool has_token(void *arg)
 {
@@ -157,7 +160,10 @@ FL_TEST(cv_timeout_vs_signal_livelock)
 	assert_int_equal(fl_test_in_line(&b.cond), 0);
 }
 
-/* A waiter that gives up has consumed no signal: of one with a deadline and one without, one signal always frees one. */
+/*
+ * A waiter that gives up has consumed no signal: of a waiter with a deadline and one without, one
+ * signal always frees one.
+ */
 static int wait_and_tell(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;

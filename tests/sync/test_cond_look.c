@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The waiter that a condition keeps in its word, as long as it looks for a signal before it is queued. */
+/* The waiter that a condition keeps in its word while it spins, before it enqueues itself. */
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_line.h"
@@ -11,14 +11,14 @@ enum { WAITERS = 1, LAST_COUNTED = 31 }; /* lib/sync/cond.c */
 static struct {
 	fl_mutex mutex;
 	fl_cond cond;
-	pthread_t actor; /* whose looks and sleeps count */
+	pthread_t actor; /* the thread whose checks and sleeps count */
 	unsigned looks, sleeps;
-	uintptr_t seen; /* the word at the third look */
+	uintptr_t seen; /* the word at the third check */
 	int destroyed;  /* what fl_cond_destroy() said then */
 	void (*act)(fl_cond *c);
 } stage;
 
-/* Another thread, as it were, comes at the third look. */
+/* Acts as another thread at the third check. */
 static void relax(void)
 {
 	if (!pthread_equal(pthread_self(), stage.actor) || ++stage.looks != 3)
@@ -36,7 +36,7 @@ static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 	return fl_test_clock_wait(word, expected, deadline);
 }
 
-/* A wait of this thread, under FL_FAULTS(), which finds what `act` does while it looks. */
+/* A wait of this thread, under FL_FAULTS(); `act` runs while it spins. */
 static int meet(void (*act)(fl_cond *c), int64_t deadline)
 {
 	memset(&stage, 0, sizeof stage);
@@ -98,7 +98,10 @@ static int wait_on(void *cond, int64_t deadline, fl_cancel_token *cancel)
 	return fl_cond_wait_until(cond, &stage.mutex, deadline, cancel);
 }
 
-/* Who comes while one looks is queued, behind it: the signal is for the looker. */
+/*
+ * A waiter that comes while another one spins is enqueued behind it: the signal is for the spinning
+ * one.
+ */
 static fl_test_caller second;
 
 static void let_another_come(fl_cond *c)
@@ -118,13 +121,17 @@ FL_TEST(cond_looker_comes_before_the_line)
 	assert_int_equal(stage.cond.word_, 0);
 }
 
-/* A forked child finds a looker of its parent in the word, whose memory may be anything by then: it is left alone. */
+/*
+ * A forked child finds a spinning waiter of its parent in the word, in memory that may be anything
+ * by then: it is left alone.
+ */
 static void nobody_looks(void *cond)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	FL_CHECK(fl_cond_destroy(cond) == 0);
 	fl_mutex_lock(&m);
-	FL_CHECK(fl_cond_wait_until(cond, &m, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT); /* in the parent's place */
+	/* In the parent's place. */
+	FL_CHECK(fl_cond_wait_until(cond, &m, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	fl_mutex_unlock(&m);
 	fl_cond_signal(cond);
 	FL_CHECK(((fl_cond *)cond)->word_ == 0);
@@ -150,7 +157,7 @@ FL_TEST(fork_cond_with_a_looker)
 	FL_OK(fl_test_child(signals_nobody, &c, NULL, 0));
 }
 
-/* Where the forks can no longer be told from each other nobody goes into the word; waits end as ever. */
+/* When the forks can no longer be told apart, no waiter spins in the word; waits end as usual. */
 FL_TEST(fork_cond_without_lookers)
 {
 	const uint32_t real = fl__fork_count;

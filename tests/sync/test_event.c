@@ -69,7 +69,7 @@ FL_TEST(event_set_wakes_all)
 		FL_OK(fl_test_call_end(&callers[i]));
 }
 
-/* Who waited is woken even if the event is reset at once; who comes later is not. */
+/* A waiter is woken even if the event is reset at once; a later one is not. */
 FL_TEST(event_set_and_reset_at_once_wakes_all_that_waited)
 {
 	enum { N = 4 };
@@ -110,8 +110,8 @@ FL_TEST(event_destroy_of_a_busy_one)
 }
 
 /*
- * "Reset, look for work, wait if there is none" misses no work. The work is an atomic counter, relaxed: only the event
- * orders it.
+ * "Reset, check for work, wait if there is none" misses no work. The work is an atomic counter,
+ * relaxed: only the event orders it.
  */
 typedef struct mailbox {
 	fl_event arrived;
@@ -145,9 +145,10 @@ FL_TEST(event_reset_then_look_misses_nothing)
 }
 
 /*
- * oneTBB #2136, libc++ #109290: the waiter sets its flag and looks at the word, the waker sets the word and looks at the
- * flag; if both miss, the waiter sleeps for ever. Two threads hand a turn to and fro through two events, and sleep as often
- * as they can: a lost wake hangs. (On x86 the hardware hides what aarch64 shows; the laboratory's model sees both.)
+ * oneTBB #2136, libc++ #109290: the waiter sets its flag and checks the word, the waker sets the
+ * word and checks the flag; if both miss, the waiter sleeps for ever. Two threads pass a turn back
+ * and forth through two events, and sleep as often as they can: a lost wake hangs. (On x86 the
+ * hardware hides what aarch64 shows; the laboratory's model sees both.)
  */
 typedef struct turns {
 	fl_event mine, yours;
@@ -198,7 +199,7 @@ static void pulse(void)
 	}
 }
 
-/* A wait that has begun, but is not queued yet, returns for a set that is reset at once, too. */
+/* A wait that has begun, but is not enqueued yet, also returns for a set that is reset at once. */
 FL_TEST(event_pulse_is_not_missed_on_the_way_to_the_line)
 {
 	fl_event e = FL_EVENT_INIT;
@@ -231,7 +232,8 @@ FL_TEST(event_auto_is_reset_by_one_wait)
 	fl_event_reset(&e);
 	FL_RC(fl_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_event_set(&e);
-	FL_OK(fl_event_wait_until(&e, 0, NULL)); /* who gave up took nothing, and left nothing behind */
+	/* A wait that gave up took nothing, and left nothing behind. */
+	FL_OK(fl_event_wait_until(&e, 0, NULL));
 	FL_OK(fl_event_destroy(&e));
 }
 
@@ -273,7 +275,7 @@ static int wait_any_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
 }
 
-/* Who looks takes nothing: the set goes to the waiter behind it, or stays. */
+/* A watcher takes nothing: the set goes to the waiter behind it, or stays. */
 FL_TEST(event_auto_wait_any_takes_nothing)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;

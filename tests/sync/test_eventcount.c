@@ -55,7 +55,7 @@ FL_TEST(eventcount_without_waiters_is_not_written)
 	fl_eventcount_notify(&ec);
 	fl_eventcount_notify_all(&ec);
 	assert_memory_equal(&ec, &zero, sizeof ec);
-	(void)(fl_eventcount_prepare(&ec) == 0); /* a key that is dropped costs one slow notification */
+	(void)(fl_eventcount_prepare(&ec) == 0); /* an unused key costs one slow notification */
 	fl_eventcount_notify(&ec);
 	fl_eventcount after = ec;
 	fl_eventcount_notify(&ec);
@@ -216,7 +216,10 @@ static void no_yield(void)
 {
 }
 
-/* waiter_flag_dekker, with sleeps as often as they can be; the laboratory's model has it for weak memory. */
+/*
+ * waiter_flag_dekker, with as many sleeps as possible; the laboratory's model tests it with weak
+ * memory.
+ */
 FL_TEST(eventcount_dekker)
 {
 	enum { PAIRS = 2 };

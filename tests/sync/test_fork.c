@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * What a forked child inherits: words that speak of waiters who are not there.
- */
+/* The state of a forked child: words that refer to waiters of the parent. */
 #include "fl_child.h"
 #include "fl_line.h"
 #include "sync/local.h"
@@ -29,7 +27,10 @@ static void unlock_for_a_new_waiter(void *arg)
 	FL_CHECK(fl_mutex_destroy(m) == 0);
 }
 
-/* The parent forks while it holds the mutex and somebody waits: in the child nobody does, and the mark that says so goes. */
+/*
+ * The parent forks while it holds the mutex and a thread waits: the child has no waiter, and the
+ * mark is cleared.
+ */
 FL_TEST(fork_mutex_with_a_waiter)
 {
 	enum { LOCKED = 1, WAITERS = 2 }; /* lib/sync/mutex.c */
@@ -61,8 +62,7 @@ FL_TEST(fork_barrier_forgets_who_had_arrived)
 }
 
 /*
- * The same of an action that runs in the parent: in the child there is neither the action nor its
- * phase.
+ * The same for an action that runs in the parent: the child has neither the action nor its phase.
  */
 struct acting {
 	fl_barrier barrier;
@@ -157,7 +157,8 @@ static void has_lost(void *arg)
 	int result = 7;
 	FL_CHECK(fl_thread_join(&threads[0], &result) == -EOWNERDEAD && result == 7);
 	FL_CHECK(!fl_thread_is_alive(&threads[0]));
-	FL_CHECK(fl_thread_join(&threads[1], &result) == 0 && result == 0); /* it had ended before the fork */
+	/* It had ended before the fork. */
+	FL_CHECK(fl_thread_join(&threads[1], &result) == 0 && result == 0);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 	FL_CHECK(fl_thread_detach(&threads[0]) == 0);
 }
@@ -177,8 +178,9 @@ FL_TEST(fork_loses_running_threads)
 }
 
 /*
- * fork_while_locked: a fork at any moment of others who lock, wait and wake. The child finds its own locks held and usable, those of
- * others held for ever, and whatever it makes anew as good as in any process: no lock of the library's own is left behind.
+ * fork_while_locked: a fork at any moment while other threads lock, wait and wake. The child finds
+ * its own locks held and usable, those of other threads held for ever, and new objects fully
+ * usable: no internal lock of the library is left locked.
  */
 typedef struct busy {
 	fl_mutex mine, theirs, between;
@@ -226,7 +228,7 @@ static void use_what_is_left(void *arg)
 	fl_mutex_init(&b->theirs);
 	fl_mutex_lock(&b->theirs);
 	fl_mutex_unlock(&b->theirs);
-	fl_cond_broadcast(&b->cond); /* those who waited are not there */
+	fl_cond_broadcast(&b->cond); /* the waiters do not exist here */
 	fl_sem_release(&b->sem);
 	FL_CHECK(fl_sem_acquire(&b->sem) == 0);
 	fl_event fresh = FL_EVENT_INIT;

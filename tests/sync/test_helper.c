@@ -103,7 +103,7 @@ FL_TEST(helper_in_use_goes_on)
 	assert_int_equal(asleep(), 0);
 }
 
-/* What is listed without a thread is told of the end; and nothing starts meanwhile. */
+/* A listed helper without a thread is told of the end; and no helper starts during it. */
 static unsigned start_one_more(void)
 {
 	FL_CHECK(fl__helper_start(&brief) == -EAGAIN);

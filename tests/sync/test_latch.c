@@ -90,7 +90,10 @@ FL_TEST(latch_zero_wakes_all)
 		FL_OK(fl_test_call_end(&callers[i]));
 }
 
-/* The waiters' bit and the last steps, by several at a time: never missed, and all that was written before is seen. */
+/*
+ * The waiters' bit and the last counts, by several threads at a time: never missed, and all earlier
+ * writes are seen.
+ */
 typedef struct work {
 	fl_latch done;
 	unsigned written[4];

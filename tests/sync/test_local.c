@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-static char destroyed[64]; /* by the threads of one case, which end one after the other */
+static char destroyed[64]; /* by the threads of one case, which end one after another */
 
 static void note(char letter)
 {
@@ -258,7 +258,7 @@ static void exhaust(void *arg)
 	while (i <= ALL && (rc = fl_local_set(&locals[i], arg)) == 0)
 		i++;
 	FL_CHECK(rc == -EAGAIN);
-	FL_CHECK(i <= ALL && i > ALL - 256); /* what the other cases have not used up */
+	FL_CHECK(i <= ALL && i > ALL - 256); /* what the other cases have left */
 	FL_CHECK(fl_local_get(&locals[i]) == NULL);
 	FL_CHECK(fl_local_set(&locals[i], NULL) == -EAGAIN);
 	for (int j = 0; j < i; j++)
@@ -266,7 +266,7 @@ static void exhaust(void *arg)
 	FL_CHECK(fl_local_set(&locals[i - 1], NULL) == 0);
 }
 
-/* In a child, whose locals die with it. */
+/* In a child, whose locals end with it. */
 FL_TEST(local_there_are_1024)
 {
 	assert_int_equal(fl_test_child(exhaust, a_value, NULL, 0), 0);

@@ -7,8 +7,9 @@
 #include <sched.h>
 
 /*
- * priority_inversion: on one CPU, one of middle priority computes without end while the most urgent waits for a mutex of the least
- * urgent, which therefore cannot run. There is no inheritance; but a deadline holds, and once the middle one rests, all go on.
+ * priority_inversion: on one CPU, a thread of middle priority computes without end, while the most
+ * urgent one waits for a mutex of the least urgent, which therefore cannot run. There is no
+ * inheritance; but a deadline holds, and when the middle one pauses, all continue.
  */
 typedef struct inverted {
 	fl_mutex mutex;
@@ -17,7 +18,7 @@ typedef struct inverted {
 	int core, rc, timed;
 } inverted;
 
-/* SCHED_FIFO on that one CPU: 0, or why not. */
+/* Sets SCHED_FIFO on that one CPU; returns 0, or the error. */
 static int become_fifo(const inverted *s, int priority)
 {
 	cpu_set_t one;
@@ -60,7 +61,7 @@ static int high_runs(void *arg)
 		return 0;
 	FL_CHECK(fl_event_wait(&s->middle_is_there) == 0);
 	FL_CHECK(become_fifo(s, 3) == 0);
-	fl_event_set(&s->high_waits); /* nobody else runs before it waits */
+	fl_event_set(&s->high_waits); /* no other thread runs before it waits */
 	s->timed = fl_mutex_lock_until(&s->mutex, fl_after(FL_MS(2)), NULL);
 	if (s->timed == 0) /* a failure, and no reason to hang */
 		fl_mutex_unlock(&s->mutex);
@@ -91,8 +92,8 @@ FL_TEST(priority_inversion)
 }
 
 /*
- * oversubscribe_64x: 64 threads for each CPU that may be used, on one mutex, one condition and one semaphore: whoever is off the CPU,
- * all come through, and nothing is lost.
+ * oversubscribe_64x: 64 threads for each usable CPU, on one mutex, one condition and one semaphore:
+ * all get through, whichever threads run, and nothing is lost.
  */
 typedef struct crowd {
 	fl_mutex mutex;

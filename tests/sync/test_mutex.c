@@ -155,7 +155,8 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 }
 
 /*
- * The waiter that was woken is overtaken, and goes back in the queue: it is not awake any more, so the next unlock wakes it again.
+ * The woken waiter is overtaken, and enqueues itself again: it is not awake any more, so the next
+ * unlock wakes it again.
  */
 static uint32_t gate;
 
@@ -174,7 +175,9 @@ static int overtake_and_wake(const uint32_t *word, int n)
 	return fl_test_real_sys.futex_wake(word, n);
 }
 
-/* A clock that goes on by looks at it: a thread spins for as long as ever, and the test may take what it takes. */
+/*
+ * A clock that advances by its reads: a thread spins for its usual time, however slow the test is.
+ */
 static int64_t clock_of_looks(void)
 {
 	static int64_t now;
@@ -253,13 +256,13 @@ FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
 	FL_OK(fl_mutex_destroy(&m));
 }
 
-/* All that waited have given up: the bit that they left behind costs one slow unlock, and no more. */
+/* All waiters have given up: the bit that they left behind costs one slow unlock, and no more. */
 FL_TEST(mutex_stale_waiters)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_mutex_lock(&m);
 	FL_RC(fl_mutex_lock_until(&m, 0, NULL), -ETIMEDOUT);
-	assert_int_equal(m.word_, 1); /* who gave up has taken its mark along */
+	assert_int_equal(m.word_, 1); /* a wait that gave up has cleared its mark */
 	fl_mutex_unlock(&m);
 	assert_int_equal(m.word_, 0);
 }
@@ -299,7 +302,10 @@ FL_TEST(mutex_locked_until_the_end_of_the_block)
 	assert_false(fl_mutex_is_locked(&m));
 }
 
-/* Mutual exclusion, over each way to take the lock; TSan sees a missing edge as a race on `count`. */
+/*
+ * Mutual exclusion, over each way to take the lock; TSan reports a missing edge as a race on
+ * `count`.
+ */
 typedef struct guarded {
 	fl_mutex mutex;
 	unsigned count, rounds;
@@ -335,8 +341,8 @@ FL_TEST(mutex_excludes)
 }
 
 /*
- * On one core, under SCHED_FIFO, sched_yield() never lets a thread of lower priority run: a waiter that spun until the
- * holder goes on would spin for ever.
+ * On one core, under SCHED_FIFO, sched_yield() never lets a thread of lower priority run: a waiter
+ * that spins until the holder continues would spin for ever.
  */
 typedef struct rt {
 	fl_mutex mutex;

@@ -2,7 +2,7 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-/* A function that counts its calls, does its work in plain memory, and fails as often as it is told. */
+/* A function that counts its calls, works in plain memory, and fails a given number of times. */
 typedef struct job {
 	fl_once once;
 	unsigned calls, failures, work;
@@ -55,7 +55,8 @@ FL_TEST(once_each_form_runs_it)
 	FL_OK(fl_once_try_call(&tried.once, do_job, &tried));
 	assert_int_equal(tried.calls, 1);
 	assert_true(fl_once_is_done(&tried.once));
-	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, &stop)); /* the deadline is not the function's */
+	/* The deadline is not the function's. */
+	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, &stop));
 	assert_int_equal(timed.calls, 1);
 	assert_true(fl_once_is_done(&timed.once));
 }
@@ -75,7 +76,7 @@ FL_TEST(once_failure_is_its_callers_and_is_tried_again)
 	}
 }
 
-/* A once whose function runs on another thread, and waits there. */
+/* A once with a function that runs on another thread, and waits there. */
 static void begin(job *j, fl_test_caller *runner)
 {
 	j->waits = true;
@@ -120,7 +121,7 @@ FL_TEST(once_wakes_all_that_wait)
 	assert_int_equal(j.calls, 1);
 }
 
-/* When it fails, one of those that wait runs it again, and the others wait for that one. */
+/* After a failure one of the waiters runs it again, and the others wait for that run. */
 FL_TEST(once_failure_makes_another_run_it)
 {
 	enum { N = 4, FAILURES = 3 };

@@ -144,8 +144,8 @@ FL_TEST(rmutex_unlock_of_anothers_panics)
 }
 
 /*
- * The owner is gone and has left its lock; others come, at the same address, with the same kernel id, sooner or later. None
- * of them is the owner.
+ * The owner has ended with its lock held; other threads come, at the same address, and sooner or
+ * later with the same kernel id. None of them is the owner.
  */
 static int lock_and_leave(void *m)
 {

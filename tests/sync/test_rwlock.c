@@ -81,7 +81,7 @@ FL_TEST(rwlock_until_gives_up)
 		fl_rwlock_write_unlock(&l);
 	}
 	FL_OK(fl_rwlock_destroy(&l));
-	assert_int_equal(l.word_, 0); /* who gave up left nothing */
+	assert_int_equal(l.word_, 0); /* a wait that gave up left nothing */
 }
 
 static int lock_plainly(void *l, int64_t deadline, fl_cancel_token *cancel)
@@ -170,7 +170,7 @@ FL_TEST(rwlock_scopes)
 	assert_int_equal(l.word_, 0);
 }
 
-/* Who waits is served in the order of arrival: a writer, a run of readers together, a writer. */
+/* Waiters are served in the order of arrival: a writer, a run of readers together, a writer. */
 typedef struct parade {
 	fl_rwlock lock;
 	uint32_t inside, n;
@@ -248,7 +248,10 @@ FL_TEST(rwlock_nobody_overtakes_who_has_waited_long)
 	assert_int_equal(l.word_, 0);
 }
 
-/* rw_timeout_clears_parked (parking_lot #465): one that gives up does not hide those behind it. */
+/*
+ * rw_timeout_clears_parked (parking_lot #465): a waiter that gives up does not hide the waiters
+ * behind it.
+ */
 FL_TEST(rw_timeout_clears_parked)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
@@ -269,7 +272,10 @@ FL_TEST(rw_timeout_clears_parked)
 	FL_OK(fl_rwlock_destroy(&l));
 }
 
-/* rw_try_stall (glibc 23844): a writer that gives up lets in the readers behind it, while the lock is read all the time. */
+/*
+ * rw_try_stall (glibc 23844): a writer that gives up lets in the readers behind it, while the lock
+ * is read all the time.
+ */
 FL_TEST(rw_try_stall)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
@@ -341,7 +347,10 @@ static int upgrade_held(void *l, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-/* One wins, the other is told at once; nobody comes between, and a writer that waits comes later. */
+/*
+ * One upgrade succeeds, the other is refused at once; no writer comes between, and a waiting writer
+ * comes later.
+ */
 FL_TEST(rwlock_upgrade_has_one_winner)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
@@ -390,7 +399,10 @@ FL_TEST(rw_timed_writer_strands_upgrader)
 	}
 }
 
-/* rw_readers_only_deadlock (rust #121949), rw_3_4_writers_aba (folly b927c055), and all ways to hold the lock at random. */
+/*
+ * rw_readers_only_deadlock (rust #121949), rw_3_4_writers_aba (folly b927c055), and all ways to
+ * hold the lock at random.
+ */
 typedef struct guarded {
 	fl_rwlock lock;
 	unsigned rounds, a, b;
@@ -467,7 +479,7 @@ FL_TEST(rwlock_hammer)
 	assert_int_equal(g.lock.word_, 0);
 }
 
-/* Readers that each wait for the others inside. */
+/* Readers that each wait for the others inside of the lock. */
 typedef struct circle {
 	fl_rwlock lock;
 	uint32_t inside;
@@ -493,7 +505,7 @@ FL_TEST(rw_readers_only_deadlock)
 	assert_int_equal(c.lock.word_, 0);
 }
 
-/* What a forked child inherits: the bits of a queue that is not there. */
+/* The state of a forked child: the bits of a wait queue that is not there. */
 static void use_in_child(void *arg)
 {
 	fl_rwlock *l = arg;

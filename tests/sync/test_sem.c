@@ -103,10 +103,7 @@ FL_TEST(sem_try_release_reports_too_many_permits)
 	assert_int_equal(fl_sem_value(&two), 2);
 }
 
-/*
- * Too many at once while somebody waits: the waiter still waits, and is woken by a release that
- * fits.
- */
+/* Too many at once beside a waiter: it still waits, and is woken by a release that fits. */
 FL_TEST(sem_try_release_leaves_the_line_alone)
 {
 	fl_sem s;
@@ -121,7 +118,7 @@ FL_TEST(sem_try_release_leaves_the_line_alone)
 	FL_OK(fl_sem_destroy(&s));
 }
 
-/* Too many at once while somebody waits: nobody is woken, and the waiter still waits. */
+/* Too many at once beside a waiter: it is not woken, and still waits. */
 FL_TEST(sem_panic_leaves_the_line_alone)
 {
 	fl_sem s = FL_SEM_INIT(0);
@@ -166,7 +163,10 @@ FL_TEST(sem_release_n_serves_the_line_first)
 	assert_int_equal(fl_sem_value(&s), 2);
 }
 
-/* musl 159d1f6c, 882aedf6: waiters that gave up must not leave anything behind that later releases stumble over. */
+/*
+ * musl 159d1f6c, 882aedf6: waiters that gave up must not leave anything behind that affects later
+ * releases.
+ */
 FL_TEST(sem_stale_waiters)
 {
 	fl_sem s = FL_SEM_INIT(0);
@@ -206,7 +206,9 @@ FL_TEST(sem_two_posts_one_wake)
 	}
 }
 
-/* Permits are conserved, with timeouts in flight, and carry what was written before their release. */
+/*
+ * Permits are conserved, with timeouts in flight, and carry what was written before their release.
+ */
 typedef struct shop {
 	fl_sem free, full;
 	unsigned cells[4], put, got, rounds;
@@ -293,7 +295,7 @@ static int acquire_three(void *s, int64_t deadline, fl_cancel_token *cancel)
 	return fl_sem_acquire_n_until(s, 3, deadline, cancel);
 }
 
-/* Who waits for three is not starved by those behind who want one, and not even by a try. */
+/* A waiter for three permits is not starved by waiters behind it that want one, nor by a try. */
 FL_TEST(sem_several_are_not_starved)
 {
 	fl_sem s = FL_SEM_INIT(0);
@@ -315,7 +317,7 @@ FL_TEST(sem_several_are_not_starved)
 	assert_int_equal(s.word_, 0);
 }
 
-/* Who wanted three and gave up leaves the two that are there to those behind it. */
+/* A waiter for three that gave up leaves the two available permits to the waiters behind it. */
 FL_TEST(sem_several_that_give_up_serve_those_behind)
 {
 	fl_sem s = FL_SEM_INIT(2);
@@ -342,7 +344,7 @@ static int look(void *s, int64_t deadline, fl_cancel_token *cancel)
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)s));
 }
 
-/* Who looks is told when the one before it, who wanted more than there is, has left. */
+/* A watcher is woken when the waiter before it, which wanted more than there is, has left. */
 FL_TEST(sem_several_that_give_up_serve_who_looks)
 {
 	fl_sem s = FL_SEM_INIT(2);

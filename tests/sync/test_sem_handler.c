@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* Two semaphores whose queues are nearly always in one bucket: 46368 is a Fibonacci number. */
+/* Two semaphores whose wait queues are nearly always in one bucket: 46368 is a Fibonacci number. */
 static struct {
 	fl_sem s;
 	char gap[46368 - sizeof(fl_sem)];
@@ -24,7 +24,7 @@ static void give(int signal)
 	errno = 4711;
 	fl_sem_release_in_handler(&room.s);
 	FL_CHECK(errno == 4711);
-	fl__add_relaxed(&given, 1); /* relaxed: looked at when all is over */
+	fl__add_relaxed(&given, 1); /* relaxed: read when all is over */
 }
 
 /* From here on a SIGUSR1 gives a permit; there is none yet. */
@@ -74,7 +74,7 @@ FL_TEST(sem_handler_panics_above_the_bound)
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
 }
 
-/* While somebody waits it cannot tell: the next release does. */
+/* With a waiter it cannot tell: the next release does. */
 FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 {
 	fl_sem s;
@@ -93,8 +93,8 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 }
 
 /*
- * Two who hold permits give them back, one in a handler, before the queue is served: not too many, whether or not the one in the queue has
- * taken its own by then.
+ * Two holders release their permits, one of them in a handler, before the queue is served: not too
+ * many, whether or not the waiter has taken its own by then.
  */
 static int release(void *s)
 {
@@ -119,7 +119,7 @@ FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
 	assert_int_equal(fl_sem_value(&s), 1);
 }
 
-/* The handler's own thread holds the bucket: by its own line, or by the neighbour's. */
+/* The handler's own thread holds the bucket: by its own queue, or by the neighbour's. */
 static void interrupt_a_holder(const void *key)
 {
 	fl_test_caller c[2];
@@ -130,7 +130,7 @@ static void interrupt_a_holder(const void *key)
 	fl__lot_open(&lot, key);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 	if (key == &room.s)
-		assert_int_equal(fl_sem_value(&room.s), 3); /* nobody is served yet */
+		assert_int_equal(fl_sem_value(&room.s), 3); /* no waiter is served yet */
 	fl__lot_close(&lot);
 	FL_OK(fl_test_call_end(&c[0]));
 	FL_OK(fl_test_call_end(&c[1]));
@@ -147,7 +147,10 @@ FL_TEST(sem_handler_interrupts_a_transaction_on_the_bucket)
 	interrupt_a_holder(&room.neighbour);
 }
 
-/* A transaction on two queues unlocks and locks the first of them on its way, in one of the two orders. */
+/*
+ * A transaction on two queues unlocks and locks the first of them on its way, in one of the two
+ * orders.
+ */
 static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 {
 	fl_test_caller c[2];
@@ -198,7 +201,7 @@ FL_TEST(sem_handler_interrupts_a_wake)
 	assert_int_equal(given, 1);
 }
 
-/* Fibers, whose own thread is interrupted. */
+/* Fibers on a thread that is interrupted. */
 static int take(void *unused)
 {
 	(void)unused;
@@ -241,8 +244,9 @@ static struct {
 
 static void stand_in_the_storm(void)
 {
-	const unsigned i = fl__add_relaxed(&storm.there, 1);  /* relaxed: it only counts */
-	fl__store_release(&storm.targets[i], pthread_self()); /* pairs with the look in sem_handler_storm */
+	const unsigned i = fl__add_relaxed(&storm.there, 1); /* relaxed: it only counts */
+	/* Pairs with the load in sem_handler_storm. */
+	fl__store_release(&storm.targets[i], pthread_self());
 }
 
 static int take_all(void *unused)
@@ -289,7 +293,10 @@ static int run_fibers(void *unused)
 	return 0;
 }
 
-/* All that there is to be interrupted: both ways of each operation, on the semaphore and beside it in the bucket. */
+/*
+ * All code that a signal may interrupt: both paths of each operation, on the semaphore and on its
+ * neighbour in the bucket.
+ */
 static int churn(void *unused)
 {
 	(void)unused;
@@ -319,8 +326,10 @@ FL_TEST(sem_handler_storm)
 	for (int i = 0; i < TARGETS; i++)
 		fl_test_go(&t[i], i < TAKERS ? take_in_thread : i == TAKERS ? run_fibers : churn, NULL);
 	for (int i = 0; i < TARGETS; i++)
-		FL_WAIT_FOR(fl__load_acquire(&storm.targets[i]) != 0);        /* pairs with stand_in_the_storm() */
-	for (unsigned i = 0; fl__load_relaxed(&storm.takers_left) > 0; i++) { /* relaxed: as above */
+		/* Pairs with stand_in_the_storm(). */
+		FL_WAIT_FOR(fl__load_acquire(&storm.targets[i]) != 0);
+	/* Relaxed: as above. */
+	for (unsigned i = 0; fl__load_relaxed(&storm.takers_left) > 0; i++) {
 		FL_CHECK(pthread_kill(storm.targets[i % TARGETS], SIGUSR1) == 0);
 		fl__sys.yield();
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Who stands first in the queue of a semaphore, awake, and those who come before it meanwhile. */
+/* The first waiter of a semaphore, awake, and contexts that overtake it. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 #include "fl_line.h"
@@ -15,7 +15,10 @@ static int acquire_two(void *s, int64_t deadline, fl_cancel_token *cancel)
 	return fl_sem_acquire_n_until(s, 2, deadline, cancel);
 }
 
-/* Each thread has a clock of its own, which goes on by a microsecond when it looks: the test's tells how long who is woken waits. */
+/*
+ * Each thread has a clock of its own, which advances by a microsecond at each read: the test's
+ * clock decides how long a woken waiter has waited.
+ */
 static _Thread_local int64_t ticks;
 
 static int64_t own_clock(void)
@@ -24,15 +27,18 @@ static int64_t own_clock(void)
 	return FL_S(1000) + ticks;
 }
 
-/* Who was woken does not go on before the gate is open. */
-static uint32_t gate, behind; /* behind: how many sleep there, or were woken, or are about to sleep */
+/* A woken waiter does not continue before the gate is open. */
+/* Behind: threads that sleep there, were woken, or are about to sleep. */
+static uint32_t gate, behind;
 
 static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c; other words are locks of the library, not waits */
+	/* Of lib/wait/thread_parker.c; other words are locks of the library, not waits. */
+	enum { ASLEEP = 3 };
 	if (expected != ASLEEP)
 		return fl_test_real_sys.futex_wait(word, expected, deadline);
-	fl__add_release(&behind, 1); /* pairs with the acquire in close_behind(), as does the other */
+	/* Pairs with the acquire in close_behind(), as does the other one. */
+	fl__add_release(&behind, 1);
 	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
 	while (fl__load_acquire(&gate))
 		fl_test_real_sys.yield();
@@ -54,16 +60,17 @@ static void begin(void)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 }
 
-/* The first of `n` in the queue is woken, and a thread that runs takes the permit first. */
+/* The first of `n` waiters is woken, and a running thread takes the permit first. */
 static void release_and_overtake(fl_sem *s, uint32_t n)
 {
 	close_behind(n);
 	fl_sem_release(s);
-	assert_int_equal(fl__load_relaxed(&s->word_), 1); /* anybody's */
+	assert_int_equal(fl__load_relaxed(&s->word_), 1); /* free for any context */
 	FL_RC(fl_sem_destroy(s), -EBUSY);
 	FL_OK(fl_sem_try_acquire(s));
 	fl__store_release(&gate, 0);
-	FL_WAIT_FOR(fl__load_relaxed(&s->word_) != 0); /* it has passed the gate, and says again that it sleeps */
+	/* It has passed the gate, and marks again that it sleeps. */
+	FL_WAIT_FOR(fl__load_relaxed(&s->word_) != 0);
 	FL_RC(fl_sem_try_acquire(s), -EAGAIN);
 }
 
@@ -95,7 +102,7 @@ FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
 	ticks += FL_US(100);
 	close_behind(1);
 	fl_sem_release(&s);
-	assert_int_equal(s.word_, 0); /* handed over: nobody can take it */
+	assert_int_equal(s.word_, 0); /* handed over: no other context can take it */
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
 	FL_OK(fl_sem_destroy(&s));
 	fl__store_release(&gate, 0);
@@ -140,7 +147,7 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 	assert_int_equal(s.word_, 0);
 }
 
-/* Releases of one each: the first waiter wakes the next, when there is more than it takes. */
+/* Releases of one permit each: the first waiter wakes the next, if there is more than it takes. */
 FL_TEST(sem_waiter_serves_the_next)
 {
 	FL_FAULTS();
@@ -160,7 +167,10 @@ FL_TEST(sem_waiter_serves_the_next)
 	assert_int_equal(s.word_, 0);
 }
 
-/* Of several permits all but the last are handed over; who wants several is given them, and nobody comes between. */
+/*
+ * Of several permits all but the last are handed over; a waiter for several is given them, and no
+ * other comes between.
+ */
 FL_TEST(sem_release_of_several_hands_over)
 {
 	FL_FAULTS();
@@ -192,7 +202,10 @@ FL_TEST(sem_release_of_several_hands_over)
 	FL_OK(fl_test_call_end(&two));
 }
 
-/* While the first waiter competes, who comes may take what it needs, and else stands behind it. */
+/*
+ * While the first waiter competes, a new context may take what it needs, and otherwise enqueues
+ * behind it.
+ */
 FL_TEST(sem_competitors_want_several)
 {
 	FL_FAULTS();

@@ -192,7 +192,10 @@ FL_TEST(seqlock_torn)
 	assert_int_equal(v.first, 2 * b.rounds);
 }
 
-/* The writer is a fiber of the same thread, which waits in the midst of it, as it should not: the reader does not keep it from going on. */
+/*
+ * The writer is a fiber of the same thread that waits inside of the write, which is wrong in a
+ * program: the reader does not keep it from continuing.
+ */
 static int write_slowly(void *arg)
 {
 	board *b = arg;

@@ -75,7 +75,7 @@ FL_TEST(sharded_rwlock_until_gives_up)
 	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
 		FL_OK(fl_sharded_rwlock_read_lock_until(l, past[i], &stop));
 		FL_RC(fl_sharded_rwlock_write_lock_until(l, past[i], NULL),
-		      -ETIMEDOUT); /* and lets go of the readers */
+		      -ETIMEDOUT); /* and lets the readers in again */
 		FL_RC(fl_sharded_rwlock_write_lock_until(l, FL_FOREVER, &stop), -ECANCELED);
 		FL_OK(fl_sharded_rwlock_try_read_lock(l));
 		fl_sharded_rwlock_read_unlock(l);
@@ -154,7 +154,10 @@ FL_TEST(sharded_rwlock_scopes)
 	FL_OK(fl_sharded_rwlock_destroy(l));
 }
 
-/* A writer waits for the readers that it found, keeps others out, and lets them in when it is cancelled. */
+/*
+ * A writer waits for the readers that it found, holds up others, and lets them in when it is
+ * cancelled.
+ */
 FL_TEST(sharded_rwlock_writer_that_gives_up_lets_readers_in)
 {
 	fl_sharded_rwlock *l = &sharded_rwlock;
@@ -171,7 +174,8 @@ FL_TEST(sharded_rwlock_writer_that_gives_up_lets_readers_in)
 		else
 			fl_sharded_rwlock_read_unlock(l);
 		FL_RC(fl_test_call_end(&first), gives_up ? -ECANCELED : 0);
-		FL_OK(fl_test_call_end(&reader)); /* before the second writer, or beside the reader that is there */
+		/* Before the second writer, or beside the current reader. */
+		FL_OK(fl_test_call_end(&reader));
 		if (gives_up)
 			fl_sharded_rwlock_read_unlock(l);
 		FL_OK(fl_test_call_end(&second));

@@ -99,8 +99,8 @@ FL_TEST(spin_excludes)
 }
 
 /*
- * fifo_rt_one_core: who spins does not keep the holder from its CPU for ever. The holder here goes on only after the waiter has
- * slept, which the table of system calls sees.
+ * fifo_rt_one_core: a spinning thread does not keep the holder from its CPU for ever. The holder
+ * continues only after the waiter has slept, which the table of system calls sees.
  */
 static uint32_t sleeps;
 
@@ -136,11 +136,11 @@ FL_TEST(spin_sleeps_in_the_end)
 	fl_test_end(&t);
 }
 
-/* A fiber that waits for another of its thread lets that one run. */
+/* A fiber that waits for another one of its thread lets it run. */
 static int hold_for_a_while(void *arg)
 {
 	fl_spin_lock(arg);
-	fl_test_look(); /* a wait with the lock held, which nobody should do */
+	fl_test_look(); /* a wait with the lock held, which is wrong in a program */
 	fl_spin_unlock(arg);
 	return 0;
 }

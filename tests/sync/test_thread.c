@@ -320,7 +320,10 @@ FL_TEST(thread_block_signals)
 	assert_true(same);      /* the caller's mask is as it was */
 }
 
-/* The thread sees what was written before it was started, and its joiner what it has written: TSan would tell. */
+/*
+ * The thread sees what was written before its start, and its joiner what it has written: TSan would
+ * report a race.
+ */
 static int add_one(void *number)
 {
 	*(int *)number += 1;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The backlog of the thread executor where its ring is full, and where others have claimed what is in it. */
+/*
+ * The backlog of the thread executor when its ring is full, and when other contexts have claimed
+ * its tasks.
+ */
 #include "fl_pool.h"
 #include "thread_pool/backlog.h"
 #include <string.h>
@@ -68,7 +71,7 @@ FL_TEST(backlog_closed_with_a_list)
 	}
 }
 
-/* Cancelled ones are skipped, wherever they are; the others keep their order. */
+/* Cancelled tasks are skipped, wherever they are; the others keep their order. */
 FL_TEST(backlog_of_cancelled_tasks)
 {
 	static fl_future *f[MANY];
@@ -84,7 +87,8 @@ FL_TEST(backlog_of_cancelled_tasks)
 	assert_int_equal(LOOK(&dropped), MANY - (MANY + 2) / 3);
 	for (int i = 0; i < MANY; i++) {
 		fl_future_free(f[i]);
-		FL_OK(backlog_note_submit(e, MANY + i, NULL)); /* looks through the list meanwhile */
+		/* Searches the list in the meantime. */
+		FL_OK(backlog_note_submit(e, MANY + i, NULL));
 		if (i % 2 == 0)
 			break;
 	}
@@ -98,7 +102,7 @@ FL_TEST(backlog_of_cancelled_tasks)
 	assert_int_equal(order[(MANY + 2) / 3], MANY);
 }
 
-/* A task that runs others by waiting for them: what it has run does not stay in the backlog for ever. */
+/* A task that runs others by waiting for them: these do not stay in the backlog for ever. */
 static unsigned most;
 
 FL_TASK(backlog_leaf, unsigned, unsigned)
@@ -115,7 +119,7 @@ FL_TASK(backlog_root, fl_executor *, void)
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_CHECK(backlog_leaf_submit(*arg, i, &f) == 0);
 		FL_CHECK(backlog_leaf_get(f, &got) == 0 && got == i);
-		/* Its memory is one that was used before, but for a bounded number. */
+		/* Its memory is reused, except for a bounded number of blocks. */
 		const size_t place = ((uintptr_t)f / 64) % (4 * RING);
 		freed += seen[place] == f;
 		seen[place] = f;

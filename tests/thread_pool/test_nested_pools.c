@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks that wait for what another task of their own thread executor has to bring about, where that
- * executor has one worker: another stands in for it. See fairlead/blocking.h.
+ * Tasks that wait for the effect of another task of their own thread executor with one worker:
+ * another worker stands in. See fairlead/blocking.h.
  */
 #include "fl_pool.h"
 #include <fairlead/as_completed.h>
@@ -69,8 +69,8 @@ FL_TEST(nested_pools_many)
 }
 
 /*
- * Each way to wait, in a task of an executor with one worker, for what a pending task of it does:
- * `wait` is the first task, `act` the second.
+ * Each way to wait, in a task of an executor with one worker, for the effect of a pending task of
+ * it: `wait` is the first task, `act` the second.
  */
 
 struct wait;
@@ -97,7 +97,7 @@ FL_TASK_STATIC(act, struct wait *, void)
 	return 0;
 }
 
-/* The pending task is submitted by the one that then waits for what it does. */
+/* The waiting task itself submits the pending task. */
 FL_TASK_STATIC(wait_nested, struct wait *, void)
 {
 	int rc = act_submit((*arg)->e, *arg, NULL);
@@ -291,7 +291,7 @@ FL_TEST(nested_wait_for_a_task_that_runs)
 	fl_executor_stats stats;
 	FL_OK(wait_for_own_submit(e, &own, &f));
 	FL_OK(fl_event_wait(&own.waits));
-	FL_WAIT_FOR(seam_sleepers() == 2); /* it, and the one that is held */
+	FL_WAIT_FOR(seam_sleepers() == 2); /* it, and the held one */
 	FL_OK(one_submit(e, &more));
 	FL_OK(fl_executor_get_stats(e, &stats));
 	assert_int_equal(stats.blocked, 0);
@@ -301,7 +301,7 @@ FL_TEST(nested_wait_for_a_task_that_runs)
 	FL_OK(fl_future_wait(more));
 }
 
-/* What does not wait needs nobody else. */
+/* Calls that do not wait need no other worker. */
 FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
 {
 	fl_executor_stats stats;
@@ -322,7 +322,7 @@ FL_TEST(nested_wait_for_no_time)
 	FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
 	fl_future *held = hold_worker(e, &gate);
 	FL_OK(wait_for_no_time_submit(e, &w, &f));
-	FL_OK(one_submit(e, &more)); /* pending meanwhile */
+	FL_OK(one_submit(e, &more)); /* pending in the meantime */
 	let_go(&gate, held);
 	FL_OK(fl_future_get(f, NULL, 0));
 	fl_promise_free(w.promise);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread executor: its threads, what it refuses and what it then leaves alone. Its end: test_pool_end.c. */
+/*
+ * The thread executor: its threads, and its refusals, which change nothing. Its end:
+ * test_pool_end.c.
+ */
 #include "fl_pool.h"
 #include <fairlead/cpu.h>
 #include <signal.h>
@@ -146,7 +149,9 @@ FL_TEST(pool_workers_are_gone_after_a_join)
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 }
 
-/* Tells its worker's name, and waits for the others, so that each of them runs on its own. */
+/*
+ * Reports its worker's name, and waits for the others, so that each of them runs on its own worker.
+ */
 struct told {
 	char name[40];
 	fl_latch *all;
@@ -237,7 +242,10 @@ FL_TEST(pool_takes_tasks_in_the_order_of_submission)
 		assert_int_equal(order[i], i < 50 ? i : i + 1);
 }
 
-/* One at a time, so that the worker goes to sleep in between, or is just about to: a lost wake is a hang. */
+/*
+ * One at a time, so that the worker goes to sleep in between, or is just about to: a lost wake is a
+ * hang.
+ */
 FL_TEST(pool_worker_park_vs_submit)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(2);
@@ -341,7 +349,7 @@ FL_TEST(pool_refuses_what_is_too_big)
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
 		type.arg_size = sizes[i][0];
 		type.result_size = sizes[i][1];
-		FL_RC(fl_submit(e, &type, NULL, NULL), -E2BIG); /* it does not look at the argument */
+		FL_RC(fl_submit(e, &type, NULL, NULL), -E2BIG); /* it does not read the argument */
 		FL_RC(fl_submit_with(e, &type, NULL, NULL, &(fl_submit_config){0}), -E2BIG);
 	}
 	type = pool_count;
@@ -424,7 +432,8 @@ FL_TEST(pool_initializes_each_worker_once)
 	}
 	assert_int_equal(LOOK(&initializations), N);
 	FL_SCOPED(fl_executor) *s = NULL;
-	FL_OK(fl_sequential_executor_create(&s, &config)); /* there, the calling thread is the worker */
+	/* There, the calling thread is the worker. */
+	FL_OK(fl_sequential_executor_create(&s, &config));
 	assert_int_equal(LOOK(&initializations), N + 1);
 	assert_int_equal(initialized, 1);
 }
@@ -448,7 +457,8 @@ FL_TEST(pool_create_refuses_an_initializer_that_is_none)
 	assert_null(e);
 }
 
-static fl_event one_is_submitted; /* else the worker that it starts may break the executor before it is in */
+/* Otherwise the worker that it starts may break the executor before it is submitted. */
+static fl_event one_is_submitted;
 
 FL_TASK_STATIC(initialize_late, int, void)
 {

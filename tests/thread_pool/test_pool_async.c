@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What Python's Pool calls apply_async, close, terminate and join: a callback with the submit, on every kind of
- * executor.
+ * The counterparts of Python's Pool: apply_async, close, terminate and join: a callback with the
+ * submit, on every kind of executor.
  */
 #include "conformance.h"
 
@@ -35,8 +35,8 @@ CONFORMANCE(async_calls_back_once)
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		const fl_submit_config config = {.on_end = note, .on_end_arg = &calls[i]};
-		FL_OK(
-		    fail_with_submit_with(e, codes[i], i == 2 ? NULL : &f, &config)); /* nobody need hold the future */
+		/* The future is optional. */
+		FL_OK(fail_with_submit_with(e, codes[i], i == 2 ? NULL : &f, &config));
 		await_call(&calls[i]);
 		FL_RC(calls[i].error, codes[i] ? codes[i] : -EINVAL);
 		assert_int_equal(calls[i].state, FL_DONE);

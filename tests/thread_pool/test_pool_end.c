@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several threads. */
+/*
+ * The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several
+ * threads.
+ */
 #include "fl_pool.h"
 
 static unsigned drops, runs;
@@ -208,7 +211,7 @@ FL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock)
 	FL_OK(end_count_submit(e, 1, NULL)); /* it was not even closed */
 }
 
-/* ... and on who cancels, while the task is not through. */
+/* ... and on the canceller, while the task has not ended. */
 FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 {
 	for (int all = 0; all <= 1; all++) {
@@ -391,7 +394,10 @@ FL_TEST(pool_nested_waits_need_one_worker)
 	}
 }
 
-/* A callback of the token of a task that runs, on who waits for it, uses the executor while that is cancelled. */
+/*
+ * A callback of a running task's token, on the task's waiter, uses the executor while that is
+ * cancelled.
+ */
 struct inner {
 	fl_executor *e;
 	struct gate *gate;
@@ -422,7 +428,8 @@ FL_TASK_STATIC(wait_for_inner, struct inner *, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_CHECK(wait_to_be_asked_submit((*arg)->e, *arg, &f) == 0);
-	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED); /* runs it here: there is one worker */
+	/* Runs it here: there is one worker. */
+	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_TEST(pool_cancel_asks_what_is_helped_without_its_lock)

@@ -86,7 +86,10 @@ static void make_in_child(void *arg)
 
 FL_TEST(pool_fork_may_make_its_own)
 {
-	/* All threads of the cases before are joined: TSan wants no new ones after a fork of many. */
+	/*
+	 * All threads of earlier cases are joined: TSan allows no new ones after a fork beside
+	 * threads.
+	 */
 	FL_OK(fl_test_child(make_in_child, NULL, NULL, 0));
 }
 
@@ -131,7 +134,7 @@ FL_TEST(pool_fork_in_a_task_that_is_helped)
 	assert_int_equal(LOOK(&others), 5);
 }
 
-/* A call that another worker has taken. */
+/* A stolen call. */
 struct stolen {
 	fl_event begun;
 	int result;

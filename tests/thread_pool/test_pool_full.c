@@ -205,8 +205,9 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		assert_int_equal(LOOK(&drops), 0);
 		let_go(&full.gate, full.held);
 		FL_WAIT_FOR(LOOK(&runs) == 1);
+		/* There is space. */
 		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
-		                           &(fl_submit_config){.room_deadline = 1})); /* there is room */
+		                           &(fl_submit_config){.room_deadline = 1}));
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(results[0], 0);
 		assert_int_equal(results[1], 6);
@@ -308,15 +309,20 @@ FL_TASK_STATIC(submit_next, struct nest *, void)
 	return rc;
 }
 
-/* What a task submits runs as a call when there is no room, but a chain of them does not nest without end. */
+/*
+ * A submit of a task runs the new task as a call when there is no space, but a chain of them does
+ * not nest without end.
+ */
 FL_TEST(full_submits_of_a_worker_run_at_once_and_nest_so_deep_only)
 {
 	struct nest nest = {.left = 10000};
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
 	FL_OK(submit_next_submit(e, &nest, NULL));
-	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL)); /* when the first has been taken; it has the only place */
+	/* After the first was taken; the backlog is full. */
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
 	fl_event_set(&nest.filled);
-	FL_WAIT_FOR(LOOK(&nest.ran) == 10001); /* a closed executor would refuse the rest of the chain */
+	/* A closed executor would refuse the rest of the chain. */
+	FL_WAIT_FOR(LOOK(&nest.ran) == 10001);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(nest.deepest, 65);
 	assert_int_equal(LOOK(&runs), 1);
@@ -358,7 +364,7 @@ FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 	}
 }
 
-/* What stands upon a submit. */
+/* Calls that contain a submit. */
 
 FL_TASK_STATIC(plus_one, int, int)
 {
@@ -435,7 +441,10 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = N}));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
 	const int rc = fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
-	/* When the time is over before it has asked for room, as for a thread that stood still, it is made, and has ended. */
+	/*
+	 * If the deadline passes before the thread asks for space, as after a long stop, the task
+	 * is made, and has ended.
+	 */
 	FL_RC(rc != 0 ? rc : fl_imap_next(late, NULL, &out), -ETIMEDOUT);
 	let_go(&gate, held);
 	for (int i = 0; i < N; i++) {
@@ -498,7 +507,7 @@ FL_TEST(full_then_goes_in_all_the_same)
 	assert_int_equal(n, 4);
 }
 
-/* A fiber that waits for room lets the others of its thread run. */
+/* A fiber that waits for space lets the others of its thread run. */
 
 struct on_fiber {
 	struct full *full;
@@ -538,7 +547,10 @@ FL_TEST(full_wait_of_a_fiber_lets_others_run)
 	fl_executor_free(full.e);
 }
 
-/* A cancelled task waits no more: a producer that cancels what it submits goes on, in bounded memory, while no worker is free. */
+/*
+ * A cancelled task is no longer pending: a producer that cancels its tasks continues, in bounded
+ * memory, while no worker is free.
+ */
 FL_TEST(full_cancelled_tasks_hold_no_place)
 {
 	struct full full = {0};
@@ -565,7 +577,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	assert_int_equal(LOOK(&runs), 4);
 }
 
-/* On an error nothing is kept: neither the place. */
+/* On an error nothing is kept, nor a permit. */
 FL_TEST(full_submit_without_memory_keeps_no_place)
 {
 	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
@@ -587,7 +599,10 @@ FL_TEST(full_submit_without_memory_keeps_no_place)
 	let_go(&gate, held);
 }
 
-/* A producer that is a hundred times too fast: its memory is that of the bound, whatever a full backlog means. */
+/*
+ * A producer that is a hundred times too fast: its memory is that of the bound, for each meaning of
+ * a full backlog.
+ */
 
 struct load {
 	char bytes[4000]; /* so that each task is an allocation of its own */
@@ -634,7 +649,8 @@ static void stays_flat(fl_when_full when_full, int64_t patience, bool refuses)
 	FL_SCOPED(fl_executor) *e = bounded(WORKERS, BOUND, when_full);
 	const struct produced p = produce(e, patience);
 	assert_int_equal(p.accepted + p.refused, FAST);
-	assert_true(p.most <= BOUND + 8 * WORKERS); /* those that run, and what a worker has with its start */
+	/* Those that run, and the memory of a worker's start. */
+	assert_true(p.most <= BOUND + 8 * WORKERS);
 	assert_true(refuses || p.refused == 0);
 }
 

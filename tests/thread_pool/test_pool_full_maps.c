@@ -19,7 +19,7 @@ static fl_executor *bounded(unsigned workers)
 	return e;
 }
 
-/* An executor whose only worker is held, and whose only place is taken. */
+/* An executor with a held worker and a full backlog of one. */
 struct full {
 	fl_executor *e;
 	fl_future *held;
@@ -34,8 +34,9 @@ static void fill(struct full *full)
 }
 
 /*
- * All workers but one are held. That one does the whole map, and takes up a task that waits for the map's caller; who in turn has to wait
- * for room for runners, of which none is needed any more.
+ * All workers but one are held. That one does the whole map, and takes a task that waits for the
+ * map's caller; the caller in turn must wait for space for runners, none of which is needed any
+ * more.
  */
 enum { WORKERS = 6, ELEMENTS = 6 };
 
@@ -58,7 +59,8 @@ static bool stand_in_line(unsigned n)
 FL_TASK(full_plus_one_late, int, int)
 {
 	if (*arg == 0) {
-		FL_WAIT_FOR(stand_in_line(1)); /* who maps, with its second runner in the backlog */
+		/* The mapping thread, with its second runner in the backlog. */
+		FL_WAIT_FOR(stand_in_line(1));
 		fl_event_set(&busy.begun);
 		FL_WAIT_FOR(stand_in_line(2));
 	}
@@ -113,7 +115,10 @@ FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
 	fl_executor_free(full.e);
 }
 
-/* An iteration of which three elements came from a generator, two at a time, and two were given out before all is full. */
+/*
+ * An iteration: three elements came from a generator, two at a time, and two results were given out
+ * before all is full.
+ */
 struct three {
 	struct full full;
 	fl_imap *it;
@@ -194,7 +199,8 @@ FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 			FL_OK(fl_thread_join(&thread, &rc));
 			FL_RC(rc, -ECANCELED);
 		}
-		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED); /* the third was made, and not given out */
+		/* The third was generated, and not given out. */
+		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED);
 		end_three(&t);
 	}
 }

@@ -81,9 +81,10 @@ FL_TEST(pool_races)
 }
 
 /*
- * A task that its submitter runs, because it waits for it, against a cancel of the executor: it is cancelled, or it is asked
- * to stop. It once was neither, when the cancel came between the claim and the frame. Here the submitter begins to wait in the middle
- * of the cancel, where that wakes a task that sleeps under its token. All other orders: scenario pool_cancel_helped.
+ * A task that its submitter runs, in a wait, against a cancel of the executor: it is cancelled, or
+ * it is asked to stop. It once was neither, when the cancel came between the claim and the frame.
+ * Here the submitter begins to wait in the middle of the cancel, which wakes a task that sleeps
+ * under its token. Scenario pool_cancel_helped has all other orders.
  */
 static unsigned may_submit, has_submitted, may_wait, not_asked;
 
@@ -124,7 +125,8 @@ FL_TEST(pool_cancel_vs_help)
 	SET(&not_asked, 0);
 	FL_OK(race_nest_submit(e, &nests, NULL));
 	FL_OK(fl_event_wait(&nests));
-	FL_OK(race_obey_submit(e, NULL)); /* on the other worker: the last to start is the first to be asked */
+	/* On the other worker: the last one started is the first one asked to stop. */
+	FL_OK(race_obey_submit(e, NULL));
 	FL_WAIT_FOR(seam_sleepers() == 1);
 	SET(&may_submit, 1);
 	FL_WAIT_FOR(LOOK(&has_submitted));
@@ -135,7 +137,10 @@ FL_TEST(pool_cancel_vs_help)
 	assert_int_equal(LOOK(&not_asked), 0);
 }
 
-/* The sequential executor runs tasks on the threads that submit them; a join waits for those of other threads. */
+/*
+ * The sequential executor runs tasks on the threads that submit them; a join waits for those of
+ * other threads.
+ */
 struct submission {
 	fl_executor *e;
 	struct gate gate;

@@ -89,7 +89,8 @@ FL_TEST(stats_count_tasks_of_all_ways)
 	FL_OK(stats_fail_submit(e, &g));
 	FL_OK(fl_future_wait(g));
 	assert_int_equal(stats_of(e).ran, 3);
-	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1})); /* over before it began */
+	/* Expired before it began. */
+	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate);
 	assert_int_equal(stats_of(e).unbegun, 1);

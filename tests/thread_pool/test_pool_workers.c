@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How many threads a thread executor has: those that have nothing to do, other numbers, tasks that block. */
+/* The number of threads of a thread executor: idle threads, other limits, tasks that block. */
 #include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_pool.h"
@@ -51,7 +51,10 @@ FL_TASK_STATIC(count_run, void, void)
 	return 0;
 }
 
-/* Nothing to do. One that has ended is joined by the next, or in the end: so one more than there are may be in the list. */
+/*
+ * Idle. A worker that has ended is joined by the next one, or at the end: so the list may have one
+ * more than there are.
+ */
 
 FL_TEST(pool_idle_workers_end_but_one)
 {
@@ -67,8 +70,9 @@ FL_TEST(pool_idle_workers_end_but_one)
 	}
 	assert_true(seam_threads_started() >= before + 4 + 3); /* one stayed */
 	/*
-	 * Workers and what they have are used again: what each round left would be more than this. One that ends may be about to
-	 * free its predecessor's record; and a block that a worker frees stays where that worker was, which costs a slab in the end.
+	 * Workers and their memory are reused: the leftovers of each round would exceed this bound.
+	 * A worker that ends may be about to free its predecessor's record; and a block that a
+	 * worker frees stays in that worker's free list, which may cost a slab.
 	 */
 	FL_WAIT_FOR(seam_live_allocs() < allocs + ROUNDS);
 	FL_OK(fl_executor_join(e));
@@ -93,7 +97,10 @@ FL_TEST(pool_idle_timeout_below_zero_is_refused)
 	assert_null(e);
 }
 
-/* The last one stays: so no submit needs a thread that cannot be started; and those that there are do what is to be done. */
+/*
+ * The last worker stays: so no submit needs a thread that cannot be started; the existing workers
+ * do the work.
+ */
 FL_TEST(pool_idle_worker_that_stays_needs_no_thread)
 {
 	FL_SCOPED(fl_executor) *e = crowd(4, 1);
@@ -220,7 +227,7 @@ FL_TASK_STATIC(note_how_many, void, void)
 	return 0;
 }
 
-/* Those too many end: who sleeps, and who runs a task when that has ended. */
+/* Superfluous workers end: a sleeping one, and one that runs a task when that has ended. */
 FL_TEST(pool_resize_down_ends_workers)
 {
 	FL_SCOPED(fl_executor) *e = crowd(6, 0);
@@ -243,7 +250,10 @@ FL_TEST(pool_resize_down_ends_workers)
 	assert_true(LOOK(&most_at_once) <= 2);
 }
 
-/* No task begins while as many run as there may be, also when more workers had just been looking for tasks. */
+/*
+ * No task begins while as many run as are allowed, also if more workers have just searched for
+ * tasks.
+ */
 FL_TEST(pool_resize_down_holds_when_it_returns)
 {
 	enum { ROUNDS = 100, TASKS = 12 };
@@ -473,7 +483,7 @@ FL_TEST(blocking_end_without_a_begin_panics)
 	assert_non_null(strstr(text, "fl_blocking_end"));
 }
 
-/* Nothing to stand in for. */
+/* There is no blocked worker. */
 FL_TEST(blocking_elsewhere_does_nothing)
 {
 	FL_SCOPED(fl_executor) *here = sequential();

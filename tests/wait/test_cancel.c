@@ -338,7 +338,10 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	tree_destroy(&t);
 }
 
-/* Requests race with the birth and the death of children, and with the waits under them: every wait ends. */
+/*
+ * Requests race with the begin and the end of children, and with the waits under them: every wait
+ * ends.
+ */
 typedef struct nursery {
 	fl_cancel_token *root;
 	unsigned rounds;
@@ -380,7 +383,7 @@ FL_TEST(cancel_against_birth_and_death)
 	}
 }
 
-/* What was written before the request is visible to whoever sees it. */
+/* A context that sees the request sees what was written before it. */
 typedef struct note {
 	fl_cancel_token stop;
 	int reason;
@@ -413,7 +416,7 @@ FL_TEST(cancel_publishes_what_was_written_before)
 	fl_test_end(&sleeper);
 }
 
-/* Own tokens: a request tells by a call. */
+/* Own tokens: a request is delivered by a call. */
 typedef struct owner {
 	struct fl__own_token own;
 	unsigned kicks;
@@ -452,7 +455,7 @@ FL_TEST(cancel_own_token_is_told_once)
 	fl_cancel_token_destroy(&b.own.token);
 	fl_cancel_token_destroy(&a.own.token);
 	fl_cancel_token_destroy(&alone.own.token);
-	owner_init(&a, &root); /* born requested: it can look by itself */
+	owner_init(&a, &root); /* requested from the start: it can check by itself */
 	assert_int_equal(a.kicks, 0);
 	assert_true(fl_cancel_token_is_requested(&a.own.token));
 	fl_cancel_token_request(&a.own.token);
@@ -475,7 +478,7 @@ FL_TEST(cancel_own_token_that_was_disowned)
 	fl_cancel_token_destroy(&root);
 }
 
-/* Those who stand in its queue are woken all the same. */
+/* The waiters in its queue are still woken. */
 FL_TEST(cancel_own_token_has_a_line)
 {
 	owner a;

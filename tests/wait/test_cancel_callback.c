@@ -82,7 +82,8 @@ FL_TEST(cancel_callback_under_a_scope_or_none)
 	fl_cancel_callback cb, never = FL_CANCEL_CALLBACK_INIT;
 	uint32_t runs = 0;
 	assert_true(fl_cancel_callback_remove(&never));
-	assert_true(fl_cancel_token_on_request(NULL, &cb, count_up, &runs)); /* no scope: it never runs */
+	/* No scope: it never runs. */
+	assert_true(fl_cancel_token_on_request(NULL, &cb, count_up, &runs));
 	assert_true(fl_cancel_callback_remove(&cb));
 	FL_CANCEL_SCOPE(&c);
 	assert_true(fl_cancel_token_on_request(FL_SHIELDED, &never, count_up, &runs));
@@ -139,7 +140,10 @@ FL_TEST(cancel_callback_scoped)
 	fl_cancel_token_destroy(&c);
 }
 
-/* What a function may do: remove itself and another, register anew, request other tokens, free its token. */
+/*
+ * What a function may do: remove itself and another, register anew, request other tokens, free its
+ * token.
+ */
 typedef struct family {
 	fl_cancel_token *token, other;
 	fl_cancel_callback *own, sibling, further;
@@ -174,7 +178,10 @@ FL_TEST(cancel_callback_may_do_anything)
 	fl_cancel_token_destroy(&f.other);
 }
 
-/* A callback that is registered anew by its own function is another one, which the end of this one leaves alone. */
+/*
+ * A callback that its own function registers anew is a new one, which the end of the current call
+ * leaves alone.
+ */
 typedef struct again {
 	fl_cancel_token first, second;
 	fl_cancel_callback cb;
@@ -248,7 +255,10 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	fl_cancel_token_destroy(&s.token);
 }
 
-/* stray_wake_reused_memory: the token is gone while its function runs, and a semaphore is where it was. */
+/*
+ * stray_wake_reused_memory: the token is freed while its function runs, and a semaphore has its
+ * memory.
+ */
 static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(sem, deadline, cancel);
@@ -323,7 +333,10 @@ FL_TEST(cancel_callback_removed_by_a_fiber)
 	fl_cancel_token_destroy(&s.token);
 }
 
-/* The cancel of a fiber, a group and a future runs callbacks without a lock of theirs: the function may use them. */
+/*
+ * The cancel of a fiber, a group and a future runs callbacks without any of their locks: the
+ * function may use them.
+ */
 static fl_group *a_group;
 
 static void use_group(void *arg)
@@ -374,7 +387,7 @@ FL_TASK(cancel_callback_task, void, uint32_t)
 	(void)fl_cancel_token_on_request(fl_task_token(ctx), &cb, use_future, result);
 	fl_event_set(&task_runs);
 	int rc = fl_sleep_until(FL_FOREVER, fl_task_token(ctx));
-	FL_WAIT_FOR(fl__load_relaxed(result) == 1); /* a request wakes who waits, and then calls */
+	FL_WAIT_FOR(fl__load_relaxed(result) == 1); /* a request wakes waiters, then calls */
 	return rc != -ECANCELED || fl_cancel_callback_remove(&cb) ? -EINVAL : 0;
 }
 
@@ -391,7 +404,9 @@ FL_TEST(cancel_callback_of_a_task)
 	fl_future_free(a_future);
 }
 
-/* Callbacks come and go while their token, which is new each time, is requested by another thread. */
+/*
+ * Callbacks come and go while their token, which is new each time, is requested by another thread.
+ */
 typedef struct round {
 	fl_cancel_token token;
 	fl_event go, done;

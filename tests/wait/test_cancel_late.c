@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A wait takes nothing that comes after the request of its token, however late its context runs: not
- * an item, a permit, the set of an event. (test_queue_wait.c has the other operations of the queue,
- * on threads.)
+ * A wait takes nothing that comes after the request of its token, however late its context runs: no
+ * item, permit, or set of an event. (test_queue_wait.c has the other operations of the queue, on
+ * threads.)
  *
- * The fibers wait under their own token, whose request is delivered by the thread of their loop. That
- * thread is blocked until the request and what comes after it have been made.
+ * The fibers wait under their own token; the thread of their loop delivers its request. That thread
+ * is blocked until the request and the later events have happened.
  */
 #include "fl_in_loop.h"
 #include "fl_seam.h"
@@ -162,7 +162,10 @@ static const struct row {
 	int (*wait)(void);
 	void (*give)(void);
 	bool (*is_there)(void); /* what was given */
-	bool bridged; /* by a thread of the library, so that a thread which waits for it is not the only sleeper */
+	/*
+	 * By a thread of the library, so that a thread which waits for it is not the only sleeper.
+	 */
+	bool bridged;
 } rows[] = {
     {wait_sem, give_sem, has_sem, false},          {wait_sem_for_two, give_sem_two, has_sem_two, false},
     {wait_event, give_event, has_event, false},    {wait_any, give_event, has_event, false},

@@ -40,7 +40,7 @@ FL_TEST(deadlines_past_overflowing_invalid)
 	}
 }
 
-/* Who timed out has consumed nothing: the next waiter gets it. */
+/* A wait that timed out has consumed nothing: the next waiter gets it. */
 FL_TEST(deadline_passes_the_wake_on)
 {
 	FL_EACH_KIND(kind)
@@ -103,7 +103,8 @@ FL_TEST(cancel_before_the_wait)
 		if (!kind->at_once)
 			continue;
 		kind->finish();
-		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), kind->done); /* what can be done at once is done */
+		/* An operation that can succeed at once succeeds. */
+		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), kind->done);
 	}
 }
 
@@ -148,7 +149,7 @@ FL_TEST(cancel_consumes_nothing)
 		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
 		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
 		fl_cancel_token_request(&stop);
-		kind->finish(); /* before the cancelled one has left its queue, as often as not */
+		kind->finish(); /* often before the cancelled one has left its queue */
 		int rc = fl_test_call_end(&cancelled);
 		if (!kind->looks || rc != kind->done)
 			FL_RC(rc, -ECANCELED);
@@ -215,7 +216,10 @@ FL_TEST(cancel_by_deadline_is_not_a_timeout)
 	}
 }
 
-/* A cancel against what is waited for: the wait says which of them was first, and what it did not take is still there. */
+/*
+ * A cancel against the awaited event: the wait reports which of them was first, and an untaken
+ * event is still there.
+ */
 FL_TEST(cancel_against_the_wake)
 {
 	FL_EACH_KIND(kind)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * destroy_after_unlock, by who gives up: a waiter whose time is up, and whom a waker has passed over before it left the queue, no
- * longer counts as waiting. Then destroy answers 0, and the memory goes while the waiter is still on its way out of its call.
+ * destroy_after_unlock, by a wait that gives up: its deadline has passed, and a waker has skipped
+ * it before it left the queue, so it no longer counts as waiting. Then destroy returns 0, and the
+ * memory is freed while the waiter is still leaving its call.
  */
 #include "fl_line.h"
 #include "fl_test.h"
@@ -38,10 +39,16 @@ static void pass_over(struct fl__lot *lot)
 	assert_int_equal(fl__lot_take(lot, 1, 0), 0);
 }
 
-/* Has the marks by which each of them would go on: WAITERS of all three, and not AWAKE of the last. */
+/*
+ * Has the marks that would make each of them continue: WAITERS of all three, and not AWAKE of the
+ * last.
+ */
 enum { GONE = 0xd6 };
 
-/* With the queue open: the memory goes while the first waiter has given up, and has yet to leave. False: it had left before. */
+/*
+ * With the bucket locked: the memory is freed while the first waiter has given up, and has yet to
+ * leave. False: it had left before.
+ */
 static bool free_under(memory *object, struct fl__lot *lot)
 {
 	const struct fl__node *first = fl__lot_first(lot);

@@ -13,7 +13,10 @@ static size_t wake(const void *key, size_t max, uint32_t value)
 	return taken;
 }
 
-/* Places in queues, of contexts that only count their unparks: one thread sees everything that the lot does. */
+/*
+ * Queue entries of contexts that only count their unparks: one thread sees everything that the lot
+ * does.
+ */
 typedef struct place {
 	struct fl__ctx ctx;
 	struct fl__wait wait;
@@ -122,7 +125,7 @@ FL_TEST(lot_unparks_at_close)
 	assert_int_equal(places[1].node.value, 8);
 }
 
-/* Takes the one at `gone` out of a queue of `n`; the others keep their order. */
+/* Removes the entry `gone` from a queue of `n`; the others keep their order. */
 static void remove_one(size_t n, size_t gone)
 {
 	place places[4];
@@ -182,7 +185,7 @@ FL_TEST(lot_line_goes_on_behind_one_that_left)
 	}
 }
 
-/* Finds `n` keys whose queues share a bucket. */
+/* Finds `n` keys whose wait queues share a bucket. */
 static void colliding_keys(const char *keys[], size_t n)
 {
 	static const char space[1 << 16];
@@ -292,7 +295,7 @@ FL_TEST(lot_wakes_a_wait_with_two_places_once)
 	other.node.wait = &one.wait;
 	assert_int_equal(wake(&second, 1, 0), 1);
 	assert_true(one.wait.decision == (uintptr_t)&other.node);
-	assert_int_equal(wake(&first, 1, 0), 0); /* passed on, to nobody */
+	assert_int_equal(wake(&first, 1, 0), 0); /* passed on, to none */
 	assert_int_equal(one.unparks, 1);
 	assert_false(one.node.queued);
 }

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A context that waits for something else between the begin of a wait and its sleep, and what a wait leaves alone.
+ * A context that waits for something else between the begin of a wait and its sleep, and what a
+ * wait does not change.
  */
 #include "fl_line.h"
 #include <pthread.h>
 
-/* A thing whose arm() has another thing of the same fl_wait_any set first, and then waits itself. */
+/*
+ * An object whose arm() has another object of the same fl_wait_any set first, and then waits
+ * itself.
+ */
 struct slow_thing {
 	fl_event *other;
 	fl_sem permit;
@@ -41,7 +45,7 @@ static int release_when_awaited(void *arg)
 	return 0;
 }
 
-/* The wait inside must not take the unpark of the wait around it, nor the other way round. */
+/* Neither the inner nor the outer wait may take the other's unpark. */
 FL_TEST(wait_any_whose_arm_waits)
 {
 	for (int i = 0; i < 50; i++) {
@@ -86,7 +90,9 @@ static int leave_early(void *arg)
 	pthread_exit(NULL);
 }
 
-/* The function does not return, and the thread ends all the same: its join, its locals, its place in the list. */
+/*
+ * The function does not return, but the thread ends: its join, its locals, its entry in the list.
+ */
 FL_TEST(thread_that_leaves_by_pthread_exit)
 {
 	fl_thread t;
@@ -98,10 +104,10 @@ FL_TEST(thread_that_leaves_by_pthread_exit)
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 }
 
-/* WAITERS is stale: the release that finds so must look at the permits again before it adds. */
+/* WAITERS is stale: a release that finds so must read the permits again before it adds. */
 FL_TEST(sem_overflow_behind_stale_waiters)
 {
-	fl_sem s = {0x80000000u}; /* lib/sync/sem.c: WAITERS, and an empty queue */
+	fl_sem s = {0x80000000u}; /* lib/sync/sem.c: WAITERS without a waiter */
 	fl_sem_release_n(&s, 0x40000000u);
 	assert_int_equal(fl_sem_value(&s), 0x40000000u);
 	FL_PANICS(fl_sem_release_n(&s, 0x40000000u));

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The spin of threads that wait: how long, where, and who does not. The clock is the test's own, and counts its readings. */
+/*
+ * The spin of waiting threads: how long, where, and which threads do not spin. The clock is the
+ * test's own, and counts its reads.
+ */
 #include "fl_faults.h"
 #include "fl_test.h"
 
 static struct {
 	int64_t now;
 	unsigned relaxes, yields, sleeps;
-	int64_t spun, slept_at; /* what the looks and yields took; when the sleep began */
+	int64_t spun, slept_at; /* time of the checks and yields; begin of the sleep */
 } turn;
 
 enum { RELAX_NS = 30, YIELD_NS = 400 };
@@ -30,7 +33,7 @@ static void yield(void)
 	turn.spun += YIELD_NS;
 }
 
-/* Nobody comes: the time passes asleep. */
+/* No wake: the time passes asleep. */
 static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	(void)word;
@@ -80,7 +83,10 @@ static int cond_wait(void *c, int64_t deadline)
 	return fl_cond_wait_until(c, &m, deadline, NULL);
 }
 
-/* A wait that nobody ends burns at most 100 us, however often, then sleeps once; and it is not shorter than its deadline. */
+/*
+ * A wait without a wake burns at most 100 us, each time, then sleeps once; and it is not shorter
+ * than its deadline.
+ */
 static void burns_little(blocking *call, void *object, int expected)
 {
 	for (int i = 0; i < 200; i++) {
@@ -115,7 +121,7 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 	assert_true(turn.spun <= FL_US(100));
 }
 
-/* What is ready is taken without a look; a wait that may not last makes none. */
+/* A ready object is taken without a check; a wait with an expired deadline makes none. */
 FL_TEST(parker_spin_is_not_begun_in_vain)
 {
 	fl_sem s = FL_SEM_INIT(1);
@@ -146,7 +152,7 @@ FL_TEST(parker_spin_ends_with_the_deadline)
 static fl_sem *awaited;
 static unsigned release_at;
 
-/* The partner on another core: it releases while this thread looks. */
+/* The partner on another core: it releases while this thread checks. */
 static void relax_and_release(void)
 {
 	relax();
@@ -161,7 +167,10 @@ static void yield_and_release(void)
 	fl_sem_release(awaited);
 }
 
-/* A waiter that finds a permit by polling is never queued: neither side enters the lot, and nobody sleeps. */
+/*
+ * A waiter that finds a permit by a check never enqueues: neither side enters the lot, and none
+ * sleeps.
+ */
 FL_TEST(parker_spin_finds_a_permit_before_the_line)
 {
 	fl_sem s = FL_SEM_INIT(0);
@@ -175,7 +184,10 @@ FL_TEST(parker_spin_finds_a_permit_before_the_line)
 	assert_int_equal(turn.sleeps, 0);
 }
 
-/* Where partners wait for this core the looks before the first yield become few; where they run on another they are many again. */
+/*
+ * If partners wait for this core the checks before the first yield become few; if they run on
+ * another core they become many again.
+ */
 FL_TEST(parker_spin_looks_as_success_tells)
 {
 	fl_sem s = FL_SEM_INIT(0);
@@ -206,8 +218,8 @@ FL_TEST(parker_spin_looks_as_success_tells)
 }
 
 /*
- * While yields are barred: after a wake by a thread on the same CPU there is no spin, since the partner
- * needs this CPU; after a wake from another CPU there is.
+ * While yields are barred: after a wake by a thread on the same CPU there is no spin, since the
+ * partner needs this CPU; after a wake from another CPU there is.
  */
 static fl_sem *to_release;
 static int cpu_of_waker, cpu_of_waiter;

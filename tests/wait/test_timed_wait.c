@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timed waits: every blocking operation, on a thread and in a fiber of a loop, with each kind of deadline, and with what clocks and
- * kernels do to them. Time is the test's: a wait of a thousand seconds ends when the test moves the clock.
+ * Timed waits: every blocking operation, on a thread and in a fiber of a loop, with each kind of
+ * deadline, and with faults of clocks and kernels. Time is the test's: a wait of a thousand seconds
+ * ends when the test moves the clock.
  */
 #include "fl_faults.h"
 #include "fl_kinds.h"
@@ -16,7 +17,7 @@
 /* Each case waits in a loop, too. */
 FL_ALL_NEED(FL_TEST_EVENTFD)
 
-/* The wall clock, as this program's library sees it: the test sets it, and counts the looks. */
+/* The wall clock of this program's library: the test sets it, and counts the reads. */
 static int64_t wall_step;
 static uint32_t wall_looks;
 
@@ -33,8 +34,9 @@ int clock_gettime(clockid_t clock, struct timespec *t)
 #endif
 
 /*
- * The monotonic clock: the real one, and `fl_test_ahead`. The waits that are tested are those until `watched`: they sleep for half
- * a millisecond at most, so that they see the clock move; `sleeps` of them have begun; the next `strikes` return `answer` at once.
+ * The monotonic clock: the real one, and `fl_test_ahead`. The tested waits are those until
+ * `watched`: they sleep for half a millisecond at most, so that they see the clock move; `sleeps`
+ * of them have begun; the next `strikes` return `answer` at once.
  */
 enum { NAP = 500000 };
 static int64_t watched;
@@ -65,7 +67,8 @@ static int watched_futex_wait(const uint32_t *word, uint32_t expected, int64_t d
 
 static int watched_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
 {
-	if (deadline != fl__load_relaxed(&watched) || deadline <= fl__sys.now()) /* a look is no sleep */
+	/* A check is no sleep. */
+	if (deadline != fl__load_relaxed(&watched) || deadline <= fl__sys.now())
 		return fl_test_real_poller.wait(poller, events, n, deadline);
 	fl__add_relaxed(&sleeps, 1);
 	if (strikes_one())
@@ -90,7 +93,7 @@ static void watch_waits(void)
 	FL_POLLER_FAULTS();                                                                                            \
 	watch_waits()
 
-/* Those that stand in no queue of the lot, or in none: their waits have a token, in whose queue they are seen. */
+/* Waits that are not enqueued at a fixed key: they have a token, and are seen in its wait queue. */
 static fl_cancel_token token;
 static fl_queue *queue;
 
@@ -144,7 +147,7 @@ static void sleep_make(void)
 	fl_cancel_token_init(&token, NULL, FL_FOREVER);
 }
 
-/* The deadline is what it waits for: that it tells by 0. */
+/* The deadline is what it waits for: the result is 0. */
 static int sleep_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
@@ -220,7 +223,7 @@ static const void *key_of(const fl_kind *kind)
 	return kind->key ? kind->key : fl_kind_key;
 }
 
-/* The call is made on a thread of its own, and is queued: the only one. */
+/* The call is made on a new thread, and is enqueued: the only waiter. */
 static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, int64_t deadline)
 {
 	fl_test_call_start(c, call, object, deadline, NULL);
@@ -236,7 +239,7 @@ static void begin(fl_test_caller *c, const fl_kind *kind, fl_test_call *call, in
 	FL_WAIT_FOR(fl__load_relaxed(&sleeps) > before);
 }
 
-/* It goes on waiting, whatever it has seen since: two more looks, and it is queued. */
+/* It continues to wait, whatever it has seen since: two more checks, and it is enqueued. */
 static void still_waits(const fl_kind *kind)
 {
 	uint32_t before = fl__load_relaxed(&sleeps);
@@ -312,13 +315,14 @@ FL_TEST(timed_wait_negative_deadline)
 	for_each(waits_until_negative);
 }
 
-/* One that never comes: neither the kernel nor an overflow makes it come sooner. */
+/* A deadline that never comes: neither the kernel nor an overflow makes it come earlier. */
 static int64_t huge;
 
 static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
-	FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR); /* the kernel takes the number, and time is not up */
+	/* The kernel accepts the number, and the deadline has not passed. */
+	FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR);
 	return rc;
 }
 
@@ -354,7 +358,10 @@ FL_TEST(timed_wait_huge_deadline)
 	}
 }
 
-/* The machine was suspended, or a debugger held it: the clock leaps, short of the deadline and then over it. */
+/*
+ * The machine was suspended, or a debugger held it: the clock jumps, short of the deadline and then
+ * beyond it.
+ */
 static void waits_through_leaps(const fl_kind *kind, fl_test_call *call)
 {
 	fl_test_caller c;
@@ -377,7 +384,10 @@ FL_TEST(clock_jump)
 	for_each(waits_through_leaps);
 }
 
-/* It leaps over the deadline after the wake: who is woken has what he waited for, or left it; never half. */
+/*
+ * It jumps beyond the deadline after the wake: a woken waiter has what it waited for, or left it;
+ * never half.
+ */
 static void leaps_at_the_wake(const fl_kind *kind, fl_test_call *call)
 {
 	fl_test_caller c;
@@ -396,8 +406,8 @@ FL_TEST(clock_jump_at_the_wake)
 }
 
 /*
- * The clock stands still for some looks, one nanosecond short, while the kernel says that time is up: it is not, until the clock
- * says so.
+ * The clock stands still for some reads, one nanosecond short, while the kernel reports a timeout:
+ * the wait goes on until the clock has passed the deadline.
  */
 enum { STILL_LOOKS = 40 };
 static uint32_t still_looks;
@@ -421,7 +431,10 @@ static void waits_while_it_stands(const fl_kind *kind, fl_test_call *call)
 	answer = -ETIMEDOUT;
 	fl__store_relaxed(&still_looks, STILL_LOOKS);
 	FL_RC(call((void *)kind, deadline, NULL), -ETIMEDOUT);
-	/* Others look, too, but none of them for ever: so all looks were made, or the wait ended without them. */
+	/*
+	 * Other threads read, too, but not for ever: so all reads were made, or the wait ended
+	 * without them.
+	 */
 	assert_int_equal(fl__load_relaxed(&still_looks), 0);
 	fl__store_relaxed(&strikes, 0);
 }
@@ -433,7 +446,7 @@ FL_TEST(clock_stands_still)
 	for_each(waits_while_it_stands);
 }
 
-/* The wall clock is set back and forth: nobody looks at it. */
+/* The wall clock is set back and forth: the library does not read it. */
 static void waits_by_another_clock(const fl_kind *kind, fl_test_call *call)
 {
 	static const int64_t steps[] = {-3600, 3600, -1000000000, 1000000000};
@@ -500,7 +513,10 @@ FL_TEST(timed_wait_early_etimedout)
 	storm_of(-ETIMEDOUT);
 }
 
-/* Real signals, from another thread, every few microseconds. ThreadSanitizer keeps them back from who sleeps in the kernel. */
+/*
+ * Real signals, from another thread, every few microseconds. ThreadSanitizer delays them for
+ * threads that sleep in the kernel.
+ */
 #ifdef FL__TSAN
 enum { SIGNALS_ARRIVE = 0 };
 #else

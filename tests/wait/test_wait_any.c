@@ -9,7 +9,7 @@ static int run_until(void *event)
 	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
 }
 
-/* One of each thing that floors 1 and 3 have. */
+/* One object of each kind on floors 1 and 3. */
 typedef struct things {
 	fl_sem sem;
 	fl_event event;
@@ -72,7 +72,8 @@ FL_TEST(wait_any_wakes_for_each_kind)
 		things t;
 		fl_test_caller c;
 		things_init(&t);
-		fl_test_call_in_line(&c, any_of, &t, &t.token, FL_FOREVER, NULL); /* the last to be armed */
+		/* The last to be armed. */
+		fl_test_call_in_line(&c, any_of, &t, &t.token, FL_FOREVER, NULL);
 		make_ready(&t, thing);
 		FL_RC(fl_test_call_end(&c), thing);
 		things_end(&t);
@@ -180,7 +181,7 @@ FL_TEST(wait_any_may_name_a_thing_twice)
 	assert_int_equal(fl_test_in_line(&e), 0);
 }
 
-/* What becomes ready between the look and the place in its queue: it is ready instead, and whole. */
+/* An object that becomes ready between the check and the enqueue: it is reported, and unchanged. */
 FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 {
 	things t;
@@ -203,7 +204,9 @@ FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 	things_end(&t);
 }
 
-/* Looking takes nothing away: a permit that is released past an observer goes to the consumer behind it. */
+/*
+ * A check takes nothing: a permit that is released past an observer goes to the consumer behind it.
+ */
 static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(s, deadline, cancel);
@@ -237,15 +240,21 @@ FL_TEST(wait_any_strands_no_permit)
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&consumer));
 		assert_int_equal(fl_sem_value(&s), 0);
-		fl_sem_release(
-		    &s); /* who was woken may have seen the permit before the consumer took it, or looks on */
+		/*
+		 * The woken one may have seen the permit before the consumer took it, or watches
+		 * on.
+		 */
+		fl_sem_release(&s);
 		FL_RC(fl_test_call_end(&before), 0);
 		FL_RC(fl_test_call_end(&after), 0);
 		assert_int_equal(fl_sem_value(&s), 1);
 	}
 }
 
-/* Consumers of both kinds, beside observers that take what they see: every permit is used, and nobody sleeps beside one. */
+/*
+ * Consumers of both kinds, beside observers that take what they see: every permit is used, and no
+ * consumer sleeps beside one.
+ */
 typedef struct well {
 	fl_sem permits;
 	fl_event stop;
@@ -288,7 +297,7 @@ FL_TEST(wait_any_uses_every_permit)
 	assert_int_equal(fl_sem_value(&w.permits), 0);
 }
 
-/* Tokens among the things. */
+/* Tokens among the objects. */
 FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
 {
 	fl_event e = FL_EVENT_INIT;
