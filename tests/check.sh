@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=sh disable=SC2154 # root, build, release and packages_* are those of ./dev, which reads this file
-# The steps of `./dev check`: each step is a function that prints what is wrong and returns whether all is well.
+# The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
 check_steps="tidy tsan gcc asan clang $targets seccomp format"
@@ -53,7 +53,8 @@ step_tidy() {
 	"$root/tests/tidy.py" "$build/tidy"
 }
 
-# release_build FEATURE... -- TARGET...: brings the build of `./dev test` up to date, which two steps use, one after the other.
+# release_build FEATURE... -- TARGET...: updates the build of `./dev test`, which two steps use, one
+# after another.
 release_build() {
 	released=
 	while [ "$1" != -- ]; do
@@ -94,7 +95,8 @@ sanitized() {
 	make_tests "$dir" "$check_since"
 }
 
-# Without optimisation, which could remove what UBSan would find, and with the coverage that the check of the interface reads.
+# Without optimisation, which could remove UBSan's findings, and with the coverage for the check of
+# the interface.
 step_asan() {
 	sanitized "$build/asan" --buildtype debug -Db_sanitize=address,undefined -Db_coverage=true
 	find "$build/asan" -name '*.gcda' -delete
@@ -107,8 +109,8 @@ step_asan() {
 	fi
 }
 
-# TSan waits at the end of each process for races with threads that still run: 20 ms instead of a second. The address
-# space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
+# TSan waits at the end of each process for races with running threads: 20 ms instead of a second.
+# The address space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
 step_tsan() {
 	sanitized "$build/tsan" --buildtype debug -Doptimization=1 -Db_sanitize=thread
 	if setarch -R true 2>/dev/null; then
@@ -131,7 +133,8 @@ step_armhf() {
 	on armhf "$check_since" ${check_since:+--since "$check_since"}
 }
 
-# check_one NAME: runs one step. Prints one line, and the end of the step's output when it failed; notes what it cost.
+# check_one NAME: runs one step. Prints one line, and the end of the output of a failed step; notes
+# its time.
 check_one() {
 	log_of_step=$build/check-$1.log
 	began=$(date +%s)

@@ -26,7 +26,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("lib/", "docs/", "tests/", "stress/", "bench/")
 LEFT_OUT = ("bench/queues_unbounded.c",)  # in the analyzer ck lacks the compare-and-swap of its FIFO
-# The limit of states for one function: a third of the default, at which a few functions take half of the time.
+# The limit of states for one function: a third of the default, at which a few functions take half
+# of the time.
 NODES = "75000"
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*[<"]([^">]+)[">]', re.M)
 EXTRA = [f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", f"max-nodes={NODES}")]

@@ -9,7 +9,7 @@
 #include "fetch.h"
 #include <stdlib.h>
 
-#define CONNECTIONS_MAX 6L /* to a foreign host, as in browsers; many hosts answer only a few at once */
+#define CONNECTIONS_MAX 6L /* to a foreign host, as in browsers */
 
 struct multi {
 	CURLM *curl;

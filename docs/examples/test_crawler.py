@@ -40,7 +40,7 @@ def crawler_names_a_bad_page_and_goes_on(demo):
 def crawler_interrupted(demo):
     """While the server does not answer for a page, and others are still to be found."""
     for end in signal.SIGINT, signal.SIGTERM:
-        # the first thread beside the server's exists: signals are blocked, and the crawl begins soon
+        # a second thread exists: signals are blocked, and the crawl begins soon
         out, err = demo_kit.stopped(demo, "crawler", "--pages", "4000", "--workers", "1", "--fault", "stall", "--timeout", "3600",
                                     signal=end, begun=lambda child: demo_kit.has_thread(child, "crawler-0"))
         assert err == "fairlead-demo: crawler: interrupted\n" and not out, (out, err)

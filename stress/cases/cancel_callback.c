@@ -259,32 +259,32 @@ FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
 }
 
 /* A later check sees what was written before a request that wakes a waiter. */
-struct cancel_late_looker {
+struct cancel_late_check {
 	fl_cancel_token stop;
 	fl_event never;
 	int data;
 	bool requested;
 };
 
-FL_STRESS_ACTOR(cancel_late_looker, waiter)
+FL_STRESS_ACTOR(cancel_late_check, waiter)
 {
 	FL_STRESS_CHECK(fl_event_wait_until(&s->never, FL_FOREVER, &s->stop) == -ECANCELED);
 }
 
-FL_STRESS_ACTOR(cancel_late_looker, canceller)
+FL_STRESS_ACTOR(cancel_late_check, canceller)
 {
 	s->data = 1;
 	fl_cancel_token_request(&s->stop);
 }
 
-FL_STRESS_ACTOR(cancel_late_looker, looker)
+FL_STRESS_ACTOR(cancel_late_check, looker)
 {
 	s->requested = fl_cancel_token_is_requested(&s->stop);
 	if (s->requested)
 		FL_STRESS_CHECK(s->data == 1);
 }
 
-FL_STRESS(cancel_late_looker, waiter, canceller, looker)
+FL_STRESS(cancel_late_check, waiter, canceller, looker)
 {
 	FL_ACCEPTABLE(s->requested, "requested");
 	FL_ACCEPTABLE(!s->requested, "too early");

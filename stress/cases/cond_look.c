@@ -11,18 +11,18 @@
  * One broadcast wakes a spinning waiter and an enqueued one. It also locks the mutex's bucket, in
  * the order of the buckets, which differs from mutex to mutex.
  */
-struct cond_looker_and_line {
+struct cond_spinner_and_queue {
 	fl_cond c;
 	fl_mutex mutexes[2], *m;
 	int ready, awake;
 };
 
-FL_STRESS_SETUP(cond_looker_and_line)
+FL_STRESS_SETUP(cond_spinner_and_queue)
 {
 	s->m = &s->mutexes[fl_stress_choose(2)];
 }
 
-static void await_all(struct cond_looker_and_line *s)
+static void await_all(struct cond_spinner_and_queue *s)
 {
 	FL_LOCKED(s->m);
 	while (!s->ready)
@@ -30,38 +30,38 @@ static void await_all(struct cond_looker_and_line *s)
 	s->awake++;
 }
 
-FL_STRESS_ACTOR(cond_looker_and_line, one)
+FL_STRESS_ACTOR(cond_spinner_and_queue, one)
 {
 	await_all(s);
 }
 
-FL_STRESS_ACTOR(cond_looker_and_line, two)
+FL_STRESS_ACTOR(cond_spinner_and_queue, two)
 {
 	await_all(s);
 }
 
-FL_STRESS_ACTOR(cond_looker_and_line, caller)
+FL_STRESS_ACTOR(cond_spinner_and_queue, caller)
 {
 	FL_LOCKED(s->m);
 	s->ready = 1;
 	fl_cond_broadcast(&s->c);
 }
 
-FL_STRESS(cond_looker_and_line, one, two, caller)
+FL_STRESS(cond_spinner_and_queue, one, two, caller)
 {
 	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
 	FL_FORBIDDEN(1, "a waiter is left");
 }
 
 /* FIFO: a signal is for the first waiter, whether it still spins or is enqueued by now. */
-struct cond_looker_is_first {
+struct cond_spinner_is_first {
 	fl_mutex m;
 	fl_cond c;
 	fl_sem here, woken;
 	int came, order[2], through;
 };
 
-static void come_and_wait(struct cond_looker_is_first *s)
+static void come_and_wait(struct cond_spinner_is_first *s)
 {
 	FL_LOCKED(&s->m);
 	const int mine = ++s->came;
@@ -72,17 +72,17 @@ static void come_and_wait(struct cond_looker_is_first *s)
 	fl_sem_release(&s->woken);
 }
 
-FL_STRESS_ACTOR(cond_looker_is_first, one)
+FL_STRESS_ACTOR(cond_spinner_is_first, one)
 {
 	come_and_wait(s);
 }
 
-FL_STRESS_ACTOR(cond_looker_is_first, two)
+FL_STRESS_ACTOR(cond_spinner_is_first, two)
 {
 	come_and_wait(s);
 }
 
-FL_STRESS_ACTOR(cond_looker_is_first, signaller)
+FL_STRESS_ACTOR(cond_spinner_is_first, signaller)
 {
 	for (int i = 0; i < 2; i++)
 		OK(fl_sem_acquire(&s->here));
@@ -94,7 +94,7 @@ FL_STRESS_ACTOR(cond_looker_is_first, signaller)
 	}
 }
 
-FL_STRESS(cond_looker_is_first, one, two, signaller)
+FL_STRESS(cond_spinner_is_first, one, two, signaller)
 {
 	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 2, "in the order in which they came");
 	FL_FORBIDDEN(1, "the later one first");

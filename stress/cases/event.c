@@ -56,31 +56,31 @@ FL_STRESS(event_look, setter, looker)
 }
 
 /* A set that wakes waiters also releases to later checks. */
-struct event_late_looker {
+struct event_late_check {
 	fl_event e;
 	int data;
 	bool is_set;
 };
 
-FL_STRESS_ACTOR(event_late_looker, setter)
+FL_STRESS_ACTOR(event_late_check, setter)
 {
 	s->data = 1;
 	fl_event_set(&s->e);
 }
 
-FL_STRESS_ACTOR(event_late_looker, waiter)
+FL_STRESS_ACTOR(event_late_check, waiter)
 {
 	OK(fl_event_wait(&s->e));
 }
 
-FL_STRESS_ACTOR(event_late_looker, looker)
+FL_STRESS_ACTOR(event_late_check, looker)
 {
 	s->is_set = fl_event_is_set(&s->e);
 	if (s->is_set)
 		FL_STRESS_CHECK(s->data == 1);
 }
 
-FL_STRESS(event_late_looker, setter, waiter, looker)
+FL_STRESS(event_late_check, setter, waiter, looker)
 {
 	FL_ACCEPTABLE(s->is_set, "set");
 	FL_ACCEPTABLE(!s->is_set, "too early");
@@ -442,33 +442,33 @@ FL_STRESS(event_auto_turns, here, there)
  * Two sets, two waits without a deadline: the second set comes after the first was taken, so it is
  * not lost in it.
  */
-struct event_auto_line {
+struct event_auto_queue {
 	fl_event e;
 	atomic_int returned;
 };
 
-FL_STRESS_SETUP(event_auto_line)
+FL_STRESS_SETUP(event_auto_queue)
 {
 	fl_event_init_auto(&s->e);
 }
 
-static void await_turn(struct event_auto_line *s)
+static void await_turn(struct event_auto_queue *s)
 {
 	OK(fl_event_wait(&s->e));
 	COUNT(&s->returned);
 }
 
-FL_STRESS_ACTOR(event_auto_line, one)
+FL_STRESS_ACTOR(event_auto_queue, one)
 {
 	await_turn(s);
 }
 
-FL_STRESS_ACTOR(event_auto_line, two)
+FL_STRESS_ACTOR(event_auto_queue, two)
 {
 	await_turn(s);
 }
 
-FL_STRESS_ACTOR(event_auto_line, setter)
+FL_STRESS_ACTOR(event_auto_queue, setter)
 {
 	fl_event_set(&s->e);
 	while (LOOK(&s->returned) == 0)
@@ -476,7 +476,7 @@ FL_STRESS_ACTOR(event_auto_line, setter)
 	fl_event_set(&s->e);
 }
 
-FL_STRESS(event_auto_line, one, two, setter)
+FL_STRESS(event_auto_queue, one, two, setter)
 {
 	FL_ACCEPTABLE(!fl_event_is_set(&s->e) && fl_event_destroy(&s->e) == 0, "both returned");
 	FL_FORBIDDEN(1, "a set was made");

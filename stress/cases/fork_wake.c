@@ -239,7 +239,7 @@ FL_STRESS(fork_wakes_the_next, owner, one, two)
  * A forker was woken for a fork that is gone, and continues: its own fork then wakes the worker
  * that slept.
  */
-struct fork_roused_in_vain {
+struct fork_spurious_wake {
 	struct crowd crowd;
 	fl_event taken, begun;
 	atomic_int has_run, ended;
@@ -248,7 +248,7 @@ struct fork_roused_in_vain {
 
 static int take_and_fork(void *arg)
 {
-	struct fork_roused_in_vain *s = arg;
+	struct fork_spurious_wake *s = arg;
 	SET(&s->has_run, 1);
 	fl_event_set(&s->taken);
 	return fl_parallel_invoke(add_one, &s->f, add_one, &s->g);
@@ -256,18 +256,18 @@ static int take_and_fork(void *arg)
 
 static int begin_third(void *arg)
 {
-	struct fork_roused_in_vain *s = arg;
+	struct fork_spurious_wake *s = arg;
 	s->h++;
 	fl_event_set(&s->begun);
 	return 0;
 }
 
-FL_STRESS_SETUP(fork_roused_in_vain)
+FL_STRESS_SETUP(fork_spurious_wake)
 {
 	crowd_init(&s->crowd, 3, true);
 }
 
-FL_STRESS_ACTOR(fork_roused_in_vain, owner)
+FL_STRESS_ACTOR(fork_spurious_wake, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
 	OK(fl_parallel_invoke(await_begun, &s->taken, take_and_fork, s));
@@ -276,7 +276,7 @@ FL_STRESS_ACTOR(fork_roused_in_vain, owner)
 	crowd_end(&s->crowd, &s->ended);
 }
 
-FL_STRESS_ACTOR(fork_roused_in_vain, busy) /* takes the first fork, then another task */
+FL_STRESS_ACTOR(fork_spurious_wake, busy) /* takes the first fork, then another task */
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
 	while (!LOOK(&s->has_run))
@@ -285,7 +285,7 @@ FL_STRESS_ACTOR(fork_roused_in_vain, busy) /* takes the first fork, then another
 	fl__forks_leave(self);
 }
 
-FL_STRESS_ACTOR(fork_roused_in_vain, worker)
+FL_STRESS_ACTOR(fork_spurious_wake, worker)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 2);
 	OK(fl_event_wait(&s->crowd.work)); /* it sleeps */
@@ -294,7 +294,7 @@ FL_STRESS_ACTOR(fork_roused_in_vain, worker)
 	fl__forks_leave(self);
 }
 
-FL_STRESS(fork_roused_in_vain, owner, busy, worker)
+FL_STRESS(fork_spurious_wake, owner, busy, worker)
 {
 	crowd_fini(&s->crowd);
 	FL_ACCEPTABLE(s->f == 1 && s->g == 1 && s->h == 1, "each once");

@@ -91,30 +91,30 @@ FL_STRESS(future_look, producer, looker)
 }
 
 /* The end that wakes a waiter is also visible to later checks. */
-struct future_late_looker {
+struct future_late_check {
 	fl_future *f;
 	atomic_int freed;
 	bool ended;
 };
 
-FL_STRESS_SETUP(future_late_looker)
+FL_STRESS_SETUP(future_late_check)
 {
 	s->f = make_future(&s->freed, 3);
 }
 
-FL_STRESS_ACTOR(future_late_looker, producer)
+FL_STRESS_ACTOR(future_late_check, producer)
 {
 	(void)produce(s->f, 7, 0);
 }
 
-FL_STRESS_ACTOR(future_late_looker, waiter)
+FL_STRESS_ACTOR(future_late_check, waiter)
 {
 	OK(fl_future_wait(s->f));
 	FL_STRESS_CHECK(*(int *)s->f->result == 7);
 	fl_future_free(s->f);
 }
 
-FL_STRESS_ACTOR(future_late_looker, looker)
+FL_STRESS_ACTOR(future_late_check, looker)
 {
 	s->ended = fl_future_try_wait(s->f) == 0;
 	if (s->ended)
@@ -122,7 +122,7 @@ FL_STRESS_ACTOR(future_late_looker, looker)
 	fl_future_free(s->f);
 }
 
-FL_STRESS(future_late_looker, producer, waiter, looker)
+FL_STRESS(future_late_check, producer, waiter, looker)
 {
 	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
 	FL_ACCEPTABLE(s->ended, "ended");

@@ -80,35 +80,35 @@ FL_STRESS(latch_look, one, two, looker)
 }
 
 /* A check after a count that has woken others sees what came before, too. */
-struct latch_late_looker {
+struct latch_late_check {
 	fl_latch left;
 	int data, rc;
 };
 
-FL_STRESS_SETUP(latch_late_looker)
+FL_STRESS_SETUP(latch_late_check)
 {
 	OK(fl_latch_init(&s->left, 1));
 }
 
-FL_STRESS_ACTOR(latch_late_looker, counter)
+FL_STRESS_ACTOR(latch_late_check, counter)
 {
 	s->data = 1;
 	fl_latch_count_down(&s->left, 1);
 }
 
-FL_STRESS_ACTOR(latch_late_looker, waiter)
+FL_STRESS_ACTOR(latch_late_check, waiter)
 {
 	OK(fl_latch_wait(&s->left));
 }
 
-FL_STRESS_ACTOR(latch_late_looker, looker)
+FL_STRESS_ACTOR(latch_late_check, looker)
 {
 	s->rc = fl_latch_try_wait(&s->left);
 	if (s->rc == 0)
 		FL_STRESS_CHECK(s->data == 1);
 }
 
-FL_STRESS(latch_late_looker, counter, waiter, looker)
+FL_STRESS(latch_late_check, counter, waiter, looker)
 {
 	FL_ACCEPTABLE(s->rc == 0, "zero");
 	FL_ACCEPTABLE(s->rc == -EAGAIN, "too early");

@@ -111,30 +111,30 @@ FL_STRESS(once_fails_with_two_waiting, one, two, three)
 }
 
 /* A check after the end has woken others sees what the function wrote, too. */
-struct once_late_looker {
+struct once_late_check {
 	fl_once once;
 	struct work work;
 	bool done;
 };
 
-FL_STRESS_ACTOR(once_late_looker, one)
+FL_STRESS_ACTOR(once_late_check, one)
 {
 	OK(fl_once_call(&s->once, run, &s->work));
 }
 
-FL_STRESS_ACTOR(once_late_looker, two)
+FL_STRESS_ACTOR(once_late_check, two)
 {
 	OK(fl_once_call(&s->once, run, &s->work));
 }
 
-FL_STRESS_ACTOR(once_late_looker, looker)
+FL_STRESS_ACTOR(once_late_check, looker)
 {
 	s->done = fl_once_is_done(&s->once);
 	if (s->done)
 		FL_STRESS_CHECK(s->work.data == 1);
 }
 
-FL_STRESS(once_late_looker, one, two, looker)
+FL_STRESS(once_late_check, one, two, looker)
 {
 	FL_FORBIDDEN(s->work.runs != 1, "did not run once");
 	FL_ACCEPTABLE(s->done, "done");

@@ -178,34 +178,34 @@ FL_STRESS(pair_free_after_get, producer, consumer)
 }
 
 /*
- * A watcher beside the consumer: it takes nothing, steals no wake, and shares the consumer's mark.
+ * An observer beside the consumer: it takes nothing, steals no wake, and shares the consumer's mark.
  */
-struct pair_looker {
+struct pair_observer {
 	fl_queue *q;
 	int index, got;
 };
 
-FL_STRESS_SETUP(pair_looker)
+FL_STRESS_SETUP(pair_observer)
 {
 	s->q = pair_of(1, NULL);
 }
 
-FL_STRESS_ACTOR(pair_looker, looker)
+FL_STRESS_ACTOR(pair_observer, looker)
 {
 	s->index = FL_WAIT_ANY_UNTIL(soon(), NULL, FL_ON_QUEUE(s->q));
 }
 
-FL_STRESS_ACTOR(pair_looker, getter)
+FL_STRESS_ACTOR(pair_observer, getter)
 {
 	OK(fl_queue_get(s->q, &s->got));
 }
 
-FL_STRESS_ACTOR(pair_looker, producer)
+FL_STRESS_ACTOR(pair_observer, producer)
 {
 	OK(fl_queue_put(s->q, &(int){1}));
 }
 
-FL_STRESS(pair_looker, looker, getter, producer)
+FL_STRESS(pair_observer, looker, getter, producer)
 {
 	fl_queue_free(s->q);
 	FL_FORBIDDEN(s->got != 1, "wrong item");

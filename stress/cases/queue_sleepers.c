@@ -102,36 +102,36 @@ FL_STRESS(queue_two_puts_sleep, one, two, consumer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* Two sleepers, one watcher, and two items, one at a time: no thread sleeps on beside an item. */
-struct queue_looker_between {
+/* Two sleepers, one observer, and two items, one at a time: no thread sleeps on beside an item. */
+struct queue_observer_between {
 	fl_queue *q;
 	int index, got[2];
 };
 
-FL_STRESS_SETUP(queue_looker_between)
+FL_STRESS_SETUP(queue_observer_between)
 {
 	s->q = ordered(2, any_order());
 }
 
-FL_STRESS_ACTOR(queue_looker_between, looker)
+FL_STRESS_ACTOR(queue_observer_between, looker)
 {
 	s->index = FL_WAIT_ANY(FL_ON_QUEUE(s->q));
 	OK(fl_queue_put(s->q, &(int){2}));
 }
 
-FL_STRESS_ACTOR(queue_looker_between, one)
+FL_STRESS_ACTOR(queue_observer_between, one)
 {
 	OK(fl_queue_get(s->q, &s->got[0]));
 }
 
-FL_STRESS_ACTOR(queue_looker_between, producer)
+FL_STRESS_ACTOR(queue_observer_between, producer)
 {
 	until_thread_sleeps(s->q, FL__CONSUMERS);
 	OK(fl_queue_put(s->q, &(int){1}));
 	OK(fl_queue_put(s->q, &(int){3}));
 }
 
-FL_STRESS(queue_looker_between, looker, one, producer)
+FL_STRESS(queue_observer_between, looker, one, producer)
 {
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->index == 0 && s->got[0] > 0, "seen, and got");

@@ -288,7 +288,7 @@ FL_STRESS(rendezvous_late_wake, one, two, producer, late)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
-/* A watcher is woken when a partner comes. */
+/* An observer is woken when a partner comes. */
 struct rendezvous_observer {
 	fl_queue *q;
 	int got;

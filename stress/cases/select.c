@@ -339,7 +339,7 @@ FL_STRESS(select_two_batons, selects, of_a, of_b, producer)
  * The first wake is for an item that is gone again. On its way back into the queues, between those
  * of b and a, the select is woken in b. Whichever item it gets, it passes on both wakes; otherwise
  * a waiter for a alone sleeps beside an item. The rendezvous have addresses between the queues':
- * they never have a partner, but a watcher that has enqueued checks them.
+ * they never have a partner, but an observer that has enqueued checks them.
  */
 struct select_second_baton {
 	fl_queue *b, *between, *a, *behind, *last;

@@ -166,7 +166,7 @@ FL_STRESS(select_triangle, one, two, three)
 	FL_FORBIDDEN(1, "both, or half of one");
 }
 
-/* A watcher is woken by a select that waits for a partner, and finds it. */
+/* An observer is woken by a select that waits for a partner, and finds it. */
 struct select_observed {
 	fl_queue *a, *b;
 	int which, got;

@@ -364,7 +364,7 @@ FL_STRESS(sem_wait_any, releaser, looker)
 	FL_FORBIDDEN(1, "a permit was lost");
 }
 
-/* A watcher is enqueued before a waiter: a single permit reaches the waiter. */
+/* An observer is enqueued before a waiter: a single permit reaches the waiter. */
 struct sem_wait_any_steals_nothing {
 	fl_sem permits;
 	int index;

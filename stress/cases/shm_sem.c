@@ -56,7 +56,7 @@ FL_STRESS(shm_sem_try_data, releaser, tryer)
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
 
-/* A watcher among several objects sees what came before the release. */
+/* An observer among several objects sees what came before the release. */
 struct shm_sem_any_data {
 	fl_shm_sem permits;
 	int data, index;

@@ -60,7 +60,7 @@ struct answer {
 
 struct kind_of {
 	const fl_task_type *type;
-	unsigned share;                 /* share of the singly submitted tasks, in units of SHARES */
+	unsigned share;                 /* of the singly submitted tasks, in units of SHARES */
 	size_t arg_words, result_words; /* after argument and result */
 };
 extern const struct kind_of kinds[KINDS];

@@ -428,7 +428,7 @@ int options_read(struct options *o, int argc, char **argv)
 	o->program = argv[0];
 	int option;
 	const unsigned behind = words_behind(argc, argv);
-	opterr = 0;                                                            /* this file prints messages */
+	opterr = 0;                                                            /* printed below */
 	while ((option = getopt_long(argc, argv, ":hv", known, NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
 		if (option == 'h')
 			return fputs(options_help, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;

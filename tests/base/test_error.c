@@ -33,7 +33,7 @@ FL_TEST(error_text_is_a_sentence)
 	assert_true(strlen(fl_error_text(INT_MAX)) > 0);
 }
 
-FL_TEST(error_etask_is_nobodys_errno)
+FL_TEST(error_etask_is_no_errno)
 {
 	for (int e = 0; e < 4096; e++)
 		assert_int_not_equal(-e, FL_ETASK);

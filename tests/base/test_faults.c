@@ -171,7 +171,7 @@ static const uint32_t *word_of_sleeper(const void *key)
 	return word;
 }
 
-FL_TEST(stray_wakes_wake_nobody)
+FL_TEST(stray_wakes_end_no_wait)
 {
 	FL_EACH_KIND(kind)
 	{

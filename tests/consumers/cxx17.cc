@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fairlead from C++17: every public function is called, every macro that is promised to C++ is used.
+// Fairlead from C++17: calls every public function, and uses every macro that C++ may use.
 #include <fairlead.h>
 
 #include <cerrno>

@@ -13,7 +13,7 @@ static void read_both(fl_rwlock *l, int first)
 }
 
 /* Readers alone wait for no context; behind a waiting writer they do. */
-FL_TEST(debug_readers_have_an_order_once_somebody_writes)
+FL_TEST(debug_readers_have_an_order_beside_a_writer)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
@@ -42,7 +42,7 @@ FL_TEST(debug_writers_have_an_order)
 	}
 }
 
-FL_TEST(debug_reading_again_is_a_hazard_once_somebody_writes)
+FL_TEST(debug_reading_again_is_a_hazard_beside_a_writer)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;

@@ -209,7 +209,7 @@ static int want_lock(void *arg)
 	return 0;
 }
 
-FL_TEST(debug_dump_says_who_waits_for_whom)
+FL_TEST(debug_dump_names_waiters_and_owners)
 {
 	static char text[1 << 16];
 	FL_DEBUGGING(FL_DEBUG_WAITS);

@@ -279,7 +279,7 @@ CONFORMANCE(embedded_is_retired_by_a_fiber)
 		FL_OK(fl_loop_run(retire_in_fiber, e));
 }
 
-/* What is cancelled as a whole: by the executor, or by a token of the submit. */
+/* Cancels of many tasks at once: by the executor, or by a token of the submit. */
 CONFORMANCE(embedded_ends_with_its_executor)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);

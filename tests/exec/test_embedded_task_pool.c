@@ -242,7 +242,7 @@ static void retire_in_callback(fl_future *f, void *arg)
  * A callback on the canceller, with the end of the task on the same stack: the task cannot be
  * retired from there.
  */
-FL_TEST(embedded_cannot_be_retired_by_who_ends_it)
+FL_TEST(embedded_cannot_be_retired_by_its_canceller)
 {
 	for (int all = 0; all <= 1; all++) {
 		FL_SCOPED(fl_executor) *e = bounded(FL_FULL_REFUSE);

@@ -338,7 +338,7 @@ static int wait_for_future(void *f)
 }
 
 /* CPython #92001, #87893, #109934: waits hung on cancelled futures. */
-CONFORMANCE(cancel_wakes_who_waits)
+CONFORMANCE(cancel_wakes_a_waiter)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))

@@ -164,7 +164,7 @@ CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
 	assert_int_equal(results[1], 4);
 }
 
-/* What is pending ends at once, though the worker is held by others. */
+/* Pending tasks end at once, though other tasks hold the worker. */
 CONFORMANCE(group_cancelled_does_not_wait_for_its_turn)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -355,7 +355,7 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
  * The same for a cancel of pending tasks: the group takes it for a failure, and ends the running
  * task.
  */
-CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
+CONFORMANCE(group_whose_pending_tasks_the_executor_cancels)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();

@@ -92,7 +92,7 @@ CONFORMANCE(kept_result_of_a_task_that_succeeds)
 }
 
 /* The hook runs once, also without a waiter. */
-CONFORMANCE(kept_result_that_nobody_wants)
+CONFORMANCE(kept_result_without_a_waiter)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct tally *tally = new_tally();

@@ -195,7 +195,7 @@ CONFORMANCE(join_waits_and_may_be_repeated)
 		open_gate(gate, held);
 	}
 	FL_OK(fl_executor_join(e));
-	FL_CANCEL_SCOPE(&requested); /* what is done needs no wait */
+	FL_CANCEL_SCOPE(&requested); /* an ended executor needs no wait */
 	FL_OK(fl_executor_join(e));
 	FL_OK(fl_executor_try_join(e));
 	FL_OK(fl_executor_join_until(e, 0, &requested));
@@ -214,7 +214,7 @@ static int join_it(void *e)
 }
 
 /* C-Thread-Pool: only one of two waiters was woken. */
-CONFORMANCE(join_wakes_all_who_wait)
+CONFORMANCE(join_wakes_all_waiters)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();

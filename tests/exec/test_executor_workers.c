@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The contract of an executor's workers, and what is around its edges, for every kind. */
+/* The contract of an executor's workers, and its edge cases, for every kind. */
 #include "conformance.h"
 #include "fl_emulated.h"
 #include <signal.h>

@@ -319,7 +319,7 @@ static int more_before_it_runs(void *unused)
 	return 0;
 }
 
-FL_MEMBERS_TEST(group_join_when_more_were_started_meanwhile, more_before_it_runs)
+FL_MEMBERS_TEST(group_join_when_more_are_started, more_before_it_runs)
 
 static int waits_for_any(void *unused)
 {
@@ -353,4 +353,4 @@ static int own_cancel(void *unused)
 	return 0;
 }
 
-FL_MEMBERS_TEST(group_ecanceled_that_nobody_asked_for, own_cancel)
+FL_MEMBERS_TEST(group_ecanceled_without_a_cancel, own_cancel)

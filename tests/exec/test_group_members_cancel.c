@@ -534,7 +534,7 @@ static int from_inside(void *unused)
 
 FL_MEMBERS_TEST(group_cancel_by_a_member_and_a_callback, from_inside)
 
-/* The loop cancels what is left. */
+/* The loop cancels the remaining members. */
 
 static int *ends_of_main;
 

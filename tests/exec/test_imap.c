@@ -299,8 +299,8 @@ CONFORMANCE(imap_on_a_closed_executor)
 	assert_null(it);
 }
 
-/* What is under way is given out, and then why there is no more. */
-CONFORMANCE(imap_on_an_executor_that_is_closed_meanwhile)
+/* Running elements are given out, and then the reason for the end. */
+CONFORMANCE(imap_on_an_executor_that_is_closed)
 {
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_executor) *e = make(kind, 2);

@@ -55,7 +55,7 @@ static int give_some(fl_imap *it, int n)
 	return results;
 }
 
-/* What is to hold of a tally when all has ended. */
+/* Checks the counts when all has ended. */
 struct expected {
 	struct tally *tally;
 	int drops, results; /* results: that were given out */

@@ -185,7 +185,7 @@ FL_TEST(task_blocks_come_round)
 	fl__task_blocks_free(way.pool);
 }
 
-FL_TEST(task_blocks_outlive_who_made_them)
+FL_TEST(task_blocks_outlive_their_creator)
 {
 	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
 	const long before = fl__load_relaxed(&seam_live);

@@ -390,7 +390,7 @@ FL_TEST(then_chain_of_a_thousand)
 	}
 }
 
-/* The executor need not outlive what is to be sent to it. */
+/* The executor of a chain may end before the chain is submitted. */
 FL_TEST(then_of_an_executor_that_is_freed_before)
 {
 	for (int kind = 0; kind < 2; kind++) {

@@ -127,7 +127,7 @@ static void start_again(void *arg)
 	}
 }
 
-FL_TEST(timer_that_is_always_due_starves_nobody)
+FL_TEST(timer_that_is_always_due_starves_no_other)
 {
 	again hog = {FL_TIMER_INIT, UINT32_MAX, 0};
 	FL_OK(fl_timer_start(&hog.t, 0, start_again, &hog));

@@ -395,7 +395,7 @@ static int set_when_awaited(void *event)
 	return 0;
 }
 
-FL_TEST(fiber_that_yields_starves_nobody)
+FL_TEST(fiber_that_yields_starves_no_other)
 {
 	hog h = {FL_EVENT_INIT, 0};
 	struct fl__sched *s = fl_test_sched();

@@ -303,7 +303,7 @@ static int cancel_host(void *place)
 	return 0;
 }
 
-FL_TEST(fiber_cancel_wakes_those_in_its_line)
+FL_TEST(fiber_cancel_wakes_the_waiters_of_its_token)
 {
 	in_both_places(cancel_host);
 }
@@ -544,7 +544,7 @@ static int cancel_in_a_crowd(void *arg)
 	return 0;
 }
 
-FL_TEST(fiber_cancel_loses_nothing_in_a_crowd)
+FL_TEST(fiber_cancel_loses_nothing_among_many)
 {
 	crowd c = {.sem = FL_SEM_INIT(0), .lock = FL_MUTEX_INIT};
 	fl_test_in_loop(cancel_in_a_crowd, &c);

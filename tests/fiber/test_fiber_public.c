@@ -580,7 +580,7 @@ static int join_by_two(void *unused)
 	return fl_test_join(f);
 }
 
-/* The second would free what is another's by then. */
+/* A second free would touch memory of another owner. */
 FL_TEST(fiber_public_joined_by_two_panics)
 {
 	fl_test_in_loop(join_by_two, NULL);

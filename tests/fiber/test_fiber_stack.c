@@ -8,7 +8,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-/* What is mapped and allocated through the table. */
+/* Mapped and allocated memory, by the table. */
 static long live_maps, live_allocs, discards, guards;
 static long maps_left, guards_left, allocs_left;
 

@@ -317,7 +317,7 @@ static int join_and_exit(void *arg)
 	return rc;
 }
 
-FL_TEST(join_in_a_forked_child_misses_who_has_taken)
+FL_TEST(join_in_a_forked_child_misses_the_thief)
 {
 	struct taken t = {.blocks = true};
 	FL_RC(run_on(2, join_and_exit, &t), 0);

@@ -111,7 +111,7 @@ static void join_in_callback(fl_future *f, void *arg)
 	FL_CHECK(fl_parallel_invoke(until_taken, arg, retire, arg) == 0);
 }
 
-FL_TEST(join_taken_call_cannot_retire_the_task_whose_callback_it_is_of)
+FL_TEST(join_stolen_call_cannot_retire_its_callbacks_task)
 {
 	check_retire(&do_nothing, 2, join_in_callback);
 }

@@ -18,7 +18,7 @@ static void print(void *what)
 	FL_CHECK(fl_perror(FL_ETASK, what) == EXIT_FAILURE);
 }
 
-/* What is printed now: in a buffer of the calling thread's. */
+/* The failure as printed text: in a buffer of the calling thread. */
 static const char *printed(void)
 {
 	static _Thread_local char text[2 * FL_MESSAGE_MAX];

@@ -339,7 +339,7 @@ static int end_in_crowd(void *arg)
 	return 0;
 }
 
-FL_TEST(futures_wait_in_a_crowd)
+FL_TEST(futures_wait_among_many)
 {
 	enum { WAITERS = 3 };
 	for (unsigned round = fl_test_scaled(1000); round > 0; round--) {

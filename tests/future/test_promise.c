@@ -363,7 +363,7 @@ static int work_under_token(void *arg)
 	return 0;
 }
 
-FL_TEST(promise_token_wakes_who_works)
+FL_TEST(promise_token_wakes_the_producer)
 {
 	struct own own = {0};
 	FL_SCOPED(fl_future) *f = NULL;

@@ -213,7 +213,7 @@ FL_TEST(lin_set_word_and_counter)
  * The order is happens-before, which needs no time at all: two threads without knowledge of each
  * other.
  */
-FL_TEST(lin_what_nobody_knew_of_may_come_later)
+FL_TEST(lin_unknown_call_may_come_later)
 {
 	begin();
 	call(1, 1, 2, FL_LIN_PUT, 11, 0);

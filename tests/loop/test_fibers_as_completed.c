@@ -500,7 +500,7 @@ static int sets_a_local(void *unused)
 	return fl_local_set(&slow, &slow);
 }
 
-/* What is handed out has ended with all that belongs to it: a join does not wait. */
+/* A fiber that is handed out has ended completely: a join does not wait. */
 static int ends_with_its_locals(void *unused)
 {
 	fl_fiber *f = fl_test_start(sets_a_local, NULL);

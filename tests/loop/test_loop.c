@@ -272,7 +272,7 @@ static int be_cancelled(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_cancel_reaches_those_who_are_there)
+FL_TEST(loop_cancel_reaches_existing_fibers)
 {
 	int number = 3;
 	fl_loop *l;
@@ -610,7 +610,7 @@ FL_TEST(loop_free_sleeps_while_a_callback_waits)
 
 static fl_loop_watch inherited;
 
-/* In a forked child: -EOWNERDEAD, and what is the child's is given back. */
+/* In a forked child: -EOWNERDEAD, and the child's memory is freed. */
 static void use_in_child(void *l)
 {
 	int number = 1;

@@ -84,7 +84,7 @@ static int slow_ones(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_debug_tells_who_was_slow)
+FL_TEST(loop_debug_names_the_slow_fiber)
 {
 	listen_to_log();
 	FL_OK(fl_loop_run(slow_ones, NULL));
@@ -126,7 +126,7 @@ static int blocking_one(void *unused)
 	return start_named("blocker", block, NULL);
 }
 
-FL_TEST(loop_debug_tells_who_blocks_the_loop)
+FL_TEST(loop_debug_names_the_blocking_fiber)
 {
 	listen_to_log();
 	FL_OK(fl_loop_run(blocking_one, NULL)); /* which also ends the watchdog */

@@ -286,7 +286,7 @@ static int close_while_waited_for(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_io_closed_while_somebody_waits)
+FL_TEST(loop_io_closed_during_a_wait)
 {
 	fl_test_in_loop(close_while_waited_for, NULL);
 }

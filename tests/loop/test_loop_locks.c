@@ -124,7 +124,7 @@ FL_TEST(loop_locks_cond)
 	FL_OK(fl_mutex_destroy(&b.lock));
 }
 
-/* What is counted. */
+/* Semaphores. */
 static int acquire(void *sem)
 {
 	return fl_sem_acquire(sem);

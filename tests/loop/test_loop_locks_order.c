@@ -322,7 +322,7 @@ static void cancelled_in_the_middle(const kind *k)
 	expect(k, "ad");
 }
 
-FL_TEST(loop_locks_cancelled_waiters_leave_the_line)
+FL_TEST(loop_locks_cancelled_waiters_leave_the_queue)
 {
 	for_each_kind(cancelled_in_the_middle);
 }

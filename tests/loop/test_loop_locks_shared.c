@@ -142,7 +142,7 @@ FL_TEST(loop_locks_shm_cond)
 	FL_OK(fl_shm_mutex_destroy(&b.lock));
 }
 
-/* What is counted. */
+/* Semaphores. */
 static int acquire(void *sem)
 {
 	return fl_shm_sem_acquire(sem);

@@ -136,7 +136,7 @@ static int call_from_a_fiber(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_poller_calls_of_its_own_thread_ring_nobody)
+FL_TEST(loop_poller_calls_of_its_own_thread_do_not_ring)
 {
 	FL_POLLER_FAULTS();
 	fl_test_in_loop(call_from_a_fiber, NULL);

@@ -179,7 +179,7 @@ static int starves_nobody(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_sleep_zero_starves_nobody)
+FL_TEST(loop_sleep_zero_starves_no_fiber)
 {
 	fl_test_in_loop(starves_nobody, NULL);
 }

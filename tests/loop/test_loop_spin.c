@@ -86,7 +86,7 @@ static int run_loop(void *arg)
 	return fl_loop_run(take_wakes, arg);
 }
 
-FL_TEST(loop_spin_saves_the_bell)
+FL_TEST(loop_spin_saves_the_doorbell)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_FAULTS();

@@ -205,7 +205,7 @@ static int run_beside_a_hog(void *unused)
 	return 0;
 }
 
-FL_TEST(loop_timers_that_are_due_starve_nobody)
+FL_TEST(loop_timers_that_are_due_starve_no_fiber)
 {
 	fl_test_in_loop(run_beside_a_hog, NULL);
 }

@@ -461,7 +461,7 @@ static int end_wait_in_sleep(int poller, struct epoll_event *events, int n, int6
 	return rc;
 }
 
-/* Does not read what is there. */
+/* Leaves the bytes unread. */
 static void wait_once(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	watched *x = arg;

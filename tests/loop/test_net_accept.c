@@ -381,7 +381,7 @@ FL_TEST(net_accept_of_a_closed_listener)
 	fl_test_leaves_nothing(closes, NULL);
 }
 
-/* A connection and the close in the same turn: the acceptor does not get what is gone. */
+/* A connection and the close in the same turn: the acceptor does not get the closed connection. */
 static int closes_with_news(void *unused)
 {
 	(void)unused;

@@ -268,7 +268,7 @@ static int in_line(void *unused)
 	return 0;
 }
 
-FL_TEST(net_resolve_cancelled_in_line)
+FL_TEST(net_resolve_cancelled_while_queued)
 {
 	FL_NAME_FAULTS();
 	slow_lookup_ours();

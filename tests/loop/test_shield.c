@@ -123,7 +123,7 @@ static int shield_until(void *unused)
 	while ((rc = fl_shield_until(runs, &c, NULL, 0, NULL)) == -ETIMEDOUT)
 		;
 	FL_CHECK(rc == -ENOMEM && fl_shield(runs, &c, NULL) == -ENOMEM);
-	fl_test_settle(); /* those that go on use what is here */
+	fl_test_settle(); /* running fibers use the variables of this frame */
 	FL_CHECK(c.ended == c.began);
 	return 0;
 }

@@ -120,7 +120,7 @@ static void aborts(fl_stream *a, fl_stream *b)
 	free(rest);
 }
 
-FL_TEST(stream_abort_ends_who_waits)
+FL_TEST(stream_abort_ends_waits)
 {
 	fl_test_each_kind(aborts);
 }
@@ -235,7 +235,7 @@ static void sizes(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_try_read(a, got, 8), -EAGAIN);
 }
 
-FL_TEST(stream_sizes_that_nobody_has)
+FL_TEST(stream_sizes_that_are_impossible)
 {
 	fl_test_each_kind(sizes);
 }

@@ -188,7 +188,7 @@ static int reset_who_waits(void *unused)
 	return 0;
 }
 
-FL_TEST(stream_reset_wakes_who_waits)
+FL_TEST(stream_reset_wakes_waiters)
 {
 	fl_test_leaves_nothing(reset_who_waits, NULL);
 }

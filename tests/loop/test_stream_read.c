@@ -253,7 +253,7 @@ FL_TEST(stream_end_behind_a_full_send_buffer)
 	fl_test_leaves_nothing(end_and_full, NULL);
 }
 
-/* At urgent data a read stops early, and says nothing of what is behind it. */
+/* At urgent data a read stops early, and does not report the bytes behind it. */
 static int urgent(void *unused)
 {
 	char got[16];

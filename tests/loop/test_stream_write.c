@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Writes without space; and reads and writes that give up in the middle, and what is left then. */
+/* Writes without space; reads and writes that give up in the middle, and the state after that. */
 #include "fl_streams.h"
 
 enum { MUCH = 24 << 20 }; /* more than the sockets of both sides take */

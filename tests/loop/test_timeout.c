@@ -193,7 +193,7 @@ FL_TEST(timeout_nested_both_over_is_the_outer_one)
 }
 
 /* The inner one has ended a wait; before its end, the outer one is over, too. */
-FL_TEST(timeout_nested_outer_over_meanwhile)
+FL_TEST(timeout_nested_outer_expires_first)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();

@@ -317,7 +317,7 @@ static int gives_up_in_line(void *unused)
 	return 0;
 }
 
-FL_TEST(to_thread_given_up_in_line_is_not_called)
+FL_TEST(to_thread_given_up_while_queued_is_not_called)
 {
 	fl_test_in_loop(gives_up_in_line, NULL);
 }

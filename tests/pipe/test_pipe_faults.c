@@ -262,7 +262,7 @@ FL_TEST(pipe_recv_without_descriptors_left)
 	fl_test_pipe_end(e);
 }
 
-/* ---- what is no message */
+/* ---- invalid messages */
 
 struct bad {
 	struct fl__pipe_head head;

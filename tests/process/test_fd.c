@@ -34,7 +34,7 @@ static void ring(int fd)
 	FL_CHECK(write(fd, "x", 1) == 1);
 }
 
-/* How often the watcher was told anything. */
+/* The number of the watcher's events. */
 static uint32_t watcher_calls;
 
 static int count_watch(int epoll, int op, int fd, uint32_t events)
@@ -113,7 +113,8 @@ static int wait_in_every_way(void *unused)
 		FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == -ECANCELED);
 	}
 	ring(e.far);
-	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == 0); /* what is ready is ready */
+	/* Ready: success, even with an expired deadline and a cancelled scope. */
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == 0);
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == 0);
 	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == 0);
 	FL_CHECK(read(e.near, &byte, 1) == 1);

@@ -50,7 +50,7 @@ FL_TEST(identity_of_tasks)
 	assert_memory_equal(&a, &b, sizeof a);
 }
 
-/* The sum of what is registered, in whatever order. */
+/* The sum over the registered tasks, in any order. */
 FL_TEST(identity_digest_has_no_order)
 {
 	struct fl__registry_digest before, one, other, after;

@@ -78,7 +78,7 @@ FL_TEST(packet_passes_descriptors)
 	end_pair(p);
 }
 
-/* What is not received is closed, and nothing of it leaks. */
+/* Descriptors that are not received are closed, and none leaks. */
 FL_TEST(packet_without_room_leaks_nothing)
 {
 	pair p = packet_pair();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a start refuses, what the system refuses, and what is left then: nothing. */
+/* Refusals of a start and of the system; each leaves nothing behind. */
 #include "fl_process.h"
 #include "fl_seam.h"
 #include "process/process_sys.h"
@@ -407,9 +407,8 @@ FL_TEST(process_fork_with_threads_is_refused)
 	FL_OK(fl_thread_join(&thread, NULL));
 }
 
-/* Others collect what is ours. */
-
-FL_TEST(process_whose_status_another_has_taken)
+/* Another thread collects our children. */
+FL_TEST(process_with_a_stolen_status)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
 	fl_process *p = NULL;

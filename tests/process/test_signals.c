@@ -92,7 +92,7 @@ static int wait_beside_others(void *s)
 	return fl_test_join(f);
 }
 
-FL_TEST(signals_wake_whoever_waits)
+FL_TEST(signals_wake_waiters)
 {
 	FL_SCOPED(fl_signals) *s = NULL;
 	fl_test_caller c;

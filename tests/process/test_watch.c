@@ -60,7 +60,7 @@ static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched_fd, watched));
 }
 
-FL_TEST(watch_wakes_who_waits_for_any)
+FL_TEST(watch_wakes_a_wait_for_any)
 {
 	ends e = make_ends();
 	for (int i = 0; i < 3; i++) {
@@ -125,7 +125,8 @@ FL_TEST(watch_cancel)
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL), -ECANCELED);
 	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
 	ring(e.b);
-	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL)); /* what is ready is ready */
+	/* Ready: success, even in a cancelled scope. */
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL));
 	close_ends(e);
 }
 

@@ -230,7 +230,7 @@ FL_TEST(process_pool_failure_is_no_death)
 	assert_int_equal(process_pool_counted(runs), 1);
 }
 
-/* What is cancelled between two tries is not tried again. */
+/* A task that is cancelled between two tries is not tried again. */
 FL_TEST(process_pool_death_of_a_cancelled_task)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);

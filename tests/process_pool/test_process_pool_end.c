@@ -68,7 +68,7 @@ FL_TEST(process_pool_that_was_never_used_ends)
 	fl_executor_free(process_pool_with(3));
 }
 
-/* What is in the rings has not started either. */
+/* Submissions in the rings have not started, either. */
 FL_TEST(process_pool_cancel_cancels_what_has_not_started)
 {
 	enum { TASKS = 60, WORKERS = 2 };

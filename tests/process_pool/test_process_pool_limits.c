@@ -493,7 +493,7 @@ FL_TEST(process_pool_kills_what_is_deaf_to_the_executors_cancel)
 }
 
 /* A worker that obeys is not killed, and continues with the next task. */
-FL_TEST(process_pool_does_not_kill_who_stops)
+FL_TEST(process_pool_does_not_kill_a_task_that_stops)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_grace(limit);
@@ -516,7 +516,7 @@ FL_TEST(process_pool_does_not_kill_who_stops)
 		else if (round % 3 == 2)
 			FL_RC(fl_future_cancel(f), -EBUSY);
 		FL_OK(process_pool_listens_get(f, &unused));
-		assert_int_equal(process_pool_pid(e), pid); /* and that one is not asked to stop */
+		assert_int_equal(process_pool_pid(e), pid); /* and it is not asked to stop */
 	}
 }
 

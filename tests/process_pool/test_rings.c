@@ -47,7 +47,9 @@ static void pair_end(struct pair *p)
 	__attribute__((cleanup(pair_end))) struct pair p;                                                              \
 	pair_begin(&(p))
 
-/* Both sides go on from `seq`, at least two rounds before what is compared with zeroed memory. */
+/*
+ * Both sides continue from `seq`, at least two rounds before sequence numbers meet zeroed memory.
+ */
 static void pair_start_at(struct pair *p, uint32_t seq)
 {
 	p->rings.first = p->rings.next = p->rings.flushed = p->worker.next = seq;
@@ -416,7 +418,7 @@ static void scribble(struct fl__completion_ring *replies)
 		fl__store_relaxed(&words[i], (uint32_t)next_random() << 16 ^ (uint32_t)next_random());
 }
 
-/* What is the parent's own says the same whatever is there. */
+/* Checks of the parent's own state do not depend on the shared memory. */
 static void look_around(struct pair *p)
 {
 	struct fl__completion reply;

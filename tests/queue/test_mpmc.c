@@ -138,7 +138,7 @@ FL_TEST(mpmc_is_busy_while_another_stands_still)
 	fl_mpmc_free(q);
 }
 
-FL_TEST(mpmc_marks_who_sleeps_while_it_is_empty_or_full)
+FL_TEST(mpmc_marks_sleepers_while_it_is_empty_or_full)
 {
 	struct fl__mpmc q;
 	struct fl__mpmc_claim claim = {0, 0, false};

@@ -225,7 +225,7 @@ FL_TEST(queue_get_in_three_forms)
 	FL_OK(fl_queue_get_until(q, &item, INT64_MIN, NULL));
 	assert_int_equal(item, 4);
 	fl_queue_close(q);
-	FL_OK(fl_queue_get(q, &item)); /* what is in can be got */
+	FL_OK(fl_queue_get(q, &item)); /* an item in the queue can be got */
 	assert_int_equal(item, 5);
 	FL_RC(fl_queue_get(q, &item), -EPIPE);
 	FL_RC(fl_queue_try_get(q, &item), -EPIPE);

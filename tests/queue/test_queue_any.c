@@ -129,7 +129,7 @@ FL_TEST(queue_observer_strands_no_putter)
 
 #ifndef ONE_EACH /* several of one side */
 /* All observers hear of one item, and all getters behind them still get theirs. */
-FL_TEST(queue_observers_and_getters_in_one_line)
+FL_TEST(queue_observers_and_getters_in_one_queue)
 {
 	enum { N = 6 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
@@ -153,7 +153,7 @@ FL_TEST(queue_observers_and_getters_in_one_line)
 }
 #endif
 
-FL_TEST(queue_wait_any_leaves_nobody_in_line)
+FL_TEST(queue_wait_any_leaves_no_entry)
 {
 	fl_queue *a = queue_with(1, 0), *b = queue_with(1, 1);
 	fl_event go = FL_EVENT_INIT;

@@ -21,7 +21,7 @@ static fl_queue *queue_of(size_t item_size, size_t capacity)
 	return q;
 }
 
-/* Puts or gets what is there, one at a time. */
+/* Puts or gets the available items, one at a time. */
 static void put_some(fl_queue *q, int n)
 {
 	const item it = {{0}};

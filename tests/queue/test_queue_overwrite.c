@@ -101,7 +101,7 @@ FL_TEST(overwrite_many_at_once)
 	assert_int_equal(got[0] * 100 + got[1] * 10 + got[2], 712);
 }
 
-/* What is dropped is no longer to be dealt with; what is left, is. */
+/* A dropped item counts as done; the others do not. */
 FL_TEST(overwrite_drops_are_done)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
@@ -168,7 +168,7 @@ FL_TEST(overwrite_of_large_items_needs_memory)
 	assert_int_equal(got.first, 2);
 }
 
-FL_TEST(overwrite_wakes_who_waits_for_an_item)
+FL_TEST(overwrite_wakes_a_waiter_for_an_item)
 {
 	FL_SCOPED(fl_queue) *q = last_of(FL_FIFO, note);
 	struct blocked get = {.op = op_get, .q = q};

@@ -58,7 +58,7 @@ FL_TEST(rendezvous_get_is_met_by_a_put)
 	assert_int_equal(get.items[0], 5);
 }
 
-FL_TEST(rendezvous_meets_who_has_waited_longest)
+FL_TEST(rendezvous_meets_the_longest_waiter)
 {
 	enum { N = 3 };
 	FL_SCOPED(fl_queue) *q = rendezvous();
@@ -120,7 +120,7 @@ FL_TEST(rendezvous_gives_up_with_nothing_done)
 	}
 }
 
-FL_TEST(rendezvous_close_ends_those_who_wait)
+FL_TEST(rendezvous_close_ends_waits)
 {
 	for (int way = 0; way < 4; way++) {
 		fl_queue *q = rendezvous();
@@ -143,7 +143,7 @@ FL_TEST(rendezvous_close_ends_those_who_wait)
 	}
 }
 
-FL_TEST(rendezvous_is_ready_when_somebody_waits)
+FL_TEST(rendezvous_is_ready_beside_a_waiter)
 {
 	for (int puts = 0; puts < 2; puts++) {
 		FL_SCOPED(fl_queue) *q = rendezvous();
@@ -152,7 +152,7 @@ FL_TEST(rendezvous_is_ready_when_somebody_waits)
 		struct blocked blind = {.op = puts ? op_observe_space : op_observe, .q = q};
 		struct blocked b = {.op = puts ? op_put : op_get, .q = q, .items = {5}};
 		blocked_begin(&look);
-		blocked_begin(&blind); /* two watchers do not meet, nor does one see its own side */
+		blocked_begin(&blind); /* two observers do not meet, nor does one see its own side */
 		blocked_start(&b);
 		FL_OK(blocked_end(&look));
 		FL_WAIT_FOR(seam_sleepers() == 2);

@@ -360,7 +360,7 @@ static void wakes_its_own(void *queue)
 }
 
 /* The enqueued waiters are the parent's: in the child an item is not for them. */
-FL_TEST(queue_fork_forgets_who_waited)
+FL_TEST(queue_fork_forgets_waiters)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);

@@ -100,7 +100,7 @@ static void end(struct blocked *b)
 		FL_OK(blocked_end(&b[i]));
 }
 
-FL_TEST(queue_wakes_nobody_while_nobody_sleeps)
+FL_TEST(queue_makes_no_wake_without_sleepers)
 {
 	for (unsigned kind = 0; kind < KINDS; kind++) {
 		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);

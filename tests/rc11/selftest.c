@@ -46,7 +46,7 @@ static void step(machine *m, int t)
 		m->memory[op->location] = op->value;
 }
 
-/* Every interleaving of what is left of the threads. */
+/* Every interleaving of the remaining operations. */
 static void interleave(machine *m)
 {
 	bool ended = true;

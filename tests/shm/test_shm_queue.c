@@ -203,7 +203,7 @@ FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
 	}
 }
 
-/* Counting what is done comes round, too. */
+/* The counts of done items wrap, too. */
 FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 {
 	size_t bytes, one;

@@ -57,7 +57,7 @@ FL_TEST(shm_queue_wakeup_stranded)
 	}
 }
 
-FL_TEST(shm_queue_kill_of_who_waits_for_space)
+FL_TEST(shm_queue_kill_of_a_waiter_for_space)
 {
 	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = region_of(4096);
@@ -93,7 +93,7 @@ struct ledger {
 	uint32_t begun[VICTIMS], returned[VICTIMS]; /* puts */
 	uint8_t seen[VICTIMS][ITEMS];               /* how often delivered */
 	struct hold {
-		/* Of the victim's current or last get; who: VICTIMS is the survivor, FILLER none. */
+		/* Of the victim's last get; who: VICTIMS is the survivor, FILLER none. */
 		uint32_t who, number;
 	} holds[VICTIMS];
 };

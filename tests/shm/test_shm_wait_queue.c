@@ -138,7 +138,7 @@ FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
  * No thread has that number: the memory is damaged, or the kernel did not run its walk. This is
  * checked after a second.
  */
-FL_TEST(shm_lock_of_nobody_is_taken_over)
+FL_TEST(shm_lock_without_an_owner_is_taken_over)
 {
 	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);

@@ -238,7 +238,7 @@ def crash(tool):
         raise Failure(suite.toxml())
 
 
-# The ring of the documents in its usual form: a call that is stopped in the middle makes it "full" or "empty".
+# The documents' ring in its usual form: a call in the middle makes it "full" or "empty".
 BUSY = (("s->gets == at - 2 ? -EAGAIN : -EBUSY", "-EAGAIN"), ("s->puts == at ? -EAGAIN : -EBUSY", "-EAGAIN"))
 LIN_TOO_LONG = r"""
 #include <fairlead/stress_lin.h>

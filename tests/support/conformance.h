@@ -210,7 +210,7 @@ FL_TASK_STATIC(hold, struct gate *, void)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
-/* Holds the one worker of `e`, so that what is submitted next stays pending until open_gate(). */
+/* Holds the one worker of `e`, so that later tasks stay pending until open_gate(). */
 CONFORMANCE_FN fl_future *close_gate(fl_executor *e, struct gate *gate)
 {
 	fl_future *f = NULL;

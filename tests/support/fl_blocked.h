@@ -140,7 +140,7 @@ SEAM_FN fl_queue *queue_with(size_t capacity, int in)
 	return q;
 }
 
-/* The next item is there and is that one. */
+/* Checks that the next item is this one. */
 #define GETS(q, expected)                                                                                              \
 	do {                                                                                                           \
 		int got_ = 0;                                                                                          \

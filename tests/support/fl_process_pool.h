@@ -229,7 +229,7 @@ PROCESS_POOL_FN struct process_pool_census process_pool_census(void)
 	                                    process_pool_mappings("memfd:fairlead")};
 }
 
-/* What is made once for all is there: the fork server and its kin. */
+/* The lasting resources exist: the fork server and its kin. */
 PROCESS_POOL_FN struct process_pool_census process_pool_begin(void)
 {
 	fl_executor *e = process_pool_with(1);

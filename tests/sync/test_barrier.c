@@ -312,7 +312,7 @@ static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, 
 	a->holds = false; /* the next time */
 }
 
-FL_TEST(barrier_action_runs_once_before_anybody_passes)
+FL_TEST(barrier_action_runs_once_before_any_party_passes)
 {
 	enum { N = 3 };
 	acting a;
@@ -379,7 +379,7 @@ FL_TEST(barrier_action_that_aborts_fails_its_phase)
 	assert_int_equal(a.calls, 2);
 }
 
-FL_TEST(barrier_of_one_whose_action_aborts)
+FL_TEST(barrier_of_one_with_an_aborting_action)
 {
 	acting a = {.aborts = true};
 	FL_OK(fl_barrier_init_with_action(&a.barrier, 1, act, &a));
@@ -408,7 +408,7 @@ FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 }
 
 /* The waiter's deadline passes: it sleeps in the same queue again, without a deadline. */
-FL_TEST(barrier_action_is_awaited_by_a_party_whose_time_is_up)
+FL_TEST(barrier_action_is_awaited_by_an_expired_party)
 {
 	FL_FAULTS();
 	fl_test_clock_ours();

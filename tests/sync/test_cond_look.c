@@ -64,7 +64,7 @@ static void signal_locked(fl_cond *c)
 	fl_cond_signal(c);
 }
 
-FL_TEST(cond_looker_is_signalled_without_a_line)
+FL_TEST(cond_spinner_is_signalled_without_a_queue)
 {
 	void (*const acts[])(fl_cond *) = {fl_cond_signal, fl_cond_broadcast, signal_locked};
 	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
@@ -83,7 +83,7 @@ static void pass_the_deadline(fl_cond *c)
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
 }
 
-FL_TEST(cond_looker_times_out_in_line)
+FL_TEST(cond_spinner_times_out_in_the_queue)
 {
 	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
 	assert_true(stage.seen > WAITERS);
@@ -110,7 +110,7 @@ static void let_another_come(fl_cond *c)
 	fl_cond_signal(c);
 }
 
-FL_TEST(cond_looker_comes_before_the_line)
+FL_TEST(cond_spinner_comes_before_the_queue)
 {
 	FL_FAULTS();
 	FL_OK(meet(let_another_come, fl_after(FL_S(20))));
@@ -147,7 +147,7 @@ static void signals_nobody(void *cond)
 		FL_CHECK(stack[i] == 42);
 }
 
-FL_TEST(fork_cond_with_a_looker)
+FL_TEST(fork_cond_with_a_spinner)
 {
 	_Alignas(64) uint64_t stack[8];
 	for (int i = 0; i < 8; i++)
@@ -158,7 +158,7 @@ FL_TEST(fork_cond_with_a_looker)
 }
 
 /* When the forks can no longer be told apart, no waiter spins in the word; waits end as usual. */
-FL_TEST(fork_cond_without_lookers)
+FL_TEST(fork_cond_without_spinners)
 {
 	const uint32_t real = fl__fork_count;
 	fl__fork_count = LAST_COUNTED;

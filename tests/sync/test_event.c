@@ -200,7 +200,7 @@ static void pulse(void)
 }
 
 /* A wait that has begun, but is not enqueued yet, also returns for a set that is reset at once. */
-FL_TEST(event_pulse_is_not_missed_on_the_way_to_the_line)
+FL_TEST(event_pulse_is_not_missed_before_the_enqueue)
 {
 	fl_event e = FL_EVENT_INIT;
 	FL_FAULTS();
@@ -256,7 +256,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	FL_OK(fl_event_destroy(&e));
 }
 
-FL_TEST(event_auto_set_passes_over_who_was_cancelled)
+FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
@@ -275,7 +275,7 @@ static int wait_any_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
 }
 
-/* A watcher takes nothing: the set goes to the waiter behind it, or stays. */
+/* An observer takes nothing: the set goes to the waiter behind it, or stays. */
 FL_TEST(event_auto_wait_any_takes_nothing)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;

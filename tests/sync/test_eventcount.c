@@ -108,7 +108,7 @@ FL_TEST(eventcount_notify_all_wakes_all)
 		FL_OK(fl_test_call_end(&callers[i]));
 }
 
-FL_TEST(eventcount_who_gave_up_is_passed_over)
+FL_TEST(eventcount_notify_skips_a_waiter_that_gave_up)
 {
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;

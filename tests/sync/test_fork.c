@@ -49,7 +49,7 @@ static void is_not_the_last(void *barrier)
 	FL_CHECK(fl_barrier_wait_until(barrier, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 }
 
-FL_TEST(fork_barrier_forgets_who_had_arrived)
+FL_TEST(fork_barrier_forgets_arrivals)
 {
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];

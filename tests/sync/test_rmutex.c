@@ -100,7 +100,7 @@ FL_TEST(rmutex_deepest_lock)
 	assert_false(fl_rmutex_is_owned(&m));
 }
 
-FL_TEST(rmutex_unlock_by_who_does_not_own_it_panics)
+FL_TEST(rmutex_unlock_without_ownership_panics)
 {
 	fl_rmutex m = FL_RMUTEX_INIT;
 	FL_PANICS(fl_rmutex_unlock(&m));

@@ -221,7 +221,7 @@ static int64_t clock_now(void)
 }
 
 /* rw_prefer_writer_stall (glibc 23861), and what the header says of overtaking. */
-FL_TEST(rwlock_nobody_overtakes_who_has_waited_long)
+FL_TEST(rwlock_long_waiter_is_not_overtaken)
 {
 	FL_FAULTS();
 	fl_test_caller writer, reader;
@@ -520,7 +520,7 @@ static void use_in_child(void *arg)
 	FL_CHECK(l->word_ == 0);
 }
 
-FL_TEST(rwlock_forked_while_somebody_was_called)
+FL_TEST(rwlock_forked_beside_a_woken_waiter)
 {
 	enum { WAITERS = 1 << 28, CLOSED = 1 << 29, AWAKE = 1 << 15 }; /* lib/sync/rwlock.c */
 	fl_rwlock l = {WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16) | AWAKE};

@@ -104,7 +104,7 @@ FL_TEST(sem_try_release_reports_too_many_permits)
 }
 
 /* Too many at once beside a waiter: it still waits, and is woken by a release that fits. */
-FL_TEST(sem_try_release_leaves_the_line_alone)
+FL_TEST(sem_try_release_leaves_the_queue_alone)
 {
 	fl_sem s;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
@@ -119,7 +119,7 @@ FL_TEST(sem_try_release_leaves_the_line_alone)
 }
 
 /* Too many at once beside a waiter: it is not woken, and still waits. */
-FL_TEST(sem_panic_leaves_the_line_alone)
+FL_TEST(sem_panic_leaves_the_queue_alone)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
@@ -146,7 +146,7 @@ FL_TEST(sem_serves_in_order)
 	}
 }
 
-FL_TEST(sem_release_n_serves_the_line_first)
+FL_TEST(sem_release_n_serves_the_queue_first)
 {
 	enum { N = 4 };
 	fl_sem s = FL_SEM_INIT(0);
@@ -344,8 +344,8 @@ static int look(void *s, int64_t deadline, fl_cancel_token *cancel)
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)s));
 }
 
-/* A watcher is woken when the waiter before it, which wanted more than there is, has left. */
-FL_TEST(sem_several_that_give_up_serve_who_looks)
+/* An observer is woken when the waiter before it, which wanted more than there is, has left. */
+FL_TEST(sem_several_that_give_up_serve_an_observer)
 {
 	fl_sem s = FL_SEM_INIT(2);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;

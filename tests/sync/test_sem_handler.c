@@ -54,7 +54,7 @@ FL_TEST(sem_handler_gives_a_permit)
 	FL_OK(fl_sem_try_acquire_n(&room.s, 2));
 }
 
-FL_TEST(sem_handler_wakes_who_waits)
+FL_TEST(sem_handler_wakes_a_waiter)
 {
 	fl_test_caller c;
 	begin();
@@ -137,7 +137,7 @@ static void interrupt_a_holder(const void *key)
 	assert_int_equal(fl_sem_value(&room.s), 1);
 }
 
-FL_TEST(sem_handler_interrupts_a_transaction_on_the_line)
+FL_TEST(sem_handler_interrupts_a_transaction_on_the_queue)
 {
 	interrupt_a_holder(&room.s);
 }
@@ -170,7 +170,7 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	assert_int_equal(fl_sem_value(&room.s), 0);
 }
 
-FL_TEST(sem_handler_interrupts_a_transaction_on_two_lines)
+FL_TEST(sem_handler_interrupts_a_transaction_on_two_queues)
 {
 	for (int i = 0; i < 4; i++) {
 		interrupt_a_holder_of_two(&room.s, &room.gap[64 * i]);

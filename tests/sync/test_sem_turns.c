@@ -37,7 +37,7 @@ static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_
 	enum { ASLEEP = 3 };
 	if (expected != ASLEEP)
 		return fl_test_real_sys.futex_wait(word, expected, deadline);
-	/* Pairs with the acquire in close_behind(), as does the other one. */
+	/* Pairs with the acquire in close_behind(); so does the other release. */
 	fl__add_release(&behind, 1);
 	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
 	while (fl__load_acquire(&gate))

@@ -276,7 +276,7 @@ FL_TEST(thread_stack_size)
 	assert_true(stack_of(32 << 20) >= 32 << 20);
 }
 
-FL_TEST(thread_stack_that_nobody_has)
+FL_TEST(thread_stack_that_is_impossible)
 {
 	fl_thread t = {NULL};
 	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = SIZE_MAX}), -EINVAL);

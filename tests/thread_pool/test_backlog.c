@@ -46,7 +46,7 @@ FL_TEST(backlog_keeps_the_order_of_submission)
 		assert_int_equal(order[i], i);
 }
 
-/* Closed while the list is not empty: what is in it runs, or is cancelled. */
+/* Closed while the list is not empty: its tasks run, or are cancelled. */
 FL_TEST(backlog_closed_with_a_list)
 {
 	for (int cancel = 0; cancel <= 1; cancel++) {

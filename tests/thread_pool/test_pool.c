@@ -46,7 +46,7 @@ typedef int create_function(fl_executor **e, const fl_executor_config *config);
 static void run_out_of_memory(create_function *create)
 {
 	fl_executor *e = NULL;
-	FL_OK(create(&e, NULL)); /* so that what is made once is there */
+	FL_OK(create(&e, NULL)); /* so that lasting resources exist */
 	fl_executor_free(e);
 	e = NULL;
 	long before = seam_live_allocs();

@@ -109,7 +109,7 @@ FL_TEST(cancel_child_of_a_requested_one_is_requested)
 	fl_cancel_token_destroy(&parent);
 }
 
-FL_TEST(cancel_deadline_is_the_least_of_the_line)
+FL_TEST(cancel_deadline_is_the_least_of_the_ancestors)
 {
 	fl_cancel_token root, early, late, none;
 	fl_cancel_token_init(&root, FL_SHIELDED, FL_S(3000000000));
@@ -479,7 +479,7 @@ FL_TEST(cancel_own_token_that_was_disowned)
 }
 
 /* The waiters in its queue are still woken. */
-FL_TEST(cancel_own_token_has_a_line)
+FL_TEST(cancel_own_token_has_a_wait_queue)
 {
 	owner a;
 	fl_test_caller c;

@@ -264,7 +264,7 @@ static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
 	return fl_sem_acquire_until(sem, deadline, cancel);
 }
 
-FL_TEST(cancel_callback_end_wakes_nobody_else)
+FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 {
 	union {
 		fl_cancel_token token;

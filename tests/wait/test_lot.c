@@ -169,7 +169,7 @@ FL_TEST(lot_removes_the_last)
 	remove_one(4, 3);
 }
 
-FL_TEST(lot_line_goes_on_behind_one_that_left)
+FL_TEST(lot_queue_continues_behind_a_waiter_that_left)
 {
 	place places[4];
 	char key = 0;
@@ -202,7 +202,7 @@ static void colliding_keys(const char *keys[], size_t n)
 	}
 }
 
-FL_TEST(lot_lines_of_one_bucket_are_apart)
+FL_TEST(lot_queues_of_one_bucket_are_apart)
 {
 	enum { KEYS = 4, EACH = 3 };
 	const char *keys[KEYS];
@@ -226,7 +226,7 @@ FL_TEST(lot_lines_of_one_bucket_are_apart)
 	}
 }
 
-FL_TEST(lot_lines_of_one_bucket_survive_whoever_leaves)
+FL_TEST(lot_queues_of_one_bucket_survive_any_leave)
 {
 	enum { KEYS = 3, EACH = 3 };
 	const char *keys[KEYS];
@@ -256,7 +256,7 @@ FL_TEST(lot_observers_are_woken_and_not_counted)
 	assert_true(is_taken(&places[3]) && is_taken(&places[4]));
 }
 
-FL_TEST(lot_of_observers_alone_counts_nobody)
+FL_TEST(lot_of_observers_counts_no_waiter)
 {
 	place places[3];
 	char key = 0;
@@ -268,7 +268,7 @@ FL_TEST(lot_of_observers_alone_counts_nobody)
 		assert_true(is_taken(&places[i]));
 }
 
-FL_TEST(lot_goes_past_who_gave_up)
+FL_TEST(lot_skips_a_waiter_that_gave_up)
 {
 	place places[4];
 	char key = 0;

@@ -46,7 +46,7 @@ static int release_when_awaited(void *arg)
 }
 
 /* Neither the inner nor the outer wait may take the other's unpark. */
-FL_TEST(wait_any_whose_arm_waits)
+FL_TEST(wait_any_with_a_waiting_arm)
 {
 	for (int i = 0; i < 50; i++) {
 		fl_event event = FL_EVENT_INIT;

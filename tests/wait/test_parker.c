@@ -122,7 +122,7 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 }
 
 /* A ready object is taken without a check; a wait with an expired deadline makes none. */
-FL_TEST(parker_spin_is_not_begun_in_vain)
+FL_TEST(parker_spin_is_not_begun_uselessly)
 {
 	fl_sem s = FL_SEM_INIT(1);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
@@ -171,7 +171,7 @@ static void yield_and_release(void)
  * A waiter that finds a permit by a check never enqueues: neither side enters the lot, and none
  * sleeps.
  */
-FL_TEST(parker_spin_finds_a_permit_before_the_line)
+FL_TEST(parker_spin_finds_a_permit_before_the_enqueue)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	awaited = &s;
