@@ -42,6 +42,7 @@
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
+#include <fairlead/process_io.h>
 #include <fairlead/promise.h>
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>

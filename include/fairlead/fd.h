@@ -7,6 +7,7 @@
 #include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 FL_BEGIN_DECLS
 
@@ -40,11 +41,55 @@ FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 /* As fl_fd_wait(). Also returns -ETIMEDOUT at `deadline`; polls once if that has passed. */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
 
+/*
+ * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
+ * of any kind, blocking or not, and may belong to several processes: its flags stay as they are.
+ * Another reader may be faster: the wait goes on. A file is read at once, which may wait for the disk.
+ * Blocks the calling context. Observes its cancel scope. Any thread may call it. Returns
+ *   > 0   the number of bytes
+ *   0     the end
+ *   -ECANCELED
+ *   -EINVAL   `size` is 0 or above PTRDIFF_MAX
+ *   -EBADF    not open for reading
+ *   -ECONNRESET, -EIO, -EISDIR, ...   as read()
+ */
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int fd, void *buffer, size_t size);
+
+/* As fl_fd_read(); also returns -ETIMEDOUT. What can be read at once is read in any case. */
+FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline,
+                                              fl_cancel_token *cancel);
+
+/*
+ * Writes some of `size` bytes, as soon as there is space for one; otherwise as fl_fd_read().
+ * SIGPIPE is never raised. Returns
+ *   > 0   the number of bytes, which may be fewer than `size`; 0 if `size` is 0
+ *   -EPIPE    nothing reads any more
+ *   -ECANCELED
+ *   -EINVAL   `size` is above PTRDIFF_MAX
+ *   -EBADF    not open for writing
+ *   -ECONNRESET, -EIO, -ENOSPC, ...   as write()
+ */
+FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int fd, const void *data, size_t size);
+
+/* As fl_fd_write(); also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline,
+                                               fl_cancel_token *cancel);
+
 /* The inline functions. */
 
 FL_INLINE int fl_fd_wait(int _fd, unsigned _events)
 {
 	return fl_fd_wait_until(_fd, _events, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_fd_read(int _fd, void *_buffer, size_t _size)
+{
+	return fl_fd_read_until(_fd, _buffer, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_fd_write(int _fd, const void *_data, size_t _size)
+{
+	return fl_fd_write_until(_fd, _data, _size, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -87,9 +87,14 @@ typedef struct fl_process fl_process;
 
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
-/* Values of in, out and err: a descriptor of the caller, or /dev/null. 0: the caller's stream. */
+/*
+ * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, whose other end the handle
+ * has (fl_process_pipe()); for `err`: the same as `out`. 0: the caller's stream.
+ */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
 #define FL_PROCESS_NULL 0x20000000
+#define FL_PROCESS_PIPE 0x10000000
+#define FL_PROCESS_AS_OUT 0x08000000
 
 /* Limits: the descriptors of `fds`, and the bytes of a name. */
 #define FL_PROCESS_FDS_MAX 240
@@ -105,9 +110,10 @@ typedef struct fl_process_config {
 	const char *name;         /* copied, cut at FL_PROCESS_NAME_MAX; NULL: "process-N" */
 	bool daemon;              /* killed when the caller ends */
 	const char *cwd;          /* the current directory; NULL: the caller's */
-	int in, out, err;         /* FL_PROCESS_FD(fd), FL_PROCESS_NULL; 0: the caller's */
+	int in, out, err;         /* FL_PROCESS_FD(fd), FL_PROCESS_NULL, ...; 0: the caller's */
 	const int *fds;           /* passed on: to a task as fl_process_fd(), to a program as 3, 4, ... */
 	unsigned n_fds;
+	bool group; /* leads a process group of its own, for fl_process_stop() */
 } fl_process_config;
 
 /* How a process ended: by its exit code, or by a signal. */
@@ -216,6 +222,33 @@ FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *p);
 /* Sends SIGKILL, which ends the process. 0, -ESRCH, -EPERM, -EOWNERDEAD. */
 FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 
+/*
+ * Stops the process: sends SIGTERM, and SIGCONT in case it is stopped. If it still runs `grace` ns
+ * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group (`group`), the
+ * signals go to the whole group, and the SIGKILL is sent in any case: members that have outlived
+ * the process do not outlive the call. `status` may be NULL. Blocks the calling context. Observes no
+ * cancel token, so that it can be called after a cancel. Returns
+ *   0
+ *   -EPERM       the process runs as another user
+ *   -EOWNERDEAD, -ECHILD   as fl_process_join()
+ */
+FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
+
+/*
+ * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Non-blocking
+ * and close-on-exec. It belongs to the handle, is valid until fl_process_close_pipe(),
+ * fl_process_take_pipe() or fl_process_free(), and is for fl_fd_read() and fl_fd_write(). Requires
+ * that no other thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
+ * Never waits.
+ */
+FL_API int fl_process_pipe(const fl_process *p, int stream);
+
+/* As fl_process_pipe(), but the descriptor is the caller's now: for fl_stream_from_fd(), say. */
+FL_API int fl_process_take_pipe(fl_process *p, int stream);
+
+/* Closes a pipe, so that the process reads the end of its input, say. Does nothing without one. */
+FL_API void fl_process_close_pipe(fl_process *p, int stream);
+
 /* True while the process runs, that is, while fl_process_try_join() is -EBUSY. Never waits. */
 FL_API bool fl_process_is_alive(fl_process *p);
 
@@ -241,7 +274,7 @@ FL_API int fl_process_sentinel(const fl_process *p);
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Frees the handle; NULL does nothing. Kills the process if it is a daemon that runs; any other
+ * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon that runs; any other
  * process runs on. The library reaps the process when it ends, so that no zombie stays, unless the
  * library is unloaded before. Never waits for the process. Requires that no other thread uses the
  * handle.

@@ -43,7 +43,8 @@ struct fl__sched_ops {
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
-	int (*wait_fd)(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel);
+	int (*wait_fds)(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+	                fl_cancel_token *cancel);
 };
 
 struct fl__sched_config {

@@ -263,15 +263,15 @@ static int sched_park(struct fl__wait *wait, int64_t deadline)
 	return deadline != FL_FOREVER ? f->parked_rc : 0;
 }
 
-static int sched_wait_fd(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+static int sched_wait_fds(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
-	int (*wait)(struct fl__sched *, int, short, int64_t, fl_cancel_token *) =
-	    fl__sched_current->config.ops->wait_fd;
-	return wait ? wait(fl__sched_current, fd, events, deadline, cancel) : -ENOSYS;
+	int (*wait)(struct fl__sched *, const struct pollfd *, unsigned, int64_t, fl_cancel_token *) =
+	    fl__sched_current->config.ops->wait_fds;
+	return wait ? wait(fl__sched_current, fds, n, deadline, cancel) : -ENOSYS;
 }
 
 const struct fl__ctx_ops fl__fiber_parker = {sched_park, sched_unpark, sched_unpark_in_handler, fl__fiber_yield,
-                                             sched_wait_fd};
+                                             sched_wait_fds};
 
 int fl__fiber_suspend(int64_t deadline)
 {

@@ -119,7 +119,6 @@ static void loop_wake(struct fl__sched *s)
 
 struct loop_fd_waiter {
 	struct fl__poller_source source;
-	struct fl__wait wait;
 	struct fl__node node;
 };
 
@@ -131,24 +130,32 @@ static void loop_on_fd_event(void *source, uint32_t events)
 }
 
 /*
- * For struct fl__sched_ops. The waiter is on the caller's stack, and registered for one event.
- * -ENOSYS: the descriptor cannot be registered, for instance because the loop watches it already.
+ * For struct fl__sched_ops. The waiters are on the caller's stack, each registered for one event;
+ * the first event ends their common wait. -ENOSYS: a descriptor cannot be registered, for instance
+ * because the loop watches it already.
  */
-static int loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel)
+static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
+                         fl_cancel_token *cancel)
 {
 	fl_loop *l = fl__sched_user(s);
-	struct loop_fd_waiter w = {.source.fire = loop_on_fd_event};
-	w.node = FL__NODE(&w.wait);
-	fl__wait_begin(&w.wait);
-	/* poll and epoll have the same bits */
-	if (fl__loop_add(l, fd, (uint16_t)events | EPOLLONESHOT, &w.source) != 0)
-		return -ENOSYS;
-	int rc = fl__wait_sleep(&w.wait, deadline, cancel);
-	fl__loop_remove(l, fd, &w.source);
+	struct loop_fd_waiter waiters[FL__WAIT_FDS];
+	struct fl__wait wait;
+	unsigned added = 0;
+	fl__wait_begin(&wait);
+	for (; added < n; added++) {
+		struct loop_fd_waiter *w = &waiters[added];
+		*w = (struct loop_fd_waiter){.source.fire = loop_on_fd_event, .node = FL__NODE(&wait)};
+		/* poll and epoll have the same bits */
+		if (fl__loop_add(l, fds[added].fd, (uint16_t)fds[added].events | EPOLLONESHOT, &w->source) != 0)
+			break;
+	}
+	const int rc = added == n ? fl__wait_sleep(&wait, deadline, cancel) : -ENOSYS;
+	while (added-- > 0)
+		fl__loop_remove(l, fds[added].fd, &waiters[added].source);
 	return rc;
 }
 
-static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fd};
+static const struct fl__sched_ops loop_sched_ops = {loop_sleep, loop_wake, loop_wait_fds};
 
 /* Posts. */
 

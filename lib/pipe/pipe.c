@@ -215,9 +215,8 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};
-	short seen;
 	if (m->memory < 0) {
-		if (fl__fd_sys.poll(p->fd, POLLOUT, &seen, 0) == 0)
+		if (fl__fd_poll(p->fd, POLLOUT) == 0)
 			return -EAGAIN;
 		int rc = pipe_make_memory(m);
 		if (rc != 0)

@@ -18,6 +18,7 @@
  */
 #include "fd_watcher.h"
 #include "../base/sys.h"
+#include "../base/try_io.h"
 #include "../sync/helper.h"
 #include "../wait/cancel.h"
 #include "process_sys.h"
@@ -216,8 +217,7 @@ FL__AT_START static void fd_watcher_register_atfork(void)
 bool fl__watched_fd_ready(void *watched)
 {
 	const struct fl__watched_fd *w = watched;
-	short seen;
-	return fl__fd_sys.poll(w->fd, w->events, &seen, 0) != 0;
+	return fl__fd_poll(w->fd, w->events) != 0;
 }
 
 static void fd_watcher_sleep_interval(void)
@@ -297,12 +297,11 @@ static int64_t fd_wait_time_left(int64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-static int fd_wait_by_poll(int fd, short events, int64_t deadline)
+static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 {
 	for (;;) {
-		short seen;
 		int64_t left = fd_wait_time_left(deadline);
-		int rc = fl__fd_sys.poll(fd, events, &seen, left);
+		int rc = fl__fd_sys.poll(fds, n, left);
 		if (rc > 0)
 			return 0;
 		if (rc == 0 && left == 0)
@@ -315,33 +314,42 @@ static int fd_wait_by_poll(int fd, short events, int64_t deadline)
 }
 
 /*
- * Waits by the context's wait_fd, which does not poll first. So this function polls after a
+ * Waits by the context's wait_fds, which does not poll first. So this function polls after a
  * timeout, or if the token was requested before the call, but not after a request during the wait:
- * later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
+ * later events are not for this call. -ENOSYS: the context cannot wait for them.
  */
-static int fd_wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline,
+static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
                               fl_cancel_token *cancel)
 {
-	short seen;
-	if (!ctx->ops->wait_fd)
+	if (!ctx->ops->wait_fds)
 		return -ENOSYS;
 	const bool late = fl__cancel_ends(cancel, ctx);
-	const int rc = ctx->ops->wait_fd(fd, events, deadline, cancel);
-	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
+	const int rc = ctx->ops->wait_fds(fds, n, deadline, cancel);
+	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fds, n, 0) > 0 ? 0 : rc;
+}
+
+int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
+		return fd_wait_by_poll(fds, n, deadline);
+	int rc = fd_wait_by_context(ctx, fds, n, deadline, cancel);
+	if (rc != -ENOSYS)
+		return rc;
+	struct fl__watched_fd watched[FL__WAIT_FDS];
+	fl_on on[FL__WAIT_FDS];
+	for (unsigned i = 0; i < n; i++) {
+		watched[i] = (struct fl__watched_fd)FL__WATCHED_FD(fds[i].fd, fds[i].events);
+		on[i] = (fl_on)FL__ON(fl__on_watched_fd, &watched[i]);
+	}
+	rc = fl_wait_any_until(on, n, deadline, cancel);
+	return rc < 0 ? rc : 0;
 }
 
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
-	const struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
-		return fd_wait_by_poll(fd, events, deadline);
-	int rc = fd_wait_by_context(ctx, fd, events, deadline, cancel);
-	if (rc != -ENOSYS)
-		return rc;
-	struct fl__watched_fd w = FL__WATCHED_FD(fd, events);
-	fl_on on = FL__ON(fl__on_watched_fd, &w);
-	rc = fl_wait_any_until(&on, 1, deadline, cancel);
-	return rc < 0 ? rc : 0;
+	struct pollfd p = {.fd = fd, .events = events};
+	return fl__fds_wait(&p, 1, deadline, cancel);
 }
 
 int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel)
@@ -352,4 +360,33 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token 
 		return -EBADF; /* poll() would wait for ever */
 	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
+}
+
+ssize_t fl_fd_read_until(int fd, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (size == 0 || size > PTRDIFF_MAX)
+		return -EINVAL;
+	for (;;) {
+		const ssize_t n = fl__try_read(fd, buffer, size);
+		if (n != -EAGAIN && n != -EINTR)
+			return n;
+		const int rc = fl__fd_wait(fd, POLLIN | POLLRDHUP, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+ssize_t fl_fd_write_until(int fd, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct iovec part = {(void *)(uintptr_t)data, size};
+	if (size > PTRDIFF_MAX)
+		return -EINVAL;
+	for (;;) {
+		const ssize_t n = fl__try_write(fd, &part, 1);
+		if (n != -EAGAIN && n != -EINTR)
+			return n;
+		const int rc = fl__fd_wait(fd, POLLOUT, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
 }

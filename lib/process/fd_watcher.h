@@ -26,6 +26,9 @@
  */
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 
+/* The same for the first of up to FL__WAIT_FDS descriptors. */
+int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
+
 /*
  * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
  * the waiter's stack frame, and has a wait queue. While a node is armed the lock in fd_watcher.c

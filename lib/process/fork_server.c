@@ -46,8 +46,7 @@ static struct fork_server *fork_server_parents; /* in a forked child: to be free
 
 static bool fork_server_is_dead(const struct fork_server *s)
 {
-	short seen;
-	return fl__fd_sys.poll(s->pidfd, POLLIN, &seen, 0) > 0;
+	return fl__fd_poll(s->pidfd, POLLIN) > 0;
 }
 
 /* Under the lock. The last user ends the fork server. */
@@ -390,9 +389,8 @@ static int fork_server_make_process(struct fl__request *request, int *pidfd)
 
 static bool fork_server_is_abandoned(int channel)
 {
-	short seen = 0;
 	/* the parent sends nothing over a channel: readable means closed */
-	return fl__fd_sys.poll(channel, POLLIN, &seen, 0) != 0;
+	return fl__fd_poll(channel, POLLIN) != 0;
 }
 
 /* Serves one request. Returns true when a child owns the channel. */

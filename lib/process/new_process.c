@@ -115,6 +115,8 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 	int rc = setup->parent ? new_process_die_with_parent(setup->parent) : 0;
 	if (rc == 0 && setup->cwd >= 0)
 		rc = fl__raw(SYS_fchdir, setup->cwd, 0, 0, 0);
+	if (rc == 0 && setup->group)
+		rc = fl__raw(SYS_setpgid, 0, 0, 0, 0);
 	if (rc == 0)
 		rc = new_process_move_fds(setup);
 	if (rc != 0)

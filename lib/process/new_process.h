@@ -30,6 +30,7 @@ struct fl__setup {
 	bool through_exec;      /* descriptors from 3 on stay open over an exec */
 	bool keep_handlers;     /* of fault signals */
 	bool stay_blocked;      /* all signals stay blocked */
+	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this parent; 0: does not */
 	int keep;               /* one more descriptor to keep open, at a new number; -1: none */

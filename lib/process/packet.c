@@ -73,10 +73,10 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  */
 static int packet_check_end(int socket)
 {
-	short seen = 0;
-	if (fl__fd_sys.poll(socket, POLLRDHUP, &seen, 0) < 0)
+	struct pollfd end = {.fd = socket, .events = POLLRDHUP};
+	if (fl__fd_sys.poll(&end, 1, 0) < 0)
 		return -EPIPE;
-	if (!(seen & (POLLRDHUP | POLLHUP)))
+	if (!(end.revents & (POLLRDHUP | POLLHUP)))
 		return -EBADMSG;
 	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
 }

@@ -31,6 +31,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,8 @@ struct fl_process {
 	bool daemon;
 	uint32_t forks; /* process_forks in the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
+	bool group;             /* leads a process group */
+	int pipes[FL__STREAMS]; /* -1: none */
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
 
@@ -95,6 +98,8 @@ static void process_init(fl_process *p, const struct fl__start *start)
 	p->pidfd = start->pidfd;
 	p->channel = start->channel;
 	p->daemon = start->config->daemon;
+	p->group = start->config->group;
+	memcpy(p->pipes, start->pipes, sizeof p->pipes);
 	p->forks = process_forks;
 	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->pidfd, POLLIN);
 	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->channel, POLLIN);
@@ -124,14 +129,22 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	                          .name = p->name,
 	                          .setup = {.cwd = -1, .keep = -1},
 	                          .own = {-1, -1},
+	                          .pipes = {-1, -1, -1},
+	                          .far = {-1, -1, -1},
 	                          .pidfd = -1,
 	                          .channel = -1};
-	if (config)
+	if (config) {
 		start.setup.parent = config->daemon ? getpid() : 0;
+		start.setup.group = config->group;
+	}
 	int rc = fl__start_process(&start);
 	for (unsigned i = 0; i < 2; i++)
 		fl__fd_close(start.own[i]);
+	for (unsigned i = 0; i < FL__STREAMS; i++)
+		fl__fd_close(start.far[i]);
 	if (rc < 0) {
+		for (unsigned i = 0; i < FL__STREAMS; i++)
+			fl__fd_close(start.pipes[i]);
 		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, process_label(config),
 		        start.problem, fl_error_text(rc), process_full_limit(&start, rc));
 		fl__free(p);
@@ -146,8 +159,7 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 
 static bool process_fd_is_ready(int fd)
 {
-	short seen;
-	return fl__fd_sys.poll(fd, POLLIN, &seen, 0) != 0;
+	return fl__fd_poll(fd, POLLIN) != 0;
 }
 
 static void process_set_ended(fl_process *p, int rc, fl_process_status status)
@@ -254,6 +266,48 @@ int fl_process_signal(fl_process *p, int signal)
 	return rc == -EBUSY ? fl__process_sys.signal(p->pidfd, signal) : -ESRCH;
 }
 
+/* Sends to the process's group, if it leads one, else to the process. */
+static int process_signal_all(fl_process *p, int signal)
+{
+	/* a process of the fork server may not have made its group yet */
+	const int rc = p->group ? fl__process_sys.signal_group(p->pidfd, p->pid, signal) : -ESRCH;
+	return rc == -ESRCH ? fl__process_sys.signal(p->pidfd, signal) : rc;
+}
+
+int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status)
+{
+	if (!process_is_ours(p))
+		return fl_process_join_until(p, status, 0, FL_SHIELDED);
+	int rc = process_signal_all(p, SIGTERM);
+	if (rc == 0)
+		rc = process_signal_all(p, SIGCONT);
+	if (rc != 0 && rc != -ESRCH)
+		return rc;
+	if (fl_process_join_until(p, status, fl_after(grace), FL_SHIELDED) == -ETIMEDOUT || p->group)
+		(void)process_signal_all(p, SIGKILL); /* -ESRCH: it has ended by itself */
+	return fl_process_join_until(p, status, FL_FOREVER, FL_SHIELDED);
+}
+
+int fl_process_pipe(const fl_process *p, int stream)
+{
+	return stream >= 0 && stream < FL__STREAMS && p->pipes[stream] >= 0 ? p->pipes[stream] : -EBADF;
+}
+
+int fl_process_take_pipe(fl_process *p, int stream)
+{
+	const int fd = fl_process_pipe(p, stream);
+	if (fd >= 0)
+		p->pipes[stream] = -1;
+	return fd;
+}
+
+void fl_process_close_pipe(fl_process *p, int stream)
+{
+	const int fd = fl_process_take_pipe(p, stream);
+	if (fd >= 0)
+		fl__fd_close(fd);
+}
+
 int fl_process_pid(const fl_process *p)
 {
 	return p->pid;
@@ -300,6 +354,8 @@ void fl_process_free(fl_process *p)
 	if (process_is_ours(p) || !fl__process_closed_inherited()) {
 		fl__fd_close(p->pidfd);
 		fl__fd_close(p->channel);
+		for (unsigned i = 0; i < FL__STREAMS; i++)
+			fl__fd_close(p->pipes[i]);
 	}
 	fl__free(p);
 }

@@ -76,6 +76,20 @@ static bool process_start_fd_is_open(int fd)
 	return fcntl(fd, F_GETFD) >= 0;
 }
 
+static int process_start_open_pipe(struct fl__start *start, unsigned i)
+{
+	int ends[2];
+	int rc = fl__process_sys.pipe(ends);
+	start->problem = "a pipe cannot be made";
+	if (rc != 0)
+		return rc;
+	const unsigned far = i == STDIN_FILENO ? 0 : 1;
+	start->far[i] = fl__fd_above_streams(ends[far]);
+	start->pipes[i] = fl__fd_above_streams(ends[1 - far]);
+	start->setup.fds[i] = start->far[i];
+	return fl__process_sys.set_nonblocking(start->pipes[i]);
+}
+
 static int process_start_open_stream(struct fl__start *start, unsigned i, int how)
 {
 	int *fd = &start->setup.fds[i];
@@ -89,8 +103,16 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 		*fd = start->own[0];
 		return *fd < 0 ? *fd : 0;
 	}
+	if (how == FL_PROCESS_PIPE)
+		return process_start_open_pipe(start, i);
+	if (how == FL_PROCESS_AS_OUT && i == STDERR_FILENO) {
+		*fd = start->setup.fds[STDOUT_FILENO];
+		return 0;
+	}
 	if (how < FL_PROCESS_FD(0)) {
-		start->problem = "in, out and err take FL_PROCESS_FD(fd) or FL_PROCESS_NULL, not a bare number";
+		start->problem =
+		    "in, out and err take FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, not a bare "
+		    "number";
 		return -EBADF;
 	}
 	*fd = how & ~FL_PROCESS_FD(0);

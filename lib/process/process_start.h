@@ -11,6 +11,8 @@ struct fl__start {
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
 	int own[2];             /* descriptors opened for this start; -1: none */
+	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
+	int far[FL__STREAMS];   /* the process's ends, closed here after the start */
 	const char *problem;    /* what failed, for the log */
 	const char *where;      /* the process that failed; NULL: this one */
 	char text[80];          /* buffer for a formatted `problem` */

@@ -79,6 +79,14 @@ static int process_sys_signal(int pidfd, int signal)
 	return process_sys_result(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, 0), before);
 }
 
+static int process_sys_signal_group(int pidfd, int pid, int signal)
+{
+	enum { GROUP = 4 }; /* PIDFD_SIGNAL_PROCESS_GROUP */
+	int before = errno;
+	int rc = process_sys_result(syscall(PROCESS_SYS_PIDFD_SEND_SIGNAL, pidfd, signal, NULL, GROUP), before);
+	return rc == -EINVAL ? process_sys_result(kill(-pid, signal), before) : rc; /* before Linux 6.9 */
+}
+
 static fl_process_status process_sys_status(const siginfo_t *info)
 {
 	if (info->si_code == CLD_EXITED)
@@ -118,6 +126,13 @@ static int process_sys_pipe(int ends[2])
 {
 	int before = errno;
 	return process_sys_result(pipe2(ends, O_CLOEXEC), before);
+}
+
+static int process_sys_set_nonblocking(int fd)
+{
+	int before = errno;
+	const int flags = fcntl(fd, F_GETFL);
+	return process_sys_result(flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK), before);
 }
 
 static int process_sys_eventfd(void)
@@ -183,9 +198,11 @@ struct fl__process_sys fl__process_sys = {
     .clone = process_sys_clone,
     .pidfd = process_sys_pidfd,
     .signal = process_sys_signal,
+    .signal_group = process_sys_signal_group,
     .reap = process_sys_reap,
     .reap_by_pid = process_sys_reap_by_pid,
     .pipe = process_sys_pipe,
+    .set_nonblocking = process_sys_set_nonblocking,
     .eventfd = process_sys_eventfd,
     .child_signals = process_sys_child_signals,
     .open = process_sys_open,
@@ -268,14 +285,11 @@ static int fd_sys_waiting(int socket)
 	return rc < 0 ? (int)rc : bytes;
 }
 
-static int fd_sys_poll(int fd, short events, short *seen, int64_t timeout)
+static int fd_sys_poll(struct pollfd *fds, unsigned n, int64_t timeout)
 {
 	int before = errno;
-	struct pollfd p = {.fd = fd, .events = events};
 	struct timespec time = {.tv_sec = (time_t)(timeout / FL_S(1)), .tv_nsec = (long)(timeout % FL_S(1))};
-	ssize_t rc = fd_sys_result(ppoll(&p, 1, timeout < 0 ? NULL : &time, NULL), before);
-	*seen = p.revents;
-	return (int)rc;
+	return (int)fd_sys_result(ppoll(fds, n, timeout < 0 ? NULL : &time, NULL), before);
 }
 
 static int fd_sys_epoll_create(void)

@@ -23,11 +23,14 @@ struct fl__process_sys {
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
+	/* To the group that the process leads or has led. -ESRCH: it has no member. */
+	int (*signal_group)(int pidfd, int pid, int signal);
 	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
 	/* The same by pid; 0: any child, and stores its pid. No other code may reap it. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
+	int (*set_nonblocking)(int fd);
 	int (*eventfd)(void);
 	int (*child_signals)(void); /* a signalfd for SIGCHLD */
 	int (*open)(const char *path, int flags);
@@ -50,7 +53,7 @@ struct fl__fd_sys {
 	ssize_t (*receive)(int socket, struct msghdr *message, int flags);
 	int (*waiting)(int socket); /* bytes to be received */
 	/* Returns how many are ready. `timeout`: ns; negative: for ever. */
-	int (*poll)(int fd, short events, short *seen, int64_t timeout);
+	int (*poll)(struct pollfd *fds, unsigned n, int64_t timeout);
 	int (*epoll_create)(void);
 	/* The event's data is `fd`. */
 	int (*epoll_control)(int epoll, int op, int fd, uint32_t events);
@@ -64,6 +67,13 @@ struct fl__fd_sys {
 };
 
 extern struct fl__fd_sys fl__fd_sys;
+
+/* Polls one descriptor without waiting: 1: it is ready; 0; a negative errno. */
+static inline int fl__fd_poll(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	return fl__fd_sys.poll(&p, 1, 0);
+}
 
 /*
  * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child is

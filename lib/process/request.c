@@ -85,7 +85,7 @@ int fl__request_send(int socket, int channel, struct fl__start *start, int64_t d
 		return -ENOMEM;
 	struct request_fds fds = {.n = 0};
 	uint32_t none = 0;
-	m->flags = start->config->daemon ? FL__REQUEST_DAEMON : 0;
+	m->flags = (start->config->daemon ? FL__REQUEST_DAEMON : 0) | (start->config->group ? FL__REQUEST_GROUP : 0);
 	m->n_fds = start->setup.n_fds - FL__STREAMS;
 	request_add_fd(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
 	request_add_fd(&fds, start->setup.cwd, FL__REQUEST_CWD, &m->flags);
@@ -133,7 +133,7 @@ static bool request_is_request(const struct request_message *m, size_t size)
 
 static unsigned request_count_fds(const struct request_message *m)
 {
-	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)FL__REQUEST_DAEMON);
+	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)(FL__REQUEST_DAEMON | FL__REQUEST_GROUP));
 }
 
 static int request_find_task(struct fl__request *request, struct fl__start_reply *reply,
@@ -170,6 +170,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	}
 	request->memory = (m->flags & FL__REQUEST_MEMORY) ? *fds++ : -1;
 	request->daemon = m->flags & FL__REQUEST_DAEMON;
+	request->setup.group = m->flags & FL__REQUEST_GROUP;
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;

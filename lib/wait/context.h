@@ -6,6 +6,7 @@
 #include "../base/sys.h"
 #include <fairlead/cancel.h>
 #include <fairlead/parallel_invoke.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +18,8 @@
 struct fl__ctx;
 struct fl__locals;
 struct fl__wait; /* lot.h: one blocking operation of a context */
+
+enum { FL__WAIT_FDS = 3 }; /* a process's streams */
 
 struct fl__ctx_ops {
 	/*
@@ -38,10 +41,11 @@ struct fl__ctx_ops {
 	/* Lets the other contexts of the thread run first. NULL: there are none. */
 	void (*yield)(void);
 	/*
-	 * Waits until `fd` is ready, as poll() defines it: 0, -ETIMEDOUT, -ECANCELED. -ENOSYS: the
-	 * context cannot wait for this `fd`. NULL: the context cannot wait for any.
+	 * Waits until one of the descriptors is ready, as poll() defines it, but leaves `revents`
+	 * alone: 0, -ETIMEDOUT, -ECANCELED. -ENOSYS: the context cannot wait for one of them. NULL:
+	 * the context cannot wait for any. At most FL__WAIT_FDS descriptors.
 	 */
-	int (*wait_fd)(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
+	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 };
 
 struct fl__ctx {

@@ -339,15 +339,15 @@ FL_TEST(watch_polls_without_a_watcher)
 		FL_OK(fl_test_child(without_watcher, &fault, NULL, 0));
 }
 
-static int interrupted(int fd, short events, short *seen, int64_t timeout)
+static int interrupted(struct pollfd *fds, unsigned n, int64_t timeout)
 {
 	static int turn;
-	return ++turn % 3 ? -EINTR : fl_test_real_fd_sys.poll(fd, events, seen, timeout);
+	return ++turn % 3 ? -EINTR : fl_test_real_fd_sys.poll(fds, n, timeout);
 }
 
-static int unable(int fd, short events, short *seen, int64_t timeout)
+static int unable(struct pollfd *fds, unsigned n, int64_t timeout)
 {
-	(void)fd, (void)events, (void)seen, (void)timeout;
+	(void)fds, (void)n, (void)timeout;
 	return -EINVAL;
 }
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_PROCESS_IO_H
+#define FAIRLEAD_PROCESS_IO_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/process.h>
+#include <fairlead/time.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * The input and the outputs of a process, as a whole.
+ *
+ *     FL_SCOPED(fl_process_io) io = {.input = text, .input_size = strlen(text)};
+ *     fl_process_status status;
+ *     rc = fl_process_run_until(&(fl_process_config){.program = "sort"}, &io, &status, fl_after(FL_S(10)), NULL);
+ *     if (rc == 0 && status.code == 0)
+ *             fwrite(io.out, 1, io.out_size, stdout);
+ *
+ * To read lines as they come, take the pipes instead (fl_process_take_pipe(), fairlead/process.h):
+ * a fiber makes streams of them with fl_stream_from_fd(), a thread uses fl_fd_read() and
+ * fl_fd_write().
+ *
+ * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
+ * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct at
+ * a time.
+ */
+typedef struct fl_process_io {
+	const void *input; /* the bytes for its standard input, which is closed after them */
+	size_t input_size;
+	size_t out_max, err_max; /* most bytes of each output; 0: FL_PROCESS_OUTPUT_MAX */
+	size_t written;          /* bytes of the input that its pipe has taken */
+	char *out, *err;         /* what it wrote, and a NUL; NULL: nothing. fl_process_io_free() frees them */
+	size_t out_size, err_size;
+	size_t out_room_, err_room_;
+} fl_process_io;
+
+#define FL_PROCESS_OUTPUT_MAX ((size_t)64 << 20)
+
+/*
+ * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
+ * are not pipes are left alone. A pipe is closed as soon as it is done with. If the process does not
+ * read its input to the end, the rest is dropped: `written` tells. An output ends when the last
+ * process that has inherited it ends or closes it, which may be later than the process's own end.
+ *
+ * Blocks the calling context: a fiber gives way to the other fibers of its loop. Observes its
+ * cancel scope. `status` may be NULL. Returns
+ *
+ *   0            and how the process ended in `*status`
+ *   -ECANCELED   the process runs, or an output is still open
+ *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than it.
+ *                A later call with a higher limit goes on
+ *   -ENOMEM
+ *   -EINVAL      `input` is NULL, and `input_size` is not 0
+ *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
+ *   -EIO, or what else read() or write() said
+ */
+FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *p, fl_process_io *io, fl_process_status *status);
+
+/* As fl_process_communicate; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status,
+                                                      int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
+ * `config` leaves them 0, and so is its input if there is one; without input, standard input is
+ * /dev/null. The process leads a process group. When the call fails after the start it stops the
+ * process and its group, as fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left running, and
+ * then reads what is left in the outputs.
+ *
+ * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
+ * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after
+ * -ETIMEDOUT, -ECANCELED, -EMSGSIZE, -ENOMEM `*status` says how the process was ended.
+ */
+FL_INLINE FL_MUST_CHECK int fl_process_run(const fl_process_config *config, fl_process_io *io,
+                                           fl_process_status *status);
+
+/* As fl_process_run; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_process_run_until(const fl_process_config *config, fl_process_io *io,
+                                              fl_process_status *status, int64_t deadline, fl_cancel_token *cancel);
+
+#define FL_PROCESS_GRACE FL_S(2)
+
+/* Frees the outputs, and makes them empty. Never waits. */
+FL_API void fl_process_io_free(fl_process_io *io);
+
+static inline void fl__scoped_fl_process_io(fl_process_io *_io)
+{
+	fl_process_io_free(_io);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_process_communicate(fl_process *_p, fl_process_io *_io, fl_process_status *_status)
+{
+	return fl_process_communicate_until(_p, _io, _status, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_process_run(const fl_process_config *_config, fl_process_io *_io, fl_process_status *_status)
+{
+	return fl_process_run_until(_config, _io, _status, FL_FOREVER, NULL);
+}
+
+FL_END_DECLS
+
+#endif

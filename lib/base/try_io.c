@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "try_io.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* As in <linux/fs.h>; a C library may not have them. */
+enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
+
+static ssize_t try_io_result(ssize_t rc)
+{
+	return rc >= 0 ? rc : -errno;
+}
+
+/* Whether the kernel does not have a flag, for this kind of file or at all. */
+static bool try_io_is_unknown(ssize_t rc)
+{
+	return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL;
+}
+
+/* A file that is not in the page cache answers -EAGAIN, although no poll waits for it. */
+static bool try_io_is_file(int fd)
+{
+	struct stat info;
+	return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
+}
+
+ssize_t fl__try_read(int fd, void *buffer, size_t size)
+{
+	const int before = errno;
+	const struct iovec part = {buffer, size};
+	ssize_t rc = try_io_result(preadv2(fd, &part, 1, -1, TRY_IO_NOWAIT));
+	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
+		rc = try_io_result(readv(fd, &part, 1));
+	errno = before;
+	return rc;
+}
+
+static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
+{
+	ssize_t rc = try_io_result(pwritev2(fd, parts, n, -1, TRY_IO_NOWAIT));
+	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
+		rc = try_io_result(writev(fd, parts, n));
+	return rc;
+}
+
+/* Before RWF_NOSIGNAL (Linux 6.18): the signal is blocked, and taken if this write has raised it. */
+static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
+{
+	const struct timespec at_once = {0, 0};
+	sigset_t pipe, before, pending;
+	(void)sigemptyset(&pipe);
+	(void)sigaddset(&pipe, SIGPIPE);
+	(void)sigpending(&pending);
+	(void)pthread_sigmask(SIG_BLOCK, &pipe, &before);
+	const ssize_t rc = try_io_write(fd, parts, n);
+	if (rc == -EPIPE && !sigismember(&pending, SIGPIPE))
+		while (sigtimedwait(&pipe, NULL, &at_once) < 0 && errno == EINTR)
+			;
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
+{
+	const int before = errno;
+	ssize_t rc = try_io_result(pwritev2(fd, parts, n, -1, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL));
+	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
+		rc = try_io_write_masked(fd, parts, n);
+	errno = before;
+	return rc;
+}

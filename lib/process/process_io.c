@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Communication with a process: one loop that writes and reads all pipes without waiting, then waits
+ * until one of them is ready. So a process that fills its output while its input is full cannot
+ * deadlock with the caller.
+ */
+#include "../base/sys.h"
+#include "../base/try_io.h"
+#include "fd_watcher.h"
+#include "process_sys.h"
+#include <errno.h>
+#include <fairlead/process_io.h>
+#include <string.h>
+
+enum { PROCESS_IO_FIRST_ROOM = 4096 };
+
+/* One output, as the fields of fl_process_io. */
+struct process_io_output {
+	char **bytes;
+	size_t *size, *room;
+	size_t max;
+};
+
+/* Makes room for at least one byte more, and a NUL. Never for more than max + 1 bytes and the NUL. */
+static int process_io_make_room(const struct process_io_output *o)
+{
+	const size_t most = o->max + 2;
+	if (*o->size + 1 < *o->room)
+		return 0;
+	size_t room = *o->room < PROCESS_IO_FIRST_ROOM ? PROCESS_IO_FIRST_ROOM : *o->room;
+	room = room > most / 2 ? most : 2 * room;
+	char *bytes = fl__alloc(1, room);
+	if (!bytes)
+		return -ENOMEM;
+	if (*o->size > 0)
+		memcpy(bytes, *o->bytes, *o->size);
+	fl__free(*o->bytes);
+	*o->bytes = bytes;
+	*o->room = room;
+	return 0;
+}
+
+/* Reads until the pipe is empty: -EAGAIN; 0: the end; another error. */
+static int process_io_read(int fd, const struct process_io_output *o)
+{
+	for (;;) {
+		if (*o->size > o->max)
+			return -EMSGSIZE;
+		int rc = process_io_make_room(o);
+		if (rc != 0)
+			return rc;
+		ssize_t n = fl__try_read(fd, *o->bytes + *o->size, *o->room - *o->size - 1);
+		if (n == -EINTR)
+			continue;
+		if (n <= 0)
+			return (int)n;
+		*o->size += (size_t)n;
+		(*o->bytes)[*o->size] = '\0';
+	}
+}
+
+/* Writes until the pipe is full: -EAGAIN; 0: all is written, or nobody reads it; another error. */
+static int process_io_write(int fd, fl_process_io *io)
+{
+	while (io->written < io->input_size) {
+		const struct iovec part = {(char *)(uintptr_t)io->input + io->written, io->input_size - io->written};
+		ssize_t n = fl__try_write(fd, &part, 1);
+		if (n == -EPIPE)
+			return 0;
+		if (n < 0 && n != -EINTR)
+			return (int)n;
+		io->written += n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static size_t process_io_max(size_t max)
+{
+	return max == 0 ? FL_PROCESS_OUTPUT_MAX : max < SIZE_MAX - 2 ? max : SIZE_MAX - 2;
+}
+
+/* One step of the pipe `stream`: -EAGAIN: it is open; 0: it is closed now, or was; another error. */
+static int process_io_step(fl_process *p, fl_process_io *io, int stream)
+{
+	const int fd = fl_process_pipe(p, stream);
+	int rc = 0;
+	if (fd < 0)
+		return 0;
+	if (stream == 0)
+		rc = process_io_write(fd, io);
+	else if (stream == 1)
+		rc = process_io_read(fd, &(struct process_io_output){&io->out, &io->out_size, &io->out_room_,
+		                                                     process_io_max(io->out_max)});
+	else
+		rc = process_io_read(fd, &(struct process_io_output){&io->err, &io->err_size, &io->err_room_,
+		                                                     process_io_max(io->err_max)});
+	if (rc == 0)
+		fl_process_close_pipe(p, stream);
+	return rc;
+}
+
+/* Moves all pipes as far as they go: 0: all are closed; -EAGAIN: at least one is open. */
+static int process_io_move(fl_process *p, fl_process_io *io)
+{
+	int all = 0;
+	for (int stream = 0; stream < 3; stream++) {
+		const int rc = process_io_step(p, io, stream);
+		if (rc == -EAGAIN)
+			all = all == 0 ? rc : all;
+		else if (rc != 0)
+			all = all == 0 || all == -EAGAIN ? rc : all; /* the other pipes go on all the same */
+	}
+	return all;
+}
+
+static int process_io_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct pollfd open[3];
+	unsigned n = 0;
+	for (int stream = 0; stream < 3; stream++) {
+		const int fd = fl_process_pipe(p, stream);
+		if (fd >= 0)
+			open[n++] = (struct pollfd){.fd = fd, .events = stream == 0 ? POLLOUT : POLLIN};
+	}
+	return fl__fds_wait(open, n, deadline, cancel);
+}
+
+int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, int64_t deadline,
+                                 fl_cancel_token *cancel)
+{
+	if (!io->input && io->input_size > 0)
+		return -EINVAL;
+	int rc;
+	while ((rc = process_io_move(p, io)) == -EAGAIN) {
+		rc = process_io_wait(p, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
+}
+
+int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_process_status *status,
+                         int64_t deadline, fl_cancel_token *cancel)
+{
+	fl_process *p;
+	fl_process_config mine = config ? *config : (fl_process_config){NULL};
+	if (mine.in == 0)
+		mine.in = io->input_size > 0 ? FL_PROCESS_PIPE : FL_PROCESS_NULL;
+	mine.out = mine.out == 0 ? FL_PROCESS_PIPE : mine.out;
+	mine.err = mine.err == 0 ? FL_PROCESS_PIPE : mine.err;
+	mine.group = true;
+	int rc = fl_process_start(&p, &mine);
+	if (rc != 0)
+		return rc;
+	rc = fl_process_communicate_until(p, io, status, deadline, cancel);
+	if (rc != 0 && rc != -EOWNERDEAD && rc != -ECHILD) {
+		FL_IGNORE(fl_process_stop(p, FL_PROCESS_GRACE, status)); /* an error of its end is not the first one */
+		FL_IGNORE(process_io_move(p, io));
+	}
+	fl_process_free(p);
+	return rc;
+}
+
+void fl_process_io_free(fl_process_io *io)
+{
+	fl__free(io->out);
+	fl__free(io->err);
+	io->out = io->err = NULL;
+	io->out_size = io->err_size = io->out_room_ = io->err_room_ = 0;
+}

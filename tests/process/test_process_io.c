@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pipes to processes: fl_process_communicate(), fl_process_run(), fl_process_stop(), fl_fd_read(), fl_fd_write(). */
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+#include "fl_process.h"
+
+#include "sync/helper.h"
+#include <fairlead/process_io.h>
+
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
+/* Runs a case on a thread without a token, on a thread with one, and on a fiber: they wait in different ways. */
+static void each_way(int (*body)(void *))
+{
+	const size_t fds = process_fds();
+	FL_OK(body(NULL));
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	{
+		FL_CANCEL_SCOPE(&token);
+		FL_OK(body(NULL));
+	}
+	fl_cancel_token_destroy(&token);
+	fl_test_in_loop(body, NULL);
+	fl__helpers_end(); /* the watcher's descriptors */
+	FL_CHECK(process_fds() == fds);
+	FL_CHECK(process_children_of(getpid()) == 0);
+}
+
+/* A shell that runs `text`, with pipes for all three streams. */
+static fl_process *start_shell(const char *text)
+{
+	const char *const argv[] = {"sh", "-c", text, NULL};
+	fl_process *p = NULL;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh",
+	                                                   .argv = argv,
+	                                                   .in = FL_PROCESS_PIPE,
+	                                                   .out = FL_PROCESS_PIPE,
+	                                                   .err = FL_PROCESS_PIPE,
+	                                                   .group = true}) == 0);
+	return p;
+}
+
+static int run_shell(const char *text, fl_process_io *io, fl_process_status *status, int64_t deadline)
+{
+	const char *const argv[] = {"sh", "-c", text, NULL};
+	return fl_process_run_until(&(fl_process_config){.program = "sh", .argv = argv}, io, status, deadline, NULL);
+}
+
+static int both_outputs(void *unused)
+{
+	fl_process_io io = {.input = "word", .input_size = 4};
+	fl_process_status status;
+	(void)unused;
+	FL_CHECK(run_shell("x=$(cat); printf 'out %s' $x; printf 'err %s' $x >&2; exit 3", &io, &status, FL_FOREVER) ==
+	         0);
+	FL_CHECK(status.code == 3 && status.signal == 0 && io.written == 4);
+	FL_CHECK(io.out_size == 8 && strcmp(io.out, "out word") == 0);
+	FL_CHECK(io.err_size == 8 && strcmp(io.err, "err word") == 0);
+	fl_process_io_free(&io);
+	FL_CHECK(!io.out && !io.err && io.out_size == 0 && io.err_size == 0);
+	return 0;
+}
+
+FL_TEST(process_io_input_and_both_outputs)
+{
+	each_way(both_outputs);
+}
+
+static int nothing(void *unused)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status;
+	(void)unused;
+	/* no input is /dev/null, not the caller's */
+	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == 0 && status.code == 0);
+	FL_CHECK(!io.out || io.out[0] == '\0');
+	FL_CHECK(io.out_size == 0 && io.err_size == 0);
+	io.input_size = 1;
+	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == -EINVAL);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_without_input_or_output)
+{
+	each_way(nothing);
+}
+
+/* An input of one zero byte is a pipe with that byte; an empty one ends at once. */
+static int empty_input(void *unused)
+{
+	fl_process_io io = {.input = "", .input_size = 0};
+	fl_process_status status;
+	fl_process *p = start_shell("cat; printf end");
+	(void)unused;
+	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
+	FL_CHECK(io.out_size == 3 && memcmp(io.out, "end", 3) == 0);
+	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
+	fl_process_free(p);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_empty_input_is_closed)
+{
+	each_way(empty_input);
+}
+
+/* More than both pipes hold, in both directions: neither side may wait for the other. */
+static int much(void *unused)
+{
+	const size_t size = (size_t)fl_test_scaled(8) << 20;
+	char *bytes = malloc(size);
+	(void)unused;
+	FL_CHECK(bytes != NULL);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (char)(i * 2654435761u >> 24);
+	fl_process_io io = {.input = bytes, .input_size = size, .out_max = size};
+	fl_process_status status;
+	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == 0 && status.code == 0);
+	FL_CHECK(io.written == size && io.out_size == size && memcmp(io.out, bytes, size) == 0);
+	fl_process_io_free(&io);
+	free(bytes);
+	return 0;
+}
+
+FL_TEST(process_io_much_in_and_out_at_once)
+{
+	each_way(much);
+}
+
+static int unread_input(void *unused)
+{
+	static const char input[1 << 20];
+	fl_process_io io = {.input = input, .input_size = sizeof input};
+	fl_process_status status;
+	(void)unused;
+	FL_CHECK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER) == 0);
+	FL_CHECK(status.code == 0 && io.out_size == 4 && io.written < sizeof input);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+/* A write to a pipe that nothing reads ends the input, and raises no SIGPIPE. */
+FL_TEST(process_io_input_is_not_read)
+{
+	each_way(unread_input);
+}
+
+static int too_much(void *unused)
+{
+	fl_process_io io = {.out_max = 10};
+	fl_process_status status;
+	fl_process *p = start_shell("printf 0123456789abcdef; printf 12 >&2");
+	(void)unused;
+	FL_CHECK(fl_process_communicate(p, &io, &status) == -EMSGSIZE);
+	FL_CHECK(io.out_size == 11 && memcmp(io.out, "0123456789a", 12) == 0);
+	io.out_max = 16;
+	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
+	FL_CHECK(io.out_size == 16 && memcmp(io.out, "0123456789abcdef", 17) == 0 && io.err_size == 2);
+	fl_process_free(p);
+	fl_process_io_free(&io);
+
+	io = (fl_process_io){.err_max = 1};
+	FL_CHECK(run_shell("yes >&2", &io, &status, FL_FOREVER) == -EMSGSIZE); /* and the process is stopped */
+	FL_CHECK(status.signal == SIGTERM && io.err_size == 2);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_limit_of_an_output)
+{
+	each_way(too_much);
+}
+
+/* A call that gives up loses no byte: the next one goes on. */
+static int goes_on(void *unused)
+{
+	fl_process_io io = {.input = "1\n", .input_size = 2};
+	fl_process_status status;
+	char byte;
+	int go[2];
+	(void)unused;
+	FL_CHECK(pipe2(go, O_CLOEXEC) == 0);
+	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
+	fl_process *p = NULL;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh",
+	                                                   .argv = argv,
+	                                                   .in = FL_PROCESS_PIPE,
+	                                                   .out = FL_PROCESS_PIPE,
+	                                                   .err = FL_PROCESS_NULL,
+	                                                   .fds = &go[0],
+	                                                   .n_fds = 1}) == 0);
+	while (io.out_size < 5)
+		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&token);
+	FL_CHECK(fl_process_communicate_until(p, &io, &status, FL_FOREVER, &token) == -ECANCELED);
+	fl_cancel_token_destroy(&token);
+	FL_CHECK(fl_process_is_alive(p) && write(go[1], "2\n", 2) == 2);
+	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
+	FL_CHECK(io.out_size == 11 && strcmp(io.out, "firstsecond") == 0 && io.err_size == 0);
+	FL_CHECK(close(go[0]) == 0 && close(go[1]) == 0 && read(go[0], &byte, 1) < 0);
+	fl_process_free(p);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_goes_on_after_a_timeout_and_a_cancel)
+{
+	each_way(goes_on);
+}
+
+/* The process has ended, but a grandchild has its output open: the call waits for the grandchild, and a deadline ends it. */
+static int held_pipe(void *unused)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status = {77, 77};
+	fl_process *p = start_shell("printf said; sleep 1000 & exit 5");
+	(void)unused;
+	while (fl_process_is_alive(p))
+		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_process_stop(p, 0, &status) == 0 && status.code == 5);
+	FL_CHECK(fl_process_communicate(p, &io, NULL) == 0); /* the group is gone, and with it the grandchild */
+	FL_CHECK(io.out_size == 4 && strcmp(io.out, "said") == 0);
+	fl_process_free(p);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_output_held_by_a_grandchild)
+{
+	each_way(held_pipe);
+}
+
+static int held_pipe_of_run(void *unused)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status = {77, 77};
+	(void)unused;
+	FL_CHECK(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))) == -ETIMEDOUT);
+	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_run_ends_the_whole_group)
+{
+	each_way(held_pipe_of_run);
+}
+
+/* The outputs end long before the process. */
+static int late_end(void *unused)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status;
+	fl_process *p = start_shell("printf x; exec >&- 2>&-; read y; exit 6");
+	(void)unused;
+	while (io.out_size == 0)
+		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT ||
+		         fl_process_pipe(p, 0) < 0);
+	FL_CHECK(fl_process_communicate(p, &io, &status) == 0);
+	FL_CHECK(status.code == 1 || status.code == 6); /* its input ended with the first call */
+	fl_process_free(p);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_io_outputs_end_before_the_process)
+{
+	each_way(late_end);
+}
+
+/* Stopping. */
+
+static int stop_by_itself(void *unused)
+{
+	fl_process_status status;
+	(void)unused;
+	fl_process *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
+	char byte;
+	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1); /* the trap is set */
+	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9);
+	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.code == 9); /* again */
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(process_stop_lets_it_end_by_itself)
+{
+	each_way(stop_by_itself);
+}
+
+static int stop_by_force(void *unused)
+{
+	fl_process_status status;
+	char byte;
+	(void)unused;
+	fl_process *p = start_shell("trap '' TERM; printf x; while :; do sleep 0.01; done");
+	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1);
+	FL_CHECK(fl_process_stop(p, FL_MS(20), &status) == 0 && status.signal == SIGKILL);
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(process_stop_kills_after_the_grace)
+{
+	each_way(stop_by_force);
+}
+
+/* SIGTERM stays pending in a stopped process until it continues. */
+static int stop_a_stopped_one(void *unused)
+{
+	fl_process_status status;
+	(void)unused;
+	fl_process *p = start_shell("read x");
+	FL_CHECK(fl_process_signal(p, SIGSTOP) == 0);
+	while (process_state(fl_process_pid(p)) != 'T')
+		sched_yield();
+	FL_CHECK(fl_process_stop(p, FL_S(1000), &status) == 0 && status.signal == SIGTERM);
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(process_stop_of_a_stopped_process)
+{
+	each_way(stop_a_stopped_one);
+}
+
+FL_TASK(wait_for_end, int, void)
+{
+	char byte;
+	(void)ctx;
+	FL_CHECK((getpgrp() == getpid()) == (*arg != 0));
+	FL_CHECK(write(STDOUT_FILENO, "x", 1) == 1);
+	return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;
+}
+
+/* Pipes and groups of tasks, by each method. */
+FL_TEST(process_io_of_tasks)
+{
+	for (fl_process_method method = FL_PROCESS_FORK_SERVER; method <= FL_PROCESS_EXEC; method++) {
+		if (!process_can(method))
+			continue;
+		for (int group = 0; group < 2; group++) {
+			fl_process *p = NULL;
+			fl_process_io io = {.input = NULL};
+			fl_process_status status;
+			FL_OK(fl_process_start(&p, &(fl_process_config){.task = &wait_for_end,
+			                                                .arg = &group,
+			                                                .method = method,
+			                                                .group = group,
+			                                                .in = FL_PROCESS_PIPE,
+			                                                .out = FL_PROCESS_PIPE,
+			                                                .err = FL_PROCESS_AS_OUT}));
+			FL_RC(fl_process_communicate(p, &io, &status), 0);
+			assert_int_equal(status.code, 0);
+			assert_int_equal(io.out_size, 1);
+			fl_process_free(p);
+			fl_process_io_free(&io);
+			FL_OK(fl_process_start(&p, &(fl_process_config){.task = &wait_for_end,
+			                                                .arg = &group,
+			                                                .method = method,
+			                                                .group = group,
+			                                                .in = FL_PROCESS_PIPE,
+			                                                .out = FL_PROCESS_PIPE}));
+			FL_OK(fl_process_stop(p, FL_S(1000), &status));
+			assert_int_equal(status.signal, SIGTERM);
+			fl_process_free(p);
+		}
+	}
+}
+
+/* The handle's ends. */
+
+FL_TEST(process_pipes_belong_to_the_handle_until_taken)
+{
+	fl_process *p = start_shell("true"); /* so that the library's own descriptors are there */
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	const size_t fds = process_fds();
+	p = start_shell("cat");
+	const int in = fl_process_pipe(p, 0), out = fl_process_take_pipe(p, 1);
+	FL_CHECK(in > 2 && out > 2 && fl_process_pipe(p, 1) == -EBADF && fl_process_take_pipe(p, 1) == -EBADF);
+	FL_CHECK(fl_process_pipe(p, 3) == -EBADF && fl_process_pipe(p, -1) == -EBADF &&
+	         fl_process_take_pipe(p, 3) == -EBADF);
+	FL_CHECK((fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
+	FL_CHECK((fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
+	FL_RC(fl_fd_write(in, "abc", 3), 3);
+	char bytes[8];
+	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 3);
+	fl_process_close_pipe(p, 0);
+	fl_process_close_pipe(p, 0);
+	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 0);
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p); /* closes the pipe of standard error */
+	FL_CHECK(close(out) == 0);
+	FL_CHECK(process_fds() == fds);
+}
+
+FL_TEST(process_err_goes_where_out_goes)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status;
+	const char *const argv[] = {"sh", "-c", "printf 1; printf 2 >&2; printf 3", NULL};
+	FL_OK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .err = FL_PROCESS_AS_OUT}, &io,
+	                     &status));
+	assert_string_equal(io.out, "123");
+	FL_CHECK(!io.err);
+	fl_process_io_free(&io);
+	fl_process *p = NULL;
+	process_log_begin();
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_AS_OUT}),
+	      -EBADF);
+	FL_CHECK(process_log_end("not a bare number"));
+}
+
+/* Faults: a start that fails leaves no pipe, and a communication that fails can go on. */
+
+static int no_pipe(int ends[2])
+{
+	(void)ends;
+	return -EMFILE;
+}
+
+static int no_nonblocking(int fd)
+{
+	(void)fd;
+	return -EBADF;
+}
+
+FL_TEST(process_io_start_that_fails_leaves_nothing)
+{
+	const char *const argv[] = {"/no/such/program", NULL};
+	const fl_process_config config = {
+	    .program = argv[0], .argv = argv, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE, .err = FL_PROCESS_PIPE};
+	fl_process *p = NULL;
+	fl_process_io io = {.input = NULL};
+	process_log_begin();
+	FL_RC(fl_process_run(&config, &io, NULL), -ENOENT);
+	const size_t fds = process_fds();
+	FL_RC(fl_process_start(&p, &config), -ENOENT);
+	FL_RC(fl_process_run(NULL, &io, NULL), -EINVAL);
+	{
+		PROCESS_FAULTS();
+		fl__process_sys.pipe = no_pipe;
+		FL_RC(fl_process_start(&p, &config), -EMFILE);
+		FL_CHECK(process_fds() == fds);
+	}
+	{
+		PROCESS_FAULTS();
+		fl__process_sys.set_nonblocking = no_nonblocking;
+		FL_RC(fl_process_start(&p, &config), -EBADF);
+	}
+	FL_CHECK(process_fds() == fds);
+	FL_CHECK(process_log_end("a pipe cannot be made"));
+}
+
+FL_TEST(process_io_without_memory_goes_on_later)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status;
+	fl_process *p = start_shell("printf text");
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_RC(fl_process_communicate(p, &io, &status), -ENOMEM);
+	}
+	FL_OK(fl_process_communicate(p, &io, &status));
+	assert_string_equal(io.out, "text");
+	fl_process_free(p);
+	fl_process_io_free(&io);
+}
