@@ -14,8 +14,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP, Unix) that fibers read and write. fairlead/net.h creates
- * streams.
+ * A stream is a connected socket (TCP, Unix), a pipe, a FIFO, a terminal or another character device
+ * that fibers read and write. fairlead/net.h creates streams.
  *
  *     FL_SCOPED(fl_stream) *s = arg;                          // closed when the scope ends
  *     char line[4096];
@@ -39,6 +39,7 @@ FL_BEGIN_DECLS
  *   -ECONNABORTED  fl_stream_abort(), or the system got no answers. Permanent
  *   -EHOSTUNREACH, and other errors of the network. Permanent
  *   -EFAULT        a bad address
+ *   -EBADF         a pipe or a device that is not open in this direction
  *   -EINVAL        the caller is no fiber of its loop; a size above PTRDIFF_MAX
  *   -EOWNERDEAD    in a forked child
  */
@@ -48,14 +49,17 @@ typedef struct fl_stream fl_stream;
 #define FL_STREAM_NAME_SIZE 128u /* bytes */
 
 /*
- * Creates a stream that owns `fd`, a connected stream socket, on the loop that the calling thread
- * runs. Makes `fd` non-blocking and close-on-exec, and sets TCP_NODELAY for TCP. After an error the
- * caller still owns `fd`. Never waits. Returns
+ * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd` non-blocking
+ * and close-on-exec, and sets TCP_NODELAY for TCP. A blocking pipe or terminal is opened once more
+ * by /proc, under the same number, so that other processes that share it keep a blocking one; where
+ * that fails they share the change. After an error the caller still owns `fd`. Never waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop
- *   -EBADF, -ENOTSOCK
- *   -EINVAL             another kind of socket
+ *   -EBADF
+ *   -EPERM              no events come for such a file: a regular file, a directory, /dev/null. Read
+ *                       it on a thread: fl_to_thread()
+ *   -EINVAL             a socket, but no stream socket
  *   -ENOTCONN
  *   -EEXIST             the loop watches `fd` already
  *   -ENOMEM
@@ -191,17 +195,22 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  * call does nothing. Never waits. Returns
  *
  *   0
- *   -EBUSY  a fiber writes
- *   -EPIPE  the connection is gone already
+ *   -EBUSY    a fiber writes
+ *   -EPIPE    the connection is gone already
+ *   -ENOTSUP  a terminal or a device that reads, too
+ *   -EBADF    a pipe that only reads
  */
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
-/* Returns the descriptor, for getsockopt() and the like. `s` keeps it. Never waits. */
+/*
+ * Returns the descriptor, for getsockopt() and the like. `s` keeps it. -1: fl_stream_close_write()
+ * has closed a pipe. Never waits.
+ */
 FL_API int fl_stream_fd(const fl_stream *s);
 
 /*
  * Stores the peer's address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an
- * abstract name, or "" for an unnamed socket. FL_STREAM_NAME_SIZE bytes suffice. Never waits.
+ * abstract name, or "" for an unnamed socket and what is no socket. FL_STREAM_NAME_SIZE bytes suffice. Never waits.
  * Returns
  *
  *   0

@@ -40,6 +40,12 @@ void fl__io_close(struct fl__io *io, const char *function)
 	fl__loop_remove(io->loop, io->fd, &io->source);
 }
 
+void fl__io_set_ready(struct fl__io *io)
+{
+	fd_io_set_ready(io, FL__IO_IN);
+	fd_io_set_ready(io, FL__IO_OUT);
+}
+
 void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;

@@ -46,6 +46,9 @@ int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 /* Removes the descriptor from the loop. Panics in the name of `function` if a fiber waits. */
 void fl__io_close(struct fl__io *io, const char *function);
 
+/* Has both directions try again: the owner of `io` has changed its state. */
+void fl__io_set_ready(struct fl__io *io);
+
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
 void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
 

@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "net_sys.h"
+#include "../base/try_io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 /* The result of a system call, or the negative errno. Resets errno to `before` on an error. */
@@ -35,6 +41,49 @@ static int net_sys_adopt(int fd)
 	if (rc == 0)
 		rc = fcntl(fd, F_SETFD, kept | FD_CLOEXEC);
 	return (int)net_sys_result(rc, before);
+}
+
+static int net_sys_describe(int fd)
+{
+	int before = errno, master;
+	const int how = fcntl(fd, F_GETFL), access = how & O_ACCMODE;
+	if (how < 0 || (how & O_PATH)) {
+		errno = before;
+		return -EBADF;
+	}
+	int bits = (access != O_WRONLY ? FL__FD_READS : 0) | (access != O_RDONLY ? FL__FD_WRITES : 0);
+	if (ioctl(fd, TIOCGPTN, &master) == 0)
+		bits |= FL__FD_TERMINAL_MASTER;
+	errno = before;
+	return bits;
+}
+
+/* Whether another open of the same file is the same thing: not so for a terminal's master, say. */
+static bool net_sys_may_reopen(int fd)
+{
+	struct stat info;
+	int master;
+	if (fstat(fd, &info) != 0)
+		return false;
+	return S_ISFIFO(info.st_mode) || (isatty(fd) && ioctl(fd, TIOCGPTN, &master) != 0);
+}
+
+static int net_sys_adopt_other(int fd)
+{
+	int before = errno;
+	const int how = fcntl(fd, F_GETFL);
+	if (how >= 0 && !(how & O_NONBLOCK) && net_sys_may_reopen(fd)) {
+		char path[32];
+		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		const int own = open(path, (how & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		const bool replaced = own >= 0 && dup3(own, fd, O_CLOEXEC) >= 0;
+		if (own >= 0)
+			(void)close(own);
+		errno = before;
+		if (replaced)
+			return 0;
+	}
+	return net_sys_adopt(fd);
 }
 
 static void net_sys_close(int fd)
@@ -123,6 +172,10 @@ struct fl__net_sys fl__net_sys = {
     .adopt = net_sys_adopt,
     .close = net_sys_close,
     .shutdown = net_sys_shutdown,
+    .describe = net_sys_describe,
+    .adopt_other = net_sys_adopt_other,
+    .read = fl__try_read,
+    .write = fl__try_write,
     .recv = net_sys_recv,
     .send = net_sys_send,
     .sendmsg = net_sys_sendmsg,

@@ -10,12 +10,24 @@
  * The system calls of sockets. As in lib/base/sys.h, results are 0, a count, a descriptor, or a
  * negative errno; errno keeps its value. New sockets are non-blocking and close-on-exec.
  */
+enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
+
 struct fl__net_sys {
 	int (*socket)(int family, int type, int protocol);
 	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_STREAM, connected */
 	int (*adopt)(int fd);        /* makes a user's socket non-blocking and close-on-exec */
 	void (*close)(int fd);
 	int (*shutdown)(int fd, int how);
+
+	/* Of a descriptor that is no socket: FL__FD_... bits, or -EBADF. */
+	int (*describe)(int fd);
+	/*
+	 * Makes it non-blocking and close-on-exec. A pipe or a terminal gets an open file
+	 * description of its own, where that is possible: other processes keep a blocking one.
+	 */
+	int (*adopt_other)(int fd);
+	ssize_t (*read)(int fd, void *buffer, size_t size);
+	ssize_t (*write)(int fd, const struct iovec *parts, int n); /* no SIGPIPE */
 
 	ssize_t (*recv)(int fd, void *buffer, size_t size);
 	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */

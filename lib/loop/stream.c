@@ -128,6 +128,10 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 		return -EINVAL;
 	if (s->busy[direction])
 		return -EBUSY;
+	if (!(direction == FL__IO_IN ? s->reads : s->writes))
+		return -EBADF;
+	if (s->io.fd < 0)
+		return -EPIPE;
 	*(direction == FL__IO_IN ? &s->got : &s->written) = 0;
 	return s->aborted ? -ECONNABORTED : 0;
 }
@@ -216,13 +220,15 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
 	if (s->ended)
 		return 0;
 	do
-		n = fl__net_sys.recv(s->io.fd, buffer, size);
+		n = s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->io.fd, buffer, size);
 	while (n == -EINTR);
 	if (n > 0) {
 		if ((size_t)n < size && s->short_is_all)
 			fl__io_partly_drained(&s->io);
 		return n;
 	}
+	if (n == -EIO && s->is_master)
+		n = 0; /* no process has the terminal open */
 	if (n == -EAGAIN)
 		fl__io_drained(&s->io, FL__IO_IN);
 	else if (n < 0)
@@ -406,6 +412,12 @@ static int stream_count_sent(fl_stream *s, ssize_t n)
 	return 0;
 }
 
+static ssize_t stream_send(const fl_stream *s, const void *data, size_t size)
+{
+	const struct iovec part = {(void *)(uintptr_t)data, size};
+	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->io.fd, &part, 1);
+}
+
 int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = stream_enter(s, FL__IO_OUT, size);
@@ -414,8 +426,7 @@ int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t d
 	while (rc == 0 && s->written < size) {
 		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
 		if (rc == 0)
-			rc = stream_count_sent(
-			    s, fl__net_sys.send(s->io.fd, (const char *)data + s->written, size - s->written));
+			rc = stream_count_sent(s, stream_send(s, (const char *)data + s->written, size - s->written));
 	}
 	stream_leave(s, FL__IO_OUT);
 	return rc;
@@ -427,7 +438,7 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 	if (n != 0 || size == 0)
 		return n;
 	do
-		n = fl__net_sys.send(s->io.fd, data, size);
+		n = stream_send(s, data, size);
 	while (n == -EINTR);
 	int rc = stream_count_sent(s, n);
 	return n == -EAGAIN ? n : rc != 0 ? rc : n;
@@ -459,7 +470,8 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 		parts[i] = r->parts[i];
 	parts[0].iov_base = (char *)parts[0].iov_base + r->written;
 	parts[0].iov_len -= r->written;
-	return fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n});
+	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
+	                    : fl__net_sys.write(s->io.fd, parts, (int)n);
 }
 
 /* SIZE_MAX: an overflow. */
@@ -541,20 +553,27 @@ int fl__stream_address(const struct sockaddr *address, socklen_t length, char *n
 	return (size_t)n < size ? 0 : -ENOSPC;
 }
 
+static int stream_name(const fl_stream *s, int (*get)(int fd, struct sockaddr *address, socklen_t *length), char *name,
+                       size_t size)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNIX};
+	socklen_t length = sizeof address.ss_family; /* no name */
+	int rc = 0;
+	if (s->is_socket) {
+		length = sizeof address;
+		rc = get(s->io.fd, (struct sockaddr *)&address, &length);
+	}
+	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
+}
+
 int fl_stream_peer_name(const fl_stream *s, char *name, size_t size)
 {
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-	int rc = fl__net_sys.peer(s->io.fd, (struct sockaddr *)&address, &length);
-	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
+	return stream_name(s, fl__net_sys.peer, name, size);
 }
 
 int fl_stream_name(const fl_stream *s, char *name, size_t size)
 {
-	struct sockaddr_storage address;
-	socklen_t length = sizeof address;
-	int rc = fl__net_sys.local(s->io.fd, (struct sockaddr *)&address, &length);
-	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
+	return stream_name(s, fl__net_sys.local, name, size);
 }
 
 /* Life. */
@@ -571,6 +590,8 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 		fl__free(s);
 		return rc;
 	}
+	s->is_socket = protocol >= 0;
+	s->reads = s->writes = true;
 	s->short_is_all = protocol == IPPROTO_TCP;
 	*made = s;
 	return 0;
@@ -579,7 +600,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 /* Frees the stream, but not its descriptor. */
 static void stream_destroy(fl_stream *s)
 {
-	if (!fl__loop_is_forked(s->io.loop))
+	if (!fl__loop_is_forked(s->io.loop) && s->io.fd >= 0)
 		fl__io_close(&s->io, "fl_stream_free");
 	s->from = s->to;
 	stream_release_buffer(s);
@@ -594,7 +615,8 @@ void fl_stream_free(fl_stream *s)
 		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
 	int fd = s->io.fd;
 	stream_destroy(s);
-	fl__net_sys.close(fd);
+	if (fd >= 0)
+		fl__net_sys.close(fd);
 }
 
 void fl__stream_without_delay(int fd)
@@ -617,6 +639,31 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
+/* A pipe, a terminal or a device. Registers once before the file description changes, to find errors. */
+static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
+{
+	fl_stream *s;
+	const int bits = fl__net_sys.describe(fd);
+	if (bits < 0)
+		return bits;
+	int rc = fl__stream_create(&s, l, fd, -1);
+	if (rc != 0)
+		return rc;
+	s->reads = bits & FL__FD_READS;
+	s->writes = bits & FL__FD_WRITES;
+	s->is_master = bits & FL__FD_TERMINAL_MASTER;
+	fl__io_close(&s->io, "fl_stream_from_fd");
+	rc = fl__net_sys.adopt_other(fd);
+	if (rc == 0)
+		rc = fl__io_open(&s->io, l, fd);
+	if (rc != 0) {
+		fl__free(s);
+		return rc;
+	}
+	*made = s;
+	return 0;
+}
+
 int fl_stream_from_fd(fl_stream **made, int fd)
 {
 	fl_loop *l = fl_loop_current();
@@ -625,6 +672,8 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 	if (!l)
 		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
 	int rc = stream_check_fd(fd, &protocol);
+	if (rc == -ENOTSOCK)
+		return stream_from_other(made, l, fd);
 	if (rc == 0)
 		rc = fl__stream_create(&s, l, fd, protocol);
 	if (rc != 0)
@@ -671,17 +720,37 @@ void fl_stream_abort(fl_stream *s)
 	if (fl__loop_is_forked(s->io.loop))
 		return;
 	s->aborted = true;
+	if (!s->is_socket) {
+		fl__io_set_ready(&s->io);
+		return;
+	}
 	/* fails if the connection is gone, which has made an event */
 	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
+}
+
+/* A pipe has one direction: its end is the end of the descriptor. */
+static int stream_close_pipe(fl_stream *s)
+{
+	const int fd = s->io.fd;
+	if (s->reads)
+		return -ENOTSUP;
+	fl__io_close(&s->io, "fl_stream_close_write");
+	s->io.fd = -1;
+	fl__net_sys.close(fd);
+	return 0;
 }
 
 int fl_stream_close_write(fl_stream *s)
 {
 	size_t written = s->written;
 	int rc = stream_check_call(s, FL__IO_OUT, 0);
+	if (rc == -EPIPE)
+		return 0; /* a pipe that was closed before */
 	if (rc != 0)
 		return rc;
 	s->written = written; /* this call is no write */
+	if (!s->is_socket)
+		return stream_close_pipe(s);
 	if (!s->finished)
 		rc = fl__net_sys.shutdown(s->io.fd, SHUT_WR);
 	if (rc != 0)

@@ -26,15 +26,18 @@ struct fl_stream {
 	int failed;                       /* the permanent error of the connection; 0: none */
 	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
 	bool busy[2];                     /* by direction: a fiber is in a call */
-	bool short_is_all;                /* a short read leaves nothing to read */
-	bool ended;                       /* a read has found the end */
-	bool finished;                    /* fl_stream_close_write() */
+	bool is_socket;
+	bool reads, writes; /* it is open in that direction */
+	bool is_master;     /* of a terminal: -EIO is the end */
+	bool short_is_all;  /* a short read leaves nothing to read */
+	bool ended;         /* a read has found the end */
+	bool finished;      /* fl_stream_close_write() */
 	bool aborted;
 };
 
 /*
  * Creates a stream that owns `fd`, a non-blocking socket that is connected, or soon will be. Called
- * by the thread of `l`. `protocol`: the value of SO_PROTOCOL. Returns 0, or as fl_stream_from_fd():
+ * by the thread of `l`. `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0, or as fl_stream_from_fd():
  * -EEXIST, -ENOMEM, -ENOSPC; then the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Streams over pipes, FIFOs, terminals and devices: fl_stream_from_fd(). */
+#include "fl_streams.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+/* Runs a case in a fiber; it leaves no descriptor. */
+static void run_case(int (*body)(void *))
+{
+	const unsigned before = fl_test_fds();
+	fl_test_in_loop(body, NULL);
+	assert_int_equal(fl_test_fds(), before);
+}
+
+static void open_pipe(int ends[2], int flags)
+{
+	FL_CHECK(pipe2(ends, O_CLOEXEC | flags) == 0);
+}
+
+static fl_stream *stream_of(int fd)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_stream_from_fd(&s, fd), 0);
+	FL_CHECK(fl_stream_fd(s) == fd && (fcntl(fd, F_GETFL) & O_NONBLOCK) && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	return s;
+}
+
+static int pipe_lines(void *unused)
+{
+	int ends[2];
+	char line[64];
+	(void)unused;
+	open_pipe(ends, 0);
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
+	FL_GIVES(fl_stream_read_line_until(in, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_GIVES(fl_stream_write(out, "one\ntwo\nrest", 12), 0);
+	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_GIVES(strcmp(line, "one\n"), 0);
+	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_GIVES(fl_stream_close_write(out), 0);
+	FL_GIVES(fl_stream_close_write(out), 0); /* again does nothing */
+	FL_GIVES(fl_stream_fd(out), -1);
+	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_read_line(in, line, sizeof line), 4);
+	FL_GIVES(strcmp(line, "rest"), 0);
+	FL_GIVES(fl_stream_read(in, line, sizeof line), 0);
+	fl_stream_free(in);
+	fl_stream_free(out);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_reads_lines)
+{
+	run_case(pipe_lines);
+}
+
+static int one_direction(void *unused)
+{
+	int ends[2];
+	char byte;
+	char name[FL_STREAM_NAME_SIZE];
+	const struct iovec part = {&byte, 1};
+	(void)unused;
+	open_pipe(ends, O_NONBLOCK);
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
+	FL_GIVES(fl_stream_write(in, "x", 1), -EBADF);
+	FL_GIVES(fl_stream_writev(in, &part, 1), -EBADF);
+	FL_GIVES(fl_stream_try_write(in, "x", 1), -EBADF);
+	FL_GIVES(fl_stream_close_write(in), -EBADF);
+	FL_GIVES(fl_stream_read(out, &byte, 1), -EBADF);
+	FL_GIVES(fl_stream_try_read(out, &byte, 1), -EBADF);
+	FL_GIVES(fl_stream_read_exactly(out, &byte, 1), -EBADF);
+	FL_GIVES(fl_stream_name(in, name, sizeof name), 0);
+	FL_GIVES(name[0], 0);
+	FL_GIVES(fl_stream_peer_name(out, name, sizeof name), 0);
+	FL_GIVES(name[0], 0);
+	FL_GIVES(fl_stream_try_read(in, &byte, 1), -EAGAIN);
+	FL_GIVES(fl_stream_try_write(out, "y", 1), 1);
+	FL_GIVES(fl_stream_try_read(in, &byte, 1), 1);
+	fl_stream_free(in);
+	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE); /* and no SIGPIPE */
+	fl_stream_free(out);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_has_one_direction)
+{
+	run_case(one_direction);
+}
+
+enum { MUCH = 4 << 20 };
+
+static char sent[MUCH], got[MUCH];
+
+static int write_much(void *arg)
+{
+	fl_stream *out = arg;
+	const struct iovec parts[] = {{sent, 5}, {sent + 5, 0}, {sent + 5, MUCH - 5}};
+	FL_GIVES(fl_stream_writev(out, parts, 3), 0);
+	FL_GIVES((long)fl_stream_written(out), MUCH);
+	FL_GIVES(fl_stream_close_write(out), 0);
+	return 0;
+}
+
+static int much(void *unused)
+{
+	int ends[2];
+	(void)unused;
+	open_pipe(ends, 0);
+	for (size_t i = 0; i < MUCH; i++)
+		sent[i] = (char)(i % 251);
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
+	fl_fiber *writer = fl_test_start(write_much, out);
+	FL_GIVES(fl_stream_read_exactly(in, got, MUCH), MUCH);
+	FL_GIVES(memcmp(got, sent, MUCH), 0);
+	FL_GIVES(fl_test_join(writer), 0);
+	fl_stream_free(in);
+	fl_stream_free(out);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_waits_for_room)
+{
+	run_case(much);
+}
+
+static int read_one(void *arg)
+{
+	char byte;
+	FL_GIVES(fl_stream_read(arg, &byte, 1), -ECONNABORTED);
+	return 0;
+}
+
+static int write_for_ever(void *arg)
+{
+	int rc;
+	do
+		rc = fl_stream_write(arg, sent, MUCH);
+	while (rc == 0);
+	FL_GIVES(rc, -ECONNABORTED);
+	return 0;
+}
+
+static int aborted(void *unused)
+{
+	int ends[2], other[2];
+	(void)unused;
+	open_pipe(ends, 0);
+	open_pipe(other, 0);
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(other[1]);
+	fl_fiber *reader = fl_test_start(read_one, in), *writer = fl_test_start(write_for_ever, out);
+	FL_TEST_UNTIL(fl_test_waits(in, FL__IO_IN) && fl_test_waits(out, FL__IO_OUT));
+	FL_GIVES(fl_stream_close_write(out), -EBUSY);
+	fl_stream_abort(in);
+	fl_stream_abort(out);
+	FL_GIVES(fl_test_join(reader), 0);
+	FL_GIVES(fl_test_join(writer), 0);
+	fl_stream_free(in);
+	fl_stream_free(out);
+	FL_CHECK(close(ends[1]) == 0 && close(other[0]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_aborts)
+{
+	run_case(aborted);
+}
+
+/* The process shares its pipe with another: that one's descriptor goes on blocking. */
+static int shared(void *unused)
+{
+	int ends[2];
+	(void)unused;
+	open_pipe(ends, 0);
+	const int theirs[] = {dup(ends[0]), dup(ends[1])};
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
+	FL_CHECK(!(fcntl(theirs[0], F_GETFL) & O_NONBLOCK) && !(fcntl(theirs[1], F_GETFL) & O_NONBLOCK));
+	FL_GIVES(fl_stream_write(out, "x", 1), 0);
+	char byte;
+	FL_CHECK(read(theirs[0], &byte, 1) == 1); /* it is the same pipe */
+	fl_stream_free(in);
+	fl_stream_free(out);
+	FL_CHECK(close(theirs[0]) == 0 && close(theirs[1]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_of_a_shared_pipe_leaves_the_others_blocking)
+{
+	run_case(shared);
+}
+
+static int fifo(void *unused)
+{
+	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64], line[16];
+	(void)unused;
+	FL_CHECK(mkdtemp(folder) != NULL);
+	(void)snprintf(path, sizeof path, "%s/fifo", folder);
+	FL_CHECK(mkfifo(path, 0600) == 0);
+	fl_stream *both = stream_of(open(path, O_RDWR | O_CLOEXEC));
+	fl_stream *out = stream_of(open(path, O_WRONLY | O_CLOEXEC));
+	FL_GIVES(fl_stream_write(out, "ab\n", 3), 0);
+	FL_GIVES(fl_stream_read_line(both, line, sizeof line), 3);
+	FL_GIVES(fl_stream_close_write(both), -ENOTSUP);
+	fl_stream_free(both);
+	FL_GIVES(fl_stream_write(out, "x", 1), -EPIPE);
+	fl_stream_free(out);
+	FL_CHECK(unlink(path) == 0 && rmdir(folder) == 0);
+	return 0;
+}
+
+FL_TEST(stream_of_a_fifo)
+{
+	run_case(fifo);
+}
+
+/* Both ends of a terminal. */
+static int terminal(void *unused)
+{
+	char line[64];
+	struct termios mode;
+	(void)unused;
+	const int master_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(master_fd >= 0 && grantpt(master_fd) == 0 && unlockpt(master_fd) == 0);
+	const int slave_fd = open(ptsname(master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(slave_fd >= 0 && tcgetattr(slave_fd, &mode) == 0);
+	mode.c_lflag &= ~(tcflag_t)ECHO;
+	FL_CHECK(tcsetattr(slave_fd, TCSANOW, &mode) == 0);
+	const int theirs = dup(slave_fd);
+	fl_stream *master = stream_of(master_fd), *slave = stream_of(slave_fd);
+	FL_CHECK(!(fcntl(theirs, F_GETFL) & O_NONBLOCK) && close(theirs) == 0);
+	FL_GIVES(fl_stream_write(master, "typed\n", 6), 0);
+	FL_GIVES(fl_stream_read_line(slave, line, sizeof line), 6);
+	FL_GIVES(strcmp(line, "typed\n"), 0);
+	FL_GIVES(fl_stream_write(slave, "shown\n", 6), 0);
+	FL_GIVES(fl_stream_read_line(master, line, sizeof line), 7); /* the terminal adds a carriage return */
+	FL_GIVES(strcmp(line, "shown\r\n"), 0);
+	fl_stream_free(slave);
+	FL_GIVES(fl_stream_read(master, line, sizeof line), 0); /* not -EIO */
+	fl_stream_free(master);
+	return 0;
+}
+
+FL_TEST(stream_of_a_terminal)
+{
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0)
+		FL_SKIP("no terminals here");
+	(void)close(master);
+	run_case(terminal);
+}
+
+static int refused(void *unused)
+{
+	static const char *const paths[] = {"/dev/null", "/etc/passwd", "/"};
+	fl_stream *s;
+	(void)unused;
+	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+		const int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+		FL_CHECK(fd >= 0);
+		FL_GIVES(fl_stream_from_fd(&s, fd), -EPERM);
+		FL_CHECK(!(fcntl(fd, F_GETFL) & O_NONBLOCK) && close(fd) == 0);
+	}
+	const int path = open("/etc/passwd", O_PATH | O_CLOEXEC);
+	FL_GIVES(fl_stream_from_fd(&s, path), -EBADF);
+	FL_GIVES(fl_stream_from_fd(&s, -1), -EBADF);
+	FL_CHECK(close(path) == 0);
+	int ends[2];
+	open_pipe(ends, 0);
+	fl_stream *in = stream_of(ends[0]);
+	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -EEXIST);
+	fl_stream_free(in);
+	FL_CHECK(close(ends[1]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_of_what_has_no_events)
+{
+	run_case(refused);
+}
+
+/* Faults of each system call. */
+
+static int no_memory(int fd)
+{
+	(void)fd;
+	return -ENOMEM;
+}
+
+static ssize_t interrupted_read(int fd, void *buffer, size_t size)
+{
+	static int turn;
+	return ++turn % 2 ? -EINTR : fl_test_real_net_sys.read(fd, buffer, size);
+}
+
+static ssize_t interrupted_write(int fd, const struct iovec *parts, int n)
+{
+	static int turn;
+	return ++turn % 2 ? -EINTR : fl_test_real_net_sys.write(fd, parts, n);
+}
+
+static ssize_t broken_read(int fd, void *buffer, size_t size)
+{
+	(void)fd, (void)buffer, (void)size;
+	return -EIO;
+}
+
+static int faults(void *unused)
+{
+	int ends[2];
+	fl_stream *s;
+	char byte;
+	(void)unused;
+	open_pipe(ends, 0);
+	FL_NET_FAULTS();
+	fl__net_sys.describe = no_memory;
+	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+	fl_test_net_faults_end();
+	fl__net_sys.adopt_other = no_memory;
+	FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+	fl_test_net_faults_end();
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_GIVES(fl_stream_from_fd(&s, ends[0]), -ENOMEM);
+	}
+	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
+	fl__net_sys.read = interrupted_read;
+	fl__net_sys.write = interrupted_write;
+	FL_GIVES(fl_stream_write(out, "x", 1), 0);
+	FL_GIVES(fl_stream_read(in, &byte, 1), 1);
+	fl__net_sys.read = broken_read;
+	FL_GIVES(fl_stream_try_read(in, &byte, 1), -EIO);
+	FL_GIVES(fl_stream_read(in, &byte, 1), -EIO);
+	fl_stream_free(in);
+	fl_stream_free(out);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_faults)
+{
+	run_case(faults);
+}
