@@ -51,7 +51,7 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
  *   -ECANCELED
  *   -EINVAL   `size` is 0 or above PTRDIFF_MAX
  *   -EBADF    not open for reading
- *   -ECONNRESET, -EIO, -EISDIR, ...   as read()
+ *   any other error of read()
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_read(int fd, void *buffer, size_t size);
 
@@ -67,7 +67,7 @@ FL_API FL_MUST_CHECK ssize_t fl_fd_read_until(int fd, void *buffer, size_t size,
  *   -ECANCELED
  *   -EINVAL   `size` is above PTRDIFF_MAX
  *   -EBADF    not open for writing
- *   -ECONNRESET, -EIO, -ENOSPC, ...   as write()
+ *   any other error of write()
  */
 FL_INLINE FL_MUST_CHECK ssize_t fl_fd_write(int fd, const void *data, size_t size);
 

@@ -56,7 +56,7 @@ typedef struct fl_process_io {
  *   -ENOMEM
  *   -EINVAL      `input` is NULL, and `input_size` is not 0
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
- *   -EIO, or what else read() or write() said
+ *   any other error of read() or write()
  */
 FL_INLINE FL_MUST_CHECK int fl_process_communicate(fl_process *p, fl_process_io *io, fl_process_status *status);
 

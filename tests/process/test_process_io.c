@@ -7,6 +7,7 @@
 
 #include "sync/helper.h"
 #include <fairlead/process_io.h>
+#include <sys/wait.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -415,6 +416,137 @@ FL_TEST(process_err_goes_where_out_goes)
 	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_AS_OUT}),
 	      -EBADF);
 	FL_CHECK(process_log_end("not a bare number"));
+}
+
+/* Documented results. */
+
+FL_TEST(fd_read_and_write_answer)
+{
+	int ends[2];
+	char byte = 0;
+	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0); /* it blocks, and stays so */
+	FL_RC(fl_fd_read(ends[0], &byte, 0), -EINVAL);
+	FL_RC(fl_fd_read(ends[0], &byte, SIZE_MAX), -EINVAL);
+	FL_RC(fl_fd_read(ends[1], &byte, 1), -EBADF);
+	FL_RC(fl_fd_read(-1, &byte, 1), -EBADF);
+	FL_RC(fl_fd_read_until(ends[0], &byte, 1, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_fd_read_until(ends[0], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	FL_RC(fl_fd_write(ends[1], &byte, SIZE_MAX), -EINVAL);
+	FL_RC(fl_fd_write(ends[0], &byte, 1), -EBADF);
+	FL_RC(fl_fd_write(ends[1], &byte, 0), 0);
+	static char much[1 << 20];
+	ssize_t n, sum = 0;
+	while ((n = fl_fd_write_until(ends[1], much, sizeof much, 0, FL_SHIELDED)) > 0)
+		sum += n;
+	FL_CHECK(sum > 0);
+	FL_RC(fl_fd_write_until(ends[1], &byte, 1, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&token);
+	{
+		FL_CANCEL_SCOPE(&token);
+		FL_RC(fl_fd_write(ends[1], &byte, 1), -ECANCELED);
+		for (; sum > 0; sum -= n)
+			FL_CHECK((n = fl_fd_read(ends[0], much, sizeof much)) > 0); /* what is there is read all the same */
+		FL_RC(fl_fd_read(ends[0], &byte, 1), -ECANCELED);
+	}
+	fl_cancel_token_destroy(&token);
+	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && !(fcntl(ends[1], F_GETFL) & O_NONBLOCK));
+	FL_CHECK(close(ends[0]) == 0);
+	FL_RC(fl_fd_write(ends[1], &byte, 1), -EPIPE);
+	FL_CHECK(close(ends[1]) == 0);
+}
+
+/* A file is read at once, and never waits for a poll. */
+FL_TEST(fd_read_of_a_file)
+{
+	char bytes[16];
+	const int file = fl_test_scratch();
+	FL_RC(fl_fd_write(file, "contents", 8), 8);
+	FL_CHECK(lseek(file, 0, SEEK_SET) == 0);
+	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 8);
+	FL_RC(fl_fd_read(file, bytes, sizeof bytes), 0);
+	FL_CHECK(close(file) == 0);
+}
+
+static int not_allowed(int pidfd, int signal)
+{
+	(void)pidfd, (void)signal;
+	return -EPERM;
+}
+
+static int is_foreign(void *p)
+{
+	fl_process_io io = {.input = NULL};
+	FL_CHECK(fl_process_stop(p, 0, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_process_communicate(p, &io, NULL) == -EOWNERDEAD);
+	return 0;
+}
+
+FL_TEST(process_stop_and_communicate_answer)
+{
+	const char *const argv[] = {"sh", "-c", "read x", NULL};
+	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_PIPE};
+	fl_process *p = NULL;
+	fl_process_io io = {.input_size = 1};
+	fl_process_status status;
+	FL_OK(fl_process_start(&p, &config));
+	FL_RC(fl_process_communicate(p, &io, &status), -EINVAL);
+	io.input_size = 0;
+	{
+		PROCESS_FAULTS();
+		fl__process_sys.signal = not_allowed;
+		FL_RC(fl_process_stop(p, 0, &status), -EPERM);
+	}
+	FL_OK(fl_test_child(is_foreign, p, NULL, 0));
+	FL_OK(fl_process_stop(p, FL_S(1000), &status));
+	assert_int_equal(status.signal, SIGTERM);
+	fl_process_free(p);
+
+	/* collected by others, as waitpid() does: how it ended is not known */
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_process_start(&p, &config));
+		const int pid = fl_process_pid(p);
+		fl_process_close_pipe(p, 0);
+		FL_CHECK(waitpid(pid, NULL, 0) == pid);
+		FL_RC(i == 0 ? fl_process_stop(p, 0, &status) : fl_process_communicate(p, &io, &status), -ECHILD);
+		fl_process_free(p);
+	}
+	fl_process_io_free(&io);
+}
+
+FL_TEST(process_run_answers)
+{
+	const char *const argv[] = {"sh", "-c", "printf text; read x", NULL};
+	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_FD(0)};
+	int ends[2];
+	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0);
+	fl_process_config open_input = config;
+	open_input.in = FL_PROCESS_FD(ends[0]);
+	fl_process_io io = {.out_max = 3};
+	fl_process_status status;
+	FL_RC(fl_process_run(&open_input, &io, &status), -EMSGSIZE);
+	assert_int_equal(status.signal, SIGTERM);
+	fl_process_io_free(&io);
+	io = (fl_process_io){.input = NULL};
+	FL_RC(fl_process_run_until(&open_input, &io, &status, fl_after(FL_MS(10)), NULL), -ETIMEDOUT);
+	assert_int_equal(status.signal, SIGTERM);
+	fl_process_io_free(&io);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&token);
+	{
+		FL_CANCEL_SCOPE(&token);
+		FL_RC(fl_process_run(&open_input, &io, &status), -ECANCELED);
+	}
+	FL_RC(fl_process_run_until(&open_input, &io, &status, FL_FOREVER, &token), -ECANCELED);
+	fl_cancel_token_destroy(&token);
+	fl_process_io_free(&io);
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_RC(fl_process_run(&config, &io, &status), -ENOMEM);
+	}
+	FL_CHECK(process_children_of(getpid()) == 0);
 }
 
 /* Faults: a start that fails leaves no pipe, and a communication that fails can go on. */
