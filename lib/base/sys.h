@@ -149,7 +149,7 @@ void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
 
 /* For a system call that needs no permission: a sandbox that does not know it returns -EPERM. */
-static inline int fl__known(int result)
+static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;
 }
@@ -165,7 +165,7 @@ static inline int64_t fl__later(int64_t deadline, int64_t ns)
 	return deadline > FL_FOREVER - ns ? FL_FOREVER : deadline + ns;
 }
 
-static inline bool fl__is_past(int64_t deadline)
+static inline bool fl__is_expired(int64_t deadline)
 {
 	return deadline != FL_FOREVER && deadline <= fl__sys.now();
 }

@@ -54,7 +54,7 @@ static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 			                          fl__element(result, i, type->result_size));
 		block->done += error == 0;
 	}
-	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
+	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__STOP_REQUESTED : FL__STOP_NOT_REQUESTED;
 	return error;
 }
 
@@ -86,7 +86,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 		return (struct fl__chunk_end){.done = block->future.count};
 	/* The count of a worker that died is not trusted; or there are no results. */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
-	const bool late = error == -ETIMEDOUT && block->asked == FL__EXPIRED;
+	const bool late = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : block->done,
@@ -111,7 +111,7 @@ size_t fl__chunk_most(const fl_task_type *type)
 }
 _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
 
-size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted)
+size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted)
 {
 	size_t most = fl__chunk_most(type);
 	if (e->ops->result_most > 0 && type->result_size > 0) {

@@ -16,7 +16,7 @@ void fl__executor_missing(const char *function)
 	fl__panic(function, NULL, "the executor is NULL: was it made?");
 }
 
-unsigned fl__executor_workers_of(const fl_executor_config *config)
+unsigned fl__executor_worker_count(const fl_executor_config *config)
 {
 	unsigned workers = config->workers ? config->workers : fl_cpu_count();
 	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
@@ -105,7 +105,7 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0;
 }
 
-void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block)
+void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block)
 {
 	block->next = NULL;
 	block->prev = queue->tail;
@@ -118,7 +118,7 @@ void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block)
 	queue->length++;
 }
 
-void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block)
+void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block)
 {
 	block->prev = NULL;
 	block->next = queue->head;
@@ -131,7 +131,7 @@ void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block)
 	queue->length++;
 }
 
-void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block)
+void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block)
 {
 	if (block->prev)
 		block->prev->next = block->next;
@@ -162,7 +162,7 @@ static bool executor_claim_remote(fl_executor *e, struct fl__task_block *block)
 	FL_LOCKED(&e->lock);
 	if (!block->queued && !e->ops->withdraw(e, block))
 		return false;
-	fl__queue_remove(&e->queue, block);
+	fl__task_list_remove(&e->queue, block);
 	e->foreign++;
 	/* true: queued tasks are claimed under the lock */
 	return fl__future_claim_cancel(&block->future);
@@ -201,7 +201,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 	}
 	if (!block->queued)
 		return true; /* the thread that took it out has counted it as foreign */
-	fl__queue_remove(&e->queue, block);
+	fl__task_list_remove(&e->queue, block);
 	e->foreign++;
 	return true;
 }
@@ -373,7 +373,7 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 		return e->ops->take_oldest(e);
 	struct fl__task_block *block = e->queue.head;
 	if (block)
-		fl__queue_remove(&e->queue, block);
+		fl__task_list_remove(&e->queue, block);
 	return block;
 }
 
@@ -382,7 +382,7 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
  * contexts, in a kind's own backlog. `running`: run by the workers of such a kind.
  */
 struct executor_taken {
-	struct fl__queue ours, theirs, running;
+	struct fl__task_list ours, theirs, running;
 };
 
 static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
@@ -394,9 +394,9 @@ static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor
 		bool ours = to_cancel ? fl__future_claim_cancel(&block->future)
 		                      : fl__future_claim(&block->future) != FL__CLAIM_LOST;
 		if (ours)
-			fl__queue_add(&taken->ours, block);
+			fl__task_list_add(&taken->ours, block);
 		else if (e->ops->take_oldest)
-			fl__queue_add(&taken->theirs, block);
+			fl__task_list_add(&taken->theirs, block);
 		/* FL__TAKEN_OUT: fl__backlog_remove() does not search for it */
 		block->queued = e->ops->take_oldest ? FL__TAKEN_OUT : 0;
 	}
@@ -423,7 +423,7 @@ static void executor_end_taken(fl_executor *e, const struct executor_taken *take
 	}
 	for (struct fl__task_block *next, *block = taken->running.head; block; block = next) {
 		next = block->next;
-		fl__future_ask(&block->future);
+		fl__future_request_stop(&block->future);
 		fl_future_free(&block->future);
 	}
 	/*
@@ -494,7 +494,7 @@ static fl_future *executor_next_unrequested(fl_executor *e)
 static void executor_request_frames(fl_executor *e)
 {
 	for (fl_future *f; (f = executor_next_unrequested(e)) != NULL;) {
-		fl__future_ask(f);
+		fl__future_request_stop(f);
 		fl_future_free(f);
 	}
 }
@@ -592,7 +592,8 @@ static bool executor_would_hang(fl_executor *e, int64_t deadline)
 		return true;
 	if (fl__executor_is_forked(e))
 		return false;
-	return executor_is_calling_back(e) || (e->ops->would_hang && !fl__is_past(deadline) && e->ops->would_hang(e));
+	return executor_is_calling_back(e) ||
+	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
 
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)

@@ -58,7 +58,7 @@ enum {
 	FL__TAKEN_OUT = 255, /* of a task that a cancel or failure of the executor took out of a kind's backlog */
 };
 
-struct fl__queue {
+struct fl__task_list {
 	struct fl__task_block *head, *tail;
 	size_t length;
 };
@@ -124,7 +124,7 @@ struct fl__executor_ops {
 	 * with a reference. It skips `queued` tasks, which are in such a list already.
 	 */
 	struct fl__task_block *(*take_oldest)(fl_executor *e);
-	void (*list_running)(fl_executor *e, struct fl__queue *running);
+	void (*list_running)(fl_executor *e, struct fl__task_list *running);
 	/* A context other than a worker has claimed a task in the backlog, and not ended it yet. */
 	void (*claimed)(fl_executor *e, const struct fl__task_block *block);
 	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
@@ -167,7 +167,7 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when what a join waits for may have ended */
 	bool closed, broken;
-	struct fl__queue queue;
+	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
 	/* tasks that ran in frames, without those of workers of a kind that counts for itself */
@@ -193,7 +193,7 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 void fl__executor_fini(fl_executor *e);
 
 /* The number of workers of `config`, or of usable CPUs. */
-unsigned fl__executor_workers_of(const fl_executor_config *config);
+unsigned fl__executor_worker_count(const fl_executor_config *config);
 
 /*
  * Runs the initializer on the calling context. Returns 0, or its error. `*message` is then the
@@ -323,9 +323,9 @@ void fl__task_block_discard_counted(struct fl__task_block *block);
 /* Under the lock: the calling foreign context has claimed a task in the backlog. */
 void fl__task_block_claimed(fl_executor *e, struct fl__task_block *block);
 
-void fl__queue_add(struct fl__queue *queue, struct fl__task_block *block);
-void fl__queue_add_first(struct fl__queue *queue, struct fl__task_block *block);
-void fl__queue_remove(struct fl__queue *queue, struct fl__task_block *block);
+void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block);
+void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block);
+void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block);
 
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);

@@ -92,13 +92,13 @@ static void group_clear(uint32_t *word, uint32_t bit, struct group_wakes *wakes)
 	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
 		return;
 	if (wakes->any)
-		fl__lot_next(&wakes->lot, word);
+		fl__lot_open_next(&wakes->lot, word);
 	else
 		fl__lot_open(&wakes->lot, word);
 	wakes->any = true;
 	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
 	fl__store_relaxed(word, 0); /* relaxed: the lock orders it */
-	fl__lot_shut(&wakes->lot);
+	fl__lot_unlock(&wakes->lot);
 }
 
 /* Without the lock; the group may be gone. */
@@ -185,13 +185,13 @@ static void group_wake_taking_join(fl_group *g)
 static void group_report(const struct fl__group_failure *failure)
 {
 	if (!failure->type)
-		fl__fiber_report(failure->fiber, failure->error);
+		fl__fiber_report_error(failure->fiber, failure->error);
 	else
 		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(failure->error),
 		        failure->text);
 }
 
-void fl__group_note(fl_group *g, bool cut, const struct fl__group_failure *failure)
+void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure)
 {
 	fl__lock(&g->lock_);
 	const bool first = !cut && g->error_ == 0;
@@ -225,7 +225,7 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 {
 	const char *message = fl_future_message(f);
 	const bool cut = error == -ECANCELED && fl_cancel_token_is_requested(&g->token_);
-	if (error == -ECANCELED && !cut && task->deadline != 0 && fl__is_past(task->deadline)) {
+	if (error == -ECANCELED && !cut && task->deadline != 0 && fl__is_expired(task->deadline)) {
 		/* -ECANCELED would mean that the caller's scope was requested */
 		error = -ETIMEDOUT;
 		if (fl_future_get_state(f) == FL_CANCELLED)
@@ -233,7 +233,7 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 	}
 	const char *text = *message ? message : fl_error_text(error);
 	const char *type = f->type->name ? f->type->name : "task";
-	fl__group_note(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
+	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
 }
 
 /* Without the lock. The last access of the caller to the group. */
@@ -349,7 +349,7 @@ static int group_refuse(fl_group *g, int rc)
 	return rc;
 }
 
-int fl__group_refuse_fiber(fl_group *g, int rc)
+int fl__group_uncount_fiber(fl_group *g, int rc)
 {
 	group_set_fibers(g, group_fibers(g) - 1);
 	return group_refuse(g, rc);
@@ -521,7 +521,7 @@ static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 {
 	if (fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
-	return fl__is_past(deadline) ? -ETIMEDOUT : 0;
+	return fl__is_expired(deadline) ? -ETIMEDOUT : 0;
 }
 
 /*
@@ -668,7 +668,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (rc == 0 && g->cut_ && from_above)
-		return fl__is_past((int64_t)(FL_FOREVER - g->from_forever_)) ? -ETIMEDOUT : -ECANCELED;
+		return fl__is_expired((int64_t)(FL_FOREVER - g->from_forever_)) ? -ETIMEDOUT : -ECANCELED;
 	return rc;
 }
 
@@ -701,7 +701,7 @@ static int group_may_wait_for_fibers(const fl_group *g)
 	/* relaxed, all three: the acquire orders them */
 	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
 		return -EOWNERDEAD;
-	const bool is_fiber = fl__sched_here() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
+	const bool is_fiber = fl__sched_entered() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
 	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
 }
 
@@ -775,7 +775,7 @@ void fl_group_destroy(fl_group *g)
 	if (rc != 0 || !g->bound_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
 		return;
 	if (!g->failed_type_)
-		fl__fiber_report(g->name_, g->error_);
+		fl__fiber_report_error(g->name_, g->error_);
 	else
 		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has returned the error: %s: %s",
 		        fl_error_name(g->error_), g->message_);

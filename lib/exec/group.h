@@ -18,7 +18,7 @@ struct fl__sched;
 size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent);
 
 /* Undoes fl__group_enter_fiber(), when the fiber was not started. Returns `rc`. */
-int fl__group_refuse_fiber(fl_group *g, int rc);
+int fl__group_uncount_fiber(fl_group *g, int rc);
 
 /*
  * Notes that a member ended with an error. `cut`: the error is the member's answer to a cancel.
@@ -32,7 +32,7 @@ struct fl__group_failure {
 	const char *fiber; /* the name of the fiber */
 	const char *text;
 };
-void fl__group_note(fl_group *g, bool cut, const struct fl__group_failure *failure);
+void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
 /* Uncounts a fiber whose end was published. The last access of the caller to the group. */
 void fl__group_fiber_left(fl_group *g);

@@ -336,7 +336,7 @@ void fl__imap_stop(fl_imap *it, int why)
 static void imap_stop_if_due(fl_imap *it)
 {
 	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
-	if (!it->stopped && (requested || fl__is_past(it->deadline)))
+	if (!it->stopped && (requested || fl__is_expired(it->deadline)))
 		fl__imap_stop(it, requested ? -ECANCELED : -ETIMEDOUT);
 }
 
@@ -477,7 +477,7 @@ int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 			rc = imap_fill_waiting(it, limit, cancel);
 		else
 			rc = it->unordered ? imap_await_any(it, limit, cancel) : imap_await_oldest(it, limit, cancel);
-		if (rc != 0 && (rc != -ETIMEDOUT || fl__is_past(deadline)))
+		if (rc != 0 && (rc != -ETIMEDOUT || fl__is_expired(deadline)))
 			return rc;
 	}
 }
@@ -571,7 +571,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 		return -EINVAL;
 	const size_t length = config->next ? SIZE_MAX : n;
 	const size_t wanted = imap_least(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
-	const size_t chunk = fl__chunk_cut(e, type, wanted);
+	const size_t chunk = fl__chunk_limit(e, type, wanted);
 	const size_t most = imap_window_batches(e, type, length, chunk, config->window);
 	fl_imap *it = imap_new(most < SIZE_MAX ? most + 1 : most);
 	if (!it)

@@ -264,7 +264,7 @@ struct map_by_copy {
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {
-	if (end->stopped || (end->error == -ECANCELED && fl__is_past(m->deadline)))
+	if (end->stopped || (end->error == -ECANCELED && fl__is_expired(m->deadline)))
 		return false; /* the second: the task saw the deadline on its own */
 	if (m->it->stopped && !b->ended_first)
 		return false;

@@ -67,7 +67,7 @@ size_t fl__chunk_most(const fl_task_type *type);
  * `wanted`, but at most what one task can have, and at most as many elements as have memory for
  * results that outlive a dying worker (`result_most`). At least 1.
  */
-size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted);
+size_t fl__chunk_limit(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
 /* The preferred most elements of a chunk, by their bytes; at least 1. */
 size_t fl__chunk_preferred(const fl_task_type *type);

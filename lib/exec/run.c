@@ -288,7 +288,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST && !e->ops->take_oldest) {
 			/* an unclaimed task is queued */
-			fl__queue_remove(&e->queue, fl__task_block_of(f));
+			fl__task_list_remove(&e->queue, fl__task_block_of(f));
 			e->foreign++;
 		}
 		if (claim != FL__CLAIM_LOST)

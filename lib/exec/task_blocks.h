@@ -24,7 +24,7 @@ struct fl__task_block {
 	uint32_t foreign_claim; /* FL__FOREIGN_...: executor.h */
 	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */
 	uint8_t queued;
-	/* enum fl__asked; guarded by the lock, where tasks run in other processes */
+	/* enum fl__stop_state; guarded by the lock, where tasks run in other processes */
 	uint8_t asked;
 	uint8_t permit;    /* enum fl__admission */
 	uint8_t size;      /* index of its size; else FL__TASK_BLOCK_OWN, FL__TASK_BLOCK_EMBEDDED */
@@ -32,9 +32,9 @@ struct fl__task_block {
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
-	uint32_t seq;                   /* its number in the submission ring */
-	struct fl__pool_worker *worker; /* where it is posted; NULL: nowhere */
-	struct fl__stopper *stopper;    /* watches its token; NULL: none */
+	uint32_t seq;                           /* its number in the submission ring */
+	struct fl__process_pool_worker *worker; /* where it is posted; NULL: nowhere */
+	struct fl__stopper *stopper;            /* watches its token; NULL: none */
 	/* bytes of the result, if it is a mapping; else 0 */
 	size_t mapped;
 	uint64_t task; /* identity of its type: process/identity.h */
@@ -42,10 +42,10 @@ struct fl__task_block {
 };
 
 /* Whether a running task was requested to stop. */
-enum fl__asked {
-	FL__NOT_ASKED,
-	FL__ASKED,
-	FL__EXPIRED, /* its worker process was killed: the task still ran after its deadline */
+enum fl__stop_state {
+	FL__STOP_NOT_REQUESTED,
+	FL__STOP_REQUESTED,
+	FL__STOP_EXPIRED, /* its worker process was killed: the task still ran after its deadline */
 };
 
 enum {

@@ -17,14 +17,14 @@ static void fiber_log_error(const char *name, int error)
 fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
 {
 	/*
-	 * release: pairs with fl__fiber_report(). acquire: pairs with the call that set the
+	 * release: pairs with fl__fiber_report_error(). acquire: pairs with the call that set the
 	 * previous handler.
 	 */
 	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
 	return before ? before : fiber_log_error;
 }
 
-void fl__fiber_report(const char *name, int error)
+void fl__fiber_report_error(const char *name, int error)
 {
 	/* acquire: pairs with fl_fiber_set_error_handler() */
 	fl_fiber_error_handler *handler = fl__load_acquire(&fiber_error_handler);

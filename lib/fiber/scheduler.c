@@ -559,7 +559,7 @@ const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s)
 	return s->config.ops;
 }
 
-struct fl__sched *fl__sched_here(void)
+struct fl__sched *fl__sched_entered(void)
 {
 	return fl__sched_current;
 }

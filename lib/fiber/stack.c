@@ -181,7 +181,7 @@ static void stack_check_excess(struct fl__stack_pool *pool)
 		pool->much_until = 0;
 	else if (pool->much_until == 0)
 		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
-	else if (fl__is_past(pool->much_until))
+	else if (fl__is_expired(pool->much_until))
 		stack_discard_free(pool);
 }
 

@@ -171,7 +171,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 /* Why a loop stopped in which nothing failed. */
 static int parallel_why_stopped(const fl_parallel_config *config)
 {
-	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_past(config->deadline)
+	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_expired(config->deadline)
 	           ? -ETIMEDOUT
 	           : -ECANCELED;
 }

@@ -465,7 +465,7 @@ static bool future_guard(fl_future *f)
 	return !future_is_ended(f);
 }
 
-void fl__future_ask(fl_future *f)
+void fl__future_request_stop(fl_future *f)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
 	if (!future_guard(f))
@@ -497,7 +497,7 @@ static int future_cancel(fl_future *f, bool requests)
 		return seen & FUTURE_CANCELLED ? 0 : -EALREADY;
 	if (requests) {
 		/* No effect while another context cancels the task. */
-		fl__future_ask(f);
+		fl__future_request_stop(f);
 		if (f->ops->requested)
 			f->ops->requested(f);
 	}
@@ -574,7 +574,7 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *canc
 	/* relaxed: a hint; the claim decides */
 	if (!ctx->help || (fl__load_relaxed(&f->state) & FUTURE_CLAIMED))
 		return;
-	if (fl_cancel_token_is_requested(cancel) || fl__is_past(deadline))
+	if (fl_cancel_token_is_requested(cancel) || fl__is_expired(deadline))
 		return;
 	if (f->ops->help)
 		f->ops->help(f, deadline, cancel);

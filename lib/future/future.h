@@ -137,7 +137,7 @@ void fl__future_end(fl_future *f, int error, char *message);
 bool fl__future_try_finish(fl_future *f);
 
 /* Requests the task's token, if the task has not ended. */
-void fl__future_ask(fl_future *f);
+void fl__future_request_stop(fl_future *f);
 
 /* Before a wait that does not return at once: runs the task on this context, if allowed. */
 void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);

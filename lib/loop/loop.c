@@ -206,7 +206,7 @@ static int loop_handle_posts(void *loop)
 
 fl_loop *fl_loop_current(void)
 {
-	const struct fl__sched *s = fl__sched_here();
+	const struct fl__sched *s = fl__sched_entered();
 	return s && fl__sched_ops(s) == &loop_sched_ops && !fl__sched_is_forked(s) ? loop_of_sched(s) : NULL;
 }
 
@@ -302,7 +302,7 @@ void fl__loop_drain(fl_loop *l)
 			fl_cancel_token_request(&f->token.token);
 	while (fl__sched_fibers(l->sched) > LOOP_OWN_FIBERS)
 		fl__loop_step(l);
-	if (!fl__cancel_renew(&l->root))
+	if (!fl__cancel_take_back(&l->root))
 		fl__panic("fl_loop_run", l,
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
@@ -329,7 +329,7 @@ int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 int fl_loop_run(fl_fiber_function *function, void *arg)
 {
 	fl_loop *l;
-	if (fl__sched_here())
+	if (fl__sched_entered())
 		return -EBUSY;
 	int rc = fl_loop_create(&l, NULL);
 	if (rc != 0)
@@ -477,7 +477,7 @@ static void loop_end_fibers(fl_loop *l)
 
 static void loop_end_sched(fl_loop *l)
 {
-	if (fl__sched_here())
+	if (fl__sched_entered())
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
 	fl__loop_free_calls(l->calls);

@@ -118,7 +118,7 @@ static void loop_executor_proceed(struct loop_executor *c)
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
 	fl_executor *e = run->executor;
-	fl__queue_remove(&e->queue, block);
+	fl__task_list_remove(&e->queue, block);
 	enum fl__claim claim = fl__future_claim(&block->future);
 	if (claim == FL__CLAIM_LOST)
 		e->foreign++;
@@ -338,7 +338,7 @@ static int loop_executor_submit(fl_executor *e, struct fl__task_block *block)
 		rc = loop_executor_ensure_thread(c);
 	if (rc != 0)
 		return rc;
-	fl__queue_add(&e->queue, block);
+	fl__task_list_add(&e->queue, block);
 	if (c->phase == PHASE_READY && c->loop == fl_loop_current())
 		loop_executor_proceed(c);
 	else if (c->under_way < e->workers)

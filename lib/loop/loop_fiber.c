@@ -81,8 +81,8 @@ static void loop_fiber_disown_token(struct fl_fiber *f)
 /* Tells the fiber's group that the function has returned `rc`, which is not 0. */
 static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 {
-	fl__group_note(f->group, !fl__fiber_is_failure(f, rc),
-	               &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl_error_text(rc)});
+	fl__group_note_error(f->group, !fl__fiber_is_failure(f, rc),
+	                     &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl_error_text(rc)});
 }
 
 static int loop_fiber_body(void *unused)
@@ -97,7 +97,7 @@ static int loop_fiber_body(void *unused)
 	if (f->group && rc != 0)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
-		fl__fiber_report(fl__fiber_name(in), rc);
+		fl__fiber_report_error(fl__fiber_name(in), rc);
 	/* Else the joiner destroys the token, since other threads may still request it. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
@@ -208,7 +208,7 @@ void fl_fiber_detach(fl_fiber *f)
 	if (fl__fiber_has_ended(in)) {
 		int rc = fl__fiber_result(in);
 		if (fl__fiber_is_failure(f, rc))
-			fl__fiber_report(fl__fiber_name(in), rc);
+			fl__fiber_report_error(fl__fiber_name(in), rc);
 		fl_cancel_token_destroy(&f->token.token);
 	}
 	fl__fiber_detach(in);
@@ -273,7 +273,7 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 	if (!fl_cancel_token_is_requested(&g->token_) && !fl_cancel_token_is_requested(&l->root))
 		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);
 	if (rc != 0)
-		return fl__group_refuse_fiber(g, rc);
+		return fl__group_uncount_fiber(g, rc);
 	f->group = g;
 	f->number = number;
 	fl_fiber_detach(f);

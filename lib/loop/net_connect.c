@@ -186,7 +186,7 @@ static int connect_any(struct connect_state *c, int64_t deadline, fl_cancel_toke
 {
 	for (;;) {
 		int fd = connect_check_all(c);
-		if (fd < 0 && c->begun < c->n && fl__is_past(c->next)) {
+		if (fd < 0 && c->begun < c->n && fl__is_expired(c->next)) {
 			fd = connect_begin_next(c);
 			if (fd < 0)
 				continue;
@@ -267,7 +267,7 @@ static int connect_path(int fd, const struct sockaddr_un *address, socklen_t siz
 		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)address, size);
 		if (rc != -EAGAIN && rc != -EINTR)
 			return fl__net_error(rc);
-		if (fl__is_past(deadline))
+		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
 		if (rc != 0)

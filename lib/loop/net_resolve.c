@@ -71,7 +71,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 	fl_future *task;
 	if (fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	memcpy(q.host, host, strlen(host));
 	int rc = fl__loop_threads(l, &threads);

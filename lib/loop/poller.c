@@ -72,7 +72,7 @@ static int poller_wait(int poller, struct epoll_event *events, int n, int64_t de
 static int poller_bell(void)
 {
 	int before = errno;
-	return fl__known(poller_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+	return fl__eperm_to_enosys(poller_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
 }
 
 static void poller_ring(int bell)

@@ -37,7 +37,7 @@ static int child_poll_by_pid(int pid, fl_process_status *status, int64_t deadlin
 		int number = pid, rc = child_result(fl__process_sys.reap_by_pid(&number, status, false));
 		if (rc != -EBUSY)
 			return rc;
-		if (fl__is_past(deadline))
+		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		rc = fl_sleep_until(fl__min_deadline(fl_after(step), deadline), cancel);
 		if (rc != 0)

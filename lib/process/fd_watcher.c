@@ -102,9 +102,9 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
 				continue;
 			w->fired = true;
-			fl__lot_next(&lot, w);
+			fl__lot_open_next(&lot, w);
 			fl__lot_take(&lot, FL__ALL, 0);
-			fl__lot_shut(&lot);
+			fl__lot_unlock(&lot);
 		}
 		(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
 	}

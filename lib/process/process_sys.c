@@ -47,7 +47,7 @@ static int process_sys_fork(void)
 static int process_sys_pidfd(int pid)
 {
 	int before = errno;
-	return fl__known(process_sys_result(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0), before));
+	return fl__eperm_to_enosys(process_sys_result(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0), before));
 }
 
 /* ThreadSanitizer takes a clone for a fork, and would keep the child's changes to its state. */
@@ -138,7 +138,7 @@ static int process_sys_set_nonblocking(int fd)
 static int process_sys_eventfd(void)
 {
 	int before = errno;
-	return fl__known(process_sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
+	return fl__eperm_to_enosys(process_sys_result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
 }
 
 static int process_sys_child_signals(void)
@@ -314,7 +314,8 @@ static int fd_sys_epoll_wait(int epoll, struct epoll_event *events, int n, int m
 static int fd_sys_memfd(void)
 {
 	int before = errno;
-	return fl__known((int)fd_sys_result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before));
+	return fl__eperm_to_enosys(
+	    (int)fd_sys_result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before));
 }
 
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process: a process pool. Each worker is a process that runs
- * worker.c; a `struct fl__pool_worker` is the parent's record of it. rings.c has the protocol
+ * worker.c; a `struct fl__process_pool_worker` is the parent's record of it. rings.c has the protocol
  * between the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
  * is held in all functions, unless their comment says otherwise.
  *
@@ -66,7 +66,7 @@
 #include "../process/process_sys.h"
 #include "../process/reexec.h"
 #include "../process/request.h"
-#include "../shm/shm_os.h"
+#include "../shm/shm_sys.h"
 #include "../wait/cancel.h"
 #include "../wait/context.h"
 #include <errno.h>
@@ -138,8 +138,8 @@ static void process_pool_wake_manager_at(struct fl__process_pool *p, int64_t whe
 
 static int process_pool_start_manager(struct fl__process_pool *p);
 static bool process_pool_take_all(struct fl__process_pool *p);
-static bool process_pool_take_from(struct fl__pool_worker *w);
-static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__task_block *block);
+static bool process_pool_take_from(struct fl__process_pool_worker *w);
+static void process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block);
 
 /*
  * Tasks that have ended. The functions require a task that is neither queued nor posted. Its future
@@ -203,7 +203,7 @@ static void FL_PRINTF(4, 5) process_pool_end_failed(struct fl__process_pool *p, 
 struct fl__stopper {
 	struct fl__wait wait;
 	struct fl__node node;
-	struct fl__pool_worker *worker; /* that has the task; valid while armed */
+	struct fl__process_pool_worker *worker; /* that has the task; valid while armed */
 	uint32_t seq;
 	bool armed;
 };
@@ -270,7 +270,7 @@ static void process_pool_request_stop(struct fl__process_pool *p, struct fl__tas
 {
 	if (!block->worker || block->asked)
 		return;
-	block->asked = FL__ASKED;
+	block->asked = FL__STOP_REQUESTED;
 	fl__rings_request_stop(&block->worker->rings, block->seq);
 	int64_t now = fl__sys.now();
 	block->worker->times[block->seq % FL__RINGS_DEPTH].asked = now;
@@ -338,7 +338,7 @@ struct process_pool_draft {
 	size_t arg_size, result_size;
 };
 
-static int process_pool_send_arg(struct fl__pool_worker *w, const struct process_pool_draft *d, uint32_t seq)
+static int process_pool_send_arg(struct fl__process_pool_worker *w, const struct process_pool_draft *d, uint32_t seq)
 {
 	struct fl__memfd_packet head = {FL__MEMFD_MAGIC, seq, d->arg_size};
 	struct iovec part = {&head, sizeof head};
@@ -357,7 +357,7 @@ static int process_pool_send_arg(struct fl__pool_worker *w, const struct process
  *   -EAGAIN   no room now
  *   other     an error of process_pool_send_arg()
  */
-static int process_pool_fill_entry(struct fl__pool_worker *w, const struct process_pool_draft *d,
+static int process_pool_fill_entry(struct fl__process_pool_worker *w, const struct process_pool_draft *d,
                                    struct fl__submission *submission, uint32_t seq)
 {
 	enum fl__place arg = fl__place_of(d->arg_size, d->type->arg_align);
@@ -382,7 +382,7 @@ static int process_pool_fill_entry(struct fl__pool_worker *w, const struct proce
 	return 0;
 }
 
-static void process_pool_set_times(struct fl__pool_worker *w, const struct fl__task_block *block,
+static void process_pool_set_times(struct fl__process_pool_worker *w, const struct fl__task_block *block,
                                    struct fl__submission *submission, unsigned slot)
 {
 	struct fl__process_pool *p = w->pool;
@@ -400,7 +400,7 @@ static void process_pool_set_times(struct fl__pool_worker *w, const struct fl__t
 	}
 }
 
-static int process_pool_post(struct fl__pool_worker *w, const struct process_pool_draft *d, uint64_t task,
+static int process_pool_post(struct fl__process_pool_worker *w, const struct process_pool_draft *d, uint64_t task,
                              uint32_t check, uint32_t count)
 {
 	const uint32_t seq = w->rings.next;
@@ -423,7 +423,7 @@ static int process_pool_post(struct fl__pool_worker *w, const struct process_poo
 	return 0;
 }
 
-static int process_pool_post_task(struct fl__pool_worker *w, struct fl__task_block *block)
+static int process_pool_post_task(struct fl__process_pool_worker *w, struct fl__task_block *block)
 {
 	struct fl__process_pool *p = w->pool;
 	const fl_task_type *type = block->future.type;
@@ -434,7 +434,7 @@ static int process_pool_post_task(struct fl__pool_worker *w, struct fl__task_blo
 	if (rc != 0)
 		return rc;
 	block->worker = w;
-	block->asked = FL__NOT_ASKED;
+	block->asked = FL__STOP_NOT_REQUESTED;
 	w->quota--;
 	w->load++;
 	p->posted++;
@@ -442,7 +442,7 @@ static int process_pool_post_task(struct fl__pool_worker *w, struct fl__task_blo
 	return 0;
 }
 
-static int process_pool_post_initializer(struct fl__pool_worker *w)
+static int process_pool_post_initializer(struct fl__process_pool_worker *w)
 {
 	const struct fl__process_pool *p = w->pool;
 	const fl_task_type *type = p->base.initialize;
@@ -456,7 +456,7 @@ static int process_pool_post_initializer(struct fl__pool_worker *w)
 }
 
 /* Tells a worker without tasks to exit. */
-static void process_pool_post_exit(struct fl__pool_worker *w)
+static void process_pool_post_exit(struct fl__process_pool_worker *w)
 {
 	const uint32_t seq = w->rings.next;
 	struct fl__submission *submission = fl__rings_next_entry(&w->rings);
@@ -472,7 +472,7 @@ static void process_pool_post_exit(struct fl__pool_worker *w)
 /* Withdraws a posted task to the front of the queue. False: the task has started. */
 static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	struct fl__pool_worker *w = block->worker;
+	struct fl__process_pool_worker *w = block->worker;
 	if (!fl__rings_revoke(&w->rings, block->seq))
 		return false;
 	w->blocks[block->seq % FL__RINGS_DEPTH] = NULL;
@@ -481,12 +481,12 @@ static bool process_pool_withdraw(struct fl__process_pool *p, struct fl__task_bl
 	p->posted--;
 	fl__stopper_disarm(block);
 	block->worker = NULL;
-	fl__queue_add_first(&p->base.queue, block);
+	fl__task_list_add_first(&p->base.queue, block);
 	return true;
 }
 
 /* Withdraws up to `n` of the newest tasks, as far as they have not started. */
-static void process_pool_withdraw_newest(struct fl__pool_worker *w, uint32_t n)
+static void process_pool_withdraw_newest(struct fl__process_pool_worker *w, uint32_t n)
 {
 	for (uint32_t seq = w->rings.next; n > 0 && seq != w->rings.first; seq--) {
 		struct fl__task_block *block = w->blocks[(seq - 1) % FL__RINGS_DEPTH];
@@ -502,17 +502,17 @@ static void process_pool_withdraw_newest(struct fl__pool_worker *w, uint32_t n)
  * tasks. With 2 slots, and fewer CPUs than processes, every two tasks cost a context switch.
  */
 
-static bool process_pool_worker_has_room(const struct fl__pool_worker *w)
+static bool process_pool_worker_has_room(const struct fl__process_pool_worker *w)
 {
 	return !w->retired && !w->kill_reason && w->quota > 0 && fl__rings_used(&w->rings) < FL__RINGS_DEPTH;
 }
 
 /* The least busy worker with room; NULL: none. */
-static struct fl__pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
+static struct fl__process_pool_worker *process_pool_least_busy(const struct fl__process_pool *p)
 {
-	struct fl__pool_worker *best = NULL;
+	struct fl__process_pool_worker *best = NULL;
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__pool_worker *w = p->workers[i];
+		struct fl__process_pool_worker *w = p->workers[i];
 		if (process_pool_worker_has_room(w) && (!best || w->load < best->load))
 			best = w;
 	}
@@ -533,22 +533,22 @@ static void process_pool_end_unposted(struct fl__process_pool *p, struct fl__tas
 static bool process_pool_dispatch_one(struct fl__process_pool *p)
 {
 	struct fl__task_block *block = p->base.queue.head;
-	struct fl__pool_worker *w = process_pool_least_busy(p);
+	struct fl__process_pool_worker *w = process_pool_least_busy(p);
 	if (!w)
 		return false;
-	fl__queue_remove(&p->base.queue, block);
+	fl__task_list_remove(&p->base.queue, block);
 	if (fl_cancel_token_is_requested(&block->future.token)) {
 		process_pool_end_unposted(p, block, 0);
 		return true;
 	}
 	int rc = process_pool_post_task(w, block);
 	if (rc == -EAGAIN && fl__rings_used(&w->rings) > 0) {
-		fl__queue_add_first(&p->base.queue, block);
+		fl__task_list_add_first(&p->base.queue, block);
 		return false;
 	}
 	if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
 		w->retired = true;
-		fl__queue_add_first(&p->base.queue, block);
+		fl__task_list_add_first(&p->base.queue, block);
 	} else if (rc != 0) {
 		process_pool_end_unposted(p, block, rc);
 	}
@@ -566,7 +566,7 @@ static void process_pool_dispatch_queue(struct fl__process_pool *p)
 /* If a worker is idle, withdraws half of the busiest worker's tasks. True: a task is queued. */
 static bool process_pool_steal(struct fl__process_pool *p)
 {
-	struct fl__pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
+	struct fl__process_pool_worker *busiest = NULL, *idle = process_pool_least_busy(p);
 	if (!idle || idle->load > 0)
 		return false;
 	for (unsigned i = 0; i < p->n_workers; i++)
@@ -613,7 +613,7 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 		return rc;
 	block->task = known->id;
 	block->check = known->check;
-	fl__queue_add(&e->queue, block);
+	fl__task_list_add(&e->queue, block);
 	if (p->posted > 0 && ++p->submits % PROCESS_POOL_TAKE_EACH == 0)
 		(void)process_pool_take_all(p);
 	process_pool_dispatch(p);
@@ -626,18 +626,18 @@ static int process_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 static int process_pool_make_memory(size_t size, int seals, void **memory)
 {
 	*memory = NULL;
-	int fd = fl__fd_above_streams(fl__shm_os.memory());
+	int fd = fl__fd_above_streams(fl__shm_sys.memory());
 	if (fd < 0)
 		return fd;
 	int rc = fl__memfd_allocate(fd, size);
 	if (rc == 0)
-		rc = fl__shm_os.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW);
+		rc = fl__shm_sys.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	if (rc == 0)
-		rc = fl__shm_os.map(fd, size, true, memory);
+		rc = fl__shm_sys.map(fd, size, true, memory);
 	if (rc == 0)
-		rc = fl__shm_os.keep(*memory, size);
+		rc = fl__shm_sys.keep(*memory, size);
 	if (rc == 0)
-		rc = fl__shm_os.add_seals(fd, seals);
+		rc = fl__shm_sys.add_seals(fd, seals);
 	if (rc == 0)
 		return fd;
 	fl__fd_close(fd);
@@ -645,14 +645,14 @@ static int process_pool_make_memory(size_t size, int seals, void **memory)
 }
 
 /* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
-static void process_pool_free_worker(struct fl__pool_worker *w)
+static void process_pool_free_worker(struct fl__process_pool_worker *w)
 {
 	const bool forked = fl__executor_is_forked(&w->pool->base);
 	fl__process_pool_sys.free(w->process);
 	if (!forked && w->rings.submissions)
-		fl__shm_os.unmap(w->rings.submissions, sizeof *w->rings.submissions);
+		fl__shm_sys.unmap(w->rings.submissions, sizeof *w->rings.submissions);
 	if (!forked && w->rings.completions)
-		fl__shm_os.unmap(w->rings.completions, sizeof *w->rings.completions);
+		fl__shm_sys.unmap(w->rings.completions, sizeof *w->rings.completions);
 	if (!forked || !fl__process_closed_inherited()) {
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
@@ -662,7 +662,7 @@ static void process_pool_free_worker(struct fl__pool_worker *w)
 
 /* Supervision: the start of a worker. */
 
-static int process_pool_make_rings(struct fl__pool_worker *w, int fds[FL__WORKER_FDS])
+static int process_pool_make_rings(struct fl__process_pool_worker *w, int fds[FL__WORKER_FDS])
 {
 	void *submissions, *completions = NULL;
 	fds[FL__WORKER_SUBMISSIONS] =
@@ -676,7 +676,7 @@ static int process_pool_make_rings(struct fl__pool_worker *w, int fds[FL__WORKER
 	return 0;
 }
 
-static int process_pool_start_process(struct fl__pool_worker *w, const int given[FL__WORKER_FDS])
+static int process_pool_start_process(struct fl__process_pool_worker *w, const int given[FL__WORKER_FDS])
 {
 	const struct fl__process_pool *p = w->pool;
 	int fds[FL__WORKER_FDS + FL_REGIONS_MAX];
@@ -697,7 +697,7 @@ static int process_pool_start_process(struct fl__pool_worker *w, const int given
 }
 
 /* Called without the lock. */
-static int process_pool_launch(struct fl__pool_worker *w)
+static int process_pool_launch(struct fl__process_pool_worker *w)
 {
 	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
 	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
@@ -733,11 +733,11 @@ static int process_pool_reserve(struct fl__process_pool *p)
 	if (p->n_workers < p->room)
 		return 0;
 	const unsigned room = p->room ? 2 * p->room : 8;
-	struct fl__pool_worker **workers = fl__alloc(room, sizeof(struct fl__pool_worker *));
+	struct fl__process_pool_worker **workers = fl__alloc(room, sizeof(struct fl__process_pool_worker *));
 	if (!workers)
 		return -ENOMEM;
 	if (p->n_workers > 0)
-		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__pool_worker *));
+		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__process_pool_worker *));
 	fl__free(p->workers);
 	p->workers = workers;
 	p->room = room;
@@ -754,14 +754,14 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 }
 
 /* A close is not enough: a forked child's copies would keep the registrations. */
-static void process_pool_unwatch(struct fl__pool_worker *w)
+static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
 	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, w->doorbell, 0);
 	(void)fl__fd_sys.epoll_control(epoll, EPOLL_CTL_DEL, fl__process_pool_sys.sentinel(w->process), 0);
 }
 
-static int process_pool_add_worker(struct fl__pool_worker *w)
+static int process_pool_add_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	const int sentinel = fl__process_pool_sys.sentinel(w->process);
@@ -787,7 +787,7 @@ static int process_pool_add_worker(struct fl__pool_worker *w)
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
-	struct fl__pool_worker *w = fl__alloc(1, sizeof *w);
+	struct fl__process_pool_worker *w = fl__alloc(1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;
@@ -868,7 +868,7 @@ static void process_pool_break(struct fl__process_pool *p)
 /* Supervision: the death of a worker. */
 
 /* `kill_reason` is for the message. */
-static void process_pool_kill_worker(struct fl__pool_worker *w, const char *kill_reason)
+static void process_pool_kill_worker(struct fl__process_pool_worker *w, const char *kill_reason)
 {
 	if (w->kill_reason)
 		return;
@@ -894,7 +894,7 @@ static const char *process_pool_signal_name(int signal, char text[24])
 }
 
 /* Writes how the worker died: "worker 4711 (name-0) killed by SIGSEGV". */
-static void process_pool_describe_death(const struct fl__pool_worker *w, char *text, size_t room)
+static void process_pool_describe_death(const struct fl__process_pool_worker *w, char *text, size_t room)
 {
 	fl_process_status status;
 	char number[24];
@@ -915,15 +915,16 @@ static void process_pool_describe_death(const struct fl__pool_worker *w, char *t
 }
 
 /* Queues a task that had started for a new attempt, or fails it. */
-static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__task_block *block, const char *how)
+static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
+                                        const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	process_pool_take_progress(w, block);
 	block->attempts += block->attempts < UINT16_MAX;
 	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
-	const int error = block->asked == FL__EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
+	const int error = block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
 	if (again && error == -EOWNERDEAD && !p->base.broken)
-		fl__queue_add_first(&p->base.queue, block);
+		fl__task_list_add_first(&p->base.queue, block);
 	else
 		process_pool_end_failed(p, block, error, "%s", how);
 }
@@ -933,7 +934,7 @@ static void process_pool_settle_started(struct fl__pool_worker *w, struct fl__ta
  * deaths of ready workers: else a worker that clears its claim words and dies could get the task
  * for ever.
  */
-static bool process_pool_had_started(struct fl__pool_worker *w, struct fl__task_block *block, bool next)
+static bool process_pool_had_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
 	enum { SUSPICIONS_MOST = 3 };
 	if (fl__rings_has_started(&w->rings, block->seq))
@@ -943,7 +944,7 @@ static bool process_pool_had_started(struct fl__pool_worker *w, struct fl__task_
 }
 
 /* Settles the tasks of a dead worker, newest first, since each goes to the front of the queue. */
-static void process_pool_settle_tasks(struct fl__pool_worker *w, const char *how)
+static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const char *how)
 {
 	struct fl__process_pool *p = w->pool;
 	for (uint32_t seq = w->rings.next; seq != w->rings.first; seq--) {
@@ -962,12 +963,12 @@ static void process_pool_settle_tasks(struct fl__pool_worker *w, const char *how
 		else if (p->terminated)
 			process_pool_end_cancelled(p, block);
 		else
-			fl__queue_add_first(&p->base.queue, block);
+			fl__task_list_add_first(&p->base.queue, block);
 	}
 }
 
 /* Reads the worker's packets for "ready": the word in its memory may be damaged. */
-static void process_pool_recv_ready(struct fl__pool_worker *w)
+static void process_pool_recv_ready(struct fl__process_pool_worker *w)
 {
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && !w->ready; i++) { /* against a flood */
 		struct fl__memfd_packet head = {0, 0, 0};
@@ -979,7 +980,7 @@ static void process_pool_recv_ready(struct fl__pool_worker *w)
 	}
 }
 
-static void process_pool_reap_worker(struct fl__pool_worker *w)
+static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	char how[FL_MESSAGE_MAX];
@@ -1004,8 +1005,8 @@ static void process_pool_reap_worker(struct fl__pool_worker *w)
  * when this process first saw the task started; otherwise that moment counts. (For a moment the
  * slot has the time of the round before.)
  */
-static int64_t process_pool_running_since(const struct fl__pool_worker *w, struct fl__task_times *times, uint32_t seq,
-                                          int64_t now)
+static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
+                                          uint32_t seq, int64_t now)
 {
 	if (times->seen == 0)
 		times->seen = now;
@@ -1020,8 +1021,8 @@ static int64_t process_pool_deadline_kill_time(const struct fl__process_pool *p,
 }
 
 /* When the task is killed for its deadline, a request, or `task_timeout`. */
-static int64_t process_pool_kill_time(struct fl__pool_worker *w, const struct fl__task_block *block, bool started,
-                                      int64_t now)
+static int64_t process_pool_kill_time(struct fl__process_pool_worker *w, const struct fl__task_block *block,
+                                      bool started, int64_t now)
 {
 	const struct fl__process_pool *p = w->pool;
 	struct fl__task_times *times = &w->times[block->seq % FL__RINGS_DEPTH];
@@ -1035,13 +1036,13 @@ static int64_t process_pool_kill_time(struct fl__pool_worker *w, const struct fl
 	return when;
 }
 
-static void process_pool_kill_overdue(struct fl__pool_worker *w, struct fl__task_block *block, int64_t now)
+static void process_pool_kill_overdue(struct fl__process_pool_worker *w, struct fl__task_block *block, int64_t now)
 {
 	if (process_pool_deadline_kill_time(w->pool, block) > now) {
 		process_pool_kill_worker(w, "its task ran for too long");
 		return;
 	}
-	block->asked = FL__EXPIRED;
+	block->asked = FL__STOP_EXPIRED;
 	/* "a task": the worker may have begun another one by now */
 	process_pool_kill_worker(w, "it ran a task past its deadline");
 }
@@ -1060,7 +1061,7 @@ static bool process_pool_forward_stop(struct fl__process_pool *p, struct fl__tas
 	return false;
 }
 
-static int64_t process_pool_watch_worker(struct fl__pool_worker *w, int64_t now)
+static int64_t process_pool_watch_worker(struct fl__process_pool_worker *w, int64_t now)
 {
 	int64_t next = FL_FOREVER;
 	for (uint32_t seq = w->rings.first; seq != w->rings.next; seq++) {
@@ -1100,7 +1101,7 @@ static int process_pool_map_result(struct fl__task_block *block, int fd, size_t 
 	int rc = fl__fd_sys.sealed_size(fd, &there);
 	if (rc != 0 || there != (int64_t)size)
 		return -EBADMSG;
-	rc = fl__shm_os.map_sealed(fd, size, &memory);
+	rc = fl__shm_sys.map_sealed(fd, size, &memory);
 	if (rc != 0)
 		return rc;
 	block->future.result = memory;
@@ -1112,7 +1113,8 @@ static int process_pool_map_result(struct fl__task_block *block, int fd, size_t 
  * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
  * submission's.
  */
-static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__task_block *block, size_t size, int *rc)
+static bool process_pool_recv_packet(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
+                                     int *rc)
 {
 	struct fl__memfd_packet head = {0, 0, 0};
 	struct iovec part = {&head, sizeof head};
@@ -1139,7 +1141,7 @@ static bool process_pool_recv_packet(struct fl__pool_worker *w, struct fl__task_
  * Receives a result that is a memfd. Results of failed submissions, and "ready", may come before
  * it.
  */
-static int process_pool_recv_result(struct fl__pool_worker *w, struct fl__task_block *block, size_t size)
+static int process_pool_recv_result(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
 {
 	int rc = -EBADMSG;
 	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH; i++)
@@ -1149,7 +1151,7 @@ static int process_pool_recv_result(struct fl__pool_worker *w, struct fl__task_b
 }
 
 /* Copies the first `n` of the result's `size` bytes. False: the result is a memfd. */
-static bool process_pool_copy_result(const struct fl__pool_worker *w, struct fl__task_block *block, size_t size,
+static bool process_pool_copy_result(const struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
                                      size_t n)
 {
 	const struct fl__completion_ring *completions = w->rings.completions;
@@ -1166,7 +1168,7 @@ static bool process_pool_copy_result(const struct fl__pool_worker *w, struct fl_
 	}
 }
 
-static int process_pool_take_result(struct fl__pool_worker *w, struct fl__task_block *block,
+static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                     const struct fl__completion *completion)
 {
 	const size_t size = block->future.count * block->future.type->result_size;
@@ -1181,19 +1183,19 @@ static int process_pool_take_result(struct fl__pool_worker *w, struct fl__task_b
 }
 
 /* For a task that ran when its worker died: the elements that had ended keep their results. */
-static void process_pool_take_progress(struct fl__pool_worker *w, struct fl__task_block *block)
+static void process_pool_take_progress(struct fl__process_pool_worker *w, struct fl__task_block *block)
 {
 	const uint32_t count = block->future.count;
 	const size_t each = block->future.type->result_size;
 	/* Does not trust a worker that damaged its memory or cleared its claim word. */
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
 	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
-	/* The result is no memfd: fl__chunk_cut() limits the size. */
+	/* The result is no memfd: fl__chunk_limit() limits the size. */
 	if (each > 0 && block->done > 0 && block->done < count)
 		(void)process_pool_copy_result(w, block, count * each, block->done * each);
 }
 
-static char *process_pool_take_message(const struct fl__pool_worker *w, unsigned slot, uint32_t flags)
+static char *process_pool_take_message(const struct fl__process_pool_worker *w, unsigned slot, uint32_t flags)
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
@@ -1207,7 +1209,7 @@ static char *process_pool_take_message(const struct fl__pool_worker *w, unsigned
 _Static_assert(FL__RINGS_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
 /* False: no sound worker posts such a completion. */
-static bool process_pool_take_completion(struct fl__pool_worker *w, struct fl__task_block *block,
+static bool process_pool_take_completion(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                          const struct fl__completion *completion)
 {
 	struct fl__process_pool *p = w->pool;
@@ -1238,7 +1240,7 @@ static bool process_pool_take_completion(struct fl__pool_worker *w, struct fl__t
 	return true;
 }
 
-static void process_pool_take_initializer(struct fl__pool_worker *w, const struct fl__completion *completion)
+static void process_pool_take_initializer(struct fl__process_pool_worker *w, const struct fl__completion *completion)
 {
 	struct fl__process_pool *p = w->pool;
 	w->initializing = false;
@@ -1251,7 +1253,7 @@ static void process_pool_take_initializer(struct fl__pool_worker *w, const struc
 }
 
 /* A worker that is ready and initialized ends a row of failed starts. */
-static void process_pool_check_ready(struct fl__pool_worker *w)
+static void process_pool_check_ready(struct fl__process_pool_worker *w)
 {
 	/* relaxed: a word by itself */
 	w->ready = fl__load_relaxed(&w->rings.completions->state) == FL__WORKER_READY;
@@ -1262,7 +1264,7 @@ static void process_pool_check_ready(struct fl__pool_worker *w)
 }
 
 /* Takes all completions of a worker. True: there was one. */
-static bool process_pool_take_from(struct fl__pool_worker *w)
+static bool process_pool_take_from(struct fl__process_pool_worker *w)
 {
 	struct fl__completion completion;
 	enum fl__rings_peeked peeked;
@@ -1463,7 +1465,7 @@ static int64_t process_pool_dismiss_idle(struct fl__process_pool *p, bool all, i
 	int64_t next = FL_FOREVER;
 	const int64_t timeout = p->config.idle_timeout;
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__pool_worker *w = p->workers[i];
+		struct fl__process_pool_worker *w = p->workers[i];
 		if (w->exiting || w->kill_reason || fl__rings_used(&w->rings) > 0)
 			continue;
 		if (w->idle_since == 0)
@@ -1699,12 +1701,12 @@ static void process_pool_on_recall(fl_executor *e, bool ask)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	for (unsigned i = 0; i < p->n_workers; i++) {
-		struct fl__pool_worker *w = p->workers[i];
+		struct fl__process_pool_worker *w = p->workers[i];
 		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
 		for (unsigned slot = 0; ask && slot < FL__RINGS_DEPTH; slot++) {
 			if (!w->blocks[slot])
 				continue;
-			fl__future_ask(&w->blocks[slot]->future);
+			fl__future_request_stop(&w->blocks[slot]->future);
 			process_pool_request_stop(p, w->blocks[slot]);
 		}
 	}
@@ -1714,7 +1716,7 @@ static void process_pool_on_release(struct fl__task_block *block)
 {
 	fl__stopper_free(block);
 	if (block->mapped > 0)
-		fl__shm_os.unmap(block->future.result, block->mapped);
+		fl__shm_sys.unmap(block->future.result, block->mapped);
 }
 
 static int process_pool_on_resize(fl_executor *e, unsigned workers)
@@ -1722,7 +1724,7 @@ static int process_pool_on_resize(fl_executor *e, unsigned workers)
 	struct fl__process_pool *p = fl__process_pool_of(e);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
 	for (unsigned i = 0, kept = 0; i < p->n_workers; i++) {
-		struct fl__pool_worker *w = p->workers[i];
+		struct fl__process_pool_worker *w = p->workers[i];
 		if (w->retired || ++kept <= workers)
 			continue;
 		w->retired = true;
@@ -1838,7 +1840,7 @@ static int process_pool_check_start(void)
 /* Takes ownership of `p`, also on failure. */
 static int process_pool_init(struct fl__process_pool *p, const fl_executor_config *config)
 {
-	unsigned workers = fl__executor_workers_of(config);
+	unsigned workers = fl__executor_worker_count(config);
 	int rc = fl__executor_init(&p->base, &process_pool_ops, workers, config, true);
 	if (rc != 0) {
 		fl__free(p);

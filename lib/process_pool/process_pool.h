@@ -32,7 +32,7 @@ struct fl__task_times {
 };
 
 /* The parent's record of one worker process. */
-struct fl__pool_worker {
+struct fl__process_pool_worker {
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
@@ -60,7 +60,7 @@ enum { FL__KNOWN_TYPES = 64 };
 
 struct fl__process_pool {
 	fl_executor base;
-	struct fl__pool_worker **workers;
+	struct fl__process_pool_worker **workers;
 	unsigned n_workers, room;
 	size_t posted;                                                /* tasks at workers */
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */

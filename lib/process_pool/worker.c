@@ -25,7 +25,7 @@
 #include "../process/packet.h"
 #include "../process/process_sys.h"
 #include "../process/request.h"
-#include "../shm/shm_os.h"
+#include "../shm/shm_sys.h"
 #include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/task.h>
@@ -162,7 +162,7 @@ static int worker_map_arg(struct worker_job *job, uint64_t size, int fd)
 	int rc = fl__fd_sys.sealed_size(fd, &there);
 	if (rc != 0 || size != job->arg_size || there != (int64_t)size)
 		return -EBADMSG;
-	rc = fl__shm_os.map_sealed(fd, job->arg_size, &job->arg_memory);
+	rc = fl__shm_sys.map_sealed(fd, job->arg_size, &job->arg_memory);
 	job->arg = job->arg_memory;
 	return rc;
 }
@@ -208,25 +208,25 @@ static int worker_take_arg(struct worker_self *w, struct worker_job *job)
 
 int fl__memfd_allocate(int fd, size_t size)
 {
-	int rc = fl__shm_os.resize(fd, size);
+	int rc = fl__shm_sys.resize(fd, size);
 	if (rc != 0)
 		return rc;
 	do
-		rc = fl__shm_os.fill(fd, 0, size);
+		rc = fl__shm_sys.fill(fd, 0, size);
 	while (rc == -EINTR); /* also after a stop of the process */
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
 static int worker_make_result_memfd(struct worker_job *job)
 {
-	if (job->result_size > fl__shm_os.largest_file())
+	if (job->result_size > fl__shm_sys.largest_file())
 		return -EFBIG; /* the call would raise SIGXFSZ */
 	int fd = fl__fd_sys.memfd();
 	if (fd < 0)
 		return fd;
 	int rc = fl__memfd_allocate(fd, job->result_size);
 	if (rc == 0)
-		rc = fl__shm_os.map(fd, job->result_size, true, &job->result_memory);
+		rc = fl__shm_sys.map(fd, job->result_size, true, &job->result_memory);
 	if (rc != 0) {
 		fl__fds_close(&fd, 1);
 		return rc;
@@ -275,10 +275,10 @@ static int worker_send_result(const struct worker_self *w, const struct worker_j
 static int worker_finish_job(struct worker_self *w, struct worker_job *job, int error)
 {
 	if (job->arg_memory)
-		fl__shm_os.unmap(job->arg_memory, job->arg_size);
+		fl__shm_sys.unmap(job->arg_memory, job->arg_size);
 	if (!job->result_memory)
 		return error;
-	fl__shm_os.unmap(job->result_memory, job->result_size); /* else the seal fails */
+	fl__shm_sys.unmap(job->result_memory, job->result_size); /* else the seal fails */
 	if (error == 0 || job->submission->count > 1 || (job->flags & FL__COMPLETION_KEPT)) {
 		int rc = worker_send_result(w, job);
 		if (rc == 0) {
@@ -340,7 +340,7 @@ static bool worker_begin(struct worker_self *w, const struct fl__submission *sub
 		fl_cancel_token_destroy(&w->token);
 		fl_cancel_token_init(&w->token, FL_SHIELDED, deadline);
 	}
-	return !fl__rings_stop_requested(&w->rings) && !fl__is_past(deadline);
+	return !fl__rings_stop_requested(&w->rings) && !fl__is_expired(deadline);
 }
 
 /* False: the worker exits. */
@@ -415,10 +415,10 @@ static void worker_on_revoked(void *arg, const struct fl__submission *submission
 static int worker_map(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
-	int rc = fl__shm_os.size(fd, &there);
+	int rc = fl__shm_sys.size(fd, &there);
 	if (rc != 0)
 		return rc;
-	return there == size ? fl__shm_os.map(fd, size, writable, memory) : -EBADMSG;
+	return there == size ? fl__shm_sys.map(fd, size, writable, memory) : -EBADMSG;
 }
 
 static int worker_map_rings(struct worker_self *w, const char **problem)

@@ -100,9 +100,9 @@ static bool queue_has_waiters(fl_queue *q)
 {
 	/* acquire: the contexts that have left; pairs with fl__queue_leave() */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
-	       fl__lot_waited(fl__queue_wait_key(q, FL__CONSUMERS)) ||
-	       fl__lot_waited(fl__queue_wait_key(q, FL__PRODUCERS)) ||
-	       fl__lot_waited(fl__queue_wait_key(q, FL__JOINERS));
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__CONSUMERS)) ||
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__PRODUCERS)) ||
+	       fl__lot_has_waiters_at(fl__queue_wait_key(q, FL__JOINERS));
 }
 
 void fl_queue_free(fl_queue *q)
@@ -213,7 +213,7 @@ void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, side));
-	if (fl__lot_more(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
+	if (fl__lot_has_waiters(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
 		(void)fl__lot_take(&lot, 1, FL__BATON);
 	fl__lot_close(&lot);
 }
@@ -525,7 +525,7 @@ __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
-	if (fl__lot_more(&lot) && queue_is_joined(q)) {
+	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
 		/* relaxed: the wait table orders it */
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
@@ -571,7 +571,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
-	if (!fl__lot_more(&lot))
+	if (!fl__lot_has_waiters(&lot))
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the wait table orders it */
 	fl__lot_close(&lot);
 }

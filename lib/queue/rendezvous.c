@@ -62,7 +62,7 @@ static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__que
 {
 	struct fl__node *node = fl__lot_first(lot);
 	while (node && (node->value != side || node->observer != observer || !rendezvous_is_pending(node)))
-		node = fl__lot_next_node(node);
+		node = fl__lot_node_after(node);
 	return node;
 }
 
@@ -82,7 +82,7 @@ static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_
 	struct fl__node *node;
 	size_t met = 0;
 	while (met < n && (node = rendezvous_first(lot, rendezvous_opposite(side), false)) != NULL) {
-		if (fl__lot_take_this(lot, node, FL__HANDED_OFF)) {
+		if (fl__lot_take_node(lot, node, FL__HANDED_OFF)) {
 			fl__queue_leave(q);
 			met++;
 		}
@@ -125,7 +125,7 @@ static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned 
 	rendezvous_lock(&lot, q);
 	int rc = rendezvous_can(q, &lot, side);
 	*count = rc == 0 ? rendezvous_match(q, &lot, side, n) : 0;
-	fl__lot_shut(&lot);
+	fl__lot_unlock(&lot);
 	struct fl__node *met = lot.taken;
 	for (size_t i = 0; i < *count; i++, met = met->then)
 		fl__copy(to ? to + i * size : rendezvous_offer(met)->to,
@@ -184,7 +184,7 @@ static void rendezvous_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *observer;
 	while (!node->observer && (observer = rendezvous_first(lot, rendezvous_opposite(node->value), true)) != NULL)
-		(void)fl__lot_take_this(lot, observer, 0); /* false: the observer gave up */
+		(void)fl__lot_take_node(lot, observer, 0); /* false: the observer gave up */
 	fl__lot_add(lot, node);
 }
 

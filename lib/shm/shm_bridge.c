@@ -179,10 +179,10 @@ static void bridge_wake(const uint32_t *control)
  */
 static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
-	fl__lot_next(lot, &e->done);
+	fl__lot_open_next(lot, &e->done);
 	fl__lot_take(lot, FL__ALL, 0);
 	fl__store_release(&e->done, done); /* release: pairs with fl__word_wait(), fl__word_arm() */
-	fl__lot_shut(lot);
+	fl__lot_unlock(lot);
 }
 
 /* Threads. */
@@ -414,7 +414,7 @@ static bool bridge_has_failed(const struct bridge_entry *e)
 /* Sleeps for bridge_poll_interval in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
 static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
 {
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	return fl_sleep_until(fl__min_deadline(deadline, fl_after(bridge_poll_interval)), cancel);
 }
@@ -423,7 +423,7 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
 		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	struct bridge_entry e = {.word = word, .expected = expected};
 	bridge_add(&e);
@@ -538,7 +538,7 @@ int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token
 	if (rc == -EBUSY && fl__shm_is_owned(l))
 		return -EDEADLK;
 	while (rc == -EBUSY) {
-		if (fl__is_past(deadline))
+		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
 		bridge_add(&e);

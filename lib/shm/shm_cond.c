@@ -65,7 +65,7 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	int rc = 0;
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	if (is_thread)
 		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);

@@ -68,7 +68,7 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t
 		return fl__shm_acquire(l, deadline);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	if (!token)
 		token = FL_SHIELDED;

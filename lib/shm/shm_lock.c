@@ -244,7 +244,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -EDEADLK;
 	if (!taken)
 		taken = shm_lock_spin(word, &value, tid);
-	if (!taken && fl__is_past(deadline))
+	if (!taken && fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*

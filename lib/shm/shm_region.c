@@ -7,7 +7,7 @@
 #include "shm_region.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "shm_os.h"
+#include "shm_sys.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/time.h>
@@ -33,7 +33,7 @@ static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 static int shm_region_map(fl_shm *r)
 {
 	void *memory = NULL;
-	int rc = fl__shm_os.map(r->fd, (size_t)r->total, r->writable, &memory);
+	int rc = fl__shm_sys.map(r->fd, (size_t)r->total, r->writable, &memory);
 	if (rc != 0)
 		return rc;
 	r->head = memory;
@@ -52,7 +52,7 @@ static int shm_region_fill(int fd, uint64_t size)
 	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
 	for (uint64_t at = 0; at < size;) {
 		uint64_t n = size - at < step ? size - at : step;
-		int rc = fl__shm_os.fill(fd, at, n);
+		int rc = fl__shm_sys.fill(fd, at, n);
 		if (rc == 0)
 			at += n;
 		else if (rc != -EINTR)
@@ -65,14 +65,14 @@ static int shm_region_fill(int fd, uint64_t size)
 
 static int shm_region_make_memory(fl_shm *r)
 {
-	r->fd = fl__shm_os.memory();
+	r->fd = fl__shm_sys.memory();
 	if (r->fd < 0)
 		return r->fd;
-	int rc = fl__shm_os.resize(r->fd, r->total);
+	int rc = fl__shm_sys.resize(r->fd, r->total);
 	if (rc == 0)
 		rc = shm_region_fill(r->fd, r->total);
 	if (rc == 0)
-		rc = fl__shm_os.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
+		rc = fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
@@ -104,9 +104,9 @@ int fl_shm_create(fl_shm **region, size_t size)
 		return -EINVAL;
 	if (bytes > FL_SHM_SIZE_MAX ||
 	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
-	    layout.total > fl__shm_os.largest_file())
+	    layout.total > fl__shm_sys.largest_file())
 		return -EFBIG;
-	if (layout.total > fl__shm_os.available())
+	if (layout.total > fl__shm_sys.available())
 		return -ENOMEM;
 	fl_shm *r = shm_region_new();
 	if (!r)
@@ -168,7 +168,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
  */
 static int shm_region_check_file(fl_shm *r, int fd)
 {
-	int seals = fl__shm_os.seals(r->fd);
+	int seals = fl__shm_sys.seals(r->fd);
 	if (seals < 0 && seals != -EINVAL)
 		return seals;
 	if (seals < 0) {
@@ -179,10 +179,10 @@ static int shm_region_check_file(fl_shm *r, int fd)
 	}
 	if (!(seals & F_SEAL_SHRINK))
 		return shm_region_refuse(-EPERM, fd, "the set of seals", seals, F_SEAL_SHRINK);
-	int writable = fl__shm_os.is_writable(r->fd);
+	int writable = fl__shm_sys.is_writable(r->fd);
 	if (writable < 0)
 		return writable;
-	int rc = fl__shm_os.size(r->fd, &r->total);
+	int rc = fl__shm_sys.size(r->fd, &r->total);
 	if (rc != 0)
 		return rc;
 	if (r->total < FL__SHM_HEAD || r->total > PTRDIFF_MAX)
@@ -193,7 +193,7 @@ static int shm_region_check_file(fl_shm *r, int fd)
 
 static int shm_region_open(fl_shm *r, int fd)
 {
-	r->fd = fl__shm_os.duplicate(fd);
+	r->fd = fl__shm_sys.duplicate(fd);
 	if (r->fd < 0)
 		return r->fd;
 	int rc = shm_region_check_file(r, fd);
@@ -223,9 +223,9 @@ void fl_shm_free(fl_shm *r)
 	if (!r)
 		return;
 	if (r->head)
-		fl__shm_os.unmap(r->head, (size_t)r->total);
+		fl__shm_sys.unmap(r->head, (size_t)r->total);
 	if (r->fd >= 0)
-		fl__shm_os.close(r->fd);
+		fl__shm_sys.close(r->fd);
 	fl__free(r);
 }
 
@@ -246,10 +246,10 @@ bool fl_shm_is_writable(const fl_shm *r)
 
 int fl_shm_seal(fl_shm *r)
 {
-	int seals = fl__shm_os.seals(r->fd);
+	int seals = fl__shm_sys.seals(r->fd);
 	if (seals >= 0 && (seals & FL__SEAL_FUTURE_WRITE))
 		return 0;
-	return fl__shm_os.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
+	return fl__shm_sys.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
 /* True if [offset, offset + size) lies in the data; for any values, also from other processes. */

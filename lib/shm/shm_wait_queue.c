@@ -146,7 +146,7 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	if (ctx->ops != &fl__thread_parker || token)
 		return shm_wait_bridged(op, deadline, cancel);

@@ -83,7 +83,7 @@ static bool barrier_acts_here(uint32_t acting)
 /* Under the queue lock: in a forked child, forgets the parent's parties, which the child lacks. */
 static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
-	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_more(lot))
+	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_has_waiters(lot))
 		return;
 	barrier_set_acting(b, 0);
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
@@ -117,7 +117,7 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	struct fl__node *node;
 	while ((node = fl__lot_first(lot)) != NULL)
-		(void)fl__lot_take_this(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
+		(void)fl__lot_take_node(lot, node, node->value == BARRIER_LATE ? BARRIER_AGAIN : BARRIER_PASSED);
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
 }
@@ -145,9 +145,9 @@ static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 		return;
 	}
 	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
-		next = fl__lot_next_node(node);
+		next = fl__lot_node_after(node);
 		if (node->value == BARRIER_LATE)
-			(void)fl__lot_take_this(lot, node, BARRIER_BROKEN);
+			(void)fl__lot_take_node(lot, node, BARRIER_BROKEN);
 	}
 }
 
@@ -186,10 +186,10 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
-	 * relaxed, and before fl__lot_waited(): a load that sees the 0 of barrier_end_phase()
+	 * relaxed, and before fl__lot_has_waiters_at(): a load that sees the 0 of barrier_end_phase()
 	 * precedes the queue lock, which then waits for that transaction to end
 	 */
-	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_waited(b) ? -EBUSY : 0;
+	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
 }
 
 static void barrier_require_parties(const char *function, const fl_barrier *b)

@@ -121,7 +121,7 @@ static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 		first = fl__lot_first(queue);
 		if (first && fl__mutex_node_of(first)->mutex == m)
 			return m;
-		fl__lot_shut_also(queue, to);
+		fl__lot_unlock_also(queue, to);
 	}
 	return NULL;
 }
@@ -137,7 +137,7 @@ static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 	if (!m)
 		return 0;
 	const size_t moved = fl__mutex_requeue(m, queue, &to, max);
-	fl__lot_shut_also(queue, &to);
+	fl__lot_unlock_also(queue, &to);
 	return moved;
 }
 
@@ -166,9 +166,9 @@ static size_t cond_wake_spinner(fl_cond *c)
  */
 static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
-	while (max > 0 && fl__lot_more(queue))
+	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
-	if (!fl__lot_more(queue))
+	if (!fl__lot_has_waiters(queue))
 		/* relaxed: as in cond_wake(). The last access. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
 }
@@ -188,7 +188,7 @@ static void cond_wake(fl_cond *c, size_t max)
 int fl_cond_destroy(fl_cond *c)
 {
 	/* relaxed: the caller guarantees that no new waiter comes */
-	return fl__lot_waited(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
+	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
 }
 
 void fl_cond_signal(fl_cond *c)

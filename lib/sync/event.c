@@ -39,7 +39,7 @@ enum { EVENT_SET = FL_EVENT_SET_, EVENT_WAITERS = 2, EVENT_AUTO = FL_EVENT_AUTO_
 
 int fl_event_destroy(fl_event *e)
 {
-	return fl__lot_waited(e) ? -EBUSY : 0;
+	return fl__lot_has_waiters_at(e) ? -EBUSY : 0;
 }
 
 /*
@@ -59,7 +59,7 @@ static bool event_set_waking(fl_event *e)
 		bool taken = fl__lot_take(&lot, seen & EVENT_AUTO ? 1 : FL__ALL, 0) > 0;
 		uint32_t next = (seen + EVENT_ONE_SET) & EVENT_SETS;
 		if (seen & EVENT_AUTO)
-			next = EVENT_AUTO | (fl__lot_more(&lot) ? EVENT_WAITERS : 0);
+			next = EVENT_AUTO | (fl__lot_has_waiters(&lot) ? EVENT_WAITERS : 0);
 		if (!(seen & EVENT_AUTO) || !taken)
 			next |= EVENT_SET;
 		/* release: as in fl_event_set(). The last access. */

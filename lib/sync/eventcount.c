@@ -60,7 +60,7 @@ static bool eventcount_is_over(const fl_eventcount *ec, fl_eventcount_key key)
 
 int fl_eventcount_destroy(fl_eventcount *ec)
 {
-	return fl__lot_waited(ec) ? -EBUSY : 0;
+	return fl__lot_has_waiters_at(ec) ? -EBUSY : 0;
 }
 
 fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec)
@@ -140,8 +140,9 @@ static bool eventcount_notify_queue(fl_eventcount *ec, size_t max)
 		 * relaxed: the fence in eventcount_notify() releases; pairs with
 		 * eventcount_is_over(). The last access.
 		 */
-		fl__store_relaxed(&ec->word_, eventcount_epoch(seen) + EVENTCOUNT_EPOCH +
-		                                  (fl__lot_more(&lot) ? EVENTCOUNT_WAITERS | EVENTCOUNT_QUEUED : 0));
+		fl__store_relaxed(&ec->word_,
+		                  eventcount_epoch(seen) + EVENTCOUNT_EPOCH +
+		                      (fl__lot_has_waiters(&lot) ? EVENTCOUNT_WAITERS | EVENTCOUNT_QUEUED : 0));
 	}
 	fl__lot_close(&lot);
 	return seen & EVENTCOUNT_QUEUED;

@@ -23,7 +23,7 @@ static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS};
 
 int fl_latch_destroy(fl_latch *l)
 {
-	return fl__lot_waited(l) ? -EBUSY : 0;
+	return fl__lot_has_waiters_at(l) ? -EBUSY : 0;
 }
 
 /*

@@ -149,7 +149,7 @@ static void mutex_yield(const fl_mutex *m)
 /* Under the queue lock: sets WAITERS if the queue is not empty, else clears WAITERS. */
 static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 {
-	if (fl__lot_more(lot))
+	if (fl__lot_has_waiters(lot))
 		/* relaxed: an unlock that finds WAITERS locks the queue, which orders all else */
 		fl__or_relaxed(&m->word_, MUTEX_WAITERS);
 	else
@@ -165,7 +165,7 @@ static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *nod
 {
 	const bool dequeued_before = !node->queued;
 	fl__lot_remove(lot, node);
-	if (owns || (!dequeued_before && !fl__lot_more(lot)))
+	if (owns || (!dequeued_before && !fl__lot_has_waiters(lot)))
 		mutex_update_waiters(m, lot);
 }
 
@@ -185,7 +185,7 @@ static void mutex_clear_stale(fl_mutex *m)
 		return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	if (!fl__lot_more(&lot))
+	if (!fl__lot_has_waiters(&lot))
 		mutex_update_waiters(m, &lot);
 	fl__lot_close(&lot);
 }
@@ -218,7 +218,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		}
 
 		fl__lot_open(&lot, m);
-		const bool first = awake || !fl__lot_more(&lot);
+		const bool first = awake || !fl__lot_has_waiters(&lot);
 		const bool waits = !first || !mutex_take(m, awake, MUTEX_WAITERS);
 		if (!waits) {
 			mutex_dequeue(m, &lot, node, true);
@@ -316,7 +316,7 @@ static void mutex_wake_first(fl_mutex *m)
 	struct fl__mutex_node *first = NULL;
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_wake_first(&lot));
-	if (there && !fl__lot_more(&lot))
+	if (there && !fl__lot_has_waiters(&lot))
 		/* all gave up, so mutex_dequeue() does not clear WAITERS */
 		mutex_update_waiters(m, &lot);
 	/* relaxed: a stale value costs one more mutex_wake_first() */
@@ -365,7 +365,7 @@ static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
 {
-	const bool others = fl__lot_more(to);
+	const bool others = fl__lot_has_waiters(to);
 	struct fl__node *first;
 	size_t moved = 0;
 	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
@@ -412,7 +412,7 @@ int fl_mutex_destroy(fl_mutex *m)
 	 * The queue before the word: a waiter that leaves the queue as the owner sets LOCKED first.
 	 * acquire: pairs with the release of the last unlock
 	 */
-	const bool busy = fl__lot_waited(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
+	const bool busy = fl__lot_has_waiters_at(m) || (fl__load_acquire(&m->word_) & MUTEX_HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }

@@ -192,7 +192,7 @@ static void rwlock_close_if_late(fl_rwlock *l)
 		return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_more(&lot)))
+	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_has_waiters(&lot)))
 		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
 	fl__lot_close(&lot);
 }
@@ -222,7 +222,7 @@ static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mo
  */
 static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
-	if (!fl__lot_take_this(lot, first, RWLOCK_GRANTED))
+	if (!fl__lot_take_node(lot, first, RWLOCK_GRANTED))
 		return false;
 	/* acquire, for the upgrader: pairs with the release in fl_rwlock_read_unlock() */
 	(void)fl__add_acquire(&l->word_, RWLOCK_WRITER - RWLOCK_UPGRADER - RWLOCK_READER);
@@ -236,7 +236,7 @@ static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool shares = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
-	if (!fl__lot_take_this(lot, first, RWLOCK_WOKEN))
+	if (!fl__lot_take_node(lot, first, RWLOCK_WOKEN))
 		return false;
 	rwlock_set_awake(l);
 	if (late)
@@ -264,7 +264,7 @@ static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
 				return;
 			if (!rwlock_hand_to_upgrader(l, lot, first))
 				continue;
-			if (fl__lot_more(lot))
+			if (fl__lot_has_waiters(lot))
 				return;
 			break;
 		}
@@ -301,7 +301,7 @@ static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
 	struct fl__node *first;
 	uint32_t n = 0;
 	while ((first = fl__lot_first(lot)) != NULL && first->value == RWLOCK_READS)
-		n += fl__lot_take_this(lot, first, RWLOCK_GRANTED);
+		n += fl__lot_take_node(lot, first, RWLOCK_GRANTED);
 	if (n > 0)
 		/* relaxed: the awake reader has acquired; its unparks pass that on */
 		fl__add_relaxed(&l->word_, n * RWLOCK_READER);
@@ -316,7 +316,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 	if (mode == &rwlock_reading)
 		rwlock_grant_readers(l, lot);
 	rwlock_begin_turn(l);
-	if (fl__lot_more(lot))
+	if (fl__lot_has_waiters(lot))
 		fl__or_relaxed(&l->word_, RWLOCK_WAITERS); /* relaxed: a flag */
 	else
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* relaxed: a flag */
@@ -326,7 +326,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 static struct fl__node *rwlock_front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
-	return first && first->value == RWLOCK_UPGRADES ? fl__lot_next_node(first) : first;
+	return first && first->value == RWLOCK_UPGRADES ? fl__lot_node_after(first) : first;
 }
 
 /*
@@ -354,7 +354,7 @@ static void rwlock_insert(fl_rwlock *l, struct fl__lot *lot, struct fl__node *no
 {
 	if (awake)
 		rwlock_clear_awake(l);
-	else if (!rwlock_has_awake(l) && !fl__lot_more(lot))
+	else if (!rwlock_has_awake(l) && !fl__lot_has_waiters(lot))
 		rwlock_begin_turn(l);
 	fl__lot_insert(lot, node, awake ? rwlock_front(lot) : NULL);
 }
@@ -403,8 +403,8 @@ static bool rwlock_is_busy(fl_rwlock *l)
 	struct fl__lot lot;
 	fl__lot_open(&lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
 	/* acquire: pairs with the release of the last unlock */
-	const bool busy =
-	    fl__lot_more(&lot) || rwlock_has_awake(l) || (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
+	const bool busy = fl__lot_has_waiters(&lot) || rwlock_has_awake(l) ||
+	                  (fl__load_acquire(&l->word_) & (RWLOCK_COUNT | RWLOCK_WRITER));
 	fl__lot_close(&lot);
 	return busy;
 }

@@ -178,7 +178,7 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
-	const bool alone = !fl__lot_more(&lot);
+	const bool alone = !fl__lot_has_waiters(&lot);
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	bool waits;
 	do {
@@ -225,7 +225,7 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 {
 	fl__lot_remove(lot, node);
 	/* relaxed: a flag for later changes of the word; sem_serve_queue() acquires */
-	if (fl__lot_more(lot) && sem_permits(fl__or_relaxed(&s->word_, SEM_WAITERS)) > 0)
+	if (fl__lot_has_waiters(lot) && sem_permits(fl__or_relaxed(&s->word_, SEM_WAITERS)) > 0)
 		(void)sem_serve_queue(s, lot, 0);
 }
 
@@ -387,7 +387,7 @@ __attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t 
 
 int fl_sem_destroy(fl_sem *s)
 {
-	return fl__lot_waited(s) ? -EBUSY : 0;
+	return fl__lot_has_waiters_at(s) ? -EBUSY : 0;
 }
 
 int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)

@@ -94,7 +94,7 @@ void fl_seqlock_store(void *dst, const void *src, size_t size)
 
 int fl_seqlock_destroy(fl_seqlock *l)
 {
-	return fl_mutex_destroy(&l->writers_) != 0 || fl__lot_waited(&l->sequence_) ? -EBUSY : 0;
+	return fl_mutex_destroy(&l->writers_) != 0 || fl__lot_has_waiters_at(&l->sequence_) ? -EBUSY : 0;
 }
 
 /* With writers_ held. */

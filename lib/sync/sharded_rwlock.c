@@ -206,7 +206,7 @@ __attribute__((noinline, cold)) static void sharded_leave_blocked(fl_sharded_rwl
 		uint32_t seen = fl__sub_release(&l->pending_, SHARDED_READER);
 		struct fl__node *first = fl__lot_first(&lot);
 		if (seen == SHARDED_READER && first && first->value == SHARDED_DRAINS)
-			(void)fl__lot_take_this(&lot, first, 0);
+			(void)fl__lot_take_node(&lot, first, 0);
 	}
 	fl__lot_close(&lot);
 }
@@ -297,8 +297,8 @@ static void sharded_admit_readers(fl_sharded_rwlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		const uint32_t row = node->value - SHARDED_READS;
-		next = fl__lot_next_node(node);
-		if (row < FL_SHARDED_RWLOCK_ROWS && fl__lot_take_this(lot, node, 0))
+		next = fl__lot_node_after(node);
+		if (row < FL_SHARDED_RWLOCK_ROWS && fl__lot_take_node(lot, node, 0))
 			/* relaxed: the unpark publishes the writer's writes to the reader */
 			fl__add_relaxed(&l->rows_[row].word_, SHARDED_READER);
 	}
@@ -382,7 +382,7 @@ static bool sharded_is_busy(fl_sharded_rwlock *l, bool *left)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	bool busy = fl__lot_more(&lot);
+	bool busy = fl__lot_has_waiters(&lot);
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++)
 		/* pairs with the release in sharded_try_leave() */

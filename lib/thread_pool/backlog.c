@@ -75,7 +75,7 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 		return -EPIPE;
 	if (!b->late.head && fl__backlog_put(b, block, &marked) == 0)
 		return 0;
-	fl__queue_add(&b->late, block);
+	fl__task_list_add(&b->late, block);
 	/* seq_cst: then the producer checks which worker to wake: see thread_pool.c */
 	fl__store_seq_cst(&b->overflowing, backlog_lists(b));
 	return 0;
@@ -87,9 +87,9 @@ static void backlog_refill(struct fl__backlog *b)
 	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
 	struct fl__task_block *block;
 	while ((block = b->late.head) != NULL) {
-		fl__queue_remove(&b->late, block);
+		fl__task_list_remove(&b->late, block);
 		if (fl__backlog_put(b, block, &marked) != 0) {
-			fl__queue_add_first(&b->late, block);
+			fl__task_list_add_first(&b->late, block);
 			return;
 		}
 	}
@@ -101,7 +101,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 {
 	struct fl__task_block *block = b->early.head;
 	if (block) {
-		fl__queue_remove(&b->early, block);
+		fl__task_list_remove(&b->early, block);
 		fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
 		return block;
 	}
@@ -113,19 +113,19 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
 	block = b->late.head;
-	fl__queue_remove(&b->late, block);
+	fl__task_list_remove(&b->late, block);
 	backlog_refill(b);
 	return block;
 }
 
 /* Moves the claimed tasks. */
-static void backlog_move_claimed(struct fl__queue *from, struct fl__queue *claimed)
+static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_list *claimed)
 {
 	for (struct fl__task_block *next, *block = from->head; block; block = next) {
 		next = block->next;
 		if (fl__future_is_claimed(&block->future)) {
-			fl__queue_remove(from, block);
-			fl__queue_add(claimed, block);
+			fl__task_list_remove(from, block);
+			fl__task_list_add(claimed, block);
 			block->queued = FL__TAKEN_OUT;
 		}
 	}
@@ -140,7 +140,7 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
 	if (listed < BACKLOG_RING || (size_t)listed < (b->early.length + b->late.length) / 2)
 		return NULL;
-	struct fl__queue claimed = {NULL, NULL, 0};
+	struct fl__task_list claimed = {NULL, NULL, 0};
 	backlog_move_claimed(&b->early, &claimed);
 	backlog_move_claimed(&b->late, &claimed);
 	fl__store_relaxed(&b->overflowing, backlog_lists(b)); /* relaxed: as in backlog_refill() */
@@ -168,7 +168,7 @@ static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_bloc
 			return false;
 		if (block == wanted)
 			return true;
-		fl__queue_add(&b->early, block);
+		fl__task_list_add(&b->early, block);
 		block->queued = FL__BACKLOG_EARLY;
 		n++;
 	}
@@ -181,7 +181,7 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block)
 	if (block->queued == 0)
 		found = backlog_take_up_to(b, block);
 	else if (found)
-		fl__queue_remove(block->queued == FL__BACKLOG_EARLY ? &b->early : &b->late, block);
+		fl__task_list_remove(block->queued == FL__BACKLOG_EARLY ? &b->early : &b->late, block);
 	fl__store_seq_cst(&b->overflowing, backlog_lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
 	return found;
 }

@@ -22,7 +22,7 @@ struct fl__backlog {
 	uint32_t overflowing;
 	/* approximate number of tasks in the backlog that foreign contexts have claimed */
 	uint32_t n_claimed;
-	struct fl__queue early, late;
+	struct fl__task_list early, late;
 };
 
 enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */

@@ -832,7 +832,7 @@ static struct fl__task_block *pool_take_left(fl_executor *e)
 	}
 }
 
-static void pool_list_running(fl_executor *e, struct fl__queue *running)
+static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
@@ -847,7 +847,7 @@ static void pool_list_running(fl_executor *e, struct fl__queue *running)
 		 * there
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
-			fl__queue_add(running, block);
+			fl__task_list_add(running, block);
 	}
 }
 
@@ -991,7 +991,7 @@ int fl_thread_executor_create(fl_executor **made, const fl_executor_config *conf
 		config = &defaults;
 	if (config->workers > FL_WORKERS_MAX || config->idle_timeout < 0)
 		return -EINVAL;
-	const unsigned workers = fl__executor_workers_of(config);
+	const unsigned workers = fl__executor_worker_count(config);
 	struct fl__thread_pool *p = fl__alloc(1, sizeof *p);
 	int rc = p ? pool_init(p, workers, config) : -ENOMEM;
 	if (rc != 0) {

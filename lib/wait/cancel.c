@@ -4,7 +4,7 @@
  * node in that queue beside the nodes in its own queues.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
- *   REQUESTED    waits give up            a request of the token or an    fl__cancel_renew(), of a
+ *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(), of a
  *                                         ancestor; at creation, under a  root
  *                                         requested parent
  *   WAITERS      the queue has a waiter   fl__cancel_arm(), in a          a request, in a
@@ -127,14 +127,14 @@ static void cancel_request_one(fl_cancel_token *c, struct fl__lot *lot, struct f
 	       !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)FL__CANCEL_CALLBACKS) | FL__CANCEL_REQUESTED))
 		;
 	if (seen & FL__CANCEL_WAITERS) {
-		fl__lot_next(lot, c);
+		fl__lot_open_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
 		/* release: as above. A CAS, since callbacks come and go outside this queue. */
 		while (!fl__cas_weak_release(&c->word_, &seen,
 		                             (seen & ~(uint32_t)(FL__CANCEL_WAITERS | FL__CANCEL_CALLBACKS)) |
 		                                 FL__CANCEL_REQUESTED))
 			;
-		fl__lot_shut(lot);
+		fl__lot_unlock(lot);
 	}
 	if (seen & FL__CANCEL_CALLBACKS)
 		fl__cancel_take_callbacks(c, lot, calls);
@@ -221,7 +221,7 @@ fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_can
 	return child;
 }
 
-bool fl__cancel_renew(fl_cancel_token *c)
+bool fl__cancel_take_back(fl_cancel_token *c)
 {
 	fl__lock(&c->lock_);
 	bool alone = c->child_ == NULL;

@@ -63,7 +63,7 @@ void fl__cancel_offer(fl_cancel_token *c);
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
 
 /* Takes back the request of a root: true. False: the root has a child; nothing has happened. */
-bool fl__cancel_renew(fl_cancel_token *c);
+bool fl__cancel_take_back(fl_cancel_token *c);
 
 /*
  * The token that `cancel` means for `ctx`. NULL means the context's scope. Returns NULL for no

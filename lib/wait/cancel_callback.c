@@ -80,14 +80,14 @@ static void cancel_callback_unlink(fl_cancel_callback *cb)
 void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	calls->queue = cancel_callback_queue_of(c);
-	fl__lot_next(lot, calls->queue);
+	fl__lot_open_next(lot, calls->queue);
 	while (c->callbacks_) {
 		fl_cancel_callback *cb = c->callbacks_;
 		cancel_callback_unlink(cb);
 		cancel_callback_link(&calls->first, cb);
 		cb->state_ = CANCEL_CALLBACK_COLLECTED;
 	}
-	fl__lot_shut(lot);
+	fl__lot_unlock(lot);
 }
 
 /* Runs the function of a RUNNING callback. */

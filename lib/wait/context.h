@@ -113,7 +113,7 @@ static inline struct fl__ctx *fl__ctx_get(void)
  */
 static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, int64_t deadline)
 {
-	return ctx->block && !fl__is_past(deadline) && ctx->block(ctx, future, true);
+	return ctx->block && !fl__is_expired(deadline) && ctx->block(ctx, future, true);
 }
 
 static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)

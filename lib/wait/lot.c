@@ -131,10 +131,10 @@ void fl__lot_open(struct fl__lot *lot, const void *key)
 {
 	lot->taken = NULL;
 	lot->taken_last = NULL;
-	fl__lot_next(lot, key);
+	fl__lot_open_next(lot, key);
 }
 
-void fl__lot_next(struct fl__lot *lot, const void *key)
+void fl__lot_open_next(struct fl__lot *lot, const void *key)
 {
 	lot->bucket = lot_bucket_of(key);
 	lot->key = key;
@@ -232,7 +232,7 @@ static void lot_unpark_later(struct fl__lot *lot, struct fl__node *node)
 	lot->taken_last = node;
 }
 
-bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value)
+bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value)
 {
 	fl__lot_remove(lot, node);
 	node->value = value;
@@ -245,13 +245,13 @@ bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t valu
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
 {
 	struct fl__node *node = fl__lot_first(lot);
-	return fl__lot_take_this(lot, node, value) && !node->observer;
+	return fl__lot_take_node(lot, node, value) && !node->observer;
 }
 
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 {
 	size_t taken = 0;
-	while (taken < max && fl__lot_more(lot))
+	while (taken < max && fl__lot_has_waiters(lot))
 		taken += fl__lot_take_first(lot, value);
 	return taken;
 }
@@ -278,7 +278,7 @@ bool fl__lot_try_wake_first(struct fl__lot *lot)
 
 struct fl__node *fl__lot_wake_first(struct fl__lot *lot)
 {
-	while (fl__lot_more(lot) && !fl__lot_try_wake_first(lot))
+	while (fl__lot_has_waiters(lot) && !fl__lot_try_wake_first(lot))
 		;
 	return fl__lot_first(lot);
 }
@@ -291,7 +291,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 	/* The order of the addresses avoids deadlock; no other function locks two buckets. */
 	const bool in_order = from->bucket < to->bucket;
 	if (!in_order)
-		fl__lot_shut(from);
+		fl__lot_unlock(from);
 	fl__lock(&to->bucket->lock);
 	if (!in_order)
 		fl__lock(&from->bucket->lock);
@@ -312,10 +312,10 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 	return false;
 }
 
-void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
+void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to)
 {
 	if (to->bucket != from->bucket)
-		fl__lot_shut(to);
+		fl__lot_unlock(to);
 	if (to->taken) {
 		if (from->taken)
 			from->taken_last->then = to->taken;
@@ -342,12 +342,12 @@ struct fl__node *fl__lot_first(const struct fl__lot *lot)
 	return lot_find_queue(lot->bucket, lot->key);
 }
 
-struct fl__node *fl__lot_next_node(const struct fl__node *node)
+struct fl__node *fl__lot_node_after(const struct fl__node *node)
 {
 	return node->next->first ? NULL : node->next;
 }
 
-bool fl__lot_more(const struct fl__lot *lot)
+bool fl__lot_has_waiters(const struct fl__lot *lot)
 {
 	return fl__lot_first(lot) != NULL;
 }
@@ -366,7 +366,7 @@ static void lot_serve_all(struct fl__lot *lot)
 	lot->key = key;
 }
 
-void fl__lot_shut(struct fl__lot *lot)
+void fl__lot_unlock(struct fl__lot *lot)
 {
 	while (fl__unlock(&lot->bucket->lock) && fl__lock_or_defer(&lot->bucket->lock))
 		lot_serve_all(lot);
@@ -374,7 +374,7 @@ void fl__lot_shut(struct fl__lot *lot)
 
 void fl__lot_close(struct fl__lot *lot)
 {
-	fl__lot_shut(lot);
+	fl__lot_unlock(lot);
 	fl__lot_unpark(lot);
 }
 
@@ -403,7 +403,7 @@ void fl__lot_serve_in_handler(const void *key)
 	if (!fl__lock_or_defer(&lot.bucket->lock))
 		return;
 	lot_serve_all(&lot);
-	fl__lot_shut(&lot);
+	fl__lot_unlock(&lot);
 	lot_unpark_in_handler(&lot);
 }
 
@@ -415,11 +415,11 @@ void fl__lot_leave(struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
-bool fl__lot_waited(const void *key)
+bool fl__lot_has_waiters_at(const void *key)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, key);
-	bool more = fl__lot_more(&lot);
+	bool more = fl__lot_has_waiters(&lot);
 	fl__lot_close(&lot);
 	return more;
 }
@@ -499,7 +499,7 @@ int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 		if (fl__try_lock(&lot_buckets[i].lock)) {
 			struct fl__lot lot = {.bucket = &lot_buckets[i]};
 			const int n = lot_peek_bucket(lot.bucket, skip, seen, max);
-			fl__lot_shut(&lot);
+			fl__lot_unlock(&lot);
 			lot_unpark_in_handler(&lot);
 			return n;
 		}

@@ -93,15 +93,15 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 
 /* Whether the queue has a waiter; and its first waiter, or NULL. */
-bool fl__lot_more(const struct fl__lot *lot);
+bool fl__lot_has_waiters(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /* For primitives with an order of their own: the node after `node`, or NULL. */
-struct fl__node *fl__lot_next_node(const struct fl__node *node);
+struct fl__node *fl__lot_node_after(const struct fl__node *node);
 /* Enqueues `node` before `place`; last, if `place` is NULL. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
 /* Dequeues `node`, and wakes it. False: the waiter had given up. */
-bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value);
+bool fl__lot_take_node(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /*
  * Wakes the first waiter without dequeuing it, unless an earlier call has woken it. Dequeues
@@ -127,7 +127,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
  */
 bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
 /* Unlocks `to`; `from` stays open. Closing `from` unparks the waiters that were woken in `to`. */
-void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to);
+void fl__lot_unlock_also(struct fl__lot *from, struct fl__lot *to);
 
 /* Opens the queue that holds, or last held, `node`, which may have been moved. Returns its key. */
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
@@ -137,10 +137,10 @@ void fl__lot_close(struct fl__lot *lot);
 
 /*
  * Close in two steps, for a series of transactions: unlock the queue, open the next queue
- * with fl__lot_next(), which keeps the taken waiters, and so on; at last unpark them all.
+ * with fl__lot_open_next(), which keeps the taken waiters, and so on; at last unpark them all.
  */
-void fl__lot_shut(struct fl__lot *lot);
-void fl__lot_next(struct fl__lot *lot, const void *key);
+void fl__lot_unlock(struct fl__lot *lot);
+void fl__lot_open_next(struct fl__lot *lot, const void *key);
 void fl__lot_unpark(struct fl__lot *lot);
 
 /*
@@ -179,7 +179,7 @@ bool fl__node_wake(struct fl__node *node);
 void fl__lot_leave(struct fl__node *node);
 
 /* Whether the queue of `key` has a waiter: for destroy. */
-bool fl__lot_waited(const void *key);
+bool fl__lot_has_waiters_at(const void *key);
 
 /*
  * Calls `visit` for each queued waiter. Takes no lock: for the model, which has stopped all

@@ -115,7 +115,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		/* The result is ignored: the loop checks the word and the clock. */
 		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, deadline);
 		expected = PARKER_ASLEEP;
-		if (fl__is_past(deadline) &&
+		if (fl__is_expired(deadline) &&
 		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* relaxed: as above */
 			return false;
 	}

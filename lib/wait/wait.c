@@ -32,7 +32,7 @@ static int wait_give_up(struct fl__wait *wait, int error)
 
 static int wait_park_until(struct fl__wait *wait, int64_t deadline)
 {
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return wait_give_up(wait, -ETIMEDOUT);
 	if (wait->ctx->ops->park(wait, deadline) == 0)
 		return 0;
@@ -98,7 +98,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *can
 bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), const void *what, int64_t deadline,
                    fl_cancel_token *cancel)
 {
-	if (wait->ctx->ops != &fl__thread_parker || fl__is_past(deadline))
+	if (wait->ctx->ops != &fl__thread_parker || fl__is_expired(deadline))
 		return false;
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (token && fl__cancel_is_requested(token))
@@ -170,7 +170,7 @@ static int wait_yield_once(const fl_cancel_token *cancel)
 int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	if (fl__is_past(deadline))
+	if (fl__is_expired(deadline))
 		return wait_yield_once(cancel);
 	fl__wait_begin(&wait);
 	/* The wait has no node: only the deadline or the token ends it. */

@@ -32,7 +32,7 @@ FL_STRESS_ACTOR(cancel_late_get, consumer)
 FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
 	/* The consumer enqueues last at the token, then it sleeps. */
-	while (!fl__lot_waited(&s->stop))
+	while (!fl__lot_has_waiters_at(&s->stop))
 		fl_stress_relax();
 	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){1}));
@@ -189,7 +189,7 @@ static int watch_taker(void *arg)
 {
 	struct cancel_late_fiber *s = arg;
 	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
-	while (!fl__lot_waited(&s->permits))
+	while (!fl__lot_has_waiters_at(&s->permits))
 		fl_fiber_yield(); /* the fiber runs until it sleeps */
 	fl_event_set(&s->known);
 	OK(fl_event_wait(&s->made));

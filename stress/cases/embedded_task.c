@@ -46,7 +46,7 @@ static bool free_own(struct own *own)
 static int add(fl_executor *e, struct fl__task_block *block)
 {
 	FL_LOCKED(&e->lock);
-	fl__queue_add(&e->queue, block);
+	fl__task_list_add(&e->queue, block);
 	return 0;
 }
 
@@ -75,7 +75,7 @@ static void work(fl_executor *e)
 		FL_LOCKED(&e->lock);
 		block = e->queue.head;
 		if (block) {
-			fl__queue_remove(&e->queue, block);
+			fl__task_list_remove(&e->queue, block);
 			claim = fl__future_claim(&block->future);
 			e->foreign += claim == FL__CLAIM_LOST;
 		}

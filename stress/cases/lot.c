@@ -201,7 +201,7 @@ FL_STRESS_ACTOR(lot_two_nodes_one_wait, wake_b)
 
 FL_STRESS(lot_two_nodes_one_wait, waiter, wake_a, wake_b)
 {
-	s->left = fl__lot_waited(&s->a) || fl__lot_waited(&s->b);
+	s->left = fl__lot_has_waiters_at(&s->a) || fl__lot_has_waiters_at(&s->b);
 	FL_FORBIDDEN(s->left, "a node was left in the queue");
 	FL_FORBIDDEN(s->taken_a + s->taken_b > 1, "taken twice");
 	FL_ACCEPTABLE(s->rc == 0 && s->taken_a && s->is_a, "woken through a");
@@ -285,7 +285,7 @@ FL_STRESS_ACTOR(lot_leave_vs_take_all, waker)
 FL_STRESS(lot_leave_vs_take_all, one, two, waker)
 {
 	size_t woken = (size_t)(s->rc[0] == 0) + (s->rc[1] == 0);
-	FL_FORBIDDEN(fl__lot_waited(s), "a node was left in the queue");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(s), "a node was left in the queue");
 	FL_FORBIDDEN(woken != s->taken, "taken and woken differ");
 	FL_ACCEPTABLE(woken == 2, "both woken");
 	FL_ACCEPTABLE(woken == 1, "one woken");

@@ -41,7 +41,7 @@ static bool move_one(const void *from_key, const void *to_key)
 	fl__lot_open(&from, from_key);
 	(void)fl__lot_open_also(&from, &to, to_key);
 	const bool moved = fl__lot_move(&from, &to);
-	fl__lot_shut_also(&from, &to);
+	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
 	return moved;
 }
@@ -108,7 +108,7 @@ FL_STRESS_ACTOR(lot_rouse, two)
 
 FL_STRESS(lot_rouse, brief, patient, one, two)
 {
-	FL_FORBIDDEN(fl__lot_waited(s), "a waiter is left");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(s), "a waiter is left");
 	FL_ACCEPTABLE(s->rc == 0, "roused");
 	FL_ACCEPTABLE(s->rc == 1, "late");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
@@ -173,7 +173,7 @@ FL_STRESS_ACTOR(lot_move_both_ways, back)
 
 FL_STRESS(lot_move_both_ways, one, two, there, back)
 {
-	FL_FORBIDDEN(fl__lot_waited(key_of(s, 0)) || fl__lot_waited(key_of(s, 1)), "a waiter is left");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(key_of(s, 0)) || fl__lot_has_waiters_at(key_of(s, 1)), "a waiter is left");
 	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
 	FL_FORBIDDEN(1, "taken and woken differ");
 }
@@ -203,7 +203,7 @@ FL_STRESS_ACTOR(lot_leave_vs_move, mover)
 
 FL_STRESS(lot_leave_vs_move, waiter, mover)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in the queue");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->a) || fl__lot_has_waiters_at(&s->b), "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0 && s->taken == 1, "moved and taken");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->taken == 0, "timed out");
 	FL_FORBIDDEN(1, "both, or neither");
@@ -251,7 +251,7 @@ FL_STRESS_ACTOR(lot_move_passes_over, mover)
 	(void)fl__lot_open_also(&from, &to, &s->b);
 	const bool moved = fl__lot_move(&from, &to);
 	FL_STRESS_CHECK(moved || !s->stands);
-	fl__lot_shut_also(&from, &to);
+	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
 	(void)take_all(&s->a, &s->ready_a);
 	(void)take_all(&s->b, &s->ready_b);
@@ -259,7 +259,7 @@ FL_STRESS_ACTOR(lot_move_passes_over, mover)
 
 FL_STRESS(lot_move_passes_over, brief, patient, mover)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in the queue");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->a) || fl__lot_has_waiters_at(&s->b), "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "woken");
 	FL_ACCEPTABLE(s->rc == 1, "late");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");

@@ -71,7 +71,7 @@ FL_STRESS_SETUP(mutex_free_over_timeout)
 
 FL_STRESS_ACTOR(mutex_free_over_timeout, holder)
 {
-	const bool is_awaited = fl__lot_waited(s->m); /* otherwise the waiter may yet come */
+	const bool is_awaited = fl__lot_has_waiters_at(s->m); /* otherwise the waiter may yet come */
 	fl_mutex_unlock(s->m);
 	s->freed = is_awaited && fl_mutex_destroy(s->m) == 0;
 	if (s->freed)
@@ -194,7 +194,7 @@ FL_STRESS_ACTOR(stray_look_reused_memory, giver)
 
 FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->memory) || fl_mutex_destroy(&s->other) != 0, "a waiter is left");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->memory) || fl_mutex_destroy(&s->other) != 0, "a waiter is left");
 	FL_FORBIDDEN(s->use == A_MUTEX && (s->count != 2 || s->memory.m.word_ != 0),
 	             "the new mutex is not as it should be");
 	FL_ACCEPTABLE(s->was_used, "used anew");

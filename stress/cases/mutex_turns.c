@@ -26,7 +26,7 @@ static void put_in_line(const char *elsewhere, struct fl__mutex_node *place)
 	fl__lot_add(&from, &place->node);
 	(void)fl__lot_open_also(&from, &to, place->mutex);
 	FL_STRESS_CHECK(fl__mutex_requeue(place->mutex, &from, &to, 1) == 1);
-	fl__lot_shut_also(&from, &to);
+	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
 }
 

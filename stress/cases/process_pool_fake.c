@@ -13,7 +13,7 @@
 #include "process_pool/process_pool.h"
 #include "process_pool/worker.h"
 #include "process_pools.h"
-#include "shm/shm_os.h"
+#include "shm/shm_sys.h"
 #include <signal.h>
 #include <stdio.h>
 
@@ -459,13 +459,13 @@ static void take_over(void)
 	    .ring = make_readable,
 	    .drain = drain,
 	};
-	fl__shm_os.memory = memory;
-	fl__shm_os.resize = resize;
-	fl__shm_os.fill = fill;
-	fl__shm_os.add_seals = add_seals;
-	fl__shm_os.map = map;
-	fl__shm_os.keep = keep;
-	fl__shm_os.unmap = unmap;
+	fl__shm_sys.memory = memory;
+	fl__shm_sys.resize = resize;
+	fl__shm_sys.fill = fill;
+	fl__shm_sys.add_seals = add_seals;
+	fl__shm_sys.map = map;
+	fl__shm_sys.keep = keep;
+	fl__shm_sys.unmap = unmap;
 	fl__process_sys.eventfd = event;
 	fl__fd_sys.epoll_create = watch_create;
 	fl__fd_sys.epoll_control = watch;

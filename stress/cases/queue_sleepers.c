@@ -31,7 +31,7 @@ static fl_queue_order any_order(void)
 
 static void until_thread_sleeps(fl_queue *q, enum fl__queue_side side)
 {
-	while (!fl__lot_waited(fl__queue_wait_key(q, side)))
+	while (!fl__lot_has_waiters_at(fl__queue_wait_key(q, side)))
 		fl_stress_relax();
 }
 
@@ -169,7 +169,7 @@ static int first_of_two(struct queue_first_stays_first *s)
 	fl__lot_open(&lot, fl__queue_wait_key(s->q, FL__CONSUMERS));
 	struct fl__node *first = fl__lot_first(&lot);
 	const int which =
-	    !first || !fl__lot_next_node(first) ? -1 : ((struct fl__offer *)(void *)first)->to == &s->got[1];
+	    !first || !fl__lot_node_after(first) ? -1 : ((struct fl__offer *)(void *)first)->to == &s->got[1];
 	fl__lot_close(&lot);
 	return which;
 }

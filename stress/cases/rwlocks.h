@@ -11,7 +11,7 @@
 /* Whether a waiter is enqueued, visible to all. */
 static inline bool is_awaited(const fl_rwlock *l)
 {
-	return fl__lot_waited(l);
+	return fl__lot_has_waiters_at(l);
 }
 
 /*

@@ -11,7 +11,7 @@
 
 struct posted {
 	struct fl__process_pool pool;
-	struct fl__pool_worker worker;
+	struct fl__process_pool_worker worker;
 	struct fl__task_block block;
 	fl_cancel_token parent;
 	struct shared_rings rings;

@@ -137,7 +137,7 @@ FL_STRESS_ACTOR(wait_any_cancel, canceller)
 
 FL_STRESS(wait_any_cancel, waiter, request, canceller)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->thing) || fl__lot_waited(&s->stop), "left in the queue");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->thing) || fl__lot_has_waiters_at(&s->stop), "left in the queue");
 	FL_ACCEPTABLE(s->index == 0, "requested");
 	FL_ACCEPTABLE(s->index == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "wrong result");
@@ -243,7 +243,7 @@ FL_STRESS_ACTOR(wait_any_nested, releaser)
 
 FL_STRESS(wait_any_nested, waiter, setter, releaser)
 {
-	FL_FORBIDDEN(fl__lot_waited(&s->first) || fl__lot_waited(&s->data), "left in the queue");
+	FL_FORBIDDEN(fl__lot_has_waiters_at(&s->first) || fl__lot_has_waiters_at(&s->data), "left in the queue");
 	FL_ACCEPTABLE(s->index == 0 && fl_sem_value(&s->inner) == 0, "waited inside");
 	FL_ACCEPTABLE(s->index == 0, "ready before");
 	FL_FORBIDDEN(1, "wrong result");

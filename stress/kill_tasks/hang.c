@@ -28,7 +28,7 @@ static void print_process(int pid)
 	}
 }
 
-static void print_worker(const struct fl__pool_worker *m)
+static void print_worker(const struct fl__process_pool_worker *m)
 {
 	const struct fl__rings *rings = &m->rings;
 	printf("    %s, process %d, %s: first %u, next %u, flushed %u; state %u, asleep %u, doorbell %u, quota "

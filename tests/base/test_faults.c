@@ -134,10 +134,10 @@ static void storm_of_signals(const fl_kind *kind)
 {
 	const void *key = kind->key ? kind->key : fl_kind_key;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, signalled_wait, (void *)kind, key, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, signalled_wait, (void *)kind, key, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_kind_sleeps(kind));
 	signal_the_sleeper(20);
-	assert_int_equal(fl_test_in_line(key), 1);
+	assert_int_equal(fl_test_queued(key), 1);
 	kind->finish();
 	FL_RC(fl_test_call_end(&c), kind->done);
 }
@@ -185,7 +185,7 @@ FL_TEST(stray_wakes_end_no_wait)
 			assert_in_range(n, 0, 1);
 			woken += n;
 		}
-		assert_int_equal(fl_test_in_line(key), 1);
+		assert_int_equal(fl_test_queued(key), 1);
 		kind->finish();
 		FL_RC(fl_test_call_end(&c), kind->done);
 	}
@@ -254,7 +254,7 @@ FL_TEST(stray_wake_reused_memory)
 	wakes_late = true;
 	fl_sem_release(&first_sem);
 	assert_int_equal(reused, 1);
-	assert_int_equal(fl_test_in_line(&second_sem), 1);
+	assert_int_equal(fl_test_queued(&second_sem), 1);
 	assert_int_equal(fl_sem_value(&second_sem), 0);
 	fl_sem_release(&second_sem);
 	fl_test_end(&second_thread);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include "base/panic.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <sched.h>

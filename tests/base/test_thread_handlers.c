@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_emulated.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <pthread.h>
@@ -216,10 +216,10 @@ FL_TEST(tls_dtor_lock)
 	assert_int_equal(pthread_key_create(&key, say_last_words), 0);
 	fl_mutex_lock(&w.mutex);
 	FL_OK(fl_thread_start(&t, leave_last_words, &w, NULL));
-	FL_WAIT_FOR(fl_test_in_line(&w.mutex) == 1); /* the destructor waits for the mutex, */
+	FL_WAIT_FOR(fl_test_queued(&w.mutex) == 1); /* the destructor waits for the mutex, */
 	assert_false(fl_thread_is_alive(&t));
 	fl_mutex_unlock(&w.mutex);
-	FL_WAIT_FOR(fl_test_in_line(&w.sem) == 1); /* and then for a permit */
+	FL_WAIT_FOR(fl_test_queued(&w.sem) == 1); /* and then for a permit */
 	fl_sem_release(&w.sem);
 	fl_mutex_lock(&w.mutex);
 	FL_OK(fl_cond_wait_for(&w.cond, &w.mutex, was_said, &w));
@@ -251,7 +251,7 @@ FL_TEST(thread_join_in_a_forked_child)
 	fl_event end = FL_EVENT_INIT;
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
-	FL_WAIT_FOR(fl_test_in_line(&end) == 1);
+	FL_WAIT_FOR(fl_test_queued(&end) == 1);
 	assert_int_equal(fl_test_child(join_in_child, &t, NULL, 0), 0);
 	assert_true(fl_thread_is_alive(&t));
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
@@ -278,7 +278,7 @@ FL_TEST(thread_started_in_a_forked_child)
 	fl_event end = FL_EVENT_INIT;
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
-	FL_WAIT_FOR(fl_test_in_line(&end) == 1);
+	FL_WAIT_FOR(fl_test_queued(&end) == 1);
 	int status = fl_test_child(start_in_child, NULL, NULL, 0);
 	fl_event_set(&end);
 	fl_test_end(&t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <sys/syscall.h>
@@ -171,7 +171,7 @@ FL_TEST(sleep_is_woken_by_a_request)
 {
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller sleeper;
-	fl_test_call_in_line(&sleeper, sleep_call, NULL, &stop, FL_FOREVER, &stop);
+	fl_test_call_queued(&sleeper, sleep_call, NULL, &stop, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&sleeper), -ECANCELED);
 }

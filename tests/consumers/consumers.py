@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -338,6 +339,34 @@ class Kit:
         build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
         self.installs_nothing_but(["cmake", "--install", build, "--prefix"], {"main11"})
 
+    def one_file(self, compiler, standard):
+        """fairlead.c and fairlead.h alone: no warning, and programs in C and C++ run with them."""
+        folder = os.path.join(self.work, f"one-file-{compiler}-{standard}")
+        run([sys.executable, os.path.join(self.source, "lib", "amalgamate.py"), folder])
+        if sorted(name for name in os.listdir(folder) if not name.endswith(".o")) != ["fairlead.c", "fairlead.h"]:
+            raise Failure(f"{folder}: {os.listdir(folder)}")
+        library = os.path.join(folder, "fairlead.o")
+        run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-O1", "-c",
+             os.path.join(folder, "fairlead.c"), "-o", library])
+        with tempfile.TemporaryDirectory() as work:
+            for name, flags, wanted in (("installed/main.c", [compiler, f"-std={standard}"], "40 items\n"),
+                                        ("subproject/main.c", [compiler, f"-std={standard}"], "5050\n"),
+                                        ("cxx17.cc", [self.cxx, "-std=c++17"], "ok\n")):
+                program = os.path.join(work, "program")
+                run([*flags, "-I", folder, os.path.join(HERE, name), library, "-o", program, "-l:libck.a", "-pthread"])
+                expect(run([program]), wanted)
+
+    def consumer_one_file_c11(self):
+        self.one_file(self.cc, "c11")
+
+    def consumer_one_file_gnu99(self):
+        self.one_file(self.cc, "gnu99")
+
+    def consumer_one_file_clang(self):
+        if not shutil.which("clang"):
+            raise Skip("no clang")
+        self.one_file("clang", "c11")
+
     def consumer_cxx17(self):
         expect(run([self.compiled(os.path.join(HERE, "cxx17.cc"), self.cxx, CXX_FLAGS)]), "ok\n")
 
@@ -552,6 +581,17 @@ class Kit:
         expect(text, "16 pages came, 4 timed out, 0 failed")
         if len(re.findall(r"/(4|9|14|19) +timed out", text)) != 4:
             raise Failure(text)
+
+    def consumer_example_subprocesses(self):
+        text = run([self.async_example("subprocesses"), "2000"])
+        for number in range(10):
+            lines = re.findall(rf"^{number}: (.*)$", text, re.M)
+            wanted = ["line 1", "line 2", "line 3", "ended with 0"] if number < 7 else ["line 1", "too slow"]
+            if lines != wanted:
+                raise Failure(f"{number}: {lines}\n{text}")
+
+    def consumer_guide_other_programs(self):
+        expect(self.c(self.example_of("docs/guide.md", "Other programs")), "4\n30\n100\nsort ended with 0\n")
 
     def consumer_idle_process_does_nothing(self):
         """An idle pool and a thread in a long wait: for two seconds none runs, so none makes a system call."""

@@ -881,7 +881,7 @@ static void threads()
 {
 	while (fl_thread_enumerate(nullptr, nullptr) > 0)
 		sched_yield(); /* the thread that frees the detached executor has yet to end */
-	static fl_event go; /* outlives the detached thread, which may wait for it late */
+	static fl_event go;    /* outlives the detached thread, which may wait for it late */
 	fl_thread t, detached;
 	fl_thread_config config = {};
 	config.name = "cxx";
@@ -991,6 +991,32 @@ static void processes()
 	fl_process_free(nullptr);
 	CHECK(std::strcmp(fl_process_current_name(), "main") == 0);
 	CHECK(fl_process_fd_count() == 0 && fl_process_fd(0) == -EBADF);
+	char bytes[4];
+	fl_process *piped = nullptr;
+	config = {};
+	config.program = "cat";
+	config.in = config.out = FL_PROCESS_PIPE;
+	config.group = true;
+	CHECK(fl_process_start(&piped, &config) == 0 && fl_process_pipe(piped, 2) == -EBADF);
+	CHECK(fl_fd_write(fl_process_pipe(piped, 0), "abc", 3) == 3 &&
+	      fl_fd_read(fl_process_pipe(piped, 1), bytes, 4) == 3);
+	CHECK(fl_fd_write_until(fl_process_pipe(piped, 0), "d", 1, 0, nullptr) == 1);
+	CHECK(fl_fd_read_until(fl_process_pipe(piped, 1), bytes, 4, FL_FOREVER, nullptr) == 1);
+	fl_process_close_pipe(piped, 0);
+	const int taken = fl_process_take_pipe(piped, 1);
+	CHECK(taken > 2 && close(taken) == 0);
+	FL_SCOPED(fl_process_io) io = {};
+	CHECK(fl_process_communicate(piped, &io, &status) == 0 && status.code == 0 && io.out == nullptr);
+	CHECK(fl_process_communicate_until(piped, &io, nullptr, 0, nullptr) == 0);
+	CHECK(fl_process_stop(piped, 0, &status) == 0 && status.code == 0);
+	fl_process_free(piped);
+	config = {};
+	config.program = "cat";
+	io.input = "text";
+	io.input_size = 4;
+	CHECK(fl_process_run(&config, &io, &status) == 0 && io.out_size == 4 && std::strcmp(io.out, "text") == 0);
+	fl_process_io_free(&io);
+	CHECK(fl_process_run_until(&config, &io, &status, fl_after(FL_S(60)), nullptr) == 0);
 	fl_task_register(&entry);
 	fl_process *q = nullptr;
 	config = {};

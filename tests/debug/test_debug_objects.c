@@ -289,7 +289,7 @@ FL_TEST(debug_dump_of_a_signalled_waiter_names_the_mutex)
 	begin(&s);
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, wait_once, &(struct waiter){&s, &waits[0]}, NULL));
-	FL_WAIT_FOR(fl__lot_waited(&s.changed));
+	FL_WAIT_FOR(fl__lot_has_waiters_at(&s.changed));
 	(void)snprintf(expected, sizeof expected, "condition %p (mutex %p)", (void *)&s.changed, (void *)&s.lock);
 	FL_WAIT_FOR(dump_has(text, sizeof text, expected));
 	fl_mutex_lock(&s.lock);

@@ -49,7 +49,7 @@ FL_TEST(debug_contention_counts_each_wait)
 		fl_thread t;
 		fl_mutex_lock(&m);
 		FL_OK(fl_thread_start(&t, wait_often, &m, NULL));
-		FL_WAIT_FOR(fl__lot_waited(&m));
+		FL_WAIT_FOR(fl__lot_has_waiters_at(&m));
 		fl_mutex_unlock(&m);
 		FL_OK(fl_thread_join(&t, NULL));
 	}

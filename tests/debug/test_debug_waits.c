@@ -136,7 +136,7 @@ static int join_in_fiber(void *arg)
 {
 	struct pair *p = arg;
 	take_left(&p->lock);
-	struct fl__fiber *f = fl_test_fiber(fl__sched_here(), want_it, p);
+	struct fl__fiber *f = fl_test_fiber(fl__sched_entered(), want_it, p);
 	fl_test_fiber_end(f);
 	fl_mutex_unlock(&p->lock);
 	return 0;

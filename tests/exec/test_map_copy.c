@@ -101,12 +101,12 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 	assert_int_equal(fl__chunk_most(&huge), 1);
 	assert_int_equal(fl__chunk_preferred(&huge), 1);
 	copying_ops.result_most = 9999; /* what is larger would be lost with a worker */
-	assert_int_equal(fl__chunk_cut(e, &copy_large, 7), 1);
-	assert_int_equal(fl__chunk_cut(e, &copy_square, SIZE_MAX), 9999 / sizeof(int));
-	assert_int_equal(fl__chunk_cut(e, &copy_square, 7), 7);
-	assert_int_equal(fl__chunk_cut(e, &copy_nothing, SIZE_MAX), fl__chunk_most(&copy_nothing));
+	assert_int_equal(fl__chunk_limit(e, &copy_large, 7), 1);
+	assert_int_equal(fl__chunk_limit(e, &copy_square, SIZE_MAX), 9999 / sizeof(int));
+	assert_int_equal(fl__chunk_limit(e, &copy_square, 7), 7);
+	assert_int_equal(fl__chunk_limit(e, &copy_nothing, SIZE_MAX), fl__chunk_most(&copy_nothing));
 	copying_ops.result_most = 0;
-	assert_int_equal(fl__chunk_cut(e, &copy_square, SIZE_MAX), fl__chunk_most(&copy_square));
+	assert_int_equal(fl__chunk_limit(e, &copy_square, SIZE_MAX), fl__chunk_most(&copy_square));
 }
 
 /*

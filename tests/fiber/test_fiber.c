@@ -2,7 +2,7 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include <execinfo.h>
 #include <signal.h>
@@ -390,7 +390,7 @@ static int be_late(void *arg)
 
 static int set_when_awaited(void *event)
 {
-	FL_WAIT_FOR(fl_test_in_line(event) == 1);
+	FL_WAIT_FOR(fl_test_queued(event) == 1);
 	fl_event_set(event);
 	return 0;
 }

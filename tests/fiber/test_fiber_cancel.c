@@ -5,7 +5,7 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "loop/loop.h"
 #include <pthread.h>
@@ -90,12 +90,12 @@ static int cancel_during(void *place)
 	waiter w = {.event = FL_EVENT_INIT};
 	fl_fiber *f = fl_test_start(wait_once, &w);
 	fl_fiber_yield();
-	FL_CHECK(fl_test_in_line(&w.event) == 1);
-	FL_CHECK(fl_test_in_line(w.own) == 0); /* that is what an own token is for */
+	FL_CHECK(fl_test_queued(&w.event) == 1);
+	FL_CHECK(fl_test_queued(w.own) == 0); /* that is what an own token is for */
 	request_of(place)(w.own);
 	FL_CHECK(w.ended == 0);
 	FL_CHECK(fl_test_join(f) == -ECANCELED && w.ended == 1);
-	FL_CHECK(fl_test_in_line(&w.event) == 0);
+	FL_CHECK(fl_test_queued(&w.event) == 0);
 	return 0;
 }
 
@@ -127,7 +127,7 @@ FL_TEST(fiber_cancel_after_its_end)
 static int cancel_in_line(void *arg)
 {
 	waiter *w = arg;
-	FL_WAIT_FOR(fl_test_in_line(&w->event) == 1 && fl__load_acquire(&w->asleep));
+	FL_WAIT_FOR(fl_test_queued(&w->event) == 1 && fl__load_acquire(&w->asleep));
 	fl_cancel_token_request(w->own);
 	return 0;
 }
@@ -235,7 +235,7 @@ static int cancel_nested(void *place)
 	nest n = {.event = FL_EVENT_INIT};
 	fl_fiber *f = fl_test_start(wait_nested, &n);
 	fl_fiber_yield();
-	FL_CHECK(fl_test_in_line(&n.child) == 1);
+	FL_CHECK(fl_test_queued(&n.child) == 1);
 	request_of(place)(n.own);
 	FL_CHECK(fl_test_join(f) == 0 && n.over == 1);
 	FL_CHECK(n.under_child == -ECANCELED && n.under_own == -ECANCELED);
@@ -258,7 +258,7 @@ static int cancel_child(void *place)
 	while (n.under_child == 0)
 		fl_fiber_yield();
 	FL_CHECK(n.under_child == -ECANCELED && !fl_cancel_token_is_requested(n.own));
-	while (fl_test_in_line(&n.event) == 0 || n.shielded == 0)
+	while (fl_test_queued(&n.event) == 0 || n.shielded == 0)
 		fl_fiber_yield();
 	fl_event_set(&n.event);
 	FL_CHECK(fl_test_join(f) == 0 && n.under_own == 0);
@@ -293,7 +293,7 @@ static int cancel_host(void *place)
 	fl_fiber_yield();
 	fl_fiber *g = fl_test_start(wait_under_hosts, &fiber);
 	fl_test_go(&t, wait_under_hosts, &thread);
-	while (fl_test_in_line(w.own) != 2)
+	while (fl_test_queued(w.own) != 2)
 		fl_fiber_yield();
 	request_of(place)(w.own);
 	FL_CHECK(fl_test_join(g) == 0 && fiber.rc == -ECANCELED);

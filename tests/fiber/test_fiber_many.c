@@ -2,7 +2,7 @@
 /* As many fibers as fit: 100,000 with guards, within the kernel's limit of mappings. */
 #include "fl_faults.h"
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "fiber/stack.h"
 
@@ -82,7 +82,7 @@ static int let_them_go(void *arg)
 	 * polling must not do it.
 	 */
 	FL_WAIT_FOR(fl__load_relaxed(&c->came) == c->count);
-	FL_WAIT_FOR(fl_test_in_line(&c->go) == c->count);
+	FL_WAIT_FOR(fl_test_queued(&c->go) == c->count);
 	c->most = resident();
 	fl_event_set(&c->go);
 	return 0;

@@ -4,7 +4,7 @@
  */
 #include "fl_faults.h"
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 /*
  * Fibers of one thread, or of two, and two plain threads: all count under one mutex, and unlock it
@@ -140,7 +140,7 @@ FL_TEST(fiber_event_wakes_fibers_and_threads)
 		fl_test_fibers_begin(&groups[i], wait_to_go, &e, 0, 10);
 	for (int i = 0; i < 5; i++)
 		fl_test_go(&threads[i], wait_to_go, &e);
-	FL_WAIT_FOR(fl_test_in_line(&e.go) == 25);
+	FL_WAIT_FOR(fl_test_queued(&e.go) == 25);
 	fl_event_set(&e.go);
 	for (int i = 0; i < 2; i++)
 		fl_test_fibers_end(&groups[i]);
@@ -289,14 +289,14 @@ static int wait_for_any(void *arg)
 	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&c->first), FL_ON_EVENT(&c->second), FL_ON_SEM(&c->third)) == 1);
 	FL_CHECK(FL_WAIT_ANY_UNTIL(fl_after(FL_US(100)), NULL, FL_ON_EVENT(&c->first), FL_ON_SEM(&c->third)) ==
 	         -ETIMEDOUT);
-	FL_CHECK(!fl__lot_waited(&c->first) && !fl__lot_waited(&c->third));
+	FL_CHECK(!fl__lot_has_waiters_at(&c->first) && !fl__lot_has_waiters_at(&c->third));
 	return 0;
 }
 
 static int set_second(void *arg)
 {
 	choice *c = arg;
-	FL_WAIT_FOR(fl_test_in_line(&c->second) == 1);
+	FL_WAIT_FOR(fl_test_queued(&c->second) == 1);
 	fl_event_set(&c->second);
 	return 0;
 }
@@ -398,7 +398,7 @@ static int request(void *arg)
 static int request_when_in_line(void *arg)
 {
 	cancelled *c = arg;
-	FL_WAIT_FOR(fl_test_in_line(&c->never) == 4);
+	FL_WAIT_FOR(fl_test_queued(&c->never) == 4);
 	fl_cancel_token_request(&c->stop);
 	return 0;
 }
@@ -497,7 +497,7 @@ static int release_each(void *arg)
 {
 	const release_loop *r = arg;
 	for (unsigned i = 0; i < r->rounds; i++) {
-		FL_WAIT_FOR(fl_test_in_line(&r->sems[i]) == 1);
+		FL_WAIT_FOR(fl_test_queued(&r->sems[i]) == 1);
 		fl_sem_release(&r->sems[i]);
 	}
 	return 0;

@@ -6,8 +6,8 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
 #include "fl_poller.h"
+#include "fl_queued.h"
 
 #include "loop/loop.h"
 
@@ -551,7 +551,7 @@ static void want_lock(void *arg)
 static int cancel_holder(void *arg)
 {
 	lock_holder *h = arg;
-	FL_WAIT_FOR(fl_test_in_line(&h->m) == 1);
+	FL_WAIT_FOR(fl_test_queued(&h->m) == 1);
 	fl_fiber_cancel(h->f);
 	return 0;
 }

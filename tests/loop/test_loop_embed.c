@@ -5,8 +5,8 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
 #include "fl_poller.h"
+#include "fl_queued.h"
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -156,7 +156,7 @@ FL_TEST(loop_embed_is_woken_by_threads)
 		begin(l, &g, wait_event);
 		while (turn(l) == 0)
 			;
-		assert_int_equal(fl_test_in_line(&g.event), 1);
+		assert_int_equal(fl_test_queued(&g.event), 1);
 		fl_test_go(&t, set_event, &g.event);
 		host(l, &g.over);
 		fl_test_end(&t);

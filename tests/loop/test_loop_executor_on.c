@@ -2,7 +2,7 @@
 /* The loop executor on a loop of the caller's. */
 #include "fl_child.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "exec/executor.h"
 #include <fairlead/loop_executor.h>
@@ -494,7 +494,7 @@ FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
 			FL_OK(fl_loop_run_on(l, do_nothing, NULL));
 		fl_executor *e = make_on(l, 1);
 		FL_OK(square_submit(e, 9, &f));
-		fl_test_call_in_line(&joiner, join_it, e, &e->gone, FL_FOREVER, NULL);
+		fl_test_call_queued(&joiner, join_it, e, &e->gone, FL_FOREVER, NULL);
 		FL_OK(fl_loop_run_on(l, wait_for_future, f));
 		FL_OK(fl_test_call_end(&joiner));
 		fl_future_free(f);
@@ -561,7 +561,7 @@ FL_TEST(loop_executor_on_join_waits_for_a_cancel_by_another_thread)
 	fl_executor *e = make_on(l, 1);
 	FL_OK(square_submit(e, 9, &f));
 	FL_OK(fl_future_on_end(f, end_slowly, &open));
-	fl_test_call_in_line(&canceller, cancel_it, f, &open, FL_FOREVER, NULL);
+	fl_test_call_queued(&canceller, cancel_it, f, &open, FL_FOREVER, NULL);
 	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_event_set(&open);
 	FL_OK(fl_executor_join(e));

@@ -37,7 +37,7 @@ FL_TEST(loop_locks_hammer)
 		fl_test_go(&threads[i], strike_in_loop, &each[i * FIBERS]);
 	for (int i = 0; i < THREADS; i++)
 		fl_test_go(&threads[LOOPS + i], hammer_run, &each[LOOPS * FIBERS + i]);
-	FL_WAIT_FOR(fl_test_in_line(&h.start) == ALL);
+	FL_WAIT_FOR(fl_test_queued(&h.start) == ALL);
 	fl_event_set(&h.start);
 	for (int i = 0; i < LOOPS + THREADS; i++)
 		fl_test_end(&threads[i]);

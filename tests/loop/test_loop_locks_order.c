@@ -5,7 +5,7 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 static char order[64];
 static size_t noted;

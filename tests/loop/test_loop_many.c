@@ -2,7 +2,7 @@
 /* As many fibers on a loop as fit: 100,000 with guards, tokens and names, all of them waiting. */
 #include "fl_fiber.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "loop/loop.h"
 
@@ -35,7 +35,7 @@ static int gather_crowd(void *arg)
 	}
 	while (c->came < c->count)
 		fl_fiber_yield();
-	FL_CHECK(fl_test_in_line(&c->go) == c->count);
+	FL_CHECK(fl_test_queued(&c->go) == c->count);
 	fl_event_set(&c->go);
 	while (c->went < c->count / 2)
 		fl_fiber_yield();
@@ -69,5 +69,5 @@ FL_TEST(loop_ten_thousand_are_cancelled)
 	crowd c = {.go = FL_EVENT_INIT, .count = fl_test_scaled(10000)};
 	fl_test_in_loop(leave_crowd, &c);
 	assert_int_equal(c.went, c.count);
-	assert_int_equal(fl_test_in_line(&c.go), 0);
+	assert_int_equal(fl_test_queued(&c.go), 0);
 }

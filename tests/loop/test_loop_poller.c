@@ -7,8 +7,8 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
 #include "fl_poller.h"
+#include "fl_queued.h"
 
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -22,7 +22,7 @@ typedef struct sleeper {
 static int wake_it_later(void *arg)
 {
 	sleeper *s = arg;
-	FL_WAIT_FOR(fl__load_relaxed(&fl_test_polled.waits) >= 1 && fl_test_in_line(&s->event) == 3);
+	FL_WAIT_FOR(fl__load_relaxed(&fl_test_polled.waits) >= 1 && fl_test_queued(&s->event) == 3);
 	int64_t end = fl_after(FL_MS(20)); /* in which a polling loop would call repeatedly */
 	FL_WAIT_FOR(fl_now() >= end);
 	s->waits = fl__load_relaxed(&fl_test_polled.waits);

@@ -5,8 +5,8 @@
  */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
 #include "fl_poller.h"
+#include "fl_queued.h"
 
 #include "fiber/fiber.h"
 #include <fairlead/fd.h>

@@ -62,7 +62,7 @@ static int first_refuses(void *unused)
 
 FL_TEST(net_addresses_second_when_the_first_refuses)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(first_refuses, NULL);
 }
@@ -109,7 +109,7 @@ static int first_is_silent(void *unused)
 
 FL_TEST(net_addresses_second_beside_a_silent_one)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(first_is_silent, NULL);
 }
@@ -142,7 +142,7 @@ static int then_one_refuses(void *unused)
 
 FL_TEST(net_addresses_next_when_one_fails)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(then_one_refuses, NULL);
 }
@@ -172,7 +172,7 @@ static int all_silent(void *unused)
 
 FL_TEST(net_addresses_cancelled)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(all_silent, NULL);
 }
@@ -213,7 +213,7 @@ static int which_error(void *unused)
 
 FL_TEST(net_addresses_errors)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(which_error, NULL);
 }
@@ -271,7 +271,7 @@ static int in_order(void *unused)
 
 FL_TEST(net_addresses_families_in_turn)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(in_order, NULL);
 }

@@ -119,7 +119,7 @@ static int names(void *unused)
 
 FL_TEST(net_listen_at_a_name)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("::1");
 	fl_test_found_add("192.0.2.1"); /* unassigned: RFC 5737 */
@@ -267,7 +267,7 @@ static int cancelled_lookup(void *unused)
 
 FL_TEST(net_listen_cancelled)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("127.0.0.1");
 	fl_test_leaves_nothing(cancelled_lookup, NULL);

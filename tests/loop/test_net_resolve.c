@@ -33,7 +33,7 @@ static int numbers(void *unused)
 
 FL_TEST(net_resolve_numbers)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(numbers, NULL);
 	assert_int_equal(fl_test_asked, 0);
@@ -76,7 +76,7 @@ static int names(void *unused)
 
 FL_TEST(net_resolve_names)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(names, NULL);
 	assert_int_equal(fl_test_asked, 3);
@@ -103,7 +103,7 @@ FL_TEST(net_resolve_bad_calls)
 	fl_address a;
 	FL_RC(fl_resolve("127.0.0.1", &a, 1), -ENOTSUP);
 	FL_RC(fl_resolve_until("127.0.0.1", &a, 1, 0, NULL), -ENOTSUP);
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("127.0.0.1");
 	fl_test_leaves_nothing(bad_calls, NULL);
@@ -174,7 +174,7 @@ static int failures(void *unused)
 
 FL_TEST(net_resolve_failures)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("127.0.0.1");
 	fl_test_leaves_nothing(failures, NULL);
@@ -242,7 +242,7 @@ static int cancelled(void *unused)
 
 FL_TEST(net_resolve_cancelled)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	slow_lookup_ours();
 	fl_test_leaves_nothing(cancelled, NULL);
 	assert_true(n_over >= 1 && n_over == n_begun); /* the end of the loop has waited for them */
@@ -270,7 +270,7 @@ static int in_line(void *unused)
 
 FL_TEST(net_resolve_cancelled_while_queued)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	slow_lookup_ours();
 	fl_test_leaves_nothing(in_line, NULL);
 	assert_true(n_over == n_begun && n_begun < LOOKUPS);
@@ -296,7 +296,7 @@ static int at_once(void *unused)
 
 FL_TEST(net_resolve_many_at_once)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	slow_lookup_ours();
 	fl_test_leaves_nothing(at_once, NULL);
 	assert_int_equal(n_over, LOOKUPS);

@@ -184,7 +184,7 @@ static int unix_faults(void *unused)
 FL_TEST(net_unix_listen_faults)
 {
 	FL_POLLER_FAULTS();
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_leaves_nothing(unix_faults, NULL);
 }
 
@@ -236,7 +236,7 @@ static int stale_faults(void *unused)
 
 FL_TEST(net_unix_left_behind_faults)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_leaves_nothing(stale_faults, NULL);
 }
 

@@ -2,7 +2,7 @@
 /* Deadlines for pieces of code: on a thread, and in a fiber. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 /* Both a thread and a fiber do it. */
 static void both(fl_fiber_function *function)
@@ -326,7 +326,7 @@ FL_TEST(timeout_wait_is_ended_by_another_thread)
 		asked a = {FL_CANCEL_TOKEN_INIT, FL_EVENT_INIT};
 		fl_thread t;
 		fl_test_go(&t, waiters[i], &a);
-		FL_WAIT_FOR(fl_test_in_line(&a.never) == 1);
+		FL_WAIT_FOR(fl_test_queued(&a.never) == 1);
 		fl_cancel_token_request(&a.stop);
 		fl_test_end(&t);
 		fl_cancel_token_destroy(&a.stop);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Functions that fibers have run on threads of their loop. */
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include <pthread.h>
 #include <signal.h>

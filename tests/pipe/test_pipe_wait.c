@@ -56,10 +56,10 @@ FL_TEST(pipe_recv_cancel)
 	char byte;
 	size_t size;
 	unsigned n = 0;
-	fl_test_call_in_line(&c, receive, e.a, &stop, FL_FOREVER, &stop);
+	fl_test_call_queued(&c, receive, e.a, &stop, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv_until */
-	fl_test_call_in_line(&c, receive_in_scope, e.a, &scope, FL_FOREVER, &scope);
+	fl_test_call_queued(&c, receive_in_scope, e.a, &scope, FL_FOREVER, &scope);
 	fl_cancel_token_request(&scope);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv */
 	FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, FL_FOREVER, &stop), -ECANCELED);
@@ -78,10 +78,10 @@ FL_TEST(pipe_send_cancel)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
-	fl_test_call_in_line(&c, send_one, e.a, &stop, FL_FOREVER, &stop);
+	fl_test_call_queued(&c, send_one, e.a, &stop, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
-	fl_test_call_in_line(&c, send_in_scope, e.a, &scope, FL_FOREVER, &scope);
+	fl_test_call_queued(&c, send_in_scope, e.a, &scope, FL_FOREVER, &scope);
 	fl_cancel_token_request(&scope);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_FOREVER, &stop), -ECANCELED);
@@ -106,18 +106,18 @@ FL_TEST(pipe_waits_for_space_and_messages)
 		unsigned n = fl_test_fill(e.a);
 		fl_test_call_start(&c, send_one, e.a, FL_FOREVER, token);
 		if (with_token)
-			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+			FL_WAIT_FOR(fl_test_call_is_queued(&c, token));
 		fl_test_drain(e.b, n);
 		FL_OK(fl_test_call_end(&c));
 		fl_test_gets(e.b, "x");
 		fl_test_call_start(&c, receive, e.b, FL_FOREVER, token);
 		if (with_token)
-			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+			FL_WAIT_FOR(fl_test_call_is_queued(&c, token));
 		fl_test_says(e.a, "hello");
 		FL_RC(fl_test_call_end(&c), 5);
 		fl_test_call_start(&c, receive, e.b, FL_FOREVER, token);
 		if (with_token)
-			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+			FL_WAIT_FOR(fl_test_call_is_queued(&c, token));
 		fl_pipe_free(e.a);
 		FL_RC(fl_test_call_end(&c), -EPIPE);
 		fl_pipe_free(e.b);
@@ -142,15 +142,15 @@ FL_TEST(pipe_wait_any_with_an_event)
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
 	FL_RC(wait_either(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	fl_test_says(e.b, "x");
 	FL_RC(fl_test_call_end(&c), 0);
 	fl_test_gets(e.a, "x");
-	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	fl_event_set(&t.event);
 	FL_RC(fl_test_call_end(&c), 1);
 	fl_event_reset(&t.event);
-	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	fl_pipe_free(e.b);
 	FL_RC(fl_test_call_end(&c), 0);
 	fl_pipe_free(e.a);
@@ -167,7 +167,7 @@ FL_TEST(pipe_wait_any_for_space)
 	fl_test_ends e = fl_test_pipe();
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
-	fl_test_call_in_line(&c, wait_for_space, e.a, &e.a->out, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_for_space, e.a, &e.a->out, FL_FOREVER, NULL);
 	fl_test_drain(e.b, n);
 	FL_RC(fl_test_call_end(&c), 1);
 	fl_test_pipe_end(e);
@@ -179,7 +179,7 @@ FL_TEST(pipe_free_of_a_busy_one_panics)
 	fl_test_ends e = fl_test_pipe();
 	either t = {FL_EVENT_INIT, e.a};
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
 	FL_PANICS(fl_pipe_free(e.a));
 	assert_string_equal(fl_test_panic.function, "fl_pipe_free");
 	assert_ptr_equal(fl_test_panic.object, e.a);

@@ -7,8 +7,8 @@
 #include "fl_fds.h"
 #include "fl_fiber.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
 #include "fl_poller.h"
+#include "fl_queued.h"
 
 #include "process/fd_watcher.h"
 #include <sys/socket.h>

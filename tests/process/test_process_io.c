@@ -446,7 +446,8 @@ FL_TEST(fd_read_and_write_answer)
 		FL_CANCEL_SCOPE(&token);
 		FL_RC(fl_fd_write(ends[1], &byte, 1), -ECANCELED);
 		for (; sum > 0; sum -= n)
-			FL_CHECK((n = fl_fd_read(ends[0], much, sizeof much)) > 0); /* what is there is read all the same */
+			FL_CHECK((n = fl_fd_read(ends[0], much, sizeof much)) >
+			         0); /* what is there is read all the same */
 		FL_RC(fl_fd_read(ends[0], &byte, 1), -ECANCELED);
 	}
 	fl_cancel_token_destroy(&token);

@@ -4,7 +4,7 @@
 #include "fl_fds.h"
 #include "fl_fiber.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "process/signals.h"
 #include <signal.h>

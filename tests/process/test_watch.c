@@ -4,7 +4,7 @@
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "process/fd_watcher.h"
 #include "process/packet.h"
@@ -70,7 +70,7 @@ FL_TEST(watch_wakes_a_wait_for_any)
 		size_t size;
 		FL_RC(wait_any(&w, 0, NULL), -ETIMEDOUT);
 		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 		assert_true(fl__watched_fd_has_waiter(&w));
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
@@ -95,15 +95,15 @@ FL_TEST(watch_many_on_one_descriptor)
 	size_t size;
 	while (fl__packet_send(e.a, block, sizeof block, NULL, 0, 0) == 0)
 		n++;
-	fl_test_call_in_line(&c[0], wait_any, &in, &in, FL_FOREVER, NULL);
+	fl_test_call_queued(&c[0], wait_any, &in, &in, FL_FOREVER, NULL);
 	fl_test_call_start(&c[1], wait_any, &in, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_in_line(&in) == 2);
-	fl_test_call_in_line(&c[2], wait_any, &more, &more, FL_FOREVER, NULL);
-	fl_test_call_in_line(&c[3], wait_any, &out, &out, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_queued(&in) == 2);
+	fl_test_call_queued(&c[2], wait_any, &more, &more, FL_FOREVER, NULL);
+	fl_test_call_queued(&c[3], wait_any, &out, &out, FL_FOREVER, NULL);
 	ring(e.b);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_call_end(&c[i]));
-	assert_int_equal(fl_test_in_line(&out), 1);
+	assert_int_equal(fl_test_queued(&out), 1);
 	for (unsigned i = 0; i < n; i++)
 		FL_OK(fl__packet_recv(e.b, block, sizeof block, &size, NULL, NULL, 0));
 	FL_OK(fl_test_call_end(&c[3]));
@@ -115,7 +115,7 @@ FL_TEST(watch_cancel)
 	ends e = make_ends();
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, past;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
+	fl_test_call_queued(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &stop), -ECANCELED);
@@ -135,7 +135,7 @@ FL_TEST(watch_hears_of_the_end)
 	ends e = make_ends();
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 	assert_int_equal(close(e.b), 0);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(close(e.a), 0);
@@ -149,7 +149,7 @@ FL_TEST(watch_number_comes_again)
 		struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 		int copy = i % 2 ? dup(e.a) : -1; /* so that the kernel does not forget by itself */
 		fl_test_caller c;
-		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
 		close_ends(e);
@@ -227,7 +227,7 @@ FL_TEST(watch_forked_child_has_its_own)
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	/* The watcher runs, and has an entry. */
-	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
@@ -241,7 +241,7 @@ static void wait_for_inherited(void *arg)
 	ends *e = arg;
 	fl_test_caller c;
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
-	fl_test_call_in_line(&c, wait_any, inherited, inherited, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_any, inherited, inherited, FL_FOREVER, NULL);
 	ring(e->b);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
@@ -255,7 +255,7 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	inherited = &w;
-	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
 	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
 	FL_OK(fl_test_call_end(&c)); /* the child rang */
 	close_ends(e);

@@ -3,8 +3,8 @@
  * Tasks that run for too long, or do not stop when they are asked to; and a changing number of
  * workers.
  */
-#include "fl_line.h"
 #include "fl_process_pool.h"
+#include "fl_queued.h"
 
 #include "base/sys.h"
 #include "future/future.h"
@@ -140,7 +140,7 @@ static void comes_to_its_limit(fl_future *f, bool waited_for)
 {
 	fl_test_caller waiter;
 	if (waited_for)
-		fl_test_call_in_line(&waiter, wait_for, f, &f->state, FL_FOREVER, NULL);
+		fl_test_call_queued(&waiter, wait_for, f, &f->state, FL_FOREVER, NULL);
 	put_forward(limit);
 	if (waited_for)
 		FL_OK(fl_test_call_end(&waiter));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The wait queues of a freed queue: a late wake does not reach waiters of another object. */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 #include "queue/queue.h"
 

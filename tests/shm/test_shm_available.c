@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_test.h"
 
-#include "shm/shm_os.h"
+#include "shm/shm_sys.h"
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,8 +110,8 @@ FL_TEST(shm_available_in_version_1_groups)
 
 FL_TEST(shm_available_here)
 {
-	uint64_t bytes = fl__shm_os.available();
+	uint64_t bytes = fl__shm_sys.available();
 	assert_true(bytes > 0);
 	assert_true(bytes == UINT64_MAX || bytes < UINT64_C(1) << 50);
-	assert_true(fl__shm_os.largest_file() > 0);
+	assert_true(fl__shm_sys.largest_file() > 0);
 }

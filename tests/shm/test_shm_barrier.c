@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_shm_child.h"
 
 static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)

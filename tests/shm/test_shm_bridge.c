@@ -6,7 +6,7 @@
 #include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_fiber.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_shm_child.h"
 #include "shm/shm_bridge.h"
 
@@ -242,7 +242,7 @@ static void any_of_each(void)
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_test_call_start(&c, wait_any, &a, FL_FOREVER, &token);
-		FL_WAIT_FOR(fl_test_call_stands(&c, &a.e) || fl__load_relaxed(&no_threads));
+		FL_WAIT_FOR(fl_test_call_is_queued(&c, &a.e) || fl__load_relaxed(&no_threads));
 		if (which == 1)
 			fl_event_set(&a.e);
 		else if (which == 3)
@@ -250,7 +250,7 @@ static void any_of_each(void)
 		else
 			change(&a.words[which / 2]);
 		IS(fl_test_call_end(&c), which == 3 ? -ECANCELED : which);
-		FL_CHECK(fl_test_in_line(&a.e) == 0);
+		FL_CHECK(fl_test_queued(&a.e) == 0);
 		unshare_(a.words, 4096);
 	}
 }

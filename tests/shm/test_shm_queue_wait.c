@@ -4,7 +4,7 @@
  * several.
  */
 #include "fl_bridges.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_shm_queue.h"
 
 /* What another process does with a queue, and what it got. In the region, for all to see. */

@@ -214,7 +214,7 @@ static void create_fails(int rc)
 	assert_null(region);
 	assert_int_equal(fl_test_open_files(), files);
 	assert_int_equal(fl_test_mappings(), mappings);
-	fl__shm_os = fl_test_real_os;
+	fl__shm_sys = fl_test_real_os;
 }
 
 FL_TEST(shm_create_leaks_nothing)
@@ -224,31 +224,31 @@ FL_TEST(shm_create_leaks_nothing)
 	fl__sys.alloc = fl_test_no_memory;
 	create_fails(-ENOMEM);
 	fl__sys = fl_test_real_sys;
-	fl__shm_os.available = little_memory;
+	fl__shm_sys.available = little_memory;
 	create_fails(-ENOMEM);
 	static const int codes[] = {-ENOSYS, -EMFILE, -ENFILE};
 	for (int i = 0; i < 3; i++) {
-		fl__shm_os.memory = no_memory;
+		fl__shm_sys.memory = no_memory;
 		fault_rc = codes[i];
 		FL_RC(fl_shm_create(&none, MIB), codes[i]);
-		fl__shm_os.memory = no_memory;
+		fl__shm_sys.memory = no_memory;
 		create_fails(codes[i]);
 	}
 	fault_rc = -ENOMEM;
-	fl__shm_os.resize = no_resize;
+	fl__shm_sys.resize = no_resize;
 	create_fails(-ENOMEM);
 	for (fault_after = 0; fault_after < 2;) { /* at once, and half-way */
 		int after = fault_after;
-		fl__shm_os.fill = no_fill;
+		fl__shm_sys.fill = no_fill;
 		fault_rc = after ? -ENOMEM : -ENOSPC;
 		create_fails(-ENOMEM);
 		fault_after = after + 1;
 	}
 	fault_rc = -EPERM;
-	fl__shm_os.add_seals = no_seals;
+	fl__shm_sys.add_seals = no_seals;
 	create_fails(-EPERM);
 	fault_rc = -ENOMEM;
-	fl__shm_os.map = no_map;
+	fl__shm_sys.map = no_map;
 	create_fails(-ENOMEM);
 	assert_null(none);
 	assert_int_equal(fl_test_logs, 0);
@@ -280,7 +280,7 @@ FL_TEST(shm_create_among_signals)
 	filled = 0;
 	smallest = UINT64_MAX;
 	interruptions = 100;
-	fl__shm_os.fill = interrupted_fill;
+	fl__shm_sys.fill = interrupted_fill;
 	FL_OK(fl_shm_create(&region, 20 * MIB));
 	assert_int_equal(filled, region->total);
 	assert_true(smallest <= 64 * 1024);
@@ -295,7 +295,7 @@ static void attach_fails(const fl_shm *region, int rc)
 	assert_null(other);
 	assert_int_equal(fl_test_open_files(), files);
 	assert_int_equal(fl_test_mappings(), mappings);
-	fl__shm_os = fl_test_real_os;
+	fl__shm_sys = fl_test_real_os;
 	fl__sys = fl_test_real_sys;
 }
 
@@ -306,17 +306,17 @@ FL_TEST(shm_attach_leaks_nothing)
 	fl__sys.alloc = fl_test_no_memory;
 	attach_fails(region, -ENOMEM);
 	fault_rc = -EMFILE;
-	fl__shm_os.duplicate = no_flags;
+	fl__shm_sys.duplicate = no_flags;
 	attach_fails(region, -EMFILE);
 	fault_rc = -EBADF;
-	fl__shm_os.seals = no_flags;
+	fl__shm_sys.seals = no_flags;
 	attach_fails(region, -EBADF);
-	fl__shm_os.is_writable = no_flags;
+	fl__shm_sys.is_writable = no_flags;
 	attach_fails(region, -EBADF);
-	fl__shm_os.size = no_size;
+	fl__shm_sys.size = no_size;
 	attach_fails(region, -EBADF);
 	fault_rc = -ENOMEM;
-	fl__shm_os.map = no_map;
+	fl__shm_sys.map = no_map;
 	attach_fails(region, -ENOMEM);
 	assert_int_equal(fl_test_logs, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_shm.h"
 #include "fl_shm_child.h"
 

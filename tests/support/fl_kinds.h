@@ -10,7 +10,7 @@
  *     kind->finish();                     ends the wait of one: it returns kind->done
  *     kind->clear();                      after the waits have ended, in whatever way
  */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include "future/future.h"
@@ -313,7 +313,7 @@ static void kind_thread_finish(void)
 {
 	fl_event_set(&kind_gate);
 	/* A wait for the thread's end would return now. */
-	FL_WAIT_FOR(!fl__lot_waited(fl_kind_key));
+	FL_WAIT_FOR(!fl__lot_has_waiters_at(fl_kind_key));
 }
 
 /* A future that the test itself ends. */
@@ -395,7 +395,7 @@ static inline bool fl_kind_say(const fl_kind *kind)
 static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	const void *key = kind->key ? kind->key : fl_kind_key;
-	fl_test_call_in_line(c, kind->wait, NULL, key, deadline, cancel);
+	fl_test_call_queued(c, kind->wait, NULL, key, deadline, cancel);
 }
 
 static inline bool fl_kind_sleeps(const fl_kind *kind)

@@ -9,7 +9,7 @@
  *     static int accepts(void *unused) { ... FL_GIVES(fl_accept(l, &s), 0); ... return 0; }
  *     FL_TEST(net_accepts) { fl_test_leaves_nothing(accepts, NULL); }
  *
- * FL_NAME_FAULTS() is like FL_FAULTS(), for the table of lib/loop/name_sys.h.
+ * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/name_sys.h.
  */
 #include "fl_poller.h"
 #include "fl_streams.h"
@@ -38,7 +38,7 @@ static inline void fl_test_name_faults_close(const int *unused)
 	(void)fl_test_name_faults_end();
 }
 
-#define FL_NAME_FAULTS()                                                                                               \
+#define FL_RESOLVE_FAULTS()                                                                                            \
 	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
 	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
 
@@ -199,7 +199,7 @@ static inline int fl_test_lookup(const char *host, int flags, struct fl__address
 }
 
 /*
- * From now on names have the addresses of fl_test_found_add(). Within FL_NAME_FAULTS(), before the
+ * From now on names have the addresses of fl_test_found_add(). Within FL_RESOLVE_FAULTS(), before the
  * loop runs; the list may change while no lookup runs.
  */
 static inline void fl_test_lookup_ours(void)

@@ -4,7 +4,7 @@
 
 /* Both ends of a pipe, for tests of it. */
 #include "fl_fds.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 
 #include "pipe/pipe.h"
 

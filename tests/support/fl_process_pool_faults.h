@@ -16,7 +16,7 @@
 
 #include "base/sys.h"
 #include "process/process_sys.h"
-#include "shm/shm_os.h"
+#include "shm/shm_sys.h"
 
 enum process_pool_call {
 	PROCESS_POOL_MEMORY,
@@ -97,7 +97,7 @@ PROCESS_POOL_FN int process_pool_heal(void)
 
 /* The wrappers. */
 static struct fl__sys process_pool_real_sys;
-static struct fl__shm_os process_pool_real_shm;
+static struct fl__shm_sys process_pool_real_shm;
 static struct fl__fd_sys process_pool_real_fd;
 static struct fl__process_sys process_pool_real_os;
 
@@ -154,18 +154,18 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 		process_pool_fault->call = -1;
 	}
 	process_pool_real_sys = fl__sys;
-	process_pool_real_shm = fl__shm_os;
+	process_pool_real_shm = fl__shm_sys;
 	process_pool_real_fd = fl__fd_sys;
 	process_pool_real_os = fl__process_sys;
 	fl__sys.alloc = process_pool_wrapped_alloc;
 	fl__sys.thread_create = process_pool_wrapped_thread;
-	fl__shm_os.memory = process_pool_wrapped_memory;
-	fl__shm_os.resize = process_pool_wrapped_resize;
-	fl__shm_os.fill = process_pool_wrapped_fill;
-	fl__shm_os.add_seals = process_pool_wrapped_seals;
-	fl__shm_os.size = process_pool_wrapped_size;
-	fl__shm_os.map = process_pool_wrapped_map;
-	fl__shm_os.keep = process_pool_wrapped_keep;
+	fl__shm_sys.memory = process_pool_wrapped_memory;
+	fl__shm_sys.resize = process_pool_wrapped_resize;
+	fl__shm_sys.fill = process_pool_wrapped_fill;
+	fl__shm_sys.add_seals = process_pool_wrapped_seals;
+	fl__shm_sys.size = process_pool_wrapped_size;
+	fl__shm_sys.map = process_pool_wrapped_map;
+	fl__shm_sys.keep = process_pool_wrapped_keep;
 	fl__fd_sys.pair = process_pool_wrapped_pair;
 	fl__fd_sys.send = process_pool_wrapped_send;
 	fl__fd_sys.receive = process_pool_wrapped_receive;

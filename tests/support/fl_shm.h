@@ -9,19 +9,19 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 
-#include "shm/shm_os.h"
 #include "shm/shm_region.h"
+#include "shm/shm_sys.h"
 #include <dirent.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-static struct fl__shm_os fl_test_real_os;
+static struct fl__shm_sys fl_test_real_os;
 static char fl_test_logged[256];
 static unsigned fl_test_logs;
 
 __attribute__((constructor)) static void fl_test_keep_os(void)
 {
-	fl_test_real_os = fl__shm_os;
+	fl_test_real_os = fl__shm_sys;
 }
 
 static void fl_test_log(fl_log_level level, const char *message)
@@ -33,7 +33,7 @@ static void fl_test_log(fl_log_level level, const char *message)
 
 static inline int fl_test_shm_end(void)
 {
-	fl__shm_os = fl_test_real_os;
+	fl__shm_sys = fl_test_real_os;
 	(void)fl_set_log_handler(NULL);
 	return 0;
 }

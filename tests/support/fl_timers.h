@@ -13,7 +13,7 @@
  * replace the table of system calls while it exists.
  */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #define HOUR FL_S(3600)

@@ -17,7 +17,7 @@
 #include "process/packet.h"
 #include "process/process_sys.h"
 #include "process_pool/worker.h"
-#include "shm/shm_os.h"
+#include "shm/shm_sys.h"
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -34,9 +34,9 @@ struct parent {
 
 WORKER_FN int make_memory(size_t size)
 {
-	int fd = fl__shm_os.memory();
+	int fd = fl__shm_sys.memory();
 	FL_CHECK(fd >= 0);
-	FL_OK(fl__shm_os.resize(fd, size));
+	FL_OK(fl__shm_sys.resize(fd, size));
 	return fd;
 }
 
@@ -48,8 +48,8 @@ WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
 	*p = (struct parent){.n_fds = FL__WORKER_FDS};
 	p->fds[FL__WORKER_SUBMISSIONS] = make_memory(orders);
 	p->fds[FL__WORKER_COMPLETIONS] = make_memory(replies);
-	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_SUBMISSIONS], sizeof(struct fl__submission_ring), true, &memory[0]));
-	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_COMPLETIONS], sizeof(struct fl__completion_ring), true, &memory[1]));
+	FL_OK(fl__shm_sys.map(p->fds[FL__WORKER_SUBMISSIONS], sizeof(struct fl__submission_ring), true, &memory[0]));
+	FL_OK(fl__shm_sys.map(p->fds[FL__WORKER_COMPLETIONS], sizeof(struct fl__completion_ring), true, &memory[1]));
 	FL_OK(fl__packet_pair(ends));
 	p->channel = ends[0];
 	p->fds[FL__WORKER_CHANNEL] = ends[1];

@@ -11,7 +11,7 @@
  *   tokens      made under the condition's mutex = taken + left
  *   flags       the event's waiters have all returned
  */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include "base/sys.h"
@@ -222,7 +222,7 @@ __attribute__((unused)) static void hammer_strike(unsigned threads, unsigned rou
 		t->random = seed + 7919 * i;
 		FL_OK(fl_thread_start(&t->thread, hammer_run, t, &(fl_thread_config){.stack_size = HAMMER_STACK}));
 	}
-	FL_WAIT_FOR(fl_test_in_line(&h.start) == threads);
+	FL_WAIT_FOR(fl_test_queued(&h.start) == threads);
 	fl_event_set(&h.start);
 	for (unsigned i = 0; i < threads; i++)
 		fl_test_end(&h.thread[i].thread);

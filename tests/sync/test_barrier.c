@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <limits.h>
@@ -12,7 +12,7 @@ static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 
 static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_test_call_in_line(c, wait_at, b, b, deadline, cancel);
+	fl_test_call_queued(c, wait_at, b, b, deadline, cancel);
 }
 
 FL_TEST(barrier_init_takes_1_to_int_max)
@@ -83,7 +83,7 @@ FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
 	fl_test_caller cancelled, other;
 	arrive(&cancelled, &b, FL_FOREVER, &stop);
 	arrive(&other, &b, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+	FL_WAIT_FOR(fl_test_queued(&stop) == 1);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
@@ -186,7 +186,7 @@ FL_TEST(barrier_timeout_of_one_that_was_let_through)
 		token++;
 	fl_test_caller c;
 	struct fl__lot held;
-	fl_test_call_in_line(&c, wait_at, &b, token, fl_after(FL_S(1000)), token);
+	fl_test_call_queued(&c, wait_at, &b, token, fl_after(FL_S(1000)), token);
 	fl__lot_open(&held, token);
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
 	FL_WAIT_FOR(fl_test_nudge(&b) == 1 && has_given_up(&b));
@@ -397,7 +397,7 @@ FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 	fl_test_caller first, last;
 	hold_action(&a, &first, &last, &stop);
 	fl_cancel_token_request(&stop);
-	FL_WAIT_FOR(fl_test_in_line(&stop) == 0); /* it knows */
+	FL_WAIT_FOR(fl_test_queued(&stop) == 0); /* it knows */
 	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 	assert_false(fl_barrier_is_broken(&a.barrier));
 	fl_event_set(&a.open);
@@ -464,7 +464,7 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 	fl_test_caller first, last, late;
 	hold_action(&a, &first, &last, NULL);
 	arrive(&late, &a.barrier, FL_FOREVER, NULL);
-	assert_int_equal(fl_test_in_line(&a.barrier), 2);
+	assert_int_equal(fl_test_queued(&a.barrier), 2);
 	assert_int_equal(fl_barrier_waiting(&a.barrier), 1);
 	FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
 	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
@@ -491,7 +491,7 @@ FL_TEST(barrier_action_late_one_that_gives_up)
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_barrier_is_broken(&a.barrier));
 	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), -EPIPE);
-	assert_int_equal(fl_test_in_line(&a.barrier), 1);
+	assert_int_equal(fl_test_queued(&a.barrier), 1);
 	fl_event_set(&a.open);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 typedef struct board {
@@ -52,14 +52,14 @@ FL_TEST(cond_signal_wakes_one_in_order)
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
 	for (int i = 0; i < N; i++) {
 		if (i % 2)
 			signal_locked(&b);
 		else
 			fl_cond_signal(&b.cond); /* without the mutex is as good */
 		FL_OK(fl_test_call_end(&callers[i]));
-		assert_int_equal(fl_test_in_line(&b.cond), N - 1 - i);
+		assert_int_equal(fl_test_queued(&b.cond), N - 1 - i);
 		assert_int_equal(b.woken, i + 1);
 		assert_int_equal(b.order[i], i);
 	}
@@ -84,11 +84,11 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N];
 		for (int i = 0; i < N; i++)
-			fl_test_call_in_line(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+			fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
 		if (locked)
 			fl_mutex_lock(&b.mutex);
 		fl_cond_broadcast(&b.cond);
-		assert_int_equal(fl_test_in_line(&b.cond), 0);
+		assert_int_equal(fl_test_queued(&b.cond), 0);
 		if (locked) {
 			assert_int_equal(b.woken, 0);
 			fl_mutex_unlock(&b.mutex);
@@ -127,12 +127,12 @@ FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, late;
-	fl_test_call_in_line(&cancelled, wait_on, &b, &b.cond, FL_FOREVER, &stop);
-	fl_test_call_in_line(&late, wait_on, &b, &b.cond, fl_after(FL_S(1000)), NULL);
+	fl_test_call_queued(&cancelled, wait_on, &b, &b.cond, FL_FOREVER, &stop);
+	fl_test_call_queued(&late, wait_on, &b, &b.cond, fl_after(FL_S(1000)), NULL);
 	fl_mutex_lock(&b.mutex);
 	fl_cancel_token_request(&stop);
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
-	FL_WAIT_FOR(fl_test_nudge(&b.cond) == 0 && fl_test_in_line(&b.mutex) == 2);
+	FL_WAIT_FOR(fl_test_nudge(&b.cond) == 0 && fl_test_queued(&b.mutex) == 2);
 	assert_true(fl_thread_is_alive(&cancelled.thread) && fl_thread_is_alive(&late.thread));
 	fl_mutex_unlock(&b.mutex);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
@@ -170,7 +170,7 @@ FL_TEST(cond_wait_unlocks_and_begins_in_one_step)
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller c;
 	fl_mutex_lock(&b.mutex);
-	fl_test_call_in_line(&c, lock_and_unlock, &b.mutex, &b.mutex, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_and_unlock, &b.mutex, &b.mutex, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_asleep(&b.mutex) == 1);
 	signalled_at_unlock = &b.cond;
 	/* A lost signal: -ETIMEDOUT. */
@@ -183,7 +183,7 @@ FL_TEST(cond_destroy_of_a_busy_one)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_on, &b, &b.cond, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_on, &b, &b.cond, FL_FOREVER, NULL);
 	FL_RC(fl_cond_destroy(&b.cond), -EBUSY);
 	fl_cond_signal(&b.cond);
 	FL_OK(fl_cond_destroy(&b.cond)); /* woken, even if it has not returned */
@@ -196,9 +196,9 @@ FL_TEST(cond_wait_without_the_mutex_panics)
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_cond c = FL_COND_INIT;
 	FL_PANICS(int rc = fl_cond_wait(&c, &m); (void)rc);
-	assert_int_equal(fl_test_in_line(&c), 0);
+	assert_int_equal(fl_test_queued(&c), 0);
 	FL_PANICS(int rc = fl_cond_wait_until(&c, &m, FL_FOREVER, NULL); (void)rc);
-	assert_int_equal(fl_test_in_line(&c), 0);
+	assert_int_equal(fl_test_queued(&c), 0);
 	FL_OK(fl_cond_destroy(&c));
 	assert_false(fl_mutex_is_locked(&m));
 }
@@ -269,10 +269,10 @@ FL_TEST(cond_wait_for_waits_until_it_holds)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller timed, plain;
-	fl_test_call_in_line(&plain, take_token_plainly, &b, &b.cond, FL_FOREVER, NULL);
-	fl_test_call_in_line(&timed, take_token, &b, &b.cond, FL_FOREVER, NULL);
+	fl_test_call_queued(&plain, take_token_plainly, &b, &b.cond, FL_FOREVER, NULL);
+	fl_test_call_queued(&timed, take_token, &b, &b.cond, FL_FOREVER, NULL);
 	put_tokens(&b, 0);
-	FL_WAIT_FOR(fl_test_in_line(&b.cond) == 2); /* woken spuriously, both are back */
+	FL_WAIT_FOR(fl_test_queued(&b.cond) == 2); /* woken spuriously, both are back */
 	put_tokens(&b, 2);
 	FL_OK(fl_test_call_end(&plain));
 	FL_OK(fl_test_call_end(&timed));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bugs that other condition variables had, by the name that they have among us. */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 typedef struct board {
@@ -23,11 +23,11 @@ FL_TEST(cv_signal_stealing)
 	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller early, late;
-		fl_test_call_in_line(&early, wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
+		fl_test_call_queued(&early, wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
 		fl_cond_signal(&b.cond);
-		fl_test_call_in_line(&late, wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
+		fl_test_call_queued(&late, wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
 		FL_OK(fl_test_call_end(&early));
-		assert_int_equal(fl_test_in_line(&b.cond), 1);
+		assert_int_equal(fl_test_queued(&b.cond), 1);
 		fl_cond_signal(&b.cond);
 		FL_OK(fl_test_call_end(&late));
 	}
@@ -82,7 +82,7 @@ FL_TEST(cv_requeue_unheld)
 	board b = {.mutex = FL_MUTEX_INIT};
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_asleep(&b.cond) == N && !fl_mutex_is_locked(&b.mutex));
 	fl_cond_broadcast(&b.cond);
 	for (int i = 0; i < N; i++)
@@ -101,15 +101,15 @@ FL_TEST(cv_requeue_wake_eaten)
 		board b = {.mutex = FL_MUTEX_INIT};
 		fl_test_caller callers[N], again;
 		for (int i = 0; i < N; i++)
-			fl_test_call_in_line(&callers[i], wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
+			fl_test_call_queued(&callers[i], wait_plainly, &b, &b.cond, FL_FOREVER, NULL);
 		fl_mutex_lock(&b.mutex);
 		fl_cond_broadcast(&b.cond);
 		fl_test_call_start(&again, wait_plainly, &b, FL_FOREVER, NULL);
-		FL_WAIT_FOR(fl_test_in_line(&b.mutex) > 0);
+		FL_WAIT_FOR(fl_test_queued(&b.mutex) > 0);
 		fl_mutex_unlock(&b.mutex);
 		for (int i = 0; i < N; i++)
 			FL_OK(fl_test_call_end(&callers[i]));
-		FL_WAIT_FOR(fl_test_in_line(&b.cond) == 1);
+		FL_WAIT_FOR(fl_test_queued(&b.cond) == 1);
 		fl_cond_signal(&b.cond);
 		FL_OK(fl_test_call_end(&again));
 		FL_OK(fl_mutex_destroy(&b.mutex));
@@ -157,7 +157,7 @@ FL_TEST(cv_timeout_vs_signal_livelock)
 	for (int i = 0; i < TAKERS; i++)
 		fl_test_end(&takers[i]);
 	assert_int_equal(b.tokens, 0);
-	assert_int_equal(fl_test_in_line(&b.cond), 0);
+	assert_int_equal(fl_test_queued(&b.cond), 0);
 }
 
 /*
@@ -190,7 +190,7 @@ FL_TEST(cond_signal_against_timeout_is_never_lost)
 		fl_cond_signal(&b.cond);
 		int rc = fl_test_call_end(&brief);
 		if (rc == 0) {
-			assert_int_equal(fl_test_in_line(&b.cond), 1);
+			assert_int_equal(fl_test_queued(&b.cond), 1);
 			fl_cond_signal(&b.cond);
 		} else {
 			FL_RC(rc, -ETIMEDOUT);

@@ -2,7 +2,7 @@
 /* The waiter that a condition keeps in its word while it spins, before it enqueues itself. */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 #include "wait/context.h"
 
@@ -106,7 +106,7 @@ static fl_test_caller second;
 
 static void let_another_come(fl_cond *c)
 {
-	fl_test_call_in_line(&second, wait_on, c, c, FL_FOREVER, NULL);
+	fl_test_call_queued(&second, wait_on, c, c, FL_FOREVER, NULL);
 	fl_cond_signal(c);
 }
 
@@ -115,7 +115,7 @@ FL_TEST(cond_spinner_comes_before_the_queue)
 	FL_FAULTS();
 	FL_OK(meet(let_another_come, fl_after(FL_S(20))));
 	assert_int_equal(stage.cond.word_, WAITERS);
-	assert_int_equal(fl_test_in_line(&stage.cond), 1);
+	assert_int_equal(fl_test_queued(&stage.cond), 1);
 	fl_cond_signal(&stage.cond);
 	FL_OK(fl_test_call_end(&second));
 	assert_int_equal(stage.cond.word_, 0);

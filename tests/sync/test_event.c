@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
@@ -62,9 +62,9 @@ FL_TEST(event_set_wakes_all)
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
 	fl_event_set(&e);
-	assert_int_equal(fl_test_in_line(&e), 0);
+	assert_int_equal(fl_test_queued(&e), 0);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
 }
@@ -76,13 +76,13 @@ FL_TEST(event_set_and_reset_at_once_wakes_all_that_waited)
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N], later;
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
 	fl_event_set(&e);
 	fl_event_reset(&e);
-	fl_test_call_in_line(&later, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&later, wait_for, &e, &e, FL_FOREVER, NULL);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
-	assert_int_equal(fl_test_in_line(&e), 1);
+	assert_int_equal(fl_test_queued(&e), 1);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&later));
 }
@@ -91,9 +91,9 @@ FL_TEST(event_reset_keeps_its_waiters)
 {
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_for, &e, &e, FL_FOREVER, NULL);
 	fl_event_reset(&e);
-	assert_int_equal(fl_test_in_line(&e), 1);
+	assert_int_equal(fl_test_queued(&e), 1);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&c));
 }
@@ -102,7 +102,7 @@ FL_TEST(event_destroy_of_a_busy_one)
 {
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_for, &e, &e, FL_FOREVER, NULL);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
 	fl_event_set(&e);
 	FL_OK(fl_event_destroy(&e));
@@ -243,13 +243,13 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
 	for (int i = 0; i < N; i++) {
 		fl_event_set(&e);
 		assert_false(fl_event_is_set(&e)); /* it is the waiter's already */
 		FL_OK(fl_test_call_end(&callers[i]));
-		assert_int_equal(fl_test_in_line(&e), N - 1 - i);
+		assert_int_equal(fl_test_queued(&e), N - 1 - i);
 	}
 	fl_event_set(&e);
 	FL_OK(fl_event_try_wait(&e));
@@ -261,8 +261,8 @@ FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
-	fl_test_call_in_line(&first, wait_for, &e, &e, FL_FOREVER, &stop);
-	fl_test_call_in_line(&second, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, wait_for, &e, &e, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, wait_for, &e, &e, FL_FOREVER, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	fl_event_set(&e);
@@ -280,14 +280,14 @@ FL_TEST(event_auto_wait_any_takes_nothing)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller looker, waiter;
-	fl_test_call_in_line(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&looker));
 	assert_true(fl_event_is_set(&e));
 	FL_OK(fl_event_try_wait(&e));
 
-	fl_test_call_in_line(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
-	fl_test_call_in_line(&waiter, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_queued(&waiter, wait_for, &e, &e, FL_FOREVER, NULL);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&waiter));
 	fl_event_set(&e);

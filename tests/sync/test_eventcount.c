@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int wait_for(void *ec, int64_t deadline, fl_cancel_token *cancel)
@@ -75,7 +75,7 @@ FL_TEST(eventcount_wait_gives_up)
 	FL_RC(fl_eventcount_wait_until(&ec, key, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
 	FL_RC(fl_eventcount_wait(&ec, key), -ECANCELED);
-	assert_int_equal(fl_test_in_line(&ec), 0);
+	assert_int_equal(fl_test_queued(&ec), 0);
 	fl_eventcount_notify(&ec);
 	FL_OK(fl_eventcount_wait(&ec, key));
 }
@@ -86,9 +86,9 @@ FL_TEST(eventcount_notify_wakes_the_first)
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &ec, &ec, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &ec, &ec, FL_FOREVER, NULL);
 	for (int i = 0; i < N; i++) {
-		assert_int_equal(fl_test_in_line(&ec), N - i);
+		assert_int_equal(fl_test_queued(&ec), N - i);
 		fl_eventcount_notify(&ec);
 		FL_OK(fl_test_call_end(&callers[i]));
 	}
@@ -101,9 +101,9 @@ FL_TEST(eventcount_notify_all_wakes_all)
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &ec, &ec, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &ec, &ec, FL_FOREVER, NULL);
 	fl_eventcount_notify_all(&ec);
-	assert_int_equal(fl_test_in_line(&ec), 0);
+	assert_int_equal(fl_test_queued(&ec), 0);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
 }
@@ -113,9 +113,9 @@ FL_TEST(eventcount_notify_skips_a_waiter_that_gave_up)
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
-	fl_test_call_in_line(&first, wait_for, &ec, &ec, FL_FOREVER, &stop);
-	fl_test_call_in_line(&second, wait_for, &ec, &ec, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_in_line(&stop) == 1); /* or the notification might be for it */
+	fl_test_call_queued(&first, wait_for, &ec, &ec, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, wait_for, &ec, &ec, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_queued(&stop) == 1); /* or the notification might be for it */
 	fl_cancel_token_request(&stop);
 	fl_eventcount_notify(&ec);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
@@ -126,7 +126,7 @@ FL_TEST(eventcount_destroy_of_a_busy_one)
 {
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_for, &ec, &ec, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_for, &ec, &ec, FL_FOREVER, NULL);
 	FL_RC(fl_eventcount_destroy(&ec), -EBUSY);
 	fl_eventcount_notify(&ec);
 	FL_OK(fl_test_call_end(&c));
@@ -166,8 +166,8 @@ FL_TEST(eventcount_for_wait_any)
 	fl_eventcount_watch w = {&ec, fl_eventcount_prepare(&ec)};
 	FL_RC(watch_it(&w, 0, NULL), -ETIMEDOUT);
 	fl_test_caller watcher, waiter;
-	fl_test_call_in_line(&watcher, watch_it, &w, &ec, FL_FOREVER, NULL);
-	fl_test_call_in_line(&waiter, wait_for, &ec, &ec, FL_FOREVER, NULL);
+	fl_test_call_queued(&watcher, watch_it, &w, &ec, FL_FOREVER, NULL);
+	fl_test_call_queued(&waiter, wait_for, &ec, &ec, FL_FOREVER, NULL);
 	fl_eventcount_notify(&ec); /* one notification for the waiter: the watcher takes nothing */
 	assert_int_equal(fl_test_call_end(&watcher), 1);
 	FL_OK(fl_test_call_end(&waiter));
@@ -246,7 +246,7 @@ static int in_fibers(void *arg)
 	fl_fiber *waiters[] = {fl_test_start(wait_once, ec), fl_test_start(wait_once, ec)};
 	fl_test_settle();
 	for (size_t i = 0; i < 2; i++) {
-		FL_CHECK(fl_test_in_line(ec) == 2 - i);
+		FL_CHECK(fl_test_queued(ec) == 2 - i);
 		fl_eventcount_notify(ec);
 		FL_CHECK(fl_test_join(waiters[i]) == 0);
 	}

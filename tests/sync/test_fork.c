@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The state of a forked child: words that refer to waiters of the parent. */
 #include "fl_child.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "sync/local.h"
 
 static int wait_at(void *barrier, int64_t deadline, fl_cancel_token *cancel)
@@ -21,7 +21,7 @@ static void unlock_for_a_new_waiter(void *arg)
 {
 	fl_mutex *m = arg;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, lock_it, m, m, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_it, m, m, FL_FOREVER, NULL);
 	fl_mutex_unlock(m);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(fl_mutex_destroy(m) == 0);
@@ -54,7 +54,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&callers[i], wait_at, &b, &b, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_at, &b, &b, FL_FOREVER, NULL);
 	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
 	FL_RC(fl_barrier_wait(&b), 2);
 	for (int i = 0; i < 2; i++)
@@ -88,7 +88,7 @@ FL_TEST(fork_barrier_forgets_the_action)
 	struct acting a = {.entered = FL_EVENT_INIT};
 	fl_test_caller first, last;
 	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
-	fl_test_call_in_line(&first, wait_at, &a.barrier, &a.barrier, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, wait_at, &a.barrier, &a.barrier, FL_FOREVER, NULL);
 	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
 	FL_OK(fl_event_wait(&a.entered));
 	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
@@ -115,7 +115,7 @@ FL_TEST(fork_barrier_in_its_action)
 	struct forking f;
 	fl_test_caller first;
 	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
-	fl_test_call_in_line(&first, wait_at, &f.barrier, &f.barrier, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, wait_at, &f.barrier, &f.barrier, FL_FOREVER, NULL);
 	const int order = fl_barrier_wait(&f.barrier);
 	if (f.child == 0)
 		_exit(order == 1 && fl_barrier_destroy(&f.barrier) == 0 && fl_barrier_try_wait(&f.barrier) == -EAGAIN
@@ -170,7 +170,7 @@ FL_TEST(fork_loses_running_threads)
 	fl_event_set(&at_once);
 	FL_OK(fl_thread_start(&threads[0], wait_for, &never, NULL));
 	FL_OK(fl_thread_start(&threads[1], wait_for, &at_once, NULL));
-	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]) && fl_test_in_line(&never) == 1);
+	FL_WAIT_FOR(!fl_thread_is_alive(&threads[1]) && fl_test_queued(&never) == 1);
 	FL_OK(fl_test_child(has_lost, threads, NULL, 0));
 	fl_event_set(&never);
 	fl_test_end(&threads[0]);
@@ -242,7 +242,7 @@ FL_TEST(fork_while_locked)
 	fl_thread keeper, threads[THREADS];
 	b = (busy){.sem = FL_SEM_INIT(1)};
 	fl_test_go(&keeper, keep_theirs, &b);
-	FL_WAIT_FOR(fl_test_in_line(&b.leave) == 1);
+	FL_WAIT_FOR(fl_test_queued(&b.leave) == 1);
 	for (int i = 0; i < THREADS; i++)
 		fl_test_go(&threads[i], keep_busy, &b);
 	for (unsigned i = 0; i < fl_test_scaled(40); i++) {

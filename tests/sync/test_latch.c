@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int wait_for(void *l, int64_t deadline, fl_cancel_token *cancel)
@@ -78,13 +78,13 @@ FL_TEST(latch_zero_wakes_all)
 	fl_latch l = FL_LATCH_INIT(3);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], wait_for, &l, &l, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], wait_for, &l, &l, FL_FOREVER, NULL);
 	FL_RC(fl_latch_destroy(&l), -EBUSY);
 	fl_latch_count_down(&l, 2);
-	assert_int_equal(fl_test_in_line(&l), N);
+	assert_int_equal(fl_test_queued(&l), N);
 	assert_int_equal(fl_latch_count(&l), 1);
 	fl_latch_count_down(&l, 1);
-	assert_int_equal(fl_test_in_line(&l), 0);
+	assert_int_equal(fl_test_queued(&l), 0);
 	FL_OK(fl_latch_destroy(&l));
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Locks under the worst of schedulers: docs/bugs.md. */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <pthread.h>
@@ -96,10 +96,10 @@ FL_TEST(mutex_lock_is_never_cancelled)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	fl_mutex_lock(&m);
-	fl_test_call_in_line(&c, lock_call, &m, &m, FL_FOREVER, &stop);
+	fl_test_call_queued(&c, lock_call, &m, &m, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
-	assert_int_equal(fl_test_in_line(&m), 1);
-	assert_int_equal(fl_test_in_line(&stop), 0);
+	assert_int_equal(fl_test_queued(&m), 1);
+	assert_int_equal(fl_test_queued(&stop), 0);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
 }
@@ -109,7 +109,7 @@ FL_TEST(mutex_may_be_unlocked_by_another_context)
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_test_caller c;
 	fl_mutex_lock(&m);
-	fl_test_call_in_line(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
 	assert_false(fl_mutex_is_locked(&m));
@@ -121,7 +121,7 @@ FL_TEST(mutex_destroy_of_a_busy_one)
 	fl_test_caller c;
 	fl_mutex_lock(&m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
-	fl_test_call_in_line(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
@@ -145,7 +145,7 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 	fl__sys.futex_wake = look_and_wake;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_call_in_line(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 	fl__store_relaxed(&awaited_rc, 1);
 	fl_mutex_unlock(&mutex_awaited);
@@ -192,7 +192,7 @@ FL_TEST(mutex_waiter_that_is_overtaken_is_woken_again)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_call_in_line(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
 	for (int i = 0; i < 3; i++) {
 		FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 		fl__store_relaxed(&awaited_rc, 1);
@@ -230,7 +230,7 @@ FL_TEST(mutex_wakes_in_order)
 	fl_test_caller callers[N];
 	fl_mutex_lock(&p.mutex);
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], join_parade, &p, &p.mutex, i, NULL);
+		fl_test_call_queued(&callers[i], join_parade, &p, &p.mutex, i, NULL);
 	fl_mutex_unlock(&p.mutex);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -244,13 +244,13 @@ FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second, third;
 	fl_mutex_lock(&m);
-	fl_test_call_in_line(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
-	fl_test_call_in_line(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
-	fl_test_call_in_line(&third, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
+	fl_test_call_queued(&third, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
-	assert_int_equal(fl_test_in_line(&m), 1);
+	assert_int_equal(fl_test_queued(&m), 1);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&third));
 	FL_OK(fl_mutex_destroy(&m));
@@ -365,7 +365,7 @@ static int rt_holder(void *arg)
 	r->rc = become_fifo(r, 1);
 	fl_mutex_lock(&r->mutex);
 	fl_event_set(&r->held);
-	FL_WAIT_FOR(r->rc != 0 || fl_test_in_line(&r->mutex) == 1);
+	FL_WAIT_FOR(r->rc != 0 || fl_test_queued(&r->mutex) == 1);
 	fl_mutex_unlock(&r->mutex);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 /* A function that counts its calls, works in plain memory, and fails a given number of times. */
@@ -113,7 +113,7 @@ FL_TEST(once_wakes_all_that_wait)
 	fl_test_caller runner, callers[N];
 	begin(&j, &runner);
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
 	fl_event_set(&j.go);
 	FL_OK(fl_test_call_end(&runner));
 	for (int i = 0; i < N; i++)
@@ -129,7 +129,7 @@ FL_TEST(once_failure_makes_another_run_it)
 	fl_test_caller runner, callers[N];
 	begin(&j, &runner);
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
 	fl_event_set(&j.go);
 	int failed = fl_test_call_end(&runner) == -EIO;
 	for (int i = 0; i < N; i++) {

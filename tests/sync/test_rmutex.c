@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
@@ -68,12 +68,12 @@ FL_TEST(rmutex_of_another_is_waited_for)
 	fl_rmutex_lock(&m);
 	fl_test_call_start(&brief, lock_and_unlock, &m, fl_after(FL_MS(1)), NULL);
 	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT); /* fl_rmutex_lock_until */
-	fl_test_call_in_line(&cancelled, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, &stop);
+	fl_test_call_queued(&cancelled, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED); /* fl_rmutex_lock_until */
-	fl_test_call_in_line(&patient, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, NULL);
+	fl_test_call_queued(&patient, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, NULL);
 	fl_rmutex_unlock(&m);
-	assert_int_equal(fl_test_in_line(&m.mutex_), 1);
+	assert_int_equal(fl_test_queued(&m.mutex_), 1);
 	FL_RC(fl_rmutex_destroy(&m), -EBUSY);
 	fl_rmutex_unlock(&m);
 	FL_OK(fl_test_call_end(&patient));
@@ -245,7 +245,7 @@ FL_TEST(rmutex_condition_undoes_all_locks_and_makes_them_again)
 	for (unsigned depth = 1; depth <= 3; depth++) {
 		struct waiting w = {.depth = depth};
 		fl_test_caller c;
-		fl_test_call_in_line(&c, wait_nested, &w, &w.changed, FL_FOREVER, NULL);
+		fl_test_call_queued(&c, wait_nested, &w, &w.changed, FL_FOREVER, NULL);
 		fl_rmutex_lock(&w.m); /* the waiter has none of its locks */
 		fl_rmutex_lock(&w.m);
 		assert_int_equal(w.m.depth_, 1);
@@ -266,7 +266,7 @@ FL_TEST(rmutex_condition_restores_the_locks_after_an_error)
 	struct waiting w = {.depth = 3};
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_nested, &w, &w.changed, FL_FOREVER, &stop);
+	fl_test_call_queued(&c, wait_nested, &w, &w.changed, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_cond_wait_rmutex_until */
 	FL_RC(wait_nested(&w, 0, NULL), -ETIMEDOUT);

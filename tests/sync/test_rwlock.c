@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
 #include "fl_faults.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int read_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
@@ -103,11 +103,11 @@ FL_TEST(rwlock_plain_locking_is_never_cancelled)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller reader, writer;
 	fl_rwlock_write_lock(&l);
-	fl_test_call_in_line(&reader, lock_plainly, &l, &l, 0, &stop);
-	fl_test_call_in_line(&writer, lock_plainly, &l, &l, 1, &stop);
+	fl_test_call_queued(&reader, lock_plainly, &l, &l, 0, &stop);
+	fl_test_call_queued(&writer, lock_plainly, &l, &l, 1, &stop);
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 	fl_cancel_token_request(&stop);
-	assert_int_equal(fl_test_in_line(&l), 2);
+	assert_int_equal(fl_test_queued(&l), 2);
 	fl_rwlock_write_unlock(&l);
 	FL_OK(fl_test_call_end(&reader));
 	FL_OK(fl_test_call_end(&writer));
@@ -204,7 +204,7 @@ FL_TEST(rwlock_serves_in_order)
 	fl_test_caller callers[N];
 	fl_rwlock_write_lock(&p.lock);
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], march, &p, &p.lock, numbers[i], NULL);
+		fl_test_call_queued(&callers[i], march, &p, &p.lock, numbers[i], NULL);
 	fl_rwlock_write_unlock(&p.lock);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -230,7 +230,7 @@ FL_TEST(rwlock_long_waiter_is_not_overtaken)
 	fl_rwlock_read_lock(&l);
 	fl__sys.now = clock_now;
 	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
-	while (fl_test_in_line(&l) == 0)
+	while (fl_test_queued(&l) == 0)
 		fl__sys.yield();
 	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
@@ -240,7 +240,7 @@ FL_TEST(rwlock_long_waiter_is_not_overtaken)
 	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
 	FL_RC(fl_rwlock_read_lock_until(&l, 0, NULL), -ETIMEDOUT);
 	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
-	while (fl_test_in_line(&l) == 1)
+	while (fl_test_queued(&l) == 1)
 		fl__sys.yield();
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_test_call_end(&writer));
@@ -258,14 +258,14 @@ FL_TEST(rw_timeout_clears_parked)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second, third, fourth;
 	fl_rwlock_write_lock(&l);
-	fl_test_call_in_line(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
-	fl_test_call_in_line(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
-	fl_test_call_in_line(&third, write_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_test_call_in_line(&fourth, read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
+	fl_test_call_queued(&third, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_queued(&fourth, read_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
-	assert_int_equal(fl_test_in_line(&l), 2);
+	assert_int_equal(fl_test_queued(&l), 2);
 	fl_rwlock_write_unlock(&l);
 	FL_OK(fl_test_call_end(&third));
 	FL_OK(fl_test_call_end(&fourth));
@@ -282,10 +282,10 @@ FL_TEST(rw_try_stall)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller writer, readers[2];
 	fl_rwlock_read_lock(&l);
-	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop);
+	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, &stop);
 	fl__or_relaxed(&l.word_, 1u << 29); /* CLOSED: the writer has waited its time */
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
+		fl_test_call_queued(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&writer), -ECANCELED);
 	for (int i = 0; i < 2; i++)
@@ -302,13 +302,13 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 	fl_test_caller readers[2], writer;
 	fl_rwlock_write_lock(&l);
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+		fl_test_call_queued(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_rwlock_downgrade(&l);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_test_call_end(&readers[i]));
 	assert_true(fl_rwlock_is_read_locked(&l));
-	assert_int_equal(fl_test_in_line(&l), 1);
+	assert_int_equal(fl_test_queued(&l), 1);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_test_call_end(&writer));
 	assert_int_equal(l.word_, 0);
@@ -357,11 +357,11 @@ FL_TEST(rwlock_upgrade_has_one_winner)
 	fl_test_caller upgrader, writer, reader;
 	fl_rwlock_read_lock(&l);
 	fl_rwlock_read_lock(&l);
-	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
-	FL_WAIT_FOR(fl_test_in_line(&l) == 2);
+	FL_WAIT_FOR(fl_test_queued(&l) == 2);
 	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
-	fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_queued(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
 	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
 	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
 	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
@@ -382,9 +382,9 @@ FL_TEST(rw_timed_writer_strands_upgrader)
 		fl_test_caller upgrader, writer, reader;
 		fl_rwlock_read_lock(&l);
 		fl_rwlock_read_lock(&l);
-		fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop_writer);
-		fl_test_call_in_line(&upgrader, upgrade_held, &l, &l, FL_FOREVER, &stop_upgrader);
-		fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
+		fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, &stop_writer);
+		fl_test_call_queued(&upgrader, upgrade_held, &l, &l, FL_FOREVER, &stop_upgrader);
+		fl_test_call_queued(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
 		fl_cancel_token_request(&stop_writer);
 		FL_RC(fl_test_call_end(&writer), -ECANCELED);
 		if (gives_up)
@@ -513,7 +513,7 @@ static void use_in_child(void *arg)
 	FL_CHECK(fl_rwlock_try_read_lock(l) == 0);
 	fl_rwlock_read_unlock(l);
 	fl_rwlock_write_lock(l);
-	fl_test_call_in_line(&c, write_briefly, l, l, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, write_briefly, l, l, FL_FOREVER, NULL);
 	fl_rwlock_write_unlock(l);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(fl_rwlock_destroy(l) == 0);

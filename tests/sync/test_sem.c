@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
@@ -58,7 +58,7 @@ FL_TEST(sem_destroy_of_a_busy_one)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	FL_RC(fl_sem_destroy(&s), -EBUSY);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&c));
@@ -109,9 +109,9 @@ FL_TEST(sem_try_release_leaves_the_queue_alone)
 	fl_sem s;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	FL_RC(fl_sem_try_release_n(&s, 3), -EOVERFLOW);
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	FL_OK(fl_sem_try_release_n(&s, 2));
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&s), 1);
@@ -123,9 +123,9 @@ FL_TEST(sem_panic_leaves_the_queue_alone)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	FL_PANICS(fl_sem_release_n(&s, FL_SEM_MAX + 1));
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, FL_SEM_MAX);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX - 1);
@@ -137,12 +137,12 @@ FL_TEST(sem_serves_in_order)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
 	for (int i = 0; i < N; i++) {
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&callers[i]));
 		assert_int_equal(fl_sem_value(&s), 0);
-		assert_int_equal(fl_test_in_line(&s), N - 1 - i);
+		assert_int_equal(fl_test_queued(&s), N - 1 - i);
 	}
 }
 
@@ -152,11 +152,11 @@ FL_TEST(sem_release_n_serves_the_queue_first)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
 	fl_sem_release_n(&s, 3);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	assert_int_equal(fl_sem_value(&s), 0);
 	fl_sem_release_n(&s, 3);
 	FL_OK(fl_test_call_end(&callers[3]));
@@ -179,8 +179,8 @@ FL_TEST(sem_stale_waiters)
 		FL_OK(fl_sem_try_acquire(&s));
 	}
 	fl_test_caller brief, patient;
-	fl_test_call_in_line(&brief, acquire, &s, &s, fl_after(FL_MS(2)), NULL);
-	fl_test_call_in_line(&patient, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&brief, acquire, &s, &s, fl_after(FL_MS(2)), NULL);
+	fl_test_call_queued(&patient, acquire, &s, &s, FL_FOREVER, NULL);
 	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT);
 	fl_sem_release_n(&s, 2);
 	FL_OK(fl_test_call_end(&patient));
@@ -195,7 +195,7 @@ FL_TEST(sem_two_posts_one_wake)
 		fl_sem s = FL_SEM_INIT(0);
 		fl_test_caller callers[2];
 		for (int t = 0; t < 2; t++)
-			fl_test_call_in_line(&callers[t], acquire, &s, &s, FL_FOREVER, NULL);
+			fl_test_call_queued(&callers[t], acquire, &s, &s, FL_FOREVER, NULL);
 		if (i % 2)
 			FL_WAIT_FOR(fl_test_asleep(&s) == 2);
 		fl_sem_release(&s);
@@ -258,9 +258,9 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 	FL_RC(fl_sem_init_bounded(&s, 3, 2), -EINVAL);
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	FL_PANICS(fl_sem_release_n(&s, 3));
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, 2);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&s), 1);
@@ -300,18 +300,18 @@ FL_TEST(sem_several_are_not_starved)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller big, small;
-	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&small, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&small, acquire, &s, &s, FL_FOREVER, NULL);
 	fl_sem_release_n(&s, 2);
 	assert_int_equal(fl_sem_value(&s), 2);
-	assert_int_equal(fl_test_in_line(&s), 2);
+	assert_int_equal(fl_test_queued(&s), 2);
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
 	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), -ETIMEDOUT);
-	assert_int_equal(fl_test_in_line(&s), 2);
+	assert_int_equal(fl_test_queued(&s), 2);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&big));
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&small));
 	assert_int_equal(s.word_, 0);
@@ -323,9 +323,9 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	fl_sem s = FL_SEM_INIT(2);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, small, smaller;
-	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_in_line(&small, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&smaller, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_queued(&small, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&smaller, acquire, &s, &s, FL_FOREVER, NULL);
 	assert_int_equal(fl_sem_value(&s), 2);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
@@ -334,7 +334,7 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	assert_int_equal(s.word_, 0);
 
 	fl_sem_release_n(&s, 2);
-	fl_test_call_in_line(&big, acquire_three, &s, &s, fl_after(FL_MS(2)), NULL);
+	fl_test_call_queued(&big, acquire_three, &s, &s, fl_after(FL_MS(2)), NULL);
 	FL_RC(fl_test_call_end(&big), -ETIMEDOUT);
 	assert_int_equal(s.word_, 2);
 }
@@ -350,8 +350,8 @@ FL_TEST(sem_several_that_give_up_serve_an_observer)
 	fl_sem s = FL_SEM_INIT(2);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, looker;
-	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_in_line(&looker, look, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_queued(&looker, look, &s, &s, FL_FOREVER, NULL);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
 	FL_OK(fl_test_call_end(&looker));

@@ -2,7 +2,7 @@
 /* Releases in signal handlers, whatever they interrupt. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <errno.h>
@@ -58,7 +58,7 @@ FL_TEST(sem_handler_wakes_a_waiter)
 {
 	fl_test_caller c;
 	begin();
-	fl_test_call_in_line(&c, acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &room.s, &room.s, FL_FOREVER, NULL);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&room.s), 0);
@@ -81,7 +81,7 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 	fl_test_caller c;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 1));
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	fl__lot_open(&lot, &s);
 	for (int i = 0; i < 3; i++)
 		fl_sem_release_in_handler(&s);
@@ -109,7 +109,7 @@ FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
 	fl_thread t;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	fl__lot_open(&lot, &s);
 	fl_sem_release_in_handler(&s);
 	fl_test_go(&t, release, &s);
@@ -126,7 +126,7 @@ static void interrupt_a_holder(const void *key)
 	struct fl__lot lot;
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
 	fl__lot_open(&lot, key);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 	if (key == &room.s)
@@ -157,13 +157,13 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	struct fl__lot from, to;
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
 	fl__lot_open(&from, from_key);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	(void)fl__lot_open_also(&from, &to, to_key);
 	assert_ptr_equal(from.key, from_key);
 	FL_CHECK(raise(SIGUSR1) == 0);
-	fl__lot_shut_also(&from, &to);
+	fl__lot_unlock_also(&from, &to);
 	fl__lot_close(&from);
 	FL_OK(fl_test_call_end(&c[0]));
 	FL_OK(fl_test_call_end(&c[1]));
@@ -192,7 +192,7 @@ FL_TEST(sem_handler_interrupts_a_wake)
 	fl_test_caller c[2];
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_asleep(&room.s) == 2);
 	fl__sys.futex_wake = wake_after_signal;
 	fl_sem_release(&room.s);
@@ -216,7 +216,7 @@ static int interrupt_own_thread(void *unused)
 	for (int i = 0; i < 3; i++)
 		f[i] = fl_test_start(take, NULL);
 	fl_test_settle();
-	FL_CHECK(fl_test_in_line(&room.s) == 3);
+	FL_CHECK(fl_test_queued(&room.s) == 3);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	fl__lot_open(&lot, &room.s);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
@@ -307,7 +307,7 @@ static int churn(void *unused)
 		fl_sem_release(&room.neighbour);
 		FL_CHECK(fl_sem_acquire(&room.neighbour) == 0);
 		FL_CHECK(fl_sem_acquire_until(&room.neighbour, 0, NULL) == -ETIMEDOUT);
-		(void)fl_test_in_line(&room.neighbour);
+		(void)fl_test_queued(&room.neighbour);
 	}
 	return 0;
 }

@@ -2,7 +2,7 @@
 /* The first waiter of a semaphore, awake, and contexts that overtake it. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
@@ -80,7 +80,7 @@ FL_TEST(sem_waiter_that_is_overtaken_is_woken_again)
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	for (int i = 0; i < 3; i++)
 		release_and_overtake(&s, 1);
 	fl_sem_release(&s);
@@ -95,7 +95,7 @@ FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	release_and_overtake(&s, 1);
 	ticks += FL_US(900);
 	release_and_overtake(&s, 1);
@@ -116,8 +116,8 @@ FL_TEST(sem_waiter_is_patient_until_it_was_woken)
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller first, second;
-	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&second, acquire, &s, &s, FL_FOREVER, NULL);
 	ticks += FL_S(1);
 	release_and_overtake(&s, 2);
 	fl_sem_release(&s);
@@ -136,12 +136,12 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
-	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, acquire, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_queued(&second, acquire, &s, &s, FL_FOREVER, NULL);
 	release_and_overtake(&s, 2);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&second));
 	assert_int_equal(s.word_, 0);
@@ -155,7 +155,7 @@ FL_TEST(sem_waiter_serves_the_next)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[4];
 	for (int i = 0; i < 4; i++)
-		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
 	close_behind(4);
 	for (uint32_t i = 1; i <= 4; i++) {
 		fl_sem_release(&s);
@@ -177,13 +177,13 @@ FL_TEST(sem_release_of_several_hands_over)
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller one, two, three;
-	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&three, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&one, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&three, acquire, &s, &s, FL_FOREVER, NULL);
 	close_behind(3);
 	fl_sem_release_n(&s, 4);
 	assert_int_equal(s.word_, 1);
-	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_test_queued(&s), 1);
 	FL_OK(fl_sem_try_acquire(&s));
 	fl__store_release(&gate, 0);
 	FL_OK(fl_test_call_end(&one));
@@ -192,7 +192,7 @@ FL_TEST(sem_release_of_several_hands_over)
 	FL_OK(fl_test_call_end(&three));
 	assert_int_equal(s.word_, 0);
 
-	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
 	close_behind(1);
 	fl_sem_release(&s);
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
@@ -212,14 +212,14 @@ FL_TEST(sem_competitors_want_several)
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller one, two;
-	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&one, acquire, &s, &s, FL_FOREVER, NULL);
 	close_behind(1);
 	fl_sem_release(&s);
 	fl_sem_release(&s);
 	FL_OK(fl_sem_acquire_n_until(&s, 2, 0, NULL));
 	fl_sem_release(&s);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), 0);
-	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
 	assert_int_equal(s.word_, 1);
 	fl__store_release(&gate, 0);
 	FL_OK(fl_test_call_end(&one));
@@ -238,9 +238,9 @@ static int release_to_fiber(void *arg)
 {
 	fl_sem *s = arg;
 	fl_fiber *f = fl_test_start(acquire_in_fiber, s);
-	FL_WAIT_FOR(fl_test_in_line(s) == 1 || (fl_fiber_yield(), false));
+	FL_WAIT_FOR(fl_test_queued(s) == 1 || (fl_fiber_yield(), false));
 	fl_sem_release(s);
-	FL_CHECK(fl_sem_try_acquire(s) == -EAGAIN && fl_test_in_line(s) == 0);
+	FL_CHECK(fl_sem_try_acquire(s) == -EAGAIN && fl_test_queued(s) == 0);
 	FL_CHECK(fl_test_join(f) == 0);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 FL_TEST(seqlock_all_zero_is_valid)
@@ -126,8 +126,8 @@ FL_TEST(seqlock_readers_sleep_while_it_is_written)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_seqlock_write_begin(&b.lock);
 	for (int i = 0; i < N; i++)
-		fl_test_call_in_line(&callers[i], read_value, &b, &b.lock.sequence_, FL_FOREVER, NULL);
-	fl_test_call_in_line(&late, read_value, &b, &b.lock.sequence_, FL_FOREVER, &stop);
+		fl_test_call_queued(&callers[i], read_value, &b, &b.lock.sequence_, FL_FOREVER, NULL);
+	fl_test_call_queued(&late, read_value, &b, &b.lock.sequence_, FL_FOREVER, &stop);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&late), -ECANCELED);
 	fl_seqlock_write_end(&b.lock);
@@ -141,7 +141,7 @@ FL_TEST(seqlock_destroy_of_a_waited_one)
 	board b = {.lock = FL_SEQLOCK_INIT};
 	fl_test_caller reader;
 	fl_seqlock_write_begin(&b.lock);
-	fl_test_call_in_line(&reader, read_value, &b, &b.lock.sequence_, FL_FOREVER, NULL);
+	fl_test_call_queued(&reader, read_value, &b, &b.lock.sequence_, FL_FOREVER, NULL);
 	FL_RC(fl_seqlock_destroy(&b.lock), -EBUSY);
 	fl_seqlock_write_end(&b.lock);
 	FL_OK(fl_test_call_end(&reader));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 static fl_sharded_rwlock sharded_rwlock;
@@ -105,12 +105,12 @@ FL_TEST(sharded_rwlock_plain_locking_is_never_cancelled)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller reader, writer;
 	fl_sharded_rwlock_write_lock(l);
-	fl_test_call_in_line(&reader, lock_plainly, l, l, 0, &stop);
-	fl_test_call_in_line(&writer, lock_plainly, l, &l->turn_, 1, &stop);
+	fl_test_call_queued(&reader, lock_plainly, l, l, 0, &stop);
+	fl_test_call_queued(&writer, lock_plainly, l, &l->turn_, 1, &stop);
 	FL_RC(fl_sharded_rwlock_destroy(l), -EBUSY);
 	fl_cancel_token_request(&stop);
-	assert_int_equal(fl_test_in_line(l), 1);
-	assert_int_equal(fl_test_in_line(&l->turn_), 1);
+	assert_int_equal(fl_test_queued(l), 1);
+	assert_int_equal(fl_test_queued(&l->turn_), 1);
 	fl_sharded_rwlock_write_unlock(l);
 	FL_OK(fl_test_call_end(&reader));
 	FL_OK(fl_test_call_end(&writer));
@@ -165,10 +165,10 @@ FL_TEST(sharded_rwlock_writer_that_gives_up_lets_readers_in)
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller first, second, reader;
 		fl_sharded_rwlock_read_lock(l);
-		fl_test_call_in_line(&first, write_briefly, l, l, FL_FOREVER, &stop);
+		fl_test_call_queued(&first, write_briefly, l, l, FL_FOREVER, &stop);
 		FL_RC(fl_sharded_rwlock_try_read_lock(l), -EBUSY);
-		fl_test_call_in_line(&second, write_briefly, l, &l->turn_, FL_FOREVER, NULL);
-		fl_test_call_in_line(&reader, read_briefly, l, l, FL_FOREVER, NULL);
+		fl_test_call_queued(&second, write_briefly, l, &l->turn_, FL_FOREVER, NULL);
+		fl_test_call_queued(&reader, read_briefly, l, l, FL_FOREVER, NULL);
 		if (gives_up)
 			fl_cancel_token_request(&stop);
 		else
@@ -199,7 +199,7 @@ FL_TEST(sharded_rwlock_may_be_unlocked_by_other_contexts)
 		for (int i = 0; i < N; i++)
 			fl_sharded_rwlock_read_lock(l);
 		if (awaited)
-			fl_test_call_in_line(&writer, write_briefly, l, l, FL_FOREVER, NULL);
+			fl_test_call_queued(&writer, write_briefly, l, l, FL_FOREVER, NULL);
 		for (int i = 0; i < N; i++) {
 			fl_thread t;
 			assert_true(fl_sharded_rwlock_is_read_locked(l));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <limits.h>
@@ -148,7 +148,7 @@ FL_TEST(thread_detached_by_itself_or_by_others)
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_OK(fl_thread_detach(&t));
 	assert_null(t.thread_);
-	FL_WAIT_FOR(fl_test_in_line(&end) == 1);
+	FL_WAIT_FOR(fl_test_queued(&end) == 1);
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
 	fl_event_set(&end);
 	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);

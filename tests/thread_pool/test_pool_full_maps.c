@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Maps in the bounded backlog of a thread executor: what they wait for, and what ends that. */
-#include "fl_line.h"
 #include "fl_pool.h"
+#include "fl_queued.h"
 
 #include "exec/executor.h"
 #include <fairlead/imap.h>
@@ -53,7 +53,7 @@ static bool stand_in_line(unsigned n)
 {
 	fl_executor_stats stats;
 	FL_CHECK(fl_executor_get_stats(busy.e, &stats) == 0);
-	return stats.waiting == 1 && fl_test_in_line(&busy.e->permits.free) == n;
+	return stats.waiting == 1 && fl_test_queued(&busy.e->permits.free) == n;
 }
 
 FL_TASK(full_plus_one_late, int, int)

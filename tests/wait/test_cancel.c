@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include "wait/cancel.h"
@@ -326,12 +326,12 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	fl_cancel_token *tokens[] = {&t.a, &t.a, &t.b, &t.left, &t.root, &t.c};
 	fl_test_caller sleepers[6];
 	for (int i = 0; i < 6; i++)
-		fl_test_call_in_line(&sleepers[i], sleep_call, NULL, tokens[i], FL_FOREVER, tokens[i]);
+		fl_test_call_queued(&sleepers[i], sleep_call, NULL, tokens[i], FL_FOREVER, tokens[i]);
 	fl_cancel_token_request(&t.left);
 	for (int i = 0; i < 4; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
-	assert_int_equal(fl_test_in_line(&t.root), 1);
-	assert_int_equal(fl_test_in_line(&t.c), 1);
+	assert_int_equal(fl_test_queued(&t.root), 1);
+	assert_int_equal(fl_test_queued(&t.c), 1);
 	fl_cancel_token_request(&t.root);
 	for (int i = 4; i < 6; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
@@ -409,7 +409,7 @@ FL_TEST(cancel_publishes_what_was_written_before)
 	fl_thread looker, sleeper;
 	fl_test_go(&looker, read_reason, &n);
 	fl_test_go(&sleeper, read_reason_after_wait, &n);
-	FL_WAIT_FOR(fl_test_in_line(&n.stop) == 1);
+	FL_WAIT_FOR(fl_test_queued(&n.stop) == 1);
 	n.reason = 42;
 	fl_cancel_token_request(&n.stop);
 	fl_test_end(&looker);
@@ -484,7 +484,7 @@ FL_TEST(cancel_own_token_has_a_wait_queue)
 	owner a;
 	fl_test_caller c;
 	owner_init(&a, FL_SHIELDED);
-	fl_test_call_in_line(&c, sleep_call, NULL, &a.own.token, FL_FOREVER, &a.own.token);
+	fl_test_call_queued(&c, sleep_call, NULL, &a.own.token, FL_FOREVER, &a.own.token);
 	fl_cancel_token_request(&a.own.token);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	assert_int_equal(a.kicks, 1);
@@ -495,7 +495,7 @@ FL_TEST(cancel_children_without_the_parent)
 {
 	tree t;
 	tree_init(&t);
-	assert_false(fl__cancel_renew(&t.root)); /* it has children */
+	assert_false(fl__cancel_take_back(&t.root)); /* it has children */
 	fl__cancel_request_children(&t.left);
 	assert_string_equal(requested_in(&t), "AB");
 	fl__cancel_request_children(&t.root);
@@ -507,7 +507,7 @@ FL_TEST(cancel_children_without_the_parent)
 	fl_cancel_token_destroy(&t.c);
 	fl_cancel_token_destroy(&t.left);
 	fl_cancel_token_destroy(&t.right);
-	assert_true(fl__cancel_renew(&t.root));
+	assert_true(fl__cancel_take_back(&t.root));
 	assert_false(fl_cancel_token_is_requested(&t.root));
 	fl_cancel_token_init(&t.left, &t.root, FL_FOREVER);
 	assert_false(fl_cancel_token_is_requested(&t.left));

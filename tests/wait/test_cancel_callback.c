@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_in_loop.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include "wait/cancel.h"
@@ -246,7 +246,7 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	FL_OK(fl_event_wait(&s.begun));
 	assert_true(fl_cancel_token_is_requested(&s.token));
 	fl_cancel_token_request(&s.token); /* does not wait for it */
-	fl_test_call_in_line(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
+	fl_test_call_queued(&remover, remove_it, &s.cb, s.cb.queue_, FL_FOREVER, NULL);
 	assert_true(fl_thread_is_alive(&remover.thread));
 	fl_event_set(&s.go);
 	assert_int_equal(fl_test_call_end(&remover), false);
@@ -288,11 +288,11 @@ FL_TEST(cancel_callback_end_wakes_no_other_waiter)
 		memset(&memory, 0, sizeof memory);
 		fl_sem *sem = shifted ? memory.shifted.sem : memory.sem;
 		for (int i = 0; i < 2; i++)
-			fl_test_call_in_line(&waiters[i], acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
+			fl_test_call_queued(&waiters[i], acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
 		fl_event_set(&s.go);
 		fl_test_end(&requester);
 		for (int i = 0; i < 2; i++) {
-			assert_int_equal(fl_test_in_line(&sem[i]), 1);
+			assert_int_equal(fl_test_queued(&sem[i]), 1);
 			fl_sem_release(&sem[i]);
 			FL_OK(fl_test_call_end(&waiters[i]));
 		}

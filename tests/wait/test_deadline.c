@@ -115,10 +115,10 @@ FL_TEST(cancel_wakes_the_wait)
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_kind_begin(&c, kind, FL_FOREVER, &stop);
-		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+		FL_WAIT_FOR(fl_test_queued(&stop) == 1);
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
-		assert_int_equal(fl_test_in_line(&stop), 0);
+		assert_int_equal(fl_test_queued(&stop), 0);
 		fl_cancel_token_destroy(&stop);
 	}
 }
@@ -147,7 +147,7 @@ FL_TEST(cancel_consumes_nothing)
 		fl_test_caller cancelled, patient;
 		fl_kind_begin(&cancelled, kind, FL_FOREVER, &stop);
 		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
-		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+		FL_WAIT_FOR(fl_test_queued(&stop) == 1);
 		fl_cancel_token_request(&stop);
 		kind->finish(); /* often before the cancelled one has left its queue */
 		int rc = fl_test_call_end(&cancelled);
@@ -177,7 +177,7 @@ FL_TEST(cancel_null_means_the_scope)
 	{
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
-		fl_test_call_in_line(&c, scoped_wait, (void *)kind, &stop, FL_FOREVER, &stop);
+		fl_test_call_queued(&c, scoped_wait, (void *)kind, &stop, FL_FOREVER, &stop);
 		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
 		fl_cancel_token_destroy(&stop);
@@ -191,9 +191,9 @@ FL_TEST(cancel_shielded_means_none)
 		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		const void *key = kind->key ? kind->key : fl_kind_key;
-		fl_test_call_in_line(&c, shielded_wait, (void *)kind, key, FL_FOREVER, &stop);
+		fl_test_call_queued(&c, shielded_wait, (void *)kind, key, FL_FOREVER, &stop);
 		fl_cancel_token_request(&stop);
-		assert_int_equal(fl_test_in_line(key), 1);
+		assert_int_equal(fl_test_queued(key), 1);
 		kind->finish();
 		FL_RC(fl_test_call_end(&c), kind->done);
 		fl_cancel_token_destroy(&stop);

@@ -4,7 +4,7 @@
  * it before it left the queue, so it no longer counts as waiting. Then destroy returns 0, and the
  * memory is freed while the waiter is still leaving its call.
  */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 typedef union memory {
@@ -66,7 +66,7 @@ static void leave_late(memory busy, fl_test_call *call)
 		memory object = busy;
 		fl_test_caller waiter;
 		struct fl__lot lot;
-		fl_test_call_in_line(&waiter, call, &object, &object, fl_after(FL_MS(5)), FL_SHIELDED);
+		fl_test_call_queued(&waiter, call, &object, &object, fl_after(FL_MS(5)), FL_SHIELDED);
 		fl__lot_open(&lot, &object);
 		freed = free_under(&object, &lot);
 		fl__lot_close(&lot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 /* One open-take-close. */
@@ -81,13 +81,13 @@ FL_TEST(lot_takes_in_order)
 	char key = 0;
 	stand_all(places, 5, &key);
 	for (uint32_t i = 0; i < 5; i++) {
-		assert_true(fl__lot_waited(&key));
+		assert_true(fl__lot_has_waiters_at(&key));
 		assert_int_equal(wake(&key, 1, 100 + i), 1);
 		for (uint32_t j = 0; j < 5; j++)
 			assert_true(j <= i ? is_taken(&places[j]) : is_waiting(&places[j]));
 		assert_int_equal(places[i].node.value, 100 + i);
 	}
-	assert_false(fl__lot_waited(&key));
+	assert_false(fl__lot_has_waiters_at(&key));
 }
 
 FL_TEST(lot_takes_no_more_than_there_are_or_are_asked_for)
@@ -113,11 +113,11 @@ FL_TEST(lot_unparks_at_close)
 	struct fl__lot lot;
 	stand_all(places, 2, &key);
 	fl__lot_open(&lot, &key);
-	assert_true(fl__lot_more(&lot));
+	assert_true(fl__lot_has_waiters(&lot));
 	assert_int_equal(fl__lot_take(&lot, 1, 7), 1);
-	assert_true(fl__lot_more(&lot));
+	assert_true(fl__lot_has_waiters(&lot));
 	assert_int_equal(fl__lot_take(&lot, 1, 8), 1);
-	assert_false(fl__lot_more(&lot));
+	assert_false(fl__lot_has_waiters(&lot));
 	assert_int_equal(places[0].unparks + places[1].unparks, 0);
 	fl__lot_close(&lot);
 	assert_true(is_taken(&places[0]) && is_taken(&places[1]));
@@ -140,7 +140,7 @@ static void remove_one(size_t n, size_t gone)
 		assert_int_equal(wake(&key, 1, 0), 1);
 		assert_true(is_taken(&places[i]));
 	}
-	assert_false(fl__lot_waited(&key));
+	assert_false(fl__lot_has_waiters_at(&key));
 	assert_int_equal(places[gone].unparks, 0);
 	assert_true(places[gone].wait.decision == FL__PENDING);
 }
@@ -218,9 +218,9 @@ FL_TEST(lot_queues_of_one_bucket_are_apart)
 		assert_true(is_taken(&line[0]) && is_taken(&line[1]) && is_waiting(&line[2]));
 	}
 	for (int k = KEYS - 1; k >= 0; k--) {
-		assert_true(fl__lot_waited(keys[order[k]]));
+		assert_true(fl__lot_has_waiters_at(keys[order[k]]));
 		assert_int_equal(wake(keys[order[k]], FL__ALL, 0), 1);
-		assert_false(fl__lot_waited(keys[order[k]]));
+		assert_false(fl__lot_has_waiters_at(keys[order[k]]));
 		for (int j = 0; j < k; j++)
 			assert_true(is_waiting(&places[order[j]][2]));
 	}
@@ -283,7 +283,7 @@ FL_TEST(lot_skips_a_waiter_that_gave_up)
 		assert_int_equal(places[i].unparks, 0);
 		assert_false(places[i].node.queued);
 	}
-	assert_false(fl__lot_waited(&key));
+	assert_false(fl__lot_has_waiters_at(&key));
 }
 
 FL_TEST(lot_wakes_a_wait_with_two_places_once)
@@ -403,7 +403,7 @@ FL_TEST(lot_word_is_waited_for)
 	assert_int_equal(word, 0x300); /* the bit stays, safely */
 
 	fl_test_caller c;
-	fl_test_call_in_line(&c, wait_for_three, &word, &word, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, wait_for_three, &word, &word, FL_FOREVER, NULL);
 	assert_int_equal(fl__load_relaxed(&word), 0x300);
 	struct fl__lot lot;
 	fl__lot_open(&lot, &word);
@@ -437,7 +437,7 @@ static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
 
 static void lines_are_empty(void *sem)
 {
-	FL_CHECK(!fl__lot_waited(sem));
+	FL_CHECK(!fl__lot_has_waiters_at(sem));
 	FL_CHECK(fl_sem_destroy(sem) == 0);
 	fl_sem_release(sem);
 	FL_CHECK(fl_sem_try_acquire(sem) == 0);
@@ -449,9 +449,9 @@ FL_TEST(lot_is_empty_in_a_forked_child)
 	fl_sem sem = FL_SEM_INIT(0);
 	fl_test_caller c;
 	assert_int_equal(fl__fork_count, 0);
-	fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);
+	fl_test_call_queued(&c, acquire, &sem, &sem, FL_FOREVER, NULL);
 	assert_int_equal(fl_test_child(lines_are_empty, &sem, NULL, 0), 0);
-	assert_int_equal(fl_test_in_line(&sem), 1);
+	assert_int_equal(fl_test_queued(&sem), 1);
 	fl_sem_release(&sem);
 	FL_OK(fl_test_call_end(&c));
 }

@@ -3,7 +3,7 @@
  * A context that waits for something else between the begin of a wait and its sleep, and what a
  * wait does not change.
  */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include <pthread.h>
 
 /*
@@ -40,7 +40,7 @@ static const fl_on_type slow_type = {never_ready, arm_slowly, fl__node_disarm, N
 static int release_when_awaited(void *arg)
 {
 	fl_sem *s = arg;
-	FL_WAIT_FOR(fl_test_in_line(s) == 1);
+	FL_WAIT_FOR(fl_test_queued(s) == 1);
 	fl_sem_release(s);
 	return 0;
 }
@@ -57,9 +57,9 @@ FL_TEST(wait_any_with_a_waiting_arm)
 		FL_RC(fl_wait_any_until(on, 2, FL_FOREVER, NULL), 0);
 		assert_true(slow.acquired);
 		fl_test_end(&helper);
-		assert_false(fl__lot_waited(&event));
-		assert_false(fl__lot_waited(&slow));
-		assert_false(fl__lot_waited(&slow.permit));
+		assert_false(fl__lot_has_waiters_at(&event));
+		assert_false(fl__lot_has_waiters_at(&slow));
+		assert_false(fl__lot_has_waiters_at(&slow.permit));
 	}
 }
 

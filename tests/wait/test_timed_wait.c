@@ -227,7 +227,7 @@ static const void *key_of(const fl_kind *kind)
 static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, int64_t deadline)
 {
 	fl_test_call_start(c, call, object, deadline, NULL);
-	FL_WAIT_FOR(fl_test_in_line(key) == 1);
+	FL_WAIT_FOR(fl_test_queued(key) == 1);
 }
 
 /* The same, and it has gone to sleep. */
@@ -244,7 +244,7 @@ static void still_waits(const fl_kind *kind)
 {
 	uint32_t before = fl__load_relaxed(&sleeps);
 	FL_WAIT_FOR(fl__load_relaxed(&sleeps) >= before + 2);
-	assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+	assert_int_equal(fl_test_queued(key_of(kind)), 1);
 }
 
 static void ends_by_its_wake(fl_test_caller *c, const fl_kind *kind)
@@ -267,7 +267,7 @@ static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline
 	uint32_t before = fl__load_relaxed(&sleeps);
 	FL_RC(call((void *)kind, deadline, NULL), -ETIMEDOUT);
 	assert_int_equal(fl__load_relaxed(&sleeps), before);
-	assert_int_equal(fl_test_in_line(key_of(kind)), 0);
+	assert_int_equal(fl_test_queued(key_of(kind)), 0);
 	if (!kind->at_once)
 		return;
 	kind->finish();
@@ -341,7 +341,7 @@ static void waits_until_huge(const fl_kind *kind, fl_test_call *call)
 	uint32_t before = fl__load_relaxed(&sleeps);
 	line_up(&c, call, (void *)kind, key_of(kind), huge);
 	FL_WAIT_FOR(fl_test_asleep(key_of(kind)) == 1 || fl__load_relaxed(&sleeps) > before);
-	assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+	assert_int_equal(fl_test_queued(key_of(kind)), 1);
 	ends_by_its_wake(&c, kind);
 }
 
@@ -571,7 +571,7 @@ static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
 		uint32_t before = fl__load_relaxed(&signals_seen);
 		fl_test_go(&storm, signal_all_the_time, NULL);
 		FL_WAIT_FOR(fl__load_relaxed(&signals_seen) - before >= 100);
-		assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+		assert_int_equal(fl_test_queued(key_of(kind)), 1);
 		if (by_wake)
 			kind->finish();
 		else

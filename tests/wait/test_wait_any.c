@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_line.h"
+#include "fl_queued.h"
 #include "fl_test.h"
 
 #include <limits.h>
@@ -35,7 +35,7 @@ static void things_end(things *t)
 	FL_OK(fl_sem_destroy(&t->sem));
 	FL_OK(fl_event_destroy(&t->event));
 	FL_OK(fl_latch_destroy(&t->latch));
-	assert_int_equal(fl_test_in_line(&t->token), 0);
+	assert_int_equal(fl_test_queued(&t->token), 0);
 	fl_cancel_token_destroy(&t->token);
 }
 
@@ -73,7 +73,7 @@ FL_TEST(wait_any_wakes_for_each_kind)
 		fl_test_caller c;
 		things_init(&t);
 		/* The last to be armed. */
-		fl_test_call_in_line(&c, any_of, &t, &t.token, FL_FOREVER, NULL);
+		fl_test_call_queued(&c, any_of, &t, &t.token, FL_FOREVER, NULL);
 		make_ready(&t, thing);
 		FL_RC(fl_test_call_end(&c), thing);
 		things_end(&t);
@@ -129,7 +129,7 @@ FL_TEST(wait_any_gives_up)
 	}
 	fl_test_caller c;
 	fl_cancel_token later = FL_CANCEL_TOKEN_INIT;
-	fl_test_call_in_line(&c, any_of, &t, &later, FL_FOREVER, &later);
+	fl_test_call_queued(&c, any_of, &t, &later, FL_FOREVER, &later);
 	fl_cancel_token_request(&later);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	things_end(&t);
@@ -175,10 +175,10 @@ FL_TEST(wait_any_may_name_a_thing_twice)
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller c;
 	fl_test_call_start(&c, twice, &e, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_in_line(&e) == 2);
+	FL_WAIT_FOR(fl_test_queued(&e) == 2);
 	fl_event_set(&e);
 	FL_RC(fl_test_call_end(&c), 1);
-	assert_int_equal(fl_test_in_line(&e), 0);
+	assert_int_equal(fl_test_queued(&e), 0);
 }
 
 /* An object that becomes ready between the check and the enqueue: it is reported, and unchanged. */
@@ -221,8 +221,8 @@ FL_TEST(wait_any_observer_takes_no_permit)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller first, last;
-	fl_test_call_in_line(&first, observe, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_in_line(&last, observe, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&first, observe, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_queued(&last, observe, &s, &s, FL_FOREVER, NULL);
 	fl_sem_release(&s);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 0);
@@ -234,9 +234,9 @@ FL_TEST(wait_any_strands_no_permit)
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		fl_sem s = FL_SEM_INIT(0);
 		fl_test_caller before, consumer, after;
-		fl_test_call_in_line(&before, observe, &s, &s, FL_FOREVER, NULL);
-		fl_test_call_in_line(&consumer, acquire, &s, &s, FL_FOREVER, NULL);
-		fl_test_call_in_line(&after, observe, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&before, observe, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&consumer, acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_queued(&after, observe, &s, &s, FL_FOREVER, NULL);
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&consumer));
 		assert_int_equal(fl_sem_value(&s), 0);

@@ -11,7 +11,7 @@
  * Results are 0 or a descriptor, or a negative errno. errno does not change. All descriptors are
  * close-on-exec.
  */
-struct fl__shm_os {
+struct fl__shm_sys {
 	int (*memory)(void);                             /* an empty memfd that can be sealed */
 	int (*resize)(int fd, uint64_t size);            /* the whole file is a hole */
 	int (*fill)(int fd, uint64_t at, uint64_t size); /* real memory in place of holes */
@@ -33,7 +33,7 @@ struct fl__shm_os {
 	uint64_t (*available)(void); /* roughly the memory that the system can give */
 };
 
-extern struct fl__shm_os fl__shm_os;
+extern struct fl__shm_sys fl__shm_sys;
 
 /* The seal against new writable mappings: Linux 5.1, newer than some headers. */
 #define FL__SEAL_FUTURE_WRITE 0x10

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "shm_os.h"
+#include "shm_sys.h"
 #include "../base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static int shm_os_memory(void)
 	int fd = memfd_create("fairlead", flags | SHM_OS_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("fairlead", flags);
-	return fl__known(shm_os_result(fd, before));
+	return fl__eperm_to_enosys(shm_os_result(fd, before));
 }
 
 static int shm_os_resize(int fd, uint64_t size)
@@ -272,7 +272,7 @@ static uint64_t shm_os_available(void)
 	return bytes;
 }
 
-struct fl__shm_os fl__shm_os = {
+struct fl__shm_sys fl__shm_sys = {
     .memory = shm_os_memory,
     .resize = shm_os_resize,
     .fill = shm_os_fill,

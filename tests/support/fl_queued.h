@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_LINE_H
-#define FL_LINE_H
+#ifndef FL_QUEUED_H
+#define FL_QUEUED_H
 
 /*
  * For tests of waits: lists the waiters of a wait queue, and runs one blocking call on a thread.
  *
  *     fl_test_caller c;
- *     fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);   // it is enqueued now
+ *     fl_test_call_queued(&c, acquire, &sem, &sem, FL_FOREVER, NULL);   // it is enqueued now
  *     fl_sem_release(&sem);
  *     FL_OK(fl_test_call_end(&c));
  */
@@ -16,19 +16,19 @@
 #include "base/sys.h"
 #include "wait/lot.h"
 
-typedef struct fl_test_line {
+typedef struct fl_test_queue {
 	size_t waiters, observers, asleep;
 	bool has; /* the given context is in the queue */
-} fl_test_line;
+} fl_test_queue;
 
 /*
  * The wait queue of `key` now: the number of waiters of each kind, how many of them sleep in the
  * kernel, and whether the context is there.
  */
-static inline fl_test_line fl_test_line_with(const void *key, uint64_t id)
+static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
 {
 	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c */
-	fl_test_line line = {0, 0, 0, false};
+	fl_test_queue line = {0, 0, 0, false};
 	struct fl__wait wait;
 	struct fl__lot lot;
 	fl__wait_begin(&wait);
@@ -46,15 +46,15 @@ static inline fl_test_line fl_test_line_with(const void *key, uint64_t id)
 	return line;
 }
 
-static inline size_t fl_test_in_line(const void *key)
+static inline size_t fl_test_queued(const void *key)
 {
-	fl_test_line line = fl_test_line_with(key, 0);
+	fl_test_queue line = fl_test_queue_with(key, 0);
 	return line.waiters + line.observers;
 }
 
 static inline size_t fl_test_asleep(const void *key)
 {
-	return fl_test_line_with(key, 0).asleep;
+	return fl_test_queue_with(key, 0).asleep;
 }
 
 /*
@@ -102,17 +102,17 @@ static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, voi
 }
 
 /* Whether the call is in the wait queue of `key`, or was there and has ended. */
-static inline bool fl_test_call_stands(const fl_test_caller *c, const void *key)
+static inline bool fl_test_call_is_queued(const fl_test_caller *c, const void *key)
 {
-	return fl_test_line_with(key, fl_thread_id(&c->thread)).has || !fl_thread_is_alive(&c->thread);
+	return fl_test_queue_with(key, fl_thread_id(&c->thread)).has || !fl_thread_is_alive(&c->thread);
 }
 
 /* Makes the call on a new thread; returns when it is in the wait queue of `key`. */
-static inline void fl_test_call_in_line(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
-                                        int64_t deadline, fl_cancel_token *cancel)
+static inline void fl_test_call_queued(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
+                                       int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_test_call_start(c, call, object, deadline, cancel);
-	FL_WAIT_FOR(fl_test_call_stands(c, key));
+	FL_WAIT_FOR(fl_test_call_is_queued(c, key));
 }
 
 /* Joins the thread: what the call returned. */

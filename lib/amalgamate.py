@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Writes the library as two files, fairlead.c and fairlead.h, into a folder: `./dev amalgamate [FOLDER]`.
+
+Each header and source is copied once, in the order of lib/meson.build, with its includes of other files of the library
+left out. That works because all names of the library's files are different.
+"""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+(?:"([^"]+)"|<(fairlead(?:/[^>]+)?(?:\.h)?)>).*\n', re.M)
+
+
+# What <stddef.h> has from C11 on.
+GNU99 = """#if !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
+typedef struct {
+	long long a __attribute__((aligned(__alignof__(long long))));
+	long double b __attribute__((aligned(__alignof__(long double))));
+} max_align_t;
+#endif
+"""
+
+
+def text_of(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def version():
+    return re.search(r"version: '([0-9.]+)'", text_of(os.path.join(ROOT, "meson.build")))[1]
+
+
+def revision():
+    """The commit, where there is one; a changed tree is marked."""
+    try:
+        return subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], check=True, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"
+
+
+class Output:
+    """One of the two files. Files that are in `there` are not copied again."""
+
+    def __init__(self, there):
+        self.there = there
+        self.parts = []
+
+    def add(self, path):
+        if path in self.there:
+            return
+        self.there.add(path)
+        name = os.path.relpath(path, ROOT)
+        if name.endswith("version.h.in"):
+            text = text_of(path).replace("@version@", version())
+        else:
+            text = text_of(path)
+        text = text.replace("/* SPDX-License-Identifier: BSD-2-Clause */\n", "", 1)
+        at = 0
+        self.parts.append(f"\n/* ---- {name} ---- */\n\n")
+        for include in INCLUDE.finditer(text):
+            self.parts.append(text[at:include.start()])
+            at = include.end()
+            self.add(self.path_of(include, os.path.dirname(path)))
+        self.parts.append(text[at:])
+
+    @staticmethod
+    def path_of(include, folder):
+        if include[1]:
+            return os.path.normpath(os.path.join(folder, include[1]))
+        path = os.path.join(ROOT, "include", include[2])
+        return path if os.path.exists(path) else path + ".in"
+
+
+def head(what):
+    return (f"/*\n * Fairlead {version()} ({revision()}): {what}\n * Written by ./dev amalgamate: change the sources instead.\n"
+            " *     cc -c fairlead.c && cc app.c fairlead.o -lck -pthread\n *\n" +
+            "".join(f" * {line}".rstrip() + "\n" for line in text_of(os.path.join(ROOT, "LICENSE")).splitlines()) + " */\n")
+
+
+def write(folder):
+    os.makedirs(folder, exist_ok=True)
+    there = set()
+    header = Output(there)
+    header.add(os.path.join(ROOT, "include", "fairlead.h"))
+    source = Output(there)
+    for name in re.findall(r"'([a-z_]+/[a-z0-9_]+\.c)'", text_of(os.path.join(ROOT, "lib", "meson.build"))):
+        source.add(os.path.join(ROOT, "lib", name))
+    with open(os.path.join(folder, "fairlead.h"), "w", encoding="utf-8") as file:
+        file.write(head("the public headers") + "".join(header.parts))
+    with open(os.path.join(folder, "fairlead.c"), "w", encoding="utf-8") as file:
+        file.write(head("the library") + "#ifndef _GNU_SOURCE\n#define _GNU_SOURCE\n#endif\n"
+                   '#include "fairlead.h"\n\n' + GNU99 + '\n#pragma GCC diagnostic ignored "-Wmissing-field-initializers"\n' +
+                   "".join(source.parts))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit(__doc__)
+    write(sys.argv[1])
