@@ -347,11 +347,10 @@ static void record(const struct lab_schedule *schedule)
 {
 	lab.recording = true;
 	(void)lab_replay(schedule);
+	lab_trace(&result); /* adds to the details */
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
-	/* A replay would stop at the first known failure. */
-	result.replay = lab_config.n_known > 0 ? "" : replay;
-	lab_trace(&result);
+	result.replay = lab_config.n_known > 0 ? "" : replay; /* a replay would end at the first of them */
 	lab.recording = false;
 }
 

@@ -4,9 +4,11 @@
  * same addresses. Each thread allocates from its own part, so an address does not depend on the
  * interleaving. An execution never reuses memory, so every access to a freed block is found.
  */
+#include "allocated.h"
 #include "layout.h"
 #include "model.h"
 #include "object.h"
+#include "reach.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +17,7 @@
 
 /* LIVE + n: only the first n bytes of the unit, or all for 0. */
 enum { NULL_PAGE = 4096 };
-enum { UNIT = 16, BLOCKS = 16384, GAP = 1, FREED = 2, LIVE = 16 };
+enum { UNIT = 16, BLOCKS = LAB_BLOCKS, GAP = 1, FREED = 2, LIVE = 16 };
 
 struct block {
 	uintptr_t address;
@@ -147,7 +149,9 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	memset(units + unit_of(address), LIVE, room / UNIT);
 	if (size % UNIT != 0 || size == 0)
 		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
-	memset((void *)address, 0xa5, room); /* removes the contents of earlier executions */
+	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
+	if (__builtin_expect(lab.recording, 0))
+		lab_allocated(n_blocks - 1, pc);
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
 	if (event)
@@ -170,10 +174,22 @@ static struct block *block_of(uintptr_t address)
 	return NULL;
 }
 
-/*
- * An allocation counts as a write: another thread that touches the block must know of its
- * allocation.
- */
+bool lab_block_number(unsigned number, struct lab_block *found)
+{
+	if (number >= n_blocks)
+		return false;
+	const struct block *b = &blocks[number];
+	*found = (struct lab_block){b->address, b->size, number, b->thread, b->pc, b->freed};
+	return true;
+}
+
+bool lab_block_at(uintptr_t address, struct lab_block *found)
+{
+	const struct block *b = block_of(address);
+	return b && lab_block_number((unsigned)(b - blocks), found);
+}
+
+/* Allocating is writing: another thread that touches the block must know of its allocation. */
 void lab_heap_born(struct lab_cell *cell)
 {
 	const uintptr_t address = cell->granule << 3;
@@ -193,12 +209,14 @@ void lab_free(void *memory, uintptr_t pc)
 	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
-	char here[256], there[256];
+	char here[256], there[256], name[120];
 	if (b->freed) {
 		(void)lab_describe_site(pc, here, sizeof here);
 		(void)lab_describe_site(b->freed_pc, there, sizeof there);
-		lab_fail(LAB_USE_AFTER_FREE, "block freed twice: by %s at %s, before by %s at %s", lab.self->name, here,
-		         lab.threads[b->freed_by].name, there);
+		if (!lab_reach_pointer(address, name, sizeof name))
+			(void)snprintf(name, sizeof name, "block");
+		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
+		         here, lab.threads[b->freed_by].name, there);
 	}
 	lab_race_free(address, b->size, pc);
 	lab_objects_freed(address, b->size, pc);
@@ -210,22 +228,48 @@ void lab_free(void *memory, uintptr_t pc)
 	(void)lab_event(&op);
 }
 
+/* ": 1 byte behind the end of text (24 bytes)"; "": no block is near. */
+static const char *heap_nearest(uintptr_t address, char *text, size_t size)
+{
+	enum { NEAR = 4096 };
+	const struct block *near = NULL;
+	char name[120];
+	for (unsigned i = 0; lab.recording && i < n_blocks; i++) {
+		const struct block *b = &blocks[i];
+		if (address >= b->address && address - b->address < b->size + NEAR &&
+		    (!near || b->address > near->address))
+			near = b;
+	}
+	if (!near || !lab_reach_pointer(near->address, name, sizeof name))
+		return "";
+	const size_t behind = address - near->address - near->size;
+	if (address < near->address + near->size) /* it ends behind the block */
+		(void)snprintf(text, size, ": from byte %zu of %s, which has %zu bytes", address - near->address, name,
+		               near->size);
+	else
+		(void)snprintf(text, size, ": %zu byte%s behind the end of %s, which has %zu bytes", behind,
+		               behind == 1 ? "" : "s", name, near->size);
+	return text;
+}
+
 static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	char here[256], there[256], made[256];
+	char here[256], there[256], made[256], place[200] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
 	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
 	(void)lab_event(&op);
 	lab.signature = pc;
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
-		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu bytes by %s at %s, outside %s", write ? "write" : "read", size,
-		         lab.self->name, here, address < LAB_STACKS ? "the state" : "any block");
+		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
+		         size, size == 1 ? "" : "s", lab.self->name, here,
+		         address < LAB_STACKS ? "the state" : "any block", heap_nearest(address, place, sizeof place));
 	(void)lab_describe_site(b->freed_pc, there, sizeof there);
 	(void)lab_describe_site(b->pc, made, sizeof made);
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
-	lab_fail(LAB_USE_AFTER_FREE, "%s by %s at %s of a block that %s freed at %s", write ? "write" : "read",
-	         lab.self->name, here, lab.threads[b->freed_by].name, there);
+	lab_name_address(address, place, sizeof place);
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, in a block that %s freed at %s", write ? "write" : "read",
+	         place, lab.self->name, here, lab.threads[b->freed_by].name, there);
 }
 
 static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
@@ -307,8 +351,8 @@ void lab_heap_leaks(void)
 		char made[256];
 		lab.signature = b->pc;
 		(void)lab_describe_site(b->pc, made, sizeof made);
-		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed", b->size,
-		         lab.threads[b->thread].name, made);
+		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed%s", b->size,
+		         lab.threads[b->thread].name, made, lab.program ? ", and no pointer leads to them" : "");
 	}
 }
 

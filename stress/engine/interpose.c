@@ -6,6 +6,7 @@
  * which are told apart by their return address.
  */
 #include "interpose.h"
+#include "allocated.h"
 #include <errno.h>
 #include <link.h>
 #include <signal.h>
@@ -31,6 +32,8 @@ EXPORTED void *calloc(size_t n, size_t size)
 		return __libc_calloc(n, size);
 	size_t bytes;
 	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL : lab_alloc(bytes, PC);
+	if (memory && __builtin_expect(lab.recording, 0))
+		lab_allocated_elements(memory, size);
 	if (memory)
 		memset(memory, 0, bytes);
 	else

@@ -41,7 +41,8 @@ enum lab_op_kind {
 	LAB_OWNER_DIED, /* the kernel's change of the word of a lock */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
 	LAB_RETURN,
-	LAB_SYNC /* on an object of the C library; `order` is an enum lab_sync */
+	LAB_SYNC,  /* of an object of the C library; `order` is an enum lab_sync */
+	LAB_ROUNDS /* in a trace alone: the `other` steps before come again `value` times */
 };
 
 /* A step as it is announced: the thread does it when the search lets it run. */
@@ -138,6 +139,8 @@ struct lab_event {
 	bool preempted, fault;
 	bool hidden;    /* a plain access: shown if it is half of a race */
 	bool raced;     /* one half of a race */
+	bool valued;    /* of a plain access: `value` is what it read or wrote */
+	bool piece;     /* of an access to more than eight bytes: not the first piece */
 	uint32_t step;  /* its number in the execution */
 	uint32_t from;  /* of an atomic that reads: the step of the store */
 	unsigned stale; /* how many stores older than the newest */
@@ -186,8 +189,10 @@ struct lab_execution {
 
 	struct lab_event *events;
 	size_t n_events, room_events;
-	/* The running thread runs instead of another one that could have continued. */
-	bool switched;
+	unsigned pieces; /* so far, of a plain access to more than eight bytes */
+	/* One more than the index of the last plain write, whose value is not there yet; 0: none. */
+	size_t unsettled;
+	bool switched; /* the running thread was let run in place of one that could have gone on */
 };
 
 extern struct lab_execution lab;
@@ -339,6 +344,18 @@ void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
 void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size);
 
 /* heap.c */
+enum { LAB_BLOCKS = 16384 };
+struct lab_block {
+	uintptr_t address;
+	size_t size;
+	unsigned number; /* in the order of allocation, from 0 */
+	unsigned thread; /* that allocated it */
+	uintptr_t pc;
+	bool freed;
+};
+/* The block with the byte at `address`; the block of that number. False: there is none. */
+bool lab_block_at(uintptr_t address, struct lab_block *found);
+bool lab_block_number(unsigned number, struct lab_block *found);
 struct lab_cell;
 void lab_heap_born(struct lab_cell *cell); /* for a block of a program: its allocation is a write */
 /* Marks the block at this address, if there is one, as not lost. */
@@ -389,9 +406,11 @@ int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, u
 
 /* trace.c */
 struct lab_event *lab_event(const struct lab_op *op);
+void lab_event_settle(void); /* the last plain write is done: its event gets the value */
 void lab_hash(uint64_t value);
 bool lab_describe_site(uintptr_t pc, char *text, size_t size);
 void lab_name_address(uintptr_t address, char *text, size_t size);
+char *lab_source_line(const char *file, int line); /* to be freed; NULL: the file cannot be read */
 
 /* user.c */
 const struct lab_outcome *lab_outcomes(unsigned *n);

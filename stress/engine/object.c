@@ -139,12 +139,13 @@ struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc)
 	return (struct lab_op){LAB_SYNC, 8, (uint8_t)what, address, pc};
 }
 
-void lab_sync_event(const struct lab_op *op, int result)
+struct lab_event *lab_sync_event(const struct lab_op *op, int result)
 {
 	lab_hash((uint64_t)op->order << 32 | (uint32_t)result);
 	struct lab_event *event = lab_event(op);
 	if (event)
 		event->result = result;
+	return event;
 }
 
 /* --- life --- */

@@ -35,9 +35,10 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 	struct lab_thread *self = lab.self;
 	const struct lab_op relock = lab_sync_op(LAB_SYNC_RELOCK, mutex->address, pc);
 	int result = 0;
-	if (deadline <= lab.now) {
+	const bool expired = deadline <= lab.now, spurious = !expired && lab_fault(LAB_FAULT_SPURIOUS);
+	if (expired) {
 		result = ETIMEDOUT;
-	} else if (!lab_fault(LAB_FAULT_SPURIOUS)) {
+	} else if (!spurious) {
 		self->expires = deadline != INT64_MAX;
 		self->deadline = deadline;
 		self->result = 0;
@@ -51,27 +52,30 @@ static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t de
 	}
 	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
 	(void)lab_mutex_taken(mutex, pc);
-	lab_sync_event(&relock, result);
+	struct lab_event *event = lab_sync_event(&relock, result);
+	if (event)
+		event->fault = spurious;
 	return result;
 }
 
 int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
 {
 	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
-	const char *name = lab_object_name(o->address, LAB_COND);
 	if (mutex->owner != (int)lab.self->id) {
 		if (mutex->type == LAB_MUTEX_ERRORCHECK)
 			return EPERM;
-		lab_misuse(pc, "waits for %s with %s, which it does not hold", name,
+		lab_misuse(pc, "waits for %s with %s, which it does not hold", lab_object_name(o->address, LAB_COND),
 		           lab_object_name(mutex->address, LAB_MUTEX));
 	}
 	lab_object_point(op, o);
 	if (o->mutex && o->mutex != mutex->address && lab_object_waiters(o) > 0)
-		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s", name,
-		           lab_object_name(mutex->address, LAB_MUTEX), lab_object_name(o->mutex, LAB_MUTEX));
+		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s",
+		           lab_object_name(o->address, LAB_COND), lab_object_name(mutex->address, LAB_MUTEX),
+		           lab_object_name(o->mutex, LAB_MUTEX));
 	if (mutex->count > 1)
-		lab_misuse(pc, "waits for %s with %s, which it has locked %u times", name,
-		           lab_object_name(mutex->address, LAB_MUTEX), mutex->count);
+		lab_misuse(pc, "waits for %s with %s, which it has locked %u times",
+		           lab_object_name(o->address, LAB_COND), lab_object_name(mutex->address, LAB_MUTEX),
+		           mutex->count);
 	o->mutex = mutex->address;
 	mutex->owner = LAB_NOBODY;
 	mutex->count = 0;
@@ -114,7 +118,9 @@ void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
 		lab_object_queue(t, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, t->next.pc), lab_object_find(o->mutex),
 		                 lab_mutex_can);
 	}
-	lab_sync_event(&op, 0);
+	struct lab_event *event = lab_sync_event(&op, 0);
+	if (event)
+		event->value = all || waiting == 0 ? waiting : 1;
 }
 
 EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)

@@ -95,7 +95,6 @@ int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
 int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 {
 	const bool defined = o->type != LAB_MUTEX_NORMAL || o->robust;
-	const char *name = lab_object_name(o->address, LAB_MUTEX);
 	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, o->address, pc);
 	if (o->owner == (int)lab.self->id && o->count > 1) {
 		o->count--;
@@ -107,10 +106,10 @@ int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
 		return EPERM;
 	}
 	if (o->owner == LAB_NOBODY)
-		lab_misuse(pc, "unlocks %s, which no thread holds", name);
+		lab_misuse(pc, "unlocks %s, which no thread holds", lab_object_name(o->address, LAB_MUTEX));
 	if (o->owner != (int)lab.self->id)
-		lab_misuse(pc, "unlocks %s, which %s has held since %s", name, lab.threads[o->owner].name,
-		           lab_site_name(o->taken.pc));
+		lab_misuse(pc, "unlocks %s, which %s has held since %s", lab_object_name(o->address, LAB_MUTEX),
+		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
 	if (o->owner_died)
 		o->lost = true; /* no owner made it consistent */
 	o->owner = LAB_NOBODY;

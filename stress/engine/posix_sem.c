@@ -24,6 +24,14 @@ static void sem_take(struct lab_object *o)
 	lab_object_changed(o);
 }
 
+/* The step, with the permits that are left. */
+static void sem_event(const struct lab_op *op, const struct lab_object *o, int result)
+{
+	struct lab_event *event = lab_sync_event(op, result);
+	if (event)
+		event->value = o->count;
+}
+
 static int sem_result(int error)
 {
 	if (error == 0)
@@ -39,7 +47,7 @@ static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
 	int result = lab_object_wait(op, o, sem_can_take, deadline);
 	if (result == 0)
 		sem_take(o);
-	lab_sync_event(&op, -result);
+	sem_event(&op, o, -result);
 	return sem_result(-result);
 }
 
@@ -88,7 +96,7 @@ EXPORTED int sem_trywait(sem_t *sem)
 	const int result = o->count > 0 ? 0 : EAGAIN;
 	if (result == 0)
 		sem_take(o);
-	lab_sync_event(&op, result);
+	sem_event(&op, o, result);
 	return sem_result(result);
 }
 
@@ -104,7 +112,7 @@ EXPORTED int sem_post(sem_t *sem)
 		lab_object_release(&o->view);
 		lab_object_changed(o);
 	}
-	lab_sync_event(&op, result);
+	sem_event(&op, o, result);
 	return sem_result(result);
 }
 
@@ -116,7 +124,7 @@ EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
 	lab_object_point(op, o);
 	lab_plain((uintptr_t)value, sizeof *value, true, PC);
 	*value = (int)o->count;
-	lab_sync_event(&op, 0);
+	sem_event(&op, o, 0);
 	return 0;
 }
 
@@ -161,7 +169,11 @@ EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
 	lab_object_release(&o->view);
 	lab.self->round = o->round;
 	const bool last = ++o->count == o->limit;
-	lab_sync_event(&op, 0);
+	struct lab_event *event = lab_sync_event(&op, 0);
+	if (event) {
+		event->value = o->count;
+		event->other = o->limit;
+	}
 	if (last) {
 		o->count = 0;
 		o->round++;

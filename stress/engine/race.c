@@ -9,6 +9,7 @@
 #include "explore.h"
 #include "layout.h"
 #include "location.h"
+#include "reach.h"
 
 static uint8_t mask_of(uintptr_t address, unsigned size)
 {
@@ -21,16 +22,30 @@ static bool known(unsigned thread, uint32_t clock)
 }
 
 static bool freeing; /* the write is the end of a block */
+static uintptr_t freed_block;
 
-/* A plain access is recorded, if there is space, since it may be half of a race. */
+static void show_value(struct lab_event *event)
+{
+	event->valued = (event->op.size & (event->op.size - 1)) == 0;
+	if (event->valued)
+		event->value = lab_peek(event->op.address, event->op.size);
+}
+
+/* A plain access is kept while the execution is recorded: the trace may show it. */
 static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
 	bool switched = lab.switched; /* of the next step */
 	struct lab_event *event = lab_event(&op);
-	if (event)
-		event->hidden = true;
 	lab.switched = switched;
+	if (!event)
+		return;
+	event->hidden = true;
+	event->piece = lab.pieces > 1;
+	if (lab.pieces == 0 && write)
+		lab.unsettled = lab.n_events; /* the write comes after this call */
+	else if (lab.pieces == 0)
+		show_value(event);
 }
 
 static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
@@ -45,7 +60,18 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 	}
 }
 
-/* Ends the execution; a known race does not. */
+/* The running thread frees the block `here`; the access is to `place` in the block. */
+static _Noreturn void fail_free(const char *here, const char *access, const char *place, unsigned thread,
+                                const char *there)
+{
+	char block[120] = "";
+	if (!lab_reach_pointer(freed_block, block, sizeof block))
+		(void)snprintf(block, sizeof block, "a block");
+	lab_fail(LAB_USE_AFTER_FREE, "free of %s by %s at %s, not ordered with the %s of %s by %s at %s", block,
+	         lab.self->name, here, access, place, lab.threads[thread].name, there);
+}
+
+/* Ends the execution; a race that is known does not. */
 static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
                    uintptr_t other_pc)
 {
@@ -66,11 +92,14 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 	struct lab_event *event = lab_event(&op);
 	if (event)
 		event->raced = true;
+	if (event && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
+		show_value(event);
 	bool was_freeing = freeing;
 	freeing = false;
-	lab_fail(was_freeing ? LAB_USE_AFTER_FREE : LAB_RACE,
-	         "%s of %s by %s at %s, not ordered with the %s by %s at %s", was_freeing ? "free" : what, place,
-	         lab.self->name, here, other, lab.threads[thread].name, there);
+	if (was_freeing)
+		fail_free(here, other, place, thread, there);
+	lab_fail(LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s", what, place, lab.self->name,
+	         here, other, lab.threads[thread].name, there);
 }
 
 static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, uintptr_t address, unsigned size,
@@ -165,10 +194,12 @@ static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t
 		unsigned part = 8 - (unsigned)(address & 7);
 		if (part > size)
 			part = (unsigned)size;
+		lab.pieces++;
 		plain_in_cell(address, part, write, pc);
 		address += part;
 		size -= part;
 	}
+	lab.pieces = 0;
 }
 
 /* A loop that waits for a plain variable lets other threads run, so that the race is seen. */
@@ -219,6 +250,7 @@ void lab_race_free(uintptr_t address, size_t size, uintptr_t pc)
 {
 	freeing = true;
 	freed_at = pc;
+	freed_block = address;
 	lab_cells_in(address, size, against_free);
 	freeing = false;
 }

@@ -3,6 +3,7 @@
 #include "choice.h"
 #include "lin_run.h"
 #include "program.h"
+#include "reach.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -221,7 +222,8 @@ void lab_execute(void)
 	lab.signature = lab.at = 0;
 	lab.spent = (struct lab_spent){0, 0, 0, 0};
 	lab.details[0] = lab.message[0] = '\0';
-	lab.n_events = 0;
+	lab.n_events = lab.unsettled = 0;
+	lab.pieces = 0;
 	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
 	lab_threads_reset();
 	lab_heap_reset();
@@ -233,6 +235,10 @@ void lab_execute(void)
 	lab_begin(main_body);
 	if (lab.program)
 		lab_program_show();
+	if (lab.recording) {
+		lab_event_settle();
+		lab_reach_keep();
+	}
 	lab_globals_reset();
 	if (!lab.failed && !lab.pruned && lab.outcome)
 		lab.outcome->count += lab.counted;

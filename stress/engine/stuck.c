@@ -2,6 +2,8 @@
 /* No thread can run: finds the waits, and the verdict. */
 #include "location.h"
 #include "object.h"
+#include <stdio.h>
+#include <string.h>
 
 struct line {
 	uintptr_t futex, key;
@@ -70,13 +72,62 @@ static bool describe(const struct lab_thread *t)
 	return changed;
 }
 
+/* "main waits for the barrier b, where 1 of 2 have arrived" */
+static void stuck_say(const struct lab_thread *t, char *text, size_t size)
+{
+	const struct lab_object *o = t->object;
+	char place[120];
+	if (!o && !t->futex) {
+		(void)snprintf(text, size, "%s waits for the end of %s", t->name, lab.threads[t->joins].name);
+		return;
+	}
+	if (!o) {
+		lab_name_address(t->futex, place, sizeof place);
+		(void)snprintf(text, size, "%s sleeps on the futex %s", t->name, place);
+		return;
+	}
+	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
+	if (o->kind == LAB_BARRIER)
+		(void)snprintf(text, size, "%s waits at %s, where %u of %u have arrived", t->name, name, o->count,
+		               o->limit);
+	else if (o->owner != LAB_NOBODY)
+		(void)snprintf(text, size, "%s waits for %s, which %s holds", t->name, name,
+		               lab.threads[o->owner].name);
+	else
+		(void)snprintf(text, size, "%s waits for %s", t->name, name);
+}
+
+/* Threads sleep that no cycle joins. Those that wait for the end of another thread come last. */
+static _Noreturn void stuck_asleep(void)
+{
+	char all[400] = "", one[256], place[256];
+	const struct lab_thread *asleep = NULL;
+	unsigned n = 0;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < lab.n_threads; i++) {
+			const struct lab_thread *t = &lab.threads[i];
+			const bool joins = !t->futex && !t->object;
+			if (t->state != LAB_BLOCKED || joins != (pass == 1))
+				continue;
+			stuck_say(t, one, sizeof one);
+			const size_t used = strlen(all);
+			(void)snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? "; " : "", one);
+			asleep = pass == 0 ? t : asleep;
+			n += pass == 0;
+		}
+	}
+	if (n != 1)
+		lab_fail(LAB_DEADLOCK, "no thread can go on: %s", all);
+	stuck_say(asleep, one, sizeof one);
+	(void)lab_describe_site(asleep->next.pc, place, sizeof place);
+	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, place);
+}
+
 void lab_stuck(void)
 {
 	const struct lab_thread *lost = NULL;
-	unsigned asleep = 0;
 	struct lab_thread *self = lab.self;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
-		asleep += lab.threads[i].state == LAB_BLOCKED && (lab.threads[i].futex || lab.threads[i].object);
 		lab.self = &lab.threads[i];
 		lab_globals_enter(lab.self->process);
 		if (describe(lab.self) && !lost)
@@ -98,5 +149,5 @@ void lab_stuck(void)
 	}
 	if (lost)
 		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
-	lab_fail(LAB_DEADLOCK, asleep == 1 ? "one thread sleeps for ever" : "%u threads sleep for ever", asleep);
+	stuck_asleep();
 }

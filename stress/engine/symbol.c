@@ -2,6 +2,7 @@
 /* Addresses to names, files and lines, by elfutils' libdw. */
 #include "layout.h"
 #include "model.h"
+#include "reach.h"
 #include "variable.h"
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -99,12 +100,24 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	return *file != NULL;
 }
 
-const char *lab_inlined(uintptr_t pc)
+Dwfl_Module *lab_symbols(uintptr_t address)
+{
+	return address != 0 && open_session() ? dwfl_addrmodule(session, address) : NULL;
+}
+
+int lab_scopes(uintptr_t pc, Dwarf_Die **scopes)
 {
 	Dwarf_Addr bias = 0;
+	Dwarf_Die *unit = pc != 0 && open_session() ? dwfl_addrdie(session, pc - 1, &bias) : NULL;
+	*scopes = NULL;
+	return unit ? dwarf_getscopes(unit, pc - 1 - bias, scopes) : 0;
+}
+
+const char *lab_inlined(uintptr_t pc)
+{
 	const char *name = NULL;
-	Dwarf_Die *unit = pc != 0 && open_session() ? dwfl_addrdie(session, pc - 1, &bias) : NULL, *scopes = NULL;
-	const int n = unit ? dwarf_getscopes(unit, pc - 1 - bias, &scopes) : 0;
+	Dwarf_Die *scopes;
+	const int n = lab_scopes(pc, &scopes);
 	for (int i = 0; i < n && !name; i++) {
 		Dwarf_Attribute attribute;
 		const int tag = dwarf_tag(&scopes[i]);
@@ -166,7 +179,7 @@ static bool name_field(uintptr_t address, char *text, size_t size)
 void lab_name_address(uintptr_t address, char *text, size_t size)
 {
 	if (name_thread_local(address, text, size) || name_field(address, text, size) ||
-	    lab_name_memory(address, text, size))
+	    lab_reach_name(address, text, size) || lab_name_memory(address, text, size))
 		return;
 	GElf_Off offset = 0;
 	GElf_Sym symbol;

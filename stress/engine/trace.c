@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The steps of an execution: recorded while `lab.recording`, and turned into words for a result. */
+/* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
+#include "allocated.h"
 #include "edge.h"
 #include "explore.h"
 #include "lin_run.h"
 #include "object.h"
+#include "reach.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -15,10 +17,21 @@
 enum { ENDLESS = 60 };                   /* steps of a livelock that are shown */
 enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* the longest round of a loop, and its repetitions */
 
+void lab_event_settle(void)
+{
+	struct lab_event *event = lab.unsettled ? &lab.events[lab.unsettled - 1] : NULL;
+	lab.unsettled = 0;
+	if (!event || (event->op.size & (event->op.size - 1)) != 0)
+		return;
+	event->value = lab_peek(event->op.address, event->op.size);
+	event->valued = true;
+}
+
 struct lab_event *lab_event(const struct lab_op *op)
 {
 	if (!lab.recording || !lab.acting)
 		return NULL;
+	lab_event_settle();
 	if (lab.n_events == lab.room_events) {
 		lab.room_events = lab.room_events ? 2 * lab.room_events : 256;
 		lab.events = realloc(lab.events, lab.room_events * sizeof *lab.events);
@@ -67,13 +80,40 @@ static const char *order_name(int order)
 	}
 }
 
-static const char *number(char out[40], lab_value value)
+enum { NUMBER = 100 };
+
+/* Of a pointer: what it points to. */
+static bool pointer(char out[NUMBER], uintptr_t value)
 {
+	if (lab_reach_pointer(value, out, NUMBER))
+		return true;
 	out[0] = '&';
-	if (value <= 999999)
-		snprintf(out, 40, "%" PRIu64, (uint64_t)value);
-	else if (value >> 64 || !lab_name_memory((uintptr_t)value, out + 1, 39))
-		snprintf(out, 40, "0x%" PRIx64, (uint64_t)value);
+	if (lab_is_heap(value) || (lab_is_global(value) && lab.recording)) {
+		lab_name_address(value, out + 1, NUMBER - 1);
+		return true;
+	}
+	return lab_name_memory(value, out + 1, NUMBER - 1);
+}
+
+static const char *number(char out[NUMBER], lab_value value, unsigned size)
+{
+	enum { MOST = 999999 };
+	const uint64_t low = (uint64_t)value, sign = size > 0 && size <= 8 ? UINT64_C(1) << (8 * size - 1) : 0;
+	if (value <= MOST)
+		(void)snprintf(out, NUMBER, "%" PRIu64, low);
+	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 stands for 2^64 */
+		(void)snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
+	else if (value >> 64 || !pointer(out, (uintptr_t)value))
+		(void)snprintf(out, NUMBER, "0x%" PRIx64, low);
+	return out;
+}
+
+/* The value of a step on `place`. A block with the name of `place` gets its other name. */
+static const char *number_at(char out[NUMBER], const char *place, lab_value value, unsigned size)
+{
+	(void)number(out, value, size);
+	if (strcmp(out, place) == 0)
+		(void)lab_reach_made((uintptr_t)value, out, NUMBER);
 	return out;
 }
 
@@ -100,29 +140,62 @@ static const char *error_name(int error)
 	return name ? name : "?";
 }
 
+/* The step in place of the rounds. */
+static char *say_rounds(unsigned length, unsigned times)
+{
+	return length == 1 ? text("the last step again, %u times", times)
+	                   : text("the last %u steps again, %u times", length, times);
+}
+
 static void say_atomic(const struct lab_event *e, const char *place, struct lab_step *step)
 {
-	char a[40], b[40];
+	char a[NUMBER], b[NUMBER];
 	const char *order = order_name(e->op.order);
+	const unsigned size = e->op.size;
+	(void)number_at(a, place, e->value, size);
 	switch (e->op.kind) {
 	case LAB_STORE:
 		step->what = text("store %s %s", order, place);
-		step->value = text("= %s", number(a, e->value));
+		step->value = text("= %s", a);
 		break;
 	case LAB_RMW:
 		step->what = text("rmw %s %s", order, place);
-		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));
+		step->value = text("%s -> %s", number_at(b, place, e->other, size), a);
 		break;
 	default:
 		step->what = text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
-		step->value = e->stale   ? text("%s (stale: %s is newest)", number(a, e->value), number(b, e->other))
-		              : e->fault ? text("%s (spuriously)", number(a, e->value))
-		                         : text("%s", number(a, e->value));
+		step->value = e->stale   ? text("%s (stale: %s is newest)", a, number_at(b, place, e->other, size))
+		              : e->fault ? text("%s (spuriously)", a)
+		                         : text("%s", a);
 		break;
 	}
 }
 
-/* The step in place of which it was killed. */
+/* What a step on an object of the C library found, or left behind. */
+static const char *sync_value(const struct lab_event *e)
+{
+	const unsigned n = (unsigned)e->value;
+	if (e->result)
+		return text("%s", error_name(e->result));
+	if (e->fault)
+		return "spurious wakeup";
+	switch (e->op.order) {
+	case LAB_SYNC_SIGNAL:
+	case LAB_SYNC_BROADCAST:
+		return text("%u woken", n);
+	case LAB_SYNC_DOWN:
+	case LAB_SYNC_TRYDOWN:
+	case LAB_SYNC_UP:
+	case LAB_SYNC_VALUE:
+		return text("%u permit%s left", n, n == 1 ? "" : "s");
+	case LAB_SYNC_ARRIVE:
+		return text("%u of %u", n, (unsigned)e->other);
+	default:
+		return "";
+	}
+}
+
+/* What it was killed in place of. */
 static const char *death_name(const struct lab_event *e, const char *place)
 {
 	switch ((enum lab_death)e->value) {
@@ -155,8 +228,10 @@ static const char *death_name(const struct lab_event *e, const char *place)
 
 static void say(const struct lab_event *e, struct lab_step *step)
 {
-	char place[96], a[40], b[40];
-	lab_name_address(e->op.address, place, sizeof place);
+	char place[160], a[NUMBER], b[NUMBER];
+	const bool block = e->op.kind == LAB_ALLOC || e->op.kind == LAB_FREE;
+	if (!block || !lab_reach_pointer(e->op.address, place, sizeof place))
+		lab_name_address(e->op.address, place, sizeof place);
 	step->value = "";
 	switch (e->op.kind) {
 	case LAB_LOAD:
@@ -173,8 +248,8 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		break;
 	case LAB_FUTEX_WAIT:
 		step->what = text("futex wait %s", place);
-		step->value = text("expects %s%s%s", number(a, e->value), e->fault || e->result ? ": " : "",
-		                   e->fault && !e->result ? "spurious wake"
+		step->value = text("expects %s%s%s", number(a, e->value, 4), e->fault || e->result ? ": " : "",
+		                   e->fault && !e->result ? "spurious wakeup"
 		                   : e->result            ? result_name(e->result)
 		                                          : "");
 		break;
@@ -188,21 +263,23 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		break;
 	case LAB_INPUT:
 		step->what = "choose";
-		step->value = text("%s", number(a, e->value));
+		step->value = text("%s", number(a, e->value, 0));
 		break;
 	case LAB_ALLOC:
 		step->what = text("allocate %s", place);
-		step->value = text("%s bytes", number(a, e->value));
+		step->value = text("%s bytes", number(a, e->value, 0));
 		break;
 	case LAB_FREE:
 		step->what = text("free %s", place);
 		break;
 	case LAB_PLAIN:
 		step->what = text("plain %s %s", e->op.order ? "write" : "read", place);
+		if (e->valued)
+			step->value = text("%s%s", e->op.order ? "= " : "", number_at(a, place, e->value, e->op.size));
 		break;
 	case LAB_FUTEX_MANY:
 		step->what = text("futex wait on several");
-		step->value = text("%s words%s%s", number(a, e->value), e->result ? ": " : "",
+		step->value = text("%s words%s%s", number(a, e->value, 0), e->result ? ": " : "",
 		                   e->result ? result_name(e->result) : "");
 		break;
 	case LAB_KILLED:
@@ -222,7 +299,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 			step->what = text("%s %s", lab_sync_verb(e->op.order), place);
 		else
 			step->what = lab_sync_verb(e->op.order);
-		step->value = e->result ? text("%s", error_name(e->result)) : "";
+		step->value = sync_value(e);
 		break;
 	case LAB_SPAWN:
 		step->what = text("starts %s", lab.threads[e->op.address].name);
@@ -232,7 +309,10 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		break;
 	case LAB_OWNER_DIED:
 		step->what = text("owner died, %s", place);
-		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));
+		step->value = text("%s -> %s", number(b, e->other, 4), number(a, e->value, 4));
+		break;
+	case LAB_ROUNDS:
+		step->what = say_rounds((unsigned)e->other, (unsigned)e->value);
 		break;
 	default:
 		step->what = "end";
@@ -240,8 +320,8 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	}
 }
 
-/* The text of a line of a file, without leading and trailing white space. */
-static const char *source_line(const char *file, int line)
+/* The text of a line of a file, without what leads and trails. */
+char *lab_source_line(const char *file, int line)
 {
 	FILE *f = fopen(file, "re");
 	if (!f)
@@ -264,7 +344,7 @@ static void place_of(uintptr_t pc, struct lab_step *step)
 {
 	if (!lab_where(pc, &step->file, &step->line, &step->function))
 		return;
-	step->source = source_line(step->file, step->line);
+	step->source = lab_source_line(step->file, step->line);
 }
 
 /* --- loops --- */
@@ -304,12 +384,58 @@ static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, st
 		return n < ENDLESS ? n : ENDLESS;
 	more->thread = shown[begin]->thread;
 	more->value = "";
-	more->what = length == 1 ? text("the last step again, %u times", n - begin - 1)
-	                         : text("the last %u steps again, %u times", length, (n - begin) / length - 1);
+	more->what = say_rounds(length, (n - begin) / length - 1);
 	return begin + length;
 }
 
-/* Whether the last step of the execution is the failure, and not the sum of all steps. */
+/* Whether the step can stand for a step before that is the same. */
+static bool is_again(const struct lab_event *e, const struct lab_event *before)
+{
+	return is_same_step(e, before) && e->op.order == before->op.order && e->value == before->value &&
+	       e->other == before->other && e->result == before->result && e->stale == before->stale && !e->preempted &&
+	       !e->fault && !e->raced;
+}
+
+/* How often the `length` steps at `from`, of one thread, come again right behind. */
+static unsigned count_rounds(const struct lab_event *const *shown, unsigned n, unsigned from, unsigned length)
+{
+	unsigned same = 0;
+	for (unsigned i = 1; i < length && from + i < n; i++)
+		if (shown[from + i]->thread != shown[from]->thread)
+			return 0;
+	while (from + length + same < n && is_again(shown[from + length + same], shown[from + same]))
+		same++;
+	return same / length;
+}
+
+/*
+ * A step in place of all rounds of a loop but the first. Returns how many steps are left; `rounds`
+ * has room for as many as there are steps.
+ */
+static unsigned fold_all_rounds(const struct lab_event **shown, unsigned n, struct lab_event *rounds)
+{
+	unsigned left = 0, folded = 0;
+	for (unsigned i = 0; i < n;) {
+		unsigned length = 1;
+		while (length <= LONGEST_ROUND && count_rounds(shown, n, i, length) < ROUNDS)
+			length++;
+		if (length > LONGEST_ROUND) {
+			shown[left++] = shown[i++];
+			continue;
+		}
+		const unsigned times = count_rounds(shown, n, i, length);
+		struct lab_event *round = &rounds[folded++];
+		*round = (struct lab_event){.thread = shown[i]->thread, .value = times, .other = length};
+		round->op.kind = LAB_ROUNDS;
+		for (unsigned k = 0; k < length; k++)
+			shown[left++] = shown[i + k];
+		i += (times + 1) * length;
+		shown[left++] = round;
+	}
+	return left;
+}
+
+/* Whether the last step of the execution is the failure, and not what came out of all of them. */
 static bool fails_at_last(enum lab_verdict verdict)
 {
 	switch (verdict) {
@@ -326,15 +452,58 @@ static bool fails_at_last(enum lab_verdict verdict)
 	}
 }
 
+/* --- plain accesses before a check that fails --- */
+
+enum { FEW_STEPS = 40, MANY_EVENTS = 4000 };
+
+static bool is_of_two_threads(const struct lab_event *e)
+{
+	bool write = e->op.order, other = false;
+	for (size_t i = 0; i < lab.n_events; i++) {
+		const struct lab_event *o = &lab.events[i];
+		const bool is_memory =
+		    o->op.kind == LAB_PLAIN || (o->op.kind >= LAB_LOAD && o->op.kind <= LAB_CAS_FAILED);
+		if (!is_memory || o->op.address >= e->op.address + e->op.size ||
+		    e->op.address >= o->op.address + o->op.size)
+			continue;
+		write |= o->op.kind == LAB_PLAIN ? o->op.order : o->op.kind != LAB_LOAD;
+		other |= o->thread != e->thread;
+	}
+	return write && other;
+}
+
+/*
+ * A short trace that ends in a failed check shows the plain accesses to memory of two threads: the
+ * check is about their values. It shows the last of them, so that the trace stays short.
+ */
+static void show_plain(void)
+{
+	size_t steps = 0;
+	for (size_t i = 0; i < lab.n_events; i++)
+		steps += !lab.events[i].hidden;
+	if ((lab.verdict != LAB_CHECK && lab.verdict != LAB_EXIT_STATUS && lab.verdict != LAB_CRASH) ||
+	    lab.n_events > MANY_EVENTS)
+		return;
+	for (size_t i = lab.n_events; i-- > 0 && steps < FEW_STEPS;) {
+		struct lab_event *e = &lab.events[i];
+		if (!e->hidden || e->piece || !is_of_two_threads(e))
+			continue;
+		e->hidden = false;
+		steps++;
+	}
+}
+
 void lab_trace(struct lab_result *result)
 {
 	struct lab_step *steps = calloc(lab.n_events + LAB_THREADS + 1, sizeof *steps);
 	const char **names = calloc(LAB_THREADS, sizeof *names);
 	const struct lab_event **shown = calloc(lab.n_events + 1, sizeof *shown);
-	if (!steps || !names || !shown)
+	struct lab_event *rounds = calloc(lab.n_events + 1, sizeof *rounds);
+	if (!steps || !names || !shown || !rounds)
 		abort();
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
+	show_plain();
 	unsigned n = 0;
 	for (size_t i = 0; i < lab.n_events; i++)
 		if (!lab.events[i].hidden)
@@ -342,6 +511,8 @@ void lab_trace(struct lab_result *result)
 	struct lab_step more = {.what = NULL};
 	if (lab.verdict == LAB_LIVELOCK)
 		n = fold_rounds(shown, n, &more);
+	else
+		n = fold_all_rounds(shown, n, rounds);
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_event *e = shown[i];
 		struct lab_step *step = &steps[i];
@@ -367,6 +538,8 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = n; i < n + result->n_waiting; i++)
 		place_of(lab.threads[steps[i].thread].next.pc, &steps[i]);
 	free(shown);
+	free(rounds);
+	lab_allocated_explain();
 	result->threads = names;
 	result->n_threads = lab.n_threads;
 	result->trace = steps;

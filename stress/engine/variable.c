@@ -30,11 +30,7 @@ static bool variable_is_opaque(const char *name)
 	return name && strncmp(name, "pthread_", 8) == 0;
 }
 
-/*
- * The type of a variable, a field or an array, without qualifiers and names; false: none, or an
- * opaque one.
- */
-static bool variable_type(Dwarf_Die *of, Dwarf_Die *type)
+bool lab_type_of(Dwarf_Die *of, Dwarf_Die *type)
 {
 	Dwarf_Attribute attribute;
 	if (!dwarf_formref_die(dwarf_attr_integrate(of, DW_AT_type, &attribute), type))
@@ -71,7 +67,14 @@ static uint64_t variable_size(Dwarf_Die *of)
 	return size;
 }
 
-/* Advances to the field at `offset`; false: there is none. */
+/* Bytes of an element, of an array; 0: `of` has another type. */
+static uint64_t variable_element_size(Dwarf_Die *of)
+{
+	Dwarf_Die type;
+	return lab_type_of(of, &type) && dwarf_tag(&type) == DW_TAG_array_type ? variable_size(&type) : 0;
+}
+
+/* On to the field at `offset`; false: there is none. */
 static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
 {
 	Dwarf_Die member;
@@ -82,12 +85,14 @@ static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, 
 			continue;
 		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
 			(void)dwarf_formudata(&attribute, &from);
-		if (*offset < from || *offset >= from + variable_size(&member))
+		const uint64_t width = variable_size(&member);
+		const bool flexible = width == 0 && variable_element_size(&member) > 0;
+		if (*offset < from || (!flexible && *offset >= from + width))
 			continue;
 		if (dwarf_diename(&member))
 			variable_append(text, size, ".%s", dwarf_diename(&member));
 		*offset -= from;
-		return variable_type(&member, type);
+		return lab_type_of(&member, type);
 	}
 	return false;
 }
@@ -96,7 +101,13 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 {
 	Dwarf_Word whole = 0;
 	Dwarf_Die range, array = *type;
-	if (dwarf_aggregate_size(&array, &whole) != 0 || dwarf_child(&array, &range) != 0)
+	const uint64_t element = variable_size(&array);
+	if ((dwarf_aggregate_size(&array, &whole) != 0 || whole == 0) && element > 0) { /* without a bound */
+		variable_append(text, size, "[%" PRIu64 "]", *offset / element);
+		*offset %= element;
+		return lab_type_of(&array, type);
+	}
+	if (whole == 0 || dwarf_child(&array, &range) != 0)
 		return false;
 	for (int more = 0; more == 0; more = dwarf_siblingof(&range, &range)) {
 		Dwarf_Attribute attribute;
@@ -113,10 +124,9 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 		variable_append(text, size, "[%" PRIu64 "]", *offset / whole);
 		*offset %= whole;
 	}
-	return variable_type(&array, type);
+	return lab_type_of(&array, type);
 }
 
-/* The parts of `type`, down to the smallest at `offset`; false for `more`: there are none. */
 static void variable_parts(Dwarf_Die *type, bool more, uint64_t offset, char *text, size_t size)
 {
 	while (more) {
@@ -138,7 +148,13 @@ static void variable_parts(Dwarf_Die *type, bool more, uint64_t offset, char *te
 		variable_append(text, size, "+%" PRIu64, offset);
 }
 
-/* The address of a variable of the file; true if it is fixed. */
+void lab_type_parts(Dwarf_Die *type, uint64_t offset, char *text, size_t size)
+{
+	Dwarf_Die part = *type;
+	variable_parts(&part, true, offset, text, size);
+}
+
+/* Where a variable of the file lies: true when that is fixed. */
 static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
 {
 	Dwarf_Attribute attribute;
@@ -171,7 +187,7 @@ static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *
 			continue;
 		(void)snprintf(text, size, "%s", name);
 		Dwarf_Die type;
-		const bool known = variable_type(&die, &type);
+		const bool known = lab_type_of(&die, &type);
 		variable_parts(&type, known, wanted - place, text, size);
 		return true;
 	}
@@ -187,8 +203,42 @@ bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char 
 	return false;
 }
 
-/* The structure of that name in the module. */
-static bool variable_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type)
+uint64_t lab_pointee_size(Dwarf_Die *pointer)
+{
+	return variable_size(pointer);
+}
+
+bool lab_variable_is_static(Dwarf_Die *variable)
+{
+	uint64_t place;
+	return variable_place(variable, false, &place) || variable_place(variable, true, &place);
+}
+
+static void variable_visit(Dwarf_Die *parent, Dwarf_Addr bias, lab_variable_visitor *visit)
+{
+	Dwarf_Die die;
+	for (int more = dwarf_child(parent, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+		const int tag = dwarf_tag(&die);
+		uint64_t place;
+		Dwarf_Attribute attribute;
+		if (tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block || tag == DW_TAG_namespace)
+			variable_visit(&die, bias, visit);
+		if (tag != DW_TAG_variable || !variable_place(&die, false, &place))
+			continue;
+		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		if (name)
+			visit(&die, name, place + bias);
+	}
+}
+
+void lab_variables(Dwfl_Module *module, lab_variable_visitor *visit)
+{
+	Dwarf_Addr bias = 0;
+	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+		variable_visit(unit, bias, visit);
+}
+
+bool lab_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type)
 {
 	Dwarf_Addr bias = 0;
 	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
@@ -207,7 +257,7 @@ bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset,
 	char parts[160] = "";
 	if (strncmp(latest, structure, sizeof latest - 1) != 0) {
 		(void)snprintf(latest, sizeof latest, "%s", structure);
-		found = variable_structure(module, structure, &type);
+		found = lab_structure(module, structure, &type);
 	}
 	Dwarf_Die part = type;
 	if (found)

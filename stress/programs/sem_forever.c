@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects DEADLOCK "one thread sleeps for ever". Nobody posts. */
+/* Expects DEADLOCK "main waits for the semaphore sem for ever". Nobody posts. */
 #include <semaphore.h>
 
 static sem_t sem;

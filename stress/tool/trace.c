@@ -64,23 +64,23 @@ static struct widths measure(const struct lab_result *r, unsigned from)
 	return w;
 }
 
+/* A line for each mark in the trace. */
 static void legend(FILE *to, const struct lab_result *r)
 {
-	static const char marks[] = "x!#>";
-	static const char *const meanings[] = {"killed", "sees an older value", "injected",
-	                                       "goes on in place of another"};
-	const char *between = "    (";
+	static const char marks[] = ">!#x";
+	static const char *const meanings[] = {
+	    "this thread runs in place of another, which could have gone on",
+	    "the thread sees an older value: nothing has made the newest one visible to it",
+	    "the model let this happen; the specification allows it at any time",
+	    "the process is killed in place of this step",
+	};
 	for (size_t m = 0; marks[m]; m++) {
 		unsigned i = 0;
 		while (i < r->n_steps && mark(&r->trace[i]) != marks[m])
 			i++;
-		if (i == r->n_steps)
-			continue;
-		(void)fprintf(to, "%s%c %s", between, marks[m], meanings[m]);
-		between = "; ";
+		if (i < r->n_steps)
+			(void)fprintf(to, "    %c %s\n", marks[m], meanings[m]);
 	}
-	if (between[0] == ';')
-		(void)fputs(")\n", to);
 }
 
 void text_trace(FILE *to, const struct lab_result *r, bool all)

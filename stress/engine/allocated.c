@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of blocks by the local variable that got the allocation. The source has the name: the
+ * statement of the call assigns the result to an identifier. The debugging information must know a
+ * local pointer of that name there. A function that returns what malloc() returned is passed over.
+ */
+#include "allocated.h"
+#include "variable.h"
+#include <dwarf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
+
+/* The calls that led to an allocation, the innermost first. */
+struct allocated_site {
+	uintptr_t calls[CALLS];
+	bool looked_at, is_static; /* is_static: a static variable has the name, too */
+	char name[48];             /* "": none */
+	Dwarf_Die variable;
+};
+
+static struct allocated_site sites[SITES];
+static unsigned n_sites;
+static struct {
+	uint16_t site; /* one more than the index; 0: none */
+	bool shown;
+	size_t element;
+} allocated[BLOCKS];
+static uint32_t allocated_generation;
+
+/* --- while the execution is recorded --- */
+
+static void allocated_begin(void)
+{
+	if (allocated_generation == lab.generation)
+		return;
+	allocated_generation = lab.generation;
+	n_sites = 0;
+	memset(allocated, 0, sizeof allocated);
+}
+
+void lab_allocated(unsigned block, uintptr_t pc)
+{
+	const struct lab_thread *self = lab.self;
+	struct allocated_site site = {.calls = {pc}};
+	unsigned depth = self->depth, n = 1;
+	allocated_begin();
+	while (depth > 0 && n < CALLS) {
+		const uintptr_t call = --depth < sizeof self->calls / sizeof self->calls[0] ? self->calls[depth] : 0;
+		if (call != 0 && call != pc)
+			site.calls[n++] = call;
+	}
+	unsigned i = 0;
+	while (i < n_sites && memcmp(sites[i].calls, site.calls, sizeof site.calls) != 0)
+		i++;
+	if (i == SITES)
+		return;
+	if (i == n_sites)
+		sites[n_sites++] = site;
+	allocated[block].site = (uint16_t)(i + 1);
+}
+
+void lab_allocated_elements(const void *memory, size_t element)
+{
+	struct lab_block b;
+	if (lab_block_at((uintptr_t)memory, &b) && allocated_generation == lab.generation)
+		allocated[b.number].element = element;
+}
+
+size_t lab_allocated_element(const struct lab_block *block)
+{
+	return allocated_generation == lab.generation ? allocated[block->number].element : 0;
+}
+
+/* --- the statement of the call --- */
+
+static bool is_part_of_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* The only call of `function` in the line; NULL: there is none, or more than one. */
+static const char *allocated_call(const char *line, const char *function)
+{
+	const char *found = NULL;
+	const size_t length = strlen(function);
+	for (const char *at = line; (at = strstr(at, function)) != NULL; at += length) {
+		if ((at > line && is_part_of_name(at[-1])) || at[length + strspn(at + length, " ")] != '(')
+			continue;
+		if (found)
+			return NULL;
+		found = at;
+	}
+	return found;
+}
+
+static const char *allocated_call_of_any(const char *line)
+{
+	static const char *const functions[] = {"malloc", "calloc",   "realloc", "reallocarray", "aligned_alloc",
+	                                        "strdup", "memalign", "valloc",  "strndup"};
+	const char *found = NULL;
+	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+		const char *at = allocated_call(line, functions[i]);
+		if (at && found)
+			return NULL;
+		found = at ? at : found;
+	}
+	return found;
+}
+
+static size_t allocated_trim(const char *line, size_t length)
+{
+	while (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t'))
+		length--;
+	return length;
+}
+
+/* Without a cast at the end. */
+static size_t allocated_without_cast(const char *line, size_t length)
+{
+	length = allocated_trim(line, length);
+	while (length > 0 && line[length - 1] == ')') {
+		unsigned depth = 0;
+		size_t at = length;
+		do {
+			at--;
+			depth += line[at] == ')' ? 1u : 0u;
+			depth -= line[at] == '(' ? 1u : 0u;
+		} while (at > 0 && depth > 0);
+		length = allocated_trim(line, at);
+	}
+	return length;
+}
+
+/*
+ * The identifier that the text assigns to at its end: "struct job *job = ". False: it assigns to
+ * another expression, or not at all.
+ */
+static bool allocated_target(const char *line, size_t length, char *name, size_t size)
+{
+	if (length == 0 || line[length - 1] != '=')
+		return false;
+	const size_t end = allocated_trim(line, length - 1);
+	size_t from = end;
+	while (from > 0 && is_part_of_name(line[from - 1]))
+		from--;
+	const size_t before = allocated_trim(line, from);
+	if (from == end || end - from >= size ||
+	    (before > 0 && (line[before - 1] == '.' || line[before - 1] == '>' || line[before - 1] == ']')))
+		return false;
+	if (before > 0 && line[before - 1] == '*' && before == 1)
+		return false; /* "*place = " */
+	(void)snprintf(name, size, "%.*s", (int)(end - from), line + from);
+	return true;
+}
+
+static bool allocated_is_returned(const char *line, size_t length)
+{
+	static const char word[] = "return";
+	const size_t n = sizeof word - 1;
+	return length >= n && memcmp(line + length - n, word, n) == 0 &&
+	       (length == n || !is_part_of_name(line[length - n - 1]));
+}
+
+/*
+ * What the statement at `pc` does with the result of `function`; NULL: of malloc() and its kin.
+ * *name: the identifier that gets it. False: neither an identifier nor the caller gets it.
+ */
+static bool allocated_statement(uintptr_t pc, const char *function, char *name, size_t size, bool *returned)
+{
+	const char *file, *in;
+	int line;
+	name[0] = '\0';
+	*returned = false;
+	if (!lab_where(pc, &file, &line, &in))
+		return false;
+	char *text = lab_source_line(file, line), *before = NULL;
+	const char *call = !text ? NULL : function ? allocated_call(text, function) : allocated_call_of_any(text);
+	size_t length = call ? allocated_without_cast(text, (size_t)(call - text)) : 0;
+	const char *from = text;
+	if (call && length == 0 && line > 1) { /* the line before has the rest */
+		before = lab_source_line(file, line - 1);
+		from = before;
+		length = before ? allocated_without_cast(before, strlen(before)) : 0;
+	}
+	if (call && from)
+		*returned = allocated_is_returned(from, length);
+	const bool good = call && from && (*returned || allocated_target(from, length, name, size));
+	free(text);
+	free(before);
+	return good;
+}
+
+/* --- the variable --- */
+
+/* The variable of this name that the code at `pc` sees. False: none that is local. */
+static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variable)
+{
+	Dwarf_Die *scopes;
+	bool found = false, local = false;
+	const int n = lab_scopes(pc, &scopes);
+	for (int i = 0; i < n && !found && dwarf_tag(&scopes[i]) != DW_TAG_compile_unit; i++) {
+		for (int more = dwarf_child(&scopes[i], variable); more == 0 && !found;
+		     more = found ? 1 : dwarf_siblingof(variable, variable)) {
+			const int tag = dwarf_tag(variable);
+			Dwarf_Attribute attribute;
+			const char *called = dwarf_formstring(dwarf_attr_integrate(variable, DW_AT_name, &attribute));
+			found = (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter) && called &&
+			        strcmp(called, name) == 0;
+			local = found && !lab_variable_is_static(variable);
+		}
+	}
+	free(scopes);
+	return local;
+}
+
+static const char *allocated_wanted; /* of allocated_find_static() */
+static bool allocated_found;
+
+static void allocated_find_static(Dwarf_Die *variable, const char *name, uintptr_t address)
+{
+	(void)variable;
+	(void)address;
+	allocated_found |= strcmp(name, allocated_wanted) == 0;
+}
+
+/* The function that a call is in. */
+static bool allocated_function(uintptr_t pc, char *name, size_t size)
+{
+	const char *function = lab_inlined(pc);
+	if (function)
+		(void)snprintf(name, size, "%s", function);
+	return function != NULL;
+}
+
+static void allocated_look(struct allocated_site *site)
+{
+	char name[sizeof site->name], function[128];
+	site->looked_at = true;
+	for (unsigned i = 0; i < CALLS && site->calls[i] != 0; i++) {
+		const uintptr_t pc = site->calls[i];
+		Dwarf_Die variable, type;
+		bool returned;
+		if (!allocated_statement(pc, i > 0 ? function : NULL, name, sizeof name, &returned))
+			return;
+		if (!returned && (!allocated_variable(pc, name, &variable) || !lab_type_of(&variable, &type) ||
+		                  dwarf_tag(&type) != DW_TAG_pointer_type))
+			return;
+		if (!returned) {
+			memcpy(site->name, name, sizeof name);
+			site->variable = variable;
+			if (lab_pointee_size(&type) > 0)
+				break;
+		}
+		/* The caller has the result as it is, or, of a void pointer, with a type perhaps. */
+		if (!allocated_function(pc, function, sizeof function))
+			break;
+	}
+	allocated_wanted = site->name;
+	allocated_found = false;
+	lab_variables(lab_symbols(site->calls[0]), allocated_find_static);
+	site->is_static = allocated_found;
+}
+
+static struct allocated_site *allocated_site_of(const struct lab_block *block)
+{
+	const unsigned site = allocated_generation == lab.generation ? allocated[block->number].site : 0;
+	if (site == 0)
+		return NULL;
+	if (!sites[site - 1].looked_at)
+		allocated_look(&sites[site - 1]);
+	return &sites[site - 1];
+}
+
+size_t lab_allocated_size(const struct lab_block *block)
+{
+	const struct allocated_site *site = allocated_site_of(block);
+	Dwarf_Die type;
+	if (!site || !site->name[0])
+		return 0;
+	Dwarf_Die variable = site->variable;
+	return lab_type_of(&variable, &type) ? lab_pointee_size(&type) : 0;
+}
+
+/* --- names --- */
+
+/* The number of the block among those of the same name; `line`: of the same line. */
+static unsigned allocated_number(const struct lab_block *block, bool line)
+{
+	const struct allocated_site *site = allocated_site_of(block);
+	unsigned number = 1;
+	struct lab_block other;
+	for (unsigned i = 0; i < block->number && lab_block_number(i, &other); i++) {
+		const struct allocated_site *o = line ? NULL : allocated_site_of(&other);
+		number += line ? other.pc == block->pc : o == site || (o && strcmp(o->name, site->name) == 0);
+	}
+	return number;
+}
+
+const char *lab_allocated_name(const struct lab_block *block, Dwarf_Die *variable)
+{
+	static char name[80];
+	const struct allocated_site *site = allocated_site_of(block);
+	if (!site || !site->name[0])
+		return NULL;
+	const unsigned number = allocated_number(block, false);
+	*variable = site->variable;
+	if (number > 1 || site->is_static)
+		(void)snprintf(name, sizeof name, "%s#%u", site->name, number);
+	else
+		(void)snprintf(name, sizeof name, "%s", site->name);
+	return name;
+}
+
+void lab_allocated_place(const struct lab_block *block, char *text, size_t size)
+{
+	const char *file, *function;
+	int line;
+	if (!lab_where(block->pc, &file, &line, &function)) {
+		(void)snprintf(text, size, "block %u", block->number + 1);
+		return;
+	}
+	const char *slash = strrchr(file, '/');
+	(void)snprintf(text, size, "block %u of %s:%d", allocated_number(block, true), slash ? slash + 1 : file, line);
+}
+
+void lab_allocated_shown(const struct lab_block *block)
+{
+	allocated[block->number].shown = true;
+}
+
+void lab_allocated_explain(void)
+{
+	struct lab_block b;
+	for (unsigned i = 0; allocated_generation == lab.generation && lab_block_number(i, &b); i++) {
+		Dwarf_Die variable;
+		const char *name = allocated[i].shown ? lab_allocated_name(&b, &variable) : NULL;
+		char site[256];
+		if (!name)
+			continue;
+		(void)lab_describe_site(b.pc, site, sizeof site);
+		lab_detail("  %s is the block of %zu bytes that %s allocated for the variable %s (%s)\n", name, b.size,
+		           lab.threads[b.thread].name, sites[allocated[i].site - 1].name, site);
+	}
+}

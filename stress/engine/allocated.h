@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_ALLOCATED_H
+#define STRESS_ALLOCATED_H
+
+#include "model.h"
+#include <elfutils/libdw.h>
+
+/* Blocks by the place of their allocation: for those that no expression of the program reaches. */
+
+/* The block that was just allocated. Called while the execution is recorded. */
+void lab_allocated(unsigned block, uintptr_t pc);
+/* calloc() has made the block, of elements of this size. Called while the execution is recorded. */
+void lab_allocated_elements(const void *memory, size_t element);
+
+/* The size that calloc() was given; 0: another function made the block. */
+size_t lab_allocated_element(const struct lab_block *block);
+/*
+ * "job#2": the second block that the local variable `job` got. *variable: the variable, which is a
+ * pointer. NULL: no local variable got the block.
+ */
+const char *lab_allocated_name(const struct lab_block *block, Dwarf_Die *variable);
+/* The size of what that variable points to; 0: unknown. */
+size_t lab_allocated_size(const struct lab_block *block);
+/* "block 2 of queue.c:12": the second block from that line. */
+void lab_allocated_place(const struct lab_block *block, char *text, size_t size);
+/* The report has the name of the block: lab_allocated_explain() says what it is. */
+void lab_allocated_shown(const struct lab_block *block);
+/* Adds a line to the details for each of those names. */
+void lab_allocated_explain(void);
+
+#endif

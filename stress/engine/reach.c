@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of blocks, by a walk over typed pointers. The walk is breadth first, so the first name of a
+ * block is the shortest. It begins at the state and at the static variables. A region is a piece of
+ * memory that a typed pointer leads to.
+ */
+#include "reach.h"
+#include "allocated.h"
+#include "model.h"
+#include "variable.h"
+#include <dwarf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * How well the type of a pointer fits the block, the best first. ARRAY: the size of the block is a
+ * multiple of the type's. PART: the pointer says what a part of the block is, and no more. UNTYPED:
+ * the type is void, incomplete or too large.
+ */
+enum reach_fit { REACH_EXACT, REACH_ARRAY, REACH_PART, REACH_UNTYPED };
+
+struct reach_type {
+	Dwarf_Die die; /* valid if `parts` */
+	uint64_t size; /* 0: unknown */
+	bool parts;    /* it has fields, elements or a value that reports name */
+	bool flexible; /* a structure whose last field is an array without a size */
+};
+
+struct reach_region {
+	uintptr_t address;
+	uint64_t count; /* of elements */
+	struct reach_type type;
+	enum reach_fit fit;
+	unsigned block;
+	unsigned level; /* pointers on the way to it */
+	char text[96];  /* the pointer */
+};
+
+enum { REGIONS = 4096, ELEMENTS = 64, NESTING = 8, LEVELS = 6, EASY = 48 };
+
+static struct reach_region regions[REGIONS];
+static unsigned n_regions;
+static unsigned reach_level; /* of the pointers that are followed now */
+static Dwfl_Module *reach_module;
+
+/* When the regions were found. */
+static struct {
+	uint32_t generation, steps;
+	size_t n_events;
+	bool kept;
+} reach_found;
+
+/* --- types --- */
+
+static bool reach_is_structure(Dwarf_Die *type)
+{
+	const int tag = dwarf_tag(type);
+	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type;
+}
+
+static bool reach_is_flexible(Dwarf_Die *type)
+{
+	Dwarf_Die member, last, array;
+	bool any = false;
+	if (!reach_is_structure(type))
+		return false;
+	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+		if (dwarf_tag(&member) != DW_TAG_member)
+			continue;
+		last = member;
+		any = true;
+	}
+	Dwarf_Word size = 0;
+	return any && lab_type_of(&last, &array) && dwarf_tag(&array) == DW_TAG_array_type &&
+	       (dwarf_aggregate_size(&array, &size) != 0 || size == 0);
+}
+
+/* A structure that this file only declares is the one that another file defines. */
+static void reach_define(struct reach_type *type)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Die definition;
+	if (!type->parts || !dwarf_attr(&type->die, DW_AT_declaration, &attribute))
+		return;
+	type->parts = dwarf_diename(&type->die) && lab_structure(reach_module, dwarf_diename(&type->die), &definition);
+	Dwarf_Word size = 0;
+	if (!type->parts || dwarf_aggregate_size(&definition, &size) != 0)
+		return;
+	type->die = definition;
+	type->size = size;
+}
+
+/* What `of` has as its type. */
+static struct reach_type reach_type_of(Dwarf_Die *of)
+{
+	struct reach_type type = {.size = 0};
+	Dwarf_Attribute attribute;
+	Dwarf_Die direct;
+	Dwarf_Word size = 0;
+	if (!dwarf_formref_die(dwarf_attr_integrate(of, DW_AT_type, &attribute), &direct))
+		return type;
+	if (dwarf_aggregate_size(&direct, &size) == 0)
+		type.size = size;
+	type.parts = lab_type_of(of, &type.die);
+	reach_define(&type);
+	if (type.parts && dwarf_tag(&type.die) == DW_TAG_subroutine_type)
+		return (struct reach_type){.size = 0};
+	type.flexible = type.parts && reach_is_flexible(&type.die);
+	return type;
+}
+
+/* --- where pointers lead --- */
+
+static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struct reach_type *type,
+                         struct reach_region *to)
+{
+	const uint64_t element = lab_allocated_element(b), local = lab_allocated_size(b);
+	const uint64_t left = b->size - offset;
+	to->count = 1;
+	if (type->size == 0 || type->size > left)
+		to->fit = REACH_UNTYPED;
+	else if (offset > 0)
+		to->fit = REACH_PART;
+	else if (type->size == b->size || type->flexible)
+		to->fit = REACH_EXACT;
+	else if (b->size % type->size != 0 || (local == b->size && type->size != local))
+		to->fit = REACH_PART;
+	else
+		to->fit = element == type->size ? REACH_EXACT : REACH_ARRAY;
+	if (to->fit <= REACH_ARRAY && !type->flexible)
+		to->count = b->size / type->size;
+}
+
+/* Whether the walk has the region. Of two names of one level the region keeps the shorter. */
+static bool reach_has(const struct reach_region *r)
+{
+	for (unsigned i = 0; i < n_regions; i++) {
+		struct reach_region *o = &regions[i];
+		if (o->address != r->address || o->fit != r->fit || o->type.size != r->type.size)
+			continue;
+		if (o->level == r->level && strlen(r->text) < strlen(o->text))
+			memcpy(o->text, r->text, sizeof o->text);
+		return true;
+	}
+	return false;
+}
+
+/* The pointer `text` of the program has this value and points to this type. */
+static void reach_follow(uintptr_t value, const struct reach_type *type, const char *text)
+{
+	struct lab_block b;
+	struct reach_region r = {.address = value, .type = *type, .level = reach_level};
+	if (n_regions == REGIONS || strlen(text) >= sizeof r.text || !lab_is_heap(value) || !lab_block_at(value, &b))
+		return;
+	reach_fit_of(&b, value - b.address, type, &r);
+	if (r.fit == REACH_UNTYPED && value != b.address)
+		return;
+	r.block = b.number;
+	(void)snprintf(r.text, sizeof r.text, "%s", text);
+	if (!reach_has(&r))
+		regions[n_regions++] = r;
+}
+
+static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, unsigned depth);
+
+/* "*job" takes parentheses before a field or an index. */
+static void reach_join(char *to, size_t size, const char *text, const char *between, const char *name)
+{
+	if (text[0] == '*')
+		(void)snprintf(to, size, "(%s)%s%s", text, between, name);
+	else
+		(void)snprintf(to, size, "%s%s%s", text, between, name);
+}
+
+static bool reach_has_pointer(Dwarf_Die *member)
+{
+	Dwarf_Die type;
+	if (!lab_type_of(member, &type))
+		return false;
+	switch (dwarf_tag(&type)) {
+	case DW_TAG_pointer_type:
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+	case DW_TAG_union_type:
+	case DW_TAG_array_type:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Which field of a union holds the value is not known, unless one alone can hold a pointer. */
+static bool reach_is_clear(Dwarf_Die *type)
+{
+	unsigned n = 0;
+	Dwarf_Die member;
+	if (dwarf_tag(type) != DW_TAG_union_type)
+		return true;
+	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member))
+		n += dwarf_tag(&member) == DW_TAG_member && reach_has_pointer(&member);
+	return n == 1;
+}
+
+/* `between`: "." after an object, "->" after a pointer. */
+static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *text, const char *between,
+                               unsigned depth)
+{
+	Dwarf_Die member, inner;
+	if (!reach_is_clear(type))
+		return;
+	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+		Dwarf_Attribute attribute;
+		Dwarf_Word offset = 0;
+		char path[128];
+		if (dwarf_tag(&member) != DW_TAG_member || !reach_has_pointer(&member) || !lab_type_of(&member, &inner))
+			continue;
+		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
+			(void)dwarf_formudata(&attribute, &offset);
+		if (dwarf_diename(&member))
+			reach_join(path, sizeof path, text, between, dwarf_diename(&member));
+		else if (reach_is_structure(&inner) || dwarf_tag(&inner) == DW_TAG_union_type)
+			reach_visit_fields(&inner, address + offset, text, between, depth + 1);
+		if (dwarf_diename(&member))
+			reach_visit(&inner, address + offset, path, depth + 1);
+	}
+}
+
+static void reach_visit_elements(Dwarf_Die *array, uintptr_t address, const char *text, unsigned depth)
+{
+	Dwarf_Word whole = 0;
+	Dwarf_Die range;
+	const struct reach_type element = reach_type_of(array);
+	Dwarf_Die inner = element.die;
+	unsigned dimensions = 0;
+	for (int more = dwarf_child(array, &range); more == 0; more = dwarf_siblingof(&range, &range))
+		dimensions += dwarf_tag(&range) == DW_TAG_subrange_type;
+	if (!element.parts || dimensions != 1 || element.size == 0 || dwarf_aggregate_size(array, &whole) != 0)
+		return;
+	for (unsigned i = 0; i < ELEMENTS && (i + 1) * element.size <= whole; i++) {
+		char path[128], index[24];
+		(void)snprintf(index, sizeof index, "[%u]", i);
+		reach_join(path, sizeof path, text, index, "");
+		reach_visit(&inner, address + i * element.size, path, depth + 1);
+	}
+}
+
+/* Follows the pointers in an object of this type. */
+static void reach_visit(Dwarf_Die *type, uintptr_t address, const char *text, unsigned depth)
+{
+	if (depth > NESTING || strlen(text) >= sizeof regions[0].text)
+		return;
+	switch (dwarf_tag(type)) {
+	case DW_TAG_structure_type:
+	case DW_TAG_class_type:
+	case DW_TAG_union_type:
+		reach_visit_fields(type, address, text, ".", depth);
+		break;
+	case DW_TAG_array_type:
+		reach_visit_elements(type, address, text, depth);
+		break;
+	case DW_TAG_pointer_type: {
+		const struct reach_type to = reach_type_of(type);
+		uintptr_t value;
+		memcpy(&value, (const void *)address, sizeof value);
+		reach_follow(value, &to, text);
+		break;
+	}
+	default:
+		break;
+	}
+}
+
+/* Follows the pointers in a region. */
+static void reach_expand(const struct reach_region *r)
+{
+	const struct reach_region from = *r; /* a shorter name may take its place */
+	Dwarf_Die type = from.type.die;
+	const bool single = from.count == 1;
+	if (from.fit == REACH_UNTYPED || !from.type.parts)
+		return;
+	for (unsigned i = 0; i < from.count && i < ELEMENTS; i++) {
+		char path[128], index[24];
+		(void)snprintf(index, sizeof index, "[%u]", i);
+		if (!single)
+			reach_join(path, sizeof path, from.text, index, "");
+		else
+			(void)snprintf(path, sizeof path, "*%s", from.text);
+		if (single && (reach_is_structure(&type) || dwarf_tag(&type) == DW_TAG_union_type))
+			reach_visit_fields(&type, from.address, from.text, "->", 0);
+		else
+			reach_visit(&type, from.address + i * from.type.size, path, 0);
+	}
+}
+
+/* --- the walk --- */
+
+static void reach_variable(Dwarf_Die *variable, const char *name, uintptr_t address)
+{
+	Dwarf_Die type;
+	if (lab_type_of(variable, &type))
+		reach_visit(&type, address, name, 0);
+}
+
+static void reach_state(void)
+{
+	Dwarf_Die type;
+	if (!lab.program && lab_running->test->state_size > 0 &&
+	    lab_structure(reach_module, lab_running->test->name, &type))
+		reach_visit_fields(&type, (uintptr_t)lab.state, "s", "->", 0);
+}
+
+/* Blocks that are freed come last: a name by way of a live block is better. */
+static void reach_walk(void)
+{
+	n_regions = 0;
+	reach_level = 1;
+	reach_state();
+	lab_variables(reach_module, reach_variable);
+	for (unsigned freed = 0; freed < 2; freed++) {
+		for (unsigned i = 0; i < n_regions; i++) {
+			struct lab_block b;
+			if (regions[i].level >= LEVELS || !lab_block_at(regions[i].address, &b) || b.freed != freed)
+				continue;
+			reach_level = regions[i].level + 1;
+			reach_expand(&regions[i]);
+		}
+	}
+}
+
+static bool reach_update(void)
+{
+	if (!lab.recording || !lab_running)
+		return false;
+	const bool same = reach_found.generation == lab.generation;
+	if (same && (reach_found.kept || (reach_found.steps == lab.steps && reach_found.n_events == lab.n_events)))
+		return true;
+	reach_module = lab_symbols(lab_running->main ? (uintptr_t)lab_running->main : (uintptr_t)lab_running->test);
+	reach_found.generation = lab.generation;
+	reach_found.steps = lab.steps;
+	reach_found.n_events = lab.n_events;
+	reach_found.kept = false;
+	if (reach_module)
+		reach_walk();
+	return reach_module != NULL;
+}
+
+void lab_reach_keep(void)
+{
+	reach_found.n_events = SIZE_MAX; /* the last step may have changed a pointer */
+	reach_found.kept = reach_update();
+}
+
+/* --- names --- */
+
+static bool reach_covers(const struct reach_region *r, uintptr_t address)
+{
+	return r->fit != REACH_PART || address - r->address < r->type.size;
+}
+
+/* The best region for the byte; NULL: none. */
+static const struct reach_region *reach_best(const struct lab_block *b, uintptr_t address)
+{
+	const struct reach_region *best = NULL;
+	for (unsigned i = 0; i < n_regions; i++) {
+		const struct reach_region *r = &regions[i];
+		if (r->block == b->number && reach_covers(r, address) && (!best || r->fit < best->fit))
+			best = r;
+	}
+	return best;
+}
+
+/* What the allocation says of the block, as a region. */
+static bool reach_local(const struct lab_block *b, struct reach_region *local)
+{
+	Dwarf_Die pointer;
+	const char *name = lab_allocated_name(b, &pointer);
+	*local = (struct reach_region){.address = b->address, .block = b->number};
+	if (!name)
+		return false;
+	(void)snprintf(local->text, sizeof local->text, "%s", name);
+	local->type = reach_type_of(&pointer);
+	reach_fit_of(b, 0, &local->type, local);
+	return true;
+}
+
+/* By which pointer the byte is named; false: by none. `made`: the name by the allocation. */
+static bool reach_choose(const struct lab_block *b, uintptr_t address, struct reach_region *chosen, bool *made)
+{
+	const struct reach_region *best = reach_best(b, address);
+	struct reach_region local;
+	const bool has_local = reach_local(b, &local);
+	const bool easy = best && best->fit == REACH_EXACT && strlen(best->text) <= EASY;
+	*made = has_local && !easy && (!best || local.fit < best->fit || local.fit == REACH_EXACT);
+	if (*made)
+		*chosen = local;
+	else if (best)
+		*chosen = *best;
+	return *made || best;
+}
+
+static void reach_say(const struct reach_region *r, uintptr_t address, char *text, size_t size)
+{
+	char parts[128] = "", index[24];
+	uint64_t offset = address - r->address;
+	if (r->fit == REACH_UNTYPED || !reach_covers(r, address)) {
+		(void)snprintf(text, size, offset > 0 ? "*%s+%zu" : "*%s", r->text, (size_t)offset);
+		return;
+	}
+	const uint64_t at = r->count > 1 ? offset / r->type.size : 0;
+	offset -= at * r->type.size;
+	Dwarf_Die type = r->type.die;
+	if (r->type.parts)
+		lab_type_parts(&type, offset, parts, sizeof parts);
+	else if (offset > 0)
+		(void)snprintf(parts, sizeof parts, "+%zu", (size_t)offset);
+	(void)snprintf(index, sizeof index, "[%zu]", (size_t)at);
+	if (r->count > 1)
+		reach_join(text, size, r->text, index, parts);
+	else if (parts[0] == '.')
+		reach_join(text, size, r->text, "->", parts + 1);
+	else if (parts[0] == '[')
+		(void)snprintf(text, size, "(*%s)%s", r->text, parts);
+	else
+		(void)snprintf(text, size, "*%s%s", r->text, parts);
+}
+
+static void reach_say_site(const struct lab_block *b, uintptr_t address, char *text, size_t size)
+{
+	char place[80];
+	lab_allocated_place(b, place, sizeof place);
+	if (address > b->address)
+		(void)snprintf(text, size, "%s, byte %zu", place, (size_t)(address - b->address));
+	else
+		(void)snprintf(text, size, "%s", place);
+}
+
+bool lab_reach_name(uintptr_t address, char *text, size_t size)
+{
+	struct lab_block b;
+	struct reach_region r;
+	bool made;
+	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b))
+		return false;
+	if (!reach_choose(&b, address, &r, &made)) {
+		reach_say_site(&b, address, text, size);
+		return true;
+	}
+	if (made)
+		lab_allocated_shown(&b);
+	reach_say(&r, address, text, size);
+	return true;
+}
+
+bool lab_reach_made(uintptr_t address, char *text, size_t size)
+{
+	struct lab_block b;
+	struct reach_region local;
+	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b) || b.address != address)
+		return false;
+	if (!reach_local(&b, &local)) {
+		reach_say_site(&b, address, text, size);
+		return true;
+	}
+	lab_allocated_shown(&b);
+	(void)snprintf(text, size, "%s", local.text);
+	return true;
+}
+
+bool lab_reach_pointer(uintptr_t address, char *text, size_t size)
+{
+	struct lab_block b;
+	struct reach_region r;
+	bool made;
+	if (!lab_is_heap(address) || !reach_update() || !lab_block_at(address, &b) || b.address != address)
+		return false;
+	if (!reach_choose(&b, address, &r, &made) || made)
+		return lab_reach_made(address, text, size);
+	(void)snprintf(text, size, "%s", r.text);
+	return true;
+}

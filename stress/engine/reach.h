@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_REACH_H
+#define STRESS_REACH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Names of blocks of the heap in a report. A block has the name of the shortest expression that
+ * leads to it at the end of the execution: from the state of a scenario or from a static variable
+ * ("queue->head->next"). A block that no such expression reaches has the name of the local variable
+ * that got the allocation ("job#2": the second block that `job` got). The type of the pointer must
+ * fit the size of the block. Only the execution that is reported has names.
+ */
+
+/* The byte at `address`: "queue->head->value". False: no block is there, or nothing is reported. */
+bool lab_reach_name(uintptr_t address, char *text, size_t size);
+/* A pointer to the beginning of a block: "queue->head". False: as above, or another pointer. */
+bool lab_reach_pointer(uintptr_t address, char *text, size_t size);
+/* The same by the local variable or by the line that got the allocation. */
+bool lab_reach_made(uintptr_t address, char *text, size_t size);
+/*
+ * Called at the end of the reported execution, before the globals are put back: the names stay as
+ * they are now.
+ */
+void lab_reach_keep(void);
+
+#endif
