@@ -4,6 +4,7 @@
  * an execution (in constructors, in native and chaos runs) the operations are the machine's own.
  * The return address of each function identifies the site of the access.
  */
+#include "frame.h"
 #include "model.h"
 #include "user.h"
 
@@ -31,6 +32,8 @@ DECLARED(void, __tsan_func_entry, void *caller)
 	if (!lab.active)
 		return;
 	struct lab_thread *self = lab.self;
+	if (__builtin_expect(lab.recording, 0))
+		lab_frame_enter(PC, *(const uintptr_t *)__builtin_frame_address(0), (uintptr_t)caller);
 	if (self->depth < sizeof self->calls / sizeof self->calls[0])
 		self->calls[self->depth] = (uintptr_t)caller;
 	self->depth++;
@@ -38,8 +41,11 @@ DECLARED(void, __tsan_func_entry, void *caller)
 
 DECLARED(void, __tsan_func_exit, void)
 {
-	if (lab.active && lab.self->depth > 0)
-		lab.self->depth--;
+	if (!lab.active || lab.self->depth == 0)
+		return;
+	lab.self->depth--;
+	if (__builtin_expect(lab.recording, 0))
+		lab_frame_leave();
 }
 
 #define PLAIN(name, size, write)                                                                                       \

@@ -5,6 +5,7 @@
  * local pointer of that name there. A function that returns what malloc() returned is passed over.
  */
 #include "allocated.h"
+#include "reach.h"
 #include "variable.h"
 #include <dwarf.h>
 #include <inttypes.h>
@@ -338,11 +339,14 @@ void lab_allocated_explain(void)
 	for (unsigned i = 0; allocated_generation == lab.generation && lab_block_number(i, &b); i++) {
 		Dwarf_Die variable;
 		const char *name = allocated[i].shown ? lab_allocated_name(&b, &variable) : NULL;
-		char site[256];
+		char site[256], pointer[120];
 		if (!name)
 			continue;
 		(void)lab_describe_site(b.pc, site, sizeof site);
-		lab_detail("  %s is the block of %zu bytes that %s allocated for the variable %s (%s)\n", name, b.size,
+		lab_detail("  %s: %zu bytes that %s allocated for the variable %s (%s)", name, b.size,
 		           lab.threads[b.thread].name, sites[allocated[i].site - 1].name, site);
+		if (lab_reach_pointer(b.address, pointer, sizeof pointer) && strcmp(pointer, name) != 0)
+			lab_detail("; %s leads to it at the end", pointer);
+		lab_detail("\n");
 	}
 }

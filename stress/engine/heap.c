@@ -213,6 +213,8 @@ void lab_free(void *memory, uintptr_t pc)
 	if (b->freed) {
 		(void)lab_describe_site(pc, here, sizeof here);
 		(void)lab_describe_site(b->freed_pc, there, sizeof there);
+		const struct lab_op again = {LAB_FREE, 0, 0, address, pc};
+		(void)lab_event(&again);
 		if (!lab_reach_pointer(address, name, sizeof name))
 			(void)snprintf(name, sizeof name, "block");
 		lab_fail(LAB_USE_AFTER_FREE, "%s freed twice: by %s at %s, before by %s at %s", name, lab.self->name,
@@ -228,28 +230,49 @@ void lab_free(void *memory, uintptr_t pc)
 	(void)lab_event(&op);
 }
 
-/* ": 1 byte behind the end of text (24 bytes)"; "": no block is near. */
-static const char *heap_nearest(uintptr_t address, char *text, size_t size)
+/* The block that ends before `address`, or that an access leaves; NULL: none is near. */
+static const struct block *heap_nearest(uintptr_t address)
 {
 	enum { NEAR = 4096 };
 	const struct block *near = NULL;
-	char name[120];
-	for (unsigned i = 0; lab.recording && i < n_blocks; i++) {
+	for (unsigned i = 0; i < n_blocks; i++) {
 		const struct block *b = &blocks[i];
 		if (address >= b->address && address - b->address < b->size + NEAR &&
 		    (!near || b->address > near->address))
 			near = b;
 	}
+	return near;
+}
+
+/* ": at byte 5 of text, which has 5 bytes" */
+static const char *heap_behind(uintptr_t address, size_t size, char *text, size_t room)
+{
+	const struct block *near = lab.recording ? heap_nearest(address) : NULL;
+	char name[120];
 	if (!near || !lab_reach_pointer(near->address, name, sizeof name))
 		return "";
-	const size_t behind = address - near->address - near->size;
-	if (address < near->address + near->size) /* it ends behind the block */
-		(void)snprintf(text, size, ": from byte %zu of %s, which has %zu bytes", address - near->address, name,
-		               near->size);
+	const size_t first = address - near->address;
+	if (size > 1)
+		(void)snprintf(text, room, ": at bytes %zu to %zu of %s, which has %zu bytes", first, first + size - 1,
+		               name, near->size);
 	else
-		(void)snprintf(text, size, ": %zu byte%s behind the end of %s, which has %zu bytes", behind,
-		               behind == 1 ? "" : "s", name, near->size);
+		(void)snprintf(text, room, ": at byte %zu of %s, which has %zu bytes", first, name, near->size);
 	return text;
+}
+
+/* Whether the access is part of the step that the thread has announced. */
+static bool heap_is_announced(uintptr_t address, uintptr_t pc)
+{
+	return lab.self->next.pc == pc && lab.self->next.address == address;
+}
+
+/* The access that ends the execution. */
+static void heap_bad_event(const struct lab_op *op)
+{
+	const unsigned kind = lab.self->next.kind;
+	struct lab_event *event = lab_event(op);
+	if (event)
+		event->atomic = heap_is_announced(op->address, op->pc) && kind >= LAB_LOAD && kind <= LAB_CAS_FAILED;
 }
 
 static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
@@ -257,13 +280,16 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 	char here[256], there[256], made[256], place[200] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
 	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
-	(void)lab_event(&op);
+	if (heap_is_announced(address, pc) && lab.self->next.kind == LAB_SYNC)
+		op = lab.self->next;
+	heap_bad_event(&op);
 	lab.signature = pc;
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu byte%s by %s at %s, outside %s%s", write ? "write" : "read",
 		         size, size == 1 ? "" : "s", lab.self->name, here,
-		         address < LAB_STACKS ? "the state" : "any block", heap_nearest(address, place, sizeof place));
+		         address < LAB_STACKS ? "the state" : "any block",
+		         heap_behind(address, size, place, sizeof place));
 	(void)lab_describe_site(b->freed_pc, there, sizeof there);
 	(void)lab_describe_site(b->pc, made, sizeof made);
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
@@ -277,7 +303,7 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 	char here[256], offset[48] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
 	const struct lab_op op = {LAB_PLAIN, 1, write, address, pc};
-	(void)lab_event(&op);
+	heap_bad_event(&op);
 	lab.signature = pc;
 	if (address > 0)
 		(void)snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
@@ -361,6 +387,16 @@ bool lab_is_guard(uintptr_t address)
 	return address >= LAB_STACKS && address < LAB_PARTS && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
 }
 
+/* Not in a block: "text, byte 5". */
+static void name_behind(uintptr_t address, char *text, size_t size)
+{
+	const struct block *near = heap_nearest(address);
+	char name[120];
+	if (!lab_reach_pointer(near->address, name, sizeof name))
+		(void)snprintf(name, sizeof name, "block %u", (unsigned)(near - blocks));
+	(void)snprintf(text, size, "%s, byte %zu", name, (size_t)(address - near->address));
+}
+
 bool lab_name_memory(uintptr_t address, char *text, size_t size)
 {
 	if (address >= LAB_BASE && address < LAB_BASE + state_size) {
@@ -383,6 +419,8 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 		const struct block *b = block_of(address);
 		if (b)
 			snprintf(text, size, "block %u+%zu", (unsigned)(b - blocks), (size_t)(address - b->address));
+		else if (heap_nearest(address))
+			name_behind(address, text, size);
 		else
 			snprintf(text, size, "heap");
 	} else {

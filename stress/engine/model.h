@@ -41,8 +41,9 @@ enum lab_op_kind {
 	LAB_OWNER_DIED, /* the kernel's change of the word of a lock */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
 	LAB_RETURN,
-	LAB_SYNC,  /* of an object of the C library; `order` is an enum lab_sync */
-	LAB_ROUNDS /* in a trace alone: the `other` steps before come again `value` times */
+	LAB_SYNC,    /* of an object of the C library; `order` is an enum lab_sync */
+	LAB_MISUSED, /* in a trace alone: the call that ends the execution as MISUSE */
+	LAB_ROUNDS   /* in a trace alone: the `other` steps before come again `value` times */
 };
 
 /* A step as it is announced: the thread does it when the search lets it run. */
@@ -139,6 +140,7 @@ struct lab_event {
 	bool preempted, fault;
 	bool hidden;    /* a plain access: shown if it is half of a race */
 	bool raced;     /* one half of a race */
+	bool atomic;    /* kept as LAB_PLAIN, since it was not done: an atomic access */
 	bool valued;    /* of a plain access: `value` is what it read or wrote */
 	bool piece;     /* of an access to more than eight bytes: not the first piece */
 	uint32_t step;  /* its number in the execution */
@@ -410,6 +412,8 @@ void lab_event_settle(void); /* the last plain write is done: its event gets the
 void lab_hash(uint64_t value);
 bool lab_describe_site(uintptr_t pc, char *text, size_t size);
 void lab_name_address(uintptr_t address, char *text, size_t size);
+/* The same, as it was when the event of that index came: a stack has other variables later. */
+void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size);
 char *lab_source_line(const char *file, int line); /* to be freed; NULL: the file cannot be read */
 
 /* user.c */

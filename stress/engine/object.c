@@ -100,6 +100,8 @@ _Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	lab.signature = pc;
+	const struct lab_op op = {.kind = LAB_MISUSED, .pc = pc};
+	(void)lab_event(&op);
 	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
 }
 
@@ -114,7 +116,7 @@ static const char *const verbs[LAB_SYNCS] = {
     [LAB_SYNC_WRLOCK] = "locks for writing",
     [LAB_SYNC_TRYWRLOCK] = "tries to lock for writing",
     [LAB_SYNC_WAIT] = "waits for",
-    [LAB_SYNC_RELOCK] = "locks again after its wait",
+    [LAB_SYNC_RELOCK] = "reacquires",
     [LAB_SYNC_SIGNAL] = "signals",
     [LAB_SYNC_BROADCAST] = "broadcasts",
     [LAB_SYNC_DOWN] = "takes a permit of",
@@ -220,6 +222,10 @@ struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_obje
 	if (o->live && o->user.pc && !object_is_known(o->user.thread, o->user_clock))
 		lab_misuse(pc, "initialises %s, but its use by %s at %s is not ordered before",
 		           lab_object_name(address, kind), lab.threads[o->user.thread].name, lab_site_name(o->user.pc));
+	const struct lab_op op = lab_sync_op(LAB_SYNC_INIT, address, pc);
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->hidden = true; /* shown with a misuse */
 	object_begin(o, kind);
 	o->maker = (struct lab_place){lab.self->id, pc};
 	o->maker_clock = lab_clock_after(lab.self);
@@ -238,6 +244,8 @@ void lab_object_destroy(struct lab_object *o, uintptr_t pc)
 		           o->count > 1 ? "" : "s");
 	if (lab_object_waiters(o) > 0)
 		lab_misuse(pc, "destroys %s, for which a thread waits", name);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_DESTROY, o->address, pc);
+	(void)lab_event(&op);
 	o->live = false;
 	o->ender = (struct lab_place){lab.self->id, pc};
 }
@@ -249,9 +257,12 @@ static void object_free_in_block(struct lab_object *o, void *arg)
 	(void)arg;
 	if (o->address < freed_from || o->address >= freed_to)
 		return;
-	if (object_is_busy(o))
-		lab_misuse(freed_pc, "frees the memory of %s, which is in use",
-		           lab_object_name(o->address, (enum lab_object_kind)o->kind));
+	const char *name = object_is_busy(o) ? lab_object_name(o->address, (enum lab_object_kind)o->kind) : NULL;
+	if (name && o->owner != LAB_NOBODY)
+		lab_misuse(freed_pc, "frees the memory of %s, which %s has held since %s", name,
+		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+	if (name)
+		lab_misuse(freed_pc, "frees the memory of %s, which is in use", name);
 	o->live = false;
 	o->ender.pc = 0;
 }

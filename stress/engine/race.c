@@ -90,8 +90,10 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 		op.kind = LAB_FREE;
 	show_other(thread, other_pc, address);
 	struct lab_event *event = lab_event(&op);
-	if (event)
+	if (event) {
 		event->raced = true;
+		event->atomic = what[0] == 'a';
+	}
 	if (event && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
 		show_value(event);
 	bool was_freeing = freeing;

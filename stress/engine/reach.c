@@ -213,15 +213,18 @@ static void reach_visit_fields(Dwarf_Die *type, uintptr_t address, const char *t
 		Dwarf_Attribute attribute;
 		Dwarf_Word offset = 0;
 		char path[128];
-		if (dwarf_tag(&member) != DW_TAG_member || !reach_has_pointer(&member) || !lab_type_of(&member, &inner))
+		const bool base = dwarf_tag(&member) == DW_TAG_inheritance; /* has the name of the object */
+		if ((dwarf_tag(&member) != DW_TAG_member && !base) || !reach_has_pointer(&member) ||
+		    !lab_type_of(&member, &inner))
 			continue;
 		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
 			(void)dwarf_formudata(&attribute, &offset);
-		if (dwarf_diename(&member))
+		const bool named = !base && dwarf_diename(&member);
+		if (named)
 			reach_join(path, sizeof path, text, between, dwarf_diename(&member));
 		else if (reach_is_structure(&inner) || dwarf_tag(&inner) == DW_TAG_union_type)
 			reach_visit_fields(&inner, address + offset, text, between, depth + 1);
-		if (dwarf_diename(&member))
+		if (named)
 			reach_visit(&inner, address + offset, path, depth + 1);
 	}
 }

@@ -123,6 +123,17 @@ static _Noreturn void stuck_asleep(void)
 	lab_fail(LAB_DEADLOCK, "%s for ever (%s)", one, place);
 }
 
+static _Noreturn void stuck_lost(const struct lab_thread *t)
+{
+	char one[256], place[256];
+	stuck_say(t, one, sizeof one);
+	(void)lab_describe_site(t->next.pc, place, sizeof place);
+	if (t->many || !t->futex)
+		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed (%s)", t->name,
+		         place);
+	lab_fail(LAB_LOST_WAKEUP, "%s for ever though what it waits for has changed (%s)", one, place);
+}
+
 void lab_stuck(void)
 {
 	const struct lab_thread *lost = NULL;
@@ -148,6 +159,6 @@ void lab_stuck(void)
 		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and no thread is left to change it", t->name, place, site);
 	}
 	if (lost)
-		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
+		stuck_lost(lost);
 	stuck_asleep();
 }

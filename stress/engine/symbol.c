@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Addresses to names, files and lines, by elfutils' libdw. */
+#include "frame.h"
 #include "layout.h"
 #include "model.h"
 #include "reach.h"
@@ -178,9 +179,23 @@ static bool name_field(uintptr_t address, char *text, size_t size)
 
 void lab_name_address(uintptr_t address, char *text, size_t size)
 {
-	if (name_thread_local(address, text, size) || name_field(address, text, size) ||
-	    lab_reach_name(address, text, size) || lab_name_memory(address, text, size))
+	lab_name_address_at(address, lab.n_events, text, size);
+}
+
+void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size)
+{
+	if (lab_frame_name(address, event, text, size) || name_thread_local(address, text, size) ||
+	    name_field(address, text, size) || lab_reach_name(address, text, size) ||
+	    lab_name_memory(address, text, size))
 		return;
+	if (address == 0) {
+		(void)snprintf(text, size, "NULL");
+		return;
+	}
+	if (address < 4096) {
+		(void)snprintf(text, size, "NULL+%lu", (unsigned long)address);
+		return;
+	}
 	GElf_Off offset = 0;
 	GElf_Sym symbol;
 	Dwfl_Module *module = lab.recording && open_session() ? dwfl_addrmodule(session, address) : NULL;

@@ -6,6 +6,7 @@
 #include "lin_run.h"
 #include "object.h"
 #include "reach.h"
+#include "variable.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -13,6 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 enum { ENDLESS = 60 };                   /* steps of a livelock that are shown */
 enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* the longest round of a loop, and its repetitions */
@@ -82,13 +85,33 @@ static const char *order_name(int order)
 
 enum { NUMBER = 100 };
 
+/* A constant of the program that is a text. */
+static bool string(char out[NUMBER], uintptr_t value)
+{
+	enum { SHORT = 24 };
+	char bytes[SHORT];
+	const struct iovec from = {(void *)value, sizeof bytes}, to = {bytes, sizeof bytes};
+	if (!lab.recording || !lab_symbols(value) || lab_is_global(value) || lab_is_module_code(value) ||
+	    process_vm_readv(getpid(), &to, 1, &from, 1, 0) != (ssize_t)sizeof bytes)
+		return false;
+	size_t n = 0;
+	while (n < sizeof bytes && bytes[n] >= ' ' && bytes[n] <= '~')
+		n++;
+	if (n == 0 || (n < sizeof bytes && bytes[n] != '\0'))
+		return false;
+	(void)snprintf(out, NUMBER, "\"%.*s%s\"", (int)n, bytes, n < sizeof bytes ? "" : "...");
+	return true;
+}
+
 /* Of a pointer: what it points to. */
 static bool pointer(char out[NUMBER], uintptr_t value)
 {
 	if (lab_reach_pointer(value, out, NUMBER))
 		return true;
+	if (string(out, value))
+		return true;
 	out[0] = '&';
-	if (lab_is_heap(value) || (lab_is_global(value) && lab.recording)) {
+	if (lab_is_heap(value) || (lab.recording && (lab_is_global(value) || lab_is_module_code(value)))) {
 		lab_name_address(value, out + 1, NUMBER - 1);
 		return true;
 	}
@@ -231,7 +254,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	char place[160], a[NUMBER], b[NUMBER];
 	const bool block = e->op.kind == LAB_ALLOC || e->op.kind == LAB_FREE;
 	if (!block || !lab_reach_pointer(e->op.address, place, sizeof place))
-		lab_name_address(e->op.address, place, sizeof place);
+		lab_name_address_at(e->op.address, (size_t)(e - lab.events), place, sizeof place);
 	step->value = "";
 	switch (e->op.kind) {
 	case LAB_LOAD:
@@ -273,7 +296,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->what = text("free %s", place);
 		break;
 	case LAB_PLAIN:
-		step->what = text("plain %s %s", e->op.order ? "write" : "read", place);
+		step->what = text("%s %s %s", e->atomic ? "atomic" : "plain", e->op.order ? "write" : "read", place);
 		if (e->valued)
 			step->value = text("%s%s", e->op.order ? "= " : "", number_at(a, place, e->value, e->op.size));
 		break;
@@ -310,6 +333,9 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	case LAB_OWNER_DIED:
 		step->what = text("owner died, %s", place);
 		step->value = text("%s -> %s", number(b, e->other, 4), number(a, e->value, 4));
+		break;
+	case LAB_MISUSED:
+		step->what = "misuse";
 		break;
 	case LAB_ROUNDS:
 		step->what = say_rounds((unsigned)e->other, (unsigned)e->value);
@@ -472,6 +498,26 @@ static bool is_of_two_threads(const struct lab_event *e)
 	return write && other;
 }
 
+/* The object of a misuse may be a new one, or an old one: its initialisation is shown, too. */
+static void show_initialised(void)
+{
+	for (size_t i = 0; lab.verdict == LAB_MISUSE && i < lab.n_events; i++)
+		if (lab.events[i].op.kind == LAB_SYNC)
+			lab.events[i].hidden = false;
+}
+
+/* Whether the thread reads for the check that fails: since its last step. */
+static bool is_checked(size_t index)
+{
+	const struct lab_event *e = &lab.events[index];
+	if (&lab.threads[e->thread] != lab.self || lab_is_stack(e->op.address))
+		return false;
+	for (size_t i = index; i < lab.n_events; i++)
+		if (lab.events[i].op.kind != LAB_PLAIN)
+			return false;
+	return true;
+}
+
 /*
  * A short trace that ends in a failed check shows the plain accesses to memory of two threads: the
  * check is about their values. It shows the last of them, so that the trace stays short.
@@ -486,11 +532,23 @@ static void show_plain(void)
 		return;
 	for (size_t i = lab.n_events; i-- > 0 && steps < FEW_STEPS;) {
 		struct lab_event *e = &lab.events[i];
-		if (!e->hidden || e->piece || !is_of_two_threads(e))
+		if (!e->hidden || e->op.kind != LAB_PLAIN || e->piece || (!is_checked(i) && !is_of_two_threads(e)))
 			continue;
 		e->hidden = false;
 		steps++;
 	}
+}
+
+/* The step that freed the block which the last step uses. */
+static void mark_free(const struct lab_event *const *shown, unsigned last, struct lab_step *steps)
+{
+	struct lab_block used, freed;
+	if (!lab_block_at(shown[last]->op.address, &used))
+		return;
+	for (unsigned i = last; i-- > 0;)
+		if (shown[i]->op.kind == LAB_FREE && lab_block_at(shown[i]->op.address, &freed) &&
+		    freed.number == used.number)
+			steps[i].failing = true;
 }
 
 void lab_trace(struct lab_result *result)
@@ -503,6 +561,7 @@ void lab_trace(struct lab_result *result)
 		abort();
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
+	show_initialised();
 	show_plain();
 	unsigned n = 0;
 	for (size_t i = 0; i < lab.n_events; i++)
@@ -530,11 +589,8 @@ void lab_trace(struct lab_result *result)
 	result->n_waiting = more.what ? 0 : lab_edge_waits(shown, n, steps);
 	if (n > 0 && result->n_waiting == 0 && fails_at_last(lab.verdict))
 		steps[n - 1].failing = true;
-	for (unsigned i = n; lab.verdict == LAB_USE_AFTER_FREE && i-- > 0;)
-		if (shown[i]->op.kind == LAB_FREE && shown[i]->op.address <= shown[n - 1]->op.address) {
-			steps[i].failing = true;
-			break;
-		}
+	if (n > 0 && lab.verdict == LAB_USE_AFTER_FREE)
+		mark_free(shown, n - 1, steps);
 	for (unsigned i = n; i < n + result->n_waiting; i++)
 		place_of(lab.threads[steps[i].thread].next.pc, &steps[i]);
 	free(shown);

@@ -81,7 +81,8 @@ static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, 
 	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
 		Dwarf_Attribute attribute;
 		Dwarf_Word from = 0;
-		if (dwarf_tag(&member) != DW_TAG_member)
+		const bool base = dwarf_tag(&member) == DW_TAG_inheritance;
+		if (dwarf_tag(&member) != DW_TAG_member && !base)
 			continue;
 		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
 			(void)dwarf_formudata(&attribute, &from);
@@ -89,7 +90,7 @@ static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, 
 		const bool flexible = width == 0 && variable_element_size(&member) > 0;
 		if (*offset < from || (!flexible && *offset >= from + width))
 			continue;
-		if (dwarf_diename(&member))
+		if (!base && dwarf_diename(&member))
 			variable_append(text, size, ".%s", dwarf_diename(&member));
 		*offset -= from;
 		return lab_type_of(&member, type);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The frames of the functions that the program calls, and the variables in them. */
+#include "frame.h"
+#include "model.h"
+#include "variable.h"
+#include <dwarf.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct frame {
+	uintptr_t inside, base; /* base: the canonical frame address */
+	unsigned thread, depth;
+	size_t begin, end; /* indices of events; end: SIZE_MAX while the function runs */
+};
+
+static struct frame *frames;
+static size_t n_frames, room_frames;
+static uint32_t frames_generation;
+
+/*
+ * Ends the frames of the running thread from this depth on, and those that lie below `base`: a
+ * longjmp() may leave several.
+ */
+static void frame_end(unsigned depth, uintptr_t base)
+{
+	for (size_t i = n_frames; i-- > 0;) {
+		struct frame *f = &frames[i];
+		if (f->thread != lab.self->id || f->end != SIZE_MAX)
+			continue;
+		if (f->depth < depth && f->base > base)
+			break;
+		f->end = lab.n_events;
+	}
+}
+
+/* Whether the register that holds the frame pointer does hold it: the return address tells. */
+static bool frame_is_good(uintptr_t frame, uintptr_t caller)
+{
+#ifdef __x86_64__
+	return lab_is_stack(frame) && !lab_is_guard(frame) && frame % 8 == 0 && ((const uintptr_t *)frame)[1] == caller;
+#else
+	(void)frame;
+	(void)caller;
+	return false;
+#endif
+}
+
+void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
+{
+	enum { MOST = 1 << 20, TO_BASE = 16 }; /* the base is behind the frame pointer and the return address */
+	if (frames_generation != lab.generation)
+		n_frames = 0;
+	frames_generation = lab.generation;
+	if (!lab.program || !frame_is_good(frame, caller) || n_frames == MOST)
+		return;
+	frame_end(lab.self->depth, frame + TO_BASE);
+	if (n_frames == room_frames) {
+		room_frames = room_frames ? 2 * room_frames : 256;
+		frames = realloc(frames, room_frames * sizeof *frames);
+		if (!frames)
+			abort();
+	}
+	frames[n_frames++] =
+	    (struct frame){inside, frame + TO_BASE, lab.self->id, lab.self->depth, lab.n_events, SIZE_MAX};
+}
+
+void lab_frame_leave(void)
+{
+	if (frames_generation == lab.generation)
+		frame_end(lab.self->depth, 0);
+}
+
+static bool frame_is_canonical(Dwarf_Die *function)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Op *operations;
+	size_t n;
+	return dwarf_attr(function, DW_AT_frame_base, &attribute) &&
+	       dwarf_getlocation(&attribute, &operations, &n) == 0 && n == 1 &&
+	       operations[0].atom == DW_OP_call_frame_cfa;
+}
+
+/* Where a variable lies, from the base of the frame; false: not at one place all the time. */
+static bool frame_offset(Dwarf_Die *variable, int64_t *offset)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Op *operations;
+	size_t n;
+	if (!dwarf_attr(variable, DW_AT_location, &attribute) || dwarf_whatform(&attribute) == DW_FORM_sec_offset ||
+	    dwarf_whatform(&attribute) == DW_FORM_loclistx || dwarf_getlocation(&attribute, &operations, &n) != 0 ||
+	    n != 1 || operations[0].atom != DW_OP_fbreg)
+		return false;
+	*offset = (int64_t)operations[0].number;
+	return true;
+}
+
+/* Counts the variables with the byte, and writes the name of the last of them. */
+static unsigned frame_find(Dwarf_Die *scope, uintptr_t base, uintptr_t address, char *text, size_t size)
+{
+	unsigned found = 0;
+	Dwarf_Die die;
+	for (int more = dwarf_child(scope, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+		const int tag = dwarf_tag(&die);
+		Dwarf_Attribute attribute;
+		int64_t offset;
+		if (tag == DW_TAG_lexical_block)
+			found += frame_find(&die, base, address, text, size);
+		if ((tag != DW_TAG_variable && tag != DW_TAG_formal_parameter) || !frame_offset(&die, &offset) ||
+		    address - (base + (uintptr_t)offset) >= lab_pointee_size(&die))
+			continue;
+		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		Dwarf_Die type;
+		if (!name)
+			continue;
+		found++;
+		(void)snprintf(text, size, "%s", name);
+		if (lab_type_of(&die, &type))
+			lab_type_parts(&type, address - (base + (uintptr_t)offset), text, size);
+	}
+	return found;
+}
+
+static bool frame_say(const struct frame *f, uintptr_t address, char *text, size_t size)
+{
+	Dwarf_Die *scopes;
+	const int n = lab_scopes(f->inside, &scopes);
+	const char *function = NULL;
+	char name[120] = "";
+	for (int i = 0; i < n && !function; i++)
+		if (dwarf_tag(&scopes[i]) == DW_TAG_subprogram && frame_is_canonical(&scopes[i]) &&
+		    frame_find(&scopes[i], f->base, address, name, sizeof name) == 1)
+			function = dwarf_diename(&scopes[i]);
+	free(scopes);
+	if (!function)
+		return false;
+	const char *thread = lab.threads[f->thread].name;
+	if (strcmp(function, thread) == 0)
+		(void)snprintf(text, size, "%s of %s", name, function);
+	else
+		(void)snprintf(text, size, "%s of %s in %s", name, function, thread);
+	return true;
+}
+
+bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size)
+{
+	if (!lab.recording || !lab_is_stack(address) || frames_generation != lab.generation)
+		return false;
+	for (size_t i = n_frames; i-- > 0;)
+		if (event >= frames[i].begin && event < frames[i].end && frame_say(&frames[i], address, text, size))
+			return true;
+	return false;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_FRAME_H
+#define STRESS_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Names of local variables on the stacks of a program's threads: "i of run in thread-b". While the
+ * execution is recorded, frames are kept, with the events between which each frame existed. On
+ * other machines than x86-64 there are no such names.
+ */
+
+/*
+ * The running thread enters a function. `inside`: an address in its code. `frame`: what its frame
+ * pointer seems to be. `caller`: where the function returns to.
+ */
+void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller);
+void lab_frame_leave(void);
+/* The variable with the byte at `address`, when the event of that index came. False: none is known. */
+bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size);
+
+#endif
