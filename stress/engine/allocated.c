@@ -20,6 +20,7 @@ struct allocated_site {
 	uintptr_t calls[CALLS];
 	bool looked_at, is_static; /* is_static: a static variable has the name, too */
 	char name[48];             /* "": none */
+	uintptr_t pc;              /* where the variable gets the block */
 	Dwarf_Die variable;
 };
 
@@ -136,11 +137,26 @@ static size_t allocated_without_cast(const char *line, size_t length)
 	return length;
 }
 
+/* Whether the text ends in the name of a type: not in ")", nor in a word that a statement follows. */
+static bool allocated_is_type(const char *line, size_t length)
+{
+	static const char *const words[] = {"else", "do"};
+	while (length > 0 && line[length - 1] == '*')
+		length = allocated_trim(line, length - 1);
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+		const size_t n = strlen(words[i]);
+		if (length >= n && memcmp(line + length - n, words[i], n) == 0 &&
+		    (length == n || !is_part_of_name(line[length - n - 1])))
+			return false;
+	}
+	return length > 0 && is_part_of_name(line[length - 1]);
+}
+
 /*
  * The identifier that the text assigns to at its end: "struct job *job = ". False: it assigns to
- * another expression, or not at all.
+ * another expression, or not at all. *stars: the identifier follows a star.
  */
-static bool allocated_target(const char *line, size_t length, char *name, size_t size)
+static bool allocated_target(const char *line, size_t length, char *name, size_t size, bool *stars)
 {
 	if (length == 0 || line[length - 1] != '=')
 		return false;
@@ -152,7 +168,8 @@ static bool allocated_target(const char *line, size_t length, char *name, size_t
 	if (from == end || end - from >= size ||
 	    (before > 0 && (line[before - 1] == '.' || line[before - 1] == '>' || line[before - 1] == ']')))
 		return false;
-	if (before > 0 && line[before - 1] == '*' && before == 1)
+	*stars = before > 0 && line[before - 1] == '*';
+	if (*stars && !allocated_is_type(line, before))
 		return false; /* "*place = " */
 	(void)snprintf(name, size, "%.*s", (int)(end - from), line + from);
 	return true;
@@ -170,12 +187,13 @@ static bool allocated_is_returned(const char *line, size_t length)
  * What the statement at `pc` does with the result of `function`; NULL: of malloc() and its kin.
  * *name: the identifier that gets it. False: neither an identifier nor the caller gets it.
  */
-static bool allocated_statement(uintptr_t pc, const char *function, char *name, size_t size, bool *returned)
+static bool allocated_statement(uintptr_t pc, const char *function, char *name, size_t size, bool *returned,
+                                bool *stars)
 {
 	const char *file, *in;
 	int line;
 	name[0] = '\0';
-	*returned = false;
+	*returned = *stars = false;
 	if (!lab_where(pc, &file, &line, &in))
 		return false;
 	char *text = lab_source_line(file, line), *before = NULL;
@@ -189,13 +207,22 @@ static bool allocated_statement(uintptr_t pc, const char *function, char *name, 
 	}
 	if (call && from)
 		*returned = allocated_is_returned(from, length);
-	const bool good = call && from && (*returned || allocated_target(from, length, name, size));
+	const bool good = call && from && (*returned || allocated_target(from, length, name, size, stars));
 	free(text);
 	free(before);
 	return good;
 }
 
 /* --- the variable --- */
+
+/* Whether the statement at `pc` declares the variable: else a star before it means "*place = ...". */
+static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
+{
+	const char *file, *function;
+	int line, declared;
+	return dwarf_tag(variable) == DW_TAG_variable && lab_where(pc, &file, &line, &function) &&
+	       dwarf_decl_line(variable, &declared) == 0 && declared <= line && declared + 1 >= line;
+}
 
 /* The variable of this name that the code at `pc` sees. False: none that is local. */
 static bool allocated_variable(uintptr_t pc, const char *name, Dwarf_Die *variable)
@@ -244,15 +271,17 @@ static void allocated_look(struct allocated_site *site)
 	for (unsigned i = 0; i < CALLS && site->calls[i] != 0; i++) {
 		const uintptr_t pc = site->calls[i];
 		Dwarf_Die variable, type;
-		bool returned;
-		if (!allocated_statement(pc, i > 0 ? function : NULL, name, sizeof name, &returned))
+		bool returned, stars;
+		if (!allocated_statement(pc, i > 0 ? function : NULL, name, sizeof name, &returned, &stars))
 			return;
-		if (!returned && (!allocated_variable(pc, name, &variable) || !lab_type_of(&variable, &type) ||
-		                  dwarf_tag(&type) != DW_TAG_pointer_type))
+		if (!returned &&
+		    (!allocated_variable(pc, name, &variable) || !lab_type_of(&variable, &type) ||
+		     dwarf_tag(&type) != DW_TAG_pointer_type || (stars && !allocated_is_declared(pc, &variable))))
 			return;
 		if (!returned) {
 			memcpy(site->name, name, sizeof name);
 			site->variable = variable;
+			site->pc = pc;
 			if (lab_pointee_size(&type) > 0)
 				break;
 		}
@@ -342,7 +371,7 @@ void lab_allocated_explain(void)
 		char site[256], pointer[120];
 		if (!name)
 			continue;
-		(void)lab_describe_site(b.pc, site, sizeof site);
+		(void)lab_describe_site(sites[allocated[i].site - 1].pc, site, sizeof site);
 		lab_detail("  %s: %zu bytes that %s allocated for the variable %s (%s)", name, b.size,
 		           lab.threads[b.thread].name, sites[allocated[i].site - 1].name, site);
 		if (lab_reach_pointer(b.address, pointer, sizeof pointer) && strcmp(pointer, name) != 0)

@@ -44,6 +44,8 @@ static unsigned n_regions;
 static unsigned reach_level; /* of the pointers that are followed now */
 static Dwfl_Module *reach_module;
 
+static char reach_noted[sizeof regions[0].text]; /* a name that was shown, of a block behind another block */
+
 /* When the regions were found. */
 static struct {
 	uint32_t generation, steps;
@@ -117,8 +119,10 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 {
 	const uint64_t element = lab_allocated_element(b), local = lab_allocated_size(b);
 	const uint64_t left = b->size - offset;
+	/* What a type of this size is aligned to at the least: a pointer with a tag is no pointer. */
+	const uint64_t alignment = type->size & -type->size & 0xf;
 	to->count = 1;
-	if (type->size == 0 || type->size > left)
+	if (type->size == 0 || type->size > left || (alignment != 0 && offset % alignment != 0))
 		to->fit = REACH_UNTYPED;
 	else if (offset > 0)
 		to->fit = REACH_PART;
@@ -339,6 +343,8 @@ static bool reach_update(void)
 	if (same && (reach_found.kept || (reach_found.steps == lab.steps && reach_found.n_events == lab.n_events)))
 		return true;
 	reach_module = lab_symbols(lab_running->main ? (uintptr_t)lab_running->main : (uintptr_t)lab_running->test);
+	if (!same)
+		reach_noted[0] = '\0';
 	reach_found.generation = lab.generation;
 	reach_found.steps = lab.steps;
 	reach_found.n_events = lab.n_events;
@@ -376,10 +382,10 @@ static const struct reach_region *reach_best(const struct lab_block *b, uintptr_
 /* What the allocation says of the block, as a region. */
 static bool reach_local(const struct lab_block *b, struct reach_region *local)
 {
-	Dwarf_Die pointer;
-	const char *name = lab_allocated_name(b, &pointer);
+	Dwarf_Die variable, pointer;
+	const char *name = lab_allocated_name(b, &variable);
 	*local = (struct reach_region){.address = b->address, .block = b->number};
-	if (!name)
+	if (!name || !lab_type_of(&variable, &pointer))
 		return false;
 	(void)snprintf(local->text, sizeof local->text, "%s", name);
 	local->type = reach_type_of(&pointer);
@@ -438,6 +444,12 @@ static void reach_say_site(const struct lab_block *b, uintptr_t address, char *t
 		(void)snprintf(text, size, "%s", place);
 }
 
+static void reach_note(const struct reach_region *r)
+{
+	if (r->level > 1)
+		memcpy(reach_noted, r->text, sizeof reach_noted);
+}
+
 bool lab_reach_name(uintptr_t address, char *text, size_t size)
 {
 	struct lab_block b;
@@ -451,6 +463,8 @@ bool lab_reach_name(uintptr_t address, char *text, size_t size)
 	}
 	if (made)
 		lab_allocated_shown(&b);
+	else
+		reach_note(&r);
 	reach_say(&r, address, text, size);
 	return true;
 }
@@ -479,6 +493,13 @@ bool lab_reach_pointer(uintptr_t address, char *text, size_t size)
 		return false;
 	if (!reach_choose(&b, address, &r, &made) || made)
 		return lab_reach_made(address, text, size);
+	reach_note(&r);
 	(void)snprintf(text, size, "%s", r.text);
 	return true;
+}
+
+void lab_reach_explain(void)
+{
+	if (reach_noted[0])
+		lab_detail("  the name of a block is a pointer that leads to it at the end, such as %s\n", reach_noted);
 }

@@ -25,5 +25,7 @@ bool lab_reach_made(uintptr_t address, char *text, size_t size);
  * they are now.
  */
 void lab_reach_keep(void);
+/* Adds a line to the details if the report has names of blocks behind other blocks. */
+void lab_reach_explain(void);
 
 #endif

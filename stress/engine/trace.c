@@ -208,9 +208,10 @@ static const char *sync_value(const struct lab_event *e)
 		return text("%u woken", n);
 	case LAB_SYNC_DOWN:
 	case LAB_SYNC_TRYDOWN:
+		return text("%u permit%s left", n, n == 1 ? "" : "s");
 	case LAB_SYNC_UP:
 	case LAB_SYNC_VALUE:
-		return text("%u permit%s left", n, n == 1 ? "" : "s");
+		return text("%u permit%s", n, n == 1 ? "" : "s");
 	case LAB_SYNC_ARRIVE:
 		return text("%u of %u", n, (unsigned)e->other);
 	default:
@@ -518,25 +519,37 @@ static bool is_checked(size_t index)
 	return true;
 }
 
+/* The steps that are not hidden, with each loop folded. Returns how many there are. */
+static unsigned list_steps(const struct lab_event **shown, struct lab_event *rounds)
+{
+	unsigned n = 0;
+	for (size_t i = 0; i < lab.n_events; i++)
+		if (!lab.events[i].hidden)
+			shown[n++] = &lab.events[i];
+	return lab.verdict == LAB_LIVELOCK ? n : fold_all_rounds(shown, n, rounds);
+}
+
 /*
  * A short trace that ends in a failed check shows the plain accesses to memory of two threads: the
  * check is about their values. It shows the last of them, so that the trace stays short.
  */
-static void show_plain(void)
+static void show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
-	size_t steps = 0;
-	for (size_t i = 0; i < lab.n_events; i++)
-		steps += !lab.events[i].hidden;
-	if ((lab.verdict != LAB_CHECK && lab.verdict != LAB_EXIT_STATUS && lab.verdict != LAB_CRASH) ||
-	    lab.n_events > MANY_EVENTS)
-		return;
-	for (size_t i = lab.n_events; i-- > 0 && steps < FEW_STEPS;) {
-		struct lab_event *e = &lab.events[i];
-		if (!e->hidden || e->op.kind != LAB_PLAIN || e->piece || (!is_checked(i) && !is_of_two_threads(e)))
-			continue;
-		e->hidden = false;
-		steps++;
-	}
+	unsigned *plain = calloc(lab.n_events + 1, sizeof *plain), n = 0, from = 0;
+	const bool fits = lab.verdict == LAB_CHECK || lab.verdict == LAB_EXIT_STATUS || lab.verdict == LAB_CRASH;
+	if (!plain)
+		abort();
+	if (fits && lab.n_events <= MANY_EVENTS && list_steps(shown, rounds) <= FEW_STEPS)
+		for (unsigned i = 0; i < lab.n_events; i++)
+			if (lab.events[i].hidden && lab.events[i].op.kind == LAB_PLAIN && !lab.events[i].piece &&
+			    (is_checked(i) || is_of_two_threads(&lab.events[i])))
+				plain[n++] = i;
+	for (unsigned i = 0; i < n; i++)
+		lab.events[plain[i]].hidden = false;
+	while (from < n && list_steps(shown, rounds) > FEW_STEPS)
+		for (unsigned more = (n - from + 3) / 4; more > 0; more--)
+			lab.events[plain[from++]].hidden = true;
+	free(plain);
 }
 
 /* The step that freed the block which the last step uses. */
@@ -562,16 +575,11 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
 	show_initialised();
-	show_plain();
-	unsigned n = 0;
-	for (size_t i = 0; i < lab.n_events; i++)
-		if (!lab.events[i].hidden)
-			shown[n++] = &lab.events[i];
+	show_plain(shown, rounds);
+	unsigned n = list_steps(shown, rounds);
 	struct lab_step more = {.what = NULL};
 	if (lab.verdict == LAB_LIVELOCK)
 		n = fold_rounds(shown, n, &more);
-	else
-		n = fold_all_rounds(shown, n, rounds);
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_event *e = shown[i];
 		struct lab_step *step = &steps[i];
@@ -596,6 +604,7 @@ void lab_trace(struct lab_result *result)
 	free(shown);
 	free(rounds);
 	lab_allocated_explain();
+	lab_reach_explain();
 	result->threads = names;
 	result->n_threads = lab.n_threads;
 	result->trace = steps;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DATA RACE "read of table.slots[2].count by". A block may be an array. */
+#include <pthread.h>
+#include <stdlib.h>
+
+struct slot {
+	long key;
+	int count;
+};
+
+static struct {
+	int n;
+	struct slot *slots;
+} table;
+
+static void *run(void *arg)
+{
+	table.slots[2].count++;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	table.n = 4;
+	table.slots = malloc(4 * sizeof *table.slots);
+	table.slots[2].count = 0;
+	pthread_create(&one, NULL, run, NULL);
+	pthread_create(&two, NULL, run, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects DATA RACE "read of job->count by". The global points to a link in the block. The block
+ * has twice the size of a link, and is no array of links.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+struct link {
+	struct link *next;
+};
+
+struct job {
+	struct link link;
+	long count;
+};
+
+static struct link *first;
+
+static void *run(void *arg)
+{
+	((struct job *)first)->count++;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	struct job *job = malloc(sizeof *job);
+	job->count = 0;
+	job->link.next = NULL;
+	first = &job->link;
+	pthread_create(&one, NULL, run, NULL);
+	pthread_create(&two, NULL, run, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

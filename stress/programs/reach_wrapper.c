@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects DATA RACE "read of message->length by". The function that returns what malloc() returned
+ * names no block: its caller's variable does.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+struct message {
+	int length;
+	char text[];
+};
+
+static void *checked(size_t size)
+{
+	void *memory = malloc(size);
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static void *send(void *arg)
+{
+	struct message *sent = arg;
+	sent->length--;
+	return NULL;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	struct message *message = checked(sizeof *message + 5);
+	message->length = 5;
+	pthread_create(&one, NULL, send, message);
+	pthread_create(&two, NULL, send, message);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	free(message);
+	return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects DATA RACE "read of small->count by". Pointers of wrong types lead to the block, too: to a
+ * larger structure, and in a union. They give it no name.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+struct small {
+	int count;
+};
+
+struct large {
+	int many[16];
+};
+
+static union {
+	struct large *large;
+	struct small *small;
+} either;
+static struct large *wrong;
+static void *untyped;
+
+static void *run(void *arg)
+{
+	struct small *mine = arg;
+	mine->count++;
+	return NULL;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	struct small *small = malloc(sizeof *small);
+	small->count = 0;
+	wrong = (struct large *)small;
+	either.large = (struct large *)small;
+	untyped = small;
+	pthread_create(&one, NULL, run, small);
+	pthread_create(&two, NULL, run, small);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}
