@@ -19,7 +19,8 @@ enum { CALLS = 4, SITES = 256, BLOCKS = LAB_BLOCKS };
 struct allocated_site {
 	uintptr_t calls[CALLS];
 	bool looked_at, is_static; /* is_static: a static variable has the name, too */
-	char name[48];             /* "": none */
+	char name[48];             /* of the local variable; "": none */
+	char target[48];           /* the variable or field that the statement assigns to */
 	uintptr_t pc;              /* where the variable gets the block */
 	Dwarf_Die variable;
 };
@@ -152,11 +153,16 @@ static bool allocated_is_type(const char *line, size_t length)
 	return length > 0 && is_part_of_name(line[length - 1]);
 }
 
-/*
- * The identifier that the text assigns to at its end: "struct job *job = ". False: it assigns to
- * another expression, or not at all. *stars: the identifier follows a star.
- */
-static bool allocated_target(const char *line, size_t length, char *name, size_t size, bool *stars)
+/* What a statement does with the result of a call. */
+struct allocated_use {
+	bool returned; /* it returns the result */
+	char name[48]; /* the identifier that gets the result: a variable, or the last field of an expression */
+	bool plain;    /* a variable */
+	bool stars;    /* the variable follows a star: the statement declares it, or it is no variable */
+};
+
+/* The identifier that the text assigns to at its end: "struct job *job = ". False: there is none. */
+static bool allocated_target(const char *line, size_t length, struct allocated_use *use)
 {
 	if (length == 0 || line[length - 1] != '=')
 		return false;
@@ -165,13 +171,13 @@ static bool allocated_target(const char *line, size_t length, char *name, size_t
 	while (from > 0 && is_part_of_name(line[from - 1]))
 		from--;
 	const size_t before = allocated_trim(line, from);
-	if (from == end || end - from >= size ||
-	    (before > 0 && (line[before - 1] == '.' || line[before - 1] == '>' || line[before - 1] == ']')))
+	if (from == end || end - from >= sizeof use->name)
 		return false;
-	*stars = before > 0 && line[before - 1] == '*';
-	if (*stars && !allocated_is_type(line, before))
+	use->plain = before == 0 || !strchr(".>", line[before - 1]);
+	use->stars = before > 0 && line[before - 1] == '*';
+	if (use->stars && !allocated_is_type(line, before))
 		return false; /* "*place = " */
-	(void)snprintf(name, size, "%.*s", (int)(end - from), line + from);
+	(void)snprintf(use->name, sizeof use->name, "%.*s", (int)(end - from), line + from);
 	return true;
 }
 
@@ -185,15 +191,13 @@ static bool allocated_is_returned(const char *line, size_t length)
 
 /*
  * What the statement at `pc` does with the result of `function`; NULL: of malloc() and its kin.
- * *name: the identifier that gets it. False: neither an identifier nor the caller gets it.
+ * False: neither an identifier nor the caller gets the result.
  */
-static bool allocated_statement(uintptr_t pc, const char *function, char *name, size_t size, bool *returned,
-                                bool *stars)
+static bool allocated_statement(uintptr_t pc, const char *function, struct allocated_use *use)
 {
 	const char *file, *in;
 	int line;
-	name[0] = '\0';
-	*returned = *stars = false;
+	*use = (struct allocated_use){.returned = false};
 	if (!lab_where(pc, &file, &line, &in))
 		return false;
 	char *text = lab_source_line(file, line), *before = NULL;
@@ -206,8 +210,8 @@ static bool allocated_statement(uintptr_t pc, const char *function, char *name, 
 		length = before ? allocated_without_cast(before, strlen(before)) : 0;
 	}
 	if (call && from)
-		*returned = allocated_is_returned(from, length);
-	const bool good = call && from && (*returned || allocated_target(from, length, name, size, stars));
+		use->returned = allocated_is_returned(from, length);
+	const bool good = call && from && (use->returned || allocated_target(from, length, use));
 	free(text);
 	free(before);
 	return good;
@@ -264,22 +268,28 @@ static bool allocated_function(uintptr_t pc, char *name, size_t size)
 	return function != NULL;
 }
 
+/* The local pointer that the statement at `pc` assigns to. */
+static bool allocated_pointer(uintptr_t pc, const struct allocated_use *use, Dwarf_Die *variable, Dwarf_Die *type)
+{
+	return use->plain && allocated_variable(pc, use->name, variable) && lab_type_of(variable, type) &&
+	       dwarf_tag(type) == DW_TAG_pointer_type && (!use->stars || allocated_is_declared(pc, variable));
+}
+
 static void allocated_look(struct allocated_site *site)
 {
-	char name[sizeof site->name], function[128];
+	struct allocated_use use;
+	char function[128];
 	site->looked_at = true;
 	for (unsigned i = 0; i < CALLS && site->calls[i] != 0; i++) {
 		const uintptr_t pc = site->calls[i];
 		Dwarf_Die variable, type;
-		bool returned, stars;
-		if (!allocated_statement(pc, i > 0 ? function : NULL, name, sizeof name, &returned, &stars))
-			return;
-		if (!returned &&
-		    (!allocated_variable(pc, name, &variable) || !lab_type_of(&variable, &type) ||
-		     dwarf_tag(&type) != DW_TAG_pointer_type || (stars && !allocated_is_declared(pc, &variable))))
-			return;
-		if (!returned) {
-			memcpy(site->name, name, sizeof name);
+		if (!allocated_statement(pc, i > 0 ? function : NULL, &use))
+			break;
+		if (!use.returned) {
+			memcpy(site->target, use.name, sizeof site->target);
+			if (!allocated_pointer(pc, &use, &variable, &type))
+				break;
+			memcpy(site->name, use.name, sizeof site->name);
 			site->variable = variable;
 			site->pc = pc;
 			if (lab_pointee_size(&type) > 0)
@@ -291,7 +301,8 @@ static void allocated_look(struct allocated_site *site)
 	}
 	allocated_wanted = site->name;
 	allocated_found = false;
-	lab_variables(lab_symbols(site->calls[0]), allocated_find_static);
+	if (site->name[0])
+		lab_variables(lab_symbols(site->calls[0]), allocated_find_static);
 	site->is_static = allocated_found;
 }
 
@@ -303,6 +314,16 @@ static struct allocated_site *allocated_site_of(const struct lab_block *block)
 	if (!sites[site - 1].looked_at)
 		allocated_look(&sites[site - 1]);
 	return &sites[site - 1];
+}
+
+bool lab_allocated_to(const struct lab_block *block, const char *pointer)
+{
+	const struct allocated_site *site = allocated_site_of(block);
+	const size_t length = strlen(pointer);
+	size_t from = length;
+	while (from > 0 && is_part_of_name(pointer[from - 1]))
+		from--;
+	return site && from < length && strcmp(pointer + from, site->target) == 0;
 }
 
 size_t lab_allocated_size(const struct lab_block *block)

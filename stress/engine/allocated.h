@@ -21,6 +21,8 @@ size_t lab_allocated_element(const struct lab_block *block);
 const char *lab_allocated_name(const struct lab_block *block, Dwarf_Die *variable);
 /* The size of what that variable points to; 0: unknown. */
 size_t lab_allocated_size(const struct lab_block *block);
+/* Whether the allocation was assigned to the variable or field at the end of this expression. */
+bool lab_allocated_to(const struct lab_block *block, const char *pointer);
 /* "block 2 of queue.c:12": the second block from that line. */
 void lab_allocated_place(const struct lab_block *block, char *text, size_t size);
 /* The report has the name of the block: lab_allocated_explain() says what it is. */

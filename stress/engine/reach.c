@@ -114,10 +114,22 @@ static struct reach_type reach_type_of(Dwarf_Die *of)
 
 /* --- where pointers lead --- */
 
+/*
+ * A size that is a multiple of the type's makes no array: the type may be that of the first field.
+ * The allocation tells. Any block is an array of bytes.
+ */
+static bool reach_is_array(const struct lab_block *b, const struct reach_type *type, const char *pointer)
+{
+	const uint64_t local = lab_allocated_size(b);
+	return b->size % type->size == 0 &&
+	       (type->size == 1 || local == type->size || (local == 0 && lab_allocated_to(b, pointer)));
+}
+
+/* The pointer has `text` already. */
 static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struct reach_type *type,
                          struct reach_region *to)
 {
-	const uint64_t element = lab_allocated_element(b), local = lab_allocated_size(b);
+	const uint64_t element = lab_allocated_element(b);
 	const uint64_t left = b->size - offset;
 	/* What a type of this size is aligned to at the least: a pointer with a tag is no pointer. */
 	const uint64_t alignment = type->size & -type->size & 0xf;
@@ -128,10 +140,10 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 		to->fit = REACH_PART;
 	else if (type->size == b->size || type->flexible)
 		to->fit = REACH_EXACT;
-	else if (b->size % type->size != 0 || (local == b->size && type->size != local))
-		to->fit = REACH_PART;
+	else if (element == type->size)
+		to->fit = REACH_EXACT;
 	else
-		to->fit = element == type->size ? REACH_EXACT : REACH_ARRAY;
+		to->fit = reach_is_array(b, type, to->text) ? REACH_ARRAY : REACH_PART;
 	if (to->fit <= REACH_ARRAY && !type->flexible)
 		to->count = b->size / type->size;
 }
@@ -157,11 +169,11 @@ static void reach_follow(uintptr_t value, const struct reach_type *type, const c
 	struct reach_region r = {.address = value, .type = *type, .level = reach_level};
 	if (n_regions == REGIONS || strlen(text) >= sizeof r.text || !lab_is_heap(value) || !lab_block_at(value, &b))
 		return;
+	(void)snprintf(r.text, sizeof r.text, "%s", text);
 	reach_fit_of(&b, value - b.address, type, &r);
 	if (r.fit == REACH_UNTYPED && value != b.address)
 		return;
 	r.block = b.number;
-	(void)snprintf(r.text, sizeof r.text, "%s", text);
 	if (!reach_has(&r))
 		regions[n_regions++] = r;
 }

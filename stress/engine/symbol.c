@@ -35,22 +35,20 @@ static bool open_session(void)
 	return session != NULL;
 }
 
-/* `name` up to "__call"; never freed. */
-static const char *interned(const char *name)
+/* The first characters of `name`, for ever. */
+static const char *interned(const char *name, size_t length)
 {
 	static struct kept {
 		struct kept *next;
 		char name[];
 	} * all;
-	const char *end = strstr(name, "__call");
-	size_t length = end ? (size_t)(end - name) : strlen(name);
 	for (struct kept *k = all; k; k = k->next)
 		if (strlen(k->name) == length && memcmp(k->name, name, length) == 0)
 			return k->name;
 	struct kept *made = calloc(1, sizeof *made + length + 1);
 	if (!made)
-		return name;
-	(void)snprintf(made->name, length + 1, "%s", name);
+		abort();
+	memcpy(made->name, name, length);
 	made->next = all;
 	all = made;
 	return made->name;
@@ -64,7 +62,8 @@ static const char *plain_name(const char *function)
 	if (!function || prefix == 0 || strncmp(function, test, prefix) != 0 ||
 	    strncmp(function + prefix, "__", 2) != 0)
 		return function;
-	return interned(function + prefix + 2);
+	const char *name = function + prefix + 2, *end = strstr(name, "__call");
+	return interned(name, end ? (size_t)(end - name) : strlen(name));
 }
 
 /* Asks each unit: clang writes no index of addresses. */
@@ -79,6 +78,16 @@ static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int
 		return *file && dwarf_lineno(at, line) == 0;
 	}
 	return false;
+}
+
+/* A file is known by its path from the folder of its compilation. The whole path, for ever. */
+static const char *whole_path(const char *folder, const char *file)
+{
+	char path[1024];
+	if (!file || !folder || file[0] == '/')
+		return file;
+	const int n = snprintf(path, sizeof path, "%s/%s", folder, file);
+	return n > 0 && (size_t)n < sizeof path ? interned(path, (size_t)n) : file;
 }
 
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function)
@@ -97,7 +106,7 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);
-	*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
+	*file = whole_path(dwfl_line_comp_dir(at), dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL));
 	return *file != NULL;
 }
 

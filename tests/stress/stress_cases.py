@@ -210,7 +210,7 @@ def crash(tool):
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
     out, _ = tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
-    for text in ("DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write s->data", "(x killed)",
+    for text in ("DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write s->data", "x the process is killed in place of this step",
                  "writer was killed", "reader sleeps on the futex s->ready"):
         expect(out, text)
     string = re.search(r"--replay (\S+)", out)[1]
@@ -475,6 +475,66 @@ def drawing(tool):
             raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
 
 
+# What the report on each program says, as regular expressions over a line. A text that follows "not " must not be there.
+REPORTS = {
+    "reach_list": (r"allocate queue  .*48 bytes", r"allocate queue->head->next .*16 bytes", r"plain write queue->head->next->value +=",
+                   "locks queue->lock ", "name of a block is a pointer that leads to it at the end, such as queue->head"),
+    "reach_local": ("allocate job  ", r"allocate job#2 ", r"plain write job#2->done += 2", "not job->done",
+                    r"job#2: 12 bytes that main allocated for the variable job \(reach_local.c:23"),
+    "reach_array": (r"allocate table\.slots .*64 bytes", r"plain read table\.slots\[2\]\.count +1"),
+    "reach_wrapper": (r"message: 9 bytes that main allocated for the variable message \(reach_wrapper.c:32", "not memory->", "not of the variable memory"),
+    "reach_first_field": ("allocate job ", r"plain write job->count +=", r"not first\[1\]"),
+    "reach_wrong_type": (r"plain write small->count +=", r"not either\.", "not many", r"not wrong->"),
+    "reach_lost": (r"free block 1 of reach_lost\.c:20 ", r"free block 2 of reach_lost\.c:20 ", r"not held\.pair->", "not last->b by"),
+    "reach_stack": (r"plain write totals\[1\]\.sum of main +=",),
+    "bug_apache_21287": (r"rmw seq_cst cached->references +2 -> 1", "free cached ", "atomic read cached->references", r"not block \d"),
+    "bug_pbzip2_queue": ("write of fifo->lock by thread-b", r"the last 2 steps again, \d+ times", "> this thread runs in place of another"),
+    "heap_freed_twice": ("shared freed twice",),
+    "heap_out_of_bounds": ("outside any block: at byte 5 of text, which has 5 bytes", "plain write text, byte 5"),
+    "malloc_fresh": (r"store relaxed shared += block +", r"load relaxed shared +block +", "block: .*; shared leads to it at the end"),
+    "cond_if_not_while": (r"# thread-b +reacquires lock +spurious wakeup", "# the model let this happen; the specification allows it"),
+    "cond_broadcast_if": (r"broadcasts changed +2 woken", r"posts ready +2 permits ", r"takes a permit of ready +0 permits left",
+                          r"plain write tickets += -1", r"plain read open +1"),
+    "cond_signal_for_broadcast": (r"signals changed +1 woken", r"waits for the condition changed for ever \(cond_signal_for_broadcast.c:13"),
+    "cond_signal_before_wait": (r"signals changed +0 woken",),
+    "sem_forever": (r"DEADLOCK .*: main waits for the semaphore sem for ever \(sem_forever.c:10",),
+    "sem_two_permits": (r"takes a permit of permits +1 permit left",),
+    "barrier_short": (r"arrives at barrier +1 of 3", "no thread can go on: main waits at the barrier barrier, where 2 of 3 have arrived"),
+    "futex_lost_wake": ("thread-b sleeps on the futex word for ever though what it waits for has changed",),
+    "bug_mysql_791": (r"plain write open += 0", r"plain read open +0", r"plain read written +0 .*assert\(written == 2\)"),
+    "mutex_init_late": (r"thread-b +misuse .*pthread_mutex_init\(&lock, NULL\)",),
+    "thread_loop_variable": ("read of i of main by thread-b",),
+}
+SCENARIO = r"""
+#include <fairlead/stress.h>
+#include <stdlib.h>
+struct pair { int a, b; };
+struct reach { struct pair *pair; struct { struct pair *kept[3]; } more; unsigned word; };
+FL_STRESS_SETUP(reach) { s->pair = malloc(sizeof *s->pair); s->more.kept[1] = malloc(sizeof(struct pair)); }
+FL_STRESS_ACTOR(reach, one) { s->pair->b = 1; s->more.kept[1]->a = 1; fl_stress_futex_wake(&s->word, 2); }
+FL_STRESS_ACTOR(reach, two) { s->MEMBER = 2; }
+FL_STRESS(reach, one, two) { free(s->pair); free(s->more.kept[1]); FL_ACCEPTABLE(1, "all"); }
+"""
+
+
+def reports(tool):
+    """What the report on a wrong program tells: names of blocks, what steps found, a legend; and no wrong name."""
+    problems = []
+    for name, lines in REPORTS.items():
+        out, _ = tool.run(os.path.join(tool.source, "stress", "programs", name + ".c"), "--time", "5s", status=None)
+        for line in lines:
+            if bool(re.search(line.removeprefix("not "), out)) == line.startswith("not "):
+                problems.append(f"{name}: {line}\n{out}")
+    with tempfile.TemporaryDirectory() as folder:
+        for member in ("pair->b", "more.kept[1]->a"):
+            path = os.path.join(folder, "reach.c")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(SCENARIO.replace("MEMBER", member))
+            expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
+    if problems:
+        raise Failure("\n".join(problems))
+
+
 def further(tool):
     """All distinct failures of a program are reported: two races, a deadlock and a leak; each once, one failed test."""
     with tempfile.TemporaryDirectory() as folder:
@@ -559,7 +619,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
