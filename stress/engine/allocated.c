@@ -195,17 +195,13 @@ static bool allocated_is_returned(const char *line, size_t length)
  */
 static bool allocated_statement(uintptr_t pc, const char *function, struct allocated_use *use)
 {
-	const char *file, *in;
-	int line;
 	*use = (struct allocated_use){.returned = false};
-	if (!lab_where(pc, &file, &line, &in))
-		return false;
-	char *text = lab_source_line(file, line), *before = NULL;
+	char *text = lab_source_at(pc, 0), *before = NULL;
 	const char *call = !text ? NULL : function ? allocated_call(text, function) : allocated_call_of_any(text);
 	size_t length = call ? allocated_without_cast(text, (size_t)(call - text)) : 0;
 	const char *from = text;
-	if (call && length == 0 && line > 1) { /* the line before has the rest */
-		before = lab_source_line(file, line - 1);
+	if (call && length == 0) { /* the line before has the rest */
+		before = lab_source_at(pc, 1);
 		from = before;
 		length = before ? allocated_without_cast(before, strlen(before)) : 0;
 	}

@@ -414,7 +414,11 @@ bool lab_describe_site(uintptr_t pc, char *text, size_t size);
 void lab_name_address(uintptr_t address, char *text, size_t size);
 /* The same, as it was when the event of that index came: a stack has other variables later. */
 void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t size);
-char *lab_source_line(const char *file, int line); /* to be freed; NULL: the file cannot be read */
+/*
+ * The line of the source that many lines before a return address, without what leads; to be freed.
+ * NULL: the file cannot be read. A file is found by the folder of its compilation.
+ */
+char *lab_source_at(uintptr_t pc, int before);
 
 /* user.c */
 const struct lab_outcome *lab_outcomes(unsigned *n);

@@ -437,13 +437,20 @@ static void object_say_link(char *text, size_t size, const struct lab_thread *t,
 {
 	const size_t length = strlen(text);
 	const char *between = length > 0 ? "; " : "";
+	const bool reads = t->next.order == LAB_SYNC_RDLOCK;
+	const bool behind = reads && t->object && t->object->owner == LAB_NOBODY;
 	if (!t->object)
 		(void)snprintf(text + length, size - length, "%s%s joins %s", between, t->name, next->name);
+	else if (t->object->kind == LAB_RWLOCK)
+		(void)snprintf(text + length, size - length, "%s%s wants %s to %s, %s %s %s", between, t->name,
+		               lab_object_name(t->object->address, LAB_RWLOCK), reads ? "read" : "write",
+		               behind ? "behind" : "which", next->name,
+		               behind                           ? "that waits to write"
+		               : t->object->owner != LAB_NOBODY ? "holds for writing"
+		                                                : "holds for reading");
 	else
-		(void)snprintf(text + length, size - length, "%s%s wants %s, %s %s%s", between, t->name,
-		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind),
-		               next->object == t->object ? "behind" : "which", next->name,
-		               next->object == t->object ? "" : " holds");
+		(void)snprintf(text + length, size - length, "%s%s wants %s, which %s holds", between, t->name,
+		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind), next->name);
 }
 
 /* Describes the cycle that contains `first`; false: there is none. */

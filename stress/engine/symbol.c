@@ -80,14 +80,24 @@ static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int
 	return false;
 }
 
-/* A file is known by its path from the folder of its compilation. The whole path, for ever. */
-static const char *whole_path(const char *folder, const char *file)
+/* The text of a line of a file, without what leads and trails. */
+static char *source_line(const char *file, int line)
 {
-	char path[1024];
-	if (!file || !folder || file[0] == '/')
-		return file;
-	const int n = snprintf(path, sizeof path, "%s/%s", folder, file);
-	return n > 0 && (size_t)n < sizeof path ? interned(path, (size_t)n) : file;
+	FILE *f = fopen(file, "re");
+	if (!f)
+		return NULL;
+	char buffer[512];
+	char *found = NULL;
+	for (int n = 1; fgets(buffer, sizeof buffer, f); n++) {
+		if (n != line)
+			continue;
+		char *from = buffer + strspn(buffer, " \t");
+		from[strcspn(from, "\n")] = '\0';
+		found = strdup(from);
+		break;
+	}
+	(void)fclose(f);
+	return found;
 }
 
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function)
@@ -106,8 +116,23 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);
-	*file = whole_path(dwfl_line_comp_dir(at), dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL));
+	*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
 	return *file != NULL;
+}
+
+char *lab_source_at(uintptr_t pc, int before)
+{
+	const char *file, *function, *folder = NULL;
+	char path[1024];
+	int line;
+	if (!lab_where(pc, &file, &line, &function))
+		return NULL;
+	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1);
+	Dwfl_Line *at = module ? dwfl_module_getsrc(module, pc - 1) : NULL;
+	if (at && file[0] != '/')
+		folder = dwfl_line_comp_dir(at);
+	const int n = snprintf(path, sizeof path, "%s%s%s", folder ? folder : "", folder ? "/" : "", file);
+	return n < (int)sizeof path && line > before ? source_line(path, line - before) : NULL;
 }
 
 Dwfl_Module *lab_symbols(uintptr_t address)

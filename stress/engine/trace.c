@@ -347,31 +347,11 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	}
 }
 
-/* The text of a line of a file, without what leads and trails. */
-char *lab_source_line(const char *file, int line)
-{
-	FILE *f = fopen(file, "re");
-	if (!f)
-		return NULL;
-	char buffer[512];
-	char *found = NULL;
-	for (int n = 1; fgets(buffer, sizeof buffer, f); n++) {
-		if (n != line)
-			continue;
-		char *from = buffer + strspn(buffer, " \t");
-		from[strcspn(from, "\n")] = '\0';
-		found = strdup(from);
-		break;
-	}
-	(void)fclose(f);
-	return found;
-}
-
 static void place_of(uintptr_t pc, struct lab_step *step)
 {
 	if (!lab_where(pc, &step->file, &step->line, &step->function))
 		return;
-	step->source = lab_source_line(step->file, step->line);
+	step->source = lab_source_at(pc, 0);
 }
 
 /* --- loops --- */
