@@ -80,7 +80,7 @@ size_t lab_allocated_element(const struct lab_block *block)
 
 /* --- the statement of the call --- */
 
-static bool is_part_of_name(char c)
+static bool allocated_is_in_name(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
@@ -91,7 +91,7 @@ static const char *allocated_call(const char *line, const char *function)
 	const char *found = NULL;
 	const size_t length = strlen(function);
 	for (const char *at = line; (at = strstr(at, function)) != NULL; at += length) {
-		if ((at > line && is_part_of_name(at[-1])) || at[length + strspn(at + length, " ")] != '(')
+		if ((at > line && allocated_is_in_name(at[-1])) || at[length + strspn(at + length, " ")] != '(')
 			continue;
 		if (found)
 			return NULL;
@@ -138,7 +138,7 @@ static size_t allocated_without_cast(const char *line, size_t length)
 	return length;
 }
 
-/* Whether the text ends in the name of a type: not in ")", nor in a word that a statement follows. */
+/* Whether the text ends in the name of a type, and not in "else" or in a condition. */
 static bool allocated_is_type(const char *line, size_t length)
 {
 	static const char *const words[] = {"else", "do"};
@@ -147,28 +147,28 @@ static bool allocated_is_type(const char *line, size_t length)
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		const size_t n = strlen(words[i]);
 		if (length >= n && memcmp(line + length - n, words[i], n) == 0 &&
-		    (length == n || !is_part_of_name(line[length - n - 1])))
+		    (length == n || !allocated_is_in_name(line[length - n - 1])))
 			return false;
 	}
-	return length > 0 && is_part_of_name(line[length - 1]);
+	return length > 0 && allocated_is_in_name(line[length - 1]);
 }
 
 /* What a statement does with the result of a call. */
 struct allocated_use {
 	bool returned; /* it returns the result */
-	char name[48]; /* the identifier that gets the result: a variable, or the last field of an expression */
+	char name[48]; /* what gets the result: a variable, or the last field of an expression */
 	bool plain;    /* a variable */
-	bool stars;    /* the variable follows a star: the statement declares it, or it is no variable */
+	bool stars;    /* the name follows a star: the statement must declare it */
 };
 
-/* The identifier that the text assigns to at its end: "struct job *job = ". False: there is none. */
+/* The identifier that a text like "struct job *job = " assigns to. False: there is none. */
 static bool allocated_target(const char *line, size_t length, struct allocated_use *use)
 {
 	if (length == 0 || line[length - 1] != '=')
 		return false;
 	const size_t end = allocated_trim(line, length - 1);
 	size_t from = end;
-	while (from > 0 && is_part_of_name(line[from - 1]))
+	while (from > 0 && allocated_is_in_name(line[from - 1]))
 		from--;
 	const size_t before = allocated_trim(line, from);
 	if (from == end || end - from >= sizeof use->name)
@@ -186,7 +186,7 @@ static bool allocated_is_returned(const char *line, size_t length)
 	static const char word[] = "return";
 	const size_t n = sizeof word - 1;
 	return length >= n && memcmp(line + length - n, word, n) == 0 &&
-	       (length == n || !is_part_of_name(line[length - n - 1]));
+	       (length == n || !allocated_is_in_name(line[length - n - 1]));
 }
 
 /*
@@ -215,7 +215,7 @@ static bool allocated_statement(uintptr_t pc, const char *function, struct alloc
 
 /* --- the variable --- */
 
-/* Whether the statement at `pc` declares the variable: else a star before it means "*place = ...". */
+/* Whether the statement at `pc` declares the variable: "job *job =", and not "*job =". */
 static bool allocated_is_declared(uintptr_t pc, Dwarf_Die *variable)
 {
 	const char *file, *function;
@@ -317,7 +317,7 @@ bool lab_allocated_to(const struct lab_block *block, const char *pointer)
 	const struct allocated_site *site = allocated_site_of(block);
 	const size_t length = strlen(pointer);
 	size_t from = length;
-	while (from > 0 && is_part_of_name(pointer[from - 1]))
+	while (from > 0 && allocated_is_in_name(pointer[from - 1]))
 		from--;
 	return site && from < length && strcmp(pointer + from, site->target) == 0;
 }
@@ -341,8 +341,8 @@ static unsigned allocated_number(const struct lab_block *block, bool line)
 	unsigned number = 1;
 	struct lab_block other;
 	for (unsigned i = 0; i < block->number && lab_block_number(i, &other); i++) {
-		const struct allocated_site *o = line ? NULL : allocated_site_of(&other);
-		number += line ? other.pc == block->pc : o == site || (o && strcmp(o->name, site->name) == 0);
+		const struct allocated_site *o = allocated_site_of(&other);
+		number += line ? other.pc == block->pc : o && site && strcmp(o->name, site->name) == 0;
 	}
 	return number;
 }

@@ -48,7 +48,8 @@ static bool frame_is_good(uintptr_t frame, uintptr_t caller)
 
 void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller)
 {
-	enum { MOST = 1 << 20, TO_BASE = 16 }; /* the base is behind the frame pointer and the return address */
+	/* The base is behind the frame pointer and the return address. */
+	enum { MOST = 1 << 20, TO_BASE = 16 };
 	if (frames_generation != lab.generation)
 		n_frames = 0;
 	frames_generation = lab.generation;

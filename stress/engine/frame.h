@@ -18,7 +18,7 @@
  */
 void lab_frame_enter(uintptr_t inside, uintptr_t frame, uintptr_t caller);
 void lab_frame_leave(void);
-/* The variable with the byte at `address`, when the event of that index came. False: none is known. */
+/* The variable with the byte at `address` when that event came. False: none is known. */
 bool lab_frame_name(uintptr_t address, size_t event, char *text, size_t size);
 
 #endif

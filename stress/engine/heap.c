@@ -388,7 +388,7 @@ bool lab_is_guard(uintptr_t address)
 }
 
 /* Not in a block: "text, byte 5". */
-static void name_behind(uintptr_t address, char *text, size_t size)
+static void heap_name_behind(uintptr_t address, char *text, size_t size)
 {
 	const struct block *near = heap_nearest(address);
 	char name[120];
@@ -420,7 +420,7 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 		if (b)
 			snprintf(text, size, "block %u+%zu", (unsigned)(b - blocks), (size_t)(address - b->address));
 		else if (heap_nearest(address))
-			name_behind(address, text, size);
+			heap_name_behind(address, text, size);
 		else
 			snprintf(text, size, "heap");
 	} else {

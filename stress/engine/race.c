@@ -24,7 +24,7 @@ static bool known(unsigned thread, uint32_t clock)
 static bool freeing; /* the write is the end of a block */
 static uintptr_t freed_block;
 
-static void show_value(struct lab_event *event)
+static void race_show_value(struct lab_event *event)
 {
 	event->valued = (event->op.size & (event->op.size - 1)) == 0;
 	if (event->valued)
@@ -45,7 +45,7 @@ static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 	if (lab.pieces == 0 && write)
 		lab.unsettled = lab.n_events; /* the write comes after this call */
 	else if (lab.pieces == 0)
-		show_value(event);
+		race_show_value(event);
 }
 
 static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
@@ -61,8 +61,8 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 }
 
 /* The running thread frees the block `here`; the access is to `place` in the block. */
-static _Noreturn void fail_free(const char *here, const char *access, const char *place, unsigned thread,
-                                const char *there)
+static _Noreturn void race_fail_free(const char *here, const char *access, const char *place, unsigned thread,
+                                     const char *there)
 {
 	char block[120] = "";
 	if (!lab_reach_pointer(freed_block, block, sizeof block))
@@ -95,11 +95,11 @@ static void report(const char *what, uintptr_t address, unsigned size, uintptr_t
 		event->atomic = what[0] == 'a';
 	}
 	if (event && what[0] != 'w' && what[0] != 'a' && !freeing && size <= 8)
-		show_value(event);
+		race_show_value(event);
 	bool was_freeing = freeing;
 	freeing = false;
 	if (was_freeing)
-		fail_free(here, other, place, thread, there);
+		race_fail_free(here, other, place, thread, there);
 	lab_fail(LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s", what, place, lab.self->name,
 	         here, other, lab.threads[thread].name, there);
 }

@@ -44,7 +44,8 @@ static unsigned n_regions;
 static unsigned reach_level; /* of the pointers that are followed now */
 static Dwfl_Module *reach_module;
 
-static char reach_noted[sizeof regions[0].text]; /* a name that was shown, of a block behind another block */
+/* A name that was shown, of a block behind another block. */
+static char reach_noted[sizeof regions[0].text];
 
 /* When the regions were found. */
 static struct {
@@ -131,16 +132,14 @@ static void reach_fit_of(const struct lab_block *b, uint64_t offset, const struc
 {
 	const uint64_t element = lab_allocated_element(b);
 	const uint64_t left = b->size - offset;
-	/* What a type of this size is aligned to at the least: a pointer with a tag is no pointer. */
-	const uint64_t alignment = type->size & -type->size & 0xf;
+	/* A pointer with a tag in its low bits is no pointer to the type. */
+	const uint64_t power = type->size & -type->size, alignment = power < 8 ? power : 8;
 	to->count = 1;
-	if (type->size == 0 || type->size > left || (alignment != 0 && offset % alignment != 0))
+	if (type->size == 0 || type->size > left || offset % alignment != 0)
 		to->fit = REACH_UNTYPED;
 	else if (offset > 0)
 		to->fit = REACH_PART;
-	else if (type->size == b->size || type->flexible)
-		to->fit = REACH_EXACT;
-	else if (element == type->size)
+	else if (type->size == b->size || type->flexible || element == type->size)
 		to->fit = REACH_EXACT;
 	else
 		to->fit = reach_is_array(b, type, to->text) ? REACH_ARRAY : REACH_PART;

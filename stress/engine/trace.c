@@ -86,7 +86,7 @@ static const char *order_name(int order)
 enum { NUMBER = 100 };
 
 /* A constant of the program that is a text. */
-static bool string(char out[NUMBER], uintptr_t value)
+static bool trace_string(char out[NUMBER], uintptr_t value)
 {
 	enum { SHORT = 24 };
 	char bytes[SHORT];
@@ -104,14 +104,15 @@ static bool string(char out[NUMBER], uintptr_t value)
 }
 
 /* Of a pointer: what it points to. */
-static bool pointer(char out[NUMBER], uintptr_t value)
+static bool trace_pointer(char out[NUMBER], uintptr_t value)
 {
 	if (lab_reach_pointer(value, out, NUMBER))
 		return true;
-	if (string(out, value))
+	if (trace_string(out, value))
 		return true;
 	out[0] = '&';
-	if (lab_is_heap(value) || (lab.recording && (lab_is_global(value) || lab_is_module_code(value)))) {
+	const bool is_state = !lab.program && value - (uintptr_t)lab.state < lab_running->test->state_size;
+	if (lab_is_heap(value) || is_state || (lab.recording && (lab_is_global(value) || lab_is_module_code(value)))) {
 		lab_name_address(value, out + 1, NUMBER - 1);
 		return true;
 	}
@@ -126,13 +127,13 @@ static const char *number(char out[NUMBER], lab_value value, unsigned size)
 		(void)snprintf(out, NUMBER, "%" PRIu64, low);
 	else if (size >= 4 && sign != 0 && (sign << 1) - low <= MOST) /* negative; 0 stands for 2^64 */
 		(void)snprintf(out, NUMBER, "-%" PRIu64, (sign << 1) - low);
-	else if (value >> 64 || !pointer(out, (uintptr_t)value))
+	else if (value >> 64 || !trace_pointer(out, (uintptr_t)value))
 		(void)snprintf(out, NUMBER, "0x%" PRIx64, low);
 	return out;
 }
 
 /* The value of a step on `place`. A block with the name of `place` gets its other name. */
-static const char *number_at(char out[NUMBER], const char *place, lab_value value, unsigned size)
+static const char *trace_number_at(char out[NUMBER], const char *place, lab_value value, unsigned size)
 {
 	(void)number(out, value, size);
 	if (strcmp(out, place) == 0)
@@ -164,7 +165,7 @@ static const char *error_name(int error)
 }
 
 /* The step in place of the rounds. */
-static char *say_rounds(unsigned length, unsigned times)
+static char *trace_say_rounds(unsigned length, unsigned times)
 {
 	return length == 1 ? text("the last step again, %u times", times)
 	                   : text("the last %u steps again, %u times", length, times);
@@ -175,7 +176,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 	char a[NUMBER], b[NUMBER];
 	const char *order = order_name(e->op.order);
 	const unsigned size = e->op.size;
-	(void)number_at(a, place, e->value, size);
+	(void)trace_number_at(a, place, e->value, size);
 	switch (e->op.kind) {
 	case LAB_STORE:
 		step->what = text("store %s %s", order, place);
@@ -183,11 +184,11 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 		break;
 	case LAB_RMW:
 		step->what = text("rmw %s %s", order, place);
-		step->value = text("%s -> %s", number_at(b, place, e->other, size), a);
+		step->value = text("%s -> %s", trace_number_at(b, place, e->other, size), a);
 		break;
 	default:
 		step->what = text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
-		step->value = e->stale   ? text("%s (stale: %s is newest)", a, number_at(b, place, e->other, size))
+		step->value = e->stale ? text("%s (stale: %s is newest)", a, trace_number_at(b, place, e->other, size))
 		              : e->fault ? text("%s (spuriously)", a)
 		                         : text("%s", a);
 		break;
@@ -195,7 +196,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 }
 
 /* What a step on an object of the C library found, or left behind. */
-static const char *sync_value(const struct lab_event *e)
+static const char *trace_sync_value(const struct lab_event *e)
 {
 	const unsigned n = (unsigned)e->value;
 	if (e->result)
@@ -299,7 +300,8 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	case LAB_PLAIN:
 		step->what = text("%s %s %s", e->atomic ? "atomic" : "plain", e->op.order ? "write" : "read", place);
 		if (e->valued)
-			step->value = text("%s%s", e->op.order ? "= " : "", number_at(a, place, e->value, e->op.size));
+			step->value =
+			    text("%s%s", e->op.order ? "= " : "", trace_number_at(a, place, e->value, e->op.size));
 		break;
 	case LAB_FUTEX_MANY:
 		step->what = text("futex wait on several");
@@ -323,7 +325,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 			step->what = text("%s %s", lab_sync_verb(e->op.order), place);
 		else
 			step->what = lab_sync_verb(e->op.order);
-		step->value = sync_value(e);
+		step->value = trace_sync_value(e);
 		break;
 	case LAB_SPAWN:
 		step->what = text("starts %s", lab.threads[e->op.address].name);
@@ -339,7 +341,7 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->what = "misuse";
 		break;
 	case LAB_ROUNDS:
-		step->what = say_rounds((unsigned)e->other, (unsigned)e->value);
+		step->what = trace_say_rounds((unsigned)e->other, (unsigned)e->value);
 		break;
 	default:
 		step->what = "end";
@@ -391,12 +393,12 @@ static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, st
 		return n < ENDLESS ? n : ENDLESS;
 	more->thread = shown[begin]->thread;
 	more->value = "";
-	more->what = say_rounds(length, (n - begin) / length - 1);
+	more->what = trace_say_rounds(length, (n - begin) / length - 1);
 	return begin + length;
 }
 
 /* Whether the step can stand for a step before that is the same. */
-static bool is_again(const struct lab_event *e, const struct lab_event *before)
+static bool trace_is_again(const struct lab_event *e, const struct lab_event *before)
 {
 	return is_same_step(e, before) && e->op.order == before->op.order && e->value == before->value &&
 	       e->other == before->other && e->result == before->result && e->stale == before->stale && !e->preempted &&
@@ -404,13 +406,13 @@ static bool is_again(const struct lab_event *e, const struct lab_event *before)
 }
 
 /* How often the `length` steps at `from`, of one thread, come again right behind. */
-static unsigned count_rounds(const struct lab_event *const *shown, unsigned n, unsigned from, unsigned length)
+static unsigned trace_count_rounds(const struct lab_event *const *shown, unsigned n, unsigned from, unsigned length)
 {
 	unsigned same = 0;
 	for (unsigned i = 1; i < length && from + i < n; i++)
 		if (shown[from + i]->thread != shown[from]->thread)
 			return 0;
-	while (from + length + same < n && is_again(shown[from + length + same], shown[from + same]))
+	while (from + length + same < n && trace_is_again(shown[from + length + same], shown[from + same]))
 		same++;
 	return same / length;
 }
@@ -419,18 +421,18 @@ static unsigned count_rounds(const struct lab_event *const *shown, unsigned n, u
  * A step in place of all rounds of a loop but the first. Returns how many steps are left; `rounds`
  * has room for as many as there are steps.
  */
-static unsigned fold_all_rounds(const struct lab_event **shown, unsigned n, struct lab_event *rounds)
+static unsigned trace_fold_rounds(const struct lab_event **shown, unsigned n, struct lab_event *rounds)
 {
 	unsigned left = 0, folded = 0;
 	for (unsigned i = 0; i < n;) {
 		unsigned length = 1;
-		while (length <= LONGEST_ROUND && count_rounds(shown, n, i, length) < ROUNDS)
+		while (length <= LONGEST_ROUND && trace_count_rounds(shown, n, i, length) < ROUNDS)
 			length++;
 		if (length > LONGEST_ROUND) {
 			shown[left++] = shown[i++];
 			continue;
 		}
-		const unsigned times = count_rounds(shown, n, i, length);
+		const unsigned times = trace_count_rounds(shown, n, i, length);
 		struct lab_event *round = &rounds[folded++];
 		*round = (struct lab_event){.thread = shown[i]->thread, .value = times, .other = length};
 		round->op.kind = LAB_ROUNDS;
@@ -463,7 +465,7 @@ static bool fails_at_last(enum lab_verdict verdict)
 
 enum { FEW_STEPS = 40, MANY_EVENTS = 4000 };
 
-static bool is_of_two_threads(const struct lab_event *e)
+static bool trace_is_of_two_threads(const struct lab_event *e)
 {
 	bool write = e->op.order, other = false;
 	for (size_t i = 0; i < lab.n_events; i++) {
@@ -480,7 +482,7 @@ static bool is_of_two_threads(const struct lab_event *e)
 }
 
 /* The object of a misuse may be a new one, or an old one: its initialisation is shown, too. */
-static void show_initialised(void)
+static void trace_show_initialised(void)
 {
 	for (size_t i = 0; lab.verdict == LAB_MISUSE && i < lab.n_events; i++)
 		if (lab.events[i].op.kind == LAB_SYNC)
@@ -488,7 +490,7 @@ static void show_initialised(void)
 }
 
 /* Whether the thread reads for the check that fails: since its last step. */
-static bool is_checked(size_t index)
+static bool trace_is_checked(size_t index)
 {
 	const struct lab_event *e = &lab.events[index];
 	if (&lab.threads[e->thread] != lab.self || lab_is_stack(e->op.address))
@@ -500,40 +502,40 @@ static bool is_checked(size_t index)
 }
 
 /* The steps that are not hidden, with each loop folded. Returns how many there are. */
-static unsigned list_steps(const struct lab_event **shown, struct lab_event *rounds)
+static unsigned trace_list_steps(const struct lab_event **shown, struct lab_event *rounds)
 {
 	unsigned n = 0;
 	for (size_t i = 0; i < lab.n_events; i++)
 		if (!lab.events[i].hidden)
 			shown[n++] = &lab.events[i];
-	return lab.verdict == LAB_LIVELOCK ? n : fold_all_rounds(shown, n, rounds);
+	return lab.verdict == LAB_LIVELOCK ? n : trace_fold_rounds(shown, n, rounds);
 }
 
 /*
  * A short trace that ends in a failed check shows the plain accesses to memory of two threads: the
  * check is about their values. It shows the last of them, so that the trace stays short.
  */
-static void show_plain(const struct lab_event **shown, struct lab_event *rounds)
+static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
 	unsigned *plain = calloc(lab.n_events + 1, sizeof *plain), n = 0, from = 0;
 	const bool fits = lab.verdict == LAB_CHECK || lab.verdict == LAB_EXIT_STATUS || lab.verdict == LAB_CRASH;
 	if (!plain)
 		abort();
-	if (fits && lab.n_events <= MANY_EVENTS && list_steps(shown, rounds) <= FEW_STEPS)
+	if (fits && lab.n_events <= MANY_EVENTS && trace_list_steps(shown, rounds) <= FEW_STEPS)
 		for (unsigned i = 0; i < lab.n_events; i++)
 			if (lab.events[i].hidden && lab.events[i].op.kind == LAB_PLAIN && !lab.events[i].piece &&
-			    (is_checked(i) || is_of_two_threads(&lab.events[i])))
+			    (trace_is_checked(i) || trace_is_of_two_threads(&lab.events[i])))
 				plain[n++] = i;
 	for (unsigned i = 0; i < n; i++)
 		lab.events[plain[i]].hidden = false;
-	while (from < n && list_steps(shown, rounds) > FEW_STEPS)
+	while (from < n && trace_list_steps(shown, rounds) > FEW_STEPS)
 		for (unsigned more = (n - from + 3) / 4; more > 0; more--)
 			lab.events[plain[from++]].hidden = true;
 	free(plain);
 }
 
 /* The step that freed the block which the last step uses. */
-static void mark_free(const struct lab_event *const *shown, unsigned last, struct lab_step *steps)
+static void trace_mark_free(const struct lab_event *const *shown, unsigned last, struct lab_step *steps)
 {
 	struct lab_block used, freed;
 	if (!lab_block_at(shown[last]->op.address, &used))
@@ -554,9 +556,9 @@ void lab_trace(struct lab_result *result)
 		abort();
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
-	show_initialised();
-	show_plain(shown, rounds);
-	unsigned n = list_steps(shown, rounds);
+	trace_show_initialised();
+	trace_show_plain(shown, rounds);
+	unsigned n = trace_list_steps(shown, rounds);
 	struct lab_step more = {.what = NULL};
 	if (lab.verdict == LAB_LIVELOCK)
 		n = fold_rounds(shown, n, &more);
@@ -578,7 +580,7 @@ void lab_trace(struct lab_result *result)
 	if (n > 0 && result->n_waiting == 0 && fails_at_last(lab.verdict))
 		steps[n - 1].failing = true;
 	if (n > 0 && lab.verdict == LAB_USE_AFTER_FREE)
-		mark_free(shown, n - 1, steps);
+		trace_mark_free(shown, n - 1, steps);
 	for (unsigned i = n; i < n + result->n_waiting; i++)
 		place_of(lab.threads[steps[i].thread].next.pc, &steps[i]);
 	free(shown);
