@@ -379,18 +379,39 @@ void lab_allocated_shown(const struct lab_block *block)
 	allocated[block->number].shown = true;
 }
 
+/* The blocks of a site that the report names; *first: one of them. */
+static unsigned allocated_count_shown(const struct allocated_site *site, struct lab_block *first)
+{
+	unsigned n = 0;
+	struct lab_block b;
+	for (unsigned i = 0; lab_block_number(i, &b); i++) {
+		if (!allocated[i].shown || allocated_site_of(&b) != site)
+			continue;
+		*first = n == 0 ? b : *first;
+		n++;
+	}
+	return n;
+}
+
 void lab_allocated_explain(void)
 {
-	struct lab_block b;
-	for (unsigned i = 0; allocated_generation == lab.generation && lab_block_number(i, &b); i++) {
+	for (unsigned i = 0; allocated_generation == lab.generation && i < n_sites; i++) {
+		const struct allocated_site *site = &sites[i];
+		struct lab_block b = {.size = 0};
 		Dwarf_Die variable;
-		const char *name = allocated[i].shown ? lab_allocated_name(&b, &variable) : NULL;
-		char site[256], pointer[120];
+		char place[256], pointer[120];
+		const unsigned n = allocated_count_shown(site, &b);
+		const char *name = n > 0 ? lab_allocated_name(&b, &variable) : NULL;
 		if (!name)
 			continue;
-		(void)lab_describe_site(sites[allocated[i].site - 1].pc, site, sizeof site);
+		(void)lab_describe_site(site->pc, place, sizeof place);
+		if (n > 1) {
+			lab_detail("  %s#N: the N-th block that was allocated for the variable %s (%s)\n", site->name,
+			           site->name, place);
+			continue;
+		}
 		lab_detail("  %s: %zu bytes that %s allocated for the variable %s (%s)", name, b.size,
-		           lab.threads[b.thread].name, sites[allocated[i].site - 1].name, site);
+		           lab.threads[b.thread].name, site->name, place);
 		if (lab_reach_pointer(b.address, pointer, sizeof pointer) && strcmp(pointer, name) != 0)
 			lab_detail("; %s leads to it at the end", pointer);
 		lab_detail("\n");

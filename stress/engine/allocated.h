@@ -27,7 +27,7 @@ bool lab_allocated_to(const struct lab_block *block, const char *pointer);
 void lab_allocated_place(const struct lab_block *block, char *text, size_t size);
 /* The report has the name of the block: lab_allocated_explain() says what it is. */
 void lab_allocated_shown(const struct lab_block *block);
-/* Adds a line to the details for each of those names. */
+/* Adds a line to the details for each variable that has given such a name. */
 void lab_allocated_explain(void);
 
 #endif

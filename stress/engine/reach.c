@@ -427,7 +427,7 @@ static void reach_say(const struct reach_region *r, uintptr_t address, char *tex
 		(void)snprintf(text, size, offset > 0 ? "*%s+%zu" : "*%s", r->text, (size_t)offset);
 		return;
 	}
-	const uint64_t at = r->count > 1 ? offset / r->type.size : 0;
+	const uint64_t at = r->count > 1 && r->type.size > 0 ? offset / r->type.size : 0;
 	offset -= at * r->type.size;
 	Dwarf_Die type = r->type.die;
 	if (r->type.parts)

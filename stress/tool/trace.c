@@ -3,7 +3,7 @@
 #include "tool.h"
 #include <string.h>
 
-enum { SHOWN = 60, WHAT_MAX = 44, VALUE_MAX = 44, PLACE_MAX = 48, SOURCE_MAX = 100 };
+enum { SHOWN = 60, WHAT_MAX = 56, VALUE_MAX = 44, PLACE_MAX = 48, SOURCE_MAX = 100 };
 
 const char *short_path(const char *path)
 {

@@ -480,7 +480,7 @@ REPORTS = {
     "reach_list": (r"allocate queue  .*48 bytes", r"allocate queue->head->next .*16 bytes", r"plain write queue->head->next->value +=",
                    "locks queue->lock ", "name of a block is a pointer that leads to it at the end, such as queue->head"),
     "reach_local": ("allocate job  ", r"allocate job#2 ", r"plain write job#2->done += 2", "not job->done",
-                    r"job#2: 12 bytes that main allocated for the variable job \(reach_local.c:23"),
+                    r"job#N: the N-th block that was allocated for the variable job \(reach_local.c:23"),
     "reach_array": (r"allocate table\.slots .*64 bytes", r"plain read table\.slots\[2\]\.count +1"),
     "reach_wrapper": (r"message: 9 bytes that main allocated for the variable message \(reach_wrapper.c:32", "not memory->", "not of the variable memory"),
     "reach_first_field": ("allocate job ", r"plain write job->count +=", r"not first\[1\]"),
