@@ -475,13 +475,11 @@ static int not_allowed(int pidfd, int signal)
 	return -EPERM;
 }
 
-static int is_foreign(const void *arg)
+static void is_foreign(void *arg)
 {
-	fl_process *p = *(fl_process *const *)arg;
 	fl_process_io io = {.input = NULL};
-	FL_CHECK(fl_process_stop(p, 0, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_process_communicate(p, &io, NULL) == -EOWNERDEAD);
-	return 0;
+	FL_CHECK(fl_process_stop(arg, 0, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_process_communicate(arg, &io, NULL) == -EOWNERDEAD);
 }
 
 FL_TEST(process_stop_and_communicate_answer)
@@ -499,7 +497,7 @@ FL_TEST(process_stop_and_communicate_answer)
 		fl__process_sys.signal = not_allowed;
 		FL_RC(fl_process_stop(p, 0, &status), -EPERM);
 	}
-	FL_OK(fl_test_child(is_foreign, &p, NULL, 0));
+	FL_OK(fl_test_child(is_foreign, p, NULL, 0));
 	FL_OK(fl_process_stop(p, FL_S(1000), &status));
 	assert_int_equal(status.signal, SIGTERM);
 	fl_process_free(p);
