@@ -1561,12 +1561,17 @@ static bool process_pool_nap_or_sleep(struct process_pool_manager *m, int64_t un
 	return m->fetches != p->fetches && until > now + process_pool_nap;
 }
 
-/* Does all pending work once. True: there was some. */
+static void process_pool_kill_if_terminated(struct fl__process_pool *p)
+{
+	for (unsigned i = 0; p->terminated && i < p->n_workers; i++)
+		process_pool_kill_worker(p->workers[i], "its executor was terminated");
+}
+
+/* Does all pending work once. True: there was some. Releases the lock for a while. */
 static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = process_pool_take_all(p);
-	for (unsigned i = 0; p->terminated && i < p->n_workers; i++)
-		process_pool_kill_worker(p->workers[i], "its executor was terminated");
+	process_pool_kill_if_terminated(p);
 	process_pool_dispatch(p);
 	some |= process_pool_complete_ended(p);
 	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || process_pool_must_break(p)) {
@@ -1584,6 +1589,7 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 {
 	const bool closing = (p->base.closed || p->base.broken) && !p->base.queue.head;
 	const int64_t now = fl__sys.now();
+	process_pool_kill_if_terminated(p);
 	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
 	if (process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);

@@ -3,6 +3,7 @@
  * The end of a process executor: close, cancel, terminate, join, free; from outside, from
  * callbacks, and in a fork.
  */
+#include "fl_fds.h"
 #include "fl_process_pool.h"
 
 /* Runs until it is asked to stop, and does. */
@@ -216,6 +217,57 @@ FL_TEST(process_pool_futures_outlive_their_executor)
 	FL_OK(process_pool_square_try_get(again, &nine));
 	fl_future_free(again);
 	process_pool_fails(failed, -ECANCELED, "was killed");
+}
+
+/* The manager is between its work and its sleep, without the lock, when the executor is terminated. */
+static struct {
+	fl_future *first; /* its end is the manager's last work */
+	uint32_t reached, missed, terminated;
+} window;
+
+static int terminated_before_the_sleep(int epoll, struct epoll_event *events, int n, int ms)
+{
+	fl_future *first = fl__load_acquire(&window.first);
+	if (first && fl_future_get_state(first) == FL_DONE) {
+		fl__store_release(ms == 0 ? &window.reached : &window.missed, 1);
+		while (ms == 0 && !fl__load_acquire(&window.terminated))
+			sched_yield();
+		const int64_t end = fl_now() + FL_MS(1); /* longer than the manager polls on after work */
+		while (ms == 0 && fl_now() < end)
+			sched_yield();
+	}
+	return fl_test_real_fd_sys.epoll_wait(epoll, events, n, ms);
+}
+
+static bool terminate_before_the_sleep(void)
+{
+	window.reached = window.missed = window.terminated = 0;
+	fl_executor *e = process_pool_with(1);
+	fl_future *first = NULL, *running = NULL;
+	struct process_pool_gate *gate = process_pool_gate();
+	FL_OK(process_pool_square_submit(e, 3, &first));
+	fl__store_release(&window.first, first);
+	FL_OK(process_pool_never_ends_submit(e, gate, &running));
+	(void)process_pool_await(gate);
+	while (!fl__load_acquire(&window.reached) && !fl__load_acquire(&window.missed))
+		sched_yield();
+	(void)fl_executor_terminate(e);
+	fl__store_release(&window.terminated, 1);
+	fl_executor_free(e);
+	fl__store_relaxed(&window.first, NULL); /* relaxed: the manager has ended */
+	fl_future_free(first);
+	process_pool_fails(running, -ECANCELED, "was killed");
+	return window.reached;
+}
+
+FL_TEST(process_pool_terminate_before_the_manager_sleeps)
+{
+	FL_FD_FAULTS();
+	fl__fd_sys.epoll_wait = terminated_before_the_sleep;
+	unsigned reached = 0; /* each time it may also be on its way to a sleep that an event ends */
+	for (int i = 0; reached < 20 && i < 1000; i++)
+		reached += terminate_before_the_sleep();
+	assert_int_equal(reached, 20);
 }
 
 /* Joining. */
