@@ -98,7 +98,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 {
 	size_t n = fl__stream_buffered(s);
 	n = n < size ? n : size;
-	if (n == 0)
+	if (n == 0 || !s->buffer)
 		return 0;
 	memcpy(to, s->buffer->bytes + s->from, n);
 	s->from += n;
@@ -349,7 +349,7 @@ static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, con
 {
 	size_t n = fl__stream_buffered(s);
 	n = n < limit ? n : limit;
-	if (n < searched + d->size)
+	if (n < searched + d->size || !s->buffer)
 		return 0;
 	const char *bytes = s->buffer->bytes + s->from;
 	const char *found = memmem(bytes + searched, n - searched, d->bytes, d->size);
@@ -466,10 +466,9 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 	enum { MOST = 64 };
 	struct iovec parts[MOST];
 	size_t n = r->n < MOST ? r->n : MOST;
-	for (size_t i = 0; i < n; i++)
+	parts[0] = (struct iovec){(char *)r->parts->iov_base + r->written, r->parts->iov_len - r->written};
+	for (size_t i = 1; i < n; i++)
 		parts[i] = r->parts[i];
-	parts[0].iov_base = (char *)parts[0].iov_base + r->written;
-	parts[0].iov_len -= r->written;
 	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
 	                    : fl__net_sys.write(s->io.fd, parts, (int)n);
 }

@@ -96,9 +96,11 @@ static int fd_watcher_register(int fd)
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	bool present = false; /* else a late event: the number may be another file's by now */
 	{
 		FL_LOCKED(&fd_watcher_lock);
 		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
+			present |= w->fd == fd;
 			if (w->fd != fd || w->fired || !(events & ((uint16_t)w->events | EPOLLERR | EPOLLHUP)))
 				continue;
 			w->fired = true;
@@ -106,7 +108,8 @@ static void fd_watcher_wake_waiters(int fd, uint32_t events)
 			fl__lot_take(&lot, FL__ALL, 0);
 			fl__lot_unlock(&lot);
 		}
-		(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
+		if (present)
+			(void)fd_watcher_register(fd); /* for the other entries; a change needs no memory */
 	}
 	fl__lot_unpark(&lot);
 }

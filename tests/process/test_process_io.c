@@ -518,6 +518,7 @@ FL_TEST(process_run_answers)
 {
 	const char *const argv[] = {"sh", "-c", "printf text; read x", NULL};
 	const fl_process_config config = {.program = "sh", .argv = argv, .in = FL_PROCESS_FD(0)};
+	fl__helpers_end(); /* the fork server of earlier cases ends, too */
 	const size_t children = process_children_of(getpid());
 	int ends[2];
 	FL_CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -542,6 +543,7 @@ FL_TEST(process_run_answers)
 	fl_cancel_token_destroy(&token);
 	fl_process_io_free(&io);
 	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
@@ -596,6 +598,7 @@ FL_TEST(process_io_without_memory_goes_on_later)
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
 	fl_process *p = start_shell("printf text");
+	fl__helpers_end(); /* the library's threads read the table */
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
