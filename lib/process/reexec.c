@@ -4,6 +4,7 @@
  * task.
  */
 #include "reexec.h"
+#include "main_hook.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "fork_server.h"
@@ -185,6 +186,7 @@ int fl__reexec_missing(const char *method, const char *or_else, const char **pro
 	return -ENOTSUP;
 }
 
+void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
 bool fl__reexec_possible(void)
@@ -224,8 +226,6 @@ static _Noreturn void reexec_serve(char role, int parent)
 
 void fl_main(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
 	int before = errno;
 	reexec_main_was_called = true;
 	char role = 0;
@@ -238,5 +238,7 @@ void fl_main(int argc, char **argv)
 		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for programs that this one starts */
 	if (well && reexec_has_socket())
 		reexec_serve(role, parent);
+	if (fl__main_hook)
+		fl__main_hook(argc, argv);
 	errno = before;
 }

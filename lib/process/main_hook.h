@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_MAIN_HOOK_H
+#define FL_PROCESS_MAIN_HOOK_H
+
+/*
+ * Called at the end of fl_main(), by a process that the library has not started. For a library on
+ * top of this one that gives the process a role of its own: fairlead-mpi. NULL: there is none. Set by
+ * a constructor, before main().
+ */
+extern void (*fl__main_hook)(int argc, char **argv);
+
+#endif
