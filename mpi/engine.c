@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The engine: all calls of MPI.
+ *
+ * Messages arrive by a matched probe (MPI_Improbe, MPI_Mrecv): the probe takes the message out of
+ * all queues, so no other receive can get it between the probe and the receive. Sends never block:
+ * two ranks that send to each other at the same time both go on to receive.
+ *
+ * MPI has no way to sleep until a message comes: each blocking call polls. So the MPI thread polls
+ * by itself, with yields at first, then with sleeps that grow with the time since the last message,
+ * up to a millisecond. Other threads of the rank end such a sleep through an eventfd.
+ *
+ * Errors of MPI end the job: what a failed call leaves undone is not known.
+ */
+#include "engine.h"
+#include "../lib/base/panic.h"
+#include "../lib/base/sys.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <mpi.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+struct fl__mpi_world fl__mpi_world;
+
+/* A message under way. */
+struct engine_post {
+	struct fl__mpi_transfer *transfer; /* NULL: a head */
+	void *copy;                        /* of a head; else NULL */
+};
+
+enum { ENGINE_RECEIVES_AT_ONCE = 64 };
+
+static struct {
+	MPI_Comm control, data;
+	/* The messages under way; all arrays have `room` entries. */
+	MPI_Request *requests;
+	struct engine_post *posts;
+	/* For MPI_Testsome(). No MPI_STATUSES_IGNORE: gcc warns of MPICH's address 1. */
+	int *completed;
+	MPI_Status *statuses;
+	size_t n, room;
+	unsigned char *incoming; /* FL__MPI_MESSAGE_MAX bytes */
+} engine;
+
+/* The sleep of the MPI thread; guarded by `lock`. */
+static struct {
+	fl_mutex lock;
+	bool pending;  /* a wake has come since the last sleep */
+	bool sleeping; /* in a sleep, or about to be */
+	bool rung;
+	int doorbell; /* an eventfd */
+} engine_sleep = {.lock = FL_MUTEX_INIT, .doorbell = -1};
+
+/* Start and end. */
+
+void fl__mpi_abort(const char *format, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fl__log(FL_LOG_ERROR, "%s", text);
+	(void)fflush(NULL);
+	int started = 0, ended = 0;
+	(void)MPI_Initialized(&started);
+	(void)MPI_Finalized(&ended);
+	if (started && !ended)
+		(void)MPI_Abort(MPI_COMM_WORLD, 1);
+	_exit(1);
+}
+
+/* MPI declares handlers as variadic functions. */
+static void engine_failed(MPI_Comm *comm, int *code, ...)
+{
+	(void)comm;
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(*code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", *code);
+	fl__mpi_abort("MPI has failed in rank %d, perhaps because a rank has died: %s", fl__mpi_world.rank, text);
+}
+
+const char *fl__mpi_version(void)
+{
+	static char text[MPI_MAX_LIBRARY_VERSION_STRING];
+	int length = 0;
+	if (MPI_Get_library_version(text, &length) != MPI_SUCCESS)
+		return "an unknown MPI";
+	text[strcspn(text, ",\n")] = '\0';
+	for (char *c = text; *c; c++)
+		if (*c == '\t')
+			*c = ' ';
+	return text;
+}
+
+static void engine_duplicate(MPI_Comm *comm)
+{
+	MPI_Errhandler handler;
+	(void)MPI_Comm_dup(MPI_COMM_WORLD, comm);
+	(void)MPI_Comm_create_errhandler(engine_failed, &handler);
+	(void)MPI_Comm_set_errhandler(*comm, handler);
+	(void)MPI_Errhandler_free(&handler);
+}
+
+/* Ends the process if memory or a descriptor is missing. */
+static void engine_allocate(void)
+{
+	engine.incoming = fl__alloc(1, FL__MPI_MESSAGE_MAX);
+	engine_sleep.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fl__mpi_world.rank == 0)
+		fl__mpi_world.peers = fl__alloc((size_t)fl__mpi_world.size, sizeof *fl__mpi_world.peers);
+	if (!engine.incoming || engine_sleep.doorbell < 0 || fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) != 0 ||
+	    (fl__mpi_world.rank == 0 && !fl__mpi_world.peers))
+		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
+}
+
+void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
+{
+	int level = MPI_THREAD_SINGLE;
+	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
+	(void)MPI_Comm_rank(MPI_COMM_WORLD, &fl__mpi_world.rank);
+	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
+	/* The levels have an order, but no fixed numbers. */
+	hello->level = level >= MPI_THREAD_SERIALIZED;
+	engine_duplicate(&engine.control);
+	engine_duplicate(&engine.data);
+	engine_allocate();
+	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
+	                 engine.control);
+}
+
+void fl__mpi_finish(void)
+{
+	(void)MPI_Comm_free(&engine.control);
+	(void)MPI_Comm_free(&engine.data);
+	(void)MPI_Finalize();
+	if (engine_sleep.doorbell >= 0)
+		(void)close(engine_sleep.doorbell);
+	engine_sleep.doorbell = -1;
+	fl__free(engine.incoming);
+	fl__free(engine.requests);
+	fl__free(engine.posts);
+	fl__free(engine.completed);
+	fl__free(engine.statuses);
+	fl__free(fl__mpi_world.peers);
+	memset(&engine, 0, sizeof engine);
+	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
+}
+
+/* Messages. */
+
+int fl__mpi_reserve(size_t n)
+{
+	if (engine.room - engine.n >= n)
+		return 0;
+	const size_t room = 2 * (engine.n + n);
+	MPI_Request *requests = fl__alloc(room, sizeof *requests);
+	struct engine_post *posts = fl__alloc(room, sizeof *posts);
+	int *completed = fl__alloc(room, sizeof *completed);
+	MPI_Status *statuses = fl__alloc(room, sizeof *statuses);
+	if (!requests || !posts || !completed || !statuses || room > INT32_MAX) {
+		fl__free(requests);
+		fl__free(posts);
+		fl__free(completed);
+		fl__free(statuses);
+		return -ENOMEM;
+	}
+	if (engine.n > 0) {
+		memcpy(requests, engine.requests, engine.n * sizeof *requests);
+		memcpy(posts, engine.posts, engine.n * sizeof *posts);
+	}
+	fl__free(engine.requests);
+	fl__free(engine.posts);
+	fl__free(engine.completed);
+	fl__free(engine.statuses);
+	engine.statuses = statuses;
+	engine.requests = requests;
+	engine.posts = posts;
+	engine.completed = completed;
+	engine.room = room;
+	return 0;
+}
+
+size_t fl__mpi_under_way(void)
+{
+	return engine.n;
+}
+
+static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, void *copy)
+{
+	if (fl__mpi_reserve(1) != 0)
+		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
+	engine.posts[engine.n] = (struct engine_post){transfer, copy};
+	return &engine.requests[engine.n++];
+}
+
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data)
+{
+	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
+	const size_t size = sizeof *head + head->text + inlined;
+	unsigned char *copy = fl__alloc(1, size);
+	if (!copy || fl__mpi_reserve(1) != 0) {
+		fl__free(copy);
+		return -ENOMEM;
+	}
+	memcpy(copy, head, sizeof *head);
+	if (head->text > 0)
+		memcpy(copy + sizeof *head, text, head->text);
+	if (inlined > 0)
+		memcpy(copy + sizeof *head + head->text, data, inlined);
+	(void)MPI_Isend(copy, (int)size, MPI_BYTE, to, 0, engine.control, engine_add(NULL, copy));
+	return 0;
+}
+
+/* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
+_Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
+
+void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t)
+{
+	(void)MPI_Isend(data, (int)size, MPI_BYTE, to, 0, engine.data, engine_add(t, NULL));
+}
+
+void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t)
+{
+	(void)MPI_Irecv(data, (int)size, MPI_BYTE, from, 0, engine.data, engine_add(t, NULL));
+}
+
+static int engine_descending(const void *a, const void *b)
+{
+	return *(const int *)b - *(const int *)a;
+}
+
+/* Takes the ended messages out, and returns their transfers: a `done` may begin others. */
+static struct fl__mpi_transfer *engine_take_ended(int n)
+{
+	struct fl__mpi_transfer *ended = NULL;
+	/* Descending: the last entry fills each gap. */
+	qsort(engine.completed, (size_t)n, sizeof *engine.completed, engine_descending);
+	for (int i = 0; i < n; i++) {
+		const int at = engine.completed[i];
+		const struct engine_post post = engine.posts[at];
+		engine.n--;
+		engine.posts[at] = engine.posts[engine.n];
+		engine.requests[at] = engine.requests[engine.n];
+		fl__free(post.copy);
+		if (post.transfer) {
+			post.transfer->next = ended;
+			ended = post.transfer;
+		}
+	}
+	return ended;
+}
+
+static bool engine_test(void)
+{
+	int n = 0;
+	if (engine.n == 0)
+		return false;
+	(void)MPI_Testsome((int)engine.n, engine.requests, &n, engine.completed, engine.statuses);
+	if (n == MPI_UNDEFINED || n <= 0)
+		return false;
+	for (struct fl__mpi_transfer *next, *t = engine_take_ended(n); t; t = next) {
+		next = t->next;
+		t->done(t);
+	}
+	return true;
+}
+
+static bool engine_is_sound(const struct fl__mpi_head *head, size_t size)
+{
+	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
+	return head->text <= FL_MESSAGE_MAX && head->size <= FL_TASK_SIZE_MAX &&
+	       sizeof *head + head->text + inlined == size;
+}
+
+/* Receives a message, if there is one, and passes it on. */
+static bool engine_receive(fl__mpi_handler *handle)
+{
+	struct fl__mpi_head head;
+	char text[FL_MESSAGE_MAX + 1];
+	MPI_Message message;
+	MPI_Status status;
+	int there = 0, size = 0;
+	(void)MPI_Improbe(MPI_ANY_SOURCE, 0, engine.control, &there, &message, &status);
+	if (!there)
+		return false;
+	(void)MPI_Get_count(&status, MPI_BYTE, &size);
+	if (size < (int)sizeof head || (size_t)size > FL__MPI_MESSAGE_MAX)
+		fl__mpi_abort("rank %d got a message of %d bytes from rank %d, which is none of ours",
+		              fl__mpi_world.rank, size, status.MPI_SOURCE);
+	(void)MPI_Mrecv(engine.incoming, size, MPI_BYTE, &message, &status);
+	memcpy(&head, engine.incoming, sizeof head);
+	if (!engine_is_sound(&head, (size_t)size))
+		fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, status.MPI_SOURCE);
+	memcpy(text, engine.incoming + sizeof head, head.text);
+	text[head.text] = '\0';
+	handle(status.MPI_SOURCE, &head, text, (const char *)engine.incoming + sizeof head + head.text);
+	return true;
+}
+
+bool fl__mpi_progress(fl__mpi_handler *handle)
+{
+	bool some = false;
+	for (int i = 0; i < ENGINE_RECEIVES_AT_ONCE && engine_receive(handle); i++)
+		some = true;
+	return engine_test() || some;
+}
+
+/* Sleep. */
+
+void fl__mpi_wake(void)
+{
+	const uint64_t one = 1;
+	fl_mutex_lock(&engine_sleep.lock);
+	const bool ring = engine_sleep.sleeping && !engine_sleep.rung;
+	engine_sleep.pending = true;
+	engine_sleep.rung |= ring;
+	/* Under the lock: fl__mpi_finish() may close it afterwards. Fails only if it is readable. */
+	if (ring)
+		(void)!write(engine_sleep.doorbell, &one, sizeof one);
+	fl_mutex_unlock(&engine_sleep.lock);
+}
+
+void fl__mpi_sleep(int64_t ns)
+{
+	uint64_t rings;
+	struct pollfd doorbell = {.fd = engine_sleep.doorbell, .events = POLLIN};
+	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
+	fl_mutex_lock(&engine_sleep.lock);
+	engine_sleep.sleeping = !engine_sleep.pending;
+	fl_mutex_unlock(&engine_sleep.lock);
+	if (engine_sleep.sleeping) /* only this thread writes it */
+		(void)ppoll(&doorbell, 1, ns == FL_FOREVER ? NULL : &time, NULL);
+	fl_mutex_lock(&engine_sleep.lock);
+	if (engine_sleep.rung)
+		(void)!read(engine_sleep.doorbell, &rings, sizeof rings);
+	engine_sleep.pending = engine_sleep.sleeping = engine_sleep.rung = false;
+	fl_mutex_unlock(&engine_sleep.lock);
+}
+
+/*
+ * A sleep is a quarter of the time since the last message: so it delays the next message by at most
+ * a quarter of the time that this took to come.
+ */
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, bool expects)
+{
+	static const int64_t spin = FL_US(50), shortest = FL_US(20), longest = FL_MS(1);
+	enum { PART = 4 };
+	if (some || pace->found == 0) {
+		pace->found = fl_now();
+		return;
+	}
+	const int64_t now = fl_now(), idle = now - pace->found;
+	/* Beside programs that compute, a yield is late and a spin uses up this thread's share. */
+	if (idle < spin && !fl__yields_are_barred(now)) {
+		(void)fl__sys.give_way(now);
+		return;
+	}
+	const int64_t part = idle / PART < shortest ? shortest : idle / PART;
+	fl__mpi_sleep(!expects ? FL_FOREVER : part < longest ? part : longest);
+}

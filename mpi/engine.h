@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_MPI_ENGINE_H
+#define FL_MPI_ENGINE_H
+
+#include "wire.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * The engine: messages between ranks. One thread of each rank, the MPI thread, makes all calls of
+ * MPI after the start. On rank 0 that is a thread of the library, on other ranks the main thread.
+ * All functions are for the MPI thread, apart from fl__mpi_wake().
+ */
+struct fl__mpi_world {
+	int rank, size;              /* size 0: MPI was not started */
+	uint32_t fork_count;         /* fl__fork_count at the start */
+	struct fl__mpi_hello *peers; /* rank 0: of each rank */
+	const char *refusal;         /* why there can be no executor; NULL: there can */
+};
+extern struct fl__mpi_world fl__mpi_world;
+
+/* "Open MPI v4.1.4, package: ...", without the parts after the first comma. */
+const char *fl__mpi_version(void);
+
+/*
+ * Starts MPI, makes the communicators, and fills fl__mpi_world. `hello`: of this rank; its `level`
+ * is set. On failure the process ends with one line.
+ */
+void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
+
+/* Ends MPI. Collective: returns when all ranks have called it. */
+void fl__mpi_finish(void);
+
+/* Writes one line, and ends all ranks. */
+_Noreturn void fl__mpi_abort(const char *format, ...) FL_PRINTF(1, 2);
+
+/* A message on the communicator for data, until the engine has called `done`. */
+struct fl__mpi_transfer {
+	void (*done)(struct fl__mpi_transfer *t);
+	struct fl__mpi_transfer *next; /* the engine's */
+};
+
+/*
+ * Sends a head with `head->text` bytes of text, and `head->size` bytes of data unless they are only
+ * announced. All is copied. Returns 0, -ENOMEM.
+ */
+int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
+
+/* Sends or receives data that a head has announced. The memory stays the engine's until `done`. */
+void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t);
+void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t);
+
+/*
+ * Makes room for `n` more transfers beside those under way, so that the next `n` need no memory.
+ * Returns 0, -ENOMEM.
+ */
+int fl__mpi_reserve(size_t n);
+
+/* How many messages are still being sent or received. */
+size_t fl__mpi_under_way(void);
+
+typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const char *text, const char *data);
+
+/* Passes on what has arrived, and calls `done` of ended transfers. True: there was something. */
+bool fl__mpi_progress(fl__mpi_handler *handle);
+
+/* Any thread: makes the next fl__mpi_sleep(), or the present one, return. */
+void fl__mpi_wake(void);
+
+/*
+ * Sleeps until fl__mpi_wake(), or for `ns`, after which a message may have come. FL_FOREVER: no
+ * message is expected.
+ */
+void fl__mpi_sleep(int64_t ns);
+
+/* When the MPI thread last found work, and how it waits for more. */
+struct fl__mpi_pace {
+	int64_t found;
+};
+
+/*
+ * After a round of the MPI thread. `some`: it found work. Else waits, the longer the longer nothing
+ * has come, up to a millisecond. `expects`: a message may come.
+ */
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, bool expects);
+
+#endif

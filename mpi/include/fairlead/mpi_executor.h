@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_MPI_EXECUTOR_H
+#define FAIRLEAD_MPI_EXECUTOR_H
+
+#include <fairlead/defs.h>
+#include <fairlead/executor.h>
+#include <fairlead/process.h>
+#include <stdbool.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * The executor over MPI runs tasks on several machines: the same tasks, by the same calls. It is in
+ * a library of its own, fairlead-mpi. docs/mpi.md has the way from one machine to a cluster.
+ *
+ *     int main(int argc, char **argv)
+ *     {
+ *             fl_main(argc, argv);                                  // worker ranks serve here, and do not return
+ *             FL_SCOPED(fl_executor) *cluster = NULL;
+ *             rc = fl_mpi_executor_create(&cluster, NULL, NULL);    // check
+ *             rc = count_primes_map(cluster, parts, 64, counts, NULL);
+ *
+ *     mpirun -n 5 --bind-to none ./primes                           # one program, four worker ranks
+ *
+ * All of fairlead/executor.h applies. In addition:
+ *
+ * Ranks. A launcher of MPI starts the program once for each rank. In a program that is linked with
+ * fairlead-mpi, fl_main() finds that in the environment, and starts MPI. On rank 0 it returns: that
+ * rank has main() to itself, and all executors. On all other ranks fl_main() serves until rank 0
+ * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi.
+ *
+ * Memory. As with processes, a task gets a copy of the argument's bytes, and the caller gets a copy
+ * of the result's. Pointers in either mean nothing, and global variables are the rank's own. There
+ * are no regions.
+ *
+ * Tasks. A task must be registered, as FL_TASK does, and all ranks must run the same build. A task
+ * that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT, and a
+ * message that names both. In a task fl_executor_current() is an executor of the worker. It runs
+ * nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW when that stack is nearly
+ * used up.
+ *
+ * Start. A task has started, for fl_future_cancel(), once it was sent to a rank. A rank is sent as
+ * many tasks as it has workers, and `prefetch` more. A task beyond the workers hides the time of a
+ * message. If it is asked to stop before a worker has begun it, it ends as cancelled.
+ *
+ * Deadlines pass as the time that is left, and begin anew when the message arrives.
+ *
+ * Threads. Rank 0 has one thread that makes all calls of MPI, and each executor one that runs
+ * callbacks and drop hooks. These must not wait for tasks of the same executor. On the other ranks
+ * the main thread makes the calls of MPI, and threads or processes run the tasks. A rank polls while
+ * messages come, and up to a thousand times a second when none come. Rank 0 sleeps when no task is
+ * under way.
+ *
+ * Death of a rank. MPI ends the whole job: no executor survives it. A task that crashes ends its
+ * rank, unless tasks run in processes (fl_mpi_config). exit() in a task ends the job, too.
+ *
+ * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks that still run there
+ * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
+ * job, with an error.
+ *
+ * The program's own MPI. Rank 0 may call MPI after fl_main(), if MPI grants MPI_THREAD_MULTIPLE, or
+ * while no executor exists. No call may include the other ranks. MPI_Finalize() is fairlead-mpi's.
+ */
+typedef struct fl_mpi_config {
+	/* Each worker rank runs its tasks in processes: the config's worker times and limits apply. */
+	bool processes;
+	/* How many tasks a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
+	unsigned prefetch;
+} fl_mpi_config;
+#define FL_MPI_PREFETCH_MAX 1024u
+
+/*
+ * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many tasks
+ * run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both configs
+ * may be NULL. Starts nothing yet; never waits. Returns:
+ *
+ *   0
+ *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
+ *             worker rank; a rank runs another build; MPI grants no thread but the first; this is
+ *             a forked child: the log says which. Or `n_regions` is not 0
+ *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX;
+ *             `max_tasks` or a time below 0; a config that other executors refuse, too
+ *   -E2BIG    the initializer's argument exceeds 16,000 bytes
+ *   -ENOENT   the initializer is not registered
+ *   -EEXIST   another task has the initializer's name
+ *   -ENOMEM
+ *
+ * A submit to this executor also returns:
+ *
+ *   -ENOENT   the task is not registered here under its name
+ *   -EEXIST   another task is registered under its name: see fl_task_register()
+ *   -EAGAIN   the executor's threads cannot be started
+ */
+FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_executor_config *config,
+                                                const fl_mpi_config *mpi);
+
+/*
+ * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of MPI.
+ * An executor needs at least two. Never waits.
+ */
+FL_API unsigned fl_mpi_ranks(void);
+
+FL_END_DECLS
+
+#endif

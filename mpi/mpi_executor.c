@@ -1,0 +1,972 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The executor over MPI in rank 0. Worker ranks run its tasks (host.c); wire.h has the messages
+ * between the two. One thread, the MPI thread, serves all such executors of the process. Each
+ * executor also has a *manager*, a thread that runs callbacks and drop hooks, so that no user code
+ * holds up the MPI thread. The executor's lock guards all state of a pool and is held in all
+ * functions, unless their comment says otherwise.
+ *
+ * A task is in one of these places:
+ *
+ *   place   where                                   entered by
+ *   queued  base.queue                              submit
+ *   posted  a slot of a worker rank; block->seq;    mpi_pool_post(): its message was sent
+ *           counted by `posted`
+ *   ended   `ended`; claimed; counted by            its ENDED has come, with its result; its token
+ *           base.foreign                            was requested while it was queued
+ *   kept    `kept`; counted by base.foreign         the MPI thread found user code to run at its end
+ *
+ * Invariants
+ *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
+ *      rank gets no more tasks than it has workers, and `prefetch` beyond them. A cancel of a posted
+ *      task asks its rank to stop it. If the rank has not begun it, the task ends as cancelled.
+ *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
+ *      sent from the task block, and a result arrives in the task block.
+ *   3. Futures end without the lock. The MPI thread ends those without user code, the manager all
+ *      others.
+ *   4. The MPI thread uses a pool from its first submit until each rank with an executor of the pool
+ *      has said CLOSED. A join waits for that.
+ *
+ * Requests to stop. fl_future_cancel() marks the slot. Any thread may request a user's token,
+ * without a call into the executor: the MPI thread looks at the tokens of posted tasks each time
+ * when it has slept, at most every MPI_POOL_WATCH.
+ */
+#include "../lib/base/panic.h"
+#include "../lib/base/sys.h"
+#include "../lib/exec/executor.h"
+#include "../lib/exec/registry.h"
+#include "../lib/process/main_hook.h"
+#include "engine.h"
+#include "start.h"
+#include <errno.h>
+#include <fairlead/mpi_executor.h>
+#include <fairlead/thread.h>
+#include <stdio.h>
+
+struct mpi_transfer {
+	struct fl__mpi_transfer base; /* first */
+	struct mpi_slot *slot;
+	bool under_way;
+};
+
+/* A slot of a worker rank. */
+struct mpi_slot {
+	struct mpi_transfer arg, result;
+	struct mpi_pool *pool;
+	struct fl__task_block *block; /* NULL: free */
+	struct mpi_slot *next_free;
+	uint32_t round;
+	uint16_t rank, number;
+	bool ended;        /* ENDED has come; `end` is its head */
+	bool watched;      /* the task has a token of the user's */
+	bool asked, stops; /* the task is to stop; STOP was not sent yet */
+	struct fl__mpi_head end;
+	char *message;
+};
+
+/* What a pool has at one worker rank. */
+struct mpi_share {
+	struct mpi_slot *slots; /* NULL until the first task */
+	struct mpi_slot *free;
+	uint32_t workers, n_slots, load;
+	bool opened; /* OPEN was sent */
+};
+
+/* The result of a type's lookup in the registry. */
+struct mpi_known {
+	const fl_task_type *type;
+	fl_task_type copy; /* as it was at the lookup: the address may since hold another type */
+	uint64_t changes;  /* the registry's count at the lookup: the name may since have moved */
+	uint64_t id;
+	uint32_t check;
+};
+
+enum { MPI_KNOWN_TYPES = 64 };
+
+struct mpi_pool {
+	fl_executor base;
+	uint32_t id;
+	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
+	int cursor;               /* the rank that got the last task */
+	size_t posted, room;
+	unsigned watched, stops; /* slots */
+	int64_t watch_at;
+	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
+	struct mpi_known known[MPI_KNOWN_TYPES];
+	struct mpi_known initializer;
+	/* The MPI thread. */
+	struct mpi_pool *next, *next_ready;
+	bool ready;           /* in mpi_thread.ready; guarded by its lock */
+	bool listed, touched; /* in mpi_thread.pools; has work: the MPI thread's */
+	bool closing;
+	bool forgotten;      /* the MPI thread does not use the pool again */
+	unsigned open_ranks; /* OPEN was sent, CLOSED has not come */
+	/* The manager. */
+	fl_thread manager;
+	bool running, finished, joining, joined, broke;
+	fl_cond work;
+	char broken[FL_MESSAGE_MAX]; /* why the pool is to break; "": it is not */
+	/* The config. */
+	fl_executor_config config;
+	unsigned prefetch;
+	bool processes;
+	char name[24];
+};
+
+#define MPI_POOL_WATCH FL_US(200)
+
+static struct {
+	fl_mutex lock;          /* taken under the executors' locks; guards all but `pools` */
+	struct mpi_pool *ready; /* with something to do */
+	bool running, over;
+	fl_thread thread;
+	uint32_t pools_made;
+	struct mpi_pool *pools; /* the MPI thread's */
+} mpi_thread = {.lock = FL_MUTEX_INIT};
+
+static struct mpi_pool *mpi_pool_of(fl_executor *e)
+{
+	return (struct mpi_pool *)(void *)e; /* base is its first member */
+}
+
+/* Makes the MPI thread serve the pool. */
+static void mpi_pool_alert(struct mpi_pool *p)
+{
+	{
+		FL_LOCKED(&mpi_thread.lock);
+		if (p->ready || p->forgotten)
+			return;
+		p->ready = true;
+		p->next_ready = mpi_thread.ready;
+		mpi_thread.ready = p;
+	}
+	fl__mpi_wake();
+}
+
+/* The end of tasks. */
+
+static void mpi_pool_add_ended(struct mpi_pool *p, struct fl__task_block *block, int error, char *message)
+{
+	block->future.error = error;
+	block->future.message = message;
+	block->next = NULL;
+	p->base.foreign++;
+	*p->ended_end = block;
+	p->ended_end = &block->next;
+}
+
+static void mpi_pool_end_cancelled(struct mpi_pool *p, struct fl__task_block *block)
+{
+	if (fl__future_claim_cancel(&block->future)) /* always: no other thread may claim it */
+		mpi_pool_add_ended(p, block, -ECANCELED, NULL);
+}
+
+static void mpi_pool_end_claimed(struct mpi_pool *p, struct fl__task_block *block, int error, char *message)
+{
+	if (fl__future_claim_ended(&block->future)) /* always: no other thread may claim it */
+		mpi_pool_add_ended(p, block, error, message);
+}
+
+static char *mpi_message_of(const char *text)
+{
+	char *message = fl__message_new();
+	if (!fl__message_lost(message))
+		(void)snprintf(message, FL_MESSAGE_MAX, "%.*s", FL_MESSAGE_MAX - 1, text);
+	return message;
+}
+
+/* Ends the slot's task, if ENDED has come and both transfers have ended. */
+static void mpi_slot_try_end(struct mpi_slot *s)
+{
+	if (!s->ended || s->arg.under_way || s->result.under_way)
+		return;
+	struct mpi_pool *p = s->pool;
+	struct mpi_share *share = &p->shares[s->rank];
+	struct fl__task_block *block = s->block;
+	block->seq = 0;
+	block->done = s->end.done;
+	if (s->end.flags & FL__MPI_LATE)
+		block->asked = FL__EXPIRED;
+	if (s->end.flags & FL__MPI_KEPT)
+		fl__future_keep_result(&block->future);
+	if (s->end.flags & FL__MPI_SKIPPED)
+		mpi_pool_end_cancelled(p, block);
+	else
+		mpi_pool_end_claimed(p, block, s->end.error, s->message);
+	p->watched -= s->watched;
+	p->stops -= s->stops;
+	p->posted--;
+	share->load--;
+	s->block = NULL;
+	s->message = NULL;
+	s->round++;
+	s->next_free = share->free;
+	share->free = s;
+}
+
+static void mpi_pool_request_stop(struct mpi_pool *p, struct mpi_slot *s)
+{
+	if (s->asked || s->ended)
+		return;
+	s->asked = s->stops = true;
+	s->block->asked = FL__ASKED;
+	p->stops++;
+	mpi_pool_alert(p);
+}
+
+/* The slot of a posted task. */
+static struct mpi_slot *mpi_slot_of(const struct mpi_pool *p, const struct fl__task_block *block)
+{
+	return &p->shares[block->seq >> 16].slots[block->seq & UINT16_MAX];
+}
+
+/* Without the lock, in the MPI thread: the argument was sent, or the result has arrived. */
+static void mpi_slot_transferred(struct fl__mpi_transfer *t)
+{
+	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
+	struct mpi_slot *s = transfer->slot;
+	FL_LOCKED(&s->pool->base.lock);
+	transfer->under_way = false;
+	s->pool->touched = true;
+	mpi_slot_try_end(s);
+}
+
+/* The MPI thread: from the queue to the ranks. */
+
+static int mpi_pool_open(struct mpi_pool *p, int rank)
+{
+	struct mpi_share *share = &p->shares[rank];
+	unsigned char data[FL__MPI_INLINE];
+	struct fl__mpi_open open = {
+	    .workers = share->workers,
+	    .slots = share->n_slots,
+	    .processes = p->processes,
+	    .max_tasks = p->config.max_tasks,
+	    .idle_timeout = p->config.idle_timeout,
+	    .task_timeout = p->config.task_timeout,
+	    .kill_after = p->config.kill_after,
+	};
+	struct fl__mpi_head head = {.kind = FL__MPI_OPEN, .pool = p->id, .size = sizeof open};
+	memcpy(open.name, p->name, sizeof open.name);
+	memcpy(data, &open, sizeof open);
+	if (p->base.initialize) {
+		const size_t size = p->base.initialize->arg_size;
+		head.flags = FL__MPI_INITIALIZED;
+		head.task = p->initializer.id;
+		head.check = p->initializer.check;
+		if (size > 0) /* it fits: fl_mpi_executor_create() */
+			memcpy(data + sizeof open, p->base.initialize_arg, size);
+		head.size += size;
+	}
+	if (!share->slots)
+		share->slots = fl__alloc(share->n_slots, sizeof *share->slots);
+	if (!share->slots || fl__mpi_send(rank, &head, "", data) != 0)
+		return -ENOMEM;
+	for (uint32_t i = share->n_slots; i-- > 0;) {
+		struct mpi_slot *s = &share->slots[i];
+		s->pool = p;
+		s->arg = s->result = (struct mpi_transfer){{mpi_slot_transferred, NULL}, s, false};
+		s->rank = (uint16_t)rank;
+		s->number = (uint16_t)i;
+		s->next_free = share->free;
+		share->free = s;
+	}
+	share->opened = true;
+	p->open_ranks++;
+	return 0;
+}
+
+/* The next rank with a free worker; else the next with a free slot; 0: none. */
+static int mpi_pool_choose(const struct mpi_pool *p)
+{
+	int second = 0;
+	for (int i = 1, rank = p->cursor; i < fl__mpi_world.size; i++) {
+		rank = rank + 1 < fl__mpi_world.size ? rank + 1 : 1;
+		const struct mpi_share *share = &p->shares[rank];
+		if (share->load < share->workers)
+			return rank;
+		if (second == 0 && share->load < share->n_slots)
+			second = rank;
+	}
+	return second;
+}
+
+/* Sends a task. Returns 0, -ENOMEM. */
+static int mpi_pool_post(struct mpi_pool *p, struct fl__task_block *block, int rank)
+{
+	struct mpi_share *share = &p->shares[rank];
+	int rc = share->opened ? 0 : mpi_pool_open(p, rank);
+	if (rc != 0)
+		return rc;
+	fl_future *f = &block->future;
+	struct mpi_slot *s = share->free;
+	const size_t size = f->count * f->type->arg_size;
+	const int64_t deadline = fl_cancel_token_deadline(&f->token);
+	struct fl__mpi_head head = {
+	    .kind = FL__MPI_TASK,
+	    .flags = size > FL__MPI_INLINE ? FL__MPI_ANNOUNCED : 0,
+	    .pool = p->id,
+	    .slot = s->number,
+	    .round = s->round,
+	    .check = block->check,
+	    .task = block->task,
+	    .size = size,
+	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
+	    .count = f->count,
+	};
+	rc = fl__mpi_send(rank, &head, "", f->arg);
+	if (rc != 0)
+		return rc;
+	share->free = s->next_free;
+	s->block = block;
+	s->arg.under_way = size > FL__MPI_INLINE;
+	s->watched = f->token.parent_ != NULL;
+	s->ended = s->asked = s->stops = false;
+	if (s->arg.under_way)
+		fl__mpi_send_data(rank, f->arg, size, &s->arg.base);
+	block->seq = (uint32_t)rank << 16 | s->number;
+	block->asked = FL__NOT_ASKED;
+	p->cursor = rank;
+	p->watched += s->watched;
+	p->posted++;
+	share->load++;
+	return 0;
+}
+
+static void mpi_pool_dispatch(struct mpi_pool *p)
+{
+	struct fl__task_block *block;
+	while (p->posted < p->room && !p->base.broken && (block = p->base.queue.head) != NULL) {
+		fl__queue_remove(&p->base.queue, block);
+		if (fl_cancel_token_is_requested(&block->future.token)) {
+			mpi_pool_end_cancelled(p, block);
+			continue;
+		}
+		int rc = mpi_pool_post(p, block, mpi_pool_choose(p));
+		if (rc != 0)
+			mpi_pool_end_claimed(p, block, rc, mpi_message_of("no memory to send the task to a rank"));
+	}
+}
+
+/* Calls `visit` for each slot with a task. */
+static void mpi_pool_visit(struct mpi_pool *p, void (*visit)(struct mpi_pool *p, struct mpi_slot *s))
+{
+	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
+		struct mpi_share *share = &p->shares[rank];
+		for (uint32_t i = 0; share->load > 0 && i < share->n_slots; i++)
+			if (share->slots[i].block)
+				visit(p, &share->slots[i]);
+	}
+}
+
+static void mpi_slot_watch(struct mpi_pool *p, struct mpi_slot *s)
+{
+	if (s->watched && fl_cancel_token_is_requested(&s->block->future.token))
+		mpi_pool_request_stop(p, s);
+}
+
+static void mpi_slot_send_stop(struct mpi_pool *p, struct mpi_slot *s)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_STOP, .pool = p->id, .slot = s->number, .round = s->round};
+	/* Without memory now: the next round tries again. */
+	if (!s->stops || fl__mpi_send(s->rank, &head, "", NULL) != 0)
+		return;
+	s->stops = false;
+	p->stops--;
+}
+
+static void mpi_pool_watch(struct mpi_pool *p)
+{
+	if (p->watched > 0 && fl_now() >= p->watch_at) {
+		mpi_pool_visit(p, mpi_slot_watch);
+		p->watch_at = fl_after(MPI_POOL_WATCH);
+	}
+	if (p->stops > 0)
+		mpi_pool_visit(p, mpi_slot_send_stop);
+}
+
+/* When all has ended: tells the ranks to free their executors. */
+static void mpi_pool_close(struct mpi_pool *p)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
+	if (!p->base.closed || p->base.queue.head || p->posted > 0 || p->closing)
+		return;
+	p->closing = true;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (p->shares[rank].opened && fl__mpi_send(rank, &head, "", NULL) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+}
+
+/* The MPI thread: what comes back. */
+
+/*
+ * Ends the tasks in `ended`. Those with user code to run go to the manager. Called without the lock.
+ * True: there was one.
+ */
+static bool mpi_pool_complete(struct mpi_pool *p)
+{
+	struct fl__task_block *list, *kept = NULL, **kept_end = &kept;
+	size_t n = 0;
+	{
+		FL_LOCKED(&p->base.lock);
+		list = p->ended;
+		p->ended = NULL;
+		p->ended_end = &p->ended;
+	}
+	if (!list)
+		return false;
+	for (struct fl__task_block *next; list; list = next) {
+		next = list->next;
+		if (fl__future_try_finish(&list->future)) {
+			fl_future_free(&list->future); /* the producer's reference */
+			n++;
+			continue;
+		}
+		list->next = NULL;
+		*kept_end = list;
+		kept_end = &list->next;
+	}
+	FL_LOCKED(&p->base.lock);
+	p->base.foreign -= n;
+	if (kept) {
+		*p->kept_end = kept;
+		p->kept_end = kept_end;
+		fl_cond_signal(&p->work);
+	}
+	if (p->base.foreign == 0)
+		fl_cond_broadcast(&p->base.gone);
+	return true;
+}
+
+/* The message of a task that has ended with an error. */
+static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
+{
+	char whole[2 * FL_MESSAGE_MAX], build[FL__BUILD_ID_TEXT];
+	struct fl__task_identity identity;
+	const fl_task_type *type = s->block->future.type;
+	if (!(s->end.flags & FL__MPI_MISMATCH))
+		return mpi_message_of(text);
+	fl__task_identify(type, &identity);
+	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
+	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
+	return mpi_message_of(whole);
+}
+
+static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
+                              const char *data)
+{
+	struct mpi_share *share = &p->shares[from];
+	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
+	FL_LOCKED(&p->base.lock);
+	if (!s || !s->block || s->round != head->round || s->ended)
+		fl__mpi_abort("rank %d has ended a task that it does not have", from);
+	fl_future *f = &s->block->future;
+	const size_t size = f->count * f->type->result_size;
+	if (head->size > 0 && head->size != size)
+		fl__mpi_abort("rank %d has sent a result of %zu bytes in place of %zu", from, (size_t)head->size, size);
+	s->ended = true;
+	s->end = *head;
+	if (head->error != 0 && !(head->flags & FL__MPI_SKIPPED))
+		s->message = mpi_slot_message(s, text);
+	if ((head->flags & FL__MPI_BROKEN) && !*p->broken) {
+		(void)snprintf(p->broken, sizeof p->broken, "%s", text);
+		p->base.broken = true; /* the manager ends what is queued */
+		fl_cond_signal(&p->work);
+	}
+	p->touched = true;
+	s->result.under_way = head->flags & FL__MPI_ANNOUNCED;
+	if (s->result.under_way)
+		fl__mpi_recv_data(from, f->result, size, &s->result.base);
+	else if (head->size > 0)
+		memcpy(f->result, data, size);
+	mpi_slot_try_end(s);
+}
+
+/* Without the lock: the last access of the MPI thread to the pool. */
+static void mpi_pool_forget(struct mpi_pool *p)
+{
+	struct mpi_pool **link = &mpi_thread.pools;
+	while (*link != p)
+		link = &(*link)->next;
+	*link = p->next;
+	FL_LOCKED(&p->base.lock);
+	{
+		FL_LOCKED(&mpi_thread.lock);
+		link = &mpi_thread.ready;
+		while (*link && *link != p)
+			link = &(*link)->next_ready;
+		if (*link)
+			*link = p->next_ready;
+		p->forgotten = true;
+	}
+	fl_cond_signal(&p->work);
+}
+
+/* Without a lock. */
+static void mpi_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
+{
+	struct mpi_pool *p = mpi_thread.pools;
+	while (p && p->id != head->pool)
+		p = p->next;
+	if (!p)
+		fl__mpi_abort("rank %d has answered for an executor that rank 0 does not have", from);
+	if (head->kind == FL__MPI_ENDED)
+		mpi_pool_on_ended(p, from, head, text, data);
+	else if (head->kind == FL__MPI_CLOSED && --p->open_ranks == 0)
+		p->touched = true;
+	else if (head->kind != FL__MPI_CLOSED)
+		fl__mpi_abort("rank %d has sent a message of an unknown kind", from);
+}
+
+/* The MPI thread itself. No lock is held. */
+
+/* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
+static bool mpi_pool_serve(struct mpi_pool *p)
+{
+	const bool due = p->watched > 0 && fl_now() >= p->watch_at; /* only this thread writes them */
+	if (!p->touched && !due)
+		return false;
+	bool some = p->touched;
+	{
+		FL_LOCKED(&p->base.lock);
+		p->touched = false;
+		mpi_pool_dispatch(p);
+		mpi_pool_watch(p);
+		mpi_pool_close(p);
+	}
+	some |= mpi_pool_complete(p);
+	if (p->closing && p->open_ranks == 0)
+		mpi_pool_forget(p);
+	return some;
+}
+
+/* Moves pools with something to do to the list of pools. True: the process ends. */
+static bool mpi_take_ready(void)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
+		p->ready = false;
+		p->touched = true;
+		if (p->listed)
+			continue;
+		p->listed = true;
+		p->next = mpi_thread.pools;
+		mpi_thread.pools = p;
+	}
+	mpi_thread.ready = NULL;
+	return mpi_thread.over;
+}
+
+/*
+ * Tells the worker ranks to end. Transfers under way are ended first, with the ranks, which take
+ * part for a second.
+ */
+static void mpi_leave(void)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
+	const int64_t until = fl_after(FL_S(1));
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (fl__mpi_send(rank, &head, "", NULL) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+	while (fl__mpi_under_way() > 0 && fl_now() < until)
+		(void)fl__mpi_progress(mpi_handle);
+	if (fl__mpi_under_way() > 0)
+		fl__mpi_abort("rank 0 ends with large arguments or results under way");
+}
+
+static int mpi_thread_run(void *arg)
+{
+	struct fl__mpi_pace pace = {0};
+	(void)arg;
+	for (;;) {
+		bool some = fl__mpi_progress(mpi_handle);
+		if (mpi_take_ready())
+			break;
+		bool expects = false;
+		for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
+			next = p->next;
+			some |= mpi_pool_serve(p);
+		}
+		for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
+			expects |= p->posted > 0 || p->closing || p->touched || p->stops > 0;
+		fl__mpi_pause(&pace, some, expects || fl__mpi_under_way() > 0);
+	}
+	mpi_leave();
+	return 0;
+}
+
+void fl__mpi_dismiss(void)
+{
+	bool running;
+	{
+		FL_LOCKED(&mpi_thread.lock);
+		mpi_thread.over = true;
+		running = mpi_thread.running;
+	}
+	fl__mpi_wake();
+	if (running)
+		FL_IGNORE(fl_thread_join(&mpi_thread.thread, NULL));
+	else
+		mpi_leave();
+}
+
+/* The manager. */
+
+/* Ends the tasks in `kept`. Releases the lock for a while. */
+static void mpi_pool_end_kept(struct mpi_pool *p)
+{
+	struct fl__task_block *list = p->kept;
+	size_t n = 0;
+	p->kept = NULL;
+	p->kept_end = &p->kept;
+	fl_mutex_unlock(&p->base.lock);
+	for (struct fl__task_block *next; list; list = next, n++) {
+		next = list->next;
+		fl__future_finish(&list->future, list->future.error, list->future.message);
+		fl_future_free(&list->future); /* the producer's reference */
+	}
+	fl_mutex_lock(&p->base.lock);
+	p->base.foreign -= n;
+	if (p->base.foreign == 0)
+		fl_cond_broadcast(&p->base.gone);
+}
+
+static int mpi_pool_manage(void *arg)
+{
+	struct mpi_pool *p = arg;
+	struct fl__run run;
+	fl__run_enter(&run, &p->base); /* so that a join by a callback is refused */
+	fl_mutex_lock(&p->base.lock);
+	for (;;) {
+		if (p->kept) {
+			mpi_pool_end_kept(p);
+		} else if (*p->broken && !p->broke) {
+			p->broke = true;
+			fl_mutex_unlock(&p->base.lock);
+			fl__executor_break(&p->base, p->broken);
+			fl_mutex_lock(&p->base.lock);
+		} else if (p->forgotten) {
+			break;
+		} else {
+			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
+		}
+	}
+	fl__run_leave(&run);
+	p->finished = true;
+	fl_cond_broadcast(&p->base.gone);
+	fl_mutex_unlock(&p->base.lock); /* the last access */
+	return 0;
+}
+
+/* The interface. */
+
+static bool mpi_same_type(const fl_task_type *a, const fl_task_type *b)
+{
+	return a->run == b->run && a->name == b->name && a->version == b->version && a->arg_size == b->arg_size &&
+	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align;
+}
+
+/* Looks up the identity of `type`. Returns 0, -ENOENT, -EEXIST, -ENOMEM: fairlead/mpi_executor.h. */
+static int mpi_lookup_type(struct mpi_pool *p, const fl_task_type *type, struct mpi_known **known)
+{
+	struct mpi_known *k = &p->known[((uintptr_t)type >> 5) % MPI_KNOWN_TYPES];
+	/* Before the lookup: the count may be too old for what is found, never too new. */
+	const uint64_t changes = fl__registry_changes();
+	*known = k;
+	if (k->type == type && k->changes == changes && mpi_same_type(&k->copy, type))
+		return 0;
+	const fl_task_type *registered;
+	int rc = fl__registry_find(type->name, &registered);
+	if (rc != 0)
+		return rc;
+	if (registered->run != type->run)
+		return -ENOENT;
+	struct fl__task_identity identity;
+	fl__task_identify(registered, &identity);
+	*k = (struct mpi_known){type, *type, changes, identity.id, fl__mpi_check(&identity)};
+	return 0;
+}
+
+/* Starts the MPI thread, if there is none. Returns 0, -EAGAIN, -ENOMEM. */
+static int mpi_thread_start(void)
+{
+	const fl_thread_config config = {.name = "mpi", .block_signals = true};
+	FL_LOCKED(&mpi_thread.lock);
+	if (mpi_thread.running)
+		return 0;
+	int rc = fl_thread_start(&mpi_thread.thread, mpi_thread_run, NULL, &config);
+	mpi_thread.running = rc == 0;
+	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
+}
+
+static int mpi_pool_start_threads(struct mpi_pool *p)
+{
+	char name[32];
+	(void)snprintf(name, sizeof name, "%s-manager", p->name);
+	const fl_thread_config config = {.name = name, .block_signals = true};
+	int rc = mpi_thread_start();
+	if (rc != 0)
+		return rc;
+	rc = fl_thread_start(&p->manager, mpi_pool_manage, p, &config);
+	p->running = rc == 0;
+	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
+}
+
+static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	struct mpi_known *known;
+	FL_LOCKED(&e->lock);
+	int rc = fl__executor_refuses(e);
+	if (rc == 0)
+		rc = mpi_lookup_type(p, block->future.type, &known);
+	if (rc == 0 && !p->running)
+		rc = mpi_pool_start_threads(p);
+	if (rc != 0)
+		return rc;
+	block->task = known->id;
+	block->check = known->check;
+	fl__queue_add(&e->queue, block);
+	mpi_pool_alert(p);
+	return 0;
+}
+
+static bool mpi_pool_on_withdraw(fl_executor *e, struct fl__task_block *block)
+{
+	(void)e;
+	(void)block;
+	return false; /* invariant 1 */
+}
+
+static bool mpi_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
+{
+	(void)e;
+	return block->seq != 0;
+}
+
+static void mpi_pool_on_asked(fl_executor *e, struct fl__task_block *block)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	if (block->seq != 0)
+		mpi_pool_request_stop(p, mpi_slot_of(p, block));
+}
+
+static void mpi_slot_recall(struct mpi_pool *p, struct mpi_slot *s)
+{
+	fl__future_ask(&s->block->future);
+	mpi_pool_request_stop(p, s);
+}
+
+static void mpi_pool_on_recall(fl_executor *e, bool ask)
+{
+	if (ask)
+		mpi_pool_visit(mpi_pool_of(e), mpi_slot_recall);
+}
+
+static void mpi_pool_on_release(struct fl__task_block *block)
+{
+	(void)block; /* nothing was added to it */
+}
+
+static void mpi_pool_on_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+{
+	(void)e;
+	(void)f;
+	(void)deadline;
+	(void)cancel; /* only the MPI thread fetches results */
+}
+
+static void mpi_pool_on_wake_all(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	if (p->running)
+		mpi_pool_alert(p);
+}
+
+/* Joins the manager, which has left its function or is about to. */
+static int mpi_pool_join_manager(struct mpi_pool *p, int64_t deadline, fl_cancel_token *cancel)
+{
+	p->joining = true;
+	fl_mutex_unlock(&p->base.lock);
+	int rc = fl_thread_join_until(&p->manager, NULL, deadline, cancel);
+	fl_mutex_lock(&p->base.lock);
+	p->joining = false;
+	p->joined = rc == 0;
+	fl_cond_broadcast(&p->base.gone);
+	return rc;
+}
+
+static int mpi_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	int rc = 0;
+	while (p->running && !p->joined) {
+		bool ready = p->finished && fl__executor_is_idle(e) && !p->joining;
+		if (rc != 0 && !ready)
+			return rc;
+		if (!ready)
+			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
+		else if ((rc = mpi_pool_join_manager(p, deadline, cancel)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void mpi_pool_free_shares(struct mpi_pool *p)
+{
+	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
+		fl__free(p->shares[rank].slots);
+	fl__free(p->shares);
+}
+
+static void mpi_pool_on_destroy(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	int rc = fl_thread_detach(&p->manager);
+	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
+	(void)rc;
+	mpi_pool_free_shares(p);
+	fl__executor_fini(e); /* `p` lasts as long as its task blocks */
+}
+
+static const struct fl__executor_ops mpi_pool_ops = {
+    .size = sizeof mpi_pool_ops,
+    .kind = "mpi",
+    .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .submit = mpi_pool_on_submit,
+    .wake_all = mpi_pool_on_wake_all,
+    .join = mpi_pool_on_join,
+    .destroy = mpi_pool_on_destroy,
+    .recall = mpi_pool_on_recall,
+    .release = mpi_pool_on_release,
+    .withdraw = mpi_pool_on_withdraw,
+    .has_started = mpi_pool_on_has_started,
+    .asked = mpi_pool_on_asked,
+    .attend = mpi_pool_on_attend,
+};
+
+/* Create. */
+
+/* In the object that every user of the executor is linked with. */
+FL__AT_START static void mpi_set_hook(void)
+{
+	fl__main_hook = fl__mpi_main;
+}
+
+unsigned fl_mpi_ranks(void)
+{
+	return (unsigned)fl__mpi_world.size;
+}
+
+static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	return config->workers <= FL_WORKERS_MAX * (fl_mpi_ranks() - 1) && mpi->prefetch <= FL_MPI_PREFETCH_MAX &&
+	       config->max_tasks >= 0 && config->idle_timeout >= 0 && config->task_timeout >= 0 &&
+	       config->kill_after >= 0;
+}
+
+/* Distributes the workers over the ranks. Returns their number. */
+static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
+{
+	const unsigned ranks = fl_mpi_ranks() - 1;
+	unsigned sum = 0;
+	for (unsigned i = 0; i < ranks; i++) {
+		struct mpi_share *share = &p->shares[i + 1];
+		const uint32_t cpus = fl__mpi_world.peers[i + 1].cpus;
+		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
+		if (share->workers > FL_WORKERS_MAX)
+			share->workers = FL_WORKERS_MAX;
+		share->n_slots = share->workers > 0 ? share->workers + p->prefetch : 0;
+		sum += share->workers;
+		p->room += share->n_slots;
+	}
+	return sum;
+}
+
+/* Each rank that may use one CPU of many gets a line: launchers bind ranks to single cores. */
+static void mpi_warn_of_binding(void)
+{
+	static bool warned;
+	for (int rank = 1; rank < fl__mpi_world.size && !warned; rank++) {
+		const struct fl__mpi_hello *peer = &fl__mpi_world.peers[rank];
+		if (peer->cpus > 1 || peer->machine_cpus == 1)
+			continue;
+		warned = true;
+		fl__log(FL_LOG_WARNING,
+		        "rank %d (%s) may use 1 of %u CPUs: launchers bind ranks unless told otherwise, as with mpirun "
+		        "--bind-to none",
+		        rank, peer->host, peer->machine_cpus);
+	}
+}
+
+/* Takes ownership of `p`, also on failure. */
+static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	int rc = fl__executor_init(&p->base, &mpi_pool_ops, 1, config, true);
+	if (rc != 0) {
+		fl__free(p);
+		return rc;
+	}
+	p->config = *config;
+	p->prefetch = mpi->prefetch;
+	p->processes = mpi->processes;
+	p->ended_end = &p->ended;
+	p->kept_end = &p->kept;
+	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
+	p->shares = fl__alloc(fl_mpi_ranks(), sizeof *p->shares);
+	struct mpi_known *known;
+	rc = p->shares ? 0 : -ENOMEM;
+	if (rc == 0 && config->initialize)
+		rc = mpi_lookup_type(p, config->initialize, &known);
+	if (rc == 0 && config->initialize)
+		p->initializer = *known;
+	if (rc != 0) {
+		fl__free(p->shares);
+		fl__executor_fini(&p->base); /* frees `p` */
+		return rc;
+	}
+	p->base.workers = mpi_pool_distribute(p, config->workers);
+	FL_LOCKED(&mpi_thread.lock);
+	p->id = ++mpi_thread.pools_made;
+	return 0;
+}
+
+/* Why there can be no executor; NULL: there can. */
+static const char *mpi_refusal(void)
+{
+	if (fl__mpi_world.refusal)
+		return fl__mpi_world.refusal;
+	if (fl__mpi_world.size == 0)
+		return "fl_main() was not called as the first line of main()";
+	return fl__is_forked(fl__mpi_world.fork_count) ? "this process is a forked child of rank 0" : NULL;
+}
+
+int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	static const fl_executor_config defaults;
+	static const fl_mpi_config mpi_defaults;
+	if (!config)
+		config = &defaults;
+	if (!mpi)
+		mpi = &mpi_defaults;
+	const char *refusal = mpi_refusal();
+	if (refusal) {
+		fl__log(FL_LOG_ERROR, "no executor over MPI: %s", refusal);
+		return -ENOTSUP;
+	}
+	if (config->n_regions > 0)
+		return -ENOTSUP;
+	if (!mpi_config_is_valid(config, mpi))
+		return -EINVAL;
+	if (config->initialize && config->initialize->arg_size > FL__MPI_INLINE - sizeof(struct fl__mpi_open))
+		return -E2BIG;
+	struct mpi_pool *p = fl__alloc(1, sizeof *p);
+	if (!p)
+		return -ENOMEM;
+	int rc = mpi_pool_init(p, config, mpi);
+	if (rc != 0)
+		return rc;
+	mpi_warn_of_binding();
+	*made = &p->base;
+	return 0;
+}

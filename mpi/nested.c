@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The executor for nested tasks, one for each thread that runs tasks of rank 0. */
+#include "nested.h"
+#include <errno.h>
+#include <fairlead/thread.h>
+#include <pthread.h>
+
+static void nested_free(void *e)
+{
+	fl_executor_free(e);
+}
+
+static fl_local nested_local = FL_LOCAL_INIT(nested_free);
+
+/* The lowest address to which nested submits may use the stack; 0: it is not known. */
+static uintptr_t nested_stack_low(void)
+{
+	enum { MARGIN = 256 << 10 };
+	pthread_attr_t attr;
+	void *bottom = NULL;
+	size_t size = 0;
+	if (pthread_getattr_np(pthread_self(), &attr) != 0)
+		return 0;
+	const int rc = pthread_attr_getstack(&attr, &bottom, &size);
+	(void)pthread_attr_destroy(&attr);
+	return rc == 0 ? (uintptr_t)bottom + (size / 2 < MARGIN ? size / 2 : MARGIN) : 0;
+}
+
+/* The calling thread's. Returns 0, or an error of the creation. */
+static int nested_of_thread(fl_executor **e)
+{
+	*e = fl_local_get(&nested_local);
+	if (*e)
+		return 0;
+	int rc = fl_sequential_executor_create(e, NULL);
+	if (rc != 0)
+		return rc;
+	(*e)->stack_low = nested_stack_low();
+	(*e)->lasts = true;
+	rc = fl_local_set(&nested_local, *e);
+	if (rc != 0)
+		fl_executor_free(*e);
+	return rc;
+}
+
+int fl__mpi_nested_enter(struct fl__run *frame)
+{
+	fl_executor *e;
+	if (nested_of_thread(&e) != 0)
+		return -ENOMEM;
+	fl__run_enter(frame, e);
+	frame->active = true;
+	return 0;
+}
+
+void fl__mpi_nested_leave(struct fl__run *frame)
+{
+	fl_executor *e = frame->executor;
+	fl__run_leave(frame);
+	if (!e->closed)
+		return; /* only this thread's tasks close it */
+	FL_LOCKED(&e->lock);
+	e->closed = false;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Start and end of a rank.
+ *
+ * The program is started once for each rank, by a launcher. Each launcher tells a rank so by
+ * variables of the environment. A binary of one implementation under the launcher of another sees a
+ * world of its own, or hangs: both are found here, and end the process with one line.
+ */
+#include "start.h"
+#include "../lib/base/panic.h"
+#include "../lib/wait/context.h"
+#include "engine.h"
+#include "host.h"
+#include <errno.h>
+#include <fairlead/cpu.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What the launcher has set. A size of 0: the launcher does not tell it. */
+struct start_launcher {
+	const char *name; /* NULL: there is none */
+	long rank, size;
+};
+
+static long start_number(const char *variable)
+{
+	const char *text = getenv(variable);
+	return text ? strtol(text, NULL, 10) : 0;
+}
+
+static struct start_launcher start_find_launcher(void)
+{
+	if (getenv("OMPI_COMM_WORLD_SIZE"))
+		return (struct start_launcher){"Open MPI's mpirun", start_number("OMPI_COMM_WORLD_RANK"),
+		                               start_number("OMPI_COMM_WORLD_SIZE")};
+	if (getenv("PMIX_RANK"))
+		return (struct start_launcher){"a launcher with PMIx", start_number("PMIX_RANK"), 0};
+	if (getenv("PMI_RANK"))
+		return (struct start_launcher){"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)",
+		                               start_number("PMI_RANK"), start_number("PMI_SIZE")};
+	return (struct start_launcher){NULL, 0, 0};
+}
+
+/* Ends the process, with a line from the first rank alone. */
+static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
+{
+	if (launcher->rank == 0)
+		fl__log(FL_LOG_ERROR,
+		        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with",
+		        launcher->name, launcher->size, sees);
+	(void)fflush(NULL);
+	_exit(1);
+}
+
+/* Before MPI_Init(): a binary of MPICH under Open MPI's mpirun would hang there. */
+static void start_check_launcher(const struct start_launcher *launcher)
+{
+#ifdef OPEN_MPI
+	(void)launcher;
+#else
+	if (getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMI_RANK"))
+		start_refuse(launcher, "this program is built with MPICH or a relative");
+#endif
+}
+
+static void start_describe(struct fl__mpi_hello *hello)
+{
+	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	*hello = (struct fl__mpi_hello){
+	    .magic = FL__MPI_MAGIC,
+	    .protocol = FL__MPI_PROTOCOL,
+	    .pointer_size = sizeof(void *),
+	    .cpus = fl_cpu_count(),
+	    .machine_cpus = cpus > 0 ? (uint32_t)cpus : 1,
+	    .pid = (int32_t)getpid(),
+	};
+	fl__build_id_of_program(&hello->program);
+	if (fl__registry_digest(&hello->tasks) != 0)
+		hello->tasks.tasks = 0;
+	if (gethostname(hello->host, sizeof hello->host - 1) != 0)
+		(void)snprintf(hello->host, sizeof hello->host, "unknown host");
+}
+
+/* Ranks whose messages this rank cannot read end the job. */
+static void start_check_protocol(const struct fl__mpi_hello *peer, int rank)
+{
+	if (peer->magic != FL__MPI_MAGIC || peer->protocol != FL__MPI_PROTOCOL || peer->pointer_size != sizeof(void *))
+		fl__mpi_abort(
+		    "rank %d has another version of fairlead-mpi, or runs on another architecture: all ranks need "
+		    "the same program",
+		    rank);
+}
+
+/* Whether a rank runs another build. Without a build-id, hosts cannot be compared: tasks are. */
+static bool start_is_other_build(const struct fl__mpi_hello *a, const struct fl__mpi_hello *b)
+{
+	return !a->program.hashed && !b->program.hashed && memcmp(&a->program, &b->program, sizeof a->program) != 0;
+}
+
+static void start_check_peers(void)
+{
+	static char text[256];
+	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
+	char here[FL__BUILD_ID_TEXT], there[FL__BUILD_ID_TEXT];
+	if (!peers[0].level)
+		fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which rank 0 needs";
+	else if (fl__mpi_world.size < 2)
+		fl__mpi_world.refusal =
+		    "there is one rank alone, and no worker rank: start the program with at least two, as "
+		    "with mpirun -n 2";
+	for (int i = 0; i < fl__mpi_world.size; i++) {
+		start_check_protocol(&peers[i], i);
+		if (fl__mpi_world.refusal || !start_is_other_build(&peers[0], &peers[i]))
+			continue;
+		(void)snprintf(text, sizeof text,
+		               "rank %d (%.60s) runs another build of the program: %s there, %s here", i, peers[i].host,
+		               fl__build_id_text(&peers[i].program, there), fl__build_id_text(&peers[0].program, here));
+		fl__mpi_world.refusal = text;
+	}
+}
+
+static void start_at_exit(void)
+{
+	if (fl__is_forked(fl__mpi_world.fork_count))
+		return;
+	fl__mpi_dismiss();
+	fl__mpi_finish();
+}
+
+void fl__mpi_main(int argc, char **argv)
+{
+	const struct start_launcher launcher = start_find_launcher();
+	struct fl__mpi_hello hello;
+	int started = 0;
+	fl__mpi_world.refusal = "the program was not started by a launcher of MPI, as mpirun";
+	if (!launcher.name)
+		return;
+	start_check_launcher(&launcher);
+	(void)MPI_Initialized(&started);
+	if (started) {
+		fl__mpi_world.refusal = "the program has called MPI_Init() before fl_main()";
+		return;
+	}
+	fl__mpi_world.refusal = NULL;
+	start_describe(&hello);
+	fl__mpi_start(&argc, &argv, &hello);
+	if (launcher.size > 1 && fl__mpi_world.size == 1)
+		start_refuse(&launcher, "MPI sees a single one");
+	if (fl__mpi_world.rank > 0) {
+		fl__mpi_host_serve();
+		fl__mpi_finish();
+		(void)fflush(NULL);
+		_exit(0); /* without the functions of atexit(), as a worker process */
+	}
+	fl__mpi_world.fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	start_check_peers();
+	if (atexit(start_at_exit) != 0)
+		fl__mpi_abort("no memory for the end of MPI");
+}
