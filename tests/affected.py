@@ -127,6 +127,8 @@ class Affected:
         support = "tests/libfl_test.a.p/"
         if any(name.startswith((folder, support)) for name in self.objects):
             return True
+        if os.path.basename(path).startswith("test_mpi_") and any(name.startswith("mpi/") for name in self.objects):
+            return True
         members = {self.library[name] for name in self.symbols[path] if name in self.library}
         changed = {os.path.basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
         return bool(members & changed)
@@ -135,7 +137,7 @@ class Affected:
 def targets(build, commit):
     """Builds the objects of the tests and of the library. Returns what else the affected tests need."""
     outputs = [line.split(":")[0] for line in output("ninja", "-C", build, "-t", "targets", "all").splitlines()]
-    inputs = [name for name in outputs if re.match(r"(lib|tests)/.*\.o$|lib/libfairlead\.a$", name)]
+    inputs = [name for name in outputs if re.match(r"(lib|mpi|tests)/.*\.o$|lib/libfairlead\.a$", name)]
     subprocess.run(["ninja", "--quiet", "-C", build, *inputs], stdout=sys.stderr, check=True)
     changes = Affected(build, commit)
     programs = [name for name in outputs if re.fullmatch(r"tests/test_\w+", name)]

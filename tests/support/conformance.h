@@ -37,7 +37,13 @@ struct conformance_kind {
 	unsigned workers_by_default; /* 0: the CPUs */
 	unsigned workers_at_most;    /* 0: it has none */
 	unsigned needs;              /* system calls: FL_NEEDS() */
+	bool over_ranks;             /* its workers are of other ranks; it has no regions */
+	bool dies_as_a_whole;        /* a worker that dies ends the program */
 };
+
+#ifdef CONFORMANCE_MPI
+#include "fl_mpi.h" /* has the kind, and what its programs need */
+#else
 
 static const struct conformance_kind conformance_sequential = {
     "sequential",
@@ -83,6 +89,8 @@ static const struct conformance_kind conformance_loop = {
 };
 
 #define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes) each(row, loop)
+
+#endif
 
 #define CONFORMANCE_CASE(row, kind)                                                                                    \
 	FL_TEST(executor_##row##_##kind)                                                                               \

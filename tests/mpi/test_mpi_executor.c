@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the executor over MPI has beside the contract of all executors. Two worker ranks, on this machine. */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#include "fl_faults.h"
+#include "fl_mpi.h"
+
+#include <signal.h>
+
+static fl_executor *make(const fl_executor_config *config, const fl_mpi_config *mpi)
+{
+	fl_executor *e = NULL;
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+	FL_OK(fl_mpi_executor_create(&e, config, mpi));
+	return e;
+}
+
+FL_TASK_STATIC(process_id, void, int)
+{
+	*result = (int)getpid();
+	return 0;
+}
+
+struct gate {
+	fl_shm_event entered, open;
+};
+
+FL_TASK_STATIC(hold, struct gate *, int)
+{
+	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
+	*result = fl_task_is_cancelled(ctx);
+	return 0;
+}
+
+static struct gate *new_gate(void)
+{
+	return FL_IN_ARENA(struct gate, 1);
+}
+
+static void *no_memory(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	(void)thread;
+	(void)attr;
+	(void)start;
+	(void)arg;
+	return -EAGAIN;
+}
+
+/* The first case: later ones have the thread that makes the calls of MPI, beside which no fault may be planted. */
+FL_TEST(mpi_without_memory_and_threads)
+{
+	fl_executor *e = make(NULL, NULL);
+	FL_FAULTS();
+	fl__sys.thread_create = no_thread;
+	FL_RC(process_id_submit(e, NULL), -EAGAIN);
+	fl__sys.alloc = no_memory;
+	fl_executor *other = NULL;
+	FL_RC(fl_mpi_executor_create(&other, NULL, NULL), -ENOMEM);
+	assert_null(other);
+	FL_OK(fl_test_faults_end());
+	fl_executor_free(e);
+}
+
+FL_TEST(mpi_ranks_are_counted)
+{
+	fl_executor_free(make(NULL, NULL)); /* skips where there are none */
+	assert_int_equal(fl_mpi_ranks(), FL_TEST_MPI_RANKS);
+}
+
+struct large {
+	char bytes[16400];
+};
+
+FL_TASK_STATIC(begin_with_much, struct large, void)
+{
+	return arg->bytes[0];
+}
+
+static int begin(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+static const fl_task_type unknown = {.size = sizeof(fl_task_type), .name = "unknown", .run = begin};
+static const fl_task_type one = {.size = sizeof(fl_task_type), .name = "of_two", .run = begin};
+
+static int begin_otherwise(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	return begin(ctx, arg, result);
+}
+
+static const fl_task_type other = {.size = sizeof(fl_task_type), .name = "of_two", .run = begin_otherwise};
+static fl_task_entry one_entry = {&one, NULL}, other_entry = {&other, NULL};
+
+FL_TEST(mpi_refuses_configs)
+{
+	fl_executor *e = make(NULL, NULL), *refused = NULL;
+	static struct large much;
+	fl_shm *regions[1] = {NULL};
+	const unsigned most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1);
+	const fl_mpi_config far = {.prefetch = FL_MPI_PREFETCH_MAX + 1};
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.workers = most + 1}, NULL), -EINVAL);
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.max_tasks = -1}, NULL), -EINVAL);
+	FL_RC(fl_mpi_executor_create(&refused, NULL, &far), -EINVAL);
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &process_id}, NULL), -EINVAL);
+	const fl_executor_config first = {.initialize = &begin_with_much, .initialize_arg = &much};
+	FL_RC(fl_mpi_executor_create(&refused, &first, NULL), -E2BIG);
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &unknown}, NULL), -ENOENT);
+	FL_OK(fl_shm_create(&regions[0], 4096));
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.regions = regions, .n_regions = 1}, NULL),
+	      -ENOTSUP);
+	fl_shm_free(regions[0]);
+	assert_null(refused);
+	FL_RC(fl_submit(e, &unknown, NULL, NULL), -ENOENT);
+	fl_task_register(&one_entry);
+	fl_task_register(&other_entry);
+	FL_RC(fl_submit(e, &one, NULL, NULL), -EEXIST);
+	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &one}, NULL), -EEXIST);
+	fl_task_unregister(&other_entry);
+	fl_task_unregister(&one_entry);
+	FL_RC(fl_executor_resize(e, 3), -ENOTSUP);
+	fl_executor_free(e);
+}
+
+FL_TEST(mpi_uses_all_ranks)
+{
+	fl_executor *e = make(&(fl_executor_config){.workers = 2}, NULL);
+	struct gate *gates = FL_IN_ARENA(struct gate, 2);
+	fl_future *held[2];
+	for (int i = 0; i < 2; i++)
+		FL_OK(hold_submit(e, &gates[i], &held[i]));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	for (int i = 0; i < 2; i++) {
+		FL_OK(fl_shm_event_set(&gates[i].open));
+		FL_OK(fl_future_wait(held[i]));
+		fl_future_free(held[i]);
+	}
+	int pids[2];
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(process_id_submit(e, &f));
+		FL_OK(process_id_get(f, &pids[i]));
+		assert_int_not_equal(pids[i], getpid());
+	}
+	assert_int_not_equal(pids[0], pids[1]);
+	fl_executor_free(e);
+}
+
+/* A task that was sent ahead has started for rank 0, but not for its rank. */
+FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
+{
+	fl_executor *e = make(&(fl_executor_config){.workers = 1}, &(fl_mpi_config){.prefetch = 1});
+	struct gate *gate = new_gate(), *never = new_gate();
+	fl_future *held = NULL, *ahead = NULL, *queued = NULL;
+	FL_OK(hold_submit(e, gate, &held));
+	FL_OK(hold_submit(e, never, &ahead));
+	FL_OK(hold_submit(e, never, &queued));
+	FL_OK(fl_shm_event_wait(&gate->entered));
+	FL_WAIT_FOR(fl_future_get_state(ahead) == FL_RUNNING);
+	assert_int_equal(fl_future_get_state(queued), FL_PENDING);
+	FL_OK(fl_future_cancel(queued));
+	FL_RC(fl_future_cancel(ahead), -EBUSY);
+	FL_OK(fl_future_wait(ahead));
+	assert_int_equal(fl_future_get_state(ahead), FL_CANCELLED);
+	FL_OK(fl_shm_event_set(&gate->open));
+	FL_OK(fl_future_wait(held));
+	assert_false(fl_shm_event_is_set(&never->entered));
+	fl_executor_free(e);
+	fl_future_free(held);
+	fl_future_free(ahead);
+	fl_future_free(queued);
+}
+
+/* Requests that cross the ends of their tasks: each task ends once, as cancelled or not. */
+FL_TEST(mpi_cancel_crosses_result)
+{
+	enum { TASKS = 32 };
+	fl_executor *e = make(&(fl_executor_config){.workers = 4}, &(fl_mpi_config){.prefetch = 4});
+	const unsigned rounds = fl_test_scaled(40);
+	for (unsigned round = 0; round < rounds; round++) {
+		fl_future *f[TASKS];
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(process_id_submit(e, &f[i]));
+		for (int i = 0; i < TASKS; i++)
+			FL_IGNORE(fl_future_cancel(f[TASKS - 1 - i]));
+		for (int i = 0; i < TASKS; i++) {
+			int pid = 0;
+			FL_OK(fl_future_wait(f[i]));
+			const bool cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
+			FL_RC(process_id_get(f[i], &pid), cancelled ? FL_ETASK : 0);
+			fl_future_free(f[i]);
+		}
+	}
+	fl_executor_free(e);
+}
+
+FL_TASK_STATIC(until_asked, struct gate *, int)
+{
+	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	while (!fl_task_is_cancelled(ctx))
+		if (fl_sleep(FL_MS(1)) != 0)
+			break;
+	*result = 1;
+	return 0;
+}
+
+/* The user's own token, without a call into the executor. */
+FL_TEST(mpi_token_reaches_what_runs)
+{
+	fl_executor *e = make(&(fl_executor_config){.workers = 1}, NULL);
+	struct gate *gate = new_gate();
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_future) *f = NULL;
+	int asked = 0;
+	FL_OK(until_asked_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
+	FL_OK(fl_shm_event_wait(&gate->entered));
+	fl_cancel_token_request(&stop);
+	FL_OK(until_asked_get(f, &asked));
+	assert_int_equal(asked, 1);
+	fl_executor_free(e);
+}
+
+enum { MUCH = 48 << 20 };
+
+struct much {
+	unsigned char bytes[MUCH];
+};
+
+FL_TASK_STATIC(invert, struct much, struct much)
+{
+	for (size_t i = 0; i < sizeof arg->bytes; i += 4093)
+		result->bytes[i] = (unsigned char)~arg->bytes[i];
+	return 0;
+}
+
+/* Arguments and results of many MB cross each other on their ways. */
+FL_TEST(mpi_both_sides_send_large)
+{
+	enum { TASKS = 4 };
+	fl_executor *e = make(&(fl_executor_config){.workers = 4}, NULL);
+	static struct much in;
+	fl_future *f[TASKS];
+	for (size_t i = 0; i < sizeof in.bytes; i++)
+		in.bytes[i] = (unsigned char)(i * 31);
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(fl_submit(e, &invert, &in, &f[i]));
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		FL_RC(fl_future_error(f[i]), 0);
+		const struct much *out = fl_future_result(f[i]);
+		for (size_t at = 0; at < sizeof in.bytes; at += 4093)
+			assert_int_equal(out->bytes[at], (unsigned char)~in.bytes[at]);
+		assert_int_equal(out->bytes[1], 0);
+		fl_future_free(f[i]);
+	}
+	fl_executor_free(e);
+}
+
+FL_TASK_STATIC(die, void, void)
+{
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+/* In a process of its rank, a task that crashes takes neither the rank with it nor another task. */
+FL_TEST(mpi_processes_survive_a_crash)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	fl_executor *e = make(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
+	for (int i = 0; i < 4; i++) {
+		FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+		int pid = 0;
+		FL_OK(die_submit(e, &f));
+		FL_OK(process_id_submit(e, &g));
+		FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
+		FL_RC(fl_future_error(f), -EOWNERDEAD);
+		assert_non_null(strstr(fl_future_message(f), "SIGKILL"));
+		FL_OK(process_id_get(g, &pid));
+	}
+	fl_executor_free(e);
+}
+
+FL_TASK_STATIC(sleep_on, void, void)
+{
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TEST(mpi_processes_are_killed_at_their_deadline)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	fl_executor *e =
+	    make(&(fl_executor_config){.workers = 1, .kill_after = FL_MS(1)}, &(fl_mpi_config){.processes = true});
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(sleep_on_submit_with(e, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(300))}));
+	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
+	FL_RC(fl_future_error(f), fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : -ETIMEDOUT);
+	fl_executor_free(e);
+}
+
+/* As many executors as one likes, made and freed while others run. */
+FL_TEST(mpi_executors_come_and_go)
+{
+	enum { LIVES = 20 };
+	fl_executor *stays = make(&(fl_executor_config){.workers = 2}, NULL);
+	struct gate *gate = new_gate();
+	FL_SCOPED(fl_future) *held = NULL;
+	int pid;
+	FL_OK(hold_submit(stays, gate, &held));
+	for (int i = 0; i < LIVES; i++) {
+		FL_SCOPED(fl_executor) *e = make(&(fl_executor_config){.workers = 3}, NULL);
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(process_id_submit(e, &f));
+		FL_OK(process_id_get(f, &pid));
+	}
+	FL_OK(fl_shm_event_set(&gate->open));
+	FL_OK(fl_future_wait(held));
+	fl_executor_free(stays);
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Jobs that a case starts by mpirun, to see how they end: this program once more, with a role in the environment. The roles run
+ * in a constructor, behind fl_main().
+ */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#define FL_TEST_MPI_BY_HAND 1
+#include "fl_mpi.h"
+
+#include <signal.h>
+
+static const char role_variable[] = "FL_TEST_MPI_ROLE";
+
+FL_TASK_STATIC(square, int, int)
+{
+	*result = *arg * *arg;
+	return 0;
+}
+
+FL_TASK_STATIC(die, void, void)
+{
+	(void)raise(SIGKILL);
+	return 0;
+}
+
+FL_TASK_STATIC(until_cancelled, void, void)
+{
+	return fl_sleep(FL_S(600));
+}
+
+FL_TASK_STATIC(for_ever, void, void)
+{
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+/* The roles, in rank 0. Each returns the exit status. */
+
+static int square_of_three(fl_executor *e)
+{
+	fl_future *f = NULL;
+	int result = 0;
+	FL_CHECK(square_submit(e, 3, &f) == 0);
+	FL_CHECK(square_get(f, &result) == 0);
+	fl_future_free(f);
+	return result;
+}
+
+static int role_refused(void)
+{
+	fl_executor *e = NULL;
+	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
+}
+
+static int role_exit_code(void)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	return square_of_three(e) == 9 ? 7 : 1;
+}
+
+static int role_unused(void)
+{
+	return fl_mpi_ranks() == 2 ? 0 : 1;
+}
+
+static int role_death(void)
+{
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	FL_CHECK(die_submit(e, &f) == 0);
+	return fl_future_wait(f);
+}
+
+static int leave_with(const fl_task_type *type)
+{
+	fl_executor *e = NULL;
+	FL_CHECK(fl_mpi_executor_create(&e, &(fl_executor_config){.workers = 2}, NULL) == 0);
+	FL_CHECK(fl_submit(e, type, NULL, NULL) == 0);
+	return square_of_three(e) == 9 ? 0 : 1;
+}
+
+static int role_leaves_a_task(void)
+{
+	return leave_with(&until_cancelled);
+}
+
+static int role_leaves_a_stubborn_task(void)
+{
+	return leave_with(&for_ever);
+}
+
+/* Tasks that the ranks know differently: each prints its error and its message. */
+
+static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+static fl_task_type differing = {.size = sizeof(fl_task_type), .name = "differing", .run = run_differing};
+static fl_task_entry differing_entry = {&differing, NULL};
+
+static int role_differs(void)
+{
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	FL_CHECK(fl_submit(e, &differing, NULL, &f) == 0);
+	FL_CHECK(fl_future_wait(f) == 0);
+	(void)fprintf(stderr, "%s: %s\n", fl_error_name(fl_future_error(f)), fl_future_message(f));
+	fl_future_free(f);
+	FL_CHECK(square_of_three(e) == 9); /* the rank goes on */
+	fl_executor_free(e);
+	return 0;
+}
+
+/* What each rank does before fl_main(). */
+static void prepare_rank(const char *role)
+{
+	const bool first = fl_test_mpi_is_first();
+	if (strcmp(role, "other_size") == 0 && !first) {
+		differing.arg_size = 24;
+		differing.arg_align = 8;
+	}
+	if (first || strcmp(role, "not_there") != 0)
+		fl_task_register(&differing_entry);
+}
+
+static const struct role {
+	const char *name;
+	int (*run)(void);
+} roles[] = {
+    {"refused", role_refused},
+    {"exit_code", role_exit_code},
+    {"unused", role_unused},
+    {"death", role_death},
+    {"leaves_a_task", role_leaves_a_task},
+    {"leaves_a_stubborn_task", role_leaves_a_stubborn_task},
+    {"not_there", role_differs},
+    {"other_size", role_differs},
+};
+
+__attribute__((constructor)) static void play_role(int argc, char **argv)
+{
+	const char *name = getenv(role_variable);
+	if (!name)
+		return;
+	prepare_rank(name);
+	fl_main(argc, argv);
+	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
+		if (strcmp(roles[i].name, name) == 0)
+			exit(roles[i].run());
+	exit(99);
+}
+
+/* Runs a role with so many ranks, or without mpirun. Returns the exit status; `text` is what was printed. */
+static int job(const char *role, const char *ranks, char *text, size_t size)
+{
+	enum { NOT_STARTED = 113, LIMIT = 60 };
+	char self[4096];
+	int status = -1;
+	const int scratch = fl_test_scratch();
+	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	assert_true(length > 0);
+	self[length] = '\0';
+	(void)fflush(NULL);
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
+		FL_CHECK(setenv(role_variable, role, 1) == 0);
+		(void)alarm(LIMIT);
+		if (ranks)
+			fl_test_mpi_exec(ranks, self, (char *[]){NULL});
+		else
+			(void)execv(self, (char *[]){self, NULL});
+		_exit(NOT_STARTED);
+	}
+	FL_CHECK(waitpid(pid, &status, 0) == pid);
+	fl_test_take(scratch, text, size);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED)
+		FL_SKIP("mpirun cannot be started here");
+	if (!WIFEXITED(status))
+		print_error("%s\n", text);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+#define TEXT 8192
+
+static void expect(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		print_error("%s\n", text);
+	assert_non_null(strstr(text, part));
+}
+
+FL_TEST(mpi_without_a_launcher)
+{
+	char text[TEXT];
+	assert_int_equal(job("refused", NULL, text, sizeof text), 0);
+	expect(text, "not started by a launcher of MPI");
+	assert_int_equal(fl_mpi_ranks(), 0);
+	fl_executor *e = NULL;
+	FL_RC(fl_mpi_executor_create(&e, NULL, NULL), -ENOTSUP); /* nor is this program */
+}
+
+FL_TEST(mpi_world_of_one)
+{
+	char text[TEXT];
+	assert_int_equal(job("refused", "1", text, sizeof text), 0);
+	expect(text, "no worker rank");
+}
+
+FL_TEST(mpi_unused)
+{
+	char text[TEXT];
+	assert_int_equal(job("unused", "2", text, sizeof text), 0);
+}
+
+FL_TEST(mpi_exit_nonzero)
+{
+	char text[TEXT];
+	assert_int_equal(job("exit_code", "2", text, sizeof text), 7);
+}
+
+FL_TEST(mpi_kill_busy_rank)
+{
+	char text[TEXT];
+	assert_int_not_equal(job("death", "2", text, sizeof text), 0);
+}
+
+FL_TEST(mpi_exit_with_a_task_that_stops)
+{
+	char text[TEXT];
+	assert_int_equal(job("leaves_a_task", "2", text, sizeof text), 0);
+	assert_null(strstr(text, "does not stop"));
+}
+
+FL_TEST(mpi_exit_with_a_task_that_does_not_stop)
+{
+	char text[TEXT];
+	assert_int_equal(job("leaves_a_stubborn_task", "2", text, sizeof text), 0);
+	expect(text, "does not stop");
+}
+
+FL_TEST(mpi_task_that_a_rank_does_not_have)
+{
+	char text[TEXT];
+	assert_int_equal(job("not_there", "2", text, sizeof text), 0);
+	expect(text, "ENOENT: task differing here is of build ");
+	expect(text, "but rank 1 (");
+}
+
+FL_TEST(mpi_task_of_another_size)
+{
+	char text[TEXT];
+	assert_int_equal(job("other_size", "2", text, sizeof text), 0);
+	expect(text, "EPROTO: task differing here is of build ");
+	expect(text, "with 0 and 0 bytes, but that of rank 1 (");
+	expect(text, "with 24 and 0 bytes");
+}
+
+#endif

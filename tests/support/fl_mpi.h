@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_MPI_H
+#define FL_TEST_MPI_H
+
+/*
+ * Tests of the executor over MPI. A program that includes this runs its cases in rank 0 of three:
+ * before main() it starts itself once more, by mpirun, and ends as that does. Where mpirun cannot be
+ * started the cases run without ranks, and those that make an executor are skipped.
+ *
+ * All ranks are on this machine. So the arena (fl_arena.h) has one address in each of them. The
+ * process that started mpirun has made the arena, and rank 0 takes from it.
+ */
+#include "fl_arena.h"
+#include "fl_child.h"
+#include "fl_test.h"
+
+#include <fairlead/mpi_executor.h>
+
+enum { FL_TEST_MPI_RANKS = 3 };
+
+static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
+
+/* In the environment of mpirun: for root, on few CPUs, not bound to one of them. */
+static inline void fl_test_mpi_environment(void)
+{
+	static const char *const variables[][2] = {
+	    {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+	    {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+	    {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
+	    {"OMPI_MCA_hwloc_base_binding_policy", "none"},
+	    {"OMPI_MCA_mpi_yield_when_idle", "0"}, /* a yield costs a time slice beside a program that computes */
+	    {"PRTE_ALLOW_RUN_AS_ROOT", "1"},
+	    {"PRTE_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+	    {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
+	    {"PRTE_MCA_hwloc_default_binding_policy", "none"},
+	};
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		FL_CHECK(setenv(variables[i][0], variables[i][1], 1) == 0);
+	/* Implementations of MPI leak at their end. */
+	char options[512];
+	const char *asan = getenv("ASAN_OPTIONS");
+	(void)snprintf(options, sizeof options, "%s:detect_leaks=0", asan ? asan : "");
+	FL_CHECK(setenv("ASAN_OPTIONS", options, 1) == 0);
+}
+
+/* Starts `program` with `ranks` ranks in place of this process. Returns if that cannot be done. */
+static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
+{
+	enum { ARGS = 256 };
+	const char *launcher = getenv("FL_TEST_MPIRUN"); /* of the MPI of the build, if that is not the default */
+	const char *argv[ARGS] = {launcher ? launcher : "mpirun", "-n", ranks, program};
+	size_t n = 4;
+	for (; *args && n + 1 < ARGS; args++)
+		argv[n++] = *args;
+	fl_test_mpi_environment();
+	(void)execvp(argv[0], (char **)(uintptr_t)argv);
+}
+
+/* Runs the cases under mpirun. Returns where there is no mpirun. */
+static inline void fl_test_mpi_launch(char **argv)
+{
+	enum { NOT_STARTED = 113 };
+	char number[16], self[4096];
+	int status = 0;
+	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	FL_CHECK(length > 0);
+	self[length] = '\0';
+	(void)snprintf(number, sizeof number, "%d", FL_TEST_MPI_RANKS);
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(setenv(fl_test_mpi_variable, "1", 1) == 0);
+		fl_test_mpi_exec(number, self, argv + 1);
+		_exit(NOT_STARTED);
+	}
+	FL_CHECK(waitpid(pid, &status, 0) == pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_STARTED)
+		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+static inline bool fl_test_mpi_is_first(void)
+{
+	const char *rank = getenv("OMPI_COMM_WORLD_RANK");
+	if (!rank)
+		rank = getenv("PMIX_RANK");
+	if (!rank)
+		rank = getenv("PMI_RANK");
+	return rank && strcmp(rank, "0") == 0;
+}
+
+/* A program that starts its ranks by itself defines it. */
+#ifndef FL_TEST_MPI_BY_HAND
+/* After the constructor of the arena, which stands above. */
+__attribute__((constructor)) static void fl_test_mpi_begin(int argc, char **argv)
+{
+	const bool started_again = getenv("FAIRLEAD_PROCESS") != NULL;
+	if (getenv(fl_test_mpi_variable)) {
+		if (!started_again && fl_test_mpi_is_first())
+			fl_test_arena_used = 0;
+	} else if (!started_again && (argc < 2 || strcmp(argv[1], "--list") != 0)) {
+		fl_test_mpi_launch(argv);
+	}
+}
+#endif
+
+/* For conformance.h: the kind. */
+#ifdef CONFORMANCE_MPI
+
+static int create_over_mpi(fl_executor **e, const fl_executor_config *config)
+{
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+	return fl_mpi_executor_create(e, config, NULL);
+}
+
+/* Patient: see create_patient_processes(). */
+static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *config)
+{
+	fl_executor_config patient = {0};
+	if (config)
+		patient = *config;
+	patient.kill_after = FL_FOREVER;
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+	return fl_mpi_executor_create(e, &patient, &(fl_mpi_config){.processes = true});
+}
+
+static struct conformance_kind conformance_mpi = {
+    "mpi",
+    create_over_mpi,
+    FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .workers_at_most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1),
+    .over_ranks = true,
+    .dies_as_a_whole = true,
+};
+
+static struct conformance_kind conformance_mpi_processes = {
+    "mpi",
+    create_processes_over_mpi,
+    FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .workers_at_most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1),
+    .needs = FL_TEST_PROCESS_POOLS,
+    .over_ranks = true,
+};
+
+__attribute__((constructor)) static void fl_test_mpi_set_workers(void)
+{
+	conformance_mpi.workers_by_default = (FL_TEST_MPI_RANKS - 1) * fl_cpu_count();
+	conformance_mpi_processes.workers_by_default = conformance_mpi.workers_by_default;
+}
+
+#define CONFORMANCE_KINDS(each, row) each(row, mpi) each(row, mpi_processes)
+
+#endif
+
+#endif
