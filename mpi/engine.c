@@ -10,11 +10,16 @@
  * by itself, with yields at first, then with sleeps that grow with the time since the last message,
  * up to a millisecond. Other threads of the rank end such a sleep through an eventfd.
  *
+ * A worker rank that has no task tells rank 0, by a message, that it sleeps, and how many messages
+ * it has got. If rank 0 has sent more, one has crossed, and rank 0 rings the rank's doorbell at
+ * once (doorbell.c). Else rank 0 rings with its next message.
+ *
  * Errors of MPI end the job: what a failed call leaves undone is not known.
  */
 #include "engine.h"
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
+#include "doorbell.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
@@ -49,7 +54,17 @@ static struct {
 	MPI_Status *statuses;
 	size_t n, room;
 	unsigned char *incoming; /* FL__MPI_MESSAGE_MAX bytes */
+	/* Doorbells. A rank sleeps, for rank 0, when it has got all that was sent to it. */
+	struct engine_peer *peers; /* rank 0 */
+	uint64_t received;         /* a worker rank: messages from rank 0 */
+	bool dozes;                /* a worker rank: SLEEPS was sent after the last message */
+	bool leaving;              /* the ranks end: closed connections are no deaths */
 } engine;
+
+struct engine_peer {
+	uint64_t sent; /* messages */
+	bool sleeps;
+};
 
 /* The sleep of the MPI thread; guarded by `lock`. */
 static struct {
@@ -117,11 +132,32 @@ static void engine_allocate(void)
 {
 	engine.incoming = fl__alloc(1, FL__MPI_MESSAGE_MAX);
 	engine_sleep.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fl__mpi_world.rank == 0)
+	if (fl__mpi_world.rank == 0) {
 		fl__mpi_world.peers = fl__alloc((size_t)fl__mpi_world.size, sizeof *fl__mpi_world.peers);
+		engine.peers = fl__alloc((size_t)fl__mpi_world.size, sizeof *engine.peers);
+	}
 	if (!engine.incoming || engine_sleep.doorbell < 0 || fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) != 0 ||
-	    (fl__mpi_world.rank == 0 && !fl__mpi_world.peers))
+	    (fl__mpi_world.rank == 0 && (!fl__mpi_world.peers || !engine.peers)))
 		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
+}
+
+/* Connects the doorbells. Collective. */
+static void engine_connect(void)
+{
+	struct fl__mpi_address address = {.port = 0};
+	int has = 0, all = 0;
+	if (fl__mpi_world.rank == 0) {
+		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
+		fl__mpi_bell_listen(&address);
+	}
+	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
+	if (fl__mpi_world.rank > 0)
+		has = fl__mpi_bell_connect(&address, fl__mpi_world.rank);
+	(void)MPI_Reduce(&has, &all, 1, MPI_INT, MPI_SUM, 0, engine.control);
+	if (fl__mpi_world.rank == 0)
+		fl__mpi_bell_accept(&address, all, fl__mpi_world.size);
+	else
+		fl__mpi_bell_confirm();
 }
 
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
@@ -137,6 +173,13 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 	engine_allocate();
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
 	                 engine.control);
+	if (fl__mpi_world.size > 1)
+		engine_connect();
+}
+
+void fl__mpi_leave(void)
+{
+	engine.leaving = true;
 }
 
 void fl__mpi_finish(void)
@@ -144,6 +187,7 @@ void fl__mpi_finish(void)
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
 	(void)MPI_Finalize();
+	fl__mpi_bell_close();
 	if (engine_sleep.doorbell >= 0)
 		(void)close(engine_sleep.doorbell);
 	engine_sleep.doorbell = -1;
@@ -152,6 +196,7 @@ void fl__mpi_finish(void)
 	fl__free(engine.posts);
 	fl__free(engine.completed);
 	fl__free(engine.statuses);
+	fl__free(engine.peers);
 	fl__free(fl__mpi_world.peers);
 	memset(&engine, 0, sizeof engine);
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
@@ -219,7 +264,23 @@ int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, cons
 	if (inlined > 0)
 		memcpy(copy + sizeof *head + head->text, data, inlined);
 	(void)MPI_Isend(copy, (int)size, MPI_BYTE, to, 0, engine.control, engine_add(NULL, copy));
+	if (engine.peers) {
+		engine.peers[to].sent++;
+		if (engine.peers[to].sleeps)
+			fl__mpi_bell_ring(to);
+		engine.peers[to].sleeps = false;
+	}
 	return 0;
+}
+
+/* Rank 0: a rank is about to sleep. A message that it had not got by then has crossed this one. */
+static void engine_on_sleeps(int from, uint64_t received)
+{
+	if (!engine.peers)
+		return;
+	engine.peers[from].sleeps = engine.peers[from].sent == received;
+	if (!engine.peers[from].sleeps)
+		fl__mpi_bell_ring(from);
 }
 
 /* FL_TASK_SIZE_MAX fits the `int` that MPI counts bytes with. */
@@ -304,6 +365,12 @@ static bool engine_receive(fl__mpi_handler *handle)
 		fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, status.MPI_SOURCE);
 	memcpy(text, engine.incoming + sizeof head, head.text);
 	text[head.text] = '\0';
+	engine.received++;
+	engine.dozes = false;
+	if (head.kind == FL__MPI_SLEEPS) {
+		engine_on_sleeps(status.MPI_SOURCE, head.task);
+		return true;
+	}
 	handle(status.MPI_SOURCE, &head, text, (const char *)engine.incoming + sizeof head + head.text);
 	return true;
 }
@@ -331,31 +398,69 @@ void fl__mpi_wake(void)
 	fl_mutex_unlock(&engine_sleep.lock);
 }
 
-void fl__mpi_sleep(int64_t ns)
+/* A doorbell has rung, or a rank has died. */
+static void engine_take_bells(void)
+{
+	const int dead = fl__mpi_bell_take();
+	if (dead < 0 || engine.leaving)
+		return;
+	if (fl__mpi_world.rank > 0)
+		_exit(1); /* rank 0 has died, and the launcher says so */
+	fl__mpi_abort("rank %d (%s, process %d) has died: the job ends", dead, fl__mpi_world.peers[dead].host,
+	              fl__mpi_world.peers[dead].pid);
+}
+
+/* Sleeps for `ns`, until fl__mpi_wake(), or until a doorbell rings. True: one has. */
+static bool engine_sleep_for(int64_t ns)
 {
 	uint64_t rings;
-	struct pollfd doorbell = {.fd = engine_sleep.doorbell, .events = POLLIN};
+	/* poll() ignores descriptors below 0 */
+	struct pollfd fds[] = {{.fd = engine_sleep.doorbell, .events = POLLIN},
+	                       {.fd = fl__mpi_bell_fd(), .events = POLLIN}};
 	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
 	fl_mutex_lock(&engine_sleep.lock);
 	engine_sleep.sleeping = !engine_sleep.pending;
 	fl_mutex_unlock(&engine_sleep.lock);
-	if (engine_sleep.sleeping) /* only this thread writes it */
-		(void)ppoll(&doorbell, 1, ns == FL_FOREVER ? NULL : &time, NULL);
+	const bool rung = engine_sleep.sleeping && /* only this thread writes it */
+	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
 	fl_mutex_lock(&engine_sleep.lock);
 	if (engine_sleep.rung)
 		(void)!read(engine_sleep.doorbell, &rings, sizeof rings);
 	engine_sleep.pending = engine_sleep.sleeping = engine_sleep.rung = false;
 	fl_mutex_unlock(&engine_sleep.lock);
+	if (rung)
+		engine_take_bells();
+	return rung;
 }
 
 /*
- * A sleep is a quarter of the time since the last message: so it delays the next message by at most
- * a quarter of the time that this took to come.
+ * A worker rank without tasks tells rank 0 that it sleeps. Then it sleeps until rank 0 rings, or
+ * for a tenth of a second: MPI may want to go on. False: it has no doorbell, or a message is under
+ * way.
  */
-void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, bool expects)
+static bool engine_doze(struct fl__mpi_pace *pace)
 {
-	static const int64_t spin = FL_US(50), shortest = FL_US(20), longest = FL_MS(1);
-	enum { PART = 4 };
+	const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
+	static const int64_t longest = FL_MS(100);
+	if (!fl__mpi_bell_is_there() || engine.n > 0)
+		return false;
+	if (!engine.dozes) {
+		engine.dozes = fl__mpi_send(0, &head, "", NULL) == 0;
+		return engine.dozes;
+	}
+	if (engine_sleep_for(longest))
+		pace->found = fl_now(); /* the message comes with the ring, or just behind it */
+	return true;
+}
+
+/*
+ * A sleep is an eighth of the time since the last message: so it delays the next message by at most
+ * an eighth of the time that this took to come.
+ */
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
+{
+	static const int64_t spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1), awake = FL_MS(10);
+	enum { PART = 8 };
 	if (some || pace->found == 0) {
 		pace->found = fl_now();
 		return;
@@ -366,6 +471,8 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, bool expects)
 		(void)fl__sys.give_way(now);
 		return;
 	}
+	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
+		return;
 	const int64_t part = idle / PART < shortest ? shortest : idle / PART;
-	fl__mpi_sleep(!expects ? FL_FOREVER : part < longest ? part : longest);
+	(void)engine_sleep_for(expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest);
 }

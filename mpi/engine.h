@@ -64,24 +64,28 @@ typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const ch
 /* Passes on what has arrived, and calls `done` of ended transfers. True: there was something. */
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
-/* Any thread: makes the next fl__mpi_sleep(), or the present one, return. */
+/* Any thread: makes the next sleep of the MPI thread, or the present one, end. */
 void fl__mpi_wake(void);
-
-/*
- * Sleeps until fl__mpi_wake(), or for `ns`, after which a message may have come. FL_FOREVER: no
- * message is expected.
- */
-void fl__mpi_sleep(int64_t ns);
 
 /* When the MPI thread last found work, and how it waits for more. */
 struct fl__mpi_pace {
 	int64_t found;
 };
 
+/* What a rank waits for. */
+enum fl__mpi_expects {
+	FL__MPI_EXPECTS_NOTHING, /* rank 0, without a task: no message comes */
+	FL__MPI_EXPECTS_TASKS,   /* a worker rank without a task */
+	FL__MPI_EXPECTS_ALL,
+};
+
 /*
  * After a round of the MPI thread. `some`: it found work. Else waits, the longer the longer nothing
- * has come, up to a millisecond. `expects`: a message may come.
+ * has come, up to a millisecond; without tasks until fl__mpi_wake(), or a doorbell.
  */
-void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, bool expects);
+void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
+
+/* The ranks are about to end: connections that close are no deaths from now on. */
+void fl__mpi_leave(void);
 
 #endif

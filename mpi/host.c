@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A worker rank: its main thread is its MPI thread. For each executor of rank 0 the rank has an
- * executor of its own, an *inner* one, on threads or processes. A message of rank 0 becomes a *job*,
- * which runs as a task of the inner executor. Nested tasks run at once, on the stack of the task that
- * submits them (nested.c).
+ * executor of its own, an *inner* one, on threads or processes. A message of rank 0 becomes a
+ * *job*, which runs as a task of the inner executor. Nested tasks run at once, on the stack of the
+ * task that submits them (nested.c).
  *
  * On threads, a job is a task of the type `host_job_type`, whose function runs the job's elements.
  * On processes, the job's type is submitted itself, as a chunk: process executors run chunks.
@@ -12,13 +12,13 @@
  *
  *   receiving   its argument, announced, is on its way
  *   running     the inner executor has it
- *   ended       in `host.ended`: a thread of the inner executor puts it there, and wakes the MPI thread
+ *   ended       in `host.ended`: put there by a thread of the inner executor; the MPI thread wakes
  *   replying    its result, announced, is on its way
  *
  * Up to the reply it is also in `jobs` of its pool, where a request to stop finds it.
  *
- * The free of an inner executor waits for its threads or processes. So a thread of its own frees it,
- * and the MPI thread serves on.
+ * The free of an inner executor waits for its threads or processes. So a thread of its own frees
+ * it, and the MPI thread serves on.
  */
 #include "host.h"
 #include "../lib/base/panic.h"
@@ -42,7 +42,7 @@ struct host_pool {
 	fl_executor *inner;     /* NULL: it could not be made */
 	struct host_job **jobs; /* by slot */
 	fl_thread closer;
-	bool has_closer;
+	bool closing, has_closer;
 	int error; /* without `inner` */
 	char text[FL_MESSAGE_MAX];
 };
@@ -74,6 +74,7 @@ enum { HOST_KNOWN_TYPES = 64 };
 static struct {
 	struct host_pool *pools; /* the MPI thread's */
 	bool over;
+	size_t n_jobs;
 	struct host_known known[HOST_KNOWN_TYPES];
 	fl_mutex lock; /* guards the rest */
 	struct host_job *ended, **ended_end;
@@ -122,7 +123,7 @@ static const struct host_known *host_find_type(uint64_t id)
 	return k;
 }
 
-/* Stores the type that a message names. Returns 0; or an error, and a text of FL_MESSAGE_MAX bytes. */
+/* Stores the type that a message names. Returns 0; or an error, and a text. */
 static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **type, char *text)
 {
 	char build[FL__BUILD_ID_TEXT];
@@ -207,6 +208,7 @@ static void host_reply(struct host_job *job, struct fl__mpi_head *head, const ch
 	head->round = job->round;
 	head->text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1);
 	job->pool->jobs[job->slot] = NULL;
+	host.n_jobs--;
 	if (head->size > FL__MPI_INLINE)
 		head->flags |= FL__MPI_ANNOUNCED;
 	host_send(head, text, job->result);
@@ -338,8 +340,9 @@ static struct host_job *host_make_job(const struct fl__mpi_head *head)
 		fl__mpi_abort("rank %d (%s) got a task in a slot that is in use", fl__mpi_world.rank, host_name());
 	*job = (struct host_job){
 	    .pool = p, .slot = head->slot, .round = head->round, .count = head->count, .arg_size = (size_t)head->size};
-	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest);
+	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0); /* 0: none */
 	p->jobs[head->slot] = job;
+	host.n_jobs++;
 	return job;
 }
 
@@ -467,6 +470,14 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	p->error = host_create_inner(p, head, &open, initialize_arg);
 }
 
+/* Rank 0 is closed, and all that has not started there is cancelled. */
+static void host_on_terminate(const struct fl__mpi_head *head)
+{
+	const struct host_pool *p = host_find_pool(head->pool);
+	if (p->inner)
+		(void)fl_executor_terminate(p->inner);
+}
+
 static int host_close(void *arg)
 {
 	struct host_pool *p = arg;
@@ -484,6 +495,7 @@ static void host_on_close(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
 	const fl_thread_config config = {.name = "mpi-close", .block_signals = true};
+	p->closing = true; /* from now on `inner` is the closer's */
 	p->has_closer = p->inner && fl_thread_start(&p->closer, host_close, p, &config) == 0;
 	if (!p->has_closer)
 		(void)host_close(p);
@@ -517,6 +529,9 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 		break;
 	case FL__MPI_STOP:
 		host_on_stop(head);
+		break;
+	case FL__MPI_TERMINATE:
+		host_on_terminate(head);
 		break;
 	case FL__MPI_CLOSE:
 		host_on_close(head);
@@ -562,18 +577,19 @@ static void host_ignore(int from, const struct fl__mpi_head *head, const char *t
 	(void)data;
 }
 
-/* Rank 0 has ended, perhaps with tasks under way: they are asked to stop, and get a second to do so. */
+/* Rank 0 has ended. Tasks under way are asked to stop, and get a second to do so. */
 static void host_leave(void)
 {
 	const int64_t until = fl_after(FL_S(1));
+	fl__mpi_leave();
 	for (struct host_pool *p = host.pools; p; p = p->next)
-		if (p->inner)
+		if (p->inner && !p->closing)
 			(void)fl_executor_cancel(p->inner);
 	/* What rank 0 has announced is received, and what was announced to it is sent. */
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		(void)fl__mpi_progress(host_ignore);
 	for (struct host_pool *p = host.pools; p; p = p->next)
-		if (p->inner && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0)
+		if (p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0)
 			fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,
 			        host_name());
 }
@@ -584,7 +600,7 @@ void fl__mpi_host_serve(void)
 	while (!host.over) {
 		bool some = fl__mpi_progress(host_handle);
 		some |= host_take_ended();
-		fl__mpi_pause(&pace, some, true);
+		fl__mpi_pause(&pace, some, host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS);
 	}
 	host_leave();
 }

@@ -14,18 +14,18 @@
  *           counted by `posted`
  *   ended   `ended`; claimed; counted by            its ENDED has come, with its result; its token
  *           base.foreign                            was requested while it was queued
- *   kept    `kept`; counted by base.foreign         the MPI thread found user code to run at its end
+ *   kept    `kept`; counted by base.foreign         the MPI thread found user code to run
  *
  * Invariants
  *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
- *      rank gets no more tasks than it has workers, and `prefetch` beyond them. A cancel of a posted
- *      task asks its rank to stop it. If the rank has not begun it, the task ends as cancelled.
+ *      rank gets no more tasks than it has workers, and `prefetch` beyond them. A cancel of a
+ *      posted task asks its rank to stop it. If the rank has not begun it, it ends as cancelled.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
  *   3. Futures end without the lock. The MPI thread ends those without user code, the manager all
  *      others.
- *   4. The MPI thread uses a pool from its first submit until each rank with an executor of the pool
- *      has said CLOSED. A join waits for that.
+ *   4. The MPI thread uses a pool from its first submit until each rank with an executor of the
+ *      pool has said CLOSED. A join waits for that.
  *
  * Requests to stop. fl_future_cancel() marks the slot. Any thread may request a user's token,
  * without a call into the executor: the MPI thread looks at the tokens of posted tasks each time
@@ -98,6 +98,7 @@ struct mpi_pool {
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
 	bool listed, touched; /* in mpi_thread.pools; has work: the MPI thread's */
+	bool terminates;      /* TERMINATE is to be sent */
 	bool closing;
 	bool forgotten;      /* the MPI thread does not use the pool again */
 	unsigned open_ranks; /* OPEN was sent, CLOSED has not come */
@@ -375,6 +376,18 @@ static void mpi_slot_send_stop(struct mpi_pool *p, struct mpi_slot *s)
 	p->stops--;
 }
 
+/* Without memory for a message, the rest of the ranks is asked to stop and no more. */
+static void mpi_pool_send_terminate(struct mpi_pool *p)
+{
+	const struct fl__mpi_head head = {.kind = FL__MPI_TERMINATE, .pool = p->id};
+	if (!p->terminates)
+		return;
+	p->terminates = false;
+	for (int rank = 1; rank < fl__mpi_world.size && !p->closing; rank++)
+		if (p->shares[rank].load > 0 && fl__mpi_send(rank, &head, "", NULL) != 0)
+			return;
+}
+
 static void mpi_pool_watch(struct mpi_pool *p)
 {
 	if (p->watched > 0 && fl_now() >= p->watch_at) {
@@ -400,8 +413,8 @@ static void mpi_pool_close(struct mpi_pool *p)
 /* The MPI thread: what comes back. */
 
 /*
- * Ends the tasks in `ended`. Those with user code to run go to the manager. Called without the lock.
- * True: there was one.
+ * Ends the tasks in `ended`. Those with user code to run go to the manager. Called without the
+ * lock. True: there was one.
  */
 static bool mpi_pool_complete(struct mpi_pool *p)
 {
@@ -532,6 +545,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 		p->touched = false;
 		mpi_pool_dispatch(p);
 		mpi_pool_watch(p);
+		mpi_pool_send_terminate(p);
 		mpi_pool_close(p);
 	}
 	some |= mpi_pool_complete(p);
@@ -564,6 +578,7 @@ static bool mpi_take_ready(void)
 static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
+	fl__mpi_leave();
 	const int64_t until = fl_after(FL_S(1));
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
 		if (fl__mpi_send(rank, &head, "", NULL) != 0)
@@ -588,8 +603,9 @@ static int mpi_thread_run(void *arg)
 			some |= mpi_pool_serve(p);
 		}
 		for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
-			expects |= p->posted > 0 || p->closing || p->touched || p->stops > 0;
-		fl__mpi_pause(&pace, some, expects || fl__mpi_under_way() > 0);
+			expects |= p->posted > 0 || p->closing || p->touched;
+		expects |= fl__mpi_under_way() > 0;
+		fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
 	}
 	mpi_leave();
 	return 0;
@@ -666,7 +682,7 @@ static bool mpi_same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align;
 }
 
-/* Looks up the identity of `type`. Returns 0, -ENOENT, -EEXIST, -ENOMEM: fairlead/mpi_executor.h. */
+/* Looks up the identity of `type`. Returns 0, -ENOENT, -EEXIST, -ENOMEM. */
 static int mpi_lookup_type(struct mpi_pool *p, const fl_task_type *type, struct mpi_known **known)
 {
 	struct mpi_known *k = &p->known[((uintptr_t)type >> 5) % MPI_KNOWN_TYPES];
@@ -763,6 +779,15 @@ static void mpi_pool_on_recall(fl_executor *e, bool ask)
 		mpi_pool_visit(mpi_pool_of(e), mpi_slot_recall);
 }
 
+static void mpi_pool_on_terminate(fl_executor *e)
+{
+	struct mpi_pool *p = mpi_pool_of(e);
+	if (!p->running)
+		return;
+	p->terminates = true;
+	mpi_pool_alert(p);
+}
+
 static void mpi_pool_on_release(struct fl__task_block *block)
 {
 	(void)block; /* nothing was added to it */
@@ -843,9 +868,12 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .has_started = mpi_pool_on_has_started,
     .asked = mpi_pool_on_asked,
     .attend = mpi_pool_on_attend,
+    .terminate = mpi_pool_on_terminate,
 };
 
 /* Create. */
+
+_Static_assert(FL_MPI_INITIALIZE_MAX + sizeof(struct fl__mpi_open) <= FL__MPI_INLINE, "OPEN has room for it");
 
 /* In the object that every user of the executor is linked with. */
 FL__AT_START static void mpi_set_hook(void)
@@ -958,7 +986,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 		return -ENOTSUP;
 	if (!mpi_config_is_valid(config, mpi))
 		return -EINVAL;
-	if (config->initialize && config->initialize->arg_size > FL__MPI_INLINE - sizeof(struct fl__mpi_open))
+	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
 		return -E2BIG;
 	struct mpi_pool *p = fl__alloc(1, sizeof *p);
 	if (!p)

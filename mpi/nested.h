@@ -5,9 +5,9 @@
 #include "../lib/exec/executor.h"
 
 /*
- * The executor that a task of a worker rank finds as its own, fl_executor_current(). Each thread has
- * one, which runs nested tasks at once, on the thread's stack: as in a worker process. A task that
- * closes it closes it only for itself.
+ * The executor that a task of a worker rank finds as its own, fl_executor_current(). Each thread
+ * has one, which runs nested tasks at once, on the thread's stack: as in a worker process. A task
+ * that closes it closes it only for itself.
  *
  * Enters the frame of a task. Returns 0, -ENOMEM.
  */

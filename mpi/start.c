@@ -44,6 +44,21 @@ static struct start_launcher start_find_launcher(void)
 	return (struct start_launcher){NULL, 0, 0};
 }
 
+/*
+ * A process that a rank starts inherits the launcher's variables. So each rank marks its
+ * environment with its job and number. False: this process has found its own job's mark.
+ */
+static bool start_mark_rank(const struct start_launcher *launcher)
+{
+	static const char variable[] = "FAIRLEAD_MPI";
+	char mark[128];
+	const char *job = getenv("PMIX_NAMESPACE"), *found = getenv(variable);
+	(void)snprintf(mark, sizeof mark, "%.90s:%ld", job ? job : "", launcher->rank);
+	if (found && strcmp(found, mark) == 0)
+		return false;
+	return setenv(variable, mark, 1) == 0;
+}
+
 /* Ends the process, with a line from the first rank alone. */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
@@ -142,6 +157,10 @@ void fl__mpi_main(int argc, char **argv)
 	(void)MPI_Initialized(&started);
 	if (started) {
 		fl__mpi_world.refusal = "the program has called MPI_Init() before fl_main()";
+		return;
+	}
+	if (!start_mark_rank(&launcher)) {
+		fl__mpi_world.refusal = "this process was started by a rank, not by the launcher";
 		return;
 	}
 	fl__mpi_world.refusal = NULL;

@@ -8,7 +8,7 @@
  */
 void fl__mpi_main(int argc, char **argv);
 
-/* At the end of rank 0: ends the MPI thread, which tells the worker ranks to end (mpi_executor.c). */
+/* At the end of rank 0: ends the MPI thread, which tells the worker ranks to end. */
 void fl__mpi_dismiss(void);
 
 #endif

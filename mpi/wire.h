@@ -14,14 +14,17 @@
  * communicator for data. Both communicators keep the order of messages between two ranks. The
  * receiver posts its receives in the order of the announcements. So no tag is needed.
  *
- *   kind    from      to        what                                     data
- *   OPEN    rank 0    a worker  makes the executor `pool`                struct fl__mpi_open, initializer's argument
- *   TASK    rank 0    a worker  runs `count` elements of a task          arguments
- *   STOP    rank 0    a worker  asks the task in `slot` to stop          none
- *   CLOSE   rank 0    a worker  frees the executor `pool`                none
- *   EXIT    rank 0    a worker  ends the rank                            none
- *   ENDED   a worker  rank 0    the task in `slot` has ended             results
- *   CLOSED  a worker  rank 0    the executor `pool` is freed             none
+ *   kind       from      to        what                                 data
+ *   OPEN       rank 0    a worker  makes the executor `pool`            struct fl__mpi_open, the
+ *                                                                       initializer's argument
+ *   TASK       rank 0    a worker  runs `count` elements of a task      arguments
+ *   STOP       rank 0    a worker  asks the task in `slot` to stop      none
+ *   TERMINATE  rank 0    a worker  kills tasks that run in processes    none
+ *   CLOSE      rank 0    a worker  frees the executor `pool`            none
+ *   EXIT       rank 0    a worker  ends the rank                        none
+ *   ENDED      a worker  rank 0    the task in `slot` has ended         results
+ *   CLOSED     a worker  rank 0    the executor `pool` is freed         none
+ *   SLEEPS     a worker  rank 0    has got `task` messages, and sleeps  none
  *
  * A slot is rank 0's name of a task at one rank. The slot is free again after ENDED. `round` tells
  * the tasks of one slot apart: a STOP may cross its task's ENDED.
@@ -30,10 +33,12 @@ enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
 	FL__MPI_TASK,
 	FL__MPI_STOP,
+	FL__MPI_TERMINATE,
 	FL__MPI_CLOSE,
 	FL__MPI_EXIT,
 	FL__MPI_ENDED,
 	FL__MPI_CLOSED,
+	FL__MPI_SLEEPS,
 };
 
 enum {

@@ -311,6 +311,37 @@ FL_TEST(mpi_processes_are_killed_at_their_deadline)
 	fl_executor_free(e);
 }
 
+FL_TASK_STATIC(enter_and_sleep_on, struct gate *, void)
+{
+	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TEST(mpi_processes_are_terminated)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	fl_executor *e = make(&(fl_executor_config){.workers = 2}, &(fl_mpi_config){.processes = true});
+	struct gate *gates = FL_IN_ARENA(struct gate, 2);
+	fl_future *f[2], *pending = NULL;
+	for (int i = 0; i < 2; i++)
+		FL_OK(enter_and_sleep_on_submit(e, &gates[i], &f[i]));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	FL_OK(process_id_submit(e, &pending));
+	assert_int_equal(fl_executor_terminate(e), 1);
+	assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
+	for (int i = 0; i < 2; i++) {
+		FL_RC(fl_future_get(f[i], NULL, 0), FL_ETASK);
+		FL_RC(fl_future_error(f[i]), -ECANCELED);
+		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
+		fl_future_free(f[i]);
+	}
+	fl_executor_free(e);
+	fl_future_free(pending);
+}
+
 /* As many executors as one likes, made and freed while others run. */
 FL_TEST(mpi_executors_come_and_go)
 {

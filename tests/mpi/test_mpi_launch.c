@@ -61,6 +61,21 @@ static int role_exit_code(void)
 	return square_of_three(e) == 9 ? 7 : 1;
 }
 
+/* This program once more, with the variables of the launcher. */
+static int role_child(void)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {.code = -1};
+	char self[4096];
+	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+	FL_CHECK(length > 0 && setenv(role_variable, "refused", 1) == 0);
+	self[length] = '\0';
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = self}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0);
+	fl_process_free(p);
+	return status.code;
+}
+
 static int role_unused(void)
 {
 	return fl_mpi_ranks() == 2 ? 0 : 1;
@@ -73,6 +88,24 @@ static int role_death(void)
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
 	FL_CHECK(die_submit(e, &f) == 0);
 	return fl_future_wait(f);
+}
+
+FL_TASK_STATIC(process_id, void, int)
+{
+	*result = (int)getpid();
+	return 0;
+}
+
+/* Kills a rank that has nothing to do. */
+static int role_idle_death(void)
+{
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	int pid = 0;
+	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
+	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
+	FL_CHECK(kill(pid, SIGKILL) == 0);
+	return fl_sleep(FL_S(60));
 }
 
 static int leave_with(const fl_task_type *type)
@@ -138,8 +171,10 @@ static const struct role {
 } roles[] = {
     {"refused", role_refused},
     {"exit_code", role_exit_code},
+    {"child", role_child},
     {"unused", role_unused},
     {"death", role_death},
+    {"idle_death", role_idle_death},
     {"leaves_a_task", role_leaves_a_task},
     {"leaves_a_stubborn_task", role_leaves_a_stubborn_task},
     {"not_there", role_differs},
@@ -201,6 +236,13 @@ static void expect(const char *text, const char *part)
 	assert_non_null(strstr(text, part));
 }
 
+/* Rank 0 and the launcher both end the job: one is first, and says why. */
+static void expect_death(const char *text)
+{
+	if (!strstr(text, "signal 9"))
+		expect(text, "has died: the job ends");
+}
+
 FL_TEST(mpi_without_a_launcher)
 {
 	char text[TEXT];
@@ -216,6 +258,13 @@ FL_TEST(mpi_world_of_one)
 	char text[TEXT];
 	assert_int_equal(job("refused", "1", text, sizeof text), 0);
 	expect(text, "no worker rank");
+}
+
+FL_TEST(mpi_child_of_a_rank)
+{
+	char text[TEXT];
+	assert_int_equal(job("child", "2", text, sizeof text), 0);
+	expect(text, "started by a rank");
 }
 
 FL_TEST(mpi_unused)
@@ -234,6 +283,14 @@ FL_TEST(mpi_kill_busy_rank)
 {
 	char text[TEXT];
 	assert_int_not_equal(job("death", "2", text, sizeof text), 0);
+	expect_death(text);
+}
+
+FL_TEST(mpi_kill_idle_rank)
+{
+	char text[TEXT];
+	assert_int_not_equal(job("idle_death", "2", text, sizeof text), 0);
+	expect_death(text);
 }
 
 FL_TEST(mpi_exit_with_a_task_that_stops)

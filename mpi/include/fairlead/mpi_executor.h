@@ -15,12 +15,12 @@ FL_BEGIN_DECLS
  *
  *     int main(int argc, char **argv)
  *     {
- *             fl_main(argc, argv);                                  // worker ranks serve here, and do not return
+ *             fl_main(argc, argv);                                 // worker ranks do not return
  *             FL_SCOPED(fl_executor) *cluster = NULL;
  *             rc = fl_mpi_executor_create(&cluster, NULL, NULL);    // check
  *             rc = count_primes_map(cluster, parts, 64, counts, NULL);
  *
- *     mpirun -n 5 --bind-to none ./primes                           # one program, four worker ranks
+ *     mpirun -n 5 --bind-to none ./primes                          # four worker ranks
  *
  * All of fairlead/executor.h applies. In addition:
  *
@@ -36,8 +36,8 @@ FL_BEGIN_DECLS
  * Tasks. A task must be registered, as FL_TASK does, and all ranks must run the same build. A task
  * that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT, and a
  * message that names both. In a task fl_executor_current() is an executor of the worker. It runs
- * nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW when that stack is nearly
- * used up.
+ * nested tasks at once, on the worker's stack; a submit returns -EOVERFLOW when that stack is
+ * nearly used up.
  *
  * Start. A task has started, for fl_future_cancel(), once it was sent to a rank. A rank is sent as
  * many tasks as it has workers, and `prefetch` more. A task beyond the workers hides the time of a
@@ -47,19 +47,21 @@ FL_BEGIN_DECLS
  *
  * Threads. Rank 0 has one thread that makes all calls of MPI, and each executor one that runs
  * callbacks and drop hooks. These must not wait for tasks of the same executor. On the other ranks
- * the main thread makes the calls of MPI, and threads or processes run the tasks. A rank polls while
- * messages come, and up to a thousand times a second when none come. Rank 0 sleeps when no task is
- * under way.
+ * the main thread makes the calls of MPI, and threads or processes run the tasks. A rank polls
+ * while tasks are under way, at least a thousand times a second. Ranks without tasks sleep: rank 0
+ * wakes them through a TCP connection. Where that cannot be made such a rank polls, too.
  *
- * Death of a rank. MPI ends the whole job: no executor survives it. A task that crashes ends its
- * rank, unless tasks run in processes (fl_mpi_config). exit() in a task ends the job, too.
+ * Death of a rank. It ends the whole job, as MPI has it, with one line that names the rank: rank
+ * 0's or the launcher's. A task that crashes ends its rank, unless tasks run in processes
+ * (fl_mpi_config). So does exit() in a task.
  *
  * End. When rank 0 leaves main() or calls exit(), the other ranks end: tasks that still run there
  * are asked to stop, and get a second to do so. The end of rank 0 by _exit() or a signal ends the
  * job, with an error.
  *
- * The program's own MPI. Rank 0 may call MPI after fl_main(), if MPI grants MPI_THREAD_MULTIPLE, or
- * while no executor exists. No call may include the other ranks. MPI_Finalize() is fairlead-mpi's.
+ * The program's own MPI. MPI is started for MPI_THREAD_SERIALIZED, and its calls are
+ * fairlead-mpi's: a program must not call MPI_Init(), nor MPI_Finalize(), nor others beside an
+ * executor.
  */
 typedef struct fl_mpi_config {
 	/* Each worker rank runs its tasks in processes: the config's worker times and limits apply. */
@@ -68,11 +70,12 @@ typedef struct fl_mpi_config {
 	unsigned prefetch;
 } fl_mpi_config;
 #define FL_MPI_PREFETCH_MAX 1024u
+#define FL_MPI_INITIALIZE_MAX 16000u
 
 /*
- * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many tasks
- * run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both configs
- * may be NULL. Starts nothing yet; never waits. Returns:
+ * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many
+ * tasks run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both
+ * configs may be NULL. Starts nothing yet; never waits. Returns:
  *
  *   0
  *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
@@ -80,7 +83,7 @@ typedef struct fl_mpi_config {
  *             a forked child: the log says which. Or `n_regions` is not 0
  *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX;
  *             `max_tasks` or a time below 0; a config that other executors refuse, too
- *   -E2BIG    the initializer's argument exceeds 16,000 bytes
+ *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
  *   -ENOMEM
@@ -95,8 +98,8 @@ FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_execut
                                                 const fl_mpi_config *mpi);
 
 /*
- * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of MPI.
- * An executor needs at least two. Never waits.
+ * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of
+ * MPI. An executor needs at least two. Never waits.
  */
 FL_API unsigned fl_mpi_ranks(void);
 
