@@ -188,7 +188,7 @@ static const fl_task_type host_job_type = {
 static void host_free_job(struct host_job *job)
 {
 	if (job->future)
-		fl__chunk_let_go(job->future); /* `plain` goes */
+		fl__chunk_detach_type(job->future); /* `plain` goes */
 	fl_future_free(job->future);
 	fl__free(job->memory);
 	fl__free(job);
@@ -237,7 +237,7 @@ static void host_take_chunk(struct host_job *job, struct fl__mpi_head *head)
 	const struct fl__task_block *block = fl__task_block_of(job->future);
 	job->done = head->error == 0 ? job->count : block->done;
 	job->result = job->future->result;
-	if (block->asked == FL__EXPIRED)
+	if (block->asked == FL__STOP_EXPIRED)
 		head->flags |= FL__MPI_LATE;
 }
 

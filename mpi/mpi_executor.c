@@ -187,7 +187,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	block->seq = 0;
 	block->done = s->end.done;
 	if (s->end.flags & FL__MPI_LATE)
-		block->asked = FL__EXPIRED;
+		block->asked = FL__STOP_EXPIRED;
 	if (s->end.flags & FL__MPI_KEPT)
 		fl__future_keep_result(&block->future);
 	if (s->end.flags & FL__MPI_SKIPPED)
@@ -210,7 +210,7 @@ static void mpi_pool_request_stop(struct mpi_pool *p, struct mpi_slot *s)
 	if (s->asked || s->ended)
 		return;
 	s->asked = s->stops = true;
-	s->block->asked = FL__ASKED;
+	s->block->asked = FL__STOP_REQUESTED;
 	p->stops++;
 	mpi_pool_alert(p);
 }
@@ -326,7 +326,7 @@ static int mpi_pool_post(struct mpi_pool *p, struct fl__task_block *block, int r
 	if (s->arg.under_way)
 		fl__mpi_send_data(rank, f->arg, size, &s->arg.base);
 	block->seq = (uint32_t)rank << 16 | s->number;
-	block->asked = FL__NOT_ASKED;
+	block->asked = FL__STOP_NOT_REQUESTED;
 	p->cursor = rank;
 	p->watched += s->watched;
 	p->posted++;
@@ -338,7 +338,7 @@ static void mpi_pool_dispatch(struct mpi_pool *p)
 {
 	struct fl__task_block *block;
 	while (p->posted < p->room && !p->base.broken && (block = p->base.queue.head) != NULL) {
-		fl__queue_remove(&p->base.queue, block);
+		fl__task_list_remove(&p->base.queue, block);
 		if (fl_cancel_token_is_requested(&block->future.token)) {
 			mpi_pool_end_cancelled(p, block);
 			continue;
@@ -742,7 +742,7 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 		return rc;
 	block->task = known->id;
 	block->check = known->check;
-	fl__queue_add(&e->queue, block);
+	fl__task_list_add(&e->queue, block);
 	mpi_pool_alert(p);
 	return 0;
 }
@@ -769,7 +769,7 @@ static void mpi_pool_on_asked(fl_executor *e, struct fl__task_block *block)
 
 static void mpi_slot_recall(struct mpi_pool *p, struct mpi_slot *s)
 {
-	fl__future_ask(&s->block->future);
+	fl__future_request_stop(&s->block->future);
 	mpi_pool_request_stop(p, s);
 }
 
