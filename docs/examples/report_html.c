@@ -146,8 +146,9 @@ static void put_title(FILE *out, const struct result *r)
 	put_escaped(out, r->question);
 	(void)fputs("</p></div>", out);
 	if (best != NULL)
-		(void)fprintf(out, "<div class=\"gain\">%.1f&times;<small>as fast with %s on %u worker%s</small></div>",
-		              best->speedup, best->model, best->workers, best->workers == 1 ? "" : "s");
+		(void)fprintf(out, "<div class=\"gain\">%.*f&times;<small>as fast with %s on %u worker%s</small></div>",
+		              best->speedup < 1.05 ? 2 : 1, best->speedup, best->model, best->workers,
+		              best->workers == 1 ? "" : "s");
 	(void)fputs("</div>\n", out);
 }
 
