@@ -14,6 +14,7 @@
 #include <fairlead/child.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
+#include <fairlead/datagram.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
 #include <fairlead/embedded_task.h>

@@ -9,6 +9,7 @@
 #include "net_resolve.h"
 #include "net_sys.h"
 #include "stream.h"
+#include "unix_file.h"
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
@@ -22,10 +23,8 @@ struct fl_listener {
 	uint16_t port;
 	bool busy;      /* a fiber accepts */
 	bool closed;    /* the descriptor is closed, too */
-	bool has_file;  /* fl_listener_close() removes the file at `path` */
 	unsigned eager; /* accepts since a fiber last waited here */
-	struct fl__file file;
-	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+	struct fl__unix_file file;
 };
 
 /* Accepting. */
@@ -137,18 +136,6 @@ int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_t
 
 /* Life. */
 
-static void listener_remove_file(fl_listener *l)
-{
-	struct fl__file file;
-	if (!l->has_file || fl__name_sys.socket_file(l->path, &file) != 0)
-		return;
-	if (file.device == l->file.device && file.number == l->file.number) {
-		int rc = fl__name_sys.unlink(l->path);
-		(void)rc; /* the next listener at this path removes a stale file */
-	}
-}
-
-/* Removes the file first: while the socket exists, no other file gets its inode number. */
 static void listener_close_sockets(fl_listener *l)
 {
 	l->closed = true;
@@ -156,7 +143,7 @@ static void listener_close_sockets(fl_listener *l)
 		if (l->io.waiting[FL__IO_IN])
 			l->io.source.fire(&l->io.source, EPOLLHUP); /* wakes the waiter */
 		fl__io_close(&l->io, "fl_listener_close");
-		listener_remove_file(l);
+		fl__unix_file_remove(&l->file);
 	}
 	if (l->held >= 0)
 		fl__net_sys.close(l->held);
@@ -251,36 +238,6 @@ static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct 
 	return rc;
 }
 
-/* Keeps the order within each family. */
-static void listener_put_ipv4_first(struct fl__address *list, int n)
-{
-	for (int i = 0, next = 0; i < n; i++) {
-		const struct fl__address a = list[i];
-		if (a.at.any.sa_family != AF_INET)
-			continue;
-		memmove(&list[next + 1], &list[next], (size_t)(i - next) * sizeof *list);
-		list[next++] = a;
-	}
-}
-
-/*
- * Stores the addresses to listen at. Returns how many, or an error. Without a host: IPv6, which
- * serves IPv4, too; then IPv4, for a machine without IPv6.
- */
-static int listener_find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
-{
-	if (host) {
-		int n = fl__resolve(loop, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
-		listener_put_ipv4_first(list, n);
-		return n;
-	}
-	list[0] = fl__address_any(AF_INET6);
-	list[1] = fl__address_any(AF_INET);
-	fl__address_set_port(&list[0], port);
-	fl__address_set_port(&list[1], port);
-	return 2;
-}
-
 static fl_listener *listener_new(void)
 {
 	fl_listener *l = fl__alloc(1, sizeof *l);
@@ -295,7 +252,7 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 	fl_loop *loop;
 	int n = 0, rc = fl__net_enter(&loop, false, "fl_listen_tcp");
 	if (rc == 0)
-		rc = n = listener_find_addresses(loop, host, port, list);
+		rc = n = fl__local_addresses(loop, host, port, list);
 	if (rc < 0)
 		return rc;
 	fl_listener *l = listener_new();
@@ -313,63 +270,17 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 
 /* Unix. */
 
-/*
- * Checks by a connection whether a process listens at an existing socket. Returns 0: none does;
- * -EADDRINUSE: one does; or the error of the check.
- */
-static int listener_probe(const struct sockaddr_un *a, socklen_t size)
-{
-	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
-	if (fd < 0)
-		return fd;
-	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
-	fl__net_sys.close(fd);
-	if (rc == -EACCES)
-		return rc;
-	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
-}
-
-/* Removes a stale socket file. Returns 0: the path is free. */
-static int listener_remove_stale(const char *path, const struct sockaddr_un *a, socklen_t size)
-{
-	struct fl__file file;
-	int rc = fl__name_sys.socket_file(path, &file);
-	if (rc == 0)
-		rc = listener_probe(a, size);
-	if (rc == 0)
-		rc = fl__name_sys.unlink(path);
-	if (rc == -ENOENT)
-		return 0;
-	return rc == -ENOTSOCK ? -EADDRINUSE : rc;
-}
-
-static int listener_bind_path(fl_listener *l, int fd, const char *path, const struct sockaddr_un *a, socklen_t size)
-{
-	const bool is_abstract = path[0] == '@';
-	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	if (rc == -EADDRINUSE && !is_abstract) {
-		rc = listener_remove_stale(path, a, size);
-		if (rc == 0)
-			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	}
-	if (rc != 0 || is_abstract)
-		return rc;
-	memcpy(l->path, path, strlen(path));
-	l->has_file = fl__name_sys.socket_file(path, &l->file) == 0; /* else it is gone */
-	return 0;
-}
-
 static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *path, const struct sockaddr_un *a,
                                    socklen_t size, const fl_listen_config *config)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fl__net_error(fd);
-	int rc = listener_bind_path(l, fd, path, a, size);
+	int rc = fl__unix_file_bind(&l->file, fd, SOCK_STREAM, path, a, size);
 	if (rc == 0)
 		rc = listener_listen(l, loop, fd, config);
 	if (rc != 0) {
-		listener_remove_file(l);
+		fl__unix_file_remove(&l->file);
 		fl__net_sys.close(fd);
 	}
 	return fl__net_error(rc);

@@ -140,6 +140,31 @@ struct fl__address fl__address_any(int family)
 	return a;
 }
 
+void fl__addresses_ipv4_first(struct fl__address *list, int n)
+{
+	for (int i = 0, next = 0; i < n; i++) {
+		const struct fl__address a = list[i];
+		if (a.at.any.sa_family != AF_INET)
+			continue;
+		memmove(&list[next + 1], &list[next], (size_t)(i - next) * sizeof *list);
+		list[next++] = a;
+	}
+}
+
+int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list)
+{
+	if (host) {
+		int n = fl__resolve(l, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
+		fl__addresses_ipv4_first(list, n);
+		return n;
+	}
+	list[0] = fl__address_any(AF_INET6);
+	list[1] = fl__address_any(AF_INET);
+	fl__address_set_port(&list[0], port);
+	fl__address_set_port(&list[1], port);
+	return 2;
+}
+
 int fl__unix_address(struct sockaddr_un *a, const char *path)
 {
 	if (!path || path[0] == '\0')

@@ -66,6 +66,15 @@ void fl__address_set_port(struct fl__address *a, uint16_t port);
 /* The wildcard address of a family. */
 struct fl__address fl__address_any(int family);
 
+/* Keeps the order within each family. */
+void fl__addresses_ipv4_first(struct fl__address *list, int n);
+
+/*
+ * Stores at most FL_ADDRESSES_MAX addresses to bind a socket to. Returns how many, or an error.
+ * Without a host: IPv6, which serves IPv4, too; then IPv4, for a machine without IPv6.
+ */
+int fl__local_addresses(fl_loop *l, const char *host, uint16_t port, struct fl__address *list);
+
 /*
  * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
  * -EINVAL, -ENAMETOOLONG.

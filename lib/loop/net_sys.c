@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
+#include <net/if.h>
 #include <unistd.h>
 
 /* The result of a system call, or the negative errno. Resets errno to `before` on an error. */
@@ -117,6 +118,24 @@ static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
 	return net_sys_result(sendmsg(fd, message, MSG_NOSIGNAL), before);
 }
 
+static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	int before = errno;
+	return net_sys_result(recvmsg(fd, message, flags), before);
+}
+
+static int net_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
+{
+	int before = errno;
+	return (int)net_sys_result(sendmmsg(fd, messages, n, MSG_NOSIGNAL), before);
+}
+
+static int net_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	int before = errno;
+	return (int)net_sys_result(recvmmsg(fd, messages, n, flags, NULL), before);
+}
+
 static int net_sys_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	int before = errno;
@@ -147,6 +166,12 @@ static int net_sys_set_option(int fd, int level, int option, int value)
 	return (int)net_sys_result(setsockopt(fd, level, option, &value, sizeof value), before);
 }
 
+static int net_sys_set_struct(int fd, int level, int option, const void *value, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(setsockopt(fd, level, option, value, size), before);
+}
+
 static int net_sys_get_option(int fd, int level, int option, int *value)
 {
 	int before = errno;
@@ -166,6 +191,14 @@ static int net_sys_peer(int fd, struct sockaddr *address, socklen_t *size)
 	return (int)net_sys_result(getpeername(fd, address, size), before);
 }
 
+static int net_sys_interface(const char *name)
+{
+	int before = errno;
+	unsigned index = if_nametoindex(name);
+	errno = before;
+	return index > 0 ? (int)index : -ENODEV;
+}
+
 struct fl__net_sys fl__net_sys = {
     .socket = net_sys_socket,
     .pair = net_sys_pair,
@@ -179,12 +212,17 @@ struct fl__net_sys fl__net_sys = {
     .recv = net_sys_recv,
     .send = net_sys_send,
     .sendmsg = net_sys_sendmsg,
+    .recvmsg = net_sys_recvmsg,
+    .sendmmsg = net_sys_sendmmsg,
+    .recvmmsg = net_sys_recvmmsg,
     .connect = net_sys_connect,
     .bind = net_sys_bind,
     .listen = net_sys_listen,
     .accept = net_sys_accept,
     .set_option = net_sys_set_option,
+    .set_struct = net_sys_set_struct,
     .get_option = net_sys_get_option,
     .local = net_sys_local,
     .peer = net_sys_peer,
+    .interface = net_sys_interface,
 };

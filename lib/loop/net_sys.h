@@ -32,6 +32,9 @@ struct fl__net_sys {
 	ssize_t (*recv)(int fd, void *buffer, size_t size);
 	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
+	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);
+	int (*sendmmsg)(int fd, struct mmsghdr *messages, unsigned n); /* how many, or an error */
+	int (*recvmmsg)(int fd, struct mmsghdr *messages, unsigned n, int flags);
 
 	int (*connect)(int fd, const struct sockaddr *address, socklen_t size);
 	int (*bind)(int fd, const struct sockaddr *address, socklen_t size);
@@ -39,9 +42,11 @@ struct fl__net_sys {
 	int (*accept)(int fd, struct sockaddr *address, socklen_t *size); /* both may be NULL */
 
 	int (*set_option)(int fd, int level, int option, int value);
+	int (*set_struct)(int fd, int level, int option, const void *value, socklen_t size);
 	int (*get_option)(int fd, int level, int option, int *value);
 	int (*local)(int fd, struct sockaddr *address, socklen_t *size); /* getsockname() */
 	int (*peer)(int fd, struct sockaddr *address, socklen_t *size);  /* getpeername() */
+	int (*interface)(const char *name);                              /* its index, or -ENODEV */
 };
 
 extern struct fl__net_sys fl__net_sys;

@@ -519,6 +519,50 @@ class Kit:
                 raise Failure("a line that is too long came back")
             self.echoes([server.client()])
 
+    def same(self, value, wanted):
+        if value != wanted:
+            raise Failure(f"expected {wanted!r}, not {value!r}")
+
+    def udp_echoes(self, family, address, own):
+        """Each client gets its own datagrams back, whole; what is too long, or from nowhere, disturbs nobody."""
+        clients = []
+        for i in range(20):
+            s = socket.socket(family, socket.SOCK_DGRAM)
+            s.bind(own(i))
+            s.settimeout(60)
+            s.connect(address)
+            clients.append(s)
+        gone = socket.socket(family, socket.SOCK_DGRAM)
+        gone.bind(own("gone"))
+        gone.sendto(b"answer me", address)
+        gone.close()
+        clients[0].send(b"x" * 5000)
+        for round in range(3):
+            for i, s in enumerate(clients):
+                s.send(f"{i} in round {round}".encode())
+            for i, s in enumerate(clients):
+                self.same(s.recv(100).decode(), f"{i} in round {round}")
+        clients[0].send(b"")
+        self.same(clients[0].recv(100), b"")
+        for s in clients:
+            s.close()
+
+    def consumer_example_udp_echo(self):
+        program = self.async_example("udp_echo")
+        with Server([program, "0"]) as server:
+            self.udp_echoes(socket.AF_INET, ("127.0.0.1", server.port), lambda _: ("127.0.0.1", 0))
+            server.process.terminate()
+            self.same(server.process.wait(timeout=60), 0)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "server")
+            with Server([program, path], 1) as server:
+                expect(server.line(), f"receives at {path}\n")
+                self.udp_echoes(socket.AF_UNIX, path, lambda i: os.path.join(folder, f"client-{i}"))
+                server.process.terminate()
+                self.same(server.process.wait(timeout=60), 0)
+            if os.path.exists(path):
+                raise Failure(f"{path} is still there")
+
     def consumer_example_chat(self):
         with Server([self.async_example("chat"), "0", "500"]) as server:
             members = {}

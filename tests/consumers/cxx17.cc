@@ -1146,10 +1146,61 @@ static int on_the_net(void *)
 	return 0;
 }
 
+static int on_datagrams(void *)
+{
+	FL_SCOPED(fl_datagram) *a = nullptr, *b = nullptr, *u = nullptr, *none = nullptr;
+	fl_datagram_config config = {};
+	config.reuse_address = true;
+	config.interface = "lo";
+	CHECK(fl_datagram_open_udp(&a, nullptr, 0, &config) == 0 &&
+	      fl_datagram_open_udp(&b, "127.0.0.1", 0, nullptr) == 0);
+	CHECK(fl_datagram_open_unix(&u, nullptr) == 0 && fl_datagram_port(u) == 0);
+	CHECK(fl_datagram_from_fd(&none, fl_datagram_fd(a)) == -EEXIST && none == nullptr);
+	fl_datagram_address to_a, to_b, from, path;
+	char text[FL_DATAGRAM_ADDRESS_TEXT_SIZE], got[8];
+	unsigned sent = 0;
+	CHECK(fl_datagram_address_udp(&to_a, "127.0.0.1", fl_datagram_port(a)) == 0);
+	CHECK(fl_datagram_address_udp_until(&to_b, "127.0.0.1", fl_datagram_port(b), 0, nullptr) == 0);
+	CHECK(fl_datagram_address_unix(&path, "@name") == 0 && fl_datagram_address_text(&path, text, sizeof text) == 0);
+	CHECK(std::strcmp(text, "@name") == 0 && fl_datagram_address_of(b, &from) == 0);
+	CHECK(fl_datagram_address_is_equal(&from, &to_b));
+	CHECK(fl_datagram_send_to(a, "1", 1, &to_b) == 0 && fl_datagram_receive(b, got, sizeof got, &from) == 1);
+	CHECK(fl_datagram_address_is_equal(&from, &to_a));
+	CHECK(fl_datagram_send_to_until(a, "2", 1, &to_b, 0, nullptr) == 0);
+	CHECK(fl_datagram_receive_until(b, got, sizeof got, nullptr, FL_FOREVER, nullptr) == 1);
+	CHECK(fl_datagram_try_receive(b, got, sizeof got, nullptr) == -EAGAIN);
+	CHECK(fl_datagram_peer_of(a, &from) == -ENOTCONN && fl_datagram_connect(a, &to_b) == 0);
+	CHECK(fl_datagram_peer_of(a, &from) == 0);
+	CHECK(fl_datagram_send(a, "3", 1) == 0 && fl_datagram_send_until(a, "4", 1, 0, nullptr) == 0);
+	CHECK(fl_datagram_try_send(a, "5", 1) == 0 && fl_datagram_disconnect(a) == 0);
+	CHECK(fl_datagram_try_send_to(a, "6", 1, &to_b) == 0);
+	fl_datagram_message m[4] = {};
+	for (auto &one : m) {
+		one.data = got;
+		one.size = sizeof got;
+		one.address = to_b;
+	}
+	CHECK(fl_datagram_receive_many(b, m, 4) >= 1);
+	while (fl_datagram_try_receive_many(b, m, 4) > 0)
+		;
+	CHECK(fl_datagram_receive_many_until(b, m, 4, 0, nullptr) == -ETIMEDOUT);
+	m[0].address = to_a;
+	CHECK(fl_datagram_send_many(b, m, 1, &sent) == 0 && sent == 1);
+	CHECK(fl_datagram_send_many_until(b, m, 0, nullptr, 0, nullptr) == 0);
+	CHECK(fl_datagram_try_send_many(b, m, 0, &sent) == 0 && sent == 0);
+	CHECK(fl_datagram_join(a, "239.255.7.3", "lo", nullptr) == 0);
+	CHECK(fl_datagram_leave(a, "239.255.7.3", "lo", nullptr) == 0);
+	fl_datagram_close(u);
+	CHECK(fl_datagram_fd(u) == -1);
+	return 0;
+}
+
 static void streams()
 {
 	CHECK(fl_loop_run(on_streams, nullptr) == 0 && fl_loop_run(on_the_net, nullptr) == 0);
+	CHECK(fl_loop_run(on_datagrams, nullptr) == 0);
 	fl_stream_free(nullptr);
+	fl_datagram_free(nullptr);
 }
 
 static int other_fiber(void *)

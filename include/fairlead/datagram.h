@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_DATAGRAM_H
+#define FAIRLEAD_DATAGRAM_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/time.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * A datagram socket (UDP, Unix), by which fibers send and receive messages.
+ *
+ *     FL_SCOPED(fl_datagram) *d = NULL;
+ *     fl_datagram_address from;
+ *     char request[1500];
+ *     int rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);
+ *     while (!rc) {
+ *             ssize_t n = fl_datagram_receive(d, request, sizeof request, &from);
+ *             if (n >= 0)
+ *                     rc = fl_datagram_send_to(d, request, n, &from);     // UDP may lose it
+ *     }
+ *
+ * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
+ * lost, doubled, or overtaken. One of a Unix socket is neither: its sender waits while the receiver
+ * has no room.
+ *
+ * A socket belongs to the loop on which it was created. Only that loop's thread may call its
+ * functions, and only fibers of the loop those that wait. Callbacks of the loop may call the
+ * others. A socket must be freed before its loop. Any number of fibers may send and receive at the
+ * same time: each datagram goes to one of them. Fibers that must wait for room or for a datagram
+ * wait in FIFO order, except senders to an address of a Unix socket. A fiber whose calls never wait
+ * lets other fibers run from time to time. All sockets are close-on-exec.
+ *
+ * No error but -EPIPE and -EOWNERDEAD is permanent: the next call may succeed. A call that failed,
+ * timed out or was cancelled has sent or received nothing, except as the functions for several
+ * datagrams say.
+ */
+typedef struct fl_datagram fl_datagram;
+
+/*
+ * An address: of a UDP port, or of a Unix socket. It is a value. `system`, of which the first
+ * `size` bytes count, is what system calls take, so that a program may also fill it by itself.
+ * Addresses from the functions below have one form: an IPv4 address is never mapped into IPv6.
+ */
+typedef struct fl_datagram_address {
+	struct sockaddr_storage system;
+	socklen_t size; /* 0: no address */
+} fl_datagram_address;
+
+#define FL_DATAGRAM_ADDRESS_TEXT_SIZE 128u /* bytes */
+
+/*
+ * Stores the address of a UDP port. `host` is a numeric address ("127.0.0.1", "::1",
+ * "fe80::1%eth0") or a name. A name stands for the first of its addresses, IPv4 before IPv6;
+ * fl_resolve() has all of them. A name is looked up as fairlead/net.h says, and blocks the calling
+ * fiber. Observes its cancel scope. A numeric address needs no wait, and any thread that runs a
+ * loop may store it. Returns
+ *
+ *   0
+ *   -ECANCELED
+ *   -ENOTSUP    the thread runs no loop; or `host` is a name, and the caller is no fiber
+ *   an error of the table in fairlead/net.h: -ENOENT, -EAGAIN, -EIO, -ENAMETOOLONG, -ENOMEM,
+ *   -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_address_udp(fl_datagram_address *a, const char *host, uint16_t port);
+
+/* As fl_datagram_address_udp(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_datagram_address_udp_until(fl_datagram_address *a, const char *host, uint16_t port,
+                                                       int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Never waits. Any
+ * thread may call it. Returns
+ *
+ *   0
+ *   -ENAMETOOLONG  above 107 bytes
+ *   -EINVAL        NULL or ""
+ */
+FL_API FL_MUST_CHECK int fl_datagram_address_unix(fl_datagram_address *a, const char *path);
+
+/*
+ * Stores an address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an abstract name,
+ * or "" for no address, as of an unnamed sender. FL_DATAGRAM_ADDRESS_TEXT_SIZE bytes suffice. Never
+ * waits. Any thread may call it. Returns
+ *
+ *   0
+ *   -ENOSPC  the text is longer than `size` - 1 bytes
+ */
+FL_API FL_MUST_CHECK int fl_datagram_address_text(const fl_datagram_address *a, char *text, size_t size);
+
+/*
+ * Returns whether two addresses are the same: host, port and interface; or the path, byte for byte.
+ * Never waits. Any thread may call it.
+ */
+FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_datagram_address *b);
+
+/*
+ * All-zero: the system's defaults. A Unix socket uses no field. Sockets are private: unless
+ * `reuse_port` or `reuse_address` is set, no other socket can bind the port.
+ */
+typedef struct fl_datagram_config {
+	bool reuse_port;              /* sockets of one user share a port: the system distributes the senders */
+	bool reuse_address;           /* sockets of any user share a port, as receivers of one group do */
+	bool broadcast;               /* datagrams may be sent to broadcast addresses */
+	bool peer_errors;             /* see fl_datagram_receive() */
+	bool no_loopback;             /* this machine does not receive what this socket sends to groups */
+	unsigned char hops;           /* most routers on the way to a host, plus 1; 0: the default, mostly 64 */
+	unsigned char multicast_hops; /* the same, to a group; 0: the default, 1: this network alone */
+	const char *interface;        /* by name, for datagrams to groups; NULL: that of the system's route */
+} fl_datagram_config;
+
+/*
+ * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
+ * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
+ * addresses that this machine has, IPv4 before IPv6. `config` may be NULL. The socket receives
+ * datagrams to groups only after fl_datagram_join(), whatever other sockets have joined. A name
+ * blocks the calling fiber, and the lookup observes its cancel scope; otherwise the function never
+ * waits. Returns
+ *
+ *   0
+ *   -EADDRINUSE     the port is in use
+ *   -EADDRNOTAVAIL  no address of this machine
+ *   -EACCES
+ *   -ENODEV         no such interface
+ *   -EAFNOSUPPORT
+ *   -EMFILE, -ENFILE, -ENOMEM
+ *   -ENOSPC         the user's limit of watched descriptors
+ *   -ECANCELED
+ *   -ENOTSUP        the thread runs no loop; or `host` is a name, and the caller is no fiber
+ *   an error of the table in fairlead/net.h
+ */
+FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host, uint16_t port,
+                                              const fl_datagram_config *config);
+
+/*
+ * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an abstract
+ * name that the system chooses, so that receivers can answer. Any user of this network namespace
+ * can send to an abstract name. Closing the socket removes its file, unless another socket has
+ * replaced it. A stale file, at which no socket is open, is removed first. If several processes
+ * replace a stale file at the same time, perhaps only the last keeps the path. Never waits. Returns
+ *
+ *   0
+ *   -EADDRINUSE        a socket is open there, or the file is no socket
+ *   -ENAMETOOLONG      above 107 bytes
+ *   -EINVAL            ""
+ *   -ENOENT, -ENOTDIR  the folder does not exist
+ *   -EACCES, -EROFS, and other errors of the system for the path
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC
+ *   -ENOTSUP           the thread runs no loop
+ */
+FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
+
+/*
+ * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), bound or not, connected or
+ * not, on the loop that the calling thread runs. Makes `fd` non-blocking and close-on-exec. After an
+ * error the caller still owns `fd`. Never waits. Returns
+ *
+ *   0
+ *   -ENOTSUP            the thread runs no loop
+ *   -EBADF, -ENOTSOCK
+ *   -EINVAL             another kind of socket
+ *   -EEXIST             the loop watches `fd` already
+ *   -ENOMEM
+ *   -ENOSPC             the user's limit of watched descriptors
+ */
+FL_API FL_MUST_CHECK int fl_datagram_from_fd(fl_datagram **d, int fd);
+
+/*
+ * Closes and frees the socket. The system still sends the datagrams that it has. NULL does nothing.
+ * Panics while a fiber sends or receives. Never waits. In a forked child it closes only the child's
+ * descriptor, and leaves the file.
+ */
+FL_API void fl_datagram_free(fl_datagram *d);
+
+/*
+ * Closes the socket. Fibers that send or receive get -EPIPE within 32 ms, and all later calls at
+ * once. The port or path is free. A second call does nothing. Never waits.
+ */
+FL_API void fl_datagram_close(fl_datagram *d);
+
+/*
+ * Connects the socket to a peer: it sends to the peer if no other address is given, and receives
+ * from the peer alone. Datagrams of other senders that have come before are still received. No
+ * datagram is sent: a peer need not exist (UDP). A connected socket may be connected again. Never
+ * waits. Returns
+ *
+ *   0
+ *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
+ *   -ECONNREFUSED, -ENOENT, -EPROTOTYPE, -EPERM
+ *                  Unix: no socket is open there; no file; a stream socket; a socket that is
+ *                  connected to another peer
+ *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
+ *   -ENETUNREACH, -EHOSTUNREACH, and other errors of the system
+ *   -EADDRINUSE    from a peer of IPv4 to one of IPv6, or back: as fl_datagram_disconnect()
+ *   -EPIPE         closed
+ *   -EINVAL        the caller does not run the socket's loop
+ *   -EOWNERDEAD    in a forked child
+ */
+FL_API FL_MUST_CHECK int fl_datagram_connect(fl_datagram *d, const fl_datagram_address *peer);
+
+/*
+ * Ends the connection, if there is one. The socket keeps its address. Never waits. Returns
+ *
+ *   0
+ *   -EADDRINUSE  the system had chosen the port, and another socket has just taken it. The socket
+ *                has no port then; the next send makes the system choose another one
+ *   -EPIPE       closed
+ *   -EINVAL      the caller does not run the socket's loop
+ *   -EOWNERDEAD  in a forked child
+ */
+FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
+
+/*
+ * Sends a datagram of `size` bytes, which may be 0, to the connected peer. Blocks the calling fiber
+ * while the system has no room; for a Unix socket also while the receiver has none. Observes its
+ * cancel scope. Returns
+ *
+ *   0              the system has the datagram. UDP may still lose it
+ *   -ENOTCONN      the socket is not connected
+ *   -EMSGSIZE      larger than the protocol or the send buffer allows (UDP: 65,507 bytes over IPv4)
+ *   -ECONNREFUSED  UDP: no socket of the peer has received an earlier datagram (ICMP). This one was
+ *                  not sent. Unix: no socket is open there now
+ *   -ENETUNREACH, -EHOSTUNREACH
+ *                  no route; or reported as -ECONNREFUSED is
+ *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
+ *   -ENOENT, -EPROTOTYPE, -EPERM
+ *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter
+ *   -ENOMEM        of the system; or the queue of the interface is full, and the datagram is lost
+ *   -ECANCELED
+ *   -EFAULT        a bad address
+ *   -EPIPE         closed
+ *   -EINVAL        the caller is no fiber of the socket's loop
+ *   -EOWNERDEAD    in a forked child
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);
+
+/* As fl_datagram_send(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *data, size_t size, int64_t deadline,
+                                                   fl_cancel_token *cancel);
+
+/*
+ * As fl_datagram_send(), but returns -EAGAIN if there is no room. Never waits. Callbacks of the loop
+ * may call it, too.
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
+
+/*
+ * As fl_datagram_send(), to an address; NULL: to the connected peer. No event reports that a Unix
+ * receiver has room: the function tries again at least every 32 ms. Also returns
+ *
+ *   -EAFNOSUPPORT  an address of another family than the socket's; or no address
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_to(fl_datagram *d, const void *data, size_t size,
+                                                const fl_datagram_address *to);
+
+/* As fl_datagram_send_to(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_datagram_send_to_until(fl_datagram *d, const void *data, size_t size,
+                                                   const fl_datagram_address *to, int64_t deadline,
+                                                   fl_cancel_token *cancel);
+
+/* As fl_datagram_send_to(), but returns -EAGAIN if there is no room. Never waits. */
+FL_API FL_MUST_CHECK int fl_datagram_try_send_to(fl_datagram *d, const void *data, size_t size,
+                                                 const fl_datagram_address *to);
+
+/*
+ * Receives a datagram. Stores its sender in `from`, which may be NULL. Blocks the calling fiber
+ * while there is none. Observes its cancel scope. Returns the size of the datagram, 0 for an empty
+ * one, or
+ *
+ *   -EMSGSIZE      the datagram is larger than `size`. The buffer has its first `size` bytes, and
+ *                  the rest is lost; `from` is stored
+ *   -ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, and other errors of the network
+ *                  a datagram that this socket has sent did not arrive (ICMP): on a connected
+ *                  socket; or with `peer_errors`, where `from` is the receiver that was meant
+ *   -ENOMEM        of the system
+ *   -ECANCELED
+ *   -EFAULT        a bad address
+ *   -EPIPE         closed
+ *   -EINVAL        the caller is no fiber of the socket's loop
+ *   -EOWNERDEAD    in a forked child
+ *
+ * With `peer_errors` the system reports the errors of all peers, also to a socket that is not
+ * connected. Only receives return them: a send to one peer does not fail for an earlier datagram to
+ * another peer.
+ */
+FL_INLINE FL_MUST_CHECK ssize_t fl_datagram_receive(fl_datagram *d, void *buffer, size_t size,
+                                                    fl_datagram_address *from);
+
+/* As fl_datagram_receive(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK ssize_t fl_datagram_receive_until(fl_datagram *d, void *buffer, size_t size,
+                                                       fl_datagram_address *from, int64_t deadline,
+                                                       fl_cancel_token *cancel);
+
+/*
+ * As fl_datagram_receive(), but returns -EAGAIN if there is no datagram. Never waits. Callbacks of
+ * the loop may call it, too.
+ */
+FL_API FL_MUST_CHECK ssize_t fl_datagram_try_receive(fl_datagram *d, void *buffer, size_t size,
+                                                     fl_datagram_address *from);
+
+/* One of several datagrams that are sent or received together. */
+typedef struct fl_datagram_message {
+	void *data;
+	size_t size;                 /* bytes to send; or the size of the buffer at `data` */
+	size_t received;             /* set by a receive: bytes that `data` has now */
+	size_t lost;                 /* set by a receive: bytes that did not fit; not 0: truncated */
+	fl_datagram_address address; /* where to; `size` 0: to the connected peer. Or the sender */
+} fl_datagram_message;
+
+/*
+ * Sends `n` datagrams in order, several with one system call. Stores in `sent`, which may be NULL,
+ * how many were sent. Blocks the calling fiber as fl_datagram_send_to(). Observes its cancel scope.
+ * Returns 0 if all were sent; else the error of the first that was not, as fl_datagram_send_to().
+ * Those after it were not sent. An error of the network that an earlier datagram of the same call
+ * has caused may go unreported.
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
+                                                  unsigned *sent);
+
+/* As fl_datagram_send_many(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_datagram_send_many_until(fl_datagram *d, const fl_datagram_message *list, unsigned n,
+                                                     unsigned *sent, int64_t deadline, fl_cancel_token *cancel);
+
+/* As fl_datagram_send_many(), but returns -EAGAIN when there is no more room. Never waits. */
+FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, unsigned n,
+                                                   unsigned *sent);
+
+/*
+ * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY, with one system call. Blocks
+ * the calling fiber while there are none. Observes its cancel scope. Sets `received`, `lost` and
+ * `address` of each. A datagram that does not fit is no error: see `lost`. Returns the number of
+ * datagrams; or -EINVAL: `n` is 0; or an error as fl_datagram_receive(), and then the address of
+ * list[0] is the `from` of that function.
+ */
+FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
+#define FL_DATAGRAM_MANY 32u
+
+/* As fl_datagram_receive_many(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datagram_message *list, unsigned n,
+                                                        int64_t deadline, fl_cancel_token *cancel);
+
+/* As fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. Never waits. */
+FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
+
+/*
+ * Joins a group of IPv4 or IPv6, a numeric address as "239.1.2.3", on one interface, by name; NULL:
+ * on the one interface of the system's route to the group, and on no other. `source` is the numeric
+ * address of a sender, and further calls may add other senders; NULL: all senders. Requires that a
+ * socket joins a group on one interface either for all senders, or for named ones. Never waits.
+ * Returns
+ *
+ *   0
+ *   -EADDRINUSE     the socket has joined it already
+ *   -ENODEV         no such interface; or no route
+ *   -EINVAL         no address of a group; `group` and `source` of different families; or the caller
+ *                   does not run the socket's loop
+ *   -EAFNOSUPPORT   a group of another family than the socket's
+ *   -ENOMEM         also above the limit of groups of a socket
+ *   -EPIPE          closed
+ *   -EOWNERDEAD     in a forked child
+ */
+FL_API FL_MUST_CHECK int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, const char *source);
+
+/*
+ * Leaves a group. The parameters are those of its fl_datagram_join(). Closing the socket leaves all
+ * groups. Never waits. Returns 0, or as fl_datagram_join(): -ENODEV, -EINVAL, -EAFNOSUPPORT, -EPIPE,
+ * -EOWNERDEAD; or
+ *
+ *   -EADDRNOTAVAIL  the socket has not joined it
+ */
+FL_API FL_MUST_CHECK int fl_datagram_leave(fl_datagram *d, const char *group, const char *interface,
+                                           const char *source);
+
+/* Returns the UDP port; 0: a Unix socket, or not bound. Never waits. */
+FL_API uint16_t fl_datagram_port(const fl_datagram *d);
+
+/*
+ * Stores the socket's own address. An unnamed Unix socket has none: `size` 0. Never waits. Returns
+ *
+ *   0
+ *   -EPIPE  closed
+ */
+FL_API FL_MUST_CHECK int fl_datagram_address_of(const fl_datagram *d, fl_datagram_address *a);
+
+/*
+ * Stores the address of the connected peer. Never waits. Returns
+ *
+ *   0
+ *   -ENOTCONN
+ *   -EPIPE     closed
+ */
+FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_address *a);
+
+/*
+ * Returns the descriptor, for setsockopt() and the like; -1: closed. `d` keeps it. Never waits. Do
+ * not connect or disconnect the descriptor.
+ */
+FL_API int fl_datagram_fd(const fl_datagram *d);
+
+static inline void fl__scoped_fl_datagram(fl_datagram **_d)
+{
+	fl_datagram_free(*_d);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_datagram_address_udp(fl_datagram_address *_a, const char *_host, uint16_t _port)
+{
+	return fl_datagram_address_udp_until(_a, _host, _port, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_datagram_send(fl_datagram *_d, const void *_data, size_t _size)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, NULL, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_datagram_send_until(fl_datagram *_d, const void *_data, size_t _size, int64_t _deadline,
+                                     fl_cancel_token *_cancel)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, NULL, _deadline, _cancel);
+}
+
+FL_INLINE int fl_datagram_try_send(fl_datagram *_d, const void *_data, size_t _size)
+{
+	return fl_datagram_try_send_to(_d, _data, _size, NULL);
+}
+
+FL_INLINE int fl_datagram_send_to(fl_datagram *_d, const void *_data, size_t _size, const fl_datagram_address *_to)
+{
+	return fl_datagram_send_to_until(_d, _data, _size, _to, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_datagram_receive(fl_datagram *_d, void *_buffer, size_t _size, fl_datagram_address *_from)
+{
+	return fl_datagram_receive_until(_d, _buffer, _size, _from, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_datagram_send_many(fl_datagram *_d, const fl_datagram_message *_list, unsigned _n, unsigned *_sent)
+{
+	return fl_datagram_send_many_until(_d, _list, _n, _sent, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_datagram_receive_many(fl_datagram *_d, fl_datagram_message *_list, unsigned _n)
+{
+	return fl_datagram_receive_many_until(_d, _list, _n, FL_FOREVER, NULL);
+}
+
+FL_END_DECLS
+
+#endif

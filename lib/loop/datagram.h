@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_DATAGRAM_H
+#define FL_LOOP_DATAGRAM_H
+
+#include "fd_io.h"
+#include "unix_file.h"
+#include <fairlead/datagram.h>
+#include <fairlead/mutex.h>
+
+/*
+ * A call makes an attempt first. If the attempt finds no room, or no datagram, the fiber takes its
+ * turn and waits: the holder of turn[direction] is the one waiter that fd_io.h allows.
+ */
+struct fl_datagram {
+	struct fl__io io;
+	fl_mutex turn[2]; /* by direction */
+	unsigned calls;   /* of fibers that have not returned */
+	unsigned eager;   /* datagrams since a fiber last waited here */
+	int family;       /* AF_INET, AF_INET6, AF_UNIX */
+	bool ipv6_only;   /* not for IPv4 */
+	bool peer_errors; /* the system keeps a queue of ICMP errors (ip(7), IP_RECVERR) */
+	bool closed;      /* the descriptor is closed, too */
+	struct fl__unix_file file;
+};
+
+/* Creates a socket that does not own `fd` yet. Returns 0, or as fl__io_open(), -ENOMEM. */
+int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
+
+/* Whether a call that never waits may begin. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
+int fl__datagram_check(const fl_datagram *d);
+
+/* The documented error for a result of fl__net_sys. */
+int fl__datagram_error(int rc);
+
+/*
+ * Stores the system's form of `a`, for a socket of the family of `d`: an IPv6 socket takes IPv4
+ * addresses mapped into IPv6. Returns the size, or -EAFNOSUPPORT.
+ */
+int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
+
+/* Puts an address whose first `size` bytes the system has stored into its one form. */
+void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The files of Unix sockets: bound without a stale file in the way, and removed by their owner alone. */
+#include "unix_file.h"
+#include "net_sys.h"
+#include <errno.h>
+#include <string.h>
+
+/*
+ * Checks by a connection whether a process has an existing socket open. Returns 0: none does;
+ * -EADDRINUSE: one does; or the error of the check. To connect a datagram socket sends nothing.
+ */
+static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
+{
+	int fd = fl__net_sys.socket(AF_UNIX, type, 0);
+	if (fd < 0)
+		return fd;
+	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
+	fl__net_sys.close(fd);
+	if (rc == -EACCES)
+		return rc;
+	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
+}
+
+/* Removes a stale socket file. Returns 0: the path is free. */
+static int unix_file_remove_stale(const char *path, int type, const struct sockaddr_un *a, socklen_t size)
+{
+	struct fl__file file;
+	int rc = fl__name_sys.socket_file(path, &file);
+	if (rc == 0)
+		rc = unix_file_probe(type, a, size);
+	if (rc == 0)
+		rc = fl__name_sys.unlink(path);
+	if (rc == -ENOENT)
+		return 0;
+	return rc == -ENOTSOCK ? -EADDRINUSE : rc;
+}
+
+int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
+                       socklen_t size)
+{
+	const bool is_abstract = path[0] == '@';
+	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	if (rc == -EADDRINUSE && !is_abstract) {
+		rc = unix_file_remove_stale(path, type, a, size);
+		if (rc == 0)
+			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	}
+	if (rc != 0 || is_abstract)
+		return rc;
+	memcpy(f->path, path, strlen(path));
+	f->exists = fl__name_sys.socket_file(path, &f->file) == 0; /* else it is gone */
+	return 0;
+}
+
+void fl__unix_file_remove(struct fl__unix_file *f)
+{
+	struct fl__file file;
+	if (!f->exists || fl__name_sys.socket_file(f->path, &file) != 0)
+		return;
+	if (file.device == f->file.device && file.number == f->file.number) {
+		int rc = fl__name_sys.unlink(f->path);
+		(void)rc; /* the next socket at this path removes a stale file */
+	}
+}

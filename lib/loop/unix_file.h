@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_UNIX_FILE_H
+#define FL_LOOP_UNIX_FILE_H
+
+#include "net_resolve.h"
+#include <stdbool.h>
+
+/* The file of a bound Unix socket. All-zero: no file. */
+struct fl__unix_file {
+	bool exists; /* fl__unix_file_remove() removes the file at `path` */
+	struct fl__file file;
+	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+};
+
+/*
+ * Binds `fd`, a Unix socket of `type`, to a path or an abstract name, whose address is `a`. First
+ * removes a stale file at the path. Returns 0, -EADDRINUSE, or another error of the system.
+ */
+int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
+                       socklen_t size);
+
+/*
+ * Removes the file, unless another one has replaced it. Called before the socket is closed: while
+ * the socket exists, no other file gets its inode number.
+ */
+void fl__unix_file_remove(struct fl__unix_file *f);
+
+#endif

@@ -1,0 +1,782 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Datagram sockets: errors of the network and of the system, receivers that are full, hostile peers. */
+#include "fl_datagrams.h"
+
+#include <linux/errqueue.h>
+
+static char local[] = "127.0.0.1", letter[] = "x", word[] = "many";
+
+/* ---- ICMP */
+
+/* An address of the loopback at which no socket is open; nobody gets its port by chance soon. */
+static fl_datagram_address nobody(const char *host)
+{
+	fl_datagram *d = fl_test_udp(host);
+	const fl_datagram_address a = fl_test_address_of(d);
+	fl_datagram_free(d);
+	return a;
+}
+
+/* icmp_kills_server: of a socket that is not connected nobody hears, and it serves on. */
+static int dead_client(void *host)
+{
+	char got[8];
+	fl_datagram *d = fl_test_udp(host), *client = fl_test_udp(host);
+	const fl_datagram_address gone = nobody(host), to = fl_test_address_of(client);
+	for (int i = 0; i < 10; i++) {
+		FL_GIVES(fl_datagram_send_to(d, "answer", 6, &gone), 0);
+		FL_GIVES(fl_datagram_try_receive(d, got, sizeof got, NULL), -EAGAIN);
+		FL_GIVES(fl_datagram_send_to(d, "answer", 6, &to), 0);
+		fl_test_gets(client, "answer", NULL);
+	}
+	fl_datagram_free(d);
+	fl_datagram_free(client);
+	return 0;
+}
+
+FL_TEST(datagram_dead_client)
+{
+	fl_test_leaves_nothing(dead_client, local);
+}
+
+static int receive_error(void *d)
+{
+	char got[8];
+	return (int)fl_datagram_receive(d, got, sizeof got, NULL);
+}
+
+/* A connected socket is told, once for each, and goes on. */
+static int refused(void *unused)
+{
+	char got[8];
+	unsigned sent;
+	fl_datagram_message m[2] = {{.data = got, .size = 1}, {.data = got, .size = 1}};
+	(void)unused;
+	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = fl_test_udp("127.0.0.1");
+	const fl_datagram_address to = fl_test_address_of(peer), own = fl_test_address_of(d);
+	fl_datagram_free(peer);
+	FL_GIVES(fl_datagram_connect(d, &to), 0);
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0);
+	FL_GIVES(fl_datagram_send(d, "x", 1), -ECONNREFUSED); /* this one was not sent */
+	FL_GIVES(fl_datagram_send_until(d, "x", 1, 0, NULL), 0);
+	FL_GIVES(fl_datagram_send_until(d, "x", 1, 0, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_try_send(d, "x", 1), 0);
+	FL_GIVES(fl_datagram_try_send(d, "x", 1), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, NULL), 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_send_to_until(d, "x", 1, NULL, 0, NULL), 0);
+	FL_GIVES(fl_datagram_send_to_until(d, "x", 1, NULL, 0, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_try_send_to(d, "x", 1, NULL), 0);
+	FL_GIVES(fl_datagram_try_send_to(d, "x", 1, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_send_many(d, m, 1, NULL), 0);
+	FL_GIVES(fl_datagram_send_many(d, m, 2, &sent), -ECONNREFUSED);
+	FL_GIVES(sent, 0);
+	fl_fiber *f = fl_test_start(receive_error, d);
+	FL_TEST_UNTIL(fl_test_datagram_waits(d, FL__IO_IN));
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0);
+	FL_GIVES(fl_test_join(f), -ECONNREFUSED); /* fl_datagram_receive() */
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0);
+	FL_GIVES(fl_datagram_receive_until(d, got, 1, NULL, 0, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0);
+	FL_GIVES(fl_datagram_try_receive(d, got, 1, NULL), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_try_receive(d, got, 1, NULL), -EAGAIN);
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0);
+	FL_GIVES(fl_datagram_receive_many(d, m, 2), -ECONNREFUSED);
+	FL_GIVES(
+	    fl_datagram_open_udp(&peer, "127.0.0.1", ntohs(((const struct sockaddr_in *)&to.system)->sin_port), NULL),
+	    0);
+	FL_GIVES(fl_datagram_send(d, "here", 4), 0);
+	fl_test_gets(peer, "here", &own);
+	fl_datagram_free(peer);
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_refused)
+{
+	fl_test_leaves_nothing(refused, NULL);
+}
+
+/* With peer_errors the peer is named, and no send to another peer fails. */
+static int named_peers(void *host)
+{
+	enum { DEAD = 3 };
+	const fl_datagram_config c = {.peer_errors = true};
+	const char *at = host ? host : local;
+	char got[8];
+	fl_datagram_address from, dead[DEAD];
+	fl_datagram_message m = {.data = got, .size = sizeof got};
+	fl_datagram *d = NULL, *alive = fl_test_udp(at);
+	const fl_datagram_address to = fl_test_address_of(alive);
+	FL_GIVES(fl_datagram_open_udp(&d, host, 0, &c), 0);
+	for (int i = 0; i < DEAD; i++)
+		dead[i] = nobody(at);
+	for (int i = 0; i < DEAD; i++) {
+		FL_GIVES(fl_datagram_send_to(d, "x", 1, &dead[i]), 0);
+		FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), 0);
+		fl_test_gets(alive, "x", NULL);
+	}
+	for (int i = 0; i < DEAD; i++) {
+		FL_GIVES(i == 1 ? fl_datagram_receive_many(d, &m, 1) : fl_datagram_receive(d, got, 1, &from),
+		         -ECONNREFUSED);
+		FL_CHECK(fl_datagram_address_is_equal(i == 1 ? &m.address : &from, &dead[i]));
+	}
+	FL_GIVES(fl_datagram_try_receive(d, got, 1, &from), -EAGAIN);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &dead[0]), 0);
+	m.address = to;
+	FL_GIVES(fl_datagram_send_many(d, &m, 1, NULL), 0); /* a batch to another peer does not fail, too */
+	FL_GIVES(fl_datagram_receive(d, got, 1, NULL), -ECONNREFUSED);
+	fl_fiber *f = fl_test_start(receive_error, d);
+	FL_TEST_UNTIL(fl_test_datagram_waits(d, FL__IO_IN));
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &dead[2]), 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), 0); /* clears the system's error, but the receiver is told */
+	FL_GIVES(fl_test_join(f), -ECONNREFUSED);
+	const fl_datagram_address own = fl_test_udp_address(at, fl_datagram_port(d));
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &dead[2]), 0);
+	FL_GIVES(fl_datagram_send_to(alive, "data", 4, &own), 0);
+	FL_GIVES(fl_datagram_receive_until(d, got, 8, &from, 0, NULL), -ECONNREFUSED);
+	fl_test_gets(d, "data", &to); /* an error hides no datagram */
+	fl_datagram_free(d);
+	fl_datagram_free(alive);
+	return 0;
+}
+
+FL_TEST(datagram_peer_errors)
+{
+	fl_test_leaves_nothing(named_peers, local);
+	fl_test_leaves_nothing(named_peers, NULL);
+}
+
+/* An error of this machine alone is in the queue, too: the send has returned it, and a receive does not. */
+static int own_errors(void *unused)
+{
+	enum { SIZE = 65535 };
+	const fl_datagram_config c = {.peer_errors = true};
+	char *data = calloc(1, SIZE), got;
+	fl_datagram *d = NULL;
+	const int always = IP_PMTUDISC_DO;
+	(void)unused;
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
+	FL_CHECK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, IP_MTU_DISCOVER, &always, sizeof always) == 0);
+	const fl_datagram_address own = fl_test_address_of(d);
+	FL_GIVES(fl_datagram_send_to(d, data, SIZE, &own), -EMSGSIZE);
+	FL_GIVES(fl_datagram_send_to(d, data, 65530, &own), -EMSGSIZE);
+	FL_GIVES(fl_datagram_try_receive(d, &got, 1, NULL), -EAGAIN);
+	fl_datagram_free(d);
+	free(data);
+	return 0;
+}
+
+FL_TEST(datagram_own_errors)
+{
+	fl_test_leaves_nothing(own_errors, NULL);
+}
+
+/* An error that the queue does not have: it is still returned, without a peer. */
+static ssize_t error_without_queue(int fd, struct msghdr *message, int flags)
+{
+	(void)fd, (void)message;
+	return flags & MSG_ERRQUEUE ? -EAGAIN : -EHOSTUNREACH;
+}
+
+static unsigned strikes;
+
+/* Signals; and an entry of the queue that is none of a peer's, before one that is. */
+static ssize_t strange_queue(int fd, struct msghdr *message, int flags)
+{
+	if (!(flags & MSG_ERRQUEUE))
+		return fl_test_real_net_sys.recvmsg(fd, message, flags);
+	struct cmsghdr *c = CMSG_FIRSTHDR(message);
+	struct sock_extended_err e = {.ee_errno = ENETUNREACH, .ee_origin = SO_EE_ORIGIN_LOCAL};
+	switch (strikes++) {
+	case 0:
+		return -EINTR;
+	case 1:
+		message->msg_controllen = 0;
+		return 0;
+	case 2:
+		c->cmsg_level = SOL_SOCKET;
+		break;
+	case 4:
+		e.ee_origin = SO_EE_ORIGIN_ICMP; /* fallthrough */
+	default:
+		c->cmsg_level = IPPROTO_IP;
+	}
+	c->cmsg_type = IP_RECVERR;
+	c->cmsg_len = CMSG_LEN(sizeof e);
+	memcpy(CMSG_DATA(c), &e, sizeof e);
+	message->msg_controllen = CMSG_SPACE(sizeof e);
+	message->msg_namelen = 0;
+	return 0;
+}
+
+static int odd_queues(void *unused)
+{
+	const fl_datagram_config c = {.peer_errors = true};
+	char got;
+	fl_datagram *d = NULL;
+	fl_datagram_address from;
+	fl_datagram_message m = {.data = &got, .size = 1};
+	(void)unused;
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
+	fl__net_sys.recvmsg = error_without_queue;
+	from.size = 9;
+	FL_GIVES(fl_datagram_receive(d, &got, 1, &from), -EHOSTUNREACH);
+	FL_GIVES(from.size, 0);
+	FL_GIVES(fl_datagram_receive_until(d, &got, 1, NULL, 0, NULL), -EHOSTUNREACH);
+	FL_GIVES(fl_datagram_try_receive(d, &got, 1, NULL), -EHOSTUNREACH);
+	fl__net_sys.recvmsg = strange_queue;
+	strikes = 0;
+	FL_GIVES(fl_datagram_receive(d, &got, 1, &from), -ENETUNREACH);
+	FL_GIVES(strikes, 5);
+	strikes = 4;
+	FL_GIVES(fl_datagram_receive_until(d, &got, 1, &from, 0, NULL), -ENETUNREACH);
+	strikes = 4;
+	FL_GIVES(fl_datagram_try_receive(d, &got, 1, &from), -ENETUNREACH);
+	strikes = 4;
+	FL_GIVES(fl_datagram_receive_many(d, &m, 1), -ENETUNREACH);
+	fl_test_no_faults();
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_odd_error_queues)
+{
+	fl_test_leaves_nothing(odd_queues, NULL);
+}
+
+/* ---- faults of the system */
+
+static int error;
+
+static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
+{
+	(void)fd, (void)message;
+	strikes++;
+	return error;
+}
+
+static int failing_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
+{
+	(void)fd, (void)messages, (void)n;
+	strikes++;
+	return error;
+}
+
+static ssize_t failing_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	(void)fd, (void)message, (void)flags;
+	return error;
+}
+
+static int failing_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	(void)fd, (void)messages, (void)n, (void)flags;
+	return error;
+}
+
+static void fails(int what)
+{
+	error = what;
+	fl__net_sys.sendmsg = failing_sendmsg;
+	fl__net_sys.sendmmsg = failing_sendmmsg;
+	fl__net_sys.recvmsg = failing_recvmsg;
+	fl__net_sys.recvmmsg = failing_recvmmsg;
+}
+
+/* What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that is there. */
+static int each_error(void *unused)
+{
+	static const int all[][2] = {
+	    {-ENOBUFS, -ENOMEM},
+	    {-ENOMEM, -ENOMEM},
+	    {-EFAULT, -EFAULT},
+	    {-EACCES, -EACCES},
+	    {-EPERM, -EPERM},
+	    {-ENETUNREACH, -ENETUNREACH},
+	    {-EHOSTUNREACH, -EHOSTUNREACH},
+	    {-ETIMEDOUT, -EHOSTUNREACH},
+	    {-EPIPE, -ECONNREFUSED},
+	    {-ENOENT, -ENOENT},
+	    {-EPROTOTYPE, -EPROTOTYPE},
+	};
+	char got[8];
+	fl_datagram_message m = {.data = got, .size = 8};
+	(void)unused;
+	fl_datagram *d = fl_test_udp("127.0.0.1");
+	const fl_datagram_address own = fl_test_address_of(d);
+	m.address = own;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		const int expected = all[i][1];
+		fails(all[i][0]);
+		FL_GIVES(fl_datagram_send(d, "x", 1), expected);
+		FL_GIVES(fl_datagram_send_until(d, "x", 1, 0, NULL), expected);
+		FL_GIVES(fl_datagram_try_send(d, "x", 1), expected);
+		FL_GIVES(fl_datagram_send_to(d, "x", 1, &own), expected);
+		FL_GIVES(fl_datagram_send_to_until(d, "x", 1, &own, 0, NULL), expected);
+		FL_GIVES(fl_datagram_try_send_to(d, "x", 1, &own), expected);
+		FL_GIVES(fl_datagram_send_many(d, &m, 1, NULL), expected);
+		FL_GIVES(fl_datagram_send_many_until(d, &m, 1, NULL, 0, NULL), expected);
+		FL_GIVES(fl_datagram_try_send_many(d, &m, 1, NULL), expected);
+		FL_GIVES(fl_datagram_receive(d, got, 8, NULL), expected);
+		FL_GIVES(fl_datagram_receive_until(d, got, 8, NULL, 0, NULL), expected);
+		FL_GIVES(fl_datagram_try_receive(d, got, 8, NULL), expected);
+		FL_GIVES(fl_datagram_receive_many(d, &m, 1), expected);
+		FL_GIVES(fl_datagram_receive_many_until(d, &m, 1, 0, NULL), expected);
+		FL_GIVES(fl_datagram_try_receive_many(d, &m, 1), expected);
+		m.address = own;
+	}
+	fl_test_no_faults();
+	FL_GIVES(fl_datagram_send_to(d, "fine", 4, &own), 0); /* none is permanent */
+	fl_test_gets(d, "fine", &own);
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_errors)
+{
+	fl_test_leaves_nothing(each_error, NULL);
+}
+
+/* A send with peer_errors gives up after some attempts. */
+static int gives_up(void *unused)
+{
+	static const int peers[] = {-ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EHOSTDOWN, -ENONET,
+	                            -EPROTO,       -ENOPROTOOPT,  -EOPNOTSUPP,  -EACCES,    -EMSGSIZE};
+	const fl_datagram_config c = {.peer_errors = true};
+	fl_datagram *d = NULL;
+	fl_datagram_message m = {.data = letter, .size = 1};
+	(void)unused;
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
+	for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+		fails(peers[i]);
+		strikes = 0;
+		FL_GIVES(fl_datagram_send(d, "x", 1), peers[i]);
+		FL_GIVES(fl_datagram_send_many(d, &m, 1, NULL), peers[i]);
+		FL_GIVES(strikes, 16);
+	}
+	fails(-EPERM);
+	strikes = 0;
+	FL_GIVES(fl_datagram_send(d, "x", 1), -EPERM);
+	FL_GIVES(strikes, 1);
+	fl_test_no_faults();
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_peer_errors_without_end)
+{
+	fl_test_leaves_nothing(gives_up, NULL);
+}
+
+static ssize_t fitful_sendmsg(int fd, const struct msghdr *message)
+{
+	static const int mood[] = {-EINTR, -EAGAIN, 0};
+	return mood[strikes++ % 3] ? mood[(strikes - 1) % 3] : fl_test_real_net_sys.sendmsg(fd, message);
+}
+
+/* Also fewer than it was given. */
+static int fitful_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
+{
+	static const int mood[] = {-EINTR, -EAGAIN, 0};
+	return mood[strikes++ % 3] ? mood[(strikes - 1) % 3] : fl_test_real_net_sys.sendmmsg(fd, messages, (n + 1) / 2);
+}
+
+static ssize_t fitful_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	return strikes++ % 2 ? -EINTR : fl_test_real_net_sys.recvmsg(fd, message, flags);
+}
+
+static int fitful_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	return strikes++ % 2 ? -EINTR : fl_test_real_net_sys.recvmmsg(fd, messages, n, flags);
+}
+
+static int fitful_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	return strikes++ % 2 ? fl_test_real_net_sys.connect(fd, address, size) : -EINTR;
+}
+
+/* -EAGAIN though there is room: the poller tells, or a pause ends. */
+static void interrupted(const fl_test_two *t)
+{
+	enum { N = 20 };
+	char bytes[N];
+	unsigned sent = 0;
+	fl_datagram_message m[N];
+	fl__net_sys.sendmsg = fitful_sendmsg;
+	fl__net_sys.sendmmsg = fitful_sendmmsg;
+	fl__net_sys.recvmsg = fitful_recvmsg;
+	fl__net_sys.recvmmsg = fitful_recvmmsg;
+	fl__net_sys.connect = fitful_connect;
+	strikes = 0;
+	for (int i = 0; i < 5; i++) {
+		FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0);
+		fl_test_gets(t->b, "x", &t->to_a);
+	}
+	for (int i = 0; i < N; i++)
+		m[i] = (fl_datagram_message){.data = &bytes[i], .size = 1, .address = t->to_b};
+	FL_GIVES(fl_datagram_send_many(t->a, m, N / 2, &sent), 0);
+	FL_GIVES(sent, N / 2);
+	for (int n = 0; n < N / 2;) {
+		int got = fl_datagram_receive_many(t->b, m + n, N - (unsigned)n);
+		FL_CHECK(got > 0);
+		n += got;
+	}
+	strikes = 0;
+	FL_GIVES(fl_datagram_connect(t->a, &t->to_b), 0);
+	FL_GIVES(fl_datagram_disconnect(t->a), 0);
+	fl_test_no_faults();
+}
+
+FL_TEST(datagram_interrupted_everywhere)
+{
+	fl_test_each_two(interrupted);
+}
+
+/* Of a connection. */
+static int connect_errors(void *unused)
+{
+	static const int all[] = {-ECONNREFUSED, -ENOENT,      -EPROTOTYPE,   -EPERM,
+	                          -EACCES,       -ENETUNREACH, -EHOSTUNREACH, -EADDRINUSE};
+	(void)unused;
+	fl_datagram *d = fl_test_udp("127.0.0.1");
+	const fl_datagram_address own = fl_test_address_of(d), broadcast = fl_test_udp_address("127.255.255.255", 1);
+	FL_GIVES(fl_datagram_connect(d, &broadcast), -EACCES);
+	fl__net_sys.connect = failing_connect;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		fault = all[i];
+		FL_GIVES(fl_datagram_connect(d, &own), all[i]);
+		FL_GIVES(fl_datagram_disconnect(d), all[i]);
+	}
+	fl_test_no_faults();
+	FL_GIVES(fl_datagram_connect(d, &own), 0);
+	fl__net_sys.bind = failing_bind; /* as if another socket had just taken the port */
+	fault = -EADDRINUSE;
+	FL_GIVES(fl_datagram_disconnect(d), -EADDRINUSE);
+	fl_test_no_faults();
+	FL_GIVES(fl_datagram_port(d), 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &own), 0);
+	FL_CHECK(fl_datagram_port(d) != 0);
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_connect_errors)
+{
+	fl_test_leaves_nothing(connect_errors, NULL);
+}
+
+static int control_calls;
+
+static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	control_calls++;
+	return -ENOMEM;
+}
+
+/* The first wait for room asks the poller for it. */
+static int cannot_watch(void *unused)
+{
+	(void)unused;
+	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
+	const fl_datagram_address to = fl_test_address_of(b);
+	FL_GIVES(fl_datagram_connect(a, &to), 0);
+	while (fl_datagram_try_send(a, "x", 1) == 0)
+		;
+	fl__poller_sys.control = no_control;
+	FL_GIVES(fl_datagram_send(a, "x", 1), -ENOMEM);
+	FL_GIVES(fl_datagram_send_to(a, "x", 1, &to), -ENOMEM);
+	(void)fl_test_poller_end();
+	FL_GIVES(control_calls, 2);
+	FL_GIVES(fl_datagram_send_until(a, "x", 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_datagram_free(a);
+	fl_datagram_free(b);
+	return 0;
+}
+
+FL_TEST(datagram_cannot_be_watched)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(cannot_watch, NULL);
+}
+
+/* ---- no room */
+
+static int send_number(void *two)
+{
+	const fl_test_two *t = two;
+	return fl_datagram_send_to(t->a, "late", 4, &t->to_b);
+}
+
+static int send_number_connected(void *two)
+{
+	const fl_test_two *t = two;
+	return fl_datagram_send(t->a, "late", 4);
+}
+
+static int fill(fl_datagram *d, const fl_datagram_address *to)
+{
+	int n = 0;
+	while (fl_datagram_try_send_to(d, "x", 1, to) == 0)
+		n++;
+	FL_GIVES(fl_datagram_try_send_to(d, "x", 1, to), -EAGAIN);
+	return n;
+}
+
+/* unix_dgram_spin: a full receiver, to which the sender is not connected. The sender waits without spinning. */
+static int full(void *unused)
+{
+	unsigned sent;
+	fl_cancel_token stop;
+	(void)unused;
+	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *c = fl_test_unix(NULL),
+		    *other = fl_test_unix(NULL);
+	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	const fl_datagram_address to_c = fl_test_address_of(c);
+	fl_datagram_message m = {.data = letter, .size = 1, .address = t.to_b};
+	int n = fill(other, &t.to_b); /* another sender's datagrams: no event for ours */
+	FL_CHECK(n > 0);
+	FL_GIVES(fl_datagram_send_to_until(a, "x", 1, &t.to_b, 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_datagram_send_to_until(a, "x", 1, &t.to_b, fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
+	FL_GIVES(fl_datagram_send_many_until(a, &m, 1, &sent, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_GIVES(sent, 0);
+	FL_GIVES(fl_datagram_try_send_many(a, &m, 1, &sent), -EAGAIN);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
+	FL_GIVES(fl_datagram_send_to_until(a, "x", 1, &t.to_b, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_datagram_send_many_until(a, &m, 1, NULL, FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_token_destroy(&stop);
+	fl_fiber *f[3] = {fl_test_start(send_number, &t), fl_test_start(send_number, &t),
+	                  fl_test_start(send_number, &t)};
+	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	fl_test_look();
+	FL_GIVES(fl_datagram_send_to(a, "x", 1, &to_c), 0); /* a receiver with room does not wait for one without */
+	fl_test_gets(c, "x", &t.to_a);
+	fl_fiber_cancel(f[1]);
+	FL_GIVES(fl_test_join(f[1]), -ECANCELED); /* fl_datagram_send_to() */
+	for (int i = 0; i < n; i++)
+		fl_test_gets(b, "x", NULL);
+	fl_test_gets(b, "late", &t.to_a);
+	fl_test_gets(b, "late", &t.to_a);
+	FL_GIVES(fl_test_join(f[0]), 0);
+	FL_GIVES(fl_test_join(f[2]), 0);
+	FL_CHECK(fl_loop_current() != NULL);
+	fl_datagram_free(a);
+	fl_datagram_free(b);
+	fl_datagram_free(c);
+	fl_datagram_free(other);
+	return 0;
+}
+
+FL_TEST(datagram_unix_dgram_spin)
+{
+	fl_test_leaves_nothing(full, NULL);
+}
+
+/* A full receiver with which the sender is connected: an event comes. */
+static int full_peer(void *unused)
+{
+	fl_cancel_token stop;
+	(void)unused;
+	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *other = fl_test_unix(NULL);
+	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	fl_datagram_message m = {.data = letter, .size = 1};
+	FL_GIVES(fl_datagram_connect(a, &t.to_b), 0);
+	int n = fill(other, &t.to_b);
+	FL_GIVES(fl_datagram_try_send(a, "x", 1), -EAGAIN);
+	FL_GIVES(fl_datagram_send_until(a, "x", 1, 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_datagram_send_many_until(a, &m, 1, NULL, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
+	FL_GIVES(fl_datagram_send_until(a, "x", 1, FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_token_destroy(&stop);
+	fl_fiber *f[3];
+	for (int i = 0; i < 3; i++)
+		f[i] = fl_test_start(send_number_connected, &t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	fl_fiber_cancel(f[0]);
+	FL_GIVES(fl_test_join(f[0]), -ECANCELED); /* fl_datagram_send() */
+	for (int i = 0; i < n; i++)
+		fl_test_gets(b, "x", NULL);
+	fl_test_gets(b, "late", &t.to_a);
+	fl_test_gets(b, "late", &t.to_a);
+	FL_GIVES(fl_test_join(f[1]), 0);
+	FL_GIVES(fl_test_join(f[2]), 0);
+	(void)fill(other, &t.to_b);
+	f[0] = fl_test_start(send_number_connected, &t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	fl_datagram_free(b); /* the receiver ends: so does the wait */
+	FL_GIVES(fl_test_join(f[0]), -ECONNREFUSED);
+	fl_datagram_free(a);
+	fl_datagram_free(other);
+	return 0;
+}
+
+FL_TEST(datagram_unix_full_peer)
+{
+	fl_test_leaves_nothing(full_peer, NULL);
+}
+
+static int send_many(void *two)
+{
+	static fl_datagram_message m[50];
+	const fl_test_two *t = two;
+	for (int i = 0; i < 50; i++)
+		m[i] = (fl_datagram_message){.data = word, .size = 4, .address = t->to_b};
+	return fl_datagram_send_many(t->a, m, 50, NULL);
+}
+
+/* More than the receiver has room for; and a cancelled one. */
+static int many_at_once(void *unused)
+{
+	(void)unused;
+	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
+	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	fl_fiber *f = fl_test_start(send_many, &t);
+	for (int i = 0; i < 50; i++)
+		fl_test_gets(b, "many", &t.to_a);
+	FL_GIVES(fl_test_join(f), 0);
+	f = fl_test_start(send_many, &t);
+	FL_TEST_UNTIL(fl_test_datagram_waits(a, FL__IO_OUT));
+	fl_fiber_cancel(f);
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_datagram_send_many() */
+	fl_datagram_free(a);
+	fl_datagram_free(b);
+	return 0;
+}
+
+FL_TEST(datagram_unix_many)
+{
+	fl_test_leaves_nothing(many_at_once, NULL);
+}
+
+/* ---- Unix receivers that are not there, and hostile ones */
+
+static int bare_unix(const fl_datagram_address *at, int type)
+{
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && bind(fd, (const struct sockaddr *)&at->system, at->size) == 0);
+	return fd;
+}
+
+static int missing_receivers(void *unused)
+{
+	fl_datagram_address to;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	fl_datagram *d = fl_test_unix(NULL);
+	const fl_datagram_address own = fl_test_address_of(d);
+	FL_GIVES(fl_datagram_address_unix(&to, p.name), 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), -ENOENT);
+	FL_GIVES(fl_datagram_connect(d, &to), -ENOENT);
+	int fd = bare_unix(&to, SOCK_DGRAM);
+	FL_CHECK(shutdown(fd, SHUT_RD) == 0 || errno == ENOTCONN);
+	FL_CHECK(connect(fd, (const struct sockaddr *)&to.system, to.size) == 0); /* it receives from itself alone */
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), -EPERM);
+	FL_GIVES(fl_datagram_connect(d, &to), -EPERM);
+	FL_CHECK(close(fd) == 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), -ECONNREFUSED);
+	FL_GIVES(fl_datagram_connect(d, &to), -ECONNREFUSED);
+	FL_CHECK(unlink(p.name) == 0);
+	fd = bare_unix(&to, SOCK_STREAM);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &to), -EPROTOTYPE);
+	FL_GIVES(fl_datagram_connect(d, &to), -EPROTOTYPE);
+	FL_CHECK(close(fd) == 0 && unlink(p.name) == 0);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &own), 0);
+	fl_test_gets(d, "x", &own);
+	fl_datagram_free(d);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(datagram_unix_receivers_missing)
+{
+	fl_test_leaves_nothing(missing_receivers, NULL);
+}
+
+/* Descriptors that nobody asked for are closed by the system; a name without a NUL; no name; a shut down receiver. */
+static int hostile(void *unused)
+{
+	char got[8], text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	fl_datagram_address from;
+	(void)unused;
+	fl_datagram *d = fl_test_unix(NULL);
+	const fl_datagram_address at = fl_test_address_of(d);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0);
+	unsigned before = fl_test_fds();
+	for (int i = 0; i < 20; i++) {
+		struct iovec part = {word, 2};
+		struct msghdr m = {.msg_name = (void *)(uintptr_t)&at.system,
+		                   .msg_namelen = at.size,
+		                   .msg_iov = &part,
+		                   .msg_iovlen = 1};
+		m.msg_control = control;
+		m.msg_controllen = sizeof control;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		*c = (struct cmsghdr){
+		    .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof fd)};
+		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+		FL_CHECK(sendmsg(fd, &m, 0) == 2);
+		FL_GIVES(fl_datagram_receive(d, got, sizeof got, &from), 2);
+		FL_GIVES(from.size, 0);
+		FL_GIVES(fl_datagram_send_to(d, "x", 1, &from), -EAFNOSUPPORT); /* there is no way back */
+	}
+	FL_GIVES(fl_test_fds(), before);
+	FL_CHECK(close(fd) == 0);
+	struct sockaddr_un longest = {.sun_family = AF_UNIX}; /* without a NUL: abstract, of all 108 bytes */
+	memset(longest.sun_path + 1, 'y', sizeof longest.sun_path - 1);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&longest, sizeof longest) == 0);
+	FL_CHECK(sendto(fd, "y", 1, 0, (const struct sockaddr *)&at.system, at.size) == 1);
+	FL_GIVES(fl_datagram_receive(d, got, sizeof got, &from), 1);
+	FL_GIVES(fl_datagram_address_text(&from, text, sizeof text), 0);
+	FL_CHECK(strlen(text) == sizeof longest.sun_path && text[0] == '@' && text[107] == 'y');
+	FL_GIVES(fl_datagram_send_to(d, "z", 1, &from), 0);
+	FL_CHECK(recv(fd, got, sizeof got, 0) == 1 && got[0] == 'z');
+	FL_CHECK(close(fd) == 0);
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_hostile_peers)
+{
+	fl_test_leaves_nothing(hostile, NULL);
+}
+
+/* A flag without a size, as of a segmented datagram in a small buffer. */
+static ssize_t truncating_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	ssize_t n = fl_test_real_net_sys.recvmsg(fd, message, flags);
+	message->msg_flags |= MSG_TRUNC;
+	return n;
+}
+
+static int truncating_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
+{
+	int got = fl_test_real_net_sys.recvmmsg(fd, messages, n, flags);
+	messages[0].msg_hdr.msg_flags |= MSG_TRUNC;
+	return got;
+}
+
+static void flagged(const fl_test_two *t)
+{
+	char got[8];
+	fl_datagram_message m = {.data = got, .size = sizeof got};
+	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0);
+	FL_GIVES(fl_datagram_send_to(t->a, "x", 1, &t->to_b), 0);
+	fl__net_sys.recvmsg = truncating_recvmsg;
+	fl__net_sys.recvmmsg = truncating_recvmmsg;
+	FL_GIVES(fl_datagram_receive(t->b, got, sizeof got, NULL), -EMSGSIZE);
+	FL_GIVES(fl_datagram_receive_many(t->b, &m, 1), 1);
+	FL_CHECK(m.received == 1 && m.lost > 0);
+	fl_test_no_faults();
+}
+
+FL_TEST(datagram_truncated_by_the_flag_alone)
+{
+	fl_test_each_two(flagged);
+}

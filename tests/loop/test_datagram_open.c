@@ -1,0 +1,579 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Datagram sockets: their addresses, and how they are opened. */
+#include "fl_datagrams.h"
+
+#include <net/if.h>
+
+/* ---- addresses */
+
+static void is_text(const fl_datagram_address *a, const char *expected)
+{
+	char text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
+	FL_GIVES(fl_datagram_address_text(a, text, sizeof text), 0);
+	if (strcmp(text, expected) != 0)
+		FL_CHECK(!"another text");
+	const size_t n = strlen(expected);
+	FL_GIVES(fl_datagram_address_text(a, text, n + 1), 0);
+	FL_GIVES(fl_datagram_address_text(a, text, n), -ENOSPC);
+	FL_GIVES(fl_datagram_address_text(a, text, 0), -ENOSPC);
+}
+
+static int as_text(void *unused)
+{
+	static const struct {
+		const char *host, *text;
+	} all[] = {
+	    {"127.0.0.1", "127.0.0.1:7000"},
+	    {"::1", "[::1]:7000"},
+	    {"::ffff:10.1.2.3", "10.1.2.3:7000"}, /* one form */
+	    {"fe80::1%lo", "[fe80::1%1]:7000"},
+	};
+	fl_datagram_address a, b;
+	(void)unused;
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+		FL_GIVES(fl_datagram_address_udp_until(&a, all[i].host, 7000, 0, NULL), 0);
+		is_text(&a, all[i].text);
+		b = fl_test_udp_address(all[i].host, 7000);
+		FL_CHECK(fl_datagram_address_is_equal(&a, &b));
+		b = fl_test_udp_address(all[i].host, 7001);
+		FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
+	}
+	FL_GIVES(fl_datagram_address_unix(&a, "/tmp/path"), 0);
+	is_text(&a, "/tmp/path");
+	FL_GIVES(fl_datagram_address_unix(&b, "@name"), 0);
+	is_text(&b, "@name");
+	FL_CHECK(!fl_datagram_address_is_equal(&a, &b) && fl_datagram_address_is_equal(&b, &b));
+	a = fl_test_udp_address("127.0.0.1", 1);
+	b = fl_test_udp_address("127.0.0.2", 1);
+	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
+	a = fl_test_udp_address("fe80::1%lo", 1);
+	b = fl_test_udp_address("fe80::1", 1);
+	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
+	b.size = 0;
+	is_text(&b, "");
+	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
+	a.size = 0;
+	FL_CHECK(fl_datagram_address_is_equal(&a, &b));
+	return 0;
+}
+
+FL_TEST(datagram_address_text)
+{
+	fl_test_leaves_nothing(as_text, NULL);
+}
+
+/* Of one size, and of different families. */
+static int different(void *unused)
+{
+	fl_datagram_address a = {.size = 0}, b;
+	char path[sizeof(struct sockaddr_in6) - 2];
+	(void)unused;
+	b = fl_test_udp_address("::1", 1);
+	memset(path, 'x', sizeof path - 1);
+	path[sizeof path - 1] = '\0';
+	FL_GIVES(fl_datagram_address_unix(&a, path), 0);
+	FL_GIVES(a.size, b.size);
+	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
+	char longest[110];
+	memset(longest, 'x', 109);
+	longest[109] = '\0';
+	longest[108] = '\0';
+	FL_GIVES(fl_datagram_address_unix(&a, longest), -ENAMETOOLONG);
+	longest[107] = '\0';
+	FL_GIVES(fl_datagram_address_unix(&a, longest), 0);
+	is_text(&a, longest);
+	FL_GIVES(fl_datagram_address_unix(&a, ""), -EINVAL);
+	FL_GIVES(fl_datagram_address_unix(&a, NULL), -EINVAL);
+	return 0;
+}
+
+FL_TEST(datagram_address_unix)
+{
+	fl_test_leaves_nothing(different, NULL);
+}
+
+static int of_names(void *unused)
+{
+	char name[300];
+	fl_datagram_address a;
+	fl_datagram *d = NULL;
+	(void)unused;
+	FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), 0);
+	is_text(&a, "127.0.0.2:5"); /* IPv4 before IPv6 */
+	FL_GIVES(fl_datagram_open_udp(&d, "some.name", 0, NULL), 0);
+	a = fl_test_address_of(d);
+	a = fl_test_udp_address("127.0.0.2", fl_datagram_port(d));
+	fl_datagram_address own = fl_test_address_of(d);
+	FL_CHECK(fl_datagram_address_is_equal(&a, &own));
+	fl_datagram_free(d);
+	static const int errors[] = {-ENOENT, -EAGAIN, -EIO, -ENOMEM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE};
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		fl_test_found_n = errors[i];
+		FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), errors[i]);
+		FL_GIVES(fl_datagram_open_udp(&d, "some.name", 5, NULL), errors[i]);
+	}
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	FL_GIVES(fl_datagram_address_udp(&a, name, 5), -ENAMETOOLONG);
+	FL_GIVES(fl_datagram_address_udp(&a, NULL, 5), -EINVAL);
+	return 0;
+}
+
+FL_TEST(datagram_names)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_found_add("::1");
+	fl_test_found_add("127.0.0.2");
+	fl_test_found_add("127.0.0.3");
+	fl_test_leaves_nothing(of_names, NULL);
+}
+
+static int cancelled(void *unused)
+{
+	fl_datagram_address a;
+	fl_datagram *d = NULL;
+	fl_cancel_token stop;
+	(void)unused;
+	FL_GIVES(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
+	FL_GIVES(fl_datagram_address_udp_until(&a, "some.name", 1, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_GIVES(fl_datagram_address_udp(&a, "some.name", 1), -ECANCELED);
+		FL_GIVES(fl_datagram_open_udp(&d, "some.name", 1, NULL), -ECANCELED);
+	}
+	fl_cancel_token_destroy(&stop);
+	return 0;
+}
+
+FL_TEST(datagram_names_cancelled)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_found_add("127.0.0.1");
+	fl_test_leaves_nothing(cancelled, NULL);
+}
+
+static void in_callback(void *event)
+{
+	fl_datagram_address a;
+	fl_datagram *d = NULL;
+	FL_GIVES(fl_datagram_address_udp(&a, "localhost", 1), -ENOTSUP); /* it would have to wait */
+	FL_GIVES(fl_datagram_address_udp(&a, "127.0.0.1", 1), 0);
+	FL_GIVES(fl_datagram_open_udp(&d, "localhost", 1, NULL), -ENOTSUP);
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0);
+	fl_datagram_free(d);
+	FL_GIVES(fl_datagram_open_unix(&d, NULL), 0);
+	fl_datagram_free(d);
+	fl_event_set(event);
+}
+
+static int from_callback(void *unused)
+{
+	fl_event done = FL_EVENT_INIT;
+	(void)unused;
+	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
+	return fl_event_wait(&done);
+}
+
+FL_TEST(datagram_outside_of_fibers)
+{
+	fl_datagram_address a;
+	fl_datagram *d = NULL;
+	FL_RC(fl_datagram_address_udp(&a, "127.0.0.1", 1), -ENOTSUP);
+	FL_RC(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), -ENOTSUP);
+	FL_RC(fl_datagram_open_unix(&d, NULL), -ENOTSUP);
+	FL_RC(fl_datagram_from_fd(&d, 0), -ENOTSUP);
+	assert_null(d);
+	fl_test_leaves_nothing(from_callback, NULL);
+}
+
+/* ---- UDP */
+
+/* port_shared: a port is private, unless both ask for a shared one. */
+static int in_use(void *unused)
+{
+	const fl_datagram_config share = {.reuse_port = true}, reuse = {.reuse_address = true};
+	const struct sockaddr_in bare = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	fl_datagram *b = NULL, *c = NULL;
+	const int on = 1;
+	(void)unused;
+	fl_datagram *a = fl_test_udp("127.0.0.1");
+	const uint16_t port = fl_datagram_port(a);
+	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, NULL), -EADDRINUSE);
+	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, &share), -EADDRINUSE);
+	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, &reuse), -EADDRINUSE);
+	struct sockaddr_in there = bare; /* another program that would take our datagrams */
+	there.sin_port = htons(port);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+	FL_CHECK(bind(fd, (const struct sockaddr *)&there, sizeof there) < 0 && errno == EADDRINUSE && close(fd) == 0);
+	fl_datagram_free(a);
+	const fl_datagram_config *both[] = {&share, &reuse};
+	for (int i = 0; i < 2; i++) {
+		FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, both[i]), 0);
+		FL_GIVES(fl_datagram_open_udp(&c, "127.0.0.1", port, both[i]), 0);
+		FL_GIVES(fl_datagram_port(b), fl_datagram_port(c));
+		fl_datagram_free(b);
+		fl_datagram_free(c);
+	}
+	return 0;
+}
+
+FL_TEST(datagram_port_shared)
+{
+	fl_test_leaves_nothing(in_use, NULL);
+}
+
+static int cannot_open(void *unused)
+{
+	const fl_datagram_config nowhere = {.interface = "no such one"};
+	fl_datagram *d = NULL;
+	(void)unused;
+	FL_GIVES(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &nowhere), -ENODEV);
+	static const int of_socket[][2] = {
+	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-EAFNOSUPPORT, -EAFNOSUPPORT}};
+	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+		fault = of_socket[i][0];
+		fl__net_sys.socket = failing_socket;
+		FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), of_socket[i][1]);
+		fl_test_no_faults();
+	}
+	fl__net_sys.bind = failing_bind;
+	fault = -EACCES;
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 7, NULL), -EACCES);
+	fl_test_no_faults();
+	fl__net_sys.set_option = failing_option;
+	const fl_datagram_config options[] = {
+	    {.reuse_port = true},     {.reuse_address = true}, {.broadcast = true},
+	    {.peer_errors = true},    {.no_loopback = true},   {.hops = 9},
+	    {.multicast_hops = true},
+	};
+	fault = -ENOPROTOOPT;
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+		FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0); /* IP_MULTICAST_ALL is not everywhere */
+	fl_datagram_free(d);
+	d = NULL;
+	fl_test_no_faults();
+	fl__poller_sys.control = failing_control;
+	fault = -ENOSPC;
+	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), -ENOSPC);
+	fl_test_no_faults();
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), -ENOMEM);
+	fl_test_no_faults();
+	FL_CHECK(d == NULL);
+	return 0;
+}
+
+FL_TEST(datagram_open_udp_faults)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(cannot_open, NULL);
+}
+
+/* A machine without IPv6. */
+static int only_ipv4(int family, int type, int protocol)
+{
+	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
+}
+
+static int without_ipv6(void *unused)
+{
+	(void)unused;
+	fl__net_sys.socket = only_ipv4;
+	fl_datagram *d = fl_test_udp(NULL), *other = fl_test_udp("127.0.0.1");
+	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
+	const fl_datagram_address to = fl_test_udp_address("127.0.0.1", fl_datagram_port(d)),
+				  six = fl_test_udp_address("::1", 1);
+	FL_GIVES(fl_datagram_send_to(other, "x", 1, &to), 0);
+	fl_test_gets(d, "x", NULL);
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &six), -EAFNOSUPPORT);
+	fl_test_no_faults();
+	fl_datagram_free(d);
+	fl_datagram_free(other);
+	return 0;
+}
+
+FL_TEST(datagram_without_ipv6)
+{
+	fl_test_leaves_nothing(without_ipv6, NULL);
+}
+
+static int get(const fl_datagram *d, int level, int option)
+{
+	int value = -1;
+	socklen_t size = sizeof value;
+	FL_CHECK(getsockopt(fl_datagram_fd(d), level, option, &value, &size) == 0);
+	return value;
+}
+
+static int configured(void *unused)
+{
+	const fl_datagram_config c = {.broadcast = true,
+	                              .peer_errors = true,
+	                              .no_loopback = true,
+	                              .hops = 3,
+	                              .multicast_hops = 4,
+	                              .interface = "lo"};
+	fl_datagram *d = NULL;
+	(void)unused;
+	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &c), 0);
+	FL_GIVES(get(d, SOL_SOCKET, SO_BROADCAST), 1);
+	FL_GIVES(get(d, IPPROTO_IP, IP_RECVERR), 1);
+	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_LOOP), 0);
+	FL_GIVES(get(d, IPPROTO_IP, IP_TTL), 3);
+	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_TTL), 4);
+	FL_GIVES(get(d, IPPROTO_IP, IP_MULTICAST_ALL), 0);
+	if (d->family == AF_INET6) {
+		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_RECVERR), 1);
+		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_LOOP), 0);
+		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_UNICAST_HOPS), 3);
+		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_HOPS), 4);
+		FL_GIVES(get(d, IPPROTO_IPV6, IPV6_MULTICAST_IF), if_nametoindex("lo"));
+		FL_GIVES(get(d, IPPROTO_IPV6, 29), 0); /* IPV6_MULTICAST_ALL */
+	}
+	fl_datagram_free(d);
+	return 0;
+}
+
+FL_TEST(datagram_config)
+{
+	fl_test_leaves_nothing(configured, NULL);
+}
+
+/* ---- Unix */
+
+static void reach(fl_datagram *d, const char *path)
+{
+	fl_datagram_address to;
+	fl_datagram *from = fl_test_unix(NULL);
+	const fl_datagram_address sender = fl_test_address_of(from);
+	FL_GIVES(fl_datagram_address_unix(&to, path), 0);
+	FL_GIVES(fl_datagram_send_to(from, "hello", 5, &to), 0);
+	fl_test_gets(d, "hello", &sender);
+	fl_datagram_free(from);
+}
+
+/* A bare Unix socket that is bound to a path. */
+static int bound_to(const char *path, int type)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	if (type == SOCK_STREAM)
+		FL_CHECK(listen(fd, 1) == 0);
+	return fd;
+}
+
+static int at_paths(void *unused)
+{
+	fl_datagram *other = NULL;
+	char below[64];
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	fl_datagram *d = fl_test_unix(p.name);
+	const fl_datagram_address at = fl_test_address_of(d);
+	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_datagram_fd(d)) && fl_datagram_port(d) == 0);
+	is_text(&at, p.name);
+	reach(d, p.name);
+	FL_GIVES(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
+	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	FL_GIVES(fl_datagram_open_unix(&other, below), -ENOTDIR);
+	fl_datagram_free(d);
+	FL_CHECK(!fl_test_path_is_there(&p));
+	FL_GIVES(fl_datagram_open_unix(&other, below), -ENOENT);
+	FL_GIVES(fl_datagram_open_unix(&other, ""), -EINVAL);
+	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+	for (int i = 0; i < 2; i++) {
+		int fd = bound_to(p.name, types[i]);
+		FL_GIVES(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
+		FL_CHECK(close(fd) == 0 && fl_test_path_is_there(&p)); /* a process that was killed leaves this */
+		d = fl_test_unix(p.name);
+		reach(d, p.name);
+		fl_datagram_free(d);
+		FL_CHECK(!fl_test_path_is_there(&p));
+	}
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(datagram_unix_paths)
+{
+	fl_test_leaves_nothing(at_paths, NULL);
+}
+
+static int abstract(void *unused)
+{
+	fl_datagram *other = NULL;
+	char path[128];
+	(void)unused;
+	fl_datagram *d = fl_test_unix(fl_test_abstract());
+	reach(d, fl_test_abstract());
+	FL_GIVES(fl_datagram_open_unix(&other, fl_test_abstract()), -EADDRINUSE);
+	fl_datagram_free(d);
+	d = fl_test_unix(fl_test_abstract());
+	fl_datagram_free(d);
+	memset(path, 'x', sizeof path);
+	path[127] = '\0';
+	FL_GIVES(fl_datagram_open_unix(&other, path), -ENAMETOOLONG);
+	FL_CHECK(other == NULL);
+	return 0;
+}
+
+FL_TEST(datagram_unix_abstract)
+{
+	fl_test_leaves_nothing(abstract, NULL);
+}
+
+/* What is no socket stays; so does another's that has come in the place of ours. */
+static int not_ours(void *unused)
+{
+	fl_datagram *d = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	FL_CHECK(file >= 0 && close(file) == 0);
+	FL_GIVES(fl_datagram_open_unix(&d, p.name), -EADDRINUSE);
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
+	d = fl_test_unix(p.name);
+	FL_CHECK(unlink(p.name) == 0);
+	int other = bound_to(p.name, SOCK_DGRAM);
+	fl_datagram_free(d);
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
+	d = fl_test_unix(p.name);
+	fl_datagram_close(d); /* removes it, too */
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl_datagram_free(d);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(datagram_unix_leaves_the_files_of_others)
+{
+	fl_test_leaves_nothing(not_ours, NULL);
+}
+
+static int unix_faults(void *unused)
+{
+	fl_datagram *d = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+		fault = of_socket[i][0];
+		fl__net_sys.socket = failing_socket;
+		FL_GIVES(fl_datagram_open_unix(&d, p.name), of_socket[i][1]);
+	}
+	fl_test_no_faults();
+	static const int of_bind[] = {-EACCES, -EROFS};
+	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
+		fault = of_bind[i];
+		fl__net_sys.bind = failing_bind;
+		FL_GIVES(fl_datagram_open_unix(&d, p.name), of_bind[i]);
+		FL_GIVES(fl_datagram_open_unix(&d, NULL), of_bind[i]);
+	}
+	fl_test_no_faults();
+	fl__poller_sys.control = failing_control;
+	fault = -ENOSPC;
+	FL_GIVES(fl_datagram_open_unix(&d, p.name), -ENOSPC);
+	fl_test_no_faults();
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_datagram_open_unix(&d, p.name), -ENOMEM);
+	fl_test_no_faults();
+	FL_CHECK(!fl_test_path_is_there(&p) && d == NULL);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(datagram_open_unix_faults)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(unix_faults, NULL);
+}
+
+/* ---- from a descriptor */
+
+static int adopted(void *unused)
+{
+	fl_datagram *d = NULL, *other = NULL;
+	int fds[2], on = 1;
+	(void)unused;
+	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == 0);
+	FL_GIVES(fl_datagram_from_fd(&d, fds[0]), 0);
+	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && (fcntl(fds[0], F_GETFL) & O_NONBLOCK));
+	FL_GIVES(fl_datagram_from_fd(&other, fds[0]), -EEXIST);
+	FL_CHECK(send(fds[1], "hello", 5, 0) == 5);
+	const fl_datagram_address unnamed = {.size = 0}, own = fl_test_address_of(d);
+	fl_test_gets(d, "hello", &unnamed); /* an unnamed sender */
+	FL_CHECK(own.size == 0 && fl_datagram_port(d) == 0);
+	FL_GIVES(fl_datagram_send(d, "x", 1), 0); /* it was connected already */
+	FL_CHECK(close(fds[1]) == 0);
+	FL_GIVES(fl_datagram_send(d, "x", 1), -ECONNREFUSED);
+	fl_datagram_free(d);
+	for (int family = 0; family < 2; family++) {
+		int fd = socket(family ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (fd < 0)
+			continue; /* no IPv6 */
+		FL_CHECK(setsockopt(fd, family ? IPPROTO_IPV6 : IPPROTO_IP, family ? IPV6_RECVERR : IP_RECVERR, &on,
+		                    sizeof on) == 0);
+		if (family)
+			FL_CHECK(setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
+		FL_GIVES(fl_datagram_from_fd(&d, fd), 0);
+		FL_CHECK(d->peer_errors && d->ipv6_only == (family != 0) && fl_datagram_port(d) == 0);
+		FL_GIVES(fl_datagram_disconnect(d), 0);
+		fl_datagram_free(d);
+	}
+	return 0;
+}
+
+FL_TEST(datagram_from_a_descriptor)
+{
+	fl_test_leaves_nothing(adopted, NULL);
+}
+
+static int no_adopt(int fd)
+{
+	(void)fd;
+	return -EBADF;
+}
+
+static int cannot_adopt(void *unused)
+{
+	fl_datagram *d = NULL;
+	int ends[2];
+	(void)unused;
+	FL_GIVES(fl_datagram_from_fd(&d, -1), -EBADF);
+	FL_CHECK(pipe(ends) == 0);
+	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOTSOCK);
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -EINVAL);
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0);
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOMEM);
+	fl_test_no_faults();
+	fl__poller_sys.control = failing_control;
+	fault = -ENOSPC;
+	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOSPC);
+	fl_test_no_faults();
+	fl__net_sys.adopt = no_adopt;
+	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -EBADF);
+	fl_test_no_faults();
+	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && d == NULL); /* it is as the caller had it */
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	return 0;
+}
+
+FL_TEST(datagram_from_a_descriptor_faults)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(cannot_adopt, NULL);
+}

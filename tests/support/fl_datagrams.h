@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_DATAGRAMS_H
+#define FL_DATAGRAMS_H
+
+/*
+ * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind (fl_streams.h):
+ *
+ *     static int echoes(void *unused) { fl_datagram *d = fl_test_udp("127.0.0.1"); ... fl_datagram_free(d); return 0; }
+ *     FL_TEST(datagram_echoes) { fl_test_leaves_nothing(echoes, NULL); }
+ */
+#include "fl_net_faults.h"
+
+#include "loop/datagram.h"
+
+static inline fl_datagram *fl_test_udp(const char *host)
+{
+	fl_datagram *d = NULL;
+	FL_GIVES(fl_datagram_open_udp(&d, host, 0, NULL), 0);
+	FL_CHECK(fl_datagram_port(d) != 0 && fl_datagram_fd(d) >= 0);
+	return d;
+}
+
+static inline fl_datagram *fl_test_unix(const char *path)
+{
+	fl_datagram *d = NULL;
+	FL_GIVES(fl_datagram_open_unix(&d, path), 0);
+	return d;
+}
+
+static inline fl_datagram_address fl_test_udp_address(const char *host, uint16_t port)
+{
+	fl_datagram_address a;
+	FL_GIVES(fl_datagram_address_udp(&a, host, port), 0);
+	return a;
+}
+
+static inline fl_datagram_address fl_test_address_of(const fl_datagram *d)
+{
+	fl_datagram_address a;
+	FL_GIVES(fl_datagram_address_of(d, &a), 0);
+	return a;
+}
+
+/* Two sockets of a kind, each of which can send to the address of the other. */
+typedef struct fl_test_two {
+	fl_datagram *a, *b;
+	fl_datagram_address to_a, to_b;
+} fl_test_two;
+
+typedef void fl_test_two_datagrams(const fl_test_two *t);
+
+static inline int fl_test_run_two(fl_datagram *a, fl_datagram *b, fl_test_two_datagrams *function)
+{
+	const fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
+	function(&t);
+	fl_datagram_free(a);
+	fl_datagram_free(b);
+	return 0;
+}
+
+static inline int fl_test_two_udp(void *function)
+{
+	return fl_test_run_two(fl_test_udp("127.0.0.1"), fl_test_udp("127.0.0.1"), *(fl_test_two_datagrams **)function);
+}
+
+static inline int fl_test_two_udp_ipv6(void *function)
+{
+	if (!fl_test_has_ipv6())
+		return 0;
+	return fl_test_run_two(fl_test_udp("::1"), fl_test_udp("::1"), *(fl_test_two_datagrams **)function);
+}
+
+static inline int fl_test_two_unix(void *function)
+{
+	return fl_test_run_two(fl_test_unix(NULL), fl_test_unix(NULL), *(fl_test_two_datagrams **)function);
+}
+
+static inline void fl_test_each_two(fl_test_two_datagrams *function)
+{
+	fl_test_leaves_nothing(fl_test_two_udp, &function);
+	fl_test_leaves_nothing(fl_test_two_udp_ipv6, &function);
+	fl_test_leaves_nothing(fl_test_two_unix, &function);
+}
+
+/* Receives a text from a sender; the time limit is that of a test that has failed. */
+static inline void fl_test_gets(fl_datagram *d, const char *text, const fl_datagram_address *from)
+{
+	char got[64];
+	fl_datagram_address sender;
+	FL_GIVES(fl_datagram_receive_until(d, got, sizeof got, &sender, fl_after(FL_S(60)), NULL), strlen(text));
+	FL_CHECK(memcmp(got, text, strlen(text)) == 0);
+	FL_CHECK(!from || fl_datagram_address_is_equal(&sender, from));
+}
+
+static inline bool fl_test_datagram_waits(const fl_datagram *d, int direction)
+{
+	return d->io.waiting[direction] != NULL;
+}
+
+#endif
