@@ -104,7 +104,7 @@ static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c
                                    fl_cancel_token *cancel)
 {
 	for (int64_t pause = datagram_pause_min;;) {
-		if (fl__is_past(deadline))
+		if (fl__is_expired(deadline))
 			return -ETIMEDOUT;
 		d->eager = 0;
 		int rc = datagram_pause(d, fl__min_deadline(deadline, fl_after(pause)), cancel);

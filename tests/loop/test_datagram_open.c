@@ -121,7 +121,7 @@ static int of_names(void *unused)
 
 FL_TEST(datagram_names)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("::1");
 	fl_test_found_add("127.0.0.2");
@@ -150,7 +150,7 @@ static int cancelled(void *unused)
 
 FL_TEST(datagram_names_cancelled)
 {
-	FL_NAME_FAULTS();
+	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("127.0.0.1");
 	fl_test_leaves_nothing(cancelled, NULL);
