@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "try_io.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 /* As in <linux/fs.h>; a C library may not have them. */
 enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
@@ -27,13 +31,42 @@ static bool try_io_is_file(int fd)
 	return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 }
 
+/*
+ * Without the flag: a poll says whether the call would wait. A write to a blocking descriptor takes
+ * only what a pipe that is ready has room for (pipe(7)).
+ */
+static bool try_io_is_ready(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	return poll(&p, 1, 0) != 0;
+}
+
+static ssize_t try_io_read_polled(int fd, const struct iovec *part)
+{
+	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, part, 1)) : -EAGAIN;
+}
+
+static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
+{
+	const int flags = fcntl(fd, F_GETFL);
+	if (!try_io_is_ready(fd, POLLOUT))
+		return -EAGAIN;
+	if (flags < 0 || (flags & O_NONBLOCK))
+		return try_io_result(writev(fd, parts, n));
+	while (n > 1 && parts->iov_len == 0) {
+		parts++;
+		n--;
+	}
+	return try_io_result(write(fd, parts->iov_base, parts->iov_len < PIPE_BUF ? parts->iov_len : PIPE_BUF));
+}
+
 ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
 	const int before = errno;
 	const struct iovec part = {buffer, size};
 	ssize_t rc = try_io_result(preadv2(fd, &part, 1, -1, TRY_IO_NOWAIT));
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
-		rc = try_io_result(readv(fd, &part, 1));
+		rc = try_io_read_polled(fd, &part);
 	errno = before;
 	return rc;
 }
@@ -42,7 +75,7 @@ static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 {
 	ssize_t rc = try_io_result(pwritev2(fd, parts, n, -1, TRY_IO_NOWAIT));
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
-		rc = try_io_result(writev(fd, parts, n));
+		rc = try_io_write_polled(fd, parts, n);
 	return rc;
 }
 
