@@ -537,6 +537,26 @@ const bench_case bench_cases[] = {
 		.floor = {"epoll_level", "epoll_edge"},
 	},
 	{
+		.name = "loop/udp_1", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try"}, .weaker = {"fairlead_many"},
+		.floor = {"epoll_level"},
+	},
+	{
+		.name = "loop/udp_100", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try"}, .weaker = {"fairlead_many"},
+		.floor = {"epoll_level"},
+	},
+	{
+		.name = "loop/unix_datagram_1", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try"}, .weaker = {"fairlead_many"},
+		.floor = {"epoll_level"},
+	},
+	{
+		.name = "loop/unix_datagram_8", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try"}, .weaker = {"fairlead_many"},
+		.floor = {"epoll_level"},
+	},
+	{
 		.name = "loop/memory_task", .unit = "bytes/task", .threads = {1},
 		.peers = {"boost_fiber", "python_asyncio"},
 		.weaker = {"boost_unguarded"},

@@ -9,6 +9,7 @@
  * and memory are measured in a program of their own, fairlead-bench-loop (loop_probe.c):
  *
  *     fairlead-bench-loop echo WHO    says "ready", then the port of an echo server on 127.0.0.1; ends with its input
+ *     fairlead-bench-loop udp WHO     the same for datagrams, or unix_datagram: then it says its process id (loop_probe.h)
  *     fairlead-bench-loop idle WHO    says "ready"; answers each number (remote.h) by the bytes of memory, more than before,
  *                                     that it has with so many tasks that wait
  *

@@ -329,7 +329,7 @@ static void answer(int64_t (*idle)(size_t n))
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; argc == 3 && i < sizeof all / sizeof all[0]; i++) {
-		if (strcmp(argv[2], all[i].name) != 0)
+		if (strcmp(argv[2], all[i].name) != 0 || (strcmp(argv[1], "echo") != 0 && strcmp(argv[1], "idle") != 0))
 			continue;
 		if (strcmp(argv[1], "echo") == 0 && all[i].echo)
 			serve_echo(all[i].echo);
@@ -337,6 +337,9 @@ int main(int argc, char **argv)
 			answer(all[i].idle);
 		return 0;
 	}
-	(void)fputs("usage: fairlead-bench-loop echo|idle WHO\n", stderr);
+	probe_server *datagrams = argc == 3 ? probe_datagram_server(argv[1], argv[2]) : NULL;
+	if (datagrams)
+		serve_echo(datagrams);
+	(void)fputs("usage: fairlead-bench-loop echo|udp|unix_datagram|idle WHO\n", stderr);
 	return 2;
 }

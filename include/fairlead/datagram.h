@@ -105,14 +105,14 @@ FL_API bool fl_datagram_address_is_equal(const fl_datagram_address *a, const fl_
  * `reuse_port` or `reuse_address` is set, no other socket can bind the port.
  */
 typedef struct fl_datagram_config {
-	bool reuse_port;              /* sockets of one user share a port: the system distributes the senders */
-	bool reuse_address;           /* sockets of any user share a port, as receivers of one group do */
+	bool reuse_port;              /* sockets of one user share a port; the system chooses one */
+	bool reuse_address;           /* sockets of any user share a port, as for groups */
 	bool broadcast;               /* datagrams may be sent to broadcast addresses */
 	bool peer_errors;             /* see fl_datagram_receive() */
-	bool no_loopback;             /* this machine does not receive what this socket sends to groups */
-	unsigned char hops;           /* most routers on the way to a host, plus 1; 0: the default, mostly 64 */
-	unsigned char multicast_hops; /* the same, to a group; 0: the default, 1: this network alone */
-	const char *interface;        /* by name, for datagrams to groups; NULL: that of the system's route */
+	bool no_loopback;             /* this machine gets no copy of datagrams to groups */
+	unsigned char hops;           /* to hosts: routers on the way, plus 1; 0: the default */
+	unsigned char multicast_hops; /* to groups; 0: the default, 1: this network alone */
+	const char *interface;        /* to groups: its name; NULL: that of the system's route */
 } fl_datagram_config;
 
 /*
@@ -139,11 +139,12 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
                                               const fl_datagram_config *config);
 
 /*
- * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an abstract
- * name that the system chooses, so that receivers can answer. Any user of this network namespace
- * can send to an abstract name. Closing the socket removes its file, unless another socket has
- * replaced it. A stale file, at which no socket is open, is removed first. If several processes
- * replace a stale file at the same time, perhaps only the last keeps the path. Never waits. Returns
+ * Opens a Unix socket at a path, or at an abstract name, which begins with '@'; NULL: at an
+ * abstract name that the system chooses, so that receivers can answer. Any user of this network
+ * namespace can send to an abstract name. Closing the socket removes its file, unless another
+ * socket has replaced it. A stale file, at which no socket is open, is removed first. If several
+ * processes replace a stale file at the same time, perhaps only the last keeps the path. Never
+ * waits. Returns
  *
  *   0
  *   -EADDRINUSE        a socket is open there, or the file is no socket
@@ -157,9 +158,9 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
 FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path);
 
 /*
- * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), bound or not, connected or
- * not, on the loop that the calling thread runs. Makes `fd` non-blocking and close-on-exec. After an
- * error the caller still owns `fd`. Never waits. Returns
+ * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), bound or not, connected
+ * or not, on the loop that the calling thread runs. Makes `fd` non-blocking and close-on-exec.
+ * After an error the caller still owns `fd`. Never waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop
@@ -223,7 +224,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *
  *   0              the system has the datagram. UDP may still lose it
  *   -ENOTCONN      the socket is not connected
- *   -EMSGSIZE      larger than the protocol or the send buffer allows (UDP: 65,507 bytes over IPv4)
+ *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows (UDP: 65,507 bytes
+ *                  over IPv4)
  *   -ECONNREFUSED  UDP: no socket of the peer has received an earlier datagram (ICMP). This one was
  *                  not sent. Unix: no socket is open there now
  *   -ENETUNREACH, -EHOSTUNREACH
@@ -245,8 +247,8 @@ FL_INLINE FL_MUST_CHECK int fl_datagram_send_until(fl_datagram *d, const void *d
                                                    fl_cancel_token *cancel);
 
 /*
- * As fl_datagram_send(), but returns -EAGAIN if there is no room. Never waits. Callbacks of the loop
- * may call it, too.
+ * As fl_datagram_send(), but returns -EAGAIN if there is no room. Never waits. Callbacks of the
+ * loop may call it, too.
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_try_send(fl_datagram *d, const void *data, size_t size);
 
@@ -309,7 +311,7 @@ typedef struct fl_datagram_message {
 	void *data;
 	size_t size;                 /* bytes to send; or the size of the buffer at `data` */
 	size_t received;             /* set by a receive: bytes that `data` has now */
-	size_t lost;                 /* set by a receive: bytes that did not fit; not 0: truncated */
+	size_t lost;                 /* set by a receive: bytes that did not fit; 0: all did */
 	fl_datagram_address address; /* where to; `size` 0: to the connected peer. Or the sender */
 } fl_datagram_message;
 
@@ -332,11 +334,13 @@ FL_API FL_MUST_CHECK int fl_datagram_try_send_many(fl_datagram *d, const fl_data
                                                    unsigned *sent);
 
 /*
- * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY, with one system call. Blocks
- * the calling fiber while there are none. Observes its cancel scope. Sets `received`, `lost` and
- * `address` of each. A datagram that does not fit is no error: see `lost`. Returns the number of
- * datagrams; or -EINVAL: `n` is 0; or an error as fl_datagram_receive(), and then the address of
- * list[0] is the `from` of that function.
+ * Receives available datagrams, 1 to `n`, and at most FL_DATAGRAM_MANY, with one system call.
+ * Blocks the calling fiber while there are none. Observes its cancel scope. Sets `received`, `lost`
+ * and `address` of each. A datagram that does not fit is no error: see `lost`. Returns the number
+ * of datagrams, or
+ *
+ *   -EINVAL  `n` is 0
+ *   an error as fl_datagram_receive(); the address of list[0] is the `from` of that function
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
 #define FL_DATAGRAM_MANY 32u
@@ -358,8 +362,8 @@ FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagra
  *   0
  *   -EADDRINUSE     the socket has joined it already
  *   -ENODEV         no such interface; or no route
- *   -EINVAL         no address of a group; `group` and `source` of different families; or the caller
- *                   does not run the socket's loop
+ *   -EINVAL         no address of a group; `group` and `source` of different families; or the
+ *                   caller does not run the socket's loop
  *   -EAFNOSUPPORT   a group of another family than the socket's
  *   -ENOMEM         also above the limit of groups of a socket
  *   -EPIPE          closed
@@ -369,8 +373,8 @@ FL_API FL_MUST_CHECK int fl_datagram_join(fl_datagram *d, const char *group, con
 
 /*
  * Leaves a group. The parameters are those of its fl_datagram_join(). Closing the socket leaves all
- * groups. Never waits. Returns 0, or as fl_datagram_join(): -ENODEV, -EINVAL, -EAFNOSUPPORT, -EPIPE,
- * -EOWNERDEAD; or
+ * groups. Never waits. Returns 0, or as fl_datagram_join(): -ENODEV, -EINVAL, -EAFNOSUPPORT,
+ * -EPIPE, -EOWNERDEAD; or
  *
  *   -EADDRNOTAVAIL  the socket has not joined it
  */

@@ -8,8 +8,8 @@
  * and all are its peer's. With IP_RECVERR, `peer_errors`, the error may be of any peer: a send that
  * finds it tries again, and a receive takes the error, with its peer, from the error queue.
  *
- * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it; an
- * error of the datagram itself comes again when the rest is sent.
+ * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
+ * an error of the datagram itself comes again when the rest is sent.
  */
 #include "datagram.h"
 #include "../base/sys.h"
@@ -28,7 +28,8 @@ static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(3
 
 /* A send or a receive of one datagram, or of `n`. */
 struct datagram_call {
-	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c); /* a count, -EAGAIN, or an error */
+	/* Returns a count, -EAGAIN, or an error. */
+	ssize_t (*attempt)(fl_datagram *d, const struct datagram_call *c);
 	int direction;
 	bool pauses; /* no event may report room */
 	unsigned n;
@@ -314,7 +315,7 @@ int fl_datagram_try_send_many(fl_datagram *d, const fl_datagram_message *list, u
 
 /* Receiving. */
 
-/* Returns the ICMP error in a message of the error queue; 0: none, the error of a call on this machine. */
+/* Returns the ICMP error in a message of the error queue; 0: an error of this machine alone. */
 static int datagram_icmp_error(struct msghdr *m)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -353,14 +354,16 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 	}
 }
 
-/* Returns the result of a receive that got the error `rc`. Stores the peer of the error, if it is known. */
+/* Returns the result of a receive that got the error `rc`. Stores the error's peer, if known. */
 static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
 {
 	fl_datagram_address peer = {.size = 0};
 	int error = d->peer_errors ? datagram_take_peer_error(d, &peer) : 0;
 	if (from)
 		*from = peer;
-	return fl__datagram_error(error != 0 ? error : rc);
+	error = error != 0 ? error : rc;
+	/* ICMP: larger than the path allows. The caller would take -EMSGSIZE for a truncation */
+	return error == -EMSGSIZE ? -EHOSTUNREACH : fl__datagram_error(error);
 }
 
 static ssize_t datagram_receive_one(fl_datagram *d, const struct datagram_call *c)

@@ -319,7 +319,10 @@ static int datagram_disconnect(const fl_datagram *d)
 	return fl__datagram_error(fl__net_sys.bind(d->io.fd, (const struct sockaddr *)&a, size));
 }
 
-/* Whether the socket is connected to a peer of the other family of IP. Then it has an address of that family. */
+/*
+ * Whether the socket is connected to a peer of the other family of IP. Then its own address is of
+ * that family, too, and the system refuses the new peer.
+ */
 static bool datagram_changes_family(const fl_datagram *d, const fl_datagram_address *peer)
 {
 	fl_datagram_address before;
@@ -408,8 +411,9 @@ int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, c
 		return rc;
 	if (!source)
 		return fl__net_error(datagram_change_group(d, &a, rc, MCAST_JOIN_GROUP));
+	/* -EADDRNOTAVAIL: has joined this source already */
 	rc = datagram_change_source(d, &a, rc, source, MCAST_JOIN_SOURCE_GROUP);
-	return rc == -EADDRNOTAVAIL ? -EADDRINUSE : fl__net_error(rc); /* has joined this source already */
+	return rc == -EADDRNOTAVAIL ? -EADDRINUSE : fl__net_error(rc);
 }
 
 int fl_datagram_leave(fl_datagram *d, const char *group, const char *interface, const char *source)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The files of Unix sockets: bound without a stale file in the way, and removed by their owner alone. */
+/* The files of Unix sockets. A stale file is removed first; only its owner removes a file. */
 #include "unix_file.h"
 #include "net_sys.h"
 #include <errno.h>

@@ -326,6 +326,10 @@ static int each_error(void *unused)
 		FL_GIVES(fl_datagram_try_receive_many(d, &m, 1), expected);
 		m.address = own;
 	}
+	fails(-EMSGSIZE); /* ICMP: the path is too narrow; no datagram was truncated */
+	FL_GIVES(fl_datagram_send_to(d, "x", 1, &own), -EMSGSIZE);
+	FL_GIVES(fl_datagram_receive(d, got, 8, NULL), -EHOSTUNREACH);
+	FL_GIVES(fl_datagram_receive_many(d, &m, 1), -EHOSTUNREACH);
 	fl_test_no_faults();
 	FL_GIVES(fl_datagram_send_to(d, "fine", 4, &own), 0); /* none is permanent */
 	fl_test_gets(d, "fine", &own);
