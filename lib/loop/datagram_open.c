@@ -370,7 +370,7 @@ static int datagram_change_source(fl_datagram *d, const struct fl__address *grou
                                   int option)
 {
 	struct group_source_req request = {.gsr_interface = (uint32_t)interface};
-	struct fl__address from;
+	struct fl__address from = {0};
 	int rc = datagram_numeric(source, &from);
 	if (rc == 0 && from.at.any.sa_family != group->at.any.sa_family)
 		rc = -EINVAL;
@@ -405,7 +405,7 @@ static int datagram_find_group(const fl_datagram *d, const char *text, const cha
 
 int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, const char *source)
 {
-	struct fl__address a;
+	struct fl__address a = {0};
 	int rc = datagram_find_group(d, group, interface, &a);
 	if (rc < 0)
 		return rc;
@@ -418,7 +418,7 @@ int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, c
 
 int fl_datagram_leave(fl_datagram *d, const char *group, const char *interface, const char *source)
 {
-	struct fl__address a;
+	struct fl__address a = {0};
 	int rc = datagram_find_group(d, group, interface, &a);
 	if (rc < 0)
 		return rc;
