@@ -13,6 +13,7 @@
 #include <fairlead/cancel_callback.h>
 #include <fairlead/child.h>
 #include <fairlead/cond.h>
+#include <fairlead/context_var.h>
 #include <fairlead/cpu.h>
 #include <fairlead/datagram.h>
 #include <fairlead/debug.h>

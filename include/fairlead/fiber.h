@@ -26,10 +26,10 @@ FL_BEGIN_DECLS
  *     f = NULL;
  *
  * Each function of the library that blocks "the calling context" suspends a fiber, not its thread.
- * errno, the cancel scope and locals (fl_local) belong to the fiber. The signal mask, thread-local
- * variables and pthread mutexes belong to the thread: a pthread mutex that is held across a wait
- * may hang all fibers. A system call that blocks, and a long computation, hold up the whole loop:
- * see fl_to_thread().
+ * errno, the cancel scope, locals (fl_local) and context variables (fairlead/context_var.h)
+ * belong to the fiber. The signal mask, thread-local variables and pthread mutexes belong to the
+ * thread: a pthread mutex that is held across a wait may hang all fibers. A system call that
+ * blocks, and a long computation, hold up the whole loop: see fl_to_thread().
  *
  * Each fiber has a cancel token, its first scope. After fl_fiber_cancel(), which requests the
  * token, every wait of the fiber returns -ECANCELED.

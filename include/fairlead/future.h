@@ -134,7 +134,8 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 /*
  * Registers a callback: `callback(f, arg)` is called once when the task ends, on the thread that
  * ends or cancels the task; if the task has ended, at once, on the calling thread. Callbacks of a
- * future run in the order of registration, without a cancel scope. A callback may free references
+ * future run in the order of registration, without a cancel scope, and each with a copy of the
+ * values of the context that registered it (fairlead/context_var.h). A callback may free references
  * to `f`, also that of the fl_future_cancel() or fl_future_cancel_pending() that calls it. It must
  * not block for long, nor wait for the end of the task's executor. A wait for the task may return
  * before the task's callbacks have. Never waits. Returns:

@@ -102,12 +102,16 @@ FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, vo
 /*
  * A timer calls `function(arg)` once, at `deadline` or soon after. Timers with the same deadline
  * are called in the order in which they were started. An all-zero timer is not started. The
- * callback may start the timer again, or free its memory. A started timer must not move.
+ * callback may start the timer again, or free its memory. A started timer must not move, nor be
+ * freed before its loop. The callback begins with a copy of the values of the context that started
+ * the timer (fairlead/context_var.h). So does a call of fl_loop_post(); a watch begins without
+ * values.
  */
 typedef struct fl_loop_timer {
 	int64_t heap_[5];
 	fl_loop_callback *function_;
 	void *arg_;
+	struct fl__values *values_;
 } fl_loop_timer;
 
 /*

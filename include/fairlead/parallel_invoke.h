@@ -38,6 +38,7 @@ struct fl__ctx_front {
 	struct fl__fork_stack *forks; /* its forks; NULL: no other worker would steal them */
 	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
 	struct fl__inside inside;
+	struct fl__values *values; /* of context variables: fairlead/context_var.h; NULL: none */
 };
 
 struct fl__ctx;
@@ -75,6 +76,9 @@ FL_API void fl__fork_wake(struct fl__fork_stack *s);
  */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
+/* fl_parallel_invoke() on a worker, in a context that has values. */
+FL_API int fl__fork_with_values(int (*f)(void *), void *a, int (*g)(void *), void *b);
+
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
 	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with the CAS in fork_steal() */
@@ -99,13 +103,14 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 }
 
 /*
- * Calls f(a) and g(b), possibly at the same time: f on the calling thread; g there after f, or on
- * another worker of the same executor during f. Blocks the calling context until both have
- * returned; no cancel ends that wait. While g runs elsewhere, the caller runs calls that g has
- * forked. The two must neither wait for each other nor leave by longjmp or pthread_exit. g runs
- * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g runs:
- * its fl_executor_current() is the caller's, and a function that returns -EDEADLK in that task or
- * callback does so in g. Of nested calls only the outer 512 of a worker may run at the same time.
+ * Calls f(a) and g(b), maybe at the same time: f on the calling thread, and g there after f, or meanwhile on another worker of
+ * the same executor. Blocks the calling context until both have returned, whatever is requested; while g runs elsewhere it
+ * runs what g has forked. The two must not wait for each other, nor leave by longjmp or pthread_exit. g runs under the caller's
+ * cancel scope, and is a part of the caller's task or callback, wherever g runs: its
+ * fl_executor_current() is the caller's, and a function that returns -EDEADLK in that task or
+ * callback does so in g. On another thread g begins with a copy of the caller's values
+ * (fairlead/context_var.h) at the time of the call. Of nested calls the outer 512 of a worker may
+ * run at the same time; those within are made in turn.
  *
  * If f fails, g is not called; if g is running, its scope is requested. f goes on if g fails.
  * Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in a forked child,
@@ -118,7 +123,9 @@ static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, 
 	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
 	struct fl__fork _fork, **_slot;
 	int _error;
-	if (__builtin_expect(!_s || _s->next == _s->limit, 0)) {
+	if (__builtin_expect(!_s || _s->next == _s->limit || _ctx->values, 0)) {
+		if (_s && _s->next != _s->limit)
+			return fl__fork_with_values(_f, _a, _g, _b);
 		_error = _f(_a);
 		return _error != 0 ? _error : _g(_b);
 	}

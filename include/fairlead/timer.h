@@ -30,9 +30,10 @@ FL_BEGIN_DECLS
  *
  *     static void due(void *arg) { if (fl_submit(pool, &refresh, arg, NULL) != 0) ... }
  *
- * No lock of the library is held during a call: a function may lock, wait, and start, cancel and
- * destroy timers, also its own timer, whose memory it may free unless the timer is pending again.
- * It must return: neither longjmp nor pthread_exit. It observes no cancel scope.
+ * No lock of the library is held meanwhile: a function may lock, wait, and start, cancel and destroy timers, its own too, whose memory
+ * it may free unless it is to be called again. It returns: neither longjmp nor pthread_exit. It observes no cancel scope.
+ * Each call begins with a copy of the values of the context that started the timer
+ * (fairlead/context_var.h).
  *
  * Memory order: a call sees what was written before the start; a context that has waited for the
  * end of the call sees what the call wrote. Fork: in the child no timer is started. Exit: a process
@@ -48,11 +49,12 @@ typedef struct fl_timer {
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
+	struct fl__values *values_;
 	uint32_t fork_, start_;
 } fl_timer;
 
 /* clang-format off */
-#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
+#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /*

@@ -3,6 +3,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/thread.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <fairlead/thread.h>
@@ -79,7 +80,7 @@ int fl__executor_initialize(fl_executor *e, char **message)
 		return 0;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token, .regions = e->regions, .n_regions = e->n_regions};
-	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
+	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx, NULL);
 	*message = ctx.message;
 	return error;
 }
@@ -637,7 +638,7 @@ static int executor_start_freeing_thread(fl_executor *e)
 {
 	fl_thread thread = {NULL};
 	const fl_thread_config config = {.name = "executor-end", .block_signals = true};
-	int rc = fl_thread_start(&thread, executor_free_when_ended, e, &config);
+	int rc = fl__thread_start(&thread, executor_free_when_ended, e, &config);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	return fl_thread_detach(&thread);

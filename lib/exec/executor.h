@@ -279,6 +279,9 @@ extern const struct fl__future_ops fl__task_block_future_ops;
  */
 int fl__run_here(fl_executor *e, struct fl__task_block *block);
 
+/* Gives the task a copy of the values of the calling context, if it runs in this process. */
+void fl__task_block_inherit(struct fl__task_block *block);
+
 /*
  * Initializes the future of a task block, whose arguments are set, with `refs` references, and
  * registers the callback. `copied`: as of fl__submit(); the block has the memory for it.
@@ -288,6 +291,9 @@ static inline void fl__task_block_begin(struct fl__task_block *block, const fl_t
 {
 	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
+	/* not NULL: the block was made by a call that needs the context */
+	if (__builtin_expect(fl__ctx_current->front.values != NULL, 0))
+		fl__task_block_inherit(block);
 	if (config->on_end) {
 		struct fl__callback *callback = fl__task_block_callback(block);
 		void *arg = config->on_end_arg;
@@ -401,12 +407,13 @@ struct fl_task_ctx {
 };
 
 /*
- * Calls a task's function, with `ctx->token` as its scope, and returns its result. The caller frees
- * `ctx->message` with fl__message_free().
+ * Calls a task's function, with `ctx->token` as its scope, and returns its result. The function
+ * begins with `values`, which the call takes over. The caller frees `ctx->message` with
+ * fl__message_free().
  */
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values);
 
-/* The same, in the current scope. */
+/* The same, in the current scope, with a copy of the current values. */
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
 /* Takes the message that a task has set so far; NULL: none. */

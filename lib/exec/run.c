@@ -9,6 +9,7 @@
  * progress: the task runs on another context, or here.
  */
 #include "../base/atomic.h"
+#include "../sync/context_var.h"
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/blocking.h>
@@ -60,7 +61,7 @@ void fl__task_forget_failure(fl_task_ctx *ctx)
 	ctx->keeps_result = false;
 }
 
-int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+static inline int run_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	const uint32_t mark = fl__child_mark();
 	const int error = type->run(ctx, arg, result);
@@ -68,11 +69,24 @@ int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_tas
 	return error;
 }
 
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
-	fl_cancel_token *scope = fl_cancel_scope_set(ctx->token);
-	int error = fl__task_run(type, arg, result, ctx);
-	(void)fl_cancel_scope_set(scope);
+	struct fl__ctx *self = fl__ctx_get();
+	struct fl__values *outer = fl__values_enter(self, fl__values_copy());
+	const int error = run_call(type, arg, result, ctx);
+	fl__values_leave(self, outer);
+	return error;
+}
+
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx, struct fl__values *values)
+{
+	struct fl__ctx *self = fl__ctx_get();
+	fl_cancel_token *scope = self->front.scope;
+	struct fl__values *outer = fl__values_enter(self, values);
+	self->front.scope = ctx->token;
+	const int error = run_call(type, arg, result, ctx);
+	self->front.scope = scope;
+	fl__values_leave(self, outer);
 	return error;
 }
 
@@ -143,8 +157,10 @@ int fl__run_function(struct fl__run *run, char **message)
 	fl_task_ctx ctx = {.token = &f->token, .regions = e->regions, .n_regions = e->n_regions};
 	int error = -ECANCELED;
 	if (run->claim == FL__CLAIM_RUN) {
+		struct fl__values *values = f->values;
+		f->message = NULL;
 		run->active = true;
-		error = fl__task_call(f->type, f->arg, f->result, &ctx);
+		error = fl__task_call(f->type, f->arg, f->result, &ctx, values);
 		run->active = false;
 	}
 	if (__builtin_expect(ctx.keeps_result, 0) && error != 0)

@@ -15,6 +15,7 @@
  * leave a permit beside a debt. A submit acquires its permit without the lock: while there is a
  * permit nothing is owed.
  */
+#include "../sync/context_var.h"
 #include "../wait/lock.h"
 #include "executor.h"
 #include <errno.h>
@@ -25,6 +26,12 @@ static bool submit_is_too_big(const fl_task_type *type, uint32_t count)
 	const size_t most = FL_TASK_SIZE_MAX / count;
 	return type->arg_size > most || type->result_size > most - type->arg_size ||
 	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
+}
+
+void fl__task_block_inherit(struct fl__task_block *block)
+{
+	if (!fl__task_block_owner(block)->remote)
+		block->future.values = fl__values_copy();
 }
 
 static struct fl__task_block *submit_make_block(fl_executor *e, const fl_task_type *type, const void *arg,

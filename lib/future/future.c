@@ -50,6 +50,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/context_var.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
@@ -109,6 +110,9 @@ void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_ta
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_token_destroy(&f->token);
+	if (f->callbacks)
+		fl__values_free(f->callbacks->values); /* the only one */
+	fl__values_free(f->values);
 	f->ops->release(f);
 }
 
@@ -321,23 +325,40 @@ static struct fl__callback *future_publish(fl_future *f, bool may_call)
 	return list;
 }
 
-/* A callback must not inherit the completing thread's cancel scope. */
-static void future_call(fl_future *f, fl_future_callback *callback, void *arg)
+/*
+ * A callback must not inherit the completing thread's cancel scope, nor its values. Takes over
+ * `values`.
+ */
+static void future_call(fl_future *f, fl_future_callback *callback, void *arg, struct fl__values *values)
 {
+	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *scope = fl_cancel_scope_set(NULL);
+	struct fl__values *outer = fl__values_enter(ctx, values);
 	callback(f, arg);
+	fl__values_leave(ctx, outer);
 	(void)fl_cancel_scope_set(scope);
+}
+
+/* A callback with memory of its own: that of fl_future_on_end(). */
+struct future_own_callback {
+	struct fl__callback node;
+	fl_future_callback *call;
+	void *arg;
+};
+
+static void future_call_own(fl_future *f, void *memory)
+{
+	const struct future_own_callback own = *(struct future_own_callback *)memory;
+	fl__free(memory);
+	own.call(f, own.arg);
 }
 
 static void future_run_next(struct fl__ending *now)
 {
 	struct fl__callback *next = now->left;
-	const bool owned = next->owned;
 	now->left = next->next;
 	/* fl__future_end_after() in the callback may free `now` */
-	future_call(now->future, next->call, next->arg);
-	if (owned)
-		fl__free(next);
+	future_call(now->future, next->call, next->arg, next->values);
 }
 
 /*
@@ -384,8 +405,18 @@ static void future_set_error(fl_future *f, int error, char *message)
 		fl__message_free(message);
 }
 
+/* The task did not run. */
+static __attribute__((noinline)) void future_drop_values(fl_future *f)
+{
+	struct fl__values *values = f->values;
+	f->message = NULL;
+	fl__values_unref(values);
+}
+
 static void future_set_end(fl_future *f, int error, char *message)
 {
+	if (__builtin_expect(f->values != NULL, 0))
+		future_drop_values(f);
 	future_set_error(f, error, message);
 	if (!f->type->drop_arg)
 		return;
@@ -537,32 +568,35 @@ static bool future_register_callback(fl_future *f, struct fl__callback *node)
 
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
-	*node = (struct fl__callback){.call = callback, .arg = arg};
+	*node = (struct fl__callback){.call = callback, .arg = arg, .values = fl__values_copy()};
 	f->callbacks = node;
 	(void)future_guard(f); /* true: the future has not ended */
 }
 
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
-	*node = (struct fl__callback){.call = callback, .arg = arg};
+	struct fl__values *values = fl__values_copy();
+	*node = (struct fl__callback){.call = callback, .arg = arg, .values = values};
 	if (future_is_ended(f) || !future_register_callback(f, node))
-		future_call(f, callback, arg);
+		future_call(f, callback, arg, values);
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 {
+	struct future_own_callback *own = NULL;
 	if (!future_is_ended(f)) {
-		struct fl__callback *node = fl__alloc(1, sizeof *node);
-		if (!node)
+		own = fl__alloc(1, sizeof *own);
+		if (!own)
 			return -ENOMEM;
-		node->call = callback;
-		node->arg = arg;
-		node->owned = true;
-		if (future_register_callback(f, node))
-			return 0;
-		fl__free(node);
 	}
-	future_call(f, callback, arg);
+	struct fl__values *values = fl__values_copy();
+	if (own) {
+		*own = (struct future_own_callback){{NULL, future_call_own, own, values}, callback, arg};
+		if (future_register_callback(f, &own->node))
+			return 0;
+		fl__free(own);
+	}
+	future_call(f, callback, arg, values);
 	return 0;
 }
 

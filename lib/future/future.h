@@ -22,7 +22,7 @@ struct fl__callback {
 	struct fl__callback *next;
 	fl_future_callback *call;
 	void *arg;
-	bool owned; /* freed after the call */
+	struct fl__values *values; /* with which it is called: of the context that registered it */
 };
 
 /* The operations of a future's producer. */
@@ -72,7 +72,14 @@ struct fl_future {
 	/* The task's token, which ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	struct fl__callback *callbacks; /* newest first */
-	char *message;                  /* NULL or from fl__message_new() */
+	/*
+	 * Until the end: `values`, with which the task begins, of the context that submitted it. The
+	 * context that claims the task takes them. Then `message`, from fl__message_new(). NULL: none.
+	 */
+	union {
+		struct fl__values *values;
+		char *message;
+	};
 };
 
 /*

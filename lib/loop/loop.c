@@ -316,6 +316,7 @@ int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 		return rc;
 	rc = fl__fiber_start(l, &first, function, arg, "main", &l->root);
 	if (rc == 0) {
+		fl__fiber_inherit(first);
 		while (fl_fiber_is_alive(first))
 			fl__loop_step(l);
 		rc = fl_fiber_try_join(first, &result);
@@ -480,6 +481,7 @@ static void loop_end_sched(fl_loop *l)
 	if (fl__sched_entered())
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
+	fl__loop_free_timers(l);
 	fl__loop_free_calls(l->calls);
 	fl__loop_free_calls(loop_take_posts(l));
 	loop_free_sched(l);

@@ -64,6 +64,7 @@ struct fl_loop {
 	unsigned batch; /* switches between fibers before the next poll */
 	int64_t polled; /* the last poll with runnable fibers; 0: the loop has slept since */
 	struct fl__timers timers;
+	bool has_values;              /* a timer has begun with values of context variables */
 	int64_t firing;               /* the time, while timers are fired; else 0 */
 	fl_cancel_token root;         /* of the fibers' cancel tokens */
 	struct fl_fiber *all;         /* fibers that have not ended, newest first */
@@ -94,6 +95,8 @@ void fl__loop_post(fl_loop *l, struct fl__post *post);
 int fl__loop_run_callbacks(void *loop);
 /* Frees the posts in the list that come from fl_loop_post(), without making the calls. */
 void fl__loop_free_calls(struct fl__post *posts);
+/* At the end of the loop: releases the values of all timers. */
+void fl__loop_free_timers(fl_loop *l);
 int64_t fl__loop_next_timer(const fl_loop *l);
 /* Resumes l->callback_fiber if a timer is due. */
 void fl__loop_check_timers(fl_loop *l);
@@ -177,6 +180,12 @@ struct fl_fiber {
 /* As fl_fiber_start(), on `l`, by the loop's thread. The fiber's token is a child of `parent`. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
+
+/*
+ * Gives a fiber that was just started a copy of the values of the calling context. Fibers of the
+ * library itself begin without values.
+ */
+void fl__fiber_inherit(struct fl_fiber *f);
 
 /* Whether `rc` is an error of the fiber's own, and not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);

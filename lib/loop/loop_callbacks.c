@@ -23,6 +23,7 @@
  * back first.
  */
 #include "../base/sys.h"
+#include "../sync/context_var.h"
 #include "loop.h"
 #include <errno.h>
 
@@ -34,16 +35,28 @@ struct loop_call {
 	struct fl__post post;
 	fl_loop_callback *function;
 	void *arg;
+	struct fl__values *values; /* of the context that posted it */
 };
 
-static void loop_make_calls(fl_loop *l)
+/* Not inline, so that the test of a call without values is one comparison. */
+static __attribute__((noinline)) void loop_call_inherits(struct fl__ctx *ctx, const struct loop_call *call)
+{
+	ctx->front.values = call->values;
+}
+
+static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 {
 	struct fl__post *post;
 	while ((post = l->calls) != NULL) {
-		const struct loop_call call = *(struct loop_call *)(void *)post;
+		struct loop_call *call = (struct loop_call *)(void *)post;
+		fl_loop_callback *const function = call->function;
+		void *const arg = call->arg;
 		l->calls = post->next;
+		if (__builtin_expect(call->values != NULL, 0))
+			loop_call_inherits(ctx, call);
 		fl__free(post);
-		call.function(call.arg);
+		function(arg);
+		fl__values_end(ctx);
 	}
 }
 
@@ -60,8 +73,10 @@ void fl__loop_free_calls(struct fl__post *posts)
 {
 	for (struct fl__post *next; posts; posts = next) {
 		next = posts->next;
-		if (posts->function == loop_enqueue_call)
+		if (posts->function == loop_enqueue_call) {
+			fl__values_free(((struct loop_call *)(void *)posts)->values);
 			fl__free(posts);
+		}
 	}
 }
 
@@ -73,7 +88,12 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	struct loop_call *call = fl__alloc(1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
-	*call = (struct loop_call){.post.function = loop_enqueue_call, .function = function, .arg = arg};
+	call->post.function = loop_enqueue_call;
+	call->function = function;
+	call->arg = arg;
+	struct fl__values *values = fl__values_copy();
+	if (__builtin_expect(values != NULL, 0))
+		call->values = values;
 	fl__loop_post(l, &call->post);
 	return 0;
 }
@@ -88,34 +108,68 @@ static struct fl__timer *loop_timer_place(fl_loop_timer *t)
 	return (struct fl__timer *)(void *)t->heap_;
 }
 
+static fl_loop_timer *loop_timer_of(struct fl__timer *place)
+{
+	return (fl_loop_timer *)(void *)((char *)place - offsetof(fl_loop_timer, heap_));
+}
+
+static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
+{
+	t->values_ = fl__values_copy();
+	if (t->values_)
+		l->has_values = true;
+	/* A timer that is started while timers are fired is not due before the next iteration. */
+	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
+}
+
+/* Takes the timer's values from it. */
+static struct fl__values *loop_timer_take_values(fl_loop_timer *t)
+{
+	struct fl__values *values = t->values_;
+	t->values_ = NULL;
+	return values;
+}
+
 void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
 {
 	fl__loop_check(l, "fl_loop_timer_start");
 	fl__timers_remove(&l->timers, loop_timer_place(t));
+	struct fl__values *old = loop_timer_take_values(t);
 	t->function_ = function;
 	t->arg_ = arg;
-	if (deadline == FL_FOREVER)
-		return;
-	/* A timer that is started while timers are fired is not due before the next iteration. */
-	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
+	if (deadline != FL_FOREVER)
+		loop_timer_add(l, t, deadline);
+	fl__values_free(old); /* last: `release` may use the timer */
 }
 
 void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
 {
 	fl__loop_check(l, "fl_loop_timer_cancel");
 	fl__timers_remove(&l->timers, loop_timer_place(t));
+	fl__values_free(loop_timer_take_values(t));
 }
 
-static void loop_fire_timers(fl_loop *l)
+void fl__loop_free_timers(fl_loop *l)
+{
+	struct fl__timer *first;
+	while (l->has_values && (first = l->timers.first) != NULL) {
+		fl__timers_remove(&l->timers, first);
+		fl__values_free(loop_timer_take_values(loop_timer_of(first)));
+	}
+}
+
+static void loop_fire_timers(fl_loop *l, struct fl__ctx *ctx)
 {
 	struct fl__timer *first = l->timers.first;
 	if (!first)
 		return;
 	l->firing = fl__sys.now();
 	while ((first = l->timers.first) != NULL && first->deadline <= l->firing) {
-		fl_loop_timer *t = (fl_loop_timer *)(void *)((char *)first - offsetof(fl_loop_timer, heap_));
+		fl_loop_timer *t = loop_timer_of(first);
 		fl__timers_remove(&l->timers, first);
+		fl__values_begin(ctx, loop_timer_take_values(t));
 		t->function_(t->arg_); /* may free `t` */
+		fl__values_end(ctx);
 	}
 	l->firing = 0;
 }
@@ -262,7 +316,7 @@ static void loop_renew_watches(fl_loop *l)
 	l->held_up = false;
 }
 
-static void loop_call_watches(fl_loop *l)
+static void loop_call_watches(fl_loop *l, struct fl__ctx *ctx)
 {
 	fl_loop_watch *w;
 	while ((w = l->fired) != NULL && !l->held_up) {
@@ -270,21 +324,23 @@ static void loop_call_watches(fl_loop *l)
 		loop_watch_unfire(w);
 		if (events != 0) /* 0: the watch has only a place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);
+		fl__values_end(ctx); /* what the callback has set */
 	}
 }
 
 int fl__loop_run_callbacks(void *loop)
 {
 	fl_loop *l = loop;
+	struct fl__ctx *ctx = fl__ctx_get();
 	for (;;) {
 		int rc = fl__fiber_suspend(FL_FOREVER);
 		(void)rc; /* always 0 without a deadline */
 		if (l->ending)
 			return 0;
 		l->calling = true;
-		loop_call_watches(l);
-		loop_fire_timers(l);
-		loop_make_calls(l);
+		loop_call_watches(l, ctx);
+		loop_fire_timers(l, ctx);
+		loop_make_calls(l, ctx);
 		l->calling = false;
 		if (l->held_up)
 			loop_renew_watches(l);

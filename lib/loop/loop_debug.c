@@ -9,6 +9,7 @@
 #include "loop_debug.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/thread.h"
 #include "../wait/lock.h"
 #include "loop.h"
 #include <errno.h>
@@ -125,7 +126,7 @@ static int loop_debug_begin(fl_loop *l, const fl_loop_debug_config *config)
 	loop_debug_begin_run(d, fl__sys.now(), self ? fl__fiber_name(self) : "");
 	if (config->blocked > 0) {
 		const fl_thread_config thread = {.name = "loop-watchdog", .block_signals = true};
-		int rc = fl_thread_start(&d->watchdog, loop_debug_watch, d, &thread);
+		int rc = fl__thread_start(&d->watchdog, loop_debug_watch, d, &thread);
 		if (rc != 0) {
 			fl__free(d);
 			return rc == -ENOMEM ? rc : -EAGAIN;

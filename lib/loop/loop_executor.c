@@ -35,6 +35,7 @@
  */
 #include "../base/sys.h"
 #include "../exec/executor.h"
+#include "../sync/thread.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/loop_executor.h>
@@ -322,7 +323,7 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 	if (!c->own_loop || c->started)
 		return 0;
 	const fl_thread_config config = {.name = c->name, .block_signals = true};
-	int rc = fl_thread_start(&c->thread, loop_executor_thread, c, &config);
+	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	c->started = c->alive = true;

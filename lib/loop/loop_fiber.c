@@ -13,6 +13,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../exec/group.h"
+#include "../sync/context_var.h"
 #include "../sync/local.h"
 #include "fiber_completion.h"
 #include "loop.h"
@@ -136,12 +137,22 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	return 0;
 }
 
+void fl__fiber_inherit(struct fl_fiber *f)
+{
+	struct fl__values *values = fl__ctx_current->front.values; /* fl__fiber_start() needed the context */
+	if (__builtin_expect(values != NULL, 0))
+		fl__fiber_ctx(loop_fiber_inner(f))->front.values = fl__values_ref(values);
+}
+
 int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
 {
 	fl_loop *l = fl_loop_current();
 	if (!l)
 		return fl__loop_needed("fl_fiber_start", FL__A_LOOP);
-	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
+	const int rc = fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
+	if (rc == 0)
+		fl__fiber_inherit(*f);
+	return rc;
 }
 
 static bool loop_fiber_is_own(const struct fl__fiber *self)
@@ -186,6 +197,7 @@ int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t
 	int rc = fl__fiber_start(self->loop, &f, function, arg, NULL, &self->loop->root);
 	if (rc != 0)
 		return rc;
+	fl__fiber_inherit(f);
 	rc = fl_fiber_join_until(f, result, deadline, cancel);
 	if (rc != 0)
 		fl_fiber_detach(f);
@@ -274,6 +286,7 @@ int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg, con
 		rc = fl__fiber_start(l, &f, function, arg, config ? config->name : NULL, &g->token_);
 	if (rc != 0)
 		return fl__group_uncount_fiber(g, rc);
+	fl__fiber_inherit(f);
 	f->group = g;
 	f->number = number;
 	fl_fiber_detach(f);

@@ -208,7 +208,7 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	fl__ctx_current = NULL; /* not the context of the forking thread */
-	int error = fl__task_call(type, arg, result, &ctx);
+	int error = fl__task_call(type, arg, result, &ctx, NULL);
 	if (error != 0)
 		new_process_print_failure(type, error, ctx.message);
 	return error;

@@ -67,6 +67,7 @@
 #include "../process/reexec.h"
 #include "../process/request.h"
 #include "../shm/shm_sys.h"
+#include "../sync/thread.h"
 #include "../wait/cancel.h"
 #include "../wait/context.h"
 #include <errno.h>
@@ -1315,7 +1316,9 @@ static size_t process_pool_complete(struct fl__task_block *list, struct fl__task
 		fl_future *f = &block->future;
 		list = block->next;
 		if (!kept_end) {
-			fl__future_finish(f, f->error, f->message);
+			char *message = f->message;
+			f->message = NULL;
+			fl__future_finish(f, f->error, message);
 		} else if (!fl__future_try_finish(f)) {
 			process_pool_append(kept_end, block);
 			continue;
@@ -1678,7 +1681,7 @@ static int process_pool_start_manager(struct fl__process_pool *p)
 	const fl_thread_config config = {.name = name, .block_signals = true};
 	int rc = process_pool_open_epoll(p);
 	if (rc == 0)
-		rc = fl_thread_start(&p->manager, process_pool_manage, p, &config);
+		rc = fl__thread_start(&p->manager, process_pool_manage, p, &config);
 	if (rc != 0)
 		return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 	p->running = true;

@@ -26,6 +26,7 @@
 #include "../process/process_sys.h"
 #include "../process/request.h"
 #include "../shm/shm_sys.h"
+#include "../sync/thread.h"
 #include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/task.h>
@@ -302,7 +303,7 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
 	char *result = job->result ? job->result + job->done * type->result_size : NULL;
 	fl_task_ctx ctx = {.token = &w->token, .regions = w->regions, .n_regions = w->n_regions};
-	int error = fl__task_call(type, arg, result, &ctx);
+	int error = fl__task_call(type, arg, result, &ctx, NULL);
 	if (ctx.message && error != 0)
 		(void)worker_set_message(w, job, error, "%s", ctx.message);
 	if (ctx.keeps_result && error != 0)
@@ -499,8 +500,8 @@ static int worker_start_listener(struct worker_self *w, const char **problem)
 	fl_thread listener;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	int rc = fl_thread_start(&listener, worker_listen, w,
-	                         &(fl_thread_config){.name = "listener", .block_signals = true});
+	int rc = fl__thread_start(&listener, worker_listen, w,
+	                          &(fl_thread_config){.name = "listener", .block_signals = true});
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 

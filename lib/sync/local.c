@@ -10,6 +10,7 @@
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/lock.h"
+#include "context_var.h"
 #include <errno.h>
 #include <fairlead/thread.h>
 #include <string.h>
@@ -18,6 +19,7 @@ enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
 	struct fl__locals *next, *prev; /* for an adopted thread: in registry.adopted */
+	struct fl__ctx *ctx;            /* whose table it is */
 	uint32_t size;
 	void *values[];
 };
@@ -104,6 +106,7 @@ static int local_grow(struct fl__ctx *ctx, uint32_t id)
 		return -ENOMEM;
 	}
 	locals->size = size;
+	locals->ctx = ctx;
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
 	if (ctx->adopted)
@@ -151,7 +154,13 @@ static bool local_destroy_round(struct fl__ctx *ctx)
 	return any;
 }
 
-void fl__locals_end(struct fl__ctx *ctx)
+int fl__local_watch_values(struct fl__ctx *ctx)
+{
+	/* a table is in the registry, and the thread's end frees it */
+	return ctx->adopted && !ctx->locals ? local_grow(ctx, 0) : 0;
+}
+
+static void local_end_table(struct fl__ctx *ctx)
 {
 	if (!ctx->locals)
 		return;
@@ -161,6 +170,21 @@ void fl__locals_end(struct fl__ctx *ctx)
 		local_replace_listed(ctx->locals, NULL);
 	fl__free(ctx->locals);
 	ctx->locals = NULL;
+}
+
+static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
+{
+	/* again: a destructor may set context variables, and the release of a value locals */
+	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
+		local_end_table(ctx);
+		fl__values_end(ctx);
+	}
+}
+
+void fl__locals_end(struct fl__ctx *ctx)
+{
+	if (__builtin_expect(ctx->locals || ctx->front.values, 0))
+		local_end_all(ctx);
 }
 
 /*
@@ -181,6 +205,7 @@ FL__AT_UNLOAD static void local_unload(void)
 		fl__ctx_get()->locals = NULL;
 	for (struct fl__locals *next; tables; tables = next) {
 		next = tables->next;
+		fl__values_forget(tables->ctx);
 		fl__free(tables);
 	}
 }

@@ -5,9 +5,12 @@
 #include "../wait/context.h"
 
 /*
- * Runs the destructors of the locals of `ctx`, and frees their table. `ctx` is the current context,
- * and about to end.
+ * Runs the destructors of the locals of `ctx`, frees their table, and releases the values of context
+ * variables. `ctx` is the current context, and about to end.
  */
 void fl__locals_end(struct fl__ctx *ctx);
+
+/* The context will have values of context variables: fl__locals_end() releases them. 0, -ENOMEM. */
+int fl__local_watch_values(struct fl__ctx *ctx);
 
 #endif

@@ -7,11 +7,13 @@
  * The block holds the thread's context, which a waking thread may touch until its unpark (lot.c,
  * invariant 3). The thread releases the block only when it will not wait again.
  */
+#include "thread.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../wait/lot.h"
+#include "context_var.h"
 #include "local.h"
 #include <errno.h>
 #include <fairlead/event.h>
@@ -155,15 +157,20 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 	return rc;
 }
 
-int fl_thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config)
+/* Takes over `values`. */
+static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config,
+                        struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
 		config = &defaults;
 	struct fl__thread *t = fl__alloc(1, sizeof *t);
-	if (!t)
+	if (!t) {
+		fl__values_free(values);
 		return -ENOMEM;
+	}
 	fl__ctx_init_thread(&t->ctx, t->name);
+	t->ctx.front.values = values;
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
@@ -172,10 +179,21 @@ int fl_thread_start(fl_thread *handle, fl_thread_function *function, void *arg, 
 	if (rc != 0) {
 		(void)thread_release(t, 2);
 		fl__free(t);
+		fl__values_free(values);
 		return rc;
 	}
 	handle->thread_ = t;
 	return 0;
+}
+
+int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
+{
+	return thread_start(t, function, arg, config, fl__values_copy());
+}
+
+int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
+{
+	return thread_start(t, function, arg, config, NULL);
 }
 
 int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)

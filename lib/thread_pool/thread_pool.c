@@ -104,6 +104,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/thread.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -689,7 +690,7 @@ static int pool_start_worker(struct fl__thread_pool *p)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
 	const fl_thread_config config = {.name = name, .block_signals = true};
-	int rc = fl_thread_start(&w->thread, pool_work, w, &config);
+	int rc = fl__thread_start(&w->thread, pool_work, w, &config);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;

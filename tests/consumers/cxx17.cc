@@ -1390,6 +1390,26 @@ static void typed_tasks()
 	CHECK(fl_executor_join(e) == 0 && dropped == 2);
 }
 
+int seven(void *arg)
+{
+	return *static_cast<int *>(arg);
+}
+
+void context_variables()
+{
+	static int one = 1, two = 2;
+	static fl_context_var number = FL_CONTEXT_VAR_INIT(&one, nullptr);
+	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
+	fl_context_values values = FL_CONTEXT_VALUES_INIT;
+	int n = 7;
+	CHECK(fl_context_var_get(&number) == &one && fl_context_var_set(&number, &two, &token) == 0);
+	fl_context_values_copy(&values);
+	CHECK(fl_context_var_get(&number) == &two && fl_context_values_run(&values, seven, &n) == 7);
+	fl_context_values_free(&values);
+	fl_context_var_reset(&token);
+	CHECK(fl_context_var_get(&number) == &one);
+}
+
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
@@ -1426,6 +1446,7 @@ int main(int argc, char **argv)
 	executors();
 	typed_tasks();
 	threads();
+	context_variables();
 	timers();
 	loops();
 	task_groups();

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_CONTEXT_VAR_H
+#define FAIRLEAD_CONTEXT_VAR_H
+
+#include <fairlead/defs.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Context variable: a local that is inherited. What a context starts begins with a copy of the
+ * values of that context. Later sets on either side are not seen on the other. As Python's
+ * contextvars.
+ *
+ *     static fl_context_var request = FL_CONTEXT_VAR_INIT(NULL, free);
+ *
+ *     static int serve(void *client)
+ *     {
+ *             FL_SCOPED(fl_context_token) token = FL_CONTEXT_TOKEN_INIT;
+ *             int rc = fl_context_var_set(&request, strdup(id), &token);      // check
+ *             rc = fl_to_thread(query, client, &result);      // query() and all that it starts
+ *                                                             // get `id`
+ *             ...
+ *     }                                                       // has the previous value again
+ *
+ * The copy is made by
+ *
+ *   fl_thread_start()
+ *   fl_fiber_start(), fl_group_start(), fl_shield(), fl_loop_run(), fl_loop_run_on()
+ *   fl_submit() and all other ways to submit a task: maps, groups, chains (fl_future_then()),
+ *       embedded tasks, parallel loops
+ *   fl_to_thread()
+ *   fl_parallel_invoke(), for the second function on another thread
+ *   fl_timer_start(), fl_timer_start_every(), fl_loop_timer_start(), fl_loop_post()
+ *   fl_future_on_end(), and `on_end` of a submit
+ *
+ * It takes constant time, no memory, and cannot fail. Not inherited: by a task of a process
+ * executor, by processes, and by the callbacks of a watch (fl_loop_watch_start()), which begin
+ * without values. All other callbacks and hooks run with the values of the context that calls them.
+ *
+ * What a task, a callback or a timer's function sets ends with its return. A function that
+ * fl_parallel_invoke() runs on the calling thread is an ordinary call, whose sets remain.
+ *
+ * A value is a pointer. `release`, if not NULL, is called once for each value that was set and is
+ * not NULL, when no context, copy or token has the value any more: often on another thread. A
+ * pending timer, post or task has a copy; a cancel releases that copy. `release` must not wait for
+ * long, nor for the end of what had the value. It has the values of the context that calls it. A
+ * variable must outlive all of its values.
+ *
+ * A thread that the library did not start begins without values, and releases them at its end. At
+ * the end of the process, and when the library is unloaded (dlclose), values of threads that go on
+ * are not released.
+ *
+ * Fork: the child's context keeps its values. Copies of other threads, of tasks and of timers,
+ * which the child does not have, are not released in the child.
+ *
+ * Memory order: what was written before the start is seen by what was started; `release` sees all
+ * uses of the value.
+ */
+typedef struct fl_context_var {
+	void *default_;
+	void (*release_)(void *value); /* NULL: none */
+} fl_context_var;
+
+/* clang-format off */
+/* A variable with a default value, which is never released. All-zero: the default is NULL. */
+#define FL_CONTEXT_VAR_INIT(default_value, release) { (default_value), (release) }
+/* clang-format on */
+
+/* What a set has replaced. All-zero: nothing. Not to be copied. */
+typedef struct fl_context_token {
+	struct fl__values *before_, *after_, *spare_;
+	uint64_t context_;
+} fl_context_token;
+
+/* clang-format off */
+#define FL_CONTEXT_TOKEN_INIT { NULL, NULL, NULL, 0 }
+/* clang-format on */
+
+/*
+ * The value of the variable in the calling context; its default value if none is set. Takes time
+ * in the number of variables that are set. Valid until the calling context sets or resets the
+ * variable, or ends. Never waits.
+ */
+FL_API void *fl_context_var_get(const fl_context_var *var);
+
+/*
+ * Sets the value in the calling context. With a `token`, which must be all-zero, the previous value
+ * is kept until fl_context_var_reset(), which the caller must call once. NULL: the previous value
+ * is given up. Never waits. Returns:
+ *
+ *   0
+ *   -ENOMEM  the value was not set; it is still the caller's, and is not released
+ */
+FL_API FL_MUST_CHECK int fl_context_var_set(fl_context_var *var, void *value, fl_context_token *token);
+
+/*
+ * Gives the variable the value that it had before the set, and makes the token all-zero. Tokens of
+ * one variable are reset in any order: the last reset counts. No effect on an all-zero token.
+ * Never fails, never waits. Panics in another context than that of the set.
+ */
+FL_API void fl_context_var_reset(fl_context_token *token);
+
+static inline void fl__scoped_fl_context_token(fl_context_token *_token)
+{
+	fl_context_var_reset(_token);
+}
+
+/*
+ * The values of all variables: for code that other libraries call, and to choose what a task
+ * inherits.
+ *
+ *     fl_context_values values = FL_CONTEXT_VALUES_INIT;
+ *     fl_context_values_copy(&values);
+ *     ...                                             // later, in a callback or on any thread
+ *     rc = fl_context_values_run(&values, handle, event);
+ *     fl_context_values_free(&values);
+ *
+ * All-zero: no values. One context at a time uses them. Not to be copied by assignment.
+ */
+typedef struct fl_context_values {
+	struct fl__values *values_;
+	uint32_t running_;
+} fl_context_values;
+
+/* clang-format off */
+#define FL_CONTEXT_VALUES_INIT { NULL, 0 }
+/* clang-format on */
+
+/*
+ * Makes `values` a copy of the values of the calling context. Gives up what they were before. Never
+ * fails, never waits. Panics within fl_context_values_run() of the same `values`.
+ */
+FL_API void fl_context_values_copy(fl_context_values *values);
+
+/*
+ * Calls `function(arg)` with these values in place of those of the calling context, which has its
+ * own again afterwards. What the function sets is kept in `values`. Waits if the function does.
+ * Returns what the function returns. Panics within a run of the same `values`.
+ */
+FL_API int fl_context_values_run(fl_context_values *values, int (*function)(void *arg), void *arg);
+
+/*
+ * Gives up the values, which are all-zero then. Never waits. Panics within fl_context_values_run()
+ * of the same `values`.
+ */
+FL_API void fl_context_values_free(fl_context_values *values);
+
+static inline void fl__scoped_fl_context_values(fl_context_values *_values)
+{
+	fl_context_values_free(_values);
+}
+
+FL_END_DECLS
+
+#endif

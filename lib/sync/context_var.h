@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SYNC_CONTEXT_VAR_H
+#define FL_SYNC_CONTEXT_VAR_H
+
+#include "../wait/context.h"
+
+/*
+ * The values of context variables. context_var.c has the invariants. A context without values has
+ * NULL, and so has a copy of them: each function here compares one pointer with NULL first.
+ *
+ *     start:  f->values = fl__values_copy();                  // the starter's
+ *     begin:  struct fl__values *outer = fl__values_enter(ctx, f->values);
+ *             function(arg);
+ *     end:    fl__values_leave(ctx, outer);                   // releases what is left of f->values
+ */
+struct fl__values;
+
+/* Makes another reference. */
+struct fl__values *fl__values_ref(struct fl__values *values);
+
+/* Frees a reference that is not NULL. May call the variables' `release`. */
+void fl__values_unref(struct fl__values *values);
+
+static inline void fl__values_free(struct fl__values *values)
+{
+	if (__builtin_expect(values != NULL, 0))
+		fl__values_unref(values);
+}
+
+/* A copy of the values of the calling context. */
+static inline struct fl__values *fl__values_copy(void)
+{
+	const struct fl__ctx *ctx = fl__ctx_current; /* NULL: a thread that has no values either */
+	if (__builtin_expect(ctx != NULL, 1) && __builtin_expect(ctx->front.values != NULL, 0))
+		return fl__values_ref(ctx->front.values);
+	return NULL;
+}
+
+/* Gives the calling context `values`, and returns its own. */
+static inline struct fl__values *fl__values_enter(struct fl__ctx *ctx, struct fl__values *values)
+{
+	struct fl__values *outer = ctx->front.values;
+	ctx->front.values = values;
+	return outer;
+}
+
+/* Gives the calling context its own values again, and releases the present ones. */
+static inline void fl__values_leave(struct fl__ctx *ctx, struct fl__values *outer)
+{
+	struct fl__values *values = ctx->front.values;
+	ctx->front.values = outer;
+	fl__values_free(values);
+}
+
+/* As fl__values_enter() in a context without values, and without the result. */
+static inline void fl__values_begin(struct fl__ctx *ctx, struct fl__values *values)
+{
+	if (__builtin_expect(values != NULL, 0))
+		ctx->front.values = values;
+}
+
+/* Releases the present values of the calling context, which are not NULL. */
+void fl__values_clear(struct fl__ctx *ctx);
+
+/* As fl__values_leave(), to no values. */
+static inline void fl__values_end(struct fl__ctx *ctx)
+{
+	if (__builtin_expect(ctx->front.values != NULL, 0))
+		fl__values_clear(ctx);
+}
+
+/* At the unload of this copy: frees the values of another thread's context without `release`. */
+void fl__values_forget(struct fl__ctx *ctx);
+
+#endif
