@@ -3,12 +3,12 @@
 #include "../base/try_io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
-#include <net/if.h>
 #include <unistd.h>
 
 /* The result of a system call, or the negative errno. Resets errno to `before` on an error. */

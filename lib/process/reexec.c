@@ -4,11 +4,11 @@
  * task.
  */
 #include "reexec.h"
-#include "main_hook.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "fork_server.h"
 #include "identity.h"
+#include "main_hook.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "request.h"
