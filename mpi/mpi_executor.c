@@ -638,7 +638,9 @@ static void mpi_pool_end_kept(struct mpi_pool *p)
 	fl_mutex_unlock(&p->base.lock);
 	for (struct fl__task_block *next; list; list = next, n++) {
 		next = list->next;
-		fl__future_finish(&list->future, list->future.error, list->future.message);
+		char *message = list->future.message;
+		list->future.message = NULL;
+		fl__future_finish(&list->future, list->future.error, message);
 		fl_future_free(&list->future); /* the producer's reference */
 	}
 	fl_mutex_lock(&p->base.lock);
