@@ -3,8 +3,9 @@
 #define FAIRLEAD_H
 
 /*
- * Fairlead: threads, locks, queues, futures and executors for C. This header is all of them; each also stands alone.
- * What every function has in common (results, deadlines, cancelling, fork) is said once, in fairlead/defs.h.
+ * Fairlead: threads, locks, queues, futures and executors for C. This header includes all others;
+ * each of them also stands alone. fairlead/defs.h says once what all functions have in common:
+ * results, deadlines, cancelling, fork.
  */
 #include <fairlead/as_completed.h>
 #include <fairlead/barrier.h>

@@ -392,7 +392,7 @@ void fl__mpi_wake(void)
 	const bool ring = engine_sleep.sleeping && !engine_sleep.rung;
 	engine_sleep.pending = true;
 	engine_sleep.rung |= ring;
-	/* Under the lock: fl__mpi_finish() may close it afterwards. Fails only if it is readable. */
+	/* Under the lock: fl__mpi_finish() may close it later. Fails only if it is readable. */
 	if (ring)
 		(void)!write(engine_sleep.doorbell, &one, sizeof one);
 	fl_mutex_unlock(&engine_sleep.lock);

@@ -44,7 +44,7 @@ FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadl
 /*
  * Reads what there is, up to `size` bytes; waits until there is at least one. The descriptor may be
  * of any kind, blocking or not, and may belong to several processes: its flags stay as they are.
- * Another reader may be faster: the wait goes on. A file is read at once, which may wait for the disk.
+ * If another reader is faster the wait goes on. A file is read at once; that may wait for the disk.
  * Blocks the calling context. Observes its cancel scope. Any thread may call it. Returns
  *   > 0   the number of bytes
  *   0     the end

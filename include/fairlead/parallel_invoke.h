@@ -103,12 +103,13 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
 }
 
 /*
- * Calls f(a) and g(b), maybe at the same time: f on the calling thread, and g there after f, or meanwhile on another worker of
- * the same executor. Blocks the calling context until both have returned, whatever is requested; while g runs elsewhere it
- * runs what g has forked. The two must not wait for each other, nor leave by longjmp or pthread_exit. g runs under the caller's
- * cancel scope, and is a part of the caller's task or callback, wherever g runs: its
- * fl_executor_current() is the caller's, and a function that returns -EDEADLK in that task or
- * callback does so in g. On another thread g begins with a copy of the caller's values
+ * Calls f(a) and g(b), maybe at the same time: f on the calling thread, g after f on the same
+ * thread or, beside f, on another worker of the same executor. Blocks the calling context until
+ * both have returned, also after a cancel. While another worker runs g, the caller runs calls that
+ * g has forked. f and g must not wait for each other, nor leave by longjmp or pthread_exit. g runs
+ * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g
+ * runs: its fl_executor_current() is the caller's, and a function that returns -EDEADLK in that
+ * task or callback does so in g. On another thread g begins with a copy of the caller's values
  * (fairlead/context_var.h) at the time of the call. Of nested calls the outer 512 of a worker may
  * run at the same time; those within are made in turn.
  *

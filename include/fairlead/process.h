@@ -88,8 +88,8 @@ typedef struct fl_process fl_process;
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
 /*
- * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, whose other end the handle
- * has (fl_process_pipe()); for `err`: the same as `out`. 0: the caller's stream.
+ * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, whose other end is in
+ * the handle (fl_process_pipe()); for `err`: the same as `out`. 0: the caller's stream.
  */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
 #define FL_PROCESS_NULL 0x20000000
@@ -226,8 +226,8 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
  * Stops the process: sends SIGTERM, and SIGCONT in case it is stopped. If it still runs `grace` ns
  * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group (`group`), the
  * signals go to the whole group, and the SIGKILL is sent in any case: members that have outlived
- * the process do not outlive the call. `status` may be NULL. Blocks the calling context. Observes no
- * cancel token, so that it can be called after a cancel. Returns
+ * the process do not outlive the call. `status` may be NULL. Blocks the calling context. Observes
+ * no cancel token, so that it can be called after a cancel. Returns
  *   0
  *   -EPERM       the process runs as another user
  *   -EOWNERDEAD, -ECHILD   as fl_process_join()
@@ -274,10 +274,10 @@ FL_API int fl_process_sentinel(const fl_process *p);
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon that runs; any other
- * process runs on. The library reaps the process when it ends, so that no zombie stays, unless the
- * library is unloaded before. Never waits for the process. Requires that no other thread uses the
- * handle.
+ * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon
+ * that runs; any other process runs on. The library reaps the process when it ends, so that no
+ * zombie stays, unless the library is unloaded before. Never waits for the process. Requires that
+ * no other thread uses the handle.
  */
 FL_API void fl_process_free(fl_process *p);
 

@@ -16,7 +16,8 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_process_io) io = {.input = text, .input_size = strlen(text)};
  *     fl_process_status status;
- *     rc = fl_process_run_until(&(fl_process_config){.program = "sort"}, &io, &status, fl_after(FL_S(10)), NULL);
+ *     const fl_process_config config = {.program = "sort"};
+ *     rc = fl_process_run_until(&config, &io, &status, fl_after(FL_S(10)), NULL);
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
@@ -25,8 +26,8 @@ FL_BEGIN_DECLS
  * fl_fd_write().
  *
  * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
- * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct at
- * a time.
+ * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct
+ * at a time.
  */
 typedef struct fl_process_io {
 	const void *input; /* the bytes for its standard input, which is closed after them */
@@ -42,8 +43,8 @@ typedef struct fl_process_io {
 
 /*
  * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
- * are not pipes are left alone. A pipe is closed as soon as it is done with. If the process does not
- * read its input to the end, the rest is dropped: `written` tells. An output ends when the last
+ * are not pipes are left alone. A pipe is closed at its end. If the process does not read its input
+ * to the end, the rest is dropped: `written` tells. An output ends when the last
  * process that has inherited it ends or closes it, which may be later than the process's own end.
  *
  * Blocks the calling context: a fiber gives way to the other fibers of its loop. Observes its
@@ -68,8 +69,8 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
  * /dev/null. The process leads a process group. When the call fails after the start it stops the
- * process and its group, as fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left running, and
- * then reads what is left in the outputs.
+ * process and its group, as fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left
+ * running, and then reads what is left in the outputs.
  *
  * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
  * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after

@@ -14,8 +14,8 @@
 FL_BEGIN_DECLS
 
 /*
- * A stream is a connected socket (TCP, Unix), a pipe, a FIFO, a terminal or another character device
- * that fibers read and write. fairlead/net.h creates streams.
+ * A stream is a connected socket (TCP, Unix), a pipe, a FIFO, a terminal or another character
+ * device that fibers read and write. fairlead/net.h creates streams.
  *
  *     FL_SCOPED(fl_stream) *s = arg;                          // closed when the scope ends
  *     char line[4096];
@@ -57,8 +57,8 @@ typedef struct fl_stream fl_stream;
  *   0
  *   -ENOTSUP            the thread runs no loop
  *   -EBADF
- *   -EPERM              no events come for such a file: a regular file, a directory, /dev/null. Read
- *                       it on a thread: fl_to_thread()
+ *   -EPERM              no events come for such a file: a regular file, a directory, /dev/null.
+ *                       Read it on a thread: fl_to_thread()
  *   -EINVAL             a socket, but no stream socket
  *   -ENOTCONN
  *   -EEXIST             the loop watches `fd` already
@@ -210,8 +210,8 @@ FL_API int fl_stream_fd(const fl_stream *s);
 
 /*
  * Stores the peer's address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an
- * abstract name, or "" for an unnamed socket and what is no socket. FL_STREAM_NAME_SIZE bytes suffice. Never waits.
- * Returns
+ * abstract name, or "" for an unnamed socket and what is no socket. FL_STREAM_NAME_SIZE bytes
+ * suffice. Never waits. Returns
  *
  *   0
  *   -ENOTCONN  the connection is gone

@@ -30,8 +30,9 @@ FL_BEGIN_DECLS
  *
  *     static void due(void *arg) { if (fl_submit(pool, &refresh, arg, NULL) != 0) ... }
  *
- * No lock of the library is held meanwhile: a function may lock, wait, and start, cancel and destroy timers, its own too, whose memory
- * it may free unless it is to be called again. It returns: neither longjmp nor pthread_exit. It observes no cancel scope.
+ * The library holds no lock during a call. The function may lock, wait, and start, cancel and
+ * destroy timers, also its own; it may free its own timer's memory unless that timer is to be
+ * called again. The function must return: no longjmp, no pthread_exit. It observes no cancel scope.
  * Each call begins with a copy of the values of the context that started the timer
  * (fairlead/context_var.h).
  *

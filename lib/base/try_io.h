@@ -8,9 +8,9 @@
 
 /*
  * Reads and writes that do not wait and raise no SIGPIPE, on a descriptor of any kind, blocking or
- * not. Exceptions: a regular file, whose read or write may wait for the disk; and on a kernel that
- * cannot do it for this kind of file (a pipe before Linux 6.4) a blocking descriptor that another thread
- * drains or fills between a poll and the call. Both return a count, 0 at the end of the input, or a
+ * not. Two exceptions. A regular file may wait for the disk. On a kernel without the flag for this
+ * kind of file (pipes before Linux 6.4) a blocking descriptor waits if another thread drains or
+ * fills it between the poll and the call. Both return a count, 0 at the end of the input, or a
  * negative errno, among them -EAGAIN; errno keeps its value.
  */
 ssize_t fl__try_read(int fd, void *buffer, size_t size);

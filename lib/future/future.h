@@ -73,8 +73,9 @@ struct fl_future {
 	fl_cancel_token token;
 	struct fl__callback *callbacks; /* newest first */
 	/*
-	 * Until the end: `values`, with which the task begins, of the context that submitted it. The
-	 * context that claims the task takes them. Then `message`, from fl__message_new(). NULL: none.
+	 * Until the end: `values`, with which the task begins, of the context that submitted it.
+	 * The context that claims the task takes them. Then `message`, from fl__message_new().
+	 * NULL: none.
 	 */
 	union {
 		struct fl__values *values;

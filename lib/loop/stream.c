@@ -638,7 +638,7 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/* A pipe, a terminal or a device. Registers once before the file description changes, to find errors. */
+/* A pipe, a terminal or a device. Registers first once, to find errors before anything changes. */
 static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 {
 	fl_stream *s;

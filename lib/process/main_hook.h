@@ -4,8 +4,8 @@
 
 /*
  * Called at the end of fl_main(), by a process that the library has not started. For a library on
- * top of this one that gives the process a role of its own: fairlead-mpi. NULL: there is none. Set by
- * a constructor, before main().
+ * top of this one that gives the process a role of its own: fairlead-mpi. NULL: there is none. Set
+ * by a constructor, before main().
  */
 extern void (*fl__main_hook)(int argc, char **argv);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Communication with a process: one loop that writes and reads all pipes without waiting, then waits
- * until one of them is ready. So a process that fills its output while its input is full cannot
- * deadlock with the caller.
+ * Communication with a process: one loop that writes and reads all pipes without waiting, then
+ * waits until one of them is ready. So a process that fills its output while its input is full
+ * cannot deadlock with the caller.
  */
 #include "../base/sys.h"
 #include "../base/try_io.h"
@@ -21,7 +21,7 @@ struct process_io_output {
 	size_t max;
 };
 
-/* Makes room for at least one byte more, and a NUL. Never for more than max + 1 bytes and the NUL. */
+/* Makes room for one byte more, at least, and a NUL; for max + 1 bytes and the NUL, at most. */
 static int process_io_make_room(const struct process_io_output *o)
 {
 	const size_t most = o->max + 2;
@@ -79,7 +79,7 @@ static size_t process_io_max(size_t max)
 	return max == 0 ? FL_PROCESS_OUTPUT_MAX : max < SIZE_MAX - 2 ? max : SIZE_MAX - 2;
 }
 
-/* One step of the pipe `stream`: -EAGAIN: it is open; 0: it is closed now, or was; another error. */
+/* One step of a pipe. Returns -EAGAIN: it is open; 0: it is closed; or another error. */
 static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 {
 	const int fd = fl_process_pipe(p, stream);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The process executor in the parent process: a process pool. Each worker is a process that runs
- * worker.c; a `struct fl__process_pool_worker` is the parent's record of it. rings.c has the protocol
- * between the two. The *manager* is the pool's own thread. The executor's lock guards all state here and
- * is held in all functions, unless their comment says otherwise.
+ * worker.c; a `struct fl__process_pool_worker` is the parent's record of it. rings.c has the
+ * protocol between the two. The *manager* is the pool's own thread. The executor's lock guards all
+ * state here and is held in all functions, unless their comment says otherwise.
  *
  * A task is in one of these places:
  *

@@ -100,7 +100,8 @@ static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 
 /*
  * The pool's calls to processes and doorbells: a table like those in lib/base/sys.h and
- * process/process_sys.h. The model checker (fairlead-stress) replaces worker processes by threads here.
+ * process/process_sys.h. The model checker (fairlead-stress) replaces worker processes by threads
+ * here.
  */
 struct fl__process_pool_sys {
 	bool (*may_start)(void); /* whether workers can be started at all */

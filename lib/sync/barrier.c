@@ -186,8 +186,9 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
-	 * relaxed, and before fl__lot_has_waiters_at(): a load that sees the 0 of barrier_end_phase()
-	 * precedes the queue lock, which then waits for that transaction to end
+	 * relaxed, and before fl__lot_has_waiters_at(): a load that sees the 0 of
+	 * barrier_end_phase() precedes the queue lock, which then waits for that transaction to
+	 * end
 	 */
 	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_has_waiters_at(b) ? -EBUSY : 0;
 }

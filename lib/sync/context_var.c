@@ -111,7 +111,7 @@ static struct fl__values *values_find(struct fl__values *values, const fl_contex
 	return values;
 }
 
-/* Takes over the references to `next` and `binding`. NULL: out of memory; then it takes over neither. */
+/* Takes over the references to `next` and `binding`; not if it returns NULL: out of memory. */
 static struct fl__values *values_add(struct fl__values *next, const fl_context_var *var, struct values_binding *binding)
 {
 	struct fl__values *entry = fl__alloc(1, sizeof *entry);

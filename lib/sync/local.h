@@ -5,8 +5,8 @@
 #include "../wait/context.h"
 
 /*
- * Runs the destructors of the locals of `ctx`, frees their table, and releases the values of context
- * variables. `ctx` is the current context, and about to end.
+ * Runs the destructors of the locals of `ctx`, frees their table, and releases the values of
+ * context variables. `ctx` is the current context, and about to end.
  */
 void fl__locals_end(struct fl__ctx *ctx);
 

@@ -844,8 +844,8 @@ static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*
-		 * a `queued` task is in a list, with a reference: it was, or will be, requested to stop
-		 * there
+		 * a `queued` task is in a list, with a reference: it was, or will be, requested to
+		 * stop there
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);

@@ -7,12 +7,12 @@
 #include <string.h>
 
 /*
- * Atomic operations on plain integers and pointers, each with its order in its name. Public structs hold plain integers,
- * so that C++ can include them; every access that may race goes through these. No operation without an order: whoever
- * writes one says in a comment what it pairs with, or why relaxed is enough.
+ * Atomic operations on plain integers and pointers, each with its order in its name. Public structs
+ * hold plain integers, so that C++ can include them. Every access that may race goes through these
+ * macros. A comment at each use names its partner, or says why relaxed is enough.
  *
- * A compare-and-swap takes the address of the expected value and stores what it found there when it fails; on failure it
- * is relaxed. The weak form may fail without reason: for loops.
+ * A compare-and-swap takes the address of the expected value. If it fails it stores the present
+ * value there, and is relaxed. The weak form may fail spuriously: for loops.
  */
 #define fl__load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define fl__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
@@ -55,14 +55,15 @@
 #define fl__and_acquire(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE)
 
 /*
- * Keeps the compiler from moving memory accesses over it, and no processor. For what another party sees as this thread's
- * program has it: the kernel on its behalf, or whoever looks at what it left when it was killed.
+ * Keeps the compiler, but no processor, from moving memory accesses over it. For readers that see
+ * this thread's program order: the kernel on its behalf, and a process that finds what this thread
+ * left when it was killed.
  */
 #define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /*
- * Begins to fetch the cache line of `_p`, to be written: a hint, no access. A plain load, or the hint of one, would have the line asked for
- * twice: to be read, and then to be written.
+ * Prefetches the cache line of `_p` for writing: a hint, no access. A load, or a prefetch for
+ * reading, would request the line twice: to read it, then to write it.
  */
 static inline void fl__fetch_to_write(const void *_p)
 {
@@ -73,7 +74,7 @@ static inline void fl__fetch_to_write(const void *_p)
 #endif
 }
 
-/* memcpy(), with the sizes of integers and pointers as single moves: the call costs more than the copy. */
+/* memcpy(), with single moves for the sizes of integers and pointers, where a call costs more. */
 static inline void fl__copy(void *_to, const void *_from, size_t _size)
 {
 	switch (_size) {

@@ -64,7 +64,7 @@ FL_BEGIN_DECLS
  * executor.
  */
 typedef struct fl_mpi_config {
-	/* Each worker rank runs its tasks in processes: the config's worker times and limits apply. */
+	/* Each worker rank runs its tasks in processes: the worker times and limits apply. */
 	bool processes;
 	/* How many tasks a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
 	unsigned prefetch;
