@@ -38,9 +38,11 @@ static bool try_io_is_file(int fd)
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	/* no poll ends for the direction that the descriptor is not open for: the call returns -EBADF */
-	const int closed = events == POLLIN ? O_WRONLY : O_RDONLY;
-	return poll(&p, 1, 0) != 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) == closed;
+	if (poll(&p, 1, 0) != 0)
+		return true;
+	/* no descriptor, or not open in this direction: the call returns -EBADF */
+	const int flags = fcntl(fd, F_GETFL);
+	return flags < 0 || (flags & O_ACCMODE) == (events == POLLIN ? O_WRONLY : O_RDONLY);
 }
 
 static ssize_t try_io_read_polled(int fd, const struct iovec *part)
