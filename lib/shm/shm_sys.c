@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* The result of a call, or its negative errno. Restores errno to `before`. */
-static int shm_os_result(int rc, int before)
+static int shm_sys_result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
 	errno = before;
@@ -22,105 +22,105 @@ static int shm_os_result(int rc, int before)
 /* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
 enum { SHM_OS_NOEXEC_SEAL = 8 };
 
-static int shm_os_memory(void)
+static int shm_sys_memory(void)
 {
 	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int before = errno;
 	int fd = memfd_create("fairlead", flags | SHM_OS_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("fairlead", flags);
-	return fl__eperm_to_enosys(shm_os_result(fd, before));
+	return fl__eperm_to_enosys(shm_sys_result(fd, before));
 }
 
-static int shm_os_resize(int fd, uint64_t size)
+static int shm_sys_resize(int fd, uint64_t size)
 {
 	int before = errno;
-	return shm_os_result(ftruncate(fd, (off_t)size), before);
+	return shm_sys_result(ftruncate(fd, (off_t)size), before);
 }
 
-static int shm_os_fill(int fd, uint64_t at, uint64_t size)
+static int shm_sys_fill(int fd, uint64_t at, uint64_t size)
 {
 	int before = errno;
-	return shm_os_result(fallocate(fd, 0, (off_t)at, (off_t)size), before);
+	return shm_sys_result(fallocate(fd, 0, (off_t)at, (off_t)size), before);
 }
 
-static int shm_os_add_seals(int fd, int seals)
+static int shm_sys_add_seals(int fd, int seals)
 {
 	int before = errno;
-	return shm_os_result(fcntl(fd, F_ADD_SEALS, seals), before);
+	return shm_sys_result(fcntl(fd, F_ADD_SEALS, seals), before);
 }
 
-static int shm_os_seals(int fd)
+static int shm_sys_seals(int fd)
 {
 	int before = errno;
-	return shm_os_result(fcntl(fd, F_GET_SEALS), before);
+	return shm_sys_result(fcntl(fd, F_GET_SEALS), before);
 }
 
-static int shm_os_size(int fd, uint64_t *size)
+static int shm_sys_size(int fd, uint64_t *size)
 {
 	struct stat info = {0};
 	int before = errno;
-	int rc = shm_os_result(fstat(fd, &info), before);
+	int rc = shm_sys_result(fstat(fd, &info), before);
 	*size = (uint64_t)info.st_size;
 	return rc;
 }
 
-static int shm_os_is_writable(int fd)
+static int shm_sys_is_writable(int fd)
 {
 	int before = errno;
-	int flags = shm_os_result(fcntl(fd, F_GETFL), before);
+	int flags = shm_sys_result(fcntl(fd, F_GETFL), before);
 	return flags < 0 ? flags : (flags & O_ACCMODE) == O_RDWR;
 }
 
-static int shm_os_duplicate(int fd)
+static int shm_sys_duplicate(int fd)
 {
 	int before = errno;
-	int rc = shm_os_result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
+	int rc = shm_sys_result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
 	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
-static void shm_os_close(int fd)
+static void shm_sys_close(int fd)
 {
 	int before = errno;
 	(void)close(fd); /* Linux releases the descriptor in any case */
 	errno = before;
 }
 
-static int shm_os_mmap(int fd, size_t size, int protection, int flags, void **memory)
+static int shm_sys_mmap(int fd, size_t size, int protection, int flags, void **memory)
 {
 	int before = errno;
 	void *at = mmap(NULL, size, protection, flags, fd, 0);
-	int rc = shm_os_result(at == MAP_FAILED ? -1 : 0, before);
+	int rc = shm_sys_result(at == MAP_FAILED ? -1 : 0, before);
 	if (rc == 0)
 		*memory = at;
 	return rc;
 }
 
-static int shm_os_map(int fd, size_t size, bool writable, void **memory)
+static int shm_sys_map(int fd, size_t size, bool writable, void **memory)
 {
-	return shm_os_mmap(fd, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
+	return shm_sys_mmap(fd, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, memory);
 }
 
-static int shm_os_map_sealed(int fd, size_t size, void **memory)
+static int shm_sys_map_sealed(int fd, size_t size, void **memory)
 {
 	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
-	return shm_os_mmap(fd, size, PROT_READ, MAP_PRIVATE, memory);
+	return shm_sys_mmap(fd, size, PROT_READ, MAP_PRIVATE, memory);
 }
 
-static void shm_os_unmap(void *memory, size_t size)
+static void shm_sys_unmap(void *memory, size_t size)
 {
 	int before = errno;
 	(void)munmap(memory, size); /* fails only for an address that was not mapped here */
 	errno = before;
 }
 
-static int shm_os_keep(void *memory, size_t size)
+static int shm_sys_keep(void *memory, size_t size)
 {
 	int before = errno;
-	return shm_os_result(madvise(memory, size, MADV_DONTFORK), before);
+	return shm_sys_result(madvise(memory, size, MADV_DONTFORK), before);
 }
 
-static uint64_t shm_os_largest_file(void)
+static uint64_t shm_sys_largest_file(void)
 {
 	struct rlimit limit;
 	int before = errno;
@@ -140,18 +140,18 @@ static uint64_t shm_os_largest_file(void)
  * tells how much of the usage is cache.
  */
 
-static uint64_t shm_os_add(uint64_t a, uint64_t b)
+static uint64_t shm_sys_add(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t shm_os_min(uint64_t a, uint64_t b)
+static uint64_t shm_sys_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
 /* Adds the numbers of two names in a file of lines "name number". False: neither name is there. */
-static bool shm_os_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
+static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
 	uint64_t number;
@@ -164,7 +164,7 @@ static bool shm_os_read_sum(const char *path, const char *first, const char *sec
 			continue;
 		if (strcmp(name, first) != 0 && strcmp(name, second) != 0)
 			continue;
-		*sum = shm_os_add(*sum, number);
+		*sum = shm_sys_add(*sum, number);
 		found = true;
 	}
 	(void)fclose(f);
@@ -172,7 +172,7 @@ static bool shm_os_read_sum(const char *path, const char *first, const char *sec
 }
 
 /* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
-static bool shm_os_read_number(const char *folder, const char *name, uint64_t *number)
+static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *number)
 {
 	char path[4096 + 64];
 	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -188,30 +188,30 @@ static bool shm_os_read_number(const char *folder, const char *name, uint64_t *n
  * How much memory the group at `folder` may still use; its own caches count as free. At most
  * `most`.
  */
-static uint64_t shm_os_group_available(const char *folder, bool v2, uint64_t most)
+static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[4096 + 64];
 	uint64_t limit, used, caches = 0;
-	if (!shm_os_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
-	    !shm_os_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+	if (!shm_sys_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
+	    !shm_sys_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
 		return most;
 	(void)snprintf(path, sizeof path, "%s/memory.stat", folder);
-	if (!shm_os_read_sum(path, v2 ? "inactive_file" : "total_inactive_file",
-	                     v2 ? "active_file" : "total_active_file", &caches))
+	if (!shm_sys_read_sum(path, v2 ? "inactive_file" : "total_inactive_file",
+	                      v2 ? "active_file" : "total_active_file", &caches))
 		caches = 0;
-	used -= shm_os_min(used, caches);
-	return shm_os_min(most, limit - shm_os_min(limit, used));
+	used -= shm_sys_min(used, caches);
+	return shm_sys_min(most, limit - shm_sys_min(limit, used));
 }
 
 /* The minimum over the group at `mount` + `group` and all groups above. At most `most`. */
-static uint64_t shm_os_tree_available(const char *mount, const char *group, bool v2, uint64_t most)
+static uint64_t shm_sys_tree_available(const char *mount, const char *group, bool v2, uint64_t most)
 {
 	char folder[4096];
 	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
 	if (n < 0 || (size_t)n >= sizeof folder)
 		return most;
 	for (size_t root = strlen(mount);;) {
-		most = shm_os_group_available(folder, v2, most);
+		most = shm_sys_group_available(folder, v2, most);
 		char *slash = strrchr(folder + root, '/');
 		if (!slash)
 			return most;
@@ -220,7 +220,7 @@ static uint64_t shm_os_tree_available(const char *mount, const char *group, bool
 }
 
 /* True if the comma-separated `list` contains `memory`. */
-static bool shm_os_has_memory(const char *list)
+static bool shm_sys_has_memory(const char *list)
 {
 	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
 		n = strcspn(list, ",");
@@ -230,7 +230,7 @@ static bool shm_os_has_memory(const char *list)
 	return false;
 }
 
-static uint64_t shm_os_groups_available(const char *proc_cgroup, const char *mounts, uint64_t most)
+static uint64_t shm_sys_groups_available(const char *proc_cgroup, const char *mounts, uint64_t most)
 {
 	char line[4096], mount[4096];
 	FILE *f = fopen(proc_cgroup, "re");
@@ -246,11 +246,11 @@ static uint64_t shm_os_groups_available(const char *proc_cgroup, const char *mou
 		*group++ = '\0';
 		controllers++;
 		bool v2 = *controllers == '\0';
-		if (!v2 && !shm_os_has_memory(controllers))
+		if (!v2 && !shm_sys_has_memory(controllers))
 			continue;
 		int n = snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
 		if (n > 0 && (size_t)n < sizeof mount)
-			most = shm_os_tree_available(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
+			most = shm_sys_tree_available(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
 	}
 	(void)fclose(f);
 	return most;
@@ -259,12 +259,12 @@ static uint64_t shm_os_groups_available(const char *proc_cgroup, const char *mou
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
 {
 	uint64_t kilobytes, most = UINT64_MAX;
-	if (shm_os_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
+	if (shm_sys_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
 		most = kilobytes * 1024;
-	return shm_os_groups_available(proc_cgroup, mounts, most);
+	return shm_sys_groups_available(proc_cgroup, mounts, most);
 }
 
-static uint64_t shm_os_available(void)
+static uint64_t shm_sys_available(void)
 {
 	int before = errno;
 	uint64_t bytes = fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
@@ -273,19 +273,19 @@ static uint64_t shm_os_available(void)
 }
 
 struct fl__shm_sys fl__shm_sys = {
-    .memory = shm_os_memory,
-    .resize = shm_os_resize,
-    .fill = shm_os_fill,
-    .add_seals = shm_os_add_seals,
-    .seals = shm_os_seals,
-    .size = shm_os_size,
-    .is_writable = shm_os_is_writable,
-    .duplicate = shm_os_duplicate,
-    .close = shm_os_close,
-    .map = shm_os_map,
-    .map_sealed = shm_os_map_sealed,
-    .unmap = shm_os_unmap,
-    .keep = shm_os_keep,
-    .largest_file = shm_os_largest_file,
-    .available = shm_os_available,
+    .memory = shm_sys_memory,
+    .resize = shm_sys_resize,
+    .fill = shm_sys_fill,
+    .add_seals = shm_sys_add_seals,
+    .seals = shm_sys_seals,
+    .size = shm_sys_size,
+    .is_writable = shm_sys_is_writable,
+    .duplicate = shm_sys_duplicate,
+    .close = shm_sys_close,
+    .map = shm_sys_map,
+    .map_sealed = shm_sys_map_sealed,
+    .unmap = shm_sys_unmap,
+    .keep = shm_sys_keep,
+    .largest_file = shm_sys_largest_file,
+    .available = shm_sys_available,
 };
