@@ -335,9 +335,13 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 {
 	for (;;) {
 		_Alignas(struct cmsghdr) char control[512];
+		char first; /* of the message that was not delivered: qemu-user reads nothing without a buffer */
+		struct iovec part = {&first, sizeof first};
 		struct msghdr m = {
 		    .msg_name = &peer->system,
 		    .msg_namelen = sizeof peer->system,
+		    .msg_iov = &part,
+		    .msg_iovlen = 1,
 		    .msg_control = control,
 		    .msg_controllen = sizeof control,
 		};

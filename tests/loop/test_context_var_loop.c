@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+FL_ALL_NEED(FL_TEST_EVENTFD)
+
 /* A case in the first fiber of a loop. When the loop is gone, so are all values. */
 #define IN_LOOP(name)                                                                                                  \
 	static int name##_body(void *unused);                                                                          \

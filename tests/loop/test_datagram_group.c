@@ -54,6 +54,7 @@ static int to_groups(void *host)
 
 FL_TEST(datagram_groups)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(to_groups, all_ipv4);
 	fl_test_leaves_nothing(to_groups, NULL); /* a socket of both families */
 }
@@ -87,6 +88,7 @@ static int from_sources(void *host)
 
 FL_TEST(datagram_groups_by_source)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(from_sources, all_ipv4);
 	fl_test_leaves_nothing(from_sources, NULL);
 }
@@ -137,6 +139,7 @@ static int cannot_join(void *unused)
 
 FL_TEST(datagram_cannot_join)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(cannot_join, NULL);
 }
 
@@ -166,6 +169,7 @@ static int ipv6_groups(void *unused)
 
 FL_TEST(datagram_groups_of_ipv6)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(ipv6_groups, NULL);
 }
 
@@ -191,6 +195,7 @@ static int loopback(void *unused)
 
 FL_TEST(datagram_group_as_a_peer)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(loopback, NULL);
 }
 

@@ -343,6 +343,7 @@ static int configured(void *unused)
 
 FL_TEST(datagram_config)
 {
+	fl_test_needs_groups();
 	fl_test_leaves_nothing(configured, NULL);
 }
 

@@ -12,6 +12,19 @@
 
 #include "loop/datagram.h"
 
+/* The case needs the choice of an interface for groups: qemu-user has not got it. */
+static inline void fl_test_needs_groups(void)
+{
+	const struct ip_mreqn any = {.imr_ifindex = 0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0);
+	int rc = setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &any, sizeof any) == 0 ? 0 : errno;
+	FL_CHECK(close(fd) == 0);
+	if (rc == ENOPROTOOPT)
+		FL_SKIP("the emulator has no groups of an interface");
+	assert_int_equal(rc, 0);
+}
+
 static inline fl_datagram *fl_test_udp(const char *host)
 {
 	fl_datagram *d = NULL;
