@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a fiber. A fiber is stored at the top of its own stack, so one allocation serves
- * both. The joiner frees them; a detached fiber is freed by the next flow that runs.
+ * The life of a fiber. Its first run gives it a stack (fl__fiber_prepare). When it has ended, the
+ * next flow that runs puts the stack back (fl__fiber_clean), and frees a detached fiber. The joiner
+ * frees any other fiber.
  *
  * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
  *
@@ -44,8 +45,7 @@ static _Noreturn void fiber_finish(struct fl__fiber *f)
 	fiber_publish_end(f);
 	if (s->config.ended)
 		s->config.ended(fl__fiber_extra(f));
-	if (f->detached)
-		s->ended = f;
+	s->ended = f;
 	fl__sched_switch_next(s, true);
 	__builtin_unreachable();
 }
@@ -69,35 +69,51 @@ static void fiber_set_name(struct fl__fiber *f, const char *name)
 	f->name[length] = '\0';
 }
 
+size_t fl__fiber_size(size_t extra)
+{
+	return sizeof(struct fl__fiber) + extra;
+}
+
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*function)(void *arg), void *arg,
                      const char *name)
 {
-	enum { LINE = 64 };
-	struct fl__stack stack;
-	int rc = fl__stack_get(&s->stacks, &stack);
+	void *block;
+	struct fl__slab *slab;
+	int rc = fl__stack_reserve(&s->stacks, &block, &slab);
 	if (rc != 0)
 		return rc;
-	size_t room = (sizeof(struct fl__fiber) + s->config.extra + LINE - 1) / LINE * LINE;
-	struct fl__fiber *f = (struct fl__fiber *)(void *)(stack.low + stack.size - room);
+	struct fl__fiber *f = block;
 	memset(f + 1, 0, s->config.extra);
-	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .stack = stack};
+	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .slab = slab};
 	fiber_set_name(f, name ? name : "fiber");
 	fl__ctx_init_thread(&f->ctx, f->name);
 	f->ctx.ops = &fl__fiber_parker;
 	f->pause.ctx = &f->ctx;
-	fl__flow_make(&f->flow, stack.low, stack.size - room, fiber_begin, f);
-	fl__flow_name(&f->flow, f->name);
+	fl__flow_init(&f->flow);
 	s->fibers++;
 	fl__sched_enqueue(s, f);
 	*fiber = f;
 	return 0;
 }
 
+void fl__fiber_prepare(struct fl__fiber *f)
+{
+	f->stack = fl__stack_get(&f->sched->stacks);
+	fl__flow_make(&f->flow, f->stack.low, f->stack.size, fiber_begin, f);
+	fl__flow_name(&f->flow, f->name);
+}
+
+void fl__fiber_clean(struct fl__fiber *f)
+{
+	fl__flow_drop(&f->flow);
+	fl__stack_put(&f->sched->stacks, f->stack);
+	if (f->detached)
+		fl__fiber_free(f);
+}
+
 void fl__fiber_free(struct fl__fiber *f)
 {
-	struct fl__sched *s = f->sched;
-	fl__flow_drop(&f->flow);
-	fl__stack_put(&s->stacks, f->stack);
+	fl__stack_release(&f->sched->stacks, f, f->slab);
 }
 
 bool fl__fiber_has_ended(const struct fl__fiber *f)

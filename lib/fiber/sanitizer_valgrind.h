@@ -15,6 +15,7 @@
  * A flow is a suspended flow of control, with the tools' data about it:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
+ *     fl__flow_init(&there);                          // the control words are the caller's
  *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
  *     fl__flow_switch(&here, &there, false);          // true: does not return
  *     fl__flow_drop(&there);                          // after its end
@@ -74,9 +75,14 @@ static inline void fl__flow_adopt(struct fl__flow *flow)
 #endif
 }
 
+static inline void fl__flow_init(struct fl__flow *flow)
+{
+	fl__switch_init(&flow->at);
+}
+
 static inline void fl__flow_make(struct fl__flow *flow, char *low, size_t size, void (*entry)(void *), void *arg)
 {
-	fl__switch_make(&flow->at, low, size, entry, arg);
+	fl__switch_prepare(&flow->at, low, size, entry, arg);
 #ifdef FL__ASAN
 	flow->low = low;
 	flow->size = size;
@@ -104,17 +110,22 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 #endif
 }
 
-/* Prefetches for a switch to `flow`: its innermost frames, and the object itself. */
-static inline void fl__flow_prefetch(const struct fl__flow *flow)
+/*
+ * Prefetches for a switch to `flow`: its innermost frames, and the object itself. Before its first
+ * run: `size` bytes, which begin with the object.
+ */
+static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {
 #ifdef FL__SWITCH_UCONTEXT
 	(void)flow;
+	(void)size;
 #else
 	enum { LINE = 64, FRAMES = 8 * LINE };
-	const char *top = flow->at.sp;
-	for (int i = 0; i < FRAMES; i += LINE)
+	const char *top = flow->at.sp, *object = (const char *)flow;
+	for (int i = 0; top && i < FRAMES; i += LINE)
 		__builtin_prefetch(top + i);
-	__builtin_prefetch((const char *)flow + LINE);
+	for (size_t i = LINE; i < (top ? 2 * LINE : size); i += LINE)
+		__builtin_prefetch(object + i);
 #endif
 }
 

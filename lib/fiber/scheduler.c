@@ -90,7 +90,7 @@ void fl__sched_after_switch(struct fl__sched *s)
 	struct fl__fiber *ended = s->ended;
 	if (ended) {
 		s->ended = NULL;
-		fl__fiber_free(ended);
+		fl__fiber_clean(ended);
 	}
 }
 
@@ -99,6 +99,8 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
                                             bool forever)
 {
 	int error = errno;
+	if (to && !to->stack.low)
+		fl__fiber_prepare(to);
 	if (__builtin_expect(s->observe != NULL, 0))
 		s->observe(s, s->running, to);
 	s->running = to;
@@ -125,7 +127,7 @@ void fl__sched_switch_next(struct fl__sched *s, bool forever)
 	if (to == me)
 		return;
 	if (s->first)
-		fl__flow_prefetch(&s->first->flow); /* the fetch proceeds while `to` runs */
+		fl__flow_prefetch(&s->first->flow, s->stacks.block); /* the fetch proceeds while `to` runs */
 	sched_switch(s, &me->flow, to, forever);
 	while (__builtin_expect(s->visit != NULL, 0))
 		sched_run_visit(s, me);
@@ -506,7 +508,7 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 	if (!made->config.ops)
 		made->config.ops = &sched_thread_ops;
 	made->fork_count = fl__fork_count;
-	fl__stack_pool_init(&made->stacks, made->config.stack_size);
+	fl__stack_pool_init(&made->stacks, made->config.stack_size, fl__fiber_size(made->config.extra));
 	*s = made;
 	return 0;
 }

@@ -9,8 +9,7 @@
 #include "timer_heap.h"
 
 /*
- * A fiber is stored at the top of its stack, in the page that an idle fiber has touched anyway. The
- * members that each wait touches come first: with many fibers, each cache line is a cache miss.
+ * The members that each wait touches come first: with many fibers, each cache line is a cache miss.
  */
 struct fl__fiber {
 	struct fl__flow flow;
@@ -27,7 +26,8 @@ struct fl__fiber {
 	bool begun; /* the fiber has run */
 	int (*function)(void *arg);
 	void *arg;
-	struct fl__stack stack;
+	struct fl__stack stack; /* from the first run to the end; low == NULL: none yet */
+	struct fl__slab *slab;  /* of the fiber's block */
 	char name[32];
 };
 
@@ -40,7 +40,7 @@ struct fl__sched {
 	size_t runnable;           /* in the run queue */
 	size_t left;               /* runs that are left in this turn */
 	struct fl__fiber *running; /* NULL: the thread's own flow */
-	struct fl__fiber *ended;   /* a detached fiber that has ended; the next flow frees it */
+	struct fl__fiber *ended;   /* a fiber that has ended; the next flow cleans it */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
 	/* the context of the thread that runs or has run this scheduler; NULL: none */
 	struct fl__ctx *thread;
@@ -82,8 +82,17 @@ void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
  */
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
-/* Called after a switch: frees a detached fiber that ended with the switch. */
+/* Called after a switch: cleans the fiber that ended with the switch. */
 void fl__sched_after_switch(struct fl__sched *s);
+
+/* The bytes of a fiber with so many bytes of config.extra. */
+size_t fl__fiber_size(size_t extra);
+
+/* Before the first switch to a fiber: gives it a stack. */
+void fl__fiber_prepare(struct fl__fiber *f);
+
+/* After the last switch from a fiber: takes its stack, and frees the fiber if it is detached. */
+void fl__fiber_clean(struct fl__fiber *f);
 
 /*
  * Detection of stack overflows on this thread (stack_overflow.c). Prepare returns 0, -ENOMEM. Watch

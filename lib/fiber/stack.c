@@ -1,20 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 slots in one mapping each. A mapping is one piece of address space for the kernel,
- * which keeps at most 65,530 pieces for a process. A guard marker does not cut a piece; a guard by
- * protection does (sys.h). A slot gets its guard at its first use.
+ * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A mapping is one piece of
+ * address space for the kernel, which keeps at most 65,530 pieces for a process. A guard marker does not cut a
+ * piece; a guard by protection does (sys.h).
  *
- *   slot   is in                           memory      next state
- *   used   no list                         touched     warm; dirty, if enough are warm
- *   warm   pool->warm, last in first out   touched     used
- *   dirty  the `free` and `dirty` bits of  touched     used; clean, with all dirty slots, when they
- *          its slab                                    are many, or too many for a second
- *   clean  the `free` bits of its slab     none        used
+ *   stack    is in                           memory      next state
+ *   unused   no list, without a guard        none        clean, when a block is used first
+ *   used     no list                         touched     warm; dirty, if enough are warm
+ *   warm     pool->warm, last in first out   touched     used
+ *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks, when
+ *            its slab                                    they are many, or too many for a second
+ *   clean    the `free` bits of its slab     none        used
+ *
+ *   block    is in
+ *   unused   no list: blocks from `made` on of the slab that pool->newest points to
+ *   used     no list
+ *   free     pool->blocks, last in first out
+ *
+ * A stack gets its guard with the first use of the block of its number. So there are at least as
+ * many stacks with a guard as blocks that are used, and the used blocks are at least as many as the
+ * used stacks: a get finds a stack.
  *
  * Returning memory costs a system call, and its reuse a page fault: together more than the rest of
- * a fiber. So the pool does it for runs of neighbours, only if too many slots are dirty, and when
- * the scheduler is idle or the excess has lasted a second. Then it also unmaps each slab whose
- * slots are all free, except one.
+ * a fiber. So the pool does it for runs of neighbours, only if too many stacks or blocks are free,
+ * and when the scheduler is idle or the excess has lasted a second. Then it also frees each slab
+ * whose stacks and blocks are all free, except one.
  */
 #include "stack.h"
 #include "../base/sys.h"
@@ -22,13 +32,20 @@
 #include <errno.h>
 #include <stdbool.h>
 
-enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* puts */ };
+enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* puts */, STACK_LINE = 64 };
 
 struct fl__slab {
 	struct fl__slab *next, *prev; /* in pool->slabs, while free != 0 */
 	char *memory;
-	uint32_t free, dirty, guarded; /* one bit per slot; dirty: free, with memory */
-	unsigned tool[STACK_SLOTS];    /* fl__tool_stack_add() */
+	unsigned made, used;        /* blocks that were ever used; that are used now */
+	uint32_t free, dirty;       /* one bit per stack; dirty: free, with memory */
+	unsigned tool[STACK_SLOTS]; /* fl__tool_stack_add() */
+};
+
+/* A block that is free. */
+struct fl__stack_block {
+	struct fl__stack_block *next, *prev; /* in pool->blocks */
+	struct fl__slab *slab;
 };
 
 static size_t stack_round_up(size_t size, size_t page)
@@ -36,7 +53,7 @@ static size_t stack_round_up(size_t size, size_t page)
 	return (size + page - 1) / page * page;
 }
 
-void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
+void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
@@ -44,7 +61,7 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 	 * The system refuses a slab of slots of size `most`. The size of that slab does not
 	 * overflow.
 	 */
-	const size_t most = SIZE_MAX / STACK_SLOTS - 3 * page;
+	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
 	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
@@ -54,6 +71,10 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 	 */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
+	if (block < sizeof(struct fl__stack_block))
+		block = sizeof(struct fl__stack_block);
+	pool->block = stack_round_up(block, STACK_LINE);
+	pool->slab = stack_round_up(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
 }
 
 static void stack_list_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
@@ -75,78 +96,116 @@ static void stack_unlist_slab(struct fl__stack_pool *pool, struct fl__slab *slab
 		slab->next->prev = slab->prev;
 }
 
-static struct fl__slab *stack_add_slab(struct fl__stack_pool *pool)
+static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab *slab, unsigned i)
+{
+	return slab->memory + pool->slab - (STACK_SLOTS - i) * pool->slot;
+}
+
+static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 {
 	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
 	if (!slab)
 		return NULL;
-	slab->memory = fl__sys.map(STACK_SLOTS * pool->slot);
+	slab->memory = fl__sys.map(pool->slab);
 	if (!slab->memory) {
 		fl__free(slab);
 		return NULL;
 	}
-	slab->free = UINT32_MAX;
-	stack_list_slab(pool, slab);
 	return slab;
 }
 
-static void stack_free_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
+static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
 {
-	stack_unlist_slab(pool, slab);
-	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
-	for (unsigned i = 0; i < STACK_SLOTS; i++)
-		if (slab->guarded >> i & 1)
-			fl__tool_stack_remove(slab->tool[i]);
-	fl__sys.unmap(slab->memory, STACK_SLOTS * pool->slot);
+	for (unsigned i = 0; i < slab->made; i++)
+		fl__tool_stack_remove(slab->tool[i]);
+	fl__sys.unmap(slab->memory, pool->slab);
 	fl__free(slab);
 }
 
-static int stack_guard_slot(const struct fl__stack_pool *pool, struct fl__slab *slab, unsigned i)
+static uint32_t stack_bits(unsigned count)
 {
-	if (slab->guarded >> i & 1)
-		return 0;
-	char *slot = slab->memory + i * pool->slot;
+	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
+}
+
+/* Makes the next unused block of the slab usable: its stack gets a guard, and is clean. */
+static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	const unsigned i = slab->made;
+	char *slot = stack_slot(pool, slab, i);
 	int rc = fl__sys.guard(slot, pool->guard);
 	if (rc != 0)
-		return rc;
-	slab->guarded |= UINT32_C(1) << i;
+		return -ENOMEM;
 	slab->tool[i] = fl__tool_stack_add(slot + pool->guard, slot + pool->slot);
+	if (slab->free == 0)
+		stack_list_slab(pool, slab);
+	slab->free |= UINT32_C(1) << i;
+	slab->made++;
+	pool->newest = slab->made < STACK_SLOTS ? slab : NULL;
 	return 0;
 }
 
-static int stack_get_free(struct fl__stack_pool *pool, struct fl__stack *stack)
+static int stack_get_unused_block(struct fl__stack_pool *pool, void **block, struct fl__slab **slab)
 {
-	struct fl__slab *slab = pool->slabs ? pool->slabs : stack_add_slab(pool);
-	if (!slab)
+	struct fl__slab *from = pool->newest ? pool->newest : stack_make_slab(pool);
+	if (!from)
 		return -ENOMEM;
-	unsigned i = (unsigned)__builtin_ctz(slab->dirty ? slab->dirty : slab->free);
-	if (stack_guard_slot(pool, slab, i) != 0) {
-		if (slab->free == UINT32_MAX)
-			stack_free_slab(pool, slab);
-		return -ENOMEM;
+	int rc = stack_make_block(pool, from);
+	if (rc != 0) {
+		if (from->made == 0)
+			stack_free_slab(pool, from);
+		return rc;
 	}
+	*block = from->memory + (from->made - 1) * pool->block;
+	*slab = from;
+	return 0;
+}
+
+static void stack_unlist_block(struct fl__stack_pool *pool, const struct fl__stack_block *b)
+{
+	if (b->prev)
+		b->prev->next = b->next;
+	else
+		pool->blocks = b->next;
+	if (b->next)
+		b->next->prev = b->prev;
+}
+
+int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab)
+{
+	struct fl__stack_block *b = pool->blocks;
+	if (b) {
+		stack_unlist_block(pool, b);
+		pool->free_blocks--;
+		/* for the next fiber, which the caller often creates next */
+		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
+			__builtin_prefetch((char *)b->next + i, 1);
+		*block = b;
+		*slab = b->slab;
+	} else {
+		int rc = stack_get_unused_block(pool, block, slab);
+		if (rc != 0)
+			return rc;
+	}
+	(*slab)->used++;
+	pool->out++;
+	return 0;
+}
+
+static struct fl__stack stack_get_free(struct fl__stack_pool *pool)
+{
+	struct fl__slab *slab = pool->slabs;
+	const unsigned i = (unsigned)__builtin_ctz(slab->dirty ? slab->dirty : slab->free);
 	pool->dirty -= slab->dirty >> i & 1;
 	slab->dirty &= ~(UINT32_C(1) << i);
 	slab->free &= ~(UINT32_C(1) << i);
 	if (slab->free == 0)
 		stack_unlist_slab(pool, slab);
-	stack->low = slab->memory + i * pool->slot + pool->guard;
-	stack->size = pool->slot - pool->guard;
-	stack->slab = slab;
-	return 0;
+	return (struct fl__stack){stack_slot(pool, slab, i) + pool->guard, pool->slot - pool->guard, slab};
 }
 
-int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack)
+struct fl__stack fl__stack_get(struct fl__stack_pool *pool)
 {
-	if (pool->warm_count > 0) {
-		*stack = pool->warm[--pool->warm_count];
-	} else {
-		int rc = stack_get_free(pool, stack);
-		if (rc != 0)
-			return rc;
-	}
-	pool->out++;
-	return 0;
+	return pool->warm_count > 0 ? pool->warm[--pool->warm_count] : stack_get_free(pool);
 }
 
 static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
@@ -155,18 +214,30 @@ static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__sla
 		unsigned first = (unsigned)__builtin_ctz(slab->dirty), count = 1;
 		while (first + count < STACK_SLOTS && (slab->dirty >> (first + count) & 1))
 			count++;
-		fl__sys.discard(slab->memory + first * pool->slot, count * pool->slot);
+		fl__sys.discard(stack_slot(pool, slab, first), count * pool->slot);
 		slab->dirty &= count < STACK_SLOTS ? ~(((UINT32_C(1) << count) - 1) << first) : 0;
 	}
 }
 
-/* Returns the memory of free slots, and unmaps slabs without a used slot, except one. */
+static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	for (unsigned i = 0; i < slab->made; i++)
+		stack_unlist_block(pool, (struct fl__stack_block *)(void *)(slab->memory + i * pool->block));
+	pool->free_blocks -= slab->made;
+	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
+	if (pool->newest == slab)
+		pool->newest = NULL;
+	stack_unlist_slab(pool, slab);
+	stack_free_slab(pool, slab);
+}
+
+/* Returns the memory of free stacks, and frees the slabs without a used part, except one. */
 static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
 		next = slab->next;
-		if (slab->free == UINT32_MAX && (slab->next || slab->prev))
-			stack_free_slab(pool, slab);
+		if (slab->used == 0 && slab->free == stack_bits(slab->made) && (slab->next || slab->prev))
+			stack_drop_slab(pool, slab);
 		else
 			stack_discard_slab(pool, slab);
 	}
@@ -174,10 +245,15 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 	pool->much_until = 0;
 }
 
-/* Returns the memory of free stacks that have been too many for a second. */
+static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
+{
+	return pool->dirty > spare || pool->free_blocks > spare;
+}
+
+/* Returns the memory of what has been free in excess for a second. */
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
-	if (pool->dirty <= pool->out + FL__STACK_SPARE)
+	if (!stack_is_excess(pool, pool->out + FL__STACK_SPARE))
 		pool->much_until = 0;
 	else if (pool->much_until == 0)
 		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
@@ -187,14 +263,14 @@ static void stack_check_excess(struct fl__stack_pool *pool)
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool)
 {
-	if (pool->dirty > FL__STACK_WARM && pool->dirty > pool->out)
+	if (stack_is_excess(pool, pool->out > FL__STACK_WARM ? pool->out : FL__STACK_WARM))
 		stack_discard_free(pool);
 }
 
 static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 {
 	struct fl__slab *slab = stack.slab;
-	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - slab->memory) / pool->slot;
+	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - stack_slot(pool, slab, 0)) / pool->slot;
 	if (slab->free == 0)
 		stack_list_slab(pool, slab);
 	slab->free |= bit;
@@ -205,12 +281,23 @@ static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
 {
 	fl__tool_stack_reset(stack.low, stack.size);
-	pool->out--;
 	if (pool->warm_count < FL__STACK_WARM)
 		pool->warm[pool->warm_count++] = stack;
 	else
 		stack_put_free(pool, stack);
-	if (++pool->puts % STACK_CHECK_PERIOD == 0)
+}
+
+void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab)
+{
+	struct fl__stack_block *b = block;
+	*b = (struct fl__stack_block){.next = pool->blocks, .slab = slab};
+	if (b->next)
+		b->next->prev = b;
+	pool->blocks = b;
+	pool->free_blocks++;
+	slab->used--;
+	pool->out--;
+	if (++pool->releases % STACK_CHECK_PERIOD == 0)
 		stack_check_excess(pool);
 }
 
@@ -219,5 +306,5 @@ void fl__stack_pool_end(struct fl__stack_pool *pool)
 	while (pool->warm_count > 0)
 		stack_put_free(pool, pool->warm[--pool->warm_count]);
 	while (pool->slabs)
-		stack_free_slab(pool, pool->slabs);
+		stack_drop_slab(pool, pool->slabs);
 }

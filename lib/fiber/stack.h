@@ -6,19 +6,22 @@
 #include <stdint.h>
 
 /*
- * Stacks with a guard below each, kept for reuse. A pool belongs to one thread.
+ * The memory of fibers: a block for each fiber, and a stack for each fiber that has begun and not
+ * ended. So fibers that run to their end without a wait take turns on two stacks, which stay in the
+ * cache. Both are kept for reuse. A pool belongs to one thread.
  *
  * A stack is 132 KiB of address space. 16 KiB of it are the guard, so that a frame larger than a
  * page does not jump over it. The stack takes memory as it is touched, one page at first. So an
- * idle fiber costs one page, and 100,000 fibers 13.5 GB of address space. A stack keeps the touched
- * memory while it is used. A trim leaves at most as many free stacks with memory as there are used
- * stacks, plus 128. A busy scheduler never trims. Then, while stacks are put back, the free stacks
- * with memory exceed the used stacks plus FL__STACK_SPARE for at most a second. So a program that
- * starts and joins many fibers again and again pays for their memory once.
+ * idle fiber costs one page and its block, and 100,000 fibers 13.5 GB of address space. A stack
+ * keeps the touched memory while it is used. A trim leaves at most as many free stacks with memory
+ * as there are fibers, plus 128, and as many free blocks. A busy scheduler never trims. Then, while
+ * fibers end, what is free exceeds the number of fibers plus FL__STACK_SPARE for at most a second.
+ * So a program that starts and joins many fibers again and again pays for their memory once.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
 struct fl__slab;
+struct fl__stack_block;
 
 struct fl__stack {
 	char *low;   /* the guard ends here */
@@ -27,29 +30,45 @@ struct fl__stack {
 };
 
 struct fl__stack_pool {
-	size_t slot, guard;     /* sizes in bytes; a slot is a guard and a stack */
-	struct fl__slab *slabs; /* slabs with a free slot */
-	size_t out;             /* stacks in use */
-	size_t dirty;           /* free stacks with memory */
-	int64_t much_until;     /* when the excess is to be cleaned; 0: no excess */
-	unsigned puts;          /* modulo the range */
+	size_t slot, guard;             /* sizes in bytes; a slot is a guard and a stack */
+	size_t block, slab;             /* bytes of a block, of a slab */
+	struct fl__slab *slabs;         /* slabs with a free stack */
+	struct fl__slab *newest;        /* the slab with unused blocks; NULL: none */
+	struct fl__stack_block *blocks; /* free blocks */
+	size_t free_blocks;
+	size_t out;         /* blocks in use */
+	size_t dirty;       /* free stacks with memory */
+	int64_t much_until; /* when the excess is to be cleaned; 0: no excess */
+	unsigned releases;  /* modulo the range */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };
 
-/* `size` includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. */
-void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size);
+/*
+ * `size` is that of a stack, includes the guard and is rounded up to pages; 0: FL__STACK_SIZE.
+ * `block` is rounded up to cache lines.
+ */
+void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block);
 
-/* Requires that all stacks were put back. */
+/* Requires that all blocks were released. */
 void fl__stack_pool_end(struct fl__stack_pool *pool);
 
-/* Returns 0; -ENOMEM: nothing has changed. The content of the stack is arbitrary. */
-int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack);
+/*
+ * Stores a block in `*block`, with arbitrary content, and its slab in `*slab`. Reserves a stack.
+ * Returns 0; -ENOMEM: nothing has changed.
+ */
+int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab);
 
-/* Returns memory to the system if many free stacks have some. */
-void fl__stack_pool_trim(struct fl__stack_pool *pool);
+/* Returns the stack that was reserved. Its content is arbitrary. */
+struct fl__stack fl__stack_get(struct fl__stack_pool *pool);
 
 /* Requires that no flow runs on the stack. */
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack);
+
+/* Requires that the stack was put back. */
+void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab);
+
+/* Returns memory to the system if much is free. */
+void fl__stack_pool_trim(struct fl__stack_pool *pool);
 
 #endif

@@ -27,12 +27,16 @@ static void switch_entry(unsigned upper, unsigned lower)
 }
 #endif
 
-void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
+void fl__switch_init(struct fl__switch *s)
+{
+	(void)getcontext(&s->context); /* fails only for a bad address */
+}
+
+void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
 	/* Some implementations of makecontext() do not align the end of the stack. */
 	uintptr_t low = ((uintptr_t)stack_low + 15) & ~(uintptr_t)15;
 	uintptr_t end = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
-	(void)getcontext(&s->context); /* fails only for a bad address */
 	s->context.uc_stack.ss_sp = (void *)low;
 	s->context.uc_stack.ss_size = end - low;
 	s->context.uc_link = NULL;
@@ -82,7 +86,7 @@ __asm__(".pushsection .text.fl__switch_entry,\"ax\",@progbits\n"
         ".popsection\n");
 #endif
 
-static void switch_save_control(struct fl__switch *s)
+void fl__switch_init(struct fl__switch *s)
 {
 #if defined(__x86_64__)
 	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(s->control), "=m"(s->x87));
@@ -94,7 +98,7 @@ static void switch_save_control(struct fl__switch *s)
 #endif
 }
 
-void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
+void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
 	uintptr_t top = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
 	/* Two zero words above the first frame, for tools that read a return address there. */
@@ -107,7 +111,6 @@ void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*
 	s->fp = NULL;
 	s->pc = (void *)fl__switch_entry;
 	s->base = NULL;
-	switch_save_control(s);
 }
 
 #endif

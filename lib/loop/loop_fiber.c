@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The fibers of a loop: fibers of lib/fiber, each with a cancel token and an entry in its loop's
- * list. The user's fl_fiber is stored beside the struct fl__fiber, at the top of the fiber's stack.
+ * list. The user's fl_fiber is stored behind the struct fl__fiber, in the fiber's block.
  *
  * Fibers of groups: exec/group.c has the tables. The token of such a fiber is a child of the
  * group's token, and the fiber is detached: the group alone waits for it. If a callback starts the

@@ -123,21 +123,21 @@ FL_TEST(fiber_guards_run_out)
 		skip(); /* it would run out of pieces for itself */
 	fl__sys.guard = fl__portable_guard;
 	struct fl__stack_pool *pool = calloc(1, sizeof *pool);
-	struct fl__stack *stacks = calloc(MOST, sizeof *stacks);
+	struct fl_test_memory *stacks = calloc(MOST, sizeof *stacks);
 	assert_non_null(pool);
 	assert_non_null(stacks);
 	unsigned n = 0;
 	int rc = 0;
-	fl__stack_pool_init(pool, 0);
-	while (n < MOST && (rc = fl__stack_get(pool, &stacks[n])) == 0)
+	fl__stack_pool_init(pool, 0, FL_TEST_BLOCK);
+	while (n < MOST && (rc = fl_test_get_memory(pool, &stacks[n])) == 0)
 		n++;
 	assert_true(rc == 0 || rc == -ENOMEM);
 	assert_true(n > 1000);
-	fl__stack_put(pool, stacks[--n]);
-	FL_OK(fl__stack_get(pool, &stacks[n]));
-	stacks[n].low[0] = 1;
+	fl_test_put_memory(pool, stacks[--n]);
+	FL_OK(fl_test_get_memory(pool, &stacks[n]));
+	stacks[n].stack.low[0] = 1;
 	for (unsigned i = 0; i <= n; i++)
-		fl__stack_put(pool, stacks[i]);
+		fl_test_put_memory(pool, stacks[i]);
 	fl__stack_pool_end(pool);
 	free(stacks);
 	free(pool);

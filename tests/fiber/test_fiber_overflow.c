@@ -54,7 +54,7 @@ FL_TEST(fiber_overflow_panics_with_its_name)
 {
 	char text[4096], expected[96];
 	struct fl__stack_pool pool;
-	fl__stack_pool_init(&pool, 0);
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
 	(void)snprintf(expected, sizeof expected, "fiber glutton needs more stack than its %zu bytes",
 	               pool.slot - pool.guard);
 	int status = fl_test_child(overflow_in_child, NULL, text, sizeof text);

@@ -71,22 +71,22 @@ FL_TEST(stack_is_reused_warm)
 	FL_FAULTS();
 	count_memory();
 	struct fl__stack_pool pool;
-	struct fl__stack first, second, again;
-	fl__stack_pool_init(&pool, 0);
-	FL_OK(fl__stack_get(&pool, &first));
-	FL_OK(fl__stack_get(&pool, &second));
-	assert_ptr_not_equal(first.low, second.low);
-	assert_int_equal(first.size + pool.guard, pool.slot);
+	struct fl_test_memory first, second, again;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	FL_OK(fl_test_get_memory(&pool, &first));
+	FL_OK(fl_test_get_memory(&pool, &second));
+	assert_ptr_not_equal(first.stack.low, second.stack.low);
+	assert_int_equal(first.stack.size + pool.guard, pool.slot);
 	assert_in_range(pool.slot, FL__STACK_SIZE, FL__STACK_SIZE + fl__page_size());
-	memset(first.low, 0x5a, first.size);
-	memset(second.low, 0xa5, second.size);
-	assert_int_equal(first.low[0], 0x5a);
-	fl__stack_put(&pool, second);
-	fl__stack_put(&pool, first);
-	FL_OK(fl__stack_get(&pool, &again));
-	assert_ptr_equal(again.low, first.low); /* the last one that was returned */
+	memset(first.stack.low, 0x5a, first.stack.size);
+	memset(second.stack.low, 0xa5, second.stack.size);
+	assert_int_equal(first.stack.low[0], 0x5a);
+	fl_test_put_memory(&pool, second);
+	fl_test_put_memory(&pool, first);
+	FL_OK(fl_test_get_memory(&pool, &again));
+	assert_ptr_equal(again.stack.low, first.stack.low); /* the last one that was returned */
 	assert_int_equal(guards, 2);
-	fl__stack_put(&pool, again);
+	fl_test_put_memory(&pool, again);
 	assert_int_equal(pool.out, 0);
 	assert_int_equal(discards, 0);
 	fl__stack_pool_end(&pool);
@@ -100,16 +100,16 @@ FL_TEST(stack_sizes)
 	static const size_t sizes[] = {0, 1, 20000, 40000, 65536, 1 << 20, (1 << 20) + 1};
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct fl__stack_pool pool;
-		struct fl__stack stack;
-		fl__stack_pool_init(&pool, sizes[i]);
-		FL_OK(fl__stack_get(&pool, &stack));
-		assert_int_equal((uintptr_t)stack.low % page, 0);
-		assert_int_equal(stack.size % page, 0);
-		assert_true(stack.size >= 16384 && stack.size + pool.guard >= sizes[i]);
-		assert_int_equal((stack.size + pool.guard) / page % 2,
+		struct fl_test_memory one;
+		fl__stack_pool_init(&pool, sizes[i], FL_TEST_BLOCK);
+		FL_OK(fl_test_get_memory(&pool, &one));
+		assert_int_equal((uintptr_t)one.stack.low % page, 0);
+		assert_int_equal(one.stack.size % page, 0);
+		assert_true(one.stack.size >= 16384 && one.stack.size + pool.guard >= sizes[i]);
+		assert_int_equal((one.stack.size + pool.guard) / page % 2,
 		                 1); /* an odd number of pages: not one set of the caches */
-		stack.low[0] = stack.low[stack.size - 1] = 1;
-		fl__stack_put(&pool, stack);
+		one.stack.low[0] = one.stack.low[one.stack.size - 1] = 1;
+		fl_test_put_memory(&pool, one);
 		fl__stack_pool_end(&pool);
 	}
 }
@@ -128,10 +128,10 @@ FL_TEST(stack_of_a_size_that_is_refused)
 	};
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct fl__stack_pool pool;
-		struct fl__stack stack;
+		struct fl_test_memory one;
 		fl_loop *l;
-		fl__stack_pool_init(&pool, sizes[i]);
-		FL_RC(fl__stack_get(&pool, &stack), -ENOMEM);
+		fl__stack_pool_init(&pool, sizes[i], FL_TEST_BLOCK);
+		FL_RC(fl_test_get_memory(&pool, &one), -ENOMEM);
 		fl__stack_pool_end(&pool);
 		FL_RC(fl_loop_create(&l, &(fl_loop_config){.stack_size = sizes[i]}), -ENOMEM);
 	}
@@ -140,22 +140,22 @@ FL_TEST(stack_of_a_size_that_is_refused)
 FL_TEST(stack_memory_goes_back)
 {
 	enum { MANY = 500 };
-	static struct fl__stack stacks[MANY];
+	static struct fl_test_memory stacks[MANY];
 	FL_FAULTS();
 	count_memory();
 	struct fl__stack_pool pool;
-	fl__stack_pool_init(&pool, 0);
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
 	for (int round = 0; round < 3; round++) {
 		for (int i = 0; i < MANY; i++) {
-			FL_OK(fl__stack_get(&pool, &stacks[i]));
-			memset(stacks[i].low + stacks[i].size - 64, i, 64);
+			FL_OK(fl_test_get_memory(&pool, &stacks[i]));
+			memset(stacks[i].stack.low + stacks[i].stack.size - 64, i, 64);
 		}
 		for (int i = 0; i < MANY; i++)
 			for (int j = 0; j < 64; j++)
-				assert_int_equal(stacks[i].low[stacks[i].size - 64 + (size_t)j], (char)i);
+				assert_int_equal(stacks[i].stack.low[stacks[i].stack.size - 64 + (size_t)j], (char)i);
 		assert_int_equal(live_maps, (MANY + 31) / 32);
 		for (int i = 0; i < MANY; i++)
-			fl__stack_put(&pool, stacks[(i * 7) % MANY]);
+			fl_test_put_memory(&pool, stacks[(i * 7) % MANY]);
 		assert_int_equal(pool.warm_count, FL__STACK_WARM);
 		/* Kept while there is more to do. */
 		assert_int_equal(pool.dirty, MANY - FL__STACK_WARM);
@@ -172,6 +172,77 @@ FL_TEST(stack_memory_goes_back)
 	fl__stack_pool_end(&pool);
 	assert_int_equal(live_maps, 0);
 	assert_int_equal(live_allocs, 0);
+}
+
+/* The memory of a slab of blocks goes back when they are many, as that of stacks, which they never got. */
+FL_TEST(stack_blocks_go_back)
+{
+	enum { MANY = 500 };
+	static struct fl_test_memory blocks[MANY];
+	FL_FAULTS();
+	count_memory();
+	struct fl__stack_pool pool;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	for (int i = 0; i < MANY; i++) {
+		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
+		assert_int_equal((uintptr_t)blocks[i].block % 64, 0);
+		memset(blocks[i].block, i, FL_TEST_BLOCK);
+	}
+	for (int i = 0; i < MANY; i++)
+		for (size_t j = 0; j < FL_TEST_BLOCK; j++)
+			assert_int_equal(((char *)blocks[i].block)[j], (char)i);
+	assert_int_equal(pool.out, MANY);
+	for (int i = 0; i < MANY; i++) {
+		fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
+		if (i == MANY / 2 - 1)
+			fl__stack_pool_trim(&pool); /* not more than are used */
+	}
+	assert_int_equal(pool.free_blocks, MANY);
+	void *again;
+	struct fl__slab *slab;
+	FL_OK(fl__stack_reserve(&pool, &again, &slab));
+	assert_ptr_equal(again, blocks[MANY - 1].block); /* the last one that was released */
+	fl__stack_release(&pool, again, slab);
+	assert_int_equal(live_maps, (MANY + 31) / 32);
+	fl__stack_pool_trim(&pool);
+	assert_int_equal(live_maps, 1);
+	assert_in_range(pool.free_blocks, 1, 32);
+	assert_int_equal(discards, 0);
+	fl__stack_pool_end(&pool);
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+}
+
+static uintptr_t frames[2];
+static unsigned frame_count;
+
+/* Notes its frame, unless that is noted already. All fibers call it at the same depth. */
+static int note_frame(void *arg)
+{
+	const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
+	(void)arg;
+	for (unsigned i = 0; i < frame_count; i++)
+		if (frames[i] == frame)
+			return 0;
+	FL_CHECK(frame_count < 2);
+	frames[frame_count++] = frame;
+	return 0;
+}
+
+/* Fibers that do not wait take turns on two stacks: one ends on the first while the next begins on the second. */
+FL_TEST(stack_of_fibers_that_do_not_wait)
+{
+	enum { MANY = 1000 };
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *f;
+	frame_count = 0;
+	for (int i = 0; i < MANY; i++) {
+		FL_OK(fl__fiber_create(s, &f, note_frame, NULL, NULL));
+		fl__fiber_detach(f);
+	}
+	fl_test_run(s);
+	assert_in_range(frame_count, 1, 2);
+	fl__sched_destroy(s);
 }
 
 static int64_t clock_at;
@@ -195,15 +266,15 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 	fl__sys.now = clock_now;
 	clock_at = FL_S(1);
 	struct fl__stack_pool *pool = calloc(1, sizeof *pool);
-	struct fl__stack *stacks = calloc(MANY, sizeof *stacks);
+	struct fl_test_memory *stacks = calloc(MANY, sizeof *stacks);
 	assert_non_null(pool);
 	assert_non_null(stacks);
-	fl__stack_pool_init(pool, LEAST_SIZE);
+	fl__stack_pool_init(pool, LEAST_SIZE, FL_TEST_BLOCK);
 	for (int round = 0; round < 2; round++) {
 		for (int i = 0; i < MANY; i++)
-			FL_OK(fl__stack_get(pool, &stacks[i]));
+			FL_OK(fl_test_get_memory(pool, &stacks[i]));
 		for (int i = 0; i < MANY; i++)
-			fl__stack_put(pool, stacks[i]);
+			fl_test_put_memory(pool, stacks[i]);
 		assert_int_equal(pool->dirty, MANY - FL__STACK_WARM);
 		assert_int_equal(discards, 0);
 	}
@@ -211,9 +282,9 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 	for (int round = 0; round < 20; round++) {
 		clock_at += FL_MS(200);
 		for (int i = 0; i < FL__STACK_WARM; i++)
-			FL_OK(fl__stack_get(pool, &stacks[i]));
+			FL_OK(fl_test_get_memory(pool, &stacks[i]));
 		for (int i = 0; i < FL__STACK_WARM; i++)
-			fl__stack_put(pool, stacks[i]);
+			fl_test_put_memory(pool, stacks[i]);
 		if (round == 0)
 			assert_int_equal(discards, 0);
 	}
@@ -227,9 +298,10 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 }
 
 /* A scheduler that has nothing to do gives memory back, in each of its ways to say so. */
-static int return_zero(void *unused)
+static int yield_once(void *unused)
 {
 	(void)unused;
+	fl__fiber_yield();
 	return 0;
 }
 
@@ -243,9 +315,10 @@ FL_TEST(stack_memory_goes_back_before_a_sleep)
 	FL_OK(fl__sched_enter(s));
 	for (int way = 0; way < 2; way++) {
 		for (int i = 0; i < MANY; i++) {
-			FL_OK(fl__fiber_create(s, &f, return_zero, NULL, NULL));
+			FL_OK(fl__fiber_create(s, &f, yield_once, NULL, NULL));
 			fl__fiber_detach(f);
 		}
+		assert_true(fl__sched_turn(s));
 		assert_false(fl__sched_turn(s));
 		assert_int_equal(discards, 0);
 		if (way == 0) {
@@ -262,33 +335,33 @@ FL_TEST(stack_memory_goes_back_before_a_sleep)
 	assert_int_equal(live_maps, 0);
 }
 
-/* Each step of a get fails in turn: an error, and nothing stays behind. */
-FL_TEST(stack_get_fails_whole)
+/* Each step of a reserve fails in turn: an error, and nothing stays behind. */
+FL_TEST(stack_reserve_fails_whole)
 {
 	FL_FAULTS();
 	count_memory();
 	struct fl__stack_pool pool;
-	struct fl__stack stack;
-	fl__stack_pool_init(&pool, 0);
+	struct fl_test_memory one;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
 	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
 	for (size_t i = 0; i < 3; i++) {
 		*steps[i] = 0;
-		FL_RC(fl__stack_get(&pool, &stack), -ENOMEM);
+		FL_RC(fl_test_get_memory(&pool, &one), -ENOMEM);
 		*steps[i] = LONG_MAX;
 		assert_int_equal(live_maps, 0);
 		assert_int_equal(live_allocs, 0);
 		assert_int_equal(pool.out, 0);
 	}
-	FL_OK(fl__stack_get(&pool, &stack));
-	struct fl__stack other;
+	FL_OK(fl_test_get_memory(&pool, &one));
+	struct fl_test_memory other;
 	guards_left = 0;
-	FL_RC(fl__stack_get(&pool, &other), -ENOMEM); /* the slab stays, for the stack in use */
+	FL_RC(fl_test_get_memory(&pool, &other), -ENOMEM); /* the slab stays, for the stack in use */
 	assert_int_equal(live_maps, 1);
 	guards_left = LONG_MAX;
-	FL_OK(fl__stack_get(&pool, &other));
-	assert_ptr_not_equal(stack.low, other.low);
-	fl__stack_put(&pool, other);
-	fl__stack_put(&pool, stack);
+	FL_OK(fl_test_get_memory(&pool, &other));
+	assert_ptr_not_equal(one.stack.low, other.stack.low);
+	fl_test_put_memory(&pool, other);
+	fl_test_put_memory(&pool, one);
 	fl__stack_pool_end(&pool);
 	assert_int_equal(live_maps, 0);
 }
@@ -318,18 +391,18 @@ FL_TEST(fiber_create_fails_whole)
 static void touch_guard(void *arg)
 {
 	struct fl__stack_pool pool;
-	struct fl__stack stack;
+	struct fl_test_memory one;
 	(void)signal(SIGSEGV, SIG_DFL); /* sanitizers have a handler */
 	const struct rlimit none = {0, 0};
 	FL_CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
 	if (arg)
 		fl__sys.guard = fl__portable_guard;
-	fl__stack_pool_init(&pool, 0);
-	FL_CHECK(fl__stack_get(&pool, &stack) == 0);
-	stack.low[0] = 1;
-	fl__sys.discard(stack.low - pool.guard, pool.slot); /* the guard stays */
-	stack.low[0] = 1;
-	*(volatile char *)(stack.low - 1) = 1;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	FL_CHECK(fl_test_get_memory(&pool, &one) == 0);
+	one.stack.low[0] = 1;
+	fl__sys.discard(one.stack.low - pool.guard, pool.slot); /* the guard stays */
+	one.stack.low[0] = 1;
+	*(volatile char *)(one.stack.low - 1) = 1;
 }
 
 FL_TEST(stack_guard_faults)

@@ -7,8 +7,9 @@
 #ifndef FL__SWITCH_UCONTEXT
 #define FL__SWITCH_UCONTEXT 1
 #endif
-#define fl__switch_make ucontext_switch_make /* the library has one */
-#include "fiber/switch.c"                    /* NOLINT(bugprone-suspicious-include) */
+#define fl__switch_init ucontext_switch_init /* the library has them */
+#define fl__switch_prepare ucontext_switch_prepare
+#include "fiber/switch.c" /* NOLINT(bugprone-suspicious-include) */
 #include "fl_fiber_switch.h"
 
 FL_TEST(switch_backtrace_ends)

@@ -17,6 +17,7 @@
 #include "base/atomic.h"
 #include "base/sys.h"
 #include "fiber/fiber.h"
+#include "fiber/stack.h"
 #include "sync/local.h"
 
 /*
@@ -60,6 +61,28 @@ static inline void fl_test_round(unsigned mode)
 	__asm__ volatile("msr fpcr, %0" : : "r"(control));
 }
 #endif
+
+/* The memory of a fiber that has begun. */
+enum { FL_TEST_BLOCK = 500 };
+struct fl_test_memory {
+	struct fl__stack stack;
+	void *block;
+	struct fl__slab *slab;
+};
+
+static inline int fl_test_get_memory(struct fl__stack_pool *pool, struct fl_test_memory *m)
+{
+	int rc = fl__stack_reserve(pool, &m->block, &m->slab);
+	if (rc == 0)
+		m->stack = fl__stack_get(pool);
+	return rc;
+}
+
+static inline void fl_test_put_memory(struct fl__stack_pool *pool, struct fl_test_memory m)
+{
+	fl__stack_put(pool, m.stack);
+	fl__stack_release(pool, m.block, m.slab);
+}
 
 static inline struct fl__sched *fl_test_sched(void)
 {

@@ -75,7 +75,7 @@ static uint64_t resident(int pid)
 
 /*
  * The server. The stack of a waiting task stays in memory, so its frames are small: with the frames
- * of the wait and the task's handle they fit into one page.
+ * of the wait they fit into one page.
  */
 static int echo(void *client)
 {
