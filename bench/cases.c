@@ -493,6 +493,10 @@ const bench_case bench_cases[] = {
 		.peers = {"boost_fiber", "python_asyncio"},
 	},
 	{
+		.name = "loop/group_20000", .unit = "ns/task", .threads = {1},
+		.peers = {"boost_fiber", "python_asyncio"},
+	},
+	{
 		.name = "loop/pingpong", .unit = "ns/round trip", .threads = {1},
 		.peers = {"boost_fiber", "boost_unbuffered", "python_asyncio"},
 	},

@@ -9,6 +9,8 @@
 #include <boost/fiber/pooled_fixedsize_stack.hpp>
 #include <boost/fiber/unbuffered_channel.hpp>
 
+#include <vector>
+
 namespace boost_flow
 {
 struct type {
@@ -65,6 +67,31 @@ static void boost_spawn_join(bench_thread *t)
 		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
 }
 
+template <typename Stacks>
+static void boost_run_group(fiber_work *work, Stacks &stacks, std::vector<boost::fibers::fiber> &group, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		group.emplace_back(std::allocator_arg, stacks, [work] { work->done++; });
+	for (auto &f : group)
+		f.join();
+	group.clear();
+}
+
+static void boost_group(bench_thread *t)
+{
+	auto *work = static_cast<fiber_work *>(t->state);
+	boost::fibers::pooled_fixedsize_stack stacks(64 * 1024);
+	std::vector<boost::fibers::fiber> group;
+	boost_run_group(work, stacks, group, LOOP_GROUP);
+	work->done = 0;
+	const int64_t begin = bench_now();
+	for (uint64_t left = t->total, n; left > 0; left -= n) {
+		n = left < LOOP_GROUP ? left : LOOP_GROUP;
+		boost_run_group(work, stacks, group, n);
+	}
+	t->took = bench_now() - begin;
+}
+
 template <typename Channel>
 static void boost_pass(bench_thread *t, Channel &there, Channel &back)
 {
@@ -104,6 +131,7 @@ static const bench_row rows[] = {
     FIBER_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
     FIBER_WORK_ROW("channel", "boost_fiber", boost_channel),
     LOOP_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
+    {"loop/group_20000", "boost_fiber", fiber_work_setup, boost_group, fiber_work_teardown, 10 * LOOP_GROUP},
     LOOP_WORK_ROW("pingpong", "boost_fiber", boost_channel),
     LOOP_WORK_ROW("pingpong", "boost_unbuffered", boost_unbuffered),
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fairlead/fiber.h>
+#include <fairlead/group.h>
 #include <fairlead/loop.h>
 #include <fairlead/queue.h>
 #include <fairlead/time.h>
@@ -49,6 +50,34 @@ static int spawn_all(void *arg)
 static void fairlead_spawn_join(bench_thread *t)
 {
 	check(fl_loop_run(spawn_all, t), "fl_loop_run");
+}
+
+static void run_group(bench_thread *t, uint64_t n)
+{
+	fl_group g = FL_GROUP_INIT(NULL);
+	for (uint64_t i = 0; i < n; i++)
+		check(fl_group_start(&g, count_one, t->state), "fl_group_start");
+	check(fl_group_join(&g), "fl_group_join");
+	fl_group_destroy(&g);
+}
+
+static int run_groups(void *arg)
+{
+	bench_thread *t = arg;
+	run_group(t, LOOP_GROUP);
+	((fiber_work *)t->state)->done = 0;
+	const int64_t begin = bench_now();
+	for (uint64_t left = t->total, n; left > 0; left -= n) {
+		n = left < LOOP_GROUP ? left : LOOP_GROUP;
+		run_group(t, n);
+	}
+	t->took = bench_now() - begin;
+	return 0;
+}
+
+static void fairlead_group(bench_thread *t)
+{
+	check(fl_loop_run(run_groups, t), "fl_loop_run");
 }
 
 typedef struct queues {
@@ -245,6 +274,7 @@ static void uv_timers_teardown(void *state, uint64_t total)
 static const bench_row rows[] = {
     LOOP_WORK_ROW("spawn_join", "fairlead", fairlead_spawn_join),
     LOOP_WORK_ROW("pingpong", "fairlead", fairlead_pingpong),
+    {"loop/group_20000", "fairlead", fiber_work_setup, fairlead_group, fiber_work_teardown, 10 * LOOP_GROUP},
     {"loop/cancel", "fairlead", fiber_work_setup, fairlead_cancel, fiber_work_teardown, 5 * LOOP_TASKS},
     {"loop/timer", "fairlead", timers_setup, fairlead_timer, timers_teardown, 0},
     {"loop/timer", "libuv", uv_timers_setup, uv_timer, uv_timers_teardown, 0},

@@ -13,7 +13,8 @@
  *     fairlead-bench-loop idle WHO    says "ready"; answers each number (remote.h) by the bytes of memory, more than before,
  *                                     that it has with so many tasks that wait
  *
- * The workloads of tasks on one thread, in a fiber_work: spawn_join: start a task and join it. pingpong: two tasks, there and
+ * The workloads of tasks on one thread, in a fiber_work: spawn_join: start a task and join it. group_20000: start LOOP_GROUP tasks, which do not wait,
+ * then join them all; timed from the second time on, so that their memory is warm. pingpong: two tasks, there and
  * back through two queues, which hold one item each.
  */
 #define LOOP_WORK_ROW(case, name, run)                                                                                 \
@@ -24,6 +25,7 @@
 enum {
 	LOOP_TIMERS = 10000, /* that are started at any time */
 	LOOP_TASKS = 10000,  /* that are cancelled together */
+	LOOP_GROUP = 20000,  /* tasks of one group */
 	LOOP_IDLE = 10000,   /* tasks or connections whose memory is counted */
 	ECHO_SIZE = 64,
 };

@@ -8,7 +8,7 @@ import sys
 import threading
 from time import perf_counter_ns
 
-TIMERS, TASKS = 10000, 10000
+TIMERS, TASKS, GROUP = 10000, 10000, 20000
 
 
 def check(good):
@@ -31,6 +31,16 @@ async def spawn_join(n):
         for _ in range(n):
             check(await asyncio.create_task(one()) == 1)
     return await timed(spawn())
+
+
+async def group_20000(n):
+    async def groups(n):
+        while n > 0:
+            some = min(n, GROUP)
+            check(sum(await asyncio.gather(*(one() for _ in range(some)))) == some)
+            n -= some
+    await groups(GROUP)
+    return await timed(groups(n))
 
 
 async def pingpong(n):
@@ -143,7 +153,7 @@ async def idle(n):
     return took
 
 
-CASES = {f.__name__: f for f in (spawn_join, pingpong, cancel, timer, idle)}
+CASES = {f.__name__: f for f in (spawn_join, group_20000, pingpong, cancel, timer, idle)}
 
 
 def main(case):

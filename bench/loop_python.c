@@ -20,14 +20,14 @@ enum { SPAWNS = 50000, TRIPS = 20000, RESTARTS = 100000 };
 	}
 
 PYTHON(spawn_join, "spawn_join")
+PYTHON(group_20000, "group_20000")
 PYTHON(pingpong, "pingpong")
 PYTHON(cancel, "cancel")
 PYTHON(timer, "timer")
 
 static const bench_row rows[] = {
-    PYTHON_ROW(spawn_join, SPAWNS),
-    PYTHON_ROW(pingpong, TRIPS),
-    PYTHON_ROW(cancel, LOOP_TASKS),
+    PYTHON_ROW(spawn_join, SPAWNS), PYTHON_ROW(group_20000, 5 * LOOP_GROUP),
+    PYTHON_ROW(pingpong, TRIPS),    PYTHON_ROW(cancel, LOOP_TASKS),
     PYTHON_ROW(timer, RESTARTS),
 };
 BENCH_ROWS(rows)
