@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 /*
- * The workload of barriers, for C and C++: an operation is a round of all threads. Before it a thread notes its number, after it
- * looks where the next thread is: in this round, or already on its way to the one after.
+ * The workload of barriers, for C and C++: an operation is a round of all threads. Before it a
+ * thread notes its number, after it looks where the next thread is: in this round, or already on
+ * its way to the one after.
  */
 enum { BARRIER_THREADS_MAX = 32 };
 
@@ -17,7 +18,8 @@ typedef struct barrier_place {
 } barrier_place;
 
 /*
- * The rows of one implementation; `init`, `wait` and `end` are statements on `b`, a pointer to `type`, for so many `parties`.
+ * The rows of one implementation; `init`, `wait` and `end` are statements on `b`, a pointer to
+ * `type`, for so many `parties`.
  */
 #define BARRIER_BENCH(impl, type, init, wait, end)                                                                     \
 	struct impl##_barrier {                                                                                        \

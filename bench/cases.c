@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who is measured against whom. These lists are fixed: nobody is left out because a package is missing (the build fails)
- * or because its row is (the program refuses to start). bench/README.md says what each name stands for.
+ * The cases and their peers. These lists are fixed: no peer is left out because a package is
+ * missing (the build fails) or because its row is (the program refuses to start). bench/README.md
+ * says what each name stands for.
  */
 #include "shim.h"
 

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 /*
- * The workloads of conditions (monitor.h), for C and C++: two threads in turn, an operation is there and back; and a
- * broadcast, where an operation is a round: all but one wait, that one sees that they do and broadcasts, and each of them
- * has passed the mutex before the next round.
+ * The workloads of conditions (monitor.h), for C and C++: two threads in turn, an operation is
+ * there and back; and a broadcast, where an operation is a round: all but one wait, that one sees
+ * that they do and broadcasts, and each of them has passed the mutex before the next round.
  */
 #define COND_BENCH(mon)                                                                                                \
 	struct cond_##mon##_state {                                                                                    \

@@ -5,7 +5,10 @@
 #include "monitor.h"
 #include "turns.h"
 
-/* An event of mutex and condition (monitor.h), in C and C++: a wait resets it, and a set wakes one, if anybody waits. */
+/*
+ * An event of mutex and condition (monitor.h), in C and C++: a wait resets it, and a set wakes one,
+ * if a thread waits.
+ */
 #define MONITOR_EVENT(mon)                                                                                             \
 	typedef struct mon##_event {                                                                                   \
 		mon_##mon##_mutex mutex;                                                                               \

@@ -7,14 +7,16 @@
 #include <stdlib.h>
 
 /*
- * The workload of process executors: submit a batch of tasks that return their argument, then wait for each future and check
- * its value. A batch is 10,000 tasks (submit_get) or one (roundtrip). Pools of threads have more in pools.h.
+ * The workload of process executors: submit a batch of tasks that return their argument, then wait
+ * for each future and check its value. A batch is 10,000 tasks (submit_get) or one (roundtrip).
+ * Pools of threads have more in pools.h.
  */
 enum { EXEC_BATCH = 10000, EXEC_WORKERS = 2 };
 
 /*
- * What pools of processes and of threads (pools.h) have in common, over `struct impl_state` with a `pool` and an array of `futures`:
- * submit(pool, future, argument) starts a task; get(pool, future) waits for it and returns its result.
+ * What pools of processes and of threads (pools.h) have in common, over `struct impl_state` with a
+ * `pool` and an array of `futures`: submit(pool, future, argument) starts a task; get(pool, future)
+ * waits for it and returns its result.
  */
 #define EXEC_BATCHES(impl, submit, get)                                                                                \
 	static inline void impl##_check(struct impl##_state *s, uint64_t i, uint64_t arg)                              \
@@ -47,8 +49,9 @@ enum { EXEC_BATCH = 10000, EXEC_WORKERS = 2 };
 	}
 
 /*
- * Functions for the rows of one implementation. `open` and `close` are statements that make and free s->pool and s->futures (an array of
- * EXEC_BATCH, zeroed at first); `future` is a pointer into the array.
+ * Functions for the rows of one implementation. `open` and `close` are statements that make and
+ * free s->pool and s->futures (an array of EXEC_BATCH, zeroed at first); `future` is a pointer into
+ * the array.
  */
 #define EXEC_BENCH(impl, pool_type, future_type, open, close, submit, get)                                             \
 	struct impl##_state {                                                                                          \

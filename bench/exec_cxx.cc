@@ -35,8 +35,9 @@ static inline uint64_t std_get(Pool *, future *f)
 	return f->get();
 }
 
-// What stands in for a future where the peer has none. Three times as fast for one at a time as a mutex with a condition, since
-// who waits looks a few times before it sleeps; a promise takes twice as long for many.
+// What stands in for a future where the peer has none. Three times as fast for one at a time as a
+// mutex with a condition, since a waiting thread polls a few times before it sleeps; a promise
+// takes twice as long for many.
 struct completion {
 	std::atomic<int> done;
 	uint64_t arg, result;
@@ -72,7 +73,8 @@ static inline void pool_wait(Pool *, pool_burst *b)
 	pool_burst_wait(b);
 }
 
-// basic_thread_pool with the standard library's packaged_task: the fastest of three futures that were tried with it.
+// basic_thread_pool with the standard library's packaged_task: the fastest of three futures that
+// were tried with it.
 namespace boost_pool
 {
 using type = boost::executors::basic_thread_pool;
@@ -138,7 +140,8 @@ POOL_BENCH(asio, asio_pool::type, completion, asio_pool::open, asio_pool::close,
            asio_pool::submit, completion_get)
 POOL_BURST(asio, asio_pool::type, pool_job, asio_pool::open, asio_pool::close, asio_pool::spawn, pool_wait)
 
-// An arena without a place for the caller. Without the control there would be one thread less than CPUs.
+// An arena without a place for the caller. Without the control there would be one thread less than
+// CPUs.
 namespace tbb_pool
 {
 struct type {
@@ -173,7 +176,7 @@ static void close(type *pool)
 POOL_BENCH(tbb, tbb_pool::type, completion, tbb_pool::open, tbb_pool::close, make_completions, unmake_completions,
            tbb_pool::submit, completion_get)
 
-// A burst is a task group: who waits for it works, too, in the place of one of the workers.
+// A burst is a task group: the waiting thread works, too, in the place of one of the workers.
 namespace tbb_crew
 {
 struct type {
@@ -216,7 +219,8 @@ static void tbb_burst_in_arena(bench_thread *t)
 	s->pool->arena.execute([=] { tbb_burst_all(s, t->total); });
 }
 
-// Fork and join by a task group on the stack, of which who waits runs one side itself; loops with the default partitioner.
+// Fork and join by a task group on the stack, of which the waiting thread runs one side itself;
+// loops with the default partitioner.
 namespace tbb_forks
 {
 static uint64_t fib(unsigned n)

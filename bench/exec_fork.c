@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fork and join, and loops in parallel: Fairlead, OpenMP by gcc and by clang, and the same on one thread. TBB: exec_cxx.cc. */
+/*
+ * Fork and join, and loops in parallel: Fairlead, OpenMP by gcc and by clang, and the same on one
+ * thread. TBB: exec_cxx.cc.
+ */
 #include "forks.h"
 
 #include <dlfcn.h>
@@ -132,9 +135,10 @@ FORK_SETUP(serial, _even, &serial)
 FORK_SETUP(serial, _uneven, &serial)
 
 /*
- * OpenMP: the process serves one row, so that the runtime that it loads is the only one. What its threads do while they wait
- * is what was fastest of the three that there are, and that is to sleep: gcc's spins on the lock that a producer of tasks
- * needs; only clang's fork and join is faster when it never sleeps.
+ * OpenMP: the process serves one row, so that the runtime that it loads is the only one. What its
+ * threads do while they wait is what was fastest of the three that there are, and that is to sleep:
+ * gcc's spins on the lock that a producer of tasks needs; only clang's fork and join is faster when
+ * it never sleeps.
  */
 static const fork_runtime *load(const char *module, const char *wait_policy)
 {

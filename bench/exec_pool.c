@@ -209,7 +209,10 @@ static inline void glib_wait(GThreadPool *pool, pool_burst *b)
 POOL_BENCH(glib, GThreadPool, pool_future, glib_open, glib_close, pool_futures, free, glib_submit, glib_await)
 POOL_BURST(glib, GThreadPool, pool_job, glib_open_burst, glib_close, glib_spawn, glib_wait)
 
-/* The pool that a C programmer writes: a ring of pointers, large enough for all, under one mutex and one condition. */
+/*
+ * The pool that a C programmer writes: a ring of pointers, large enough for all, under one mutex
+ * and one condition.
+ */
 typedef struct pthread_pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;

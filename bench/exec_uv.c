@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * libuv's pool of threads. It is one for the whole process, as many as the environment says when it is first used; only the
- * thread of the loop submits, and that a task has ended is a callback on this thread: who waits runs the loop.
+ * libuv's pool of threads. It is one for the whole process, as many as the environment says when it
+ * is first used; only the thread of the loop submits, and that a task has ended is a callback on
+ * this thread: a waiting thread runs the loop.
  */
 #include "pools.h"
 

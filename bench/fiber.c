@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fibers: the switch by itself, and with a scheduler. Fibers have no public header yet, so this looks inside the library.
+ * Fibers: the switch by itself, and with a scheduler. Fibers have no public header yet, so this
+ * looks inside the library.
  */
 #include "fiber.h"
 
@@ -13,7 +14,10 @@
 
 enum { FLOW_STACK = 64 * 1024 };
 
-/* Flows of the library: the whole switch, and the one that leaves the floating-point control words alone. */
+/*
+ * Flows of the library: the whole switch, and the one that leaves the floating-point control words
+ * alone.
+ */
 typedef struct flows {
 	fiber_count count;
 	struct fl__switch here, there;

@@ -9,9 +9,9 @@
 /*
  * The fiber workloads, for C and C++.
  *
- * Switch: the caller's flow goes to another one, which counts and comes back; an operation is one switch, so two make a
- * round trip. `type` holds both flows and begins with a fiber_count; open(s) makes the other flow, which counts in
- * s->count; go(s) is the round trip; close(s) frees it.
+ * Switch: the caller's flow goes to another one, which counts and comes back; an operation is one
+ * switch, so two make a round trip. `type` holds both flows and begins with a fiber_count; open(s)
+ * makes the other flow, which counts in s->count; go(s) is the round trip; close(s) frees it.
  */
 typedef struct fiber_count {
 	uint64_t trips;
@@ -49,9 +49,10 @@ static inline uint64_t fiber_trips(uint64_t switches)
 	}
 
 /*
- * With a scheduler, which `run` makes and runs: yield: two fibers that yield to each other; an operation is one yield.
- * spawn_join: a fiber creates another one, whose stack was used before, and joins it. channel: two fibers, there and back
- * through two queues of capacity 2. Each counts what it did in a fiber_work, and bench_fails if it is not all.
+ * With a scheduler, which `run` makes and runs: yield: two fibers that yield to each other; an
+ * operation is one yield. spawn_join: a fiber creates another one on a stack that was used before,
+ * and joins it. channel: two fibers, there and back through two queues of capacity 2. Each counts
+ * what it did in a fiber_work, and bench_fails if it is not all.
  */
 typedef struct fiber_work {
 	uint64_t done;

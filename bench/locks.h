@@ -8,12 +8,15 @@
 #include <stdlib.h>
 
 /*
- * The workloads of locks, for C and C++: lock, count, (some work), unlock. The threads share one budget of operations, kept
- * under the lock: so they contend until the end, and how many each of them got shows how fair the lock is. Where a case has
- * a span instead of a budget, each thread also notes its longest wait.
+ * The workloads of locks, for C and C++: lock, count, (some work), unlock. The threads share one
+ * budget of operations, kept under the lock: so they contend until the end, and how many each of
+ * them got shows how fair the lock is. Where a case has a span instead of a budget, each thread
+ * also notes its longest wait.
  */
 
-/* The data that the lock guards: plain, so that a lock that does not exclude gives a wrong count. */
+/*
+ * The data that the lock guards: plain, so that a lock that does not exclude gives a wrong count.
+ */
 typedef struct lock_data {
 	uint64_t count, total, done; /* `done` of a span: what the threads say that they did */
 	uint64_t work;
@@ -29,7 +32,8 @@ static inline void lock_teardown(void *state, uint64_t total)
 }
 
 /*
- * The runs of one implementation. `lock` and `unlock` are statements on `m`; `node` is what a queued lock needs a thread.
+ * The runs of one implementation. `lock` and `unlock` are statements on `m`; `node` is what a
+ * queued lock needs a thread.
  */
 #define LOCK_BENCH(impl, type, node_type, init, lock, unlock)                                                          \
 	struct impl##_state {                                                                                          \
@@ -136,9 +140,10 @@ static inline void lock_teardown(void *state, uint64_t total)
 	}
 
 /*
- * Hands over from one thread to the other, and back: an operation. There are three locks in a ring, and each thread holds one
- * all the time: it locks the next one, which the other thread holds or has just let go, and unlocks that behind. So every
- * lock waits for an unlock of the other thread. The count lies beside its lock.
+ * Hands over from one thread to the other, and back: an operation. There are three locks in a ring,
+ * and each thread holds one all the time: it locks the next one, which the other thread holds or
+ * has just let go, and unlocks that behind. So every lock waits for an unlock of the other thread.
+ * The count lies beside its lock.
  */
 enum { HANDOFF_LOCKS = 3 };
 

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The locks of C++ libraries, in the same workloads as those in C. Names as there, where they stand alone.
+// SPDX-License-Identifier: BSD-2-Clause The locks of C++ libraries, in the same workloads as those
+// in C. Names as there, where they stand alone.
 #include "barriers.h"
 #include "conds.h"
 #include "events.h"
@@ -15,7 +15,8 @@
 #include <oneapi/tbb/spin_mutex.h>
 #include <semaphore>
 
-// Debian builds abseil without NDEBUG, which looks for deadlocks at each lock unless it is told not to.
+// Debian builds abseil without NDEBUG, which looks for deadlocks at each lock unless it is told not
+// to.
 __attribute__((constructor)) static void abseil_setup()
 {
 	absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);

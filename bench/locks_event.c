@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Events that are reset by who waited for them, in C (events.h). */
+/* Events that a wait resets, in C (events.h). */
 #include "events.h"
 
 #include <fairlead/event.h>

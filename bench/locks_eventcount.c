@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Eventcounts: a notification while nobody waits, after a store that a waiter would look for; and two threads that hand a turn to
- * and fro (turns.h), with a flag and an eventcount a direction.
+ * Eventcounts: a notification without waiters, after a store that a waiter would look for; and two
+ * threads that hand a turn to and fro (turns.h), with a flag and an eventcount a direction.
  */
 #include "turns.h"
 
@@ -109,7 +109,7 @@ static inline void ck_turn_take(ck_turn *x)
 	}
 }
 
-/* The least that lets whoever notifies see that nobody waits: a fence between the store and a look. */
+/* The least that lets a notifier see that no thread waits: a fence between the store and a look. */
 typedef struct fence_turn {
 	flag flag;
 	BENCH_ALIGNED atomic_uint waiters;

@@ -19,7 +19,7 @@ LOCK_BENCH(ck_ticket, ck_spinlock_ticket_t, char, ck_spinlock_ticket_init(m), ck
 LOCK_BENCH(ck_mcs, ck_spinlock_mcs_t, ck_spinlock_mcs_context_t, ck_spinlock_mcs_init(m),
            ck_spinlock_mcs_lock(m, &node), ck_spinlock_mcs_unlock(m, &node))
 
-/* The least that can be paid for a lock that nobody else wants: one compare-and-swap, one plain store. */
+/* The least that can be paid for an uncontended lock: one compare-and-swap, one plain store. */
 static inline void cas_lock(atomic_uint *m)
 {
 	unsigned free_word = 0;
@@ -30,8 +30,9 @@ static inline void cas_lock(atomic_uint *m)
 LOCK_BENCH(cas, atomic_uint, char, atomic_init(m, 0), cas_lock(m), atomic_store_explicit(m, 0, memory_order_release))
 
 /*
- * A spin lock that hands over in order waits for whole time slices when the next in line does not run: 30 us an operation
- * instead of 0.1, some runs. So its operations are counted out, lest the suite takes minutes.
+ * A spin lock that hands over in order waits for whole time slices when the next in line does not
+ * run: 30 us an operation instead of 0.1, some runs. So its operations are counted out, lest the
+ * suite takes minutes.
  */
 enum { LOCK_FIXED = 10000 };
 

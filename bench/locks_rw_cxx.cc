@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The readers-writer locks of C++ libraries, in the same workloads as those in C (rwlocks.h). locks_cxx.cc sets abseil up.
+// SPDX-License-Identifier: BSD-2-Clause The readers-writer locks of C++ libraries, in the same
+// workloads as those in C (rwlocks.h). locks_cxx.cc sets abseil up.
 #include "rwlocks.h"
 
 #include <absl/synchronization/mutex.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Semaphores in C (sems.h), and the floors of all hand-overs. Peers without one get it from mutex and condition. */
+/*
+ * Semaphores in C (sems.h), and the floors of all hand-overs. Peers without one get it from mutex
+ * and condition.
+ */
 #include "monitor.h"
 #include "sems.h"
 
@@ -46,7 +49,10 @@ static inline void posix_acquire(sem_t *s)
 MONITOR_SEM(pthread)
 MONITOR_SEM(nsync)
 
-/* What a release and an acquire cost at least where any number of threads may do either: two atomic operations. */
+/*
+ * What a release and an acquire cost at least where any number of threads may do either: two atomic
+ * operations.
+ */
 static inline void atomic_sem_init(atomic_uint *s)
 {
 	atomic_init(s, 0);
@@ -66,8 +72,8 @@ static inline void atomic_sem_acquire(atomic_uint *s)
 }
 
 /*
- * What a hand-over costs at least: one thread stores to a cache line, the other polls it; neither writes the other's. Never
- * sleeps. On one CPU it lets the other run after each look.
+ * What a hand-over costs at least: one thread stores to a cache line, the other polls it; neither
+ * writes the other's. Never sleeps. On one CPU it lets the other run after each look.
  */
 typedef struct spin_turn {
 	atomic_uint given;
@@ -100,7 +106,10 @@ static inline void yield_take(spin_turn *s)
 	s->taken++;
 }
 
-/* What the kernel asks for: one word a direction, a call to wake and one to sleep for each hand-over; nobody spins. */
+/*
+ * What the kernel asks for: one word a direction, a call to wake and one to sleep for each
+ * hand-over; no thread spins.
+ */
 static inline void futex_init(atomic_uint *word)
 {
 	atomic_init(word, 0);

@@ -5,17 +5,21 @@
 #include "fiber.h"
 
 /*
- * Event loops. Tasks and timers are measured in fairlead-bench itself (loop.c, fiber_boost.cc; Python's by loop.py). Servers
- * and memory are measured in a program of their own, fairlead-bench-loop (loop_probe.c):
+ * Event loops. Tasks and timers are measured in fairlead-bench itself (loop.c, fiber_boost.cc;
+ * Python's by loop.py). Servers and memory are measured in a program of their own,
+ * fairlead-bench-loop (loop_probe.c):
  *
- *     fairlead-bench-loop echo WHO    says "ready", then the port of an echo server on 127.0.0.1; ends with its input
- *     fairlead-bench-loop udp WHO     the same for datagrams, or unix_datagram: then it says its process id (loop_probe.h)
- *     fairlead-bench-loop idle WHO    says "ready"; answers each number (remote.h) by the bytes of memory, more than before,
- *                                     that it has with so many tasks that wait
+ *     fairlead-bench-loop echo NAME    says "ready", then the port of an echo server on 127.0.0.1;
+ *                                      ends with its input
+ *     fairlead-bench-loop udp NAME     the same for datagrams, or unix_datagram: then it says its
+ *                                      process id (loop_probe.h)
+ *     fairlead-bench-loop idle NAME    says "ready"; answers each number (remote.h) by the bytes of
+ *                                      memory that so many waiting tasks cost
  *
- * The workloads of tasks on one thread, in a fiber_work: spawn_join: start a task and join it. group_20000: start LOOP_GROUP tasks, which do not wait,
- * then join them all; timed from the second time on, so that their memory is warm. pingpong: two tasks, there and
- * back through two queues, which hold one item each.
+ * The workloads of tasks on one thread, in a fiber_work: spawn_join: start a task and join it.
+ * group_20000: start LOOP_GROUP tasks, which do not wait, then join them all; timed from the second
+ * time on, so that their memory is warm. pingpong: two tasks, there and back through two queues,
+ * which hold one item each.
  */
 #define LOOP_WORK_ROW(case, name, run)                                                                                 \
 	{                                                                                                              \
@@ -26,7 +30,7 @@ enum {
 	LOOP_TIMERS = 10000, /* that are started at any time */
 	LOOP_TASKS = 10000,  /* that are cancelled together */
 	LOOP_GROUP = 20000,  /* tasks of one group */
-	LOOP_IDLE = 10000,   /* tasks or connections whose memory is counted */
+	LOOP_IDLE = 10000,   /* their memory is counted */
 	ECHO_SIZE = 64,
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The echo of datagrams: as loop_echo.c, but each of the client's sockets is a datagram socket that is connected to the server's
- * one socket. UDP loses nothing here: the server has room for a request of each client. Where the server has no room for more
- * (Unix), the client sends again.
+ * The echo of datagrams: as loop_echo.c, but each of the client's sockets is a datagram socket that
+ * is connected to the server's one socket. UDP loses nothing here: the server has room for a
+ * request of each client. Where the server has no room for more (Unix), the client sends again.
  */
 #include "loop.h"
 #include "loop_probe.h"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The echo: a client with many connections, each of which sends a request of ECHO_SIZE bytes, waits for the same as an answer,
- * and sends the next. The client is the same for all, by hand, on a CPU of its own, where it never sleeps, so that what is
- * measured is the server: a program of its own on another CPU (loop_probe.c, loop.py). echo_100_cpu: the processor time that
- * the server took meanwhile. memory_stream: the memory that it has with LOOP_IDLE connections, more than with none, after one
- * request on each.
+ * The echo: a client with many connections, each of which sends a request of ECHO_SIZE bytes, waits
+ * for the same as an answer, and sends the next. The client is the same for all, by hand, on a CPU
+ * of its own, where it never sleeps, so that what is measured is the server: a program of its own
+ * on another CPU (loop_probe.c, loop.py). echo_100_cpu: the processor time that the server took at
+ * the same time. memory_stream: the memory that LOOP_IDLE connections add, after one request on
+ * each.
  */
 #include "loop.h"
 #include "remote.h"

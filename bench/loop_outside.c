@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A loop and another thread: turns of a loop with nothing to do, and round trips to a loop that another thread runs. */
+/*
+ * A loop and another thread: turns of a loop with nothing to do, and round trips to a loop that
+ * another thread runs.
+ */
 #include "shim.h"
 
 #include <fairlead/event.h>

@@ -199,7 +199,10 @@ static int64_t fairlead_idle(size_t n)
 	return idlers.bytes;
 }
 
-/* libuv: uv_write(), as its documentation does, or uv_try_write(), which needs no memory for the request. */
+/*
+ * libuv: uv_write(), as its documentation does, or uv_try_write(), which needs no memory for the
+ * request.
+ */
 
 static bool uv_tries;
 
@@ -270,7 +273,7 @@ static void libuv_try_echo(void)
 	libuv_echo();
 }
 
-/* Who there is. */
+/* The implementations. */
 
 static const struct {
 	const char *name;
@@ -340,6 +343,6 @@ int main(int argc, char **argv)
 	probe_server *datagrams = argc == 3 ? probe_datagram_server(argv[1], argv[2]) : NULL;
 	if (datagrams)
 		serve_echo(datagrams);
-	(void)fputs("usage: fairlead-bench-loop echo|udp|unix_datagram|idle WHO\n", stderr);
+	(void)fputs("usage: fairlead-bench-loop echo|udp|unix_datagram|idle NAME\n", stderr);
 	return 2;
 }

@@ -14,7 +14,10 @@ extern "C" {
 
 enum { PROBE_BUFFER = 1024 }; /* of each read; what it got is written back */
 
-/* A server says its port when it listens, and never returns; an idle() starts `n` tasks that wait, and says its bytes. */
+/*
+ * A server says its port when it listens, and never returns; an idle() starts `n` tasks that wait,
+ * and says its bytes.
+ */
 void probe_listening(int port);
 int64_t probe_resident(void);
 

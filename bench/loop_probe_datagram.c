@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The servers of the echo of datagrams: one socket, UDP on 127.0.0.1 or a Unix socket at an abstract name. libuv sends to Unix
- * addresses of full size alone, so all names here have it.
+ * The servers of the echo of datagrams: one socket, UDP on 127.0.0.1 or a Unix socket at an
+ * abstract name. libuv sends to Unix addresses of full size alone, so all names here have it.
  */
 #include "loop_probe.h"
 

@@ -77,7 +77,7 @@ class NotAllowed(Exception):
 
 
 class Quota:
-    """A control group whose processes get so many percent of one CPU, while a context lasts."""
+    """A control group: its processes get so many percent of one CPU, while a context lasts."""
 
     PERIOD_US = 100000
     V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"

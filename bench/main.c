@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run.
- * fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them, for the program itself (alone.h).
+ * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c.
+ * For people there is bench/run. fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them,
+ * for the program itself (alone.h).
  */
 #include "alone.h"
 #include "shim.h"
@@ -133,7 +134,10 @@ static void *sleep_forever(void *unused)
 	return unused;
 }
 
-/* A process with only one thread is another machine: the C library then leaves out its atomic instructions. */
+/*
+ * A process with only one thread is another machine: the C library then leaves out its atomic
+ * instructions.
+ */
 static void keep_second_thread(void)
 {
 	pthread_t thread;

@@ -9,8 +9,8 @@
 #endif
 
 /*
- * Mutex and condition of several libraries under names that templates can paste: mon_pthread_lock(), mon_nsync_lock(), ...
- * Each is one inlined call of the library's own function.
+ * Mutex and condition of several libraries under names that templates can paste:
+ * mon_pthread_lock(), mon_nsync_lock(), ... Each is one inlined call of the library's own function.
  */
 #define MONITOR(name, mutex_type, cond_type, mutex_init, cond_init, lock, unlock, wait, signal, broadcast)             \
 	typedef mutex_type mon_##name##_mutex;                                                                         \

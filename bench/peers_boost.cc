@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// The peers of Boost, in the same workloads as those in C (queues.h). Names as in C, where they stand alone. Its pools: exec_cxx.cc.
+// SPDX-License-Identifier: BSD-2-Clause The peers of Boost, in the same workloads as those in C
+// (queues.h). Names as in C, where they stand alone. Its pools: exec_cxx.cc.
 #include "queues.h"
 
 #define BOOST_THREAD_VERSION 4
@@ -35,7 +35,7 @@ QUEUE_BENCH(boost, boost_queue::type, new boost_queue::type(QUEUE_CAPACITY), boo
 TRIP_BENCH(boost, boost_queue::type, new boost_queue::type(QUEUE_CAPACITY), boost_queue::close, boost_queue::put,
            boost_queue::get)
 
-// Does not block: who finds it full or empty lets another thread have the CPU.
+// Does not block: a thread that finds it full or empty yields the CPU.
 namespace lockfree_queue
 {
 using type = boost::lockfree::queue<uint64_t, boost::lockfree::capacity<QUEUE_CAPACITY>>;

@@ -166,7 +166,8 @@ def copy_pickled():
         yield timed(batch)
 
 
-# Starts: from nothing to the first result of each of two workers; `until` "result", or "end": they are joined, too.
+# Starts: from nothing to the first result of each of two workers; `until` "result", or "end": they
+# are joined, too.
 
 def answer(end):
     end.send(1)
@@ -251,7 +252,7 @@ def block():
 
 
 def kill_ppe(served):
-    """A death breaks this one for good: whoever goes on makes another."""
+    """A death breaks this one for good: the caller makes another to go on."""
     with ProcessPoolExecutor(1) as pool:
         future = pool.submit(block)
         pid = int(os.read(started[0], 16))

@@ -82,7 +82,10 @@ static int64_t cpu_of(const char *thread)
 	return ran;
 }
 
-/* Of all threads but the first, which is the one that asks: the clock of the process has what it does in it. */
+/*
+ * Of all threads but the first, which is the one that asks: the clock of the process has what it
+ * does in it.
+ */
 static int64_t cpu_of_others(void)
 {
 	DIR *threads = opendir("/proc/self/task");

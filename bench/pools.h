@@ -13,13 +13,14 @@ extern "C" {
 #endif
 
 /*
- * The workloads of pools of threads, for C and C++: tasks that one thread outside of the pool submits. Each row runs in a
- * process of its own. Tasks with a future return their argument; two flags of it say what they do before.
+ * The workloads of pools of threads, for C and C++: tasks that one thread outside of the pool
+ * submits. Each row runs in a process of its own. Tasks with a future return their argument; two
+ * flags of it say what they do before.
  */
 enum {
 	POOL_BATCH = EXEC_BATCH, /* tasks of submit_get and of burst */
 	POOL_WINDOW = 64,        /* tasks in flight */
-	POOL_MANY = 1000000,     /* tasks whose memory is counted */
+	POOL_MANY = 1000000,     /* tasks: their memory is counted */
 	POOL_PAUSE_US = 3000,    /* of an idle pool, before the next task */
 	POOL_SETTLE_US = 300000  /* before the processor time of an idle pool is counted */
 };
@@ -42,7 +43,10 @@ void pool_sleep(unsigned us);        /* so that an idle pool goes to sleep */
 int64_t pool_resident(void);         /* bytes of the process */
 void pool_idle_cpu(bench_thread *t); /* exec/idle_cpu */
 
-/* What stands in for a future where the peer has none: the caller's memory, which is used again, so it costs no allocation. */
+/*
+ * What stands in for a future where the peer has none: the caller's memory, which is used again, so
+ * it costs no allocation.
+ */
 typedef struct pool_future {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
@@ -74,7 +78,7 @@ static inline uint64_t pool_future_get(pool_future *f)
 	return result;
 }
 
-/* A burst: tasks without futures; the last to end wakes who waits for all of them. */
+/* A burst: tasks without futures; the last to end wakes the thread that waits for all of them. */
 typedef struct pool_burst {
 	BENCH_ALIGNED uint64_t left;
 	BENCH_ALIGNED pthread_mutex_t mutex;
@@ -103,9 +107,10 @@ static inline void pool_job_run(pool_job *job)
 #endif
 
 /*
- * Rows of one implementation with futures. open(workers, most) makes a pool that takes so many tasks at once; close(pool)
- * frees it; make(n) and unmake(futures) are an array of futures; submit(pool, future, argument) starts pool_task() of the
- * argument; get(pool, future) waits for it and returns its result.
+ * Rows of one implementation with futures. open(workers, most) makes a pool that takes so many
+ * tasks at once; close(pool) frees it; make(n) and unmake(futures) are an array of futures;
+ * submit(pool, future, argument) starts pool_task() of the argument; get(pool, future) waits for it
+ * and returns its result.
  */
 #define POOL_BENCH(impl, pool_type, future_type, open, close, make, unmake, submit, get)                               \
 	struct impl##_state {                                                                                          \
@@ -208,8 +213,9 @@ static inline void pool_job_run(pool_job *job)
 	}
 
 /*
- * The row of a burst. open(workers, most) and close(pool) as above; job_type begins with a pool_job; spawn(pool, job) starts
- * pool_job_run() of it, and wait(pool, burst) waits until the last has ended.
+ * The row of a burst. open(workers, most) and close(pool) as above; job_type begins with a
+ * pool_job; spawn(pool, job) starts pool_job_run() of it, and wait(pool, burst) waits until the
+ * last has ended.
  */
 #define POOL_BURST(impl, pool_type, job_type, open, close, spawn, wait)                                                \
 	struct impl##_bursts {                                                                                         \

@@ -6,8 +6,9 @@
 #include <sys/types.h>
 
 /*
- * Two processes that share memory: the one that measures, and a partner, forked by setup, that does its half of the work and
- * ends. What it runs does not allocate, since it is forked from a process with threads.
+ * Two processes that share memory: the one that measures, and a partner, forked by setup, that does
+ * its half of the work and ends. What it runs does not allocate, since it is forked from a process
+ * with threads.
  */
 
 /* Zeroed memory that a partner shares, aligned to a page; never NULL. */

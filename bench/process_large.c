@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks with 64 MiB: in a region that the worker has too, whose every page was written before, by its offset; and by value,
- * there and back, in memory of its own each time. One worker, one task at a time.
+ * Tasks with 64 MiB: in a region that the worker has too, with every page written before, by its
+ * offset; and by value, there and back, in memory of its own each time. One worker, one task at a
+ * time.
  */
 #include "shim.h"
 
@@ -139,7 +140,10 @@ static void copy_run(bench_thread *t)
 	copy_often(t->state, t->total);
 }
 
-/* The floor: the argument and the result each written once, in the way that is fastest, into memory that was not there before. */
+/*
+ * The floor: the argument and the result each written once, in the way that is fastest, into memory
+ * that was not there before.
+ */
 static void *fresh_setup(int threads, uint64_t total)
 {
 	struct large *block = bench_alloc(sizeof *block);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long a process executor takes to start, and to get over the death of a worker. Starts are measured in a small program,
- * which is what a user has: this one links much, and a fork server is this program once more.
+ * How long a process executor takes to start, and to get over the death of a worker. Starts are
+ * measured in a small program, which is what a user has: this one links much, and a fork server is
+ * this program once more.
  */
 #include "remote.h"
 
@@ -35,7 +36,7 @@ static void *first_setup(int threads, uint64_t total)
 	return (void *)command;
 }
 
-/* A worker says who it is, and waits to be killed. */
+/* A worker says its process id, and waits to be killed. */
 struct victim {
 	uint32_t pid;
 };
@@ -63,7 +64,9 @@ typedef struct kill_state {
 	int64_t samples[KILLS];
 } kill_state;
 
-/* Kills the only worker; a task waits behind the one that dies with it. Both in ns since the kill. */
+/*
+ * Kills the only worker; a task waits behind the one that dies with it. Both in ns since the kill.
+ */
 static void kill_one(kill_state *s, int64_t *failed, int64_t *served)
 {
 	fl_future *dies, *waits;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locks in shared memory: a mutex that survives its owner, by one process and by two at once; and two semaphores that hand a
- * turn to and fro between two processes.
+ * Locks in shared memory: a mutex that survives its owner, by one process and by two at once; and
+ * two semaphores that hand a turn to and fro between two processes.
  */
 #include "process.h"
 #include "shim.h"
@@ -206,7 +206,10 @@ static inline void sem_t_acquire(sem_t *s)
 			bench_fail("sem_wait");
 }
 
-/* Semaphores of mutex and condition; pthread's are robust for the mutex and condition of Fairlead, which are, too. */
+/*
+ * Semaphores of mutex and condition; pthread's are robust for the mutex and condition of Fairlead,
+ * which are, too.
+ */
 #define MONITOR_TURN(impl, mutex_type, cond_type, make, lock, wait, unlock, signal)                                    \
 	typedef struct impl##_turn {                                                                                   \
 		mutex_type mutex;                                                                                      \

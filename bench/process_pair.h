@@ -15,8 +15,8 @@
  *     void impl_receive(impl_channel *c, void *message, size_t size);
  *     void impl_close(impl_channel *c);
  *
- * roundtrip: a number of 8 bytes there and its successor back. one_way: the partner sends messages of 64 bytes, as fast as it
- * can. Both check each message.
+ * roundtrip: a number of 8 bytes there and its successor back. one_way: the partner sends messages
+ * of 64 bytes, as fast as it can. Both check each message.
  */
 enum { ONE_WAY_BYTES = 64 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks on two processes, one by one and in chunks: Fairlead's process executor, and a fork for each task. Rings by hand are in
- * process_rings.c, Python's pools in process_python.c, large arguments in process_large.c, starts and deaths in process_life.c.
+ * Tasks on two processes, one by one and in chunks: Fairlead's process executor, and a fork for
+ * each task. Rings by hand are in process_rings.c, Python's pools in process_python.c, large
+ * arguments in process_large.c, starts and deaths in process_life.c.
  */
 #include "exec.h"
 #include "process.h"

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Python's pools, measured in Python by pool.py: the machine's own Python, without the time that the interpreter needs to start. */
+/*
+ * Python's pools, measured in Python by pool.py: the machine's own Python, without the time that
+ * the interpreter needs to start.
+ */
 #include "remote.h"
 
 enum {
@@ -22,7 +25,7 @@ enum {
 		return bench_remote_open(id##_command);                                                                \
 	}
 
-/* A case whose every operation needs a Python of its own. */
+/* A case: each operation needs a Python of its own. */
 #define PYTHON_EACH(id, ...)                                                                                           \
 	static void *id##_setup(int threads, uint64_t total)                                                           \
 	{                                                                                                              \

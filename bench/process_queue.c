@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Messages between two processes: Fairlead's shared queue, what the kernel has (POSIX message queue, pipe, Unix socket), a
- * ring under a process-shared mutex with conditions, and, as the floor, a ring for one producer and one consumer that spins
- * 200 times and then sleeps on a futex: what the hardware and the kernel ask for when nobody is ever killed.
+ * Messages between two processes: Fairlead's shared queue, what the kernel has (POSIX message
+ * queue, pipe, Unix socket), a ring under a process-shared mutex with conditions, and, as the
+ * floor, a ring for one producer and one consumer that spins 200 times and then sleeps on a futex:
+ * what the hardware and the kernel ask for when no process is ever killed.
  */
 #include "process_pair.h"
 
@@ -137,7 +138,10 @@ static void pipe_close(pipe_channel *c)
 #define unix_receive pipe_receive
 #define unix_close pipe_close
 
-/* A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence weaker. */
+/*
+ * A ring under a mutex: process-shared, not robust, so that a kill may stop everybody; hence
+ * weaker.
+ */
 typedef struct pthread_channel {
 	pthread_mutex_t mutex;
 	pthread_cond_t items, space;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Floors of the process executor: what hands tasks to two forked workers, and has nothing else. No futures, no order of
- * submission, no cancel; what is in a ring stays there; nobody may die; who has nothing to do spins and yields.
+ * Floors of the process executor: what hands tasks to two forked workers, and has nothing else. No
+ * futures, no order of submission, no cancel; what is in a ring stays there; no process may die; an
+ * idle process spins and yields.
  *
- * rings       each worker has a ring for one producer and one consumer in each direction. A slot is a task: a number of a
- *             function, and its arguments (one, or a chunk of 64); the answer's has the results. Each is published by itself,
- *             and a cache line or more, so that no two are in one. As deep as our lanes are.
- * rings_deep  the same, 1,024 deep (64 for chunks): a batch goes in and comes out in few turns of the scheduler
+ * rings       each worker has a ring for one producer and one consumer in each direction. A slot is
+ *             a task: a number of a function, and its arguments (one, or a chunk of 64); the slot
+ *             of the answer has the results. Each slot is published by itself, and fills whole
+ *             cache lines. As deep as our rings are.
+ * rings_deep  the same, 1,024 deep (64 for chunks): a batch goes in and comes out in few turns of
+ *             the scheduler
  * line        one task and one worker: a cache line in each direction, polled
  * futex       the same: polled 200 times, then asleep
  */
@@ -46,8 +49,9 @@ static inline void ring_pause(int *looks, int most)
 }
 
 /*
- * Rings of `depth` slots with `chunk` arguments each; who finds nothing to do looks `most` times between yields: the number
- * that is best for the depth. s->done[w]: where the chunks that worker w has begin, in their order.
+ * Rings of `depth` slots with `chunk` arguments each; an idle process polls `most` times between
+ * yields: the number that is best for the depth. s->done[w]: where the chunks that worker w has
+ * begin, in their order.
  */
 #define RINGS(impl, chunk, depth, most)                                                                                \
 	typedef struct impl##_slot {                                                                                   \

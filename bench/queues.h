@@ -7,9 +7,10 @@
 #include <stdlib.h>
 
 /*
- * The queue workload, for C and C++: half of the threads put, the other half get, equal shares; items are 8 bytes. An item
- * carries its producer and its number, so that each consumer sees whether a producer's items come in order, and the sum
- * over all consumers shows whether each came once. With one thread, it puts and gets in turn.
+ * The queue workload, for C and C++: half of the threads put, the other half get, equal shares;
+ * items are 8 bytes. An item carries its producer and its number, so that each consumer sees
+ * whether a producer's items come in order, and the sum over all consumers shows whether each came
+ * once. With one thread, it puts and gets in turn.
  */
 enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
 
@@ -62,8 +63,8 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 }
 
 /*
- * Rows of one implementation. `q` is a pointer to `type`; `open` makes it, `close` frees it; put(q, item) takes, and
- * get(q) returns, a uint64_t that is never 0.
+ * Rows of one implementation. `q` is a pointer to `type`; `open` makes it, `close` frees it; put(q,
+ * item) takes, and get(q) returns, a uint64_t that is never 0.
  */
 #define QUEUE_BENCH(impl, type, open, close, put, get)                                                                 \
 	struct impl##_state {                                                                                          \

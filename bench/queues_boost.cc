@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Boost's rings that do not block, of fixed capacity; and its queue that does, where peers_boost.cc does not have it. */
+/*
+ * Boost's rings that do not block, of fixed capacity; and its queue that does, where peers_boost.cc
+ * does not have it.
+ */
 #include "queues_items.h"
 
 #define BOOST_THREAD_VERSION 4

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time. Those in C++ are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc. */
+/*
+ * Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time. Those in C++
+ * are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc.
+ */
 #include "queues_items.h"
 #include "monitor.h"
 
@@ -44,8 +47,9 @@ ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_unbounded_open(),
             fairlead_item_8_get)
 
 /*
- * The textbook queue of queues_mpmc.c. A call moves as many as it can under one lock and wakes one, however many it moved; the
- * one that wakes, and leaves something, wakes the next: this took less than a wake for each item.
+ * The textbook queue of queues_mpmc.c. A call moves as many as it can under one lock and wakes one,
+ * however many it moved; the one that wakes, and leaves something, wakes the next: this took less
+ * than a wake for each item.
  */
 #define MONITOR_ITEMS(mon, item)                                                                                       \
 	typedef struct mon##_##item##_queue {                                                                          \
@@ -107,7 +111,10 @@ MONITOR_ITEMS(pthread, item_64)
 MONITOR_ITEMS(nsync, item_8)
 MONITOR_ITEMS(nsync, item_64)
 
-/* Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. By value, one by one. */
+/*
+ * Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. By
+ * value, one by one.
+ */
 CK_RING_PROTOTYPE(items_8, item_8)
 CK_RING_PROTOTYPE(items_64, item_64)
 
@@ -157,7 +164,10 @@ static inline void ck_wait(sem_t *sem)
 CK(item_8, items_8)
 CK(item_64, items_64)
 
-/* GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. Several go under one lock. */
+/*
+ * GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. Several go
+ * under one lock.
+ */
 static inline gpointer glib_from_item_8(const item_8 *item)
 {
 	return (gpointer)(uintptr_t)item->words[0];
@@ -211,7 +221,10 @@ static inline void glib_to_item_64(gpointer got, item_64 *item)
 GLIB(item_8)
 GLIB(item_64)
 
-/* As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are counted out. */
+/*
+ * As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are
+ * counted out.
+ */
 enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {

@@ -7,8 +7,9 @@
 #include <string.h>
 
 /*
- * The workload of queues.h for items of 8 and of 64 bytes, one at a time and 16, for C and C++. put(q, items, n) puts all of them;
- * get(q, items, n) returns how many it got, at least one. Both wait.
+ * The workload of queues.h for items of 8 and of 64 bytes, one at a time and 16, for C and C++.
+ * put(q, items, n) puts all of them; get(q, items, n) returns how many it got, at least one. Both
+ * wait.
  */
 #define ITEMS_BENCH(impl, item, type, open, close, put, get)                                                           \
 	struct impl##_##item##_state {                                                                                 \
@@ -63,8 +64,8 @@
 	}
 
 /*
- * The same of what does not block: try_put(q, items, n) and try_get(q, items, n) return how many they put, or got. Waits as
- * rings.h has it.
+ * The same of what does not block: try_put(q, items, n) and try_get(q, items, n) return how many
+ * they put, or got. Waits as rings.h has it.
  */
 #define RING_ITEMS_BENCH(impl, item, type, open, close, try_put, try_get)                                              \
 	static inline void impl##_##item##_ring_put(type *q, const item *items, size_t n)                              \
@@ -90,7 +91,10 @@
 	}                                                                                                              \
 	ITEMS_BENCH(impl, item, type, open, close, impl##_##item##_ring_put, impl##_##item##_ring_get)
 
-/* Of what has no call for several, one by one: put_one(q, item) and get_one(q, item) say whether they did it. */
+/*
+ * Of what has no call for several, one by one: put_one(q, item) and get_one(q, item) say whether
+ * they did it.
+ */
 #define ITEMS_ONE_BY_ONE(impl, item, type, put_one, get_one)                                                           \
 	static inline size_t impl##_##item##_try_put(type *q, const item *items, size_t n)                             \
 	{                                                                                                              \

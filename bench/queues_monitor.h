@@ -6,8 +6,9 @@
 #include "queues.h"
 
 /*
- * The textbook queue: a ring under a mutex, one condition a side, a signal only when somebody waits there. Whoever signals
- * counts the waiter off (as Boost's queue does), so that a waiter that has yet to run is not signalled twice.
+ * The textbook queue: a ring under a mutex, one condition a side, a signal only when a thread waits
+ * there. The signaller counts the waiter off (as Boost's queue does), so that a waiter that has yet
+ * to run is not signalled twice.
  */
 #define MONITOR_QUEUE(mon)                                                                                             \
 	typedef struct mon##_queue {                                                                                   \

@@ -1,5 +1,5 @@
-// SPDX-License-Identifier: BSD-2-Clause
-// moodycamel's queues, in the workloads of bounded queues: items of one producer in order, of several in none.
+// SPDX-License-Identifier: BSD-2-Clause moodycamel's queues, in the workloads of bounded queues:
+// items of one producer in order, of several in none.
 #include "queues_items.h"
 
 #include <concurrentqueue/blockingconcurrentqueue.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Those in C++ are in peers_boost.cc, queues_tbb.cc, queues_moodycamel.cc. */
+/*
+ * Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Those in
+ * C++ are in peers_boost.cc, queues_tbb.cc, queues_moodycamel.cc.
+ */
 #include "queues.h"
 #include "queues_monitor.h"
 
@@ -44,7 +47,7 @@ MONITOR_QUEUE(nsync)
 TRIP_BENCH(pthread, pthread_queue, pthread_open(), free, pthread_put, pthread_get)
 TRIP_BENCH(nsync, nsync_queue, nsync_open(), free, nsync_put, nsync_get)
 
-/* The same as most write it: a signal each time, under the mutex, whether somebody waits or not. */
+/* The same as most write it: a signal each time, under the mutex, whether a thread waits or not. */
 typedef struct plain_queue {
 	pthread_mutex_t mutex;
 	pthread_cond_t items, space;
@@ -85,7 +88,10 @@ static inline uint64_t plain_get(plain_queue *q)
 
 QUEUE_BENCH(plain, plain_queue, plain_open(), free, plain_put, plain_get)
 
-/* Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It holds size - 1 pointers. */
+/*
+ * Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It
+ * holds size - 1 pointers.
+ */
 typedef struct ck_ring_sem {
 	ck_ring_t ring;
 	BENCH_ALIGNED sem_t space;
@@ -144,8 +150,9 @@ QUEUE_BENCH(glib, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_pu
 TRIP_BENCH(glib, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_put, glib_get)
 
 /*
- * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can take a whole time slice an
- * item, 700 us instead of 0.3: one run in twenty here. So its operations are counted out, lest the suite takes minutes.
+ * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can
+ * take a whole time slice an item, 700 us instead of 0.3: one run in twenty here. So its operations
+ * are counted out, lest the suite takes minutes.
  */
 enum { CK_RING_FIXED = 2500 };
 

@@ -42,7 +42,10 @@ static inline uint64_t fairlead_get(u64_queue *q)
 ORDER_BENCH(fairlead_lifo, u64_queue, fairlead_open(NEWEST), u64_queue_free, fairlead_put, fairlead_get)
 ORDER_BENCH(fairlead_priority, u64_queue, fairlead_open(LEAST), u64_queue_free, fairlead_put, fairlead_get)
 
-/* What the monitors below guard: an array, and a binary heap in which equal keys keep their order by a number. */
+/*
+ * What the monitors below guard: an array, and a binary heap in which equal keys keep their order
+ * by a number.
+ */
 typedef struct stack {
 	unsigned length;
 	uint64_t items[QUEUE_CAPACITY];

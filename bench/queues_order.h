@@ -5,8 +5,9 @@
 #include "rings.h"
 
 /*
- * The workload of LIFO and priority queues, for C and C++: as queues.h has it, but for the items, which are 47 random bits: so no
- * order is checked, only that what came out is what went in. Arguments as there.
+ * The workload of LIFO and priority queues, for C and C++: as queues.h has it, but for the items,
+ * which are 47 random bits: so no order is checked, only that what came out is what went in.
+ * Arguments as there.
  */
 typedef struct order_data {
 	uint64_t sums[QUEUE_THREADS_MAX]; /* of what each thread put, less what it got */

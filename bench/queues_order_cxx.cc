@@ -23,7 +23,8 @@ void close(Queue *q)
 	delete q;
 }
 
-// The textbook once more, around the containers that C++ has: a signal only when somebody waits, none twice.
+// The textbook once more, around the containers that C++ has: a signal only when a thread waits,
+// none twice.
 template <class Held>
 class Monitor
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Blocking queues of 1,024 items of 8 bytes, one producer and one consumer: what a queue is worth that has been promised so. Beside
- * it the ring that does not block (fl_spsc), as the floor.
+ * Blocking queues of 1,024 items of 8 bytes, one producer and one consumer: what a queue is worth
+ * that has been promised so. Beside it the ring that does not block (fl_spsc), as the floor.
  */
 #include "queues_monitor.h"
 

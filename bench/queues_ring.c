@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rings for many producers and consumers that do not block, 1,024 items of 8 bytes and of 64. Those in C++ are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc. */
+/*
+ * Rings for many producers and consumers that do not block, 1,024 items of 8 bytes and of 64. Those
+ * in C++ are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc.
+ */
 #include "queues_items.h"
 
 #include <ck_ring.h>
@@ -100,7 +103,10 @@ CK_RING_PROTOTYPE(items_64, item_64)
 CK_ITEMS(item_8, items_8)
 CK_ITEMS(item_64, items_64)
 
-/* As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are counted out. */
+/*
+ * As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are
+ * counted out.
+ */
 enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {

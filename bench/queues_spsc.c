@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rings for one producer and one consumer that do not block, 1,024 items of 8 bytes. Boost's is in queues_boost.cc. */
+/*
+ * Rings for one producer and one consumer that do not block, 1,024 items of 8 bytes. Boost's is in
+ * queues_boost.cc.
+ */
 #include "rings.h"
 
 #include <ck_ring.h>

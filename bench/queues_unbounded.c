@@ -78,8 +78,8 @@ UNBOUNDED_BENCH(glib, item_8, GAsyncQueue, glib_open, g_async_queue_unref, glib_
 UNBOUNDED_BENCH(glib, item_64, GAsyncQueue, glib_open, g_async_queue_unref, glib_item_64_put, glib_item_64_get)
 
 /*
- * liburcu's wait-free enqueue: intrusive, so an item comes from the allocator. Who gets waits for a put that is under way, and
- * holds a mutex; it finds more than one at a time only by taking all.
+ * liburcu's wait-free enqueue: intrusive, so an item comes from the allocator. A consumer waits for
+ * a put that is under way, and holds a mutex; it finds more than one at a time only by taking all.
  */
 typedef struct urcu_queue {
 	struct cds_wfcq_head head;
@@ -144,8 +144,9 @@ static inline size_t urcu_mpsc_item_8_get(urcu_queue *q, item_8 *items, size_t n
 UNBOUNDED_BENCH(urcu_mpsc, item_8, urcu_queue, urcu_open, urcu_close, urcu_item_8_put, urcu_mpsc_item_8_get)
 
 /*
- * Concurrency Kit's FIFO: its nodes may be read after they were taken out, so they are all made before, and used once: what a
- * program would have to spend on them is not in the figure. In 0.7.1 it says empty when it is not, which the loop forgives.
+ * Concurrency Kit's FIFO: its nodes may be read after they were taken out, so they are all made
+ * before, and used once: what a program would have to spend on them is not in the figure. In 0.7.1
+ * it says empty when it is not, which the loop forgives.
  */
 typedef struct ck_fifo_nodes {
 	ck_fifo_mpmc_t fifo;

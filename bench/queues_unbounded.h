@@ -9,9 +9,9 @@
 #include <string.h>
 
 /*
- * The workload of unbounded queues, for C and C++: as queues.h has it, for items of 8 and of 64 bytes, one at a time and 16. Nobody
- * sleeps: who finds it empty gives the CPU away and looks again. So that no run is about memory alone each is of so many items,
- * not of so long.
+ * The workload of unbounded queues, for C and C++: as queues.h has it, for items of 8 and of 64
+ * bytes, one at a time and 16. No thread sleeps: a consumer that finds it empty yields the CPU and
+ * tries again. So that no run is about memory alone each is of so many items, not of so long.
  */
 enum { UNBOUNDED_FIXED = 100000 };
 
@@ -21,7 +21,10 @@ static inline void unbounded_produce_share(const bench_thread *t, int producers,
 	*share = t->index == 0 ? t->total - each * (uint64_t)(producers - 1) : each;
 }
 
-/* The state says how many were got in all, for several consumers; where there is one it counts by itself. */
+/*
+ * The state says how many were got in all, for several consumers; where there is one it counts by
+ * itself.
+ */
 typedef struct unbounded_data {
 	uint64_t sums[QUEUE_THREADS_MAX];
 	uint64_t shares[QUEUE_THREADS_MAX];
@@ -38,8 +41,9 @@ static inline void unbounded_check(const unbounded_data *data)
 }
 
 /*
- * Rows of one implementation for one size of item: put_many(q, items, n) puts all of them; get_many(q, items, n) returns how
- * many it got, without waiting. `one`: consumers in all; 0: half of the threads. `many`: items at a time.
+ * Rows of one implementation for one size of item: put_many(q, items, n) puts all of them;
+ * get_many(q, items, n) returns how many it got, without waiting. `one`: consumers in all; 0: half
+ * of the threads. `many`: items at a time.
  */
 #define UNBOUNDED_BENCH(impl, item, type, open, close, put_many, get_many)                                             \
 	struct impl##_##item##_state {                                                                                 \

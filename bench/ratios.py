@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""From Google Benchmark's rows to ratios: medians, and who is ahead."""
+"""From Google Benchmark's rows to ratios: medians, and which is ahead."""
 import json
 import statistics
 

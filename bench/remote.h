@@ -13,9 +13,10 @@ extern "C" {
 #endif
 
 /*
- * A row that another program measures: one that is written in another language, or whose start is what counts. It says
- * "ready" when it has set up and warmed up; then it answers each line with a number of operations by the nanoseconds that
- * they took and the 99th percentile of single ones (0: none is meant). It ends when its input does.
+ * A row that another program measures: one that is written in another language, or where the start
+ * is what counts. It says "ready" when it has set up and warmed up; then it answers each line with
+ * a number of operations by the nanoseconds that they took and the 99th percentile of single ones
+ * (0: none is meant). It ends when its input does.
  */
 typedef struct bench_remote {
 	pid_t pid;

@@ -18,8 +18,8 @@ static inline void ring_pause(void)
 }
 
 /*
- * The queue workload (queues.h) for what does not block, for C and C++: who finds it full or empty pauses, longer each time,
- * and then lets another thread have the CPU; all alike.
+ * The queue workload (queues.h) for what does not block, for C and C++: a thread that finds it full
+ * or empty pauses, longer each time, and then lets another thread have the CPU; all alike.
  */
 static inline void ring_back_off(unsigned *turns)
 {

@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 /*
- * The workloads of readers-writer locks, for C and C++: a read looks at two words that must be alike, a write adds one to
- * both; nothing between. The threads take operations by the hundred until all are taken, one of them, or every tenth, a write.
+ * The workloads of readers-writer locks, for C and C++: a read looks at two words that must be
+ * alike, a write adds one to both; nothing between. The threads take operations by the hundred
+ * until all are taken, one of them, or every tenth, a write.
  */
 typedef struct rw_data {
 	uint64_t one, two; /* under the lock */

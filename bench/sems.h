@@ -5,11 +5,14 @@
 #include "turns.h"
 
 /*
- * The workloads of semaphores, for C and C++: a release and an acquire on one thread; two threads that hand a turn to and fro
- * through two of them; threads that contend for two permits.
+ * The workloads of semaphores, for C and C++: a release and an acquire on one thread; two threads
+ * that hand a turn to and fro through two of them; threads that contend for two permits.
  */
 
-/* Out of which the threads take until it is empty; and who is inside, at most as many as there are permits. */
+/*
+ * Out of which the threads take until it is empty; and how many threads are inside, at most as many
+ * as there are permits.
+ */
 typedef struct sem_data {
 	BENCH_ALIGNED uint64_t taken;
 	BENCH_ALIGNED unsigned inside;
@@ -105,8 +108,10 @@ static inline void sem_teardown(void *state, uint64_t total)
 		"locks/sem_2permits", label, impl##_permits_setup, impl##_permits_run, impl##_permits_teardown, 0      \
 	}
 
-/* A semaphore of mutex and condition (monitor.h). Whoever signals counts the waiter off, so that a waiter that has yet to run
- * is not signalled twice. */
+/*
+ * A semaphore of mutex and condition (monitor.h). The signaller counts the waiter off, so that a
+ * waiter that has yet to run is not signalled twice.
+ */
 #define MONITOR_SEM(mon)                                                                                               \
 	typedef struct mon##_sem {                                                                                     \
 		mon_##mon##_mutex mutex;                                                                               \

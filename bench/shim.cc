@@ -94,7 +94,8 @@ class Bench
 	}
 
       private:
-	// Called by each thread of a run. Google Benchmark holds them all before the loop's first round and after its last.
+	// Called by each thread of a run. Google Benchmark holds them all before the loop's first
+	// round and after its last.
 	void run(benchmark::State &state)
 	{
 		const int index = state.thread_index();
@@ -140,7 +141,8 @@ class Bench
 			state_ = entry_.row->setup(entry_.threads, total_);
 	}
 
-	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after the other.
+	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after
+	// the other.
 	void gather()
 	{
 		arrived_.fetch_add(1);
@@ -212,8 +214,8 @@ class Bench
 	std::unique_ptr<bench_laps> laps_; // NULL: single operations are not told
 };
 
-// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all that a reader needs. The
-// CPU time becomes that of an operation also where a run has a span.
+// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all
+// that a reader needs. The CPU time becomes that of an operation also where a run has a span.
 benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 {
 	const std::string name = run.run_name.function_name;

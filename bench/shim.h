@@ -11,8 +11,8 @@ extern "C" {
 #endif
 
 /*
- * The times of single operations, in runs that are to tell them (--busy); else the clock is not read
- * for each. Between begin() and end(), or between two end()s, lies one operation.
+ * The times of single operations, in runs that are to tell them (--busy); else the clock is not
+ * read for each. Between begin() and end(), or between two end()s, lies one operation.
  */
 enum { BENCH_LAP_CLASSES = 60 * 32 };
 typedef struct bench_laps {
@@ -27,12 +27,14 @@ void bench_lap_end(bench_laps *laps);
 /*
  * What a bench sees of Google Benchmark: it says what to measure, never how.
  *
- * cases.c lists each case: its thread counts, its unit, and who takes part. A bench source implements it in rows and
- * registers them with BENCH_ROWS. A listed row that no source implements is an error at start, and so is the reverse.
+ * cases.c lists each case: its thread counts, its unit, and its peers. A bench source implements it
+ * in rows and registers them with BENCH_ROWS. A listed row that no source implements is an error at
+ * start, and so is the reverse.
  *
- * One run of a row: setup once; then `run` on each thread, all released together; wall time from the first start to the
- * last end, divided by `total`, is the result; then teardown, which checks what was done and calls bench_fail if it is wrong.
- * What `run` says it `took` stands in for that wall time: for what another program measures, or for a part of each round.
+ * One run of a row: setup once; then `run` on each thread, all released together; wall time from
+ * the first start to the last end, divided by `total`, is the result; then teardown, which checks
+ * what was done and calls bench_fail if it is wrong. What `run` says it `took` stands in for that
+ * wall time: for what another program measures, or for a part of each round.
  */
 typedef struct bench_thread {
 	void *state;    /* what setup returned, shared by the threads of the run */
@@ -48,7 +50,9 @@ typedef struct bench_thread {
 	int64_t longest;  /* where waits count: `run` sets the ns of this thread's longest; else 0 */
 } bench_thread;
 
-/* By `run`, where an operation is one round trip: one has ended. The first one begins with the run. */
+/*
+ * By `run`, where an operation is one round trip: one has ended. The first one begins with the run.
+ */
 static inline void bench_lap(bench_thread *t)
 {
 	if (__builtin_expect(t->laps != NULL, 0))
@@ -127,8 +131,8 @@ typedef struct bench_entry {
 } bench_entry;
 
 /*
- * Measures `count` entries, the repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in the
- * file `out` unless that is NULL. Returns the exit status.
+ * Measures `count` entries, the repetitions interleaved: a line each on standard output, and Google
+ * Benchmark's JSON in the file `out` unless that is NULL. Returns the exit status.
  */
 int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out);
 

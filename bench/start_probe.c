@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What starting a process executor takes in a small program: fairlead-bench starts `fairlead-bench-start CASE` and asks it
- * over a pipe (remote.h). CASE: "result", from nothing to the first result of each of two workers; "end", until they are
- * joined, too. The first pool of a program starts the fork server; with "result_again", "end_again" there was one before.
+ * What starting a process executor takes in a small program: fairlead-bench starts
+ * `fairlead-bench-start CASE` and asks it over a pipe (remote.h). CASE: "result", from nothing to
+ * the first result of each of two workers; "end", until they are joined, too. The first pool of a
+ * program starts the fork server; with "result_again", "end_again" there was one before.
  */
 #include <errno.h>
 #include <fairlead/executor.h>

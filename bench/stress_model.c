@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The laboratory: complete executions of a scenario of three threads with ten steps each (stress_ten.h). */
+/*
+ * The laboratory: complete executions of a scenario of three threads with ten steps each
+ * (stress_ten.h).
+ */
 #include "../stress/engine/lab.h"
 #include "../stress/engine/user.h"
 #include "shim.h"
@@ -62,7 +65,7 @@ static void model_teardown(void *state, uint64_t total)
 	(void)total;
 }
 
-/* The same on threads: one execution, whose interleaving nobody chooses. */
+/* The same on threads: one execution with any interleaving. */
 struct side {
 	struct ten *s;
 	int me;

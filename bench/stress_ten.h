@@ -5,8 +5,9 @@
 #include <stdatomic.h>
 
 /*
- * The scenario that is measured: three threads, ten atomic steps each. They pass plain data by release and acquire, look at
- * what the others wrote (relaxed: many values may be seen), and count together.
+ * The scenario that is measured: three threads, ten atomic steps each. They pass plain data by
+ * release and acquire, look at what the others wrote (relaxed: many values may be seen), and count
+ * together.
  */
 struct ten {
 	atomic_int ready[3], count, glance[3];

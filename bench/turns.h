@@ -7,8 +7,9 @@
 #include <stdlib.h>
 
 /*
- * Two threads that hand a turn to and fro, for C and C++; an operation is there and back. `type` is what one direction goes
- * over: give(x) says that it is the other's turn, take(x) waits for it. init(x) makes one, of zeroes, with nothing given.
+ * Two threads that hand a turn to and fro, for C and C++; an operation is there and back. `type` is
+ * what one direction goes over: give(x) says that it is the other's turn, take(x) waits for it.
+ * init(x) makes one, of zeroes, with nothing given.
  */
 
 /* The data handed over with the turn: plain, so that what lets both pass gives a wrong count. */

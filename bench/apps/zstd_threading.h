@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * zstd's locks, conditions and threads (its lib/common/threading.h), by Fairlead. Every file of zstd
- * is compiled with this one in front (-include). It has the include guard of zstd's own header, which
- * then is empty.
+ * zstd's locks, conditions and threads (its lib/common/threading.h), by Fairlead. Every file of
+ * zstd is compiled with this one in front (-include). It has the include guard of zstd's own
+ * header, which then is empty.
  *
  *     zstd                          Fairlead
  *     ZSTD_pthread_mutex_t          fl_mutex

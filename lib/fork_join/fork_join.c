@@ -26,9 +26,10 @@
  *   STOP (2)          the forker's own call failed     the forker
  *   DONE (4)          `error` is set; the thief's      the thief
  *                     last access
- *   FORK_VALUES (16)  it is a struct fork_with_values  the forker, before the push
- *   FORK_WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by fork_wake_forker(), and
- *                     queue of `state`                 by fork_finish() with FORK_DONE
+ *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by
+ *                     queue of `state`                 fork_wake_forker(), and by fork_finish()
+ *                                                      with DONE
+ *   VALUES (16)       it is a struct fork_with_values  the forker, before the push
  *
  * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
  * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads

@@ -4,8 +4,8 @@
  * node in that queue beside the nodes in its own queues.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by
- *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(), of a
- *                                         ancestor; at creation, under a  root
+ *   REQUESTED    waits give up            a request of the token or an    fl__cancel_take_back(),
+ *                                         ancestor; at creation, under a  of a root
  *                                         requested parent
  *   WAITERS      the queue has a waiter   fl__cancel_arm(), in a          a request, in a
  *                                         transaction                     transaction

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Context variables: copies of one list of values, which several contexts read, replace and free. */
+/*
+ * Context variables: copies of one list of values, which several contexts read, replace and free.
+ */
 #include "cases.h"
 #include <fairlead/context_var.h>
 #include <fairlead/thread.h>
@@ -34,8 +36,9 @@ static int get(const fl_context_var *var)
 }
 
 /*
- * Two contexts have copies of the same values. Each reads them, replaces one, which copies the entry before it, and frees its
- * copy. `number` and `other` of the start are released once, by the last one.
+ * Two contexts have copies of the same values. Each reads them, replaces one, which copies the
+ * entry before it, and frees its copy. `number` and `other` of the start are released once, by the
+ * last one.
  */
 struct context_var_copies {
 	fl_context_values one, two;
@@ -84,8 +87,8 @@ FL_STRESS(context_var_copies, one, two)
 }
 
 /*
- * A context starts a thread, then replaces its value, while another context frees its copy. The thread has the value of the
- * time of its start.
+ * A context starts a thread, then replaces its value, while another context frees its copy. The
+ * thread has the value of the time of its start.
  */
 struct context_var_thread {
 	fl_context_values one, two;
@@ -144,7 +147,10 @@ FL_STRESS(context_var_thread, starter, owner)
 	FL_FORBIDDEN(1, "not inherited, or released never or twice");
 }
 
-/* Two tokens in the wrong order, while another context has a copy of the values between the two sets. */
+/*
+ * Two tokens in the wrong order, while another context has a copy of the values between the two
+ * sets.
+ */
 struct context_var_tokens {
 	fl_context_values one, two;
 	atomic_int released;

@@ -178,7 +178,8 @@ FL_STRESS(pair_free_after_get, producer, consumer)
 }
 
 /*
- * An observer beside the consumer: it takes nothing, steals no wake, and shares the consumer's mark.
+ * An observer beside the consumer: it takes nothing, steals no wake, and shares the consumer's
+ * mark.
  */
 struct pair_observer {
 	fl_queue *q;

@@ -291,7 +291,9 @@ static void allocated_look(struct allocated_site *site)
 			if (lab_pointee_size(&type) > 0)
 				break;
 		}
-		/* The caller has the result as it is, or, of a void pointer, with a type perhaps. */
+		/*
+		 * The caller has the result as it is, or, of a void pointer, with a type perhaps.
+		 */
 		if (!allocated_function(pc, function, sizeof function))
 			break;
 	}

@@ -192,7 +192,9 @@ struct lab_execution {
 	struct lab_event *events;
 	size_t n_events, room_events;
 	unsigned pieces; /* so far, of a plain access to more than eight bytes */
-	/* One more than the index of the last plain write, whose value is not there yet; 0: none. */
+	/*
+	 * One more than the index of the last plain write, whose value is not there yet; 0: none.
+	 */
 	size_t unsettled;
 	bool switched; /* the running thread was let run in place of one that could have gone on */
 };

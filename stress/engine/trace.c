@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
+/*
+ * What an execution did, step by step: kept while `lab.recording`, and put into words for a result.
+ */
 #include "allocated.h"
 #include "edge.h"
 #include "explore.h"

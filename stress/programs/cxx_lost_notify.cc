@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Expects LOST WAKEUP "changed". The waiter looks at no flag, so a notification before the wait is lost. */
+/*
+ * Expects LOST WAKEUP "changed". The waiter looks at no flag, so a notification before the wait is
+ * lost.
+ */
 #include <condition_variable>
 #include <mutex>
 #include <thread>

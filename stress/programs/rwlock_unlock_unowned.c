@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects MISUSE "which it does not hold". A readers-writer lock is unlocked that no thread holds. */
+/*
+ * Expects MISUSE "which it does not hold". A readers-writer lock is unlocked that no thread holds.
+ */
 #include <pthread.h>
 
 static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;

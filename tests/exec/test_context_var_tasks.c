@@ -270,7 +270,10 @@ CONFORMANCE(context_var_in_callbacks)
 	none_left(&token);
 }
 
-/* The second call on another worker, or on this one, begins with the caller's value: fl__fork_with_values(). */
+/*
+ * The second call on another worker, or on this one, begins with the caller's value:
+ * fl__fork_with_values().
+ */
 struct stolen {
 	fl_event taken;
 	int number;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Datagram sockets: errors of the network and of the system, receivers that are full, hostile peers. */
+/*
+ * Datagram sockets: errors of the network and of the system, receivers that are full, hostile
+ * peers.
+ */
 #include "fl_datagrams.h"
 
 #include <linux/errqueue.h>
@@ -147,7 +150,10 @@ FL_TEST(datagram_peer_errors)
 	fl_test_leaves_nothing(named_peers, NULL);
 }
 
-/* An error of this machine alone is in the queue, too: the send has returned it, and a receive does not. */
+/*
+ * An error of this machine alone is in the queue, too: the send has returned it, and a receive does
+ * not.
+ */
 static int own_errors(void *unused)
 {
 	enum { SIZE = 65535 };
@@ -284,7 +290,10 @@ static void fails(int what)
 	fl__net_sys.recvmmsg = failing_recvmmsg;
 }
 
-/* What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that is there. */
+/*
+ * What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that
+ * is there.
+ */
 static int each_error(void *unused)
 {
 	static const int all[][2] = {
@@ -529,7 +538,10 @@ static int fill(fl_datagram *d, const fl_datagram_address *to)
 	return n;
 }
 
-/* unix_dgram_spin: a full receiver, to which the sender is not connected. The sender waits without spinning. */
+/*
+ * unix_dgram_spin: a full receiver, to which the sender is not connected. The sender waits without
+ * spinning.
+ */
 static int full(void *unused)
 {
 	unsigned sent;
@@ -700,7 +712,10 @@ FL_TEST(datagram_unix_receivers_missing)
 	fl_test_leaves_nothing(missing_receivers, NULL);
 }
 
-/* Descriptors that nobody asked for are closed by the system; a name without a NUL; no name; a shut down receiver. */
+/*
+ * Descriptors that nobody asked for are closed by the system; a name without a NUL; no name; a shut
+ * down receiver.
+ */
 static int hostile(void *unused)
 {
 	char got[8], text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];

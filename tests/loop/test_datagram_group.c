@@ -21,8 +21,8 @@ static void gets_none(fl_datagram *d)
 }
 
 /*
- * Each receiver that has joined gets a copy. multicast_foreign: one that has joined another group, or none, gets nothing, though
- * they share the port.
+ * Each receiver that has joined gets a copy. multicast_foreign: one that has joined another group,
+ * or none, gets nothing, though they share the port.
  */
 static int to_groups(void *host)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the executor over MPI has beside the contract of all executors. Two worker ranks, on this machine. */
+/*
+ * What the executor over MPI has beside the contract of all executors. Two worker ranks, on this
+ * machine.
+ */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
@@ -54,7 +57,10 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 	return -EAGAIN;
 }
 
-/* The first case: later ones have the thread that makes the calls of MPI, beside which no fault may be planted. */
+/*
+ * The first case: later ones have the thread that makes the calls of MPI, beside which no fault may
+ * be planted.
+ */
 FL_TEST(mpi_without_memory_and_threads)
 {
 	fl_executor *e = make(NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Jobs that a case starts by mpirun, to see how they end: this program once more, with a role in the environment. The roles run
- * in a constructor, behind fl_main().
+ * Jobs that a case starts by mpirun, to see how they end: this program once more, with a role in
+ * the environment. The roles run in a constructor, behind fl_main().
  */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
@@ -194,7 +194,10 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 	exit(99);
 }
 
-/* Runs a role with so many ranks, or without mpirun. Returns the exit status; `text` is what was printed. */
+/*
+ * Runs a role with so many ranks, or without mpirun. Returns the exit status; `text` is what was
+ * printed.
+ */
 static int job(const char *role, const char *ranks, char *text, size_t size)
 {
 	enum { NOT_STARTED = 113, LIMIT = 60 };

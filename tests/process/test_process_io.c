@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pipes to processes: fl_process_communicate(), fl_process_run(), fl_process_stop(), fl_fd_read(), fl_fd_write(). */
+/*
+ * Pipes to processes: fl_process_communicate(), fl_process_run(), fl_process_stop(), fl_fd_read(),
+ * fl_fd_write().
+ */
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
@@ -11,7 +14,10 @@
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
-/* Runs a case on a thread without a token, on a thread with one, and on a fiber: they wait in different ways. */
+/*
+ * Runs a case on a thread without a token, on a thread with one, and on a fiber: they wait in
+ * different ways.
+ */
 static void each_way(int (*body)(void *))
 {
 	const size_t fds = process_fds(), children = process_children_of(getpid());
@@ -213,7 +219,10 @@ FL_TEST(process_io_goes_on_after_a_timeout_and_a_cancel)
 	each_way(goes_on);
 }
 
-/* The process has ended, but a grandchild has its output open: the call waits for the grandchild, and a deadline ends it. */
+/*
+ * The process has ended, but a grandchild has its output open: the call waits for the grandchild,
+ * and a deadline ends it.
+ */
 static int held_pipe(void *unused)
 {
 	fl_process_io io = {.input = NULL};

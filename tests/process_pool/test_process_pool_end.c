@@ -221,7 +221,9 @@ FL_TEST(process_pool_futures_outlive_their_executor)
 	process_pool_fails(failed, -ECANCELED, "was killed");
 }
 
-/* The manager is between its work and its sleep, without the lock, when the executor is terminated. */
+/*
+ * The manager is between its work and its sleep, without the lock, when the executor is terminated.
+ */
 static struct {
 	fl_future *first; /* its end is the manager's last work */
 	uint32_t reached, missed, terminated;

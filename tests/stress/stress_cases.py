@@ -475,7 +475,8 @@ def drawing(tool):
             raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
 
 
-# What the report on each program says, as regular expressions over a line. A text that follows "not " must not be there.
+# What the report on each program says, as regular expressions over a line. A text that follows
+# "not " must not be there.
 REPORTS = {
     "reach_list": (r"allocate queue  .*48 bytes", r"allocate queue->head->next .*16 bytes", r"plain write queue->head->next->value +=",
                    "locks queue->lock ", "name of a block is a pointer that leads to it at the end, such as queue->head"),

@@ -3,9 +3,16 @@
 #define FL_DATAGRAMS_H
 
 /*
- * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind (fl_streams.h):
+ * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind
+ * (fl_streams.h):
  *
- *     static int echoes(void *unused) { fl_datagram *d = fl_test_udp("127.0.0.1"); ... fl_datagram_free(d); return 0; }
+ *     static int echoes(void *unused)
+ *     {
+ *             fl_datagram *d = fl_test_udp("127.0.0.1");
+ *             ...
+ *             fl_datagram_free(d);
+ *             return 0;
+ *     }
  *     FL_TEST(datagram_echoes) { fl_test_leaves_nothing(echoes, NULL); }
  */
 #include "fl_net_faults.h"

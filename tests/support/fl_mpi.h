@@ -4,8 +4,8 @@
 
 /*
  * Tests of the executor over MPI. A program that includes this runs its cases in rank 0 of three:
- * before main() it starts itself once more, by mpirun, and ends as that does. Where mpirun cannot be
- * started the cases run without ranks, and those that make an executor are skipped.
+ * before main() it starts itself once more, by mpirun, and ends as that does. Where mpirun cannot
+ * be started the cases run without ranks, and those that make an executor are skipped.
  *
  * All ranks are on this machine. So the arena (fl_arena.h) has one address in each of them. The
  * process that started mpirun has made the arena, and rank 0 takes from it.

@@ -199,8 +199,8 @@ static inline int fl_test_lookup(const char *host, int flags, struct fl__address
 }
 
 /*
- * From now on names have the addresses of fl_test_found_add(). Within FL_RESOLVE_FAULTS(), before the
- * loop runs; the list may change while no lookup runs.
+ * From now on names have the addresses of fl_test_found_add(). Within FL_RESOLVE_FAULTS(), before
+ * the loop runs; the list may change while no lookup runs.
  */
 static inline void fl_test_lookup_ours(void)
 {

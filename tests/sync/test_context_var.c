@@ -93,7 +93,10 @@ IN_CONTEXT(context_var_tokens_in_any_order)
 	return 0;
 }
 
-/* The last token decides: interleaved sets and resets of two variables leave no more than the variables. */
+/*
+ * The last token decides: interleaved sets and resets of two variables leave no more than the
+ * variables.
+ */
 static uint32_t allocated;
 
 static void *count_alloc(size_t size)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * subprocesses: runs ten programs at once, each with a deadline, and prints their lines as they come.
+ * subprocesses: runs ten programs at once, each with a deadline, and prints their lines as they
+ * come.
  *
  *   subprocesses [MILLISECONDS]
  *
@@ -51,7 +52,9 @@ static int run(void *arg)
 	rc = read_lines(p, job);
 	if (rc == -ETIMEDOUT)
 		printf("%d: too slow\n", job->number);
-	/* asks the program and its children to end, and kills them if they still run after 100 ms */
+	/*
+	 * asks the program and its children to end, and kills them if they still run after 100 ms
+	 */
 	rc = fl_process_stop(p, FL_MS(100), &status);
 	if (rc == 0 && status.signal == 0)
 		printf("%d: ended with %d\n", job->number, status.code);

@@ -2,11 +2,13 @@
 /*
  * udp_echo: a server that sends back each datagram to its sender.
  *
- *     udp_echo [PORT]        UDP port 7000, unless another is named; 0: the system chooses. Try: nc -u 127.0.0.1 7000
+ *     udp_echo [PORT]        UDP port 7000, unless another is named; 0: the system chooses.
+ *                            Try: nc -u 127.0.0.1 7000
  *     udp_echo PATH          a Unix socket, if the argument contains a slash
  *
- * A fiber receives several datagrams at a time, if so many have come, and sends as many back. An error of one client does not
- * stop the server. A second fiber waits for Ctrl-C, closes the socket, and with that ends the first.
+ * A fiber receives several datagrams at a time, if so many have come, and sends as many back. An
+ * error of one client does not stop the server. A second fiber waits for Ctrl-C, closes the socket,
+ * and with that ends the first.
  */
 #include <errno.h>
 #include <fairlead.h>
