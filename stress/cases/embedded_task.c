@@ -41,7 +41,7 @@ static bool free_own(struct own *own)
 	return ran;
 }
 
-/* An executor whose only workers are the scenario's actors. */
+/* An executor: its only workers are the scenario's actors. */
 
 static int add(fl_executor *e, struct fl__task_block *block)
 {

@@ -63,7 +63,7 @@ FL_STRESS(log_handler, one, two, logger)
 	FL_ACCEPTABLE(1, "each saw what was prepared");
 }
 
-/* The same with panics, whose handlers leave by longjmp(). */
+/* The same with panics: the handlers leave by longjmp(). */
 struct panic_handler {
 	char nothing;
 };

@@ -59,12 +59,12 @@ static void ring(int fd)
 	raise_edge(w, &w->rung);
 }
 
-static int control(int poller, int op, int fd, uint32_t events, void *who)
+static int control(int poller, int op, int fd, uint32_t events, void *watcher)
 {
 	struct loop_world *w = world_of(poller);
 	const int kind = (fd - NUMBERS) % FDS;
 	(void)events;
-	*(kind == BELL ? &w->bell : &w->who[kind - FIRST]) = op == EPOLL_CTL_DEL ? NULL : who;
+	*(kind == BELL ? &w->bell : &w->watchers[kind - FIRST]) = op == EPOLL_CTL_DEL ? NULL : watcher;
 	return 0;
 }
 
@@ -74,8 +74,8 @@ static int collect(struct loop_world *w, struct epoll_event *events)
 	if (take(&w->rung))
 		events[n++] = (struct epoll_event){.events = EPOLLIN, .data.ptr = w->bell};
 	for (int i = 0; i < LOOP_FDS; i++)
-		if (w->who[i] && take(&w->ready[i]))
-			events[n++] = (struct epoll_event){.events = EPOLLIN | EPOLLOUT, .data.ptr = w->who[i]};
+		if (w->watchers[i] && take(&w->ready[i]))
+			events[n++] = (struct epoll_event){.events = EPOLLIN | EPOLLOUT, .data.ptr = w->watchers[i]};
 	return n;
 }
 

@@ -23,7 +23,7 @@ struct loop_world {
 	atomic_uint events; /* changes when there is a new event */
 	atomic_int rung, ready[LOOP_FDS];
 	/* The objects that the loop wants to be notified of; NULL: not watched. */
-	void *bell, *who[LOOP_FDS];
+	void *bell, *watchers[LOOP_FDS];
 };
 
 /* Makes the loop; for the setup. */

@@ -204,7 +204,7 @@ FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 /*
  * The same, seen from the queue: the check leaves alone a waiter that is enqueued after the mutex
  * was freed, whatever it waits for: another mutex, as a condition's waiter does, or an object of
- * another kind whose memory looks like that.
+ * another kind with such memory.
  */
 struct stray_look_at_others {
 	fl_mutex m, other;
@@ -213,7 +213,7 @@ struct stray_look_at_others {
 
 enum { WAITERS = 2 };
 
-/* Marked as in a forked child whose parent had waiters. */
+/* Marked as in a forked child of a parent with waiters. */
 FL_STRESS_SETUP(stray_look_at_others)
 {
 	fl_mutex_lock(&s->m);

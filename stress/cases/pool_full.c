@@ -55,7 +55,7 @@ FL_TASK_STATIC(full_hold, fl_event *, void)
 	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
 }
 
-/* A pool whose worker is held, or is going to be, and whose backlog of one is full. */
+/* A pool with a worker that is held, or is going to be, and a backlog of one, which is full. */
 struct held_pool {
 	fl_executor *e;
 	fl_event open;

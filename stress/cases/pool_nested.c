@@ -13,7 +13,7 @@ static fl_executor *one_worker(void)
 	return e;
 }
 
-/* Two executors whose tasks wait for each other's. */
+/* Two executors: the tasks of each wait for tasks of the second. */
 struct pools_wait_for_each_other {
 	fl_executor *e, *other;
 	atomic_int ran;

@@ -126,7 +126,7 @@ static int watch_create(void)
 }
 
 /*
- * The executor's doorbell, for submits; a worker's, for the manager, whose name begins with the
+ * The executor's doorbell, for submits; a worker's, for the manager: its name begins with the
  * pool's number.
  */
 static int event(void)

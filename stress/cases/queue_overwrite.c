@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue whose puts never wait: a full queue drops the oldest item, and each item comes once. */
+/* The queue that drops the oldest item when it is full: no put waits, and each item comes once. */
 #include "lins.h"
 #include <fairlead/event.h>
 #include <fairlead/queue.h>
@@ -107,7 +107,7 @@ FL_STRESS(overwrite_wakes_first, producer, consumer)
 
 /* --- mode lin --- */
 
-/* A bounded queue whose put removes the oldest item in one step. */
+/* A bounded queue: a put removes the oldest item in the same step. */
 enum { MOST = 2 };
 
 struct window {

@@ -89,8 +89,8 @@ FL_STRESS(rings_end_vs_sleep, parent, worker)
 }
 
 /*
- * Both at once: each side waits for the other, over two rounds of one slot, whose numbers may wrap
- * in between.
+ * Both at once: each side waits for the other, over two rounds of one slot; its numbers may wrap in
+ * between.
  */
 struct rings_round_trip {
 	struct shared_rings l;

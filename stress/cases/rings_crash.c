@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings whose worker is killed. The parent is a thread of the setup's and is never killed, since
- * workers die with their parent. It learns of a death as from a pidfd: after all writes of the dead
- * worker. For that a worker holds a robust lock, its life.
+ * Rings of a worker that is killed. The parent is a thread of the setup's and is never killed,
+ * since workers die with their parent. It learns of a death as from a pidfd: after all writes of
+ * the dead worker. For that a worker holds a robust lock, its life.
  */
 #include "../planted/crash.h"
 #include "base/atomic.h"

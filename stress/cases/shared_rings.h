@@ -139,7 +139,7 @@ static inline void parent_goes_round(struct fl__rings *rings, uint32_t n)
 
 enum history { FRESH, RAN, REVOKED, HISTORIES };
 
-/* For the setup: a pair of rings whose first slot is used. */
+/* For the setup: a pair of rings; the first slot is used. */
 static inline void begin_rings_with(struct shared_rings *l, enum history history)
 {
 	struct fl__worker_rings w;

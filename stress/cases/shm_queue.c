@@ -171,10 +171,10 @@ FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
 	OK(put_item(&s->q, 1, FL_FOREVER));
 }
 
-static void get_or_find_empty(struct queue_in_shm *q, int who)
+static void get_or_find_empty(struct queue_in_shm *q, int getter)
 {
 	/* Another one was preempted in its operation. */
-	while (get_item(q, who, 0, FL__TRY) == -EBUSY)
+	while (get_item(q, getter, 0, FL__TRY) == -EBUSY)
 		fl_stress_relax();
 }
 

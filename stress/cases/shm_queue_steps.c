@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue in shared memory whose user is killed at each step of each call: survivors get correct
+ * The queue in shared memory; its user is killed at each step of each call: survivors get correct
  * results, and continue.
  */
 #include "shm_queues.h"

@@ -37,14 +37,14 @@ static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
 	return q->put[i] = fl__shm_ring_put(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
 }
 
-/* Get number `n` of getter `who`. */
-static inline int get_item(struct queue_in_shm *q, int who, int n, int64_t deadline)
+/* Get number `n` of `getter`. */
+static inline int get_item(struct queue_in_shm *q, int getter, int n, int64_t deadline)
 {
 	size_t one;
 	int item = 0;
 	int rc = fl__shm_ring_get(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
 	if (rc == 0)
-		q->got[who][n] = item;
+		q->got[getter][n] = item;
 	return rc;
 }
 

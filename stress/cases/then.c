@@ -240,7 +240,7 @@ FL_STRESS(then_pool, owner)
 	FL_FORBIDDEN(1, "cancelled and run, or neither");
 }
 
-/* then_worker: the only worker waits for a chain whose first future another context ends. */
+/* then_worker: the only worker waits for a chain; another context ends the chain's first future. */
 struct then_worker {
 	struct link link;
 	int end;

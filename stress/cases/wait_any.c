@@ -191,7 +191,10 @@ FL_STRESS(wait_any_two_takers, one, two, releaser)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
-/* An object whose arm() waits for something else: the outer wait and the inner one do not mix. */
+/*
+ * An object with an arm() that waits for something else: the outer wait and the inner one do not
+ * mix.
+ */
 struct wait_any_nested {
 	fl_event first;
 	fl_sem inner;

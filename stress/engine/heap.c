@@ -344,7 +344,7 @@ bool lab_heap_has(uintptr_t address, size_t size)
 	return end == LIVE || (end > LIVE && last % UNIT < (unsigned)(end - LIVE));
 }
 
-/* A block whose address a global keeps is not lost. */
+/* A block is not lost while a global keeps its address. */
 void lab_heap_keep(uintptr_t value, void *arg)
 {
 	(void)arg;

@@ -33,8 +33,8 @@ const struct lab_test *lab_tests(void);
 const struct lab_test *lab_test_find(const char *name, bool instrumented);
 
 /*
- * Loads a shared object whose constructors register tests; lab_tests() then has them. Returns NULL,
- * or the reason of the failure (the caller's to free).
+ * Loads a shared object with constructors that register tests; lab_tests() then has them. Returns
+ * NULL, or the reason of the failure (the caller's to free).
  */
 char *lab_load(const char *path);
 

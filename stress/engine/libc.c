@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions of the C library whose effects would outlive an execution, or differ between
+ * Functions of the C library with effects that would outlive an execution, or differ between
  * executions: output, random numbers. Output goes to the report, so a call is no step. Output of
  * several threads appears in the order of the execution.
  */

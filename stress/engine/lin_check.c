@@ -7,7 +7,7 @@
  * clock: under C11 "it had returned" has a meaning only for a thread that knows it. So "before" is
  * happens-before, from a return to a call (lin.c). The check only needs a partial order.
  *
- *   search      Depth first. The next call may be any call whose predecessors are all done (Wing,
+ *   search Depth first. The next call may be any call after all of its predecessors (Wing,
  *               Gong 1993). The rest of the search depends only on the set of calls that are done
  *               and on the state. So a pair of these is visited once (Lowe 2017). The set is a word
  *               of 64 bits, the state bytes.
@@ -197,7 +197,7 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 	forget_all(spec->size);
 }
 
-/* Copies the calls whose bits are in `wanted`, with new numbers. */
+/* Copies the calls with a bit in `wanted`, with new numbers. */
 static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 {
 	uint8_t number[LIN_CALLS] = {0};

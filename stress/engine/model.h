@@ -168,7 +168,7 @@ struct lab_execution {
 	unsigned idle_rounds; /* since the last store: all threads spin, and none sees a change */
 	int64_t now;
 	uint64_t hash;
-	lab_set sleep; /* threads whose next step would repeat a known execution */
+	lab_set sleep; /* threads: the next step would repeat a known execution */
 	struct lab_spent spent;
 
 	bool program;       /* the test is a program with main() */
@@ -192,9 +192,7 @@ struct lab_execution {
 	struct lab_event *events;
 	size_t n_events, room_events;
 	unsigned pieces; /* so far, of a plain access to more than eight bytes */
-	/*
-	 * One more than the index of the last plain write, whose value is not there yet; 0: none.
-	 */
+	/* One more than the index of the last plain write, before its value is there; 0: none. */
 	size_t unsettled;
 	bool switched; /* the running thread was let run in place of one that could have gone on */
 };

@@ -302,7 +302,7 @@ struct undos {
 enum { PROCESSES = 1 + FL_STRESS_ACTORS };
 static struct undos undos;          /* of main, or of all threads of a test without processes */
 static struct undos own[PROCESSES]; /* of each process; `before`: saved values */
-static unsigned process;            /* the process whose globals are in place */
+static unsigned process;            /* its globals are in place */
 
 static uint64_t *snapshot; /* all variables, after the constructors */
 static size_t words;

@@ -24,7 +24,7 @@ struct reach_type {
 	Dwarf_Die die; /* valid if `parts` */
 	uint64_t size; /* 0: unknown */
 	bool parts;    /* it has fields, elements or a value that reports name */
-	bool flexible; /* a structure whose last field is an array without a size */
+	bool flexible; /* a structure that ends with an array without a size */
 };
 
 struct reach_region {

@@ -35,7 +35,7 @@ static bool describe_many(const struct lab_thread *t)
 }
 
 /*
- * Describes a sleeper, whose globals are in place. Returns true if the word on which it sleeps has
+ * Describes a sleeper. Its globals are in place. Returns true if the word on which it sleeps has
  * changed since then: a lost wakeup.
  */
 static bool describe(const struct lab_thread *t)

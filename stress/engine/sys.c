@@ -13,8 +13,8 @@
 static struct fl__sys real;
 
 /*
- * The rest of a wait whose words are as expected: sleeps, unless a fault or the deadline prevents
- * it.
+ * The rest of a wait, after its words were as expected: sleeps, unless a fault or the deadline
+ * prevents it.
  */
 static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {

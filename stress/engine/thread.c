@@ -137,9 +137,7 @@ static bool is_starved(void)
 	       lab.steps - lab.threads[longest_waiting(lab.ready)].since > STARVED;
 }
 
-/*
- * The sleeper whose sleep ends, after so many steps, or none: other threads may never come to rest.
- */
+/* The sleeper that wakes after so many steps, or none: other threads may never come to rest. */
 static lab_set long_asleep(void)
 {
 	lab_set over = 0;

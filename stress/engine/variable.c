@@ -20,7 +20,7 @@ static void variable_append(char *text, size_t size, const char *format, ...)
 	va_end(args);
 }
 
-/* Types whose fields are not named in reports. */
+/* Types: reports do not name their fields. */
 static bool variable_is_opaque(const char *name)
 {
 	static const char *const names[] = {"sem_t", "mtx_t", "cnd_t", "once_flag"};

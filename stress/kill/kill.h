@@ -29,7 +29,7 @@
 enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
 
 struct item {
-	uint32_t who, number; /* who: the number of the victim's life; SURVIVOR */
+	uint32_t life, number; /* life: the number of the victim's life; SURVIVOR */
 	uint64_t check;
 };
 #define SURVIVOR UINT32_MAX
@@ -100,7 +100,7 @@ int survive_getting(void);
 /* ledger.c */
 void ledger_open(uint64_t lives);
 void deliver(const struct item *item);
-struct item item_of(uint32_t who, uint32_t number);
+struct item item_of(uint32_t life, uint32_t number);
 size_t frame_of(const struct item *item, unsigned char frame[FRAME_ROOM]);
 bool item_in(const unsigned char *frame, size_t size, struct item *item);
 void bury(const struct slot *slot);

@@ -25,22 +25,22 @@ void ledger_open(uint64_t n)
 	kept = share(((size_t)1 << 28) / 8);
 }
 
-static uint64_t check_of(uint32_t who, uint32_t number)
+static uint64_t check_of(uint32_t life, uint32_t number)
 {
 	/* All-zero bytes are no valid item. */
-	uint64_t x = ((uint64_t)who << 32 | number) * 0x9e3779b97f4a7c15u + 1;
+	uint64_t x = ((uint64_t)life << 32 | number) * 0x9e3779b97f4a7c15u + 1;
 	return (x ^ x >> 29) * 0xbf58476d1ce4e5b9u;
 }
 
-struct item item_of(uint32_t who, uint32_t number)
+struct item item_of(uint32_t life, uint32_t number)
 {
-	return (struct item){who, number, check_of(who, number)};
+	return (struct item){life, number, check_of(life, number)};
 }
 
 static bool is_item(const struct item *item)
 {
-	return item->check == check_of(item->who, item->number) &&
-	       (item->who == SURVIVOR ? item->number < 1u << 28 : item->who < n_lives && item->number < PUTS);
+	return item->check == check_of(item->life, item->number) &&
+	       (item->life == SURVIVOR ? item->number < 1u << 28 : item->life < n_lives && item->number < PUTS);
 }
 
 /* An item as a frame, of varying size. */
@@ -68,11 +68,11 @@ bool item_in(const unsigned char *frame, size_t size, struct item *item)
 void deliver(const struct item *item)
 {
 	uint32_t *word, mine, more;
-	if (item->who == SURVIVOR) {
+	if (item->life == SURVIVOR) {
 		word = &kept[item->number / 32];
 		mine = more = 1u << item->number % 32;
 	} else {
-		word = &lives[item->who].seen;
+		word = &lives[item->life].seen;
 		mine = 3u << 2 * item->number;
 		more = 1u << 2 * item->number;
 	}
@@ -123,9 +123,9 @@ void bury(const struct slot *slot)
 
 static bool is_delivered(const struct item *item)
 {
-	if (item->who == SURVIVOR)
+	if (item->life == SURVIVOR)
 		return kept[item->number / 32] >> item->number % 32 & 1;
-	return lives[item->who].seen >> 2 * item->number & 1;
+	return lives[item->life].seen >> 2 * item->number & 1;
 }
 
 /* An item that no other process has was got by the victim that may have got it. */

@@ -178,7 +178,7 @@ int survive_getting(void)
 			continue;
 		}
 		deliver(&item);
-		if (item.who == SURVIVOR) {
+		if (item.life == SURVIVOR) {
 			if ((int64_t)item.number <= last)
 				__atomic_fetch_add(&board->unordered, 1, __ATOMIC_RELAXED);
 			last = item.number;

@@ -109,7 +109,7 @@ FL_STRESS(aba_short_tag__forbidden, one, two)
 }
 
 /*
- * A ring of two whose head is kept below two. A pop that has read the slot finds the head unchanged
+ * A ring of two: its head is kept below two. A pop that has read the slot finds the head unchanged
  * a whole lap later, and delivers an item twice. Fix: a head that does not wrap with the ring.
  */
 struct aba_index_wrap__forbidden {

@@ -80,7 +80,7 @@ FL_STRESS(drop_vs_send_double_free__use_after_free, sender, receiver)
 }
 
 /*
- * A stack whose pop reads the next of a node that another thread has popped and freed. Fix:
+ * A stack: its pop reads the next of a node that another thread has popped and freed. Fix:
  * reclamation by hazard pointers or epochs.
  */
 struct stack_pop__use_after_free {

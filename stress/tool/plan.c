@@ -153,7 +153,7 @@ static bool is_replayed(const struct options *o, const char *name)
 enum { FURTHER = 4 }; /* failures of a program that are searched after the first */
 
 /*
- * The model first: tests that it exhausts leave their time to the other modes, whose samples have
+ * The model first: tests that it exhausts leave their time to the other modes: their samples have
  * no end.
  */
 static void make_jobs(struct run *run, const struct options *o)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks in the caller's memory never allocate. Nothing here waits for shared words, whose helper
+ * Tasks in the caller's memory never allocate. Nothing here waits for shared words: their helper
  * threads would read the table of system calls.
  */
 #include "conformance.h"

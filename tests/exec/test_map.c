@@ -115,17 +115,17 @@ FL_TASK(map_who, int, uint64_t)
 FL_TEST(map_chunk_is_run_by_one_worker)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(3);
-	uint64_t who[N];
+	uint64_t ran_on[N];
 	begin_map();
-	FL_OK(map_who_map(e, inputs, N, who, &(fl_map_config){.chunk = 20}));
+	FL_OK(map_who_map(e, inputs, N, ran_on, &(fl_map_config){.chunk = 20}));
 	for (int i = 0; i < N; i++) {
-		assert_true(who[i] == who[i / 20 * 20]);
-		assert_true(who[i] != fl_thread_current_id());
+		assert_true(ran_on[i] == ran_on[i / 20 * 20]);
+		assert_true(ran_on[i] != fl_thread_current_id());
 	}
 	FL_SCOPED(fl_executor) *s = sequential();
-	FL_OK(map_who_map(s, inputs, N, who, NULL));
+	FL_OK(map_who_map(s, inputs, N, ran_on, NULL));
 	for (int i = 0; i < N; i++)
-		assert_true(who[i] == fl_thread_current_id());
+		assert_true(ran_on[i] == fl_thread_current_id());
 }
 
 /* Elements that wait for each other: they run at the same time, or never end. */

@@ -416,7 +416,7 @@ static void free_handle(fl_future *f, void *handle)
 	fl_future_free(f);
 }
 
-/* A cancel of the next future ends its task, which ends the future, whose callback frees it. */
+/* A cancel of the next future ends its task and the future. The future's callback frees it. */
 FL_TEST(then_cancelled_and_freed_by_its_callback)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);

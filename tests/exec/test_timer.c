@@ -354,7 +354,8 @@ FL_TEST(timer_is_freed_by_its_function)
 }
 
 /*
- * A timer in the memory of one that is gone, and whose function still runs, is a different timer.
+ * A timer in the memory of a timer that is gone is a different timer, even if the old function
+ * runs.
  */
 static fl_event gone = FL_EVENT_AUTO_INIT, may_end = FL_EVENT_AUTO_INIT;
 

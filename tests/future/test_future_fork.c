@@ -19,7 +19,7 @@ FL_TASK_STATIC(pass_on, int, int)
 	return 0;
 }
 
-/* In the parent: an executor whose only worker is held. */
+/* In the parent: an executor; its only worker is held. */
 struct parent {
 	fl_executor *e;
 	struct gate gate;

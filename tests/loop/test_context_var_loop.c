@@ -247,7 +247,7 @@ IN_LOOP(context_var_in_to_thread)
 	return 0;
 }
 
-/* gh-140947: the context of who opened a descriptor leaks into the reader that is resumed. */
+/* gh-140947: the context that opened a descriptor leaks into the reader that is resumed. */
 static void see_in_watch(fl_loop_watch *w, int fd, unsigned events, void *seen)
 {
 	(void)fd;

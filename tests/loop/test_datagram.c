@@ -560,7 +560,7 @@ FL_TEST(datagram_freed_in_use)
 	fl_test_leaves_nothing(free_in_use, NULL);
 }
 
-/* ---- who may call */
+/* ---- permitted callers */
 
 static fl_test_path path;
 static fl_datagram_address kept_at;

@@ -482,9 +482,9 @@ FL_TEST(datagram_connect_errors)
 
 static int control_calls;
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	control_calls++;
 	return -ENOMEM;
 }

@@ -700,9 +700,9 @@ static int no_create(void)
 	return fail_with;
 }
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return fail_with;
 }
 

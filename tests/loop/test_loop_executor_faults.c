@@ -212,20 +212,20 @@ FL_TEST(loop_executor_runs_tasks_without_a_stack_for_them)
 	enum { TASKS = 20 };
 	FL_SCOPED(fl_executor) *e = NULL;
 	fl_future *f[TASKS];
-	uint64_t who[TASKS];
+	uint64_t ran_on[TASKS];
 	FL_OK(fl_loop_executor_create(&e, NULL));
 	allow_stacks(1);
 	for (int i = 0; i < TASKS; i++)
 		FL_OK(who_runs_submit(e, &f[i]));
 	for (int i = 0; i < TASKS; i++) {
-		FL_OK(who_runs_get(f[i], &who[i]));
-		assert_true(who[i] == who[0]);
+		FL_OK(who_runs_get(f[i], &ran_on[i]));
+		assert_true(ran_on[i] == ran_on[0]);
 		fl_future_free(f[i]);
 	}
 	allow_stacks(PLENTY);
 	FL_OK(who_runs_submit(e, &f[0]));
-	FL_OK(who_runs_get(f[0], &who[1]));
-	assert_true(who[1] != who[0]); /* it has one now */
+	FL_OK(who_runs_get(f[0], &ran_on[1]));
+	assert_true(ran_on[1] != ran_on[0]); /* it has one now */
 	fl_future_free(f[0]);
 }
 

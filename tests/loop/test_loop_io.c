@@ -218,9 +218,9 @@ static void wait_outside(void *arg)
 	o->done = true;
 }
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return -ENOMEM;
 }
 

@@ -335,9 +335,9 @@ FL_TEST(loop_watch_freed_in_its_callback)
 /* What it answers. */
 static int fail_with;
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return fail_with;
 }
 
@@ -561,7 +561,7 @@ FL_TEST(loop_watch_changes_while_a_callback_waits)
 	fl_test_in_loop(change_while_a_callback_waits, NULL);
 }
 
-/* A watch whose callback waits each time does not hold up the callbacks of others. */
+/* A callback that waits each time does not hold up the callbacks of other watches. */
 static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	count_call(w, fd, events, arg);

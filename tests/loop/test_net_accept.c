@@ -95,9 +95,9 @@ FL_TEST(net_accept_without_descriptors_lets_others_run)
 	fl_test_leaves_nothing(tries_again, NULL);
 }
 
-static int refused_control(int poller, int op, int fd, uint32_t events, void *who)
+static int refused_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, who);
+	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
 /* A connection that cannot become a stream is kept until it can. */

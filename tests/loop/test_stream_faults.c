@@ -445,9 +445,9 @@ FL_TEST(stream_cannot_be_made)
 	fl_test_leaves_nothing(cannot_make, NULL);
 }
 
-static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return error;
 }
 

@@ -228,7 +228,7 @@ FL_TEST(stream_end_before_the_size)
 /* ---- what readiness has to know */
 
 /*
- * The end came before the writer found the socket full: the reader, whose read is short, must still
+ * The end came before the writer found the socket full: the reader has a short read, and must still
  * get it.
  */
 static int end_and_full(void *unused)

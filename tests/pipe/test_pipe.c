@@ -301,7 +301,7 @@ FL_TEST(pipe_full)
 	fl_test_pipe_end(e);
 }
 
-/* Large messages, whose bytes the socket does not count: they reach the limit, too. */
+/* Large messages: the socket does not count their bytes; they reach the limit, too. */
 FL_TEST(pipe_full_of_large_messages)
 {
 	enum { SIZE = 70000 };

@@ -195,9 +195,9 @@ FL_TEST(fd_wait_is_cancelled)
 }
 
 /* The poller cannot take another one: it is waited for all the same. */
-static int refuse_control(int poller, int op, int fd, uint32_t events, void *who)
+static int refuse_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, who);
+	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
 static int wait_without_room(void *unused)

@@ -25,7 +25,7 @@ enum doing {
 };
 
 /*
- * Descriptors that are passed down: 0, where each process reports its pid; 1, the lifeline, whose
+ * Descriptors that are passed down: 0, where each process reports its pid; 1, the lifeline: its
  * write end every process holds: its read end returns the end when all are gone, also unknown ones.
  */
 enum { REPORT, LIFELINE };

@@ -71,7 +71,7 @@ FL_TEST(signals_wait_in_a_fiber_without_a_loop)
 	FL_OK(fl_test_in_fiber(wait_in_every_way, s));
 }
 
-/* A thread that waits, and a fiber whose loop sleeps: both are woken. */
+/* A thread that waits, and a fiber of a loop that sleeps: both are woken. */
 static int wait_call(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_signals_wait_until(s, deadline, cancel);

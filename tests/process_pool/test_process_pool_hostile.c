@@ -18,7 +18,7 @@ enum { APART = (64 << 10) + 64 };
 PROCESS_POOL_SIZED(fine, 500, 1, 700, 1);
 PROCESS_POOL_SIZED(fine_large, 8, 8, APART, 8);
 
-/* In a worker: the descriptor whose name in /proc/self/fd begins so. */
+/* In a worker: the descriptor with such a prefix in /proc/self/fd. */
 static int find_fd(const char *name)
 {
 	char path[64], link[256];

@@ -160,14 +160,14 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 		FL_OK(process_pool_hangs_submit(e, gate, &hanging));
 		for (int i = 0; i < TASKS; i++)
 			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
-		char who[64];
-		(void)snprintf(who, sizeof who, "worker %d (", process_pool_await(gate));
+		char worker[64];
+		(void)snprintf(worker, sizeof worker, "worker %d (", process_pool_await(gate));
 		/* Before the deadline of those that run just then. */
 		for (int i = 0; i < TASKS; i++)
 			FL_OK(process_pool_counts_get(f[i], &pid));
 		assert_false(process_pool_ended(hanging));
 		comes_to_its_limit(hanging, round % 2);
-		assert_non_null(strstr(fl_future_message(hanging), who));
+		assert_non_null(strstr(fl_future_message(hanging), worker));
 		process_pool_fails(hanging, -EOWNERDEAD, too_long);
 		for (int i = 0; i < TASKS; i++) {
 			assert_int_equal(process_pool_counted(&runs[i]), 1);

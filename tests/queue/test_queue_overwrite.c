@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The queue whose puts never wait: it keeps the last items, and drops the others, each once. */
+/* The queue that overwrites: it keeps the last items, and drops the others, each once. */
 #include "fl_blocked.h"
 
 enum { MOST = 3 };

@@ -93,17 +93,17 @@ struct ledger {
 	uint32_t begun[VICTIMS], returned[VICTIMS]; /* puts */
 	uint8_t seen[VICTIMS][ITEMS];               /* how often delivered */
 	struct hold {
-		/* Of the victim's last get; who: VICTIMS is the survivor, FILLER none. */
-		uint32_t who, number;
+		/* Of the victim's last get; owner: VICTIMS is the survivor, FILLER none. */
+		uint32_t owner, number;
 	} holds[VICTIMS];
 };
 
 static void deliver(struct ledger *l, const struct hold *item)
 {
-	if (item->who == FILLER)
+	if (item->owner == FILLER)
 		return;
-	FL_CHECK(item->who <= VICTIMS && item->number < (item->who < VICTIMS ? ITEMS : KEPT));
-	fl__add_relaxed(item->who < VICTIMS ? &l->seen[item->who][item->number] : &l->kept_seen[item->number], 1);
+	FL_CHECK(item->owner <= VICTIMS && item->number < (item->owner < VICTIMS ? ITEMS : KEPT));
+	fl__add_relaxed(item->owner < VICTIMS ? &l->seen[item->owner][item->number] : &l->kept_seen[item->number], 1);
 }
 
 static int survive_putting(void *arg)
@@ -127,7 +127,7 @@ static int survive_getting(void *arg)
 	int rc;
 	while ((rc = fl_shm_queue_get(l->q, &item)) == 0) {
 		deliver(l, &item);
-		if (item.who != VICTIMS)
+		if (item.owner != VICTIMS)
 			continue;
 		FL_CHECK((int64_t)item.number > last);
 		last = item.number;
@@ -188,10 +188,10 @@ static unsigned count_delivered(const struct ledger *l)
 	return n;
 }
 
-static bool is_held(const struct ledger *l, uint32_t who, uint32_t number)
+static bool is_held(const struct ledger *l, uint32_t owner, uint32_t number)
 {
 	for (unsigned v = 0; v < VICTIMS; v += 2)
-		if (l->holds[v].who == who && l->holds[v].number == number)
+		if (l->holds[v].owner == owner && l->holds[v].number == number)
 			return true;
 	return false;
 }
@@ -223,7 +223,7 @@ FL_TEST(shm_queue_kill9_mid_push)
 	assert_ptr_not_equal(l, MAP_FAILED);
 	l->q = q;
 	for (unsigned v = 0; v < VICTIMS; v++)
-		l->holds[v].who = UINT32_MAX;
+		l->holds[v].owner = UINT32_MAX;
 	pid_t putter = process(survive_putting, l), getter = process(survive_getting, l);
 	for (unsigned v = 0; v < fl_test_scaled(VICTIMS); v++) {
 		pid_t pid = victim(l, v);

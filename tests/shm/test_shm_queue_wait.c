@@ -261,11 +261,11 @@ static int consume(void *arg)
 	size_t n;
 	while ((n = fl_shm_queue_get_many(c->q, items, 3)) > 0)
 		for (size_t i = 0; i < n; i++) {
-			unsigned who = (unsigned)(items[i] >> 32);
+			unsigned producer = (unsigned)(items[i] >> 32);
 			int64_t number = (int64_t)(uint32_t)items[i];
-			FL_CHECK(who < PRODUCERS && number < (int64_t)c->n && number > last[who]);
-			last[who] = number;
-			fl__add_relaxed(&c->seen[who * c->n + (unsigned)number], 1);
+			FL_CHECK(producer < PRODUCERS && number < (int64_t)c->n && number > last[producer]);
+			last[producer] = number;
+			fl__add_relaxed(&c->seen[producer * c->n + (unsigned)number], 1);
 			FL_CHECK(fl_shm_queue_task_done(c->q) == 0);
 		}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiters behind a stopped process, or behind a waiter that needs more; and a lock whose owner does
- * not exist.
+ * Waiters behind a stopped process, or behind a waiter that needs more; and a lock with an owner
+ * that does not exist.
  */
 #include "fl_process.h"
 #include "fl_shm_queue.h"

@@ -3,8 +3,8 @@
 #define FL_CONTEXT_VARS_H
 
 /*
- * Context variables whose values count their releases. `fl_test_colour` has a default and no owner;
- * `fl_test_owned` has values from fl_test_value().
+ * Context variables; their values count their releases. `fl_test_colour` has a default and no
+ * owner; `fl_test_owned` has values from fl_test_value().
  */
 #include "fl_test.h"
 

@@ -52,9 +52,9 @@ static inline int failing_option(int fd, int level, int option_name, int value)
 	return fault;
 }
 
-static inline int failing_control(int poller, int op, int fd, uint32_t events, void *who)
+static inline int failing_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	return op == EPOLL_CTL_ADD ? fault : fl_test_real_poller.control(poller, op, fd, events, who);
+	return op == EPOLL_CTL_ADD ? fault : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
 static inline int failing_file(const char *path, struct fl__file *file)

@@ -48,10 +48,10 @@ static inline int fl_test_poller_wait(int poller, struct epoll_event *events, in
 	return fl_test_real_poller.wait(poller, events, n, deadline);
 }
 
-static inline int fl_test_poller_control(int poller, int op, int fd, uint32_t events, void *who)
+static inline int fl_test_poller_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
 	fl__add_relaxed(&fl_test_polled.controls, 1);
-	return fl_test_real_poller.control(poller, op, fd, events, who);
+	return fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
 static inline void fl_test_poller_ring(int bell)

@@ -11,7 +11,7 @@ enum { WAITERS = 1, LAST_COUNTED = 31 }; /* lib/sync/cond.c */
 static struct {
 	fl_mutex mutex;
 	fl_cond cond;
-	pthread_t actor; /* the thread whose checks and sleeps count */
+	pthread_t actor; /* its checks and sleeps count */
 	unsigned looks, sleeps;
 	uintptr_t seen; /* the word at the third check */
 	int destroyed;  /* what fl_cond_destroy() said then */

@@ -266,7 +266,7 @@ static void exhaust(void *arg)
 	FL_CHECK(fl_local_set(&locals[i - 1], NULL) == 0);
 }
 
-/* In a child, whose locals end with it. */
+/* In a child: its locals end with it. */
 FL_TEST(local_there_are_1024)
 {
 	assert_int_equal(fl_test_child(exhaust, a_value, NULL, 0), 0);

@@ -9,7 +9,10 @@
 #include <pthread.h>
 #include <signal.h>
 
-/* Two semaphores whose wait queues are nearly always in one bucket: 46368 is a Fibonacci number. */
+/*
+ * Two semaphores with wait queues that are nearly always in one bucket: 46368 is a Fibonacci
+ * number.
+ */
 static struct {
 	fl_sem s;
 	char gap[46368 - sizeof(fl_sem)];

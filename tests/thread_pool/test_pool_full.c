@@ -126,7 +126,7 @@ static int submit_one(void *arg)
 	return 0;
 }
 
-/* A pool whose worker is held and whose backlog is full. */
+/* A pool: its worker is held, and its backlog is full. */
 struct full {
 	fl_executor *e;
 	struct gate gate;

@@ -185,7 +185,7 @@ FL_TEST(lot_queue_continues_behind_a_waiter_that_left)
 	}
 }
 
-/* Finds `n` keys whose wait queues share a bucket. */
+/* Finds `n` keys with wait queues in one bucket. */
 static void colliding_keys(const char *keys[], size_t n)
 {
 	static const char space[1 << 16];

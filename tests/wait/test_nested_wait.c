@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 /*
- * An object whose arm() has another object of the same fl_wait_any set first, and then waits
+ * An object with an arm() that has another object of the same fl_wait_any set first, and then waits
  * itself.
  */
 struct slow_thing {
