@@ -5,6 +5,7 @@
  * cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us.
  */
 #include "cpu.h"
+#include "cgroup.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <sched.h>
@@ -54,9 +55,10 @@ static unsigned cpu_ceil_quota(long long quota, long long period, unsigned most)
 	return cpus < most ? (unsigned)cpus : most;
 }
 
+/* The CPUs that the group at `folder` may use, at most `most`. */
 static unsigned cpu_group_limit(const char *folder, bool v2, unsigned most)
 {
-	char path[4096 + 64];
+	char path[2 * 4096 + 64];
 	long long n[2], period[2];
 	if (v2) {
 		(void)snprintf(path, sizeof path, "%s/cpu.max", folder);
@@ -69,61 +71,18 @@ static unsigned cpu_group_limit(const char *folder, bool v2, unsigned most)
 	return cpu_read_numbers(path, period) >= 1 ? cpu_ceil_quota(n[0], period[0], most) : most;
 }
 
-/* The least limit of the group at `mount` + `group` and its ancestors. */
-static unsigned cpu_tree_limit(const char *mount, const char *group, bool v2, unsigned most)
+static void cpu_visit_group(const char *folder, bool v2, void *most)
 {
-	char folder[4096];
-	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
-	if (n < 0 || (size_t)n >= sizeof folder)
-		return most;
-	for (size_t root = strlen(mount); strlen(folder) >= root;) {
-		most = cpu_group_limit(folder, v2, most);
-		char *slash = strrchr(folder + root, '/');
-		if (!slash)
-			break;
-		*slash = '\0';
-	}
-	return most;
+	*(unsigned *)most = cpu_group_limit(folder, v2, *(unsigned *)most);
 }
 
-/* Whether the comma-separated `list` has `cpu`. */
-static bool cpu_is_listed(const char *list)
+unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
 {
-	for (const char *at = list; (at = strstr(at, "cpu")) != NULL; at += 3)
-		if ((at == list || at[-1] == ',') && (at[3] == ',' || at[3] == '\0'))
-			return true;
-	return false;
-}
-
-unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned most)
-{
-	char line[4096];
-	FILE *f = fopen(proc_cgroup, "re");
-	if (!f)
-		return most;
-	/* "0::/group" in version 2, "4:cpu,cpuacct:/group" in version 1 */
-	while (fgets(line, sizeof line, f)) {
-		line[strcspn(line, "\n")] = '\0';
-		char *controllers = strchr(line, ':');
-		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!group)
-			continue;
-		*group++ = '\0';
-		controllers++;
-		if (strcmp(group, "/") == 0)
-			group = (char *)"";
-		char mount[4096];
-		bool v2 = *controllers == '\0';
-		if (!v2 && !cpu_is_listed(controllers))
-			continue;
-		(void)snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
-		most = cpu_tree_limit(mount, group, v2, most);
-	}
-	(void)fclose(f);
+	fl__cgroup_visit(proc_cgroup, mounts, "cpu", cpu_visit_group, &most);
 	return most;
 }
 
 unsigned fl_cpu_count(void)
 {
-	return fl__cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup", cpu_affinity_count());
+	return fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", cpu_affinity_count());
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shm_sys.h"
+#include "../base/cgroup.h"
 #include "../base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -174,7 +175,7 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 /* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
 static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *number)
 {
-	char path[4096 + 64];
+	char path[2 * 4096 + 64];
 	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
 	FILE *f = fopen(path, "re");
 	if (!f)
@@ -190,7 +191,7 @@ static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *
  */
 static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
-	char path[4096 + 64];
+	char path[2 * 4096 + 64];
 	uint64_t limit, used, caches = 0;
 	if (!shm_sys_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
 	    !shm_sys_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
@@ -203,57 +204,9 @@ static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t mo
 	return shm_sys_min(most, limit - shm_sys_min(limit, used));
 }
 
-/* The minimum over the group at `mount` + `group` and all groups above. At most `most`. */
-static uint64_t shm_sys_tree_available(const char *mount, const char *group, bool v2, uint64_t most)
+static void shm_sys_visit_group(const char *folder, bool v2, void *most)
 {
-	char folder[4096];
-	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
-	if (n < 0 || (size_t)n >= sizeof folder)
-		return most;
-	for (size_t root = strlen(mount);;) {
-		most = shm_sys_group_available(folder, v2, most);
-		char *slash = strrchr(folder + root, '/');
-		if (!slash)
-			return most;
-		*slash = '\0';
-	}
-}
-
-/* True if the comma-separated `list` contains `memory`. */
-static bool shm_sys_has_memory(const char *list)
-{
-	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
-		n = strcspn(list, ",");
-		if (n == 6 && strncmp(list, "memory", n) == 0)
-			return true;
-	}
-	return false;
-}
-
-static uint64_t shm_sys_groups_available(const char *proc_cgroup, const char *mounts, uint64_t most)
-{
-	char line[4096], mount[4096];
-	FILE *f = fopen(proc_cgroup, "re");
-	if (!f)
-		return most;
-	/* "0::/group" in version 2, "4:memory:/group" in version 1 */
-	while (fgets(line, sizeof line, f)) {
-		line[strcspn(line, "\n")] = '\0';
-		char *controllers = strchr(line, ':');
-		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-		if (!group)
-			continue;
-		*group++ = '\0';
-		controllers++;
-		bool v2 = *controllers == '\0';
-		if (!v2 && !shm_sys_has_memory(controllers))
-			continue;
-		int n = snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
-		if (n > 0 && (size_t)n < sizeof mount)
-			most = shm_sys_tree_available(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
-	}
-	(void)fclose(f);
-	return most;
+	*(uint64_t *)most = shm_sys_group_available(folder, v2, *(uint64_t *)most);
 }
 
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
@@ -261,7 +214,8 @@ uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const c
 	uint64_t kilobytes, most = UINT64_MAX;
 	if (shm_sys_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
 		most = kilobytes * 1024;
-	return shm_sys_groups_available(proc_cgroup, mounts, most);
+	fl__cgroup_visit(proc_cgroup, mounts, "memory", shm_sys_visit_group, &most);
+	return most;
 }
 
 static uint64_t shm_sys_available(void)

@@ -60,7 +60,7 @@ static void put(const tree *t, const char *path, const char *text)
 
 static unsigned limit(const tree *t, unsigned most)
 {
-	return fl__cgroup_limit(t->proc, t->root, most);
+	return fl__cpu_limit(t->proc, t->root, most);
 }
 
 FL_TEST(cpu_group_v2_quota_rounds_up)
@@ -201,7 +201,7 @@ FL_TEST(cpu_group_file_of_nonsense_is_no_limit)
 		TREE(t, texts[i]);
 		assert_int_equal(limit(&t, 16), 16);
 	}
-	assert_int_equal(fl__cgroup_limit("/nowhere/at/all", "/nowhere", 7), 7);
+	assert_int_equal(fl__cpu_limit("/nowhere/at/all", "/nowhere", 7), 7);
 }
 
 FL_TEST(cpu_count_is_of_the_affinity_mask)
@@ -209,7 +209,7 @@ FL_TEST(cpu_count_is_of_the_affinity_mask)
 	cpu_set_t before, one;
 	assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
 	unsigned all = (unsigned)CPU_COUNT(&before);
-	unsigned usable = fl__cgroup_limit("/proc/self/cgroup", "/sys/fs/cgroup", all);
+	unsigned usable = fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", all);
 	assert_int_equal(fl_cpu_count(), usable);
 	assert_in_range(fl_cpu_count(), 1, all);
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cgroup.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { CGROUP_PATH = 4096 };
+
+/* Whether the comma-separated `list` has `controller`. */
+static bool cgroup_is_listed(const char *list, const char *controller)
+{
+	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
+		n = strcspn(list, ",");
+		if (n == strlen(controller) && strncmp(list, controller, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Visits `folder`, then its ancestors up to its first `root` bytes. */
+static void cgroup_visit_tree(char *folder, size_t root, bool v2, void (*visit)(const char *folder, bool v2, void *arg),
+                              void *arg)
+{
+	for (;;) {
+		visit(folder, v2, arg);
+		char *slash = strrchr(folder + root, '/');
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
+                      void (*visit)(const char *folder, bool v2, void *arg), void *arg)
+{
+	char line[CGROUP_PATH], folder[2 * CGROUP_PATH];
+	FILE *f = fopen(proc_cgroup, "re");
+	if (!f)
+		return;
+	/* "0::/group" in version 2, "4:cpu,cpuacct:/group" in version 1 */
+	while (fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = '\0';
+		controllers++;
+		if (strcmp(group, "/") == 0)
+			*group = '\0';
+		const bool v2 = *controllers == '\0';
+		if (!v2 && !cgroup_is_listed(controllers, controller))
+			continue;
+		const int root = snprintf(folder, sizeof folder, "%s%s%s", mounts, v2 ? "" : "/", controllers);
+		if (root < 0 || (size_t)root + strlen(group) >= sizeof folder)
+			continue;
+		memcpy(folder + root, group, strlen(group) + 1);
+		cgroup_visit_tree(folder, (size_t)root, v2, visit, arg);
+	}
+	(void)fclose(f);
+}

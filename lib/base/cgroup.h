@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_BASE_CGROUP_H
+#define FL_BASE_CGROUP_H
+
+#include <stdbool.h>
+
+/*
+ * Calls `visit` with the folder of each control group of this process that may have limits of
+ * `controller` ("cpu", "memory"), and with the folders of its ancestors. `v2`: the folder has the
+ * files of version 2. `proc_cgroup` and `mounts` are /proc/self/cgroup and /sys/fs/cgroup, or a
+ * test's own.
+ */
+void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
+                      void (*visit)(const char *folder, bool v2, void *arg), void *arg);
+
+#endif
