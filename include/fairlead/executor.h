@@ -18,8 +18,7 @@ FL_BEGIN_DECLS
 /*
  * Executor: runs tasks. The same task runs on every kind; only the constructor differs.
  *
- *     FL_SCOPED(fl_executor) *pool = NULL;                    // joined and freed when the scope
- *                                                             ends
+ *     FL_SCOPED(fl_executor) *pool = NULL;                    // joined and freed at the scope's end
  *     rc = fl_thread_executor_create(&pool, NULL);            // check
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
  *

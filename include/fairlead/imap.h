@@ -23,8 +23,7 @@ FL_BEGIN_DECLS
  *                     printf("part %zu: %d\n", index, count);
  *             else
  *                     printf("part %zu: %s\n", index, fl_imap_message(it));
- *                                                                     // now rc is -ENODATA: that
- *                                                                     was all; else check
+ *                                             // now rc is -ENODATA: that was all; else check
  *
  * A window of arguments is under way at a time: submitted, and the result not yet returned. So an
  * array may be of any size, and a generator (`next` of the config) endless. Results come in the

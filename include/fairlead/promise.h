@@ -16,11 +16,11 @@ FL_BEGIN_DECLS
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
  *
- *     rc = reply_promise_create(&p, NULL, &f);                // check; p is the producer's, f the
- *                                                             consumer's
+ *     rc = reply_promise_create(&p, NULL, &f);                // check; p is the producer's,
+ *                                                             // f the consumer's
  *
- *     rc = reply_promise_set(p, reply);                       // 0; or -ECANCELED: the future was
- *                                                             cancelled
+ *     rc = reply_promise_set(p, reply);                       // 0; or -ECANCELED: the future
+ *                                                             // was cancelled
  *     fl_promise_free(p);
  *
  *     rc = reply_promise_get(f, &reply);

@@ -38,8 +38,7 @@
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it,
  *                           const fl_imap_config *config);
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);
- *                                                               and _imap_try_next,
- *                                                               _imap_next_until
+ *             // and _imap_try_next, _imap_next_until
  *
  * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL
  * pointer in the body); a task without an argument has no _map and no _imap. Types are complete

@@ -239,6 +239,35 @@ class Kit:
     def consumer_installed_through_pkg_config(self):
         expect(self.c(os.path.join(HERE, "installed", "main.c")), "40 items\n")
 
+    def consumer_manual_pages(self):
+        """A page for each public function and header, which man can show, and which mandoc finds in order."""
+        self.prefix_flags()
+        folder = os.path.join(self.work, "prefix", "share", "man", "man3")
+        names = {f.name for f in check_api.public_functions() if f.header.startswith("include" + os.sep) and not f.name.startswith("fl__")}
+        names |= {"fairlead.h", *("fairlead_" + os.path.basename(path) for path in glob.glob(os.path.join(self.work, "prefix", "include", "fairlead", "*.h")))}
+        pages = {name[:-len(".3")] for name in os.listdir(folder)}
+        if names - pages:
+            raise Failure(f"no page: {sorted(names - pages)}")
+        real = {}
+        for page in pages:
+            with open(os.path.join(folder, page + ".3"), encoding="utf-8") as file:
+                text = file.read()
+            if text.startswith(".so "):
+                expect(" ".join(pages), os.path.basename(text.split()[1])[:-len(".3")])
+            else:
+                real[page] = text
+                for other in re.findall(r"^\.Xr (\S+) 3", text, re.M):
+                    if other not in pages:
+                        raise Failure(f"{page}(3) refers to {other}(3), which does not exist")
+        if not shutil.which("mandoc"):
+            raise Skip("mandoc is not installed")
+        shown = re.sub(".\x08", "", run(["mandoc", "-T", "ascii", os.path.join(folder, "fl_queue_put.3")]))
+        for text in ("#include <fairlead/queue.h>", "fl_queue_put_until(fl_queue *q,", "-EPIPE       closed", "fairlead_queue.h(3)"):
+            expect(shown, text)
+        said = run(["mandoc", "-T", "lint", "-W", "warning", *(os.path.join(folder, page + ".3") for page in sorted(real))])
+        if said:
+            raise Failure(said)
+
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
         program = self.compiled(os.path.join(HERE, "installed", "main.c"), self.cc, C_FLAGS)

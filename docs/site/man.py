@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""usage: man.py FOLDER VERSION HEADER...
+
+Writes the manual pages of the public headers into FOLDER: a page for each header, a page for each comment with functions, and a
+line `.so` for each further name. A comment that begins with "As fl_x();" goes to the page of fl_x.
+"""
+import os
+import re
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import headers  # noqa: E402
+
+SECTION = "3"
+
+
+def plain(text):
+    """Escapes a text for mdoc(7)."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "\\(ga").replace("^", "\\(ha").replace("~", "\\(ti")
+    return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.M)
+
+
+def argument(text):
+    return '"' + plain(text).replace('"', "\\(dq") + '"'
+
+
+def prose(text, parameters=()):
+    """Text with marks: `code` and functions are bold, parameters italic."""
+    out = ""
+    for part in re.split(r"(`[^`]+`|\bfl_\w+(?=\()|\bFL_\w+)", text):
+        code = part.strip("`")
+        if part.startswith("`") and part.endswith("`") and len(part) > 2:
+            out += rf"\f{'I' if code in parameters else 'B'}{plain(code)}\fP"
+        elif re.match(r"fl_\w+$|FL_\w+$", part):
+            out += rf"\%\fB{plain(part)}\fP"
+        else:
+            out += plain(part).replace("\\(ga", "`")
+    return re.sub(r"(?<=[\w)][.;:]) (?=[A-Z\\])", "\n", re.sub(r"^(?=[.'])", r"\\&", out))
+
+
+def code(lines, width=0):
+    """Literal lines. A remark at the end moves to the left where a line is wider."""
+    wide = width and max(map(len, lines)) > width
+    return [plain(re.sub(r" {2,}(?=//)", "  ", line) if wide else line) or "\\&" for line in lines]
+
+
+def blocks(parts, parameters=()):
+    """A comment, without the mark of its first paragraph."""
+    lines = []
+    for kind, content in parts:
+        if kind == "text":
+            lines += [".Pp", prose(content, parameters)]
+        elif kind == "code":
+            lines += [".Bd -literal -offset indent", *code(content, 69), ".Ed"]
+        elif kind == "list":
+            lines += [".Bl -bullet"] + [line for item in content for line in (".It", prose(item, parameters))] + [".El"]
+        else:
+            keys = [key for key, text in content if text and len(key) <= 18]
+            lines += [f".Bl -tag -width {argument(max(keys, key=len, default='-ECANCELED') + 'x')}"]
+            for key, text in content:
+                lines += [".It " + argument(key.replace("`", ""))] + ([prose(text, parameters)] if text else [])
+            lines += [".El"]
+    return lines[1:] if lines[:1] == [".Pp"] else lines
+
+
+def split_results(parts):
+    """The blocks of a comment without its results, and those: a sentence that begins with Returns, and the table after it."""
+    rest, results = [], []
+    for number, (kind, content) in enumerate(parts):
+        before = parts[number - 1] if number else None
+        if kind == "text":
+            sentences = re.split(r"(?<=[\w)`][.]) (?=[A-Z`])", content)
+            ours = [s for s in sentences[number == 0:] if re.match(r"(Also r|R)eturns\b", s)]
+            if before and before[0] == "table" and results and results[-1] is before and content.startswith("or "):
+                results.append((kind, content))
+            else:
+                others = [s for s in sentences if s not in ours]
+                rest += [(kind, " ".join(others))] if others else []
+                results += [(kind, " ".join(ours))] if ours else []
+        elif kind == "table" and results and re.search(r"\b[Rr]eturns(:|.* or:?)?$|Returns:$", before[1]):
+            results.append((kind, content))
+        else:
+            rest.append((kind, content))
+    return rest, results
+
+
+class Manual:
+    def __init__(self, version, paths):
+        self.version = version
+        changed = int(os.environ.get("SOURCE_DATE_EPOCH") or max(os.stat(path).st_mtime for path in paths))
+        self.date = time.strftime("%B %d, %Y", time.gmtime(changed)).replace(" 0", " ")
+        self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
+        self.pages, self.links, self.page_of, opaque = {}, {}, {}, {}
+        for header in self.headers:
+            self.page_of[header.include] = header.page
+            for unit in header.units:
+                base = unit.refers_to()
+                page = header.page if not unit.has_page() else self.page_of.get(base) or unit.names()[0]
+                if unit.has_page() and base and self.pages.get(page, (None,))[0] is not header:
+                    page = unit.names()[0]
+                if unit.has_page():
+                    self.pages.setdefault(page, (header, []))[1].append(unit)
+                for declaration in unit.declarations:
+                    for name in [declaration.name, *declaration.others]:
+                        own = page if declaration.kind in ("function", "macro", "constant") else header.page
+                        if name not in self.page_of or opaque.get(name):
+                            self.page_of[name] = own
+                            opaque[name] = declaration.kind == "type" and "{" not in declaration.text
+
+    def top(self, name, names, title):
+        title = title.rstrip(".:;").replace("`", "")
+        return [f".Dd {self.date}", f".Dt {name.upper()} {SECTION}", ".ds doc-volume Fairlead", f".Os Fairlead {self.version}", ".Sh NAME",
+                *[f".Nm {n}" + (" ," if n is not names[-1] else "") for n in names], ".Nd " + prose(title).replace('"', "\\(dq").replace("\n", " ")]
+
+    def see_also(self, own, texts, *more):
+        """The pages of the names in `texts`."""
+        named = re.findall(r"\b(?:fl|FL)_\w+|fairlead/\w+\.h", " ".join(texts))
+        pages = {self.page_of[n] for n in named if n in self.page_of} | set(more)
+        pages = sorted(pages - {own}, key=str.lower)
+        return [".Sh SEE ALSO"] + [f".Xr {p} {SECTION}" + (" ," if p != pages[-1] else "") for p in pages]
+
+    def function_page(self, page):
+        header, units = self.pages[page]
+        declarations = [d for unit in units for d in unit.declarations]
+        names = [d.name for d in declarations if d.kind != "type"]
+        parameters = {re.search(r"(\w+)(?:\[\w*\])?$", p)[1] for d in declarations for p in d.parameters if re.search(r"\w$|\]$", p)}
+        first = next((content for kind, content in units[0].blocks if kind == "text"), page)
+        lines = self.top(page, names, headers.sentence(first))
+        lines += [".Sh SYNOPSIS", f".In {header.include}"]
+        for d in declarations:
+            if d.kind == "function":
+                lines += [f".Ft {argument(d.result)}", " ".join([f".Fn {d.name}", *(argument(p) for p in d.parameters)])]
+            elif d.kind == "macro":
+                lines += [f".Fn {d.name} " + " ".join(argument(p) for p in headers.split_parameters(d.text[len(d.name) + 1:-1]) if p)]
+            else:
+                lines += [".Bd -literal", *code(headers.fit(d.text, 74)), ".Ed"]
+        rest, results = split_results(units[0].blocks)
+        lines += [".Sh DESCRIPTION", *blocks(rest, parameters)]
+        for unit in units[1:]:
+            lines += [f".Ss {' , '.join(unit.names())}", *blocks(unit.blocks, parameters)]
+        if results:
+            lines += [".Sh RETURN VALUES", *blocks(results, parameters)]
+        return lines + self.see_also(page, [str(u.blocks) for u in units] + [d.text for d in declarations], header.page)
+
+    def header_page(self, header):
+        first = header.units[0]
+        lines = self.top(header.page, [header.page], header.title) + [".Sh SYNOPSIS", f".In {header.include}"]
+        pages = [page for page, (of, _) in self.pages.items() if of is header]
+        lines += [".Sh DESCRIPTION", *blocks(first.blocks)]
+        types = [u for u in header.units if u.declarations and not u.has_page()]
+        if types:
+            lines += [".Sh TYPES AND CONSTANTS"]
+            for unit in types:
+                lines += [".Bd -literal"]
+                for d in unit.declarations:
+                    text = "#define " + d.text if d.kind == "macro" else d.text
+                    lines += code(headers.fit(text, 74))
+                lines += [".Ed"] + ([".Pp", *blocks(unit.blocks)] if unit is not first and unit.blocks else [])
+        if pages:
+            lines += [".Sh FUNCTIONS", ".Bl -tag -width Ds"]
+            for page in pages:
+                units = self.pages[page][1]
+                text = next((content for kind, content in units[0].blocks if kind == "text"), "")
+                names = [name for unit in units for name in unit.names()]
+                lines += [".It " + " , ".join(f"Xr {name} {SECTION}" for name in names), prose(headers.sentence(text))]
+            lines += [".El"]
+        more = {h.page for h in self.headers} if header.include == "fairlead.h" else {"fairlead.h", "fairlead_defs.h"}
+        return lines + self.see_also(header.page, [str(first.blocks)], *more)
+
+    def write(self, folder):
+        os.makedirs(folder, exist_ok=True)
+        for old in os.listdir(folder):
+            os.remove(os.path.join(folder, old))
+        texts = {page: self.function_page(page) for page in self.pages}
+        texts.update({header.page: self.header_page(header) for header in self.headers})
+        for name, page in self.page_of.items():
+            if "/" not in name and name != page:
+                texts.setdefault(name, [f".so man{SECTION}/{page}.{SECTION}"])
+        for name, lines in texts.items():
+            with open(os.path.join(folder, f"{name}.{SECTION}"), "w", encoding="utf-8") as file:
+                file.write('.\\" SPDX-License-Identifier: BSD-2-Clause\n' * (not lines[0].startswith(".so")) + "\n".join(lines) + "\n")
+        return texts
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4:
+        sys.exit(__doc__)
+    Manual(sys.argv[2], sys.argv[3:]).write(sys.argv[1])
