@@ -3,8 +3,8 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan clang $targets seccomp format"
-check_steps_since="gcc tsan asan clang $targets seccomp tidy format" # the longest first, here too
+check_steps="tidy tsan gcc asan clang $targets seccomp docs format"
+check_steps_since="gcc tsan asan clang $targets seccomp tidy docs format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -19,6 +19,7 @@ step_title() {
 	tsan) echo "TSan" ;;
 	seccomp) echo "unit tests with system calls denied" ;;
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
+	docs) echo "the site and its links" ;;
 	esac
 }
 
@@ -31,6 +32,7 @@ packages_of() {
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
+	docs) echo "$packages_docs" ;;
 	esac
 }
 
@@ -131,6 +133,10 @@ step_aarch64() {
 
 step_armhf() {
 	on armhf "$check_since" ${check_since:+--since "$check_since"}
+}
+
+step_docs() {
+	"$root/dev" docs
 }
 
 # check_one NAME: runs one step. Prints one line, and the end of the output of a failed step; notes

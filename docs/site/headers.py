@@ -43,7 +43,7 @@ class Unit:
 
 class Header:
     def __init__(self, path):
-        self.include = re.search(r"(fairlead/)?\w+\.h$", path)[0]  # fairlead/queue.h
+        self.include = re.search(r"(fairlead/)?\w+\.h(?=$|\.in$)", path)[0]  # fairlead/queue.h
         with open(path, encoding="utf-8") as file:
             self.units = units_of(file.read())
         self.units[0].is_first = True
@@ -211,7 +211,7 @@ def units_of(text):
                     found.append(current)
                 current.declarations.append(declaration)
     for unit in found[1:]:  # a macro that a private header defines
-        named = re.match(r"(FL_(?!_)\w+_OF)\([^)]*\)", unit.blocks[0][1]) if not unit.declarations and unit.blocks[0][0] == "text" else None
+        named = re.match(r"(FL_(?!_)\w+_OF)\(", unit.blocks[0][1]) if not unit.declarations and unit.blocks[0][0] == "text" else None
         if named:
-            unit.declarations.append(Declaration("macro", named[1], named[0]))
+            unit.declarations.append(Declaration("macro", named[1], named[1] + "(type, name)"))
     return found[:1] + [unit for unit in found[1:] if unit.declarations]

@@ -1,0 +1,257 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""usage: site.py SOURCES SITE
+
+Makes the site: collects the Markdown documents that README.md reaches by links, the source files that they link, and the reference
+from the headers' comments in SOURCES; then runs Sphinx, and checks each link of the result. Exit status 1 for a dead link.
+"""
+import glob
+import html.parser
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, HERE)
+sys.dont_write_bytecode = True
+import headers  # noqa: E402
+
+LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
+CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
+LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "meson", ".sh": "sh"}
+# The sidebar; what the documents link beyond these stands under "More".
+CHAPTERS = (
+    ("Guide", ("docs/guide.md", "docs/vendoring.md", "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md",
+               "docs/you-know.md", "docs/threads.md", "docs/debugging.md", "docs/mpi.md", "docs/examples/README.md")),
+    ("Reference", ("reference/index.rst",)),
+    ("The laboratory", ("docs/stress.md", "docs/stress-coming-from.md", "stress/README.md")),
+    ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", "docs/bugs.md",
+                         "docs/contract.md")),
+)
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+class Sources:
+    """The sources for Sphinx, in a folder of the same form as the tree."""
+
+    def __init__(self, folder):
+        self.folder, self.dead, self.pages, self.waiting = folder, [], {}, ["README.md"]
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def write(self, path, text):
+        path = os.path.join(self.folder, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def page_of(self, path):
+        """The page that shows a file of the tree; None if there is no such file."""
+        full = os.path.join(ROOT, path)
+        if os.path.isdir(full):
+            path = os.path.join(path, "README.md")
+        if not os.path.isfile(os.path.join(ROOT, path)):
+            return None
+        header = re.match(r"(?:mpi/)?include/(?:fairlead/)?(\w+)\.h$", path)
+        if header:
+            return f"reference/{header[1]}.rst"
+        if path not in self.pages:
+            self.pages[path] = "index.md" if path == "README.md" else path if path.endswith((".md", ".svg")) else path + ".md"
+            self.waiting.append(path)
+        return self.pages[path]
+
+    def link(self, page, target):
+        """What a link of a page becomes."""
+        if re.match(r"[a-z]+:|#", target):
+            return target
+        path, mark, anchor = target.partition("#")
+        there = self.page_of(os.path.normpath(os.path.join(os.path.dirname(page), path)))
+        if there is None:
+            self.dead.append(f"{page}: {target}")
+            return target
+        return os.path.relpath(there, os.path.dirname(self.pages[page]) or ".") + mark + anchor
+
+    def collect(self):
+        self.page_of("README.md")
+        self.waiting = ["README.md"]
+        for path in self.waiting:
+            name, ending = os.path.basename(path), os.path.splitext(path)[1]
+            if ending == ".svg":
+                os.makedirs(os.path.dirname(os.path.join(self.folder, path)), exist_ok=True)
+                shutil.copy(os.path.join(ROOT, path), os.path.join(self.folder, path))
+            elif ending == ".md":
+                parts = CODE.split(read(path))
+                parts[::2] = [LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part) for part in parts[::2]]
+                self.write(self.pages[path], "".join(parts))
+            else:
+                self.write(self.pages[path], f"---\norphan: true\n---\n\n# {name}\n\n`{path}`\n\n````{LANGUAGES.get(ending, 'text')}\n"
+                           + read(path) + "\n````\n")
+
+    def contents(self):
+        """The sidebar, at the end of the first page."""
+        listed = {page for _, pages in CHAPTERS for page in pages}
+        more = sorted(page for path, page in self.pages.items() if path.endswith(".md") and page not in listed and page != "index.md")
+        text = ""
+        for caption, pages in (*CHAPTERS, ("More", more)):
+            text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(os.path.splitext(page)[0] for page in pages) + "\n```\n"
+        with open(os.path.join(self.folder, "index.md"), "a", encoding="utf-8") as file:
+            file.write(text)
+
+
+class Reference:
+    """A page for each public header, in reStructuredText."""
+
+    def __init__(self, sources):
+        paths = [os.path.join(ROOT, "include", "fairlead.h"), *glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")),
+                 os.path.join(ROOT, "mpi", "include", "fairlead", "mpi_executor.h")]
+        self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
+        self.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")
+                      for h in self.headers for u in h.units for d in u.declarations}
+        for header in self.headers:
+            sources.write(f"reference/{os.path.basename(header.include)[:-2]}.rst", "\n".join(self.page(header)) + "\n")
+        rows = [f"* - :doc:`{h.include} <{os.path.basename(h.include)[:-2]}>`\n     - {self.prose(h.title)}" for h in self.headers]
+        sources.write("reference/index.rst", "Reference\n=========\n\nThe headers, each about one noun, and all of them in ``fairlead.h``. What holds for every function "
+                      "stands in :doc:`fairlead/defs.h <defs>`. An installation has the same as manual pages: ``man fl_queue_put``. "
+                      ":ref:`All names <genindex>`.\n\n.. list-table::\n   :widths: auto\n\n   " + "\n   ".join(rows) + "\n\n.. toctree::\n   :hidden:\n\n   "
+                      + "\n   ".join(os.path.basename(h.include)[:-2] for h in self.headers) + "\n")
+
+    def prose(self, text):
+        out = ""
+        for part in re.split(r"(`[^`]+`|\b(?:fl|FL)_\w+(?:\(\))?|\bfairlead/\w+\.h\b)", text):
+            name = part.strip("`").removesuffix("()")
+            if name in self.roles and part[-1] in "`)" + name[-1]:
+                mark = f":c:{self.roles[name]}:`{name}`"
+            elif re.match(r"fairlead/\w+\.h$", name) and any(h.include == name for h in self.headers):
+                mark = f":doc:`{name} <{name[len('fairlead/'):-2]}>`"
+            elif re.match(r"`.+`$", part):
+                mark = f"``{part[1:-1]}``"
+            else:
+                out += re.sub(r"([\\*|`_])", r"\\\1", part)
+                continue
+            out += ("\\ " if out and not out[-1].isspace() else "") + mark + "\\ "
+        return re.sub(r"\\ (?=[\s.,;:)]|$)", "", out)
+
+    def blocks(self, parts):
+        lines = []
+        for kind, content in parts:
+            if kind == "text":
+                lines += [self.prose(content), ""]
+            elif kind == "code":
+                lines += [".. code-block:: c", "   :force:", "", *("   " + line for line in content), ""]
+            elif kind == "list":
+                lines += ["* " + self.prose(item) for item in content] + [""]
+            else:
+                lines += [".. list-table::", "   :class: results", "   :widths: auto", ""]
+                for key, text in content:
+                    lines += [f"   * - {self.key(key)}", f"     - {self.prose(text)}"]
+                lines += [""]
+        return lines
+
+    def key(self, text):
+        """The first column: results are code."""
+        return re.sub(r"((?<![\w/])-E[A-Z0-9]+|\bFL_ETASK\b)", r"``\1``", text) if re.match(r"-E|FL_ETASK", text) else self.prose(text) or "\\ "
+
+    def page(self, header):
+        title = header.include
+        lines = [title, "=" * len(title), ""]
+        if header.include != "fairlead.h":
+            lines += [".. code-block:: c", "", f"   #include <{header.include}>", ""]
+        first = header.units[0]
+        lines += self.blocks(first.blocks)
+        types = [u for u in header.units if u.declarations and not any(d.kind == "function" for d in u.declarations)]
+        calls = [u for u in header.units if u not in types and u.declarations]
+        for name, units in (("Types and macros", types), ("Functions", calls)):
+            if units:
+                lines += [name, "-" * len(name), ""]
+            if len(calls) > 3 and units is calls:
+                lines += [", ".join(f":c:func:`{d.name}`" for u in calls for d in u.declarations if d.kind == "function"), ""]
+            for unit in units:
+                lines += self.unit(unit, unit is not first)
+        return lines
+
+    def unit(self, unit, comment):
+        lines = []
+        for d in unit.declarations:
+            if d.kind == "type":
+                lines += [f".. c:type:: {d.name}", "", "   .. code-block:: c", "      :force:", "", *("      " + line for line in headers.fit(d.text, 84)), ""]
+            elif d.kind == "function":
+                lines += [f".. c:function:: {d.signature()}", ""]
+            else:
+                lines += [f".. c:macro:: {d.text if d.kind == 'macro' else d.name}", ""]
+                if d.kind == "constant" and "\n" not in d.text and d.text != "#define " + d.name:
+                    lines += ["   .. code-block:: c", "      :force:", "", "      " + " ".join(d.text.split()), ""]
+        return lines + (["   " + line if line else "" for line in self.blocks(unit.blocks)] if comment else [])
+
+
+def follow_the_system(static):
+    """Debian's furo has lost the rule that shows a page dark because the system is dark: its colors are there."""
+    with open(os.path.join(static, "styles", "furo.css"), encoding="utf-8") as file:
+        dark = re.search(r"body\[data-theme=\"dark\"\] \{(\s*--color-problematic[^}]*)\}", file.read())
+    if dark:
+        with open(os.path.join(static, "site.css"), "a", encoding="utf-8") as file:
+            file.write("@media (prefers-color-scheme: dark) { body[data-theme=\"auto\"] {" + dark[1] + "} }\n")
+
+
+class Links(html.parser.HTMLParser):
+    """The links and the anchors of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.anchors = [], {""}
+        with open(path, encoding="utf-8") as file:
+            self.feed(file.read())
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.anchors |= {attributes.get("id"), attributes.get("name") if tag == "a" else None}
+        self.links += [attributes[name] for name in ("href", "src") if attributes.get(name)]
+
+
+def dead_links(site):
+    pages = {os.path.relpath(path, site): Links(path) for path in glob.glob(os.path.join(site, "**", "*.html"), recursive=True)}
+    for page, links in pages.items():
+        for link in links.links:
+            parts = urllib.parse.urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            there = os.path.normpath(os.path.join(os.path.dirname(page), urllib.parse.unquote(parts.path))) if parts.path else page
+            if there in pages:
+                if urllib.parse.unquote(parts.fragment) not in pages[there].anchors:
+                    yield f"{page}: {link}: no such place"
+            elif not os.path.isfile(os.path.join(site, there)):
+                yield f"{page}: {link}: no such file"
+
+
+def main():
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    if not shutil.which("sphinx-build"):
+        sys.exit("site.py: sphinx-build is not installed")
+    folder, site = sys.argv[1:]
+    sources = Sources(folder)
+    sources.collect()
+    Reference(sources)
+    sources.contents()
+    shutil.copytree(os.path.join(HERE, "static"), os.path.join(folder, "static"))
+    if sources.dead:
+        sys.exit("dead links:\n" + "\n".join(sources.dead))
+    shutil.rmtree(site, ignore_errors=True)
+    status = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-j", "auto", "-c", HERE, "-d", folder + ".cache",
+                             folder, site], check=False).returncode
+    if status == 0:
+        follow_the_system(os.path.join(site, "_static"))
+    dead = sorted(set(dead_links(site)))
+    if dead:
+        print("dead links:\n" + "\n".join(dead), file=sys.stderr)
+    return 1 if status or dead else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
