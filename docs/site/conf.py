@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sphinx's configuration of the site: docs/site/site.py writes the sources."""
+"""Sphinx's configuration of the site: docs/site/website.py writes the sources."""
 project = "Fairlead"
 copyright = "the authors of Fairlead, BSD-2-Clause"  # noqa: A001
 extensions = ["myst_parser"]

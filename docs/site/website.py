@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""usage: site.py SOURCES SITE
+"""usage: website.py SOURCES SITE
 
 Makes the site: collects the Markdown documents that README.md reaches by links, the source files that they link, and the reference
 from the headers' comments in SOURCES; then runs Sphinx, and checks each link of the result. Exit status 1 for a dead link.
@@ -12,13 +12,17 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
 sys.dont_write_bytecode = True
+import charts  # noqa: E402
 import headers  # noqa: E402
+
+RESULTS = "bench/results/README.md"
 
 LINK = re.compile(r"(\]\(|^\[[^\]\n]+\]: )([^)\s]+)", re.M)
 CODE = re.compile(r"(^ *```.*?^ *```|`[^`\n]+`|^(?: {4,}|\t)(?!\s*[-*])[^\n]*$)", re.M | re.S)
@@ -29,7 +33,7 @@ CHAPTERS = (
                "docs/you-know.md", "docs/threads.md", "docs/debugging.md", "docs/mpi.md", "docs/examples/README.md")),
     ("Reference", ("reference/index.rst",)),
     ("The laboratory", ("docs/stress.md", "docs/stress-coming-from.md", "stress/README.md")),
-    ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", "docs/bugs.md",
+    ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", RESULTS, "docs/bugs.md",
                          "docs/contract.md")),
 )
 
@@ -89,10 +93,21 @@ class Sources:
             elif ending == ".md":
                 parts = CODE.split(read(path))
                 parts[::2] = [LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part) for part in parts[::2]]
-                self.write(self.pages[path], "".join(parts))
+                self.write(self.pages[path], "".join(parts) + (self.charts() if path == RESULTS else ""))
             else:
                 self.write(self.pages[path], f"---\norphan: true\n---\n\n# {name}\n\n`{path}`\n\n````{LANGUAGES.get(ending, 'text')}\n"
                            + read(path) + "\n````\n")
+
+    def charts(self):
+        """The charts of the benchmarks, for the page of the results."""
+        text = ""
+        for title, name in (("On an idle machine", "idle"), ("On a busy machine", "busy")):
+            path = os.path.join(ROOT, os.path.dirname(RESULTS), name + ".json")
+            text += f"\n## {title}\n" * os.path.exists(path)
+            for heading, file, svg in charts.charts(path) if os.path.exists(path) else ():
+                self.write(f"{os.path.dirname(RESULTS)}/{name}/{file}", svg)
+                text += f"\n### {heading}\n\n![{heading.replace('`', '')}]({name}/{file})\n"
+        return text
 
     def contents(self):
         """The sidebar, at the end of the first page."""
@@ -103,6 +118,29 @@ class Sources:
             text += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n" + "\n".join(os.path.splitext(page)[0] for page in pages) + "\n```\n"
         with open(os.path.join(self.folder, "index.md"), "a", encoding="utf-8") as file:
             file.write(text)
+
+
+def anchors(text):
+    """The anchors of the headings of a Markdown document, as GitHub names them."""
+    found = set()
+    for heading in re.findall(r"^#+ (.*)", re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S), re.M):
+        name = re.sub(r"[^\w\- ]", "", re.sub(r"\]\([^)]*\)", "", heading).strip().lower()).replace(" ", "-")
+        found.add(name if name not in found else next(f"{name}-{n}" for n in range(1, 99) if f"{name}-{n}" not in found))
+    return found
+
+
+def dead_in_documents():
+    """The dead links of the documents, for `./dev test`, which needs no Sphinx."""
+    with tempfile.TemporaryDirectory(prefix="fairlead-docs-") as folder:
+        sources = Sources(os.path.join(folder, "sources"))
+        sources.collect()
+    for page in [path for path in sources.pages if path.endswith(".md")]:
+        for link in [found[2] for part in CODE.split(read(page))[::2] for found in LINK.finditer(part)]:
+            path, _, anchor = link.partition("#")
+            there = os.path.normpath(os.path.join(os.path.dirname(page), path)) if path else page
+            if anchor and there.endswith(".md") and os.path.exists(os.path.join(ROOT, there)) and anchor not in anchors(read(there)):
+                sources.dead.append(f"{page}: {link}: no such heading")
+    return sources.dead
 
 
 class Reference:
@@ -178,7 +216,7 @@ class Reference:
 
     def unit(self, unit, comment):
         lines = []
-        for d in unit.declarations:
+        for d in sorted(unit.declarations, key=lambda d: d.kind == "function"):  # the comment follows the last
             if d.kind == "type":
                 lines += [f".. c:type:: {d.name}", "", "   .. code-block:: c", "      :force:", "", *("      " + line for line in headers.fit(d.text, 84)), ""]
             elif d.kind == "function":
@@ -233,7 +271,7 @@ def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
     if not shutil.which("sphinx-build"):
-        sys.exit("site.py: sphinx-build is not installed")
+        sys.exit("website.py: sphinx-build is not installed")
     folder, site = sys.argv[1:]
     sources = Sources(folder)
     sources.collect()
