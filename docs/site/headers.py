@@ -60,7 +60,7 @@ def fit(text, width):
     """A declaration in at most `width` columns where that is possible: tabs become four spaces, comments are wrapped again."""
     lines, paragraph = [], None
     for line in text.replace("\t", "    ").split("\n"):
-        member = re.match(r"( +)(\S.*?) *(/\*.*\*/)$", line)
+        member = re.match(r"( +)(\S.*?|) *(/\*.*\*/)$", line)
         inside = re.match(r"( +)\*(?!/) ?(.*)", line)
         if inside and paragraph and inside[2] and not re.match("- |  ", inside[2]) and paragraph[1]:
             paragraph[1] += " " + inside[2]
@@ -72,7 +72,10 @@ def fit(text, width):
         if inside:
             paragraph = [inside[1], inside[2]]
         elif member and len(line) > width:
-            lines += textwrap.wrap(member[3], width, initial_indent=member[1], subsequent_indent=member[1] + " * ") + [member[1] + member[2]]
+            lines += textwrap.wrap(member[3], width, initial_indent=member[1], subsequent_indent=member[1] + " * ")
+            lines += [member[1] + member[2]] if member[2] else []
+        elif len(line) > width and not line.startswith("#"):
+            lines += textwrap.wrap(line, width, subsequent_indent=re.match(" *", line)[0] + "    ", break_long_words=False)
         else:
             lines.append(line)
     return lines

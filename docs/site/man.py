@@ -38,6 +38,8 @@ def prose(text, parameters=()):
             out += rf"\%\fB{plain(part)}\fP"
         else:
             out += plain(part).replace("\\(ga", "`")
+    out = re.sub(r"(^|[\s(])(?=\\-E[A-Z])", r"\1\\%", out)  # no hyphens within names
+    out = re.sub(r"(^|\s)([^\s\\]+)\\%", r"\1\\%\2", out)
     return re.sub(r"(?<=[\w)][.;:]) (?=[A-Z\\])", "\n", re.sub(r"^(?=[.'])", r"\\&", out))
 
 
@@ -112,7 +114,7 @@ class Manual:
 
     def top(self, name, names, title):
         title = title.rstrip(".:;").replace("`", "")
-        return [f".Dd {self.date}", f".Dt {name.upper()} {SECTION}", ".ds doc-volume Fairlead", f".Os Fairlead {self.version}", ".Sh NAME",
+        return [f".Dd {self.date}", f".Dt {name} {SECTION}", ".ds doc-volume Fairlead", f".Os Fairlead {self.version}", ".Sh NAME",
                 *[f".Nm {n}" + (" ," if n is not names[-1] else "") for n in names], ".Nd " + prose(title).replace('"', "\\(dq").replace("\n", " ")]
 
     def see_also(self, own, texts, *more):
