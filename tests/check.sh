@@ -136,6 +136,10 @@ step_armhf() {
 }
 
 step_docs() {
+	if [ -n "$check_since" ] && git -C "$root" diff --quiet "$check_since" -- '*.md' include mpi/include docs bench/results; then
+		echo "nothing that the site shows has changed"
+		return
+	fi
 	"$root/dev" docs
 }
 
