@@ -48,6 +48,7 @@ class Sources:
 
     def __init__(self, folder):
         self.folder, self.dead, self.pages, self.waiting = folder, [], {}, ["README.md"]
+        self.roles = {}  # the kind of each name of the reference
         shutil.rmtree(folder, ignore_errors=True)
 
     def write(self, path, text):
@@ -82,6 +83,13 @@ class Sources:
             return target
         return os.path.relpath(there, os.path.dirname(self.pages[page]) or ".") + mark + anchor
 
+    def code(self, before, text):
+        """A piece of code: a name of the reference becomes a link, unless it stands in a heading or is one already."""
+        name = re.match(r"`(\w+)(?:\(\))?`$", text)
+        if not name or name[1] not in self.roles or before.endswith("[") or before.rpartition("\n")[2].startswith("#"):
+            return text
+        return f"{{c:{self.roles[name[1]]}}}`{name[1]}`"
+
     def collect(self):
         self.page_of("README.md")
         self.waiting = ["README.md"]
@@ -92,6 +100,7 @@ class Sources:
                 shutil.copy(os.path.join(ROOT, path), os.path.join(self.folder, path))
             elif ending == ".md":
                 parts = CODE.split(read(path))
+                parts[1::2] = [self.code(before, part) for before, part in zip(parts[::2], parts[1::2])]
                 parts[::2] = [LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part) for part in parts[::2]]
                 self.write(self.pages[path], "".join(parts) + (self.charts() if path == RESULTS else ""))
             else:
@@ -150,7 +159,7 @@ class Reference:
         paths = [os.path.join(ROOT, "include", "fairlead.h"), *glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")),
                  os.path.join(ROOT, "mpi", "include", "fairlead", "mpi_executor.h")]
         self.headers = sorted((headers.Header(path) for path in paths), key=lambda h: h.include)
-        self.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")
+        self.roles = sources.roles = {d.name: {"function": "func", "type": "type"}.get(d.kind, "macro")
                       for h in self.headers for u in h.units for d in u.declarations}
         for header in self.headers:
             sources.write(f"reference/{os.path.basename(header.include)[:-2]}.rst", "\n".join(self.page(header)) + "\n")
@@ -162,14 +171,14 @@ class Reference:
 
     def prose(self, text):
         out = ""
-        for part in re.split(r"(`[^`]+`|\b(?:fl|FL)_\w+(?:\(\))?|\bfairlead/\w+\.h\b)", text):
+        for part in re.split(r"(`[^`]+`|\b(?:fl|FL)_\w+(?:\(\))?|\bfairlead/\w+\.h\b|(?<![\w/])-E[A-Z0-9]+)", text):
             name = part.strip("`").removesuffix("()")
             if name in self.roles and part[-1] in "`)" + name[-1]:
                 mark = f":c:{self.roles[name]}:`{name}`"
             elif re.match(r"fairlead/\w+\.h$", name) and any(h.include == name for h in self.headers):
                 mark = f":doc:`{name} <{name[len('fairlead/'):-2]}>`"
-            elif re.match(r"`.+`$", part):
-                mark = f"``{part[1:-1]}``"
+            elif re.match(r"`.+`$|-E", part):
+                mark = f"``{part.strip('`')}``"
             else:
                 out += re.sub(r"([\\*|`_])", r"\\\1", part)
                 continue
@@ -188,13 +197,9 @@ class Reference:
             else:
                 lines += [".. list-table::", "   :class: results", "   :widths: auto", ""]
                 for key, text in content:
-                    lines += [f"   * - {self.key(key)}", f"     - {self.prose(text)}"]
+                    lines += [f"   * - {self.prose(key)}", f"     - {self.prose(text)}"]
                 lines += [""]
         return lines
-
-    def key(self, text):
-        """The first column: results are code."""
-        return re.sub(r"((?<![\w/])-E[A-Z0-9]+|\bFL_ETASK\b)", r"``\1``", text) if re.match(r"-E|FL_ETASK", text) else self.prose(text) or "\\ "
 
     def page(self, header):
         title = header.include
@@ -274,8 +279,8 @@ def main():
         sys.exit("website.py: sphinx-build is not installed")
     folder, site = sys.argv[1:]
     sources = Sources(folder)
-    sources.collect()
     Reference(sources)
+    sources.collect()
     sources.contents()
     shutil.copytree(os.path.join(HERE, "static"), os.path.join(folder, "static"))
     if sources.dead:
