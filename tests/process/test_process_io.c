@@ -117,7 +117,7 @@ FL_TEST(process_io_empty_input_is_closed)
 /* More than both pipes hold, in both directions: neither side may wait for the other. */
 static int much(void *unused)
 {
-	const size_t size = (size_t)fl_test_scaled(8) << 20;
+	const size_t size = (size_t)fl_test_scaled(100) << 20;
 	char *bytes = malloc(size);
 	(void)unused;
 	FL_CHECK(bytes != NULL);
