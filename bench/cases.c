@@ -473,6 +473,14 @@ const bench_case bench_cases[] = {
 		.weaker = {"python_ppe", "python_pool"},
 	},
 	{
+		.name = "process/program_start", .unit = "ns/start", .threads = {1},
+		.peers = {"posix_spawn", "glib", "python_asyncio"},
+	},
+	{
+		.name = "process/program_100mb", .unit = "ns/transfer", .threads = {1},
+		.peers = {"glib", "python_asyncio"},
+	},
+	{
 		.name = "fiber/switch", .unit = "ns/switch", .threads = {1},
 		.peers = {"boost_context", "ucontext"},
 		.weaker = {"plain"},

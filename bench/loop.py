@@ -95,6 +95,28 @@ async def timer(n):
     return await timed(restart())
 
 
+# Programs.
+
+async def program_start(n):
+    async def start_and_reap():
+        for _ in range(n):
+            process = await asyncio.create_subprocess_exec("/bin/true")
+            check(await process.wait() == 0)
+    return await timed(start_and_reap())
+
+
+async def program_100mb(n):
+    data = bytes(i * 2654435761 >> 24 & 255 for i in range(1 << 20)) * 100
+    pipe = asyncio.subprocess.PIPE
+
+    async def transfer():
+        for _ in range(n):
+            process = await asyncio.create_subprocess_exec("cat", stdin=pipe, stdout=pipe, stderr=pipe)
+            out, _ = await process.communicate(data)
+            check(process.returncode == 0 and out == data)
+    return await timed(transfer())
+
+
 # Servers.
 
 class Echo(asyncio.Protocol):
@@ -153,7 +175,7 @@ async def idle(n):
     return took
 
 
-CASES = {f.__name__: f for f in (spawn_join, group_20000, pingpong, cancel, timer, idle)}
+CASES = {f.__name__: f for f in (spawn_join, group_20000, pingpong, cancel, timer, idle, program_start, program_100mb)}
 
 
 def main(case):
