@@ -11,6 +11,8 @@ import re
 import shlex
 import shutil
 import socket
+import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -95,8 +97,11 @@ class Server:
             raise Failure(f"$ {shlex.join(self.process.args)}\nended, status {self.process.wait()}")
         return text
 
+    def socket(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
     def client(self):
-        s = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        s = self.socket()
         return s, s.makefile(newline="\n")
 
     def __enter__(self):
@@ -147,11 +152,11 @@ class Kit:
                                          for what in ("--cflags", "--libs"))
         return self.flags_of_prefix
 
-    def compiled(self, source, compiler, flags):
-        """One program against the installed library. Returns its path."""
+    def compiled(self, source, compiler, flags, *more):
+        """One program against the installed library, with further sources or libraries. Returns its path."""
         cflags, libs = self.prefix_flags()
         program = os.path.join(self.work, os.path.basename(source).replace(".", "_"))
-        run([compiler, *flags, "-O1", "-g", *cflags, source, "-o", program, *libs])
+        run([compiler, *flags, "-O1", "-g", *cflags, source, *more, "-o", program, *libs])
         return program
 
     def c(self, source):
@@ -662,6 +667,103 @@ class Kit:
             wanted = ["line 1", "line 2", "line 3", "ended with 0"] if number < 7 else ["line 1", "too slow"]
             if lines != wanted:
                 raise Failure(f"{number}: {lines}\n{text}")
+
+    def tls_example(self, name):
+        """One of docs/examples/tls."""
+        try:
+            done = subprocess.run(["pkg-config", "--cflags", "--libs", "openssl >= 3.0"], text=True, check=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        except (FileNotFoundError, subprocess.CalledProcessError) as error:
+            raise Skip("OpenSSL 3 is not installed for development") from error
+        folder = os.path.join(self.source, "docs", "examples", "tls")
+        return self.compiled(os.path.join(folder, name + ".c"), self.cc, C_FLAGS, os.path.join(folder, "tls.c"),
+                             *done.stdout.split())
+
+    def tls_fails(self, command, text):
+        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=NO_END, check=False)
+        if done.returncode != 1 or text not in done.stderr:
+            raise Failure(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}status {done.returncode}, not '{text}'")
+
+    def consumer_example_tls(self):
+        """Each of the two against itself and Python's TLS; bad certificates; peers that end, or do not."""
+        echo, client = self.tls_example("tls_echo"), self.tls_example("tls_client")
+        with tempfile.TemporaryDirectory() as folder:
+            good, other = os.path.join(folder, "good.pem"), os.path.join(folder, "other.pem")
+            with Server([echo, "0", other, "60000"]), Server([echo, "0", good, "60000"]) as server:
+                port = str(server.port)
+                expect(run([client, port, good, "localhost", "hello", "world"]), "hello\nworld\n")
+                expect(server.line().partition(": ")[2], "closed\n")
+                self.tls_fails([client, port, good, "other.example", "hello"], "hostname mismatch")
+                expect(server.line().partition(": ")[2], "sslv3 alert bad certificate\n")
+                self.tls_fails([client, port, other, "localhost", "hello"], "self-signed certificate")
+                expect(server.line().partition(": ")[2], "tlsv1 alert unknown ca\n")
+                self.tls_with_python(server, good)
+            with Server([echo, "0", good, "200"]) as server:
+                self.tls_silent(server, good)
+            with socket.create_server(("127.0.0.1", 0)) as silent:
+                port = str(silent.getsockname()[1])
+                self.tls_fails([client, port, good, "localhost", "--timeout", "100", "hello"], "timed out")
+            self.tls_fails([client, port, good, "localhost", "hello"], "Connection refused")
+            self.tls_fails([client, port, os.path.join(folder, "missing"), "localhost"], "no certificates in")
+
+    def tls_python(self, good, s):
+        context = ssl.create_default_context(cafile=good)
+        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)  # a certificate signed by itself
+        return context.wrap_socket(s, server_hostname="localhost", suppress_ragged_eofs=False)
+
+    def tls_with_python(self, server, good):
+        clients = []
+        for i in range(10):
+            s = self.tls_python(good, server.socket())
+            clients.append((s, s.makefile(newline="\n")))
+        self.echoes(clients[1:])  # these leave without a close of TLS
+        for _ in clients[1:]:
+            expect(server.line().partition(": ")[2], "the peer ended the connection without a close of TLS\n")
+        s, lines = clients[0]
+        s.sendall(b"x" * 100000 + b"\n")  # many records
+        self.same(lines.readline(), "x" * 100000 + "\n")
+        s.unwrap().close()
+        expect(server.line().partition(": ")[2], "closed\n")
+        for garbage in (b"GET / HTTP/1.0\r\n\r\n", bytes(1000), b"\x16\x03\x01\xff\xff" + b"x" * 100000):
+            s = server.socket()
+            try:
+                s.sendall(garbage)
+                while s.recv(1000):
+                    pass
+            except ConnectionError:  # what it has not read resets the connection
+                pass
+            s.close()
+            if "closed" in (text := server.line()):
+                raise Failure(f"{garbage[:20]} was taken for TLS: {text}")
+        self.tls_fails_at_once(server)
+
+    def tls_fails_at_once(self, server):
+        """A client that resets the connection, and one that leaves in the handshake."""
+        s = server.socket()
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.close()
+        expect(server.line().partition(": ")[2], "Connection reset by peer\n")
+        s = server.socket()
+        s.sendall(b"\x16\x03")
+        s.close()
+        expect(server.line().partition(": ")[2], "the peer ended the connection without a close of TLS\n")
+
+    def tls_silent(self, server, good):
+        """Clients that neither write nor end: before, in and after the handshake."""
+        s = server.socket()
+        expect(server.line().partition(": ")[2], "Connection timed out\n")
+        half = server.socket()
+        half.sendall(b"\x16\x03\x01\x02\x00\x01")  # the head of a hello
+        expect(server.line().partition(": ")[2], "Connection timed out\n")
+        try:
+            after = self.tls_python(good, server.socket())
+        except OSError:  # on a slow machine the handshake takes too long
+            after = None
+        expect(server.line().partition(": ")[2], "Connection timed out\n")
+        for each in (s, half, after):
+            if each:
+                each.close()
 
     def consumer_guide_other_programs(self):
         expect(self.c(self.example_of("docs/guide.md", "Other programs")), "4\n30\n100\nsort ended with 0\n")
