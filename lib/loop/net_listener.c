@@ -45,6 +45,7 @@ static bool listener_is_broken_connection(int error)
 	case -ENONET:
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
+	case -ETIMEDOUT:
 		return true;
 	default:
 		return false;

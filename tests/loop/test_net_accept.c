@@ -140,8 +140,8 @@ FL_TEST(net_accept_without_memory)
 }
 
 /* accept(2): errors of a connection, not of the listener. */
-static const int broken[] = {-ECONNABORTED, -EINTR,        -EPROTO, -ENETDOWN,     -ENOPROTOOPT,
-                             -EHOSTDOWN,    -ECONNABORTED, -ENONET, -EHOSTUNREACH, -ENETUNREACH};
+static const int broken[] = {-ECONNABORTED, -EINTR,  -EPROTO,       -ENETDOWN,    -ENOPROTOOPT, -EHOSTDOWN,
+                             -ECONNABORTED, -ENONET, -EHOSTUNREACH, -ENETUNREACH, -ETIMEDOUT};
 static size_t broken_seen;
 
 static int accept_broken(int fd, struct sockaddr *address, socklen_t *size)

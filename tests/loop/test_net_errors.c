@@ -1,0 +1,611 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Each system call of the loop fails with each error that its manual page lists, in each function
+ * that makes the call. The function returns the error, or its documented translation, and leaves no
+ * descriptor, no memory, and no file. What is not here:
+ *
+ *   call                          failures                        case
+ *   recv, send, sendmsg           EINTR, short, EAGAIN            stream_interrupted_everywhere, stream_again_at_any_time
+ *   read, write                   EINTR                           stream_of_a_pipe_faults
+ *   sendmsg, recvmsg, sendmmsg,   each, of datagrams              datagram_errors, datagram_peer_errors_without_end
+ *   recvmmsg                      EINTR, EAGAIN, fewer            datagram_interrupted_everywhere
+ *   recvmsg (MSG_ERRQUEUE)        EINTR, none, of no peer         datagram_odd_error_queues
+ *   connect                       EINTR, of datagrams             datagram_connect_errors, datagram_interrupted_everywhere
+ *   lstat, unlink (Unix sockets)  EACCES, ENOENT                  net_unix_left_behind_faults
+ *   getaddrinfo                   each code                       net_resolve_codes, net_resolve_failures
+ *   if_nametoindex, group options ENODEV, ENOMEM, EADDRINUSE      datagram_group_answers, datagram_interface
+ *   epoll_wait, epoll_pwait2      EINTR; missing                  loop_poller_interrupted, loop_poller_without_epoll_pwait2
+ *   epoll, eventfd, poll          of the thread that watches      watch_polls_without_a_watcher, watch_poll_fails
+ *   pipe, fcntl, open, clone, ... of processes with pipes         process_io_start_that_fails_leaves_nothing,
+ *                                                                 test_process_errors.c
+ *   malloc, thread_create         of streams, lookups, tasks      stream_without_memory, net_resolve_failures,
+ *                                                                 to_thread_...
+ *
+ * test_net_sweep.c has a failure at each call of a whole conversation.
+ */
+#include "fl_datagrams.h"
+
+#include <fairlead/loop.h>
+
+/* The errors of one call, ended by 0. */
+#define ERRORS(...)                                                                                                    \
+	(const int[])                                                                                                  \
+	{                                                                                                              \
+		__VA_ARGS__, 0                                                                                         \
+	}
+
+/* A function that makes the call; returns its result. Has no effect after a failure. */
+typedef int action(void);
+
+/* What a function returns for -ENOBUFS, and for everything else. */
+static int as_documented(int error)
+{
+	return error == -ENOBUFS ? -ENOMEM : error;
+}
+
+struct failing {
+	void (*install)(void);
+	const int *errors;
+	int (*expected)(int error);
+	action *const *actions;
+};
+
+static int run_failing(void *arg)
+{
+	const struct failing *f = arg;
+	for (const int *error = f->errors; *error; error++)
+		for (action *const *act = f->actions; *act; act++) {
+			fault = -*error;
+			f->install();
+			const int rc = (*act)();
+			fl_test_no_faults();
+			FL_GIVES(rc, f->expected ? f->expected(-*error) : as_documented(-*error));
+		}
+	return 0;
+}
+
+static void each_error(struct failing f)
+{
+	FL_POLLER_FAULTS();
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(run_failing, &f);
+}
+
+/* What can be made. */
+
+static int make_tcp_listener(void)
+{
+	fl_listener *l;
+	return fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
+}
+
+static int make_unix_listener(void)
+{
+	fl_listener *l;
+	return fl_listen_unix(&l, fl_test_abstract(), NULL);
+}
+
+static int make_udp(void)
+{
+	fl_datagram *d;
+	return fl_datagram_open_udp(&d, "127.0.0.1", 0, &(fl_datagram_config){.broadcast = true});
+}
+
+static int make_unix_datagram(void)
+{
+	fl_datagram *d;
+	return fl_datagram_open_unix(&d, fl_test_abstract());
+}
+
+/* To a port that is bound, and at which nothing listens. */
+static int make_tcp_connection(void)
+{
+	uint16_t port = 0;
+	fl_stream *s;
+	const int bound = fl_test_bound("127.0.0.1", &port);
+	const int rc = fl_connect_tcp(&s, "127.0.0.1", port);
+	FL_CHECK(close(bound) == 0);
+	return rc;
+}
+
+static int make_unix_connection(void)
+{
+	fl_stream *s;
+	return fl_connect_unix(&s, fl_test_abstract());
+}
+
+static int make_pair(void)
+{
+	fl_stream *ends[2];
+	return fl_stream_pair(ends);
+}
+
+static int from_two(int fds[2], int (*make)(int fd))
+{
+	const int flags = fcntl(fds[0], F_GETFL);
+	const int rc = make(fds[0]);
+	FL_CHECK(fcntl(fds[0], F_GETFL) == flags); /* it is the caller's, as it was */
+	fl_test_close_two(fds);
+	return rc;
+}
+
+static int make_stream(int fd)
+{
+	fl_stream *s;
+	return fl_stream_from_fd(&s, fd);
+}
+
+static int make_datagram(int fd)
+{
+	fl_datagram *d;
+	return fl_datagram_from_fd(&d, fd);
+}
+
+static int make_watch(int fd)
+{
+	static fl_loop_watch w;
+	return fl_loop_watch_start(fl_loop_current(), &w, fd, FL_FD_IN, NULL, NULL);
+}
+
+static int from_socket(void)
+{
+	int fds[2];
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
+	return from_two(fds, make_stream);
+}
+
+static int from_datagram_socket(void)
+{
+	int fds[2];
+	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, fds) == 0);
+	return from_two(fds, make_datagram);
+}
+
+static int from_pipe(void)
+{
+	int fds[2];
+	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	return from_two(fds, make_stream);
+}
+
+static int from_watched(void)
+{
+	int fds[2];
+	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	return from_two(fds, make_watch);
+}
+
+/* In each of the calls of a socket's life. */
+
+static void no_socket(void)
+{
+	fl__net_sys.socket = failing_socket;
+}
+
+FL_TEST(net_errors_of_socket)
+{
+	each_error((struct failing){
+	    no_socket, ERRORS(EACCES, EAFNOSUPPORT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTONOSUPPORT, EPERM),
+	    NULL,
+	    (action *const[]){make_tcp_listener, make_unix_listener, make_tcp_connection, make_unix_connection,
+	                      make_udp, make_unix_datagram, NULL}});
+}
+
+static void no_bind(void)
+{
+	fl__net_sys.bind = failing_bind;
+}
+
+FL_TEST(net_errors_of_bind)
+{
+	each_error((struct failing){
+	    no_bind,
+	    ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EBADF, EFAULT, EINVAL, ELOOP, ENAMETOOLONG, ENOBUFS, ENOENT,
+	           ENOMEM, ENOTDIR, ENOTSOCK, EPERM, EROFS),
+	    NULL, (action *const[]){make_tcp_listener, make_unix_listener, make_udp, make_unix_datagram, NULL}});
+}
+
+static void no_listen(void)
+{
+	fl__net_sys.listen = failing_listen;
+}
+
+FL_TEST(net_errors_of_listen)
+{
+	each_error((struct failing){no_listen, ERRORS(EACCES, EADDRINUSE, EBADF, ENOBUFS, ENOMEM, ENOTSOCK, EOPNOTSUPP),
+	                            NULL, (action *const[]){make_tcp_listener, make_unix_listener, NULL}});
+}
+
+static void no_option(void)
+{
+	fl__net_sys.set_option = failing_option;
+}
+
+FL_TEST(net_errors_of_setsockopt)
+{
+	each_error((struct failing){
+	    no_option, ERRORS(EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK, EPERM), NULL,
+	    (action *const[]){make_tcp_listener, make_udp, NULL}});
+}
+
+static void no_name(void)
+{
+	fl__net_sys.local = failing_local;
+}
+
+FL_TEST(net_errors_of_getsockname)
+{
+	each_error((struct failing){no_name, ERRORS(EBADF, EFAULT, EINVAL, ENOBUFS, ENOTSOCK), NULL,
+	                            (action *const[]){make_tcp_listener, NULL}});
+}
+
+static int failing_get_option(int fd, int level, int option, int *value)
+{
+	(void)fd, (void)level, (void)option, (void)value;
+	return fault;
+}
+
+static void no_type(void)
+{
+	fl__net_sys.get_option = failing_get_option;
+}
+
+FL_TEST(net_errors_of_getsockopt)
+{
+	each_error((struct failing){no_type, ERRORS(EBADF, EFAULT, EINVAL, ENOMEM, ENOPROTOOPT), NULL,
+	                            (action *const[]){from_socket, from_datagram_socket, NULL}});
+}
+
+static void no_peer(void)
+{
+	fl__net_sys.peer = failing_local;
+}
+
+FL_TEST(net_errors_of_getpeername)
+{
+	each_error((struct failing){no_peer, ERRORS(EBADF, EFAULT, EINVAL, ENOTCONN), NULL,
+	                            (action *const[]){from_socket, NULL}});
+}
+
+static int failing_pair(int sockets[2])
+{
+	(void)sockets;
+	return fault;
+}
+
+static void no_pair(void)
+{
+	fl__net_sys.pair = failing_pair;
+}
+
+FL_TEST(net_errors_of_socketpair)
+{
+	each_error((struct failing){
+	    no_pair, ERRORS(EAFNOSUPPORT, EFAULT, EMFILE, ENFILE, ENOBUFS, ENOMEM, EOPNOTSUPP, EPROTONOSUPPORT), NULL,
+	    (action *const[]){make_pair, NULL}});
+}
+
+static int failing_fd(int fd)
+{
+	(void)fd;
+	return fault;
+}
+
+static void no_adopt(void)
+{
+	fl__net_sys.adopt = failing_fd;
+	fl__net_sys.adopt_other = failing_fd;
+}
+
+static void no_description(void)
+{
+	fl__net_sys.describe = failing_fd;
+}
+
+FL_TEST(net_errors_of_fcntl)
+{
+	each_error((struct failing){no_adopt, ERRORS(EACCES, EAGAIN, EBADF, EINVAL, EPERM), NULL,
+	                            (action *const[]){from_socket, from_datagram_socket, from_pipe, NULL}});
+	each_error((struct failing){no_description, ERRORS(EBADF), NULL, (action *const[]){from_pipe, NULL}});
+}
+
+static void no_connect(void)
+{
+	fl__net_sys.connect = failing_connect;
+}
+
+FL_TEST(net_errors_of_connect)
+{
+	each_error(
+	    (struct failing){no_connect,
+	                     ERRORS(EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EBADF, ECONNABORTED, ECONNREFUSED,
+	                            ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENOBUFS,
+	                            ENOMEM, ENONET, ENOTSOCK, EPERM, EPROTO, EPROTOTYPE, ETIMEDOUT),
+	                     NULL, (action *const[]){make_tcp_connection, make_unix_connection, NULL}});
+}
+
+/* Registration with the poller. */
+
+static void no_room_in_poller(void)
+{
+	fl__poller_sys.control = failing_control;
+}
+
+FL_TEST(net_errors_of_epoll_ctl)
+{
+	each_error((struct failing){
+	    no_room_in_poller, ERRORS(EBADF, EEXIST, EINVAL, ELOOP, ENOMEM, ENOSPC, EPERM), NULL,
+	    (action *const[]){make_tcp_listener, make_unix_listener, make_pair, make_udp, make_unix_datagram,
+	                      from_socket, from_datagram_socket, from_pipe, from_watched, NULL}});
+}
+
+/* The loop itself, on a thread without one. */
+
+static int failing_nothing(void)
+{
+	return fault;
+}
+
+FL_TEST(net_errors_of_the_loop)
+{
+	static const int errors[] = {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSPC};
+	FL_POLLER_FAULTS();
+	const unsigned fds = fl_test_fds();
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+		for (int call = 0; call < 3; call++) {
+			fl_loop *l = NULL;
+			fault = -errors[i];
+			if (call == 0)
+				fl__poller_sys.create = failing_nothing;
+			else if (call == 1)
+				fl__poller_sys.bell = failing_nothing;
+			else
+				fl__poller_sys.control = failing_control;
+			FL_RC(fl_loop_create(&l, NULL), -errors[i]);
+			(void)fl_test_poller_end();
+			assert_null(l);
+			assert_int_equal(fl_test_fds(), fds);
+		}
+}
+
+/* A wait that fails once: the loop asks again. */
+static int waits_left;
+
+static int failing_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	return waits_left-- > 0 ? fault : fl_test_real_poller.wait(poller, events, n, deadline);
+}
+
+static int talk_over_failing_waits(void *unused)
+{
+	fl_stream *ends[2];
+	(void)unused;
+	FL_GIVES(fl_stream_pair(ends), 0);
+	for (int error = 0; error < 3; error++) {
+		fault = (const int[]){-EINTR, -ENOMEM, -EBADF}[error];
+		waits_left = 3;
+		fl__poller_sys.wait = failing_wait;
+		FL_GIVES(fl_sleep_until(fl_after(FL_US(100)), NULL), 0);
+		fl_test_talk(ends[0], ends[1]);
+		fl_test_no_faults();
+	}
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+FL_TEST(net_errors_of_epoll_wait)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(talk_over_failing_waits, NULL);
+}
+
+/* accept() */
+
+static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
+{
+	(void)fd, (void)address, (void)size;
+	return fault;
+}
+
+static void no_accept(void)
+{
+	fl__net_sys.accept = failing_accept;
+}
+
+static int accept_now(fl_listener *l)
+{
+	fl_stream *s;
+	const int rc = fl_accept(l, &s);
+	FL_GIVES(fl_try_accept(l, &s), rc);
+	fl_listener_free(l);
+	return rc;
+}
+
+static int accept_tcp(void)
+{
+	fl_listener *l;
+	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0);
+	return accept_now(l);
+}
+
+static int accept_unix(void)
+{
+	fl_listener *l;
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
+	return accept_now(l);
+}
+
+/* Those of a connection, not of the listener, are in net_accept_errors. */
+FL_TEST(net_errors_of_accept)
+{
+	each_error((struct failing){no_accept,
+	                            ERRORS(EBADF, EFAULT, EINVAL, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSR, ENOTSOCK,
+	                                   EOPNOTSUPP, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT),
+	                            NULL, (action *const[]){accept_tcp, accept_unix, NULL}});
+}
+
+/* Reads and writes. */
+
+static ssize_t failing_recv(int fd, void *buffer, size_t size)
+{
+	(void)fd, (void)buffer, (void)size;
+	return fault;
+}
+
+static ssize_t failing_send(int fd, const void *data, size_t size)
+{
+	(void)fd, (void)data, (void)size;
+	return fault;
+}
+
+static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
+{
+	(void)fd, (void)message;
+	return fault;
+}
+
+static ssize_t failing_write(int fd, const struct iovec *parts, int n)
+{
+	(void)fd, (void)parts, (void)n;
+	return fault;
+}
+
+static void no_transfer(void)
+{
+	fl__net_sys.recv = failing_recv;
+	fl__net_sys.send = failing_send;
+	fl__net_sys.sendmsg = failing_sendmsg;
+	fl__net_sys.read = failing_recv;
+	fl__net_sys.write = failing_write;
+}
+
+/* The system's -ETIMEDOUT is no deadline's. */
+static int of_a_stream(int error)
+{
+	return error == -ENOBUFS ? -ENOMEM : error == -ETIMEDOUT ? -ECONNABORTED : error;
+}
+
+static bool passes(int error)
+{
+	return error == -ENOMEM || error == -EFAULT || error == -EPIPE;
+}
+
+/* Every read of a stream: a permanent error stays, and is reported again when the system has forgotten it. */
+static int read_each_way(fl_stream *s)
+{
+	char got[8];
+	const int rc = (int)fl_stream_read(s, got, 8);
+	for (int i = 0; i < 2; i++) {
+		FL_GIVES(fl_stream_read_until(s, got, 8, 0, NULL), rc);
+		FL_GIVES(fl_stream_try_read(s, got, 8), rc);
+		FL_GIVES(fl_stream_read_line(s, got, 8), rc);
+		FL_GIVES(fl_stream_read_exactly(s, got, 8), rc);
+		FL_GIVES(fl_stream_read_to(s, got, 8, ";", 1), rc);
+		if (passes(rc))
+			break;
+		fault = 0;
+	}
+	return rc;
+}
+
+static int write_each_way(fl_stream *s)
+{
+	char byte = 0;
+	const struct iovec part = {&byte, 1};
+	const int rc = fl_stream_write(s, "x", 1);
+	FL_GIVES(fl_stream_written(s), 0);
+	FL_GIVES(fl_stream_write_until(s, "x", 1, 0, NULL), rc);
+	FL_GIVES(fl_stream_try_write(s, "x", 1), rc);
+	FL_GIVES(fl_stream_writev(s, &part, 1), rc);
+	FL_GIVES(fl_stream_writev_until(s, &part, 1, 0, NULL), rc);
+	return rc;
+}
+
+static int with_socket(int (*function)(fl_stream *s))
+{
+	fl_stream *ends[2];
+	FL_GIVES(fl_stream_pair(ends), 0);
+	const int rc = function(ends[0]);
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return rc;
+}
+
+static int with_pipe(int (*function)(fl_stream *s), int end)
+{
+	int fds[2];
+	FL_CHECK(pipe2(fds, O_CLOEXEC) == 0);
+	fl_stream *s = fl_test_stream_of(fds[end]);
+	const int rc = function(s);
+	fl_stream_free(s);
+	FL_CHECK(close(fds[1 - end]) == 0);
+	return rc;
+}
+
+static int read_socket(void)
+{
+	return with_socket(read_each_way);
+}
+
+static int write_socket(void)
+{
+	return with_socket(write_each_way);
+}
+
+static int read_pipe(void)
+{
+	return with_pipe(read_each_way, 0);
+}
+
+static int write_pipe(void)
+{
+	return with_pipe(write_each_way, 1);
+}
+
+FL_TEST(net_errors_of_reads)
+{
+	each_error((struct failing){no_transfer,
+	                            ERRORS(EBADF, ECONNREFUSED, ECONNRESET, EFAULT, EHOSTDOWN, EHOSTUNREACH, EINVAL,
+	                                   EIO, EISDIR, ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV, ENOMEM, ENOTCONN,
+	                                   ENOTSOCK, ENXIO, EPIPE, ETIMEDOUT),
+	                            of_a_stream, (action *const[]){read_socket, read_pipe, NULL}});
+}
+
+FL_TEST(net_errors_of_writes)
+{
+	each_error(
+	    (struct failing){no_transfer,
+	                     ERRORS(EACCES, EALREADY, EBADF, ECONNRESET, EDESTADDRREQ, EDQUOT, EFAULT, EFBIG,
+	                            EHOSTUNREACH, EINVAL, EIO, EISCONN, EMSGSIZE, ENETDOWN, ENETUNREACH, ENOBUFS,
+	                            ENOMEM, ENOSPC, ENOTCONN, ENOTSOCK, ENXIO, EOPNOTSUPP, EPERM, EPIPE, ETIMEDOUT),
+	                     of_a_stream, (action *const[]){write_socket, write_pipe, NULL}});
+}
+
+static int failing_shutdown(int fd, int how)
+{
+	(void)fd, (void)how;
+	return fault;
+}
+
+static void no_shutdown(void)
+{
+	fl__net_sys.shutdown = failing_shutdown;
+}
+
+static int always_epipe(int error)
+{
+	(void)error;
+	return -EPIPE;
+}
+
+static int close_write_socket(void)
+{
+	return with_socket(fl_stream_close_write);
+}
+
+FL_TEST(net_errors_of_shutdown)
+{
+	each_error((struct failing){no_shutdown, ERRORS(EBADF, EINVAL, ENOTCONN, ENOTSOCK), always_epipe,
+	                            (action *const[]){close_write_socket, NULL}});
+}
