@@ -216,6 +216,93 @@ FL_TEST(net_accept_of_a_reset_connection)
 	fl_test_leaves_nothing(reset_early, NULL);
 }
 
+/* ---- hostile clients: they say nothing, a byte or garbage, and stay, leave or reset */
+
+static int serve_hostile(void *client)
+{
+	FL_SCOPED(fl_stream) *s = client;
+	char line[16];
+	ssize_t n;
+	while ((n = fl_stream_read_line(s, line, sizeof line)) > 0 && fl_stream_write(s, line, (size_t)n) == 0)
+		;
+	return 0;
+}
+
+static int serve_all(void *listener)
+{
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
+	fl_stream *s;
+	int rc;
+	while ((rc = fl_accept(listener, &s)) == 0)
+		FL_GIVES(fl_group_start(&clients, serve_hostile, s), 0);
+	fl_group_cancel(&clients); /* those that stay */
+	return rc;
+}
+
+static int connected_socket(const fl_listener *l)
+{
+	struct sockaddr_storage a;
+	socklen_t size = sizeof a;
+	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
+	int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && connect(fd, (struct sockaddr *)&a, size) == 0);
+	return fd;
+}
+
+static int hostile_clients(void *listener)
+{
+	enum { N = 36 };
+	static const char garbage[5000] = {1};
+	static const struct {
+		const char *data;
+		size_t size;
+	} says[] = {{"", 0}, {"x", 1}, {"line\n", 5}, {garbage, sizeof garbage}};
+	fl_listener *l = listener;
+	int fds[N];
+	fl_fiber *server = fl_test_start(serve_all, l);
+	for (int i = 0; i < N; i++) {
+		fds[i] = connected_socket(l);
+		fl_fiber_yield(); /* some are accepted before they speak */
+		FL_CHECK(send(fds[i], says[i % 4].data, says[i % 4].size, MSG_NOSIGNAL) == (ssize_t)says[i % 4].size);
+		if (i % 3 == 1)
+			FL_CHECK(close(fds[i]) == 0);
+		else if (i % 3 == 2)
+			fl_test_peer_resets(fds[i]);
+	}
+	int fd = connected_socket(l);
+	fl_stream *good = fl_test_stream_of(fd);
+	char got[8];
+	FL_GIVES(fl_stream_write(good, "hello\n", 6), 0);
+	FL_GIVES(fl_stream_read_line(good, got, sizeof got), 6);
+	fl_stream_free(good);
+	fl_listener_close(l);
+	FL_GIVES(fl_test_join(server), -EPIPE);
+	for (int i = 0; i < N; i += 3)
+		FL_CHECK(close(fds[i]) == 0);
+	fl_listener_free(l);
+	return 0;
+}
+
+static int hostile_tcp(void *unused)
+{
+	(void)unused;
+	return hostile_clients(fl_test_listener("127.0.0.1", 0));
+}
+
+static int hostile_unix(void *unused)
+{
+	fl_listener *l = NULL;
+	(void)unused;
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
+	return hostile_clients(l);
+}
+
+FL_TEST(net_accept_hostile_clients)
+{
+	fl_test_leaves_nothing(hostile_tcp, NULL);
+	fl_test_leaves_nothing(hostile_unix, NULL);
+}
+
 /* ---- waits */
 
 static int waits(void *unused)

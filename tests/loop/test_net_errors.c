@@ -2,37 +2,15 @@
 /*
  * Each system call of the loop fails with each error that its manual page lists, in each function
  * that makes the call. The function returns the error, or its documented translation, and leaves no
- * descriptor, no memory, and no file. What is not here:
- *
- *   call                          failures                        case
- *   recv, send, sendmsg           EINTR, short, EAGAIN            stream_interrupted_everywhere, stream_again_at_any_time
- *   read, write                   EINTR                           stream_of_a_pipe_faults
- *   sendmsg, recvmsg, sendmmsg,   each, of datagrams              datagram_errors, datagram_peer_errors_without_end
- *   recvmmsg                      EINTR, EAGAIN, fewer            datagram_interrupted_everywhere
- *   recvmsg (MSG_ERRQUEUE)        EINTR, none, of no peer         datagram_odd_error_queues
- *   connect                       EINTR, of datagrams             datagram_connect_errors, datagram_interrupted_everywhere
- *   lstat, unlink (Unix sockets)  EACCES, ENOENT                  net_unix_left_behind_faults
- *   getaddrinfo                   each code                       net_resolve_codes, net_resolve_failures
- *   if_nametoindex, group options ENODEV, ENOMEM, EADDRINUSE      datagram_group_answers, datagram_interface
- *   epoll_wait, epoll_pwait2      EINTR; missing                  loop_poller_interrupted, loop_poller_without_epoll_pwait2
- *   epoll, eventfd, poll          of the thread that watches      watch_polls_without_a_watcher, watch_poll_fails
- *   pipe, fcntl, open, clone, ... of processes with pipes         process_io_start_that_fails_leaves_nothing,
- *                                                                 test_process_errors.c
- *   malloc, thread_create         of streams, lookups, tasks      stream_without_memory, net_resolve_failures,
- *                                                                 to_thread_...
- *
- * test_net_sweep.c has a failure at each call of a whole conversation.
+ * descriptor, no memory, and no file. tests/README.md has the table of all calls. test_net_sweep.c has
+ * a failure at each call of a whole conversation.
  */
 #include "fl_datagrams.h"
 
 #include <fairlead/loop.h>
 
 /* The errors of one call, ended by 0. */
-#define ERRORS(...)                                                                                                    \
-	(const int[])                                                                                                  \
-	{                                                                                                              \
-		__VA_ARGS__, 0                                                                                         \
-	}
+#define ERRORS(...) ((const int[]){__VA_ARGS__, 0})
 
 /* A function that makes the call; returns its result. Has no effect after a failure. */
 typedef int action(void);

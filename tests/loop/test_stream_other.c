@@ -282,6 +282,122 @@ FL_TEST(stream_of_what_has_no_events)
 	run_case(refused);
 }
 
+/* Peers that send nothing, one byte at a time, or garbage, and that vanish in the midst of a line. */
+
+enum { GARBAGE = 70000 /* more than FL_STREAM_LIMIT, and than a pipe holds */ };
+
+/* The peer's end never makes the thread wait. */
+typedef struct hostile_peer {
+	int fd;
+	const char *bytes;
+	size_t size, piece;
+} hostile_peer;
+
+static int send_hostile(void *arg)
+{
+	const hostile_peer *p = arg;
+	for (size_t done = 0; done < p->size;) {
+		const size_t rest = p->size - done;
+		const ssize_t n = fl_fd_write(p->fd, p->bytes + done, rest < p->piece ? rest : p->piece);
+		FL_CHECK(n > 0);
+		done += (size_t)n;
+		fl_fiber_yield();
+	}
+	return 0;
+}
+
+static void meet_hostile_peer(int own, int fd, bool keeps_rest)
+{
+	char line[64], *garbage = malloc(GARBAGE), *back = malloc(GARBAGE);
+	fl_stream *s = stream_of(own);
+	FL_CHECK(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
+	/* nothing */
+	FL_GIVES(fl_stream_try_read(s, line, sizeof line), -EAGAIN);
+	FL_GIVES(fl_stream_read_until(s, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	/* one byte at a time */
+	hostile_peer p = {fd, "slow\nline\n", 10, 1};
+	fl_fiber *f = fl_test_start(send_hostile, &p);
+	FL_GIVES(fl_stream_read_line(s, line, sizeof line), 5);
+	FL_GIVES(fl_stream_read_exactly(s, line, 5), 5);
+	FL_GIVES(memcmp(line, "line\n", 5), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	/* garbage: each byte but the end of a line */
+	for (size_t i = 0; i < GARBAGE; i++)
+		garbage[i] = (char)(i % 256 == '\n' ? 0 : i);
+	p = (hostile_peer){fd, garbage, GARBAGE, 1000};
+	f = fl_test_start(send_hostile, &p);
+	FL_GIVES(fl_stream_read_line(s, line, sizeof line), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_line(s, back, GARBAGE), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_exactly(s, back, GARBAGE), GARBAGE);
+	FL_GIVES(memcmp(back, garbage, GARBAGE), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	/* an end in the midst of a line, while a fiber waits for the rest of it */
+	p = (hostile_peer){fd, "half", 4, 4};
+	FL_GIVES(send_hostile(&p), 0);
+	FL_CHECK(close(fd) == 0);
+	const ssize_t rest = fl_stream_read_line(s, line, sizeof line);
+	FL_CHECK(rest == 4 || (!keeps_rest && rest == 0));
+	FL_GIVES(fl_stream_read(s, line, sizeof line), 0);
+	FL_GIVES(fl_stream_read_line(s, line, sizeof line), 0);
+	fl_stream_free(s);
+	free(garbage);
+	free(back);
+}
+
+static int hostile_pipes(void *unused)
+{
+	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64];
+	int ends[2];
+	(void)unused;
+	open_pipe(ends, 0);
+	meet_hostile_peer(ends[0], ends[1], true);
+	FL_CHECK(mkdtemp(folder) != NULL);
+	(void)snprintf(path, sizeof path, "%s/fifo", folder);
+	FL_CHECK(mkfifo(path, 0600) == 0);
+	ends[0] = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	ends[1] = open(path, O_WRONLY | O_CLOEXEC);
+	FL_CHECK(ends[0] >= 0 && ends[1] >= 0 && unlink(path) == 0 && rmdir(folder) == 0);
+	meet_hostile_peer(ends[0], ends[1], true);
+	return 0;
+}
+
+FL_TEST(stream_of_a_pipe_and_hostile_peers)
+{
+	run_case(hostile_pipes);
+}
+
+/* Without the work of a terminal on the bytes. */
+static void open_terminal(int *master, int *slave)
+{
+	struct termios mode;
+	*master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(*master >= 0 && grantpt(*master) == 0 && unlockpt(*master) == 0);
+	*slave = open(ptsname(*master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	FL_CHECK(*slave >= 0 && tcgetattr(*slave, &mode) == 0);
+	cfmakeraw(&mode);
+	FL_CHECK(tcsetattr(*slave, TCSANOW, &mode) == 0);
+}
+
+static int hostile_terminals(void *unused)
+{
+	int master, slave;
+	(void)unused;
+	open_terminal(&master, &slave);
+	meet_hostile_peer(master, slave, true);
+	open_terminal(&master, &slave);
+	meet_hostile_peer(slave, master, false); /* the end of its master empties a terminal */
+	return 0;
+}
+
+FL_TEST(stream_of_a_terminal_and_hostile_peers)
+{
+	const int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	if (master < 0)
+		FL_SKIP("no terminals here");
+	(void)close(master);
+	run_case(hostile_terminals);
+}
+
 /* Faults of each system call. */
 
 static int no_memory(int fd)

@@ -117,3 +117,155 @@ FL_TEST(process_loop_limit_of_descriptors)
 	assert_int_equal(c.error, -EMFILE);
 	assert_true(c.running > 0 && c.refused > 0);
 }
+
+/* A start with pipes, and a communication, in which one system call fails: the first, the second, and so on. */
+
+static struct fl__process_sys start_real;
+static unsigned start_calls, start_at;
+static int start_error;
+
+static bool start_strikes(void)
+{
+	return fl__add_relaxed(&start_calls, 1) + 1 == start_at; /* relaxed: a count; the spawner counts, too */
+}
+
+static int start_pipe(int ends[2])
+{
+	return start_strikes() ? start_error : start_real.pipe(ends);
+}
+
+static int start_set_nonblocking(int fd)
+{
+	return start_strikes() ? start_error : start_real.set_nonblocking(fd);
+}
+
+static int start_eventfd(void)
+{
+	return start_strikes() ? start_error : start_real.eventfd();
+}
+
+static int start_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	return start_strikes() ? start_error : start_real.clone(child, stack_end, arg, pidfd);
+}
+
+static int start_open(const char *path, int flags)
+{
+	return start_strikes() ? start_error : start_real.open(path, flags);
+}
+
+static int start_epoll_create(void)
+{
+	return start_strikes() ? start_error : fl_test_real_fd_sys.epoll_create();
+}
+
+static int start_epoll_control(int epoll, int op, int fd, uint32_t events)
+{
+	return op == EPOLL_CTL_ADD && start_strikes() ? start_error
+	                                              : fl_test_real_fd_sys.epoll_control(epoll, op, fd, events);
+}
+
+static int start_body(void *result)
+{
+	const char *const argv[] = {"sh", "-c", "cat; echo error >&2", NULL};
+	const fl_process_config config = {.program = "sh", .argv = argv, .cwd = "/"};
+	fl_process_io io = {.input = "text", .input_size = 4};
+	fl_process_status status = {77, 77};
+	const int rc = fl_process_run(&config, &io, &status);
+	if (rc == 0)
+		FL_CHECK(status.code == 0 && strcmp(io.out, "text") == 0 && strcmp(io.err, "error\n") == 0);
+	fl_process_io_free(&io);
+	*(int *)result = rc;
+	return 0;
+}
+
+/* Whether the failure came: else all calls have been made. */
+static bool start_with_failure(void)
+{
+	const size_t fds = process_fds(), children = process_children_of(getpid());
+	int result = 77;
+	start_calls = 0;
+	fl__process_sys.pipe = start_pipe;
+	fl__process_sys.set_nonblocking = start_set_nonblocking;
+	fl__process_sys.eventfd = start_eventfd;
+	fl__process_sys.clone = start_clone;
+	fl__process_sys.open = start_open;
+	fl__fd_sys.epoll_create = start_epoll_create;
+	fl__fd_sys.epoll_control = start_epoll_control;
+	fl_test_in_loop(start_body, &result);
+	fl__helpers_end(); /* the next start begins with the spawner's own calls */
+	fl__process_sys = start_real;
+	(void)fl_test_fd_faults_end();
+	assert_int_equal(process_fds(), fds);
+	assert_int_equal(process_children_of(getpid()), children);
+	assert_int_equal(result, start_calls >= start_at ? start_error : 0);
+	return start_calls >= start_at;
+}
+
+FL_TEST(process_loop_each_call_of_a_start_fails)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -EAGAIN, -EPERM};
+	start_real = fl__process_sys;
+	fl__helpers_end();
+	process_log_begin();
+	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+		start_error = errors[i];
+		for (start_at = 1; start_with_failure(); start_at++)
+			assert_true(start_at < 100);
+		assert_true(start_at > 8);
+	}
+	assert_true(process_log_end("cannot start process"));
+}
+
+/* Output of a hostile program: lines byte by byte, nothing, garbage without an end of a line. */
+
+typedef struct hostile {
+	const char *script;
+	int lines;      /* that come whole */
+	ssize_t result; /* of the read behind them */
+} hostile;
+
+static int read_hostile(void *arg)
+{
+	const hostile *h = arg;
+	const char *const argv[] = {"sh", "-c", h->script, NULL};
+	const fl_process_config config = {.program = "sh",
+	                                  .argv = argv,
+	                                  .in = FL_PROCESS_NULL,
+	                                  .out = FL_PROCESS_PIPE,
+	                                  .err = FL_PROCESS_NULL,
+	                                  .group = true};
+	char line[64];
+	fl_process *p = NULL;
+	fl_stream *s = NULL;
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_CHECK(fl_stream_from_fd(&s, fl_process_pipe(p, 1)) == 0 && fl_process_take_pipe(p, 1) >= 0);
+	for (int i = 0; i < h->lines; i++)
+		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 6 && memcmp(line, "line ", 5) == 0);
+	const int64_t deadline = h->result == -ETIMEDOUT ? fl_after(FL_MS(20)) : FL_FOREVER;
+	FL_CHECK(fl_stream_read_line_until(s, line, sizeof line, deadline, NULL) == h->result);
+	fl_stream_free(s);
+	FL_CHECK(fl_process_stop(p, 0, NULL) == 0);
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(process_loop_hostile_output)
+{
+	static const hostile all[] = {
+	    {"for c in l i n e; do printf $c; done; printf ' '; printf '\\n'; printf x", 1, 1},
+	    {"sleep 1000", 0, -ETIMEDOUT},
+	    {"printf half; sleep 1000", 0, -ETIMEDOUT},
+	    {"exec >&-; sleep 1000", 0, 0},
+	    {"kill -9 $$", 0, 0},
+	    {"printf 'line \\nline \\0'; kill -9 $$", 1, 6},
+	    {"cat /dev/zero", 0, -EMSGSIZE},
+	    {"head -c 100000 /dev/urandom | tr -d '\\n'; sleep 1000", 0, -EMSGSIZE},
+	};
+	const size_t fds = process_fds(), children = process_children_of(getpid());
+	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+		fl_test_in_loop(read_hostile, (void *)(uintptr_t)&all[i]);
+	fl__helpers_end();
+	assert_int_equal(process_fds(), fds);
+	assert_int_equal(process_children_of(getpid()), children);
+}

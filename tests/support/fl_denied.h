@@ -40,22 +40,21 @@ static const struct fl_denied_call {
 enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
 
 /*
- * Installs a filter in this process and its future children: `denied` fails with `error`. With
- * `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns the
+ * Installs a filter in this process and its future children: `denied`, a call of the list or any
+ * other, fails with `error`. With `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns the
  * result of seccomp(): with `flags`, a listener.
  */
 static inline int fl_denied_filter(long denied, int error, unsigned others, unsigned flags)
 {
-	struct sock_filter code[2 + 2 * FL_DENIED_CALLS];
+	struct sock_filter code[4 + 2 * FL_DENIED_CALLS];
 	unsigned short n = 0;
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (int i = 0; i < FL_DENIED_CALLS; i++) {
+	code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)denied, 0, 1);
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error);
+	for (int i = 0; i < FL_DENIED_CALLS && others != 0; i++) {
 		const long number = fl_denied_calls[i].number;
-		if (number != denied && others == 0)
-			continue;
 		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
-		code[n++] = (struct sock_filter)BPF_STMT(
-		    BPF_RET | BPF_K, number == denied ? SECCOMP_RET_ERRNO | (unsigned)error : others);
+		code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, others);
 	}
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	const struct sock_fprog program = {n, code};
