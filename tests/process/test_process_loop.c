@@ -15,7 +15,8 @@ enum { CROWD_MAX = 1000, CROWD_FDS = 3 /* of a child: two pipes and a pidfd */, 
 typedef struct crowd {
 	unsigned n, begun, running, refused;
 	int error;    /* of the last start that failed */
-	fl_event all; /* each start has been tried */
+	fl_event all;      /* each start has been tried */
+	fl_mutex starting; /* a start needs more descriptors than a child */
 	unsigned next;
 } crowd;
 
@@ -26,7 +27,9 @@ static int crowd_child(void *arg)
 	char text[32];
 	(void)snprintf(text, sizeof text, "child %u", c->next++);
 	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE};
+	fl_mutex_lock(&c->starting);
 	const int rc = fl_process_start(&p, &config);
+	fl_mutex_unlock(&c->starting);
 	c->running += rc == 0;
 	c->refused += rc != 0;
 	c->error = rc != 0 ? rc : c->error;
