@@ -14,7 +14,7 @@ enum { CROWD_MAX = 1000, CROWD_FDS = 3 /* of a child: two pipes and a pidfd */, 
 /* Children that all run at the same time. */
 typedef struct crowd {
 	unsigned n, begun, running, refused;
-	int error;    /* of the last start that failed */
+	int error;         /* of the last start that failed */
 	fl_event all;      /* each start has been tried */
 	fl_mutex starting; /* a start needs more descriptors than a child */
 	unsigned next;
