@@ -258,7 +258,7 @@ static int hostile_clients(void *listener)
 		size_t size;
 	} says[] = {{"", 0}, {"x", 1}, {"line\n", 5}, {garbage, sizeof garbage}};
 	fl_listener *l = listener;
-	int fds[N];
+	int fds[N] = {0};
 	fl_fiber *server = fl_test_start(serve_all, l);
 	for (int i = 0; i < N; i++) {
 		fds[i] = connected_socket(l);
