@@ -241,7 +241,7 @@ static int serve_all(void *listener)
 
 static int connected_socket(const fl_listener *l)
 {
-	struct sockaddr_storage a;
+	struct sockaddr_storage a = {.ss_family = AF_UNSPEC};
 	socklen_t size = sizeof a;
 	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
 	int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -258,7 +258,7 @@ static int hostile_clients(void *listener)
 		size_t size;
 	} says[] = {{"", 0}, {"x", 1}, {"line\n", 5}, {garbage, sizeof garbage}};
 	fl_listener *l = listener;
-	int fds[N] = {0};
+	int fds[N];
 	fl_fiber *server = fl_test_start(serve_all, l);
 	for (int i = 0; i < N; i++) {
 		fds[i] = connected_socket(l);
