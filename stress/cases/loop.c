@@ -482,6 +482,83 @@ FL_STRESS(loop_cancel_vs_reuse, loop, canceller)
 }
 
 /*
+ * The same when the loop learns of the request late: another thread has posted a call, and is about
+ * to wake the loop for both. The first fiber ends by itself.
+ */
+struct loop_cancel_heard_late {
+	struct loop_world world;
+	fl_cancel_token scope;
+	fl_event known, told, go;
+	int rc;
+};
+
+static int wait_until_told(void *arg)
+{
+	struct loop_cancel_heard_late *s = arg;
+	FL_IGNORE(fl_event_wait(&s->told)); /* 0, or -ECANCELED */
+	return 0;
+}
+
+static int wait_to_end(void *arg)
+{
+	struct loop_cancel_heard_late *s = arg;
+	s->rc = fl_event_wait(&s->go);
+	return 0;
+}
+
+static void called_in_vain(void *arg)
+{
+	(void)arg;
+}
+
+static int reuse_while_posting(void *arg)
+{
+	struct loop_cancel_heard_late *s = arg;
+	fl_fiber *f;
+	{
+		FL_CANCEL_SCOPE(&s->scope);
+		fl_group g = FL_GROUP_INIT(NULL);
+		OK(fl_group_start(&g, wait_until_told, s));
+		fl_event_set(&s->known);
+		FL_IGNORE(fl_group_join(&g)); /* the same */
+	}
+	OK(fl_fiber_start(&f, wait_to_end, s, NULL));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_STRESS_SETUP(loop_cancel_heard_late)
+{
+	loop_begin(&s->world);
+	fl_cancel_token_init(&s->scope, FL_SHIELDED, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(loop_cancel_heard_late, loop)
+{
+	OK(loop_run(&s->world, reuse_while_posting, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_heard_late, caller)
+{
+	OK(fl_loop_post(s->world.l, called_in_vain, NULL));
+	fl_event_set(&s->go);
+}
+
+FL_STRESS_ACTOR(loop_cancel_heard_late, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_cancel_token_request(&s->scope);
+	fl_event_set(&s->told);
+}
+
+FL_STRESS(loop_cancel_heard_late, loop, caller, canceller)
+{
+	loop_end(&s->world);
+	fl_cancel_token_destroy(&s->scope);
+	FL_ACCEPTABLE(s->rc == 0, "not its request");
+	FL_FORBIDDEN(1, "cancelled by another's request");
+}
+
+/*
  * A call waits for a mutex of a fiber that another thread cancels: the request reaches the fiber,
  * and then the call continues.
  */

@@ -7,7 +7,9 @@
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop_executor.h>
+#include <fairlead/promise.h>
 #include <fairlead/task.h>
+#include <fairlead/then.h>
 
 /* For setups: an executor with its own thread and loop. */
 static fl_executor *own_loop(struct loop_world *w, unsigned workers)
@@ -300,6 +302,59 @@ FL_STRESS(loop_executor_nested, getter, canceller)
 	FL_ACCEPTABLE(s->data == 1 && s->rc == 0 && s->got == 1 && s->cancelled != 0, "ran");
 	FL_ACCEPTABLE(s->data == 0 && s->rc != 0 && s->cancelled == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");
+}
+
+/*
+ * With one worker: a task waits for a chain whose first future another thread ends. The executor
+ * has no other fiber, so the waiting task has the chain's second task started.
+ */
+struct loop_executor_chain {
+	struct loop_world world;
+	fl_executor *e;
+	fl_promise *p;
+	fl_future *first;
+	int got;
+};
+
+FL_TASK_STATIC(increment, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TASK_STATIC(get_chain, struct loop_executor_chain *, int)
+{
+	FL_SCOPED(fl_future) *next = NULL;
+	OK(fl_future_then((*arg)->first, fl_executor_current(), &increment, &next));
+	return increment_get(next, result);
+}
+
+FL_STRESS_SETUP(loop_executor_chain)
+{
+	s->e = own_loop(&s->world, 1);
+	OK(fl_promise_create(&s->p, sizeof(int), NULL, &s->first));
+}
+
+FL_STRESS_ACTOR(loop_executor_chain, producer)
+{
+	OK(fl_promise_set(s->p, &(int){6}));
+	fl_promise_free(s->p);
+}
+
+FL_STRESS_ACTOR(loop_executor_chain, getter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(get_chain_submit(s->e, s, &f));
+	OK(get_chain_get(f, &s->got));
+}
+
+FL_STRESS(loop_executor_chain, producer, getter)
+{
+	fl_future_free(s->first);
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->got == 7, "the second task ran");
+	FL_FORBIDDEN(1, "wrong result");
 }
 
 /* A thread and another fiber of the loop wait for one task; its end wakes both. */

@@ -122,7 +122,9 @@ static int wait_in_group(void *arg)
 static int own_cancelled(void *arg)
 {
 	struct loop_group_cancel *s = arg;
+	const bool cancelled = fl_latch_try_wait(&s->others) == 0;
 	s->started = fl_group_start(&s->group, wait_in_group, s);
+	FL_STRESS_CHECK(!cancelled || s->started == -ECANCELED);
 	int rc = fl_group_start(&s->group, end_soon, s);
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->joined = fl_group_join(&s->group);

@@ -4,6 +4,7 @@
  * unstarted tasks run elsewhere, no wait hangs, and a join ends.
  */
 #include "process_pools.h"
+#include <fairlead/event.h>
 #include <string.h>
 
 /*
@@ -254,6 +255,43 @@ FL_STRESS(process_pool_terminate, user, manager)
 	FL_ACCEPTABLE(s->cancelled == 0 && process_pool_ran(&s->pool, HANGS) == 1, "killed");
 	FL_ACCEPTABLE(s->cancelled == 0, "refused, or skipped");
 	FL_ACCEPTABLE(s->cancelled == 1 && process_pool_ran(&s->pool, HANGS) == 0, "cancelled");
+	FL_FORBIDDEN(1, "cancelled and run");
+}
+
+/*
+ * All is terminated while the manager is awake, since one task has ended and the next one hangs:
+ * the manager kills the worker before it sleeps. The time is longer than the manager polls after
+ * work.
+ */
+struct process_pool_terminate_awake {
+	struct process_pool pool;
+	fl_event never;
+	size_t cancelled;
+};
+
+FL_STRESS_SETUP(process_pool_terminate_awake)
+{
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
+	OK(process_pool_submit(&s->pool, 1, NULL));
+	OK(process_pool_submit(&s->pool, HANGS, NULL));
+}
+
+FL_STRESS_ACTOR(process_pool_terminate_awake, user)
+{
+	FL_STRESS_CHECK(fl_event_wait_until(&s->never, fl_after(FL_US(50)), NULL) == -ETIMEDOUT);
+	s->cancelled = fl_executor_terminate(s->pool.e);
+	OK(fl_executor_join(s->pool.e));
+}
+
+FL_STRESS(process_pool_terminate_awake, user)
+{
+	process_pool_end(&s->pool);
+	const int hung = process_pool_ran(&s->pool, HANGS);
+	FL_FORBIDDEN(hung > 1 || process_pool_ran(&s->pool, 1) > 1, "begun twice");
+	FL_ACCEPTABLE(s->cancelled == 0 && hung == 1, "killed");
+	FL_ACCEPTABLE(s->cancelled == 0, "killed before it began");
+	FL_ACCEPTABLE(s->cancelled == 1 && hung == 0, "the second was cancelled");
+	FL_ACCEPTABLE(s->cancelled == 2 && hung == 0, "both were cancelled");
 	FL_FORBIDDEN(1, "cancelled and run");
 }
 

@@ -277,7 +277,7 @@ FL_STRESS_ACTOR(then_worker, owner)
 
 FL_STRESS(then_worker, producer, owner)
 {
-	FL_ACCEPTABLE(s->end == 7, "it has run it itself");
+	FL_ACCEPTABLE(s->end == 7, "the next ran");
 	FL_FORBIDDEN(1, "another result");
 }
 

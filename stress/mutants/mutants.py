@@ -200,14 +200,16 @@ def catalogue():
 
 
 def complaints(scenarios):
-    """The errors that keep a mutant from being applied or noticed; for the tests."""
+    """What keeps a mutant from being applied, or from being noticed by one of the scenarios; for the tests."""
     try:
         found, files = catalogue(), sources()
     except Wrong as error:
         return [str(error)]
     texts = []
     for mutant in found:
-        if mutant.scenario and scenarios and mutant.scenario not in scenarios:
+        if not mutant.scenario:
+            texts.append(f"{mutant.name}: no `noticed by`: stress/mutants/run {mutant.name} looks for a scenario")
+        elif mutant.scenario not in scenarios:
             texts.append(f"{mutant.name}: no scenario is called {mutant.scenario}")
         try:
             mutant.changes(files)
