@@ -104,7 +104,7 @@ struct mpi_pool {
 	unsigned open_ranks; /* OPEN was sent, CLOSED has not come */
 	/* The manager. */
 	fl_thread manager;
-	bool running, finished, joining, joined, broke;
+	bool running, finished, broke;
 	fl_cond work;
 	char broken[FL_MESSAGE_MAX]; /* why the pool is to break; "": it is not */
 	/* The config. */
@@ -810,33 +810,15 @@ static void mpi_pool_on_wake_all(fl_executor *e)
 		mpi_pool_alert(p);
 }
 
-/* Joins the manager, which has left its function or is about to. */
-static int mpi_pool_join_manager(struct mpi_pool *p, int64_t deadline, fl_cancel_token *cancel)
+static bool mpi_pool_has_ended(fl_executor *e)
 {
-	p->joining = true;
-	fl_mutex_unlock(&p->base.lock);
-	int rc = fl_thread_join_until(&p->manager, NULL, deadline, cancel);
-	fl_mutex_lock(&p->base.lock);
-	p->joining = false;
-	p->joined = rc == 0;
-	fl_cond_broadcast(&p->base.gone);
-	return rc;
+	const struct mpi_pool *p = mpi_pool_of(e);
+	return !p->running || (p->finished && fl__executor_is_idle(e));
 }
 
 static int mpi_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct mpi_pool *p = mpi_pool_of(e);
-	int rc = 0;
-	while (p->running && !p->joined) {
-		bool ready = p->finished && fl__executor_is_idle(e) && !p->joining;
-		if (rc != 0 && !ready)
-			return rc;
-		if (!ready)
-			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = mpi_pool_join_manager(p, deadline, cancel)) != 0)
-			return rc;
-	}
-	return 0;
+	return fl__executor_join_thread(e, &mpi_pool_of(e)->manager, mpi_pool_has_ended, deadline, cancel);
 }
 
 static void mpi_pool_free_shares(struct mpi_pool *p)

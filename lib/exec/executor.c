@@ -106,6 +106,36 @@ bool fl__executor_is_idle(const fl_executor *e)
 	return e->queue.length == 0 && !e->running && e->foreign == 0;
 }
 
+static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline, fl_cancel_token *cancel)
+{
+	e->joining = true;
+	fl_mutex_unlock(&e->lock);
+	int rc = fl_thread_join_until(last, NULL, deadline, cancel);
+	if (rc == -EINVAL)
+		rc = 0; /* no thread was ever started */
+	fl_mutex_lock(&e->lock);
+	e->joining = false;
+	e->joined = rc == 0;
+	fl_cond_broadcast(&e->gone);
+	return rc;
+}
+
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+                             fl_cancel_token *cancel)
+{
+	int rc = 0;
+	while (!e->joined) {
+		bool ready = has_ended(e) && !e->joining;
+		if (rc != 0 && !ready)
+			return rc;
+		if (!ready)
+			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
+		else if ((rc = executor_join_once(e, last, deadline, cancel)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
 void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block)
 {
 	block->next = NULL;

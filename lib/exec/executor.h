@@ -9,6 +9,7 @@
 #include <fairlead/executor.h>
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
+#include <fairlead/thread.h>
 #include <string.h>
 
 /*
@@ -181,7 +182,8 @@ struct fl_executor {
 	struct fl__permits permits;
 	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
 	uintptr_t stack_low;
-	bool lasts; /* as long as the process: a detach only closes it */
+	bool lasts;           /* as long as the process: a detach only closes it */
+	bool joining, joined; /* the last thread: fl__executor_join_thread() */
 };
 
 /*
@@ -335,6 +337,14 @@ void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *bl
 
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);
+
+/*
+ * The `join` of kinds with threads. Waits until `has_ended`, then joins the last thread, with the
+ * lock released. `has_ended`: whether no task is left, and the last thread ends or was never
+ * started. Of several callers one joins the thread.
+ */
+int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
+                             fl_cancel_token *cancel);
 
 /* Uncounts `n` foreign tasks. Their claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);

@@ -49,7 +49,6 @@ struct loop_executor {
 	fl_loop *loop;       /* NULL: the manager has ended */
 	bool own_loop;       /* the executor has a thread of its own for the loop */
 	bool started, alive; /* that thread was started; it has not ended */
-	bool joining, joined;
 	fl_thread thread;
 	struct fl__task_block *held; /* the manager's, on the caller's loop; NULL: none */
 
@@ -369,9 +368,10 @@ static void loop_executor_wake_all(fl_executor *e)
 }
 
 /* Under the lock. */
-static bool loop_executor_has_ended(const struct loop_executor *c)
+static bool loop_executor_has_ended(fl_executor *e)
 {
-	return fl__executor_is_idle(&c->base) && (c->own_loop ? !c->alive : c->under_way == 0);
+	const struct loop_executor *c = loop_executor_of(e);
+	return fl__executor_is_idle(e) && (c->own_loop ? !c->alive : c->under_way == 0);
 }
 
 /*
@@ -398,35 +398,9 @@ static bool loop_executor_would_hang(fl_executor *e)
 	return loop_executor_needs_loop(c) && fl__sched_is_of_this_thread(c->loop->sched) && !fl__loop_self(c->loop);
 }
 
-/* Joins the executor's thread, which ends or has ended. The lock is free during the wait. */
-static int loop_executor_join_thread(struct loop_executor *c, int64_t deadline, fl_cancel_token *cancel)
-{
-	c->joining = true;
-	fl_mutex_unlock(&c->base.lock);
-	int rc = fl_thread_join_until(&c->thread, NULL, deadline, cancel);
-	fl_mutex_lock(&c->base.lock);
-	c->joining = false;
-	c->joined = rc == 0;
-	fl_cond_broadcast(&c->base.gone);
-	return rc;
-}
-
 static int loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct loop_executor *c = loop_executor_of(e);
-	int rc = 0;
-	while (!c->joined) {
-		bool ready = loop_executor_has_ended(c) && !c->joining;
-		if (rc != 0 && !ready)
-			return rc;
-		if (!ready)
-			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if (!c->started)
-			return 0;
-		else if ((rc = loop_executor_join_thread(c, deadline, cancel)) != 0)
-			return rc;
-	}
-	return 0;
+	return fl__executor_join_thread(e, &loop_executor_of(e)->thread, loop_executor_has_ended, deadline, cancel);
 }
 
 static void loop_executor_destroy(fl_executor *e)

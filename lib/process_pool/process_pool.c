@@ -1760,33 +1760,15 @@ static void process_pool_on_terminate(fl_executor *e)
 	process_pool_wake_manager(p);
 }
 
-/* Joins the manager, which has left its function or is about to. */
-static int process_pool_join_manager(struct fl__process_pool *p, int64_t deadline, fl_cancel_token *cancel)
+static bool process_pool_has_ended(fl_executor *e)
 {
-	p->joining = true;
-	fl_mutex_unlock(&p->base.lock);
-	int rc = fl_thread_join_until(&p->manager, NULL, deadline, cancel);
-	fl_mutex_lock(&p->base.lock);
-	p->joining = false;
-	p->joined = rc == 0;
-	fl_cond_broadcast(&p->base.gone);
-	return rc;
+	const struct fl__process_pool *p = fl__process_pool_of(e);
+	return !p->running || (p->finished && fl__executor_is_idle(e));
 }
 
 static int process_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__process_pool *p = fl__process_pool_of(e);
-	int rc = 0;
-	while (p->running && !p->joined) {
-		bool ready = p->finished && fl__executor_is_idle(e) && !p->joining;
-		if (rc != 0 && !ready)
-			return rc;
-		if (!ready)
-			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = process_pool_join_manager(p, deadline, cancel)) != 0)
-			return rc;
-	}
-	return 0;
+	return fl__executor_join_thread(e, &fl__process_pool_of(e)->manager, process_pool_has_ended, deadline, cancel);
 }
 
 static void process_pool_on_destroy(fl_executor *e)

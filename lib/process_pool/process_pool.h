@@ -70,7 +70,7 @@ struct fl__process_pool {
 	unsigned submits;
 	/* The manager thread. */
 	fl_thread manager;
-	bool running, finished, joining, joined;
+	bool running, finished;
 	/* sleeping: in epoll, or about to be. woken: its doorbell was rung in this sleep. */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */

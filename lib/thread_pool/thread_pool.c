@@ -882,38 +882,15 @@ static void pool_wake_all(fl_executor *e)
 		pool_wake_sleepers(p, 1);
 }
 
-/*
- * Joins the thread that left last, which joins the others. Called with the lock, which it releases
- * while it waits.
- */
-static int pool_join_last(struct fl__thread_pool *p, int64_t deadline, fl_cancel_token *cancel)
+static bool pool_has_ended(fl_executor *e)
 {
-	p->joining = true;
-	fl_mutex_unlock(&p->base.lock);
-	int rc = fl_thread_join_until(&p->ended, NULL, deadline, cancel);
-	if (rc == -EINVAL)
-		rc = 0; /* no thread was ever started */
-	fl_mutex_lock(&p->base.lock);
-	p->joining = false;
-	p->joined = rc == 0;
-	fl_cond_broadcast(&p->base.gone);
-	return rc;
+	return pool_of(e)->threads == 0 && fl__executor_is_idle(e);
 }
 
+/* The thread that left last has joined the others. */
 static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__thread_pool *p = pool_of(e);
-	int rc = 0;
-	while (!p->joined) {
-		bool ready = p->threads == 0 && fl__executor_is_idle(e) && !p->joining;
-		if (rc != 0 && !ready)
-			return rc;
-		if (!ready)
-			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = pool_join_last(p, deadline, cancel)) != 0)
-			return rc;
-	}
-	return 0;
+	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }
 
 static void pool_destroy(fl_executor *e)

@@ -40,7 +40,7 @@ struct fl__thread_pool {
 	size_t starts;
 	unsigned made, threads, alive, idle, blocked, surplus;
 	struct fl__wait_queue sleepers;
-	bool has_forks, over, joining, joined;
+	bool has_forks, over;
 	char name[24];
 	int64_t idle_timeout; /* 0: none */
 	struct fl__forks forks;
