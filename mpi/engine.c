@@ -42,7 +42,7 @@ struct engine_post {
 	void *copy;                        /* of a head; else NULL */
 };
 
-enum { ENGINE_RECEIVES_AT_ONCE = 64 };
+enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100 };
 
 static struct {
 	MPI_Comm control, data;
@@ -89,8 +89,11 @@ void fl__mpi_abort(const char *format, ...)
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);
-	if (started && !ended)
+	if (started && !ended) {
+		/* MPICH's launcher drops what it has not read when the abort arrives. */
+		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
 		(void)MPI_Abort(MPI_COMM_WORLD, 1);
+	}
 	_exit(1);
 }
 

@@ -3,8 +3,8 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan clang $targets seccomp docs format"
-check_steps_since="gcc tsan asan clang $targets seccomp tidy docs format" # the longest first, here too
+check_steps="tidy tsan gcc asan clang $targets mpi seccomp docs format"
+check_steps_since="gcc tsan asan clang $targets mpi seccomp tidy docs format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -20,6 +20,7 @@ step_title() {
 	seccomp) echo "unit tests with system calls denied" ;;
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
 	docs) echo "the site and its links" ;;
+	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
 	esac
 }
 
@@ -30,6 +31,7 @@ packages_of() {
 	gcc) echo "$packages_all ccache" ;;
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
+	mpi) echo "$packages_test $packages_mpi ccache" ;;
 	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	docs) echo "$packages_docs" ;;
@@ -82,7 +84,7 @@ step_gcc() {
 
 # Step tidy has clang's warnings of everything else.
 step_clang() {
-	CC='ccache clang' CXX='ccache clang++' configure "$build/clang" tests -- -Dwerror=true
+	CC='ccache clang' CXX='ccache clang++' configure "$build/clang" tests -- -Dwerror=true -Dmpi=disabled
 	make_tests "$build/clang" "$check_since"
 	unit "$build/clang"
 	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ ${check_since:+--since "$check_since"} \
@@ -100,7 +102,7 @@ sanitized() {
 # Without optimisation, which could remove UBSan's findings, and with the coverage for the check of
 # the interface.
 step_asan() {
-	sanitized "$build/asan" --buildtype debug -Db_sanitize=address,undefined -Db_coverage=true
+	sanitized "$build/asan" --buildtype debug -Db_sanitize=address,undefined -Db_coverage=true -Dmpi=disabled
 	find "$build/asan" -name '*.gcda' -delete
 	ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
 		unit "$build/asan" --timeout 300
@@ -141,6 +143,26 @@ step_docs() {
 		return
 	fi
 	"$root/dev" docs
+}
+
+# over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks.
+over_mpi() {
+	dir=$1 package=$2
+	shift 2
+	configure "$dir" tests -- -Dmpi=enabled "-Dmpi_package=$package" -Dwerror=true "$@"
+	make "$dir" mpi-test-programs
+	for ranks in 2 5; do
+		FL_TEST_MPI_RANKS=$ranks "$root/tests/run" --build "$dir" --only mpi ${check_since:+--since "$check_since"}
+	done
+}
+
+# The steps clang, asan and tsan build the core as on a machine without MPI.
+step_mpi() {
+	for package in ompi-c mpich; do
+		over_mpi "$build/mpi-$package" $package
+		ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+			over_mpi "$build/mpi-asan-$package" $package --buildtype debug -Db_sanitize=address,undefined
+	done
 }
 
 # check_one NAME: runs one step. Prints one line, and the end of the output of a failed step; notes

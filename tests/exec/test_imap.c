@@ -5,7 +5,11 @@
  */
 #include "conformance.h"
 
-enum { N = FL_TEST_SANITIZED ? 60 : 300 }; /* a fiber each, which TSan makes slowly */
+#if FL_TEST_SANITIZED || defined CONFORMANCE_MPI
+enum { N = 60 }; /* a fiber each, which TSan makes slowly; or a round trip each */
+#else
+enum { N = 300 };
+#endif
 
 static int inputs[N];
 

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * What the executor over MPI has beside the contract of all executors. Two worker ranks, on this
- * machine.
- */
+/* What the executor over MPI has beside the contract of all executors. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
@@ -78,7 +75,7 @@ FL_TEST(mpi_without_memory_and_threads)
 FL_TEST(mpi_ranks_are_counted)
 {
 	fl_executor_free(make(NULL, NULL)); /* skips where there are none */
-	assert_int_equal(fl_mpi_ranks(), FL_TEST_MPI_RANKS);
+	assert_int_equal(fl_mpi_ranks(), fl_test_mpi_ranks());
 }
 
 struct large {
@@ -114,7 +111,7 @@ FL_TEST(mpi_refuses_configs)
 	fl_executor *e = make(NULL, NULL), *refused = NULL;
 	static struct large much;
 	fl_shm *regions[1] = {NULL};
-	const unsigned most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1);
+	const unsigned most = FL_WORKERS_MAX * (fl_test_mpi_ranks() - 1);
 	const fl_mpi_config far = {.prefetch = FL_MPI_PREFETCH_MAX + 1};
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.workers = most + 1}, NULL), -EINVAL);
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.max_tasks = -1}, NULL), -EINVAL);
@@ -141,26 +138,30 @@ FL_TEST(mpi_refuses_configs)
 
 FL_TEST(mpi_uses_all_ranks)
 {
-	fl_executor *e = make(&(fl_executor_config){.workers = 2}, NULL);
-	struct gate *gates = FL_IN_ARENA(struct gate, 2);
-	fl_future *held[2];
-	for (int i = 0; i < 2; i++)
+	enum { MOST = 64 };
+	const unsigned ranks = fl_test_mpi_ranks() - 1;
+	fl_executor *e = make(&(fl_executor_config){.workers = ranks}, NULL);
+	struct gate *gates = FL_IN_ARENA(struct gate, ranks);
+	fl_future *held[MOST];
+	int pids[MOST];
+	assert_true(ranks <= MOST);
+	for (unsigned i = 0; i < ranks; i++)
 		FL_OK(hold_submit(e, &gates[i], &held[i]));
-	for (int i = 0; i < 2; i++)
+	for (unsigned i = 0; i < ranks; i++)
 		FL_OK(fl_shm_event_wait(&gates[i].entered));
-	for (int i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < ranks; i++) {
 		FL_OK(fl_shm_event_set(&gates[i].open));
 		FL_OK(fl_future_wait(held[i]));
 		fl_future_free(held[i]);
 	}
-	int pids[2];
-	for (int i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < ranks; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(process_id_submit(e, &f));
 		FL_OK(process_id_get(f, &pids[i]));
 		assert_int_not_equal(pids[i], getpid());
+		for (unsigned j = 0; j < i; j++)
+			assert_int_not_equal(pids[i], pids[j]);
 	}
-	assert_int_not_equal(pids[0], pids[1]);
 	fl_executor_free(e);
 }
 

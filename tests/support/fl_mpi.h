@@ -3,9 +3,10 @@
 #define FL_TEST_MPI_H
 
 /*
- * Tests of the executor over MPI. A program that includes this runs its cases in rank 0 of three:
- * before main() it starts itself once more, by mpirun, and ends as that does. Where mpirun cannot
- * be started the cases run without ranks, and those that make an executor are skipped.
+ * Tests of the executor over MPI. A program that includes this runs its cases in rank 0 of three,
+ * or of as many as FL_TEST_MPI_RANKS in the environment tells: before main() it starts itself once
+ * more, by mpirun, and ends as that does. Where mpirun cannot be started the cases run without
+ * ranks, and those that make an executor are skipped.
  *
  * All ranks are on this machine. So the arena (fl_arena.h) has one address in each of them. The
  * process that started mpirun has made the arena, and rank 0 takes from it.
@@ -16,7 +17,11 @@
 
 #include <fairlead/mpi_executor.h>
 
-enum { FL_TEST_MPI_RANKS = 3 };
+static inline unsigned fl_test_mpi_ranks(void)
+{
+	const char *ranks = getenv("FL_TEST_MPI_RANKS");
+	return ranks ? (unsigned)strtoul(ranks, NULL, 10) : 3;
+}
 
 static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
 
@@ -36,19 +41,19 @@ static inline void fl_test_mpi_environment(void)
 	};
 	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
 		FL_CHECK(setenv(variables[i][0], variables[i][1], 1) == 0);
-	/* Implementations of MPI leak at their end. */
+	/* Whole stacks, through code without frame pointers, for the suppressions to fit. */
 	char options[512];
 	const char *asan = getenv("ASAN_OPTIONS");
-	(void)snprintf(options, sizeof options, "%s:detect_leaks=0", asan ? asan : "");
+	(void)snprintf(options, sizeof options, "%s:fast_unwind_on_malloc=0", asan ? asan : "");
 	FL_CHECK(setenv("ASAN_OPTIONS", options, 1) == 0);
+	FL_CHECK(setenv("LSAN_OPTIONS", "print_suppressions=0:suppressions=" FL_TEST_MPI_LEAKS, 1) == 0);
 }
 
-/* Starts `program` with `ranks` ranks in place of this process. Returns if that cannot be done. */
+/* Starts `program`, by the launcher of the build's MPI, with `ranks` ranks in place of this process. Returns if that cannot be done. */
 static inline void fl_test_mpi_exec(const char *ranks, char *program, char **args)
 {
 	enum { ARGS = 256 };
-	const char *launcher = getenv("FL_TEST_MPIRUN"); /* of the MPI of the build, if that is not the default */
-	const char *argv[ARGS] = {launcher ? launcher : "mpirun", "-n", ranks, program};
+	const char *argv[ARGS] = {FL_TEST_MPIRUN, "-n", ranks, program};
 	size_t n = 4;
 	for (; *args && n + 1 < ARGS; args++)
 		argv[n++] = *args;
@@ -65,7 +70,7 @@ static inline void fl_test_mpi_launch(char **argv)
 	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	FL_CHECK(length > 0);
 	self[length] = '\0';
-	(void)snprintf(number, sizeof number, "%d", FL_TEST_MPI_RANKS);
+	(void)snprintf(number, sizeof number, "%u", fl_test_mpi_ranks());
 	const pid_t pid = fork();
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
@@ -126,27 +131,24 @@ static int create_processes_over_mpi(fl_executor **e, const fl_executor_config *
 }
 
 static struct conformance_kind conformance_mpi = {
-    "mpi",
-    create_over_mpi,
-    FL_CAP_CONCURRENT | FL_CAP_NESTED,
-    .workers_at_most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1),
-    .over_ranks = true,
-    .dies_as_a_whole = true,
+    "mpi", create_over_mpi, FL_CAP_CONCURRENT | FL_CAP_NESTED, .over_ranks = true, .dies_as_a_whole = true,
 };
 
 static struct conformance_kind conformance_mpi_processes = {
     "mpi",
     create_processes_over_mpi,
     FL_CAP_CONCURRENT | FL_CAP_NESTED,
-    .workers_at_most = FL_WORKERS_MAX * (FL_TEST_MPI_RANKS - 1),
     .needs = FL_TEST_PROCESS_POOLS,
     .over_ranks = true,
 };
 
 __attribute__((constructor)) static void fl_test_mpi_set_workers(void)
 {
-	conformance_mpi.workers_by_default = (FL_TEST_MPI_RANKS - 1) * fl_cpu_count();
+	const unsigned worker_ranks = fl_test_mpi_ranks() - 1;
+	conformance_mpi.workers_by_default = worker_ranks * fl_cpu_count();
+	conformance_mpi.workers_at_most = worker_ranks * FL_WORKERS_MAX;
 	conformance_mpi_processes.workers_by_default = conformance_mpi.workers_by_default;
+	conformance_mpi_processes.workers_at_most = conformance_mpi.workers_at_most;
 }
 
 #define CONFORMANCE_KINDS(each, row) each(row, mpi) each(row, mpi_processes)
