@@ -8,6 +8,7 @@
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
 
+#include <mpi.h>
 #include <signal.h>
 
 static const char role_variable[] = "FL_TEST_MPI_ROLE";
@@ -52,6 +53,23 @@ static int role_refused(void)
 {
 	fl_executor *e = NULL;
 	return fl_mpi_executor_create(&e, NULL, NULL) == -ENOTSUP && !e ? 0 : 1;
+}
+
+/* MPI is the program's own: it also ends it. */
+static int role_initialized(void)
+{
+	const int status = role_refused();
+	return MPI_Finalize() == MPI_SUCCESS ? status : 1;
+}
+
+/* In place of MPI's: role `level` gets a level that does not suffice. */
+int MPI_Init_thread(int *argc, char ***argv, int required, int *provided)
+{
+	const char *role = getenv(role_variable);
+	const int rc = PMPI_Init_thread(argc, argv, required, provided);
+	if (role && strcmp(role, "level") == 0)
+		*provided = MPI_THREAD_FUNNELED;
+	return rc;
 }
 
 static int role_exit_code(void)
@@ -161,6 +179,8 @@ static void prepare_rank(const char *role)
 		differing.arg_size = 24;
 		differing.arg_align = 8;
 	}
+	if (strcmp(role, "initialized") == 0)
+		FL_CHECK(MPI_Init(NULL, NULL) == MPI_SUCCESS);
 	if (first || strcmp(role, "not_there") != 0)
 		fl_task_register(&differing_entry);
 }
@@ -170,6 +190,8 @@ static const struct role {
 	int (*run)(void);
 } roles[] = {
     {"refused", role_refused},
+    {"level", role_refused},
+    {"initialized", role_initialized},
     {"exit_code", role_exit_code},
     {"child", role_child},
     {"unused", role_unused},
@@ -195,10 +217,10 @@ __attribute__((constructor)) static void play_role(int argc, char **argv)
 }
 
 /*
- * Runs a role with so many ranks, or without mpirun. Returns the exit status; `text` is what was
- * printed.
+ * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
+ * further arguments of the launcher. Returns the exit status; `text` is what was printed.
  */
-static int job(const char *role, const char *ranks, char *text, size_t size)
+static int job_by(const char *launcher, const char *role, const char *ranks, char **more, char *text, size_t size)
 {
 	enum { NOT_STARTED = 113, LIMIT = 60 };
 	char self[4096];
@@ -212,12 +234,17 @@ static int job(const char *role, const char *ranks, char *text, size_t size)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
-		FL_CHECK(setenv(role_variable, role, 1) == 0);
+		/* The second: another program among the ranks does not start ranks of its own. */
+		FL_CHECK(setenv(role_variable, role, 1) == 0 && setenv(fl_test_mpi_variable, "1", 1) == 0);
 		(void)alarm(LIMIT);
-		if (ranks)
-			fl_test_mpi_exec(ranks, self, (char *[]){NULL});
-		else
+		if (launcher) {
+			fl_test_mpi_environment();
+			(void)execlp(launcher, launcher, "-n", ranks, self, (char *)NULL);
+		} else if (ranks) {
+			fl_test_mpi_exec(ranks, self, more);
+		} else {
 			(void)execv(self, (char *[]){self, NULL});
+		}
 		_exit(NOT_STARTED);
 	}
 	FL_CHECK(waitpid(pid, &status, 0) == pid);
@@ -228,6 +255,11 @@ static int job(const char *role, const char *ranks, char *text, size_t size)
 		print_error("%s\n", text);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+static int job(const char *role, const char *ranks, char *text, size_t size)
+{
+	return job_by(NULL, role, ranks, (char *[]){NULL}, text, size);
 }
 
 #define TEXT 8192
@@ -261,6 +293,44 @@ FL_TEST(mpi_world_of_one)
 	char text[TEXT];
 	assert_int_equal(job("refused", "1", text, sizeof text), 0);
 	expect(text, "no worker rank");
+}
+
+FL_TEST(mpi_level_of_threads_too_low)
+{
+	char text[TEXT];
+	assert_int_equal(job("level", "2", text, sizeof text), 0);
+	expect(text, "MPI does not grant MPI_THREAD_SERIALIZED");
+}
+
+FL_TEST(mpi_initialized_by_the_program)
+{
+	char text[TEXT];
+	assert_int_equal(job("initialized", "2", text, sizeof text), 0);
+	expect(text, "has called MPI_Init() before fl_main()");
+}
+
+/* Rank 1 is another program. */
+FL_TEST(mpi_mixed_build)
+{
+	static char colon[] = ":", n[] = "-n", one[] = "1";
+	char text[TEXT], other[4096];
+	const ssize_t length = readlink("/proc/self/exe", other, sizeof other - 32);
+	assert_true(length > 0);
+	other[length] = '\0';
+	(void)strcpy(strrchr(other, '/') + 1, "test_mpi_executor");
+	assert_int_equal(job_by(NULL, "refused", "1", (char *[]){colon, n, one, other, NULL}, text, sizeof text), 0);
+	expect(text, "rank 1 (");
+	expect(text, "runs another build of the program: ");
+}
+
+FL_TEST(mpi_launcher_of_another_mpi)
+{
+	char text[TEXT];
+	if (access(FL_TEST_MPIRUN_OTHER, X_OK) != 0)
+		FL_SKIP("there is no second MPI here");
+	assert_int_not_equal(job_by(FL_TEST_MPIRUN_OTHER, "refused", "2", NULL, text, sizeof text), 0);
+	expect(text, "has started 2 ranks, but ");
+	expect(text, "use the launcher of the MPI that the program is built with");
 }
 
 FL_TEST(mpi_child_of_a_rank)

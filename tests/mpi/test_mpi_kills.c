@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Worker processes of the ranks are killed for real during an iteration over many elements, and
+ * each element is accounted for. FL_TEST_MPI_KILLS in the environment sets the number of kills;
+ * there are a thousand elements for each.
+ */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#include "fl_faults.h"
+#include "fl_mpi.h"
+
+#include <fairlead/imap.h>
+#include <fairlead/time.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+enum { A_KILL = 1000, MOST = 10000 * A_KILL, LIVES = 64, CHUNK = 100 };
+
+/* Shared by all ranks and workers. */
+struct board {
+	uint64_t started[MOST / 64 + 1]; /* a bit for each element */
+	uint32_t twice, lives;
+	struct {
+		int32_t pid, parent;
+	} life[LIVES]; /* the workers that were started last */
+};
+
+FL_TASK_STATIC(be_born, struct board *, void)
+{
+	struct board *b = *arg;
+	const uint32_t n = __atomic_fetch_add(&b->lives, 1, __ATOMIC_SEQ_CST) % LIVES;
+	__atomic_store_n(&b->life[n].parent, (int32_t)getppid(), __ATOMIC_SEQ_CST);
+	__atomic_store_n(&b->life[n].pid, (int32_t)getpid(), __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+struct element {
+	struct board *board;
+	uint64_t id;
+};
+
+static uint64_t answer_to(uint64_t id)
+{
+	return (id + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+FL_TASK_STATIC(answer, struct element, uint64_t)
+{
+	const uint64_t bit = UINT64_C(1) << arg->id % 64;
+	if (__atomic_fetch_or(&arg->board->started[arg->id / 64], bit, __ATOMIC_SEQ_CST) & bit)
+		__atomic_fetch_add(&arg->board->twice, 1, __ATOMIC_SEQ_CST);
+	/* Some elements take longer, so that kills find them running. */
+	for (int64_t until = arg->id % 64 == 0 ? fl_now() + FL_US(100) : 0; fl_now() < until;)
+		;
+	*result = answer_to(arg->id);
+	return 0;
+}
+
+struct campaign {
+	struct board *board;
+	uint64_t made, elements, ended, kills, died, seed;
+	unsigned char seen[MOST / 8 + 1];
+};
+
+static int next_element(void *state, void *arg)
+{
+	struct campaign *c = state;
+	if (c->made == c->elements)
+		return 0;
+	*(struct element *)arg = (struct element){c->board, c->made++};
+	return 1;
+}
+
+static int parent_of(int pid)
+{
+	char path[64];
+	int parent = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = 0;
+	(void)fclose(f);
+	return parent;
+}
+
+/*
+ * By the time of the kill another process may have the worker's number. So the signal goes to a
+ * descriptor of the process, once the process has the worker's parent.
+ */
+static bool kill_one(struct campaign *c)
+{
+	c->seed = c->seed * UINT64_C(6364136223846793005) + 1;
+	const uint64_t n = (c->seed >> 33) % LIVES;
+	const int pid = __atomic_load_n(&c->board->life[n].pid, __ATOMIC_SEQ_CST);
+	const int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (fd < 0)
+		return false;
+	const bool killed = parent_of(pid) == __atomic_load_n(&c->board->life[n].parent, __ATOMIC_SEQ_CST) &&
+	                    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) == 0;
+	FL_CHECK(close(fd) == 0);
+	return killed;
+}
+
+static void account(struct campaign *c, fl_imap *it, size_t index, int rc, uint64_t result)
+{
+	assert_true(index < c->elements);
+	assert_false(c->seen[index / 8] & 1 << index % 8);
+	c->seen[index / 8] |= (unsigned char)(1 << index % 8);
+	const bool started = c->board->started[index / 64] >> index % 64 & 1;
+	c->ended++;
+	if (rc == 0) {
+		assert_true(started);
+		assert_true(result == answer_to(index));
+		return;
+	}
+	FL_RC(rc, FL_ETASK);
+	FL_RC(fl_imap_error(it), -EOWNERDEAD);
+	assert_non_null(strstr(fl_imap_message(it), "SIGKILL"));
+	c->died++;
+}
+
+FL_TEST(mpi_kills_of_workers_cost_one_element_each)
+{
+	static struct campaign c;
+	const char *kills = getenv("FL_TEST_MPI_KILLS");
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+	c.elements = (kills ? strtoull(kills, NULL, 10) : fl_test_scaled(50)) * A_KILL;
+	assert_true(c.elements <= MOST);
+	c.board = FL_IN_ARENA(struct board, 1);
+	c.seed = 1;
+	FL_SCOPED(fl_executor) *e = NULL;
+	const fl_executor_config config = {
+	    .workers = 2 * (fl_mpi_ranks() - 1), .initialize = &be_born, .initialize_arg = &c.board};
+	FL_OK(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.processes = true, .prefetch = 2}));
+	FL_SCOPED(fl_imap) *it = NULL;
+	const fl_imap_config how = {.chunk = CHUNK, .unordered = true, .next = next_element, .state = &c};
+	FL_OK(answer_imap(e, NULL, 0, &it, &how));
+	const int64_t began = fl_now();
+	size_t index;
+	uint64_t result;
+	int rc;
+	while ((rc = answer_imap_next(it, &index, &result)) != -ENODATA) {
+		account(&c, it, index, rc, result);
+		if (c.ended >= (c.kills + 1) * A_KILL)
+			c.kills += kill_one(&c);
+	}
+	assert_true(c.ended == c.elements); /* none lost; account(): none twice */
+	assert_int_equal(c.board->twice, 0);
+	assert_true(c.died <= c.kills);
+	print_message("%llu kills, %llu of %llu elements died with their workers, %.1f s\n",
+	              (unsigned long long)c.kills, (unsigned long long)c.died, (unsigned long long)c.ended,
+	              (double)(fl_now() - began) / 1e9);
+}
+
+#endif
