@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Measurements of the executor over MPI, beside the same by hand: a manager in rank 0 that has one
+ * message under way for each worker, and workers that answer each message. Prints one number.
+ *
+ *     mpirun -n 2 fairlead-mpi-bench tasks CHUNK N       no-op tasks a second
+ *     mpirun -n 2 fairlead-mpi-bench trips N             microseconds a round trip
+ *     mpirun -n 33 fairlead-mpi-bench sleep MS N P       tasks of MS milliseconds, N a rank, with a
+ *                                                        prefetch of P: the busy part of the ranks
+ *
+ * With `hand` as its last argument, `tasks` and `trips` are those by hand. FL_MPI_LATENCY in the
+ * environment delays each message, by so many microseconds (delay.c).
+ */
+#include <fairlead/imap.h>
+#include <fairlead/mpi_executor.h>
+#include <fairlead/task.h>
+#include <fairlead/time.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK_MAX = 1024, AHEAD = 64 };
+
+static void check(int rc, const char *what)
+{
+	if (rc >= 0)
+		return;
+	(void)fprintf(stderr, "fairlead-mpi-bench: %s: %s\n", what, fl_error_text(rc));
+	exit(1);
+}
+
+FL_TASK_STATIC(no_op, double, double)
+{
+	*result = *arg;
+	return 0;
+}
+
+/* Returns the nanoseconds that it has slept. */
+FL_TASK_STATIC(sleep_for, int64_t, int64_t)
+{
+	const int64_t began = fl_now();
+	const int rc = fl_sleep(*arg);
+	*result = fl_now() - began;
+	return rc;
+}
+
+static fl_executor *ranks_with(unsigned workers_a_rank, unsigned prefetch)
+{
+	fl_executor *e = NULL;
+	const fl_executor_config config = {.workers = workers_a_rank * (fl_mpi_ranks() - 1)};
+	check(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.prefetch = prefetch}), "no executor");
+	return e;
+}
+
+/* The lazy map keeps a window of chunks under way at the ranks. */
+static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
+{
+	FL_SCOPED(fl_imap) *it = NULL;
+	double *args = calloc(n, sizeof *args), sum = 0, result = 0;
+	const fl_imap_config config = {.chunk = chunk, .window = AHEAD * chunk, .unordered = true};
+	const int64_t began = fl_now();
+	check(args ? 0 : -12, "no memory");
+	check(no_op_imap(e, args, n, &it, &config), "no iteration");
+	for (int rc; (rc = no_op_imap_next(it, NULL, &result)) == 0;)
+		sum += result;
+	const double seconds = (double)(fl_now() - began) / 1e9;
+	check(sum == 0 ? 0 : -5, "wrong results");
+	free(args);
+	return (double)n / seconds;
+}
+
+static double run_trips(fl_executor *e, size_t n)
+{
+	const int64_t began = fl_now();
+	for (size_t i = 0; i < n; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		double result;
+		check(no_op_submit(e, 1.0, &f), "submit");
+		check(no_op_get(f, &result), "get");
+	}
+	return (double)(fl_now() - began) / 1e3 / (double)n;
+}
+
+static double run_sleeps(fl_executor *e, int64_t ns, size_t n_a_rank)
+{
+	const size_t ranks = fl_mpi_ranks() - 1, n = ranks * n_a_rank;
+	int64_t *args = calloc(n, sizeof *args), *slept = calloc(n, sizeof *slept), sum = 0;
+	check(args && slept ? 0 : -12, "no memory");
+	for (size_t i = 0; i < n; i++)
+		args[i] = ns;
+	check(sleep_for_map(e, args, ranks, slept, &(fl_map_config){.chunk = 1}), "sleep"); /* opens the ranks */
+	const int64_t began = fl_now();
+	check(sleep_for_map(e, args, n, slept, &(fl_map_config){.chunk = 1}), "sleep");
+	const int64_t took = fl_now() - began;
+	for (size_t i = 0; i < n; i++)
+		sum += slept[i];
+	free(args);
+	free(slept);
+	return (double)sum / (double)took / (double)ranks;
+}
+
+/* By hand. */
+
+static void hand_work(int chunk)
+{
+	double buffer[CHUNK_MAX];
+	for (MPI_Status status;;) {
+		MPI_Recv(buffer, chunk, MPI_DOUBLE, 0, MPI_ANY_TAG, MPI_COMM_WORLD, &status);
+		if (status.MPI_TAG != 0)
+			return;
+		MPI_Send(buffer, chunk, MPI_DOUBLE, 0, 0, MPI_COMM_WORLD);
+	}
+}
+
+/* Returns the seconds. */
+static double hand_manage(int chunk, size_t messages)
+{
+	double buffer[CHUNK_MAX] = {0};
+	int ranks, busy = 0;
+	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+	const int64_t began = fl_now();
+	for (int rank = 1; rank < ranks && messages > 0; rank++, messages--, busy++)
+		MPI_Send(buffer, chunk, MPI_DOUBLE, rank, 0, MPI_COMM_WORLD);
+	for (MPI_Status status; busy > 0;) {
+		MPI_Recv(buffer, chunk, MPI_DOUBLE, MPI_ANY_SOURCE, 0, MPI_COMM_WORLD, &status);
+		if (messages > 0) {
+			messages--;
+			MPI_Send(buffer, chunk, MPI_DOUBLE, status.MPI_SOURCE, 0, MPI_COMM_WORLD);
+		} else {
+			busy--;
+		}
+	}
+	const double seconds = (double)(fl_now() - began) / 1e9;
+	for (int rank = 1; rank < ranks; rank++)
+		MPI_Send(buffer, chunk, MPI_DOUBLE, rank, 1, MPI_COMM_WORLD);
+	return seconds;
+}
+
+static void by_hand(const char *what, int chunk, size_t n)
+{
+	int rank;
+	MPI_Init(NULL, NULL);
+	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+	if (rank > 0) {
+		hand_work(chunk);
+	} else {
+		(void)hand_manage(chunk, n / (size_t)chunk / 10 + 1); /* warm */
+	}
+	MPI_Barrier(MPI_COMM_WORLD);
+	if (rank > 0) {
+		hand_work(chunk);
+	} else {
+		const double seconds = hand_manage(chunk, n / (size_t)chunk);
+		printf("%.2f\n", strcmp(what, "tasks") == 0 ? (double)n / seconds : seconds * 1e6 / (double)n);
+	}
+	MPI_Finalize();
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	const bool tasks = strcmp(what, "tasks") == 0 && argc >= 4, trips = strcmp(what, "trips") == 0 && argc >= 3,
+		   sleeps = strcmp(what, "sleep") == 0 && argc >= 5,
+		   hand = argc > 3 && strcmp(argv[argc - 1], "hand") == 0;
+	const size_t first = argc > 2 ? strtoul(argv[2], NULL, 10) : 0,
+		     second = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+	if ((!tasks && !trips && !sleeps) || first == 0 || (tasks && first > CHUNK_MAX)) {
+		(void)fprintf(stderr,
+		              "usage: fairlead-mpi-bench tasks CHUNK N [hand] | trips N [hand] | sleep MS N P\n");
+		return 2;
+	}
+	if (hand) {
+		by_hand(what, tasks ? (int)first : 1, tasks ? second : first);
+		return 0;
+	}
+	fl_main(argc, argv);
+	FL_SCOPED(fl_executor) *e = ranks_with(1, sleeps ? (unsigned)strtoul(argv[4], NULL, 10) : trips ? 0 : AHEAD);
+	if (tasks) {
+		(void)run_no_ops(e, first, second / 10 + 1);
+		printf("%.2f\n", run_no_ops(e, first, second));
+	} else if (trips) {
+		(void)run_trips(e, first / 10 + 1);
+		printf("%.2f\n", run_trips(e, first));
+	} else {
+		printf("%.3f\n", run_sleeps(e, (int64_t)first * FL_MS(1), second));
+	}
+	return 0;
+}
