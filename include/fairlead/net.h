@@ -77,6 +77,7 @@ typedef struct fl_listener fl_listener;
 typedef struct fl_listen_config {
 	int backlog;     /* connections that the system keeps until they are accepted; 0: its limit */
 	bool reuse_port; /* TCP listeners share a port, and the system distributes the connections */
+	unsigned mode;   /* of a Unix socket's file: 0600, say; 0: 0777 without the bits of the umask */
 } fl_listen_config;
 
 /*
@@ -104,12 +105,16 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  * the socket file, unless another socket has replaced it. A stale socket file, at which no process
  * listens, is removed first. The check for this makes a short connection: a process that listens
  * there accepts a connection that ends at once. If several processes replace a stale file at the
- * same time, perhaps only the last keeps the path. `config` may be NULL. Never waits. Returns
+ * same time, perhaps only the last keeps the path. `config` may be NULL. Never waits.
+ *
+ * The user of a connecting process needs the right to write the file. `mode` does not depend on the
+ * umask, and is set before any process can connect. An abstract name has no file: any user may
+ * connect, and only fl_stream_peer_credentials() tells the user. Returns
  *
  *   0
  *   -EADDRINUSE        a process listens there, or the file is no socket
  *   -ENAMETOOLONG      above 107 bytes
- *   -EINVAL            NULL or ""
+ *   -EINVAL            NULL or ""; a mode with an abstract name, or above 0777
  *   -ENOENT, -ENOTDIR  the folder does not exist
  *   -EACCES, -EROFS, and other errors of the system for the path
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC

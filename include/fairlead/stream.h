@@ -222,6 +222,34 @@ FL_API FL_MUST_CHECK int fl_stream_peer_name(const fl_stream *s, char *name, siz
 /* As fl_stream_peer_name(), for the stream's own address. Returns 0, -ENOSPC. */
 FL_API FL_MUST_CHECK int fl_stream_name(const fl_stream *s, char *name, size_t size);
 
+/* The process at the other side of a Unix socket. */
+typedef struct fl_peer_credentials {
+	pid_t pid; /* 0: not in this PID namespace. Not for checks: numbers are reused */
+	uid_t uid; /* effective user and group */
+	gid_t gid;
+} fl_peer_credentials;
+
+/*
+ * Stores the credentials of the process that made the other side of a Unix socket, as they were
+ * when it connected, began to listen, or called socketpair(). The process may have passed the
+ * socket on since. Never waits. Returns
+ *
+ *   0
+ *   -ENOTSUP  no Unix socket
+ */
+FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer);
+
+/*
+ * Makes a pidfd of the process of fl_stream_peer_credentials(): it names that process for ever,
+ * also when another process has got the pid. Readable once the process has ended (fl_fd_wait()).
+ * The caller closes it; it is close-on-exec. Never waits. Returns the descriptor, or
+ *
+ *   -ENOTSUP          no Unix socket, or the system cannot (before Linux 6.5)
+ *   -ESRCH            the process has ended, and was reaped (before Linux 6.16)
+ *   -EMFILE, -ENFILE  no more descriptors
+ */
+FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
+
 static inline void fl__scoped_fl_stream(fl_stream **_s)
 {
 	fl_stream_free(*_s);

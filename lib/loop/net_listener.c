@@ -278,6 +278,8 @@ static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *pa
 	if (fd < 0)
 		return fl__net_error(fd);
 	int rc = fl__unix_file_bind(&l->file, fd, SOCK_STREAM, path, a, size);
+	if (rc == 0 && config && config->mode != 0)
+		rc = fl__name_sys.set_mode(path, config->mode); /* before listen: nothing can connect */
 	if (rc == 0)
 		rc = listener_listen(l, loop, fd, config);
 	if (rc != 0) {
@@ -295,6 +297,8 @@ int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config 
 	int size = rc == 0 ? fl__unix_address(&a, path) : rc;
 	if (size < 0)
 		return size;
+	if (config && config->mode != 0 && (path[0] == '@' || config->mode > FL__MODE_MAX))
+		return -EINVAL;
 	fl_listener *l = listener_new();
 	if (!l)
 		return -ENOMEM;

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fairlead/future.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -302,8 +303,30 @@ static int resolve_sys_unlink(const char *path)
 	return rc;
 }
 
+/* By a descriptor: chmod() would follow a symbolic link that has replaced the file. */
+static int resolve_sys_set_mode(const char *path, unsigned mode)
+{
+	char by_number[32];
+	struct stat st;
+	int before = errno, rc = 0;
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0)
+		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		rc = -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		rc = -ENOTSOCK;
+	else if (chmod(by_number, (mode_t)mode) != 0)
+		rc = -errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = before;
+	return rc;
+}
+
 struct fl__name_sys fl__name_sys = {
     .lookup = resolve_sys_lookup,
     .socket_file = resolve_sys_socket_file,
     .unlink = resolve_sys_unlink,
+    .set_mode = resolve_sys_set_mode,
 };

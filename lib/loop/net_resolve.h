@@ -38,6 +38,7 @@ struct fl__name_sys {
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
 	int (*socket_file)(const char *path, struct fl__file *file); /* -ENOTSOCK: no socket */
 	int (*unlink)(const char *path);
+	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
 };
 
 extern struct fl__name_sys fl__name_sys;

@@ -179,6 +179,12 @@ static int net_sys_get_option(int fd, int level, int option, int *value)
 	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
 }
 
+static int net_sys_get_struct(int fd, int level, int option, void *value, socklen_t size)
+{
+	int before = errno;
+	return (int)net_sys_result(getsockopt(fd, level, option, value, &size), before);
+}
+
 static int net_sys_local(int fd, struct sockaddr *address, socklen_t *size)
 {
 	int before = errno;
@@ -222,6 +228,7 @@ struct fl__net_sys fl__net_sys = {
     .set_option = net_sys_set_option,
     .set_struct = net_sys_set_struct,
     .get_option = net_sys_get_option,
+    .get_struct = net_sys_get_struct,
     .local = net_sys_local,
     .peer = net_sys_peer,
     .interface = net_sys_interface,

@@ -44,6 +44,7 @@ struct fl__net_sys {
 	int (*set_option)(int fd, int level, int option, int value);
 	int (*set_struct)(int fd, int level, int option, const void *value, socklen_t size);
 	int (*get_option)(int fd, int level, int option, int *value);
+	int (*get_struct)(int fd, int level, int option, void *value, socklen_t size);
 	int (*local)(int fd, struct sockaddr *address, socklen_t *size); /* getsockname() */
 	int (*peer)(int fd, struct sockaddr *address, socklen_t *size);  /* getpeername() */
 	int (*interface)(const char *name);                              /* its index, or -ENODEV */

@@ -575,6 +575,41 @@ int fl_stream_name(const fl_stream *s, char *name, size_t size)
 	return stream_name(s, fl__net_sys.local, name, size);
 }
 
+/* The peer. */
+
+#ifndef SO_PEERPIDFD
+#define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
+#endif
+
+static bool stream_is_unix(const fl_stream *s)
+{
+	int family;
+	return s->is_socket && fl__net_sys.get_option(s->io.fd, SOL_SOCKET, SO_DOMAIN, &family) == 0 &&
+	       family == AF_UNIX;
+}
+
+int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer)
+{
+	struct ucred c;
+	if (!stream_is_unix(s))
+		return -ENOTSUP;
+	int rc = fl__net_sys.get_struct(s->io.fd, SOL_SOCKET, SO_PEERCRED, &c, sizeof c);
+	if (rc == 0)
+		*peer = (fl_peer_credentials){c.pid, c.uid, c.gid};
+	return rc;
+}
+
+int fl_stream_peer_pidfd(const fl_stream *s)
+{
+	int fd;
+	if (!stream_is_unix(s))
+		return -ENOTSUP;
+	int rc = fl__net_sys.get_option(s->io.fd, SOL_SOCKET, SO_PEERPIDFD, &fd);
+	if (rc == 0)
+		return fd;
+	return rc == -ENOPROTOOPT ? -ENOTSUP : rc == -EINVAL || rc == -ENODATA ? -ESRCH : rc;
+}
+
 /* Life. */
 
 int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)

@@ -5,6 +5,8 @@
 #include "net_resolve.h"
 #include <stdbool.h>
 
+enum { FL__MODE_MAX = 0777 }; /* the mode of a socket's file */
+
 /* The file of a bound Unix socket. All-zero: no file. */
 struct fl__unix_file {
 	bool exists; /* fl__unix_file_remove() removes the file at `path` */

@@ -1097,6 +1097,12 @@ static int on_streams(void *)
 	char got[FL_STREAM_NAME_SIZE];
 	CHECK(fl_stream_from_fd(&other, fl_stream_fd(a)) == -EEXIST && other == nullptr);
 	CHECK(fl_stream_name(a, got, sizeof got) == 0 && fl_stream_peer_name(a, got, sizeof got) == 0);
+	fl_peer_credentials peer;
+	CHECK(fl_stream_peer_credentials(a, &peer) == 0 && peer.pid == getpid() && peer.uid == geteuid());
+	const int peer_pidfd = fl_stream_peer_pidfd(a);
+	CHECK(peer_pidfd >= 0 || peer_pidfd == -ENOTSUP);
+	if (peer_pidfd >= 0)
+		close(peer_pidfd);
 	char data[] = "line\nto:exactly";
 	const struct iovec parts[] = {{data, 5}, {data + 5, 10}};
 	CHECK(fl_stream_writev(a, parts, 2) == 0 && fl_stream_written(a) == 15);

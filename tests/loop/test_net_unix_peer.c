@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Unix sockets: the mode of the file, and the credentials of the peer. */
+#include "fl_emulated.h"
+#include "fl_net_faults.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+/* ---- the mode of the file */
+
+static unsigned mode_of(const char *path)
+{
+	struct stat st;
+	FL_CHECK(lstat(path, &st) == 0);
+	return st.st_mode & 07777;
+}
+
+static int modes(void *unused)
+{
+	fl_listener *l = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	static const unsigned wanted[] = {0600, 0660, 0666, 0777, 0200};
+	for (int mask = 0; mask <= 077; mask += 077) {
+		const mode_t before = umask((mode_t)mask);
+		for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+			FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}), 0);
+			FL_GIVES(mode_of(p.name), wanted[i]);
+			fl_listener_free(l);
+		}
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+		FL_GIVES(mode_of(p.name), 0777 & ~mask);
+		fl_listener_free(l);
+		(void)umask(before);
+	}
+	l = NULL;
+	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 01000}), -EINVAL);
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
+	FL_CHECK(l == NULL && !fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_mode)
+{
+	fl_test_leaves_nothing(modes, NULL);
+}
+
+static int set_mode_without_listener(const char *path, unsigned mode)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_connect_unix(&s, path), -ECONNREFUSED);
+	return fl_test_real_name_sys.set_mode(path, mode);
+}
+
+/* bug: chmod_after_bind. No process connects while the file still has another mode. */
+static int mode_before_listen(void *unused)
+{
+	fl_listener *l = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	fl__name_sys.set_mode = set_mode_without_listener;
+	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
+	fl_listener_free(l);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(chmod_after_bind)
+{
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(mode_before_listen, NULL);
+}
+
+static int failing_set_mode(const char *path, unsigned mode)
+{
+	(void)path;
+	(void)mode;
+	return fault;
+}
+
+static int replaced_by_a_link(const char *path, unsigned mode)
+{
+	FL_CHECK(unlink(path) == 0 && symlink("/dev/null", path) == 0);
+	return fl_test_real_name_sys.set_mode(path, mode);
+}
+
+static int replaced_by_a_file(const char *path, unsigned mode)
+{
+	int fd;
+	FL_CHECK(unlink(path) == 0 && (fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) >= 0 && close(fd) == 0);
+	return fl_test_real_name_sys.set_mode(path, mode);
+}
+
+static int removed(const char *path, unsigned mode)
+{
+	FL_CHECK(unlink(path) == 0);
+	return fl_test_real_name_sys.set_mode(path, mode);
+}
+
+static int mode_faults(void *unused)
+{
+	const fl_listen_config config = {.mode = 0600};
+	fl_listener *l = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	fl__name_sys.set_mode = failing_set_mode;
+	fault = -EMFILE;
+	FL_GIVES(fl_listen_unix(&l, p.name, &config), -EMFILE);
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl__name_sys.set_mode = removed;
+	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOENT);
+	fl__name_sys.set_mode = replaced_by_a_link; /* the file behind the link keeps its mode */
+	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_CHECK(unlink(p.name) == 0);
+	fl__name_sys.set_mode = replaced_by_a_file;
+	FL_GIVES(fl_listen_unix(&l, p.name, &config), -ENOTSOCK);
+	FL_CHECK(l == NULL && unlink(p.name) == 0);
+	fl_test_no_faults();
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_mode_faults)
+{
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(mode_faults, NULL);
+}
+
+/* A child that belongs to another user connects: it says the errno by its exit status. */
+static int connects_as_another_user(const char *path)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int status = -1;
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		if (fd < 0 || setuid(65534) != 0)
+			_exit(255);
+		_exit(connect(fd, (struct sockaddr *)&a, sizeof a) == 0 ? 0 : errno);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	FL_CHECK(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static int other_user(void *unused)
+{
+	fl_listener *l = NULL;
+	fl_peer_credentials peer;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	FL_CHECK(chmod(p.folder, 0755) == 0);
+	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
+	FL_GIVES(connects_as_another_user(p.name), EACCES);
+	fl_listener_free(l);
+	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0666}), 0);
+	FL_GIVES(connects_as_another_user(p.name), 0);
+	fl_stream *s = fl_test_accepted(l);
+	FL_GIVES(fl_stream_peer_credentials(s, &peer), 0);
+	FL_CHECK(peer.uid == 65534 && peer.gid == getegid() && peer.pid != getpid());
+	fl_stream_free(s);
+	fl_listener_free(l);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_mode_keeps_other_users_out)
+{
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	fl_test_leaves_nothing(other_user, NULL);
+}
+
+/* ---- the peer */
+
+static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
+{
+	(void)fd;
+	(void)level;
+	(void)option;
+	(void)value;
+	(void)size;
+	return fault;
+}
+
+/* Only the option for pidfds fails. */
+static int failing_pidfd(int fd, int level, int option, int *value)
+{
+	return option == SO_DOMAIN ? fl_test_real_net_sys.get_option(fd, level, option, value) : fault;
+}
+
+static void has_no_credentials(fl_stream *s)
+{
+	fl_peer_credentials peer;
+	FL_GIVES(fl_stream_peer_credentials(s, &peer), -ENOTSUP);
+	FL_GIVES(fl_stream_peer_pidfd(s), -ENOTSUP);
+	fl_stream_free(s);
+}
+
+static int credentials(void *unused)
+{
+	fl_listener *l = NULL;
+	fl_stream *a = NULL, *b = NULL;
+	fl_peer_credentials peer;
+	int other, ends[2];
+	(void)unused;
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
+	FL_GIVES(fl_connect_unix(&a, fl_test_abstract()), 0);
+	b = fl_test_accepted(l);
+	FL_GIVES(fl_stream_peer_credentials(a, &peer), 0); /* of the listener */
+	FL_CHECK(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
+	FL_GIVES(fl_stream_peer_credentials(b, &peer), 0);
+	FL_CHECK(peer.pid == getpid() && peer.uid == geteuid() && peer.gid == getegid());
+	fl_stream_free(a);
+	FL_GIVES(fl_stream_peer_credentials(b, &peer), 0); /* also when it has closed */
+	FL_CHECK(peer.pid == getpid());
+	fl__net_sys.get_struct = failing_struct;
+	fault = -ENOBUFS;
+	FL_GIVES(fl_stream_peer_credentials(b, &peer), -ENOBUFS);
+	fl_test_no_faults();
+	fl_stream_free(b);
+	fl_listener_free(l);
+	has_no_credentials(fl_test_tcp_stream(&other));
+	FL_CHECK(close(other) == 0 && pipe2(ends, O_CLOEXEC) == 0);
+	has_no_credentials(fl_test_stream_of(ends[0]));
+	FL_CHECK(close(ends[1]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_peer_credentials)
+{
+	fl_test_leaves_nothing(credentials, NULL);
+}
+
+static int pidfd_faults(void *unused)
+{
+	fl_stream *ends[2];
+	(void)unused;
+	FL_GIVES(fl_stream_pair(ends), 0);
+	fl__net_sys.get_option = failing_pidfd;
+	static const int of_system[][2] = {{-ENOPROTOOPT, -ENOTSUP}, {-EINVAL, -ESRCH},  {-ENODATA, -ESRCH},
+	                                   {-ESRCH, -ESRCH},         {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}};
+	for (size_t i = 0; i < sizeof of_system / sizeof *of_system; i++) {
+		fault = of_system[i][0];
+		FL_GIVES(fl_stream_peer_pidfd(ends[0]), of_system[i][1]); /* -ENOTSUP, -ESRCH, -EMFILE, -ENFILE */
+	}
+	fl_test_no_faults();
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+FL_TEST(stream_peer_pidfd_faults)
+{
+	fl_test_leaves_nothing(pidfd_faults, NULL);
+}
+
+/* bug: peer_pid_reused. A pidfd names the process, whatever number it had. */
+static int pidfd(void *supported)
+{
+	fl_stream *s = NULL;
+	int ends[2], status, gate[2];
+	char go_on;
+	FL_CHECK(pipe2(gate, O_CLOEXEC) == 0);
+	fl_test_path p = fl_test_path_make();
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
+	ends[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(ends[0] >= 0 && bind(ends[0], (struct sockaddr *)&a, sizeof a) == 0 && listen(ends[0], 1) == 0);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		(void)close(gate[1]);
+		if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) != 0)
+			_exit(1);
+		_exit((int)read(gate[0], &go_on, 1)); /* until the parent closes */
+	}
+	FL_CHECK((ends[1] = accept4(ends[0], NULL, NULL, SOCK_CLOEXEC)) >= 0);
+	s = fl_test_stream_of(ends[1]);
+	int fd = fl_stream_peer_pidfd(s);
+	*(bool *)supported = fd != -ENOTSUP;
+	FL_CHECK(close(gate[0]) == 0);
+	if (fd != -ENOTSUP) {
+		FL_CHECK(fd >= 0 && fl_test_is_cloexec(fd) && poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0) == 0);
+		FL_CHECK(close(gate[1]) == 0 && fl_fd_wait(fd, FL_FD_IN) == 0 && close(fd) == 0);
+	} else {
+		FL_CHECK(close(gate[1]) == 0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	FL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	fd = fl_stream_peer_pidfd(s); /* it is reaped */
+	FL_CHECK(fd >= 0 || fd == -ESRCH || fd == -ENOTSUP);
+	if (fd >= 0)
+		FL_CHECK(close(fd) == 0);
+	fl_stream_free(s);
+	FL_CHECK(close(ends[0]) == 0 && unlink(p.name) == 0);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(peer_pid_reused)
+{
+	bool supported = false;
+	fl_test_leaves_nothing(pidfd, &supported);
+	if (!supported)
+		FL_SKIP("the system has no pidfd of a peer");
+}
