@@ -47,6 +47,7 @@ typedef struct fl_stream fl_stream;
 
 #define FL_STREAM_LIMIT 65536u   /* bytes */
 #define FL_STREAM_NAME_SIZE 128u /* bytes */
+#define FL_STREAM_FDS_MAX 253u   /* descriptors of one send; the system's limit */
 
 /*
  * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd` non-blocking
@@ -147,10 +148,10 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *li
                                                           fl_cancel_token *cancel);
 
 /*
- * For fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes that returned -ENOMEM: the read
- * gave up, and had no memory to put its bytes back. Returns the number of bytes that are in the
- * caller's buffer, and no longer in the stream. The next read continues behind them. 0 after any
- * other read. Never waits.
+ * For fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds(), that
+ * returned -ENOMEM: the read gave up, and had no memory to put its bytes back. Returns the number
+ * of bytes that are in the caller's buffer, and no longer in the stream. The next read continues
+ * behind them. 0 after any other read. Never waits.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -183,6 +184,48 @@ FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *p
 /* As fl_stream_writev(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
                                                 fl_cancel_token *cancel);
+
+/*
+ * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps. Only over a
+ * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
+ * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or
+ *
+ *   -EINVAL        no byte; above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be sent
+ *   -EBADF         one of the descriptors is not open
+ *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received
+ *                  (RLIMIT_NOFILE): try again later
+ *   -ENOTSUP       no Unix socket
+ */
+FL_INLINE FL_MUST_CHECK int fl_stream_send_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n);
+
+/* As fl_stream_send_fds(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds,
+                                                  unsigned n, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * As fl_stream_read(), with the descriptors that have come along, which then belong to the caller
+ * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
+ * after it; 0 after an error. One call returns the descriptors of at most one send. The bytes before
+ * and behind the first byte of that send may come with it, so the bytes must tell which
+ * descriptors belong to which message. Read all bytes of such a stream with this function: the
+ * other reads close the descriptors that come with the bytes that they receive, and they receive
+ * more bytes than they return. A peer that sends descriptors unasked costs only the free
+ * descriptors during the call. Returns the number of bytes, or
+ *
+ *   0           the end
+ *   -EMSGSIZE   there is no room for all descriptors. They are closed; the bytes stay
+ *   -EMFILE     too few free descriptors for all. They are closed; the bytes stay
+ *   -ENOTSUP    no Unix socket
+ *   -ECANCELED
+ *   -EINVAL     `size` is 0
+ *   -ENOMEM     of the system; or no memory to keep the bytes after one of the errors above:
+ *               fl_stream_got() of them are in `buffer`
+ */
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_receive_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n);
+
+/* As fl_stream_receive_fds(). Also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
+FL_API FL_MUST_CHECK ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n,
+                                                         int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Returns the number of bytes that the last write has passed to the system, also if the write has
@@ -293,6 +336,16 @@ FL_INLINE ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _
 FL_INLINE int fl_stream_write(fl_stream *_s, const void *_data, size_t _size)
 {
 	return fl_stream_write_until(_s, _data, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_stream_send_fds(fl_stream *_s, const void *_data, size_t _size, const int *_fds, unsigned _n)
+{
+	return fl_stream_send_fds_until(_s, _data, _size, _fds, _n, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_stream_receive_fds(fl_stream *_s, void *_buffer, size_t _size, int *_fds, unsigned *_n)
+{
+	return fl_stream_receive_fds_until(_s, _buffer, _size, _fds, _n, FL_FOREVER, NULL);
 }
 
 FL_INLINE int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)

@@ -13,15 +13,13 @@
  */
 #include "stream.h"
 #include "../base/panic.h"
+#include "../base/passed_fds.h"
 #include "../base/sys.h"
 #include "net_sys.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/un.h>
 
 enum { STREAM_EAGER = 64 }; /* attempts of some microseconds each, and reads of buffered bytes */
 
@@ -213,14 +211,45 @@ static int stream_fail(fl_stream *s, int error)
 	return s->failed;
 }
 
-/* One attempt to receive. Returns the number of bytes; 0: the end; -EAGAIN; or an error. */
-static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
+/* Descriptors that were received with bytes. */
+struct stream_passed {
+	union fl__passed_fds control;
+	unsigned n;
+	bool lost; /* the process has too few free descriptors for all */
+	int fds[FL__PASSED_FDS];
+};
+
+static ssize_t stream_receive_with_fds(const fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
+{
+	struct iovec part = {buffer, size};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	fl__passed_fds_expect(&m, &passed->control);
+	const ssize_t n = fl__net_sys.recvmsg(s->io.fd, &m, MSG_CMSG_CLOEXEC);
+	if (n >= 0) {
+		passed->n = fl__passed_fds_take(&m, passed->fds);
+		passed->lost = m.msg_flags & MSG_CTRUNC;
+	}
+	return n;
+}
+
+static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
+{
+	if (passed)
+		return stream_receive_with_fds(s, buffer, size, passed);
+	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->io.fd, buffer, size);
+}
+
+/*
+ * One attempt to receive. Returns the number of bytes; 0: the end; -EAGAIN; or an error. `passed`
+ * NULL: the system closes the descriptors that came along.
+ */
+static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
 	ssize_t n;
 	if (s->ended)
 		return 0;
 	do
-		n = s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->io.fd, buffer, size);
+		n = stream_receive_once(s, buffer, size, passed);
 	while (n == -EINTR);
 	if (n > 0) {
 		if ((size_t)n < size && s->short_is_all)
@@ -242,14 +271,15 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size)
 
 /* Reads. */
 
-static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
+static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed,
+                                    int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n;
 	do {
 		int rc = stream_wait(s, FL__IO_IN, deadline, cancel);
 		if (rc != 0)
 			return rc;
-		n = stream_receive(s, buffer, size);
+		n = stream_receive(s, buffer, size, passed);
 	} while (n == -EAGAIN);
 	return n;
 }
@@ -267,7 +297,7 @@ static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *canc
 			rc = stream_make_room(s);
 		if (rc != 0)
 			return rc;
-		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->size - s->to);
+		n = stream_receive(s, s->buffer->bytes + s->to, s->buffer->size - s->to, NULL);
 		if (n > 0)
 			s->to += (size_t)n;
 		stream_release_buffer(s);
@@ -281,7 +311,7 @@ ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t de
 	if (n != 0)
 		return n;
 	n = fl__stream_buffered(s) > 0 ? (ssize_t)stream_take(s, buffer, size)
-	                               : stream_read_directly(s, buffer, size, deadline, cancel);
+	                               : stream_read_directly(s, buffer, size, NULL, deadline, cancel);
 	stream_leave(s, FL__IO_IN);
 	return n;
 }
@@ -292,7 +322,7 @@ ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
 	if (n != 0)
 		return n;
 	n = (ssize_t)stream_take(s, buffer, size);
-	return n > 0 ? n : stream_receive(s, buffer, size);
+	return n > 0 ? n : stream_receive(s, buffer, size, NULL);
 }
 
 static ssize_t stream_read_buffered(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
@@ -315,7 +345,7 @@ static ssize_t stream_read_large(fl_stream *s, char *buffer, size_t size, int64_
 {
 	size_t got = stream_take(s, buffer, size);
 	while (got < size) {
-		ssize_t n = stream_read_directly(s, buffer + got, size - got, deadline, cancel);
+		ssize_t n = stream_read_directly(s, buffer + got, size - got, NULL, deadline, cancel);
 		if (n < 0)
 			return stream_give_back(s, buffer, got, (int)n);
 		if (n == 0)
@@ -507,107 +537,91 @@ size_t fl_stream_written(const fl_stream *s)
 	return s->written;
 }
 
-/* Addresses. */
+/* Descriptors. */
 
-static int stream_print_ipv4(const struct sockaddr_in *a, char *name, size_t size)
+static int stream_send_with_fds(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n)
 {
-	char host[INET_ADDRSTRLEN];
-	(void)inet_ntop(AF_INET, &a->sin_addr, host, sizeof host);
-	return snprintf(name, size, "%s:%u", host, ntohs(a->sin_port));
+	union fl__passed_fds control;
+	struct iovec part = {(void *)(uintptr_t)data, size};
+	struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+	if (n > 0)
+		fl__passed_fds_put(&m, &control, fds, n);
+	const ssize_t sent = fl__net_sys.sendmsg(s->io.fd, &m);
+	if (n > 0 && (sent == -EBADF || sent == -EINVAL || sent == -ETOOMANYREFS))
+		return (int)sent; /* because of a descriptor: the connection is as before */
+	return stream_count_sent(s, sent);
 }
 
-static int stream_print_ipv6(const struct sockaddr_in6 *a, char *name, size_t size)
+int fl_stream_send_fds_until(fl_stream *s, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+                             fl_cancel_token *cancel)
 {
-	char host[INET6_ADDRSTRLEN], scope[16] = "";
-	(void)inet_ntop(AF_INET6, &a->sin6_addr, host, sizeof host);
-	if (a->sin6_scope_id != 0)
-		(void)snprintf(scope, sizeof scope, "%%%u", a->sin6_scope_id);
-	return snprintf(name, size, "[%s%s]:%u", host, scope, ntohs(a->sin6_port));
-}
-
-/* A path need not end in a NUL. An abstract name begins with a NUL. */
-static int stream_print_unix(const struct sockaddr_un *a, socklen_t length, char *name, size_t size)
-{
-	int n = (int)length - (int)offsetof(struct sockaddr_un, sun_path);
-	bool is_abstract = n > 1 && a->sun_path[0] == '\0';
-	return snprintf(name, size, "%s%.*s", is_abstract ? "@" : "",
-	                is_abstract ? n - 1
-	                : n > 0     ? n
-	                            : 0,
-	                a->sun_path + is_abstract);
-}
-
-int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size)
-{
-	const void *a = address;
-	int n = 0;
-	if (size > 0)
-		name[0] = '\0';
-	if (address->sa_family == AF_INET)
-		n = stream_print_ipv4(a, name, size);
-	else if (address->sa_family == AF_INET6)
-		n = stream_print_ipv6(a, name, size);
-	else if (address->sa_family == AF_UNIX)
-		n = stream_print_unix(a, length, name, size);
-	return (size_t)n < size ? 0 : -ENOSPC;
-}
-
-static int stream_name(const fl_stream *s, int (*get)(int fd, struct sockaddr *address, socklen_t *length), char *name,
-                       size_t size)
-{
-	struct sockaddr_storage address = {.ss_family = AF_UNIX};
-	socklen_t length = sizeof address.ss_family; /* no name */
-	int rc = 0;
-	if (s->is_socket) {
-		length = sizeof address;
-		rc = get(s->io.fd, (struct sockaddr *)&address, &length);
+	if (size == 0 || n > FL_STREAM_FDS_MAX)
+		return -EINVAL;
+	int rc = stream_enter(s, FL__IO_OUT, size);
+	if (rc != 0)
+		return rc;
+	if (!fl__stream_is_unix(s))
+		rc = -ENOTSUP;
+	while (rc == 0 && s->written < size) {
+		rc = stream_wait(s, FL__IO_OUT, deadline, cancel);
+		if (rc == 0) /* the descriptors are sent with the first byte, once */
+			rc = stream_send_with_fds(s, (const char *)data + s->written, size - s->written, fds,
+			                          s->written == 0 ? n : 0);
 	}
-	return rc == 0 ? fl__stream_address((struct sockaddr *)&address, length, name, size) : rc;
-}
-
-int fl_stream_peer_name(const fl_stream *s, char *name, size_t size)
-{
-	return stream_name(s, fl__net_sys.peer, name, size);
-}
-
-int fl_stream_name(const fl_stream *s, char *name, size_t size)
-{
-	return stream_name(s, fl__net_sys.local, name, size);
-}
-
-/* The peer. */
-
-#ifndef SO_PEERPIDFD
-#define SO_PEERPIDFD 77 /* Linux 6.5; missing in older headers */
-#endif
-
-static bool stream_is_unix(const fl_stream *s)
-{
-	int family;
-	return s->is_socket && fl__net_sys.get_option(s->io.fd, SOL_SOCKET, SO_DOMAIN, &family) == 0 &&
-	       family == AF_UNIX;
-}
-
-int fl_stream_peer_credentials(const fl_stream *s, fl_peer_credentials *peer)
-{
-	struct ucred c;
-	if (!stream_is_unix(s))
-		return -ENOTSUP;
-	int rc = fl__net_sys.get_struct(s->io.fd, SOL_SOCKET, SO_PEERCRED, &c, sizeof c);
-	if (rc == 0)
-		*peer = (fl_peer_credentials){c.pid, c.uid, c.gid};
+	stream_leave(s, FL__IO_OUT);
 	return rc;
 }
 
-int fl_stream_peer_pidfd(const fl_stream *s)
+/*
+ * Hands the descriptors of a read of `size` bytes to the caller. If not all have come, or there is
+ * no room for all, closes them, and puts the bytes back.
+ */
+static ssize_t stream_deliver_fds(fl_stream *s, const void *data, size_t size, const struct stream_passed *passed,
+                                  int *fds, unsigned *n)
 {
-	int fd;
-	if (!stream_is_unix(s))
-		return -ENOTSUP;
-	int rc = fl__net_sys.get_option(s->io.fd, SOL_SOCKET, SO_PEERPIDFD, &fd);
-	if (rc == 0)
-		return fd;
-	return rc == -ENOPROTOOPT ? -ENOTSUP : rc == -EINVAL || rc == -ENODATA ? -ESRCH : rc;
+	const int rc = passed->lost ? -EMFILE : passed->n > *n ? -EMSGSIZE : 0;
+	if (rc != 0) {
+		*n = 0;
+		for (unsigned i = 0; i < passed->n; i++)
+			fl__net_sys.close(passed->fds[i]);
+		return stream_give_back(s, data, size, rc);
+	}
+	*n = passed->n;
+	if (passed->n > 0)
+		memcpy(fds, passed->fds, sizeof *fds * passed->n);
+	return (ssize_t)size;
+}
+
+static ssize_t stream_read_with_fds(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
+                                    fl_cancel_token *cancel)
+{
+	struct stream_passed passed;
+	passed.n = 0;
+	passed.lost = false;
+	ssize_t got = (ssize_t)stream_take(s, buffer, size);
+	if (got == 0)
+		got = stream_read_directly(s, buffer, size, &passed, deadline, cancel);
+	if (got > 0)
+		return stream_deliver_fds(s, buffer, (size_t)got, &passed, fds, n);
+	*n = 0;
+	return got;
+}
+
+ssize_t fl_stream_receive_fds_until(fl_stream *s, void *buffer, size_t size, int *fds, unsigned *n, int64_t deadline,
+                                    fl_cancel_token *cancel)
+{
+	unsigned room = *n;
+	*n = 0;
+	ssize_t got = size > 0 ? stream_enter(s, FL__IO_IN, size) : -EINVAL;
+	if (got != 0)
+		return got;
+	got = -ENOTSUP;
+	if (fl__stream_is_unix(s)) {
+		got = stream_read_with_fds(s, buffer, size, fds, &room, deadline, cancel);
+		*n = room;
+	}
+	stream_leave(s, FL__IO_IN);
+	return got;
 }
 
 /* Life. */

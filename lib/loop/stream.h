@@ -45,6 +45,8 @@ int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 /* Sets TCP_NODELAY, if `fd` is a TCP socket. An accepted socket inherits it from the listener. */
 void fl__stream_without_delay(int fd);
 
+bool fl__stream_is_unix(const fl_stream *s);
+
 /* Stores an address as text. Returns 0, -ENOSPC. */
 int fl__stream_address(const struct sockaddr *address, socklen_t length, char *name, size_t size);
 

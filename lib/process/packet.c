@@ -6,10 +6,6 @@
 #include <fairlead/cancel.h>
 #include <string.h>
 
-#ifndef SCM_PIDFD
-#define SCM_PIDFD 0x04 /* Linux 6.5; missing in older headers */
-#endif
-
 int fl__packet_pair(int sockets[2])
 {
 	return fl__fd_sys.pair(sockets);
@@ -17,23 +13,12 @@ int fl__packet_pair(int sockets[2])
 
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds)
 {
-	union {
-		struct cmsghdr header; /* for its alignment */
-		char bytes[CMSG_SPACE(sizeof(int) * FL__PACKET_FDS)];
-	} control;
+	union fl__passed_fds control;
 	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
 	if (n_fds > FL__PACKET_FDS)
 		return -EINVAL;
-	if (n_fds > 0) {
-		memset(&control, 0, CMSG_SPACE(sizeof(int) * n_fds));
-		message.msg_control = control.bytes;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
-		struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
-		memcpy(CMSG_DATA(rights), fds, sizeof(int) * n_fds);
-	}
+	if (n_fds > 0)
+		fl__passed_fds_put(&message, &control, fds, n_fds);
 	for (;;) {
 		ssize_t sent = fl__fd_sys.send(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0)
@@ -81,32 +66,9 @@ static int packet_check_end(int socket)
 	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
 }
 
-/* Takes the descriptors of one control message. Closes those that were not asked for. */
-static void packet_take_fds(struct fl__packet *packet, const struct cmsghdr *c)
-{
-	if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
-		return;
-	unsigned n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	for (unsigned i = 0; i < n; i++) {
-		int fd;
-		memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-		if (c->cmsg_type == SCM_RIGHTS && packet->n_fds < FL__PACKET_FDS)
-			packet->fds[packet->n_fds++] = fd;
-		else if (fd >= 0)
-			fl__fds_close(&fd, 1);
-	}
-}
-
 static int packet_receive(int socket, struct fl__packet *packet, int flags)
 {
-	union {
-		struct cmsghdr header;
-		/*
-		 * 256: for credentials and a pidfd, which the maker of a foreign socket may have
-		 * asked for
-		 */
-		char bytes[CMSG_SPACE(sizeof(int) * FL__PACKET_FDS) + 256];
-	} control;
+	union fl__passed_fds control;
 	struct msghdr message;
 	ssize_t n;
 	/*
@@ -115,18 +77,16 @@ static int packet_receive(int socket, struct fl__packet *packet, int flags)
 	 */
 	do {
 		message = (struct msghdr){.msg_iov = packet->parts, .msg_iovlen = packet->n_parts};
-		message.msg_control = packet->fds ? control.bytes : NULL;
-		message.msg_controllen = packet->fds ? sizeof control.bytes : 0;
+		if (packet->fds)
+			fl__passed_fds_expect(&message, &control);
 		n = fl__fd_sys.receive(socket, &message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n == -EINTR || n == -ECONNRESET);
 	if (n < 0)
 		return (int)n;
 	packet->size = (size_t)n;
-	packet->n_fds = 0;
 	packet->cut = message.msg_flags & MSG_TRUNC;
 	packet->lost = packet->fds && (message.msg_flags & MSG_CTRUNC);
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
-		packet_take_fds(packet, c);
+	packet->n_fds = packet->fds ? fl__passed_fds_take(&message, packet->fds) : 0;
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 #ifndef FL_PROCESS_PACKET_H
 #define FL_PROCESS_PACKET_H
 
+#include "../base/passed_fds.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +14,7 @@
  * on one end. A packet has at least one byte, since a receiver could not tell an empty one from
  * the end.
  */
-enum { FL__PACKET_FDS = 253 }; /* the most that the kernel passes with one packet */
+enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most of one packet */
 
 /* Two connected sockets, close-on-exec: 0; -EMFILE, -ENFILE, -ENOMEM. */
 int fl__packet_pair(int sockets[2]);

@@ -1116,6 +1116,15 @@ static int on_streams(void *)
 	CHECK(fl_stream_read_exactly_until(b, got, 5, 0, nullptr) == 5);
 	CHECK(fl_stream_read_to_until(b, got, 5, "x", 1, 0, nullptr) == -ETIMEDOUT);
 	CHECK(fl_stream_read_line_until(b, got, 5, 0, nullptr) == -ETIMEDOUT);
+	int fds[] = {0, 1};
+	unsigned n_fds = 2;
+	CHECK(fl_stream_read(b, got, sizeof got) > 0);
+	CHECK(fl_stream_send_fds(a, "x", 1, fds, 2) == 0);
+	CHECK(fl_stream_receive_fds(b, got, sizeof got, fds, &n_fds) == 1 && n_fds == 2);
+	close(fds[0]);
+	close(fds[1]);
+	CHECK(fl_stream_send_fds_until(a, "x", 1, nullptr, 0, 0, nullptr) == 0);
+	CHECK(fl_stream_receive_fds_until(b, got, 1, fds, &n_fds, 0, nullptr) == 1 && n_fds == 0);
 	CHECK(fl_stream_close_write(a) == 0 && fl_stream_read(b, got, 1) == 0);
 	fl_stream_abort(b);
 	CHECK(fl_stream_read(b, got, 1) == -ECONNABORTED);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "passed_fds.h"
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04 /* Linux 6.5; missing in older headers */
+#endif
+
+void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const int *fds, unsigned n)
+{
+	memset(control, 0, CMSG_SPACE(sizeof(int) * n));
+	m->msg_control = control->bytes;
+	m->msg_controllen = CMSG_SPACE(sizeof(int) * n);
+	struct cmsghdr *rights = CMSG_FIRSTHDR(m);
+	rights->cmsg_level = SOL_SOCKET;
+	rights->cmsg_type = SCM_RIGHTS;
+	rights->cmsg_len = CMSG_LEN(sizeof(int) * n);
+	memcpy(CMSG_DATA(rights), fds, sizeof(int) * n);
+}
+
+void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control)
+{
+	m->msg_control = control->bytes;
+	m->msg_controllen = sizeof control->bytes;
+}
+
+static void passed_fds_close(int fd)
+{
+	int before = errno;
+	if (fd >= 0)
+		(void)close(fd); /* Linux releases the descriptor even if this fails */
+	errno = before;
+}
+
+/* Takes the descriptors of one control message. */
+static unsigned passed_fds_take_one(const struct cmsghdr *c, int *fds, unsigned known)
+{
+	if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
+		return known;
+	const unsigned n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	for (unsigned i = 0; i < n; i++) {
+		int fd;
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+		if (c->cmsg_type == SCM_RIGHTS && known < FL__PASSED_FDS)
+			fds[known++] = fd;
+		else
+			passed_fds_close(fd);
+	}
+	return known;
+}
+
+unsigned fl__passed_fds_take(struct msghdr *m, int *fds)
+{
+	unsigned n = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		n = passed_fds_take_one(c, fds, n);
+	return n;
+}

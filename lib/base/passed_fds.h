@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_BASE_PASSED_FDS_H
+#define FL_BASE_PASSED_FDS_H
+
+#include <sys/socket.h>
+
+/* Descriptors in the control part of a message over a Unix socket (unix(7), SCM_RIGHTS). */
+enum { FL__PASSED_FDS = 253 }; /* the most that the kernel passes with one message */
+
+union fl__passed_fds {
+	struct cmsghdr header; /* for its alignment */
+	/*
+	 * 256: for credentials and a pidfd, which the maker of a foreign socket may have asked
+	 * for
+	 */
+	char bytes[CMSG_SPACE(sizeof(int) * FL__PASSED_FDS) + 256];
+};
+
+/* Makes `control` the control part of `m`, with `n` descriptors, 1 to FL__PASSED_FDS. */
+void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const int *fds, unsigned n);
+
+/* Makes `control` the place for the descriptors of a message that is to be received. */
+void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control);
+
+/*
+ * Stores the descriptors of a received message in `fds`, which has room for FL__PASSED_FDS, and
+ * returns their number. Closes a pidfd that was not asked for. MSG_CTRUNC in `m->msg_flags`: the
+ * process has too few free descriptors for the others.
+ */
+unsigned fl__passed_fds_take(struct msghdr *m, int *fds);
+
+#endif
