@@ -38,6 +38,7 @@
 #include <fairlead/mpmc_unbounded.h>
 #include <fairlead/mutex.h>
 #include <fairlead/net.h>
+#include <fairlead/offer.h>
 #include <fairlead/once.h>
 #include <fairlead/panic.h>
 #include <fairlead/parallel.h>

@@ -148,9 +148,9 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *li
                                                           fl_cancel_token *cancel);
 
 /*
- * For fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds(), that
- * returned -ENOMEM: the read gave up, and had no memory to put its bytes back. Returns the number
- * of bytes that are in the caller's buffer, and no longer in the stream. The next read continues
+ * For fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds(),
+ * after -ENOMEM: the read gave up, and had no memory to put its bytes back. Returns the number of
+ * bytes that are in the caller's buffer, and no longer in the stream. The next read continues
  * behind them. 0 after any other read. Never waits.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
@@ -186,8 +186,8 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
                                                 fl_cancel_token *cancel);
 
 /*
- * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps. Only over a
- * Unix socket. The receiver gets the descriptors with the first byte. They were sent if
+ * As fl_stream_write() of 1 or more bytes, with `n` descriptors, which the caller keeps. Only over
+ * a Unix socket. The receiver gets the descriptors with the first byte. They were sent if
  * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or
  *
  *   -EINVAL        no byte; above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be sent
@@ -205,12 +205,11 @@ FL_API FL_MUST_CHECK int fl_stream_send_fds_until(fl_stream *s, const void *data
 /*
  * As fl_stream_read(), with the descriptors that have come along, which then belong to the caller
  * and are close-on-exec. `*n` is the room in `fds` before the call, and the number of descriptors
- * after it; 0 after an error. One call returns the descriptors of at most one send. The bytes before
- * and behind the first byte of that send may come with it, so the bytes must tell which
- * descriptors belong to which message. Read all bytes of such a stream with this function: the
- * other reads close the descriptors that come with the bytes that they receive, and they receive
- * more bytes than they return. A peer that sends descriptors unasked costs only the free
- * descriptors during the call. Returns the number of bytes, or
+ * after it; 0 after an error. One call returns the descriptors of at most one send, and may return
+ * bytes of earlier sends with them: the bytes must tell which descriptors belong to which message.
+ * Read all bytes of such a stream with this function. The other reads close the descriptors that
+ * come with the bytes that they receive, and they receive more bytes than they return. Returns the
+ * number of bytes, or
  *
  *   0           the end
  *   -EMSGSIZE   there is no room for all descriptors. They are closed; the bytes stay

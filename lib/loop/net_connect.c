@@ -13,10 +13,11 @@
 #include "net_resolve.h"
 #include "net_sys.h"
 #include "stream.h"
+#include "unix_file.h"
 #include <errno.h>
 #include <string.h>
 
-static const int64_t connect_stagger = FL_MS(250), connect_pause_min = FL_MS(1), connect_pause_max = FL_MS(32);
+static const int64_t connect_stagger = FL_MS(250);
 
 struct connect_state;
 
@@ -255,27 +256,6 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	return connect_make_stream(s, c.loop, rc, IPPROTO_TCP);
 }
 
-/*
- * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
- * reports that the backlog has become shorter, so the function tries again after a pause.
- */
-static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline,
-                        fl_cancel_token *cancel)
-{
-	int64_t pause = connect_pause_min;
-	for (;;) {
-		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)address, size);
-		if (rc != -EAGAIN && rc != -EINTR)
-			return fl__net_error(rc);
-		if (fl__is_expired(deadline))
-			return -ETIMEDOUT;
-		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
-		if (rc != 0)
-			return rc;
-		pause = pause < connect_pause_max ? pause * 2 : pause;
-	}
-}
-
 int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct sockaddr_un address;
@@ -287,7 +267,7 @@ int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
 	if (fd < 0)
 		return fl__net_error(fd);
-	rc = connect_path(fd, &address, (socklen_t)size, deadline, cancel);
+	rc = fl__unix_connect(fd, &address, (socklen_t)size, deadline, cancel);
 	if (rc != 0) {
 		fl__net_sys.close(fd);
 		return rc;

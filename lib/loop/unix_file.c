@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The files of Unix sockets. A stale file is removed first; only its owner removes a file. */
 #include "unix_file.h"
+#include "../base/sys.h"
 #include "net_sys.h"
 #include <errno.h>
 #include <string.h>
@@ -60,5 +61,27 @@ void fl__unix_file_remove(struct fl__unix_file *f)
 	if (file.device == f->file.device && file.number == f->file.number) {
 		int rc = fl__name_sys.unlink(f->path);
 		(void)rc; /* the next socket at this path removes a stale file */
+	}
+}
+
+static const int64_t unix_file_pause_min = FL_MS(1), unix_file_pause_max = FL_MS(32);
+
+/*
+ * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
+ * reports that the backlog has become shorter, so the function tries again after a pause.
+ */
+int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
+{
+	int64_t pause = unix_file_pause_min;
+	for (;;) {
+		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
+		if (rc != -EAGAIN && rc != -EINTR)
+			return fl__net_error(rc);
+		if (fl__is_expired(deadline))
+			return -ETIMEDOUT;
+		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
+		if (rc != 0)
+			return rc;
+		pause = pause < unix_file_pause_max ? pause * 2 : pause;
 	}
 }

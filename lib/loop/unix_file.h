@@ -27,4 +27,10 @@ int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *pa
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
 
+/*
+ * Connects a Unix socket. Blocks the calling context while the listener's backlog is full. Returns
+ * 0, -ETIMEDOUT, -ECANCELED, or the error of the system.
+ */
+int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel);
+
 #endif

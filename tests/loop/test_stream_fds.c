@@ -182,7 +182,7 @@ FL_TEST(stream_fds_with_many_bytes)
 	pair_of_streams(with_much);
 }
 
-/* bugs: fds_truncated, fds_leak. Too few free descriptors, or no room: all are closed, the bytes stay. */
+/* bugs: fds_truncated, fds_leak. If not all can be received, all are closed, and the bytes stay. */
 static void truncated(fl_stream *a, fl_stream *b)
 {
 	int fds[4], got[4];

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Offers when a system call fails, memory is short, or a process is killed: nothing leaks. */
+#include "fl_emulated.h"
+#include "fl_net_faults.h"
+
+#include "process/packet.h"
+#include <signal.h>
+#include <sys/wait.h>
+
+FL_SHM_QUEUE_OF(uint64_t, number_queue)
+FL_ALL_NEED(FL_TEST_MEMFD)
+
+static int bare_connect(const char *path)
+{
+	struct sockaddr_un a;
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), size = fl__unix_address(&a, path);
+	FL_CHECK(fd >= 0 && size > 0 && connect(fd, (struct sockaddr *)&a, (socklen_t)size) == 0);
+	return fd;
+}
+
+static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
+{
+	(void)fd;
+	(void)address;
+	(void)size;
+	return fault;
+}
+
+static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
+{
+	(void)fd;
+	(void)level;
+	(void)option;
+	(void)value;
+	(void)size;
+	return fault;
+}
+
+static int failing_set_mode(const char *path, unsigned mode)
+{
+	(void)path;
+	(void)mode;
+	return fault;
+}
+
+static ssize_t failing_send(int socket, const struct msghdr *message, int flags)
+{
+	(void)socket;
+	(void)message;
+	(void)flags;
+	return fault;
+}
+
+static ssize_t failing_receive(int socket, struct msghdr *message, int flags)
+{
+	(void)socket;
+	(void)message;
+	(void)flags;
+	return fault;
+}
+
+static void no_faults(void)
+{
+	(void)fl_test_net_faults_end();
+	(void)fl_test_name_faults_end();
+	(void)fl_test_fd_faults_end();
+}
+
+FL_TEST(offer_create_faults)
+{
+	FL_NET_FAULTS();
+	FL_RESOLVE_FAULTS();
+	fl_offer *o = NULL;
+	fl_test_path p = fl_test_path_make();
+	unsigned before = fl_test_fds();
+	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+		fault = of_socket[i][0];
+		fl__net_sys.socket = failing_socket;
+		FL_RC(fl_offer_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+	}
+	no_faults();
+	static const int of_bind[] = {-EACCES, -EROFS};
+	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
+		fault = of_bind[i];
+		fl__net_sys.bind = failing_bind;
+		FL_RC(fl_offer_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
+	}
+	no_faults();
+	fl__name_sys.set_mode = failing_set_mode;
+	FL_RC(fl_offer_create(&o, p.name, NULL), -EROFS);
+	assert_false(fl_test_path_is_there(&p));
+	no_faults();
+	fl__net_sys.listen = failing_listen;
+	fault = -ENOBUFS;
+	FL_RC(fl_offer_create(&o, p.name, NULL), -ENOMEM);
+	assert_false(fl_test_path_is_there(&p));
+	assert_null(o);
+	assert_int_equal(fl_test_fds(), before);
+	fl_test_path_end(&p);
+}
+
+FL_TEST(offer_accept_faults)
+{
+	FL_NET_FAULTS();
+	FL_FD_FAULTS();
+	fl_offer *o = NULL;
+	fl_pipe *pipe = NULL;
+	char byte;
+	fl_test_path p = fl_test_path_make();
+	unsigned before = fl_test_fds();
+	FL_OK(fl_offer_create(&o, p.name, NULL));
+	int fd = bare_connect(p.name);
+	fl__net_sys.accept = failing_accept;
+	static const int of_accept[][2] = {
+	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
+	for (size_t i = 0; i < sizeof of_accept / sizeof *of_accept; i++) {
+		fault = of_accept[i][0];
+		FL_RC(fl_offer_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+	}
+	no_faults();
+	FL_OK(fl_offer_accept(o, &pipe)); /* it still waits */
+	fl_pipe_free(pipe);
+	assert_int_equal(close(fd), 0);
+	/* between the accept and the hello: the finder gets the end */
+	pipe = NULL;
+	fl__net_sys.get_struct = failing_struct;
+	fault = -ENOBUFS;
+	fd = bare_connect(p.name);
+	FL_RC(fl_offer_accept(o, &pipe), -ENOMEM);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_int_equal(close(fd), 0);
+	no_faults();
+	fl__fd_sys.send = failing_send;
+	static const int of_send[][2] = {
+	    {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-EAGAIN, -ENOMEM}, {-EPIPE, -ETIMEDOUT}};
+	for (size_t i = 0; i < 2 * sizeof of_send / sizeof *of_send; i++) {
+		fault = of_send[i / 2][0];
+		fd = bare_connect(p.name);
+		/* fl_offer_accept(): -ETOOMANYREFS */
+		FL_RC(fl_offer_accept_until(o, i % 2 ? &pipe : NULL, 0, NULL), of_send[i / 2][1]);
+		assert_int_equal(recv(fd, &byte, 1, 0), 0);
+		assert_int_equal(close(fd), 0);
+	}
+	assert_null(pipe);
+	fl_offer_free(o);
+	assert_int_equal(fl_test_fds(), before);
+	fl_test_path_end(&p);
+}
+
+static unsigned allocations_left;
+
+static void *few_allocations(size_t size)
+{
+	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
+}
+
+FL_TEST(offer_without_memory)
+{
+	FL_FAULTS();
+	fl_test_path p = fl_test_path_make();
+	const uid_t users[] = {1, 2};
+	fl_offer *o = NULL;
+	fl_pipe *pipe = NULL;
+	fl_shm *region = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	const fl_offer_config config = {.users = users, .n_users = 2, .region = region};
+	unsigned before = fl_test_fds(), needed;
+	int rc = -ENOMEM;
+	fl_test_blocks = 0;
+	fl__sys.alloc = few_allocations;
+	fl__sys.free = fl_test_counting_free;
+	for (needed = 0; rc == -ENOMEM; needed++) {
+		assert_true(needed < 10);
+		allocations_left = needed;
+		rc = fl_offer_create(&o, p.name, &config); /* -ENOMEM */
+	}
+	FL_OK(rc);
+	assert_true(needed > 2);
+	int fd = bare_connect(p.name);
+	allocations_left = 0;
+	FL_RC(fl_offer_accept(o, &pipe), -ENOMEM);
+	assert_true(pipe == NULL && close(fd) == 0);
+	fl_offer_free(o);
+	assert_int_equal(fl_test_blocks, 0);
+	fl__sys = fl_test_real_sys;
+	fl_shm_free(region);
+	assert_int_equal(fl_test_fds(), before - 1);
+	fl_test_path_end(&p);
+}
+
+struct server {
+	fl_offer *offer;
+	fl_cancel_token stop;
+};
+
+static int serve(void *arg)
+{
+	struct server *s = arg;
+	int rc;
+	do
+		rc = fl_offer_accept_until(s->offer, NULL, FL_FOREVER, &s->stop);
+	while (rc == 0);
+	return rc;
+}
+
+/* The faults come before the serving thread starts: tables are not replaced beside it. */
+FL_TEST(offer_find_faults)
+{
+	FL_FAULTS();
+	FL_NET_FAULTS();
+	FL_FD_FAULTS();
+	struct server s = {NULL};
+	fl_test_path p = fl_test_path_make();
+	fl_shm *region = NULL, *found = NULL;
+	fl_pipe *pipe = NULL;
+	fl_thread t;
+	int rc;
+	FL_OK(fl_shm_create(&region, 4096));
+	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+	FL_OK(fl_offer_create(&s.offer, p.name, &(fl_offer_config){.region = region}));
+	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+		fault = of_socket[i][0];
+		fl__net_sys.socket = failing_socket;
+		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
+	}
+	no_faults();
+	fl__net_sys.connect = failing_connect;
+	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
+	for (size_t i = 0; i < sizeof of_connect / sizeof *of_connect; i++) {
+		fault = of_connect[i];
+		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_connect[i]);
+	}
+	fault = -EAGAIN; /* the backlog is full */
+	FL_RC(fl_offer_find_until(p.name, NULL, &found, &pipe, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	no_faults();
+	fl__net_sys.get_struct = failing_struct;
+	fault = -ENOBUFS;
+	FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), -ENOMEM);
+	no_faults();
+	fl__fd_sys.receive = failing_receive;
+	fault = -ENOMEM;
+	FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), -ENOMEM);
+	no_faults();
+	/* and without a fault */
+	fl_cancel_token_init(&s.stop, FL_SHIELDED, FL_FOREVER);
+	FL_OK(fl_thread_start(&t, serve, &s, NULL));
+	FL_OK(fl_offer_find(p.name, NULL, &found, &pipe));
+	fl_shm_free(found);
+	fl_pipe_free(pipe);
+	found = NULL;
+	pipe = NULL;
+	fl_cancel_token_request(&s.stop);
+	FL_OK(fl_thread_join(&t, &rc));
+	FL_RC(rc, -ECANCELED); /* fl_offer_accept_until() */
+	fl_cancel_token_destroy(&s.stop);
+	fl_offer_free(s.offer);
+	fl_shm_free(region);
+	fl_test_path_end(&p);
+}
+
+/* The offer is in a child, so that this process can be short of anything. */
+static pid_t offering_child(const char *path, fl_shm *region)
+{
+	int ready[2];
+	char byte;
+	FL_CHECK(pipe2(ready, O_CLOEXEC) == 0);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		fl_offer *o = NULL;
+		(void)alarm(60);
+		if (fl_offer_create(&o, path, &(fl_offer_config){.region = region}) != 0 ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		while (fl_offer_accept(o, NULL) == 0)
+			;
+		_exit(2);
+	}
+	FL_CHECK(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
+	return pid;
+}
+
+static void kill_child(pid_t pid)
+{
+	FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+}
+
+FL_TEST(offer_find_without_memory)
+{
+	FL_FAULTS();
+	fl_test_path p = fl_test_path_make();
+	fl_shm *region = NULL, *found = NULL;
+	fl_pipe *pipe = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	pid_t pid = offering_child(p.name, region);
+	unsigned before = fl_test_fds(), needed;
+	int rc = -ENOMEM;
+	fl_test_blocks = 0;
+	fl__sys.free = fl_test_counting_free;
+	fl__sys.alloc = few_allocations;
+	for (needed = 0; rc == -ENOMEM; needed++) {
+		assert_true(needed < 10);
+		allocations_left = needed;
+		rc = fl_offer_find(p.name, NULL, &found, &pipe); /* -ENOMEM */
+		if (rc != 0)
+			assert_true(!found && !pipe && fl_test_blocks == 0 && fl_test_fds() == before);
+	}
+	FL_OK(rc);
+	assert_true(needed > 2);
+	fl_shm_free(found);
+	fl_pipe_free(pipe);
+	fl__sys = fl_test_real_sys;
+	for (unsigned more = 0; more < 3; more++) { /* the socket, the hello's descriptor, the region's own */
+		rlim_t limit = fl_test_limit_fds(more);
+		rc = fl_offer_find(p.name, NULL, &found, &pipe);
+		fl_test_unlimit_fds(limit);
+		FL_RC(rc, -EMFILE);
+		assert_int_equal(fl_test_fds(), before);
+	}
+	kill_child(pid);
+	fl_shm_free(region);
+	assert_int_equal(unlink(p.name), 0);
+	fl_test_path_end(&p);
+}
+
+/* ---- processes that are killed */
+
+FL_TEST(offer_after_a_kill)
+{
+	fl_test_path p = fl_test_path_make();
+	fl_shm *found = NULL;
+	fl_pipe *pipe = NULL;
+	fl_shm *region = NULL;
+	char byte;
+	size_t size;
+	FL_OK(fl_shm_create(&region, 4096));
+	unsigned before = fl_test_fds();
+	for (int i = 0; i < 5; i++) {
+		pid_t pid = offering_child(p.name, region); /* replaces the file of the one before */
+		FL_OK(fl_offer_find(p.name, NULL, &found, &pipe));
+		kill_child(pid);
+		/* accepted without a pipe: the end is there at once, or after the kill */
+		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE);
+		void *block = fl_shm_alloc(found, 64); /* the region goes on */
+		assert_non_null(block);
+		fl_shm_dealloc(found, block);
+		fl_shm_free(found);
+		fl_pipe_free(pipe);
+		assert_true(fl_test_path_is_there(&p));
+		FL_RC(fl_offer_find(p.name, NULL, NULL, NULL), -ECONNREFUSED);
+	}
+	assert_int_equal(fl_test_fds(), before);
+	assert_int_equal(unlink(p.name), 0);
+	fl_shm_free(region);
+	fl_test_path_end(&p);
+}
+
+/* A finder that waits for an accept when the offering process is killed. */
+FL_TEST(offer_killed_before_the_accept)
+{
+	fl_test_path p = fl_test_path_make();
+	int ready[2];
+	char byte;
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		fl_offer *o = NULL;
+		struct pollfd one;
+		(void)alarm(60);
+		if (fl_offer_create(&o, p.name, NULL) != 0 || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		one = (struct pollfd){fl_offer_fd(o), POLLIN, 0};
+		(void)poll(&one, 1, -1); /* the finder has come */
+		(void)kill(getpid(), SIGKILL);
+	}
+	assert_true(close(ready[1]) == 0 && read(ready[0], &byte, 1) == 1 && close(ready[0]) == 0);
+	FL_RC(fl_offer_find(p.name, NULL, NULL, NULL), -ECONNRESET);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(unlink(p.name), 0);
+	fl_test_path_end(&p);
+}
+
+/* A forked child leaves the file, and may accept. */
+FL_TEST(offer_in_a_forked_child)
+{
+	fl_test_path p = fl_test_path_make();
+	fl_offer *o = NULL;
+	int status = -1;
+	FL_OK(fl_offer_create(&o, p.name, NULL));
+	int fd = bare_connect(p.name);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int rc = fl_offer_accept(o, NULL);
+		fl_offer_free(o);
+		_exit(rc == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_true(fl_test_path_is_there(&p) && close(fd) == 0);
+	fl_offer_free(o);
+	assert_false(fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+}
+
+/* Puts 1, 2, 3, ... from the number that the pipe brings; never ends. */
+static void write_numbers(const char *path)
+{
+	fl_shm *region = NULL;
+	fl_pipe *pipe = NULL;
+	number_queue *q = NULL;
+	uint64_t next = 0;
+	size_t size;
+	(void)alarm(60);
+	int rc = fl_offer_find(path, &(fl_offer_config){.item_type = "number", .item_size = 8}, &region, &pipe);
+	if (rc == 0)
+		rc = number_queue_open(&q, region, fl_shm_root(region));
+	if (rc == 0)
+		rc = fl_pipe_recv(pipe, &next, sizeof next, &size);
+	while (rc == 0)
+		rc = number_queue_put(q, next++);
+	_exit(1);
+}
+
+/* The writer is killed while it writes, again and again: no number is lost, doubled or torn. */
+FL_TEST(offer_writer_is_killed)
+{
+	enum { KILLS = 20, BETWEEN = 2000 };
+	fl_test_path p = fl_test_path_make();
+	fl_shm *region = NULL;
+	number_queue *q = NULL;
+	fl_offer *o = NULL;
+	fl_pipe *pipe = NULL;
+	uint64_t next = 0, number = 0;
+	char byte;
+	size_t size;
+	FL_OK(fl_shm_create(&region, 1 << 20));
+	FL_OK(number_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 100}));
+	FL_OK(fl_shm_set_root(region, number_queue_offset(q)));
+	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.item_type = "number", .item_size = 8, .region = region}));
+	unsigned before = fl_test_fds();
+	for (int i = 0; i < KILLS; i++) {
+		pid_t pid = fork();
+		assert_true(pid >= 0);
+		if (pid == 0)
+			write_numbers(p.name);
+		FL_OK(fl_offer_accept(o, &pipe));
+		FL_OK(fl_pipe_send(pipe, &next, sizeof next));
+		for (int k = 0; k < BETWEEN; k++) {
+			FL_OK(number_queue_get(q, &number));
+			assert_int_equal(number, next);
+			next++;
+		}
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		FL_RC(fl_pipe_recv(pipe, &byte, 1, &size), -EPIPE); /* tells the death */
+		fl_pipe_free(pipe);
+		while (number_queue_try_get(q, &number) == 0) {
+			assert_int_equal(number, next);
+			next++;
+		}
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+	assert_int_equal(fl_test_fds(), before);
+	fl_offer_free(o);
+	number_queue_free(q);
+	fl_shm_free(region);
+	fl_test_path_end(&p);
+}
