@@ -111,9 +111,23 @@ static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
 	return start;
 }
 
-void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *step)
+/*
+ * Whether an earlier step of the thread of shown[i] shows that shown[j] happens before both: an edge
+ * to shown[i] would tell nothing new. `steps` has the edges of the steps before.
+ */
+static bool edge_is_implied(const struct lab_event *const *shown, unsigned i, unsigned j, const struct lab_step *steps)
+{
+	for (unsigned k = j + 1; k < i; k++)
+		if (shown[k]->thread == shown[i]->thread && steps[k].edge == LAB_SYNCHRONIZES && steps[k].from >= j &&
+		    shown[steps[k].from]->thread == shown[j]->thread)
+			return true;
+	return false;
+}
+
+void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *steps)
 {
 	const struct lab_event *e = shown[i];
+	struct lab_step *step = &steps[i];
 	step->failing = e->raced;
 	for (unsigned j = i; j-- > 0 && step->edge == LAB_NO_EDGE;) {
 		if (shown[j]->thread == e->thread)
@@ -129,6 +143,10 @@ void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_
 	if (other < i) {
 		step->edge = LAB_SYNCHRONIZES;
 		step->from = other;
+	}
+	if (step->edge == LAB_SYNCHRONIZES && e->op.kind == LAB_SYNC && edge_is_implied(shown, i, step->from, steps)) {
+		step->edge = LAB_NO_EDGE;
+		step->from = 0;
 	}
 }
 

@@ -11,9 +11,9 @@
 
 /*
  * Fills in the edge to shown[i] from an earlier step of another thread, and whether shown[i] is
- * half of a race.
+ * half of a race, in steps[i]. The steps before are complete.
  */
-void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *step);
+void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *steps);
 
 /*
  * Called at the end of an execution without progress. Writes a step behind the `n` steps of the

@@ -465,7 +465,7 @@ static bool fails_at_last(enum lab_verdict verdict)
 
 /* --- plain accesses before a check that fails --- */
 
-enum { FEW_STEPS = 40, MANY_EVENTS = 4000 };
+enum { FEW_STEPS = 40, FEW_PLAIN = 10, MANY_EVENTS = 4000 };
 
 static bool trace_is_of_two_threads(const struct lab_event *e)
 {
@@ -514,8 +514,9 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
 }
 
 /*
- * A short trace that ends in a failed check shows the plain accesses to memory of two threads: the
- * check is about their values. It shows the last of them, so that the trace stays short.
+ * A trace that ends in a failed check shows the plain accesses to memory of two threads: the check
+ * is about their values. It shows the last of them, so that the trace stays short: all of it has
+ * FEW_STEPS, or a long trace gets FEW_PLAIN more.
  */
 static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
@@ -523,14 +524,16 @@ static void trace_show_plain(const struct lab_event **shown, struct lab_event *r
 	const bool fits = lab.verdict == LAB_CHECK || lab.verdict == LAB_EXIT_STATUS || lab.verdict == LAB_CRASH;
 	if (!plain)
 		abort();
-	if (fits && lab.n_events <= MANY_EVENTS && trace_list_steps(shown, rounds) <= FEW_STEPS)
+	const unsigned others = trace_list_steps(shown, rounds);
+	const unsigned most = others + FEW_PLAIN > FEW_STEPS ? others + FEW_PLAIN : FEW_STEPS;
+	if (fits && lab.n_events <= MANY_EVENTS)
 		for (unsigned i = 0; i < lab.n_events; i++)
 			if (lab.events[i].hidden && lab.events[i].op.kind == LAB_PLAIN && !lab.events[i].piece &&
 			    (trace_is_checked(i) || trace_is_of_two_threads(&lab.events[i])))
 				plain[n++] = i;
 	for (unsigned i = 0; i < n; i++)
 		lab.events[plain[i]].hidden = false;
-	while (from < n && trace_list_steps(shown, rounds) > FEW_STEPS)
+	while (from < n && trace_list_steps(shown, rounds) > most)
 		for (unsigned more = (n - from + 3) / 4; more > 0; more--)
 			lab.events[plain[from++]].hidden = true;
 	free(plain);
@@ -567,7 +570,7 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_event *e = shown[i];
 		struct lab_step *step = &steps[i];
-		lab_edge_find(shown, i, step);
+		lab_edge_find(shown, i, steps);
 		step->thread = e->thread;
 		step->preempted = e->preempted;
 		step->stale = e->stale > 0;

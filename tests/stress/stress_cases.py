@@ -449,6 +449,7 @@ DRAWN = {
     "cond_signal_before_wait": (
         {("synchronizes", "starts thread-c", "signals changed")}, {"signals changed", "waits for the condition changed"}),
     "heap_use_after_free": (set(), {"free", "plain"}),
+    "mutex_long_trace": ({("synchronizes", "unlocks queue.lock", "locks queue.lock")}, {"plain read sum"}),
 }
 
 
@@ -471,8 +472,26 @@ def drawing(tool):
         for edge in edges:
             expect(page, f'data-edge="{edge[0]}"')
         expect(page, "failing")
-        if page.count("<tr data-step=") != len(steps):
-            raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
+        drawn(name, page, steps)
+
+
+def drawn(name, page, steps):
+    """The page stands alone. It has each step in order, arrows between steps that it has, and folds that are not empty."""
+    if re.search(r"https?://(?!www\.w3\.org/2000/svg)|<link|@import| src=", page):
+        raise Failure(f"{name}: the page refers to another file")
+    rows = re.findall(r'<tr data-step="(\d+)"(?: data-of="(\d+)")?(?: data-from="(\d+)" data-edge="(\w*)")?>', page)
+    if [int(row[0]) for row in rows] != list(range(len(steps))):
+        raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
+    for (_, _, start, edge), step in zip(rows, steps):
+        if (edge, start) != (step["edge"], str(step["from"]) if step["edge"] else ""):
+            raise Failure(f"{name}: {edge} from {start}, not {step['edge']} from {step['from']}")
+        if edge and steps[step["from"]]["thread"] == step["thread"]:
+            raise Failure(f"{name}: an arrow within {step['thread']}")
+    if set(re.findall(r'<tr data-fold="(\d+)"', page)) != {row[1] for row in rows if row[1]}:
+        raise Failure(f"{name}: folds without steps, or steps without folds")
+    arrows = [(s["thread"], s["from"]) for s in steps if s["edge"] == "synchronizes" and s["what"].startswith("locks ")]
+    if len(arrows) != len(set(arrows)):
+        raise Failure(f"{name}: two arrows tell the same: {arrows}")
 
 
 # What the report on each program says, as regular expressions over a line. A text that follows
@@ -534,6 +553,36 @@ def reports(tool):
             expect(tool.run("--load", path, "--mode", "model", status=1)[0], f"write of s->{member} by")
     if problems:
         raise Failure("\n".join(problems))
+
+
+# A program with main(), and the scenario with the same accesses: the includes, the shared state, and what each of two threads does.
+FORMS = {
+    "plain": ("", "int a, b, c, d;", "{0}a = 1; {0}b = {0}a;", "{0}c = 1; {0}d = {0}c;"),
+    "atomic": ("#include <stdatomic.h>", "atomic_int a, b;", "{0}a = 1; (void){0}b;", "{0}b = 1; (void){0}a;"),
+}
+
+
+def main_costs(tool):
+    """Through main() a program is exhausted in at most 5 times the executions of the scenario with the same accesses."""
+    with tempfile.TemporaryDirectory() as folder:
+        program_path, scenario = os.path.join(folder, "whole.c"), os.path.join(folder, "scenario.c")
+        for name, (include, state, one, two) in FORMS.items():
+            with open(program_path, "w", encoding="utf-8") as file:
+                file.write(f"#include <pthread.h>\n{include}\nstatic {state}\n"
+                           f"static void *one(void *arg) {{ {one.format('')} return arg; }}\n"
+                           f"static void *two(void *arg) {{ {two.format('')} return arg; }}\n"
+                           "int main(void)\n{\n\tpthread_t x, y;\n\tpthread_create(&x, NULL, one, NULL);\n"
+                           "\tpthread_create(&y, NULL, two, NULL);\n\tpthread_join(x, NULL);\n\treturn pthread_join(y, NULL);\n}\n")
+            with open(scenario, "w", encoding="utf-8") as file:
+                file.write(f"#include <fairlead/stress.h>\n{include}\nstruct same {{ {state} }};\n"
+                           f"FL_STRESS_ACTOR(same, one) {{ {one.format('s->')} }}\nFL_STRESS_ACTOR(same, two) {{ {two.format('s->')} }}\n"
+                           'FL_STRESS(same, one, two) { FL_ACCEPTABLE(1, "all"); }\n')
+            for strategy in ("dfs", "dfs:all"):
+                both = [tool.json(*arguments, "--strategy", strategy, "--time", "60s", status=0)["tests"][0]
+                        for arguments in ((program_path,), ("--load", scenario, "--mode", "model"))]
+                counts = [test["executions"] + test["pruned"] for test in both]
+                if not all(test["exhausted"] for test in both) or counts[0] > 5 * counts[1]:
+                    raise Failure(f"{name}, {strategy}: {counts[0]} executions through main(), {counts[1]} of the scenario")
 
 
 def further(tool):
@@ -620,7 +669,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted`: whether a case of that name runs; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, reports, main_costs, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
