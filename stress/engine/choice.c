@@ -6,7 +6,8 @@
  *            (stateless: Godefroid 1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale
  *            reads and faults; or without a bound on preemptions, with sleep sets (Godefroid 1996),
  *            which would lose states under a bound (Coons, Musuvathi, McKinley 2013).
- *   random   each choice at random, with odds that are drawn anew for each execution
+ *   random   each choice at random, with odds that are drawn anew for each execution; in a third of
+ *            a program's, two threads take turns
  *   PCT      the thread with the highest priority runs; priorities are drawn at its start and
  *            lowered at depth - 1 steps (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
  *   replay   the choices of a schedule
@@ -47,6 +48,12 @@ enum { CHANGES = 8, USUAL_THREADS = 16 };
 static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
+/*
+ * Of a random execution of a program: threads switch after writes, in place of anywhere, and to the
+ * thread with the highest priority. So two threads take turns, which bugs of many turns need.
+ */
+static bool takes_turns, turn_is_over;
+static unsigned odds_turn; /* of 256 */
 
 static uint64_t draw(void)
 {
@@ -79,6 +86,14 @@ void lab_seed(uint64_t seed, uint64_t execution)
 	odds_switch = switches[draw_below(4)];
 	odds_stale = stales[draw_below(4)];
 	odds_fault = faults[draw_below(3)];
+	static const uint8_t turns[] = {96, 240};
+	takes_turns = lab.program && draw_below(3) == 0;
+	if (takes_turns) {
+		odds_turn = turns[draw_below(2)];
+		odds_switch = 4;
+		odds_stale = 0;
+	}
+	turn_is_over = false;
 	const unsigned threads = lab.n_threads > USUAL_THREADS ? lab.n_threads : USUAL_THREADS;
 	for (unsigned i = 0; i < threads; i++)
 		priority[i] = (uint8_t)(CHANGES + draw_below(200));
@@ -345,8 +360,24 @@ static unsigned by_priority(lab_set set, unsigned usual)
 	return ready ? highest(ready) : lab_in(rest, usual) ? usual : highest(rest);
 }
 
+static bool ends_turn(const struct lab_op *op)
+{
+	return op->kind == LAB_STORE || op->kind == LAB_RMW || op->kind == LAB_SYNC;
+}
+
+static unsigned by_turns(lab_set set, unsigned usual)
+{
+	const lab_set others = set & ~lab_bit(usual), ready = others & lab.ready;
+	const unsigned pick =
+	    others && lot(turn_is_over ? odds_turn : odds_switch) ? highest(ready ? ready : others) : usual;
+	turn_is_over = ends_turn(&lab.threads[pick].next);
+	return pick;
+}
+
 static unsigned by_lot(lab_set set, unsigned usual)
 {
+	if (takes_turns)
+		return by_turns(set, usual);
 	lab_set others = set & ~lab_bit(usual);
 	if (!others || !lot(odds_switch))
 		return usual;

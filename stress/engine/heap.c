@@ -311,6 +311,40 @@ static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 	         here);
 }
 
+/* Whether no running function of the thread has its frame at `address` or below. */
+static bool heap_is_frame_over(const struct lab_thread *owner, uintptr_t address)
+{
+	if (owner->state == LAB_DONE)
+		return true;
+#ifdef FL__SWITCH_UCONTEXT
+	(void)address;
+	return false;
+#else
+	return address < (uintptr_t)owner->flow.sp;
+#endif
+}
+
+void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	const unsigned id = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
+	if (id == lab.self->id || id >= lab.n_threads || !lab.program)
+		return;
+	const struct lab_thread *owner = &lab.threads[id];
+	if (!heap_is_frame_over(owner, address))
+		return;
+	char here[256], place[200];
+	(void)lab_describe_site(pc, here, sizeof here);
+	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
+	if (heap_is_announced(address, pc) && lab.self->next.kind == LAB_SYNC)
+		op = lab.self->next;
+	heap_bad_event(&op);
+	lab.signature = pc;
+	lab_name_address(address, place, sizeof place);
+	lab_fail(LAB_USE_AFTER_FREE, "%s of %s by %s at %s, %s", write ? "write" : "read", place, lab.self->name, here,
+	         owner->state == LAB_DONE ? "on the stack of a thread that has ended"
+	                                  : "in the frame of a function that has returned");
+}
+
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
 	if (__builtin_expect(address < NULL_PAGE, 0) && size > 0)
@@ -319,8 +353,11 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		return;
 	if (address < LAB_STACKS && address + size > LAB_BASE + state_size)
 		bad_access(address, size, write, pc);
-	if (address < LAB_PARTS)
+	if (address < LAB_PARTS) {
+		if (address >= LAB_STACKS)
+			lab_stack_check(address, size, write, pc);
 		return;
+	}
 	uintptr_t last = address + size - 1;
 	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
 		if (units[unit] != LIVE)

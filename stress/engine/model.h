@@ -372,6 +372,11 @@ bool lab_is_heap(uintptr_t address);
 bool lab_is_stack(uintptr_t address); /* of a model thread */
 bool lab_is_guard(uintptr_t address); /* of a stack */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
+/*
+ * Of a program: fails if the memory, on a stack, is of a thread that has ended or of a function
+ * that has returned. It knows frames of other threads alone.
+ */
+void lab_stack_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 /* The state, or a live block: memory that processes share. */
 bool lab_heap_has(uintptr_t address, size_t size);
 void lab_heap_reset(void);

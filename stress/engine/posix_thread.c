@@ -6,6 +6,7 @@
 #include "posix.h"
 #include "program.h"
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,7 @@ struct posix_thread {
 	bool ours; /* started by pthread_create() or thrd_create(), or main */
 	bool detached, joined, waited_for;
 	struct lab_place joiner;
+	__pthread_unwind_buf_t *cleanup; /* of the innermost pthread_cleanup_push() */
 };
 
 static struct posix_thread threads[LAB_THREADS];
@@ -32,6 +34,48 @@ static struct posix_thread *thread_info(unsigned id)
 unsigned long lab_posix_self(void)
 {
 	return lab.self->id + 1;
+}
+
+/* In the part of the buffer that is the C library's. */
+enum { CLEANUP_BEFORE, CLEANUP_DEPTH };
+
+/* Runs the handlers that are left, each in its own frame, and ends the thread. */
+static _Noreturn void thread_unwind(uintptr_t pc)
+{
+	struct posix_thread *t = thread_info(lab.self->id);
+	__pthread_unwind_buf_t *buffer = t->cleanup;
+	if (!buffer)
+		lab_posix_end(t->result, pc);
+	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
+	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
+	_longjmp((struct __jmp_buf_tag *)buffer->__cancel_jmp_buf, 1);
+}
+
+/*
+ * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, and the last of them after
+ * a handler. <pthread.h> declares them for programs without exceptions alone.
+ */
+void __pthread_register_cancel(__pthread_unwind_buf_t *buffer);
+void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer);
+_Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer);
+
+EXPORTED void __pthread_register_cancel(__pthread_unwind_buf_t *buffer)
+{
+	struct posix_thread *t = thread_info(lab.self->id);
+	buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
+	buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
+	t->cleanup = buffer;
+}
+
+EXPORTED void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer)
+{
+	thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
+}
+
+EXPORTED _Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer)
+{
+	(void)buffer;
+	thread_unwind(PC);
 }
 
 static unsigned thread_count_alive(void)
@@ -63,7 +107,8 @@ unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uint
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
 	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
 	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
-	*t = (struct posix_thread){lab.generation, start, arg, NULL, true, detached, false, false, {0, 0}};
+	*t = (struct posix_thread){
+	    .generation = lab.generation, .start = start, .arg = arg, .ours = true, .detached = detached};
 	const struct lab_op op = {LAB_SPAWN, 0, 0, thread->id, pc};
 	(void)lab_event(&op);
 	lab_thread_start(thread, pc);
@@ -171,8 +216,10 @@ EXPORTED int pthread_equal(pthread_t one, pthread_t other)
 
 EXPORTED _Noreturn void pthread_exit(void *result)
 {
-	if (OURS())
-		lab_posix_end(result, PC);
+	if (OURS()) {
+		thread_info(lab.self->id)->result = result;
+		thread_unwind(PC);
+	}
 	static void (*real)(void *);
 	if (!real)
 		real = (void (*)(void *))dlsym(RTLD_NEXT, "pthread_exit");

@@ -231,6 +231,8 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		lab_heap_check(address, size, write, pc);
 		if (write)
 			lab_globals_written(address, size);
+	} else if (address - (uintptr_t)lab.self->id * LAB_STACK_SIZE - LAB_STACKS >= LAB_STACK_SIZE) {
+		lab_stack_check(address, size, write, pc);
 	}
 	if ((address & 7) + size <= 8 && size > 0)
 		plain_in_cell(address, (unsigned)size, write, pc);

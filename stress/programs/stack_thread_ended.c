@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects USE AFTER FREE "on the stack of a thread that has ended". */
+#include <pthread.h>
+#include <stdatomic.h>
+
+static _Atomic(int *) shared;
+
+static void *lend(void *arg)
+{
+	int mine = 0;
+	shared = &mine;
+	return arg;
+}
+
+static void *use(void *arg)
+{
+	int *lent = shared;
+	if (lent)
+		*lent = 42;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, lend, NULL);
+	pthread_create(&two, NULL, use, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}
