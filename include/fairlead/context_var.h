@@ -45,8 +45,8 @@ FL_BEGIN_DECLS
  * A value is a pointer. `release`, if not NULL, is called once for each value that was set and is
  * not NULL, when no context, copy or token has the value any more: often on another thread. A
  * pending timer, post or task has a copy; a cancel releases that copy. `release` must not wait for
- * long, nor for the end of what had the value. It has the values of the context that calls it. A
- * variable must outlive all of its values.
+ * long, nor for the end of the task, fiber or thread that had the value. It has the values of the
+ * context that calls it. A variable must outlive all of its values.
  *
  * A thread that the library did not start begins without values, and releases them at its end. At
  * the end of the process, and when the library is unloaded (dlclose), values of threads that go on
@@ -68,7 +68,7 @@ typedef struct fl_context_var {
 #define FL_CONTEXT_VAR_INIT(default_value, release) { (default_value), (release) }
 /* clang-format on */
 
-/* What a set has replaced. All-zero: nothing. Not to be copied. */
+/* The previous value, which a set has replaced. All-zero: nothing. Not to be copied. */
 typedef struct fl_context_token {
 	struct fl__values *before_, *after_, *spare_;
 	uint64_t context_;

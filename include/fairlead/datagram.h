@@ -27,15 +27,15 @@ FL_BEGIN_DECLS
  *     }
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
- * lost, doubled, or overtaken. One of a Unix socket is neither: its sender waits while the receiver
- * has no room.
+ * lost, doubled, or overtaken. A datagram of a Unix socket is not: its sender waits while the
+ * receiver has no room.
  *
  * A socket belongs to the loop on which it was created. Only that loop's thread may call its
- * functions, and only fibers of the loop those that wait. Callbacks of the loop may call the
+ * functions. Functions that wait are for fibers of the loop; callbacks of the loop may call the
  * others. A socket must be freed before its loop. Any number of fibers may send and receive at the
  * same time: each datagram goes to one of them. Fibers that must wait for room or for a datagram
- * wait in FIFO order, except senders to an address of a Unix socket. A fiber whose calls never wait
- * lets other fibers run from time to time. All sockets are close-on-exec.
+ * wait in FIFO order, except senders to an address of a Unix socket. If the calls of a fiber never
+ * have to wait, they let other fibers run from time to time. All sockets are close-on-exec.
  *
  * No error but -EPIPE and -EOWNERDEAD is permanent: the next call may succeed. A call that failed,
  * timed out or was cancelled has sent or received nothing, except as the functions for several
@@ -119,9 +119,8 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
  * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
  * addresses that this machine has, IPv4 before IPv6. `config` may be NULL. The socket receives
- * datagrams to groups only after fl_datagram_join(), whatever other sockets have joined. A name
- * blocks the calling fiber, and the lookup observes its cancel scope; otherwise the function never
- * waits. Returns
+ * datagrams to groups only after its own fl_datagram_join(). A name blocks the calling fiber, and
+ * the lookup observes its cancel scope; otherwise the function never waits. Returns
  *
  *   0
  *   -EADDRINUSE     the port is in use
@@ -226,10 +225,10 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ENOTCONN      the socket is not connected
  *   -EMSGSIZE      larger than the protocol, the send buffer or the path allows (UDP: 65,507 bytes
  *                  over IPv4)
- *   -ECONNREFUSED  UDP: no socket of the peer has received an earlier datagram (ICMP). This one was
+ *   -ECONNREFUSED  UDP: the peer has no socket for an earlier datagram (ICMP); this datagram was
  *                  not sent. Unix: no socket is open there now
  *   -ENETUNREACH, -EHOSTUNREACH
- *                  no route; or reported as -ECONNREFUSED is
+ *                  no route; or an ICMP report on an earlier datagram
  *   -EACCES        a broadcast address, and not `broadcast`; or a file without permission
  *   -ENOENT, -EPROTOTYPE, -EPERM
  *                  Unix: as fl_datagram_connect(). -EPERM for UDP: a packet filter

@@ -30,8 +30,8 @@ FL_BEGIN_DECLS
  *
  * After the end of a task the executor, a callback, or the owner of a reference (fl_future_ref())
  * may still use it. So its memory must stay, unmoved, until it is *retired*: a retire waits for the
- * task's end, and until nothing refers to it. A task that is cancelled while it waits for a worker
- * leaves the executor at once, and so does a task that a waiting worker runs itself.
+ * task's end, and until nothing refers to it. A cancelled task that no worker has taken leaves the
+ * executor at once. So does a task that a waiting worker runs itself.
  *
  * Argument and result are in the caller's memory, too, and are not copied: they must stay until the
  * task has ended. The type's drop hooks do not run.
@@ -87,8 +87,8 @@ FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
  *
  *   0             also if the task was not submitted
  *   -ECANCELED    the task is not retired
- *   -EDEADLK      called from the task itself or a callback of it, also in a call of
- *                 fl_parallel_invoke() there that another worker runs; nothing happened
+ *   -EDEADLK      called from the task itself or a callback of it, also in a part that
+ *                 fl_parallel_invoke() runs on another worker; nothing happened
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
  *                 refers to the task, and its memory may be used again, also for a new
  *                 FL_EMBEDDED_TASK_INIT; nothing happened

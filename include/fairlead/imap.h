@@ -43,10 +43,10 @@ typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
 	/*
-	 * Arguments a task; 0: 1. On processes fewer, if their results exceed 64 KiB. The results
-	 * of a chunk come together. A worker that dies fails the one argument that it ran: the
-	 * arguments before it have their results; the arguments after it are submitted again, as
-	 * after any failure.
+	 * Arguments for each task; 0: 1. Process executors take fewer, so that the results of a
+	 * task fit into 64 KiB. The results of a chunk come together. A worker that dies fails the
+	 * one argument that it ran: the arguments before it have their results; the arguments after
+	 * it are submitted again, as after any failure.
 	 */
 	size_t chunk;
 	size_t window;  /* the most arguments under way; 0: chosen from the workers and the sizes */
@@ -95,9 +95,10 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  *   -ENODATA     all were returned
  *   -ECANCELED   this wait was cancelled, and may be called again
  *
- * or, with nothing under way, why the iteration ended early: -ETIMEDOUT, -ECANCELED, or the error
- * of the config's `next`, again in each call; or the error of fl_submit() for the next chunk, which
- * the next call submits again. Memory order: the caller sees what the task wrote.
+ * or, once nothing is under way, the reason for an early end, in each further call: -ETIMEDOUT,
+ * -ECANCELED, or the error of the config's `next`. An error of fl_submit() for the next chunk is
+ * returned, too; the next call submits that chunk again. Memory order: the caller sees what the
+ * task wrote.
  */
 FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
 

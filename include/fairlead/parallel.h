@@ -24,9 +24,8 @@ FL_BEGIN_DECLS
  *     ...
  *     rc = fl_parallel_for(pool, 0, n, scale, x, NULL);      // check
  *
- * The range is split only where a worker is idle. How many numbers a worker processes between two
- * checks for an idle worker follows from the time that they take. So neither even nor uneven work
- * needs a chosen size.
+ * The range is split only when a worker is idle. A worker checks that after some microseconds of
+ * work. So neither even nor uneven work needs a chosen size.
  */
 typedef struct fl_parallel_config {
 	size_t grain;            /* the most numbers for a call of the body; 0: measured */

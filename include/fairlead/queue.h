@@ -41,8 +41,8 @@ typedef enum fl_queue_order {
 } fl_queue_order;
 
 /*
- * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. The try
- * forms meet only calls that wait already; the forms for many items meet all of these, up to `n`.
+ * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. A try
+ * form, or a form for many items, meets only calls that already wait; the latter up to `n` of them.
  * FL_FIFO only: the longest waiter is met first.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
@@ -123,8 +123,8 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q` and frees `q`; NULL does nothing. Panics if a context waits on `q`. Never
- * waits. The consumer of a bounded queue's last item need not wait for the item's put to return;
- * nor need a producer at a rendezvous for the get that it has met.
+ * waits. The consumer of a bounded queue's last item may free `q` before the item's put has
+ * returned. At a rendezvous, a producer may free `q` before the get that it has met has returned.
  */
 FL_API void fl_queue_free(fl_queue *q);
 

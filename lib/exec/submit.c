@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Submits a task whose block the executor allocates (embedded_task.c: a block in the caller's
- * memory), and the permits of a bounded backlog, which are those of a semaphore. executor.h says
- * when they are taken and returned.
+ * Submits a task in a block that the executor allocates (embedded_task.c: a block in the caller's
+ * memory). The permits of a bounded backlog are those of a semaphore. executor.h says when they are
+ * taken and returned.
+ *
+ * fl_submit() checks the type, acquires a permit if the backlog is bounded, makes the task block
+ * with a copy of the argument, and passes it to the executor's submit() (fl__task_block_submit()).
+ * `copied`: bytes of the callback's argument that the block keeps, too.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. The submit runs its task as a call. A task that submits the next task, and so on, would
  * nest such calls without end while the backlog stays full. At nesting depth SUBMIT_NESTING_MAX a
  * submit ignores the bound, one task for each return from that depth.
  *
- * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So submit_return_permit()
- * pays what is owed before it releases a permit, and submit_owe_permit() owes only if there is no
- * permit. Both run under `owed_lock`: a release between the failed acquire and the count would
- * leave a permit beside a debt. A submit acquires its permit without the lock: while there is a
- * permit nothing is owed.
+ * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
+ * first lowers `owed`, and only then becomes free; and `owed` grows only if no permit is free. Both
+ * happen under `owed_lock`. A submit acquires its permit without the lock: while a permit is free,
+ * `owed` is 0.
  */
 #include "../sync/context_var.h"
 #include "../wait/lock.h"

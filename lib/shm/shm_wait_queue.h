@@ -34,14 +34,13 @@ static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *p
 }
 
 /*
- * Wakes the waiters that sleep on `changes`. Called under the monitor, before the store that
- * commits.
+ * Wakes the waiters that sleep on `changes`: the owner of `head`, and those that cannot queue.
+ * Called under the monitor, before the store that commits.
  */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*
- * Called under the monitor, after the store that commits. `more`: how many waiters can go on
- * besides the owner of `head`. These waiters are woken too, because the owner of `head` may be
- * stopped.
+ * Called under the monitor, after the store that commits. `more`: so many waiters behind the owner
+ * of `head` are woken, too, because the owner of `head` may be stopped.
  */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 

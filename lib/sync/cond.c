@@ -16,9 +16,9 @@
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
  * the predicate under the mutex afterwards finds the waiter, without a sequence number. A signal
  * goes to a context that waits at that time, so no later waiter can steal it. A waiter that timed
- * out has consumed no signal (lot.c, invariant 2). A signaller that has unlocked the mutex still
- * reads a nonzero word for each waiter that its change must reach, because it locked the mutex
- * after that waiter unlocked the mutex.
+ * out has consumed no signal (lot.c, invariant 2). A signaller may have unlocked the mutex. It
+ * still reads a nonzero word: it locked the mutex after the waiter's unlock, which came after the
+ * change of the word.
  *
  * A signal to the spinner is one store to its fl__wait. So two threads that take turns share only
  * the mutex, the word and that fl__wait. The spinner has waited longer than every queued waiter.

@@ -21,10 +21,10 @@
  *      node that moves to another queue changes under the locks of both buckets.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. So a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed, and
- *      the wake went to the next waiter. A request that happened before a wake decides first: when
- *      fl_cancel_token_request() returns, all waits in the token's queue are decided. A wait under
- *      its context's own token is in no such queue: the waking thread skips the wait if that token
- *      is requested.
+ *      the wake went to the next waiter. A request that happened before a wake wins: when
+ *      fl_cancel_token_request() returns, it has decided all waits in the token's queue. A wait
+ *      under its context's own token is in no such queue. There the waking thread checks the token,
+ *      and skips the wait if it is requested.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
  *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
  *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait,
@@ -33,8 +33,8 @@
  *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
  *      node that it took. The waiter removes its other nodes, under their locks. So a thread that
  *      holds a bucket's lock may follow every node in the bucket. A node that fl__lot_wake_first()
- *      woke stays linked, as the first of its queue. No thread decides its wait again until the
- *      waiter has removed the node, or begun another wait, under the lock.
+ *      woke stays linked, as the first of its queue. Until the waiter has removed the node, or
+ *      begun another wait, under the lock, further wakes leave it alone.
  *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
  *      transaction on its queue, after the takes. So "ready" and "taken" are one step: no wake
  *      takes a waiter that comes later. A primitive may be destroyed as soon as its word is ready,
