@@ -227,6 +227,13 @@ FL_TEST(datagram_port_shared)
 	fl_test_leaves_nothing(in_use, NULL);
 }
 
+static int try_open_udp(void *unused)
+{
+	fl_datagram *d = NULL;
+	(void)unused;
+	return fl_datagram_open_udp(&d, NULL, 0, NULL);
+}
+
 static int cannot_open(void *unused)
 {
 	const fl_datagram_config nowhere = {.interface = "no such one"};
@@ -234,14 +241,12 @@ static int cannot_open(void *unused)
 	(void)unused;
 	FL_GIVES(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
 	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &nowhere), -ENODEV);
-	static const int of_socket[][2] = {
-	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-EAFNOSUPPORT, -EAFNOSUPPORT}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
-		FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), of_socket[i][1]);
-		fl_test_no_faults();
-	}
+	static const fl_test_fault faults[] = {
+	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
+	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_SOCKET, -EAFNOSUPPORT, -EAFNOSUPPORT},
+	    {FL_TEST_CONTROL, -ENOSPC, -ENOSPC}, {FL_TEST_MEMORY, 0, -ENOMEM},
+	};
+	FL_TEST_UNDER_FAULTS(faults, try_open_udp, NULL);
 	fl__net_sys.bind = failing_bind;
 	fault = -EACCES;
 	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 7, NULL), -EACCES);
@@ -258,13 +263,6 @@ static int cannot_open(void *unused)
 	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0); /* IP_MULTICAST_ALL is not everywhere */
 	fl_datagram_free(d);
 	d = NULL;
-	fl_test_no_faults();
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), -ENOSPC);
-	fl_test_no_faults();
-	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, NULL), -ENOMEM);
 	fl_test_no_faults();
 	FL_CHECK(d == NULL);
 	return 0;
@@ -360,18 +358,6 @@ static void reach(fl_datagram *d, const char *path)
 	fl_datagram_free(from);
 }
 
-/* A bare Unix socket that is bound to a path. */
-static int bound_to(const char *path, int type)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
-	if (type == SOCK_STREAM)
-		FL_CHECK(listen(fd, 1) == 0);
-	return fd;
-}
-
 static int at_paths(void *unused)
 {
 	fl_datagram *other = NULL;
@@ -392,7 +378,7 @@ static int at_paths(void *unused)
 	FL_GIVES(fl_datagram_open_unix(&other, ""), -EINVAL);
 	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
 	for (int i = 0; i < 2; i++) {
-		int fd = bound_to(p.name, types[i]);
+		int fd = fl_test_unix_bound(p.name, types[i], types[i] == SOCK_STREAM);
 		FL_GIVES(fl_datagram_open_unix(&other, p.name), -EADDRINUSE);
 		FL_CHECK(close(fd) == 0 && fl_test_path_is_there(&p)); /* a process that was killed leaves this */
 		d = fl_test_unix(p.name);
@@ -432,23 +418,26 @@ FL_TEST(datagram_unix_abstract)
 	fl_test_leaves_nothing(abstract, NULL);
 }
 
-/* What is no socket stays; so does another's that has come in the place of ours. */
+static fl_datagram *opened;
+
+static int open_at(const char *path)
+{
+	return fl_datagram_open_unix(&opened, path);
+}
+
+static void free_opened(void)
+{
+	fl_datagram_free(opened);
+	opened = NULL;
+}
+
 static int not_ours(void *unused)
 {
-	fl_datagram *d = NULL;
 	(void)unused;
+	fl_test_unix_leaves_others(open_at, free_opened, SOCK_DGRAM);
 	fl_test_path p = fl_test_path_make();
-	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	FL_CHECK(file >= 0 && close(file) == 0);
-	FL_GIVES(fl_datagram_open_unix(&d, p.name), -EADDRINUSE);
-	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
-	d = fl_test_unix(p.name);
-	FL_CHECK(unlink(p.name) == 0);
-	int other = bound_to(p.name, SOCK_DGRAM);
-	fl_datagram_free(d);
-	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
-	d = fl_test_unix(p.name);
-	fl_datagram_close(d); /* removes it, too */
+	fl_datagram *d = fl_test_unix(p.name);
+	fl_datagram_close(d); /* removes the file, too */
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_datagram_free(d);
 	fl_test_path_end(&p);
@@ -460,35 +449,24 @@ FL_TEST(datagram_unix_leaves_the_files_of_others)
 	fl_test_leaves_nothing(not_ours, NULL);
 }
 
+static int try_open(void *path)
+{
+	return open_at(path);
+}
+
 static int unix_faults(void *unused)
 {
-	fl_datagram *d = NULL;
+	/* of fl_datagram_open_unix() */
+	static const fl_test_fault faults[] = {
+	    {FL_TEST_SOCKET, -EMFILE, -EMFILE}, {FL_TEST_SOCKET, -ENFILE, -ENFILE}, {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM},
+	    {FL_TEST_BIND, -EACCES, -EACCES},   {FL_TEST_BIND, -EROFS, -EROFS},     {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},
+	    {FL_TEST_MEMORY, 0, -ENOMEM},
+	};
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
-	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
-		FL_GIVES(fl_datagram_open_unix(&d, p.name), of_socket[i][1]);
-	}
-	fl_test_no_faults();
-	static const int of_bind[] = {-EACCES, -EROFS};
-	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
-		fault = of_bind[i];
-		fl__net_sys.bind = failing_bind;
-		FL_GIVES(fl_datagram_open_unix(&d, p.name), of_bind[i]);
-		FL_GIVES(fl_datagram_open_unix(&d, NULL), of_bind[i]);
-	}
-	fl_test_no_faults();
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_datagram_open_unix(&d, p.name), -ENOSPC);
-	fl_test_no_faults();
-	FL_CHECK(!fl_test_path_is_there(&p));
-	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_datagram_open_unix(&d, p.name), -ENOMEM);
-	fl_test_no_faults();
-	FL_CHECK(!fl_test_path_is_there(&p) && d == NULL);
+	FL_TEST_UNDER_FAULTS(faults, try_open, p.name);
+	FL_TEST_UNDER_FAULTS(faults, try_open, NULL); /* at an abstract name */
+	FL_CHECK(!fl_test_path_is_there(&p) && opened == NULL);
 	fl_test_path_end(&p);
 	return 0;
 }

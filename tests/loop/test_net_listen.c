@@ -201,45 +201,30 @@ FL_TEST(net_listen_backlog)
 
 /* ---- faults: each with its code, and nothing left behind */
 
-static int tcp_faults(void *unused)
+static int try_listen(void *host)
 {
 	fl_listener *l = NULL;
+	return fl_listen_tcp(&l, host, 0, NULL);
+}
+
+static int tcp_faults(void *unused)
+{
+	static const fl_test_fault of_socket[] = {
+	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
+	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_SOCKET, -EAFNOSUPPORT, -EAFNOSUPPORT},
+	    {FL_TEST_SOCKET, -EACCES, -EACCES},
+	};
+	static const fl_test_fault later[] = {
+	    {FL_TEST_BIND, -EACCES, -EACCES},           {FL_TEST_LOCAL, -ENOBUFS, -ENOMEM},
+	    {FL_TEST_LISTEN, -EADDRINUSE, -EADDRINUSE}, {FL_TEST_OPTION, -ENOMEM, -ENOMEM},
+	    {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},        {FL_TEST_MEMORY, 0, -ENOMEM},
+	};
+	char host[] = "127.0.0.1";
+	fl_listener *l = NULL;
 	(void)unused;
-	static const int of_socket[][2] = {{-EMFILE, -EMFILE},
-	                                   {-ENFILE, -ENFILE},
-	                                   {-ENOBUFS, -ENOMEM},
-	                                   {-EAFNOSUPPORT, -EAFNOSUPPORT},
-	                                   {-EACCES, -EACCES}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
-		FL_GIVES(fl_listen_tcp(&l, NULL, 0, NULL), of_socket[i][1]);
-		FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), of_socket[i][1]);
-	}
-	fl_test_no_faults();
-	fl__net_sys.bind = failing_bind;
-	fault = -EACCES;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 80, NULL), -EACCES);
-	fl_test_no_faults();
-	fl__net_sys.local = failing_local;
-	fault = -ENOBUFS;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOMEM);
-	fl_test_no_faults();
-	fl__net_sys.listen = failing_listen;
-	fault = -EADDRINUSE;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -EADDRINUSE);
-	fl_test_no_faults();
-	fl__net_sys.set_option = failing_option;
-	fault = -ENOMEM;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOMEM);
-	fl_test_no_faults();
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOSPC);
-	fl_test_no_faults();
-	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOMEM);
-	fl_test_no_faults();
+	FL_TEST_UNDER_FAULTS(of_socket, try_listen, NULL);
+	FL_TEST_UNDER_FAULTS(of_socket, try_listen, host);
+	FL_TEST_UNDER_FAULTS(later, try_listen, host);
 	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL);
 	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
 	/* The first that needs a thread. */

@@ -78,22 +78,12 @@ FL_TEST(net_unix_path_too_long)
 	fl_test_leaves_nothing(long_paths, NULL);
 }
 
-/* A bare Unix socket that is bound to a path, and listens if it is to. */
-static int bound_to(const char *path, bool listens)
-{
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && (!listens || listen(fd, 1) == 0));
-	return fd;
-}
-
 static int stale(void *unused)
 {
 	fl_listener *l = NULL, *other = NULL;
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
-	FL_CHECK(close(bound_to(p.name, true)) == 0); /* a process that was killed leaves this */
+	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)) == 0); /* a process that was killed leaves this */
 	FL_CHECK(fl_test_path_is_there(&p));
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
 	reach_path(l, p.name);
@@ -113,29 +103,23 @@ FL_TEST(net_unix_left_behind)
 	fl_test_leaves_nothing(stale, NULL);
 }
 
-/* A file that is no socket stays; so does a foreign socket in the place of ours. */
+static fl_listener *listener;
+
+static int listen_at(const char *path)
+{
+	return fl_listen_unix(&listener, path, NULL);
+}
+
+static void end_listener(void)
+{
+	fl_listener_free(listener);
+	listener = NULL;
+}
+
 static int not_ours(void *unused)
 {
-	fl_listener *l = NULL;
-	char below[64];
 	(void)unused;
-	fl_test_path p = fl_test_path_make();
-	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-	FL_CHECK(file >= 0 && close(file) == 0);
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
-	(void)snprintf(below, sizeof below, "%s/x", p.name);
-	FL_GIVES(fl_listen_unix(&l, below, NULL), -ENOTDIR);
-	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
-	FL_GIVES(fl_listen_unix(&l, below, NULL), -ENOENT);
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
-	FL_CHECK(unlink(p.name) == 0);
-	int other = bound_to(p.name, true);
-	fl_listener_free(l);
-	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
-	FL_CHECK(unlink(p.name) == 0);
-	fl_listener_free(l); /* it is gone already */
-	fl_test_path_end(&p);
+	fl_test_unix_leaves_others(listen_at, end_listener, SOCK_STREAM); /* fl_listen_unix: -ENOTDIR, -ENOENT */
 	return 0;
 }
 
@@ -144,39 +128,25 @@ FL_TEST(net_unix_leaves_the_files_of_others)
 	fl_test_leaves_nothing(not_ours, NULL);
 }
 
+static int try_listen(void *path)
+{
+	return listen_at(path);
+}
+
 static int unix_faults(void *unused)
 {
-	fl_listener *l = NULL;
+	/* of fl_listen_unix() */
+	static const fl_test_fault faults[] = {
+	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
+	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_BIND, -EACCES, -EACCES},
+	    {FL_TEST_BIND, -EROFS, -EROFS},      {FL_TEST_BIND, -ENOENT, -ENOENT},
+	    {FL_TEST_LISTEN, -ENOBUFS, -ENOMEM}, {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},
+	    {FL_TEST_MEMORY, 0, -ENOMEM},
+	};
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
-	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_socket[i][1]);
-	}
-	fl_test_no_faults();
-	static const int of_bind[] = {-EACCES, -EROFS, -ENOENT};
-	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
-		fault = of_bind[i];
-		fl__net_sys.bind = failing_bind;
-		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
-	}
-	fl_test_no_faults();
-	fl__net_sys.listen = failing_listen;
-	fault = -ENOBUFS;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOMEM);
-	fl_test_no_faults();
-	FL_CHECK(!fl_test_path_is_there(&p));
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOSPC);
-	fl_test_no_faults();
-	FL_CHECK(!fl_test_path_is_there(&p));
-	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOMEM);
-	fl_test_no_faults();
-	FL_CHECK(l == NULL);
+	FL_TEST_UNDER_FAULTS(faults, try_listen, p.name);
+	FL_CHECK(!fl_test_path_is_there(&p) && listener == NULL);
 	fl_test_path_end(&p);
 	return 0;
 }
@@ -201,7 +171,7 @@ static int stale_faults(void *unused)
 	fl_listener *l = NULL;
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
-	FL_CHECK(close(bound_to(p.name, false)) == 0);
+	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)) == 0);
 	fl__name_sys.unlink = failing_unlink;
 	fault = -EACCES;
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
@@ -245,7 +215,6 @@ FL_TEST(net_unix_left_behind_faults)
 static int unix_errors(void *unused)
 {
 	char name[128];
-	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	fl_stream *s = NULL;
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
@@ -258,9 +227,7 @@ static int unix_errors(void *unused)
 	FL_GIVES(fl_connect_unix(&s, name), -ENAMETOOLONG);
 	name[107] = '\0';
 	FL_GIVES(fl_connect_unix(&s, name), -ENOENT);
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	int fd = fl_test_unix_bound(p.name, SOCK_DGRAM, false);
 	FL_GIVES(fl_connect_unix(&s, p.name), -EPROTOTYPE);
 	FL_CHECK(close(fd) == 0);
 	FL_GIVES(fl_connect_unix(&s, p.name), -ECONNREFUSED);

@@ -171,6 +171,42 @@ static inline void fl_test_path_end(const fl_test_path *p)
 	FL_CHECK(rmdir(p->folder) == 0);
 }
 
+/* A bare Unix socket that is bound to a path, and listens if it is to. */
+static inline int fl_test_unix_bound(const char *path, int type, bool listens)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && (!listens || listen(fd, 1) == 0));
+	return fd;
+}
+
+/*
+ * For a kind of socket that open() opens at a path, and end() frees: a file that is no socket stays,
+ * and so does a foreign socket of `type` that has replaced ours.
+ */
+static inline void fl_test_unix_leaves_others(int (*open_at)(const char *path), void (*end)(void), int type)
+{
+	char below[64];
+	fl_test_path p = fl_test_path_make();
+	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	FL_CHECK(file >= 0 && close(file) == 0);
+	FL_GIVES(open_at(p.name), -EADDRINUSE);
+	FL_GIVES(open_at(below), -ENOTDIR);
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
+	FL_GIVES(open_at(below), -ENOENT);
+	FL_GIVES(open_at(p.name), 0);
+	FL_CHECK(unlink(p.name) == 0);
+	int other = fl_test_unix_bound(p.name, type, type == SOCK_STREAM);
+	end();
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
+	FL_GIVES(open_at(p.name), 0);
+	FL_CHECK(unlink(p.name) == 0);
+	end(); /* it is gone already */
+	fl_test_path_end(&p);
+}
+
 /*
  * The results of lookup(): a list of addresses of the loopback interface, in order; the caller sets
  * the port.
