@@ -29,6 +29,7 @@ struct options {
 	const char *job;  /* NULL: primes and album */
 	unsigned workers; /* 0: chosen by the job */
 	uint64_t limit;   /* primes */
+	unsigned ranks;   /* primes: of the model `mpi`; 0: without it */
 	char **urls;      /* album: NULL for the demo's own server */
 	size_t url_count;
 	const char *output;
@@ -65,7 +66,17 @@ struct model {
 	int (*create)(fl_executor **e, const fl_executor_config *config);
 	/* An event loop: a waiting task lets others run; computations run one after another. */
 	bool one_thread;
+	bool over_mpi; /* only for a result with `over_mpi` */
 };
+
+/* The model `mpi`. */
+int over_mpi_create(fl_executor **e, const fl_executor_config *config);
+
+/*
+ * Starts this program again with so many ranks, unless it was. Returns true in rank 0; false after
+ * a message.
+ */
+bool over_mpi_begin(unsigned ranks, int argc, char **argv);
 
 struct run {
 	const char *model;
@@ -90,6 +101,7 @@ struct figure {
 struct result {
 	const char *job;
 	const char *question;
+	bool over_mpi;               /* also in the model `mpi` */
 	bool digest;                 /* the answer is a digest of 16 hexadecimal digits */
 	const struct figure *figure; /* NULL: none */
 	struct run runs[RUNS_MAX];

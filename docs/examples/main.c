@@ -114,6 +114,8 @@ int main(int argc, char **argv)
 	(void)setlocale(LC_CTYPE, ""); /* tells whether the terminal can show more than ASCII */
 	struct options options;
 	int status = options_read(&options, argc, argv);
+	if (status < 0 && options.ranks > 0 && !over_mpi_begin(options.ranks, argc, argv))
+		status = EXIT_FAILURE;
 	if (status < 0)
 		status = run(&options);
 	options_free(&options);

@@ -20,6 +20,8 @@
 #define ZOOM_MIN 0.1
 #define ZOOM_MAX 1e12 /* beyond this, neighbouring pixels would be the same number */
 #define ITERATIONS_MAX 1000000
+#define RANKS_DEFAULT 3
+#define RANKS_MAX 256
 #define PAGES_MAX 4000 /* the capacity of the demo's server */
 
 static const char help[] =
@@ -46,6 +48,8 @@ static const char help[] =
     "  --html=FILE        results as a page, in FILE\n"
     "For primes:\n"
     "  --limit N          count the primes below N (default 16000000)\n"
+    "  --model mpi        also over MPI: starts itself by mpirun, on this machine\n"
+    "  --ranks N          of MPI: from 2 (default 3); all but one run tasks\n"
     "For frames:\n"
     "  --output DIR       save a frame in DIR, before and after\n"
     "For album:\n"
@@ -81,6 +85,8 @@ static const char help[] =
 enum {
 	WORKERS = 256,
 	LIMIT,
+	MODEL,
+	RANKS,
 	URLS,
 	OUTPUT,
 	TIMEOUT,
@@ -104,6 +110,8 @@ enum {
 static const struct option known[] = {
     {"workers", required_argument, NULL, WORKERS},
     {"limit", required_argument, NULL, LIMIT},
+    {"model", required_argument, NULL, MODEL},
+    {"ranks", required_argument, NULL, RANKS},
     {"urls", required_argument, NULL, URLS},
     {"output", required_argument, NULL, OUTPUT},
     {"timeout", required_argument, NULL, TIMEOUT},
@@ -134,7 +142,7 @@ static const struct {
 #define BIT(option) (1ul << ((option)-WORKERS))
 #define REPORTS (BIT(WORKERS) | BIT(JSON) | BIT(HTML))
 #define ALBUM (BIT(URLS) | BIT(OUTPUT) | BIT(TIMEOUT) | BIT(FAULT))
-    {"primes", REPORTS | BIT(LIMIT)},
+    {"primes", REPORTS | BIT(LIMIT) | BIT(MODEL) | BIT(RANKS)},
     {"album", REPORTS | ALBUM},
     {"frames", REPORTS | BIT(OUTPUT)},
     /* These just run: there is nothing to report. */
@@ -279,6 +287,18 @@ static bool take(struct options *o, int option, const char *value, const char **
 		return small_number("workers", value, FL_WORKERS_MAX, &o->workers);
 	case LIMIT:
 		return number("limit", value, 1, LIMIT_MAX, &o->limit);
+	case MODEL:
+		o->ranks = o->ranks != 0 ? o->ranks : RANKS_DEFAULT;
+		if (strcmp(value, "mpi") == 0)
+			return true;
+		complain("--model: '%.40s' is not mpi; the other models run in any case", value);
+		return false;
+	case RANKS: {
+		uint64_t ranks = 0;
+		bool good = number("ranks", value, 2, RANKS_MAX, &ranks);
+		o->ranks = (unsigned)ranks;
+		return good;
+	}
 	case URLS:
 		return text("urls", value, urls_file);
 	case OUTPUT:
@@ -403,6 +423,10 @@ int options_read(struct options *o, int argc, char **argv)
 	}
 	if (!take_job(o, argc, argv, given))
 		return USAGE_STATUS;
+	if ((given & BIT(RANKS)) != 0 && (given & BIT(MODEL)) == 0) {
+		complain("--ranks goes with --model mpi");
+		return USAGE_STATUS;
+	}
 	if (urls_file != NULL && o->fault != FAULT_NONE) {
 		complain("--fault is about the demo's own server; it does not go with --urls");
 		return USAGE_STATUS;

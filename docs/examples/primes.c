@@ -91,7 +91,9 @@ void primes(const struct options *o, struct result *r)
 	char limit[32];
 	group_digits(limit, o->limit);
 	(void)snprintf(question, sizeof question, "how many primes are there below %s?", limit);
-	*r = (struct result){.job = "primes", .question = question};
+	*r = (struct result){.job = "primes", .question = question, .over_mpi = o->ranks > 0};
+	if (r->over_mpi)
+		result_note(r, "mpi: %u ranks, of which all but one run tasks", o->ranks);
 	struct job job = {r, o->limit};
 	compare_models(r, o->workers != 0 ? o->workers : fl_cpu_count(), run_primes, &job);
 }

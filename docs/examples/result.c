@@ -9,10 +9,11 @@
  * depend on its executor.
  */
 static const struct model models[] = {
-    {"sequential", NULL, true},
-    {"threads", fl_thread_executor_create, false},
-    {"processes", fl_process_executor_create, false},
-    {"async", fl_loop_executor_create, true},
+    {"sequential", NULL, true, false},
+    {"threads", fl_thread_executor_create, false, false},
+    {"processes", fl_process_executor_create, false, false},
+    {"mpi", over_mpi_create, false, true},
+    {"async", fl_loop_executor_create, true, false},
 };
 #define MODEL_COUNT (sizeof models / sizeof *models)
 _Static_assert(MODEL_COUNT <= RUNS_MAX, "a result has no place for every model");
@@ -77,6 +78,8 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 {
 	for (size_t i = 0; i < MODEL_COUNT; i++) {
 		const struct model *model = &models[i];
+		if (model->over_mpi && !r->over_mpi)
+			continue;
 		struct run run = {.model = model->name, .workers = model->one_thread ? 1 : workers};
 		peak_rss_reset();
 		if (run_job(job, model, &run) != 0) {

@@ -12,9 +12,10 @@ import traceback
 sys.dont_write_bytecode = True
 import test_crawler  # noqa: E402
 import test_mandelbrot  # noqa: E402
+import test_mpi  # noqa: E402
 import test_pipeline  # noqa: E402
 
-CASES = test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES
+CASES = test_pipeline.CASES + test_mandelbrot.CASES + test_crawler.CASES + test_mpi.CASES
 
 
 def main():
