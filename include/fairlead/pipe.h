@@ -27,9 +27,10 @@ FL_BEGIN_DECLS
  * its order.
  *
  * A process gets an end by fork(), or as a descriptor: fl_pipe_fd() passed on over an exec or in a
- * message, then fl_pipe_from_fd(). An end is closed when each process that has it has freed it or
- * has ended, SIGKILL included. Free ends that a process does not use: they keep the pipe open.
- * After the close of one end, the other end still receives what was sent before, then -EPIPE.
+ * message, then fl_pipe_from_fd(). Unrelated programs get a pipe by an offer (fairlead/offer.h). An
+ * end is closed when each process that has it has freed it or has ended, SIGKILL included. Free
+ * ends that a process does not use: they keep the pipe open. After the close of one end, the other
+ * end still receives what was sent before, then -EPIPE.
  *
  * A message may carry descriptors. Limits of a message: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX
  * descriptors. Above 64 KiB the bytes travel in shared memory of their own, and the call needs one

@@ -25,10 +25,11 @@ FL_BEGIN_DECLS
  *
  * A region is an anonymous file: it has no name in the file system and needs no /dev/shm. The
  * kernel frees the memory with the last descriptor and mapping. Another process inherits the
- * descriptor by fork() or exec, or receives it over a socket, and finds the contents by the root,
- * an offset that any process may set. Each process maps the region at another address, so a region
- * contains offsets, never pointers. All memory is allocated when fl_shm_create() returns, and the
- * size is sealed: no access raises SIGBUS.
+ * descriptor by fork() or exec, receives it over a socket, or finds the region at a path
+ * (fairlead/offer.h). It finds the contents by the root, an offset that any process may set. Each
+ * process maps the region at another address, so a region contains offsets, never pointers. All
+ * memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
+ * SIGBUS.
  *
  * A process may be killed at any time. Offsets, root and allocator stay valid, and no process waits
  * for a dead process. The blocks of a killed process stay allocated until a process that knows

@@ -2,13 +2,14 @@
 #ifndef FL_BASE_PASSED_FDS_H
 #define FL_BASE_PASSED_FDS_H
 
+#include <stddef.h>
 #include <sys/socket.h>
 
 /* Descriptors in the control part of a message over a Unix socket (unix(7), SCM_RIGHTS). */
 enum { FL__PASSED_FDS = 253 }; /* the most that the kernel passes with one message */
 
 union fl__passed_fds {
-	struct cmsghdr header; /* for its alignment */
+	size_t header; /* has the alignment of struct cmsghdr */
 	/*
 	 * 256: for credentials and a pidfd, which the maker of a foreign socket may have asked
 	 * for

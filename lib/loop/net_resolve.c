@@ -308,16 +308,16 @@ static int resolve_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[32];
 	struct stat st;
-	int before = errno, rc = 0;
-	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0)
+	int before = errno, fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	int rc = fd < 0 ? -1 : fstat(fd, &st);
+	if (rc == 0 && S_ISSOCK(st.st_mode)) {
 		(void)snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", fd);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		rc = -errno;
-	else if (!S_ISSOCK(st.st_mode))
-		rc = -ENOTSOCK;
-	else if (chmod(by_number, (mode_t)mode) != 0)
-		rc = -errno;
+		rc = chmod(by_number, (mode_t)mode);
+	} else if (rc == 0) {
+		errno = ENOTSOCK;
+		rc = -1;
+	}
+	rc = rc == 0 ? 0 : -errno;
 	if (fd >= 0)
 		(void)close(fd);
 	errno = before;

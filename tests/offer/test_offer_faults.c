@@ -210,7 +210,7 @@ FL_TEST(offer_find_faults)
 	FL_FAULTS();
 	FL_NET_FAULTS();
 	FL_FD_FAULTS();
-	struct server s = {NULL};
+	struct server s = {.offer = NULL};
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL, *found = NULL;
 	fl_pipe *pipe = NULL;
