@@ -453,6 +453,10 @@ const bench_case bench_cases[] = {
 		.floor = {"copy"},
 	},
 	{
+		.name = "process/program", .unit = "ns/program", .threads = {1},
+		.floor = {"without"},
+	},
+	{
 		.name = "process/start_first", .unit = "ns/start", .threads = {2}, .callers = 1,
 		.peers = {"python_fork", "python_ppe", "python_pool", "python_forkserver"},
 	},

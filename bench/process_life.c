@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How long a process executor takes to start, and to get over the death of a worker. Starts are
- * measured in a small program, which is what a user has: this one links much, and a fork server is
- * this program once more.
+ * How long a program and a process executor take to start, and an executor to get over the death of
+ * a worker. Starts of executors are measured in a small program, which is what a user has: this one
+ * links much, and a fork server is this program once more.
  */
 #include "remote.h"
 
@@ -11,7 +11,9 @@
 #include <fairlead/task.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { KILLS = 200, P99_LEAST = 100, FIRST_STARTS = 10, LATER_STARTS = 50 };
@@ -34,6 +36,39 @@ static void *first_setup(int threads, uint64_t total)
 	(void)threads;
 	(void)total;
 	return (void *)command;
+}
+
+/* The same program, with the library and without it, from its start to its end. */
+static void *program_setup(int threads, uint64_t total)
+{
+	(void)threads;
+	(void)total;
+	return (void *)BENCH_PROGRAM;
+}
+
+static void *program_without_setup(int threads, uint64_t total)
+{
+	(void)threads;
+	(void)total;
+	return (void *)BENCH_PROGRAM_WITHOUT;
+}
+
+static void program_run(bench_thread *t)
+{
+	char *const argv[] = {t->state, NULL};
+	for (uint64_t i = 0; i < t->total; i++) {
+		pid_t pid;
+		int status;
+		if (posix_spawn(&pid, t->state, NULL, NULL, argv, argv + 1) != 0 || waitpid(pid, &status, 0) != pid ||
+		    status != 0)
+			bench_fail(t->state);
+	}
+}
+
+static void program_teardown(void *state, uint64_t total)
+{
+	(void)state;
+	(void)total;
 }
 
 /* A worker says its process id, and waits to be killed. */
@@ -146,6 +181,8 @@ static void kill_teardown(void *state, uint64_t total)
 }
 
 static const bench_row rows[] = {
+    {"process/program", "fairlead", program_setup, program_run, program_teardown},
+    {"process/program", "without", program_without_setup, program_run, program_teardown},
     {"process/start_first", "fairlead", first_setup, bench_remote_run_each, bench_remote_teardown_each, FIRST_STARTS},
     {"process/start_again", "fairlead", again_setup, bench_remote_run, bench_remote_teardown, LATER_STARTS},
     {"process/start_stop", "fairlead", stop_setup, bench_remote_run, bench_remote_teardown, LATER_STARTS},

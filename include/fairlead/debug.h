@@ -17,6 +17,10 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
+ * A program that is linked statically contains debugging if it calls a function of this header, or
+ * is linked with -Wl,-u,fl_debug_enable. Otherwise FL_DEBUG has no effect except a warning that says
+ * so. The shared library always contains debugging.
+ *
  * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each. Stacks
  * have function names if the file is not stripped. The log handler runs in the context that caused
  * the report, which may hold locks of the program: the handler must not wait for one of these.

@@ -76,7 +76,7 @@ static void cpu_visit_group(const char *folder, bool v2, void *most)
 	*(unsigned *)most = cpu_group_limit(folder, v2, *(unsigned *)most);
 }
 
-unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
+__attribute__((cold)) unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most)
 {
 	fl__cgroup_visit(proc_cgroup, mounts, "cpu", cpu_visit_group, &most);
 	return most;

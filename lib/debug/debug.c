@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch of debugging, and what each mode does at an acquisition and a release.
- *
- *   word               off      on               meaning
- *   fl__debug          0        FL_DEBUG_ bits   what is recorded
- *   fl__debug_free     0        FL__DEBUG_NEVER  what the fast path of a lock expects
- *   fl__debug_readers  MOST     0                the most readers of fl_rwlock's fast path
+ * The switch of debugging, and what each mode does at an acquisition and a release. debug_words.c
+ * has the words that are switched.
  *
  * A thread may see the change of each word late. In a needless slow path fl__debug is 0, and the
  * hooks do nothing. After a late fast path the table lacks a holder, or has a stale one. Such
@@ -23,9 +19,6 @@
 #include <string.h>
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
-
-uint32_t fl__debug;
-uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 
 static uint32_t debug_switch_lock;
 /* guarded by switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
@@ -107,7 +100,7 @@ static void debug_report_relock(const struct fl__debug_op *op)
 	fl__debug_done();
 }
 
-void fl__debug_locking_on(struct fl__debug_op *op)
+static void debug_on_locking(struct fl__debug_op *op)
 {
 	op->waited = false;
 	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
@@ -122,7 +115,7 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 		fl__order_locking(op);
 }
 
-void fl__debug_waiting_on(struct fl__debug_op *op)
+static void debug_on_waiting(struct fl__debug_op *op)
 {
 	if (op->waited) {
 		if (!op->key)
@@ -164,7 +157,7 @@ static void debug_end_record(struct fl__held *held)
 	fl__holder_settle(h);
 }
 
-void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
+static void debug_on_locked(struct fl__debug_op *op, bool locked)
 {
 	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
 	if (!(op->on & DEBUG_RECORDS_HOLDERS) && !is_measured)
@@ -187,7 +180,7 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 	fl__debug_leave();
 }
 
-void fl__debug_unlocking_on(const void *lock, unsigned how)
+static void debug_on_unlocking(const void *lock, unsigned how)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -197,7 +190,7 @@ void fl__debug_unlocking_on(const void *lock, unsigned how)
 	fl__debug_leave();
 }
 
-void fl__debug_downgraded_on(const void *lock)
+static void debug_on_downgraded(const void *lock)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -207,7 +200,7 @@ void fl__debug_downgraded_on(const void *lock)
 	fl__debug_leave();
 }
 
-void fl__debug_forget_on(const void *lock, const char *destroy)
+static void debug_on_forget(const void *lock, const char *destroy)
 {
 	if (!fl__debug_enter(0))
 		return;
@@ -229,7 +222,7 @@ void fl__debug_forget_on(const void *lock, const char *destroy)
 	fl__debug_done();
 }
 
-void fl__debug_assert_held_on(const void *lock, const char *function)
+static void debug_on_assert_held(const void *lock, const char *function)
 {
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
@@ -243,6 +236,18 @@ void fl__debug_assert_held_on(const void *lock, const char *function)
 	if (is_others)
 		fl__panic(function, lock, "held by another context");
 }
+
+const struct fl__debug_hooks fl__debug_hooks = {
+    .locking = debug_on_locking,
+    .waiting = debug_on_waiting,
+    .locked = debug_on_locked,
+    .unlocking = debug_on_unlocking,
+    .downgraded = debug_on_downgraded,
+    .forget = debug_on_forget,
+    .assert_held = debug_on_assert_held,
+    .join = fl__debug_join_on,
+    .sleep = fl__debug_sleep_on,
+};
 
 static void debug_dump_to_stderr(int signal)
 {

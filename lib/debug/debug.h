@@ -93,16 +93,28 @@ struct fl__debug_op {
 	struct fl__backtrace stack;
 };
 
-/* The hooks below call these functions while debugging is on. */
-void fl__debug_locking_on(struct fl__debug_op *op);
-void fl__debug_waiting_on(struct fl__debug_op *op);
-void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
-void fl__debug_unlocking_on(const void *lock, unsigned how);
-void fl__debug_downgraded_on(const void *lock);
-void fl__debug_forget_on(const void *lock, const char *destroy);
-void fl__debug_assert_held_on(const void *lock, const char *function);
-void fl__debug_join_on(uint64_t context, bool timed);
-void fl__debug_sleep_on(bool asleep);
+/*
+ * What the hooks below call while debugging is on. The table is in debug.c. Its symbol is weak here,
+ * so a primitive does not link the code of debugging: a program that does not refer to debugging
+ * does not contain it. Only debug.c switches debugging on, so the table exists while it is on.
+ */
+struct fl__debug_hooks {
+	void (*locking)(struct fl__debug_op *op);
+	void (*waiting)(struct fl__debug_op *op);
+	void (*locked)(struct fl__debug_op *op, bool locked);
+	void (*unlocking)(const void *lock, unsigned how);
+	void (*downgraded)(const void *lock);
+	void (*forget)(const void *lock, const char *destroy);
+	void (*assert_held)(const void *lock, const char *function);
+	void (*join)(uint64_t context, bool timed);
+	void (*sleep)(bool asleep);
+};
+extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak));
+
+static inline bool fl__debug_is_linked(void)
+{
+	return &fl__debug_hooks != NULL;
+}
 
 /* Called before an acquisition, with no internal lock of the library held. */
 static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
@@ -114,7 +126,7 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 		op->how = (uint8_t)how;
 		op->cond = NULL;
 		op->key = NULL;
-		fl__debug_locking_on(op);
+		fl__debug_hooks.locking(op);
 	}
 }
 
@@ -122,14 +134,14 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 static inline void fl__debug_waiting(struct fl__debug_op *op)
 {
 	if (__builtin_expect(op->on != 0, 0))
-		fl__debug_waiting_on(op);
+		fl__debug_hooks.waiting(op);
 }
 
 /* Called after the acquisition, or, if not `locked`, after giving up. */
 static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
 	if (__builtin_expect(op->on != 0, 0))
-		fl__debug_locked_on(op, locked);
+		fl__debug_hooks.locked(op, locked);
 }
 
 /*
@@ -144,7 +156,7 @@ static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *m
 	if (__builtin_expect(op->on != 0, 0)) {
 		op->cond = cond;
 		op->key = key;
-		fl__debug_waiting_on(op);
+		fl__debug_hooks.waiting(op);
 	}
 }
 
@@ -168,14 +180,14 @@ static inline void fl__debug_wait_end(struct fl__debug_op *op)
 static inline void fl__debug_unlocking(const void *lock, unsigned how)
 {
 	if (fl__debug_is_on())
-		fl__debug_unlocking_on(lock, how);
+		fl__debug_hooks.unlocking(lock, how);
 }
 
 /* Called when a write lock becomes a read lock. */
 static inline void fl__debug_downgraded(const void *lock)
 {
 	if (fl__debug_is_on())
-		fl__debug_downgraded_on(lock);
+		fl__debug_hooks.downgraded(lock);
 }
 
 /*
@@ -185,28 +197,28 @@ static inline void fl__debug_downgraded(const void *lock)
 static inline void fl__debug_forget(const void *lock, const char *destroy)
 {
 	if (fl__debug_is_on())
-		fl__debug_forget_on(lock, destroy);
+		fl__debug_hooks.forget(lock, destroy);
 }
 
 /* Panics if another context is known to hold the lock and the current context does not. */
 static inline void fl__debug_assert_held(const void *lock, const char *function)
 {
 	if (fl__debug_is_on())
-		fl__debug_assert_held_on(lock, function);
+		fl__debug_hooks.assert_held(lock, function);
 }
 
 /* Called before a join of `context` (`timed`: with a deadline), and with 0 after the join. */
 static inline void fl__debug_join(uint64_t context, bool timed)
 {
 	if (fl__debug_is_on())
-		fl__debug_join_on(context, timed);
+		fl__debug_hooks.join(context, timed);
 }
 
 /* Called before and after a wait for an unknown object. */
 static inline void fl__debug_sleep(bool asleep)
 {
 	if (fl__debug_is_on())
-		fl__debug_sleep_on(asleep);
+		fl__debug_hooks.sleep(asleep);
 }
 
 #endif

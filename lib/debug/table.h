@@ -191,6 +191,10 @@ void fl__waits_begin(const struct fl__debug_op *op);
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
+/* The hooks of joins and of waits for unknown objects. */
+void fl__debug_join_on(uint64_t context, bool timed);
+void fl__debug_sleep_on(bool asleep);
+
 /* contention.c: where contexts wait, and how long. */
 
 /* Whether to measure this acquisition even if it does not wait. */

@@ -43,8 +43,8 @@ static int executor_copy(const void *from, size_t n, size_t size, void *copy)
 	return 0;
 }
 
-int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
-                      const fl_executor_config *config, bool lasting)
+__attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
+                                            const fl_executor_config *config, bool lasting)
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
@@ -416,7 +416,7 @@ struct executor_taken {
 	struct fl__task_list ours, theirs, running;
 };
 
-static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
+__attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_cancel, struct executor_taken *taken)
 {
 	struct fl__task_block *block;
 	*taken = (struct executor_taken){0};
@@ -446,7 +446,8 @@ static void executor_end_task(struct fl__task_block *block, int error, const cha
 }
 
 /* Without the lock. */
-static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error, const char *text)
+__attribute__((cold)) static void executor_end_taken(fl_executor *e, const struct executor_taken *taken, int error,
+                                                     const char *text)
 {
 	for (struct fl__task_block *next, *block = taken->theirs.head; block; block = next) {
 		next = block->next;

@@ -1,143 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registry: task types by name.
- *
- * Constructors must not fail, so they only link their entry into a list. The next look-up adds the
- * new entries to the set, Concurrency Kit's hash set keyed by name. The list is newest first, so
- * the new entries are those before `registry_indexed`. After a removal all entries are indexed
- * again: another entry of the removed name may take its place in the set, or a conflict may be
- * gone. The set is freed with its last entry, so that nothing is left when the library is unloaded.
- *
- * Two different types may have one name, such as two plugins with a source file of the same name.
- * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Executors
- * that pass tasks by address run both.
+ * The registry: the list of all task types. Constructors must not fail, so they only link their
+ * entry into the list, newest first. registry_set.c finds types by name. It is a file of its own,
+ * so that programs that look up no name do not link Concurrency Kit's hash set.
  *
  * One lock guards everything. It is an fl_mutex: sections under it may allocate.
  */
 #include "registry.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include <ck_hs.h>
-#include <errno.h>
-#include <fairlead/mutex.h>
-#include <fairlead/task_type.h>
 #include <pthread.h>
-#include <string.h>
 
-static fl_mutex registry_lock = FL_MUTEX_INIT;
-static fl_task_entry *registry_newest;
-static fl_task_entry *registry_indexed; /* the list from here on is in the set */
-static const char *registry_conflict;   /* a name that different types have */
-static uint64_t registry_change_count;  /* how often an entry came or went; written under the lock */
-static ck_hs_t registry_set;
-static bool registry_has_set;
-
-static unsigned long registry_hash(const void *object, unsigned long seed)
-{
-	const fl_task_entry *entry = object;
-	uint64_t hash = 0xcbf29ce484222325u ^ seed; /* FNV-1a */
-	for (const char *c = entry->type->name; *c; c++)
-		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
-	return (unsigned long)(hash ^ (hash >> 32));
-}
-
-static bool registry_has_name_of(const void *a, const void *b)
-{
-	const fl_task_entry *one = a, *other = b;
-	return strcmp(one->type->name, other->type->name) == 0;
-}
-
-static void *registry_set_malloc(size_t size)
-{
-	return fl__alloc(1, size);
-}
-
-/* Not called, but required by ck_hs_init(). */
-static void *registry_set_realloc(void *old, size_t old_size, size_t size, bool defer)
-{
-	(void)defer;
-	void *memory = fl__alloc(1, size);
-	if (memory) {
-		memcpy(memory, old, old_size < size ? old_size : size);
-		fl__free(old);
-	}
-	return memory;
-}
-
-static void registry_set_free(void *memory, size_t size, bool defer)
-{
-	(void)size;
-	(void)defer; /* readers hold the lock too, so no reader is left */
-	fl__free(memory);
-}
-
-static struct ck_malloc registry_set_memory = {registry_set_malloc, registry_set_realloc, registry_set_free};
-
-static bool registry_make_set(void)
-{
-	enum { CAPACITY = 32 };
-	if (!registry_has_set)
-		registry_has_set = ck_hs_init(&registry_set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, registry_hash,
-		                              registry_has_name_of, &registry_set_memory, CAPACITY, 0);
-	return registry_has_set;
-}
-
-static fl_task_entry *registry_lookup(const fl_task_entry *key)
-{
-	return ck_hs_get(&registry_set, CK_HS_HASH(&registry_set, registry_hash, key), key);
-}
-
-static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
-{
-	return a->run == b->run && a->version == b->version && a->arg_size == b->arg_size &&
-	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align &&
-	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
-}
-
-/* Searches all entries, but only if there is a conflict. */
-static bool registry_is_ambiguous(const fl_task_type *type)
-{
-	for (const fl_task_entry *entry = registry_conflict ? registry_newest : NULL; entry; entry = entry->next_)
-		if (strcmp(entry->type->name, type->name) == 0 && !registry_is_same_type(entry->type, type))
-			return true;
-	return false;
-}
+struct fl__registry fl__registry;
 
 static void registry_note_change(void)
 {
 	/* relaxed: a thread that sees another number looks up under the lock */
-	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
-}
-
-/* Brings the set up to date. False: out of memory; what has been done stays valid. */
-static bool registry_update(void)
-{
-	if (registry_newest == registry_indexed)
-		return true;
-	if (!registry_make_set())
-		return false;
-	for (fl_task_entry *entry = registry_newest; entry != registry_indexed; entry = entry->next_) {
-		const fl_task_entry *known = registry_lookup(entry);
-		if (known && !registry_is_same_type(known->type, entry->type))
-			registry_conflict = entry->type->name;
-		if (!known && !ck_hs_put(&registry_set, CK_HS_HASH(&registry_set, registry_hash, entry), entry))
-			return false;
-	}
-	registry_indexed = registry_newest;
-	return true;
+	fl__store_relaxed(&fl__registry.change_count, fl__registry.change_count + 1);
 }
 
 void fl_task_register(fl_task_entry *entry)
 {
-	FL_LOCKED(&registry_lock);
-	entry->next_ = registry_newest;
-	registry_newest = entry;
+	FL_LOCKED(&fl__registry.lock);
+	entry->next_ = fl__registry.newest;
+	fl__registry.newest = entry;
 	registry_note_change();
 }
 
 static bool registry_unlink(const fl_task_entry *entry)
 {
-	fl_task_entry **link = &registry_newest;
+	fl_task_entry **link = &fl__registry.newest;
 	while (*link && *link != entry)
 		link = &(*link)->next_;
 	if (!*link)
@@ -148,83 +40,33 @@ static bool registry_unlink(const fl_task_entry *entry)
 
 void fl_task_unregister(fl_task_entry *entry)
 {
-	FL_LOCKED(&registry_lock);
+	FL_LOCKED(&fl__registry.lock);
 	if (!registry_unlink(entry))
 		return;
 	registry_note_change();
-	registry_indexed = NULL;
-	registry_conflict = NULL;
-	if (!registry_has_set)
-		return;
-	if (registry_lookup(entry) == entry)
-		(void)ck_hs_remove(&registry_set, CK_HS_HASH(&registry_set, registry_hash, entry), entry);
-	if (ck_hs_count(&registry_set) == 0) {
-		ck_hs_destroy(&registry_set);
-		registry_has_set = false;
-	}
-}
-
-int fl__registry_find(const char *name, const fl_task_type **type)
-{
-	const fl_task_type named = {.name = name};
-	const fl_task_entry key = {&named, NULL};
-	FL_LOCKED(&registry_lock);
-	if (!registry_update())
-		return -ENOMEM;
-	const fl_task_entry *entry = registry_has_set ? registry_lookup(&key) : NULL;
-	if (!entry)
-		return -ENOENT;
-	*type = entry->type;
-	return registry_is_ambiguous(entry->type) ? -EEXIST : 0;
-}
-
-const fl_task_type *fl_task_find(const char *name)
-{
-	const fl_task_type *type;
-	return fl__registry_find(name, &type) == 0 ? type : NULL;
+	if (fl__registry.forget)
+		fl__registry.forget(entry);
 }
 
 uint64_t fl__registry_changes(void)
 {
-	return fl__load_relaxed(&registry_change_count); /* relaxed: as in registry_note_change() */
-}
-
-const char *fl_task_conflict(void)
-{
-	FL_LOCKED(&registry_lock);
-	return registry_update() ? registry_conflict : NULL;
-}
-
-int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
-{
-	FL_LOCKED(&registry_lock);
-	if (!registry_update())
-		return -ENOMEM;
-	if (!registry_has_set)
-		return 0;
-	ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
-	for (void *entry = NULL; ck_hs_next(&registry_set, &iterator, &entry);) {
-		const fl_task_type *type = ((const fl_task_entry *)entry)->type;
-		if (!registry_is_ambiguous(type))
-			visit(type, arg);
-	}
-	return 0;
+	return fl__load_relaxed(&fl__registry.change_count); /* relaxed: as in registry_note_change() */
 }
 
 /* So a forked child finds the registry consistent, and its lock free. */
 static void registry_before_fork(void)
 {
-	fl_mutex_lock(&registry_lock);
+	fl_mutex_lock(&fl__registry.lock);
 }
 
 static void registry_after_fork_in_parent(void)
 {
-	fl_mutex_unlock(&registry_lock);
+	fl_mutex_unlock(&fl__registry.lock);
 }
 
 static void registry_after_fork_in_child(void)
 {
-	fl_mutex_init(&registry_lock);
+	fl_mutex_init(&fl__registry.lock);
 }
 
 FL__AT_START static void registry_watch_forks(void)

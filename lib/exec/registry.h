@@ -2,7 +2,18 @@
 #ifndef FL_EXEC_REGISTRY_H
 #define FL_EXEC_REGISTRY_H
 
+#include <fairlead/mutex.h>
 #include <fairlead/task_type.h>
+
+/* Zeroed at first. */
+struct fl__registry {
+	fl_mutex lock;         /* guards the members below */
+	fl_task_entry *newest; /* the list of all entries */
+	/* Takes an entry that has left the list out of the set. NULL: there is no set. */
+	void (*forget)(fl_task_entry *entry);
+	uint64_t change_count; /* how often an entry came or went; also read without the lock */
+};
+extern struct fl__registry fl__registry;
 
 /*
  * Stores the type of that name in `*type`. Returns:

@@ -103,7 +103,7 @@ static struct fl__run *run_innermost(const struct fl__ctx *ctx)
 	return ctx->help == run_help ? ctx->front.inside.helper : NULL;
 }
 
-void fl__run_enter(struct fl__run *run, fl_executor *e)
+inline void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	*run = (struct fl__run){
@@ -132,7 +132,7 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	e->running = run;
 }
 
-void fl__run_end(struct fl__run *run)
+inline void fl__run_end(struct fl__run *run)
 {
 	fl_executor *e = run->executor;
 	if (run->prev)

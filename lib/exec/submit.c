@@ -59,7 +59,7 @@ int fl__submit_check(const fl_executor *e)
 	return (uintptr_t)__builtin_frame_address(0) < e->stack_low ? -EOVERFLOW : 0;
 }
 
-static int submit_check_type(const fl_executor *e, const fl_task_type *type, uint32_t count)
+static inline int submit_check_type(const fl_executor *e, const fl_task_type *type, uint32_t count)
 {
 	const int rc = fl__submit_check(e);
 	return rc == 0 && submit_is_too_big(type, count) ? -E2BIG : rc;
@@ -93,8 +93,8 @@ static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl
 
 static const fl_submit_config submit_defaults;
 
-int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-               const fl_submit_config *config, size_t copied)
+inline int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                      const fl_submit_config *config, size_t copied)
 {
 	if (!config)
 		config = &submit_defaults;
@@ -214,7 +214,7 @@ void fl__permit_release(fl_executor *e, enum fl__admission permit)
 	(void)fl__unlock(&permits->owed_lock);
 }
 
-void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
+__attribute__((cold)) void fl__permits_resize(fl_executor *e, unsigned before, unsigned now)
 {
 	struct fl__permits *permits = &e->permits;
 	if (!submit_permits_are_workers(permits))

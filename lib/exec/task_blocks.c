@@ -115,7 +115,7 @@ static void *task_blocks_align_pointer(void *memory)
 
 /* Caches. */
 
-static struct task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
+static inline struct task_block_cache *task_blocks_enter(struct fl__task_blocks *pool)
 {
 	for (uint64_t at = fl__ctx_get()->id;; at++) {
 		struct task_block_cache *s = &pool->caches[at % FL__TASK_BLOCK_CACHES];
@@ -131,7 +131,7 @@ static void task_blocks_leave(struct task_block_cache *s)
 }
 
 /* Takes a block from the cache, and counts it as in use. NULL: the cache has none. */
-static struct fl__task_block *task_blocks_pop(struct task_block_cache *s, unsigned size)
+static inline struct fl__task_block *task_blocks_pop(struct task_block_cache *s, unsigned size)
 {
 	struct task_block_list *list = &s->lists[size];
 	struct fl__task_block *block = list->blocks;
@@ -319,7 +319,7 @@ static void task_blocks_count(struct fl__task_blocks *pool)
 }
 
 /* In a cache, which it leaves: uncounts a block or other user. */
-static void task_blocks_uncount(struct fl__task_blocks *pool, struct task_block_cache *s)
+static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct task_block_cache *s)
 {
 	const bool ended = s->ended;
 	s->out -= !ended;

@@ -68,6 +68,27 @@ bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 /* Called before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
+/*
+ * The functions above for the thread pool. The symbol is weak, so the pool does not link the code of
+ * forks: a program without a fork does not contain it, and its pool uses none of this.
+ */
+struct fl__fork_hooks {
+	void (*init)(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
+	void (*fini)(struct fl__forks *forks);
+	void (*resize)(struct fl__forks *forks, unsigned n);
+	struct fl__fork_stack *(*enter)(struct fl__forks *forks, unsigned i);
+	void (*leave)(struct fl__fork_stack *self);
+	size_t (*stolen)(const struct fl__forks *forks);
+	bool (*run_one)(struct fl__forks *forks, struct fl__fork_stack *self);
+	bool (*prepare_sleep)(struct fl__forks *forks, struct fl__fork_stack *self);
+};
+extern const struct fl__fork_hooks fl__fork_hooks __attribute__((weak));
+
+static inline bool fl__forks_are_linked(void)
+{
+	return &fl__fork_hooks != NULL;
+}
+
 /* A guess: an idle worker would steal a fork of the calling context, and there is none. */
 bool fl__fork_is_wanted(void);
 

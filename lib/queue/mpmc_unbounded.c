@@ -753,7 +753,7 @@ static int unbounded_get_mpsc(void *state, void *items, size_t n, size_t *count,
 	return *count > 0 ? 0 : rc;
 }
 
-static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
+__attribute__((cold)) static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__unbounded *c = unbounded_of(of->state);
 	struct fl__segment *s;

@@ -526,7 +526,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
  * Closes the queue if need be, and takes the array with all its items, which are then dropped
  * without the lock.
  */
-static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
+__attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = (struct heap *)(void *)of->state;
 	locked_acquire(&h->locked);
@@ -714,7 +714,7 @@ static int overwrite_get(void *state, void *items, size_t n, size_t *count, bool
  * Closes the queue if need be, and takes the array with all its items, which are then dropped
  * without the lock.
  */
-static int overwrite_discard(fl_queue *of, size_t *count, bool *owes_wake)
+__attribute__((cold)) static int overwrite_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct overwrite *w = (struct overwrite *)(void *)of->state;
 	(void)owes_wake;

@@ -47,7 +47,7 @@ static const struct fl__queue_backend *queue_choose_backend(const fl_queue_confi
 	}
 }
 
-int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
+__attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
 {
 	static const fl_queue_config defaults;
 	fl_queue_config c = config ? *config : defaults;

@@ -382,7 +382,7 @@ static bool queue_spsc_is_closed(void *state)
 }
 
 /* The first discard takes all items that are in. Gets are refused from then on. */
-static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
+__attribute__((cold)) static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
 	(void)owes_wake; /* ignored: no put waits in a closed queue */

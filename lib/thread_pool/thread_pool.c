@@ -417,12 +417,14 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 static bool pool_help_forks(struct fl__thread_worker *w)
 {
 	struct fl__thread_pool *p = w->pool;
+	if (!w->forks)
+		return false;
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
-		return fl__forks_prepare_sleep(&p->forks, w->forks);
+		return fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
 	pool_stop_searching(p);
-	const bool more = fl__forks_run_one(&p->forks, w->forks);
+	const bool more = fl__fork_hooks.run_one(&p->forks, w->forks);
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
-	return more || fl__forks_prepare_sleep(&p->forks, w->forks);
+	return more || fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
 }
 
 /*
@@ -658,9 +660,10 @@ static int pool_work(void *arg)
 	ctx->worker = &w->run;
 	ctx->block = fl__run_block;
 	pool_initialize_worker(p);
-	w->forks = fl__forks_enter(&p->forks, w->number);
+	w->forks = fl__forks_are_linked() ? fl__fork_hooks.enter(&p->forks, w->number) : NULL;
 	fl__thread_pool_serve(w);
-	fl__forks_leave(w->forks);
+	if (w->forks)
+		fl__fork_hooks.leave(w->forks);
 	ctx->block = NULL;
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
@@ -727,13 +730,14 @@ static void pool_fence_takes(struct fl__thread_pool *p)
 			fl__back_off(round); /* relaxed: nothing behind the pointer is read */
 }
 
-static int pool_resize(fl_executor *e, unsigned workers)
+__attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__thread_pool *p = (struct fl__thread_pool *)(void *)e;
 	const unsigned before = pool_worker_limit(p);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
 	fl__permits_resize(e, before, pool_worker_limit(p));
-	fl__forks_resize(&p->forks, workers);
+	if (fl__forks_are_linked())
+		fl__fork_hooks.resize(&p->forks, workers);
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
 	pool_wake_sleepers(p, p->surplus);
 	pool_settle(p);
@@ -833,7 +837,7 @@ static struct fl__task_block *pool_take_left(fl_executor *e)
 	}
 }
 
-static void pool_list_running(fl_executor *e, struct fl__task_list *running)
+__attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__task_list *running)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
@@ -905,7 +909,8 @@ static void pool_destroy(fl_executor *e)
 	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
 	(void)rc;
 	fl__backlog_fini(&p->backlog);
-	fl__forks_fini(&p->forks);
+	if (fl__forks_are_linked())
+		fl__fork_hooks.fini(&p->forks);
 	fl__executor_fini(e);
 	fl__free(p);
 }
@@ -921,7 +926,7 @@ static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 	stats->blocked = p->blocked;
 	stats->waiting = claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 	stats->started = p->starts;
-	stats->stolen = fl__forks_stolen(&p->forks);
+	stats->stolen = fl__forks_are_linked() ? fl__fork_hooks.stolen(&p->forks) : 0;
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
@@ -952,7 +957,8 @@ static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_execu
 	int rc = fl__backlog_init(&p->backlog);
 	if (rc != 0)
 		return rc;
-	fl__forks_init(&p->forks, workers, pool_wake_for_forks, p);
+	if (fl__forks_are_linked())
+		fl__fork_hooks.init(&p->forks, workers, pool_wake_for_forks, p);
 	p->forks.has_task = pool_has_task;
 	rc = fl__permits_init(&p->base.permits, config, workers);
 	if (rc == 0)
@@ -962,7 +968,7 @@ static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_execu
 	return rc;
 }
 
-int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
+__attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
 	if (!config)

@@ -32,6 +32,8 @@ TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
 FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
+# The most bytes of text and bss of a static program, as size(1) counts them, and its source in weight/.
+WEIGHTS = {"mutex.c": (24_000, 72_000), "pool.c": (110_000, 90_000)}
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 
 
@@ -819,6 +821,29 @@ class Kit:
             process.wait()
         if process.returncode != 0 or len(runs) < 3:
             raise Failure(f"status {process.returncode}, {len(runs)} threads")
+
+    def consumer_weight(self):
+        """What a static program of one mutex, and one of a queue and a thread executor, weigh."""
+        if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
+            raise Skip("the limits are those of gcc on x86-64")
+        cflags, libs = self.prefix_flags()
+        for name, limits in WEIGHTS.items():
+            program = os.path.join(self.work, "weight_" + name[:-2])
+            run([self.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "weight", name), "-o", program, *libs])
+            expect_all(run([program]), "")
+            weight = run(["size", program]).splitlines()[1].split()
+            if int(weight[0]) > limits[0] or int(weight[2]) > limits[1]:
+                raise Failure(f"{name}: text {weight[0]}, bss {weight[2]}; the limits are {limits}")
+
+    def consumer_debugging_is_linked_when_asked_for(self):
+        """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then."""
+        cflags, libs = self.prefix_flags()
+        source, program = os.path.join(HERE, "weight", "mutex.c"), os.path.join(self.work, "weight_debug")
+        env = {**os.environ, "FL_DEBUG": "contention"}
+        run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs])
+        expect(run([program], env=env), "FL_DEBUG has no effect: link the program with -Wl,-u,fl_debug_enable")
+        run([self.cc, *C_FLAGS, *cflags, source, "-o", program, *libs, "-Wl,-u,fl_debug_enable"])
+        expect(run([program], env=env), "fairlead: contention, times in ms")
 
     def consumer_opcodes_x86_64(self):
         if os.uname().machine != "x86_64":

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A program with one mutex, with the library and (WITHOUT_FAIRLEAD) without it: what its start costs, in process_life.c. */
+#ifdef WITHOUT_FAIRLEAD
+#include <pthread.h>
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+#define lock pthread_mutex_lock
+#define unlock pthread_mutex_unlock
+#else
+#include <fairlead.h>
+
+static fl_mutex mutex = FL_MUTEX_INIT;
+#define lock fl_mutex_lock
+#define unlock fl_mutex_unlock
+#endif
+
+int main(void)
+{
+	lock(&mutex);
+	unlock(&mutex);
+	return 0;
+}

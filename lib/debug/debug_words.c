@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The words of debugging that primitives read. A file of its own, so that a primitive does not link
+ * the code of debugging.
+ *
+ *   word               off      on               meaning
+ *   fl__debug          0        FL_DEBUG_ bits   what is recorded
+ *   fl__debug_free     0        FL__DEBUG_NEVER  what the fast path of a lock expects
+ *   fl__debug_readers  MOST     0                the most readers of fl_rwlock's fast path
+ */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "debug.h"
+#include <stdlib.h>
+
+uint32_t fl__debug;
+uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
+
+FL__AT_START static void debug_words_warn(void)
+{
+	if (!fl__debug_is_linked() && getenv("FL_DEBUG"))
+		fl__log(FL_LOG_WARNING, "FL_DEBUG has no effect: link the program with -Wl,-u,fl_debug_enable");
+}
