@@ -189,36 +189,18 @@ FL_TEST(offer_without_memory)
 	fl_test_path_end(&p);
 }
 
-struct server {
-	fl_offer *offer;
-	fl_cancel_token stop;
-};
-
-static int serve(void *arg)
-{
-	struct server *s = arg;
-	int rc;
-	do
-		rc = fl_offer_accept_until(s->offer, NULL, FL_FOREVER, &s->stop);
-	while (rc == 0);
-	return rc;
-}
-
-/* The faults come before the serving thread starts: tables are not replaced beside it. */
 FL_TEST(offer_find_faults)
 {
 	FL_FAULTS();
 	FL_NET_FAULTS();
 	FL_FD_FAULTS();
-	struct server s = {.offer = NULL};
+	fl_offer *o = NULL;
 	fl_test_path p = fl_test_path_make();
 	fl_shm *region = NULL, *found = NULL;
 	fl_pipe *pipe = NULL;
-	fl_thread t;
-	int rc;
 	FL_OK(fl_shm_create(&region, 4096));
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
-	FL_OK(fl_offer_create(&s.offer, p.name, &(fl_offer_config){.region = region}));
+	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.region = region}));
 	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
@@ -242,19 +224,7 @@ FL_TEST(offer_find_faults)
 	fault = -ENOMEM;
 	FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), -ENOMEM);
 	no_faults();
-	/* and without a fault */
-	fl_cancel_token_init(&s.stop, FL_SHIELDED, FL_FOREVER);
-	FL_OK(fl_thread_start(&t, serve, &s, NULL));
-	FL_OK(fl_offer_find(p.name, NULL, &found, &pipe));
-	fl_shm_free(found);
-	fl_pipe_free(pipe);
-	found = NULL;
-	pipe = NULL;
-	fl_cancel_token_request(&s.stop);
-	FL_OK(fl_thread_join(&t, &rc));
-	FL_RC(rc, -ECANCELED); /* fl_offer_accept_until() */
-	fl_cancel_token_destroy(&s.stop);
-	fl_offer_free(s.offer);
+	fl_offer_free(o);
 	fl_shm_free(region);
 	fl_test_path_end(&p);
 }
