@@ -116,6 +116,55 @@ FL_STRESS(pool_resize_holds, one, two, user)
 	FL_ACCEPTABLE(1, "one at a time");
 }
 
+/* The same beside a task that runs during the resize: no task begins before that one has ended. */
+struct pool_resize_beside {
+	struct pool_resize_holds holds;
+	fl_event begun, end;
+};
+
+FL_TASK_STATIC(alone_until_told, struct pool_resize_beside *, void)
+{
+	struct pool_resize_beside *s = *arg;
+	COUNT(&s->holds.at_once);
+	fl_event_set(&s->begun);
+	int rc = fl_event_wait_until(&s->end, FL_FOREVER, FL_SHIELDED);
+	atomic_fetch_sub_explicit(&s->holds.at_once, 1, memory_order_relaxed);
+	return rc;
+}
+
+FL_STRESS_SETUP(pool_resize_beside)
+{
+	s->holds.p = pool_of_actors(2, 2);
+	s->holds.p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+}
+
+FL_STRESS_ACTOR(pool_resize_beside, one)
+{
+	serve(s->holds.p, 0);
+}
+
+FL_STRESS_ACTOR(pool_resize_beside, two)
+{
+	serve(s->holds.p, 1);
+}
+
+FL_STRESS_ACTOR(pool_resize_beside, user)
+{
+	fl_executor *e = &s->holds.p->base;
+	OK(alone_until_told_submit(e, s, NULL));
+	OK(fl_event_wait(&s->begun));
+	OK(fl_executor_resize(e, 1));
+	OK(alone_submit(e, &s->holds, NULL));
+	fl_event_set(&s->end);
+	fl_executor_close(e);
+}
+
+FL_STRESS(pool_resize_beside, one, two, user)
+{
+	fl_executor_free(&s->holds.p->base);
+	FL_ACCEPTABLE(1, "one at a time");
+}
+
 /* Three workers where one is allowed: two step back, and end in the end. */
 struct pool_crowded_end {
 	struct fl__thread_pool *p;
