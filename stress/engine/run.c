@@ -77,6 +77,18 @@ static uintptr_t interrupted_at(const void *context)
 #endif
 }
 
+/*
+ * The place in the program: an address of its own may fail in the engine, which accesses memory for
+ * the step that the thread has announced.
+ */
+static uintptr_t crashed_at(const void *context, uintptr_t address)
+{
+	enum { NEAR = 64 };
+	const struct lab_op *next = &lab.self->next;
+	const uintptr_t at = interrupted_at(context);
+	return !lab_is_module_code(at) && next->pc != 0 && address - next->address < NEAR ? next->pc : at;
+}
+
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
 	if (!lab.active) { /* not the model's: again, with the default action */
@@ -91,7 +103,7 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
 	char site[256] = "";
 	if (signal != SIGABRT) {
-		lab.signature = interrupted_at(context);
+		lab.signature = crashed_at(context, (uintptr_t)info->si_addr);
 		(void)lab_describe_site(lab.signature, site, sizeof site);
 	}
 	lab_fail(LAB_CRASH, "%s%s in %s%s%s", strsignal(signal), place, lab.self->name, site[0] ? " at " : "", site);
