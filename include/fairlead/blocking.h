@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  * Some waits of the library are such sections themselves, as soon as they sleep: the waits for
  * futures, for several futures, and for FL_ON_FUTURE(), FL_ON_THREAD(), FL_ON_GROUP() and
  * FL_ON_PROCESS(); the joins of threads, processes, groups, queues and executors; and a loop that
- * the task runs, while the loop is idle. So executors whose tasks wait for each other do not
+ * the task runs, while the loop is idle. So executors with tasks that wait for each other do not
  * deadlock, however few workers they have. Not sections are: a wait for a task of the worker's own
  * executor, which the worker runs itself unless another worker runs it already; and the waits for
  * locks, conditions, items of queues, and the like. A task that waits for one of these until

@@ -32,8 +32,8 @@ FL_BEGIN_DECLS
  * deadline counts as one after a request.
  *
  * The library requests tokens, too: when a task, a fiber, a group or a loop is cancelled, when a
- * member of a group fails, and in a worker process whose task is cancelled. The functions run in
- * the context that does so, and delay it while they wait.
+ * member of a group fails, and in a worker process, for a cancelled task. The functions run in the
+ * context that does so, and delay it while they wait.
  */
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);

@@ -40,7 +40,7 @@ FL_BEGIN_DECLS
  * without values. All other callbacks and hooks run with the values of the context that calls them.
  *
  * What a task, a callback or a timer's function sets ends with its return. A function that
- * fl_parallel_invoke() runs on the calling thread is an ordinary call, whose sets remain.
+ * fl_parallel_invoke() runs on the calling thread is an ordinary call: its sets remain.
  *
  * A value is a pointer. `release`, if not NULL, is called once for each value that was set and is
  * not NULL, when no context, copy or token has the value any more: often on another thread. A

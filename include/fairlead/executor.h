@@ -197,7 +197,7 @@ FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type
                                         const fl_submit_config *config);
 
 typedef struct fl_map_error {
-	size_t index; /* the lowest index whose task failed */
+	size_t index; /* the lowest index of a task that failed */
 	int error;
 	char message[FL_MESSAGE_MAX];
 } fl_map_error;
@@ -220,9 +220,8 @@ typedef struct fl_map_config {
  *
  * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
  * is untouched. The result of a task that failed is what the task left there; it began zeroed. On
- * processes a worker that dies in a chunk fails the one element that it ran, whose result is
- * zeroed: the elements before it have their results, the elements after it count as not started.
- * Returns:
+ * processes a worker that dies in a chunk fails the one element that it ran, with a zeroed result:
+ * the elements before it have their results, the elements after it count as not started. Returns:
  *
  *   0            also if `n` is 0
  *   FL_ETASK     a task failed; tasks that had not started by then were not run
@@ -311,9 +310,9 @@ FL_API void fl_executor_free(fl_executor *e);
  * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
  * `e` must have returned before. A task of `e` may call this, and so may a callback of a task; if
  * another thread submitted that task, the task must first learn that the submit has returned. Until
- * they end, tasks of `e` may use fl_executor_current(), whose submits return -EPIPE. To cancel
- * queued tasks, call fl_executor_cancel() before. A group or an iteration of `e` must have ended
- * before the call, or end within a task of `e`.
+ * they end, tasks of `e` may use fl_executor_current(); its submits return -EPIPE. To cancel queued
+ * tasks, call fl_executor_cancel() before. A group or an iteration of `e` must have ended before
+ * the call, or end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of
@@ -368,7 +367,7 @@ typedef struct fl_executor_stats {
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 
-/* The executor whose task the calling context runs; NULL outside of tasks. Never waits. */
+/* The executor of the task that the calling context runs; NULL outside of tasks. Never waits. */
 FL_API fl_executor *fl_executor_current(void);
 
 static inline void fl__scoped_fl_executor(fl_executor **_e)

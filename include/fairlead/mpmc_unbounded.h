@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
  * Progress: lock-free; no call waits for a stopped thread, with two exceptions:
  *
  * - A put to a full segment may allocate, as the allocator does. A steady flow does not allocate.
- * - A thread whose first call finds no memory for 4 KiB of its own shares one record with all such
- *   threads: their gets, queries and closes take turns.
+ * - Threads that find no memory for 4 KiB of their own at their first call share one record: their
+ *   gets, queries and closes take turns.
  *
  * A producer that stops in the middle of a put delays no other call: a consumer waits less than a
  * microsecond for the producer's slot, then goes on. The put then takes another slot.

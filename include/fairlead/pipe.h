@@ -35,7 +35,7 @@ FL_BEGIN_DECLS
  * A message may carry descriptors. Limits of a message: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX
  * descriptors. Above 64 KiB the bytes travel in shared memory of their own, and the call needs one
  * free descriptor on each side. A pipe is full at some 200 KiB, or some hundreds of messages, that
- * were not yet received; of messages above 64 KiB, whose bytes do not count, at some dozens.
+ * were not yet received; of messages above 64 KiB, at some dozens, since their bytes do not count.
  *
  * A receiver need not trust the sender: a packet that is no message, or not of the size that it
  * declares, is dropped, and the receive returns -EBADMSG. A process that is killed in a receive may

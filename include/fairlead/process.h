@@ -88,7 +88,7 @@ typedef struct fl_process fl_process;
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
 /*
- * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, whose other end is in
+ * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, with the other end in
  * the handle (fl_process_pipe()); for `err`: the same as `out`. 0: the caller's stream.
  */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
@@ -267,9 +267,9 @@ FL_API const char *fl_process_name(const fl_process *p);
 FL_API int fl_process_sentinel(const fl_process *p);
 
 /*
- * Calls `visit` (may be NULL) for each running process that this process started and whose handle
- * is not freed, oldest first. Returns their number. Holds a lock during the calls: `visit` must not
- * start or free a process, fork, or wait.
+ * Calls `visit` (may be NULL) for each running process of this process that still has a handle,
+ * oldest first. Returns their number. Holds a lock during the calls: `visit` must not start or free
+ * a process, fork, or wait.
  */
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 

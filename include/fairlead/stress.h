@@ -28,9 +28,9 @@ extern "C" {
  *
  * `s` is the state, zeroed before each execution. An execution runs the setup, if there is one,
  * then all actors at once, and after the last actor the body of FL_STRESS. The body frees what
- * setup and actors made, and states the outcome: the first macro whose condition holds. No such
- * macro is an error. Under the model, actors may start threads, lock and wait through Fairlead.
- * Threads that never end, and memory that is not freed, are reported.
+ * setup and actors made, and states the outcome: the first macro with a condition that holds. No
+ * such macro is an error. Under the model, actors may start threads, lock and wait through
+ * Fairlead. Threads that never end, and memory that is not freed, are reported.
  */
 
 /* The verdict on an outcome. */

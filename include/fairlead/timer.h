@@ -39,7 +39,7 @@ FL_BEGIN_DECLS
  * Memory order: a call sees what was written before the start; a context that has waited for the
  * end of the call sees what the call wrote. Fork: in the child no timer is started. Exit: a process
  * does not wait for its timers (fl_timer_join() does); timers that are pending then are not called.
- * Timers whose code is unloaded (dlclose) have to be stopped before; the thread ends with the
+ * Before code is unloaded (dlclose), its timers have to be stopped; the thread ends with the
  * library.
  */
 typedef void fl_timer_callback(void *arg);

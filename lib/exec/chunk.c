@@ -3,7 +3,7 @@
  * Chunks: several arguments as one task.
  *
  * A process executor runs all elements of a chunk by itself. Other executors call a task's function
- * once. They get a type of this file, whose function runs the elements. The function finds its task
+ * once. They get a type of this file: its function runs the elements. The function finds its task
  * block by the task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is

@@ -285,8 +285,8 @@ int fl__run_here(fl_executor *e, struct fl__task_block *block);
 void fl__task_block_inherit(struct fl__task_block *block);
 
 /*
- * Initializes the future of a task block, whose arguments are set, with `refs` references, and
- * registers the callback. `copied`: as of fl__submit(); the block has the memory for it.
+ * Initializes the future of a task block with arguments, with `refs` references, and registers the
+ * callback. `copied`: as of fl__submit(); the block has the memory for it.
  */
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)
@@ -398,7 +398,7 @@ int fl__run_function(struct fl__run *run, char **message);
 /* Whether the calling context runs the task of `f`. */
 bool fl__run_is_inside_task(const fl_future *f);
 
-/* Whether the calling context runs a task whose token is under `token`. */
+/* Whether the calling context runs a task with a token under `token`. */
 bool fl__run_is_under_token(const fl_cancel_token *token);
 
 /* The fl__ctx.block of workers, for kinds with `block`. */

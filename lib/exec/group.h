@@ -34,7 +34,7 @@ struct fl__group_failure {
 };
 void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure *failure);
 
-/* Uncounts a fiber whose end was published. The last access of the caller to the group. */
+/* Uncounts a fiber, after its end was published. The last access of the caller to the group. */
 void fl__group_fiber_left(fl_group *g);
 
 #endif

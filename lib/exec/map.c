@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map: by reference, for executors whose tasks refer to the caller's memory
+ * The ordered map: by reference, for executors with tasks that refer to the caller's memory
  * (FL_CAP_BY_REFERENCE), and by copy, for the others.
  *
  * By reference. The array is cut into chunks of consecutive elements. The map submits at most as
@@ -240,7 +240,7 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 }
 
 /*
- * By copy: a lazy map in order (imap.h) whose batches are copied to the caller's array as a whole,
+ * By copy: a lazy map in order (imap.h). Its batches are copied to the caller's array as a whole,
  * with the same guarantees.
  *
  * The first failure that the map takes is the lowest: all chunks before it have ended, and the map

@@ -17,7 +17,7 @@ struct fl__timer {
 	uint64_t number; /* the order of the adds */
 	/* The first child; the next sibling. */
 	struct fl__timer *child, *next;
-	struct fl__timer *back; /* the timer whose child or next this is; of the root: itself */
+	struct fl__timer *back; /* the parent, or the previous sibling; of the root: itself */
 };
 
 struct fl__timers {

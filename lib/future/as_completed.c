@@ -13,9 +13,9 @@
  *   1. Each entry leaves the future's wait queue once: by a waking thread, which then calls
  *      futures_on_end(); or by fl__future_set_remove(), which decides the wait itself (lot.c,
  *      invariant 2), so that futures_on_end() is not called.
- *   2. `left` counts the entries that are enqueued or whose futures_on_end() is still to come. When
- *      `left` is 0, no thread accesses the memory but the last futures_on_end(), in its unlock; the
- *      mutex may be destroyed then.
+ *   2. `left` counts the entries that are enqueued or wait for their futures_on_end(). When `left`
+ *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock; the mutex
+ *      may be destroyed then.
  *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
  *      context goes on. So if one future ends before another begins to end, the list has them in
  *      that order.

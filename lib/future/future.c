@@ -33,7 +33,7 @@
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. So a future
- *      whose consumer only waits ends with one CAS.
+ *      with a consumer that only waits ends with one CAS.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left

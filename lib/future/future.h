@@ -176,7 +176,7 @@ bool fl__future_free_shared(fl_future *f);
  */
 bool fl__future_drop(fl_future *f);
 
-/* A future whose callbacks are running. */
+/* A future while its callbacks run. */
 struct fl__ending {
 	fl_future *future;
 	struct fl__callback *left; /* the callbacks to run, oldest first */

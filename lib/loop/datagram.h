@@ -38,7 +38,7 @@ int fl__datagram_error(int rc);
  */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 
-/* Puts an address whose first `size` bytes the system has stored into its one form. */
+/* Puts an address that the system has stored, `size` bytes, into its one form. */
 void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
 
 #endif

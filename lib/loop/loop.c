@@ -6,9 +6,9 @@
  * a `fire` may remove another source. The loop then clears the removed source in the events that
  * are left. So a source may be freed as soon as it was removed.
  *
- * When to poll. A loop whose fibers all wait sleeps in the poller. A loop with runnable fibers runs
- * a batch, a number of switches between fibers, and then polls without sleeping. A poll is a system
- * call, and costs as much as some switches. So a batch adapts to the time between two polls:
+ * When to poll. A loop sleeps in the poller while all its fibers wait. A loop with runnable fibers
+ * runs a batch, a number of switches between fibers, and then polls without sleeping. A poll is a
+ * system call, and costs as much as some switches. So a batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running

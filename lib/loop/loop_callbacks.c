@@ -19,8 +19,8 @@
  *                  the list without events       loop_watch_unmuted()
  *
  * loop_watch_unfire() clears all bits. loop_watch_fire() clears the other bits when it sets
- * WATCH_MUTED. Without WATCH_PLACE, a watch whose callback waits each time would always be called
- * back first.
+ * WATCH_MUTED. Without WATCH_PLACE, a watch with a callback that waits each time would always be
+ * called back first.
  */
 #include "../base/sys.h"
 #include "../sync/context_var.h"

@@ -15,7 +15,7 @@ struct fl__unix_file {
 };
 
 /*
- * Binds `fd`, a Unix socket of `type`, to a path or an abstract name, whose address is `a`. First
+ * Binds `fd`, a Unix socket of `type`, to `a`, the address of a path or an abstract name. First
  * removes a stale file at the path. Returns 0, -EADDRINUSE, or another error of the system.
  */
 int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,

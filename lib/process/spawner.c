@@ -314,7 +314,7 @@ void fl__spawner_adopt(int pidfd, bool killed)
 		return;
 	fl_process_status status;
 	if (fl__process_sys.reap(pidfd, &status, false) == 0)
-		fl__log(FL_LOG_WARNING, "a process whose handle was freed cannot be reaped, and stays a zombie: %s",
+		fl__log(FL_LOG_WARNING, "a process without a handle cannot be reaped, and stays a zombie: %s",
 		        fl_error_text(rc));
 	fl__fd_close(pidfd);
 }

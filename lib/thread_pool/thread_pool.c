@@ -38,8 +38,8 @@
  *                                                            and under the lock when it sleeps or
  *                                                            ends
  *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
- *                   thread,
- *                                                            or by a worker whose sleep timed out
+ *                                                            thread, or by a worker after its
+ *                                                            sleep timed out
  *   has_forks       a worker must look for forks before it   under the lock: set for
  *                   sleeps                                   fl_parallel_invoke(), cleared by a
  *                                                            worker that goes to look; a worker
@@ -54,13 +54,13 @@
  *                   that it runs
  *
  * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
- * a worker searches, or a thread is about to check whether to wake one, or a worker whose sleep
- * timed out is about to look. These keep it:
+ * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
+ * look after its sleep timed out. These keep it:
  *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
  *     goes on searching. Or more workers are active than may be, and without it as many as may be.
  *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
  *     backlog, or wakes a worker: pool_settle().
- *   - A submit whose put finds such a mark wakes a worker, unless one searches.
+ *   - A submit that finds such a mark wakes a worker, unless one searches.
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
  *   - A wake that finds no worker needed was counted as a search, and ends it in the same way.
@@ -77,9 +77,9 @@
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
  * Sleepers are woken last in, first out: older ones may time out and end, and the newest is nearest
- * to its CPU. A worker whose sleep timed out removes itself under the lock, after which no waking
- * thread finds it, and looks at the backlog before it ends. Until it has the lock it counts as
- * idle, though a wake passes over it.
+ * to its CPU. After a timeout a worker removes itself under the lock, after which no waking thread
+ * finds it, and looks at the backlog before it ends. Until it has the lock it counts as idle,
+ * though a wake passes over it.
  *
  * An initializer may take long, so its worker does not count as searching. During the initializer
  * each submit checks whether to start another worker, one for each task. A worker that looks for

@@ -133,7 +133,7 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 /* The number of forks between the first process and this process. Objects with threads store it. */
 extern uint32_t fl__fork_count;
 
-/* Whether this is a forked child of the process whose fork count was `count`. */
+/* Whether this is a forked child of the process with the fork count `count`. */
 static inline bool fl__is_forked(uint32_t count)
 {
 	/* relaxed: changes only in a child that has one thread */

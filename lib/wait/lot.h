@@ -144,10 +144,10 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key);
 void fl__lot_unpark(struct fl__lot *lot);
 
 /*
- * For a signal handler, which may have interrupted a transaction of its own thread. Calls `serve`
- * for each queue in the bucket of `key` whose first node has a `serve`, with that queue open. If
- * the bucket is locked, the holder makes these calls when it unlocks. The object of `key` may be
- * gone: it exists only while its queue has a waiter. Never waits.
+ * For a signal handler, which may have interrupted a transaction of its own thread. Calls the
+ * `serve` of the first node of each queue in the bucket of `key`, with that queue open. If the
+ * bucket is locked, the holder makes these calls when it unlocks. The object of `key` may be gone:
+ * it exists only while its queue has a waiter. Never waits.
  */
 void fl__lot_serve_in_handler(const void *key);
 

@@ -30,9 +30,9 @@
  * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
  * wants costs a time slice. So yield.c rations late yields. Once the ration is used up, the second
  * phase pauses instead of yielding. A pause cannot help a partner that needs this CPU. So while
- * yields are barred, a thread whose last sleep was ended by a thread on the same CPU (`beside`)
- * polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved
- * the partner.
+ * yields are barred, a thread that was last woken by a thread on the same CPU (`beside`) polls
+ * once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved the
+ * partner.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
