@@ -61,6 +61,7 @@ _Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer);
 
 EXPORTED void __pthread_register_cancel(__pthread_unwind_buf_t *buffer)
 {
+	FORWARD(__pthread_register_cancel, (buffer));
 	struct posix_thread *t = thread_info(lab.self->id);
 	buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
 	buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
@@ -69,13 +70,19 @@ EXPORTED void __pthread_register_cancel(__pthread_unwind_buf_t *buffer)
 
 EXPORTED void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer)
 {
+	FORWARD(__pthread_unregister_cancel, (buffer));
 	thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
 }
 
 EXPORTED _Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer)
 {
-	(void)buffer;
-	thread_unwind(PC);
+	static void (*real)(__pthread_unwind_buf_t *);
+	if (OURS())
+		thread_unwind(PC);
+	if (!real)
+		real = (void (*)(__pthread_unwind_buf_t *))dlsym(RTLD_NEXT, "__pthread_unwind_next");
+	real(buffer);
+	__builtin_trap();
 }
 
 static unsigned thread_count_alive(void)
