@@ -51,36 +51,47 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 	_longjmp((struct __jmp_buf_tag *)buffer->__cancel_jmp_buf, 1);
 }
 
-/*
- * The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, and the last of them after
- * a handler. <pthread.h> declares them for programs without exceptions alone.
- */
-void __pthread_register_cancel(__pthread_unwind_buf_t *buffer);
-void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer);
-_Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer);
+/* The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, the last after a handler. */
+EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer) __asm__("__pthread_register_cancel");
+EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unregister_cancel");
+EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer) __asm__("__pthread_unwind_next");
 
-EXPORTED void __pthread_register_cancel(__pthread_unwind_buf_t *buffer)
+typedef void cleanup_call(__pthread_unwind_buf_t *buffer);
+
+EXPORTED void lab_cleanup_push(__pthread_unwind_buf_t *buffer)
 {
-	FORWARD(__pthread_register_cancel, (buffer));
-	struct posix_thread *t = thread_info(lab.self->id);
-	buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
-	buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
-	t->cleanup = buffer;
+	static cleanup_call *real;
+	if (OURS()) {
+		struct posix_thread *t = thread_info(lab.self->id);
+		buffer->__pad[CLEANUP_BEFORE] = t->cleanup;
+		buffer->__pad[CLEANUP_DEPTH] = (void *)(uintptr_t)lab.self->depth;
+		t->cleanup = buffer;
+		return;
+	}
+	if (!real)
+		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_register_cancel");
+	real(buffer);
 }
 
-EXPORTED void __pthread_unregister_cancel(__pthread_unwind_buf_t *buffer)
+EXPORTED void lab_cleanup_pop(__pthread_unwind_buf_t *buffer)
 {
-	FORWARD(__pthread_unregister_cancel, (buffer));
-	thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
+	static cleanup_call *real;
+	if (OURS()) {
+		thread_info(lab.self->id)->cleanup = buffer->__pad[CLEANUP_BEFORE];
+		return;
+	}
+	if (!real)
+		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_unregister_cancel");
+	real(buffer);
 }
 
-EXPORTED _Noreturn void __pthread_unwind_next(__pthread_unwind_buf_t *buffer)
+EXPORTED _Noreturn void lab_cleanup_next(__pthread_unwind_buf_t *buffer)
 {
-	static void (*real)(__pthread_unwind_buf_t *);
+	static cleanup_call *real;
 	if (OURS())
 		thread_unwind(PC);
 	if (!real)
-		real = (void (*)(__pthread_unwind_buf_t *))dlsym(RTLD_NEXT, "__pthread_unwind_next");
+		real = (cleanup_call *)dlsym(RTLD_NEXT, "__pthread_unwind_next");
 	real(buffer);
 	__builtin_trap();
 }
