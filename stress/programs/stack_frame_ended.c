@@ -8,7 +8,7 @@ static sem_t asked, answered;
 
 static void ask(void)
 {
-	int answer[64] = {0}; /* the bug: the caller does not wait for the answer */
+	int answer[2048] = {0}; /* the bug: the caller does not wait for the answer */
 	request = &answer[8];
 	sem_post(&asked);
 }
