@@ -412,6 +412,13 @@ static void host_on_stop(const struct fl__mpi_head *head)
 	struct host_job *job = head->slot < p->slots ? p->jobs[head->slot] : NULL;
 	if (!job || job->round != head->round)
 		return; /* it has ended */
+	if (head->kind == FL__MPI_RECALL) {
+		const struct fl__mpi_head begun = {
+		    .kind = FL__MPI_BEGUN, .pool = head->pool, .slot = head->slot, .round = head->round};
+		if (!job->future || fl_future_cancel_pending(job->future) != 0)
+			host_send(&begun, "", NULL);
+		return;
+	}
 	if (job->future)
 		FL_IGNORE(fl_future_cancel(job->future));
 	else
@@ -528,6 +535,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 		host_on_task(from, head, data);
 		break;
 	case FL__MPI_STOP:
+	case FL__MPI_RECALL:
 		host_on_stop(head);
 		break;
 	case FL__MPI_TERMINATE:

@@ -12,6 +12,7 @@
  *   queued  base.queue                              submit
  *   posted  a slot of a worker rank; block->seq;    mpi_pool_post(): its message was sent
  *           counted by `posted`
+ *           a recalled task is queued again
  *   ended   `ended`; claimed; counted by            its ENDED has come, with its result; its token
  *           base.foreign                            was requested while it was queued
  *   kept    `kept`; counted by base.foreign         the MPI thread found user code to run
@@ -26,6 +27,11 @@
  *      others.
  *   4. The MPI thread uses a pool from its first submit until each rank with an executor of the
  *      pool has said CLOSED. A join waits for that.
+ *
+ * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
+ * nothing is queued, rank 0 recalls such tasks: those that have waited for MPI_POOL_PATIENCE, the
+ * last sent first. A rank that has begun a recalled task runs it to its end. Any other comes back
+ * as cancelled, and is queued again.
  *
  * Requests to stop. fl_future_cancel() marks the slot. Any thread may request a user's token,
  * without a call into the executor: the MPI thread looks at the tokens of posted tasks each time
@@ -60,6 +66,9 @@ struct mpi_slot {
 	bool ended;        /* ENDED has come; `end` is its head */
 	bool watched;      /* the task has a token of the user's */
 	bool asked, stops; /* the task is to stop; STOP was not sent yet */
+	bool recalled;     /* RECALL was sent, and not answered */
+	bool begun;        /* BEGUN has come */
+	int64_t posted_at;
 	struct fl__mpi_head end;
 	char *message;
 };
@@ -68,7 +77,7 @@ struct mpi_slot {
 struct mpi_share {
 	struct mpi_slot *slots; /* NULL until the first task */
 	struct mpi_slot *free;
-	uint32_t workers, n_slots, load;
+	uint32_t workers, n_slots, load, recalled;
 	bool opened; /* OPEN was sent */
 };
 
@@ -91,6 +100,7 @@ struct mpi_pool {
 	size_t posted, room;
 	unsigned watched, stops; /* slots */
 	int64_t watch_at;
+	bool lags; /* a rank has tasks that wait, while another has a free worker */
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
 	struct mpi_known known[MPI_KNOWN_TYPES];
 	struct mpi_known initializer;
@@ -115,6 +125,7 @@ struct mpi_pool {
 };
 
 #define MPI_POOL_WATCH FL_US(200)
+#define MPI_POOL_PATIENCE FL_MS(1)
 
 static struct {
 	fl_mutex lock;          /* taken under the executors' locks; guards all but `pools` */
@@ -190,7 +201,11 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 		block->asked = FL__STOP_EXPIRED;
 	if (s->end.flags & FL__MPI_KEPT)
 		fl__future_keep_result(&block->future);
-	if (s->end.flags & FL__MPI_SKIPPED)
+	if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked && !p->base.broken)
+		fl__task_list_add_first(&p->base.queue, block);
+	else if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked)
+		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, mpi_message_of(p->broken));
+	else if (s->end.flags & FL__MPI_SKIPPED)
 		mpi_pool_end_cancelled(p, block);
 	else
 		mpi_pool_end_claimed(p, block, s->end.error, s->message);
@@ -198,6 +213,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	p->stops -= s->stops;
 	p->posted--;
 	share->load--;
+	share->recalled -= s->recalled;
 	s->block = NULL;
 	s->message = NULL;
 	s->round++;
@@ -322,7 +338,8 @@ static int mpi_pool_post(struct mpi_pool *p, struct fl__task_block *block, int r
 	s->block = block;
 	s->arg.under_way = size > FL__MPI_INLINE;
 	s->watched = f->token.parent_ != NULL;
-	s->ended = s->asked = s->stops = false;
+	s->ended = s->asked = s->stops = s->recalled = s->begun = false;
+	s->posted_at = fl_now();
 	if (s->arg.under_way)
 		fl__mpi_send_data(rank, f->arg, size, &s->arg.base);
 	block->seq = (uint32_t)rank << 16 | s->number;
@@ -347,6 +364,54 @@ static void mpi_pool_dispatch(struct mpi_pool *p)
 		if (rc != 0)
 			mpi_pool_end_claimed(p, block, rc, mpi_message_of("no memory to send the task to a rank"));
 	}
+}
+
+/* The task that was sent last to the rank, if that was long ago; NULL: none waits there. */
+static struct mpi_slot *mpi_share_find_waiting(const struct mpi_share *share, int64_t before)
+{
+	struct mpi_slot *last = NULL;
+	if (share->load <= share->workers + share->recalled)
+		return NULL;
+	for (uint32_t i = 0; i < share->n_slots; i++) {
+		struct mpi_slot *s = &share->slots[i];
+		const bool may_wait = s->block && !s->recalled && !s->begun && !s->asked && !s->ended;
+		if (may_wait && (!last || s->posted_at > last->posted_at))
+			last = s;
+	}
+	return last && last->posted_at <= before ? last : NULL;
+}
+
+/* The number of workers without a task, or with one on its way back to them. */
+static uint32_t mpi_pool_count_free(const struct mpi_pool *p)
+{
+	uint32_t n = 0, recalled = 0;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
+		const struct mpi_share *share = &p->shares[rank];
+		n += share->load < share->workers ? share->workers - share->load : 0;
+		recalled += share->recalled;
+	}
+	return n > recalled ? n - recalled : 0;
+}
+
+/* Recalls tasks for free workers. */
+static void mpi_pool_balance(struct mpi_pool *p)
+{
+	uint32_t n = p->prefetch > 0 && !p->base.queue.head && p->posted > 0 ? mpi_pool_count_free(p) : 0;
+	const int64_t before = fl_now() - MPI_POOL_PATIENCE;
+	for (int rank = 1; rank < fl__mpi_world.size && n > 0; rank++) {
+		struct mpi_share *share = &p->shares[rank];
+		struct mpi_slot *s;
+		while (n > 0 && (s = mpi_share_find_waiting(share, before)) != NULL) {
+			const struct fl__mpi_head head = {
+			    .kind = FL__MPI_RECALL, .pool = p->id, .slot = s->number, .round = s->round};
+			if (fl__mpi_send(rank, &head, "", NULL) != 0)
+				return; /* the next round tries again */
+			s->recalled = true;
+			share->recalled++;
+			n--;
+		}
+	}
+	p->lags = n > 0 && p->posted > 0;
 }
 
 /* Calls `visit` for each slot with a task. */
@@ -390,8 +455,9 @@ static void mpi_pool_send_terminate(struct mpi_pool *p)
 
 static void mpi_pool_watch(struct mpi_pool *p)
 {
-	if (p->watched > 0 && fl_now() >= p->watch_at) {
-		mpi_pool_visit(p, mpi_slot_watch);
+	if ((p->watched > 0 || p->lags) && fl_now() >= p->watch_at) {
+		if (p->watched > 0)
+			mpi_pool_visit(p, mpi_slot_watch);
 		p->watch_at = fl_after(MPI_POOL_WATCH);
 	}
 	if (p->stops > 0)
@@ -495,6 +561,19 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 	mpi_slot_try_end(s);
 }
 
+static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
+{
+	struct mpi_share *share = &p->shares[from];
+	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
+	FL_LOCKED(&p->base.lock);
+	if (!s || !s->block || s->round != head->round || !s->recalled)
+		fl__mpi_abort("rank %d has begun a task that it does not have", from);
+	s->recalled = false;
+	s->begun = true;
+	share->recalled--;
+	p->touched = true;
+}
+
 /* Without the lock: the last access of the MPI thread to the pool. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
@@ -525,6 +604,8 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 		fl__mpi_abort("rank %d has answered for an executor that rank 0 does not have", from);
 	if (head->kind == FL__MPI_ENDED)
 		mpi_pool_on_ended(p, from, head, text, data);
+	else if (head->kind == FL__MPI_BEGUN)
+		mpi_pool_on_begun(p, from, head);
 	else if (head->kind == FL__MPI_CLOSED && --p->open_ranks == 0)
 		p->touched = true;
 	else if (head->kind != FL__MPI_CLOSED)
@@ -536,7 +617,7 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 /* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = p->watched > 0 && fl_now() >= p->watch_at; /* only this thread writes them */
+	const bool due = (p->watched > 0 || p->lags) && fl_now() >= p->watch_at; /* only this thread writes them */
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -544,6 +625,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 		FL_LOCKED(&p->base.lock);
 		p->touched = false;
 		mpi_pool_dispatch(p);
+		mpi_pool_balance(p);
 		mpi_pool_watch(p);
 		mpi_pool_send_terminate(p);
 		mpi_pool_close(p);

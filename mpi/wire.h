@@ -19,24 +19,28 @@
  *                                                                       initializer's argument
  *   TASK       rank 0    a worker  runs `count` elements of a task      arguments
  *   STOP       rank 0    a worker  asks the task in `slot` to stop      none
+ *   RECALL     rank 0    a worker  cancels the task if it is pending    none
  *   TERMINATE  rank 0    a worker  kills tasks that run in processes    none
  *   CLOSE      rank 0    a worker  frees the executor `pool`            none
  *   EXIT       rank 0    a worker  ends the rank                        none
  *   ENDED      a worker  rank 0    the task in `slot` has ended         results
+ *   BEGUN      a worker  rank 0    `slot` was recalled too late         none
  *   CLOSED     a worker  rank 0    the executor `pool` is freed         none
  *   SLEEPS     a worker  rank 0    has got `task` messages, and sleeps  none
  *
  * A slot is rank 0's name of a task at one rank. The slot is free again after ENDED. `round` tells
- * the tasks of one slot apart: a STOP may cross its task's ENDED.
+ * the tasks of one slot apart: a STOP or RECALL may cross its task's ENDED.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
 	FL__MPI_TASK,
 	FL__MPI_STOP,
+	FL__MPI_RECALL,
 	FL__MPI_TERMINATE,
 	FL__MPI_CLOSE,
 	FL__MPI_EXIT,
 	FL__MPI_ENDED,
+	FL__MPI_BEGUN,
 	FL__MPI_CLOSED,
 	FL__MPI_SLEEPS,
 };
@@ -105,6 +109,6 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 1u
+#define FL__MPI_PROTOCOL 2u
 
 #endif

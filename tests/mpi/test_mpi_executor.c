@@ -190,6 +190,41 @@ FL_TEST(mpi_prefetched_task_is_asked_and_ends_as_cancelled)
 	fl_future_free(queued);
 }
 
+/* What was sent ahead to ranks whose workers are held goes to the one rank that is not. */
+FL_TEST(mpi_tasks_that_wait_at_a_slow_rank_are_recalled)
+{
+	enum { AHEAD = 4, MOST = 64 };
+	const unsigned ranks = fl_test_mpi_ranks() - 1;
+	if (ranks < 2)
+		FL_SKIP("it takes two worker ranks");
+	fl_executor *e = make(&(fl_executor_config){.workers = ranks}, &(fl_mpi_config){.prefetch = AHEAD});
+	struct gate *gates = FL_IN_ARENA(struct gate, ranks);
+	fl_future *held[MOST], *ahead[MOST * AHEAD];
+	assert_true(ranks <= MOST);
+	for (unsigned i = 0; i < ranks; i++)
+		FL_OK(hold_submit(e, &gates[i], &held[i]));
+	for (unsigned i = 0; i < ranks; i++)
+		FL_OK(fl_shm_event_wait(&gates[i].entered));
+	for (unsigned i = 0; i < ranks * AHEAD; i++)
+		FL_OK(process_id_submit(e, &ahead[i]));
+	for (unsigned i = 0; i < ranks * AHEAD; i++)
+		FL_WAIT_FOR(fl_future_get_state(ahead[i]) == FL_RUNNING);
+	FL_OK(fl_shm_event_set(&gates[0].open));
+	int pid = 0, first = 0;
+	for (unsigned i = 0; i < ranks * AHEAD; i++) {
+		FL_OK(process_id_get(ahead[i], &pid));
+		first = i == 0 ? pid : first;
+		assert_int_equal(pid, first);
+		fl_future_free(ahead[i]);
+	}
+	for (unsigned i = 0; i < ranks; i++) {
+		FL_OK(fl_shm_event_set(&gates[i].open));
+		FL_OK(fl_future_wait(held[i]));
+		fl_future_free(held[i]);
+	}
+	fl_executor_free(e);
+}
+
 /* Requests that cross the ends of their tasks: each task ends once, as cancelled or not. */
 FL_TEST(mpi_cancel_crosses_result)
 {

@@ -41,7 +41,8 @@ FL_BEGIN_DECLS
  *
  * Start. A task has started, for fl_future_cancel(), once it was sent to a rank. A rank is sent as
  * many tasks as it has workers, and `prefetch` more. A task beyond the workers hides the time of a
- * message. If it is asked to stop before a worker has begun it, it ends as cancelled.
+ * message. If it is asked to stop before a worker has begun it, it ends as cancelled. If it still
+ * waits when a worker of another rank is free, it is sent to that rank.
  *
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
