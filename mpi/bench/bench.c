@@ -62,7 +62,7 @@ static double run_no_ops(fl_executor *e, size_t chunk, size_t n)
 	const int64_t began = fl_now();
 	check(args ? 0 : -12, "no memory");
 	check(no_op_imap(e, args, n, &it, &config), "no iteration");
-	for (int rc; (rc = no_op_imap_next(it, NULL, &result)) == 0;)
+	while (no_op_imap_next(it, NULL, &result) == 0)
 		sum += result;
 	const double seconds = (double)(fl_now() - began) / 1e9;
 	check(sum == 0 ? 0 : -5, "wrong results");

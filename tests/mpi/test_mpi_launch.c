@@ -317,7 +317,8 @@ FL_TEST(mpi_mixed_build)
 	const ssize_t length = readlink("/proc/self/exe", other, sizeof other - 32);
 	assert_true(length > 0);
 	other[length] = '\0';
-	(void)strcpy(strrchr(other, '/') + 1, "test_mpi_executor");
+	char *name = strrchr(other, '/') + 1;
+	(void)snprintf(name, sizeof other - (size_t)(name - other), "test_mpi_executor");
 	assert_int_equal(job_by(NULL, "refused", "1", (char *[]){colon, n, one, other, NULL}, text, sizeof text), 0);
 	expect(text, "rank 1 (");
 	expect(text, "runs another build of the program: ");
