@@ -9,7 +9,8 @@ FL_BEGIN_DECLS
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
- * is freed by the allocator that is set at the time of the free.
+ * is freed by the allocator that is set at the time of the free. A queue may have an allocator of
+ * its own (fl_queue_config.allocator).
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };
  *     fl_set_allocator(&mine);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/handlers.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -108,6 +109,14 @@ typedef struct fl_queue_config {
 	 * Other combinations change nothing.
 	 */
 	bool one_producer, one_consumer;
+	/*
+	 * For all memory of this queue. NULL: the allocator of the process (fl_set_allocator()).
+	 * Must stay valid until the queue is freed. Puts to an unbounded or overwriting queue
+	 * allocate, and puts and gets of an unbounded one free: by any thread that uses the queue,
+	 * at the same time as others. The functions must not use this queue. Not from it: hazard
+	 * pointers, of a few hundred bytes a thread, which all unbounded queues share.
+	 */
+	const fl_allocator *allocator;
 } fl_queue_config;
 
 /*

@@ -172,7 +172,7 @@ static struct fl__robust_list *sys_get_robust_list(void)
 }
 
 /* Some C libraries register a thread's list at its first robust mutex. */
-static void sys_register_robust_list(void)
+__attribute__((cold)) static void sys_register_robust_list(void)
 {
 	pthread_mutexattr_t attr;
 	pthread_mutex_t mutex;
@@ -186,7 +186,7 @@ static void sys_register_robust_list(void)
 	(void)pthread_mutexattr_destroy(&attr);
 }
 
-static struct fl__robust_list *sys_robust_list(void)
+__attribute__((cold)) static struct fl__robust_list *sys_robust_list(void)
 {
 	int before = errno;
 	struct fl__robust_list *list = sys_get_robust_list();
@@ -268,7 +268,7 @@ enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most heade
  * Checks the guard by a kernel write to the guarded page, since emulators report success for advice
  * that they do not know. Valgrind passes getrandom() on unchecked.
  */
-static bool sys_probe_guard(void)
+__attribute__((cold)) static bool sys_probe_guard(void)
 {
 	int before = errno;
 	size_t size = fl__page_size();
@@ -379,19 +379,33 @@ bool fl__is_main_thread(void)
 	return syscall(SYS_gettid) == getpid();
 }
 
-void *fl__alloc(size_t n, size_t size)
+void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
 		return NULL;
-	void *memory = fl__sys.alloc(bytes);
+	void *memory = allocator ? allocator->alloc(bytes, allocator->user) : fl__sys.alloc(bytes);
 	if (memory)
 		__builtin_memset(memory, 0, bytes);
 	return memory;
 }
 
+void fl__free_to(const fl_allocator *allocator, void *memory)
+{
+	if (!memory)
+		return;
+	if (allocator)
+		allocator->free(memory, allocator->user);
+	else
+		fl__sys.free(memory);
+}
+
+void *fl__alloc(size_t n, size_t size)
+{
+	return fl__alloc_from(NULL, n, size);
+}
+
 void fl__free(void *memory)
 {
-	if (memory)
-		fl__sys.free(memory);
+	fl__free_to(NULL, memory);
 }

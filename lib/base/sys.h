@@ -3,6 +3,7 @@
 #define FL_BASE_SYS_H
 
 #include <errno.h>
+#include <fairlead/handlers.h>
 #include <fairlead/time.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -147,6 +148,10 @@ bool fl__is_main_thread(void);
 /* Zeroed memory from the table's alloc. NULL: out of memory, or n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
+
+/* The same with an allocator that an object was created with. NULL: fl__alloc(), fl__free(). */
+void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
+void fl__free_to(const fl_allocator *allocator, void *memory);
 
 /* For a system call that needs no permission: a sandbox that does not know it returns -EPERM. */
 static inline int fl__eperm_to_enosys(int result)

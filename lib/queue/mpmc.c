@@ -56,7 +56,8 @@
 #include "queue.h"
 #include <fairlead/mpmc.h>
 
-__attribute__((cold)) int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
+__attribute__((cold)) int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size,
+                                             size_t capacity, uint64_t lap)
 {
 	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
 	/* The item is as aligned as malloc() makes it. */
@@ -69,7 +70,7 @@ __attribute__((cold)) int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, si
 	slot -= slot % STAMP;
 	if (__builtin_mul_overflow(capacity, slot, &bytes) || bytes > PTRDIFF_MAX)
 		return -EOVERFLOW;
-	unsigned char *slots = fl__alloc(1, bytes);
+	unsigned char *slots = fl__alloc_from(allocator, 1, bytes);
 	if (!slots)
 		return -ENOMEM;
 	uint64_t indices = 1;
@@ -297,12 +298,13 @@ size_t fl_mpmc_capacity(const fl_mpmc *q)
 
 static int mpmc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	return fl__mpmc_init(state, item_size, config->capacity, 0);
+	return fl__mpmc_init_from(state, config->allocator, item_size, config->capacity, 0);
 }
 
 static void mpmc_fini(void *state)
 {
-	fl__mpmc_fini(state);
+	const struct fl__mpmc *q = state;
+	fl__free_to(fl__queue_of_state(state)->allocator, q->slots);
 }
 
 static int mpmc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)

@@ -2,6 +2,7 @@
 #ifndef FL_QUEUE_MPMC_H
 #define FL_QUEUE_MPMC_H
 
+#include <fairlead/handlers.h>
 #include <fairlead/private/mpmc_ring.h>
 
 /*
@@ -12,9 +13,18 @@
 /*
  * Initializes a ring. `lap` is the lap of its first positions: 0, except in tests. Returns 0,
  * -EINVAL (item size or capacity 0), -EOVERFLOW, or -ENOMEM. fl__mpmc_fini() does not look at the
- * items that are left.
+ * items that are left. The slots come from `allocator`; if that is not NULL the caller gives them
+ * back, and does not call fl__mpmc_fini().
  */
-int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap);
+int fl__mpmc_init_from(struct fl__mpmc *q, const fl_allocator *allocator, size_t item_size, size_t capacity,
+                       uint64_t lap);
+
+/* The same with the allocator of the process. */
+static inline int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
+{
+	return fl__mpmc_init_from(q, NULL, item_size, capacity, lap);
+}
+
 void fl__mpmc_fini(struct fl__mpmc *q);
 
 /* Refuses all later puts. Returns false if the ring was closed already. */

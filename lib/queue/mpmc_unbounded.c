@@ -81,7 +81,7 @@ static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 	/* acquire: all uses of the old segment are over; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
-		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
+		void *memory = fl__alloc_from(c->allocator, 1, sizeof *s + FL__LINE - 1 + (size_t)c->slots * c->stride);
 		if (!memory)
 			return NULL;
 		s = fl__align_to_line(memory);
@@ -102,7 +102,7 @@ static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *
 	struct fl__segment *none = NULL;
 	/* release: pairs with unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
-		fl__free(s->memory);
+		fl__free_to(c->allocator, s->memory);
 }
 
 static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
@@ -147,7 +147,7 @@ static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 
 /* Creation and destruction. */
 
-int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
+__attribute__((cold)) int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t slots)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -182,7 +182,7 @@ static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
 	}
 }
 
-void fl__unbounded_end(struct fl__unbounded *c)
+__attribute__((cold)) void fl__unbounded_end(struct fl__unbounded *c)
 {
 	struct fl__segment *next;
 	for (struct fl__segment *s = c->head; s; s = next) {
@@ -190,14 +190,14 @@ void fl__unbounded_end(struct fl__unbounded *c)
 			unbounded_drop_items(c, s);
 		next = s->next >= UNBOUNDED_NEXT_SEGMENT ? (struct fl__segment *)s->next
 		                                         : NULL; /* NOLINT(performance-no-int-to-ptr) */
-		fl__free(s->memory);
+		fl__free_to(c->allocator, s->memory);
 	}
 	for (struct fl__segment *s = c->retired; s; s = next) {
 		next = s->next_retired;
-		fl__free(s->memory);
+		fl__free_to(c->allocator, s->memory);
 	}
 	if (c->spare)
-		fl__free(c->spare->memory);
+		fl__free_to(c->allocator, c->spare->memory);
 }
 
 /* Going on to the next segment. */
@@ -708,7 +708,7 @@ static void unbounded_recheck_join(void *state)
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct fl__unbounded *c = unbounded_of(state);
-	(void)config;
+	c->allocator = config->allocator;
 	c->on_poison = unbounded_recheck_join;
 	c->of = state;
 	return fl__unbounded_init(c, item_size, 0);

@@ -5,6 +5,7 @@
 #include "../base/atomic.h"
 #include "hazard.h"
 #include <errno.h>
+#include <fairlead/handlers.h>
 #include <fairlead/mpmc_unbounded.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,7 +49,8 @@ struct fl__unbounded {
 	void (*on_poison)(void *of);
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
-	void *drop_arg, *memory; /* `memory`: the allocation of a fl_mpmc_unbounded */
+	const fl_allocator *allocator; /* of the segments; NULL: that of the process */
+	void *drop_arg, *memory;       /* `memory`: the allocation of a fl_mpmc_unbounded */
 };
 
 struct fl_mpmc_unbounded {

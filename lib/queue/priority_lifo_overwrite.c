@@ -258,6 +258,7 @@ struct heap {
 	size_t item_size, stride;
 	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a stack */
 	void *compare_arg;
+	const fl_allocator *allocator;
 };
 
 /* The array. */
@@ -357,15 +358,15 @@ static void heap_remove_next(struct heap *h)
 
 /* Creation and destruction. */
 
-static void heap_array_free(struct heap_array *a)
+static void heap_array_free(const fl_allocator *allocator, struct heap_array *a)
 {
-	fl__free(a->items);
+	fl__free_to(allocator, a->items);
 	*a = (struct heap_array){.allocated = 0};
 }
 
-static bool heap_array_alloc(struct heap_array *a, size_t allocated, size_t stride)
+static bool heap_array_alloc(const fl_allocator *allocator, struct heap_array *a, size_t allocated, size_t stride)
 {
-	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc(allocated, stride)};
+	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc_from(allocator, allocated, stride)};
 	return a->items != NULL;
 }
 
@@ -375,32 +376,33 @@ static bool heap_is_too_large(size_t allocated, size_t stride)
 	return __builtin_mul_overflow(allocated, stride, &bytes) || bytes > PTRDIFF_MAX;
 }
 
-static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
+__attribute__((cold)) static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct heap *h = state;
 	const size_t allocated = config->capacity == FL_UNBOUNDED ? HEAP_LEAST : config->capacity;
 	if (item_size > PTRDIFF_MAX)
 		return -EOVERFLOW;
 	*h = (struct heap){.locked = {.capacity = config->capacity},
+	                   .allocator = config->allocator,
 	                   .item_size = item_size,
 	                   .stride = heap_stride(item_size, config->compare),
 	                   .compare = config->compare,
 	                   .compare_arg = config->compare_arg};
 	if (heap_is_too_large(allocated, h->stride))
 		return -EOVERFLOW;
-	return heap_array_alloc(&h->array, allocated, h->stride) ? 0 : -ENOMEM;
+	return heap_array_alloc(h->allocator, &h->array, allocated, h->stride) ? 0 : -ENOMEM;
 }
 
 static void heap_fini(void *state)
 {
 	struct heap *h = state;
-	heap_array_free(&h->array);
+	heap_array_free(h->allocator, &h->array);
 }
 
 /* Under the lock. */
 
 /* Moves the items to `a`, which is large enough. `a` then has the old array. */
-static void heap_swap_arrays(struct heap *h, struct heap_array *a)
+__attribute__((noinline, cold)) static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 {
 	const struct heap_array before = h->array;
 	memcpy(a->items, before.items, h->locked.length * h->stride);
@@ -436,17 +438,17 @@ static size_t heap_shrinks_to(const struct heap *h)
 
 /* Outside the lock. */
 
-static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
+__attribute__((noinline, cold)) static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
 {
-	heap_array_free(spare);
-	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(spare, allocated, h->stride);
+	heap_array_free(h->allocator, spare);
+	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(h->allocator, spare, allocated, h->stride);
 }
 
 /*
  * Returns 0 with the lock held and an array for `n` more items, or -EPIPE, -EAGAIN, -ENOMEM without
  * the lock. The caller frees `*spare`.
  */
-static int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
+static inline int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;
 	size_t needed;
@@ -467,16 +469,17 @@ static int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 	return rc;
 }
 
-static void heap_shrink(struct heap *h, size_t allocated)
+__attribute__((cold)) static void heap_shrink(struct heap *h, size_t allocated)
 {
+	const fl_allocator *const allocator = h->allocator;
 	struct heap_array spare;
-	if (!heap_array_alloc(&spare, allocated, h->stride))
+	if (!heap_array_alloc(allocator, &spare, allocated, h->stride))
 		return;
 	locked_acquire(&h->locked);
 	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
 		heap_swap_arrays(h, &spare);
 	locked_release(&h->locked);
-	heap_array_free(&spare);
+	heap_array_free(allocator, &spare);
 }
 
 /* The operations of struct fl__queue_backend. */
@@ -484,6 +487,7 @@ static void heap_shrink(struct heap *h, size_t allocated)
 static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct heap *h = state;
+	const fl_allocator *const allocator = h->allocator; /* a consumer may free the queue after the unlock */
 	struct heap_array spare = {.allocated = 0};
 	const unsigned char *next = items;
 	const int rc = heap_lock_to_put(h, n, &spare);
@@ -496,7 +500,7 @@ static int heap_put(void *state, const void *items, size_t n, size_t *count, boo
 		locked_release(&h->locked);
 	}
 	if (__builtin_expect(spare.allocated > 0, 0))
-		heap_array_free(&spare);
+		heap_array_free(allocator, &spare);
 	return rc;
 }
 
@@ -551,7 +555,7 @@ __attribute__((cold)) static int heap_discard(fl_queue *of, size_t *count, bool 
 			of->drop(heap_at(&taken, heap_next(&taken)), of->drop_arg);
 		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
-	heap_array_free(&taken.array);
+	heap_array_free(of->allocator, &taken.array);
 	return 0;
 }
 
@@ -570,9 +574,10 @@ struct overwrite {
 	size_t item_size;
 	unsigned char *items;
 	size_t first; /* index of the oldest item */
+	const fl_allocator *allocator;
 };
 
-static int overwrite_init(void *state, size_t item_size, const fl_queue_config *config)
+__attribute__((cold)) static int overwrite_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct overwrite *w = state;
 	size_t bytes;
@@ -581,14 +586,15 @@ static int overwrite_init(void *state, size_t item_size, const fl_queue_config *
 	*w = (struct overwrite){.locked = {.overwrites = true, .capacity = config->capacity},
 	                        .lifo = config->order == FL_LIFO,
 	                        .item_size = item_size,
-	                        .items = fl__alloc(config->capacity, item_size)};
+	                        .allocator = config->allocator,
+	                        .items = fl__alloc_from(config->allocator, config->capacity, item_size)};
 	return w->items ? 0 : -ENOMEM;
 }
 
 static void overwrite_fini(void *state)
 {
 	struct overwrite *w = state;
-	fl__free(w->items);
+	fl__free_to(w->allocator, w->items);
 }
 
 /* Under the lock. */
@@ -656,11 +662,12 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	struct overwrite *w = (struct overwrite *)(void *)q->state;
 	void (*const drop)(void *, void *) = q->drop;
 	void *const drop_arg = q->drop_arg;
+	const fl_allocator *const allocator = w->allocator;
 	unsigned char small[256], *large = NULL;
 	bool dropped;
 	int rc = overwrite_put_once(w, item, w->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
 	if (rc == -EAGAIN) {
-		large = fl__alloc(1, w->item_size);
+		large = fl__alloc_from(allocator, 1, w->item_size);
 		rc = large ? overwrite_put_once(w, item, large, &dropped, owes_wake) : -ENOMEM;
 	}
 	if (rc == 0 && dropped && drop) {
@@ -673,7 +680,7 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 		*owes_wake = false;
 		drop(large ? large : small, drop_arg);
 	}
-	fl__free(large);
+	fl__free_to(allocator, large);
 	return rc;
 }
 
@@ -725,7 +732,8 @@ __attribute__((cold)) static int overwrite_discard(fl_queue *of, size_t *count, 
 	                          .lifo = w->lifo,
 	                          .item_size = w->item_size,
 	                          .items = w->items,
-	                          .first = w->first};
+	                          .first = w->first,
+	                          .allocator = w->allocator};
 	if (rc == 0) {
 		locked_set_closed(&w->locked);
 		locked_set_length(&w->locked, 0);

@@ -56,12 +56,13 @@ __attribute__((cold)) int fl_queue_create(fl_queue **made, size_t item_size, con
 	const struct fl__queue_backend *backend = queue_choose_backend(&c);
 	if (item_size == 0 || !backend)
 		return -EINVAL;
-	fl_queue *q = fl__alloc(1, sizeof *q + backend->size);
+	fl_queue *q = fl__alloc_from(c.allocator, 1, sizeof *q + backend->size);
 	if (!q)
 		return -ENOMEM;
+	q->allocator = c.allocator;
 	const int rc = backend->init(q->state, item_size, &c);
 	if (rc != 0) {
-		fl__free(q);
+		fl__free_to(c.allocator, q);
 		return rc;
 	}
 	q->mpmc = backend == &fl__backend_mpmc ? fl__queue_as_mpmc(q) : NULL;
@@ -113,7 +114,7 @@ void fl_queue_free(fl_queue *q)
 		fl__panic("fl_queue_free", q, "a context waits on the queue");
 	(void)queue_drop_all(q);
 	q->backend->fini(q->state);
-	fl__free(q);
+	fl__free_to(q->allocator, q);
 }
 
 void fl_queue_close(fl_queue *q)

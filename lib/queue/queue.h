@@ -102,8 +102,9 @@ struct fl_queue {
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	uint64_t done;   /* items that are done: see "Joining" in queue.c */
-	uint32_t inside; /* contexts that sleep on the queue, or are returning from such a sleep */
+	const fl_allocator *allocator; /* set before init; NULL: that of the process */
+	uint64_t done;                 /* items that are done: see "Joining" in queue.c */
+	uint32_t inside;               /* contexts that sleep on the queue, or are returning from such a sleep */
 	/* fl__fork_count when `inside` was counted: a forked child has none of those contexts */
 	uint32_t forks;
 	char wait_keys[6]; /* fl__queue_wait_key() */

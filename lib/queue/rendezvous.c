@@ -99,7 +99,7 @@ static struct fl__offer *rendezvous_offer(struct fl__node *node)
 
 /* The operations of struct fl__queue_backend. */
 
-static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
+__attribute__((cold)) static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	(void)config;
 	if (item_size > PTRDIFF_MAX)

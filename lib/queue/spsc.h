@@ -2,16 +2,17 @@
 #ifndef FL_QUEUE_SPSC_H
 #define FL_QUEUE_SPSC_H
 
+#include <fairlead/handlers.h>
 #include <fairlead/private/spsc_slots.h>
 
 /* The slots of the two rings for one producer and one consumer: spsc.c and queue_spsc.c. */
 
 /*
- * Makes `count` (not 0) slots for items of `item_size` (not 0) bytes. Returns 0, -EOVERFLOW,
- * -ENOMEM.
+ * Makes `count` (not 0) slots for items of `item_size` (not 0) bytes. `allocator` may be NULL.
+ * Returns 0, -EOVERFLOW, -ENOMEM.
  */
-int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count);
-void fl__slots_fini(struct fl__slots *slots);
+int fl__slots_init(struct fl__slots *slots, const fl_allocator *allocator, size_t item_size, size_t count);
+void fl__slots_fini(struct fl__slots *slots, const fl_allocator *allocator);
 
 /* Returns the slot of an index, from 0 on. */
 unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index);

@@ -897,7 +897,7 @@ static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 	return fl__executor_join_thread(e, &pool_of(e)->ended, pool_has_ended, deadline, cancel);
 }
 
-static void pool_destroy(fl_executor *e)
+__attribute__((cold)) static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	int rc = fl_thread_detach(&p->ended);
@@ -915,7 +915,7 @@ static void pool_destroy(fl_executor *e)
 	fl__free(p);
 }
 
-static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
+__attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	const size_t length = fl__backlog_length(&p->backlog);

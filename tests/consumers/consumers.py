@@ -33,7 +33,7 @@ FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md pr
 FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
 # The most bytes of text and bss of a static program, as size(1) counts them, and its source in weight/.
-WEIGHTS = {"mutex.c": (24_000, 72_000), "pool.c": (110_000, 90_000)}
+WEIGHTS = {"mutex.c": (24 * 1024, 72 * 1024), "pool.c": (110 * 1024, 90 * 1024)}
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 
 

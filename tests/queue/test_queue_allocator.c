@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fl_queue_config.allocator: all memory of a queue comes from it and goes back to it. */
+#include "fl_seam.h"
+#include <fairlead/queue.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { ITEM = 300, MANY = 1000 }; /* an overwriting queue allocates for items of more than 256 bytes */
+
+struct account {
+	long live, allocs;
+	long fail_at; /* the number of the allocation that fails; negative: none */
+};
+
+static void *account_alloc(size_t size, void *user)
+{
+	struct account *account = user;
+	if (account->allocs++ == account->fail_at)
+		return NULL;
+	account->live++;
+	return malloc(size);
+}
+
+static void account_free(void *memory, void *user)
+{
+	struct account *account = user;
+	assert_non_null(memory);
+	account->live--;
+	free(memory);
+}
+
+static int compare_first(const void *a, const void *b, void *arg)
+{
+	(void)arg;
+	return *(const unsigned char *)a - *(const unsigned char *)b;
+}
+
+static const fl_queue_config kinds[] = {
+    {.capacity = 8},
+    {.capacity = 8, .one_producer = true, .one_consumer = true},
+    {.capacity = FL_UNBOUNDED},
+    {.capacity = FL_UNBOUNDED, .one_consumer = true},
+    {.capacity = FL_RENDEZVOUS},
+    {.capacity = 8, .order = FL_LIFO},
+    {.capacity = FL_UNBOUNDED, .order = FL_PRIORITY, .compare = compare_first},
+    {.capacity = 8, .when_full = FL_OVERWRITE},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Puts items until the queue is full, or many, and gets all but some of them. Returns the last put's result. */
+static int use(fl_queue *q)
+{
+	enum { LEFT = 5 };
+	unsigned char item[ITEM] = {0};
+	int rc = 0, put = 0;
+	for (; put < MANY && rc == 0; put++)
+		rc = fl_queue_try_put(q, item);
+	while (fl_queue_length(q) > LEFT && fl_queue_try_get(q, item) == 0)
+		;
+	return rc;
+}
+
+/* The thread's hazard pointers, which belong to no queue. */
+static void make_hazards(void)
+{
+	FL_SCOPED(fl_queue) *q = NULL;
+	FL_OK(fl_queue_create(&q, ITEM, &(fl_queue_config){.capacity = FL_UNBOUNDED}));
+	(void)use(q);
+}
+
+FL_TEST(queue_allocator_has_all_memory)
+{
+	make_hazards();
+	for (int i = 0; i < KINDS; i++) {
+		struct account account = {.fail_at = -1};
+		const fl_allocator allocator = {account_alloc, account_free, &account};
+		fl_queue_config config = kinds[i];
+		config.allocator = &allocator;
+		const long before = seam_live_allocs();
+		seam_fail_allocs(0, UINT_MAX); /* of the allocator of the process */
+		fl_queue *q = NULL;
+		FL_OK(fl_queue_create(&q, ITEM, &config));
+		const int rc = use(q);
+		assert_true(rc == 0 || rc == -EAGAIN);
+		assert_int_equal(seam_live_allocs(), before);
+		assert_true(account.live > 0);
+		fl_queue_free(q);
+		(void)seam_heal();
+		assert_int_equal(account.live, 0);
+	}
+}
+
+FL_TEST(queue_allocator_may_fail)
+{
+	make_hazards();
+	for (int i = 0; i < KINDS; i++) {
+		struct account account = {.allocs = 0};
+		const fl_allocator allocator = {account_alloc, account_free, &account};
+		fl_queue_config config = kinds[i];
+		config.allocator = &allocator;
+		bool created = false, used = false;
+		for (long step = 0; !used; step++) {
+			account.allocs = 0;
+			account.fail_at = step;
+			fl_queue *q = NULL;
+			const int rc = fl_queue_create(&q, ITEM, &config);
+			assert_true(rc == 0 || rc == -ENOMEM);
+			assert_true(rc == 0 || !created); /* once the step is beyond the creation */
+			created = rc == 0;
+			if (created) {
+				const int put = use(q);
+				assert_true(put == 0 || put == -EAGAIN || put == -ENOMEM);
+				used = account.allocs <= step; /* nothing failed */
+			}
+			fl_queue_free(q);
+			assert_int_equal(account.live, 0);
+		}
+	}
+}
