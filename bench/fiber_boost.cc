@@ -9,6 +9,7 @@
 #include <boost/fiber/pooled_fixedsize_stack.hpp>
 #include <boost/fiber/unbuffered_channel.hpp>
 
+#include <algorithm>
 #include <vector>
 
 namespace boost_flow
@@ -86,7 +87,7 @@ static void boost_group(bench_thread *t)
 	work->done = 0;
 	const int64_t begin = bench_now();
 	for (uint64_t left = t->total, n; left > 0; left -= n) {
-		n = left < LOOP_GROUP ? left : LOOP_GROUP;
+		n = std::min<uint64_t>(left, LOOP_GROUP);
 		boost_run_group(work, stacks, group, n);
 	}
 	t->took = bench_now() - begin;

@@ -61,7 +61,7 @@ static void program_run(bench_thread *t)
 		int status;
 		if (posix_spawn(&pid, t->state, NULL, NULL, argv, argv + 1) != 0 || waitpid(pid, &status, 0) != pid ||
 		    status != 0)
-			bench_fail(t->state);
+			bench_fail("%s", (const char *)t->state);
 	}
 }
 

@@ -10,7 +10,7 @@ static void ask(void)
 {
 	int answer[2048] = {0}; /* the bug: the caller does not wait for the answer */
 	request = &answer[8];
-	sem_post(&asked);
+	sem_post(&asked); /* NOLINT(clang-analyzer-core.StackAddressEscape) */
 }
 
 static void *serve(void *arg)
