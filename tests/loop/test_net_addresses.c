@@ -44,6 +44,7 @@ static int first_refuses(void *unused)
 	see();
 	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
+	fl_test_start_clock();
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(s, other);
 	fl_stream_free(s);
@@ -80,9 +81,7 @@ static int first_is_silent(void *unused)
 	uint16_t port = 0;
 	int full[2];
 	(void)unused;
-	/* Relaxed: either time is right for a reader; so below. */
-	fl__store_relaxed(&fl_test_ahead, 0);
-	fl__sys.now = fl_test_stopped_clock;
+	fl_test_stop_clock();
 	fl_test_full(full, "127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	unsigned fds = fl_test_fds();
@@ -97,6 +96,7 @@ static int first_is_silent(void *unused)
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
 	FL_GIVES(fl_test_join(f), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
+	fl_test_start_clock();
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(eager_stream, other);
 	FL_CHECK(fl_test_fds() == fds + 2); /* the first attempt was closed */
@@ -120,8 +120,7 @@ static int then_one_refuses(void *unused)
 	uint16_t port = 0;
 	int full[2];
 	(void)unused;
-	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: as above */
-	fl__sys.now = fl_test_stopped_clock;
+	fl_test_stop_clock();
 	fl_test_full(full, "127.0.0.1", &port);
 	int fd = fl_test_bound("127.0.0.2", &port);
 	fl_listener *l = fl_test_listener("127.0.0.3", port);
@@ -133,6 +132,7 @@ static int then_one_refuses(void *unused)
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
 	FL_GIVES(fl_test_join(f), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 1 && tried[3] == 1);
+	fl_test_start_clock();
 	fl_stream_free(eager_stream);
 	fl_listener_free(l);
 	fl_test_close_two(full);

@@ -245,11 +245,32 @@ static inline void fl_test_lookup_ours(void)
 	fl__name_sys.lookup = fl_test_lookup;
 }
 
-/* For fl__sys.now: a clock that stands still, so that only fl_test_ahead decides what is due. */
+/*
+ * For fl__sys.now: a clock that stands still, so that only fl_test_ahead decides what is due. From
+ * fl_test_start_clock() on each look advances it by a microsecond: a case calls that at its end,
+ * because threads of the library may be in a spin, which ends by the clock.
+ */
+static bool fl_test_clock_goes;
+
 static inline int64_t fl_test_stopped_clock(void)
 {
-	/* Relaxed: either time is right for a reader. */
+	/* Relaxed, all: either time is right for a reader. */
+	if (fl__load_relaxed(&fl_test_clock_goes))
+		fl__add_relaxed(&fl_test_ahead, FL_US(1));
 	return FL_S(1000) + fl__load_relaxed(&fl_test_ahead);
+}
+
+static inline void fl_test_stop_clock(void)
+{
+	/* relaxed, both: as above */
+	fl__store_relaxed(&fl_test_clock_goes, false);
+	fl__store_relaxed(&fl_test_ahead, 0);
+	fl__sys.now = fl_test_stopped_clock;
+}
+
+static inline void fl_test_start_clock(void)
+{
+	fl__store_relaxed(&fl_test_clock_goes, true); /* relaxed: as above */
 }
 
 #endif
