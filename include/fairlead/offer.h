@@ -38,7 +38,8 @@ FL_BEGIN_DECLS
  *   4. The finder checks the region, as fl_shm_attach() does: seals, layout, word size.
  *
  * The offering program reads nothing from the finder: a finder that is silent, sends garbage, or is
- * stopped or killed at any moment holds up no other finder. What a finder has sent waits in the
+ * stopped or killed at any moment holds up no other finder; but each one that has not read the
+ * region's descriptor counts against the limit of descriptors (-ETOOMANYREFS). What a finder has sent waits in the
  * pipe, and a pipe checks its messages.
  *
  * A program that is killed leaves a socket file behind. The next fl_offer_create() replaces it.

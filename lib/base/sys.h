@@ -142,6 +142,12 @@ size_t fl__page_size(void);
  */
 #define FL__AT_START __attribute__((constructor(200)))
 
+/*
+ * One that runs before these. So of the functions that it registers for a fork, the one before the
+ * fork is called last, and those after the fork first: others may still use its lock.
+ */
+#define FL__AT_START_FIRST __attribute__((constructor(199)))
+
 /* Whether the calling thread runs main(). */
 bool fl__is_main_thread(void);
 

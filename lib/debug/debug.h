@@ -109,7 +109,8 @@ struct fl__debug_hooks {
 	void (*join)(uint64_t context, bool timed);
 	void (*sleep)(bool asleep);
 };
-extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak));
+/* Hidden: not the table of another copy of the library. */
+extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
 
 static inline bool fl__debug_is_linked(void)
 {

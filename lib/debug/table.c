@@ -252,9 +252,9 @@ void fl__table_forget(void)
 
 /*
  * A forked child keeps the table. The locks of threads that the child does not have stay recorded,
- * and stay locked.
+ * and stay locked. Other modules lock recorded mutexes before a fork, so this lock is the last.
  */
-FL__AT_START static void table_watch_forks(void)
+FL__AT_START_FIRST static void table_watch_forks(void)
 {
 	/* see lib/wait/context.c */
 	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock);

@@ -176,6 +176,8 @@ int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab
 	if (b) {
 		stack_unlist_block(pool, b);
 		pool->free_blocks--;
+		if (pool->stuck_blocks > pool->free_blocks)
+			pool->stuck_blocks = pool->free_blocks;
 		/* for the next fiber, which the caller often creates next */
 		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
 			__builtin_prefetch((char *)b->next + i, 1);
@@ -242,12 +244,13 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 			stack_discard_slab(pool, slab);
 	}
 	pool->dirty = 0;
+	pool->stuck_blocks = pool->free_blocks;
 	pool->much_until = 0;
 }
 
 static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
 {
-	return pool->dirty > spare || pool->free_blocks > spare;
+	return pool->dirty > spare || pool->free_blocks - pool->stuck_blocks > spare;
 }
 
 /* Returns the memory of what has been free in excess for a second. */

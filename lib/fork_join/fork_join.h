@@ -82,7 +82,7 @@ struct fl__fork_hooks {
 	bool (*run_one)(struct fl__forks *forks, struct fl__fork_stack *self);
 	bool (*prepare_sleep)(struct fl__forks *forks, struct fl__fork_stack *self);
 };
-extern const struct fl__fork_hooks fl__fork_hooks __attribute__((weak));
+extern const struct fl__fork_hooks fl__fork_hooks __attribute__((weak, visibility("hidden")));
 
 static inline bool fl__forks_are_linked(void)
 {

@@ -65,7 +65,7 @@ static int stream_make_room(fl_stream *s)
 {
 	if (!s->buffer)
 		return stream_get_buffer(s);
-	if (s->buffer->size - s->to >= s->buffer->size / 4)
+	if (s->to < s->buffer->size && s->buffer->size - s->to >= s->buffer->size / 4)
 		return 0;
 	if (fl__stream_buffered(s) > s->buffer->size / 2 && s->buffer->size < FL_STREAM_LIMIT &&
 	    stream_grow_buffer(s) == 0)

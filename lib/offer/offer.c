@@ -201,6 +201,8 @@ int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_canc
 			rc = offer_try_accept(o, pipe);
 		if (rc != 0)
 			return rc > 0 ? 0 : rc;
+		if (fl__is_expired(deadline)) /* the wait would succeed while there are finders */
+			return -ETIMEDOUT;
 		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
 		if (rc != 0)
 			return rc;

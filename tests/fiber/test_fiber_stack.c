@@ -213,6 +213,32 @@ FL_TEST(stack_blocks_go_back)
 	assert_int_equal(live_allocs, 0);
 }
 
+/* Slabs with one used block stay, however often a trim looks; with its last block a slab goes. */
+FL_TEST(stack_slabs_with_a_used_block)
+{
+	enum { SLAB = 32, SLABS = 4 * FL__STACK_WARM, MANY = SLABS * SLAB };
+	static struct fl_test_memory blocks[MANY];
+	FL_FAULTS();
+	count_memory();
+	struct fl__stack_pool pool;
+	fl__stack_pool_init(&pool, 0, FL_TEST_BLOCK);
+	for (int i = 0; i < MANY; i++)
+		FL_OK(fl__stack_reserve(&pool, &blocks[i].block, &blocks[i].slab));
+	for (int i = 0; i < MANY; i++)
+		if (i % SLAB != 0)
+			fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
+	for (int i = 0; i < 3; i++) {
+		fl__stack_pool_trim(&pool);
+		assert_int_equal(live_maps, SLABS);
+	}
+	for (int i = 0; i < MANY; i += SLAB)
+		fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
+	fl__stack_pool_trim(&pool);
+	assert_int_equal(live_maps, 1);
+	fl__stack_pool_end(&pool);
+	assert_int_equal(live_maps, 0);
+}
+
 static uintptr_t frames[2];
 static unsigned frame_count;
 

@@ -260,6 +260,26 @@ FL_TEST(stream_read_timed_out_in_the_midst)
 	fl_test_each_kind(late_reads);
 }
 
+/* A buffer of as few bytes as were put back has room for the next ones. */
+static void few_bytes(fl_stream *a, fl_stream *b)
+{
+	enum { MOST = 5 };
+	char got[MOST + 2];
+	for (size_t n = 1; n <= MOST; n++) {
+		char some[MOST + 1] = "";
+		memcpy(some, "abcde", n);
+		starts_and_gives_up(a, b, read_exactly, some, FL_STREAM_LIMIT + 1000, false);
+		FL_GIVES(fl_stream_write(b, "12", 2), 0);
+		FL_GIVES(fl_stream_read_exactly(a, got, n + 2), (ssize_t)n + 2);
+		FL_CHECK(memcmp(got, some, n) == 0 && memcmp(got + n, "12", 2) == 0);
+	}
+}
+
+FL_TEST(stream_few_bytes_that_are_put_back)
+{
+	fl_test_each_kind(few_bytes);
+}
+
 /* Under a request that came before: what can be done at once is done, and nothing waits. */
 static void requested_before(fl_stream *a, fl_stream *b)
 {

@@ -9,6 +9,7 @@
 #include "process/packet.h"
 #include "shm/shm_sys.h"
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -680,6 +681,20 @@ FL_TEST(offer_of_another_user)
 	assert_int_equal(close(fd), 0);
 	fl_offer_free(o);
 	assert_int_equal(fl_test_fds(), before);
+	fl_test_path_end(&p);
+}
+
+/* Finders that come and go do not extend the deadline, though the descriptor stays ready. */
+FL_TEST(offer_deadline_beside_finders)
+{
+	fl_test_path p = fl_test_path_make();
+	fl_offer *o = NULL;
+	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS}));
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(close(bare_connect(p.name)), 0);
+	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(poll(&(struct pollfd){fl_offer_fd(o), POLLIN, 0}, 1, 0), 1); /* the second */
+	fl_offer_free(o);
 	fl_test_path_end(&p);
 }
 
