@@ -20,11 +20,17 @@ FL_BEGIN_DECLS
  *     fl_datagram_address from;
  *     char request[1500];
  *     int rc = fl_datagram_open_udp(&d, "127.0.0.1", 7000, NULL);
- *     while (!rc) {
+ *     while (rc == 0) {
  *             ssize_t n = fl_datagram_receive(d, request, sizeof request, &from);
- *             if (n >= 0)
- *                     rc = fl_datagram_send_to(d, request, n, &from);     // UDP may lose it
+ *             if (n == -EMSGSIZE)
+ *                     continue;                           // truncated
+ *             if (n < 0)
+ *                     return (int)n;                      // -EPIPE: closed; -ECANCELED
+ *             rc = fl_datagram_send_to(d, request, (size_t)n, &from);     // UDP may lose it
+ *             if (rc != -EPIPE && rc != -ECANCELED)
+ *                     rc = 0;                             // an error of one client ends nothing
  *     }
+ *     return rc;
  *
  * A datagram is sent and received whole, or not at all. It may be empty. A datagram of UDP may be
  * lost, doubled, or overtaken. A datagram of a Unix socket is not: its sender waits while the
