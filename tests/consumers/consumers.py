@@ -666,9 +666,26 @@ class Kit:
         text = run([self.async_example("subprocesses"), "2000"])
         for number in range(10):
             lines = re.findall(rf"^{number}: (.*)$", text, re.M)
-            wanted = ["line 1", "line 2", "line 3", "ended with 0"] if number < 7 else ["line 1", "too slow"]
+            wanted = ["line 1", "line 2", "line 3", "ended with 0"] if number < 7 else ["line 1", "too slow: ended by signal 15"]
             if lines != wanted:
                 raise Failure(f"{number}: {lines}\n{text}")
+
+    def consumer_example_subprocesses_ends(self):
+        """However a program ends, all that it has written is printed, and how it has ended; a normal end is no stop."""
+        script = """
+            case $1 in
+            0) trap 'exit 9' TERM; exec >&-; i=0; while [ $i -lt 50000 ]; do i=$((i + 1)); done; exit 5;;
+            1) echo dies; kill -9 $$;;
+            2) printf '%0600d\n' 0; echo last;;
+            3) printf unfinished;;
+            4) trap 'printf "is told\n"; exit 3' TERM; printf 'waits and '; while :; do sleep 1000 & wait; done;;
+            5) trap 'exit 4' TERM; exec >/dev/null; while :; do sleep 1000 & wait; done;;
+            esac"""
+        wanted = [["ended with 5"], ["dies", "ended by signal 9"], ["0" * 255 + " ...", "0" * 255 + " ...", "0" * 90, "last", "ended with 0"],
+                  ["unfinished ...", "ended with 0"], ["waits and is told", "too slow: ended with 3"], ["too slow: ended with 4"]]
+        text = run([self.async_example("subprocesses"), "3000", script])
+        for number in range(10):
+            self.same(re.findall(rf"^{number}: (.*)$", text, re.M), wanted[number] if number < 6 else ["ended with 0"])
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
