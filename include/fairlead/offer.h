@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_shm_set_root(region, job_queue_offset(q));                     // check; one program
  *     rc = fl_offer_create(&offer, path, &(fl_offer_config){JOBS, .region = region});   // check
- *     while ((rc = fl_offer_accept(offer, &pipe)) == 0)
+ *     while ((rc = fl_offer_accept(offer, &pipe)) == 0)         // each find needs an accept
  *             ...                                                // keep `pipe`, or free it
  *
  *     rc = fl_offer_find(path, &(fl_offer_config){JOBS}, &region, &pipe);    // check; the other
@@ -45,6 +45,9 @@ FL_BEGIN_DECLS
  * A program that is killed leaves a socket file behind. The next fl_offer_create() replaces it.
  * Finders that have the region keep it, and can go on to use it. All programs that share a region
  * are in one PID namespace. SIGPIPE is never raised.
+ *
+ * A wait by a thread, under a cancel token, may start a thread of the library, `watcher`
+ * (docs/threads.md).
  */
 typedef struct fl_offer fl_offer;
 
@@ -108,8 +111,9 @@ FL_API int fl_offer_fd(const fl_offer *o);
 /*
  * Finds the offer at `path`, makes the checks, attaches the region, and stores it and this side's
  * end of the pipe; NULL for either: not wanted. `config` may be NULL. Logs what was found and what
- * was expected. Blocks the calling context until the other program accepts. Observes its cancel
- * scope. Returns
+ * was expected. Blocks the calling context until the other program accepts, but does not wait for
+ * the offer to appear: call again after -ENOENT and -ECONNREFUSED. Observes its cancel scope.
+ * Returns
  *   0
  *   -ENOENT           there is no such file
  *   -ECONNREFUSED     no process offers there: it has ended, or does not listen yet
@@ -130,7 +134,7 @@ FL_API int fl_offer_fd(const fl_offer *o);
 FL_INLINE FL_MUST_CHECK int fl_offer_find(const char *path, const fl_offer_config *config, fl_shm **region,
                                           fl_pipe **pipe);
 
-/* As fl_offer_find(). Also returns -ETIMEDOUT at `deadline`. */
+/* As fl_offer_find(): -ENOENT comes at once. Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_offer_find_until(const char *path, const fl_offer_config *config, fl_shm **region,
                                              fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
 
