@@ -45,6 +45,9 @@ FL_BEGIN_DECLS
  * may be called in a signal handler. In a forked child both handles work; a receive that the parent
  * was making goes on in the parent only. Memory order: a receive sees what was written before the
  * send of its message.
+ *
+ * A wait by a thread, under a cancel token or by fl_wait_any_until(), may start a thread of the
+ * library, `watcher` (docs/threads.md).
  */
 typedef struct fl_pipe fl_pipe;
 

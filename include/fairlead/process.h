@@ -74,8 +74,10 @@ FL_BEGIN_DECLS
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
  * costs its caller one; if the fork server made it, two, and one in the fork server. The library
- * keeps up to seven more: for its threads that start programs and wait, and for the fork server.
- * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
+ * keeps up to seven more: for its thread `spawner`, which starts programs and reaps them, for its
+ * thread `watcher`, which waits for a thread under a cancel token or in fl_wait_any_until(), and
+ * for the fork server. These threads and the fork server end when the library is unloaded (dlclose;
+ * docs/threads.md).
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
  * fl_process_free(). No function here may be called in a signal handler. Fork: in a forked child
@@ -243,7 +245,10 @@ FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_proces
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
-/* As fl_process_pipe(), but the descriptor is the caller's now: for fl_stream_from_fd(), say. */
+/*
+ * As fl_process_pipe(), but the descriptor is the caller's now. fairlead/process_io.h shows how to
+ * make a stream of it.
+ */
 FL_API int fl_process_take_pipe(fl_process *p, int stream);
 
 /* Closes a pipe, so that the process reads the end of its input, say. Does nothing without one. */

@@ -21,13 +21,20 @@ FL_BEGIN_DECLS
  *     if (rc == 0 && status.code == 0)
  *             fwrite(io.out, 1, io.out_size, stdout);
  *
- * To read lines as they come, take the pipes instead (fl_process_take_pipe(), fairlead/process.h):
- * a fiber makes streams of them with fl_stream_from_fd(), a thread uses fl_fd_read() and
- * fl_fd_write().
+ * To read output as it comes, use the pipes instead (fairlead/process.h). A fiber makes a stream of
+ * a pipe, which reads lines:
+ *
+ *     rc = fl_stream_from_fd(&s, fl_process_pipe(p, 1));      // after an error `p` still owns it
+ *     if (rc == 0)
+ *             (void)fl_process_take_pipe(p, 1);               // now the stream owns it
+ *
+ * A thread uses fl_fd_read() and fl_fd_write() (fairlead/fd.h), and splits lines itself.
  *
  * All-zero is no input, and outputs of at most FL_PROCESS_OUTPUT_MAX bytes. A call that fails keeps
  * what it has read: the next call with the same struct goes on. One thread or fiber uses a struct
  * at a time.
+ *
+ * Starts the threads that fairlead/process.h names.
  */
 typedef struct fl_process_io {
 	const void *input; /* the bytes for its standard input, which is closed after them */

@@ -34,6 +34,9 @@ FL_BEGIN_DECLS
  * futexes (emulators), a death in a call may leave others waiting. Processes, fork, signals: as in
  * fairlead/shm_mutex.h.
  *
+ * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
+ * (docs/threads.md).
+ *
  * -EBADMSG: the memory is no barrier, or has been overwritten.
  *
  * Memory order: each party sees what all parties wrote before their waits.

@@ -41,6 +41,9 @@ FL_BEGIN_DECLS
  *
  * All contexts that wait at one time use the same mutex. Processes, fork, signals, limits: as in
  * fairlead/shm_mutex.h.
+ *
+ * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
+ * (docs/threads.md).
  */
 typedef struct fl_shm_cond {
 	uint32_t changes_; /* wakes that found a waiter */

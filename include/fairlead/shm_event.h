@@ -31,6 +31,9 @@ FL_BEGIN_DECLS
  * system without robust futexes (emulators), a death in a set or a wait may leave others waiting.
  * Processes, fork, signals: as in fairlead/shm_mutex.h.
  *
+ * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
+ * library, `bridge` (docs/threads.md).
+ *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
  * Memory order: a context that sees the event set sees what was written before fl_shm_event_set().

@@ -53,6 +53,9 @@ FL_BEGIN_DECLS
  *   Emulators  On a system without robust futexes, the mutex excludes other owners, but no death is
  *              reported: a mutex of a dead owner stays locked.
  *
+ * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
+ * (docs/threads.md).
+ *
  * Memory order: a lock acquires what the previous unlock released, or what a dead owner wrote. An
  * unlock touches the mutex for the last time in the instruction that frees it.
  */

@@ -19,13 +19,13 @@ FL_BEGIN_DECLS
  * processes, each of which may be killed at any instruction. The queue has items of one size, or
  * frames of any size.
  *
- *     FL_SHM_QUEUE_OF(struct job, job_pipe)
+ *     FL_SHM_QUEUE_OF(struct job, job_queue)
  *
- *     job_pipe *q = NULL;
- *     rc = job_pipe_create(&q, region, &(fl_shm_queue_config){ .capacity = 128 });  // check; once
- *     rc = job_pipe_open(&q, region, offset);  // check; elsewhere; offset: job_pipe_offset(q)
- *     rc = job_pipe_put(q, job);               // blocks while full; -EPIPE: closed
- *     rc = job_pipe_get(q, &job);              // blocks while empty; -EPIPE: closed and drained
+ *     job_queue *q = NULL;
+ *     rc = job_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 128});  // check; once
+ *     rc = job_queue_open(&q, region, offset);  // check; elsewhere; offset: job_queue_offset(q)
+ *     rc = job_queue_put(q, job);               // blocks while full; -EPIPE: closed
+ *     rc = job_queue_get(q, &job);              // blocks while empty; -EPIPE: closed and drained
  *
  * A handle is private to its process. The queue itself lies in a region (fairlead/shm.h), at the
  * same offset for all processes. Items are copied byte by byte, and must have no pointers.
@@ -50,6 +50,9 @@ FL_BEGIN_DECLS
  *
  * Processes that share a queue are in one PID namespace. A child of fork() may use its parent's
  * handles. The threads of a process may share a handle.
+ *
+ * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
+ * library, `bridge` (docs/threads.md).
  */
 typedef struct fl_shm_queue fl_shm_queue;
 

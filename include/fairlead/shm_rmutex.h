@@ -22,6 +22,9 @@ FL_BEGIN_DECLS
  *     }
  *     walk(shared);                                   // may call back into code that locks again
  *     fl_shm_rmutex_unlock(&shared->lock);
+ *
+ * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
+ * (docs/threads.md).
  */
 typedef struct fl_shm_rmutex {
 	fl_shm_mutex mutex_;

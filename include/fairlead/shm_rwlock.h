@@ -45,6 +45,9 @@ FL_BEGIN_DECLS
  * and counts as 33 of the 2,048 shared locks that a thread can hold. Death, processes, fork,
  * signals, memory and emulators: as in fairlead/shm_mutex.h.
  *
+ * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
+ * (docs/threads.md).
+ *
  * Memory order: a lock acquires what earlier write unlocks released, or what a dead writer wrote. A
  * write lock also acquires what earlier read unlocks released.
  */

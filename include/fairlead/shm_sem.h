@@ -34,6 +34,9 @@ FL_BEGIN_DECLS
  * system without robust futexes (emulators), a death in a release or a wait may leave others
  * waiting. Processes, fork, signals: as in fairlead/shm_mutex.h.
  *
+ * A wait by a fiber, under a cancel token or by fl_wait_any_until() may start a thread of the
+ * library, `bridge` (docs/threads.md).
+ *
  * -EBADMSG: the memory has been overwritten. The call did nothing.
  *
  * Memory order: an acquire sees what was written before the release of its permit. A release that
