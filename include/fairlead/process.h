@@ -75,9 +75,9 @@ FL_BEGIN_DECLS
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
  * costs its caller one; if the fork server made it, two, and one in the fork server. The library
  * keeps up to seven more: for its thread `spawner`, which starts programs and reaps them, for its
- * thread `watcher`, which waits for a thread under a cancel token or in fl_wait_any_until(), and
- * for the fork server. These threads and the fork server end when the library is unloaded (dlclose;
- * docs/threads.md).
+ * thread `watcher`, which serves waits of threads under a cancel token or by fl_wait_any_until(),
+ * and for the fork server. These threads and the fork server end when the library is unloaded
+ * (dlclose; docs/threads.md).
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
  * fl_process_free(). No function here may be called in a signal handler. Fork: in a forked child
