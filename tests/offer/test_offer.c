@@ -136,6 +136,41 @@ FL_TEST(offer_is_found_by_threads)
 	fl_test_path_end(&p);
 }
 
+static int accept_one(void *o)
+{
+	return fl_offer_accept(o, NULL);
+}
+
+/* The first offer and its handles are gone; the item that nothing has read is still there. */
+FL_TEST(offer_of_a_region_that_was_found)
+{
+	number_queue *q = NULL;
+	fl_offer *o = NULL;
+	fl_pipe *pipe = NULL;
+	uint64_t number = 0;
+	size_t size;
+	fl_test_path p = fl_test_path_make();
+	fl_shm *region = region_with_queue(&q), *found = NULL;
+	FL_OK(number_queue_put(q, 7));
+	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS, .region = region}));
+	FL_OK(fl_thread_start(&finder_thread, accept_one, o, NULL));
+	FL_OK(find_numbers(p.name, &found, NULL));
+	join_thread();
+	fl_offer_free(o);
+	number_queue_free(q);
+	fl_shm_free(region);
+	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){NUMBERS, .region = found}));
+	FL_OK(start_thread(p.name));
+	FL_OK(fl_offer_accept(o, &pipe));
+	FL_OK(fl_pipe_recv(pipe, &number, sizeof number, &size));
+	assert_int_equal(number, 7);
+	join_thread();
+	fl_pipe_free(pipe);
+	fl_offer_free(o);
+	fl_shm_free(found);
+	fl_test_path_end(&p);
+}
+
 static fl_fiber *finder_fiber;
 
 static int start_fiber(const char *path)
