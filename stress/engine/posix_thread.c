@@ -48,7 +48,9 @@ static _Noreturn void thread_unwind(uintptr_t pc)
 		lab_posix_end(t->result, pc);
 	t->cleanup = buffer->__pad[CLEANUP_BEFORE];
 	lab.self->depth = (unsigned)(uintptr_t)buffer->__pad[CLEANUP_DEPTH];
-	_longjmp((struct __jmp_buf_tag *)buffer->__cancel_jmp_buf, 1);
+	/* The head of a jmp_buf: the rest is for a mask. Volatile hides from gcc that it is no more. */
+	void *volatile head = buffer->__cancel_jmp_buf;
+	_longjmp(head, 1);
 }
 
 /* The macros pthread_cleanup_push() and pthread_cleanup_pop() call these, the last after a handler. */
