@@ -2,6 +2,7 @@
 /* Offers when a system call fails, memory is short, or a process is killed: nothing leaks. */
 #include "fl_emulated.h"
 #include "fl_net_faults.h"
+#include "fl_shm_child.h"
 
 #include "process/packet.h"
 #include <signal.h>
@@ -406,6 +407,7 @@ FL_TEST(offer_writer_is_killed)
 	uint64_t next = 0, number = 0;
 	char byte;
 	size_t size;
+	FL_TEST_NEEDS_DEATHS();
 	FL_OK(fl_shm_create(&region, 1 << 20));
 	FL_OK(number_queue_create(&q, region, &(fl_shm_queue_config){.capacity = 100}));
 	FL_OK(fl_shm_set_root(region, number_queue_offset(q)));
