@@ -4,14 +4,13 @@
  * is connected to the server's one socket. UDP loses nothing here: the server has room for a
  * request of each client. Where the server has no room for more (Unix), the client sends again.
  */
-#include "loop.h"
+#include "loop_client.h"
 #include "loop_probe.h"
 #include "remote.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -30,12 +29,6 @@ typedef struct clients {
 	uint64_t to_send, to_get;
 	struct client *all;
 } clients;
-
-static void must(bool good, const char *what)
-{
-	if (!good)
-		bench_fail("%s: %s", what, strerror(errno));
-}
 
 static void connect_udp(int fd, unsigned port)
 {
@@ -88,27 +81,6 @@ static void exchange(clients *c, uint64_t requests)
 		for (int i = 0; i < n; i++)
 			take_answer(c, events[i].data.ptr);
 	}
-}
-
-/* The second of the CPUs that it may use; back to all of them afterwards. */
-static cpu_set_t pin(void)
-{
-	cpu_set_t all, second;
-	must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
-	CPU_ZERO(&second);
-	for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE && seen < 2; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		if (++seen == 2 || CPU_COUNT(&all) == 1)
-			CPU_SET(cpu, &second);
-	}
-	must(sched_setaffinity(0, sizeof second, &second) == 0, "sched_setaffinity");
-	return all;
-}
-
-static void unpin(cpu_set_t all)
-{
-	must(sched_setaffinity(0, sizeof all, &all) == 0, "sched_setaffinity");
 }
 
 static void *datagram_setup(const char *const *command, size_t n)

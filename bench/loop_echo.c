@@ -7,13 +7,12 @@
  * the same time. memory_stream: the memory that LOOP_IDLE connections add, after one request on
  * each.
  */
-#include "loop.h"
+#include "loop_client.h"
 #include "remote.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -35,12 +34,6 @@ typedef struct client {
 	uint64_t to_send, to_get;
 	struct connection *all;
 } client;
-
-static void must(bool good, const char *what)
-{
-	if (!good)
-		bench_fail("%s: %s", what, strerror(errno));
-}
 
 static void open_connection(client *c, struct connection *to)
 {
@@ -132,27 +125,6 @@ static void client_teardown(void *state, uint64_t total)
 	bench_remote_close(c->server);
 	free(c->all);
 	free(c);
-}
-
-/* The second of the CPUs that it may use; back to all of them afterwards. */
-static cpu_set_t pin(void)
-{
-	cpu_set_t all, second;
-	must(sched_getaffinity(0, sizeof all, &all) == 0, "sched_getaffinity");
-	CPU_ZERO(&second);
-	for (int cpu = 0, seen = 0; cpu < CPU_SETSIZE && seen < 2; cpu++) {
-		if (!CPU_ISSET(cpu, &all))
-			continue;
-		if (++seen == 2 || CPU_COUNT(&all) == 1)
-			CPU_SET(cpu, &second);
-	}
-	must(sched_setaffinity(0, sizeof second, &second) == 0, "sched_setaffinity");
-	return all;
-}
-
-static void unpin(cpu_set_t all)
-{
-	must(sched_setaffinity(0, sizeof all, &all) == 0, "sched_setaffinity");
 }
 
 static void *echo_setup(const char *const *command, size_t connections)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A program with one mutex, with the library and (WITHOUT_FAIRLEAD) without it: what its start costs, in process_life.c. */
+/*
+ * A program with one mutex, with the library and (WITHOUT_FAIRLEAD) without it: what its start
+ * costs, in process_life.c.
+ */
 #ifdef WITHOUT_FAIRLEAD
 #include <pthread.h>
 
