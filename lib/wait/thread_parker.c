@@ -28,11 +28,11 @@
  *            (Karlin et al., 1991).
  *
  * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
- * wants costs a time slice. So yield.c rations late yields. Once the ration is used up, the second
- * phase pauses instead of yielding. A pause cannot help a partner that needs this CPU. So while
- * yields are barred, a thread that was last woken by a thread on the same CPU (`beside`) polls
- * once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved the
- * partner.
+ * wants costs a time slice. So yield.c rations late yields. Once a thread has used up its ration,
+ * its second phase pauses instead of yielding. A pause cannot help a partner that needs this CPU.
+ * So while yields are barred, a thread that was last woken by a thread on the same CPU (`beside`)
+ * polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved
+ * the partner.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later

@@ -8,6 +8,7 @@
 
 static int64_t clock_at, yield_takes;
 static unsigned yields, turns, sleeps;
+static int cpu_at, cpu_after; /* before and after a yield */
 
 static int64_t now(void)
 {
@@ -18,6 +19,12 @@ static void yield(void)
 {
 	yields++;
 	clock_at += yield_takes;
+	cpu_at = cpu_after;
+}
+
+static int cpu(void)
+{
+	return cpu_at;
 }
 
 static void turn(void)
@@ -38,6 +45,8 @@ static void begin(void)
 	fl__sys.yield = yield;
 	fl__sys.relax = turn;
 	fl__sys.nap = nap;
+	fl__sys.cpu = cpu;
+	cpu_at = cpu_after = 0;
 	clock_at = FL_S(1000);
 	yield_takes = 500;
 	yields = turns = sleeps = 0;
@@ -93,24 +102,73 @@ FL_TEST(yield_barred_ends)
 	assert_int_equal(turns, 0);
 }
 
-/* A few interrupts do not count as another program; many do. */
-FL_TEST(yield_late_by_chance_bars_nothing)
+/* Another thread of the process had the CPU for a slice, and then yielded. */
+static void yield_to_another_thread(void)
+{
+	clock_at += FL_MS(4);
+	fl__sys.yield = yield;
+	give_way();
+	fl__sys.yield = yield_to_another_thread;
+}
+
+FL_TEST(yield_to_a_thread_that_yields_is_not_late)
 {
 	FL_FAULTS();
 	begin();
-	for (unsigned i = 0; i < 100; i++) {
-		yield_takes = FL_US(300);
+	fl__sys.yield = yield_to_another_thread;
+	for (unsigned i = 0; i < 1000; i++)
 		give_way();
-		yield_takes = 500;
-		clock_at += FL_MS(20);
-		give_way();
-	}
-	assert_int_equal(yields, 200);
+	assert_int_equal(yields, 1000);
+	assert_int_equal(turns, 0);
+}
+
+/* The other thread yielded on another CPU. */
+FL_TEST(yield_is_late_where_no_other_thread_yields)
+{
+	FL_FAULTS();
+	begin();
+	clock_at += FL_MS(4);
+	cpu_at = cpu_after = 1;
+	give_way();
+	clock_at -= FL_MS(4);
+	cpu_at = 0;
+	cpu_after = 2;
+	yield_takes = FL_MS(4);
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+	assert_int_equal(yields, 2);
+}
+
+static void *give_way_at_once(void *arg)
+{
+	give_way();
+	return arg;
+}
+
+FL_TEST(yield_late_bars_no_other_thread)
+{
+	pthread_t thread;
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+	FL_OK(pthread_create(&thread, NULL, give_way_at_once, NULL));
+	FL_OK(pthread_join(thread, NULL));
+	assert_int_equal(yields, 2);
+	assert_int_equal(turns, 0);
+}
+
+/* Interrupts do not count as another program. */
+FL_TEST(yield_late_by_an_interrupt_bars_nothing)
+{
+	FL_FAULTS();
+	begin();
 	yield_takes = FL_US(300);
-	give_way();
-	give_way();
-	give_way();
-	assert_int_equal(yields, 202);
+	for (unsigned i = 0; i < 100; i++)
+		give_way();
+	assert_int_equal(yields, 100);
+	assert_int_equal(turns, 0);
 }
 
 /* A suspended machine: no yields for a second, not for a minute. */

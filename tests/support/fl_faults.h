@@ -28,7 +28,7 @@ __attribute__((constructor)) static void fl_test_keep_sys(void)
 static inline int fl_test_faults_end(void)
 {
 	fl__sys = fl_test_real_sys;
-	fl__store_relaxed(&fl__yield_ration, 0); /* it may hold a time of a clock that ran ahead */
+	fl__yield_ration = 0; /* it may hold a time of a clock that ran ahead */
 	return 0;
 }
 
