@@ -109,14 +109,16 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
  * Polls the mutex for a bounded time: true when the caller has acquired it. The pauses double,
  * since each access takes the cache line away from the owner.
  *   - A running context polls for about a microsecond, or until the word shows a waiter: an owner
- *     on another CPU usually unlocks soon.
+ *     on another CPU usually unlocks soon. A thread that was last woken by a thread on the same
+ *     CPU tries once while yields are barred (base/yield.c): the owner needs this CPU.
  *   - The first waiter pauses longer, because an owner that locks again and again is faster
  *     undisturbed. The bound is short, because the owner may wait for this CPU. A fiber tries once.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
 	const unsigned pauses = first ? 64 : 4, most = first ? 6 : 4;
-	const bool spins = !first || !node->wait->ctx->ops->yield;
+	const struct fl__ctx *ctx = node->wait->ctx;
+	const bool spins = first ? !ctx->ops->yield : !ctx->beside || !fl__yields_are_barred(fl__sys.now());
 	const int64_t end = first && spins ? fl__sys.now() + MUTEX_SPIN : 0;
 	for (unsigned i = 0;; i++) {
 		if (mutex_take(m, first, 0))
