@@ -9,32 +9,36 @@
  * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
  * Where a wait may be long, a sleep follows the pauses.
  *
- * A yield is late if it took YIELD_LATE or longer since the last yield on the same CPU by any
- * thread of this process. Threads of one process that have nothing to do yield to those that have.
- * They all come back late, but soon after another one's yield: no time was lost, and a sleep would
- * cost more. If another program had the CPU, the first thread to come back finds no such yield.
+ * A yield of YIELD_LATE or longer is late, with one exception. Threads of one process that have
+ * nothing to do yield to those that have, and get the CPU back when those yield in their turn. No
+ * time is lost then, and a sleep would cost more. So a yield shorter than YIELD_SLICE is not late if
+ * another thread of the process has yielded on the same CPU just before it returned. If another
+ * program had the CPU, the first thread to return finds no such yield.
  *
  * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
  * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
  * ration is more than YIELD_BURST ahead of the clock. So in the long run late yields take at most 1
  * / YIELD_SHARE of the time of a thread, for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice
- * of 4 ms bars yields for 0.24 s.
+ * of 4 ms bars yields for 0.24 s. A thread of the library's starts with the ration of the thread
+ * that started it.
  *
  *   word              meaning                            changed
- *   fl__yield_ration  up to when the late yields of      by the thread, after a late yield
- *                     this thread are paid for
+ *   fl__yield_ration  a time: the late yields of this    by the thread, after a late yield
+ *                     thread are paid for up to it
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
  *                     CPU with this number, modulo       a CPU; relaxed: a single number that
- *                     YIELD_CPUS                         publishes nothing else
+ *                     YIELD_CPUS; in the low bits the    publishes nothing else
+ *                     number of the CPU
  */
 #include "atomic.h"
 #include "sys.h"
 #include <fairlead/time.h>
 
 #define YIELD_LATE FL_US(500)
+#define YIELD_SLICE FL_MS(3)
 #define YIELD_BURST FL_MS(20)
 #define YIELD_MOST FL_S(1)
-enum { YIELD_SHARE = 64, YIELD_PAUSES = 8, YIELD_CPUS = 64 };
+enum { YIELD_SHARE = 64, YIELD_PAUSES = 8, YIELD_CPUS = 64, YIELD_CPU_MASK = 0x3ff };
 
 _Thread_local int64_t fl__yield_ration;
 
@@ -42,14 +46,11 @@ static struct {
 	_Alignas(64) int64_t at;
 } yield_last[YIELD_CPUS];
 
-static int64_t *yield_last_here(void)
-{
-	return &yield_last[(unsigned)fl__sys.cpu() % YIELD_CPUS].at;
-}
-
 bool fl__yields_are_barred(int64_t now)
 {
-	return fl__yield_ration > now + YIELD_BURST;
+	/* A ration further ahead is from another clock: of a forked or restored process. */
+	const int64_t ahead = fl__yield_ration - now;
+	return ahead > YIELD_BURST && ahead <= YIELD_MOST;
 }
 
 static void yield_use_ration(int64_t took, int64_t now)
@@ -59,20 +60,26 @@ static void yield_use_ration(int64_t took, int64_t now)
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
 }
 
+/* Whether a thread of this process yielded on the CPU just before `now`. */
+static bool yield_was_handed_over(int cpu, int64_t now)
+{
+	const int64_t last = fl__load_relaxed(&yield_last[cpu % YIELD_CPUS].at);
+	return (last & YIELD_CPU_MASK) == (cpu & YIELD_CPU_MASK) && now - last < YIELD_LATE;
+}
+
 int64_t fl__give_way(int64_t now)
 {
 	if (fl__yields_are_barred(now)) {
 		fl__pause(YIELD_PAUSES);
 		return fl__sys.now();
 	}
-	fl__store_relaxed(yield_last_here(), now);
+	const int cpu = fl__sys.cpu(); /* negative: not known */
+	if (cpu >= 0)
+		fl__store_relaxed(&yield_last[cpu % YIELD_CPUS].at,
+		                  (now & ~(int64_t)YIELD_CPU_MASK) | (cpu & YIELD_CPU_MASK));
 	fl__sys.yield();
-	const int64_t after = fl__sys.now();
-	if (after - now < YIELD_LATE)
-		return after;
-	const int64_t last = fl__load_relaxed(yield_last_here());
-	const int64_t took = after - (last > now ? last : now);
-	if (took >= YIELD_LATE)
+	const int64_t after = fl__sys.now(), took = after - now;
+	if (took >= YIELD_SLICE || (took >= YIELD_LATE && (cpu < 0 || !yield_was_handed_over(cpu, after))))
 		yield_use_ration(took, after);
 	return after;
 }

@@ -7,7 +7,8 @@
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
- *                                                                       the owner dies
+ *                                                                       the owner dies;
+ *                                                                       shm_lock_repair()
  *   DIED      an owner died            the kernel; shm_lock_repair()    an acquire, which then
  *                                                                       returns -EOWNERDEAD
  *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
@@ -37,7 +38,7 @@
  *
  * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
  * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
- * release subtracts the waiters that it wakes. So killed waiters drop out of the count.
+ * release subtracts the waiters that it wakes, in time also those that were killed.
  *
  * Linearization points: the CAS of an acquire; the CAS or the system call of a release. The stores
  * to the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
@@ -51,7 +52,7 @@
 #include <limits.h>
 #include <pthread.h>
 
-enum { SHM_LOCK_POLLS = 6 };
+enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
 static _Thread_local struct fl__shm_self shm_lock_self __attribute__((tls_model("initial-exec")));
@@ -185,18 +186,21 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 }
 
 /*
- * Polls the lock for about ten microseconds. The pauses double, since each access takes the cache
- * line away from the owner: an owner that locks again and again is faster undisturbed.
+ * Polls the lock for SHM_LOCK_SPIN. The pauses double, since each access takes the cache line away
+ * from the owner: an owner that locks again and again is faster undisturbed.
  */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
-	for (unsigned i = 0; i < SHM_LOCK_POLLS; i++) {
-		fl__pause(4u << i);
+	enum { SHORTEST = 4, LONGEST = 128 };
+	const int64_t end = fl__sys.now() + SHM_LOCK_SPIN;
+	for (unsigned pauses = SHORTEST;; pauses = pauses < LONGEST ? 2 * pauses : LONGEST) {
+		fl__pause(pauses);
 		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 		if (shm_lock_acquire_if_free(word, value, tid))
 			return true;
+		if (fl__sys.now() >= end)
+			return false;
 	}
-	return false;
 }
 
 /* Sleeps while the word is `value`: 0 after a wake, else a negative errno. */
@@ -248,8 +252,8 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When to check that the owner exists. With `once` never: a wait queue keeps its waiters
-	 * long, and fl__shm_wake() wakes them.
+	 * When the waiter checks that the owner exists. Never with `once`: a waiter of a wait queue
+	 * may sleep long, and fl__shm_wake() wakes it.
 	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;

@@ -109,21 +109,23 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
  * Polls the mutex for a bounded time: true when the caller has acquired it. The pauses double,
  * since each access takes the cache line away from the owner.
  *   - A running context polls for about a microsecond, or until the word shows a waiter: an owner
- *     on another CPU usually unlocks soon. A thread that was last woken by a thread on the same
- *     CPU tries once while yields are barred (base/yield.c): the owner needs this CPU.
+ *     on another CPU usually unlocks soon.
  *   - The first waiter pauses longer, because an owner that locks again and again is faster
  *     undisturbed. The bound is short, because the owner may wait for this CPU. A fiber tries once.
+ *   - While yields are barred (base/yield.c), a thread that was last woken by a thread on the same
+ *     CPU polls twice: the owner probably needs this CPU.
  */
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
-	const unsigned pauses = first ? 64 : 4, most = first ? 6 : 4;
 	const struct fl__ctx *ctx = node->wait->ctx;
-	const bool spins = first ? !ctx->ops->yield : !ctx->beside || !fl__yields_are_barred(fl__sys.now());
-	const int64_t end = first && spins ? fl__sys.now() + MUTEX_SPIN : 0;
+	const bool beside = ctx->beside && fl__yields_are_barred(fl__sys.now());
+	const unsigned pauses = first && !beside ? 64 : 4;
+	const unsigned most = first && ctx->ops->yield ? 0 : beside ? 1 : first ? 6 : 4;
+	const int64_t end = first && most > 0 ? fl__sys.now() + MUTEX_SPIN : 0;
 	for (unsigned i = 0;; i++) {
 		if (mutex_take(m, first, 0))
 			return true;
-		if (!spins || i == most)
+		if (i == most)
 			return false;
 		/* relaxed: a hint */
 		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (MUTEX_WAITERS | MUTEX_HAND)) != 0)

@@ -34,7 +34,8 @@ struct fl__thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost; /* a thread of the parent, which this forked child lacks */
+	bool lost;            /* a thread of the parent, which this forked child lacks */
+	int64_t yield_ration; /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
 
@@ -118,6 +119,7 @@ static void *thread_run(void *arg)
 {
 	struct fl__thread *t = arg;
 	fl__ctx_current = &t->ctx;
+	fl__yield_ration = t->yield_ration;
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
@@ -171,6 +173,7 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 	}
 	fl__ctx_init_thread(&t->ctx, t->name);
 	t->ctx.front.values = values;
+	t->yield_ration = fl__yield_ration;
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;

@@ -350,17 +350,13 @@ static bool pool_has_task(const void *pool)
 	return fl__backlog_any(&((struct fl__thread_pool *)pool)->backlog);
 }
 
-/*
- * Looks for a task for a while, without the lock. While yields are barred (base/yield.c) only for a
- * few polls: pauses in their place would take the CPU from the threads that have tasks.
- */
+/* Looks for a task for a while, without the lock. */
 static void pool_spin(struct fl__thread_pool *p)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const int64_t deadline = fl__yields_are_barred(fl__sys.now()) ? 0 : FL_FOREVER;
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, pool_has_task, p, deadline);
+		(void)fl__spin_for_work(ctx, pool_has_task, p);
 }
 
 /*

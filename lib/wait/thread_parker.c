@@ -37,8 +37,9 @@
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
  *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
- *   both partners on one such CPU      the trials
- *   more threads than CPUs             short yields; else as with other programs
+ *   both partners on one such CPU      the first phase in each PARKER_TRIAL-th spin
+ *   more threads than CPUs             short yields, and those of yield.c that are not late; else as
+ *                                      with CPUs wanted by other programs
  *   a CPU quota                        as above; a spin uses at most PARKER_SPIN_MOST of the quota
  */
 #include "../base/atomic.h"
@@ -63,7 +64,7 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 		}
 		fl__sys.relax();
 	}
-	ctx->polls = polls / 2 > PARKER_POLLS_LEAST ? polls / 2 : PARKER_POLLS_LEAST;
+	ctx->polls = ctx->polls / 2 > PARKER_POLLS_LEAST ? ctx->polls / 2 : PARKER_POLLS_LEAST;
 	return false;
 }
 
@@ -73,7 +74,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = PARKER_SPIN_MOST;
 	int64_t now = fl__sys.now();
-	int64_t limit = fl__min_deadline(now + ctx->spin_ns, deadline);
+	const int64_t end = now + ctx->spin_ns, limit = fl__min_deadline(end, deadline);
 	while (now < limit) {
 		now = fl__sys.give_way(now);
 		if (is_ready(what)) {
@@ -81,7 +82,8 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 			return true;
 		}
 	}
-	ctx->spin_ns = ctx->spin_ns / 2 > PARKER_SPIN_LEAST ? ctx->spin_ns / 2 : PARKER_SPIN_LEAST;
+	if (limit == end) /* else the deadline ended the spin */
+		ctx->spin_ns = ctx->spin_ns / 2 > PARKER_SPIN_LEAST ? ctx->spin_ns / 2 : PARKER_SPIN_LEAST;
 	return false;
 }
 
@@ -93,6 +95,11 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
 	       parker_spin_with_yields(ctx, is_ready, what, deadline);
+}
+
+bool fl__spin_for_work(struct fl__ctx *ctx, bool (*is_found)(const void *what), const void *what)
+{
+	return fl__spin(ctx, is_found, what, fl__yields_are_barred(fl__sys.now()) ? 0 : FL_FOREVER);
 }
 
 static bool parker_is_unparked(const void *wait)

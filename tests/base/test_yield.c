@@ -4,6 +4,7 @@
 #include "fl_test.h"
 
 #include <errno.h>
+#include <fairlead/thread.h>
 #include <pthread.h>
 
 static int64_t clock_at, yield_takes;
@@ -102,46 +103,95 @@ FL_TEST(yield_barred_ends)
 	assert_int_equal(turns, 0);
 }
 
-/* Another thread of the process had the CPU for a slice, and then yielded. */
+/* Another thread of the process had the CPU for `yield_takes`, and then yielded on that CPU. */
+static int cpu_of_other;
+
 static void yield_to_another_thread(void)
 {
-	clock_at += FL_MS(4);
+	const int64_t took = yield_takes;
+	const int here = cpu_at;
+	clock_at += took;
+	cpu_at = cpu_of_other;
+	yield_takes = 500;
 	fl__sys.yield = yield;
 	give_way();
 	fl__sys.yield = yield_to_another_thread;
+	yield_takes = took;
+	cpu_at = here;
 }
 
 FL_TEST(yield_to_a_thread_that_yields_is_not_late)
 {
 	FL_FAULTS();
 	begin();
+	yield_takes = FL_MS(1);
 	fl__sys.yield = yield_to_another_thread;
+	cpu_of_other = 0;
 	for (unsigned i = 0; i < 1000; i++)
 		give_way();
 	assert_int_equal(yields, 1000);
 	assert_int_equal(turns, 0);
 }
 
-/* The other thread yielded on another CPU. */
-FL_TEST(yield_is_late_where_no_other_thread_yields)
+/* The other thread yielded on another CPU, also on one that shares the entry of the table. */
+FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
+{
+	static const int others[] = {1, 64};
+	for (unsigned i = 0; i < 2; i++) {
+		FL_FAULTS();
+		begin();
+		yield_takes = FL_MS(1);
+		fl__sys.yield = yield_to_another_thread;
+		cpu_of_other = others[i];
+		give_way();
+		assert_true(fl__yields_are_barred(clock_at));
+	}
+}
+
+/* The thread was moved to a CPU where another thread had yielded. */
+FL_TEST(yield_is_late_though_it_ended_where_a_thread_yielded)
 {
 	FL_FAULTS();
 	begin();
-	clock_at += FL_MS(4);
-	cpu_at = cpu_after = 1;
-	give_way();
-	clock_at -= FL_MS(4);
-	cpu_at = 0;
+	yield_takes = FL_MS(1);
+	clock_at += FL_MS(1);
+	cpu_at = 2;
 	cpu_after = 2;
-	yield_takes = FL_MS(4);
+	yield_takes = 500;
+	give_way();
+	clock_at -= FL_MS(1);
+	cpu_at = 0;
+	yield_takes = FL_MS(1);
 	give_way();
 	assert_true(fl__yields_are_barred(clock_at));
-	assert_int_equal(yields, 2);
+}
+
+FL_TEST(yield_on_an_unknown_cpu_is_late)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(1);
+	fl__sys.yield = yield_to_another_thread;
+	cpu_at = cpu_of_other = -ENOSYS;
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
+}
+
+/* Such a thread had the CPU for a whole slice. */
+FL_TEST(yield_for_a_slice_is_late)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	fl__sys.yield = yield_to_another_thread;
+	cpu_of_other = 0;
+	give_way();
+	assert_true(fl__yields_are_barred(clock_at));
 }
 
 static void *give_way_at_once(void *arg)
 {
-	give_way();
+	FL_CHECK(fl__sys.give_way(clock_at) == clock_at);
 	return arg;
 }
 
@@ -157,6 +207,34 @@ FL_TEST(yield_late_bars_no_other_thread)
 	FL_OK(pthread_join(thread, NULL));
 	assert_int_equal(yields, 2);
 	assert_int_equal(turns, 0);
+}
+
+static int note_ration(void *noted)
+{
+	*(int64_t *)noted = fl__yield_ration;
+	return 0;
+}
+
+/* So a program that starts a thread for each request does not lose a slice in each of them. */
+FL_TEST(yield_ration_is_inherited)
+{
+	fl_thread thread;
+	int64_t noted = 0;
+	fl__yield_ration = 12345; /* long ago */
+	FL_OK(fl_thread_start(&thread, note_ration, &noted, NULL));
+	FL_OK(fl_thread_join(&thread, NULL));
+	assert_int_equal(noted, 12345);
+}
+
+/* A ration of another clock: of a process that was restored on another machine. */
+FL_TEST(yield_is_not_barred_by_another_clock)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	clock_at -= FL_S(500);
+	assert_false(fl__yields_are_barred(clock_at));
 }
 
 /* Interrupts do not count as another program. */

@@ -258,7 +258,7 @@ FL_TEST(parker_spin_is_not_begun_beside_the_waker)
 	clock_ours();
 	fl__sys.futex_wait = sleep_until_released;
 	fl__sys.cpu = cpu;
-	fl__yield_ration = turn.now + FL_S(3600);
+	fl__yield_ration = turn.now + FL_S(1);
 	cpu_of_waker = 3;
 	cpu_of_waiter = 5;
 	for (unsigned i = 0; i < 200; i++)
