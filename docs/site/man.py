@@ -145,7 +145,10 @@ class Manual:
             lines += [f".Ss {' , '.join(unit.names())}", *blocks(unit.blocks, parameters)]
         if results:
             lines += [".Sh RETURN VALUES", *blocks(results, parameters)]
-        return lines + self.see_also(page, [str(u.blocks) for u in units] + [d.text for d in declarations], header.page)
+        siblings = [sibling for sibling, (of, _) in self.pages.items() if of is header]
+        at = siblings.index(page)
+        texts = [str(u.blocks) for u in units] + [d.text for d in declarations]
+        return lines + self.see_also(page, texts, header.page, *siblings[max(at - 2, 0):at + 3])
 
     def header_page(self, header):
         first = header.units[0]
@@ -181,6 +184,7 @@ class Manual:
         for name, page in self.page_of.items():
             if "/" not in name and name != page:
                 texts.setdefault(name, [f".so man{SECTION}/{page}.{SECTION}"])
+        texts["fairlead"] = [f".so man{SECTION}/{self.page_of['fairlead.h']}.{SECTION}"]
         for name, lines in texts.items():
             with open(os.path.join(folder, f"{name}.{SECTION}"), "w", encoding="utf-8") as file:
                 file.write('.\\" SPDX-License-Identifier: BSD-2-Clause\n' * (not lines[0].startswith(".so")) + "\n".join(lines) + "\n")

@@ -49,9 +49,10 @@ typedef enum fl_when_full {
 typedef struct fl_executor_config {
 	/*
 	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
-	 * tasks, or in a blocking section (fairlead/blocking.h). After such a wait the task goes on
-	 * at once, even while the task that ran in its place still runs: one worker is no lock. 0:
-	 * the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
+	 * tasks, or in a blocking section (fairlead/blocking.h). After such a wait the task
+	 * continues at once, even beside the task that ran in its place. So one worker does not
+	 * exclude other tasks. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
+	 * workers.
 	 */
 	unsigned workers;
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
@@ -70,17 +71,16 @@ typedef struct fl_executor_config {
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
 	/*
 	 * Threads only: the most tasks that may wait to be run; 0: any number. A cancelled task
-	 * does not wait. Two submits ignore the bound: a submit at a nesting depth of 64 tasks that
-	 * submits have run, and the submit of a chained task (fl_future_then()).
+	 * does not count. Two kinds of submit ignore the bound: a submit nested in 64 tasks that
+	 * submits run themselves, and the submit of a chained task (fl_future_then()).
 	 *
-	 * FL_BACKLOG_NONE: no task waits. A submit is accepted if a worker is free to begin the
-	 * task at once, or may be started for it. A worker is free again when its task has run: a
-	 * submit that follows a wait for the task finds the worker free, though the worker first
-	 * runs the task's drop hook and callbacks. Not counted: tasks that block
-	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
-	 * worker runs for fl_parallel_invoke() and for loops. Tasks that ignore the bound are
-	 * counted, and may wait. If the system starts no more threads, a task waits for an existing
-	 * worker.
+	 * FL_BACKLOG_NONE: a submit is accepted only if a worker is free to begin the task at once,
+	 * or may be started for it. A worker is free again when its task has run: a submit that
+	 * follows a wait for the task finds the worker free, though the worker first runs the
+	 * task's drop hook and callbacks. Not counted: tasks that block (fairlead/blocking.h),
+	 * tasks that a submit or a waiting worker runs itself, and what a worker runs for
+	 * fl_parallel_invoke() and for loops. Two kinds of task may still wait: a task that ignores
+	 * the bound, which is counted; and an accepted task, if the system starts no more threads.
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
@@ -140,8 +140,9 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 /*
  * Submits a task. Copies `*arg`, of the type's argument size (NULL if that is 0). Stores a future
  * in `*f`, unless `f` is NULL. An accepted task ends exactly once: done or cancelled. Waits only in
- * two cases: the sequential executor runs the task; a full backlog with FL_FULL_WAIT blocks the
- * calling context, and that wait observes its cancel scope. Returns:
+ * two cases: the submit runs the task itself (on the sequential executor, with FL_FULL_RUN, or with
+ * FL_FULL_WAIT in a task of `e`); a full backlog with FL_FULL_WAIT blocks the calling context, and
+ * that wait observes its cancel scope. Returns:
  *
  *   0
  *   -EPIPE             closed, before or during the wait
@@ -216,11 +217,11 @@ typedef struct fl_map_config {
 /*
  * Runs the task for each of the `n` elements of the array `args`, and stores its result at the same
  * index of `results` (NULL if the result size is 0). Blocks until every task that was started has
- * ended; a worker of `e` runs tasks itself. `config` may be NULL.
+ * ended; a caller that is a worker of `e` runs tasks during the wait. `config` may be NULL.
  *
  * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
  * is untouched. The result of a task that failed is what the task left there; it began zeroed. On
- * processes a worker that dies in a chunk fails the one element that it ran, with a zeroed result:
+ * processes, if a worker dies in a chunk, only the element that it ran fails, with a zeroed result:
  * the elements before it have their results, the elements after it count as not started. Returns:
  *
  *   0            also if `n` is 0
@@ -265,12 +266,12 @@ FL_API size_t fl_executor_cancel_pending(fl_executor *e);
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes the most workers. More workers start when they are needed. Surplus workers end after
- * their present task; tasks that they have not started go to other workers. On threads, once this
- * has returned, no task begins while so many run; a task that a worker had taken before counts as
- * running, and a task that blocks (fairlead/blocking.h) does not. On processes a surplus worker may
- * still run the task that it had started, beside the tasks of the others. Waits only for workers
- * that are in the middle of taking a task. Returns:
+ * Changes the maximum number of workers. More workers start when they are needed. Surplus workers
+ * end after their present task; tasks that they have not started go to other workers. On threads,
+ * after the return no task begins while `workers` tasks run; a task that a worker had taken before
+ * counts as running, and a task that blocks (fairlead/blocking.h) does not. On processes a surplus
+ * worker may still run the task that it had started, beside the tasks of the others. Waits only for
+ * workers that are in the middle of taking a task. Returns:
  *
  *   0
  *   -EINVAL       `workers` is 0 or above FL_WORKERS_MAX
@@ -308,11 +309,11 @@ FL_API void fl_executor_free(fl_executor *e);
 /*
  * Closes `e` and gives it up without waiting. Queued tasks still run. `e` is freed when its last
  * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
- * `e` must have returned before. A task of `e` may call this, and so may a callback of a task; if
- * another thread submitted that task, the task must first learn that the submit has returned. Until
- * they end, tasks of `e` may use fl_executor_current(); its submits return -EPIPE. To cancel queued
- * tasks, call fl_executor_cancel() before. A group or an iteration of `e` must have ended before
- * the call, or end within a task of `e`.
+ * `e` must have returned before. A task of `e`, or its callback, may call this. If another thread
+ * submitted that task, the return of its submit must happen before this call. Until they end, tasks
+ * of `e` may use fl_executor_current(); its submits return -EPIPE. To cancel queued tasks, call
+ * fl_executor_cancel() before. A group or an iteration of `e` must have ended before the call, or
+ * end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
  * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of

@@ -17,7 +17,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor and fibers of a loop that begin and end together. The end of the
+ * Group: tasks of an executor and fibers of a loop that are joined together. The end of the
  * group's scope waits for all of them. The first that fails cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
@@ -74,7 +74,7 @@ typedef struct fl_group {
 	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
 	int error_;        /* of the first member that failed, until the next begin */
 	bool bound_;       /* it has a token, and must be joined */
-	bool used_;        /* since then a member was accepted, or the token was returned */
+	bool used_;        /* since it is bound: a member was accepted, or the token returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
@@ -87,8 +87,8 @@ typedef struct fl_group {
 
 /* clang-format off */
 /*
- * A group without members. `executor`: of the tasks; NULL: for fibers only. UNTIL: at the deadline
- * the members are cancelled; from then on the group accepts none.
+ * A group without members. `executor` runs the tasks; NULL: the group takes only fibers. With
+ * UNTIL, the deadline cancels the members, and the group accepts none after it.
  */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
@@ -158,7 +158,7 @@ FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *fun
  *
  *   -ETIMEDOUT    the group's deadline passed before all had done their work
  *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
- *                 all had done their work
+ *                 all had done their work; or fl_executor_cancel_pending() cancelled a task
  *   -EDEADLK      the caller is a member of the group, or inside of one; or the remaining members
  *                 could not run while the caller waits: fibers of a loop on the calling thread, if
  *                 the caller is no fiber of that loop; nothing happened
@@ -173,7 +173,8 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
  * As fl_group_join(); but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the
- * members running: the group can be joined again. A task that the join runs delays both.
+ * members running: the group can be joined again. While the join runs a task, it returns neither at
+ * the deadline nor on a cancel.
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 
@@ -194,14 +195,14 @@ FL_API size_t fl_group_count(const fl_group *g);
 FL_API const char *fl_group_message(fl_group *g);
 
 /*
- * The name of that member: of the fiber, or of the task's type, which must exist. NULL, and valid,
- * as fl_group_message(). Never waits.
+ * The name of the first member that failed: of the fiber, or of the task's type, which must exist.
+ * NULL: none has failed. Valid until the next submit or start. Never waits.
  */
 FL_API const char *fl_group_failed_name(fl_group *g);
 
 /*
- * The index of that member among the submits and starts since the last join, from 0. 0 if none has
- * failed. Never waits.
+ * The index of the first member that failed among the submits and starts since the last join, from
+ * 0. 0 if none has failed. Never waits.
  */
 FL_API size_t fl_group_failed_index(fl_group *g);
 

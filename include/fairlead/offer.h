@@ -33,14 +33,14 @@ FL_BEGIN_DECLS
  *
  *   1. The file's mode decides which users may connect.
  *   2. Each side checks that the other runs as the same effective user, or as one of `users`. So no
- *      other user can offer in place of the program, or find what is not for him.
+ *      other user can replace the offer, or find it.
  *   3. The finder compares the items of both sides: type, version, size.
  *   4. The finder checks the region, as fl_shm_attach() does: seals, layout, word size.
  *
  * The offering program reads nothing from the finder: a finder that is silent, sends garbage, or is
- * stopped or killed at any moment holds up no other finder; but each one that has not read the
- * region's descriptor counts against the limit of descriptors (-ETOOMANYREFS). What a finder has sent waits in the
- * pipe, and a pipe checks its messages.
+ * stopped or killed at any moment delays no other finder. But each finder that has not read the
+ * region's descriptor counts against the limit of descriptors (-ETOOMANYREFS). A finder's messages
+ * wait in the pipe, which checks them.
  *
  * A program that is killed leaves a socket file behind. The next fl_offer_create() replaces it.
  * Finders that have the region keep it, and can go on to use it. All programs that share a region
@@ -53,15 +53,15 @@ typedef struct fl_offer fl_offer;
 
 #define FL_OFFER_TYPE_MAX 63u /* bytes of the name of a type */
 
-/* Equal items on both sides; the other members are of one side. */
+/* The items must be equal on both sides. The other fields are those of one side. */
 typedef struct fl_offer_config {
 	const char *item_type; /* what the region and the pipe carry: "struct job"; NULL: "" */
 	uint32_t item_version; /* a new one when items of the same size get another meaning */
 	size_t item_size;      /* 0: of any size */
 	const uid_t *users;    /* allowed on the other side, besides this process's effective user */
 	unsigned n_users;
-	fl_shm *region; /* fl_offer_create() alone: freed after the offer; NULL: only pipes */
-	unsigned mode;  /* fl_offer_create() alone: of the file; 0: 0600, or 0666 with `users` */
+	fl_shm *region; /* fl_offer_create() only; must outlive the offer; NULL: only pipes */
+	unsigned mode;  /* fl_offer_create() only: of the file; 0: 0600, or 0666 with `users` */
 } fl_offer_config;
 
 /*

@@ -30,9 +30,9 @@ FL_BEGIN_DECLS
  *
  *   FL_PROCESS_FORK_SERVER  The fork server forks the process. It is this program, executed again
  *                           by the first start that needs it, with one thread and none of the
- *                           caller's state. A start is cheap, and safe however many threads the
- *                           caller has. Umask, limits and environment are those of the time when
- *                           the fork server was started.
+ *                           caller's state, unless fl_process_preload() forked it. A start is
+ *                           cheap, and safe however many threads the caller has. Umask, limits and
+ *                           environment are those of the time when the fork server was started.
  *   FL_PROCESS_EXEC         This program is executed again for each process. Slower, but the
  *                           process shares nothing with earlier ones.
  *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
@@ -73,11 +73,13 @@ FL_BEGIN_DECLS
  * that started it ends. All other processes outlive the caller.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
- * costs its caller one; if the fork server made it, two, and one in the fork server. The library
- * keeps up to seven more: for its thread `spawner`, which starts programs and reaps them, for its
- * thread `watcher`, which serves waits of threads under a cancel token or by fl_wait_any_until(),
- * and for the fork server. These threads and the fork server end when the library is unloaded
- * (dlclose; docs/threads.md).
+ * costs the caller one descriptor. A process that the fork server made costs the caller two, and
+ * the fork server one. The library keeps up to seven more:
+ *   - for the thread `spawner`, which starts and reaps programs;
+ *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
+ *     fl_wait_any_until();
+ *   - for the fork server.
+ * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
  * fl_process_free(). No function here may be called in a signal handler. Fork: in a forked child
@@ -89,25 +91,22 @@ typedef struct fl_process fl_process;
 
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
-/*
- * Values of in, out and err: a descriptor of the caller; /dev/null; a pipe, with the other end in
- * the handle (fl_process_pipe()); for `err`: the same as `out`. 0: the caller's stream.
- */
-#define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
-#define FL_PROCESS_NULL 0x20000000
-#define FL_PROCESS_PIPE 0x10000000
-#define FL_PROCESS_AS_OUT 0x08000000
+/* Values of in, out and err. 0: the caller's stream. */
+#define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
+#define FL_PROCESS_NULL 0x20000000            /* /dev/null */
+#define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
+#define FL_PROCESS_AS_OUT 0x08000000          /* for `err` only: the same as `out` */
 
 /* Limits: the descriptors of `fds`, and the bytes of a name. */
 #define FL_PROCESS_FDS_MAX 240
 #define FL_PROCESS_NAME_MAX 63
 
 typedef struct fl_process_config {
-	const fl_task_type *task; /* either a task, */
-	const void *arg;          /* with its argument; NULL if and only if it takes none */
-	const char *program;      /* or a program: a path, or a name to be searched in PATH, */
-	const char *const *argv;  /* its arguments, its name first, ended by NULL; NULL: only its name */
-	const char *const *env;   /* its environment; NULL: the caller's */
+	const fl_task_type *task; /* the task; NULL: see `program` */
+	const void *arg;          /* the task's argument; NULL if and only if it takes none */
+	const char *program;      /* a path, or a name to be searched in PATH; NULL: see `task` */
+	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: only its name */
+	const char *const *env;   /* the program's environment; NULL: the caller's */
 	fl_process_method method; /* of a task; must be 0 for a program */
 	const char *name;         /* copied, cut at FL_PROCESS_NAME_MAX; NULL: "process-N" */
 	bool daemon;              /* killed when the caller ends */
@@ -167,8 +166,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOENT      no such program, or directory; or the task is not registered, here or in the new
  *                process
  *   -EPROTO      the file of this program was replaced; or it ended without a call of fl_main(); or
- *                the task of that name is another in the new process
- *   -EEXIST      another task has the name of `task`, here or in the new process, and the method is
+ *                the task of that name has another identity in the new process
+ *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
  *   -ENOTSUP     this program is not prepared for the method (above)

@@ -2,9 +2,10 @@
 /*
  * Streams. fd_io.h keeps the readiness of the descriptor.
  *
- * A read of any number of bytes receives into the caller's memory if no bytes are buffered. A read
- * of a size or up to a delimiter receives into the buffer, and copies the bytes out when they are
- * complete. So a read that gives up has nothing to put back, except stream_read_large().
+ * fl_stream_read() receives into the caller's memory if no bytes are buffered. A read of an exact
+ * size or up to a delimiter receives into the buffer, and copies the bytes out when they are
+ * complete. So a read that gives up has nothing to put back, with two exceptions: a large one
+ * (stream_read_large()), and one that cannot deliver its descriptors (stream_deliver_fds()).
  *
  * A short read of TCP leaves nothing to read, so the next read waits without an attempt. Only
  * urgent data stop such a read early, and the poller reports them to fd_io.c. A read of a Unix
@@ -21,11 +22,12 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-enum { STREAM_EAGER = 64 }; /* attempts of some microseconds each, and reads of buffered bytes */
+/* Attempts of some microseconds each, and reads of buffered bytes, before the fiber yields. */
+enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
 
-/* The smallest buffer. The rest of a line touches only its own pages of the buffer. */
+/* The smallest buffer. */
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
 static struct fl__stream_buffer *stream_new_buffer(size_t size)
@@ -104,7 +106,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 	return n;
 }
 
-/* Puts bytes into the empty buffer. Returns 0, -ENOMEM. */
+/* For a stream without a buffer: puts bytes into a new one. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
 	struct fl__stream_buffer *b = stream_new_buffer(size);
@@ -134,9 +136,7 @@ static int stream_begin(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-/*
- * Whether a call that never waits may begin. Called by any code on the loop's thread.
- */
+/* Whether a call that never waits may begin. -EINVAL: not on the loop's thread. */
 static int stream_check_call(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -200,7 +200,7 @@ static int stream_fail(fl_stream *s, int error)
 		return -ENOMEM;
 	case -EFAULT:
 		return error;
-	case -EPIPE: /* ends only writing, unless an earlier error is the reason */
+	case -EPIPE: /* only writing ends, unless an earlier error is the reason */
 		return s->failed ? s->failed : error;
 	case -ETIMEDOUT: /* the caller would take it for its own deadline */
 		s->failed = -ECONNABORTED;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The protocol between a process pool (the parent) and one worker process. Each word has one
- * writer, except the claim words. `submissions` is the submission ring, `completions` the
+ * The protocol between a process pool (the parent) and one worker process. Each word is written by
+ * one side, except the claim words. `submissions` is the submission ring, `completions` the
  * completion ring.
  *
  *   word                    written by   meaning                               read by
@@ -17,8 +17,8 @@
  *   completions
  *     entry[].done          worker       that submission ended, its result is  parent
  *                                        written
- *     entry[].progress      worker       elements that ended, of the slot's    parent, when the
- *                                        latest submission of several          worker is dead
+ *     entry[].progress      worker       ended elements of the slot's latest   parent, when the
+ *                                        submission with several elements      worker is dead
  *     asleep                worker       1 + the slot that the worker sleeps   parent, in a flush
  *                                        on, or is about to
  *     claim[]               both, CAS    which side has the submission of      both
@@ -36,10 +36,10 @@
  *
  * Invariants
  *   1. A submission starts at most once, and never after its revocation: both sides change the same
- *      old value by one CAS. The CAS is the linearization point of start, steal and cancel.
+ *      old value by one CAS. The CAS is the linearization point of start, revocation and cancel.
  *   2. The parent refills a slot only when `done` has the number of the slot's submission: then the
  *      worker has left the slot. So the parent's writes never race with a read.
- *   3. The worker writes the result, then `done`, then rings. When a worker has died:
+ *   3. The worker writes the result, then `done`, then rings the doorbell. When a worker has died:
  *      - its submissions with `done` have ended;
  *      - a submission that is RUNNING without `done` died with the worker;
  *      - the others never started.
@@ -51,12 +51,13 @@
  *      `asleep`, fence, reads `seq`; the parent writes `seq`, fence, reads `asleep`. The manager
  *      writes `doorbell`, fence, reads `done`; the worker writes `done`, fence, reads `doorbell`.
  *
- * Progress: wait-free, except fl__rings_take(), which waits for a submission. The parent never
- * waits for a worker that was killed at any step: the kernel reports the death.
+ * Progress: wait-free, except fl__rings_take() and fl__rings_await_stop_request(), with which the
+ * worker waits for the parent. The parent never waits for a worker that was killed at any step: the
+ * kernel reports the death.
  *
  * A hostile worker may write anything into the completion ring at any time. The parent reads each
- * word once and acts on its copy. The parent believes only "this submission has ended"; numbers,
- * sizes and offsets are the parent's own.
+ * word once, acts on its copy, and checks the number of results. Numbers of submissions, sizes and
+ * offsets are the parent's own.
  */
 #include "rings.h"
 #include "../base/atomic.h"
@@ -95,8 +96,8 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * Equal in zeroed memory, or from 2^32 submissions ago. relaxed, both: the store of `seq`
-	 * publishes the word.
+	 * The word may equal `seq`: in zeroed memory, or after 2^32 submissions. relaxed, both
+	 * accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
 		fl__store_relaxed(stop, ~seq);
@@ -212,14 +213,14 @@ static bool rings_is_posted(const struct fl__worker_rings *w)
 }
 
 /*
- * Polls for a fixed time, with yields. An adaptive time (fl__spin()) would shrink and never grow
- * again where parent and worker share a CPU: each submission takes longer than the shortest such
- * time.
+ * Polls for a fixed time, with yields. Where parent and worker share a CPU, an adaptive time
+ * (fl__spin()) would shrink to its minimum and stay there: each submission takes longer than that
+ * minimum.
  *
- * If they share a CPU, the submission arrives during a yield that took as long as another thread's
- * time slice. The scheduler leaves two threads that spin with yields on one CPU, even beside an
- * idle one, since each is always running. But it chooses a CPU anew for a thread that wakes from
- * sleep. So the worker sleeps after SHARED_MOST such yields in a row.
+ * If they share a CPU, the submission arrives during a yield, which then took longer than TURN. The
+ * kernel's scheduler leaves two threads that spin with yields on one CPU, even beside an idle one,
+ * since each is always runnable. The scheduler chooses a CPU again only for a thread that wakes. So
+ * the worker sleeps after SHARED_MOST such yields in a row.
  */
 static bool rings_poll(struct fl__worker_rings *w)
 {
