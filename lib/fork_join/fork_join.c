@@ -334,7 +334,7 @@ static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 	bool seen = false;
 	if (fl__add_relaxed(&forks->searching, 1) <
 	    (fl__load_relaxed(&forks->n) + 1) / 2) /* relaxed: a bound on waste */
-		seen = fl__spin_for_work(fl__ctx_get(), fork_is_found, self);
+		seen = fl__spin(fl__ctx_get(), fork_is_found, self, FL_FOREVER);
 	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: as above */
 	return seen;
 }

@@ -21,6 +21,8 @@
  *   blocked         of those alive: in a blocking section    under the lock, by the worker
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
  *                   their current task, since a resize       a worker that ends
+ *   active          workers that neither sleep nor block     as `more`
+ *   cpus            the usable CPUs; 0: not yet known        by the first worker that asks
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__thread_pool_recount()
  *   crowded         flags                                    as `more`
@@ -107,6 +109,7 @@
 #include "../sync/thread.h"
 #include "../wait/lot.h"
 #include <errno.h>
+#include <fairlead/cpu.h>
 #include <fairlead/time.h>
 #include <limits.h>
 #include <stdio.h>
@@ -149,6 +152,7 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 {
 	const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p); /* both include blocked workers */
 	const bool more = awake < may_be;
+	fl__store_relaxed(&p->active, awake - p->blocked); /* relaxed: a hint for pool_uses_all_cpus() */
 	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
 	if (more != p->more)
 		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
@@ -350,13 +354,29 @@ static bool pool_has_task(const void *pool)
 	return fl__backlog_any(&((struct fl__thread_pool *)pool)->backlog);
 }
 
-/* Looks for a task for a while, without the lock. */
+/* Whether the active workers, the caller among them, are as many as the CPUs: a hint. */
+static bool pool_uses_all_cpus(struct fl__thread_pool *p)
+{
+	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
+	if (cpus == 0) {
+		cpus = fl_cpu_count();
+		fl__store_relaxed(&p->cpus, cpus); /* relaxed: as above */
+	}
+	return fl__load_relaxed(&p->active) >= cpus; /* relaxed: a hint */
+}
+
+/*
+ * Looks for a task for a while, without the lock. Where yields are barred (base/yield.c) fl__spin()
+ * pauses in their place. If the pool uses all CPUs, such pauses would take a CPU from the workers
+ * that have tasks: so the worker only polls a few times.
+ */
 static void pool_spin(struct fl__thread_pool *p)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
+	const bool brief = fl__yields_are_barred(fl__sys.now()) && pool_uses_all_cpus(p);
 	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin_for_work(ctx, pool_has_task, p);
+		(void)fl__spin(ctx, pool_has_task, p, brief ? 0 : FL_FOREVER);
 }
 
 /*

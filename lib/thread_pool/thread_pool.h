@@ -32,11 +32,11 @@ struct fl__thread_worker {
 struct fl__thread_pool {
 	fl_executor base;
 	struct fl__backlog backlog;
-	uint32_t started, crowded, initializing; /* rarely written */
+	uint32_t started, crowded, initializing, cpus; /* rarely written */
 	uint32_t searching;
 	unsigned char apart[FL__MPMC_APART]; /* away from what the lock guards */
 	/* Written under the lock. */
-	uint32_t more;
+	uint32_t more, active;
 	size_t starts;
 	unsigned made, threads, alive, idle, blocked, surplus;
 	struct fl__wait_queue sleepers;

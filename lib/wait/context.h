@@ -130,12 +130,6 @@ extern const struct fl__ctx_ops fl__thread_parker;
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const void *what, int64_t deadline);
 
-/*
- * The same for a worker that looks for something to do. While yields are barred (base/yield.c) only
- * the first phase: the pauses of the second phase would take the CPU from threads that have work.
- */
-bool fl__spin_for_work(struct fl__ctx *ctx, bool (*is_found)(const void *what), const void *what);
-
 /* The number of forks between the first process and this process. Objects with threads store it. */
 extern uint32_t fl__fork_count;
 

@@ -97,11 +97,6 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 	       parker_spin_with_yields(ctx, is_ready, what, deadline);
 }
 
-bool fl__spin_for_work(struct fl__ctx *ctx, bool (*is_found)(const void *what), const void *what)
-{
-	return fl__spin(ctx, is_found, what, fl__yields_are_barred(fl__sys.now()) ? 0 : FL_FOREVER);
-}
-
 static bool parker_is_unparked(const void *wait)
 {
 	/* relaxed: parker_park() acquires after it */
