@@ -2,6 +2,8 @@
 #ifndef FAIRLEAD_DEFS_H
 #define FAIRLEAD_DEFS_H
 
+#include <limits.h> /* __GLIBC__ */
+
 /*
  * What all other headers need: visibility, results that must be used, scopes.
  *
@@ -72,6 +74,16 @@
 #define FL_IGNORE(call) ((void)!(call))
 
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+/*
+ * Of the library's thread-local variables: the fastest model. With musl dlopen() refuses a shared
+ * object that has such variables.
+ */
+#ifdef __GLIBC__
+#define FL__INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+#else
+#define FL__INITIAL_EXEC
+#endif
 
 #ifdef __cplusplus
 #define FL_BEGIN_DECLS extern "C" {

@@ -42,7 +42,7 @@ struct fl__ctx_front {
 };
 
 struct fl__ctx;
-FL_API extern __thread struct fl__ctx *fl__ctx_current __attribute__((tls_model("initial-exec")));
+FL_API extern __thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
 
 /* A call that another worker may steal; on the stack of the forker. The thief sets the rest. */
 struct fl__fork {

@@ -2,6 +2,7 @@
 #include "passed_fds.h"
 #include <errno.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef SCM_PIDFD
@@ -18,6 +19,16 @@ void fl__passed_fds_put(struct msghdr *m, union fl__passed_fds *control, const i
 	rights->cmsg_type = SCM_RIGHTS;
 	rights->cmsg_len = CMSG_LEN(sizeof(int) * n);
 	memcpy(CMSG_DATA(rights), fds, sizeof(int) * n);
+}
+
+ssize_t fl__passed_fds_send(int fd, const struct msghdr *m, int flags)
+{
+#ifdef __GLIBC__
+	return sendmsg(fd, m, flags);
+#else
+	/* musl's function has room for 1,024 bytes of control data; `m` is as the kernel's struct */
+	return syscall(SYS_sendmsg, fd, m, flags);
+#endif
 }
 
 void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control)

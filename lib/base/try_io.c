@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,6 +17,25 @@ enum { TRY_IO_NOWAIT = 0x8, TRY_IO_NOSIGNAL = 0x100 };
 static ssize_t try_io_result(ssize_t rc)
 {
 	return rc >= 0 ? rc : -errno;
+}
+
+/* preadv2() and pwritev2() at the position of the descriptor; musl has no functions for them. */
+static ssize_t try_io_readv(int fd, const struct iovec *parts, int n, int flags)
+{
+#ifdef __GLIBC__
+	return try_io_result(preadv2(fd, parts, n, -1, flags));
+#else
+	return try_io_result(syscall(SYS_preadv2, fd, parts, (long)n, -1L, -1L, flags));
+#endif
+}
+
+static ssize_t try_io_writev(int fd, const struct iovec *parts, int n, int flags)
+{
+#ifdef __GLIBC__
+	return try_io_result(pwritev2(fd, parts, n, -1, flags));
+#else
+	return try_io_result(syscall(SYS_pwritev2, fd, parts, (long)n, -1L, -1L, flags));
+#endif
 }
 
 /* Whether the kernel does not have a flag, for this kind of file or at all. */
@@ -68,7 +88,7 @@ ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
 	const int before = errno;
 	const struct iovec part = {buffer, size};
-	ssize_t rc = try_io_result(preadv2(fd, &part, 1, -1, TRY_IO_NOWAIT));
+	ssize_t rc = try_io_readv(fd, &part, 1, TRY_IO_NOWAIT);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_read_polled(fd, &part);
 	errno = before;
@@ -77,7 +97,7 @@ ssize_t fl__try_read(int fd, void *buffer, size_t size)
 
 static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 {
-	ssize_t rc = try_io_result(pwritev2(fd, parts, n, -1, TRY_IO_NOWAIT));
+	ssize_t rc = try_io_writev(fd, parts, n, TRY_IO_NOWAIT);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_write_polled(fd, parts, n);
 	return rc;
@@ -103,7 +123,7 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
 	const int before = errno;
-	ssize_t rc = try_io_result(pwritev2(fd, parts, n, -1, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL));
+	ssize_t rc = try_io_writev(fd, parts, n, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_write_masked(fd, parts, n);
 	errno = before;

@@ -69,7 +69,7 @@ struct fl__visit {
 };
 
 /* Not NULL between enter and leave. */
-extern _Thread_local struct fl__sched *fl__sched_current __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 extern const struct fl__ctx_ops fl__fiber_parker;
 

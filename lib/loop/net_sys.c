@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "net_sys.h"
+#include "../base/passed_fds.h"
 #include "../base/try_io.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +116,7 @@ static ssize_t net_sys_send(int fd, const void *data, size_t size)
 static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
 {
 	int before = errno;
-	return net_sys_result(sendmsg(fd, message, MSG_NOSIGNAL), before);
+	return net_sys_result(fl__passed_fds_send(fd, message, MSG_NOSIGNAL), before);
 }
 
 static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)

@@ -69,7 +69,9 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 static void identity_hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
 {
 	uint64_t sum = identity_hash(identity_hash_start, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
-	const char *path = module->dlpi_name && *module->dlpi_name ? module->dlpi_name : "/proc/self/exe";
+	/* The program's name is empty, or, with musl, what argv[0] says. */
+	const bool is_program = identity_contains(module, (uintptr_t)getauxval(AT_PHDR));
+	const char *path = is_program ? "/proc/self/exe" : module->dlpi_name;
 	struct stat file;
 	if (stat(path, &file) == 0) {
 		const int64_t about[] = {(int64_t)file.st_dev, (int64_t)file.st_ino, (int64_t)file.st_size,

@@ -269,7 +269,7 @@ static void fd_sys_shut(int socket, int how)
 static ssize_t fd_sys_send(int socket, const struct msghdr *message, int flags)
 {
 	int before = errno;
-	return fd_sys_result(sendmsg(socket, message, flags), before);
+	return fd_sys_result(fl__passed_fds_send(socket, message, flags), before);
 }
 
 static ssize_t fd_sys_receive(int socket, struct msghdr *message, int flags)

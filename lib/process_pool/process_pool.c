@@ -78,6 +78,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -100,10 +101,12 @@ static void process_pool_drain_doorbell(int doorbell)
 	struct iovec part = {&rings, sizeof rings};
 	int before = errno;
 	/*
-	 * The worker may have changed its doorbell's flags, so this call asks not to block.
-	 * Emulators lack the call.
+	 * The worker may have changed its doorbell's flags, so this call asks not to block
+	 * (RWF_NOWAIT). Emulators lack the call, and musl its function.
 	 */
-	if (preadv2(doorbell, &part, 1, -1, RWF_NOWAIT) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
+	enum { NO_WAIT = 8 };
+	if (syscall(SYS_preadv2, doorbell, &part, 1L, -1L, -1L, NO_WAIT) < 0 &&
+	    (errno == EOPNOTSUPP || errno == ENOSYS))
 		(void)!read(doorbell, &rings, sizeof rings);
 	errno = before;
 }

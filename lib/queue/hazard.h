@@ -2,6 +2,7 @@
 #ifndef FL_QUEUE_HAZARD_H
 #define FL_QUEUE_HAZARD_H
 
+#include <fairlead/defs.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -28,7 +29,7 @@ struct fl__hazards {
  * The calling thread's record. Never NULL: a thread without its own record has one that protects
  * nothing.
  */
-extern _Thread_local struct fl__hazards *fl__hazards_mine __attribute__((tls_model("initial-exec")));
+extern _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC;
 
 /*
  * Protects `object` by the hazard pointer `place`, instead of the object before, with a full fence.

@@ -20,7 +20,7 @@
 #include <fairlead/time.h>
 
 /* The contexts of this thread that wait for another context of this thread. */
-static _Thread_local uint32_t shm_context_waiters __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 
 /*
  * The key of the lock's wait queue: an odd address, which no other object has as its key. When an

@@ -55,7 +55,7 @@
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-static _Thread_local struct fl__shm_self shm_lock_self __attribute__((tls_model("initial-exec")));
+static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
 static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 {

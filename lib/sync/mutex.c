@@ -84,7 +84,7 @@ static _Thread_local struct {
 	uint32_t plain;    /* an unlock is done if the word had this value; NEVER: no value */
 	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
 	const void *mutex; /* only compared, never dereferenced */
-} mutex_last_wake __attribute__((tls_model("initial-exec"))) = {MUTEX_LOCKED, 0, NULL};
+} mutex_last_wake FL__INITIAL_EXEC = {MUTEX_LOCKED, 0, NULL};
 enum { MUTEX_NEVER = MUTEX_HAND, MUTEX_UNLOCKS_A_WAKE = 64 };
 
 /*

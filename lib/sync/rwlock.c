@@ -103,7 +103,7 @@ const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER 
 static _Thread_local struct rwlock_last_wake {
 	const fl_rwlock *lock; /* only compared */
 	unsigned locks;        /* locks by this thread since the wake */
-} rwlock_last_wake __attribute__((tls_model("initial-exec")));
+} rwlock_last_wake FL__INITIAL_EXEC;
 
 /* The fields of turn_. */
 enum {

@@ -86,7 +86,7 @@ static uint32_t sharded_rows(void)
 }
 
 /* The row of the calling thread, as its offset in the lock; 0: not chosen yet. */
-static _Thread_local uint32_t sharded_row_offset __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t sharded_row_offset FL__INITIAL_EXEC;
 
 __attribute__((noinline, cold)) static uint32_t sharded_choose_row(void)
 {

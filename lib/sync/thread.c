@@ -132,11 +132,15 @@ static void *thread_run(void *arg)
 
 static int thread_set_stack(pthread_attr_t *attr, size_t size)
 {
+#ifndef __GLIBC__
+	enum { USUAL = 1 << 20 }; /* musl's own default, 128 KiB, is too small for nested tasks */
+	size = size > 0 ? size : USUAL;
+#endif
 	if (size == 0)
 		return 0;
 	if (size < (size_t)PTHREAD_STACK_MIN)
 		size = (size_t)PTHREAD_STACK_MIN;
-	return -pthread_attr_setstacksize(attr, size);
+	return pthread_attr_setstacksize(attr, size) == 0 ? 0 : -EAGAIN; /* a size that is not possible */
 }
 
 static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)

@@ -76,7 +76,11 @@ static void say_items(int64_t items, char *to, size_t size)
 void lin_say_result(const struct lin_call *c, char *to, size_t size)
 {
 	int64_t result = c->call.result;
-	const char *name = result < 0 && result > -4096 ? strerrorname_np((int)-result) : NULL;
+	const char *name = NULL;
+#ifdef __GLIBC__ /* musl has no names */
+	if (result < 0 && result > -4096)
+		name = strerrorname_np((int)-result);
+#endif
 	(void)snprintf(to, size, "-> ");
 	if (name)
 		(void)snprintf(to + 3, size - 3, "-%s", name);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_backtrace.h"
 #include "fl_child.h"
 #include "fl_faults.h"
 #include "fl_fiber.h"
 #include "fl_queued.h"
 
-#include <execinfo.h>
 #include <signal.h>
 
 static int return_number(void *arg)

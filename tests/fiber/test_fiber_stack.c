@@ -455,7 +455,9 @@ FL_TEST(sys_memory)
 	assert_int_equal(memory[3 * page], 7);
 	FL_OK(fl__sys.guard(memory + page, page));
 	fl__sys.discard(memory, 4 * page);
+#ifdef __GLIBC__ /* musl's mprotect() rounds the address down */
 	FL_RC(fl__portable_guard(memory + 1, page), -EINVAL);
+#endif
 	fl__sys.unmap(memory, 4 * page);
 	assert_null(fl__sys.map(SIZE_MAX / page * page));
 }

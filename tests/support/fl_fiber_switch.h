@@ -7,10 +7,10 @@
  * ucontext (test_fiber_ucontext.c). They do not call the hooks for tools, so they do not run under
  * ThreadSanitizer, which cannot follow a bare switch.
  */
+#include "fl_backtrace.h"
 #include "fl_fiber.h"
 
 #include "fiber/sanitizer_valgrind.h"
-#include <execinfo.h>
 
 enum { STACK = 256 * 1024 };
 
