@@ -105,7 +105,7 @@ typedef struct fl_process_config {
 	const fl_task_type *task; /* the task; NULL: see `program` */
 	const void *arg;          /* the task's argument; NULL if and only if it takes none */
 	const char *program;      /* a path, or a name to be searched in PATH; NULL: see `task` */
-	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: only its name */
+	const char *const *argv;  /* its arguments, its name first, NULL last; NULL: its name */
 	const char *const *env;   /* the program's environment; NULL: the caller's */
 	fl_process_method method; /* of a task; must be 0 for a program */
 	const char *name;         /* copied, cut at FL_PROCESS_NAME_MAX; NULL: "process-N" */
