@@ -30,7 +30,10 @@
  *                   active than may be, or `surplus`
  *     FENCED (2)    the system has no membarrier(): each     at creation
  *                   take has a fence of its own
- *   started         bool: there was a worker                 under the lock; never cleared
+ *   started         POOL_NO_WORKER: there never was one.     under the lock, after a start;
+ *                   POOL_START_FAILED: the last start        START_FAILED becomes STARTED when
+ *                   failed, so the next submit tries again.  pool_wake_locked() looks again
+ *                   POOL_STARTED
  *   initializing    workers in their initializer             under the lock
  *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
  *                   started and have found no task yet       or under the lock for one that is
@@ -66,6 +69,8 @@
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
  *   - A wake that finds no worker needed was counted as a search, and ends it in the same way.
+ *   - If a needed start fails, no worker searches, and the tasks that came until then wait for the
+ *     workers that there are. The next submit tries again (POOL_START_FAILED).
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
  * tail of the ring, then sees S counted. S first uncounts itself, then marks the tail, or sees it
@@ -123,6 +128,8 @@
 #endif
 
 #define POOL_INLINE static inline __attribute__((always_inline))
+
+enum { POOL_NO_WORKER, POOL_STARTED, POOL_START_FAILED };
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
@@ -210,6 +217,8 @@ static bool pool_needs_worker(struct fl__thread_pool *p)
 
 static void pool_wake_locked(struct fl__thread_pool *p)
 {
+	if (p->started == POOL_START_FAILED)
+		fl__store_relaxed(&p->started, POOL_STARTED);     /* relaxed: as in pool_submit() */
 	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
 		/*
 		 * relaxed: a thread that sees the count leaves its task to the end of this search
@@ -705,7 +714,7 @@ struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 	return w;
 }
 
-static int pool_start_worker(struct fl__thread_pool *p)
+static int pool_start_thread(struct fl__thread_pool *p)
 {
 	char name[40];
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__thread_pool_make_worker(p);
@@ -720,10 +729,19 @@ static int pool_start_worker(struct fl__thread_pool *p)
 	p->alive++;
 	p->threads++;
 	p->starts++;
-	/* relaxed: as in pool_submit(); other readers hold the lock */
-	fl__store_relaxed(&p->started, 1);
 	fl__thread_pool_recount(p);
 	return 0;
+}
+
+static int pool_start_worker(struct fl__thread_pool *p)
+{
+	const int rc = pool_start_thread(p);
+	/* relaxed, both: as in pool_submit(); other readers hold the lock */
+	if (rc == 0)
+		fl__store_relaxed(&p->started, POOL_STARTED);
+	else if (p->started != POOL_NO_WORKER)
+		fl__store_relaxed(&p->started, POOL_START_FAILED);
+	return rc;
 }
 
 /* Resize and blocking sections. */
@@ -790,7 +808,7 @@ static int pool_start_first(struct fl__thread_pool *p)
 {
 	FL_LOCKED(&p->base.lock);
 	int rc = fl__executor_refuses(&p->base);
-	if (rc != 0 || p->started > 0)
+	if (rc != 0 || p->started != POOL_NO_WORKER)
 		return rc;
 	fl__add_relaxed(&p->searching, 1);
 	rc = pool_start_worker(p);
@@ -832,8 +850,8 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	struct fl__thread_pool *p = pool_of(e);
 	int rc = 0;
 	bool marked = false;
-	/* relaxed: a single number */
-	if (__builtin_expect(fl__load_relaxed(&p->started) == 0, 0))
+	const uint32_t started = fl__load_relaxed(&p->started); /* relaxed: a single number */
+	if (__builtin_expect(started == POOL_NO_WORKER, 0))
 		rc = pool_start_first(p);
 	if (rc != 0)
 		return rc;
@@ -841,7 +859,8 @@ static int pool_submit(fl_executor *e, struct fl__task_block *block)
 	if (__builtin_expect(rc != 0, 0))
 		return pool_submit_slow(p, block);
 	/* relaxed: a worker in its initializer looks for tasks afterwards */
-	if (marked || __builtin_expect(fl__load_relaxed(&p->initializing) > 0, 0))
+	const bool initializing = fl__load_relaxed(&p->initializing) > 0;
+	if (marked || __builtin_expect(initializing || started == POOL_START_FAILED, 0))
 		pool_wake(p);
 	return 0;
 }

@@ -115,6 +115,22 @@ FL_TEST(pool_idle_worker_that_stays_needs_no_thread)
 	use_workers(e, 4); /* and now they start */
 }
 
+/* After a start that failed, the next submit tries again, also while tasks wait. */
+FL_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit)
+{
+	FL_SCOPED(fl_executor) *e = crowd(3, 0);
+	struct gate gate[3] = {{{0}, {0}}};
+	fl_future *held[3] = {hold_worker(e, &gate[0])};
+	seam_fail_threads(0, 1);
+	FL_OK(hold_submit(e, &gate[1], &held[1]));
+	assert_int_equal(seam_heal(), 0); /* it was tried once */
+	FL_OK(hold_submit(e, &gate[2], &held[2]));
+	FL_OK(fl_event_wait(&gate[1].entered));
+	FL_OK(fl_event_wait(&gate[2].entered));
+	for (int i = 0; i < 3; i++)
+		let_go(&gate[i], held[i]);
+}
+
 /* A task that comes while a worker's time is over is not lost with it. */
 FL_TEST(pool_idle_workers_end_while_tasks_come)
 {
