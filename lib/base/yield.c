@@ -22,6 +22,11 @@
  * of 4 ms bars yields for 0.24 s. A thread of the library's starts with the ration of the thread
  * that started it.
  *
+ * A late yield shorter than YIELD_SLICE may be a slice of another program, on a kernel with short
+ * slices. More often another process of the same program had the CPU, as a process executor's
+ * worker, or a thread that went to sleep: then yields are the right way to wait. So such a yield
+ * counts YIELD_SHORT_SHARE times its duration.
+ *
  *   word              meaning                            changed
  *   fl__yield_ration  a time: the late yields of this    by the thread, after a late yield
  *                     thread are paid for up to it
@@ -38,7 +43,7 @@
 #define YIELD_SLICE FL_MS(3)
 #define YIELD_BURST FL_MS(20)
 #define YIELD_MOST FL_S(1)
-enum { YIELD_SHARE = 64, YIELD_PAUSES = 8, YIELD_CPUS = 64, YIELD_CPU_MASK = 0x3ff };
+enum { YIELD_SHARE = 64, YIELD_SHORT_SHARE = 8, YIELD_PAUSES = 8, YIELD_CPUS = 64, YIELD_CPU_MASK = 0x3ff };
 
 _Thread_local int64_t fl__yield_ration;
 
@@ -55,7 +60,8 @@ bool fl__yields_are_barred(int64_t now)
 
 static void yield_use_ration(int64_t took, int64_t now)
 {
-	const int64_t part = took < YIELD_MOST / YIELD_SHARE ? YIELD_SHARE * took : YIELD_MOST;
+	const int share = took < YIELD_SLICE ? YIELD_SHORT_SHARE : YIELD_SHARE;
+	const int64_t part = took < YIELD_MOST / share ? share * took : YIELD_MOST;
 	const int64_t from = fl__yield_ration > now ? fl__yield_ration : now;
 	fl__yield_ration = fl__min_deadline(from + part, now + YIELD_MOST);
 }

@@ -36,7 +36,8 @@
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
- *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
+ *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields (1 / 8 where
+ *                                      slices are shorter than 3 ms)
  *   both partners on one such CPU      the first phase in each PARKER_TRIAL-th spin
  *   more threads than CPUs             short yields, and those of yield.c that are not late; else as
  *                                      with CPUs wanted by other programs

@@ -82,6 +82,18 @@ FL_TEST(yield_late_bars_others)
 	assert_true(turns > 1000000);
 }
 
+/* Of late yields that are shorter than a slice, an eighth of the time. */
+FL_TEST(yield_late_and_short_bars_less)
+{
+	FL_FAULTS();
+	begin();
+	const int64_t from = clock_at;
+	yield_takes = FL_MS(1);
+	while (clock_at < from + FL_S(10))
+		give_way();
+	assert_in_range(yields, 1240, 1260);
+}
+
 /* The CPU is free again: after a while all yield. */
 FL_TEST(yield_barred_ends)
 {
@@ -140,7 +152,7 @@ FL_TEST(yield_is_late_though_a_thread_yielded_on_another_cpu)
 	for (unsigned i = 0; i < 2; i++) {
 		FL_FAULTS();
 		begin();
-		yield_takes = FL_MS(1);
+		yield_takes = FL_US(2900);
 		fl__sys.yield = yield_to_another_thread;
 		cpu_of_other = others[i];
 		give_way();
@@ -153,15 +165,15 @@ FL_TEST(yield_is_late_though_it_ended_where_a_thread_yielded)
 {
 	FL_FAULTS();
 	begin();
-	yield_takes = FL_MS(1);
-	clock_at += FL_MS(1);
+	yield_takes = FL_US(2900);
+	clock_at += FL_US(2900);
 	cpu_at = 2;
 	cpu_after = 2;
 	yield_takes = 500;
 	give_way();
-	clock_at -= FL_MS(1);
+	clock_at -= FL_US(2900);
 	cpu_at = 0;
-	yield_takes = FL_MS(1);
+	yield_takes = FL_US(2900);
 	give_way();
 	assert_true(fl__yields_are_barred(clock_at));
 }
@@ -170,7 +182,7 @@ FL_TEST(yield_on_an_unknown_cpu_is_late)
 {
 	FL_FAULTS();
 	begin();
-	yield_takes = FL_MS(1);
+	yield_takes = FL_US(2900);
 	fl__sys.yield = yield_to_another_thread;
 	cpu_at = cpu_of_other = -ENOSYS;
 	give_way();
