@@ -19,23 +19,10 @@ static ssize_t try_io_result(ssize_t rc)
 	return rc >= 0 ? rc : -errno;
 }
 
-/* preadv2() and pwritev2() at the position of the descriptor; musl has no functions for them. */
-static ssize_t try_io_readv(int fd, const struct iovec *parts, int n, int flags)
+/* preadv2() or pwritev2() at the position of the descriptor; musl has no functions for them. */
+static ssize_t try_io_call(long number, int fd, const struct iovec *parts, int n, int flags)
 {
-#ifdef __GLIBC__
-	return try_io_result(preadv2(fd, parts, n, -1, flags));
-#else
-	return try_io_result(syscall(SYS_preadv2, fd, parts, (long)n, -1L, -1L, flags));
-#endif
-}
-
-static ssize_t try_io_writev(int fd, const struct iovec *parts, int n, int flags)
-{
-#ifdef __GLIBC__
-	return try_io_result(pwritev2(fd, parts, n, -1, flags));
-#else
-	return try_io_result(syscall(SYS_pwritev2, fd, parts, (long)n, -1L, -1L, flags));
-#endif
+	return try_io_result(syscall(number, fd, parts, (long)n, -1L, -1L, flags));
 }
 
 /* Whether the kernel does not have a flag, for this kind of file or at all. */
@@ -44,7 +31,10 @@ static bool try_io_is_unknown(ssize_t rc)
 	return rc == -EOPNOTSUPP || rc == -ENOSYS || rc == -EINVAL;
 }
 
-/* A file that is not in the page cache answers -EAGAIN, although no poll waits for it. */
+/*
+ * Whether `fd` is a regular file or a block device. Outside of the page cache these return -EAGAIN,
+ * and no poll can wait for that.
+ */
 static bool try_io_is_file(int fd)
 {
 	struct stat info;
@@ -52,8 +42,7 @@ static bool try_io_is_file(int fd)
 }
 
 /*
- * Without the flag: a poll says whether the call would wait. A write to a blocking descriptor takes
- * only what a pipe that is ready has room for (pipe(7)).
+ * Without the flag: a poll says whether the call would wait.
  */
 static bool try_io_is_ready(int fd, short events)
 {
@@ -70,6 +59,7 @@ static ssize_t try_io_read_polled(int fd, const struct iovec *part)
 	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, part, 1)) : -EAGAIN;
 }
 
+/* Writes at most PIPE_BUF bytes to a blocking descriptor: a pipe that is ready has room for them. */
 static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 {
 	const int flags = fcntl(fd, F_GETFL);
@@ -88,7 +78,7 @@ ssize_t fl__try_read(int fd, void *buffer, size_t size)
 {
 	const int before = errno;
 	const struct iovec part = {buffer, size};
-	ssize_t rc = try_io_readv(fd, &part, 1, TRY_IO_NOWAIT);
+	ssize_t rc = try_io_call(SYS_preadv2, fd, &part, 1, TRY_IO_NOWAIT);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_read_polled(fd, &part);
 	errno = before;
@@ -97,7 +87,7 @@ ssize_t fl__try_read(int fd, void *buffer, size_t size)
 
 static ssize_t try_io_write(int fd, const struct iovec *parts, int n)
 {
-	ssize_t rc = try_io_writev(fd, parts, n, TRY_IO_NOWAIT);
+	ssize_t rc = try_io_call(SYS_pwritev2, fd, parts, n, TRY_IO_NOWAIT);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_write_polled(fd, parts, n);
 	return rc;
@@ -123,7 +113,7 @@ static ssize_t try_io_write_masked(int fd, const struct iovec *parts, int n)
 ssize_t fl__try_write(int fd, const struct iovec *parts, int n)
 {
 	const int before = errno;
-	ssize_t rc = try_io_writev(fd, parts, n, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL);
+	ssize_t rc = try_io_call(SYS_pwritev2, fd, parts, n, TRY_IO_NOWAIT | TRY_IO_NOSIGNAL);
 	if (try_io_is_unknown(rc) || (rc == -EAGAIN && try_io_is_file(fd)))
 		rc = try_io_write_masked(fd, parts, n);
 	errno = before;

@@ -59,6 +59,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../base/try_io.h"
 #include "../exec/registry.h"
 #include "../process/fork_server.h"
 #include "../process/identity.h"
@@ -78,7 +79,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -98,17 +98,8 @@ static void process_pool_ring(int doorbell)
 static void process_pool_drain_doorbell(int doorbell)
 {
 	uint64_t rings;
-	struct iovec part = {&rings, sizeof rings};
-	int before = errno;
-	/*
-	 * The worker may have changed its doorbell's flags, so this call asks not to block
-	 * (RWF_NOWAIT). Emulators lack the call, and musl its function.
-	 */
-	enum { NO_WAIT = 8 };
-	if (syscall(SYS_preadv2, doorbell, &part, 1L, -1L, -1L, NO_WAIT) < 0 &&
-	    (errno == EOPNOTSUPP || errno == ENOSYS))
-		(void)!read(doorbell, &rings, sizeof rings);
-	errno = before;
+	/* does not wait, even if the worker has changed its doorbell's flags */
+	(void)fl__try_read(doorbell, &rings, sizeof rings);
 }
 
 struct fl__process_pool_sys fl__process_pool_sys = {
@@ -757,7 +748,7 @@ static unsigned process_pool_serving(const struct fl__process_pool *p)
 	return n;
 }
 
-/* A close is not enough: a forked child's copies would keep the registrations. */
+/* A close is not enough: a forked child's copies of the descriptors keep them in the epoll set. */
 static void process_pool_unwatch(struct fl__process_pool_worker *w)
 {
 	const int epoll = w->pool->epoll;
@@ -934,11 +925,12 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 }
 
 /*
- * Whether the task had started. Also true if the task was `next` at more than SUSPICIONS_MOST
- * deaths of ready workers: else a worker that clears its claim words and dies could get the task
- * for ever.
+ * Whether the task counts as started. `next`: it was the oldest task of the dead worker. A task
+ * that was the oldest at more than SUSPICIONS_MOST deaths of ready workers counts as started,
+ * whatever its claim word says. Otherwise a task that damages the claim words and ends its worker
+ * would be run again for ever.
  */
-static bool process_pool_had_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
+static bool process_pool_counts_as_started(struct fl__process_pool_worker *w, struct fl__task_block *block, bool next)
 {
 	enum { SUSPICIONS_MOST = 3 };
 	if (fl__rings_has_started(&w->rings, block->seq))
@@ -956,7 +948,7 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 		struct fl__task_block *block = w->blocks[slot];
 		if (!block)
 			continue;
-		const bool started = process_pool_had_started(w, block, seq - 1 == w->rings.first);
+		const bool started = process_pool_counts_as_started(w, block, seq - 1 == w->rings.first);
 		w->blocks[slot] = NULL;
 		w->load--;
 		p->posted--;
@@ -1006,8 +998,8 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 
 /*
  * When a started task began. The worker's time counts if it lies between the post and the moment
- * when this process first saw the task started; otherwise that moment counts. (For a moment the
- * slot has the time of the round before.)
+ * when this process first saw the task started; otherwise that moment counts, as when the slot
+ * still has the time of its previous task.
  */
 static int64_t process_pool_running_since(const struct fl__process_pool_worker *w, struct fl__task_times *times,
                                           uint32_t seq, int64_t now)
