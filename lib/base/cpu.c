@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static unsigned cpu_affinity_count(void)
+unsigned fl__cpu_affinity_count(void)
 {
 	/* The kernel's mask may be longer than cpu_set_t: EINVAL asks for a larger one. */
 	for (int cpus = 1024; cpus <= 1 << 20; cpus *= 2) {
@@ -84,5 +84,5 @@ __attribute__((cold)) unsigned fl__cpu_limit(const char *proc_cgroup, const char
 
 unsigned fl_cpu_count(void)
 {
-	return fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", cpu_affinity_count());
+	return fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", fl__cpu_affinity_count());
 }

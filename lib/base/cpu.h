@@ -3,9 +3,13 @@
 #define FL_BASE_CPU_H
 
 /*
- * The least of `most` and the quotas of the control groups that the file `proc_cgroup` names, under
- * the folder `mounts`: /proc/self/cgroup and /sys/fs/cgroup, or a test's own.
+ * The least of `most` and the CPU quotas of this process's control groups. The file `proc_cgroup`
+ * lists the groups (/proc/self/cgroup), and the folder `mounts` holds them (/sys/fs/cgroup). Tests
+ * pass their own.
  */
 unsigned fl__cpu_limit(const char *proc_cgroup, const char *mounts, unsigned most);
+
+/* How many CPUs the calling thread may run on. Opens no file. */
+unsigned fl__cpu_affinity_count(void);
 
 #endif

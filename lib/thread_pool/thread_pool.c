@@ -22,7 +22,8 @@
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
  *                   their current task, since a resize       a worker that ends
  *   active          workers that neither sleep nor block     as `more`
- *   cpus            the usable CPUs; 0: not yet known        by the first worker that asks
+ *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
+ *                   yet known
  *   more            bool: one more worker may be active      under the lock, after a change of its
  *                                                            inputs: fl__thread_pool_recount()
  *   crowded         flags                                    as `more`
@@ -36,12 +37,11 @@
  *                   POOL_STARTED
  *   initializing    workers in their initializer             under the lock
  *   searching       workers that search, or were woken or    +1 by a worker that has nothing to do,
- *                   started and have found no task yet       or under the lock for one that is
- *                   woken
- *                                                            or started; -1 by a worker that has
- *                                                            found a task (pool_stop_searching()),
- *                                                            and under the lock when it sleeps or
- *                                                            ends
+ *                   started and have found no task yet       or under the lock for a worker that is
+ *                                                            woken or started; -1 by a worker that
+ *                                                            has found a task
+ *                                                            (pool_stop_searching()), and under the
+ *                                                            lock when it sleeps or ends
  *   idle            workers that sleep, in `sleepers`        under the lock; -1 by the waking
  *                                                            thread, or by a worker after its
  *                                                            sleep timed out
@@ -62,22 +62,23 @@
  * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
  * look after its sleep timed out. These keep it:
  *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
- *     goes on searching. Or more workers are active than may be, and without it as many as may be.
+ *     goes on searching. Or more workers are active than may be: then enough are left without it.
  *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
  *     backlog, or wakes a worker: pool_settle().
  *   - A submit that finds such a mark wakes a worker, unless one searches.
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
- *   - A wake that finds no worker needed was counted as a search, and ends it in the same way.
+ *   - A wake counts as a search. If it finds that no worker is needed, it ends as a search ends.
  *   - If a needed start fails, no worker searches, and the tasks that came until then wait for the
  *     workers that there are. The next submit tries again (POOL_START_FAILED).
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
  * tail of the ring, then sees S counted. S first uncounts itself, then marks the tail, or sees it
- * changed. Since the submit did not see S uncounted, S's mark comes after the submit's claim in the
- * order of the tail's changes: S can set the mark only if that task was taken. S skips the mark if
- * it sees `more` false: a thread that made `more` true before that had set the mark that the submit
- * found, and a thread that makes `more` true later looks. So these are in the total order of
+ * changed. Since the submit did not see S uncounted, S's mark comes after the submit's claim in
+ * the order of the tail's changes: S can set the mark only if that task was taken. S skips the
+ * mark if it sees `more` false: then no further worker may be active. The thread that makes `more`
+ * true sets a mark or wakes a worker (pool_settle()). If it does so before the submit, the submit
+ * finds that mark; if after S's load, it finds the task. So these are in the total order of
  * seq_cst: the claim, or for a list the store to `overflowing`; the submit's load of `searching`;
  * the end of S's search; S's load of `more`.
  *
@@ -109,12 +110,12 @@
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
+#include "../base/cpu.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/thread.h"
 #include "../wait/lot.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
 #include <fairlead/time.h>
 #include <limits.h>
 #include <stdio.h>
@@ -368,7 +369,7 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 {
 	unsigned cpus = fl__load_relaxed(&p->cpus); /* relaxed: each worker stores the same number */
 	if (cpus == 0) {
-		cpus = fl_cpu_count();
+		cpus = fl__cpu_affinity_count();
 		fl__store_relaxed(&p->cpus, cpus); /* relaxed: as above */
 	}
 	return fl__load_relaxed(&p->active) >= cpus; /* relaxed: a hint */
@@ -396,7 +397,7 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	wait.patient = true; /* the worker has spun for a while */
+	wait.no_spin = true; /* the worker has spun for a while */
 	struct fl__node node = FL__NODE(&wait);
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
@@ -963,14 +964,14 @@ __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_st
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
-	stats->waiting = claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
-	stats->started = p->starts;
+	stats->pending = claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
+	stats->threads_started = p->starts;
 	stats->stolen = fl__forks_are_linked() ? fl__fork_hooks.stolen(&p->forks) : 0;
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
 		stats->ran += skipped < begun ? begun - skipped : 0;
-		stats->unbegun += skipped;
+		stats->not_run += skipped;
 	}
 }
 
