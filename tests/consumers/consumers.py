@@ -458,6 +458,11 @@ class Kit:
     def consumer_guide_tasks(self):
         expect(self.c(self.example_of("docs/guide.md", "Tasks and executors")), "1 4 9 16\n")
 
+    def consumer_guide_processes(self):
+        text = self.c(self.example_of("docs/guide.md", "Processes that run tasks"))
+        expect(re.sub(r"worker \d+", "worker N", text),
+               "100\nEOWNERDEAD: worker N (worker-0) killed by SIGABRT\nEDOM: -1 is negative\n")
+
     def consumer_guide_futures(self):
         expect(self.c(self.example_of("docs/guide.md", "Futures")), "3\n9\n81\n")
 
@@ -471,6 +476,12 @@ class Kit:
         text = self.c(self.example_of("docs/guide.md", "Queues"))
         if sorted(text.splitlines()) != ["got hello", "put 7"]:  # in either order
             raise Failure(text)
+
+    def consumer_guide_cancelling(self):
+        expect(self.c(self.example_of("docs/guide.md", "Deadlines and cancelling")), "ETIMEDOUT\nECANCELED\nECANCELED\n")
+
+    def consumer_guide_signals(self):
+        expect(self.c(self.example_of("docs/guide.md", "Signals")), "SIGTERM\n")
 
     def consumer_moved_from_pthreads(self):
         self.moved_from("pthreads", FROM_PTHREADS, "-pthread")
