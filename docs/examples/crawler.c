@@ -87,8 +87,8 @@ static void note_page(struct crawl *c, unsigned number, const struct bytes *page
 		c->bad++;
 		c->failures[number] = strdup(why); /* NULL: no memory for the reason */
 	}
-	if (rc == 0 && stats.waiting > c->most_waiting)
-		c->most_waiting = stats.waiting;
+	if (rc == 0 && stats.pending > c->most_waiting)
+		c->most_waiting = stats.pending;
 }
 
 static int follow_links(struct crawl *c, const struct bytes *page);

@@ -14,8 +14,8 @@ FL_BEGIN_DECLS
 
 /*
  * Waits for the ends of several futures, or fibers: for some of them at once, or one after the
- * other in the order of their ends. A wait neither joins nor cancels the futures or fibers, and
- * many waits may be for the same ones.
+ * other in the order of their ends. A wait neither joins nor cancels the futures or fibers.
+ * Several waits may wait for the same ones.
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *
@@ -24,9 +24,10 @@ FL_BEGIN_DECLS
  *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
  *
- * Any context may wait for futures; only the thread of their loop may wait for fibers. A fiber that
- * is joined or detached during the wait counts as ended. A forked child must neither use nor free
- * an fl_as_completed of its parent.
+ * Any context may wait for futures. Only a fiber may wait for fibers, and only for those of its
+ * loop; other code of the loop's thread gets -EDEADLK where it would have to wait. A fiber that is
+ * joined or detached during the wait counts as ended. A forked child must neither use nor free an
+ * fl_as_completed of its parent.
  */
 typedef enum fl_wait_mode {
 	FL_ALL_ENDED,
@@ -106,17 +107,18 @@ FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_f
 
 /*
  * Waits until the next future or fiber has ended, and stores its index in the array in `*index`.
- * Those that had ended before the create come first, in the order of the array. The cost of a step
- * does not depend on their number. The caller joins the returned fiber; a fiber that another
- * context joined or detached before is left out. Blocks the calling context. Observes its cancel
- * scope. A worker runs pending tasks of its own executor, each once. Returns:
+ * Those that had ended before the create come first, in the order of the array. The cost of a call
+ * does not depend on the number of futures or fibers. The caller joins the returned fiber; a fiber
+ * that another context joined or detached before is left out. Blocks the calling context. Observes
+ * its cancel scope. A worker first runs those of the tasks that are pending in its own executor.
+ * Returns:
  *
  *   0
  *   -ENODATA      all were returned
  *   -ECANCELED    may be called again
  *   -EDEADLK      of fibers: the call would have to wait, and the caller is no fiber of their loop
- *   -EOWNERDEAD   in a forked child: the rest are futures of the parent's tasks that had not ended
- *                 at the create
+ *   -EOWNERDEAD   in a forked child, of an iteration that the child made: the rest are futures of
+ *                 the parent's tasks that had not ended at the create
  */
 FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
 

@@ -8,8 +8,8 @@ FL_BEGIN_DECLS
 
 /*
  * Errors are negative errno values, and FL_ETASK: the call succeeded, but the task failed.
- * fl_future_error() and fl_future_message() return the task's error. So the -ETIMEDOUT of a call
- * differs from the -ETIMEDOUT of a task.
+ * fl_future_error() and fl_future_message() return the task's error. So a timeout of the call
+ * (-ETIMEDOUT) can be told from a task that failed with -ETIMEDOUT (FL_ETASK).
  *
  * When a call returns FL_ETASK, its thread remembers the failure: the error, the message and, of a
  * map or an iteration, the index of the argument. The failure outlives its future. The next such

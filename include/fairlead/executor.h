@@ -346,15 +346,15 @@ FL_API bool fl_executor_is_broken(const fl_executor *e);
 
 /* Counts of an executor. Totals begin at 0 when it is created, and again after SIZE_MAX. */
 typedef struct fl_executor_stats {
-	unsigned workers; /* as fl_executor_workers() */
-	unsigned threads; /* existing threads */
-	unsigned idle;    /* of them: asleep because there is no task */
-	unsigned blocked; /* of them: in a blocking section (fairlead/blocking.h) */
-	size_t waiting;   /* tasks that were submitted and not taken yet */
-	size_t started;   /* threads ever started */
-	size_t ran;       /* tasks that were run, also by a submit or by a waiting worker */
-	size_t unbegun;   /* tasks that ended without a run: cancelled, or the executor is broken */
-	size_t stolen;    /* calls of fl_parallel_invoke() and loops that another worker ran */
+	unsigned workers;       /* as fl_executor_workers() */
+	unsigned threads;       /* existing threads */
+	unsigned idle;          /* of them: asleep because there is no task */
+	unsigned blocked;       /* of them: in a blocking section (fairlead/blocking.h) */
+	size_t pending;         /* tasks that were submitted and not taken yet */
+	size_t threads_started; /* in all */
+	size_t ran;             /* tasks that were run, also by a submit or by a waiting worker */
+	size_t not_run;         /* tasks that ended without a run: cancelled, or the executor is broken */
+	size_t stolen;          /* calls of fl_parallel_invoke() and loops that another worker ran */
 } fl_executor_stats;
 
 /*
@@ -363,7 +363,7 @@ typedef struct fl_executor_stats {
  *
  *   0
  *   -ENOTSUP      neither a thread executor nor a sequential one; the latter has no threads and no
- *                 waiting tasks
+ *                 pending tasks
  *   -EOWNERDEAD   in a forked child
  */
 FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);

@@ -60,7 +60,7 @@ FL_BEGIN_DECLS
  * the group began, must outlive its join. All-zero is a group without an executor.
  */
 typedef struct fl_group {
-	fl_cancel_token token_; /* while bound */
+	fl_cancel_token token_; /* while begun */
 	fl_executor *executor_; /* NULL: the group takes fibers alone */
 	uint64_t from_forever_; /* FL_FOREVER less the deadline */
 	size_t number_;         /* of the next member */
@@ -73,8 +73,8 @@ typedef struct fl_group {
 	uint32_t running_; /* whether members are left, and whether a waiter sleeps */
 	uint32_t idle_;    /* whether a join found no task to run, and whether it sleeps */
 	int error_;        /* of the first member that failed, until the next begin */
-	bool bound_;       /* it has a token, and must be joined */
-	bool used_;        /* since it is bound: a member was accepted, or the token returned */
+	bool begun_;       /* it has a token, and must be joined */
+	bool used_;        /* since it has begun: a member was accepted, or the token returned */
 	bool cancelled_;   /* by fl_group_cancel(), since the last join */
 	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;

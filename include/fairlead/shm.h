@@ -31,15 +31,15 @@ FL_BEGIN_DECLS
  * memory is allocated when fl_shm_create() returns, and the size is sealed: no access raises
  * SIGBUS.
  *
- * A process may be killed at any time. Offsets, root and allocator stay valid, and no process waits
- * for a dead process. The blocks of a killed process stay allocated until a process that knows
- * their offsets frees them, or the region is gone. Whatever other processes write into the region,
- * the functions of this header return an error or wrong values, and never access memory outside the
- * region. A call that needs the allocator waits for other calls that use it, at most ten seconds.
- * Only a stopped process (SIGSTOP), or damaged memory, keeps the allocator that long.
+ * A process may be killed at any time. Offsets, root and allocator stay valid, and no process
+ * waits for a dead process. The blocks of a killed process stay allocated until a process that
+ * knows their offsets frees them, or the region is gone. If another process damages the region,
+ * the functions of this header may return an error or a wrong value, but never access memory
+ * outside the region. An allocation waits for other allocations, at most ten seconds. Only a
+ * stopped process (SIGSTOP), or damaged memory, makes it wait that long.
  *
  *   Processes  All processes that share a region are in one PID namespace.
- *   Fork       A child has the parent's handle and mapping, and may use and free its own.
+ *   Fork       A child has the parent's handle and mapping, and may use and free them.
  *   Threads    All functions but fl_shm_free() may be called at once.
  *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
  *
@@ -68,8 +68,8 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
  * Maps the region of the descriptor `fd`. The handle keeps a duplicate: `fd` stays the caller's.
- * The mapping is read-only if the descriptor is, or after fl_shm_seal(). Logs what was found and
- * what was expected. Never waits. Returns
+ * The mapping is read-only if the descriptor is, or after fl_shm_seal(). If the
+ * memory is refused, logs what was found and what was expected. Never waits. Returns
  *   0
  *   -EBADF            `fd` is no open descriptor
  *   -EPERM            the memory is not sealed against shrinking: another process could truncate it

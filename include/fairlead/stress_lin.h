@@ -29,10 +29,9 @@ extern "C" {
  *
  *     fairlead-stress --mode lin --load FILE.c ring
  *
- * Order: a call precedes another call if it had returned, and the second call's thread knew that.
- * In some programs the threads learn of each other only by the operations, so that no memory order
- * is hidden. In others each call begins with the knowledge of all calls that have returned, as if
- * the threads had communicated.
+ * Order: a call precedes another call if it happens before that call. In some of the programs that
+ * are generated, only the operations synchronize the threads, so a missing fence in them shows. In
+ * others each call happens after all calls that have returned.
  */
 
 /*
@@ -50,19 +49,24 @@ extern "C" {
  *   LENGTH                                              how many items
  *   PUT_MANY    puts FL_LIN_KEY(arg) + 1 items; item i  how many, in order: as many as fit; fewer,
  *               is fl_lin_item(arg, i)                  but at least one, while another call runs;
- *                                                       0: closed
+ *                                                       0: closed, or full
  *   GET_MANY    gets up to FL_LIN_KEY(arg) + 1 items    fl_lin_items(n, items), as many as there
  *                                                       are; fewer, as above
  *   all         -EBUSY: nothing happened, another call runs; -ETIMEDOUT in place of -EAGAIN
  *
  *   of a set
- *   ADD, REMOVE, HAS   the number `arg`                 1: it was not there, was there, is there; 0
+ *   ADD         adds the number `arg`                   1: it was not there; 0: it was
+ *   REMOVE      removes the number `arg`                1: it was there; 0: it was not
+ *   HAS         looks for the number `arg`              1: it is there; 0: it is not
  *
  *   of a word
- *   READ, WRITE, SWAP  the value `arg`                  the value; 0; the value before
+ *   READ                                                the value
+ *   WRITE       stores the value `arg`                  0
+ *   SWAP        stores the value `arg`                  the value before
  *
  *   of a counter
- *   READ, ADD          the number `arg`                 the value; the value before
+ *   READ                                                the value
+ *   ADD         adds the number `arg`                   the value before
  */
 enum fl_lin_kind {
 	FL_LIN_PUT = 1,
@@ -194,7 +198,7 @@ struct fl_lin_call {
  *           accordingly; if the call has not returned, any result is allowed
  *   init    initializes the state; NULL: zeroes
  *   part    stores the call's key in `*key`; calls of different keys are independent, and are
- *           checked apart; false: the call concerns all keys; NULL: so does every call
+ *           checked apart; false: the call concerns all keys; NULL: the object has no keys
  *   text    writes the state for a reader
  *   equal, hash   of states; NULL: bytewise, so unused bytes must always be the same
  */

@@ -9,27 +9,29 @@
  * and each thread has a ration of late yields. A thread that has used up its ration pauses instead.
  * Where a wait may be long, a sleep follows the pauses.
  *
- * A yield of YIELD_LATE or longer is late, with one exception. Threads of one process that have
- * nothing to do yield to those that have, and get the CPU back when those yield in their turn. No
- * time is lost then, and a sleep would cost more. So a yield shorter than YIELD_SLICE is not late if
- * another thread of the process has yielded on the same CPU just before it returned. If another
- * program had the CPU, the first thread to return finds no such yield.
+ * A yield of YIELD_LATE or longer is late, with one exception. Idle threads of a process yield to
+ * its busy threads, and get the CPU back when those yield in their turn. No time is lost then, and
+ * a sleep would cost more. So a yield shorter than YIELD_SLICE is not late if another thread of
+ * the process has yielded on the same CPU just before it returned. If another program had the CPU,
+ * no thread of this process has just yielded there.
  *
  * The ration is a token bucket in one word (the generic cell rate algorithm). A late yield moves
  * `fl__yield_ration`, a time, ahead by YIELD_SHARE times its duration. Yields are barred while the
- * ration is more than YIELD_BURST ahead of the clock. So in the long run late yields take at most 1
- * / YIELD_SHARE of the time of a thread, for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A slice
- * of 4 ms bars yields for 0.24 s. A thread of the library's starts with the ration of the thread
- * that started it.
+ * ration is more than YIELD_BURST ahead of the clock. So in the long run late yields take at most
+ * 1/64 of a thread's time (1/YIELD_SHARE), for slices up to YIELD_MOST / YIELD_SHARE = 16 ms. A
+ * slice of 4 ms bars yields for 0.24 s. A thread that the library starts begins with the ration of
+ * the thread that started it.
  *
  * A late yield shorter than YIELD_SLICE may be a slice of another program, on a kernel with short
- * slices. More often another process of the same program had the CPU, as a process executor's
- * worker, or a thread that went to sleep: then yields are the right way to wait. So such a yield
- * counts YIELD_SHORT_SHARE times its duration.
+ * slices. More often another process of the same program had the CPU, such as a worker of a process
+ * executor, or a thread that then went to sleep: there yields are the right way to wait. So such a
+ * yield counts only YIELD_SHORT_SHARE times its duration; those yields take at most 1/8 of a
+ * thread's time.
  *
  *   word              meaning                            changed
- *   fl__yield_ration  a time: the late yields of this    by the thread, after a late yield
- *                     thread are paid for up to it
+ *   fl__yield_ration  a time; yields of this thread are  by the thread, after a late yield
+ *                     barred while it is more than
+ *                     YIELD_BURST in the future
  *   yield_last[i]     when a thread last yielded on a    before each yield, by any thread on such
  *                     CPU with this number, modulo       a CPU; relaxed: a single number that
  *                     YIELD_CPUS; in the low bits the    publishes nothing else
@@ -67,7 +69,7 @@ static void yield_use_ration(int64_t took, int64_t now)
 }
 
 /* Whether a thread of this process yielded on the CPU just before `now`. */
-static bool yield_was_handed_over(int cpu, int64_t now)
+static bool yield_was_for_own_process(int cpu, int64_t now)
 {
 	const int64_t last = fl__load_relaxed(&yield_last[cpu % YIELD_CPUS].at);
 	return (last & YIELD_CPU_MASK) == (cpu & YIELD_CPU_MASK) && now - last < YIELD_LATE;
@@ -85,7 +87,7 @@ int64_t fl__give_way(int64_t now)
 		                  (now & ~(int64_t)YIELD_CPU_MASK) | (cpu & YIELD_CPU_MASK));
 	fl__sys.yield();
 	const int64_t after = fl__sys.now(), took = after - now;
-	if (took >= YIELD_SLICE || (took >= YIELD_LATE && (cpu < 0 || !yield_was_handed_over(cpu, after))))
+	if (took >= YIELD_SLICE || (took >= YIELD_LATE && (cpu < 0 || !yield_was_for_own_process(cpu, after))))
 		yield_use_ration(took, after);
 	return after;
 }

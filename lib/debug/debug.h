@@ -11,7 +11,7 @@
 
 /*
  * The hooks that the primitives call for debugging. This header needs only lib/base, so that every
- * floor may include it.
+ * layer may include it.
  *
  * An uncontended path has no extra branch. The CAS of a lock's fast path expects fl__debug_free
  * instead of 0. While debugging is on, fl__debug_free has a value that no lock's word ever has. So

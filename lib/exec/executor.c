@@ -220,7 +220,7 @@ static bool executor_on_claim_cancel(fl_future *f)
 	if (fl__is_forked(fl__task_block_owner(block)->fork_count))
 		return true; /* the parent's executor is never joined here, and may be freed */
 	e = fl__task_block_owner(block)->executor;
-	fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
+	fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
 	if (e->ops->take_oldest && block->size != FL__TASK_BLOCK_EMBEDDED) {
 		e->ops->claimed(e, block);
 		return true; /* the task stays in the backlog */
@@ -370,7 +370,7 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .ran = e->ran,
-	    .unbegun = fl__load_relaxed(&e->unbegun),
+	    .not_run = fl__load_relaxed(&e->not_run),
 	};
 	e->ops->count(e, stats);
 	return 0;
@@ -466,7 +466,7 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 		next = block->next;
 		executor_end_task(block, error, text);
 	}
-	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: a statistic */
+	fl__add_relaxed(&e->not_run, taken->ours.length); /* relaxed: a statistic */
 	if (taken->ours.length > 0)
 		fl__executor_foreign_ended(e, taken->ours.length);
 }

@@ -174,7 +174,7 @@ struct fl_executor {
 	/* tasks that ran in frames, without those of workers of a kind that counts for itself */
 	size_t ran;
 	/* tasks that were claimed and ended without running; atomic, approximate */
-	size_t unbegun;
+	size_t not_run;
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	fl_shm **regions;

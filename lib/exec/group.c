@@ -4,7 +4,7 @@
  * executor or a fiber of a loop. No user code runs under `lock_`: no submit, no callback of a
  * token, no end of a future.
  *
- *   group    bound_  count_  token                    next
+ *   group    begun_  count_  token                    next
  *   unused   no      0       none                     begun: by a submit, a start, or
  *                                                     fl_group_token()
  *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
@@ -15,13 +15,13 @@
  * after the callback of a task; after the end of a fiber was published, when its locals have ended
  * and its token is gone. An error is noted before.
  *
- * Tasks. The tree of tokens is the list of the tasks that have not ended: the token of a future
- * leaves the tree before the end of the future is published, and so before the group uncounts the
- * task. Once it is submitted, a task is offered to joins: its token has a mark. A join takes each
- * offer once. On a worker of the executor the join runs pending tasks. Elsewhere the join cancels
- * pending tasks once the group is cancelled, so that it need not wait for their turn. With no offer
- * left the join sleeps, while other threads run the tasks. A new offer ends the sleep of a join
- * that takes offers.
+ * Tasks. The group keeps no list of its tasks: the children of its token serve as that list. The
+ * token of a future leaves the tree before the end of the future is published, and so before the
+ * group uncounts the task. Once it is submitted, a task is offered to joins: its token has a mark.
+ * A join takes each offer once. On a worker of the executor the join runs pending tasks. Elsewhere
+ * the join cancels pending tasks once the group is cancelled, so that it need not wait for their
+ * turn. With no offer left the join sleeps, while other threads run the tasks. A new offer ends
+ * the sleep of a join that takes offers.
  *
  * Fibers (loop/loop_fiber.c). A fiber has a pointer to its group; its token is never offered. So a
  * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
@@ -33,20 +33,21 @@
  *   running_  MEMBERS_LEFT  a member is left            group_enter()        the last member
  *   idle_     NO_OFFER      a taking join found no      group_take_offer()   a new offer, the last
  *                           offer                                            member
- *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     with that bit
- *                           bit above is cleared        fl__word_arm()
+ *   both      WAITER        a waiter sleeps until the   fl__word_wait(),     together with that bit
+ *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITER, which the wait table changes. So
- *      the bits order nothing.
- *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0 and then has had the lock
- *      is alone with the group; while count_ is above 0 the group is begun and MEMBERS_LEFT is set.
- *      Each end releases the count after its work, and the end that lowers it to 0 acquires it, so
- *      a join reads what all members wrote.
+ *      the lock orders the bits. Only NO_OFFER is also read without the lock: invariant 3.
+ *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
+ *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
+ *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
+ *      release order. The end that reaches 0 also acquires. So a join reads what all members wrote.
  *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
- *      two sees the other. The submit may read idle_ after the task has ended: joins come after all
- *      submits except those of the group's own members, which still count.
+ *      two sees the other. The task may have ended before the submit reads idle_. The group still
+ *      exists: a join begins after all submits, except those by members, and a member that submits
+ *      is still counted.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -116,13 +117,13 @@ static void group_wake(struct group_wakes *wakes)
  */
 static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
-	if (g->bound_)
+	if (g->begun_)
 		return false;
 	g->error_ = 0;
 	g->cut_ = false;
 	g->used_ = false;
 	fl_cancel_token_init(&g->token_, parent, (int64_t)(FL_FOREVER - g->from_forever_));
-	g->bound_ = true;
+	g->begun_ = true;
 	return g->cancelled_;
 }
 
@@ -132,7 +133,7 @@ static void group_end(fl_group *g)
 	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
 	fl_cancel_token_destroy(&g->token_);
-	g->bound_ = false;
+	g->begun_ = false;
 }
 
 /* The count. */
@@ -211,7 +212,7 @@ void fl__group_note_error(fl_group *g, bool cut, const struct fl__group_failure 
 		group_report(failure);
 }
 
-static void group_hand_over(const struct group_task *task, fl_future *f)
+static void group_copy_result(const struct group_task *task, fl_future *f)
 {
 	const void *result = fl_future_result(f);
 	if (!task->result || !result)
@@ -249,7 +250,7 @@ static void group_task_ended(fl_future *f, void *arg)
 	const struct group_task *task = arg;
 	fl_group *g = task->group;
 	const int error = fl_future_error(f);
-	group_hand_over(task, f);
+	group_copy_result(task, f);
 	if (error != 0)
 		group_note(g, task, f, error);
 	if (task->on_end)
@@ -291,13 +292,13 @@ static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
 }
 
 /*
- * The fast path of group_enter(): other members are left, and also other fibers if the new member
- * is one. Takes no lock. False: the count has reached 0.
+ * The fast path of group_enter(), without the lock: for a group that has members, and, for a new
+ * fiber, also fibers of the same scheduler. False: it is not such a group.
  */
 static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
 {
 	const size_t fibers = s ? group_fibers(g) : 0;
-	/* relaxed: written by this thread, or it differs */
+	/* relaxed: only this thread stores `s` there; another value is not `s` */
 	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
 		return false;
 	size_t n = fl__load_relaxed(&g->count_);                      /* relaxed: the CAS decides */
@@ -424,8 +425,8 @@ static void group_mark_no_offer(fl_group *g)
 }
 
 /*
- * Takes a task that no join has taken and that has not ended, about the newest: a reference to its
- * future. NULL: there is none, and the next offer ends a sleep.
+ * Returns a reference to the future of a task, roughly the newest, that has not ended and that no
+ * join has taken. NULL: there is none, and the next submit wakes a join that sleeps.
  */
 static fl_future *group_take_offer(fl_group *g)
 {
@@ -452,7 +453,7 @@ void fl_group_cancel(fl_group *g)
 	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&g->lock_);
 	g->cancelled_ = true;
-	if (g->bound_)
+	if (g->begun_)
 		fl__cancel_request_begin(&g->token_, &calls);
 	fl__unlock(&g->lock_);
 	fl__cancel_call(&calls);
@@ -527,7 +528,7 @@ static int group_is_interrupted(int64_t deadline, const fl_cancel_token *cancel)
 /*
  * Runs the task here if it is pending. Does not wait for a task that another context has claimed,
  * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
- * for the fiber, so that the fibers never outnumber the joins.
+ * for the fiber, so each join has at most one such fiber.
  */
 static void group_run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -564,8 +565,8 @@ static bool group_is_reached_by(const fl_group *g, const fl_cancel_token *cancel
 }
 
 /*
- * Sleeps. If `cancel` is above the group's token, a request of that token also ends the sleep,
- * once, and sets `*stopped`.
+ * Sleeps. If `cancel` is above the group's token, a request of the group's token also ends the
+ * sleep. This happens once, and sets `*stopped`.
  */
 static int group_sleep_or_stop(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
@@ -653,15 +654,15 @@ static void group_join_give_up(fl_group *g)
 static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
-	const bool bound = g->bound_;
-	const bool from_above = bound && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
-	if (bound)
+	const bool begun = g->begun_;
+	const bool from_above = begun && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
+	if (begun)
 		group_end(g);
 	g->cancelled_ = false;
 	g->joining_ = false;
 	g->number_ = 0;
 	fl__unlock(&g->lock_);
-	if (!bound)
+	if (!begun)
 		return 0;
 	if (g->error_ != 0)
 		return g->error_;
@@ -691,8 +692,8 @@ static bool group_is_inside(const fl_group *g)
 
 /*
  * Returns 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
- * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop;
- * a callback of the loop is none, and has no token of its own.
+ * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop.
+ * A callback of the loop runs on the loop's internal fiber, which has no token: it must not wait.
  */
 static int group_may_wait_for_fibers(const fl_group *g)
 {
@@ -731,7 +732,7 @@ static int group_join(const char *function, fl_group *g)
 	fl_cancel_token *around = group_outer_scope(g);
 	int rc = group_wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		fl_cancel_token_request(&g->token_); /* the group's scope may not be the caller's */
+		fl_cancel_token_request(&g->token_); /* what ended the wait may not have reached the group's token */
 		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return group_join_finish(g, rc, around);
@@ -772,7 +773,7 @@ void fl_group_destroy(fl_group *g)
 	if (rc == -EDEADLK)
 		fl__panic("fl_group_destroy", g,
 		          "called by a member of it, or where the remaining members could not run");
-	if (rc != 0 || !g->bound_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
+	if (rc != 0 || !g->begun_ || group_join("fl_group_destroy", g) == 0 || g->error_ == 0)
 		return;
 	if (!g->failed_type_)
 		fl__fiber_report_error(g->name_, g->error_);

@@ -177,7 +177,7 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 
 /*
  * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: the backlog
- * is full, and the submit does not wait.
+ * is full: at once, or, if `it->waiting`, until `waiting_until`.
  */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
@@ -248,7 +248,7 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 			imap_batch_split(it, b);
 	}
 	if (it->stopped && (late || b->error == -ECANCELED))
-		/* an element is missing, although all were submitted */
+		/* an element was cancelled, though all were submitted: the iteration ends so */
 		it->source.end = it->stopped;
 }
 
@@ -272,7 +272,7 @@ static void imap_batch_abandon(fl_imap *it, struct fl__imap_batch *b)
 		fl__imap_batch_retire(it);
 	} else if (b->f) {
 		int rc = fl_future_cancel(b->f);
-		(void)rc; /* whatever its state, it ends, and its callback cleans up */
+		(void)rc; /* it ends in any state; its callback, if it has one, cleans up */
 		fl_future_free(b->f);
 	}
 }
@@ -408,7 +408,7 @@ static int imap_await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *can
 {
 	struct fl__imap_batch *b = it->oldest;
 	int rc = imap_await_future(it, b->f, deadline, cancel);
-	/* The future has ended; its callback is still to come. */
+	/* if the future has ended, but its callback has not returned the batch yet: waits for it */
 	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->batch_ended);
 		imap_collect(it);
@@ -438,10 +438,10 @@ static void imap_request(void *token)
  */
 static int imap_fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* NULL: none */
-	fl_cancel_token either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
+	fl_cancel_token *const enclosing = fl__cancel_resolve(cancel, fl__ctx_get()); /* NULL: none */
+	fl_cancel_token either;
 	fl_cancel_callback callback;
-	fl_cancel_token_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&either, enclosing ? enclosing : FL_SHIELDED, FL_FOREVER);
 	const bool registered = it->cancel && fl_cancel_token_on_request(it->cancel, &callback, imap_request, &either);
 	it->waiting = &either;
 	it->waiting_until = fl__deadline_under(deadline, it->cancel);
@@ -519,8 +519,8 @@ static size_t imap_window_batches(const fl_executor *e, const fl_task_type *type
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
 		/*
-		 * A submit runs the task, so each result's submit waits until the result is wanted
-		 * for.
+		 * A submit runs the task at once. So each submit is made only when its result is
+		 * wanted.
 		 */
 		most = 1;
 	most = imap_least(most, n / chunk + (n % chunk != 0));

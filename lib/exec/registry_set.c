@@ -2,10 +2,11 @@
 /*
  * Task types by name: Concurrency Kit's hash set, keyed by name.
  *
- * A look-up adds the new entries of the registry's list to the set. The list is newest first, so the
- * new entries are those before `registry_indexed`. After a removal all entries are indexed again:
- * another entry of the removed name may take its place in the set, or a conflict may be gone. The
- * set is freed with its last entry, so that nothing is left when the library is unloaded.
+ * A look-up adds the new entries of the registry's list to the set. The list is newest first, so
+ * the new entries are those before `registry_indexed`. After a removal all entries are indexed
+ * again: another entry of the removed name may take its place in the set, or a conflict may be
+ * gone. The set is freed with its last entry, so that nothing is left when the library is
+ * unloaded.
  *
  * Two different types may have one name, such as two plugins with a source file of the same name.
  * The set has one of them, and a look-up finds neither (registry_is_ambiguous()). Executors
@@ -32,7 +33,7 @@ static unsigned long registry_hash(const void *object, unsigned long seed)
 	return (unsigned long)(hash ^ (hash >> 32));
 }
 
-static bool registry_has_name_of(const void *a, const void *b)
+static bool registry_names_equal(const void *a, const void *b)
 {
 	const fl_task_entry *one = a, *other = b;
 	return strcmp(one->type->name, other->type->name) == 0;
@@ -88,7 +89,7 @@ static bool registry_make_set(void)
 	enum { CAPACITY = 32 };
 	if (!registry_has_set)
 		registry_has_set = ck_hs_init(&registry_set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, registry_hash,
-		                              registry_has_name_of, &registry_set_memory, CAPACITY, 0);
+		                              registry_names_equal, &registry_set_memory, CAPACITY, 0);
 	if (registry_has_set)
 		fl__registry.forget = registry_forget;
 	return registry_has_set;

@@ -145,7 +145,7 @@ inline void fl__run_end(struct fl__run *run)
 	if (run->claim == FL__CLAIM_RUN)
 		e->ran++;
 	else
-		fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
+		fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
 	if (e->closed && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }

@@ -515,7 +515,7 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 
 void fl__sched_destroy(struct fl__sched *s)
 {
-	if (s->stacks.out > 0)
+	if (s->stacks.used_blocks > 0)
 		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
 	fl__overflow_end(s);

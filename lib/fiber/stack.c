@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A mapping is one piece of
- * address space for the kernel, which keeps at most 65,530 pieces for a process. A guard marker does not cut a
- * piece; a guard by protection does (sys.h).
+ * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A process may have 65,530
+ * mappings in the kernel (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a
+ * mapping; a guard by mprotect() does (sys.h).
  *
  *   stack    is in                           memory      next state
- *   unused   no list, without a guard        none        clean, when a block is used first
+ *   unused   no list, without a guard        none        clean, when the block of its number is
+ *                                                        first used
  *   used     no list                         touched     warm; dirty, if enough are warm
  *   warm     pool->warm, last in first out   touched     used
  *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks, when
- *            its slab                                    they are many, or too many for a second
+ *            its slab                                    stack_is_excess() has held for a second,
+ *                                                        or the scheduler is idle
  *   clean    the `free` bits of its slab     none        used
  *
  *   block    is in
@@ -21,10 +23,10 @@
  * many stacks with a guard as blocks that are used, and the used blocks are at least as many as the
  * used stacks: a get finds a stack.
  *
- * Returning memory costs a system call, and its reuse a page fault: together more than the rest of
- * a fiber. So the pool does it for runs of neighbours, only if too many stacks or blocks are free,
- * and when the scheduler is idle or the excess has lasted a second. Then it also frees each slab
- * whose stacks and blocks are all free, except one.
+ * Returning memory costs a system call, and its reuse a page fault: together more than all else
+ * that a fiber does. So the pool returns memory for runs of neighbours, only if too many stacks or
+ * blocks are free, and when the scheduler is idle or the excess has lasted a second. Then it also
+ * frees each slab whose stacks and blocks are all free, unless no other slab has a free stack.
  */
 #include "stack.h"
 #include "../base/sys.h"
@@ -32,7 +34,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* puts */, STACK_LINE = 64 };
+enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 64 };
 
 struct fl__slab {
 	struct fl__slab *next, *prev; /* in pool->slabs, while free != 0 */
@@ -58,8 +60,8 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
 	/*
-	 * The system refuses a slab of slots of size `most`. The size of that slab does not
-	 * overflow.
+	 * The largest slot for which the slab's size does not overflow. The system cannot map such
+	 * a slab, so a larger `size` fails in the same way.
 	 */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
@@ -176,8 +178,8 @@ int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab
 	if (b) {
 		stack_unlist_block(pool, b);
 		pool->free_blocks--;
-		if (pool->stuck_blocks > pool->free_blocks)
-			pool->stuck_blocks = pool->free_blocks;
+		if (pool->kept_blocks > pool->free_blocks)
+			pool->kept_blocks = pool->free_blocks;
 		/* for the next fiber, which the caller often creates next */
 		for (size_t i = STACK_LINE; b->next && i < pool->block; i += STACK_LINE)
 			__builtin_prefetch((char *)b->next + i, 1);
@@ -189,7 +191,7 @@ int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab
 			return rc;
 	}
 	(*slab)->used++;
-	pool->out++;
+	pool->used_blocks++;
 	return 0;
 }
 
@@ -233,7 +235,10 @@ static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 	stack_free_slab(pool, slab);
 }
 
-/* Returns the memory of free stacks, and frees the slabs without a used part, except one. */
+/*
+ * Returns the memory of free stacks, and frees each slab without a used part, unless no other slab
+ * has a free stack.
+ */
 static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
@@ -244,29 +249,29 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 			stack_discard_slab(pool, slab);
 	}
 	pool->dirty = 0;
-	pool->stuck_blocks = pool->free_blocks;
-	pool->much_until = 0;
+	pool->kept_blocks = pool->free_blocks;
+	pool->excess_until = 0;
 }
 
 static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
 {
-	return pool->dirty > spare || pool->free_blocks - pool->stuck_blocks > spare;
+	return pool->dirty > spare || pool->free_blocks - pool->kept_blocks > spare;
 }
 
 /* Returns the memory of what has been free in excess for a second. */
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
-	if (!stack_is_excess(pool, pool->out + FL__STACK_SPARE))
-		pool->much_until = 0;
-	else if (pool->much_until == 0)
-		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
-	else if (fl__is_expired(pool->much_until))
+	if (!stack_is_excess(pool, pool->used_blocks + FL__STACK_SPARE))
+		pool->excess_until = 0;
+	else if (pool->excess_until == 0)
+		pool->excess_until = fl__later(fl__sys.now(), FL_S(1));
+	else if (fl__is_expired(pool->excess_until))
 		stack_discard_free(pool);
 }
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool)
 {
-	if (stack_is_excess(pool, pool->out > FL__STACK_WARM ? pool->out : FL__STACK_WARM))
+	if (stack_is_excess(pool, pool->used_blocks > FL__STACK_WARM ? pool->used_blocks : FL__STACK_WARM))
 		stack_discard_free(pool);
 }
 
@@ -299,7 +304,7 @@ void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab
 	pool->blocks = b;
 	pool->free_blocks++;
 	slab->used--;
-	pool->out--;
+	pool->used_blocks--;
 	if (++pool->releases % STACK_CHECK_PERIOD == 0)
 		stack_check_excess(pool);
 }

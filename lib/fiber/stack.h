@@ -37,11 +37,11 @@ struct fl__stack_pool {
 	struct fl__slab *newest;        /* the slab with unused blocks; NULL: none */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	size_t stuck_blocks; /* those of them that the last trim left in slabs with a used part */
-	size_t out;          /* blocks in use */
-	size_t dirty;        /* free stacks with memory */
-	int64_t much_until;  /* when the excess is to be cleaned; 0: no excess */
-	unsigned releases;   /* modulo the range */
+	size_t kept_blocks;   /* those of them that the last trim left in slabs with a used part */
+	size_t used_blocks;   /* blocks in use */
+	size_t dirty;         /* free stacks with memory */
+	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
+	unsigned releases;    /* modulo the range */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -45,7 +45,10 @@ static struct fl__fiber_completion *completion_take_first(struct fl__completion_
 	return e;
 }
 
-/* Makes a waiter wait for `f`, by `e`. If `f` has ended, `e` is in the list at once. */
+/*
+ * Registers `e`: the waiter of `list` waits for `f`. If `f` has ended, appends `e` to the list at
+ * once.
+ */
 static void completion_add(struct fl__completion_list *list, struct fl__fiber_completion *e, struct fl_fiber *f)
 {
 	e->of = list;

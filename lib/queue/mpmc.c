@@ -38,12 +38,13 @@
  *    no second look at the ring, and puts and gets need no fence.
  *
  * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
- * round. The head, loaded later, is t - a lap, so by invariant 1 it was that at the load of the
- * tail. "Empty", and "closed and empty": the load of the tail that finds the head's position. The
- * stamp, read before, says that the head had not moved. Each call begins with an acquire load, so
- * this holds for what happens before the call in each thread, too. -EBUSY has no effect: a call of
- * the opposite side has claimed the slot, and has not published. A put that has claimed counts as
- * in, so behind a stopped put the ring is never "empty".
+ * round. The head, loaded later, is t - one lap. At the load of the tail the head was at least
+ * that, by invariant 1, and it only grows. So the ring was full at that load. "Empty", and "closed
+ * and empty": the load of the tail that finds the head's position. The stamp, read before, says
+ * that the head had not moved. Each call begins with an acquire load, so this holds for what
+ * happens before the call in each thread, too. -EBUSY has no effect: a call of the opposite side
+ * has claimed the slot, and has not published. A put that has claimed counts as in, so behind a
+ * stopped put the ring is never "empty".
  *
  * Progress: lock-free; no step waits. fl__mpmc_claim_space() and fl__mpmc_claim_item() repeat a
  * round only when another claim has moved the word since it was loaded (or the weak CAS failed

@@ -16,8 +16,9 @@
  *                                                     until a get commits
  *
  * `lock` guards all words. Without the lock they are read only as a hint. So accesses to them are
- * relaxed. A position is below twice the ring's size, and as an index wraps at the size. So a full
- * ring and an empty ring differ, for any size. Counts wrap at 2^32.
+ * relaxed, with exceptions that say why. A position is below twice the ring's size, and as an
+ * index wraps at the size. So a full ring and an empty ring differ, for any size. Counts wrap at
+ * 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
@@ -121,27 +122,27 @@ void fl__shm_ring_unmake(struct fl__shm_view *v)
 
 /* Positions, with the count beside each. */
 
-struct shm_queue_mark {
+struct shm_queue_end {
 	uint32_t position, count;
 };
 
-static struct shm_queue_mark shm_queue_unpack(uint64_t word)
+static struct shm_queue_end shm_queue_unpack(uint64_t word)
 {
-	return (struct shm_queue_mark){(uint32_t)word, (uint32_t)(word >> 32)};
+	return (struct shm_queue_end){(uint32_t)word, (uint32_t)(word >> 32)};
 }
 
-static uint64_t shm_queue_pack(struct shm_queue_mark m)
+static uint64_t shm_queue_pack(struct shm_queue_end m)
 {
 	return (uint64_t)m.count << 32 | m.position;
 }
 
 /* `n` is at most the ring's size. */
-static struct shm_queue_mark shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_mark m, uint32_t n,
-                                               uint32_t count)
+static struct shm_queue_end shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_end m, uint32_t n,
+                                              uint32_t count)
 {
 	uint64_t position = (uint64_t)m.position + n;
 	uint64_t round = 2 * (uint64_t)v->size;
-	return (struct shm_queue_mark){(uint32_t)(position < round ? position : position - round), m.count + count};
+	return (struct shm_queue_end){(uint32_t)(position < round ? position : position - round), m.count + count};
 }
 
 static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
@@ -151,7 +152,7 @@ static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
 
 /* The state, read once and checked. */
 struct shm_queue_state {
-	struct shm_queue_mark in, out;
+	struct shm_queue_end in, out;
 	uint32_t used;   /* items, or bytes */
 	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
@@ -169,8 +170,11 @@ static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm
 
 static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
-	/* `out` before `in`: without the lock the ring seems no less full than it is */
-	s->out = shm_queue_unpack(fl__load_relaxed(&v->ring->out));
+	/*
+	 * acquire: `in` is loaded after `out`. So without the lock the ring may look fuller than it
+	 * is, never emptier.
+	 */
+	s->out = shm_queue_unpack(fl__load_acquire(&v->ring->out));
 	s->in = shm_queue_unpack(fl__load_relaxed(&v->ring->in));
 	s->closed = fl__load_relaxed(&v->ring->closed);
 	uint32_t ahead = s->in.position - s->out.position;
@@ -236,7 +240,7 @@ static void shm_queue_copy_out(const struct fl__shm_view *v, uint32_t position, 
 }
 
 /* `before`: the state before the commit. */
-static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
+static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_end in)
 {
 	fl__shm_wake_before_commit(&r->items);
 	/* release: the data come first, also if the process is killed */
@@ -245,7 +249,7 @@ static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_
 }
 
 static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_queue_state *before,
-                                 struct shm_queue_mark out)
+                                 struct shm_queue_end out)
 {
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
@@ -255,7 +259,10 @@ static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_
 	 * it
 	 */
 	fl__store_release(&r->out, shm_queue_pack(out));
-	/* The first waiter may have a larger frame to put than a later waiter: wake all. */
+	/*
+	 * Items: wakes as many waiters as can put. Frames: wakes all, since the first waiter may
+	 * need more space than a later one.
+	 */
 	fl__shm_wake_after_commit(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
 
@@ -346,7 +353,10 @@ static bool shm_queue_may_put(const void *arg)
 	const struct fl__shm_view *v = t->view;
 	struct shm_queue_state s;
 	shm_queue_read_state(v, &s);
-	return shm_queue_can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN || s.used > v->size;
+	/* an impossible state: the attempt returns -EBADMSG */
+	if (s.used > v->size)
+		return true;
+	return shm_queue_can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN;
 }
 
 static bool shm_queue_may_get(const void *arg)
@@ -538,7 +548,7 @@ size_t fl__shm_ring_length(const struct fl__shm_view *v)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return length <= v->size ? length : v->size; /* `in` was read after `out` */
+	return length <= v->size ? length : v->size; /* puts and gets since the load of `out` */
 }
 
 bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
@@ -551,14 +561,14 @@ bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
  * for the space of an empty frame.
  */
 
-static int shm_queue_attempt_no_put(void *arg)
+static int shm_queue_probe_put(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
 	return shm_queue_begin_put(t->view, &s, t->view->item_size ? 1 : FL__SHM_FRAME_HEADER);
 }
 
-static int shm_queue_attempt_no_get(void *arg)
+static int shm_queue_probe_get(void *arg)
 {
 	const struct shm_queue_transfer *t = arg;
 	struct shm_queue_state s;
@@ -567,7 +577,7 @@ static int shm_queue_attempt_no_get(void *arg)
 
 static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool space)
 {
-	return shm_queue_op(t, space, space ? shm_queue_attempt_no_put : shm_queue_attempt_no_get);
+	return shm_queue_op(t, space, space ? shm_queue_probe_put : shm_queue_probe_get);
 }
 
 bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)

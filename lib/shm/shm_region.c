@@ -154,7 +154,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	if (lock_word != fl__shm_word_offset())
 		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
 	if (total != r->total)
-		return shm_region_refuse(-EBADMSG, fd, "the size that it says", (int64_t)total, (int64_t)r->total);
+		return shm_region_refuse(-EBADMSG, fd, "the recorded size", (int64_t)total, (int64_t)r->total);
 	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)
 		return shm_region_refuse(-EBADMSG, fd, "the number of units", (int64_t)units,
 		                         (int64_t)(r->total / FL__SHM_UNIT));

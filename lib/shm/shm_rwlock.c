@@ -6,12 +6,12 @@
  * repair. (Big-reader locks: Hsieh and Weihl, 1992.)
  *
  *   dirty_         meaning                          set by                       cleared by
- *   0 (CLEAN)      the guarded data are consistent
- *   WRITING        a writer has all slots, or died  write lock, with all slots;  write unlock,
- *                  with them                        recover                      before it frees
+ *   0 (CLEAN)      the guarded data are consistent  init; write unlock           write lock
+ *   WRITING        a writer has all slots, or died  write lock, once it has all  write unlock,
+ *                  with them                        slots; recover               before it frees
  *                                                                                the first slot
- *   INCONSISTENT   the same, and the present        write lock, with all slots,  recover; write
- *                  writer was told of a death       if dirty_ is not CLEAN       unlock
+ *   INCONSISTENT   the same, and the present        write lock, once it has all  recover; write
+ *                  writer was told of a death       slots, if dirty_ was set     unlock
  *   LOST           the data were not repaired       write unlock by a writer     init
  *                                                   that did not recover
  *

@@ -38,9 +38,9 @@
  * lock yields in mutex_yield().
  *
  * A woken thread may wait for the CPU of the waking thread, for a whole time slice if the waking
- * thread locks the mutex again and again. So the waking thread keeps the mutex in
- * `mutex_last_wake`. Until the woken waiter runs, every 64th unlock of this mutex by the waking
- * thread calls mutex_wake_first().
+ * thread locks the mutex again and again. So the waking thread remembers the mutex in
+ * `mutex_last_wake`: as long as the woken waiter has not run, each 64th unlock of this mutex by
+ * the waking thread calls mutex_wake_first(), which hands the mutex over after a millisecond.
  *
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
@@ -79,9 +79,12 @@ enum {
 };
 static const int64_t MUTEX_TURN = FL_MS(1), MUTEX_SPIN = FL_US(20);
 
-/* The mutex of the waiter that this thread woke last; forgotten once the waiter runs. */
+/*
+ * The mutex of the waiter that this thread woke last; forgotten at this thread's next
+ * mutex_wake_first() that finds the waiter has run.
+ */
 static _Thread_local struct {
-	uint32_t plain;    /* an unlock is done if the word had this value; NEVER: no value */
+	uint32_t plain;    /* an unlock that finds this word is done; NEVER, which none finds: no unlock is */
 	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
 	const void *mutex; /* only compared, never dereferenced */
 } mutex_last_wake FL__INITIAL_EXEC = {MUTEX_LOCKED, 0, NULL};
@@ -118,9 +121,9 @@ static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
 	const struct fl__ctx *ctx = node->wait->ctx;
-	const bool beside = ctx->beside && fl__yields_are_barred(fl__sys.now());
-	const unsigned pauses = first && !beside ? 64 : 4;
-	const unsigned most = first && ctx->ops->yield ? 0 : beside ? 1 : first ? 6 : 4;
+	const bool owner_is_here = ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now());
+	const unsigned pauses = first && !owner_is_here ? 64 : 4;
+	const unsigned most = first && ctx->ops->yield ? 0 : owner_is_here ? 1 : first ? 6 : 4;
 	const int64_t end = first && most > 0 ? fl__sys.now() + MUTEX_SPIN : 0;
 	for (unsigned i = 0;; i++) {
 		if (mutex_take(m, first, 0))
@@ -231,7 +234,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 			if (awake) { /* stays first in the queue */
 				fl__wait_begin(node->wait);
 			} else {
-				node->wait->patient = !first;
+				node->wait->no_spin = !first;
 				fl__lot_add(&lot, node);
 			}
 		}

@@ -10,7 +10,8 @@
  *   WAITERS  the first waiter sleeps  set under the queue lock: by a waiter that enters an empty
  *            and needs more permits   queue, by a first waiter that sleeps again, by a waiter that
  *            than are free            leaves others behind; cleared by a serve, when the queue is
- *                                     empty or its first waiter awake
+ *                                     empty or its first waiter awake, and by sem_enqueue(), when
+ *                                     the queue is empty
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
  *
@@ -27,9 +28,10 @@
  * the first waiter, which stays first until it has a permit. A woken waiter that finds no permit
  * sets WAITERS and sleeps again. A release that finds WAITERS a millisecond or more after the
  * waiter's first wake hands the permit over, like the mutex (mutex.c). Handed over at once are:
- *   - all but the last permit of a release, since as many contexts may run at once;
+ *   - all but the last permit of a release, since that many waiters can use them at the same time;
  *   - the permits of a waiter for several, which would never be free together otherwise;
- *   - a permit for a fiber: the switch is cheap, and its thread may release for ever without one.
+ *   - a permit for a fiber: the switch is cheap, and without a switch its thread might release and
+ *     acquire again for ever.
  *
  * Invariants
  *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS,
@@ -37,22 +39,23 @@
  *   2. Permits are conserved: release(n) = permits handed over + permits added. A waiter that gave
  *      up was not taken and holds no permit. A woken waiter holds no permit before its own CAS.
  *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
- *      transaction wakes it. An awake waiter leaves with its permits, or sleeps with WAITERS set.
- *      In the same transaction this waiter checks whether the free permits suffice for the first
- *      waiter.
+ *      transaction wakes it. An awake waiter leaves with its permits or because it was cancelled,
+ *      or it sleeps with WAITERS set. If it leaves, it checks in the same transaction whether the
+ *      free permits suffice for the new first waiter.
  *   4. While WAITERS is set, the word changes only in a transaction (of a release, or of a waiter
  *      that leaves) that serves the queue before it ends; or by a signal handler's CAS, which adds
- *      a permit. Such a transaction follows this CAS, by the handler or by the thread that holds
- *      the bucket. So once all releases are over, no first waiter sleeps while its permits are
- *      free. WAITERS stays set while a waiter for many permits is first, so waiters for one permit
- *      do not starve that waiter.
+ *      a permit. After this CAS the handler, or the thread that holds the bucket's lock, makes such
+ *      a transaction. (A stale WAITERS, with an empty queue: sem_enqueue() clears it.) So once all
+ *      releases are over, no first waiter sleeps while its permits are free. WAITERS stays set
+ *      while a waiter for many permits is first, so waiters for one permit do not starve that
+ *      waiter.
  *
  * A signal handler's CAS, too, is its last access to the semaphore, unless the queue is not empty:
  * then the semaphore exists. (The address may hold a new semaphore; sem_serve_in_handler() is
  * correct for any.) A waiter that leaves touches the semaphore only if the waiter was still queued.
  *
- * A stale WAITERS with an empty queue, as in a forked child, is harmless: it sends one release, or
- * one try that could succeed, to the slow path.
+ * A stale WAITERS with an empty queue, as in a forked child, is harmless: it makes one release, or
+ * one try to acquire free permits, take the slow path.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -143,7 +146,8 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		(void)sem_hand_over(lot, &left, true); /* of signal handlers: without a bound */
+		/* first the permits that are free: signal handlers add them without a check of the bound */
+		(void)sem_hand_over(lot, &left, true);
 	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
 	left += fits ? n : 0;
 	bool asleep = sem_hand_over(lot, &left, false);
@@ -171,8 +175,8 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 }
 
 /*
- * Enqueues `node`, if not NULL, for `need` permits, and returns true. If they are free, takes
- * `take` permits and returns false.
+ * If `need` permits are free, takes `take` of them and returns false. Else enqueues `node`, unless
+ * it is NULL, and returns true.
  */
 static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
 {
@@ -253,7 +257,7 @@ static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
 	const bool waits = next & SEM_WAITERS;
 	if (waits) {
 		fl__wait_begin(node->wait);
-		node->wait->patient = true;
+		node->wait->no_spin = true;
 	} else {
 		sem_dequeue_awake(s, &lot, node);
 	}

@@ -56,8 +56,9 @@ static size_t seqlock_head(const void *shared, size_t size)
 }
 
 /*
- * Words are aligned in the shared memory, so the sizes of the accesses depend only on its address.
- * relaxed: the reader discards a torn copy; the fences of the lock order any other copy
+ * Accesses are split at the word boundaries of the shared memory. So readers and writers use
+ * accesses of the same sizes. relaxed: the reader discards a torn copy; the fences of the lock
+ * order any other copy
  */
 void fl_seqlock_load(void *dst, const void *src, size_t size)
 {
@@ -144,7 +145,7 @@ void fl_seqlock_write_end(fl_seqlock *l)
 		fl__panic("fl_seqlock_write_end", l, "no write was begun");
 	seen &= ~(uint64_t)SEQLOCK_WAITERS;
 	const uint64_t after = seen - SEQLOCK_WRITING + SEQLOCK_WRITE;
-	/* release: publishes the value; pairs with seqlock_is_written() */
+	/* release: publishes the value; pairs with seqlock_is_stable() */
 	if (!fl__cas_release(&l->sequence_, &seen, after))
 		seqlock_end_waking(l, after);
 	fl_mutex_unlock(&l->writers_); /* the last access */
@@ -158,7 +159,7 @@ void fl_seqlock_write(fl_seqlock *l, void *dst, const void *src, size_t size)
 }
 
 /* Whether no write is under way; then `*seen` is the sequence. */
-static bool seqlock_is_written(const fl_seqlock *l, uint64_t *seen)
+static bool seqlock_is_stable(const fl_seqlock *l, uint64_t *seen)
 {
 	*seen = fl__load_acquire(&l->sequence_); /* pairs with fl_seqlock_write_end() */
 	return !(*seen & SEQLOCK_WRITING);
@@ -173,7 +174,7 @@ static bool seqlock_spin(const fl_seqlock *l, uint64_t *seen)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());
-		if (seqlock_is_written(l, seen))
+		if (seqlock_is_stable(l, seen))
 			return true;
 	}
 	return false;
@@ -182,7 +183,7 @@ static bool seqlock_spin(const fl_seqlock *l, uint64_t *seen)
 /* Under the queue lock: sets WAITERS if a write is under way. Returns whether one is. */
 static bool seqlock_mark_waiter(fl_seqlock *l)
 {
-	/* relaxed: a reader acquires in seqlock_is_written() */
+	/* relaxed: a reader acquires in seqlock_is_stable() */
 	uint64_t seen = fl__load_relaxed(&l->sequence_);
 	while (seen & SEQLOCK_WRITING)
 		/* relaxed: a flag for the writer, publishes nothing */
@@ -225,7 +226,7 @@ __attribute__((noinline, cold)) static int seqlock_read_begin_slow(fl_seqlock *l
 uint64_t fl_seqlock_read_begin(fl_seqlock *l)
 {
 	uint64_t seen;
-	if (__builtin_expect(!seqlock_is_written(l, &seen), 0))
+	if (__builtin_expect(!seqlock_is_stable(l, &seen), 0))
 		(void)seqlock_read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 	return seen;
 }
@@ -240,7 +241,7 @@ bool fl_seqlock_read_retry(const fl_seqlock *l, uint64_t seen)
 int fl_seqlock_try_read(const fl_seqlock *l, void *dst, const void *src, size_t size)
 {
 	uint64_t seen;
-	if (!seqlock_is_written(l, &seen))
+	if (!seqlock_is_stable(l, &seen))
 		return -EBUSY;
 	fl_seqlock_load(dst, src, size);
 	return fl_seqlock_read_retry(l, seen) ? -EBUSY : 0;
@@ -251,7 +252,7 @@ int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size
 {
 	uint64_t seen;
 	do {
-		int rc = seqlock_is_written(l, &seen) ? 0 : seqlock_read_begin_slow(l, &seen, deadline, cancel);
+		int rc = seqlock_is_stable(l, &seen) ? 0 : seqlock_read_begin_slow(l, &seen, deadline, cancel);
 		if (rc != 0)
 			return rc;
 		fl_seqlock_load(dst, src, size);

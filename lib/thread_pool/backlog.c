@@ -158,8 +158,8 @@ static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_bloc
 	/* the ring had at most BACKLOG_RING tasks when the lock was acquired */
 	for (unsigned n = 0, round = 0; n < BACKLOG_RING;) {
 		struct fl__task_block *block;
-		bool nobody_sleeps;
-		const int rc = fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps);
+		bool ignored; /* whether a put waits */
+		const int rc = fl__mpmc_get(&b->ring, &block, sizeof block, &ignored);
 		if (rc == -EBUSY) {
 			fl__back_off(round++); /* an accepted put is not yet published */
 			continue;

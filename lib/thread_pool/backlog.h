@@ -88,11 +88,11 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block);
 static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 {
 	struct fl__task_block *block;
-	bool nobody_sleeps;
+	bool ignored; /* whether a put waits */
 	/* relaxed: a thread that filled `early` sees its own store; other threads look again */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__BACKLOG_EARLY, 0))
 		return NULL;
-	if (fl__mpmc_get(&b->ring, &block, sizeof block, &nobody_sleeps) != 0)
+	if (fl__mpmc_get(&b->ring, &block, sizeof block, &ignored) != 0)
 		return NULL;
 	fl__backlog_fetch_ahead(b);
 	return block;

@@ -83,7 +83,7 @@ struct fl__ctx {
 	/* Used by thread_parker.c. */
 	int64_t spin_ns;
 	unsigned polls, spins;
-	bool beside; /* the thread that ended the last sleep ran on the same CPU */
+	bool waker_on_this_cpu; /* the thread that ended the last sleep ran on the same CPU */
 };
 
 /*

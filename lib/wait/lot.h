@@ -36,7 +36,7 @@ struct fl__wait {
 	/* What ended the wait: a value below, or the woken struct fl__node * (lot.c). */
 	uintptr_t decision;
 	uint32_t park_word; /* the parker's; one for each wait, since waits nest */
-	bool patient;       /* park without a spin */
+	bool no_spin;       /* park without a spin */
 	int waker_cpu;      /* the CPU of the thread that unparked this thread; negative: unknown */
 };
 

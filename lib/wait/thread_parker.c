@@ -30,13 +30,13 @@
  * That bound holds if a spin costs only its own duration. A yield on a CPU that another program
  * wants costs a time slice. So yield.c rations late yields. Once a thread has used up its ration,
  * its second phase pauses instead of yielding. A pause cannot help a partner that needs this CPU.
- * So while yields are barred, a thread that was last woken by a thread on the same CPU (`beside`)
- * polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case the kernel has moved
- * the partner.
+ * So while yields are barred, a thread that was last woken by a thread on the same CPU
+ * (`waker_on_this_cpu`) polls once, and in each PARKER_TRIAL-th spin runs the first phase, in case
+ * the kernel has moved the partner.
  *
  *   machine                            the most that a wait costs above the best choice
  *   idle                               a spin of PARKER_SPIN_MOST, if the partner comes later
- *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields (1 / 8 where
+ *   CPUs wanted by other programs      the same, and 1/64 of the time for late yields (1/8 where
  *                                      slices are shorter than 3 ms)
  *   both partners on one such CPU      the first phase in each PARKER_TRIAL-th spin
  *   more threads than CPUs             short yields, and those of yield.c that are not late; else as
@@ -60,7 +60,7 @@ static bool parker_spin_with_pauses(struct fl__ctx *ctx, bool (*is_ready)(const 
 	for (unsigned i = 0; i < polls; i++) {
 		if (is_ready(what)) {
 			ctx->polls = 2 * polls < PARKER_POLLS_MOST ? 2 * polls : PARKER_POLLS_MOST;
-			ctx->beside = false;
+			ctx->waker_on_this_cpu = false;
 			return true;
 		}
 		fl__sys.relax();
@@ -92,7 +92,7 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 {
 	const bool trial = ctx->spins++ % PARKER_TRIAL == 0;
 	/* The partner probably needs this CPU. */
-	if (ctx->beside && fl__yields_are_barred(fl__sys.now()))
+	if (ctx->waker_on_this_cpu && fl__yields_are_barred(fl__sys.now()))
 		return trial ? parker_spin_with_pauses(ctx, is_ready, what, true) : is_ready(what);
 	return parker_spin_with_pauses(ctx, is_ready, what, trial) ||
 	       parker_spin_with_yields(ctx, is_ready, what, deadline);
@@ -127,13 +127,13 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 
 static int parker_park(struct fl__wait *wait, int64_t deadline)
 {
-	if ((wait->patient || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
+	if ((wait->no_spin || !fl__spin(wait->ctx, parker_is_unparked, wait, deadline)) &&
 	    !parker_sleep_until(wait, deadline))
 		return -ETIMEDOUT;
 	/* pairs with the swap in parker_unpark(), whichever load saw its value */
 	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0)
-		wait->ctx->beside = wait->waker_cpu == fl__sys.cpu();
+		wait->ctx->waker_on_this_cpu = wait->waker_cpu == fl__sys.cpu();
 	return 0;
 }
 

@@ -17,7 +17,7 @@ void fl__wait_begin(struct fl__wait *wait)
 	wait->ctx = fl__ctx_get();
 	wait->decision = FL__PENDING;
 	wait->park_word = 0;
-	wait->patient = false;
+	wait->no_spin = false;
 	wait->waker_cpu = -1;
 }
 
@@ -104,7 +104,7 @@ bool fl__wait_spin(struct fl__wait *wait, bool (*is_ready)(const void *what), co
 	if (token && fl__cancel_is_requested(token))
 		return false;
 	bool found = fl__spin(wait->ctx, is_ready, what, deadline);
-	wait->patient = !found;
+	wait->no_spin = !found;
 	return found;
 }
 

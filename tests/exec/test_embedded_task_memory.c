@@ -104,7 +104,7 @@ FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
 		FL_OK(fl_future_cancel(fl_embedded_task_future(&task)));
 		FL_OK(fl_embedded_task_retire(&task));
 		FL_OK(fl_executor_get_stats(e, &stats));
-		assert_int_equal(stats.waiting, 0);
+		assert_int_equal(stats.pending, 0);
 	}
 	assert_int_equal(fl__load_relaxed(&allocated), before);
 	open_gate(gate, held);

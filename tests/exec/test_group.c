@@ -75,7 +75,7 @@ FL_TEST(group_first_submit_without_memory)
 		if (rc == 0)
 			break;
 		FL_RC(rc, -ENOMEM);
-		assert_false(g.bound_);
+		assert_false(g.begun_);
 	}
 	FL_OK(fl_group_join(&g));
 }

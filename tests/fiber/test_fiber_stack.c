@@ -87,7 +87,7 @@ FL_TEST(stack_is_reused_warm)
 	assert_ptr_equal(again.stack.low, first.stack.low); /* the last one that was returned */
 	assert_int_equal(guards, 2);
 	fl_test_put_memory(&pool, again);
-	assert_int_equal(pool.out, 0);
+	assert_int_equal(pool.used_blocks, 0);
 	assert_int_equal(discards, 0);
 	fl__stack_pool_end(&pool);
 	assert_int_equal(live_maps, 0);
@@ -191,7 +191,7 @@ FL_TEST(stack_blocks_go_back)
 	for (int i = 0; i < MANY; i++)
 		for (size_t j = 0; j < FL_TEST_BLOCK; j++)
 			assert_int_equal(((char *)blocks[i].block)[j], (char)i);
-	assert_int_equal(pool.out, MANY);
+	assert_int_equal(pool.used_blocks, MANY);
 	for (int i = 0; i < MANY; i++) {
 		fl__stack_release(&pool, blocks[i].block, blocks[i].slab);
 		if (i == MANY / 2 - 1)
@@ -376,7 +376,7 @@ FL_TEST(stack_reserve_fails_whole)
 		*steps[i] = LONG_MAX;
 		assert_int_equal(live_maps, 0);
 		assert_int_equal(live_allocs, 0);
-		assert_int_equal(pool.out, 0);
+		assert_int_equal(pool.used_blocks, 0);
 	}
 	FL_OK(fl_test_get_memory(&pool, &one));
 	struct fl_test_memory other;

@@ -53,7 +53,7 @@ static bool stand_in_line(unsigned n)
 {
 	fl_executor_stats stats;
 	FL_CHECK(fl_executor_get_stats(busy.e, &stats) == 0);
-	return stats.waiting == 1 && fl_test_queued(&busy.e->permits.free) == n;
+	return stats.pending == 1 && fl_test_queued(&busy.e->permits.free) == n;
 }
 
 FL_TASK(full_plus_one_late, int, int)

@@ -44,15 +44,15 @@ FL_TEST(stats_tell_what_waits_and_runs)
 		FL_OK(stats_nothing_submit(e, &f[i]));
 	fl_executor_stats stats = stats_of(e);
 	assert_int_equal(stats.threads, 2);
-	assert_int_equal(stats.started, 2);
+	assert_int_equal(stats.threads_started, 2);
 	assert_int_equal(stats.idle, 0);
-	assert_int_equal(stats.waiting, 5);
+	assert_int_equal(stats.pending, 5);
 	assert_int_equal(stats.ran, 2); /* those that have begun */
 	FL_OK(fl_future_cancel(f[1]));
 	FL_OK(fl_future_cancel(f[3]));
 	stats = stats_of(e);
-	assert_int_equal(stats.waiting, 3);
-	assert_int_equal(stats.unbegun, 2);
+	assert_int_equal(stats.pending, 3);
+	assert_int_equal(stats.not_run, 2);
 	for (int i = 0; i < 2; i++)
 		let_go(&gate[i], held[i]);
 	for (int i = 0; i < 5; i++) {
@@ -62,13 +62,13 @@ FL_TEST(stats_tell_what_waits_and_runs)
 	FL_WAIT_FOR(stats_of(e).idle == 2);
 	stats = stats_of(e);
 	assert_int_equal(stats.ran, 5);
-	assert_int_equal(stats.unbegun, 2);
-	assert_int_equal(stats.waiting, 0);
+	assert_int_equal(stats.not_run, 2);
+	assert_int_equal(stats.pending, 0);
 	assert_int_equal(stats.stolen, 0);
 	FL_OK(fl_executor_join(e));
 	stats = stats_of(e);
 	assert_int_equal(stats.threads, 0);
-	assert_int_equal(stats.started, 2);
+	assert_int_equal(stats.threads_started, 2);
 	assert_int_equal(stats.ran, 5);
 }
 
@@ -93,17 +93,17 @@ FL_TEST(stats_count_tasks_of_all_ways)
 	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1}));
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate);
-	assert_int_equal(stats_of(e).unbegun, 1);
+	assert_int_equal(stats_of(e).not_run, 1);
 	for (int i = 0; i < 3; i++)
 		FL_OK(stats_nothing_submit(e, NULL));
 	assert_int_equal(fl_executor_cancel(e), 3);
-	assert_int_equal(stats_of(e).unbegun, 4);
+	assert_int_equal(stats_of(e).not_run, 4);
 	let_go(&gate, held);
 	FL_SCOPED(fl_executor) *here = sequential();
 	FL_OK(stats_nothing_submit(here, NULL));
 	FL_OK(stats_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
 	assert_int_equal(stats_of(here).ran, 1);
-	assert_int_equal(stats_of(here).unbegun, 1);
+	assert_int_equal(stats_of(here).not_run, 1);
 	FL_SCOPED(fl_executor) *full = NULL;
 	FL_OK(fl_thread_executor_create(&full,
 	                                &(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN}));
@@ -112,7 +112,7 @@ FL_TEST(stats_count_tasks_of_all_ways)
 	for (int i = 0; i < 4; i++)
 		FL_OK(stats_nothing_submit(full, NULL));
 	assert_int_equal(stats_of(full).ran, 4); /* and the one that holds the worker */
-	assert_int_equal(stats_of(full).waiting, 1);
+	assert_int_equal(stats_of(full).pending, 1);
 	let_go(&shut, held);
 }
 

@@ -9,7 +9,7 @@ static int run_until(void *event)
 	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
 }
 
-/* One object of each kind on floors 1 and 3. */
+/* One object of each kind on layers 1 and 3. */
 typedef struct things {
 	fl_sem sem;
 	fl_event event;
