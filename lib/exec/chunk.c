@@ -16,7 +16,7 @@
 #include <errno.h>
 
 enum {
-	CHUNK_WINDOW = 64,                /* chunks a worker: fl__chunk_window() */
+	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */
 	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
 	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker, beyond the least */
 	CHUNK_WINDOW_MOST = 1 << 14,      /* in all, or one a worker if more: up to a million */
@@ -128,9 +128,10 @@ size_t fl__chunk_preferred(const fl_task_type *type)
 }
 
 /*
- * The submission ring of a worker process has 16 entries. With four times as many chunks under way,
- * a backlog refills the ring as results are fetched, even while the caller handles results. So no
- * worker waits for the caller.
+ * The submission ring of a worker process has 16 entries. With many more chunks under way, a backlog
+ * refills the ring as results are fetched, even while the caller handles results. So no worker waits
+ * for the caller. On a busy machine the caller may be without a CPU for a time slice: then the
+ * number of chunks under way is how much the workers do in that time.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

@@ -224,7 +224,7 @@ FL_TASK_STATIC(copy_while_it_sleeps, int, int)
 /* Chunks of more than a block's room have memory of their own: each submit asks for some. */
 FL_TEST(map_copy_without_memory_goes_on_with_less)
 {
-	enum { CHUNK = 60 };
+	enum { CHUNK = 600 };
 	for (unsigned step = 0; step < 20; step++) {
 		FL_SCOPED(fl_executor) *e = executor_of(1, &copy_while_it_sleeps);
 		const fl_map_config config = {.chunk = CHUNK};
@@ -246,7 +246,7 @@ FL_TEST(map_copy_without_memory_goes_on_with_less)
 
 FL_TEST(map_copy_without_memory_for_the_rest)
 {
-	enum { CHUNK = 60 };
+	enum { CHUNK = 600 };
 	unsigned partial = 0;
 	for (unsigned step = 0; step < 20; step++) {
 		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);

@@ -38,7 +38,7 @@ FL_TEST(loop_executor_has_a_bounded_window)
 {
 	FL_SCOPED(fl_executor) *few = make(3), *many = make(0), *most = make(FL_LOOP_EXECUTOR_MAX);
 	fl_task_type type = {.size = sizeof type, .arg_size = 8};
-	assert_int_equal(fl__chunk_window(few, &type, 1), 3 * 64);
+	assert_int_equal(fl__chunk_window(few, &type, 1), 3 * 1024);
 	assert_int_equal(fl__chunk_window(many, &type, 1), 1 << 14);
 	assert_int_equal(fl__chunk_window(most, &type, 1), FL_LOOP_EXECUTOR_MAX);
 }

@@ -14,7 +14,7 @@
 #include "exec/map.h"
 #include "fl_pool.h"
 
-enum { N = 500 };
+enum { N = 5000 }; /* more than the window of three workers: fl__chunk_window() */
 
 static int inputs[N], outputs[N];
 static unsigned runs, submitted;
