@@ -353,8 +353,8 @@ typedef struct fl_executor_stats {
 	size_t pending;         /* tasks that were submitted and not taken yet */
 	size_t threads_started; /* in all */
 	size_t ran;             /* tasks that were run, also by a submit or by a waiting worker */
-	size_t not_run;         /* tasks that ended without a run: cancelled, or the executor is broken */
-	size_t stolen;          /* calls of fl_parallel_invoke() and loops that another worker ran */
+	size_t not_run;         /* tasks that ended without a run: cancelled, or the executor broke */
+	size_t stolen;          /* calls of fl_parallel_invoke() and loops, run by another worker */
 } fl_executor_stats;
 
 /*

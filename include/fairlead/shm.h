@@ -68,8 +68,8 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 
 /*
  * Maps the region of the descriptor `fd`. The handle keeps a duplicate: `fd` stays the caller's.
- * The mapping is read-only if the descriptor is, or after fl_shm_seal(). If the
- * memory is refused, logs what was found and what was expected. Never waits. Returns
+ * The mapping is read-only if the descriptor is, or after fl_shm_seal(). If the memory is refused,
+ * logs what was found and what was expected. Never waits. Returns
  *   0
  *   -EBADF            `fd` is no open descriptor
  *   -EPERM            the memory is not sealed against shrinking: another process could truncate it

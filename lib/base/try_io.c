@@ -59,7 +59,7 @@ static ssize_t try_io_read_polled(int fd, const struct iovec *part)
 	return try_io_is_ready(fd, POLLIN) ? try_io_result(readv(fd, part, 1)) : -EAGAIN;
 }
 
-/* Writes at most PIPE_BUF bytes to a blocking descriptor: a pipe that is ready has room for them. */
+/* Writes at most PIPE_BUF bytes to a blocking descriptor: a ready pipe has room for them. */
 static ssize_t try_io_write_polled(int fd, const struct iovec *parts, int n)
 {
 	const int flags = fcntl(fd, F_GETFL);

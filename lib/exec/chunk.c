@@ -128,10 +128,10 @@ size_t fl__chunk_preferred(const fl_task_type *type)
 }
 
 /*
- * The submission ring of a worker process has 16 entries. With many more chunks under way, a backlog
- * refills the ring as results are fetched, even while the caller handles results. So no worker waits
- * for the caller. On a busy machine the caller may be without a CPU for a time slice: then the
- * number of chunks under way is how much the workers do in that time.
+ * The submission ring of a worker process has 16 entries. With many more chunks under way, a
+ * backlog refills the ring as results are fetched, even while the caller handles results. So no
+ * worker waits for the caller. On a busy machine the caller may be without a CPU for a time slice:
+ * then the chunks under way are all that the workers can do in that time.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

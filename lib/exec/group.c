@@ -732,7 +732,8 @@ static int group_join(const char *function, fl_group *g)
 	fl_cancel_token *around = group_outer_scope(g);
 	int rc = group_wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		fl_cancel_token_request(&g->token_); /* what ended the wait may not have reached the group's token */
+		/* what ended the wait may not have reached the group's token */
+		fl_cancel_token_request(&g->token_);
 		(void)group_wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return group_join_finish(g, rc, around);

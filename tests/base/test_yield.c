@@ -69,15 +69,21 @@ FL_TEST(yield_in_time_is_one)
 	assert_int_equal(turns, 0);
 }
 
+/* A thread waits all the time, and each of its yields takes `takes`. */
+static void give_way_for(int64_t time, int64_t takes)
+{
+	const int64_t from = clock_at;
+	yield_takes = takes;
+	while (clock_at < from + time)
+		give_way();
+}
+
 /* The time lost to slices of a busy CPU is less than 2 %, however often a thread waits. */
 FL_TEST(yield_late_bars_others)
 {
 	FL_FAULTS();
 	begin();
-	const int64_t from = clock_at;
-	yield_takes = FL_MS(4);
-	while (clock_at < from + FL_S(100))
-		give_way();
+	give_way_for(FL_S(100), FL_MS(4));
 	assert_in_range(yields, 380, 420);
 	assert_true(turns > 1000000);
 }
@@ -87,10 +93,7 @@ FL_TEST(yield_late_and_short_bars_less)
 {
 	FL_FAULTS();
 	begin();
-	const int64_t from = clock_at;
-	yield_takes = FL_MS(1);
-	while (clock_at < from + FL_S(10))
-		give_way();
+	give_way_for(FL_S(10), FL_MS(1));
 	assert_in_range(yields, 1240, 1260);
 }
 
