@@ -21,13 +21,13 @@ static int shm_sys_result(int rc, int before)
 }
 
 /* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
-enum { SHM_OS_NOEXEC_SEAL = 8 };
+enum { SHM_SYS_NOEXEC_SEAL = 8 };
 
 static int shm_sys_memory(void)
 {
 	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int before = errno;
-	int fd = memfd_create("fairlead", flags | SHM_OS_NOEXEC_SEAL);
+	int fd = memfd_create("fairlead", flags | SHM_SYS_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("fairlead", flags);
 	return fl__eperm_to_enosys(shm_sys_result(fd, before));

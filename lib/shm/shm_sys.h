@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_OS_H
-#define FL_SHM_OS_H
+#ifndef FL_SHM_SYS_H
+#define FL_SHM_SYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
