@@ -31,20 +31,20 @@
  *                prints may be one. A thread in a function of the library must not be cancelled
  *                asynchronously.
  *   errno        Locks and waits preserve it.
- *   Names        Every name at file scope begins with fl_ or FL_. Parameters and variables of
- *                inline functions, and of functions that a macro makes, begin with an underscore,
- *                so that they hide no name of the program. A getter is named after its result,
- *                without get_; get_ remains where a type has that name, as in
- *                fl_future_get_state(). A predicate contains is_. A function of the program that
- *                the library calls is a handler if it is set for a thread or the process, else a
- *                callback.
+ *   Names        Every name at file scope begins with fl_ or FL_, except include guards
+ *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that
+ *                a macro makes, begin with an underscore, so that they hide no name of the
+ *                program. A getter is named after its result, without get_; get_ remains where a
+ *                type has that name, as in fl_future_get_state(). A predicate contains is_. A
+ *                function of the program that the library calls is a handler if it is set for a
+ *                thread or the process, else a callback.
  *   Arguments    What the function makes comes first, else the object. Where results are stored
  *                comes last, before the deadline and the cancel token.
  *   Copies       An object is used only through the copy of the library that made it.
  *   Unload       A dlclose() of a shared object that contains the library ends the threads and
  *                processes that this copy started for all its users (docs/threads.md). Requires
- *                that all objects are freed, joined or stopped, and that no thread is inside the
- *                shared object, or ends now after a call of it.
+ *                that all objects are freed, joined or stopped, that no thread is inside the
+ *                shared object, and that none that has called it is ending.
  *   Misuse       A detected bug of the caller panics: fairlead/panic.h.
  */
 
@@ -76,8 +76,8 @@
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 /*
- * Of the library's thread-local variables: the fastest model. With musl dlopen() refuses a shared
- * object that has such variables.
+ * The fastest model for the library's thread-local variables. Not with musl: its dlopen() refuses
+ * a shared object that has such variables.
  */
 #ifdef __GLIBC__
 #define FL__INITIAL_EXEC __attribute__((tls_model("initial-exec")))

@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
 typedef struct fl_rmutex {
 	uint64_t owner_; /* id of the context that holds it; 0: none */
 	fl_mutex mutex_;
-	uint32_t depth_; /* locks beyond the first; the owner's */
+	uint32_t depth_; /* locks beyond the first; only the owner uses it */
 } fl_rmutex;
 FL__ASSERT_SIZE(fl_rmutex, 16);
 

@@ -75,8 +75,8 @@ FL_INLINE void fl_shm_rwlock_init(fl_shm_rwlock *l);
 
 /*
  * Returns 0 if no context holds or awaits `l`: its memory may be freed. Otherwise returns -EBUSY. A
- * waiter that was killed, or gave up, may count until `l` has been locked for writing and unlocked
- * again, once for each such waiter. Never waits.
+ * waiter that was killed, or gave up, may make it -EBUSY until `l` has been locked for writing and
+ * unlocked again, once for each such waiter. Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
 
@@ -121,7 +121,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_write_lock(fl_shm_rwlock *l);
 
 /*
  * Locks `l` for writing if `l` is free. Never waits. Returns 0, -EOWNERDEAD (locked),
- * -ENOTRECOVERABLE, or -EBUSY: another context holds `l`.
+ * -ENOTRECOVERABLE, or -EBUSY: a context holds `l`.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l);
 

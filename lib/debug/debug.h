@@ -13,7 +13,7 @@
  * The hooks that the primitives call for debugging. This header needs only lib/base, so that every
  * layer may include it.
  *
- * An uncontended path has no extra branch. The CAS of a lock's fast path expects fl__debug_free
+ * The fast path of a lock has no extra branch. The CAS of a lock's fast path expects fl__debug_free
  * instead of 0. While debugging is on, fl__debug_free has a value that no lock's word ever has. So
  * the fast path fails, and the slow path calls the hooks. The slow path leaves a mark in the word,
  * which makes the unlock slow, too. Where no mark is possible, as for many readers, the unlock
@@ -36,9 +36,8 @@ FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 #define FL__RWLOCK_MOST (1u << 26)
 
 /*
- * Reads one of the words above. Relaxed: after an old value the caller's path works as well. A
- * plain read, since compilers emit a separate instruction for an atomic load (two on aarch64). Each
- * call of a primitive reads the word once.
+ * Reads one of the words above. Relaxed: an old value does no harm. Not atomic, since compilers
+ * emit a separate instruction for an atomic load (two on aarch64).
  */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
@@ -82,10 +81,10 @@ struct fl__debug_op {
 	uint8_t on; /* the modes; 0: no other member is valid */
 	uint8_t how;
 	uint8_t kind;
-	bool measured; /* measured even without a wait, as one of 16 */
+	bool measured; /* one of 16 that are measured even without a wait */
 	bool waited;
 	const void *lock;
-	/* A condition, which the context waits for before its mutex, `lock`. NULL: none. */
+	/* The condition that the context waits for, before it locks `lock`. NULL: none. */
 	const void *cond;
 	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
 	const void *const *key;
@@ -94,9 +93,10 @@ struct fl__debug_op {
 };
 
 /*
- * What the hooks below call while debugging is on. The table is in debug.c. Its symbol is weak here,
- * so a primitive does not link the code of debugging: a program that does not refer to debugging
- * does not contain it. Only debug.c switches debugging on, so the table exists while it is on.
+ * What the hooks below call while debugging is on. The table is in debug.c. Its symbol is weak
+ * here, so a primitive does not link the code of debugging: a program that does not refer to
+ * debugging does not contain it. Only debug.c switches debugging on, so the table exists while it
+ * is on.
  */
 struct fl__debug_hooks {
 	void (*locking)(struct fl__debug_op *op);
@@ -192,8 +192,8 @@ static inline void fl__debug_downgraded(const void *lock)
 }
 
 /*
- * `destroy` NULL: forgets a lock that begins or ends. Else reports a lock that the destroy function
- * of this name found busy.
+ * Forgets a lock that begins or ends. With `destroy`, reports instead that the function of this
+ * name found the lock busy.
  */
 static inline void fl__debug_forget(const void *lock, const char *destroy)
 {
@@ -215,7 +215,7 @@ static inline void fl__debug_join(uint64_t context, bool timed)
 		fl__debug_hooks.join(context, timed);
 }
 
-/* Called before and after a wait for an unknown object. */
+/* Called before and after each sleep of a wait. */
 static inline void fl__debug_sleep(bool asleep)
 {
 	if (fl__debug_is_on())

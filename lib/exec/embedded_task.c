@@ -10,8 +10,8 @@
  *   RETIRING   the caller's reference to the future   a retire, just before it frees the reference
  *              is freed
  *   RELEASED   nothing refers to the future           the context that frees the last reference:
- *                                                     CAS, or a store in the wait table
- *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the wait table, while not
+ *                                                     CAS, or a store in the parking lot
+ *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the parking lot, while not
  *                                                     RELEASED
  *
  * Invariants
@@ -19,8 +19,8 @@
  *      future is not released while the caller's is there, so until RETIRING only the caller's
  *      context writes the word.
  *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the pool
- *      has uncounted the block before. While WAITERS is set the step is a transaction of the wait
- *      table (lot.c, invariant 5).
+ *      has uncounted the block before. While WAITERS is set the step is a transaction of the
+ *      parking lot (lot.c, invariant 5).
  *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
  *
  * The type's drop hooks must not run. If the type has some, the future has a copy without them.

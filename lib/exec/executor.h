@@ -52,7 +52,7 @@
  * sets FL__FOREIGN_DONE.
  *
  * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
- * runs. Lock order: executor, future, token tree, wait table; executor, list of threads.
+ * runs. Lock order: executor, future, token tree, parking lot; executor, list of threads.
  */
 enum {
 	FL__QUEUED = 1,      /* block->queued of a task in a queue */

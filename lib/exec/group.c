@@ -37,8 +37,8 @@
  *                           bit above is cleared        fl__word_arm()       (group_clear())
  *
  * Invariants
- *   1. The bits of both words change under `lock_`, except WAITER, which the wait table changes. So
- *      the lock orders the bits. Only NO_OFFER is also read without the lock: invariant 3.
+ *   1. The bits of both words change under `lock_`, except WAITER, which the parking lot changes.
+ *      So the lock orders the bits. Only NO_OFFER is also read without the lock: invariant 3.
  *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
  *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
  *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with

@@ -208,7 +208,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	if (rc == FL_ETASK && error)
 		*error = map->failure;
 	if (rc == FL_ETASK)
-		rc = fl__failure_at(map->failure.index, map->failure.error, map->failure.message);
+		rc = fl__failure_store_at(map->failure.index, map->failure.error, map->failure.message);
 	fl_cancel_token_destroy(&map->over);
 	fl__free(runners);
 	return rc;
@@ -343,7 +343,8 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 		return rc == -ENODATA ? 0 : rc;
 	if (m.reason == FL_ETASK && config->error)
 		*config->error = m.failure;
-	return m.reason == FL_ETASK ? fl__failure_at(m.failure.index, m.failure.error, m.failure.message) : m.reason;
+	return m.reason == FL_ETASK ? fl__failure_store_at(m.failure.index, m.failure.error, m.failure.message)
+	                            : m.reason;
 }
 
 int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,

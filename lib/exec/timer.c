@@ -10,12 +10,13 @@
  * Invariants
  *   1. `timer_lock` guards all variables here and the fields of timers. Functions run without it.
  *   2. No lost wake: the thread sets `timer_wakes_at`, until when it may sleep, in the section in
- *      which it goes to sleep. A context that adds an earlier deadline wakes the thread. A context
- *      that cancels does not, so the thread may wake in vain. `timer_awake` is before all
+ *      which it goes to sleep. A context that adds an earlier deadline wakes the thread. A cancel
+ *      wakes it only if it sleeps without a deadline and no timer is left; so the thread may wake
+ *      in vain. While the thread is awake, `timer_wakes_at` is `timer_awake`, before all
  *      deadlines: the thread looks at the heap before it sleeps.
  *   3. Once a timer's function is called, that call no longer accesses the timer: `timer_call` has
- *      what is known of it, and a periodic timer is back in the heap. So the function may free the
- *      timer.
+ *      what is known of it, and a periodic timer is back in the heap. So the function may free a
+ *      timer that is not pending.
  *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
  *      section in which it finds nothing to wait for. A context that starts a timer after that
  *      starts another thread.
@@ -23,8 +24,7 @@
  *      fork at which it was added: the parent's nodes are never followed.
  *
  * Linearization: call or cancel, the step that takes the timer out of the heap.
- * Progress: blocking, on `timer_lock`, for an operation of the heap, or once for the start of a
- * thread.
+ * Progress: blocking, on `timer_lock`, for an operation of the heap, or for the start of a thread.
  */
 #include "../base/sys.h"
 #include "../fiber/timer_heap.h"
@@ -108,7 +108,7 @@ static bool timer_withdraw(fl_timer *t)
 	return true;
 }
 
-/* The thread. All but the functions runs under the lock. */
+/* The thread. The timers' functions run without the lock, the rest here under it. */
 
 /* Adds a periodic timer for its next call, and skips the calls that are past. */
 static void timer_add_next(fl_timer *t, int64_t deadline, int64_t now)
@@ -201,8 +201,8 @@ static int timer_begin_thread(void)
 }
 
 /*
- * A child has only the forking thread. If a timer's function forks, that is this thread. It ends
- * when the function has returned.
+ * A child has only the forking thread. If a timer's function forks, that is the thread of the
+ * timers. In the child, it ends when the function has returned.
  */
 static void timer_after_fork_in_child(void)
 {
@@ -265,7 +265,7 @@ uint64_t fl_timer_missed(const fl_timer *t)
 	return t->missed_;
 }
 
-/* `*values` of a timer that was pending are the caller's. */
+/* `*values`: for the caller to release; NULL if the timer was not pending. */
 static int timer_cancel(fl_timer *t, struct fl__values **values)
 {
 	FL_LOCKED(&timer_lock);

@@ -21,8 +21,8 @@
  *     rc = fl__fiber_join(f, &result, FL_FOREVER, NULL);
  *     fl__sched_destroy(s);
  *
- * Only the thread that runs the scheduler calls these functions, except fl__fiber_resume(). A stack
- * overflow is a panic with the fiber's name (stack_overflow.c).
+ * Unless a comment says otherwise, only the thread that runs the scheduler calls a function. A
+ * stack overflow is a panic with the fiber's name (stack_overflow.c).
  */
 struct fl__sched;
 struct fl__fiber;
@@ -38,8 +38,8 @@ struct fl__sched_ops {
 	 */
 	int (*sleep)(struct fl__sched *s, int64_t deadline);
 	/*
-	 * Called once for each sleep that a thread interrupts, by any thread, before or during the
-	 * sleep. The scheduler may be gone as soon as the wake is published.
+	 * Any thread calls it, once for each sleep that it ends, before or during the sleep. The
+	 * scheduler may be gone as soon as the wake is published.
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. May be NULL. */
@@ -103,9 +103,9 @@ bool fl__sched_run_batch(struct fl__sched *s, size_t most);
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
- * For a caller that sleeps by its own means. Arm returns false if fl__sched_sleep() would. Between
- * arm and disarm a wake calls ops->wake(), once. The caller disarms before the next turn. If a wake
- * is on its way, disarm waits for it in ops->sleep(), unless the caller was `woken`.
+ * For a caller that sleeps by its own means. Arm returns false where fl__sched_sleep() does.
+ * Between arm and disarm a wake calls ops->wake(), once. The caller disarms before the next turn.
+ * `woken`: the caller has had that wake; else disarm waits in ops->sleep() for a wake on its way.
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
@@ -153,7 +153,7 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cance
 int fl__fiber_result(const struct fl__fiber *f);
 void fl__fiber_free(struct fl__fiber *f);
 
-/* Makes the fiber free itself at its end. */
+/* Has the fiber freed at its end, or now if it has ended. */
 void fl__fiber_detach(struct fl__fiber *f);
 
 /* Called by a fiber: lets the other runnable fibers run first. */
@@ -185,20 +185,20 @@ bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
 /*
- * Makes the scheduler call `observe` before each switch, with NULL for the thread's own flow.
- * `observe` must not switch. NULL ends it.
+ * Calls `observe` before each switch; a fiber that is NULL is the thread's own flow. `observe` must
+ * not switch. `observe` NULL: no more calls.
  */
 void fl__sched_observe(struct fl__sched *s,
                        void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
 
+/* Any thread may call these four. */
 struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
 const char *fl__fiber_name(const struct fl__fiber *f);
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
 struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
 
 /*
- * Called by the scheduler's thread. Arm: as in fl_on_type, for fibers of `f`'s scheduler; `node`
- * waits for the end.
+ * Arm: as in fl_on_type, for fibers of `f`'s scheduler; `node` waits for the end.
  */
 bool fl__fiber_has_ended(const struct fl__fiber *f);
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);

@@ -68,8 +68,8 @@
  * task, or a part of a call that it waits for.
  *
  * Linearization points: the claim, as in 2; the end, FORK_DONE. After FORK_DONE the thief accesses
- * only the wait table, where the fork's queue is empty by then. Progress: pop and steal never wait;
- * a join waits for the thief.
+ * only the parking lot, where the fork's queue is empty by then. Progress: pop and steal never
+ * wait; a join waits for the thief.
  */
 #include "fork_join.h"
 #include "../base/atomic.h"
@@ -403,7 +403,7 @@ static void fork_wake_forker(struct fl__fork *fork)
 	struct fl__lot lot;
 	fl__lot_open(&lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* relaxed: the wait table's lock orders it */
+	/* relaxed: the parking lot's lock orders it */
 	fl__and_relaxed(&fork->state, ~(uint32_t)FORK_WAITERS);
 	fl__lot_close(&lot);
 }

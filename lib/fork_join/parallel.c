@@ -196,7 +196,7 @@ static int parallel_run(fl_executor *e, struct parallel_part *all, const fl_para
 	if (loop->failed && config->error)
 		*config->error = loop->error;
 	if (loop->failed)
-		return fl__failure(loop->error, "");
+		return fl__failure_store(loop->error, "");
 	return rc == -ECANCELED ? parallel_why_stopped(config) : rc;
 }
 

@@ -30,12 +30,12 @@ static int failure_remember(bool is_one, size_t index, int error, const char *me
 	return FL_ETASK;
 }
 
-int fl__failure(int error, const char *message)
+int fl__failure_store(int error, const char *message)
 {
 	return failure_remember(true, 0, error, message);
 }
 
-int fl__failure_at(size_t index, int error, const char *message)
+int fl__failure_store_at(size_t index, int error, const char *message)
 {
 	return failure_remember(false, index, error, message);
 }

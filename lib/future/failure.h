@@ -9,9 +9,9 @@
  * that returns FL_ETASK calls one of these two. Both replace the stored failure and return
  * FL_ETASK.
  */
-int fl__failure(int error, const char *message);
+int fl__failure_store(int error, const char *message);
 
 /* The same for the task of argument `index` of several. */
-int fl__failure_at(size_t index, int error, const char *message);
+int fl__failure_store_at(size_t index, int error, const char *message);
 
 #endif

@@ -34,7 +34,7 @@
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
  *      state again. The future either has ended, or does not end before the unlock. So a future
  *      with a consumer that only waits ends with one CAS.
- *   3. While WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
+ *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
  *      its tree. So a waiter may then free what the argument referred to, and the parent token.
@@ -42,9 +42,9 @@
  *   5. The memory stays until the last reference is freed. The context that ends the future holds
  *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *
- * Stale bits are safe: WAITERS without a wait queue costs one visit of the wait table, GUARDED
- * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the wait
- * table.
+ * Stale bits are safe: WAITERS without a wait queue costs one visit of the parking lot, GUARDED
+ * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the
+ * parking lot.
  */
 #include "future.h"
 #include "../base/atomic.h"
@@ -650,7 +650,7 @@ static int future_copy_result(const fl_future *f, void *result)
 {
 	if (f->type->result_size > 0 && future_has_result(f))
 		fl__copy(result, f->result, f->type->result_size);
-	return f->error == 0 ? 0 : fl__failure(f->error, fl_future_message(f));
+	return f->error == 0 ? 0 : fl__failure_store(f->error, fl_future_message(f));
 }
 
 int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel_token *cancel)

@@ -17,7 +17,7 @@
  *      frees the producer's reference.
  *   3. A context that requests `stop` holds a reference to the future, so the block exists. `stop`
  *      is in no tree, so it needs no destroy.
- *   4. The promise is a third reference to the block.
+ *   4. The future's user, the producer and the promise each hold a reference to the block.
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"

@@ -96,7 +96,7 @@ static int fd_watcher_register(int fd)
 static void fd_watcher_wake_waiters(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
-	bool present = false; /* else a late event: the number may be another file's by now */
+	bool present = false; /* stays false: a late event, and the number may be another file's by now */
 	{
 		FL_LOCKED(&fd_watcher_lock);
 		for (struct fl__watched_fd *w = *fd_watcher_row(fd); w; w = w->next) {
@@ -229,8 +229,8 @@ static void fd_watcher_sleep_interval(void)
 	(void)rc; /* 0 without a token */
 }
 
-/* Removes one node. The last one takes the entry out of the table. */
-static void fd_watcher_dequeue(struct fl__watched_fd *w)
+/* Uncounts one node. The last one takes the entry out of the table. */
+static void fd_watcher_uncount(struct fl__watched_fd *w)
 {
 	if (--w->armed == 0) {
 		fd_watcher_remove(w);
@@ -251,7 +251,7 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 		fd_watcher_add(w);
 	w->fired = false;
 	if (fd_watcher_register(w->fd) != 0) {
-		fd_watcher_dequeue(w);
+		fd_watcher_uncount(w);
 		return false;
 	}
 	struct fl__lot lot;
@@ -262,9 +262,8 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 }
 
 /*
- * If the watcher cannot be used, sleeps for one interval and reports "ready". Then the wait of
- * fl_wait_any ends at once, and observes token and deadline. fl_wait_any polls all its objects
- * again.
+ * If the watcher cannot be used, sleeps for one interval and reports "ready". Then fl_wait_any()
+ * does not sleep: it checks token and deadline, and polls all its objects again.
  */
 bool fl__watched_fd_arm(void *watched, struct fl__node *node)
 {
@@ -280,7 +279,7 @@ void fl__watched_fd_disarm(void *watched, struct fl__node *node)
 	FL_LOCKED(&fd_watcher_lock);
 	fl__lot_leave(node);
 	if (w->fork == fl__fork_count && w->armed > 0)
-		fd_watcher_dequeue(w);
+		fd_watcher_uncount(w);
 }
 
 bool fl__watched_fd_has_waiter(struct fl__watched_fd *w)
@@ -318,8 +317,8 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 
 /*
  * Waits by the context's wait_fds, which does not poll first. So this function polls after a
- * timeout, or if the token was requested before the call, but not after a request during the wait:
- * later events are not for this call. -ENOSYS: the context cannot wait for them.
+ * timeout, or if the token was requested before the call. A request during the wait ends the call
+ * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for them.
  */
 static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, unsigned n, int64_t deadline,
                               fl_cancel_token *cancel)

@@ -3,9 +3,8 @@
 #define FL_PROCESS_MAIN_HOOK_H
 
 /*
- * Called at the end of fl_main(), by a process that the library has not started. For a library on
- * top of this one that gives the process a role of its own: fairlead-mpi. NULL: there is none. Set
- * by a constructor, before main().
+ * Called at the end of fl_main(), in a process that the library did not start: fairlead-mpi gives
+ * the process a role of its own here. NULL: there is none. Set by a constructor, before main().
  */
 extern void (*fl__main_hook)(int argc, char **argv);
 

@@ -36,10 +36,12 @@
  *   2. The manager takes the completions that the worker posted before its death.
  *   3. For each other task, newest first:
  *      - not started: the task goes to the front of the queue and runs on another worker. If the
- *        pool was terminated, the task is cancelled.
- *      - started: elements of a chunk that had ended keep their results. The task is queued again
- *        if its type's `max_attempts` allows. Else it fails: with -ETIMEDOUT if it was killed for
- *        its deadline, with -ECANCELED if the pool was terminated, otherwise with -EOWNERDEAD.
+ *        pool was terminated, the task is cancelled. The oldest task of several dead workers in a
+ *        row counts as started: process_pool_counts_as_started().
+ *      - started: elements of a chunk that had ended keep their results. The task fails: with
+ *        -ETIMEDOUT if it was killed for its deadline, with -ECANCELED if the pool was terminated,
+ *        otherwise with -EOWNERDEAD. Instead of this last failure it is queued again if its type's
+ *        `max_attempts` allows and the pool is not broken.
  *   4. The record is freed. The manager starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
@@ -190,7 +192,7 @@ static void FL_PRINTF(4, 5) process_pool_end_failed(struct fl__process_pool *p, 
  * thread. Instead, it asks the worker to stop the task, so that the worker sees a request that
  * precedes the task's start; and it wakes the manager, which withdraws a task that has not started.
  *
- * The wait table decides the stopper's wait once. If a request decides first, its unpark may still
+ * The parking lot decides the stopper's wait once. If a request decides first, its unpark may still
  * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last
  * access.
  */

@@ -307,7 +307,7 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/*
-	 * relaxed: the consumer set the mark inside a transaction of the wait table, where the put
+	 * relaxed: the consumer set the mark inside a transaction of the parking lot, where the put
 	 * finds the consumer
 	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
@@ -524,7 +524,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 			return rc == 0 ? 1 : rc;
 		/*
 		 * relaxed: the put that appends has this word from its own CAS, and finds the
-		 * consumer in the wait table
+		 * consumer in the parking lot
 		 */
 		return fl__cas_relaxed(&s->next, &none, UNBOUNDED_NEXT_WAIT) || none == UNBOUNDED_NEXT_WAIT ? 0 : 1;
 	}
@@ -684,7 +684,7 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
  * puts() counts tickets, less those that came to nothing, so it also counts puts in progress. It
  * decreases where a consumer poisons a slot. If the queue is closed then, the slot's put may be
  * refused, and its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner
- * counts inside a transaction of the wait table, and the consumer opens one after it has counted.
+ * counts inside a transaction of the parking lot, and the consumer opens one after it has counted.
  * So the consumer finds the joiner, or the joiner comes later and gets the new count.
  *
  * For one consumer only the get differs. The other operations that move the head and retire

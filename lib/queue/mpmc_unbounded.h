@@ -159,7 +159,7 @@ static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, b
 		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 		if (__builtin_expect(!s, 0))
 			return -ENOMEM;
-		/* relaxed: it only draws a ticket, and the wait table orders the waiters */
+		/* relaxed: it only draws a ticket, and the parking lot orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
 		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
 			*owes_wake |= fl__unbounded_clear_mark(s);

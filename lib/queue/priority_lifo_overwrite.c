@@ -19,7 +19,7 @@
  *   0       free
  *   HELD    a context holds it  locked_acquire(), CAS    locked_release(), store
  *
- * Lock order: a bucket of the wait table, then this lock, since a waiter sets its mark with the
+ * Lock order: a bucket of the parking lot, then this lock, since a waiter sets its mark with the
  * bucket locked. Only the user's comparison is called under this lock, and it may not call
  * functions of the library that wait. Wakes come after the release. locked_release() is a put's
  * last access to the queue: the item's consumer may free the queue then.
@@ -51,7 +51,7 @@ static inline bool locked_try_acquire(struct locked *l)
  * Waits a while for the lock. The pauses grow fourfold, until the holders have had some hundred
  * sections in a row. After that the waiter yields, too, since the holder may have lost its CPU, and
  * at last sleeps, since the holder may have a lower priority. The waiter does not switch to another
- * fiber of its thread: a bucket of the wait table may be locked.
+ * fiber of its thread: a bucket of the parking lot may be locked.
  */
 static void locked_back_off(const struct locked *l, unsigned round)
 {

@@ -131,13 +131,13 @@ size_t fl_queue_close_now(fl_queue *q)
 
 /*
  * Waiting. Consumers wait for items and producers wait for space. Each side has a wait queue in the
- * wait table (lot.h).
+ * parking lot (lot.h).
  *
  * The mark. The backend has a mark for each side, which means "a waiter exists". A waiter sets the
- * mark inside a transaction of the wait table, and only while there is no item (no space). The next
- * call of the opposite side clears the mark, in the same atomic step that adds an item (frees
- * space), and owes a wake. A call that finds no mark owes nothing. So neither call needs a fence or
- * a second look.
+ * mark inside a transaction of the parking lot, and only while there is no item (no space). The
+ * next call of the opposite side clears the mark, in the same atomic step that adds an item (frees
+ * space), and owes a wake. A call that finds no mark owes nothing. So neither call needs a fence
+ * or a second look.
  *
  * The baton. Waiters are woken one at a time. The wake gives the woken waiter the baton: the duty
  * to wake the next waiter. When the holder has made its call or gives up, it wakes the next waiter
@@ -154,7 +154,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
  * the mark locks the wait queue afterwards, and finds the waiter, unless the waiter gave up.
  *
- * Lifetime: once a consumer can get the item, the put touches only the wait table, by the address
+ * Lifetime: once a consumer can get the item, the put touches only the parking lot, by the address
  * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
  * counts the contexts that may still touch the queue after a sleep, except for those last steps of
  * a put.
@@ -479,7 +479,7 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, i
  *   bits of done  meaning            changed by
  *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
  *                                    counts the last item, and by the last join that gives up; all
- *                                    inside a transaction of the wait table
+ *                                    inside a transaction of the parking lot
  *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
  *
  * The backend counts the puts. `done` never exceeds the puts. So if a load of `done` and a later
@@ -527,7 +527,7 @@ __attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	if (fl__lot_has_waiters(&lot) && queue_is_joined(q)) {
-		/* relaxed: the wait table orders it */
+		/* relaxed: the parking lot orders it */
 		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
@@ -573,7 +573,7 @@ static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_has_waiters(&lot))
-		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the wait table orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)QUEUE_JOINED); /* relaxed: the parking lot orders it */
 	fl__lot_close(&lot);
 }
 

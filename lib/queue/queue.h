@@ -55,7 +55,7 @@ struct fl__queue_backend {
 	bool (*may_be_ready[2])(void *state);
 
 	/*
-	 * Called by a context that is about to sleep, inside a transaction of the wait table. Sets
+	 * Called by a context that is about to sleep, inside a transaction of the parking lot. Sets
 	 * the mark for waiting consumers (producers) and returns true, if at that moment there is
 	 * no item (no space), no put (no get) is in progress, and the queue is open. The next put
 	 * (get) clears the mark and owes a wake.
@@ -114,7 +114,7 @@ struct fl_queue {
 _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*
- * Returns the key of a wait queue in the wait table (lot.h): an odd address. A late wake may use
+ * Returns the key of a wait queue in the parking lot (lot.h): an odd address. A late wake may use
  * the key after the queue is freed. Only another queue at the same address has the same key, and a
  * queue tolerates a spurious wakeup. The keys of other objects are aligned to a word.
  */

@@ -42,10 +42,10 @@
  *    wake; tail is final when SEALED is set; and a discard has the items to itself. The same holds
  *    for gets.
  * 4. A mark may stay without a waiter (an item had come after all), and costs the next call a visit
- *    to the wait table. It is not cleared, since it may serve other waiters. While the mark is set,
- *    "empty" checks whether a put is announced, and is -EBUSY then. So no consumer tries to sleep
- *    again and again beside a stopped put. "Full" checks for a get. Without the mark, neither side
- *    reads the cache line of the opposite side's announcements.
+ *    to the parking lot. It is not cleared, since it may serve other waiters. While the mark is
+ *    set, "empty" checks whether a put is announced, and is -EBUSY then. So no consumer tries to
+ *    sleep again and again beside a stopped put. "Full" checks for a get. Without the mark, neither
+ *    side reads the cache line of the opposite side's announcements.
  *
  * Linearization. Put: the load of the flags, if the close came while the put was announced; else
  * the store to tail. Get: the store to head. "Full", "empty": the load of the slot's byte. These
@@ -142,7 +142,7 @@ static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 /* Clears a mark if it is set. Returns whether it was set. */
 static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint32_t mark)
 {
-	/* relaxed: the wait table orders the waiters */
+	/* relaxed: the parking lot orders the waiters */
 	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
 }
 

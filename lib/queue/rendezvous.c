@@ -49,7 +49,7 @@ static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
-/* Inside a transaction of the wait table. */
+/* Inside a transaction of the parking lot. */
 
 static bool rendezvous_is_pending(const struct fl__node *node)
 {

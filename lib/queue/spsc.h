@@ -25,9 +25,8 @@ unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *s
 unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *slot, void *items, size_t n);
 
 /*
- * Marks the slots after `first`, up to but not including `next`, as full or free, from the last on.
- * The caller marks `first` afterwards. No call looks beyond a slot in the wrong state, so no call
- * sees the others before `first`.
+ * Marks the slots between `first` and `next` as full or free, the last one first. The caller then
+ * marks `first`: until then no call looks beyond it.
  */
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full);
 

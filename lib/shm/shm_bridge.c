@@ -3,7 +3,7 @@
  * Bridges. A waiter has an entry in its stack frame, with the word that it waits for. A bridge is a
  * thread that serves a list of entries. It sleeps on the words of all its entries at once
  * (futex_waitv), and on its own word `control`, which other threads change to make the bridge check
- * its entries again. The waiter waits in the wait table, in the wait queue of entry.done.
+ * its entries again. The waiter waits in the parking lot, in the wait queue of entry.done.
  *
  *   BRIDGE_   meaning                        set by                         cleared by
  *   DONE      the waiter checks its word     bridge_finish(), under         bridge_rearm(), for
@@ -16,7 +16,7 @@
  *
  * Invariants
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
- *      bridge_lock before the lock of a bucket of the wait table.
+ *      bridge_lock before the lock of a bucket of the parking lot.
  *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
  *      and is the bridge's last access to the entry. So the waiter may return as soon as it sees
  *      DONE. A waiter that gives up earlier unlinks the entry itself, under bridge_lock. The bridge

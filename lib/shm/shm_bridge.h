@@ -12,7 +12,7 @@
 /*
  * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
  * (fibers), or that also wait for something else (a cancel token, several objects at once). A
- * bridge wakes the waiter in the wait table (lib/wait/lot.h). shm_bridge.c has the protocol.
+ * bridge wakes the waiter in the parking lot (lib/wait/lot.h). shm_bridge.c has the protocol.
  *
  * The first wait that needs a bridge starts one. A bridge blocks all signals, and sleeps in the
  * kernel while nothing changes. A bridge ends after ten seconds without a waiter, or when the

@@ -6,7 +6,7 @@
  *
  * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
  * own thread waits for another context of that thread, which cannot run before the fiber parks. So
- * the fiber enqueues in the wait table, with a key of the lock, and parks. The unlock happens on
+ * the fiber enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
  * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost: a
  * thread runs one context at a time, and the fiber does not yield between its load of the word and
  * the enqueue.

@@ -8,7 +8,7 @@
  *             puts                                                                commit
  *   out       position of the next get; count of      a get                       one store: the
  *             gets                                                                commit
- *   dones     how many that were got are done         task_done                   one store
+ *   dones     how many gets are done                  task_done                   one store
  *   closed    1: no more puts; 2: also, the contents  close, close_now; never     one store
  *             are dropped                             cleared
  *   data      items, or frames                        a put, in free space; the   before the
@@ -28,7 +28,7 @@
  *      reached puts; after close_now, when dones has reached gets, since no later get succeeds.
  *
  * Kills. An operation that is killed before its commit has not happened: a put has written to free
- * space, and a get has copied to memory that is gone. An operation that is killed after its commit
+ * space, and a get has copied to memory that does not count. One that is killed after its commit
  * has happened: an item that was got counts as delivered. The kernel frees the lock, and nothing
  * needs repair. Waiters are woken before the commit (shm_wait_queue.c says why), in these wait
  * queues:
@@ -80,8 +80,8 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 {
 	struct fl__shm_ring *r = memory;
 	/*
-	 * A process that still refers to the previous object finds no magic. relaxed and plain
-	 * stores: no other process knows the new ring.
+	 * A process that still refers to what was in this memory before finds no magic. relaxed
+	 * and plain stores: no other process knows the new ring.
 	 */
 	fl__store_relaxed(&r->magic, 0);
 	fl__in_program_order(); /* if the process is killed here, there is no queue */
@@ -122,27 +122,27 @@ void fl__shm_ring_unmake(struct fl__shm_view *v)
 
 /* Positions, with the count beside each. */
 
-struct shm_queue_end {
+struct shm_queue_mark {
 	uint32_t position, count;
 };
 
-static struct shm_queue_end shm_queue_unpack(uint64_t word)
+static struct shm_queue_mark shm_queue_unpack(uint64_t word)
 {
-	return (struct shm_queue_end){(uint32_t)word, (uint32_t)(word >> 32)};
+	return (struct shm_queue_mark){(uint32_t)word, (uint32_t)(word >> 32)};
 }
 
-static uint64_t shm_queue_pack(struct shm_queue_end m)
+static uint64_t shm_queue_pack(struct shm_queue_mark m)
 {
 	return (uint64_t)m.count << 32 | m.position;
 }
 
 /* `n` is at most the ring's size. */
-static struct shm_queue_end shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_end m, uint32_t n,
-                                              uint32_t count)
+static struct shm_queue_mark shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_mark m, uint32_t n,
+                                               uint32_t count)
 {
 	uint64_t position = (uint64_t)m.position + n;
 	uint64_t round = 2 * (uint64_t)v->size;
-	return (struct shm_queue_end){(uint32_t)(position < round ? position : position - round), m.count + count};
+	return (struct shm_queue_mark){(uint32_t)(position < round ? position : position - round), m.count + count};
 }
 
 static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
@@ -152,7 +152,7 @@ static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
 
 /* The state, read once and checked. */
 struct shm_queue_state {
-	struct shm_queue_end in, out;
+	struct shm_queue_mark in, out;
 	uint32_t used;   /* items, or bytes */
 	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
@@ -171,8 +171,8 @@ static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm
 static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
 	/*
-	 * acquire: `in` is loaded after `out`. So without the lock the ring may look fuller than it
-	 * is, never emptier.
+	 * acquire: `in` is loaded after `out`. So without the lock the ring looks fuller than it is
+	 * rather than emptier.
 	 */
 	s->out = shm_queue_unpack(fl__load_acquire(&v->ring->out));
 	s->in = shm_queue_unpack(fl__load_relaxed(&v->ring->in));
@@ -240,7 +240,7 @@ static void shm_queue_copy_out(const struct fl__shm_view *v, uint32_t position, 
 }
 
 /* `before`: the state before the commit. */
-static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_end in)
+static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
 {
 	fl__shm_wake_before_commit(&r->items);
 	/* release: the data come first, also if the process is killed */
@@ -249,7 +249,7 @@ static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_
 }
 
 static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_queue_state *before,
-                                 struct shm_queue_end out)
+                                 struct shm_queue_mark out)
 {
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
@@ -353,7 +353,7 @@ static bool shm_queue_may_put(const void *arg)
 	const struct fl__shm_view *v = t->view;
 	struct shm_queue_state s;
 	shm_queue_read_state(v, &s);
-	/* an impossible state: the attempt returns -EBADMSG */
+	/* impossible, or two moments mixed: the attempt decides */
 	if (s.used > v->size)
 		return true;
 	return shm_queue_can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN;

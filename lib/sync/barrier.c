@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier: the lock of its wait queue, in the wait table (wait/lot.h), guards all fields.
+ * The barrier: the lock of its wait queue, in the parking lot (wait/lot.h), guards all fields.
  *
  *   arrived_   the queued parties of the      changed under the queue lock; above 0 with an empty
  *              present phase                  queue only in a forked child

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a wait queue in the wait table (wait/lot.h), and a word with one spinner. The
+ * The condition: a wait queue in the parking lot (wait/lot.h), and a word with one spinner. The
  * spinner is a thread that began to wait when no context waited. The spinner polls its own fl__wait
  * for a bounded time, and only then enters the queue.
  *

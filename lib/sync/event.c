@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event: a word, and a wait queue in the wait table (wait/lot.h).
+ * The event: a word, and a wait queue in the parking lot (wait/lot.h).
  *
  *   field    meaning                     set by                      cleared by
  *   SET      the event is set            fl_event_set(): CAS, or     fl_event_reset(); with AUTO,

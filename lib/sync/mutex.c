@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a word, and a wait queue in the wait table (wait/lot.h). A transaction, from
+ * The mutex: a word, and a wait queue in the parking lot (wait/lot.h). A transaction, from
  * fl__lot_open() to fl__lot_close(), holds the queue lock.
  *
  *   MUTEX_   meaning                     set by                        cleared by
@@ -84,15 +84,15 @@ static const int64_t MUTEX_TURN = FL_MS(1), MUTEX_SPIN = FL_US(20);
  * mutex_wake_first() that finds the waiter has run.
  */
 static _Thread_local struct {
-	uint32_t plain;    /* an unlock that finds this word is done; NEVER, which none finds: no unlock is */
+	uint32_t plain;    /* an unlock that finds this word takes the fast path; NEVER: none does */
 	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
 	const void *mutex; /* only compared, never dereferenced */
 } mutex_last_wake FL__INITIAL_EXEC = {MUTEX_LOCKED, 0, NULL};
-enum { MUTEX_NEVER = MUTEX_HAND, MUTEX_UNLOCKS_A_WAKE = 64 };
+enum { MUTEX_NEVER = MUTEX_HAND, MUTEX_UNLOCKS_PER_WAKE = 64 };
 
 /*
- * Acquires the mutex if it is free, or handed over to the caller, which then is `first`, the first
- * waiter: true. Else sets `mark`, which is 0 or, under the queue lock, WAITERS: false.
+ * Returns true if the mutex was free, or handed over to the caller (`first`: it is the first
+ * waiter), and now is the caller's. Else sets `mark`, which is 0 or, under the queue lock, WAITERS.
  */
 static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 {
@@ -199,8 +199,8 @@ static void mutex_clear_stale(fl_mutex *m)
 
 /*
  * Acquires the mutex: 0, -ETIMEDOUT, -ECANCELED. Each round polls the mutex, then acquires it or
- * goes to sleep under the queue lock, so that no unlock comes between the check and the sleep.
- * `woken`: the caller is this first waiter, and awake; NULL: the caller is not in the queue.
+ * enqueues under the queue lock, so that no unlock comes between the two. Then it sleeps. `woken`:
+ * the caller is this first waiter, and awake; NULL: the caller is not in the queue.
  */
 static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
                                 struct fl__debug_op *op)
@@ -355,7 +355,7 @@ __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint3
 	if (before & MUTEX_WATCHED)
 		before = mutex_free_watched(m);
 	if ((before & MUTEX_WAITERS) ||
-	    (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= MUTEX_UNLOCKS_A_WAKE))
+	    (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= MUTEX_UNLOCKS_PER_WAKE))
 		mutex_wake_first(m);
 }
 

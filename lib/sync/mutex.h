@@ -8,7 +8,7 @@
 
 /* A waiter in the wait queue of a mutex or of a condition. */
 struct fl__mutex_node {
-	struct fl__node node; /* the waiter's node in the wait table */
+	struct fl__node node; /* the waiter's node in the parking lot */
 	fl_mutex *mutex;
 	int64_t since; /* when the waiter was first woken; 0: not yet */
 	bool has_run;  /* the waiter has run since its last wake */

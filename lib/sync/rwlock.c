@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The readers-writer lock: a word for all contexts, and one wait queue for readers and writers, in
- * the wait table (wait/lot.h).
+ * the parking lot (wait/lot.h).
  *
  * A reader locks and unlocks by an addition, which two cores can do at once without failing (a loop
  * of CAS cannot). A reader that finds the lock barred subtracts itself again.
@@ -11,9 +11,9 @@
  * to the queue.
  *
  *   RWLOCK_   meaning                     set by                       cleared by
- *   COUNT     the number of readers, and  read lock: + 1               read unlock, a barred
- *             of barred readers on their                               reader: - 1
- *             way out; under WRITER, the
+ *   COUNT     the number of readers, and  read lock, downgrade: + 1;   read unlock, a barred
+ *             of barred readers on their  a grant: + the readers       reader, upgrade: - 1
+ *             way out; under WRITER, the  granted
  *             barred ones alone
  *   WAITERS   an unlock must serve the    under the queue lock: a      under the queue lock: a
  *             queue                       waiter that enqueues while   serve, when it wakes a
@@ -28,8 +28,8 @@
  *   UPGRADER  a reader, still counted,    upgrade, under the queue     a serve, when it hands over
  *             waits to be the only one    lock                         WRITER; the upgrader, when
  *                                                                      it gives up
- *   WRITER    a writer holds the lock     write lock: CAS; a serve     write unlock, downgrade:
- *                                                                      subtraction
+ *   WRITER    a writer holds the lock     write lock, upgrade: CAS; a  write unlock, downgrade:
+ *                                         serve                        subtraction
  *
  *   turn_     changed under the queue lock
  *   bit 0-14  when the first waiter, or the awake one, became first, in ticks of 2^17 ns
@@ -62,13 +62,13 @@
  * to all but the awake waiter. An awake reader takes the readers right behind it along. While a
  * thread is awake, WAITERS is clear, so overtaking costs nothing extra. An awake waiter that finds
  * the lock barred checks the clock itself. The awake thread may wait for the CPU of the waking
- * thread, for whole time slices. So the waking thread keeps the lock in `rwlock_last_wake`, and
+ * thread, for whole time slices. So the waking thread notes the lock in `rwlock_last_wake`, and
  * checks AWAKE and the clock at every 64th lock. While a fiber is awake, WAITERS stays set, and
  * bars the lock to other fibers, which may share the thread and keep the awake fiber from running.
  *
  * A forked child inherits the word, but not the waiters: rwlock_forget_parent().
  *
- * A stale WAITERS with an empty queue is harmless: it sends one unlock to the wait table.
+ * A stale WAITERS with an empty queue is harmless: it sends unlocks to the parking lot.
  */
 #include "rwlock.h"
 #include "../base/atomic.h"
@@ -99,7 +99,7 @@ static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRIT
 const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER | RWLOCK_UPGRADER | RWLOCK_COUNT,
                                                    RWLOCK_WRITES};
 
-/* The lock of the waiter that this thread woke last; forgotten once the waiter runs. */
+/* The lock of the waiter that this thread woke last; forgotten when a check finds none awake. */
 static _Thread_local struct rwlock_last_wake {
 	const fl_rwlock *lock; /* only compared */
 	unsigned locks;        /* locks by this thread since the wake */
@@ -108,17 +108,17 @@ static _Thread_local struct rwlock_last_wake {
 /* The fields of turn_. */
 enum {
 	RWLOCK_TICK_LOG2 = 17,
-	RWLOCK_CLOSE_AFTER = 8,
-	RWLOCK_TICKS = 0x7fff,
+	RWLOCK_CLOSE_AFTER = 8, /* ticks: a millisecond */
+	RWLOCK_TICK_MASK = 0x7fff,
 	RWLOCK_AWAKE = 0x8000,
 	RWLOCK_FORKS_SHIFT = 16
 };
 
-enum { RWLOCK_LOCKS_A_CHECK = 64 };
+enum { RWLOCK_LOCKS_PER_CHECK = 64 };
 
 static uint32_t rwlock_ticks(void)
 {
-	return (uint32_t)(fl__sys.now() >> RWLOCK_TICK_LOG2) & RWLOCK_TICKS;
+	return (uint32_t)(fl__sys.now() >> RWLOCK_TICK_LOG2) & RWLOCK_TICK_MASK;
 }
 
 static uint32_t rwlock_forks(void)
@@ -127,7 +127,7 @@ static uint32_t rwlock_forks(void)
 	return fl__load_relaxed(&fl__fork_count) << RWLOCK_FORKS_SHIFT;
 }
 
-/* Under the queue lock: a new first waiter begins its turn, and no waiter is awake. */
+/* Under the queue lock, when a new first waiter begins its turn, and no waiter is awake. */
 static void rwlock_begin_turn(fl_rwlock *l)
 {
 	/* relaxed: without the queue lock, turn_ is a hint */
@@ -140,14 +140,14 @@ static bool rwlock_has_awake(const fl_rwlock *l)
 	return fl__load_relaxed(&l->turn_) & RWLOCK_AWAKE; /* relaxed: changes only under the queue lock */
 }
 
-/* Under the queue lock: the first waiter has been dequeued and is awake. */
+/* Under the queue lock, when the first waiter has been dequeued and is awake. */
 static void rwlock_set_awake(fl_rwlock *l)
 {
 	/* relaxed, both: as in rwlock_begin_turn() */
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | RWLOCK_AWAKE);
 }
 
-/* Under the queue lock: the awake waiter goes back to the queue. */
+/* Under the queue lock, when the awake waiter goes back to the queue. */
 static void rwlock_clear_awake(fl_rwlock *l)
 {
 	/* relaxed, both: as above */
@@ -158,12 +158,12 @@ static void rwlock_clear_awake(fl_rwlock *l)
 static bool rwlock_is_late(const fl_rwlock *l)
 {
 	/* relaxed: as above */
-	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICKS) >= RWLOCK_CLOSE_AFTER;
+	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_CLOSE_AFTER;
 }
 
 static bool rwlock_is_inherited(const fl_rwlock *l)
 {
-	/* relaxed: the inherited value is of the parent; the child stores its own count once */
+	/* relaxed: in a child, the count in turn_ changes once */
 	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> RWLOCK_FORKS_SHIFT;
 }
 
@@ -197,10 +197,10 @@ static void rwlock_close_if_late(fl_rwlock *l)
 	fl__lot_close(&lot);
 }
 
-/* Called before a lock of `rwlock_last_wake.lock`. */
+/* Called before this thread locks `rwlock_last_wake.lock`. */
 __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 {
-	if (++rwlock_last_wake.locks % RWLOCK_LOCKS_A_CHECK != 0)
+	if (++rwlock_last_wake.locks % RWLOCK_LOCKS_PER_CHECK != 0)
 		return;
 	if (rwlock_has_awake(l)) /* a hint here */
 		rwlock_close_if_late(l);
@@ -235,13 +235,13 @@ static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl
  */
 static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
-	const bool shares = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
+	const bool is_fiber = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
 	if (!fl__lot_take_node(lot, first, RWLOCK_WOKEN))
 		return false;
 	rwlock_set_awake(l);
 	if (late)
 		fl__or_relaxed(&l->word_, RWLOCK_CLOSED); /* relaxed: a flag, publishes nothing */
-	if (!shares) {
+	if (!is_fiber) {
 		/* relaxed: a flag; the awake waiter locks the queue */
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
 		rwlock_last_wake = (struct rwlock_last_wake){l, 0};
@@ -322,7 +322,7 @@ static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS); /* relaxed: a flag */
 }
 
-/* The awake waiter goes back before this node: before all but the upgrader. */
+/* The node before which the awake waiter goes back: the first but the upgrader. */
 static struct fl__node *rwlock_front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
@@ -380,9 +380,9 @@ bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct
 }
 
 /*
- * Leaves the queue without the lock: invariant 6. `bit` is UPGRADER for an upgrader, which still
- * reads, else 0. If a serve has dequeued any other waiter, fl_rwlock_destroy() ignores that waiter,
- * so the lock may already be freed.
+ * For a waiter that gives up: invariant 6. `bit` is UPGRADER for an upgrader, which still reads,
+ * else 0. If a serve has dequeued a waiter that is no upgrader, fl_rwlock_destroy() ignores it, so
+ * the lock may already be freed.
  */
 static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {

@@ -9,15 +9,15 @@
 struct fl__rwlock_mode {
 	uint32_t unit; /* a lock adds this to the word */
 	uint32_t bars; /* the bits that bar the lock */
-	uint32_t kind; /* the value of a queued node */
+	uint32_t kind; /* `value` of its queued node */
 };
 
 extern const struct fl__rwlock_mode fl__rwlock_writing;
 
 /*
- * Takes the lock if no bit of `bars` is set: false. Else enqueues `node`: true. `awake`: the
- * caller is the awake waiter. CLOSED, set on its behalf, does not bar the lock to the awake waiter;
- * for all other callers, `bars` contains CLOSED.
+ * Takes the lock, or, if a bit of `bars` is set, enqueues `node`: returns true if enqueued.
+ * `awake`: the caller is the awake waiter, for which CLOSED was set; for all others `bars` contains
+ * CLOSED.
  */
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
                         bool awake);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The semaphore: permits in the low 31 bits of the word, WAITERS in the top bit. The wait queue is
- * in the wait table (wait/lot.h).
+ * in the parking lot (wait/lot.h).
  *
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without

@@ -73,14 +73,15 @@
  *     workers that there are. The next submit tries again (POOL_START_FAILED).
  *
  * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
- * tail of the ring, then sees S counted. S first uncounts itself, then marks the tail, or sees it
- * changed. Since the submit did not see S uncounted, S's mark comes after the submit's claim in
- * the order of the tail's changes: S can set the mark only if that task was taken. S skips the
- * mark if it sees `more` false: then no further worker may be active. The thread that makes `more`
- * true sets a mark or wakes a worker (pool_settle()). If it does so before the submit, the submit
- * finds that mark; if after S's load, it finds the task. So these are in the total order of
- * seq_cst: the claim, or for a list the store to `overflowing`; the submit's load of `searching`;
- * the end of S's search; S's load of `more`.
+ * tail of the ring, then sees S counted. S first uncounts itself, then does one of these:
+ *   - S marks the tail. The mark comes after the submit's claim, since the submit saw S counted.
+ *     S can set it only if the ring is empty: the task was taken.
+ *   - S sees that the tail has changed, and searches on.
+ *   - S sees `more` false, and leaves the task: no further worker may be active. The thread that
+ *     makes `more` true sets a mark or wakes a worker (pool_settle()). If it does so before the
+ *     submit, the submit finds the mark; if after S's load, that thread finds the task.
+ * So these are in the total order of seq_cst: the claim, or for a list the store to `overflowing`;
+ * the submit's load of `searching`; the end of S's search; S's load of `more`.
  *
  * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens. A token is a word with a wait queue in the wait table. A wait under a token has a
+ * Cancel tokens. A token is a word with a wait queue in the parking lot. A wait under a token has a
  * node in that queue beside the nodes in its own queues.
  *
  *   FL__CANCEL_  meaning                  set by                          cleared by

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Callbacks of cancel tokens. One bucket of the wait table guards all callbacks of a tree. Its key
+ * Callbacks of cancel tokens. One bucket of the parking lot guards all callbacks of a tree. Its key
  * is an address in the tree's root, used only as a number. So callbacks can be removed, and run,
  * after the tokens are gone.
  *

@@ -43,7 +43,7 @@ static void context_after_fork_in_child(void)
 FL__AT_START static void context_watch_forks(void)
 {
 	/*
-	 * Fails only for lack of memory at start-up. The wait table of a forked child then has the
+	 * Fails only for lack of memory at start-up. The parking lot of a forked child then has the
 	 * parent's waiters.
 	 */
 	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock under the wait table: a futex mutex, with a mark for signal handlers.
+ * The lock under the parking lot: a futex mutex, with a mark for signal handlers.
  *
  *   LOCK_     meaning                     set by                                     cleared by
  *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before  fl__unlock()

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 /*
- * The lock under the wait table: for sections of a few instructions that never wait and never call
+ * The lock under the parking lot: for sections of a few instructions that never wait and never call
  * out. The lock guards buckets, trees of cancel tokens, and lists of threads and tasks. Higher
  * layers use fl_mutex. All-zero is unlocked.
  */

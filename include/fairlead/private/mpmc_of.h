@@ -6,7 +6,7 @@
 #include <fairlead/private/mpmc_ring.h>
 #include <fairlead/private/typed.h>
 
-/* Private: FL_MPMC_OF, documented in fairlead/mpmc.h. */
+/* FL_MPMC_OF: documented in fairlead/mpmc.h. */
 #define FL_MPMC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_mpmc, name)                                                                                  \

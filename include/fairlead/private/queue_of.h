@@ -7,7 +7,7 @@
 #include <fairlead/private/typed.h>
 #include <fairlead/queue.h>
 
-/* Private: FL_QUEUE_OF, documented in fairlead/queue.h. */
+/* FL_QUEUE_OF: documented in fairlead/queue.h. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	typedef struct name name;                                                                                      \
 	FL__TYPED_LIFE(fl_queue, name)                                                                                 \
