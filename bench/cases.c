@@ -139,6 +139,11 @@ const bench_case bench_cases[] = {
 		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
 	},
 	{
+		.name = "locks/rw_90_100ns", .unit = "ns/op", .threads = {1, 2, 4, 16}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
 		.name = "locks/br_read", .unit = "ns/op", .threads = {1}, .least_ms = 100,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
 		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},

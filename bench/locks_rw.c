@@ -28,6 +28,7 @@ RW_BENCH(ck_pflock, ck_pflock_t, ck_pflock_init(m), ck_pflock_read_lock(m), ck_p
 static const bench_row rows[] = {
     RW_ROWS("locks/rw", "fairlead", fl_rw),
     RW_ROW("locks/rw", "fairlead", fl_rw, 90),
+    RW_ROW("locks/rw", "fairlead", fl_rw, 90_100ns),
     RW_ROWS("locks/br", "fairlead", fl_br),
     RW_PEER("pthread", pthread),
     RW_PEER("nsync", nsync),

@@ -8,8 +8,9 @@
 
 /*
  * The workloads of readers-writer locks, for C and C++: a read looks at two words that must be
- * alike, a write adds one to both; nothing between. The threads take operations by the hundred
- * until all are taken, one of them, or every tenth, a write.
+ * alike, a write adds one to both. The threads take operations by the hundred until all are taken,
+ * one of them, or every tenth, a write. In `100ns` an operation works for 100 ns under the lock, and
+ * for 200 to 400 ns after it; in the others there is nothing between.
  */
 typedef struct rw_data {
 	uint64_t one, two; /* under the lock */
@@ -23,6 +24,12 @@ static inline void rw_look(const rw_data *data)
 	const volatile uint64_t *one = &data->one, *two = &data->two;
 	if (*one != *two)
 		bench_fail("a reader saw a writer's half");
+}
+
+/* The compiler must compute `work`. */
+static inline void rw_use(uint64_t work)
+{
+	__asm__ volatile("" : : "r"(work));
 }
 
 static inline void rw_check(const rw_data *data, uint64_t writes)
@@ -67,33 +74,43 @@ static inline void rw_check(const rw_data *data, uint64_t writes)
 			write_unlock;                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
-	static inline __attribute__((always_inline)) void impl##_rw_mixed(bench_thread *t, unsigned every)             \
+	/* `rounds`: of bench_work() in each operation; between two operations two to four times as many. */           \
+	static inline                                                                                                  \
+	    __attribute__((always_inline)) void impl##_rw_mixed(bench_thread *t, unsigned every, unsigned rounds)      \
 	{                                                                                                              \
 		struct impl##_rw *s = (struct impl##_rw *)t->state;                                                    \
 		type *m = &s->lock;                                                                                    \
-		uint64_t i;                                                                                            \
+		uint64_t i, work = 0;                                                                                  \
 		while ((i = __atomic_fetch_add(&s->data.taken, RW_BATCH, __ATOMIC_RELAXED)) < t->total) {              \
 			for (uint64_t end = i + RW_BATCH < t->total ? i + RW_BATCH : t->total; i < end; i++) {         \
 				if (i % every == 0) {                                                                  \
 					write;                                                                         \
 					s->data.one++;                                                                 \
 					s->data.two++;                                                                 \
+					work = bench_work(work, rounds);                                               \
 					write_unlock;                                                                  \
 				} else {                                                                               \
 					read;                                                                          \
 					rw_look(&s->data);                                                             \
+					work = bench_work(work, rounds);                                               \
 					read_unlock;                                                                   \
 				}                                                                                      \
+				work = bench_work(work, (2 + i % 3) * rounds);                                         \
 			}                                                                                              \
 		}                                                                                                      \
+		rw_use(work);                                                                                          \
 	}                                                                                                              \
 	static void impl##_rw_99(bench_thread *t)                                                                      \
 	{                                                                                                              \
-		impl##_rw_mixed(t, 100);                                                                               \
+		impl##_rw_mixed(t, 100, 0);                                                                            \
 	}                                                                                                              \
 	__attribute__((unused)) static void impl##_rw_90(bench_thread *t)                                              \
 	{                                                                                                              \
-		impl##_rw_mixed(t, 10);                                                                                \
+		impl##_rw_mixed(t, 10, 0);                                                                             \
+	}                                                                                                              \
+	__attribute__((unused)) static void impl##_rw_90_100ns(bench_thread *t)                                        \
+	{                                                                                                              \
+		impl##_rw_mixed(t, 10, bench_rounds());                                                                \
 	}
 
 static inline void rw_read_teardown(void *state, uint64_t total)
@@ -121,6 +138,11 @@ static inline void rw_90_teardown(void *state, uint64_t total)
 	free(state);
 }
 
+static inline void rw_90_100ns_teardown(void *state, uint64_t total)
+{
+	rw_90_teardown(state, total);
+}
+
 /* `family` is "locks/rw" or "locks/br". */
 #define RW_ROW(family, label, impl, what)                                                                              \
 	{                                                                                                              \
@@ -131,6 +153,7 @@ static inline void rw_90_teardown(void *state, uint64_t total)
 
 /* Fairlead's two are measured each against all others. */
 #define RW_PEER(label, impl)                                                                                           \
-	RW_ROWS("locks/rw", label, impl), RW_ROW("locks/rw", label, impl, 90), RW_ROWS("locks/br", label, impl)
+	RW_ROWS("locks/rw", label, impl), RW_ROW("locks/rw", label, impl, 90),                                         \
+	    RW_ROW("locks/rw", label, impl, 90_100ns), RW_ROWS("locks/br", label, impl)
 
 #endif

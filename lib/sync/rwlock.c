@@ -450,16 +450,19 @@ static void rwlock_back_out(fl_rwlock *l)
 	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -RWLOCK_READER));
 }
 
-/* Polls the lock for a bounded time, as mutex_spin() does. */
+/*
+ * Polls the lock for some microseconds, or until it has a waiter. Each access takes the cache line
+ * away from a holder that may lock again at once. So the pauses begin with 8; longer ones would cost
+ * more where sections take some 100 ns.
+ */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	enum { POLLS = 7 };
-	for (int i = 0; i < POLLS; i++) {
+	for (unsigned pauses = 8; pauses <= 64; pauses *= 2) {
 		if (rwlock_take(l, mode))
 			return true;
 		if (fl__load_relaxed(&l->word_) & RWLOCK_WAITERS) /* relaxed: a hint */
 			return false;
-		fl__pause(1u << i);
+		fl__pause(pauses);
 	}
 	return false;
 }
