@@ -183,10 +183,11 @@ static void describe_strategy(void)
 	else
 		snprintf(bound, sizeof bound, "%d", lab_config.stale);
 	if (lab_config.preemptions == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs, sleep sets, %s stale reads, %d faults", bound, lab_config.faults);
+		snprintf(dfs, sizeof dfs, "dfs with sleep sets and at most %s stale reads, %d fault%s", bound,
+		         lab_config.faults, lab_config.faults == 1 ? "" : "s");
 	else
-		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions,
-		         bound, lab_config.faults);
+		snprintf(dfs, sizeof dfs, "dfs with at most %d preemptions, %s stale reads, %d fault%s",
+		         lab_config.preemptions, bound, lab_config.faults, lab_config.faults == 1 ? "" : "s");
 	size_t used = strlen(dfs);
 	if (lab_config.kills > 0)
 		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,

@@ -161,7 +161,7 @@ struct lab_result {
 	uint64_t steps;  /* of all executions */
 	bool exhausted;  /* DFS has seen all executions within its bounds */
 	bool proved;     /* and wider bounds would add none */
-	/* In words, with its bounds: "dfs, 2 preemptions, 2 stale reads, 1 fault". */
+	/* In words, with its bounds: "dfs with at most 2 preemptions, 2 stale reads, 1 fault". */
 	const char *strategy;
 	unsigned n_outcomes;
 	const struct lab_outcome *outcomes;

@@ -176,7 +176,8 @@ static struct lab_thread *next_thread(void)
 		/* Or the spinning threads could run for ever. */
 		set = lab_bit(longest_waiting(lab.ready));
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
-	lab.switched = lab.self->state == LAB_READY && next != lab.self;
+	if (next != lab.self) /* else a switch before this thread's first step still counts */
+		lab.switched = lab.self->state == LAB_READY;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
 	if (next->state == LAB_SPINNING)

@@ -183,12 +183,12 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 	const struct lab_result *r = &job->report.result;
 	(void)fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode),
 	              r->message);
-	(void)fprintf(to, "    found after %s %s, %.3g s",
-	              grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
-	              is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
+	const uint64_t found = job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions;
+	(void)fprintf(to, "    found after %s %s%s, %.3g s", grouped(found), is_real(job) ? "sample" : "execution",
+	              found == 1 ? "" : "s", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
 		(void)fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
-	(void)fprintf(to, r->strategy[0] ? "; %s\n" : "\n", r->strategy);
+	(void)fprintf(to, r->strategy[0] ? "; the search: %s\n" : "\n", r->strategy);
 	text_outcomes(to, r);
 	if (r->n_steps > 0) {
 		(void)fputc('\n', to);
