@@ -67,8 +67,8 @@ FL__ASSERT_SIZE(fl_sharded_rwlock, 64 * (1 + FL_SHARDED_RWLOCK_ROWS));
 FL_INLINE void fl_sharded_rwlock_init(fl_sharded_rwlock *l);
 
 /*
- * Ends the use of `l`, so that its memory may be freed. Waits only for the end of an unlock that
- * has already freed `l`. Returns:
+ * Ends the use of `l`, so that its memory may be freed. Waits only for the end of an unlock after
+ * which `l` is already unlocked. Returns:
  *
  *   0       no context holds `l` or waits for it
  *   -EBUSY  a context does

@@ -76,8 +76,8 @@ FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /*
  * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
- * waiter that was killed, or gave up, may count until `m` has been locked and unlocked again, once
- * for each such waiter. Never waits.
+ * waiter that was killed, or gave up, may count as waiting until `m` has been locked and unlocked
+ * once for each such waiter. Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 

@@ -29,10 +29,10 @@ FL_BEGIN_DECLS
  * the stream, at most FL_STREAM_LIMIT. The stream holds memory only while there are such bytes. A
  * fiber whose reads or writes never wait lets other fibers run from time to time.
  *
- * A read that failed, timed out or was cancelled has taken no bytes: the next read gets the bytes
- * that have come, and only then the error. A write that failed, timed out or was cancelled may have
- * written a part: fl_stream_written(). Besides their own results, functions that read, write or end
- * a stream return
+ * A read that failed, timed out or was cancelled has taken no bytes (fl_stream_got() has one
+ * exception): the next read gets the bytes that have come, and only then the error. A write that
+ * failed, timed out or was cancelled may have written a part: fl_stream_written(). Besides their
+ * own results, functions that read, write or end a stream return
  *
  *   -EBUSY         another fiber is reading, or writing
  *   -ECONNRESET    the peer has reset the connection: written bytes may be lost. Permanent
@@ -50,10 +50,11 @@ typedef struct fl_stream fl_stream;
 #define FL_STREAM_FDS_MAX 253u   /* descriptors of one send; the system's limit */
 
 /*
- * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd` non-blocking
- * and close-on-exec, and sets TCP_NODELAY for TCP. A blocking pipe or terminal is opened once more
- * by /proc, under the same number, so that other processes that share it keep a blocking one; where
- * that fails they share the change. After an error the caller still owns `fd`. Never waits. Returns
+ * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
+ * non-blocking and close-on-exec, and sets TCP_NODELAY for TCP. A blocking pipe or terminal is
+ * reopened through /proc under the same number, so that it stays blocking for other processes; if
+ * that fails, it becomes non-blocking for them, too. After an error the caller still owns `fd`.
+ * Never waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop
@@ -148,10 +149,10 @@ FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *li
                                                           fl_cancel_token *cancel);
 
 /*
- * For fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, and fl_stream_receive_fds(),
- * after -ENOMEM: the read gave up, and had no memory to put its bytes back. Returns the number of
- * bytes that are in the caller's buffer, and no longer in the stream. The next read continues
- * behind them. 0 after any other read. Never waits.
+ * Returns how many bytes the last read has left in the caller's buffer and no longer in the stream.
+ * Not 0 only after -ENOMEM of fl_stream_read_exactly() of more than FL_STREAM_LIMIT bytes, or of
+ * fl_stream_receive_fds(): there was no memory to put the bytes back. The next read continues
+ * behind them. Never waits.
  */
 FL_API size_t fl_stream_got(const fl_stream *s);
 
@@ -190,7 +191,8 @@ FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec
  * a Unix socket. The receiver gets the descriptors with the first byte. They were sent if
  * fl_stream_written() is not 0. Returns 0, -EPIPE, -ECANCELED, -ENOMEM, or
  *
- *   -EINVAL        no byte; above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be sent
+ *   -EINVAL        no byte; `n` above FL_STREAM_FDS_MAX; or a descriptor of a kind that cannot be
+ *                  sent
  *   -EBADF         one of the descriptors is not open
  *   -ETOOMANYREFS  too many descriptors of this user were sent and not yet received
  *                  (RLIMIT_NOFILE): try again later

@@ -28,8 +28,8 @@ extern "C" {
  *
  * `s` is the state, zeroed before each execution. An execution runs the setup, if there is one,
  * then all actors at once, and after the last actor the body of FL_STRESS. The body frees what
- * setup and actors made, and states the outcome: the first macro with a condition that holds. No
- * such macro is an error. Under the model, actors may start threads, lock and wait through
+ * setup and actors made, and states the outcome: the first macro with a condition that holds. If
+ * none holds, that is an error. Under the model, actors may start threads, lock and wait through
  * Fairlead. Threads that never end, and memory that is not freed, are reported.
  */
 
@@ -128,7 +128,7 @@ void fl_stress_relax(void);
  * `deadline`: in ns of CLOCK_MONOTONIC; INT64_MAX: none. The model chooses among the possible
  * results. Returns:
  *
- *   0            a wake, or a spurious wakeup, in every mode
+ *   0            a wake; or, in every mode, a spurious wakeup
  *   -EAGAIN      the word has another value
  *   -EINTR       a signal
  *   -ETIMEDOUT   the deadline has passed
@@ -145,7 +145,7 @@ int fl_stress_futex_wake(const void *word, int n);
 bool fl_stress_killed(const char *actor);
 
 /*
- * Returns how many steps, which other threads can observe, the calling thread has taken in this
+ * Returns how many steps that other threads can observe the calling thread has taken in this
  * execution. 0 without the model. For operations that must end after a bounded number of steps.
  */
 uint32_t fl_stress_steps(void);

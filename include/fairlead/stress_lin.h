@@ -30,8 +30,8 @@ extern "C" {
  *     fairlead-stress --mode lin --load FILE.c ring
  *
  * Order: a call precedes another call if it happens before that call. In some of the programs that
- * are generated, only the operations synchronize the threads, so a missing fence in them shows. In
- * others each call happens after all calls that have returned.
+ * are generated, only the operations synchronize the threads, so an operation that lacks a fence
+ * shows. In others each call happens after all calls that have returned.
  */
 
 /*
@@ -121,7 +121,7 @@ struct fl_lin_op {
 	const void *module;
 };
 
-/* Thread n. The main thread makes the calls before and after the threads, of any operation. */
+/* Thread n. `by` does not limit the main thread's calls before and after the threads. */
 #define FL_LIN_THREAD(n) (1u << (n))
 
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))

@@ -2,8 +2,8 @@
 /*
  * The dump: which context waits for what. Async-signal-safe: allocates no memory and waits for no
  * lock. Copies one record at a time out of the debug table or a wait queue, then prints the copy.
- * snprintf() formats only strings and integers, for which the known C libraries need no memory and
- * no lock.
+ * snprintf() formats only strings, integers and pointers, for which the known C libraries need no
+ * memory and no lock.
  */
 #include "../base/sys.h"
 #include "../wait/lot.h"
@@ -123,8 +123,8 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 }
 
 /*
- * Called under the table's lock. Returns a copy of the record. A signalled waiter of a condition
- * waits for its mutex only.
+ * Called under the table's lock. Returns a copy of the record, without `cond` if the waiter was
+ * signalled and waits only for its mutex.
  */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {

@@ -2,15 +2,15 @@
 /*
  * Chunks: several arguments as one task.
  *
- * A process executor runs all elements of a chunk by itself. Other executors call a task's function
- * once. They get a type of this file: its function runs the elements. The function finds its task
- * block by the task's token, which is the future's.
+ * A process executor loops over the elements of a chunk itself. Other executors call a task's
+ * function once. They get a type of this file: its function runs the elements. The function finds
+ * its task block by the task's token, which is the future's.
  *
  * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
  * submitted as a copy without hooks, in memory that does not last. The thread that ends a future
- * frees its reference afterwards, and the free of the last reference reads the type. So
- * fl__chunk_detach_type() gives an ended future a lasting type before that memory is freed. Only
- * that free reads the type of an ended future, and the reference count orders it.
+ * releases its reference afterwards, and the release of the last reference reads the type: the only
+ * read after the end, ordered by the reference count. So fl__chunk_detach_type() gives an ended
+ * future a lasting type before the copy is freed.
  */
 #include "map.h"
 #include <errno.h>
@@ -19,7 +19,7 @@ enum {
 	CHUNK_WINDOW = 1024,              /* chunks a worker: fl__chunk_window() */
 	CHUNK_WINDOW_LEAST = 2,           /* one runs, one is next */
 	CHUNK_WINDOW_BYTES = 1 << 20,     /* a worker, beyond the least */
-	CHUNK_WINDOW_MOST = 1 << 14,      /* in all, or one a worker if more: up to a million */
+	CHUNK_WINDOW_MOST = 1 << 14,      /* in all; with more workers than this, one a worker */
 	CHUNK_PREFERRED_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process_pool/rings.h */
 };
 
@@ -84,7 +84,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = block->future.count};
-	/* The count of a worker that died is not trusted; or there are no results. */
+	/* All done despite an error: a dead worker's count that is not trusted. Or there are no results. */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool late = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	return (struct fl__chunk_end){

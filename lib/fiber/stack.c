@@ -10,8 +10,8 @@
  *   used     no list                         touched     warm; dirty, if enough are warm
  *   warm     pool->warm, last in first out   touched     used
  *   dirty    the `free` and `dirty` bits of  touched     used; clean, with all dirty stacks, when
- *            its slab                                    stack_is_excess() has held for a second,
- *                                                        or the scheduler is idle
+ *            its slab                                    there is excess, for a second or with
+ *                                                        an idle scheduler
  *   clean    the `free` bits of its slab     none        used
  *
  *   block    is in
@@ -19,9 +19,9 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * A stack gets its guard with the first use of the block of its number. So there are at least as
- * many stacks with a guard as blocks that are used, and the used blocks are at least as many as the
- * used stacks: a get finds a stack.
+ * A stack gets its guard with the first use of the block of its number. So there are at most as
+ * many used stacks as used blocks, and as many of these as stacks with a guard: a get finds a
+ * stack.
  *
  * Returning memory costs a system call, and its reuse a page fault: together more than all else
  * that a fiber does. So the pool returns memory for runs of neighbours, only if too many stacks or

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory is thread-local, so storing a failure needs no lock and cannot fail. The fibers of a
- * thread share it. So the context's id is stored, too: fl_perror() never prints a failure that
- * another fiber received.
+ * The last failure, for fl_perror(), is thread-local, so storing it needs no lock and cannot fail.
+ * The fibers of a thread share it. So the context's id is stored, too: fl_perror() never prints a
+ * failure that another fiber received.
  */
 #include "failure.h"
 #include "../wait/context.h"

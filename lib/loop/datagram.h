@@ -17,13 +17,16 @@ struct fl_datagram {
 	unsigned calls;   /* of fibers that have not returned */
 	unsigned eager;   /* datagrams since a fiber last waited here */
 	int family;       /* AF_INET, AF_INET6, AF_UNIX */
-	bool ipv6_only;   /* not for IPv4 */
+	bool ipv6_only;   /* takes no IPv4 addresses */
 	bool peer_errors; /* the system keeps a queue of ICMP errors (ip(7), IP_RECVERR) */
 	bool closed;      /* the descriptor is closed, too */
 	struct fl__unix_file file;
 };
 
-/* Creates a socket that does not own `fd` yet. Returns 0, or as fl__io_open(), -ENOMEM. */
+/*
+ * Creates the object of the socket `fd`. After an error the caller still owns `fd`. Returns 0,
+ * -ENOMEM, -EOWNERDEAD, or as fl__io_open().
+ */
 int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
 
 /* Whether a call that never waits may begin. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
@@ -38,7 +41,10 @@ int fl__datagram_error(int rc);
  */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 
-/* Puts an address that the system has stored, `size` bytes, into its one form. */
+/*
+ * Normalizes an address of `size` bytes that the system has stored: a mapped IPv6 address becomes
+ * IPv4.
+ */
 void fl__datagram_address_from_system(fl_datagram_address *a, socklen_t size);
 
 #endif

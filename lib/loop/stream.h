@@ -36,9 +36,9 @@ struct fl_stream {
 };
 
 /*
- * Creates a stream that owns `fd`, a non-blocking socket that is connected, or soon will be. Called
- * by the thread of `l`. `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0, or as
- * fl_stream_from_fd(): -EEXIST, -ENOMEM, -ENOSPC; then the caller still owns `fd`.
+ * Creates a stream that owns `fd`, which is non-blocking; a socket is connected, or soon will be.
+ * Called by the thread of `l`. `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0, or
+ * as fl_stream_from_fd(): -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD; then the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 

@@ -71,9 +71,9 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 }
 
 /*
- * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
- * kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more while a
- * thread of a forked child resets `p`.
+ * Called before each read of `kept` and each lock. In a forked child, makes the lock free, and
+ * drops a kept message, which the parent receives. `generation` is 2 * fl__fork_count; one more
+ * while a thread of a forked child resets `p`.
  */
 static void pipe_reset_after_fork(fl_pipe *p)
 {
@@ -84,7 +84,7 @@ static void pipe_reset_after_fork(fl_pipe *p)
 			return;
 		if (seen == now + 1)
 			fl__back_off(round);
-		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: guards only the parent's data */
+		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: guards what is older */
 			break;
 	}
 	fl_mutex_init(&p->lock);
@@ -427,7 +427,7 @@ static int pipe_take_kept(fl_pipe *p, struct pipe_message *m, const struct pipe_
 	return 0;
 }
 
-/* Takes the next message if it fits. The bytes of a large message stay in its memfd. */
+/* Takes the next message; keeps it if it does not fit. The bytes of a large message stay in its memfd. */
 static int pipe_next_message(fl_pipe *p, struct pipe_message *m, const struct pipe_room *room)
 {
 	struct pipe_message spare;
@@ -468,7 +468,7 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	if (rc == 0 && room->n_room > 0) /* without room `m` has none: pipe_check_room() */
+	if (rc == 0 && room->n_room > 0) /* no room: pipe_check_room() lets no descriptor pass */
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)
 		pipe_store_sizes(room, &m.head);

@@ -14,9 +14,9 @@
  * on one end. A packet has at least one byte, since a receiver could not tell an empty one from
  * the end.
  */
-enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most of one packet */
+enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most descriptors of a packet */
 
-/* Two connected sockets, close-on-exec: 0; -EMFILE, -ENFILE, -ENOMEM. */
+/* Two connected sockets, close-on-exec: 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
 int fl__packet_pair(int sockets[2]);
 
 /*
@@ -35,8 +35,8 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 
 /*
  * Receives one packet: its bytes into `data`, its descriptors (close-on-exec) into `fds`, which has
- * room for `*n_fds`. Sets `*n_fds` to their number. Both may be NULL. Waits until the deadline.
- * Observes no cancel token. Returns
+ * room for `*n_fds`. Sets `*size` and `*n_fds` to their numbers. `fds` and `n_fds` may be NULL.
+ * Waits until the deadline. Observes no cancel token. Returns
  *   0
  *   -EPIPE      the peer has closed or was killed, and everything was received
  *   -ETIMEDOUT, -ENOMEM
@@ -47,13 +47,13 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline);
 
-/* As above, but never wait: -EAGAIN. */
+/* As fl__packet_send(), but never waits: -EAGAIN. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {
 	struct iovec *parts;
 	unsigned n_parts;
-	int *fds;       /* room for FL__PACKET_FDS; NULL: descriptors are dropped, not lost */
+	int *fds;       /* room for FL__PACKET_FDS; NULL: drops the descriptors; `lost` stays false */
 	size_t size;    /* result */
 	unsigned n_fds; /* result */
 	bool cut;       /* result: the packet had more bytes */
@@ -61,8 +61,8 @@ struct fl__packet {
 };
 
 /*
- * `flags`: 0, or MSG_PEEK: the packet stays, and the descriptors are duplicates. Returns 0,
- * -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
+ * Receives a packet. Never waits. `flags`: 0, or MSG_PEEK: the packet stays, and the descriptors
+ * are duplicates. Returns 0, -EAGAIN, -EPIPE, -EBADMSG (an empty packet), -ENOMEM.
  */
 int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags);
 

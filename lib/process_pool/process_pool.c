@@ -36,8 +36,8 @@
  *   2. The manager takes the completions that the worker posted before its death.
  *   3. For each other task, newest first:
  *      - not started: the task goes to the front of the queue and runs on another worker. If the
- *        pool was terminated, the task is cancelled. The oldest task of several dead workers in a
- *        row counts as started: process_pool_counts_as_started().
+ *        pool was terminated, the task is cancelled. A task that was the oldest at several deaths
+ *        counts as started: process_pool_counts_as_started().
  *      - started: elements of a chunk that had ended keep their results. The task fails: with
  *        -ETIMEDOUT if it was killed for its deadline, with -ECANCELED if the pool was terminated,
  *        otherwise with -EOWNERDEAD. Instead of this last failure it is queued again if its type's
@@ -911,7 +911,7 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 		(void)snprintf(rest, room, "exited with status %d", status.code);
 }
 
-/* Queues a task that had started for a new attempt, or fails it. */
+/* For a task that had started: queues a new attempt, or fails it. */
 static void process_pool_settle_started(struct fl__process_pool_worker *w, struct fl__task_block *block,
                                         const char *how)
 {

@@ -30,9 +30,9 @@
  * Locks. A thread that frees a lock may wake only one waiter (shm_lock.c: invariant). So a bridge
  * that has slept on a lock's word owes other waiters a wake, until its own waiter has acquired the
  * lock or passed the wake on. Until then
- *   - `pending` of the bridge's thread names the lock, so that the kernel passes the wake on when
- *     the process is killed. A thread has one `pending`, so a bridge serves at most one entry with
- *     a lock (`lock_entry`).
+ *   - `pending` (shm_lock.c) of the bridge's thread names the lock, so that the kernel passes the
+ *     wake on when the process is killed. A thread has one `pending`, so a bridge serves at most
+ *     one entry with a lock (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks the
  *     entry, in bridge_remove(), after it has acquired the lock or passed the wake on. Before DONE
  *     the bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for
@@ -174,8 +174,8 @@ static void bridge_wake(const uint32_t *control)
 }
 
 /*
- * Sets `done`, and dequeues the waiter, which fl__lot_unpark() then wakes. The last access to an
- * entry that is in no list.
+ * Sets `done`, and dequeues the waiter, which fl__lot_unpark() then wakes. If the entry is in no
+ * list, this is the last access to it.
  */
 static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
@@ -226,7 +226,7 @@ static void bridge_start_thread(void)
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. All functions but bridge_sleep() and bridge_run() are called under bridge_lock. */
+/* The bridge. bridge_run() and what its sleep calls run without bridge_lock, the others under it. */
 
 static void bridge_begin(struct bridge *b)
 {
@@ -499,8 +499,8 @@ static void bridge_rearm(struct bridge_entry *e)
 }
 
 /*
- * Waits for DONE; after an error in *rc, asks for DONE. False: the entry is unlinked, because of
- * the error or with FAILED.
+ * Waits for DONE; after an error, stored in *rc, asks for DONE and waits again. False: the entry is
+ * unlinked, because of the error or with FAILED.
  */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {

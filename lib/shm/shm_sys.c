@@ -133,8 +133,8 @@ static uint64_t shm_sys_largest_file(void)
 /*
  * Estimates how much memory a region may have, before the region is filled: if a file in memory is
  * too large for the machine or its control group, the kernel kills processes. The estimate is out
- * of date when it is used, so it only rejects absurd sizes. Page caches and swap count as free,
- * because the kernel can reclaim page caches.
+ * of date when it is used, so it only rejects absurd sizes. Page caches count as free, since
+ * the kernel can reclaim them; so does swap.
  *
  * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
  * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, the file memory.stat

@@ -45,8 +45,8 @@
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
  *      subtraction is an unlock's last access to the mutex, unless mutex_wake_first() finds a
- *      waiter of a mutex in the queue. Then the mutex exists while the queue is locked. (The
- *      address may hold a new mutex. mutex_wake_first() is correct for any mutex.)
+ *      waiter of a mutex in the queue: then a mutex exists at this address while the queue is
+ *      locked. It may be a new one; mutex_wake_first() is correct for any mutex.
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
  *      it; or WAITERS and LOCKED are set, so a later unlock calls mutex_wake_first(); or an unlock
  *      is about to call it.
@@ -164,9 +164,9 @@ static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 }
 
 /*
- * Under the queue lock: dequeues a waiter that became the owner (`owns`) or gave up.
- * mutex_wake_first() may have dequeued a waiter that gave up. Then fl_mutex_destroy() ignores this
- * waiter, so the mutex may already be freed.
+ * Under the queue lock: dequeues a waiter that became the owner (`owns`) or gave up. If
+ * mutex_wake_first() has dequeued a waiter that gave up, fl_mutex_destroy() ignores it, so the
+ * mutex may already be freed.
  */
 static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {

@@ -4,8 +4,8 @@
  * its handle. The last owner to release the block frees it. `thread_list_lock` guards `owners`,
  * `detached` and the list. The event `ended` publishes `result`.
  *
- * The block holds the thread's context, which a waking thread may touch until its unpark (lot.c,
- * invariant 3). The thread releases the block only when it will not wait again.
+ * A waking thread may touch the block's context until it has unparked it (lot.c, invariant 3). So
+ * the thread releases the block only after its last wait.
  */
 #include "thread.h"
 #include "../base/atomic.h"
@@ -42,6 +42,8 @@ struct fl__thread {
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
+/* The calling thread; NULL: not started by fl_thread_start(). A fiber's context is not its thread's. */
+static _Thread_local struct fl__thread *thread_self;
 static fl_thread_error_handler *thread_error_handler;
 
 static void thread_enlist(struct fl__thread *t, const char *name)
@@ -109,8 +111,8 @@ static void thread_finish(void *arg)
 	fl__locals_end(&t->ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
 	bool last = thread_release(t, 1);
-	/* a later destructor of the thread that calls the library gets the thread's own context */
-	fl__ctx_current = NULL;
+	fl__ctx_current = NULL; /* a destructor that runs later and calls the library gets a new context */
+	thread_self = NULL;
 	if (last)
 		fl__free(t);
 }
@@ -118,6 +120,7 @@ static void thread_finish(void *arg)
 static void *thread_run(void *arg)
 {
 	struct fl__thread *t = arg;
+	thread_self = t;
 	fl__ctx_current = &t->ctx;
 	fl__yield_ration = t->yield_ration;
 	char kernel_name[16];
@@ -208,7 +211,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	struct fl__thread *t = handle->thread_;
 	if (!t)
 		return -EINVAL;
-	if (&t->ctx == fl__ctx_get())
+	if (t == thread_self)
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
@@ -319,7 +322,7 @@ static void thread_after_fork_in_child(void)
 {
 	fl_mutex_init(&thread_list_lock);
 	for (struct fl__thread *t = thread_oldest; t; t = t->next)
-		t->lost = &t->ctx != fl__ctx_current;
+		t->lost = t != thread_self;
 }
 
 FL__AT_START static void thread_watch_forks(void)

@@ -16,7 +16,7 @@ struct fl__thread_pool;
 enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2 };
 
 struct fl__thread_worker {
-	struct fl__run run; /* its first frame; first member: pool_block() converts it */
+	struct fl__run run; /* the outermost; must be the first member: pool_block() converts it */
 	struct fl__thread_pool *pool;
 	fl_thread thread;
 	fl_future *running; /* &pool_taking: not yet known */
@@ -34,8 +34,7 @@ struct fl__thread_pool {
 	struct fl__backlog backlog;
 	uint32_t started, crowded, initializing, cpus; /* rarely written */
 	uint32_t searching;
-	unsigned char apart[FL__MPMC_APART]; /* away from what the lock guards */
-	/* Written under the lock. */
+	unsigned char apart[FL__MPMC_APART]; /* keeps the words above, read without the lock, off these */
 	uint32_t more, active;
 	size_t starts;
 	unsigned made, threads, alive, idle, blocked, surplus;
@@ -45,7 +44,7 @@ struct fl__thread_pool {
 	int64_t idle_timeout; /* 0: none */
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;
-	fl_thread ended;
+	fl_thread ended; /* the last thread that has ended, not yet joined */
 };
 
 /* Under the lock: computes `more` and `crowded` after a change of their inputs. */

@@ -177,6 +177,39 @@ FL_TEST(fork_loses_running_threads)
 	fl_test_end(&threads[1]);
 }
 
+static fl_thread forking;
+
+static void knows_its_thread(void *arg)
+{
+	(void)arg;
+	FL_CHECK(fl_thread_is_alive(&forking));
+	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
+	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
+}
+
+static int fork_in_fiber(void *arg)
+{
+	(void)arg;
+	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
+	FL_CHECK(fl_test_child(knows_its_thread, NULL, NULL, 0) == 0);
+	return 0;
+}
+
+static int run_fork_in_fiber(void *started)
+{
+	const int rc = fl_event_wait(started);
+	return rc != 0 ? rc : fl_loop_run(fork_in_fiber, NULL);
+}
+
+/* A fiber has a context of its own: the child compares threads. */
+FL_TEST(fork_in_a_fiber_keeps_its_thread)
+{
+	static fl_event started;
+	FL_OK(fl_thread_start(&forking, run_fork_in_fiber, &started, NULL));
+	fl_event_set(&started);
+	fl_test_end(&forking);
+}
+
 /*
  * fork_while_locked: a fork at any moment while other threads lock, wait and wake. The child finds
  * its own locks held and usable, those of other threads held for ever, and new objects fully
