@@ -204,6 +204,7 @@ static int run_fork_in_fiber(void *started)
 /* A fiber has a context of its own: the child compares threads. */
 FL_TEST(fork_in_a_fiber_keeps_its_thread)
 {
+	FL_NEEDS(FL_TEST_EVENTFD); /* of the loop */
 	static fl_event started;
 	FL_OK(fl_thread_start(&forking, run_fork_in_fiber, &started, NULL));
 	fl_event_set(&started);
