@@ -130,7 +130,9 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 
 static char new_process_name[FL_PROCESS_NAME_MAX + 1] = "main";
 static unsigned new_process_fds;
+/* Whether the descriptors of earlier processes were closed; fl__fork_count at that moment. */
 static bool new_process_swept;
+static uint32_t new_process_swept_fork;
 
 const char *fl_process_current_name(void)
 {
@@ -147,9 +149,9 @@ int fl_process_fd(unsigned i)
 	return i < new_process_fds ? (int)(FL__STREAMS + i) : -EBADF;
 }
 
-bool fl__process_closed_inherited(void)
+bool fl__process_has_closed(uint32_t fork)
 {
-	return new_process_swept;
+	return new_process_swept && (int32_t)(fork - new_process_swept_fork) < 0;
 }
 
 void fl__process_set_identity(const char *name, unsigned n_fds)
@@ -223,6 +225,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 		rc = result ? 0 : -ENOMEM;
 	}
 	new_process_swept = true;
+	new_process_swept_fork = fl__fork_count;
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
 	if (ready)

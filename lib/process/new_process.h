@@ -37,17 +37,18 @@ struct fl__setup {
 };
 
 /*
- * Called in the new process, with all signals blocked. Closes all other descriptors, and unblocks
- * the signals. Exits if `parent` has ended. Returns 0 or a negative errno. Makes system calls only:
- * another thread of the parent may have locked the C library.
+ * Called in the new process, with all signals blocked. Does what `setup` says, closes all
+ * descriptors that `setup` does not name, resets the handlers and unblocks the signals. Exits if
+ * `parent` has ended. Returns 0 or a negative errno. Makes system calls only: another thread of the
+ * parent may have locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 struct fl__request;
 
 /*
- * Runs the task of `request` in this process, which was made for it, and exits. Calls `ready` (may
- * be NULL) when all is set up, or with the error; `fd` is the descriptor that was to be kept.
+ * Runs the task of `request` in this process, which was made for it, and exits. First calls `ready`
+ * (may be NULL): `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
@@ -60,7 +61,10 @@ _Noreturn void fl__new_process_serve(int socket, int parent);
 /* Sets the results of fl_process_current_name() and fl_process_fd_count(). */
 void fl__process_set_identity(const char *name, unsigned n_fds);
 
-/* Whether this process has closed the descriptors of its parent's handles. */
-bool fl__process_closed_inherited(void);
+/*
+ * Whether this process, or a process that it was forked from, has closed the descriptors of an
+ * object that was made when fl__fork_count was `fork`.
+ */
+bool fl__process_has_closed(uint32_t fork);
 
 #endif

@@ -46,14 +46,12 @@ struct fl_process {
 	int pid, pidfd;
 	int channel; /* -1: a child of this process */
 	bool daemon;
-	uint32_t forks; /* process_forks in the process that made the handle */
+	uint32_t forks; /* fl__fork_count in the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
 	bool group;             /* leads a process group */
 	int pipes[FL__STREAMS]; /* -1: none */
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
-
-static uint32_t process_forks; /* forks between the program's first process and this one */
 
 static fl_mutex process_list_lock = FL_MUTEX_INIT;
 static struct fl_process *process_oldest, *process_newest;
@@ -61,7 +59,7 @@ static unsigned process_started; /* for default names */
 
 static bool process_is_ours(const fl_process *p)
 {
-	return p->forks == process_forks;
+	return !fl__is_forked(p->forks);
 }
 
 static void process_list_add(fl_process *p)
@@ -100,7 +98,7 @@ static void process_init(fl_process *p, const struct fl__start *start)
 	p->daemon = start->config->daemon;
 	p->group = start->config->group;
 	memcpy(p->pipes, start->pipes, sizeof p->pipes);
-	p->forks = process_forks;
+	p->forks = fl__fork_count;
 	p->on_pidfd = (struct fl__watched_fd)FL__WATCHED_FD(p->pidfd, POLLIN);
 	p->on_channel = (struct fl__watched_fd)FL__WATCHED_FD(p->channel, POLLIN);
 	process_list_add(p);
@@ -351,7 +349,7 @@ void fl_process_free(fl_process *p)
 			p->pidfd = -1;
 		}
 	}
-	if (process_is_ours(p) || !fl__process_closed_inherited()) {
+	if (!fl__process_has_closed(p->forks)) {
 		fl__fd_close(p->pidfd);
 		fl__fd_close(p->channel);
 		for (unsigned i = 0; i < FL__STREAMS; i++)
@@ -384,7 +382,6 @@ const fl_on_type fl__on_process = {process_on_ready, process_on_arm, process_on_
 /* A forked child has no processes. A thread that is not in the child may hold the lock. */
 static void process_after_fork(void)
 {
-	process_forks++;
 	fl_mutex_init(&process_list_lock);
 	process_oldest = process_newest = NULL;
 	fl__fork_server_after_fork();

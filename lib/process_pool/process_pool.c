@@ -3,7 +3,8 @@
  * The process executor in the parent process: a process pool. Each worker is a process that runs
  * worker.c; a `struct fl__process_pool_worker` is the parent's record of it. rings.c has the
  * protocol between the two. The *manager* is the pool's own thread. The executor's lock guards all
- * state here and is held in all functions, unless their comment says otherwise.
+ * state here. The lock is held in each function, unless the function acquires it or its comment
+ * says otherwise.
  *
  * A task is in one of these places:
  *
@@ -161,13 +162,13 @@ static void process_pool_add_ended(struct fl__process_pool *p, struct fl__task_b
 
 static void process_pool_end_cancelled(struct fl__process_pool *p, struct fl__task_block *block)
 {
-	if (fl__future_claim_cancel(&block->future)) /* always: no other thread may claim it */
+	if (fl__future_claim_cancel(&block->future)) /* always true: no other thread may claim it */
 		process_pool_add_ended(p, block, -ECANCELED, NULL);
 }
 
 static void process_pool_end_claimed(struct fl__process_pool *p, struct fl__task_block *block, int error, char *message)
 {
-	if (fl__future_claim_ended(&block->future)) /* always: no other thread may claim it */
+	if (fl__future_claim_ended(&block->future)) /* always true: no other thread may claim it */
 		process_pool_add_ended(p, block, error, message);
 }
 
@@ -205,6 +206,7 @@ struct fl__stopper {
 	bool armed;
 };
 
+/* Called without the lock. */
 static void process_pool_stopper_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
@@ -258,8 +260,8 @@ void fl__stopper_disarm(struct fl__task_block *block)
 	/* relaxed: as in lib/wait/wait.c */
 	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
 		return;
-	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word);
-	     round++) /* pairs with process_pool_stopper_unpark() */
+	/* acquire: pairs with process_pool_stopper_unpark() */
+	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++)
 		fl__back_off(round);
 }
 
@@ -650,7 +652,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__shm_sys.unmap(w->rings.submissions, sizeof *w->rings.submissions);
 	if (!forked && w->rings.completions)
 		fl__shm_sys.unmap(w->rings.completions, sizeof *w->rings.completions);
-	if (!forked || !fl__process_closed_inherited()) {
+	if (!fl__process_has_closed(w->pool->base.fork_count)) {
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
 	}
@@ -779,8 +781,8 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
 }
 
 /*
- * Starts a worker. Releases the lock for a while. Returns 0; or an error, and `text` of
- * FL_MESSAGE_MAX bytes.
+ * Starts a worker. Releases the lock for a while. Returns 0; or an error, which `text` describes.
+ * `text` has room for FL_MESSAGE_MAX bytes.
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
@@ -1185,7 +1187,10 @@ static void process_pool_take_progress(struct fl__process_pool_worker *w, struct
 {
 	const uint32_t count = block->future.count;
 	const size_t each = block->future.type->result_size;
-	/* Does not trust a worker that damaged its memory or cleared its claim word. */
+	/*
+	 * Does not trust a worker that damaged its memory or cleared its claim word. If all
+	 * elements of a failed task are done, fl__chunk_end() counts none.
+	 */
 	const bool believed = !w->damaged && fl__rings_has_started(&w->rings, block->seq);
 	block->done = believed ? fl__rings_progress(&w->rings, block->seq, count) : count;
 	/* The result is no memfd: fl__chunk_limit() limits the size. */
@@ -1718,6 +1723,7 @@ static void process_pool_on_recall(fl_executor *e, bool ask)
 	}
 }
 
+/* Called without the lock. */
 static void process_pool_on_release(struct fl__task_block *block)
 {
 	fl__stopper_free(block);
@@ -1768,6 +1774,7 @@ static int process_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 	return fl__executor_join_thread(e, &fl__process_pool_of(e)->manager, process_pool_has_ended, deadline, cancel);
 }
 
+/* Called without the lock. */
 static void process_pool_on_destroy(fl_executor *e)
 {
 	struct fl__process_pool *p = fl__process_pool_of(e);
@@ -1777,7 +1784,7 @@ static void process_pool_on_destroy(fl_executor *e)
 	/* Workers exist here only in a forked child, and belong to the parent. */
 	for (unsigned i = 0; i < p->n_workers; i++)
 		process_pool_free_worker(p->workers[i]);
-	if (!fl__process_closed_inherited()) {
+	if (!fl__process_has_closed(e->fork_count)) {
 		fl__fd_close(p->epoll);
 		fl__fd_close(p->doorbell);
 	}

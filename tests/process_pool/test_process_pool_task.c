@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The environment of a task in a worker, and the context of its callbacks and hooks. */
+#include "fl_child.h"
+#include "fl_fds.h"
 #include "fl_process_pool.h"
 
 #include <sys/resource.h>
@@ -216,6 +218,49 @@ FL_TASK(process_pool_writes_to_regions, fl_shm_offset, int)
 	fl__add_relaxed(&place->counters[0], 1); /* relaxed: the executor orders it */
 	*result = getpid();
 	return 0;
+}
+
+/* Descriptors, in a worker, which has closed those of its parent's objects. */
+
+static void free_inherited(void *process)
+{
+	const unsigned before = fl_test_fds();
+	fl_process_free(process);
+	FL_CHECK(fl_test_fds() < before);
+}
+
+FL_TASK(process_pool_frees_own_objects, void, int)
+{
+	unsigned fds[3];
+	for (int i = 0; i < 3; i++) { /* the first round also makes what stays */
+		fl_executor *e;
+		fl_future *f;
+		int pid;
+		FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+		FL_CHECK(process_pool_getpid_submit(e, &f) == 0);
+		FL_CHECK(process_pool_getpid_get(f, &pid) == 0 && pid != getpid());
+		fl_future_free(f);
+		FL_CHECK(fl_executor_join(e) == 0);
+		fl_executor_free(e);
+		fds[i] = fl_test_fds();
+	}
+	*result = (int)fds[2] - (int)fds[0];
+	fl_process *p;
+	const fl_process_config config = {.program = "cat", .in = FL_PROCESS_PIPE};
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_CHECK(fl_test_child(free_inherited, p, NULL, 0) == 0);
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(process_pool_task_frees_the_descriptors_of_its_objects)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int more = -1;
+	FL_OK(process_pool_frees_own_objects_submit(e, &f));
+	FL_OK(process_pool_frees_own_objects_get(f, &more));
+	assert_int_equal(more, 0);
 }
 
 /* In the initializer, and in a nested task. */
