@@ -19,7 +19,7 @@ FL_BEGIN_DECLS
  *
  * Stores how the child ended in `*status` (may be NULL). Blocks the calling context: a fiber lets
  * the other fibers of its loop run. Without pidfd_open() (before Linux 5.3, or in a sandbox) the
- * call looks once a millisecond. Any thread may call it. If several threads wait for one child, one
+ * call polls once a millisecond. Any thread may call it. If several threads wait for one child, one
  * of them gets its status. A wait by a thread, under a cancel token, may start a thread of the
  * library, `watcher` (docs/threads.md). Returns
  *   0            the child has ended, and was reaped

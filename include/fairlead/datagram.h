@@ -367,7 +367,7 @@ FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagra
  *   0
  *   -EADDRINUSE     the socket has joined it already
  *   -ENODEV         no such interface; or no route
- *   -EINVAL         no address of a group; `group` and `source` of different families; or the
+ *   -EINVAL         not the address of a group; `group` and `source` of different families; or the
  *                   caller does not run the socket's loop
  *   -EAFNOSUPPORT   a group of another family than the socket's
  *   -ENOMEM         also above the limit of groups of a socket

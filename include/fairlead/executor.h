@@ -85,7 +85,8 @@ typedef struct fl_executor_config {
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
 	/*
-	 * Threads and processes: a worker ends after so many idle ns; 0: never. One thread stays.
+	 * Threads and processes: a worker ends after so many idle ns; 0: never. A thread executor
+	 * keeps one worker.
 	 */
 	int64_t idle_timeout;
 	/* The rest is for processes only (fairlead/process_executor.h). */
@@ -180,8 +181,8 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
 typedef struct fl_submit_config {
 	int64_t deadline; /* 0: none */
 	/*
-	 * Its request cancels the task, before or after the start. NULL: none. Must outlive the
-	 * task.
+	 * A request of this token cancels the task, before or after the start. NULL: none. The
+	 * token must outlive the task.
 	 */
 	fl_cancel_token *cancel;
 	/*
@@ -210,7 +211,7 @@ typedef struct fl_map_config {
 	 */
 	size_t chunk;
 	int64_t deadline;        /* 0: none */
-	fl_cancel_token *cancel; /* as everywhere */
+	fl_cancel_token *cancel; /* NULL: the caller's scope; FL_SHIELDED: none */
 	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
 } fl_map_config;
 
@@ -301,8 +302,9 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
 
 /*
  * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. NULL
- * does nothing. Panics where fl_executor_join() returns -EDEADLK. In a forked child, unless a task
- * of `e` forked it, it frees the child's copy without waiting: the queued tasks are forgotten.
+ * does nothing. Panics where fl_executor_join() returns -EDEADLK. In a forked child, it panics if a
+ * task of `e` called fork(); otherwise it frees the child's copy without waiting, and the queued
+ * tasks are forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
@@ -319,7 +321,7 @@ FL_API void fl_executor_free(fl_executor *e);
  * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of
  * the caller's (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a
  * task of a process executor fl_executor_current() is the worker's own executor: a detach closes
- * that until the task ends, and frees nothing.
+ * the worker's executor until the task ends, and frees nothing.
  *
  * Never waits. Returns:
  *

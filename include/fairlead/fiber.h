@@ -36,8 +36,9 @@ FL_BEGIN_DECLS
  *
  * Every started fiber must be joined, freed or detached, once. A fiber of a group
  * (fairlead/group.h) belongs to the group instead. Only the thread of the fiber's loop may call
- * functions that take a fiber, unless they say otherwise. Limits: a stack of 116 KiB, of which one
- * or two pages are touched at first; an overflow is a panic with the fiber's name.
+ * functions that take a fiber, unless they say otherwise. Limits: a stack of 116 KiB, unless
+ * fl_loop_config gives another size; one or two of its pages are touched at first. An overflow is a
+ * panic with the fiber's name.
  */
 typedef struct fl_fiber fl_fiber;
 

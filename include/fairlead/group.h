@@ -39,7 +39,7 @@ FL_BEGIN_DECLS
  * of the scope in which its first member is submitted or started. The token of each member is a
  * child of the group's token. So a cancel of that scope reaches all members: running tasks see it
  * through their contexts (fl_task_is_cancelled), tasks that have not started end without a run, and
- * the waits of fibers answer -ECANCELED. Groups nest: a group inside of a member ends with the
+ * the waits of fibers return -ECANCELED. Groups nest: a group inside of a member ends with the
  * member. A member that returns -ECANCELED after it was cancelled has not failed. A member that
  * fails after another member is reported: a task to the log handler, a fiber to the error handler
  * (fl_fiber_set_error_handler).
@@ -133,9 +133,9 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 
 /*
  * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
- * later turn, after the fibers that were started before. A group with an executor accepts fibers,
- * too. The function may write a result through `arg`. Never waits. Panics if the group has fibers
- * on another loop. Returns 0, or:
+ * later iteration, after the fibers that were started before. A group with an executor accepts
+ * fibers, too. The function may write a result through `arg`. Never waits. Panics if the group has
+ * fibers on another loop. Returns 0, or:
  *
  *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
  *                is at its end

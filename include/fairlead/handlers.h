@@ -23,7 +23,7 @@ typedef struct fl_allocator {
 
 /*
  * Replaces malloc() and free(); NULL restores them. `allocator` must stay valid. No other thread
- * may call the library at the same time. Never blocks.
+ * may call the library at the same time. Never waits.
  */
 FL_API void fl_set_allocator(const fl_allocator *allocator);
 
@@ -36,7 +36,7 @@ typedef void fl_log_handler(fl_log_level level, const char *message);
 
 /*
  * Replaces the log handler; NULL restores the default, which prints errors and warnings to standard
- * error. Returns the replaced handler. Never blocks.
+ * error. Returns the replaced handler. Never waits.
  */
 FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
 

@@ -39,7 +39,11 @@ FL_BEGIN_DECLS
 typedef struct fl_loop fl_loop;
 
 typedef struct fl_loop_config {
-	size_t stack_size; /* of each fiber in bytes, including 16 KiB of guard; 0: 128 KiB */
+	/*
+	 * Of each fiber, in bytes, including 16 KiB of guard; 0: 128 KiB. Rounded up to an odd
+	 * number of pages.
+	 */
+	size_t stack_size;
 } fl_loop_config;
 
 /*

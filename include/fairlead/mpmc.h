@@ -47,7 +47,7 @@ FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t ca
 
 /*
  * Frees `q` and its items; NULL does nothing. Never waits. Requires that no thread uses `q`, with
- * one exception: the consumer of a producer's last item may free `q` while that put still returns.
+ * one exception: the consumer of a producer's last item may free `q` before the put has returned.
  */
 FL_API void fl_mpmc_free(fl_mpmc *q);
 

@@ -192,7 +192,7 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
 
 /*
  * Connects to a path, or to an abstract name, which begins with '@'. Blocks the calling fiber while
- * the listener's backlog is full, and tries again at least every 50 ms. Observes its cancel scope.
+ * the listener's backlog is full, and tries again at least every 32 ms. Observes its cancel scope.
  * Returns
  *
  *   0

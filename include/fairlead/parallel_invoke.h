@@ -58,7 +58,7 @@ struct fl__fork {
 };
 
 struct fl__fork_flags {
-	uint32_t thieves;  /* active thieves; not 0: a fork is claimed by a read-modify-write */
+	uint32_t thieves;  /* active thieves, and FORK_UNFENCED; not 0: a pop is a swap */
 	uint32_t sleepers; /* 1: a context may sleep that could steal */
 };
 
@@ -90,7 +90,7 @@ static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_s
 /* Removes the fork in `_slot`, the last one. Returns 0 if it was stolen. */
 static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slot)
 {
-	/* relaxed: the fence of a thief's membarrier() comes after it, or before the next load */
+	/* relaxed: a thief's membarrier() is a fence after this store or before the next load */
 	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
 	/*
@@ -113,10 +113,10 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * (fairlead/context_var.h) at the time of the call. Of nested calls the outer 512 of a worker may
  * run at the same time; those within are made in turn.
  *
- * If f fails, g is not called; if g is running, its scope is requested. f goes on if g fails.
- * Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in a forked child,
- * if another thread of the parent runs g. Memory order: g sees what was written before the call;
- * after the call the caller sees what both wrote.
+ * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
+ * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in
+ * a forked child, if another thread of the parent runs g. Memory order: g sees what was written
+ * before the call; after the call the caller sees what both wrote.
  */
 static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {

@@ -28,11 +28,12 @@ FL_BEGIN_DECLS
  *
  * Start methods (`method`) of a task:
  *
- *   FL_PROCESS_FORK_SERVER  The fork server forks the process. It is this program, executed again
- *                           by the first start that needs it, with one thread and none of the
- *                           caller's state, unless fl_process_preload() forked it. A start is
- *                           cheap, and safe however many threads the caller has. Umask, limits and
- *                           environment are those of the time when the fork server was started.
+ *   FL_PROCESS_FORK_SERVER  The fork server forks the process. The fork server is this program,
+ *                           executed again by the first start that needs it, with one thread and
+ *                           none of the caller's state; or it was forked by fl_process_preload(). A
+ *                           start is cheap, and safe however many threads the caller has. Umask,
+ *                           limits and environment are those of the time when the fork server was
+ *                           started.
  *   FL_PROCESS_EXEC         This program is executed again for each process. Slower, but the
  *                           process shares nothing with earlier ones.
  *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
@@ -50,7 +51,7 @@ FL_BEGIN_DECLS
  * Otherwise a start fails with -ENOTSUP (the same number as EOPNOTSUPP); the library never falls
  * back to a fork. FL_PROCESS_FORK and programs need no preparation. The library tells the program
  * its role by the environment variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the
- * variable, as does a program without that socket. fl_main() removes it from the environment.
+ * variable, as does a program without that socket. fl_main() removes the variable.
  *
  * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
  * drop_result runs. The new process finds the task by its name: the task must be registered
@@ -131,7 +132,7 @@ typedef struct fl_process_status {
 FL_API void fl_main(int argc, char **argv);
 
 /*
- * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor. It runs after the FL_TASK
+ * FL_PROCESS_HOOK; at file scope calls fl_main() in a constructor, which runs after the FL_TASK
  * constructors of the same program or library. Constructors without a priority in other files may
  * not have run yet. For a program and the libraries that it is linked with: in a library that
  * dlopen() loads the hook runs too late.
@@ -165,8 +166,9 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                FL_PROCESS_FD()
  *   -ENOENT      no such program, or directory; or the task is not registered, here or in the new
  *                process
- *   -EPROTO      the file of this program was replaced; or it ended without a call of fl_main(); or
- *                the task of that name has another identity in the new process
+ *   -EPROTO      the file of this program was replaced; or this program, executed again, ended
+ *                without a call of fl_main(); or the task of that name has another identity in the
+ *                new process
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
@@ -182,8 +184,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                fork server
  *
  * Blocks the calling context until the fork server, the new process or the exec has answered.
- * Observes no cancel token. Memory order: the process sees what was written before the call, as far
- * as it has a copy of it.
+ * Observes no cancel token. Memory order: the process sees what was written before the call, in
+ * the memory of which it has a copy.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 
@@ -253,7 +255,7 @@ FL_API int fl_process_take_pipe(fl_process *p, int stream);
 /* Closes a pipe, so that the process reads the end of its input, say. Does nothing without one. */
 FL_API void fl_process_close_pipe(fl_process *p, int stream);
 
-/* True while the process runs, that is, while fl_process_try_join() is -EBUSY. Never waits. */
+/* True while the process runs: while fl_process_try_join() returns -EBUSY. Never waits. */
 FL_API bool fl_process_is_alive(fl_process *p);
 
 /* The process id. Never waits. */

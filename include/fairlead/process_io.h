@@ -51,16 +51,16 @@ typedef struct fl_process_io {
 /*
  * Writes the input, reads the outputs until both have ended, and joins the process. Streams that
  * are not pipes are left alone. A pipe is closed at its end. If the process does not read its input
- * to the end, the rest is dropped: `written` tells. An output ends when the last
- * process that has inherited it ends or closes it, which may be later than the process's own end.
+ * to the end, the rest is dropped: see `written`. An output ends when the last process that has
+ * inherited it ends or closes it, which may be later than the process's own end.
  *
  * Blocks the calling context: a fiber gives way to the other fibers of its loop. Observes its
  * cancel scope. `status` may be NULL. Returns
  *
  *   0            and how the process ended in `*status`
  *   -ECANCELED   the process runs, or an output is still open
- *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than it.
- *                A later call with a higher limit goes on
+ *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than the
+ *                limit. A later call with a higher limit goes on
  *   -ENOMEM
  *   -EINVAL      `input` is NULL, and `input_size` is not 0
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
@@ -75,9 +75,9 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
 /*
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
- * /dev/null. The process leads a process group. When the call fails after the start it stops the
- * process and its group, as fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left
- * running, and then reads what is left in the outputs.
+ * /dev/null. The process leads a process group. When the call fails after the start, but before the
+ * process and its outputs have ended, it stops the process and its group, as fl_process_stop() with
+ * FL_PROCESS_GRACE, so that nothing is left running, and then reads what is left in the outputs.
  *
  * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
  * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after

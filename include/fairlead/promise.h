@@ -11,7 +11,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Promise: ends a future by hand, for a future without an executor: a reply that comes in, a
+ * Promise: ends a future by hand. For results that come from no executor: a reply that comes in, a
  * library that calls back.
  *
  *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
@@ -61,7 +61,7 @@ FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
  *
  *   0
  *   -ECANCELED   the future was cancelled
- *   -EALREADY    the promise was set or failed before, which counts
+ *   -EALREADY    the promise was set or failed before; the first result stays
  *
  * On an error the value is still the caller's. Memory order: a context that sees the future done
  * sees what was written before.

@@ -91,8 +91,8 @@ typedef struct fl_queue_config {
 	void *compare_arg;
 	/*
 	 * Promises that at most one context at a time puts (gets). Another context may take over
-	 * if its first call is ordered after the last call before. A broken promise is undefined
-	 * behaviour.
+	 * if its first call is ordered after the last call of the context before it. A broken
+	 * promise is undefined behaviour.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.
@@ -113,8 +113,9 @@ typedef struct fl_queue_config {
 	 * For all memory of this queue. NULL: the allocator of the process (fl_set_allocator()).
 	 * Must stay valid until the queue is freed. Puts to an unbounded or overwriting queue
 	 * allocate, and puts and gets of an unbounded one free: by any thread that uses the queue,
-	 * at the same time as others. The functions must not use this queue. Not from it: hazard
-	 * pointers, of a few hundred bytes a thread, which all unbounded queues share.
+	 * at the same time as others. The functions must not use this queue. Not from this
+	 * allocator: hazard pointers, of a few hundred bytes a thread, which all unbounded queues
+	 * share.
 	 */
 	const fl_allocator *allocator;
 } fl_queue_config;

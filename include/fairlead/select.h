@@ -46,7 +46,7 @@ typedef struct fl_select_case {
 /*
  * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made.
  * With a deadline in the past, such as 0, makes only a case that can be made now; the cases are
- * looked at one after the other, not all at one moment.
+ * tried one after the other, not all at one moment.
  *
  * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
  * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns:

@@ -24,7 +24,7 @@ FL_BEGIN_DECLS
  * copy. A get takes no lock: it copies again if the value has changed during the copy. An update
  * calls the function with a copy, without a lock, and stores the result. If another context has
  * changed the value during the call, the update calls the function again, with the new value. So
- * the function may take long and may be killed, but must tolerate to be called again. If the
+ * the function may take long and may be killed, but must tolerate further calls. If the
  * function does not return 0, the update leaves the value alone and returns the function's result.
  *
  * The type is copied byte by byte, and must have no pointers. Processes that share a value are in

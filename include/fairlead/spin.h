@@ -9,7 +9,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Spin lock: a mutex with an unlock that is one store, since no waiter sleeps until it is woken. 4
+ * Spin lock: a mutex with an unlock that is one store, since waiters poll and need no wake. 4
  * bytes, valid when all-zero, not recursive, not owned. For sections of some tens of instructions
  * that wait for nothing, among threads that each have a CPU.
  *
@@ -27,8 +27,8 @@ FL_BEGIN_DECLS
  * page fault in the section. Nothing is fair: a waiter may be overtaken without end. There is no
  * timed form.
  *
- * A fiber that waits yields to the other fibers of its thread, then sleeps. So a fiber that waits
- * for a fiber of its own thread, which should not wait while it holds the lock, delays only itself.
+ * A fiber that waits yields to the other fibers of its thread, then sleeps. So if another fiber of
+ * its thread holds the lock, the waiting fiber delays only itself. (A holder should not wait.)
  * A thread that locks what it holds waits for ever.
  *
  * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to

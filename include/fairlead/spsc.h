@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A put is no fence: a producer that puts, and then reads what
  * the consumer has written elsewhere (whether it sleeps, say), needs a sequentially consistent
- * fence between. The consumer needs one between that write and its last look at the ring.
+ * fence between. The consumer needs such a fence between that write and its last check of the ring.
  *
  * The functions below are the untyped form. FL_SPSC_OF makes the typed form, which is inline: two
  * loads, a copy, and two stores.
@@ -49,7 +49,7 @@ FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t ca
 
 /*
  * Frees `q` and its items; NULL does nothing. Never waits. Requires that no thread uses `q`, with
- * one exception: the consumer of the last item may free `q` while that put still returns.
+ * one exception: the consumer of the last item may free `q` before the item's put has returned.
  */
 FL_API void fl_spsc_free(fl_spsc *q);
 
@@ -72,8 +72,8 @@ FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, 
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /*
- * Returns how many items are in `q`: at most so many for the producer, at least so many for the
- * consumer, about so many for other threads. Never waits.
+ * Returns how many items are in `q`: for the producer an upper bound, for the consumer a lower
+ * bound, for other threads an estimate. Never waits.
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 

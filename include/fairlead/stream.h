@@ -241,8 +241,8 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  *   0
  *   -EBUSY    a fiber writes
  *   -EPIPE    the connection is gone already
- *   -ENOTSUP  a terminal or a device that reads, too
- *   -EBADF    a pipe that only reads
+ *   -ENOTSUP  a terminal or a device that is also open for reading
+ *   -EBADF    a pipe that is open only for reading
  */
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 

@@ -10,7 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Chains: a task that begins when another task has succeeded, with its result as the argument.
+ * Chains: a task that begins when another task has succeeded, with the other task's result as the
+ * argument.
  *
  *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
  *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page

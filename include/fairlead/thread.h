@@ -32,8 +32,9 @@ typedef struct fl_thread {
 } fl_thread;
 
 typedef struct fl_thread_config {
-	const char *name;   /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
-	size_t stack_size;  /* bytes; 0: the system's default; rounded up to its least */
+	const char *name; /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
+	/* In bytes, raised to the system's minimum. 0: the default of glibc; elsewhere 1 MiB. */
+	size_t stack_size;
 	bool block_signals; /* start with all signals blocked; false: inherit the mask */
 } fl_thread_config;
 
@@ -43,7 +44,7 @@ typedef struct fl_thread_config {
  *
  *   0        started
  *   -ENOMEM  no memory
- *   -EAGAIN  the system has no more threads
+ *   -EAGAIN  the system has no more threads, or no memory for the stack
  *   -EINVAL  the system refuses the stack size
  */
 FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg,

@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
  * Between begin and end the calling context's scope is a cancel token of the timeout, a child of
  * the outer scope. After the deadline every wait under the token that would block returns
  * -ECANCELED. The code handles this as any other cancel, and returns -ECANCELED. fl_timeout_end()
- * turns it into -ETIMEDOUT if only this deadline was the reason. If the outer scope was requested
- * too, or its own deadline has passed, -ECANCELED stays.
+ * turns that into -ETIMEDOUT if only this deadline was the reason. If the outer scope was requested
+ * too, or the outer scope's deadline has passed, -ECANCELED stays.
  *
  * Timeouts nest: the context that began them ends the innermost one first. A timeout must not move
  * between begin and end. An all-zero timeout, and one that was ended, can be begun.

@@ -98,9 +98,9 @@ FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, int64_t first, int64_
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
- * Cancels `t`: no call begins after this has returned, unless `t` is started again. Its function
- * cannot start it again during a call that runs now. Never waits; fl_timer_join() waits for the end
- * of that call. Returns:
+ * Cancels `t`: no call begins after this has returned, unless `t` is started again. If its function
+ * runs now in another context, this call of the function cannot start `t` again; fl_timer_join()
+ * waits for the end of the call. Never waits. Returns:
  *
  *   0           it was pending, and does not run
  *   -EBUSY      its function runs now

@@ -27,8 +27,8 @@ FL_BEGIN_DECLS
  * FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE. Offers, signals, streams, datagrams and descriptors have
  * none: let a fiber or thread of its own wait for each of these, and set an event, say.
  *
- * A wait for an object in shared memory may start a thread of the library, `bridge`, a wait for a
- * pipe or a process a thread `watcher` (docs/threads.md).
+ * A wait for an object in shared memory may start a thread of the library, `bridge`. A wait for a
+ * pipe or a process may start the thread `watcher` (docs/threads.md).
  */
 struct fl__node;
 

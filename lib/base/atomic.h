@@ -2,7 +2,7 @@
 #ifndef FL_BASE_ATOMIC_H
 #define FL_BASE_ATOMIC_H
 
-/* The atomic operations are there, since the public headers need some of them. */
+/* Has the atomic operations, since the public headers need some of them. */
 #include <fairlead/private/inline.h>
 #include <stdint.h>
 

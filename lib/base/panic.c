@@ -21,7 +21,10 @@ static fl_log_handler *panic_log_handler = panic_print_log;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {
-	/* acq_rel: a caller of the handler sees what the owner prepared; pairs with fl__panic() */
+	/*
+	 * release: pairs with fl__panic(). acquire: pairs with the call that set the previous
+	 * handler.
+	 */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : panic_print);
 }
 
@@ -34,7 +37,7 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 
 fl_log_handler *fl_set_log_handler(fl_log_handler *handler)
 {
-	/* pairs with fl__log() */
+	/* as above; the release pairs with fl__log() */
 	return fl__swap_acq_rel(&panic_log_handler, handler ? handler : panic_print_log);
 }
 

@@ -10,10 +10,7 @@ enum { FL__PASSED_FDS = 253 }; /* the most that the kernel passes with one messa
 
 union fl__passed_fds {
 	size_t header; /* has the alignment of struct cmsghdr */
-	/*
-	 * 256: for credentials and a pidfd, which the maker of a foreign socket may have asked
-	 * for
-	 */
+	/* 256: for credentials and a pidfd, if the creator of the socket asked for them */
 	char bytes[CMSG_SPACE(sizeof(int) * FL__PASSED_FDS) + 256];
 };
 
@@ -28,8 +25,8 @@ void fl__passed_fds_expect(struct msghdr *m, union fl__passed_fds *control);
 
 /*
  * Stores the descriptors of a received message in `fds`, which has room for FL__PASSED_FDS, and
- * returns their number. Closes a pidfd that was not asked for. MSG_CTRUNC in `m->msg_flags`: the
- * process has too few free descriptors for the others.
+ * returns their number. Closes all other descriptors, among them a pidfd. MSG_CTRUNC in
+ * `m->msg_flags`: the process had too few free descriptors for all that were sent.
  */
 unsigned fl__passed_fds_take(struct msghdr *m, int *fds);
 

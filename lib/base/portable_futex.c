@@ -2,7 +2,7 @@
 /*
  * futex_wait and futex_wake over pthreads, for systems without futexes. A slot has a mutex and the
  * sleepers of the words that hash to it, oldest first. Each sleeper has its own condition variable,
- * so a wake reaches that sleeper.
+ * so a wake does not reach the sleepers of other words.
  *
  * No lost wake: the sleeper compares the word under the slot's mutex, and a waking thread locks the
  * mutex after it has changed the word. A sleeper leaves its slot under the mutex, so a waking

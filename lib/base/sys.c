@@ -65,7 +65,7 @@ static void sys_relax(void)
 #endif
 }
 
-/* 32-bit systems have two futex calls. That with a 64-bit time exists since Linux 5.1. */
+/* 32-bit systems have two futex calls. The call with a 64-bit time exists since Linux 5.1. */
 struct sys_futex_time {
 	int64_t seconds, nanoseconds;
 };

@@ -54,7 +54,7 @@ struct fl__sys {
 	 */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	/* Gives the CPU to another thread, for a time slice if a program computes there. */
+	/* Gives the CPU to another thread: for a time slice, if another program computes there. */
 	void (*yield)(void);
 	/*
 	 * Lets other threads run for a moment: a yield, or a few pauses if yields are barred
@@ -84,8 +84,8 @@ struct fl__sys {
 	 */
 	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
 	/*
-	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results as of
-	 * futex_wait, and -ENOSYS. The wakes of several words may end one sleep; all are used up.
+	 * Sleeps while each of up to FL__FUTEXES words has its expected value. Results as those of
+	 * futex_wait, and -ENOSYS. One sleep may consume wakes of several words.
 	 */
 	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
 	/* The calling thread's robust list, from the C library. NULL: the system has none. */
@@ -94,7 +94,8 @@ struct fl__sys {
 	uint32_t (*thread_id)(void);
 	int (*cpu)(void); /* the CPU on which the calling thread runs; negative: unknown */
 	/*
-	 * Whether a thread with that number exists, in any process. NULL: every death is reported.
+	 * Whether a thread with that number exists, in any process. The entry is NULL if the system
+	 * reports the death of every owner of a robust lock.
 	 */
 	bool (*thread_exists)(uint32_t thread);
 	/*
@@ -143,8 +144,9 @@ size_t fl__page_size(void);
 #define FL__AT_START __attribute__((constructor(200)))
 
 /*
- * One that runs before these. So of the functions that it registers for a fork, the one before the
- * fork is called last, and those after the fork first: others may still use its lock.
+ * A constructor that runs before all FL__AT_START. So what it registers with pthread_atfork() comes
+ * first: at a fork, its handler locks after the other handlers, and its lock is free again before
+ * they run in parent and child. So the other handlers may use that lock.
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
@@ -159,7 +161,7 @@ void fl__free(void *memory); /* NULL does nothing */
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
-/* For a system call that needs no permission: a sandbox that does not know it returns -EPERM. */
+/* For a call that needs no permission: a sandbox that does not know the call returns -EPERM. */
 static inline int fl__eperm_to_enosys(int result)
 {
 	return result == -EPERM ? -ENOSYS : result;

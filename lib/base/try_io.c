@@ -41,9 +41,7 @@ static bool try_io_is_file(int fd)
 	return fstat(fd, &info) == 0 && (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode));
 }
 
-/*
- * Without the flag: a poll says whether the call would wait.
- */
+/* Whether a call without RWF_NOWAIT would not wait: the call succeeds at once, or fails. */
 static bool try_io_is_ready(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};

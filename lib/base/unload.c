@@ -9,7 +9,7 @@
 
 /*
  * The C++ ABI's function behind atexit(), which takes the shared object. The atexit() of
- * ThreadSanitizer does not know the shared object, so its function would outlive the code.
+ * ThreadSanitizer does not know the shared object, and would call its function after the unload.
  */
 extern int __cxa_atexit(void (*function)(void *arg), void *arg, void *object);
 extern void *__dso_handle __attribute__((visibility("hidden")));

@@ -59,7 +59,7 @@ static bool backtrace_is_known(uintptr_t base, uintptr_t low, const char *path)
 	return false;
 }
 
-/* Never runs concurrently: the loader calls it under the loader's lock. */
+/* glibc calls it under the loader's lock, so never concurrently. musl calls it without a lock. */
 static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;

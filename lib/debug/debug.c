@@ -21,7 +21,7 @@
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
 static uint32_t debug_switch_lock;
-/* guarded by switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
+/* guarded by debug_switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
 static uint64_t debug_dump_signals;
 
 static void debug_set_words(unsigned modes)
@@ -82,7 +82,10 @@ static struct fl__report_step debug_step_of(const struct fl__held *held)
 	return step;
 }
 
-/* Reports a deadlock if the context already holds the lock and not both locks are for reading. */
+/*
+ * Reports a deadlock if the context already holds the lock, unless the held and the new acquisition
+ * are both for reading, or the new one is an upgrade.
+ */
 static void debug_report_relock(const struct fl__debug_op *op)
 {
 	struct fl__report_step step;
@@ -131,8 +134,8 @@ static void debug_on_waiting(struct fl__debug_op *op)
 }
 
 /*
- * Returns the record that an unlock in this way ends: the current context's; or, since any context
- * may unlock, the oldest.
+ * Returns the record that an unlock with this `how` ends: the current context's; or, since any
+ * context may unlock, the oldest; NULL: none.
  */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {

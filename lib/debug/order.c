@@ -11,7 +11,7 @@
  * At each lock of a cycle, one context wants the lock and another context holds it. Two readers
  * block each other only if a third context waits for exclusive use between them. So two readers
  * count only after a context has wanted exclusive use (`written`). The first such context searches
- * the edges again. The shortest cycle is a context that reads and wants to read again.
+ * the edges again. The shortest such cycle is a context that reads and wants to read again.
  *
  * A search may reach a node twice, for exclusive use and for reading, since different edges follow.
  */
@@ -273,7 +273,7 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
 		*found = (struct order_key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
 		if (held->lock == op->lock && !(held->how & op->how & FL__DEBUG_READ))
-			continue; /* a certain deadlock, which debug_report_relock() reports */
+			continue; /* an upgrade, or a deadlock that debug_report_relock() reports */
 		if (!order_find_edge(found) && order_cycle_of(order_add_edge(h, held, op, found), NULL, 0) > 0)
 			return true;
 	}

@@ -13,7 +13,7 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 
 /*
  * Whether the function's name has the library's prefix. Static functions lack the prefix, except
- * those of queue.c that may wait.
+ * some that may wait, as in queue.c.
  */
 static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
 {
@@ -23,7 +23,7 @@ static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = 0;
-	/* not inlined */
+	/* hooks that the compiler has not inlined */
 	while (i + 1 < n && at[i + 1] != 0 && report_begins_with(symbols, at[i], "fl__debug_"))
 		i++;
 	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !report_is_ours(symbols, at[i]) ? i + 1 : i;

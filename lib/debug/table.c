@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { TABLE_CHUNK_SLOTS = 32 }; /* of a chunk */
+enum { TABLE_CHUNK_SLOTS = 32 };
 
 struct table_chunk {
 	struct table_chunk *next;

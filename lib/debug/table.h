@@ -149,7 +149,7 @@ void fl__holder_settle(struct fl__holder *h);
 /* The n-th context of bucket `i`; NULL: none. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Whether `lock` may have a record. Called by an unlock, without the table's lock. */
+/* Whether `lock` may have a record. Called without the table's lock. */
 bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
@@ -163,7 +163,7 @@ void fl__table_forget(void);
 /* Sets the modes (debug.c). Returns the modes before. */
 unsigned fl__debug_switch(unsigned modes);
 
-/* The same for the lock order and the sites. Under the table's lock. */
+/* Clear the lock order, and the sites. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
 

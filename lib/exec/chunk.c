@@ -84,7 +84,10 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = block->future.count};
-	/* All done despite an error: a dead worker's count that is not trusted. Or there are no results. */
+	/*
+	 * After an error, a count of all elements is that of a dead worker, and not trusted. Or
+	 * there is no memory for results.
+	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool late = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	return (struct fl__chunk_end){

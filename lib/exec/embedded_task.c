@@ -161,7 +161,7 @@ fl_future *fl_embedded_task_future(fl_embedded_task *task)
 
 static void embedded_free_reference(fl_embedded_task *task)
 {
-	/* relaxed: the release of the future comes after the next line */
+	/* relaxed: fl_future_free() orders this store before the release of the future */
 	fl__store_relaxed(&task->word_, EMBEDDED_BUSY | EMBEDDED_RETIRING);
 	fl_future_free(embedded_future_of(task));
 }

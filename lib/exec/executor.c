@@ -180,7 +180,7 @@ void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *bl
 
 /*
  * The executor of a task that runs in another process: such a task is claimed only under the
- * executor's lock. NULL: a task of another kind, or, in a forked child, of the parent.
+ * executor's lock. NULL: the task runs in this process, or, in a forked child, is the parent's.
  */
 static fl_executor *executor_if_remote(const struct fl__task_block *block)
 {
@@ -290,7 +290,8 @@ static void executor_on_ended(fl_future *f)
 	} else {
 		/*
 		 * release: all use of the executor so far; pairs with
-		 * fl__task_block_discard_counted(). After TAKEN the lock is the next use.
+		 * fl__task_block_discard_counted(). If COUNTED was set first, this context
+		 * still uses the executor, to uncount the task.
 		 */
 		if (fl__or_release(&block->foreign_claim, FL__FOREIGN_DONE) & FL__FOREIGN_COUNTED)
 			fl__executor_foreign_ended(e, 1);
@@ -331,7 +332,8 @@ void fl__task_block_discard(struct fl__task_block *block)
 {
 	fl_executor *e = fl__task_block_owner(block)->executor;
 	/*
-	 * acquire: pairs with executor_on_ended(). LEFT came first, so the task is never counted.
+	 * acquire: pairs with executor_on_ended(). FL__FOREIGN_DONE came before COUNTED, so the
+	 * task is never counted.
 	 */
 	if (fl__load_acquire(&block->foreign_claim) & FL__FOREIGN_DONE) {
 		fl_future_free(&block->future);
@@ -366,7 +368,7 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	if (!e->ops->count)
 		return -ENOTSUP;
 	FL_LOCKED(&e->lock);
-	/* relaxed: as above */
+	/* relaxed: only a statistic */
 	*stats = (fl_executor_stats){
 	    .workers = e->workers,
 	    .ran = e->ran,

@@ -25,9 +25,9 @@
  *                                                 failure of the executor
  *   ended     nowhere
  *
- * A thread that takes a task out of `queue` which a foreign context has claimed counts the task as
- * foreign. A join waits until no task is queued, running or foreign. So a task block's pointer to
- * the executor is valid until the task has ended.
+ * A foreign context may claim a task that is still in `queue`. Then the thread that takes the task
+ * out of `queue` counts it as foreign. A join waits until no task is queued, running or foreign. So
+ * a task block's pointer to the executor is valid until the task has ended.
  *
  * A kind with a backlog of its own (`take_oldest`) cannot remove a task when a foreign context
  * claims it. The block stays in the backlog, with the producer's reference, until a thread takes it
@@ -136,8 +136,8 @@ struct fl__executor_ops {
 	 * with which worker process), and lasts as long as the executor's task blocks.
 	 */
 	/*
-	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests the others to
-	 * stop.
+	 * Under the lock: puts unstarted tasks back into `queue`. `request`: requests started
+	 * tasks to stop.
 	 */
 	void (*recall)(fl_executor *e, bool request);
 	/* Without the lock: frees what the kind has added to the task block. */
@@ -171,7 +171,7 @@ struct fl_executor {
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
-	/* tasks that ran in frames, without those of workers of a kind that counts for itself */
+	/* tasks that fl__run_end() counted; a kind may count the tasks of its workers itself */
 	size_t ran;
 	/* tasks that were claimed and ended without running; atomic, approximate */
 	size_t not_run;
@@ -370,7 +370,8 @@ struct fl__run {
 	struct fl__run *outer;
 	/* in executor->running; guarded by its lock */
 	struct fl__run *next, *prev;
-	void (*help)(struct fl__ctx *ctx, void *future); /* what the context had before; so `helper` */
+	/* `help` and `helper` of the context before fl__run_enter(), for fl__run_leave() */
+	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
 };
 
@@ -436,8 +437,8 @@ void fl__task_forget_failure(fl_task_ctx *ctx);
  * A child process that a task forks has only the forking thread; the executor's other threads and
  * its locks are the parent's. If the thread returned from the task, it would go on with the
  * parent's tasks, as a second worker in the same place. So a caller of a user's function for an
- * executor calls fl__child_mark() before, and fl__child_ends() after it. Of nested calls only the
- * caller of several functions needs this check.
+ * executor calls fl__child_mark() before, and fl__child_ends() after it. Where such calls nest, the
+ * check is needed only in a caller that may call another function afterwards.
  */
 static inline uint32_t fl__child_mark(void)
 {

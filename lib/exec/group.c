@@ -127,7 +127,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	return g->cancelled_;
 }
 
-/* Under the lock: ends the token of a begun group without tasks. */
+/* Under the lock: ends the token of a begun group without members. */
 static void group_end(fl_group *g)
 {
 	if (fl_cancel_scope_current() == &g->token_)
@@ -439,7 +439,8 @@ static fl_future *group_take_offer(fl_group *g)
 }
 
 /*
- * Sleeps until no task is left, or, if `takes`, until there is an offer: 0, -ETIMEDOUT, -ECANCELED.
+ * Sleeps until no member is left, or, if `takes`, until there is an offer or no member is left.
+ * Returns 0, -ETIMEDOUT, -ECANCELED.
  */
 static int group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {

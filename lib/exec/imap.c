@@ -177,7 +177,7 @@ static struct fl__imap_batch *imap_next_ended(fl_imap *it)
 
 /*
  * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: the backlog
- * is full: at once, or, if `it->waiting`, until `waiting_until`.
+ * is full. If nothing is under way, a submit with `it->waiting` first waits until `waiting_until`.
  */
 static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool beyond)
 {
@@ -248,7 +248,7 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 			imap_batch_split(it, b);
 	}
 	if (it->stopped && (late || b->error == -ECANCELED))
-		/* an element was cancelled, though all were submitted: the iteration ends so */
+		/* an element was cancelled: the iteration ends with the reason of the stop */
 		it->source.end = it->stopped;
 }
 

@@ -28,11 +28,11 @@
  *               if the consumer does not run the oldest batch, the batch runs elsewhere or has
  *               ended.
  *
- * Futures of an ordered iteration have that callback, too, if their type has hooks, which run for
- * each element, or is `type_copy`. Exactly one side runs the hooks. If the callback can push
- * the batch, the iteration runs them. If the callback finds the stack closed by the free, the
- * callback runs them. The word `done` decides, so a free never waits. Each callback holds a
- * reference to the memory.
+ * Futures of an ordered iteration have that callback, too, if their type is `type_copy`
+ * (fl__chunk_type()). Each element's hooks run exactly once. If the callback can push the batch,
+ * the iteration runs them. If the callback finds the stack closed by the free, the callback runs
+ * them. The word `done` decides, so a free never waits. Each callback holds a reference to the
+ * memory.
  *
  * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
  * the old place. So there is one batch more than the window needs.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ordered map: by reference, for executors with tasks that refer to the caller's memory
- * (FL_CAP_BY_REFERENCE), and by copy, for the others.
+ * (FL_CAP_BY_REFERENCE), and by copy, for other executors.
  *
  * By reference. The array is cut into chunks of consecutive elements. The map submits at most as
  * many tasks as the executor has workers. Each of these *runners* takes the next chunk until none
@@ -35,7 +35,7 @@ struct map_in_place {
 	const unsigned char *args;
 	unsigned char *results;
 	size_t n, chunk, chunks;
-	size_t next;      /* a chunk; taken by adding */
+	size_t next;      /* the lowest chunk that no runner has taken */
 	size_t done;      /* elements that succeeded */
 	size_t lowest;    /* the lowest index that failed; n: none; written under `lock` */
 	uint32_t stopped; /* the caller's wait ended early */
@@ -49,7 +49,7 @@ struct map_in_place {
 static void map_fail(struct map_in_place *map, size_t index, int error, const char *message)
 {
 	fl__lock(&map->lock);
-	/* relaxed, all three: under the lock; other readers use hints */
+	/* relaxed, all three: the lock orders them; without the lock they are hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
 		map->failure.index = index;
@@ -265,7 +265,7 @@ static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__im
                                 const struct fl__chunk_end *end)
 {
 	if (end->stopped || (end->error == -ECANCELED && fl__is_expired(m->deadline)))
-		return false; /* the second: the task saw the deadline on its own */
+		return false; /* -ECANCELED here: the task itself saw that the deadline has expired */
 	if (m->it->stopped && !b->ended_first)
 		return false;
 	return !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));

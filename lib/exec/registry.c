@@ -53,7 +53,7 @@ uint64_t fl__registry_changes(void)
 	return fl__load_relaxed(&fl__registry.change_count); /* relaxed: as in registry_note_change() */
 }
 
-/* So a forked child finds the registry consistent, and its lock free. */
+/* The lock is held across a fork, so that a forked child finds the registry consistent. */
 static void registry_before_fork(void)
 {
 	fl_mutex_lock(&fl__registry.lock);
@@ -71,6 +71,6 @@ static void registry_after_fork_in_child(void)
 
 FL__AT_START static void registry_watch_forks(void)
 {
-	/* see lib/wait/context.c */
+	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
 	(void)pthread_atfork(registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child);
 }

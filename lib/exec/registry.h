@@ -9,7 +9,7 @@
 struct fl__registry {
 	fl_mutex lock;         /* guards the members below */
 	fl_task_entry *newest; /* the list of all entries */
-	/* Takes an entry that has left the list out of the set. NULL: there is no set. */
+	/* Removes an entry from the set, after it has left the list. NULL: there is no set. */
 	void (*forget)(fl_task_entry *entry);
 	uint64_t change_count; /* how often an entry came or went; also read without the lock */
 };

@@ -285,9 +285,9 @@ static void run_help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->ops != &fl__task_block_future_ops)
 		return;
-	/* only compared: not valid before the claim */
+	/* only compared before fl__run_serves(): an executor that is not served may be gone */
 	fl_executor *e = fl__task_block_owner(fl__task_block_of(f))->executor;
-	/* tasks of such an executor run in other processes, or never */
+	/* `withdraw`: tasks run in other processes. Forked: the parent's tasks do not run here. */
 	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
 		return;
 	if (e->ops->further && e->ops->further(e, fl__task_block_of(f)))
@@ -303,7 +303,7 @@ static void run_help(struct fl__ctx *ctx, void *future)
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST && !e->ops->take_oldest) {
-			/* an unclaimed task is queued */
+			/* the task is queued: it was unclaimed until now */
 			fl__task_list_remove(&e->queue, fl__task_block_of(f));
 			e->foreign++;
 		}

@@ -10,8 +10,8 @@
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
  * worker. The submit runs its task as a call. A task that submits the next task, and so on, would
- * nest such calls without end while the backlog stays full. At nesting depth SUBMIT_NESTING_MAX a
- * submit ignores the bound, one task for each return from that depth.
+ * nest such calls without end while the backlog stays full. So at nesting depth SUBMIT_NESTING_MAX
+ * a submit ignores the bound.
  *
  * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
  * first lowers `owed`, and only then becomes free; and `owed` grows only if no permit is free. Both
@@ -162,7 +162,7 @@ int fl__permits_init(struct fl__permits *permits, const fl_executor_config *conf
 	return fl_sem_init(&permits->free, submit_permits_are_workers(permits) ? workers : config->backlog);
 }
 
-/* Under `owed_lock`, as the next function. */
+/* submit_owe_permit() and submit_return_permit() are called under `owed_lock`. */
 static void submit_owe_permit(struct fl__permits *permits)
 {
 	if (fl_sem_try_acquire(&permits->free) != 0)

@@ -16,8 +16,8 @@
  *   left          blocks in use, once the caches are    subtraction by a context that frees a block
  *                 summed up; more before that           at an ended cache, or frees the pool; at 0
  *                                                       it frees the memory
- *   held          contexts, in units of HOLD, that use  the context: CAS, unless SHUT, at the
- *                 begin; the executor without a task there     subtraction at the end
+ *   held          contexts, in units of HOLD, that use  fl__task_blocks_hold(): CAS, unless SHUT;
+ *                 the executor without a task there     fl__task_blocks_unhold(): subtraction
  *     SHUT        the executor is being freed           fl__task_blocks_shut(); never cleared
  *   central, slabs                                      under `lock`
  *
@@ -29,8 +29,7 @@
  *      future, as long as the pool: another thread may still read that state
  *      (fl__future_ref_running()).
  *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks.
- *   fl__task_blocks_free()
- *      subtracts EARLY, less the sum of all `out`.
+ *      fl__task_blocks_free() subtracts EARLY, less the sum of all `out`.
  *   4. A context in a cache never waits.
  */
 #include "task_blocks.h"
@@ -42,8 +41,9 @@
 
 /*
  * Two block sizes: for small arguments and results, and one that few tasks exceed. Both are an odd
- * number of cache lines, so that blocks' first lines spread over a cache's sets. Macros, so that a
- * build can make every block an allocation (0), so that tools see its last use, or use one cache.
+ * number of cache lines, so that blocks' first lines spread over a cache's sets. They are macros
+ * for special builds: with sizes of 0 every block is an allocation of its own, so that tools see
+ * its last use; with fewer caches, more contexts share each.
  */
 #ifndef FL__TASK_BLOCK_SMALL
 #define FL__TASK_BLOCK_SMALL (3 * 64)

@@ -19,7 +19,7 @@ struct fl__task_block {
 	struct fl__task_blocks *pool; /* lasts as long as the task block */
 	/* in the executor's queue, a list of blocks taken out of the queue, or the pool */
 	struct fl__task_block *next, *prev;
-	/* elements of a map's chunk that succeeded; in a free block: blocks in its chain */
+	/* elements of a map's chunk that succeeded; in a chain's first block: its length */
 	uint32_t done;
 	uint32_t foreign_claim; /* FL__FOREIGN_...: executor.h */
 	/* in a queue of the executor: executor.h, backlog.h; guarded by its lock */

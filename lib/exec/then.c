@@ -18,7 +18,7 @@
  *      refers to `first`, and the result is in `second`. So a context with a reference to the next
  *      future may follow both.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is set, or the next
- *      future has ended.
+ *      future has ended, or its canceller ends it.
  *   5. The callback of `second` ends the next future, unless it runs before `second` is stored.
  *      Then the submit ends it, once it has stored `second`. `lock` orders the two. So a task that
  *      a submit runs at once ends no future within the submit.

@@ -20,8 +20,8 @@
  *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
  *      section in which it finds nothing to wait for. A context that starts a timer after that
  *      starts another thread.
- *   5. A forked child has neither timers nor thread. A heap node counts only with the number of the
- *      fork at which it was added: the parent's nodes are never followed.
+ *   5. A forked child has neither timers nor thread. A timer is pending only in the process that
+ *      started it (`fork_`), so the parent's heap nodes are never followed.
  *
  * Linearization: call or cancel, the step that takes the timer out of the heap.
  * Progress: blocking, on `timer_lock`, for an operation of the heap, or for the start of a thread.
@@ -201,8 +201,8 @@ static int timer_begin_thread(void)
 }
 
 /*
- * A child has only the forking thread. If a timer's function forks, that is the thread of the
- * timers. In the child, it ends when the function has returned.
+ * A child has only the forking thread. If a timer's function forks, the forking thread is the
+ * timers' thread. In the child this thread ends when the function has returned.
  */
 static void timer_after_fork_in_child(void)
 {
@@ -216,7 +216,7 @@ static void timer_after_fork_in_child(void)
 
 FL__AT_START static void timer_watch_forks(void)
 {
-	/* see lib/wait/context.c */
+	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
 	(void)pthread_atfork(NULL, NULL, timer_after_fork_in_child);
 }
 

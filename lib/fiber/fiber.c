@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a fiber. Its first run gives it a stack (fl__fiber_prepare). When it has ended, the
- * next flow that runs puts the stack back (fl__fiber_clean), and frees a detached fiber. The joiner
- * frees any other fiber.
+ * The life of a fiber. The first switch to a fiber gives it a stack (fl__fiber_prepare). After the
+ * fiber's end, the next flow that runs puts the stack back (fl__fiber_clean), and frees a detached
+ * fiber. Any other fiber is freed by its join, or by a detach after its end.
  *
  * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
  *
- *   bit          meaning                 set by                 cleared by
- *   FIBER_ENDED (1)    its function returned   fiber_finish()               -
- *   FIBER_WAITED (2)   a joiner waits          fl__word_wait()        fiber_finish()
+ *   bit                meaning                 set by            cleared by
+ *   FIBER_ENDED (1)    its function returned   fiber_finish()    -
+ *   FIBER_WAITED (2)   a joiner may wait       fl__word_arm()    fiber_finish()
  */
 #include "fiber.h"
 #include "../base/atomic.h"

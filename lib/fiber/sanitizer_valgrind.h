@@ -38,7 +38,8 @@
 #endif
 
 /*
- * For a function that switches: after its call of the tool, its reports would be the next flow's.
+ * For a function that switches: once the tool knows of the switch, the tool would take the
+ * function's own accesses for those of the next flow.
  */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
@@ -111,8 +112,8 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 }
 
 /*
- * Prefetches for a switch to `flow`: its innermost frames, and the object itself. Before its first
- * run: `size` bytes, which begin with the object.
+ * Prefetches for a switch to `flow`, the first member of an object of `size` bytes: its innermost
+ * frames and the object's second cache line; before its first run, the whole object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {

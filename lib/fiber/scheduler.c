@@ -349,7 +349,7 @@ static void sched_expire_timers(struct fl__sched *s)
 	}
 }
 
-/* Processes wakes and timers, then makes as many runs as fibers are runnable, at least `least`. */
+/* Processes wakes and timers, then allows a run for each runnable fiber, or `least` if more. */
 static void sched_turn(struct fl__sched *s, size_t least)
 {
 	sched_take_inbox(s);

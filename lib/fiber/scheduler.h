@@ -96,7 +96,8 @@ void fl__fiber_clean(struct fl__fiber *f);
 
 /*
  * Detection of stack overflows on this thread (stack_overflow.c). Prepare returns 0, -ENOMEM. Watch
- * is called once before a fiber runs, unwatch at the end. End frees the signal stack.
+ * is called before the first run of a fiber after enter, unwatch at leave. End frees the signal
+ * stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

@@ -19,8 +19,8 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * A stack gets its guard with the first use of the block of its number. So there are at most as
- * many used stacks as used blocks, and as many of these as stacks with a guard: a get finds a
+ * A stack gets its guard with the first use of the block of its number. So as many stacks have a
+ * guard as blocks were ever used. At a get fewer stacks than blocks are used, so the get finds a
  * stack.
  *
  * Returning memory costs a system call, and its reuse a page fault: together more than all else

@@ -14,10 +14,10 @@
  * page does not jump over it. The stack takes memory as it is touched, one page at first. So an
  * idle fiber costs one page and its block, and 100,000 fibers 13.5 GB of address space. A stack
  * keeps the touched memory while it is used. A trim leaves at most as many free stacks with memory
- * as there are fibers, plus 128, and no slab without a used part but one. A busy scheduler never
- * trims. Then, while fibers end, what is free exceeds the number of fibers plus FL__STACK_SPARE for
- * at most a second. So a program that starts and joins many fibers again and again pays for their
- * memory once.
+ * as there are fibers, plus 128. If a trim returns memory, at most one slab without a used or warm
+ * part stays. A busy scheduler never trims. Then, while fibers end, what is free exceeds the number
+ * of fibers plus FL__STACK_SPARE for at most a second. So a program that starts and joins many
+ * fibers again and again pays for their memory once.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -37,7 +37,7 @@ struct fl__stack_pool {
 	struct fl__slab *newest;        /* the slab with unused blocks; NULL: none */
 	struct fl__stack_block *blocks; /* free blocks */
 	size_t free_blocks;
-	size_t kept_blocks;   /* those of them that the last trim left in slabs with a used part */
+	size_t kept_blocks;   /* free blocks that the last return of memory kept: no excess */
 	size_t used_blocks;   /* blocks in use */
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */

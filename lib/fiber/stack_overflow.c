@@ -156,7 +156,7 @@ void fl__overflow_unwatch(struct fl__sched *s)
 	if (!s->signal_stacked)
 		return;
 	s->signal_stacked = false;
-	/* a fiber has given the thread another signal stack */
+	/* if a fiber has given the thread another signal stack, the thread keeps that */
 	(void)sigaltstack(&none, &now);
 	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE))
 		(void)sigaltstack(&now, NULL);

@@ -24,8 +24,8 @@
  *
  * There are two forms. fl__switch_to() saves and restores the floating-point control words
  * (rounding, traps). So a fiber that rounds upward and waits does not change the rounding of other
- * fibers. Reading mxcsr costs 3 of its 4 ns. fl__switch_to_plain() does not touch the control
- * words. A flow always uses the same form.
+ * fibers. Reading mxcsr takes 3 of the switch's 4 ns. fl__switch_to_plain() does not touch the
+ * control words. A flow always uses the same form.
  *
  * A signal that arrives inside the switch runs correctly on one of the two stacks; a backtrace from
  * its handler may be wrong. With a hardware shadow stack (CET) the switch does not work:
@@ -66,7 +66,7 @@ struct fl__switch {
 static inline void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
                                    void *arg);
 
-/* The two parts of it: the control words, and the rest. */
+/* The two parts of fl__switch_make(): the control words, and the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 

@@ -360,7 +360,7 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	/* relaxed: the first fork calls `wake`, which finds this worker awake */
+	/* relaxed: the first fork calls `wake`, which makes an awake worker look again */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
@@ -416,7 +416,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
 	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
-	/* First a forker that waits for a call of this worker: it can steal nothing else. */
+	/* A forker that waits for a call of this worker comes first: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
 			fork_wake_forker(fork);

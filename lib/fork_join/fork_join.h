@@ -61,7 +61,7 @@ size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
  * Steals a fork of another worker and runs it. Searches for a bounded time, while there is no task.
- * Returns false if there was none.
+ * Returns false if it found no fork; true also if another thief was faster.
  */
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 

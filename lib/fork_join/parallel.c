@@ -25,7 +25,10 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-/* the first two in ns; PARALLEL_GROWTH: factor at once; PARALLEL_SHARE: 1/8 of the rest */
+/*
+ * CHUNK_LEAST, CHUNK_MOST: in ns; between them a chunk keeps its size. GROWTH: the largest factor
+ * of one growth. SHARE: a chunk is at most 1/SHARE of the rest, plus 1.
+ */
 enum { PARALLEL_CHUNK_LEAST = 4000, PARALLEL_CHUNK_MOST = 32000, PARALLEL_GROWTH = 8, PARALLEL_SHARE = 8 };
 
 struct parallel_loop {
@@ -164,7 +167,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
 	if (rc != 0 && fl_future_cancel(f) != 0)
 		rc = fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* 0 by now: the task sees the request, too */
+	(void)rc; /* the task has ended: it sees the request, too, or was cancelled before its start */
 	return fl_future_error(f);
 }
 

@@ -87,7 +87,8 @@ void fl__future_set_remove(struct fl__future_entry *entry)
 {
 	uintptr_t pending = FL__PENDING;
 	/*
-	 * relaxed: as in give_up(). If the CAS fails, the lock orders what futures_on_end() writes.
+	 * relaxed: as in wait_give_up(). If the CAS fails, the lock orders what futures_on_end()
+	 * writes.
 	 */
 	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
 		return; /* futures_on_end() was called or will be */

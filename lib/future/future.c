@@ -7,8 +7,8 @@
  *                                              fl__future_claim_ended(): CAS
  *   CANCELLED  the claim was for a cancel      the same CAS                   never
  *   ENDED      the end is published            the ending CAS                 never
- *   WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
- *                                              table locked
+ *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
+ *                                              bucket locked
  *   GUARDED    the ending CAS needs `lock`     future_guard(), before the     never
  *                                              end: CAS; to add a callback
  *                                              or to request the token
@@ -22,8 +22,8 @@
  * The columns: bit, meaning, set by, cleared by.
  *
  * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
- * without CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
- * argument.
+ * without CANCELLED is FL_RUNNING, and so is a future of which `has_started` is true. The rest is
+ * FL_PENDING, also while a canceller drops the argument.
  *
  * Invariants
  *   1. Exactly one context claims. That context alone writes error, message and result, and ends
@@ -32,8 +32,9 @@
  *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
  *      does the ending CAS. A thread that wants to request the token or to add a callback sets
  *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
- *      state again. The future either has ended, or does not end before the unlock. So a future
- *      with a consumer that only waits ends with one CAS.
+ *      state again. The future either has ended, or does not end before the unlock. A future with
+ *      neither GUARDED nor WAITERS, whose token is alone (fl__cancel_is_alone()), ends with one
+ *      CAS.
  *   3. While WAITERS is set, the ending CAS is part of a transaction of the parking lot (lot.c,
  *      invariant 5).
  *   4. Before the end is published, the argument's drop hook has returned and the token has left
@@ -176,7 +177,7 @@ static bool future_has_result(const fl_future *f)
 
 static void future_clean(fl_future *f)
 {
-	/* In this order: the type of a cancelled future may be gone. */
+	/* Checks for a result first: the type of a cancelled future may be gone. */
 	if (future_has_result(f) && f->type->drop_result)
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
@@ -253,8 +254,8 @@ bool fl__future_claim_cancel(fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS, if no lock is needed; it also drops `drop` (0 or FUTURE_REF). Returns the old
- * word, or 0 if the lock is needed.
+ * The ending CAS, if no lock is needed; the CAS also subtracts `drop` (0 or FUTURE_REF). Returns
+ * the old word, or 0 if the lock is needed.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
@@ -464,7 +465,8 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
 	/*
-	 * The last callback of `now` called this function: so a long chain keeps only one ending.
+	 * If the last callback of `now` made this call, `storage` replaces `now`: a long chain
+	 * keeps only one ending.
 	 */
 	const bool is_last = !now->left && now->outer;
 	storage->outer = is_last ? now->outer : now;

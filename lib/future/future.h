@@ -34,8 +34,8 @@ struct fl__future_ops {
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/*
-	 * The canceller has ended `f`, run its callbacks, and does not use `f` again. Frees the
-	 * producer's reference, now or when its holder finds `f` ended.
+	 * Called by a canceller that has ended `f` and run its callbacks. Frees the producer's
+	 * reference, now or when its holder finds `f` ended.
 	 */
 	void (*ended)(fl_future *f);
 	/*
@@ -114,8 +114,8 @@ bool fl__future_is_claimed(const fl_future *f);
 bool fl__future_claim_cancel(fl_future *f);
 
 /*
- * Claims a task that has run in another process, whether or not its token is requested. Returns
- * false as above.
+ * Claims a future that other code ends (a promise, or a task that has run in another process),
+ * whether or not its token is requested. Returns false as above.
  */
 bool fl__future_claim_ended(fl_future *f);
 
@@ -139,8 +139,8 @@ bool fl__future_keeps_result(const fl_future *f);
 void fl__future_end(fl_future *f, int error, char *message);
 
 /*
- * fl__future_finish() for a context that must run no user code. `error` and `message` of the future
- * are set. Returns false and does nothing if there is user code to run.
+ * fl__future_finish() for a context that must run no user code. The caller has set `error` and
+ * `message` of the future. Returns false and does nothing if there is user code to run.
  */
 bool fl__future_try_finish(fl_future *f);
 
@@ -180,7 +180,7 @@ bool fl__future_drop(fl_future *f);
 struct fl__ending {
 	fl_future *future;
 	struct fl__callback *left; /* the callbacks to run, oldest first */
-	struct fl__ending *outer;  /* a callback of that future ended this one */
+	struct fl__ending *outer;  /* its callbacks go on after those of this one; NULL: none */
 };
 
 /* On the stack of the context that runs callbacks. */

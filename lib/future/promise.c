@@ -196,7 +196,7 @@ void fl_promise_free(fl_promise *p)
 {
 	if (!p)
 		return;
-	/* Fails if the promise was fulfilled or is cancelled. */
+	/* No effect if the promise was set, has failed or is cancelled. */
 	int rc = fl_promise_fail(p, -EOWNERDEAD, "broken promise");
 	(void)rc;
 	fl_future_free(&p->future); /* the promise's own reference */

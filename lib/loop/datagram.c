@@ -21,8 +21,8 @@
 enum { DATAGRAM_EAGER = 64, DATAGRAM_TRIES = 8 };
 
 /*
- * Unix: no event reports that the receiver of a socket that is not connected to it has room (the
- * sender polls writable), so the sender tries again after a pause.
+ * A Unix socket that is not connected to the receiver polls writable even if the receiver is full.
+ * So no event reports that the receiver has room, and the sender tries again after a pause.
  */
 static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(32);
 

@@ -112,7 +112,10 @@ static int datagram_set_options(int fd, int family, bool ipv6_only, const fl_dat
 	return rc;
 }
 
-/* Not the datagrams to groups that other sockets have joined. Some systems lack the options. */
+/*
+ * The socket gets no datagrams to groups that only other sockets have joined. Some systems lack the
+ * options.
+ */
 static void datagram_set_own_groups(int fd, int family, bool ipv6_only)
 {
 	(void)datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
@@ -273,7 +276,7 @@ static in_port_t *datagram_port_in(struct sockaddr_storage *a)
 	return a->ss_family == AF_INET ? &((struct sockaddr_in *)a)->sin_port : &((struct sockaddr_in6 *)a)->sin6_port;
 }
 
-/* In the order of the network. 0: none. */
+/* Stores the socket's address. Returns its port, in network byte order; 0: none. */
 static in_port_t datagram_local(const fl_datagram *d, struct sockaddr_storage *a, socklen_t *size)
 {
 	*size = sizeof *a;
@@ -305,7 +308,7 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 	return fl__datagram_error(rc);
 }
 
-/* The system takes back a port that it has chosen: bind() gets the same port again. */
+/* A disconnect takes away a port that the system has chosen: bind() gets the same port again. */
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -411,7 +414,7 @@ int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, c
 		return rc;
 	if (!source)
 		return fl__net_error(datagram_change_group(d, &a, rc, MCAST_JOIN_GROUP));
-	/* -EADDRNOTAVAIL: has joined this source already */
+	/* -EADDRNOTAVAIL: the socket has joined this source already */
 	rc = datagram_change_source(d, &a, rc, source, MCAST_JOIN_SOURCE_GROUP);
 	return rc == -EADDRNOTAVAIL ? -EADDRINUSE : fl__net_error(rc);
 }

@@ -50,7 +50,7 @@ void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;
 	if (direction == FL__IO_IN)
-		io->over = false; /* -EAGAIN: no end has come, and an error was reported before */
+		io->over = false; /* -EAGAIN: neither an end nor an error is pending */
 }
 
 void fl__io_partly_drained(struct fl__io *io)
@@ -84,7 +84,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 	fl__wait_begin(&wait);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	/* Otherwise the waker has cleared waiting[direction], and another fiber may wait by now. */
+	/* A late wake may have cleared waiting[direction]; another fiber may wait by now. */
 	if (rc != 0 && io->waiting[direction] == &node)
 		io->waiting[direction] = NULL;
 	return rc;

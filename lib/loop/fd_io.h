@@ -6,8 +6,8 @@
 
 /*
  * A descriptor that fibers of one loop read and write, one fiber at a time in each direction. It is
- * registered once, edge-triggered. struct fl__io keeps its readiness, so a wait makes no system
- * call but the loop's own.
+ * registered once, edge-triggered; the first wait for FL__IO_OUT adds EPOLLOUT. struct fl__io keeps
+ * its readiness, so all other waits make no system call but the loop's own.
  *
  *     for (;;) {
  *             n = recv(io->fd, ...);                          // never waits
@@ -22,8 +22,8 @@
  * that finds the descriptor drained, by -EAGAIN, clears it.
  *
  * A short read of a stream shows, too, that the descriptor is drained: later bytes make an edge of
- * their own (epoll(7)). `over` marks the two exceptions: the end, which may come with the last
- * bytes in one edge; and urgent data, where a read stops early.
+ * their own (epoll(7)). `over` marks the two exceptions: an end or an error, which may come with
+ * the last bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 

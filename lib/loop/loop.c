@@ -25,9 +25,10 @@
  * The producer that pushes the first post resumes post_fiber. post_fiber takes all posts, and
  * suspends itself. A resume that comes before the suspend is kept.
  *
- * Lifetime. The resume is a producer's last access to the loop. The n-th take follows the n-th
- * resume. So when a post is taken, the resume of its producer has ended, or its wake is one that
- * the scheduler waits for (scheduler.c). The loop may be freed once its posts were taken.
+ * Lifetime. A producer's last access to the loop is its resume, or its CAS if it makes no resume.
+ * The n-th take follows the n-th resume. So when posts are taken, this resume has ended, or has
+ * only its wake left, for which the scheduler waits (scheduler.c). The loop may be freed once its
+ * posts were taken.
  *
  * Linearization point: the CAS. Progress: lock-free.
  */

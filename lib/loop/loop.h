@@ -44,8 +44,8 @@ enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
 	/*
-	 * Other threads write it: `apart` keeps it off the cache line that the loop's thread
-	 * writes.
+	 * Other threads write `posts`: `apart` keeps `posts` off the cache line that the loop's
+	 * thread writes.
 	 */
 	struct fl__post *posts; /* newest first: loop.c */
 	char apart[64];
@@ -59,14 +59,14 @@ struct fl_loop {
 	int poller, bell;                    /* an epoll; an eventfd that wakes the thread */
 	struct fl__poller_source on_bell;
 	bool rung;      /* `bell` has ended this sleep */
-	bool armed;     /* between calls of fl_loop_run_once() */
+	bool armed;     /* fl_loop_run_once() has left the loop asleep: a wake rings `bell` */
 	bool ending;    /* the loop's own two fibers must end */
 	unsigned batch; /* switches between fibers before the next poll */
-	int64_t polled; /* the last poll with runnable fibers; 0: the loop has slept since */
+	int64_t polled; /* time of the last poll with runnable fibers; 0: slept since */
 	struct fl__timers timers;
 	bool has_values;              /* a timer has begun with values of context variables */
 	int64_t firing;               /* the time, while timers are fired; else 0 */
-	fl_cancel_token root;         /* of the fibers' cancel tokens */
+	fl_cancel_token root;         /* the parent of the fibers' cancel tokens */
 	struct fl_fiber *all;         /* fibers that have not ended, newest first */
 	struct fl__loop_debug *debug; /* loop_debug.h; NULL: off */
 	fl_executor *threads;         /* to_thread.h; NULL: none yet */
@@ -131,7 +131,7 @@ void fl__loop_discard(fl_loop *l);
 #define FL__A_FIBER "a fiber of an event loop"
 int fl__loop_needed(const char *function, const char *what);
 
-/* Panics in the name of `function`, whose caller passed NULL for a loop. */
+/* Panics in the name of `function`: its caller passed NULL for a loop. */
 _Noreturn void fl__loop_missing(const char *function);
 static inline void fl__loop_check(const fl_loop *l, const char *function)
 {

@@ -38,7 +38,7 @@ struct loop_call {
 	struct fl__values *values; /* of the context that posted it */
 };
 
-/* Not inline, so that the test of a call without values is one comparison. */
+/* Not inline, so that a call without values costs only one comparison. */
 static __attribute__((noinline)) void loop_call_inherits(struct fl__ctx *ctx, const struct loop_call *call)
 {
 	ctx->front.values = call->values;
@@ -139,7 +139,7 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 	t->arg_ = arg;
 	if (deadline != FL_FOREVER)
 		loop_timer_add(l, t, deadline);
-	fl__values_free(old); /* last: `release` may use the timer */
+	fl__values_free(old); /* last: a value's `release` may use the timer */
 }
 
 void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
@@ -204,7 +204,10 @@ static void loop_watch_mute(fl_loop_watch *w, bool mute)
 	(void)rc; /* always 0: the descriptor is registered */
 }
 
-/* The loop will call back `w` with those of `events` that `w` still asks for by then. */
+/*
+ * Has the loop call back `w` with those of `events` that `w` still asks for by then. While
+ * callbacks run: mutes `w` instead.
+ */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
 	fl_loop *l = w->loop_;

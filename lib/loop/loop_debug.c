@@ -74,7 +74,9 @@ void fl__loop_debug_resume(fl_loop *l)
 	loop_debug_begin_run(l->debug, fl__sys.now(), "");
 }
 
-/* Whether the run must be reported as blocked. If so, stores its name, and its time in `since`. */
+/*
+ * Whether the run must be reported as blocked. If so, stores its name, and in `since` its length.
+ */
 static bool loop_debug_is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 {
 	const int64_t now = fl__sys.now();

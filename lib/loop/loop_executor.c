@@ -5,7 +5,7 @@
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
  * first task of the queue when the fiber runs. So a task is pending until it runs, and tasks start
  * in order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts
- * these fibers, and the fibers that run a task.
+ * these fibers, the fibers that run a task, and the manager while it has a duty.
  *
  *   invariant: when the lock is free and the initializer has run, one of these holds:
  *     - each queued task has a fiber that is starting;
@@ -25,9 +25,9 @@
  * `waking`: the manager was signalled and does not hold the lock yet. No thread signals the manager
  * again while `waking` is set. So a burst of submits makes one wake.
  *
- * Workers of other executors run a queued task that they wait for on their own stack. A fiber
- * starts a fiber for the task instead, beyond the limit: loop_executor_start_further(). That is
- * enough for progress, for the reason in exec/run.c.
+ * A worker of another kind of executor that waits for a queued task runs the task on its own stack.
+ * A fiber starts a fiber for the task instead, beyond the limit: loop_executor_start_further().
+ * That is enough for progress, for the reason in exec/run.c.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
  * caller's loop the manager may be the last user of the executor, whenever that loop runs again. So

@@ -99,7 +99,7 @@ static int loop_fiber_body(void *unused)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report_error(fl__fiber_name(in), rc);
-	/* Else the joiner destroys the token, since other threads may still request it. */
+	/* Otherwise the joiner destroys the token: other threads may request it until the join. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
 	loop_fiber_delist(f->loop, f);
@@ -139,7 +139,8 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 
 void fl__fiber_inherit(struct fl_fiber *f)
 {
-	struct fl__values *values = fl__ctx_current->front.values; /* fl__fiber_start() needed the context */
+	/* fl__ctx_current is not NULL: fl__fiber_start() has called fl__ctx_get() */
+	struct fl__values *values = fl__ctx_current->front.values;
 	if (__builtin_expect(values != NULL, 0))
 		fl__fiber_ctx(loop_fiber_inner(f))->front.values = fl__values_ref(values);
 }

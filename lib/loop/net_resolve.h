@@ -67,7 +67,7 @@ void fl__address_set_port(struct fl__address *a, uint16_t port);
 /* The wildcard address of a family. */
 struct fl__address fl__address_any(int family);
 
-/* Keeps the order within each family. */
+/* Moves IPv4 addresses to the front. Keeps the order within each family. */
 void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*

@@ -60,7 +60,7 @@ static int net_sys_describe(int fd)
 	return bits;
 }
 
-/* Whether another open of the same file is the same thing: not so for a terminal's master, say. */
+/* Whether a second open() gives the same object: a FIFO, or a terminal that is no master. */
 static bool net_sys_may_reopen(int fd)
 {
 	struct stat info;

@@ -22,8 +22,8 @@ struct fl__net_sys {
 	/* Of a descriptor that is no socket: FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
-	 * Makes it non-blocking and close-on-exec. A pipe or a terminal gets an open file
-	 * description of its own, where that is possible: other processes keep a blocking one.
+	 * Makes such a descriptor non-blocking and close-on-exec. A pipe or a terminal gets an open
+	 * file description of its own, where that is possible: other processes keep a blocking one.
 	 */
 	int (*adopt_other)(int fd);
 	ssize_t (*read)(int fd, void *buffer, size_t size);

@@ -27,7 +27,7 @@ enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
 
-/* The smallest buffer. */
+/* The size of a new buffer, except in stream_put_back(). */
 enum { STREAM_BUFFER_MIN = 16 << 10 };
 
 static struct fl__stream_buffer *stream_new_buffer(size_t size)
@@ -159,8 +159,8 @@ static void stream_leave(fl_stream *s, int direction)
 }
 
 /*
- * As stream_check_call(), for a fiber's call that may wait. After 0 no other call begins until
- * leave.
+ * As stream_check_call(), for a fiber's call that may wait. After 0 no other call begins in this
+ * direction until stream_leave().
  */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
@@ -173,7 +173,7 @@ static int stream_enter(fl_stream *s, int direction, size_t size)
 		return rc;
 	s->busy[direction] = true;
 	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
-		stream_give_way(s); /* the read may need no system call */
+		stream_give_way(s); /* a read of buffered bytes never waits */
 	s->busy[direction] = !s->aborted;
 	return s->aborted ? -ECONNABORTED : 0;
 }
@@ -426,7 +426,8 @@ size_t fl_stream_got(const fl_stream *s)
 
 /*
  * Counts the bytes of an attempt to write, and returns its result. After a short write the caller
- * makes another attempt, which gets -EAGAIN. Its cost does not matter, unlike that of a read.
+ * makes another attempt, which gets -EAGAIN. The cost of this attempt does not matter, unlike that
+ * of a second read.
  */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
@@ -687,7 +688,10 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/* A pipe, a terminal or a device. Registers first once, to find errors before anything changes. */
+/*
+ * A pipe, a terminal or a device. The first registration finds errors before anything changes.
+ * adopt_other() may replace the open file description, so `fd` is registered again.
+ */
 static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 {
 	fl_stream *s;
@@ -762,7 +766,7 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* The shutdown makes events, which wake the waiters. */
+/* Wakes the waiters: those of a socket by the events of the shutdown. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -776,7 +780,7 @@ void fl_stream_abort(fl_stream *s)
 	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
 }
 
-/* A pipe has one direction: its end is the end of the descriptor. */
+/* A pipe has one direction: the end of the writes closes the descriptor. */
 static int stream_close_pipe(fl_stream *s)
 {
 	const int fd = s->io.fd;

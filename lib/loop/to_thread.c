@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Calls of functions on the threads of a loop. The argument of a task points into the caller's
- * frame. So the caller waits until the task has ended, even if it is cancelled or times out.
+ * frame. So the caller waits until the task has ended, even if the caller is cancelled or its
+ * deadline has passed.
  */
 #include "to_thread.h"
 #include "../base/sys.h"
@@ -64,7 +65,7 @@ static const fl_task_type to_thread_call_type = {
     .arg_align = _Alignof(struct to_thread_call *),
 };
 
-/* 0: the caller may wait. */
+/* Returns -ECANCELED or -ETIMEDOUT; 0: the caller may wait. */
 static int to_thread_why_over(const struct to_thread_call *call)
 {
 	if (fl_cancel_token_is_requested(call->cancel))

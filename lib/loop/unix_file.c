@@ -49,7 +49,7 @@ int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *pa
 	if (rc != 0 || is_abstract)
 		return rc;
 	memcpy(f->path, path, strlen(path));
-	f->exists = fl__name_sys.socket_file(path, &f->file) == 0; /* else it is gone */
+	f->exists = fl__name_sys.socket_file(path, &f->file) == 0; /* else the file is gone */
 	return 0;
 }
 

@@ -155,10 +155,11 @@ static int offer_send_hello(int fd, const struct offer_hello *hello, const fl_sh
 	const struct iovec part = {(void *)(uintptr_t)hello, sizeof *hello};
 	const int region_fd = region ? fl_shm_fd(region) : -1;
 	const int rc = fl__packet_try_send(fd, &part, 1, &region_fd, region != NULL);
-	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc); /* an empty socket has room for it */
+	/* the socket is empty: -EAGAIN means that its buffers have too little memory */
+	return rc == -EAGAIN ? -ENOMEM : fl__net_error(rc);
 }
 
-/* Returns 0; -EPIPE: the finder has ended or was refused; or another error. */
+/* Takes over `fd`. Returns 0; -EPIPE: the finder has ended or was refused; or another error. */
 static int offer_welcome(const fl_offer *o, int fd, fl_pipe **pipe)
 {
 	const struct offer_hello refusal = {.magic = OFFER_MAGIC, .version = OFFER_VERSION, .refused = 1};
@@ -192,7 +193,7 @@ static int offer_try_accept(const fl_offer *o, fl_pipe **pipe)
 	return rc == 0 ? 1 : rc == -EPIPE ? 0 : rc;
 }
 
-/* A finder that connects again and again holds up no other fiber of the loop: hence the sleep. */
+/* The sleep lets other fibers of the loop run, even if a finder connects again and again. */
 int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
@@ -224,7 +225,7 @@ static int offer_refuse(const char *path, int rc, const char *why)
 	return rc;
 }
 
-/* Receives the hello. The first packet of an offer is nothing else, with at most one descriptor. */
+/* Receives the hello: the first packet of an offer, with at most one descriptor. */
 static int offer_receive(int fd, struct offer_found *found, int64_t deadline, fl_cancel_token *cancel)
 {
 	int came[FL__PACKET_FDS];

@@ -84,7 +84,8 @@ static void pipe_reset_after_fork(fl_pipe *p)
 			return;
 		if (seen == now + 1)
 			fl__back_off(round);
-		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: guards what is older */
+		/* relaxed: the fork orders all earlier accesses */
+		else if (fl__cas_relaxed(&p->generation, &seen, now + 1))
 			break;
 	}
 	fl_mutex_init(&p->lock);
@@ -211,7 +212,10 @@ static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 	return fl__packet_try_send(p->fd, parts, 2, m->fds + 1, m->n_fds);
 }
 
-/* Makes the memfd when there is space, so that a waiting sender holds no memory. */
+/*
+ * Makes the memfd only when there is space. So a waiting sender holds no memory, unless another
+ * sender has taken the space.
+ */
 static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};
@@ -376,7 +380,10 @@ static bool pipe_use_duplicates(struct pipe_message *m, const struct pipe_messag
 	return true;
 }
 
-/* Takes the oldest packet: first into the caller's buffer, the rest into the spill. */
+/*
+ * Takes the oldest packet: first into the caller's buffer, the rest into the spill. Uses or closes
+ * the duplicates in `spare`.
+ */
 static int pipe_take(const fl_pipe *p, struct pipe_message *m, struct pipe_message *spare, const struct pipe_room *room)
 {
 	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
@@ -468,7 +475,7 @@ static int pipe_receive_once(fl_pipe *p, const struct pipe_room *room)
 		rc = pipe_read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	if (rc == 0 && room->n_room > 0) /* no room: pipe_check_room() lets no descriptor pass */
+	if (rc == 0 && room->n_room > 0) /* 0: the message has no descriptors */
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)
 		pipe_store_sizes(room, &m.head);

@@ -18,7 +18,7 @@
  * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
  * message, under `lock`. Another process that receives on the same end may come between peek and
  * take. Then the receiver takes another message, which may not fit. The handle *keeps* such a
- * message in `spill`, and returns it next.
+ * message, and returns it next.
  *
  * The peek also duplicates the descriptors: a full descriptor table is found while the message can
  * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
@@ -49,7 +49,7 @@ struct fl_pipe {
 	struct fl__pipe_head kept_head;
 	unsigned kept_n;
 	int kept_fds[FL__PACKET_FDS];
-	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of the kept message */
+	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of a small kept message */
 	char *spill;
 };
 

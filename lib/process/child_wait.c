@@ -6,7 +6,7 @@
 #include <fairlead/child.h>
 #include <fairlead/time.h>
 
-/* 0: the child was reaped. -EBUSY: the child runs. */
+/* From reap()'s result. 0: the child was reaped. -EBUSY: the child runs. Or an error of reap(). */
 static int child_result(int collected)
 {
 	if (collected < 0)

@@ -202,7 +202,8 @@ static bool fd_watcher_start(void)
 }
 
 /*
- * A forked child has neither a watcher nor waiters. The child only closes the parent's epoll set.
+ * A forked child has neither a watcher nor waiters. The child shares the epoll set with its parent:
+ * so the child changes no registration, and only closes its copies of the descriptors.
  */
 static void fd_watcher_after_fork(void)
 {

@@ -13,14 +13,14 @@
  *
  *   a thread without a cancel token   polls
  *   a fiber of a loop                 waits through the loop
- *   all other waits                   go through the watcher thread: with a token, fl_wait_any
+ *   all other waits                   go through the watcher thread, also those of fl_wait_any
  *
  * The first wait that needs the watcher thread starts it. If the thread cannot start, the waiter
  * polls every millisecond. The thread blocks all signals, and ends when the library is unloaded.
  *
  * `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
- *   0            the operation must not wait: another thread may have been faster, and a descriptor
- *                that cannot be polled counts as ready
+ *   0            ready, or cannot be polled. The caller's read or write must not block: another
+ *                thread may be faster.
  *   -ETIMEDOUT
  *   -ECANCELED
  */
@@ -39,7 +39,7 @@ struct fl__watched_fd {
 	short events;
 	bool fired;     /* ready since the last arm: the kernel is not asked again */
 	unsigned armed; /* the number of nodes */
-	uint32_t fork;  /* their fl__fork_count: a forked child has none of its parent's */
+	uint32_t fork;  /* fl__fork_count at the last arm; if it has changed, no node is armed */
 	struct fl__watched_fd *next, *prev;
 };
 

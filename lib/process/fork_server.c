@@ -161,7 +161,7 @@ static void fork_server_give_up(int channel, struct fl__start *start)
 	start->problem = problem;
 }
 
-/* Sends the request. If the fork server died without it (-EPIPE), tries a new one, once. */
+/* Sends the request. If the fork server has died (-EPIPE), tries a new fork server, once. */
 static int fork_server_send_request(struct fl__start *start, int channel, int64_t deadline)
 {
 	int rc = -EPIPE;
@@ -340,7 +340,7 @@ static void fork_server_reap(void)
 	}
 }
 
-/* Makes sure that fl__new_process_setup() in the child does not run out of descriptors. */
+/* Returns -EMFILE if fl__new_process_setup() could run out of descriptors in the child; or 0. */
 static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const struct fl__request *request)
 {
 	enum { MORE = 8 };

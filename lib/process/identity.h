@@ -22,7 +22,7 @@ void fl__build_id_of(const void *address, struct fl__build_id *id);
 
 enum { FL__BUILD_ID_TEXT = 24 };
 
-/* Returns the first bytes as text; "unknown" when there is no module. */
+/* Returns the first 10 bytes in hexadecimal, after "~" if hashed; "unknown": no such module. */
 const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT]);
 
 /* Identifies a task to another process. */

@@ -24,7 +24,7 @@ int fl__packet_pair(int sockets[2]);
  * until the deadline. Observes no cancel token. Returns
  *   0
  *   -EPIPE         the peer has closed (SIGPIPE is not raised)
- *   -EMSGSIZE      it never fits into the socket's buffer
+ *   -EMSGSIZE      the packet never fits into the socket's buffer
  *   -ETIMEDOUT
  *   -EINVAL        no byte, or too many descriptors
  *   -EBADF
@@ -47,7 +47,7 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
  */
 int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline);
 
-/* As fl__packet_send(), but never waits: -EAGAIN. */
+/* As fl__packet_send(), but never waits (-EAGAIN), and requires at least one byte. */
 int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds);
 
 struct fl__packet {

@@ -21,7 +21,7 @@ struct process_io_output {
 	size_t max;
 };
 
-/* Makes room for one byte more, at least, and a NUL; for max + 1 bytes and the NUL, at most. */
+/* Makes room for at least one more byte and a NUL. The room is at most max + 1 bytes and a NUL. */
 static int process_io_make_room(const struct process_io_output *o)
 {
 	const size_t most = o->max + 2;
@@ -40,7 +40,7 @@ static int process_io_make_room(const struct process_io_output *o)
 	return 0;
 }
 
-/* Reads until the pipe is empty: -EAGAIN; 0: the end; another error. */
+/* Reads all that is there. Returns -EAGAIN: the pipe is empty; 0: the end; or another error. */
 static int process_io_read(int fd, const struct process_io_output *o)
 {
 	for (;;) {
@@ -59,7 +59,10 @@ static int process_io_read(int fd, const struct process_io_output *o)
 	}
 }
 
-/* Writes until the pipe is full: -EAGAIN; 0: all is written, or nobody reads it; another error. */
+/*
+ * Writes all that fits. Returns -EAGAIN: the pipe is full; 0: all is written, or the pipe has no
+ * reader; or another error.
+ */
 static int process_io_write(int fd, fl_process_io *io)
 {
 	while (io->written < io->input_size) {
@@ -99,7 +102,10 @@ static int process_io_step(fl_process *p, fl_process_io *io, int stream)
 	return rc;
 }
 
-/* Moves all pipes as far as they go: 0: all are closed; -EAGAIN: at least one is open. */
+/*
+ * Reads and writes all pipes as far as possible. Returns 0: all are closed; -EAGAIN: at least one
+ * is open; or the first other error.
+ */
 static int process_io_move(fl_process *p, fl_process_io *io)
 {
 	int all = 0;
@@ -154,7 +160,7 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 		return rc;
 	rc = fl_process_communicate_until(p, io, status, deadline, cancel);
 	if (rc != 0 && rc != -EOWNERDEAD && rc != -ECHILD) {
-		FL_IGNORE(fl_process_stop(p, FL_PROCESS_GRACE, status)); /* an error of its end is not the first one */
+		FL_IGNORE(fl_process_stop(p, FL_PROCESS_GRACE, status)); /* `rc` keeps the first error */
 		FL_IGNORE(process_io_move(p, io));
 	}
 	fl_process_free(p);

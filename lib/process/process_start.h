@@ -11,8 +11,8 @@ struct fl__start {
 	const char *name;
 	struct fl__setup setup; /* descriptors by the caller's numbers */
 	int own[2];             /* descriptors opened for this start; -1: none */
-	int pipes[FL__STREAMS]; /* the handle's ends of pipes; -1: none */
-	int far[FL__STREAMS];   /* the process's ends, closed here after the start */
+	int pipes[FL__STREAMS]; /* the ends of pipes that the handle keeps; -1: none */
+	int far[FL__STREAMS];   /* the new process's ends; fl_process_start() closes them here */
 	const char *problem;    /* what failed, for the log */
 	const char *where;      /* the process that failed; NULL: this one */
 	char text[80];          /* buffer for a formatted `problem` */
@@ -26,7 +26,7 @@ int fl__start_process(struct fl__start *start);
 /*
  * Whether the caller may fork this process. `*problem`: the reason for an error. Returns
  *   0
- *   -EBUSY     the process has other threads, or the caller is a fiber; also logged
+ *   -EBUSY     the process has other threads but the spawner, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted
  */
 int fl__process_may_fork(const char **problem);

@@ -50,7 +50,10 @@ static int process_sys_pidfd(int pid)
 	return fl__eperm_to_enosys(process_sys_result(syscall(PROCESS_SYS_PIDFD_OPEN, pid, 0), before));
 }
 
-/* ThreadSanitizer takes a clone for a fork, and would keep the child's changes to its state. */
+/*
+ * For ThreadSanitizer, which takes a clone for a fork, and would keep the child's changes to its
+ * state; and for emulators without CLONE_PIDFD.
+ */
 static int process_sys_clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
 	int pid = fl__fork_with_pidfd(pidfd);

@@ -19,7 +19,10 @@
 
 struct fl__process_sys {
 	int (*fork)(void); /* the child's pid; 0 in the child */
-	/* Makes a child in the caller's memory. Returns its pid after its exec or end. */
+	/*
+	 * Makes a child in the caller's memory. Returns its pid after its exec or end. Where memory
+	 * cannot be shared, forks, and returns at once.
+	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
@@ -27,7 +30,7 @@ struct fl__process_sys {
 	int (*signal_group)(int pidfd, int pid, int signal);
 	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
-	/* The same by pid; 0: any child, and stores its pid. No other code may reap it. */
+	/* The same by pid. `*pid` 0: any child; stores its pid. No other code may reap it. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
 	int (*set_nonblocking)(int fd);
@@ -62,8 +65,9 @@ struct fl__fd_sys {
 	int (*memfd)(void); /* sealable */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
-	int (*seal)(int fd);                       /* fixes size and content */
-	int (*sealed_size)(int fd, int64_t *size); /* of a memfd sealed so; else -EBADMSG */
+	int (*seal)(int fd); /* fixes size and content */
+	/* The size of a memfd that is sealed against shrinks and writes; else -EBADMSG. */
+	int (*sealed_size)(int fd, int64_t *size);
 };
 
 extern struct fl__fd_sys fl__fd_sys;
@@ -86,8 +90,9 @@ static inline int fl__fd_poll(int fd, short events)
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * Moves `fd` above the numbers of the standard streams: other code would take it for a stream that
- * is closed. Returns `fd` itself if it is negative, high enough, or cannot be moved.
+ * Moves `fd` above the numbers of the standard streams: if a stream is closed, `fd` may have its
+ * number, and other code would use `fd` as the stream. Returns `fd` itself if `fd` is negative,
+ * high enough, or cannot be moved.
  */
 int fl__fd_above_streams(int fd);
 

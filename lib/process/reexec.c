@@ -194,7 +194,7 @@ bool fl__reexec_possible(void)
 	return reexec_main_was_called;
 }
 
-/* The environment alone proves nothing: the user who runs this program may have set it. */
+/* The environment alone proves nothing: the user of this program may have set the variable. */
 static bool reexec_has_socket(void)
 {
 	int type = 0;
@@ -215,7 +215,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 	sigset_t all;
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	/* Without a known, live parent no process waits. To run as the program would be worse. */
+	/* Without a known, live parent, exits: it would be worse to go on and run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);

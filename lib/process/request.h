@@ -40,7 +40,7 @@ enum {
 /* Sends a request: 0 or a negative errno. `channel` -1: none. */
 int fl__request_send(int socket, int channel, struct fl__start *start, int64_t deadline);
 
-/* Makes a sealed descriptor with these bytes, or returns a negative errno. */
+/* Makes a sealed memfd with these bytes. Returns its descriptor or a negative errno. */
 int fl__sealed_memory(const void *bytes, size_t size);
 
 /* Read from a request, or filled in by a forked child. */
@@ -48,7 +48,7 @@ struct fl__request {
 	const fl_task_type *type;
 	const char *name;
 	const void *arg; /* not aligned; valid as long as the request's bytes */
-	int memory;      /* or a descriptor with it; -1: none */
+	int memory;      /* a memfd with the argument, in place of `arg`; -1: none */
 	bool daemon;
 	int channel;
 	struct fl__setup setup;
@@ -75,8 +75,8 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
                      const int *fds, unsigned n_fds);
 
 /*
- * Waits for the reply to a request: 0, the error in the reply, or an error of the wait. Stores the
- * reply's descriptor, or -1, in `*pidfd` (may be NULL).
+ * Waits for the reply to a request: 0, the error in the reply, or an error of the wait. If a reply
+ * came, stores its descriptor, or -1, in `*pidfd` (may be NULL).
  */
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd);
 

@@ -55,7 +55,10 @@ FL__RAW static int spawner_run_child(void *arg)
 	return 0;
 }
 
-/* Returns the child's error, 0 after an exec, or -ETIMEDOUT: neither is known of a copied child. */
+/*
+ * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
+ * neither reported an error nor called exec in time.
+ */
 static int spawner_exec_result(const struct fl__spawn *spawn, int pipe)
 {
 	int rc = 0;
@@ -166,7 +169,7 @@ static void spawner_reap(struct spawner_child *c, bool wait)
 	fl_process_status status;
 	if (fl__process_sys.reap(c->pidfd, &status, wait) == 0)
 		return; /* the child runs: epoll reports it again */
-	/* close() removes no pidfd that a forked child holds open */
+	/* close() leaves the pidfd in the epoll set if a forked child holds it open */
 	(void)fl__fd_sys.epoll_control(spawner_epoll, EPOLL_CTL_DEL, c->pidfd, 0);
 	fl__fd_close(c->pidfd);
 	c->pidfd = -1;

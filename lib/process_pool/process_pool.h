@@ -78,7 +78,7 @@ struct fl__process_pool {
 	int epoll, doorbell;
 	uint32_t sleeps;  /* counts the armed sleeps */
 	uint32_t fetches; /* changes when a waiting thread takes completions */
-	int64_t wakes_at; /* when its sleep times out */
+	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	unsigned failures; /* failed starts in a row */
 	int64_t retry_at;
@@ -87,8 +87,8 @@ struct fl__process_pool {
 	char broken[FL_MESSAGE_MAX]; /* the last failed start, for the message */
 	/* The config. */
 	fl_executor_config config;
-	int64_t deadline_grace; /* so long a task may run on after its deadline */
-	int64_t request_grace;  /* so long a task may run on after a request to stop */
+	int64_t deadline_grace; /* how long a task may run on after its deadline */
+	int64_t request_grace;  /* how long a task may run on after a request to stop */
 	struct fl__type_known initializer;
 	char name[24];
 };
@@ -120,9 +120,9 @@ struct fl__process_pool_sys {
 extern struct fl__process_pool_sys fl__process_pool_sys;
 
 /*
- * The stopper of a task passes a request of the task's token on while the task is posted. The
- * executor's lock is held in these functions. Make: for submit; 0 or -ENOMEM. Arm: the task was
- * posted. Disarm: the task is posted no longer.
+ * The stopper of a task passes a request of the task's token on while the task is posted. Make: for
+ * submit; 0 or -ENOMEM. Free: needs no lock. Arm: under the executor's lock, after the task was
+ * posted. Disarm: under the lock, when the task is posted no longer.
  */
 int fl__stopper_make(struct fl__task_block *block);
 void fl__stopper_free(struct fl__task_block *block);

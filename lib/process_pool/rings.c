@@ -83,7 +83,7 @@ void fl__rings_init(struct fl__rings *rings, struct fl__submission_ring *submiss
                     struct fl__completion_ring *completions)
 {
 	*rings = (struct fl__rings){.submissions = submissions, .completions = completions};
-	/* one round after the zeroed memory */
+	/* the zeroed words belong to the round before */
 	rings->first = rings->next = rings->flushed = FL__RINGS_DEPTH;
 	submissions->magic = FL__RINGS_MAGIC;
 	submissions->size = sizeof *submissions;
@@ -96,8 +96,8 @@ uint32_t fl__rings_post(struct fl__rings *rings)
 	uint32_t *stop = &rings->submissions->stop[slot];
 	rings->revoked[slot] = false;
 	/*
-	 * The word may equal `seq`: in zeroed memory, or after 2^32 submissions. relaxed, both
-	 * accesses: the store of `seq` publishes the word.
+	 * When the numbers have wrapped, the word may equal `seq`: it is zero, or from 2^32
+	 * submissions ago. relaxed, both accesses: the store of `seq` publishes the word.
 	 */
 	if (fl__load_relaxed(stop) == seq)
 		fl__store_relaxed(stop, ~seq);

@@ -32,13 +32,13 @@ enum {
 	FL__RINGS_DEPTH = 16,
 	FL__RINGS_SMALL = 32,             /* bytes of argument or result in the entry itself */
 	FL__RINGS_ARENA = 256 << 10,      /* bytes for larger ones, in each ring */
-	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones have memory of their own, on the socket */
+	FL__RINGS_INLINE_MOST = 64 << 10, /* larger ones are memfds, sent through the channel */
 	FL__RINGS_MESSAGE = 256,
 };
 
 /* Flags of a submission. */
 enum {
-	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, on the socket */
+	FL__SUBMISSION_ARG_MEMFD = 1,    /* the argument is a memfd, sent through the channel */
 	FL__SUBMISSION_RESULT_MEMFD = 2, /* the worker sends the result as a memfd */
 	FL__SUBMISSION_DEADLINE = 4,     /* deadline[] is valid */
 	FL__SUBMISSION_TIMED = 8,        /* the worker sets `began` */
@@ -50,14 +50,14 @@ enum {
 enum {
 	FL__COMPLETION_SKIPPED = 1, /* not run: revoked, asked to stop, or past its deadline */
 	FL__COMPLETION_MESSAGE = 2, /* message[] is valid */
-	FL__COMPLETION_MEMFD = 4,   /* the result is a memfd, on the socket */
+	FL__COMPLETION_MEMFD = 4,   /* the result is a memfd, sent through the channel */
 	FL__COMPLETION_KEPT = 8,    /* the element that failed kept its result */
 };
 
 struct fl__submission {
 	uint32_t seq; /* written last: publishes the submission; the worker sleeps on it */
 	uint16_t flags, reserved;
-	uint32_t count;       /* arguments, one after the other */
+	uint32_t count;       /* elements: their arguments lie one after the other */
 	uint32_t check;       /* of its type's whole identity */
 	uint64_t task;        /* its type's id: identity.h */
 	uint32_t arg, result; /* offsets in the arenas, if not in `small` */
@@ -146,8 +146,8 @@ enum fl__rings_peeked {
 };
 
 /*
- * If the oldest submission has ended, copies its completion, without the result, and acquires the
- * result.
+ * If the oldest submission has ended, copies error, flags, count and began of its completion. The
+ * caller may then read the result in the ring.
  */
 enum fl__rings_peeked fl__rings_peek(const struct fl__rings *rings, struct fl__completion *completion);
 
@@ -158,8 +158,8 @@ void fl__rings_release(struct fl__rings *rings);
 bool fl__rings_revoke(struct fl__rings *rings, uint32_t seq);
 
 /*
- * Whether the worker has started a submission that has not ended. The answer is final if the worker
- * is dead. A damaged claim word counts as started.
+ * Whether the worker has started a submission. Requires that the submission is not released. The
+ * answer is final if the worker is dead. A damaged claim word counts as started.
  */
 bool fl__rings_has_started(const struct fl__rings *rings, uint32_t seq);
 
@@ -212,7 +212,7 @@ void fl__rings_set_progress(struct fl__worker_rings *w, uint32_t done);
 /* Ends the submission that was taken, after its result. Rings if the manager sleeps. */
 void fl__rings_complete(struct fl__worker_rings *w, int32_t error, uint32_t flags, uint32_t count);
 
-/* For the listener: sleeps while the counter has that value. May return spuriously. */
+/* For the listener: sleeps while the ring's counter is `stop_requests`. May return spuriously. */
 void fl__rings_await_stop_request(const struct fl__worker_rings *w, uint32_t stop_requests);
 
 #endif

@@ -520,7 +520,10 @@ static int worker_init(struct worker_self *w, const struct fl__worker_start *sta
 	return rc != 0 ? rc : worker_start_listener(w, problem);
 }
 
-/* Gives the main thread the process's name, and closes descriptors that are mapped or attached. */
+/*
+ * Gives the main thread the process's name, and closes descriptors that are mapped or attached.
+ * Tasks find no descriptors: fl_process_fd_count() returns 0.
+ */
 static void worker_hide_start(const struct worker_self *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {

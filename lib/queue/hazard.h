@@ -34,7 +34,7 @@ extern _Thread_local struct fl__hazards *fl__hazards_mine FL__INITIAL_EXEC;
 /*
  * Protects `object` by the hazard pointer `place`, instead of the object before, with a full fence.
  * If `object` can still be reached after the fence, which the caller checks, no thread frees it.
- * Returns false if the thread's first call finds no memory.
+ * Returns false if the thread has no record yet, and there is no memory for one.
  */
 bool fl__hazard_protect(enum fl__hazard place, void *object);
 
@@ -55,7 +55,7 @@ void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg);
 /* Gives up the calling thread's record. The thread's next use takes a record again. */
 void fl__hazards_end(void);
 
-/* Of hazard_ck.c, which has all uses of Concurrency Kit. */
+/* Of hazard_ck.c, which has all uses of ck_hp. */
 struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
 struct fl__hazards *fl__hazards_shared(void);   /* the shared record; the caller holds a lock */
 void fl__hazards_unregister(struct fl__hazards *hazards);

@@ -15,16 +15,16 @@
  * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
  * ck_hp_reclaim() writes beyond its cache when there are 512 hazards, and ignores further hazards
  * (fixed in 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record. So
- * here the retiring thread reads the records itself. ck_hp has no fence of its own on either side:
+ * here the retiring thread reads the records itself. ck_hp does not order the end of a protection:
  * ck_hp_clear() stores without any order, and ck_hp_unregister() orders stores alone, on aarch64.
- * So the release before it is ours.
+ * So fl__hazards_set() has a release fence of its own.
  *
  * A record lives as long as the library, since other threads may be reading it. A record that a
  * thread has given up is used again. When the library is unloaded, all records are freed. At the
  * exit of a process they stay, since other threads go on.
  *
- * In TSan's build this file is not instrumented: a record, as an address, stands for both sides of
- * the release.
+ * In TSan's build this file is not instrumented. So fl__tsan_release() and fl__tsan_acquire() tell
+ * TSan of the release, by the record's address.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

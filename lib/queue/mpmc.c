@@ -41,10 +41,10 @@
  * round. The head, loaded later, is t - one lap. At the load of the tail the head was at least
  * that, by invariant 1, and it only grows. So the ring was full at that load. "Empty", and "closed
  * and empty": the load of the tail that finds the head's position. The stamp, read before, says
- * that the head had not moved. Each call begins with an acquire load, so this holds for what
- * happens before the call in each thread, too. -EBUSY has no effect: a call of the opposite side
- * has claimed the slot, and has not published. A put that has claimed counts as in, so behind a
- * stopped put the ring is never "empty".
+ * that the head had not moved. The first load of a round acquires, so the later loads are no older
+ * than what the writer of the loaded word had seen. -EBUSY has no effect: a call of the opposite
+ * side has claimed the slot, and has not published. A put that has claimed counts as in, so behind
+ * a stopped put the ring is never "empty".
  *
  * Progress: lock-free; no step waits. fl__mpmc_claim_space() and fl__mpmc_claim_item() repeat a
  * round only when another claim has moved the word since it was loaded (or the weak CAS failed
@@ -146,8 +146,8 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 }
 
 /*
- * Like claim_space() and claim_item(), which say why they acquire. The stamp is relaxed: nothing in
- * the slot is touched.
+ * Like fl__mpmc_claim_space() and fl__mpmc_claim_item(), which say why they acquire. The stamp is
+ * relaxed: nothing in the slot is touched.
  */
 int fl__mpmc_can_put(struct fl__mpmc *q)
 {
@@ -185,8 +185,8 @@ bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
 		/*
-		 * release: what was done before; pairs with the CAS of claim_space(). The CAS runs
-		 * also if WAIT is set already, to confirm that it still is.
+		 * release: what was done before; pairs with the CAS of fl__mpmc_claim_space(). The
+		 * CAS runs also if WAIT is set already, to confirm that it still is.
 		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
@@ -200,7 +200,7 @@ bool fl__mpmc_mark_full(struct fl__mpmc *q)
 	do {
 		if ((head & ~(uint64_t)FL__MPMC_WAIT) + fl__mpmc_lap(q) != tail)
 			return false;
-		/* release: what was done before; pairs with the CAS of claim_item() */
+		/* release: what was done before; pairs with the CAS of fl__mpmc_claim_item() */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
 }

@@ -40,9 +40,9 @@
  * 6. CLOSED is set where it takes effect: in a tail that has a slot left, or in the last `next`. So
  *    a producer learns of the close from the step by which it would have put: no put is accepted
  *    after a consumer got "closed and drained".
- * 7. A mark is set by CAS on a tail of which the consumers have all tickets. So each put that is
- *    not done will draw another ticket, or append, and the first that does clears the mark. No mark
- *    goes from a segment to the next.
+ * 7. A mark is set by CAS on a tail of which the consumers have all tickets. So an item for the
+ *    waiter needs a later ticket, or an appended segment. The first put that draws such a ticket,
+ *    or appends, clears the mark. No mark goes from a segment to the next.
  * 8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ, and
  *    then sets CLOSED by a CAS on that tail. Both words only grow until then. So a closer that was
  *    stopped changes neither word after the close, and `end` has the tail's tickets of the close.
@@ -303,7 +303,10 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	return 0;
 }
 
-/* Of several puts that find a mark, one clears it: perhaps a newer mark, with a waiter, too. */
+/*
+ * Returns whether this put cleared the mark. Of several puts that find a mark, one clears the mark.
+ * A late put may clear a newer mark, and then owes the wake of that mark.
+ */
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/*

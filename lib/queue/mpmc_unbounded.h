@@ -30,7 +30,7 @@ struct fl__segment {
 	void *memory;
 	/*
 	 * Contexts that use the items for longer than their hazard pointers protect the segment:
-	 * fl__unbounded_claim_pinned().
+	 * unbounded_claim_pinned().
 	 */
 	uint32_t pins;
 	bool is_protected; /* for unbounded_retire(): by a hazard pointer */
@@ -150,8 +150,8 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 
 /*
  * Returns 0, -ENOMEM, -EPIPE. With any of these, sets `*owes_wake` if the put has cleared the mark;
- * the caller then wakes a waiter. The put's last access to the queue is to the item's slot: the
- * item's consumer may free the queue then.
+ * the caller then wakes a waiter. The put's last access to the queue fills the item's slot, or
+ * appends the item's segment: the item's consumer may free the queue then.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {

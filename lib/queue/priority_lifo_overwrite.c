@@ -27,8 +27,8 @@
  * A waiter stays off the lock's cache line, longer each time, so that a context has many short
  * sections in a row with the items in its cache. A release wakes no waiter.
  *
- * Invariant, while the lock is free: marked[side] is true only if that side had nothing to get
- * (put) and the queue was open when the mark was set, and no item (space) has been added since.
+ * Invariant, while the lock is free: marked[side] is true only if that side had no item (no space)
+ * and the queue was open when the mark was set, and no item (space) has been added since.
  */
 struct locked {
 	uint32_t lock;
@@ -672,8 +672,8 @@ static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
 	}
 	if (rc == 0 && dropped && drop) {
 		/*
-		 * An earlier item owes the wake. The callback may take its time, or wait for the
-		 * consumer.
+		 * The put of an earlier item of this call owes the wake. The wake comes before the
+		 * callback, which may take long, or wait for the consumer.
 		 */
 		if (*owes_wake)
 			fl__queue_wake(q, FL__CONSUMERS);

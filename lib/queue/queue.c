@@ -145,7 +145,8 @@ size_t fl_queue_close_now(fl_queue *q)
  * holder was woken for, the holder sets the mark and enqueues itself at the front. While the baton
  * is held, puts and gets pay nothing for the waiters.
  *
- * Invariant: if a waiter is enqueued, the mark is set, or one of these is about to wake:
+ * Invariant: if a waiter is enqueued, the mark is set, or one of these is yet to wake a waiter or
+ * to set the mark:
  *
  * - a call that has cleared the mark, and has yet to lock the wait queue;
  * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
@@ -247,9 +248,9 @@ static bool queue_may_be_ready(const void *what)
 }
 
 /*
- * Spins for a while, then sleeps. Returns 0 when the call should be tried again, -ETIMEDOUT, or
- * -ECANCELED. At a rendezvous the caller does not spin: the opposite side can meet a waiter only in
- * the wait queue.
+ * Spins for a while, then sleeps. Returns -ETIMEDOUT, -ECANCELED, or 0: the call should be tried
+ * again or, if `*woken_with` is FL__HANDED_OFF, the waker has made it. At a rendezvous the caller
+ * does not spin: the opposite side can meet a waiter only in the wait queue.
  */
 static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
                        fl_cancel_token *cancel)

@@ -32,7 +32,7 @@ struct fl__queue_backend {
 	 *
 	 *   0         done, with `*count` items
 	 *   -EAGAIN   full (put), empty (get)
-	 *   -EBUSY    another call is in the middle of what this call needs, and only has to go on
+	 *   -EBUSY    another call is in the middle of what this call needs: to be tried again
 	 *   -EPIPE    closed (put), closed and empty (get)
 	 *   -ENOMEM   out of memory (put only)
 	 */
@@ -76,8 +76,8 @@ struct fl__queue_backend {
 	size_t (*capacity)(const void *state);
 	uint64_t (*puts)(void *state); /* how many items were put so far */
 	/*
-	 * puts() counts puts in progress, which may still fail. The result is never less than the
-	 * items that were put.
+	 * Whether puts() counts puts in progress, which may still fail. The result is never less
+	 * than the items that were put.
 	 */
 	bool puts_decrease;
 };
@@ -105,7 +105,7 @@ struct fl_queue {
 	const fl_allocator *allocator; /* set before init; NULL: that of the process */
 	uint64_t done;                 /* items that are done: see "Joining" in queue.c */
 	uint32_t inside;               /* contexts that sleep on the queue, or are returning from such a sleep */
-	/* fl__fork_count when `inside` was counted: a forked child has none of those contexts */
+	/* fl__fork_count at creation: a forked child ignores `inside`, a count of the parent */
 	uint32_t forks;
 	char wait_keys[6]; /* fl__queue_wait_key() */
 	alignas(max_align_t) unsigned char state[];
@@ -164,8 +164,9 @@ void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
 /*
- * Sets the mark of `side` and enqueues `node`; the holder of the baton at the front, without the
- * baton. Returns false, and enqueues nothing, if there may be an item (space) by now.
+ * Sets the mark of `side` and enqueues `node`. With `baton`, the caller gives up the baton, and
+ * `node` goes to the front. Returns false, and enqueues nothing, if there may be an item (space) by
+ * now, or the queue is closed.
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 

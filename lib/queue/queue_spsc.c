@@ -16,8 +16,8 @@
  *   get_slot          the slot of item number get_next       the consumer alone
  *   get_waited        an earlier get_next                    the consumer alone
  *   flags             each bit, by a read-modify-write:
- *     CONSUMER (1)    a mark: a consumer waits, or was to    set by a mark_empty, cleared by a put
- *     PRODUCER (2)    a mark: a producer waits, or was to    set by a mark_full, cleared by a get
+ *     CONSUMER (1)    a mark: a consumer may be waiting      set by a mark_empty, cleared by a put
+ *     PRODUCER (2)    a mark: a producer may be waiting      set by a mark_full, cleared by a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
  *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
  *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good

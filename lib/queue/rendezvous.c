@@ -2,8 +2,8 @@
 /*
  * The rendezvous: the backend of a queue that holds no items. A put and a get meet. The call that
  * comes second finds the first call in the wait queue, copies the item from one caller's memory to
- * the other caller's, and then wakes the first call, which is made. (The channel of Hoare's CSP,
- * 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott, 2006.)
+ * the other caller's, and then wakes the first caller. Both calls are made. (The channel of Hoare's
+ * CSP, 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott, 2006.)
  *
  * There is one wait queue for consumers and producers, oldest first. A node's value is its side
  * until the node is taken.

@@ -150,8 +150,8 @@ static fl_select_case *select_same_step(const fl_select_case *c)
 }
 
 /*
- * Enqueues each case. Returns the first case that is not enqueued, since it, or a case of the same
- * step, may be made by now; or NULL.
+ * Enqueues each case. Returns NULL, or the first case that is not enqueued: that case, or a case of
+ * the same step, may be made by now.
  */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {

@@ -25,7 +25,7 @@
  * Linearization: the store to the mark of the first slot; for "full" and "empty", the load of the
  * mark.
  *
- * Progress: wait-free. Lifetime: that store is the last access of a put.
+ * Progress: wait-free. Lifetime: the store to the first slot's mark is the last access of a put.
  */
 #include "spsc.h"
 #include "../base/atomic.h"
@@ -77,7 +77,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
-	/* The last slot is in this group: in a later group its distance is at least `run`. */
+	/* A last slot nearer than `run` is in this group: a later group is at least `run` away. */
 	if ((uintptr_t)slots->last - (uintptr_t)slot < run)
 		run = (size_t)(slots->last - slot) + 1;
 	return run < n ? run : n;

@@ -112,7 +112,7 @@ static int shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, uint32_t *
 	uint32_t next = fl__load_relaxed(&a->head->next);
 	uint32_t length = 0;
 	if (next >= a->units)
-		next = 0; /* damaged: begin at the first unit of any run */
+		next = 0; /* damaged: unit 0 is always the first unit of a run */
 	int rc = shm_arena_find(a, next, a->units, n, first, &length);
 	if (rc == -ENOMEM && next > 0)
 		rc = shm_arena_find(a, 0, next, n, first, &length);

@@ -226,7 +226,7 @@ static void bridge_start_thread(void)
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. bridge_run() and what its sleep calls run without bridge_lock, the others under it. */
+/* The bridge. bridge_run() and bridge_sleep() run without bridge_lock, the rest under it. */
 
 static void bridge_begin(struct bridge *b)
 {

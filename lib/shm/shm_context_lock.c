@@ -19,7 +19,7 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* The contexts of this thread that wait for another context of this thread. */
+/* How many contexts of this thread wait for another context of this thread. */
 static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 
 /*

@@ -19,7 +19,7 @@
  *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT
  *   -ECANCELED
- *   -EDEADLK     the calling thread owns the lock
+ *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
  */
 FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline,
                                           fl_cancel_token *cancel);

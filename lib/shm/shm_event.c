@@ -24,8 +24,8 @@
  * Set and reset are read-modify-writes even if they change nothing: lib/sync/event.c says why.
  *
  * Kills. In shm_event_attempt(), after WAITERS: one set takes the slow path. In
- * shm_event_set_waking(), before the store: the event is not set, and the woken waiters set WAITERS
- * again. After the store: the woken waiters find the event set.
+ * shm_event_set_waking(), before the store: the event is not set, the word still has WAITERS, and
+ * the woken waiters sleep again. After the store: the woken waiters find the event set.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"

@@ -548,7 +548,7 @@ size_t fl__shm_ring_length(const struct fl__shm_view *v)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return length <= v->size ? length : v->size; /* puts and gets since the load of `out` */
+	return length <= v->size ? length : v->size; /* larger: puts and gets came after the load of `out` */
 }
 
 bool fl__shm_ring_is_closed(const struct fl__shm_view *v)

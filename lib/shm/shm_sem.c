@@ -22,8 +22,9 @@
  *
  * Kills. In shm_sem_attempt(): the permit is acquired, or not. Between the CAS to WAITERS and the
  * sleep: one release takes the slow path. In shm_sem_release_waking(), before its CAS: no permit is
- * released, and the woken waiters find none and set WAITERS again. After its CAS: the woken waiters
- * find the permits. The kernel passes the monitor and `head` on to the next waiter (shm_lock.c).
+ * released, the word still has WAITERS, and the woken waiters sleep again. After its CAS: the woken
+ * waiters find the permits. The kernel passes the monitor and `head` on to the next waiter
+ * (shm_lock.c).
  *
  * Safe error: WAITERS without a waiter sends one release down the slow path.
  */

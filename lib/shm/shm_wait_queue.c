@@ -27,9 +27,9 @@
  * `head` sleeps on `changes`. An owner that is served or gives up passes `head` to the next waiter.
  * If the owner dies, the kernel passes `head` on. (Leader and followers: Schmidt et al., 2000.)
  *
- * The owner of `head` may be slow or stopped. So a thread that commits more than one waiter can
- * take also wakes waiters behind `head`, which attempt and queue again. These wakes are for speed,
- * and for the waiters behind a stopped process. Correctness does not depend on them.
+ * The owner of `head` may be slow or stopped. So a thread with a change that serves several waiters
+ * also wakes waiters behind `head`, which attempt and queue again. These wakes are for speed, and
+ * for the waiters behind a stopped process. Correctness does not depend on them.
  *
  * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.

@@ -58,7 +58,7 @@ struct fl__shm_op {
 
 /*
  * Attempts once. Returns the attempt's result, or
- *   -ETIMEDOUT  another thread is in the monitor
+ *   -ETIMEDOUT  another thread is in the monitor, for a millisecond or longer
  *   -EBADMSG    the word of a lock has an impossible value
  */
 FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
@@ -72,8 +72,8 @@ FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
 FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor. False
- * unless -EAGAIN.
+ * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.
+ * Returns false if the attempt's result is not -EAGAIN, otherwise as fl__bridge_arm().
  */
 FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
 

@@ -20,19 +20,19 @@
  * action runs, the phase is complete, and acting_ is set:
  *
  *   acting_             0                    ACTING                       ACTING and CUT
- *   queued nodes        PARTY                PARTY of the complete phase, LATE
- *                                            and LATE
+ *   queued nodes        PARTY                PARTY of the complete        LATE
+ *                                            phase, and LATE
  *   an arrival          is the last party,   adds a LATE node             adds a LATE node
  *                       or adds a PARTY node
  *   fl_barrier_try_wait is the last party,   -EAGAIN                      -EAGAIN
  *                       or -EAGAIN
  *   PARTY gives up      all get BROKEN       waits again in its place in  -
  *                                            the queue, and gets PASSED
- *   LATE gives up       -                    broken_; other LATE nodes    broken_; other LATE nodes
- *                                            get BROKEN                   get BROKEN
+ *   LATE gives up       -                    sets broken_; other LATE     sets broken_; other LATE
+ *                                            nodes get BROKEN             nodes get BROKEN
  *   abort, reset        all get BROKEN       all get BROKEN; sets CUT     all get BROKEN
- *   action returns      -                    PARTY gets PASSED, LATE gets LATE gets AGAIN, the last
- *                                            AGAIN; acting_ = 0           party -EPIPE; acting_ = 0
+ *   action returns      -                    PARTY gets PASSED, LATE      LATE gets AGAIN, the last
+ *                                            gets AGAIN; acting_ = 0      party -EPIPE; acting_ = 0
  *
  * A LATE context belongs to the next phase, and arrives again when it gets AGAIN. So no two actions
  * run at once, not even after a reset.

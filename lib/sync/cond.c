@@ -16,7 +16,7 @@
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
  * the predicate under the mutex afterwards finds the waiter, without a sequence number. A signal
  * goes to a context that waits at that time, so no later waiter can steal it. A waiter that timed
- * out has consumed no signal (lot.c, invariant 2). A signaller may have unlocked the mutex. It
+ * out has consumed no signal (lot.c, invariant 2). A signaller that has already unlocked the mutex
  * still reads a nonzero word: it locked the mutex after the waiter's unlock, which came after the
  * change of the word.
  *

@@ -15,9 +15,9 @@
  *      number of contexts read a list, and a copy is one reference to its first entry.
  *   2. ctx->front.values is read and written by the context itself. Other threads use their own
  *      references.
- *   3. A reference is made from another one. The caller that makes it has that one, so the count is
- *      not 0. The subtraction that leaves 0 acquires what all others released: then no context
- *      reads the entry, and no context has the value.
+ *   3. A caller makes a new reference from a reference that it has, so the count is not 0. The
+ *      subtraction that leaves 0 acquires what all others released: then no context reads the
+ *      entry, and no context has the value.
  *   4. Between a set with a token and its reset the token has three references: to the list before
  *      the set (`before`), to the list after it (`after`), and to a spare entry. The reset needs no
  *      memory: if the context's list is `after`, the reset makes it `before`; else the reset adds

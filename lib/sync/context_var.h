@@ -5,8 +5,8 @@
 #include "../wait/context.h"
 
 /*
- * The values of context variables. context_var.c has the invariants. A context without values has
- * NULL, and so has a copy of them: each function here compares one pointer with NULL first.
+ * The values of context variables. context_var.c has the invariants. NULL stands for no values, in
+ * a context and in a copy. So without values a call costs one comparison with NULL.
  *
  *     start:  f->values = fl__values_copy();                  // the starter's
  *     begin:  struct fl__values *outer = fl__values_enter(ctx, f->values);

@@ -18,10 +18,10 @@
  * Invariants
  *   1. With QUEUED set, the word changes only under the queue lock. WAITERS and QUEUED are cleared
  *      only together with a change of the epoch.
- *   2. Dekker (waiter_flag_dekker). The waiter sets WAITERS, fences, then checks the condition. The
- *      notifier changes the condition, fences, then checks WAITERS. The fences have one total
- *      order. If the waiter's fence is first, the notifier sees WAITERS or a later epoch. If the
- *      notifier's fence is first, the waiter sees the condition.
+ *   2. Dekker (test waiter_flag_dekker). The waiter sets WAITERS, fences, then checks the
+ *      condition. The notifier changes the condition, fences, then checks WAITERS. The fences have
+ *      one total order. If the waiter's fence is first, the notifier sees WAITERS or a later
+ *      epoch. If the notifier's fence is first, the waiter sees the condition.
  *   3. A node enters the queue only while the epoch equals its key, after QUEUED is set. So by 1,
  *      QUEUED is set while the node is queued. A waiter that prepared before a change of the epoch
  *      is in the queue at that change, and is taken then or later; or it never enters the queue.

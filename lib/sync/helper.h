@@ -6,11 +6,11 @@
 #include <stdbool.h>
 
 /*
- * Helpers: the threads and processes that the library starts for all users of this copy, and not
- * for an object that a user frees. The first call that needs a helper starts the helper. At the end
- * of this copy (base/unload.h), the library ends each unused helper and waits for its end, because
- * no thread may run unloaded code. A helper in use goes on; only a process exit finds a helper in
- * use.
+ * Helpers: the threads and processes that the library starts for all users of this copy of the
+ * library, and not for an object that a user frees. The first call that needs a helper starts the
+ * helper. At the end of this copy (base/unload.h), the library ends each unused helper and waits
+ * for its end, because no thread may run unloaded code. A helper in use goes on; only a process
+ * exit finds a helper in use.
  *
  * A forked child has no helpers.
  */

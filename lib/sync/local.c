@@ -19,7 +19,7 @@ enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
 	struct fl__locals *next, *prev; /* for an adopted thread: in registry.adopted */
-	struct fl__ctx *ctx;            /* whose table it is */
+	struct fl__ctx *ctx;            /* the context that has this table */
 	uint32_t size;
 	void *values[];
 };
@@ -67,7 +67,7 @@ static int local_watch_end(struct fl__ctx *ctx)
 		rc = pthread_key_create(&local_registry.key, local_end_adopted);
 	if (rc == 0 && local_registry.state == LOCAL_NO_KEY)
 		local_registry.state = LOCAL_HAS_KEY;
-	/* else the process exits, and the thread keeps its table */
+	/* with LOCAL_UNLOADED the process exits, and the thread keeps its table */
 	if (rc == 0 && local_registry.state == LOCAL_HAS_KEY)
 		rc = pthread_setspecific(local_registry.key, ctx);
 	fl__unlock(&local_registry.lock);
@@ -156,7 +156,7 @@ static bool local_destroy_round(struct fl__ctx *ctx)
 
 int fl__local_watch_values(struct fl__ctx *ctx)
 {
-	/* a table is in the registry, and the thread's end frees it */
+	/* with a table, the end of an adopted thread calls fl__locals_end() */
 	return ctx->adopted && !ctx->locals ? local_grow(ctx, 0) : 0;
 }
 
@@ -174,7 +174,7 @@ static void local_end_table(struct fl__ctx *ctx)
 
 static __attribute__((noinline)) void local_end_all(struct fl__ctx *ctx)
 {
-	/* again: a destructor may set context variables, and the release of a value locals */
+	/* again: destructors may set context variables, and releases of values may set locals */
 	for (int i = 0; i < LOCAL_ROUNDS && (ctx->locals || ctx->front.values); i++) {
 		local_end_table(ctx);
 		fl__values_end(ctx);

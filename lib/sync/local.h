@@ -10,7 +10,10 @@
  */
 void fl__locals_end(struct fl__ctx *ctx);
 
-/* The context will have values of context variables: fl__locals_end() releases them. 0, -ENOMEM. */
+/*
+ * Called before `ctx` gets its first value of a context variable, so that the end of its thread
+ * calls fl__locals_end(). Returns 0, -ENOMEM.
+ */
 int fl__local_watch_values(struct fl__ctx *ctx);
 
 #endif

@@ -35,7 +35,7 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 /* Locks the mutex of `waiter`. Called by a waiter that was moved and then woken. */
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 
-/* Locks `m` as fl_mutex_lock() does. For both functions, `op` began before the wait. */
+/* Locks `m` as fl_mutex_lock() does. For both relocks, `op` began before the wait. */
 void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
 
 #endif

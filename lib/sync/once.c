@@ -40,7 +40,7 @@ static void once_finish(fl_once *o, uint32_t result)
 }
 
 /*
- * -EINPROGRESS  the caller is the runner
+ * -EINPROGRESS  the caller has become the runner
  * -EBUSY        another context is the runner
  * 0             DONE
  */

@@ -146,7 +146,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		/* first the permits that are free: signal handlers add them without a check of the bound */
+		/* first the free permits: with WAITERS, signal handlers do not check the bound */
 		(void)sem_hand_over(lot, &left, true);
 	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
 	left += fits ? n : 0;
@@ -207,7 +207,8 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 /*
  * Called by a waiter that has given up. Leaves the queue, and serves the later waiters, which may
  * need fewer permits. If a release has dequeued the waiter, that release has served the later
- * waiters, and the semaphore may already be freed. (A serve never skips an observer at the head.)
+ * waiters, and the semaphore may already be freed. (An observer leaves by fl__node_disarm() without
+ * a serve: a first waiter that is an observer holds up the others only while no permit is free.)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {

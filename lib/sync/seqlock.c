@@ -58,7 +58,7 @@ static size_t seqlock_head(const void *shared, size_t size)
 /*
  * Accesses are split at the word boundaries of the shared memory. So readers and writers use
  * accesses of the same sizes. relaxed: the reader discards a torn copy; the fences of the lock
- * order any other copy
+ * order any other copy.
  */
 void fl_seqlock_load(void *dst, const void *src, size_t size)
 {

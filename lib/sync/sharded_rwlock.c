@@ -39,16 +39,16 @@
  *   4. The queue holds readers, and at most one writer, the owner of turn_. sharded_unblock() lets
  *      all queued readers in, so they run between two writers.
  *
- * Fairness: among writers as in a mutex, a running writer may overtake for a millisecond. The owner
+ * Fairness: among writers as in a mutex: a running writer may overtake for a millisecond. The owner
  * of turn_ then waits up to a millisecond for a moment without readers, while readers come and go:
  * sharded_await_gap().
  *
  * Lifetime: a read unlock is one CAS. With BLOCKED, a read unlock locks the queue before it changes
- * the lock, and its last access is the subtraction from pending_. A writer's node that the unlock
- * then finds was queued before. A write unlock opens the rows one by one, so a reader may come and
- * go in between. But the write unlock holds the queue lock, which destroy() needs, too. The last
- * access of a write unlock is the unlock of turn_. While left_ tells that this unlock is still to
- * come, destroy() waits.
+ * the lock, and its last access is the subtraction from pending_. To wake a queued writer, the read
+ * unlock then touches only the queue. A write unlock opens the rows one by one, so a reader may
+ * come and go in between. But the write unlock holds the queue lock, which destroy() needs, too.
+ * The last access of a write unlock is the unlock of turn_. While left_ tells that this unlock is
+ * still to come, destroy() waits.
  */
 #include "sharded_rwlock.h"
 #include "../base/atomic.h"
@@ -421,9 +421,9 @@ bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l)
 }
 
 /*
- * Whether the lock certainly had no reader. One pass over the rows can err while readers come and
- * go: a reader that locks in a row already read, and unlocks in a row not yet read, hides another
- * reader. Two equal passes rule that out.
+ * Whether the lock had no reader. One pass over the rows can err while readers come and go: a
+ * reader that locks in a row already read, and unlocks in a row not yet read, hides another reader.
+ * The second pass finds the changed row, unless further readers have changed it back.
  */
 static bool sharded_has_no_reader(const fl_sharded_rwlock *l)
 {

@@ -12,8 +12,8 @@
  * Progress: blocking. A waiter polls the word POLLS times with pauses that double, some
  * microseconds in all, because each poll takes the word's cache line away from the holder. Then the
  * waiter yields between YIELDS polls, and then sleeps NAP ns between polls. So a preempted holder
- * gets its CPU back, even from a waiter of higher real-time priority (fifo_rt_one_core, abseil
- * b3e64c41), and the contexts that share the waiter's thread run.
+ * gets its CPU back, even from a waiter of higher real-time priority (test fifo_rt_one_core), and
+ * the contexts that share the waiter's thread run.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

@@ -4,8 +4,8 @@
  * its handle. The last owner to release the block frees it. `thread_list_lock` guards `owners`,
  * `detached` and the list. The event `ended` publishes `result`.
  *
- * A waking thread may touch the block's context until it has unparked it (lot.c, invariant 3). So
- * the thread releases the block only after its last wait.
+ * A waking thread may touch the block's context until its unpark is published (lot.c, invariant 3).
+ * So the block's thread releases the block only after its last wait.
  */
 #include "thread.h"
 #include "../base/atomic.h"
@@ -42,7 +42,10 @@ struct fl__thread {
 static fl_mutex thread_list_lock = FL_MUTEX_INIT;
 static struct fl__thread *thread_oldest, *thread_newest;
 static unsigned thread_started; /* for names */
-/* The calling thread; NULL: not started by fl_thread_start(). A fiber's context is not its thread's. */
+/*
+ * The calling thread, also in a fiber, which has a context of its own. NULL: the thread has no
+ * control block.
+ */
 static _Thread_local struct fl__thread *thread_self;
 static fl_thread_error_handler *thread_error_handler;
 

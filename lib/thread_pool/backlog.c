@@ -35,8 +35,8 @@
  *
  * A task that was cancelled, or that a waiter has run, stays until it is taken: nothing can be
  * removed from the middle of a ring. The ring bounds their number there. The lists are searched if
- * at least half of their tasks are claimed, and as many as the ring has slots, even if all tasks of
- * the ring are claimed, too.
+ * at least half of their tasks are claimed, and at least as many as the ring has slots. The count
+ * assumes that all tasks of the ring are claimed, too.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -118,7 +118,6 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	return block;
 }
 
-/* Moves the claimed tasks. */
 static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_list *claimed)
 {
 	for (struct fl__task_block *next, *block = from->head; block; block = next) {

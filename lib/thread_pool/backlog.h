@@ -81,7 +81,7 @@ static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *
 	return rc == -EBUSY ? -EAGAIN : rc;
 }
 
-/* The same under the lock. Returns 0 or -EPIPE. */
+/* Under the lock: adds a task, to `late` if the ring refuses it. Returns 0 or -EPIPE. */
 int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block);
 
 /* Takes the oldest task. NULL: none, or one for fl__backlog_take_locked(). */
@@ -98,7 +98,10 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 	return block;
 }
 
-/* The same under the lock, from all parts of the backlog. */
+/*
+ * The same under the lock, from all parts of the backlog. NULL: none, or a put into the ring is in
+ * progress or has just ended: the caller tries again.
+ */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*

@@ -87,8 +87,8 @@ void fl__cancel_disown(struct fl__own_token *own)
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
-	 * relaxed: a concurrent request would use a destroyed token, a bug of the caller. So a
-	 * token that is alone in its tree has no request that must end first.
+	 * relaxed: only a call for the token itself requests a token that is alone in its tree.
+	 * Such a call during the destroy would use a destroyed token, a bug of the caller.
 	 */
 	if (fl__cancel_is_alone(c))
 		return;

@@ -57,8 +57,8 @@ void fl__cancel_request_children(fl_cancel_token *c);
 void fl__cancel_offer(fl_cancel_token *c);
 
 /*
- * Finds an offered child of `c`, among the newest, and clears its OFFERED. Calls keep(child) with
- * the tree locked, so before the child can leave the tree. NULL: no child is offered.
+ * Finds the newest offered child of `c`, and clears its OFFERED. Calls keep(child) with the tree
+ * locked, so before the child can leave the tree. NULL: no child is offered.
  */
 fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
 

@@ -25,8 +25,8 @@
  *      the bucket, but no token. A callback on the request's list exists until its removal, which
  *      takes it off the list.
  *   4. A callback that its own function removes may be freed at once: the removal follows run_ to
- *      the running request's stack and sets `removed` there, so cancel_callback_run() does not
- *      touch the callback again. Only the context that runs the function can do so.
+ *      the stack of the running thread and sets `removed` there, so cancel_callback_run() does not
+ *      touch the callback again. Any other context waits for the end of the function.
  *   5. A context that waits for the end of a function is in the wait queue, and checks again each
  *      time a function of the tree has returned.
  *
@@ -180,8 +180,8 @@ static void cancel_callback_unregister(fl_cancel_callback *cb)
 }
 
 /*
- * In a transaction: whether the function runs in another context. If it runs in this one, it has
- * called remove.
+ * In a transaction: whether the function runs in another context. Else the function itself calls
+ * remove, and this call ends the callback (invariant 4).
  */
 static bool cancel_callback_runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
 {

@@ -23,8 +23,8 @@
  *      cancel. So a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed, and
  *      the wake went to the next waiter. A request that happened before a wake wins: when
  *      fl_cancel_token_request() returns, it has decided all waits in the token's queue. A wait
- *      under its context's own token is in no such queue. There the waking thread checks the token,
- *      and skips the wait if it is requested.
+ *      under its context's own token is in no such queue. For such a wait the waking thread checks
+ *      the token, and skips the wait if the token is requested.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
  *      The waiter returns only after it has seen the unpark. So node, wait and context stay valid
  *      until the waking thread's last access, the unpark itself. The unpark belongs to the wait,

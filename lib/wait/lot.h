@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- * The parking lot, or parking lot: a table of wait queues keyed by address (lot.c has the
+ * The parking lot: a table of wait queues keyed by address (lot.c has the
  * invariants). A primitive's slow path is a transaction on the queue of its address: between open
  * and close the caller changes the primitive's words, and enqueues or dequeues waiters. No other
  * thread sees an intermediate state.

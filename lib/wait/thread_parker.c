@@ -39,8 +39,8 @@
  *   CPUs wanted by other programs      the same, and 1/64 of the time for late yields (1/8 where
  *                                      slices are shorter than 3 ms)
  *   both partners on one such CPU      the first phase in each PARKER_TRIAL-th spin
- *   more threads than CPUs             short yields, and those of yield.c that are not late; else as
- *                                      with CPUs wanted by other programs
+ *   more threads than CPUs             yields that yield.c does not count as late; else as with
+ *                                      CPUs wanted by other programs
  *   a CPU quota                        as above; a spin uses at most PARKER_SPIN_MOST of the quota
  */
 #include "../base/atomic.h"

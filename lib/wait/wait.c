@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The sleep of a wait: until one of its nodes is woken, its deadline has passed, or its cancel
- * token is requested. Under a token the wait has one more node, an observer in the token's wait
- * queue. The CAS of the wait's decision ends the wait. lot.c has the invariants.
+ * token is requested. Under a token that is not the context's own, the wait has one more node, an
+ * observer in the token's wait queue. The CAS of the wait's decision ends the wait. lot.c has the
+ * invariants.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"

@@ -2,8 +2,8 @@
 /*
  * Waits for one of several objects: one wait, with one node in the wait queue of each object. The
  * first waking thread that decides the wait ends it (lot.c, invariant 2). The nodes are observers:
- * a wake for one consumer skips them, so they consume nothing. An object may be ready at the wake,
- * and no longer when the waiter runs. So the waiter checks again, in a loop.
+ * a take wakes them, but does not count them, so they consume nothing. An object may be ready at
+ * the wake, and no longer when the waiter runs. So the waiter checks again, in a loop.
  */
 #include "../base/sys.h"
 #include "lot.h"

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_INLINE_H
 #define FAIRLEAD_INLINE_H
 
-/* Private: what the inline functions of the public headers are made of, and so the library. */
+/* Private: the base of the inline functions of the public headers, and of the library. */
 #include <stddef.h>
 #include <string.h>
 
@@ -68,7 +68,7 @@
 static inline void fl__fetch_to_write(const void *_p)
 {
 #if defined(__x86_64__)
-	__asm__ volatile("prefetchw (%0)" : : "r"(_p)); /* the builtin is a load's here, but with -mprfchw */
+	__asm__ volatile("prefetchw (%0)" : : "r"(_p)); /* the builtin: for reading, without -mprfchw */
 #else
 	__builtin_prefetch(_p, 1);
 #endif
