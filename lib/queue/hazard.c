@@ -69,8 +69,7 @@ void fl__hazards_return(bool borrowed)
 {
 	if (!borrowed)
 		return;
-	for (unsigned i = 0; i < FL__HAZARDS; i++)
-		fl__hazards_set(fl__hazards_mine, i, NULL);
+	fl__hazards_clear(fl__hazards_mine);
 	fl__hazards_mine = &hazard_none;
 	fl__unlock(&hazard_shared_lock);
 }

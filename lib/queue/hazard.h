@@ -59,6 +59,7 @@ void fl__hazards_end(void);
 struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
 struct fl__hazards *fl__hazards_shared(void);   /* the shared record; the caller holds a lock */
 void fl__hazards_unregister(struct fl__hazards *hazards);
+void fl__hazards_clear(struct fl__hazards *hazards); /* protects nothing from now on */
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg);
 /* For a forked child, which has one thread. */

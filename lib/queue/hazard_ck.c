@@ -88,10 +88,15 @@ void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *o
 	ck_hp_set_fence(&record->ck, place, object);
 }
 
-void fl__hazards_unregister(struct fl__hazards *hazards)
+void fl__hazards_clear(struct fl__hazards *hazards)
 {
 	for (unsigned i = 0; i < FL__HAZARDS; i++)
 		fl__hazards_set(hazards, i, NULL);
+}
+
+void fl__hazards_unregister(struct fl__hazards *hazards)
+{
+	fl__hazards_clear(hazards);
 	ck_hp_unregister(&hazard_record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
 }
 
@@ -115,7 +120,11 @@ void fl__hazards_forget_others(const struct fl__hazards *mine)
 {
 	for (ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head); entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
-		if (&record->ours != mine && ck_pr_load_int(&record->ck.state) == CK_HP_USED)
+		if (&record->ours == mine || ck_pr_load_int(&record->ck.state) != CK_HP_USED)
+			continue;
+		if (record == &hazard_shared)
+			fl__hazards_clear(&record->ours); /* stays in use, so that no thread takes it */
+		else
 			fl__hazards_unregister(&record->ours);
 	}
 }
@@ -124,9 +133,9 @@ void fl__hazards_free(void)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	hazard_domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
-	hazard_shared = (struct hazard_record){.memory = NULL};
 	for (ck_stack_entry_t *next; entry; entry = next) {
 		next = entry->next;
 		fl__free(hazard_record_at(entry)->memory);
 	}
+	hazard_shared = (struct hazard_record){.memory = NULL};
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_chains.h"
+#include "fl_child.h"
 #include "fl_test.h"
 
 #include "queue/mpmc_unbounded.h"
-#include <sys/wait.h>
-#include <unistd.h>
 
 FL_MPMC_UNBOUNDED_OF(uint64_t, u64_list)
 
@@ -397,6 +396,18 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 	get_all(q, 0, 5);
 	fl_event_set(&v.go);
 	FL_OK(fl_thread_join(&t, NULL));
+}
+
+static void take_many_records(void *shared)
+{
+	for (int i = 0; i < 64; i++)
+		FL_CHECK(fl__hazards_register() != shared);
+}
+
+/* An owner would share its hazards with each thread that borrows the record. */
+FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
+{
+	assert_int_equal(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0), 0);
 }
 
 /* --- for sleepers --- */
