@@ -4,8 +4,7 @@
  * signal handler could have interrupted.
  *
  * The loaded files are recorded outside of signal handlers, since that calls the loader.
- * `backtrace_modules` only grows: an entry is written before `backtrace_n_modules` counts it. An
- * unloaded file stays, so that its functions keep their names.
+ * `backtrace_modules` only grows: an unloaded file stays, so that its functions keep their names.
  */
 #include "backtrace.h"
 #include "../base/atomic.h"
@@ -42,37 +41,55 @@ __attribute__((noinline)) void fl__backtrace_take(struct fl__backtrace *stack, i
 }
 
 struct backtrace_module {
-	uintptr_t base, low, high;
+	uintptr_t base, low;
+	uintptr_t high;   /* stored last; 0: the entry is not complete */
 	const char *path; /* the loader's; "": the program */
 };
 
+/*
+ * A thread that adds an entry first takes its index from backtrace_n_modules, which may count
+ * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. Two such threads may both
+ * add a module, which does no harm.
+ */
 enum { BACKTRACE_MODULES = 128 };
 static struct backtrace_module backtrace_modules[BACKTRACE_MODULES];
 static uint32_t backtrace_n_modules;
 
-static bool backtrace_is_known(uintptr_t base, uintptr_t low, const char *path)
+/* Returns the newest entry of which the code is at `address`; NULL: none. */
+static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 {
-	for (uint32_t i = 0; i < backtrace_n_modules; i++)
-		if (backtrace_modules[i].base == base && backtrace_modules[i].low == low &&
-		    backtrace_modules[i].path == path)
-			return true;
-	return false;
+	uint32_t i = fl__load_relaxed(&backtrace_n_modules); /* relaxed: `high` publishes an entry */
+	for (i = i < BACKTRACE_MODULES ? i : BACKTRACE_MODULES; i-- > 0;) {
+		const struct backtrace_module *m = &backtrace_modules[i];
+		/* acquire: pairs with backtrace_learn_module() */
+		if (address < fl__load_acquire(&m->high) && address >= m->low)
+			return m;
+	}
+	return NULL;
 }
 
-/* glibc calls it under the loader's lock, so never concurrently. musl calls it without a lock. */
 static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;
-	for (size_t i = 0; i < info->dlpi_phnum && backtrace_n_modules < BACKTRACE_MODULES; i++) {
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
 		const uintptr_t low = (uintptr_t)(info->dlpi_addr + p->p_vaddr);
-		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) ||
-		    backtrace_is_known(info->dlpi_addr, low, info->dlpi_name))
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
 			continue;
-		backtrace_modules[backtrace_n_modules] =
-		    (struct backtrace_module){info->dlpi_addr, low, low + p->p_memsz, info->dlpi_name};
-		fl__store_release(&backtrace_n_modules,
-		                  backtrace_n_modules + 1); /* release: pairs with backtrace_module_of() */
+		const struct backtrace_module *known = backtrace_module_of(low);
+		if (known && known->base == info->dlpi_addr && known->low == low && known->path == info->dlpi_name)
+			continue;
+		/* relaxed, both: `high` publishes the entry */
+		if (fl__load_relaxed(&backtrace_n_modules) >= BACKTRACE_MODULES)
+			break;
+		const uint32_t at = fl__add_relaxed(&backtrace_n_modules, 1);
+		if (at >= BACKTRACE_MODULES)
+			break;
+		struct backtrace_module *m = &backtrace_modules[at];
+		m->base = info->dlpi_addr;
+		m->low = low;
+		m->path = info->dlpi_name;
+		fl__store_release(&m->high, low + p->p_memsz); /* release: pairs with backtrace_module_of() */
 	}
 	return 0;
 }
@@ -80,15 +97,6 @@ static int backtrace_learn_module(struct dl_phdr_info *info, size_t size, void *
 void fl__backtrace_learn_modules(void)
 {
 	(void)dl_iterate_phdr(backtrace_learn_module, NULL);
-}
-
-static const struct backtrace_module *backtrace_module_of(uintptr_t address)
-{
-	/* acquire: pairs with backtrace_learn_module(). The newest first. */
-	for (uint32_t i = fl__load_acquire(&backtrace_n_modules); i-- > 0;)
-		if (address >= backtrace_modules[i].low && address < backtrace_modules[i].high)
-			return &backtrace_modules[i];
-	return NULL;
 }
 
 /* `at` is the address after the call instruction. */

@@ -13,6 +13,7 @@
 #include "../wait/lock.h"
 #include "report.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,16 @@ unsigned fl__debug_switch(unsigned modes)
 	debug_set_words(modes);
 	fl__unlock(&debug_switch_lock);
 	return before;
+}
+
+static void debug_after_fork_in_child(void)
+{
+	fl__store_relaxed(&debug_switch_lock, 0); /* relaxed: the child's one thread does not hold it */
+}
+
+FL__AT_START static void debug_watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, debug_after_fork_in_child); /* see lib/wait/context.c */
 }
 
 int fl_debug_enable(unsigned modes)

@@ -91,6 +91,7 @@ static struct fl__order_edge *order_add_edge(const struct fl__holder *h, const s
 	e->to = order_get_node(op->lock, op->kind);
 	e->held = k->held;
 	e->wanted = k->wanted;
+	e->searched = e->from->written;
 	e->id = h->id;
 	memcpy(e->name, h->name, sizeof e->name);
 	e->held_at = held->stack;
@@ -280,18 +281,25 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 	return false;
 }
 
-/* At the first exclusive use: searches for a cycle that readers alone did not close. */
+/*
+ * At the first exclusive use: searches for cycles that readers alone did not close. Returns true
+ * at each one, and false when none is left.
+ */
 static bool order_begin_writing(const struct fl__debug_op *op, struct order_key *found)
 {
 	struct fl__order_node *node = order_get_node(op->lock, op->kind);
-	if (node->written)
+	if (node->searched)
 		return false;
 	node->written = true;
 	for (struct fl__order_edge *e = node->out; e; e = e->next_out) {
+		if (e->held != FL__DEBUG_READ || e->searched)
+			continue;
+		e->searched = true;
 		*found = order_key_of(e);
-		if (e->held == FL__DEBUG_READ && order_cycle_of(e, NULL, 0) > 0)
+		if (order_cycle_of(e, NULL, 0) > 0)
 			return true;
 	}
+	node->searched = true;
 	return false;
 }
 

@@ -62,6 +62,7 @@ struct fl__order_edge {
 	struct fl__order_edge *next_out, **prev_out, *next_in, **prev_in;
 	struct fl__order_node *from, *to;
 	uint8_t held, wanted; /* FL__DEBUG_READ or 0 */
+	bool searched;        /* since `from` was written */
 	char name[FL__DEBUG_NAME];
 	uint64_t id;
 	struct fl__backtrace held_at, wanted_at;
@@ -72,7 +73,8 @@ struct fl__order_node {
 	const void *lock;
 	struct fl__order_edge *out, *in;
 	uint8_t kind;
-	bool written; /* a context has wanted exclusive use: readers wait behind writers */
+	bool written;  /* a context has wanted exclusive use: readers wait behind writers */
+	bool searched; /* as are all edges from here, since then */
 	/*
 	 * The marks of a search: [0] reached for exclusive use, [FL__DEBUG_READ] reached for
 	 * reading.

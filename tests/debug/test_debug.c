@@ -357,6 +357,34 @@ FL_TEST(debug_without_memory_ends_with_one_warning)
 	assert_int_equal(heard("out of memory to say more"), 1);
 }
 
+static uint32_t switching_ends;
+
+static int switch_until_the_end(void *unused)
+{
+	(void)unused;
+	while (!fl__load_relaxed(&switching_ends)) { /* relaxed: publishes nothing */
+		FL_CHECK(fl_debug_enable(FL_DEBUG_WAITS) == 0);
+		FL_CHECK(fl_debug_enable(0) == 0);
+	}
+	return 0;
+}
+
+static void switch_off(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_debug_enable(0) == 0);
+}
+
+FL_TEST(debug_is_switched_in_children_of_a_switching_process)
+{
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, switch_until_the_end, NULL, NULL));
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(fl_test_child(switch_off, NULL, NULL, 0), 0);
+	fl__store_relaxed(&switching_ends, 1); /* relaxed: publishes nothing */
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
 /* An allocator that locks is called while nothing is locked, and what it locks is not recorded. */
 static fl_mutex arena_lock = FL_MUTEX_INIT;
 

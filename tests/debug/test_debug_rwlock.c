@@ -29,6 +29,29 @@ FL_TEST(debug_readers_have_an_order_beside_a_writer)
 	assert_int_equal(heard("(to read)"), 4);
 }
 
+FL_TEST(debug_a_write_reports_each_cycle)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_rwlock l[4] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT, FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+	for (int i = 1; i < 4; i++) {
+		fl_rwlock *const two[2] = {&l[0], &l[i]};
+		for (int first = 0; first < 2; first++) {
+			fl_rwlock_read_lock(two[first]);
+			fl_rwlock_read_lock(two[1 - first]);
+			fl_rwlock_read_unlock(two[0]);
+			fl_rwlock_read_unlock(two[1]);
+		}
+		fl_rwlock_write_lock(&l[i]);
+		fl_rwlock_write_unlock(&l[i]);
+	}
+	assert_int_equal(heard("\n"), 0);
+	for (int i = 0; i < 2; i++) {
+		fl_rwlock_write_lock(&l[0]);
+		fl_rwlock_write_unlock(&l[0]);
+		assert_int_equal(heard("potential deadlock"), 3);
+	}
+}
+
 FL_TEST(debug_writers_have_an_order)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
