@@ -332,7 +332,7 @@ static void sys_print(int fd, const char *text, size_t size)
 	const int before = errno;
 	while (size > 0) {
 		const ssize_t n = write(fd, text, size);
-		if (n < 0 && errno != EINTR)
+		if (n == 0 || (n < 0 && errno != EINTR))
 			break;
 		text += n > 0 ? n : 0;
 		size -= n > 0 ? (size_t)n : 0;

@@ -54,13 +54,19 @@ static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const ch
 	fl__unlock(&d->lock);
 }
 
+static const char *loop_debug_name(const fl_loop *l, const struct fl__fiber *f)
+{
+	return f && !fl__loop_is_own(l, f) ? fl__fiber_name(f) : "";
+}
+
 static void loop_debug_observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to)
 {
-	struct fl__loop_debug *d = ((fl_loop *)fl__sched_user(s))->debug;
+	const fl_loop *l = fl__sched_user(s);
+	struct fl__loop_debug *d = l->debug;
 	const int64_t now = fl__sys.now();
 	(void)from;
 	loop_debug_end_run(d, now);
-	loop_debug_begin_run(d, now, to && !fl__loop_is_own(fl__sched_user(s), to) ? fl__fiber_name(to) : "");
+	loop_debug_begin_run(d, now, loop_debug_name(l, to));
 }
 
 void fl__loop_debug_pause(fl_loop *l)
@@ -124,8 +130,7 @@ static int loop_debug_begin(fl_loop *l, const fl_loop_debug_config *config)
 	if (!d)
 		return -ENOMEM;
 	d->config = *config;
-	const struct fl__fiber *self = fl__fiber_self();
-	loop_debug_begin_run(d, fl__sys.now(), self ? fl__fiber_name(self) : "");
+	loop_debug_begin_run(d, fl__sys.now(), loop_debug_name(l, fl__fiber_self()));
 	if (config->blocked > 0) {
 		const fl_thread_config thread = {.name = "loop-watchdog", .block_signals = true};
 		int rc = fl__thread_start(&d->watchdog, loop_debug_watch, d, &thread);

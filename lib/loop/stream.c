@@ -27,8 +27,7 @@ enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
 
-/* The size of a new buffer, except in stream_put_back(). */
-enum { STREAM_BUFFER_MIN = 16 << 10 };
+enum { STREAM_BUFFER_MIN = 16 << 10 }; /* the least size of a buffer */
 
 static struct fl__stream_buffer *stream_new_buffer(size_t size)
 {
@@ -109,7 +108,7 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 /* For a stream without a buffer: puts bytes into a new one. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
-	struct fl__stream_buffer *b = stream_new_buffer(size);
+	struct fl__stream_buffer *b = stream_new_buffer(size > STREAM_BUFFER_MIN ? size : STREAM_BUFFER_MIN);
 	if (!b)
 		return -ENOMEM;
 	memcpy(b->bytes, data, size);

@@ -42,7 +42,7 @@ static bool identity_contains(const struct dl_phdr_info *module, uintptr_t addre
 	return false;
 }
 
-/* Copies the build-id, if the segment of notes has one. */
+/* Copies the build-id, if the segment of notes has one. A note's text is aligned in the segment. */
 static bool identity_find_build_id(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
 {
 	size_t at = 0;
@@ -50,8 +50,8 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 		ElfW(Nhdr) note;
 		memcpy(&note, notes + at, sizeof note);
 		size_t name = at + sizeof note;
-		size_t text = name + ((note.n_namesz + align - 1) & ~(align - 1));
-		size_t end = text + ((note.n_descsz + align - 1) & ~(align - 1));
+		size_t text = (name + note.n_namesz + align - 1) & ~(align - 1);
+		size_t end = (text + note.n_descsz + align - 1) & ~(align - 1);
 		if (text < name || end < text || end > size)
 			return false;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 &&

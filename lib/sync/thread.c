@@ -146,7 +146,7 @@ static int thread_set_stack(pthread_attr_t *attr, size_t size)
 		return 0;
 	if (size < (size_t)PTHREAD_STACK_MIN)
 		size = (size_t)PTHREAD_STACK_MIN;
-	return pthread_attr_setstacksize(attr, size) == 0 ? 0 : -EAGAIN; /* a size that is not possible */
+	return -pthread_attr_setstacksize(attr, size);
 }
 
 static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
@@ -232,7 +232,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	if (result)
 		*result = t->result;
 	handle->thread_ = NULL;
-	if (thread_release(t, 1))
+	if (thread_release(t, t->lost ? t->owners : 1))
 		fl__free(t);
 	return 0;
 }
