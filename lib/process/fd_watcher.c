@@ -8,13 +8,15 @@
  * Invariants
  *   1. The table, its entries and the epoll set change only under `fd_watcher_lock`. Lock order:
  *      `fd_watcher_lock`, then a bucket of the parking lot.
- *   2. One critical section enqueues a node and registers its events; another one dequeues. The
- *      kernel checks the descriptor at the registration: an earlier event is not missed.
+ *   2. One critical section enqueues a node and registers its events. One critical section dequeues
+ *      a node and, with the last node, withdraws the entry's events. The kernel checks the
+ *      descriptor at the registration: an earlier event is not missed.
  *   3. The watcher finds entries only through the table, by the descriptor of an event. So an entry
  *      may be freed when its last disarm has returned. A late event for a descriptor that now is
  *      another file is a spurious wakeup.
  *
- * Progress: blocking, on `fd_watcher_lock`, for one system call or for the nodes of one descriptor.
+ * Progress: blocking, on `fd_watcher_lock`, for a few system calls (the first wait also starts the
+ * thread), or for the nodes of one descriptor.
  */
 #include "fd_watcher.h"
 #include "../base/sys.h"
@@ -152,7 +154,7 @@ static void fd_watcher_drain(int wakeup)
 static void fd_watcher_run(void)
 {
 	const int set = fd_watcher_epoll, wakeup = fd_watcher_wakeup; /* written before the thread's start */
-	/* tests replace the table while the thread runs */
+	/* read once: tests replace fl__fd_sys's functions while the thread sleeps in this one */
 	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.epoll_wait;
 	struct epoll_event events[FD_WATCHER_EVENTS];
 	do {

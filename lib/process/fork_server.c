@@ -4,7 +4,8 @@
  *
  * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards
  * `fork_server_current` and the user counts. Starts use the fork server without the lock, each with
- * its own channel. The next start replaces a fork server that has died.
+ * its own channel. The next start replaces a fork server that has died. A start that makes a fork
+ * server holds the lock until the fork server's hello, for up to `answer_timeout`.
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
@@ -42,7 +43,14 @@ struct fork_server {
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
 static struct fork_server *fork_server_current;
-static struct fork_server *fork_server_parents; /* in a forked child: to be freed */
+static struct fork_server *fork_server_of_parent; /* in a forked child: the parent's record, to be freed */
+
+/* Under the lock. */
+static void fork_server_forget_parent(void)
+{
+	fl__free(fork_server_of_parent);
+	fork_server_of_parent = NULL;
+}
 
 static bool fork_server_is_dead(const struct fork_server *s)
 {
@@ -72,8 +80,7 @@ static unsigned fork_server_end(void)
 {
 	fl_process_status status;
 	FL_LOCKED(&fork_server_lock);
-	fl__free(fork_server_parents);
-	fork_server_parents = NULL;
+	fork_server_forget_parent();
 	if (!fork_server_current || fork_server_current->users > 1)
 		return 0;
 	fl__fd_close(fork_server_current->socket);
@@ -119,8 +126,7 @@ static int fork_server_exec(int64_t deadline, const char **problem)
 static int fork_server_get(struct fork_server **s, int64_t deadline, const char **problem)
 {
 	FL_LOCKED(&fork_server_lock);
-	fl__free(fork_server_parents);
-	fork_server_parents = NULL;
+	fork_server_forget_parent();
 	if (fork_server_current && fork_server_is_dead(fork_server_current))
 		fork_server_drop_current();
 	int rc = fork_server_current ? 0 : fork_server_exec(deadline, problem);
@@ -147,13 +153,18 @@ int fl__fork_server_pid(void)
 }
 
 /*
- * Called when no usable reply came in time. If the reply came before the shutdown, its process is
- * killed here. If not, the fork server cannot send the reply, and kills the process.
+ * Called after a receive of the reply failed with `rc`, or after a reply with an error. If a reply
+ * is unread in the channel, its process is killed here. If none was sent yet, the fork server
+ * cannot send it, and kills the process. If the reply was read without the pidfd, since the process
+ * had no free descriptor, its process is killed by pid: it has just been made, so that no other
+ * process can have its number.
  */
-static void fork_server_give_up(int channel, struct fl__start *start)
+static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 {
 	const char *problem = start->problem;
 	int pidfd = -1;
+	if (rc == -EMFILE && start->pid > 0)
+		(void)kill(start->pid, SIGKILL);
 	(void)shutdown(channel, SHUT_RD);
 	if (fl__reply_receive(channel, start, 0, &pidfd) == 0)
 		(void)fl__process_sys.signal(pidfd, SIGKILL);
@@ -188,13 +199,14 @@ int fl__fork_server_start(struct fl__start *start)
 	fl__fd_close(channel[1]);
 	if (rc == 0) {
 		start->pidfd = -1;
+		start->pid = 0;
 		rc = fl__reply_receive(channel[0], start, deadline, &start->pidfd);
 		if (rc == -ETIMEDOUT)
 			start->problem = "no answer from the fork server: is it stopped?";
 		if (rc == 0 && start->pidfd < 0)
 			rc = -EPROTO;
 		if (rc != 0)
-			fork_server_give_up(channel[0], start);
+			fork_server_give_up(channel[0], start, rc);
 	}
 	if (rc == 0)
 		start->channel = channel[0];
@@ -242,6 +254,7 @@ static int fork_server_fork(struct fork_server *s, const char **problem)
 int fl_process_preload(void)
 {
 	FL_LOCKED(&fork_server_lock);
+	fork_server_forget_parent();
 	if (fork_server_current && fork_server_is_dead(fork_server_current))
 		fork_server_drop_current();
 	if (fork_server_current)
@@ -268,7 +281,7 @@ void fl__fork_server_after_fork(void)
 	fl__fd_close(fork_server_current->socket);
 	fl__fd_close(fork_server_current->pidfd);
 	/* freed later: a thread that is not in the child may hold the allocator's lock */
-	fork_server_parents = fork_server_current;
+	fork_server_of_parent = fork_server_current;
 	fork_server_current = NULL;
 }
 
@@ -276,7 +289,7 @@ void fl__fork_server_after_fork(void)
 
 struct fork_server_child {
 	int pid;
-	int channel; /* -1: the parent has given up the start */
+	int channel; /* -1: the start has failed, and the end is not reported */
 	bool daemon;
 };
 

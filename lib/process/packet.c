@@ -109,11 +109,11 @@ static int packet_deliver(const struct fl__packet *packet, size_t *size, int *fd
 {
 	unsigned room = n_fds ? *n_fds : 0;
 	int rc = packet->cut ? -EMSGSIZE : packet->lost || packet->n_fds > room ? -EMFILE : 0;
+	*size = packet->size;
 	if (rc != 0) {
 		fl__fds_close(packet->fds, packet->n_fds);
 		return rc;
 	}
-	*size = packet->size;
 	if (n_fds) {
 		*n_fds = packet->n_fds;
 		if (packet->n_fds > 0)

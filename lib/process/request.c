@@ -222,10 +222,12 @@ static void request_log_task(const struct fl__start *start, const struct fl__sta
 int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, int *pidfd)
 {
 	struct fl__start_reply reply;
-	size_t size;
+	size_t size = 0;
 	unsigned n_fds = pidfd ? 1 : 0;
 	start->problem = "no reply";
 	int rc = fl__packet_recv(channel, &reply, sizeof reply, &size, pidfd, pidfd ? &n_fds : NULL, deadline);
+	if (rc == -EMFILE && size == sizeof reply && reply.magic == FL__MAGIC_REPLY)
+		start->pid = reply.pid;
 	if (rc != 0)
 		return rc == -EPIPE ? -EOWNERDEAD : rc;
 	if (pidfd)

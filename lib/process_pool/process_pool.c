@@ -32,8 +32,8 @@
  *      shrink: no access raises SIGBUS.
  *
  * The death of a worker
- *   1. The kernel makes the process's sentinel descriptor readable. The manager, in epoll, sees the
- *      event and calls process_pool_reap_worker().
+ *   1. The fork server reaps the process and reports its end over the channel, which is the
+ *      sentinel. The manager, in epoll, sees the event and calls process_pool_reap_worker().
  *   2. The manager takes the completions that the worker posted before its death.
  *   3. For each other task, newest first:
  *      - not started: the task goes to the front of the queue and runs on another worker. If the

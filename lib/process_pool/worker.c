@@ -21,6 +21,7 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
+#include "../exec/registry.h"
 #include "../process/identity.h"
 #include "../process/packet.h"
 #include "../process/process_sys.h"
@@ -42,6 +43,7 @@
 struct worker_known {
 	uint64_t id;
 	const fl_task_type *type; /* NULL: none yet */
+	uint64_t changes;         /* fl__registry_changes() at the lookup */
 	uint32_t check;
 };
 
@@ -99,14 +101,16 @@ static int worker_fail(struct worker_self *w, struct worker_job *job, int error,
 static const struct worker_known *worker_lookup_type(struct worker_self *w, uint64_t id)
 {
 	struct worker_known *k = &w->known[id % WORKER_KNOWN_TYPES];
-	if (k->type && k->id == id)
+	/* Before the lookup: the count may be too old for what is found, never too new. */
+	const uint64_t changes = fl__registry_changes();
+	if (k->type && k->id == id && k->changes == changes)
 		return k;
 	const fl_task_type *type = fl__task_find_id(id);
 	if (!type)
 		return NULL;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	*k = (struct worker_known){id, type, fl__task_check(&identity)};
+	*k = (struct worker_known){id, type, changes, fl__task_check(&identity)};
 	return k;
 }
 
@@ -575,7 +579,7 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	struct fl__completion_ring *completions = w->rings.completions;
 	if (rc != 0 && completions)
 		completions->error = rc;
-	/* release: publishes `error`, which the parent does not read */
+	/* release: publishes `error`, for tests and debuggers; the parent reads only `state` */
 	if (completions)
 		fl__store_release(&completions->state, rc == 0 ? FL__WORKER_READY : FL__WORKER_UNFIT);
 	if (rc != 0)

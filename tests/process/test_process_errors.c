@@ -301,6 +301,38 @@ FL_TEST(process_start_says_what_the_system_said)
 	expect_no_child_but_the_fork_server();
 }
 
+static struct fl__fd_sys process_real_fds;
+
+/* As if no descriptor were free at the receive. */
+static ssize_t receive_no_fds(int socket, struct msghdr *message, int flags)
+{
+	const ssize_t n = process_real_fds.receive(socket, message, flags);
+	struct cmsghdr *part = n >= 0 ? CMSG_FIRSTHDR(message) : NULL;
+	if (part) {
+		int fd;
+		memcpy(&fd, CMSG_DATA(part), sizeof fd);
+		FL_CHECK(part->cmsg_type == SCM_RIGHTS && close(fd) == 0);
+		message->msg_controllen = 0;
+		message->msg_flags |= MSG_CTRUNC;
+	}
+	return n;
+}
+
+FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
+{
+	const fl_process_config task = {.task = &process_sleeps};
+	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
+	const size_t fds = process_fds();
+	process_real_fds = fl__fd_sys;
+	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
+	fl__fd_sys.receive = receive_no_fds;
+	process_log_begin();
+	FL_RC(start(&task), -EMFILE);
+	assert_true(process_log_end("cannot start process"));
+	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
+	assert_int_equal(process_fds(), fds);
+}
+
 FL_TEST(process_fork_says_what_the_system_said)
 {
 	if (!process_can(FL_PROCESS_FORK))

@@ -444,3 +444,47 @@ FL_TEST(process_pool_callbacks_submit)
 	for (int i = 0; i < CHAINS; i++)
 		FL_WAIT_FOR(process_pool_counted(&chains[i].ended) == 1);
 }
+
+/* Registers or unregisters the type that a plugin has, in the process that calls it. */
+static const fl_task_type *process_pool_have_plugin(bool loaded)
+{
+	static fl_task_type type;
+	static fl_task_entry entry = {&type, NULL};
+	type = process_pool_square;
+	type.name = "process_pool_plugin";
+	if (loaded)
+		fl_task_register(&entry);
+	else
+		fl_task_unregister(&entry);
+	return &type;
+}
+
+FL_TASK(process_pool_loads, bool, void)
+{
+	(void)process_pool_have_plugin(*arg);
+	return 0;
+}
+
+static int process_pool_in_worker(fl_executor *e, bool loaded)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(process_pool_loads_submit(e, loaded, &f));
+	return process_pool_loads_get(f);
+}
+
+FL_TEST(process_pool_worker_forgets_types_of_an_unloaded_plugin)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	const fl_task_type *type = process_pool_have_plugin(true);
+	for (int i = 0; i < 6; i++) {
+		const bool loaded = i % 2;
+		FL_SCOPED(fl_future) *f = NULL;
+		int nine = 0;
+		FL_OK(process_pool_in_worker(e, loaded));
+		FL_OK(fl_submit(e, type, &(int){3}, &f));
+		FL_RC(fl_future_get(f, &nine, sizeof nine), loaded ? 0 : FL_ETASK);
+		FL_RC(fl_future_error(f), loaded ? 0 : -ENOENT);
+		assert_int_equal(nine, loaded ? 9 : 0);
+	}
+	(void)process_pool_have_plugin(false);
+}
