@@ -10,8 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive. No thread owns
- * it: any context may unlock.
+ * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive. Any context may
+ * unlock it, not only its owner.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {

@@ -30,7 +30,10 @@ typedef struct fl_task_type {
 	int (*run)(fl_task_ctx *ctx, const void *arg, void *result);
 	size_t arg_size, arg_align;       /* 0, 0 for void */
 	size_t result_size, result_align; /* 0, 0 for void */
-	/* Called once for each accepted task, when the task has ended; may be NULL. */
+	/*
+	 * Called once for each accepted task, before the end of its future is visible, also if the
+	 * task did not run; may be NULL.
+	 */
 	void (*drop_arg)(void *arg);
 	/*
 	 * Called when the future is freed, with the result of a task that succeeded or kept its
@@ -102,8 +105,8 @@ typedef struct fl_task_entry {
  *
  * The name matters only if a task goes to another process, which finds the type by its name. While
  * different types have one name, the name is ambiguous: fl_task_find() returns none of them, and a
- * submit of such a task to a process executor, or an fl_process_start() of it, fails with -EEXIST.
- * All other executors run each of these types.
+ * submit of such a task to a process or MPI executor, or an fl_process_start() of it, fails with
+ * -EEXIST. Executors that run tasks in this process run each of these types.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 

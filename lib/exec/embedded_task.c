@@ -21,7 +21,8 @@
  *   2. The step to RELEASED is the last use of the memory by any context but the caller's: the pool
  *      has uncounted the block before. While WAITERS is set the step is a transaction of the
  *      parking lot (lot.c, invariant 5).
- *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
+ *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED, or the
+ *      load that finds the caller's reference the last one (fl__future_is_last_reference()).
  *
  * The type's drop hooks must not run. If the type has some, the future has a copy without them.
  */
@@ -41,7 +42,7 @@ static const struct fl__word embedded_released = {EMBEDDED_RELEASED, EMBEDDED_RE
 struct embedded_room {
 	union {
 		struct fl__task_block block;
-		/* its callback follows the part that it uses */
+		/* the fields before `suspicions`, then the callback: fl__task_block_callback() */
 		unsigned char used[offsetof(struct fl__task_block, suspicions) + _Alignof(struct fl__callback) +
 		                   sizeof(struct fl__callback)];
 	} u;
@@ -76,7 +77,10 @@ void fl__embedded_release(struct fl__task_block *block)
 	struct fl__lot lot;
 	fl__lot_open(&lot, word);
 	fl__lot_take(&lot, FL__ALL, 0);
-	/* release: as above; no other context writes the word: invariant 1 */
+	/*
+	 * release: as above. A store suffices: before RELEASED a retire sets only WAITERS, in a
+	 * transaction of this queue.
+	 */
 	fl__store_release(word, EMBEDDED_BUSY | EMBEDDED_RETIRING | EMBEDDED_RELEASED);
 	fl__lot_close(&lot);
 }

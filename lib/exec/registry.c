@@ -71,6 +71,9 @@ static void registry_after_fork_in_child(void)
 
 FL__AT_START static void registry_watch_forks(void)
 {
-	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
+	/*
+	 * Fails only for lack of memory at start-up. Then a child that is forked while another
+	 * thread holds the registry's lock finds it locked for ever.
+	 */
 	(void)pthread_atfork(registry_before_fork, registry_after_fork_in_parent, registry_after_fork_in_child);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The sequential executor: a submit is a call. Any number of threads may submit at once; each runs
- * its own task. No task is ever queued, so there is nothing to cancel. A join waits for the submits
- * of other threads.
+ * its own task. No task is ever queued, so a cancel finds no pending task. It only requests the
+ * running ones to stop. A join waits for the submits of other threads.
  */
 #include "../base/sys.h"
 #include "executor.h"

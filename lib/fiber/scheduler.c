@@ -11,14 +11,16 @@
  *   SCHED_EMPTY (0)     neither of these   fl__wait_begin()             -
  *   SCHED_UNPARKED (1)  unparked           sched_unpark(): swap; store  -; of `pause`:
  *                                          by the fiber's own thread    fl__fiber_suspend()
- *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       sched_unpark();
+ *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
  * The function that clears SCHED_PARKED owes the fiber one entry in a queue. sched_unpark() adds it
- * to the inbox, or, on the fiber's own thread, to the run queue. sched_expire() adds it to the run
- * queue. So a parked fiber gets exactly one entry, and until then the fiber, its wait and its
- * scheduler stay valid. The value 4 differs from the values of lock.c's words and from ASLEEP of
- * the thread parker.
+ * to the inbox, or, on the fiber's own thread, to the run queue. sched_unpark_in_handler() always
+ * adds it to the inbox. fl__fiber_resume_first(), only for `pause`, adds it to the front of the run
+ * queue. sched_expire() adds it to the run queue. So a parked fiber gets exactly one entry, and
+ * until then the fiber, its wait and its scheduler stay valid. The value 4 differs from the values
+ * of lock.c's words and from ASLEEP of the thread parker, so that a debugger can tell sleepers
+ * apart.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
@@ -34,10 +36,12 @@
  * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to
  * the scheduler. A sched_post() to an inbox without SCHED_ASLEEP touches nothing after its CAS. A
  * thread that finds SCHED_ASLEEP replaced waits for that wake, so the scheduler outlives the wake.
- * Linearization point of a wake from another thread: its CAS on the inbox.
+ * Linearization point of a wake from another thread: its CAS on the inbox; of a wake before the
+ * park: its swap of park_word.
  *
- * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin once,
- * then the scheduler checks inbox and timers. So fibers that always yield do not starve the others.
+ * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin at
+ * least once, and a bounded number of fibers in all. Then the scheduler checks inbox and timers. So
+ * fibers that always yield do not starve the others.
  */
 #include "scheduler.h"
 #include "../base/atomic.h"
@@ -349,12 +353,15 @@ static void sched_expire_timers(struct fl__sched *s)
 	}
 }
 
-/* Processes wakes and timers, then allows a run for each runnable fiber, or `least` if more. */
-static void sched_turn(struct fl__sched *s, size_t least)
+/*
+ * Processes wakes and timers, then allows as many runs as fibers are runnable, or `runs` if that is
+ * more.
+ */
+static void sched_turn(struct fl__sched *s, size_t runs)
 {
 	sched_take_inbox(s);
 	sched_expire_timers(s);
-	s->left = s->runnable > least ? s->runnable : least;
+	s->left = s->runnable > runs ? s->runnable : runs;
 	struct fl__fiber *f = sched_pick_next(s);
 	if (!f)
 		return;

@@ -43,7 +43,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 /* Does what the kernel would have done without this handler. */
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* by kill() and the like: the signal does not recur by itself */
+	/* `sent`: by kill() and the like; such a signal does not recur by itself */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;

@@ -350,7 +350,7 @@ int fl__loop_run_callbacks(void *loop)
 	}
 }
 
-/* FL_FOREVER while callbacks run: their fiber then fires the timers itself. */
+/* FL_FOREVER while callbacks run: due timers wait until these callbacks have returned. */
 int64_t fl__loop_next_timer(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;

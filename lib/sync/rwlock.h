@@ -15,9 +15,9 @@ struct fl__rwlock_mode {
 extern const struct fl__rwlock_mode fl__rwlock_writing;
 
 /*
- * Takes the lock, or, if a bit of `bars` is set, enqueues `node`: returns true if enqueued.
- * `awake`: the caller is the awake waiter, for which CLOSED was set; for all others `bars` contains
- * CLOSED.
+ * Takes the lock, or, if a bit of `bars` is set, enqueues `node` and returns true. `awake`: the
+ * caller is the awake waiter. CLOSED does not bar it, and its node goes to the front, behind an
+ * upgrader. Other callers of the library add CLOSED to `bars`, and their nodes go to the end.
  */
 bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
                         bool awake);

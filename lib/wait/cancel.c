@@ -87,15 +87,15 @@ void fl__cancel_disown(struct fl__own_token *own)
 void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
-	 * relaxed: only a call for the token itself requests a token that is alone in its tree.
-	 * Such a call during the destroy would use a destroyed token, a bug of the caller.
+	 * relaxed: a token without relatives is requested only by a call for that token. A caller
+	 * must not make that call during the destroy.
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel_token *root = cancel_root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	/* relaxed: no other thread may use the token */
+	/* relaxed: an ancestor's request writes the word only under this lock */
 	bool has_callback = fl__load_relaxed(&c->word_) & FL__CANCEL_CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)

@@ -43,8 +43,8 @@ static void context_after_fork_in_child(void)
 FL__AT_START static void context_watch_forks(void)
 {
 	/*
-	 * Fails only for lack of memory at start-up. The parking lot of a forked child then has the
-	 * parent's waiters.
+	 * Fails only for lack of memory at start-up. Then the parking lot of a forked child has the
+	 * parent's waiters, and fl__is_forked() is false there.
 	 */
 	(void)pthread_atfork(NULL, NULL, context_after_fork_in_child);
 }
