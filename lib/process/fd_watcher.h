@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * Waits until a descriptor is ready, as poll() defines it. `events` is POLLIN, POLLOUT, ...; POLLERR
- * and POLLHUP always count.
+ * Waits until a descriptor is ready, as poll() defines it. `events` is POLLIN, POLLOUT, ...;
+ * POLLERR and POLLHUP always count.
  *
  *   a thread without a cancel token   polls
  *   a fiber of a loop                 waits through the loop

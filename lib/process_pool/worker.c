@@ -37,6 +37,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* A type after its lookup. */
@@ -462,6 +464,25 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 }
 
 /*
+ * Of the main thread's stack musl tells the size that is in use. Returns the size to which that
+ * stack may grow, or `size` if another stack ends at `top`. The kernel stores the program's name
+ * near the main thread's `top`, and leaves at least 128 MiB below that stack without mappings.
+ */
+static size_t worker_grown_stack(uintptr_t top, size_t size)
+{
+#ifdef __GLIBC__
+	(void)top;
+#else
+	enum { NEAR = 16 << 20 };
+	struct rlimit limit;
+	if ((uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR && getrlimit(RLIMIT_STACK, &limit) == 0 &&
+	    limit.rlim_cur > size)
+		size = limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+#endif
+	return size;
+}
+
+/*
  * Finds the lowest address to which nested submits may use the stack. The stack grows to the
  * system's limit, but counts for at most MOST.
  */
@@ -477,6 +498,7 @@ static int worker_find_stack_low(uintptr_t *low)
 	rc = -pthread_attr_getstack(&attr, &bottom, &size);
 	(void)pthread_attr_destroy(&attr);
 	uintptr_t top = (uintptr_t)bottom + size;
+	size = worker_grown_stack(top, size);
 	size = size < MOST ? size : MOST;
 	*low = top - size + (size / 2 < MARGIN ? size / 2 : MARGIN);
 	return rc;
