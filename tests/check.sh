@@ -3,9 +3,9 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan clang $targets seccomp docs format"
+check_steps="tidy tsan gcc asan clang $targets musl seccomp docs format"
 check_steps_named="mpi" # only on request: five minutes of CPU, and packages of its own
-check_steps_since="gcc tsan asan clang $targets seccomp tidy docs format" # the longest first, here too
+check_steps_since="gcc tsan asan clang $targets musl seccomp tidy docs format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -20,6 +20,7 @@ step_title() {
 	tsan) echo "TSan" ;;
 	seccomp) echo "unit tests with system calls denied" ;;
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
+	musl) echo "unit tests with musl" ;;
 	docs) echo "the site and its links" ;;
 	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
 	esac
@@ -35,6 +36,7 @@ packages_of() {
 	mpi) echo "$packages_test $packages_mpi ccache" ;;
 	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
+	musl) echo "$packages_on $packages_musl ccache" ;;
 	docs) echo "$packages_docs" ;;
 	esac
 }
@@ -136,6 +138,18 @@ step_aarch64() {
 
 step_armhf() {
 	on armhf "$check_since" ${check_since:+--since "$check_since"}
+}
+
+# Also a static program, which needs no file but itself.
+step_musl() {
+	on musl "$check_since" ${check_since:+--since "$check_since"}
+	folder=$build/sysroot-musl/root
+	make "$build/musl" lib/libfairlead.a
+	musl-gcc -static -O2 -I"$root/include" -I"$build/musl/include" -idirafter "$folder/include" \
+		"$root/tests/consumers/installed/main.c" "$build/musl/lib/libfairlead.a" "$folder/lib/libck.a" \
+		-Wl,--gc-sections -o "$build/musl/static"
+	"$build/musl/static"
+	! readelf -d "$build/musl/static" | grep NEEDED
 }
 
 step_docs() {

@@ -526,7 +526,7 @@ static int fake_offer(void *arg)
 		fl__passed_fds_put(&m, &control, f->fds, f->n_fds);
 	FL_CHECK(fd >= 0);
 	if (f->bytes) /* the finder may have gone: it looks at the user first */
-		FL_CHECK(sendmsg(fd, &m, MSG_NOSIGNAL) == (ssize_t)f->size || errno == EPIPE);
+		FL_CHECK(fl__passed_fds_send(fd, &m, MSG_NOSIGNAL) == (ssize_t)f->size || errno == EPIPE);
 	FL_CHECK(close(fd) == 0);
 	return 0;
 }

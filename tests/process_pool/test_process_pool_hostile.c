@@ -7,6 +7,7 @@
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
 
+#include "base/passed_fds.h"
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -187,7 +188,7 @@ static void send_packet(int channel, const void *data, size_t size, const int *f
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 	}
-	FL_IGNORE(sendmsg(channel, &message, flags | MSG_NOSIGNAL));
+	FL_IGNORE(fl__passed_fds_send(channel, &message, flags | MSG_NOSIGNAL));
 }
 
 static int memory_of(size_t size, int seals)

@@ -18,6 +18,8 @@ static inline _Unwind_Reason_Code fl_backtrace_frame(struct _Unwind_Context *con
 	struct fl_backtrace *b = arg;
 	if (b->n == b->most)
 		return _URC_END_OF_STACK;
+	if (!_Unwind_GetIP(context)) /* behind the last frame */
+		return _URC_END_OF_STACK;
 	b->frames[b->n++] = (void *)_Unwind_GetIP(context);
 	return _URC_NO_REASON;
 }
