@@ -324,7 +324,7 @@ FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
 	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
 	const size_t fds = process_fds();
 	process_real_fds = fl__fd_sys;
-	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
+	__attribute__((cleanup(restore_fd_sys), unused)) const struct fl__fd_sys real = fl__fd_sys;
 	fl__fd_sys.receive = receive_no_fds;
 	process_log_begin();
 	FL_RC(start(&task), -EMFILE);

@@ -450,12 +450,13 @@ static const fl_task_type *process_pool_have_plugin(bool loaded)
 {
 	static fl_task_type type;
 	static fl_task_entry entry = {&type, NULL};
-	type = process_pool_square;
-	type.name = "process_pool_plugin";
-	if (loaded)
+	if (loaded) {
+		type = process_pool_square;
+		type.name = "process_pool_plugin";
 		fl_task_register(&entry);
-	else
+	} else {
 		fl_task_unregister(&entry);
+	}
 	return &type;
 }
 
@@ -474,7 +475,7 @@ static int process_pool_in_worker(fl_executor *e, bool loaded)
 
 FL_TEST(process_pool_worker_forgets_types_of_an_unloaded_plugin)
 {
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	fl_executor *e = process_pool_with(1);
 	const fl_task_type *type = process_pool_have_plugin(true);
 	for (int i = 0; i < 6; i++) {
 		const bool loaded = i % 2;
@@ -486,5 +487,6 @@ FL_TEST(process_pool_worker_forgets_types_of_an_unloaded_plugin)
 		FL_RC(fl_future_error(f), loaded ? 0 : -ENOENT);
 		assert_int_equal(nine, loaded ? 9 : 0);
 	}
+	fl_executor_free(e); /* no task of the type is under way behind it */
 	(void)process_pool_have_plugin(false);
 }
