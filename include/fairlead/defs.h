@@ -41,10 +41,10 @@
  *   Arguments    What the function makes comes first, else the object. Where results are stored
  *                comes last, before the deadline and the cancel token.
  *   Copies       An object is used only through the copy of the library that made it.
- *   Unload       A dlclose() of a shared object that contains the library ends the threads and
- *                processes that this copy started for all its users (docs/threads.md). Requires
- *                that all objects are freed, joined or stopped, that no thread is inside the
- *                shared object, and that none that has called it is ending.
+ *   Unload       A dlclose() of a shared object that contains the library ends the helper threads
+ *                and the fork server of this copy (docs/threads.md). Requires that all objects are
+ *                freed, joined or stopped, that no thread is inside the shared object, and that no
+ *                thread that has called the library is just ending.
  *   Misuse       A detected bug of the caller panics: fairlead/panic.h.
  */
 

@@ -31,7 +31,8 @@ FL_BEGIN_DECLS
  * After the end of a task the executor, a callback, or the owner of a reference (fl_future_ref())
  * may still use it. So its memory must stay, unmoved, until it is *retired*: a retire waits for the
  * task's end, and until nothing refers to it. A cancelled task that no worker has taken leaves the
- * executor at once. So does a task that a waiting worker runs itself.
+ * backlog at once, so its retire waits for no worker. The same holds for a task that a waiting
+ * worker runs itself.
  *
  * Argument and result are in the caller's memory, too, and are not copied: they must stay until the
  * task has ended. The type's drop hooks do not run.
@@ -54,19 +55,19 @@ typedef struct fl_embedded_task {
 
 /*
  * Submits a task, as fl_submit_with(), without copies: the task reads `*arg` and writes `*result`
- * (of the type's sizes; NULL for size 0). `*result` is zeroed first. Never allocates, except to
- * start the first worker of a thread executor or a loop. `config` may be NULL. Waits only as
- * fl_submit(). Returns:
+ * (of the type's sizes; NULL for size 0). `*result` is zeroed first. Allocates only to start a
+ * worker or a fiber. Of such failures only that of the executor's first thread is returned, else
+ * the task is queued. `config` may be NULL. Waits only as fl_submit(). Returns:
  *
  *   0
  *   -EBUSY     `task` was submitted and is not retired
- *   -EINVAL    `arg` or `result` is NULL, and has a size
+ *   -EINVAL    the type has an argument (or a result), and `arg` (or `result`) is NULL
  *   -ENOTSUP   `e` is without FL_CAP_BY_REFERENCE
  *   -EAGAIN    there is no worker, and none can be started, also for lack of memory
  *   -EPIPE, -ENOTRECOVERABLE, -ENOBUFS, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD
  *              as fl_submit()
  *
- * On an error nothing was queued, and `*task` is unchanged.
+ * On an error nothing was queued, and the task is not submitted. `*result` may have been zeroed.
  */
 FL_API FL_MUST_CHECK int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
                                                  const void *arg, void *result, const fl_submit_config *config);
@@ -81,8 +82,8 @@ FL_API FL_MUST_CHECK int fl_embedded_task_submit(fl_executor *e, fl_embedded_tas
 FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
 
 /*
- * Waits until the task has ended and nothing refers to it. Then its memory may be freed, or
- * submitted again. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
+ * Waits until the task has ended and nothing refers to it. Then the task may be submitted again, or
+ * its memory freed. A worker of its executor helps, as in fl_future_wait(). Blocks the calling
  * context. Observes its cancel scope. Returns:
  *
  *   0             also if the task was not submitted
@@ -90,7 +91,7 @@ FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
  *   -EDEADLK      called from the task itself or a callback of it, also in a part that
  *                 fl_parallel_invoke() runs on another worker; nothing happened
  *   -EOWNERDEAD   in a forked child, for a task that the parent submitted: nothing in the child
- *                 refers to the task, and its memory may be used again, also for a new
+ *                 refers to the task, and its memory may be used again, as a task after a new
  *                 FL_EMBEDDED_TASK_INIT; nothing happened
  *
  * Memory order: after a retire the caller sees what the task and its callbacks wrote.
@@ -109,7 +110,8 @@ FL_API FL_MUST_CHECK int fl_embedded_task_retire_until(fl_embedded_task *task, i
 
 /*
  * FL_SCOPED(fl_embedded_task) t = FL_EMBEDDED_TASK_INIT; is retired when the scope ends; no cancel
- * ends that wait. Not for the task itself.
+ * ends that wait. The scope must not end in the task itself or in a callback of it, where a retire
+ * returns -EDEADLK.
  */
 static inline void fl__scoped_fl_embedded_task(fl_embedded_task *_task)
 {

@@ -51,7 +51,10 @@ FL_INLINE void fl_event_init(fl_event *e);
 /* Makes `e` an auto-reset event that is not set. Requires that no context uses `e`. Never waits. */
 FL_INLINE void fl_event_init_auto(fl_event *e);
 
-/* Returns 0 when no context waits on `e`, else -EBUSY. Never waits. */
+/*
+ * Returns -EBUSY when a context is in the wait queue of `e`, else 0. Requires that no context still
+ * spins in a wait: it enters the queue only after that. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
 
 /*

@@ -25,13 +25,15 @@ FL_BEGIN_DECLS
  *     ring_put(r, item);                                               // the notifier
  *     fl_eventcount_notify(&r->filled);
  *
- * A wait returns once there was a notification after its prepare. That notification may be for
- * another waiter or another condition, so the waiter checks in a loop. A notification after the
- * prepare is never missed.
+ * A wait that begins after a notification that followed its prepare returns at once. A queued wait
+ * ends when fl_eventcount_notify_all() wakes all waiters, or when fl_eventcount_notify() finds it
+ * first in the queue. A wake may be meant for another waiter or condition, so the waiter checks in
+ * a loop.
  *
  * Memory order: if the check between prepare and wait does not see what was written before a
- * notification, that notification ends the wait, even if both are relaxed atomics. A wait that
- * returns 0 acquires what was written before the notification.
+ * notification, the notifier sees the waiter, even if both accesses are relaxed atomics:
+ * fl_eventcount_notify_all() ends the wait, fl_eventcount_notify() ends it or that of a waiter
+ * queued earlier. A wait that returns 0 acquires what was written before the notification.
  *
  * The eventcount must outlive every notification: a waiter that sees its condition true does not
  * know that the notifier is done.
@@ -51,7 +53,10 @@ typedef uint64_t fl_eventcount_key;
 /* Makes `ec` an eventcount without waiters. Requires that no context uses `ec`. Never waits. */
 FL_INLINE void fl_eventcount_init(fl_eventcount *ec);
 
-/* Returns 0 when no context waits on `ec`, else -EBUSY. Never waits. */
+/*
+ * Returns -EBUSY when a context is in the wait queue of `ec`, else 0. Requires that no context
+ * still spins in a wait: it enters the queue only after that. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_eventcount_destroy(fl_eventcount *ec);
 
 /*

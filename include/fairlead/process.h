@@ -74,8 +74,9 @@ FL_BEGIN_DECLS
  * that started it ends. All other processes outlive the caller.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
- * costs the caller one descriptor. A process that the fork server made costs the caller two, and
- * the fork server one. The library keeps up to seven more:
+ * costs the caller one descriptor, and one for each pipe. A child that outlives its handle costs
+ * one until it ends. A process that the fork server made costs the caller two, and the fork server
+ * one until the process ends. The library keeps up to seven more:
  *   - for the thread `spawner`, which starts and reaps programs;
  *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
  *     fl_wait_any_until();
@@ -83,10 +84,11 @@ FL_BEGIN_DECLS
  * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
- * fl_process_free(). No function here may be called in a signal handler. Fork: in a forked child
- * the parent's handles return -EOWNERDEAD. If the fork server dies, its daemons die with it. Its
- * other processes run on, but how they end is not known. The next start makes a new fork server.
- * The log gives the reason for each failed start.
+ * fl_process_free(), fl_process_take_pipe() and fl_process_close_pipe(). No function here may be
+ * called in a signal handler. Fork: in a forked child the parent's handles return -EOWNERDEAD. If
+ * the fork server dies, its daemons die with it. Its other processes run on, but how they end is
+ * not known. The next start makes a new fork server. The log gives the reason for each failed
+ * start.
  */
 typedef struct fl_process fl_process;
 
@@ -149,7 +151,7 @@ FL_API void fl_main(int argc, char **argv);
  * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. Does not
  * wait for the fork server. Returns
  *   0
- *   -EBUSY     the process has several threads, or the caller is a fiber
+ *   -EBUSY     the process has several threads, apart from `spawner`, or the caller is a fiber
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system
  *   -ENOSYS    no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */
@@ -161,7 +163,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   0
  *   -EINVAL      not exactly one of `task` and `program`; a field that belongs to the other; an
  *                argument for a task that takes none, or none for one that takes one; an unknown
- *                method; too many descriptors
+ *                method; too many descriptors, or their number without `fds`; no `config`; a task
+ *                with an argument, result or name that is too large
  *   -EBADF       a descriptor that is not open; for in, out and err also a number without
  *                FL_PROCESS_FD()
  *   -ENOENT      no such program, or directory; or the task is not registered, here or in the new
@@ -176,7 +179,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s: it is stopped, or
  *                does not reach its fl_main()
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
- *                started
+ *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
  *                server and FL_PROCESS_FORK; eventfd() for programs, FL_PROCESS_EXEC, and a fork
  *                server that is not preloaded; memfd_create() for an argument above 16 KiB
@@ -227,10 +230,11 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 
 /*
  * Stops the process: sends SIGTERM, and SIGCONT in case it is stopped. If it still runs `grace` ns
- * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group (`group`), the
- * signals go to the whole group, and the SIGKILL is sent in any case: members that have outlived
- * the process do not outlive the call. `status` may be NULL. Blocks the calling context. Observes
- * no cancel token, so that it can be called after a cancel. Returns
+ * later, sends SIGKILL. Joins it, as fl_process_join(). If the process leads a group (`group`),
+ * the signals go to the whole group, and the SIGKILL is sent in any case: members that have
+ * outlived the process do not outlive the call. Before Linux 6.9 the group is signalled by its
+ * number: do not stop a group that may have ended. `status` may be NULL. Blocks the calling
+ * context. Observes no cancel token, so that it can be called after a cancel. Returns
  *   0
  *   -EPERM       the process runs as another user
  *   -EOWNERDEAD, -ECHILD   as fl_process_join()

@@ -20,7 +20,7 @@ FL_BEGIN_DECLS
  *
  *     static fl_sharded_rwlock lock = FL_SHARDED_RWLOCK_INIT;
  *     {
- *             FL_BR_READ_LOCKED(&lock);
+ *             FL_SHARDED_READ_LOCKED(&lock);
  *             route(&table, packet);
  *     }
  *
@@ -67,8 +67,8 @@ FL__ASSERT_SIZE(fl_sharded_rwlock, 64 * (1 + FL_SHARDED_RWLOCK_ROWS));
 FL_INLINE void fl_sharded_rwlock_init(fl_sharded_rwlock *l);
 
 /*
- * Ends the use of `l`, so that its memory may be freed. Waits only for the end of an unlock after
- * which `l` is already unlocked. Returns:
+ * Ends the use of `l`, so that its memory may be freed. A write unlock first lets other contexts
+ * in, and has its last access later. Waits only for that access. Returns:
  *
  *   0       no context holds `l` or waits for it
  *   -EBUSY  a context does
@@ -106,8 +106,8 @@ FL_API void fl_sharded_rwlock_read_unlock(fl_sharded_rwlock *l);
 FL_API void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l);
 
 /*
- * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`. Never waits, but
- * may block readers for the time of the call.
+ * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`, or another writer
+ * waits for it. Never waits, but may block readers for the time of the call.
  */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l);
 
@@ -122,7 +122,8 @@ FL_API FL_MUST_CHECK int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l
 FL_API void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l);
 
 /*
- * Whether a context reads now; whether a context writes now. For assertions. Never wait. No memory
+ * Whether a context reads now; whether a context writes now, or begins to wait until the readers
+ * have left. The results may be wrong while other contexts lock and unlock. Never wait. No memory
  * order.
  */
 FL_API bool fl_sharded_rwlock_is_read_locked(const fl_sharded_rwlock *l);
@@ -135,34 +136,34 @@ FL_API void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l);
 FL_API void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l);
 
 /*
- * FL_BR_READ_LOCKED(&l), FL_BR_WRITE_LOCKED(&l): lock `l` until the end of the block, as FL_LOCKED
- * does for a mutex.
+ * FL_SHARDED_READ_LOCKED(&l), FL_SHARDED_WRITE_LOCKED(&l): lock `l` until the end of the block, as
+ * FL_LOCKED does for a mutex.
  */
-#define FL_BR_READ_LOCKED(l)                                                                                           \
-	__attribute__((cleanup(fl__br_read_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(fl__locked_, __LINE__) =  \
-	    fl__br_read_locked_begin(l)
-#define FL_BR_WRITE_LOCKED(l)                                                                                          \
-	__attribute__((cleanup(fl__br_write_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(fl__locked_, __LINE__) = \
-	    fl__br_write_locked_begin(l)
+#define FL_SHARDED_READ_LOCKED(l)                                                                                      \
+	__attribute__((cleanup(fl__sharded_read_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(                     \
+	    fl__locked_, __LINE__) = fl__sharded_read_locked_begin(l)
+#define FL_SHARDED_WRITE_LOCKED(l)                                                                                     \
+	__attribute__((cleanup(fl__sharded_write_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(                    \
+	    fl__locked_, __LINE__) = fl__sharded_write_locked_begin(l)
 
-static inline fl_sharded_rwlock *fl__br_read_locked_begin(fl_sharded_rwlock *_l)
+static inline fl_sharded_rwlock *fl__sharded_read_locked_begin(fl_sharded_rwlock *_l)
 {
 	fl_sharded_rwlock_read_lock(_l);
 	return _l;
 }
 
-static inline void fl__br_read_locked_end(fl_sharded_rwlock **_l)
+static inline void fl__sharded_read_locked_end(fl_sharded_rwlock **_l)
 {
 	fl_sharded_rwlock_read_unlock(*_l);
 }
 
-static inline fl_sharded_rwlock *fl__br_write_locked_begin(fl_sharded_rwlock *_l)
+static inline fl_sharded_rwlock *fl__sharded_write_locked_begin(fl_sharded_rwlock *_l)
 {
 	fl_sharded_rwlock_write_lock(_l);
 	return _l;
 }
 
-static inline void fl__br_write_locked_end(fl_sharded_rwlock **_l)
+static inline void fl__sharded_write_locked_end(fl_sharded_rwlock **_l)
 {
 	fl_sharded_rwlock_write_unlock(*_l);
 }

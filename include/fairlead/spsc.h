@@ -20,7 +20,8 @@ FL_BEGIN_DECLS
  *     n = samples_try_get_many(q, some, 64);        // how many it got
  *
  * Requires that one thread at a time puts and one thread at a time gets; both may be the same
- * thread. Another thread may take over by means of its own that order memory (a lock, a join).
+ * thread. Another thread may take over a side if the program orders the two threads (by a lock, a
+ * join).
  *
  * When not to use it: where either side waits, use fl_queue, which sleeps. With more producers or
  * consumers, use fl_mpmc.
@@ -40,10 +41,11 @@ typedef struct fl_spsc fl_spsc;
 
 /*
  * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item
- * size or capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM.
+ * size or capacity of 0), -EOVERFLOW (the slots, one more than `capacity`, take more than
+ * PTRDIFF_MAX bytes), -ENOMEM.
  *
- * An item of up to 31 bytes takes one byte more, in groups that fill a cache line (7 items of 8
- * bytes in a line). A larger item takes up to 32 bytes more.
+ * 64 / (item_size + 1) items of up to 31 bytes, rounded down, share a cache line with one byte for
+ * each: 7 items of 8 bytes. A larger item takes up to 32 bytes more.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
@@ -72,8 +74,8 @@ FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, 
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /*
- * Returns how many items are in `q`: for the producer an upper bound, for the consumer a lower
- * bound, for other threads an estimate. Never waits.
+ * Returns how many items are in `q`. The other side's position may be old. Or it may include a call
+ * in progress: then a try may still return -EAGAIN. For other threads an estimate. Never waits.
  */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 

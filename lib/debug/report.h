@@ -7,8 +7,8 @@
 #include "table.h"
 
 /*
- * A lock or other object of a wait, or, of kind FL__DEBUG_JOIN, a context. `stack`: where a context
- * locked or wanted it.
+ * What a context holds or wants: the object `lock`, or, with kind FL__DEBUG_JOIN, the end of the
+ * context `id`. `stack`: where the context locked or wanted it.
  */
 struct fl__report_end {
 	const void *lock;
@@ -31,8 +31,8 @@ struct fl__report_step {
 void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n);
 
 /*
- * Logs `said`, where the context of `step` locked its lock, and, if `wanted`, where it wants a
- * lock.
+ * Logs the title `said`, then the stack at which the context locked `step->held`. With `wanted`,
+ * also logs the stack at which the context wants `step->wanted`.
  */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted);
 
@@ -42,12 +42,13 @@ struct fl__report_end fl__report_held(const struct fl__held *held);
 /* Writes, for example, "queue (to get)". */
 void fl__report_kind(char *text, size_t size, uint8_t kind);
 
-/* Writes, for example, "mutex 0x1234 (to read)". */
+/* Writes, for example, "reader-writer lock 0x1234 (to read)". */
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end);
 
 /*
- * fl__report_first(): the index of the first frame to show; skips a static function of the library
- * that called the hook. fl__report_caller(): the index of the first frame outside of the library.
+ * fl__report_first(): the index of the first frame to show. Skips the hooks (fl__debug_...), then
+ * one frame without the library's prefix: a static function that called the hook.
+ * fl__report_caller(): the index of the first frame outside of the library.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

@@ -252,7 +252,8 @@ void fl__table_forget(void)
 
 /*
  * A forked child keeps the table. The locks of threads that the child does not have stay recorded,
- * and stay locked. Other modules lock recorded mutexes before a fork, so this lock is the last.
+ * and stay locked. Other handlers lock mutexes that this table records. So this handler locks after
+ * them: the handler that is registered first (FL__AT_START_FIRST) runs last before a fork.
  */
 FL__AT_START_FIRST static void table_watch_forks(void)
 {

@@ -411,8 +411,9 @@ static struct fl__task_block *executor_take_oldest(fl_executor *e)
 }
 
 /*
- * The tasks found in one section. `ours`: claimed by this context. `theirs`: claimed by other
- * contexts, in a kind's own backlog. `running`: run by the workers of such a kind.
+ * The tasks that one critical section of the executor's lock found. `ours`: claimed by this
+ * context. `theirs`: claimed by other contexts, in a kind's own backlog. `running`: run by the
+ * workers of such a kind.
  */
 struct executor_taken {
 	struct fl__task_list ours, theirs, running;
@@ -606,8 +607,8 @@ static int executor_join_unchecked(fl_executor *e, int64_t deadline, fl_cancel_t
 }
 
 /*
- * Whether the calling context runs a callback of a task of `e` that it has cancelled. A join waits
- * until the callback has returned.
+ * Whether a callback of a task of `e` runs on the calling context, as after a cancel by this
+ * context. A join waits until the callback has returned.
  */
 static bool executor_is_calling_back(const fl_executor *e)
 {
@@ -619,7 +620,7 @@ static bool executor_is_calling_back(const fl_executor *e)
 	return false;
 }
 
-/* Whether the calling context would wait for itself if it waited for the end of `e`. */
+/* Whether the calling context would wait for itself if it waited until `deadline` for `e`'s end. */
 static bool executor_would_hang(fl_executor *e, int64_t deadline)
 {
 	if (fl__run_serves(e))

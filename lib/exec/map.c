@@ -118,8 +118,8 @@ static const fl_task_type map_runner_type = {
 };
 
 /*
- * Submits up to `n` runners. One suffices, so the end of the map ends a wait for another permit.
- * Returns the number of runners, or the error if there is none.
+ * Submits up to `n` runners. One suffices: when a runner ends, it requests `over`, which ends this
+ * function's wait for another permit. Returns the number of runners, or the error if there is none.
  */
 static int map_submit_runners(struct map_in_place *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -320,7 +320,7 @@ static size_t map_least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* `config`: the caller's, but `cancel` is resolved; NULL: none. n > 0. */
+/* `config->cancel` is resolved; if that is NULL, there is no token. n > 0. */
 static int map_copies(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                       const fl_map_config *config)
 {

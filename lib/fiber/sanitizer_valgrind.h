@@ -12,10 +12,10 @@
  * (FL__TSAN: see lib/base/atomic.h), and Valgrind in every build. Valgrind's magic instructions do
  * nothing elsewhere, so a program needs neither its header nor another build of the library.
  *
- * A flow is a suspended flow of control, with the tools' data about it:
+ * A struct fl__flow is where a flow stands while suspended, with the tools' data about the flow:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
- *     fl__flow_init(&there);                          // the control words are the caller's
+ *     fl__flow_init(&there);                          // copies the caller's control words
  *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
  *     fl__flow_switch(&here, &there, false);          // true: does not return
  *     fl__flow_drop(&there);                          // after its end
@@ -113,7 +113,7 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 
 /*
  * Prefetches for a switch to `flow`, the first member of an object of `size` bytes: its innermost
- * frames and the object's second cache line; before its first run, the whole object.
+ * frames and the object's second cache line; before fl__flow_make(), the whole object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {
@@ -154,7 +154,7 @@ static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl_
 #endif
 }
 
-/* Clears the marks of frames that never returned. */
+/* Clears AddressSanitizer's poison of frames that never returned. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	(void)low;

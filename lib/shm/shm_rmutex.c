@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex: a mutex, and `depth_`, which counts the owner's locks beyond the first. Only
- * the owner writes `depth_`. An owner that dies leaves any number there, so each new owner begins
- * with 0. relaxed: the mutex orders `depth_`.
+ * The recursive mutex in shared memory: a robust fl_shm_mutex, and `depth_`, the count of the
+ * owner's locks beyond the first. Only the owner writes `depth_`. An owner that dies leaves any
+ * number there, so each new owner begins with 0. relaxed: the mutex orders `depth_`.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

@@ -24,8 +24,8 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 /* For a condition: a signal moves a waiter from the condition's wait queue to that of the mutex. */
 
 /*
- * Moves waiters from queue `from` to `to`, the queue of `m`: up to `max`, and only as long as the
- * first waiter of `from` waits for `m`. Both queues are locked. Returns the number moved.
+ * Moves up to `max` waiters from queue `from` to `to`, the queue of `m`. All waiters of `from` wait
+ * for `m` (fairlead/cond.h). Both queues are locked. Returns the number moved.
  */
 size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
@@ -35,7 +35,10 @@ void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *
 /* Locks the mutex of `waiter`. Called by a waiter that was moved and then woken. */
 void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 
-/* Locks `m` as fl_mutex_lock() does. For both relocks, `op` began before the wait. */
+/*
+ * Locks `m` as fl_mutex_lock() does. Both relock functions end the `op` that
+ * fl__debug_waiting_cond() began before the wait.
+ */
 void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
 
 #endif

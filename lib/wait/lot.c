@@ -15,6 +15,7 @@
  *                                                   PENDING
  *   a node         woken through that node          the waking thread, CAS from     -
  *                                                   PENDING, bucket locked
+ *                                                   except in fl__node_wake()
  *
  * Invariants
  *   1. A node is linked, unlinked and read only under the lock of its key's bucket. The key of a
@@ -144,7 +145,7 @@ void fl__lot_open_next(struct fl__lot *lot, const void *key)
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *first = lot_find_queue(lot->bucket, lot->key);
-	/* relaxed: only fl__lot_open_of() reads the key without the lock */
+	/* relaxed: fl__lot_open_of() and debug_dump.c read the key without the lock */
 	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
@@ -259,7 +260,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 /* Whether fl__lot_wake_first() has woken `node`. */
 static bool lot_is_woken(const struct fl__node *node)
 {
-	/* relaxed: set under this bucket's lock, or by a wake that was seen */
+	/* relaxed: a queued node is woken only under this bucket's lock */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
@@ -382,7 +383,7 @@ void fl__lot_unpark(struct fl__lot *lot)
 {
 	for (struct fl__node *node = lot->taken; node;) {
 		struct fl__node *next = node->then;
-		/* From here on node, wait and context may be gone (invariant 3). */
+		/* The last access: afterwards node, wait and context may be gone (invariant 3). */
 		node->wait->ctx->ops->unpark(node->wait);
 		node = next;
 	}

@@ -2,7 +2,7 @@
 #include "wait_queue.h"
 #include "../base/atomic.h"
 
-/* Empties the queue in a forked child: the waiters are threads of the parent. */
+/* Empties the queue in a forked child: the waiters are threads and fibers of the parent. */
 static void wait_queue_forget_parents(struct fl__wait_queue *queue)
 {
 	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */

@@ -24,7 +24,7 @@ FL_STRESS_SETUP(br_excl)
 
 static void write_both(struct br_excl *s)
 {
-	FL_BR_WRITE_LOCKED(&s->l);
+	FL_SHARDED_WRITE_LOCKED(&s->l);
 	s->a++;
 	s->b++;
 }
@@ -41,7 +41,7 @@ FL_STRESS_ACTOR(br_excl, two)
 
 FL_STRESS_ACTOR(br_excl, reader)
 {
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	s->saw_a = s->a;
 	s->saw_b = s->b;
 }
@@ -67,19 +67,19 @@ FL_STRESS_SETUP(br_readers)
 
 FL_STRESS_ACTOR(br_readers, one)
 {
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	s->one += s->data == 0;
 }
 
 FL_STRESS_ACTOR(br_readers, two)
 {
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	s->two += s->data == 0;
 }
 
 FL_STRESS_ACTOR(br_readers, writer)
 {
-	FL_BR_WRITE_LOCKED(&s->l);
+	FL_SHARDED_WRITE_LOCKED(&s->l);
 	s->data = 1;
 	s->sum = s->one + s->two;
 }
@@ -199,7 +199,7 @@ FL_STRESS_ACTOR(br_timeout_vs_wake, holder)
 {
 	FL_STRESS_CHECK(s->data == 0);
 	fl_sharded_rwlock_read_unlock(&s->l);
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	FL_STRESS_CHECK(s->data <= 2);
 }
 
@@ -214,7 +214,7 @@ FL_STRESS_ACTOR(br_timeout_vs_wake, brief)
 
 FL_STRESS_ACTOR(br_timeout_vs_wake, patient)
 {
-	FL_BR_WRITE_LOCKED(&s->l);
+	FL_SHARDED_WRITE_LOCKED(&s->l);
 	s->data++;
 }
 
@@ -290,13 +290,13 @@ FL_STRESS_ACTOR(br_try_stall, tryer)
 
 FL_STRESS_ACTOR(br_try_stall, reader)
 {
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	FL_STRESS_CHECK(s->count <= 11);
 }
 
 FL_STRESS_ACTOR(br_try_stall, writer)
 {
-	FL_BR_WRITE_LOCKED(&s->l);
+	FL_SHARDED_WRITE_LOCKED(&s->l);
 	s->count++;
 }
 
@@ -349,7 +349,7 @@ FL_STRESS_ACTOR(br_phases, two)
 
 FL_STRESS_ACTOR(br_phases, next)
 {
-	FL_BR_WRITE_LOCKED(&s->l);
+	FL_SHARDED_WRITE_LOCKED(&s->l);
 	s->count++;
 }
 
@@ -460,7 +460,7 @@ FL_STRESS_SETUP(br_destroy_acquires)
 
 FL_STRESS_ACTOR(br_destroy_acquires, holder)
 {
-	FL_BR_READ_LOCKED(&s->l);
+	FL_SHARDED_READ_LOCKED(&s->l);
 	s->data = 1;
 }
 

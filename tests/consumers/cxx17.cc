@@ -118,11 +118,11 @@ static void rwlocks()
 
 	fl_sharded_rwlock_init(&a_sharded_rwlock);
 	{
-		FL_BR_READ_LOCKED(&a_sharded_rwlock);
+		FL_SHARDED_READ_LOCKED(&a_sharded_rwlock);
 		CHECK(fl_sharded_rwlock_is_read_locked(&a_sharded_rwlock));
 	}
 	{
-		FL_BR_WRITE_LOCKED(&a_sharded_rwlock);
+		FL_SHARDED_WRITE_LOCKED(&a_sharded_rwlock);
 		CHECK(fl_sharded_rwlock_is_write_locked(&a_sharded_rwlock));
 	}
 	fl_sharded_rwlock_read_lock(&a_sharded_rwlock);

@@ -141,13 +141,13 @@ FL_TEST(sharded_rwlock_scopes)
 {
 	fl_sharded_rwlock *l = &sharded_rwlock;
 	for (int i = 0; i < 3; i++) {
-		FL_BR_READ_LOCKED(l);
+		FL_SHARDED_READ_LOCKED(l);
 		assert_true(fl_sharded_rwlock_is_read_locked(l));
 		if (i == 1)
 			continue;
 	}
 	do {
-		FL_BR_WRITE_LOCKED(l);
+		FL_SHARDED_WRITE_LOCKED(l);
 		assert_true(fl_sharded_rwlock_is_write_locked(l));
 		break;
 	} while (true);

@@ -37,7 +37,7 @@ static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned 
 	fl__slot_fill(_slot);
 }
 
-/* Ends a get; likewise. */
+/* Ends a get of the slots from `_slot` to `_next`. All their marks but the first are cleared. */
 static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
 	/* release: a load of this position sees the puts before it; pairs with fl_spsc_length() */

@@ -30,7 +30,7 @@ void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *l
 	FL_RMUTEX_LOCKED(lock_2);
 	FL_SPIN_LOCKED(lock_3);
 	FL_READ_LOCKED(lock_4);
-	FL_BR_READ_LOCKED(lock_5);
+	FL_SHARDED_READ_LOCKED(lock_5);
 	FL_SHM_LOCKED(rc_6, lock_6);
 	FL_SHM_RMUTEX_LOCKED(rc_7, lock_7);
 	FL_CANCEL_SCOPE(FL_SHIELDED);
