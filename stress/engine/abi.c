@@ -44,6 +44,7 @@ DECLARED(void, __tsan_func_exit, void)
 	if (!lab.active || lab.self->depth == 0)
 		return;
 	lab.self->depth--;
+	lab.self->returned_at = PC;
 	if (__builtin_expect(lab.recording, 0))
 		lab_frame_leave();
 }

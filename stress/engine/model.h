@@ -122,6 +122,7 @@ struct lab_thread {
 
 	int error; /* errno */
 	unsigned depth;
+	uintptr_t returned_at; /* where a function of its own returned last */
 	/* The fields below are not zeroed for a new thread. */
 	struct lab_view view;     /* as wide as there are threads */
 	struct lab_view acquired; /* by relaxed loads; an acquire fence adds it to the view */

@@ -295,10 +295,10 @@ static void object_leave(struct lab_object *o, void *arg)
 		lab_object_release(&o->view);
 		lab_object_changed(o);
 	} else if (o->owner == (int)t->id && kind != LAB_ONCE) {
-		lab_misuse(o->taken.pc, "ends while it holds %s, locked at the line named here",
-		           lab_object_name(o->address, kind));
+		lab_misuse(leaving->pc, "ends while it holds %s, which it has held since %s",
+		           lab_object_name(o->address, kind), lab_site_name(o->taken.pc));
 	} else if (t->id < o->width && o->reads[t->id] > 0) {
-		lab_misuse(o->taken.pc, "ends while it holds %s for reading", lab_object_name(o->address, kind));
+		lab_misuse(leaving->pc, "ends while it holds %s for reading", lab_object_name(o->address, kind));
 	}
 }
 

@@ -119,7 +119,8 @@ _Noreturn void lab_posix_end(void *result, uintptr_t pc)
 static void *thread_run(void *arg)
 {
 	struct posix_thread *t = arg;
-	lab_posix_end(t->start(t->arg), 0);
+	void *result = t->start(t->arg);
+	lab_posix_end(result, lab.self->returned_at);
 }
 
 unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc)

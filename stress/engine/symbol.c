@@ -223,11 +223,11 @@ void lab_name_address_at(uintptr_t address, size_t event, char *text, size_t siz
 	    lab_name_memory(address, text, size))
 		return;
 	if (address == 0) {
-		(void)snprintf(text, size, "NULL");
+		(void)snprintf(text, size, "at NULL");
 		return;
 	}
 	if (address < 4096) {
-		(void)snprintf(text, size, "NULL+%lu", (unsigned long)address);
+		(void)snprintf(text, size, "at NULL+%lu", (unsigned long)address);
 		return;
 	}
 	GElf_Off offset = 0;

@@ -463,7 +463,7 @@ static bool fails_at_last(enum lab_verdict verdict)
 	}
 }
 
-/* --- plain accesses before a check that fails --- */
+/* --- plain accesses before a check that fails, or before a wait that never ends --- */
 
 enum { FEW_STEPS = 40, FEW_PLAIN = 10, MANY_EVENTS = 4000 };
 
@@ -503,6 +503,51 @@ static bool trace_is_checked(size_t index)
 	return true;
 }
 
+/* Whether a thread read it last before a wait for a condition that never ends. */
+static bool trace_is_tested(const struct lab_event *e)
+{
+	const struct lab_event *wait = NULL;
+	if (e->op.kind != LAB_PLAIN || e->op.order || lab_is_stack(e->op.address))
+		return false;
+	for (const struct lab_event *o = e + 1; o < lab.events + lab.n_events; o++) {
+		if (o->thread != e->thread || o->op.kind == LAB_PLAIN)
+			continue;
+		if (wait || o->op.kind != LAB_SYNC || o->op.order != LAB_SYNC_WAIT)
+			return false;
+		wait = o;
+	}
+	return wait;
+}
+
+static bool trace_writes_tested(const struct lab_event *e)
+{
+	for (size_t i = 0; e->op.order && i < lab.n_events; i++) {
+		const struct lab_event *o = &lab.events[i];
+		if (o->op.address < e->op.address + e->op.size && e->op.address < o->op.address + o->op.size &&
+		    trace_is_tested(o))
+			return true;
+	}
+	return false;
+}
+
+static bool trace_explains(size_t index)
+{
+	const struct lab_event *e = &lab.events[index];
+	if (!e->hidden || e->op.kind != LAB_PLAIN || e->piece)
+		return false;
+	switch (lab.verdict) {
+	case LAB_CHECK:
+	case LAB_EXIT_STATUS:
+	case LAB_CRASH:
+		return trace_is_checked(index) || trace_is_of_two_threads(e);
+	case LAB_DEADLOCK:
+	case LAB_LOST_WAKEUP:
+		return trace_is_tested(e) || trace_writes_tested(e);
+	default:
+		return false;
+	}
+}
+
 /* The steps that are not hidden, with each loop folded. Returns how many there are. */
 static unsigned trace_list_steps(const struct lab_event **shown, struct lab_event *rounds)
 {
@@ -515,22 +560,20 @@ static unsigned trace_list_steps(const struct lab_event **shown, struct lab_even
 
 /*
  * A trace that ends in a failed check shows the plain accesses to memory of two threads: the check
- * is about their values. It shows the last of them, so that the trace stays short: all of it has
- * FEW_STEPS, or a long trace gets FEW_PLAIN more.
+ * is about their values. One that ends in a wait for a condition shows what the waiting thread
+ * tested before, and the writes of that. Each shows the last of them, so that the trace stays
+ * short: all of it has FEW_STEPS, or a long trace gets FEW_PLAIN more.
  */
 static void trace_show_plain(const struct lab_event **shown, struct lab_event *rounds)
 {
 	unsigned *plain = calloc(lab.n_events + 1, sizeof *plain), n = 0, from = 0;
-	const bool fits = lab.verdict == LAB_CHECK || lab.verdict == LAB_EXIT_STATUS || lab.verdict == LAB_CRASH;
 	if (!plain)
 		abort();
 	const unsigned others = trace_list_steps(shown, rounds);
 	const unsigned most = others + FEW_PLAIN > FEW_STEPS ? others + FEW_PLAIN : FEW_STEPS;
-	if (fits && lab.n_events <= MANY_EVENTS)
-		for (unsigned i = 0; i < lab.n_events; i++)
-			if (lab.events[i].hidden && lab.events[i].op.kind == LAB_PLAIN && !lab.events[i].piece &&
-			    (trace_is_checked(i) || trace_is_of_two_threads(&lab.events[i])))
-				plain[n++] = i;
+	for (unsigned i = 0; i < lab.n_events && lab.n_events <= MANY_EVENTS; i++)
+		if (trace_explains(i))
+			plain[n++] = i;
 	for (unsigned i = 0; i < n; i++)
 		lab.events[plain[i]].hidden = false;
 	while (from < n && trace_list_steps(shown, rounds) > most)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects MISUSE "ends while it holds". The path of an error returns with the lock. */
+/*
+ * Expects MISUSE "ends while it holds the mutex lock, which it has held since". The path of an
+ * error returns with the lock.
+ */
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

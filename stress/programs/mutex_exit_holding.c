@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Expects MISUSE "ends while it holds". A thread ends without an unlock. */
+/*
+ * Expects MISUSE "ends while it holds the mutex lock, which it has held since". A thread ends without
+ * an unlock.
+ */
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;

@@ -411,6 +411,14 @@ def program_case(tool, name):
         raise Failure(f"not {verdict} {message!r}\n" + told(test))
 
 
+# Steps in a report that its first line does not name.
+SHOWN = {
+    "cond_signal_for_broadcast": ("thread-b plain read ready 0 ", "main plain write ready = 1 "),
+    "mutex_exit_holding": ("thread-b misuse programs/mutex_exit_holding.c:13 run return arg;",),
+    "process_null": ("thread-b plain write at NULL programs/process_null.c:9 ",),
+}
+
+
 def program(tool):
     """The command for a program: sources, arguments, output, replay; and options that exclude each other."""
     folder = os.path.join(tool.source, "stress", "programs")
@@ -435,6 +443,10 @@ def program(tool):
     for text in ("the answer is 42", "and more", "end"):
         expect(out, text)
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
+    for name, steps in SHOWN.items():
+        out, _ = tool.run(os.path.join(folder, name + ".c"), status=None)
+        for step in steps:
+            expect(" ".join(out.split()), step)
 
 
 # Of the report on each program: the edges, as (edge, from step, to step), and the failing steps.
