@@ -7,8 +7,10 @@
 #include "program.h"
 #include <pthread.h>
 #include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 struct posix_thread {
@@ -248,12 +250,17 @@ EXPORTED _Noreturn void pthread_exit(void *result)
 	__builtin_trap();
 }
 
-EXPORTED int pthread_setname_np(pthread_t thread, const char *name)
+static int thread_set_name(pthread_t thread, const char *name)
 {
-	FORWARD(pthread_setname_np, (thread, name));
 	if (lab.program && thread > 0 && thread <= lab.n_threads)
 		(void)snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
 	return 0;
+}
+
+EXPORTED int pthread_setname_np(pthread_t thread, const char *name)
+{
+	FORWARD(pthread_setname_np, (thread, name));
+	return thread_set_name(thread, name);
 }
 
 /* The stack of a model thread. */
@@ -268,12 +275,40 @@ EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
 	return pthread_attr_setstack(attributes, low, size);
 }
 
-EXPORTED int pthread_getname_np(pthread_t thread, char *name, size_t size)
+static int thread_get_name(pthread_t thread, char *name, size_t size, uintptr_t pc)
 {
-	FORWARD(pthread_getname_np, (thread, name, size));
 	if (thread == 0 || thread > lab.n_threads || size < 16)
 		return ERANGE;
 	(void)snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
-	lab_plain((uintptr_t)name, strlen(name) + 1, true, PC);
+	lab_plain((uintptr_t)name, strlen(name) + 1, true, pc);
 	return 0;
+}
+
+EXPORTED int pthread_getname_np(pthread_t thread, char *name, size_t size)
+{
+	FORWARD(pthread_getname_np, (thread, name, size));
+	return thread_get_name(thread, name, size, PC);
+}
+
+/* Names alone. */
+EXPORTED int prctl(int option, ...)
+{
+	static int (*real)(int, ...);
+	unsigned long a[4];
+	va_list args;
+	va_start(args, option);
+	for (unsigned i = 0; i < 4; i++)
+		a[i] = va_arg(args, unsigned long);
+	va_end(args);
+	if (!real)
+		real = (int (*)(int, ...))dlsym(RTLD_NEXT, "prctl");
+	if (!OURS())
+		return real(option, a[0], a[1], a[2], a[3]);
+	if (option == PR_SET_NAME)
+		return thread_set_name(lab.self->id + 1, (const char *)a[0]);
+	if (option == PR_GET_NAME)
+		return thread_get_name(lab.self->id + 1, (char *)a[0], 16, PC);
+	lab.signature = PC;
+	lab_fail(LAB_UNMODELLED, "%s calls prctl(%d) (%s), which the model does not have", lab.self->name, option,
+	         lab_site_name(PC));
 }

@@ -135,6 +135,7 @@ static const char *const harmless[] = {
     "getopt",
     "getopt_long",
     "gethostname",
+    "getrlimit",
     /* time as text */
     "asctime_r",
     "ctime_r",
