@@ -234,7 +234,11 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
  * the signals go to the whole group, and the SIGKILL is sent in any case: members that have
  * outlived the process do not outlive the call. Before Linux 6.9 the group is signalled by its
  * number: do not stop a group that may have ended. `status` may be NULL. Blocks the calling
- * context. Observes no cancel token, so that it can be called after a cancel. Returns
+ * context. Observes no cancel token, so that it can be called after a cancel.
+ *
+ * The pipes must be read during the call, by another fiber or thread: a process that prints more
+ * than a pipe holds (64 KiB) cannot end before its grace has passed. fl_process_run_until() reads
+ * them by itself. Returns
  *   0
  *   -EPERM       the process runs as another user
  *   -EOWNERDEAD, -ECHILD   as fl_process_join()

@@ -77,7 +77,8 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
  * /dev/null. The process leads a process group. When the call fails after the start, but before the
  * process and its outputs have ended, it stops the process and its group, as fl_process_stop() with
- * FL_PROCESS_GRACE, so that nothing is left running, and then reads what is left in the outputs.
+ * FL_PROCESS_GRACE, so that nothing is left running. The call goes on to write the input and to
+ * read the outputs until the process has ended. It discards what is above a limit.
  *
  * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
  * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after

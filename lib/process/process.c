@@ -21,6 +21,7 @@
 #include "fork_server.h"
 #include "packet.h"
 #include "process_start.h"
+#include "process_stop.h"
 #include "process_sys.h"
 #include "request.h"
 #include "spawner.h"
@@ -272,18 +273,32 @@ static int process_signal_all(fl_process *p, int signal)
 	return rc == -ESRCH ? fl__process_sys.signal(p->pidfd, signal) : rc;
 }
 
+int fl__process_stop_begin(fl_process *p)
+{
+	int rc = process_signal_all(p, SIGTERM);
+	if (rc == 0)
+		rc = process_signal_all(p, SIGCONT);
+	return rc == -ESRCH ? 0 : rc;
+}
+
+int fl__process_stop_end(fl_process *p, int64_t deadline, fl_process_status *status)
+{
+	if (fl_process_join_until(p, status, deadline, FL_SHIELDED) == -ETIMEDOUT || p->group)
+		(void)process_signal_all(p, SIGKILL); /* -ESRCH: the process has ended by itself */
+	return fl_process_join_until(p, status, FL_FOREVER, FL_SHIELDED);
+}
+
+int fl__process_end_fd(fl_process *p)
+{
+	return process_awaited_fd(p)->fd;
+}
+
 int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status)
 {
 	if (!process_is_ours(p))
 		return fl_process_join_until(p, status, 0, FL_SHIELDED);
-	int rc = process_signal_all(p, SIGTERM);
-	if (rc == 0)
-		rc = process_signal_all(p, SIGCONT);
-	if (rc != 0 && rc != -ESRCH)
-		return rc;
-	if (fl_process_join_until(p, status, fl_after(grace), FL_SHIELDED) == -ETIMEDOUT || p->group)
-		(void)process_signal_all(p, SIGKILL); /* -ESRCH: it has ended by itself */
-	return fl_process_join_until(p, status, FL_FOREVER, FL_SHIELDED);
+	const int rc = fl__process_stop_begin(p);
+	return rc == 0 ? fl__process_stop_end(p, fl_after(grace), status) : rc;
 }
 
 int fl_process_pipe(const fl_process *p, int stream)

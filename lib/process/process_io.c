@@ -2,11 +2,13 @@
 /*
  * Communication with a process: one loop that writes and reads all pipes without waiting, then
  * waits until one of them is ready. So a process that fills its output while its input is full
- * cannot deadlock with the caller.
+ * cannot deadlock with the caller. The loop goes on while the process is stopped: a process that
+ * prints more than its pipe holds could not end otherwise.
  */
 #include "../base/sys.h"
 #include "../base/try_io.h"
 #include "fd_watcher.h"
+#include "process_stop.h"
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/process_io.h>
@@ -119,10 +121,13 @@ static int process_io_move(fl_process *p, fl_process_io *io)
 	return all;
 }
 
-static int process_io_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
+/* `end_fd`: a further descriptor to wait for; -1: none. */
+static int process_io_wait(fl_process *p, int end_fd, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct pollfd open[3];
+	struct pollfd open[4];
 	unsigned n = 0;
+	if (end_fd >= 0)
+		open[n++] = (struct pollfd){.fd = end_fd, .events = POLLIN};
 	for (int stream = 0; stream < 3; stream++) {
 		const int fd = fl_process_pipe(p, stream);
 		if (fd >= 0)
@@ -138,11 +143,53 @@ int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_st
 		return -EINVAL;
 	int rc;
 	while ((rc = process_io_move(p, io)) == -EAGAIN) {
-		rc = process_io_wait(p, deadline, cancel);
+		rc = process_io_wait(p, -1, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
 	return rc == 0 ? fl_process_join_until(p, status, deadline, cancel) : rc;
+}
+
+/* Reads and drops up to 4,096 bytes. Returns as process_io_read(). */
+static int process_io_discard(int fd)
+{
+	char bytes[4096];
+	const ssize_t n = fl__try_read(fd, bytes, sizeof bytes);
+	return n > 0 || n == -EINTR ? -EAGAIN : (int)n;
+}
+
+/*
+ * As process_io_move(), for a process that is being stopped. `full` has a flag for each stream. An
+ * output that has reached its limit, or has found no memory, becomes full: all further bytes are
+ * discarded, so that the bytes that were kept have no gap. Closes a pipe after any other error.
+ */
+static void process_io_move_stopping(fl_process *p, fl_process_io *io, bool full[3])
+{
+	for (int stream = 0; stream < 3; stream++) {
+		int rc = full[stream] ? -EMSGSIZE : process_io_step(p, io, stream);
+		if (rc == -EMSGSIZE || rc == -ENOMEM) {
+			full[stream] = true;
+			rc = process_io_discard(fl_process_pipe(p, stream));
+		}
+		if (rc != -EAGAIN)
+			fl_process_close_pipe(p, stream);
+	}
+}
+
+/* As fl_process_stop(), but moves the pipes until the process has ended. */
+static int process_io_stop(fl_process *p, fl_process_io *io, int64_t grace, fl_process_status *status)
+{
+	const int64_t deadline = fl_after(grace);
+	bool full[3] = {false, false, false};
+	int rc = fl__process_stop_begin(p);
+	do
+		process_io_move_stopping(p, io, full);
+	while (rc == 0 && fl_process_is_alive(p) && fl_now() < deadline &&
+	       process_io_wait(p, fl__process_end_fd(p), deadline, FL_SHIELDED) == 0);
+	if (rc == 0)
+		rc = fl__process_stop_end(p, deadline, status);
+	process_io_move_stopping(p, io, full); /* what was written since */
+	return rc;
 }
 
 int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_process_status *status,
@@ -159,10 +206,8 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 	if (rc != 0)
 		return rc;
 	rc = fl_process_communicate_until(p, io, status, deadline, cancel);
-	if (rc != 0 && rc != -EOWNERDEAD && rc != -ECHILD) {
-		FL_IGNORE(fl_process_stop(p, FL_PROCESS_GRACE, status)); /* `rc` keeps the first error */
-		FL_IGNORE(process_io_move(p, io));
-	}
+	if (rc != 0 && rc != -EOWNERDEAD && rc != -ECHILD)
+		FL_IGNORE(process_io_stop(p, io, FL_PROCESS_GRACE, status)); /* `rc` keeps the first error */
 	fl_process_free(p);
 	return rc;
 }

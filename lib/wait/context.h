@@ -19,7 +19,7 @@ struct fl__ctx;
 struct fl__locals;
 struct fl__wait; /* lot.h: one blocking operation of a context */
 
-enum { FL__WAIT_FDS = 3 }; /* a process's streams */
+enum { FL__WAIT_FDS = 4 }; /* a process's streams, and its end */
 
 struct fl__ctx_ops {
 	/*

@@ -261,6 +261,72 @@ FL_TEST(process_run_ends_the_whole_group)
 	each_way(held_pipe_of_run);
 }
 
+/*
+ * On SIGTERM the process prints more to both outputs than their pipes hold. The call keeps all of
+ * the one, and discards what is above the limit of the other.
+ */
+static int much_while_stopped(void *unused)
+{
+	enum { SIZE = 300000 };
+	fl_process_io io = {.err_max = 1};
+	fl_process_status status;
+	(void)unused;
+	FL_CHECK(run_shell("trap 'head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3' TERM;"
+	                   "printf 12 >&2; while :; do sleep 0.01; done",
+	                   &io, &status, FL_FOREVER) == -EMSGSIZE);
+	FL_CHECK(status.code == 3 && status.signal == 0);
+	FL_CHECK(io.out_size == SIZE && io.err_size == 2);
+	fl_process_io_free(&io);
+	return 0;
+}
+
+FL_TEST(process_run_reads_while_it_stops)
+{
+	each_way(much_while_stopped);
+}
+
+/* SIGTERM is ignored, and the output never ends: the process is killed after the grace. */
+FL_TEST(process_run_ends_an_endless_output)
+{
+	fl_process_io io = {.out_max = 1};
+	fl_process_status status;
+	FL_RC(run_shell("trap '' TERM; exec yes", &io, &status, FL_FOREVER), -EMSGSIZE);
+	assert_int_equal(status.signal, SIGKILL);
+	assert_int_equal(io.out_size, 2);
+	fl_process_io_free(&io);
+}
+
+static unsigned refusals;
+
+static void *refuses_large_ones_twice(size_t size)
+{
+	return size > 30000 && ++refusals <= 2 ? NULL : calloc(1, size);
+}
+
+/* Memory is short for a while: what is kept is all the same the beginning of the output. */
+FL_TEST(process_run_keeps_no_gap)
+{
+	fl_process_io io = {.input = NULL};
+	fl_process_status status;
+	fl__helpers_end(); /* the library's threads read the table */
+	refusals = 0;
+	{
+		FL_FAULTS();
+		fl__sys.alloc = refuses_large_ones_twice;
+		FL_RC(run_shell("seq 100000; while :; do sleep 0.01; done", &io, &status, FL_FOREVER), -ENOMEM);
+		fl__helpers_end();
+	}
+	FL_CHECK(refusals == 2 && io.out_size > 0);
+	char number[16];
+	int n = 1;
+	for (size_t at = 0, size; at < io.out_size; at += size) {
+		size = (size_t)sprintf(number, "%d\n", n++);
+		size = size < io.out_size - at ? size : io.out_size - at;
+		FL_CHECK(memcmp(io.out + at, number, size) == 0);
+	}
+	fl_process_io_free(&io);
+}
+
 /* The outputs end long before the process. */
 static int late_end(void *unused)
 {
