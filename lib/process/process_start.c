@@ -18,6 +18,7 @@
 #include <fairlead/time.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,10 +72,23 @@ static int process_start_check_config(struct fl__start *start)
 	return start->problem ? -EINVAL : 0;
 }
 
+/* Formats `problem` for the log; a long path is cut. */
+FL_PRINTF(2, 3) static void process_start_say(struct fl__start *start, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	/* clang-tidy 14 misses the va_start(). NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
+	(void)vsnprintf(start->text, sizeof start->text, format, args);
+	va_end(args);
+	start->problem = start->text;
+}
+
 static bool process_start_fd_is_open(int fd)
 {
 	return fcntl(fd, F_GETFD) >= 0;
 }
+
+static const char *const process_start_stream_names[FL__STREAMS] = {"in", "out", "err"};
 
 static int process_start_open_pipe(struct fl__start *start, unsigned i)
 {
@@ -98,6 +112,7 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 		return 0;
 	}
 	if (how == FL_PROCESS_NULL) {
+		start->problem = "/dev/null cannot be opened";
 		if (start->own[0] < 0)
 			start->own[0] = fl__fd_above_streams(fl__process_sys.open("/dev/null", O_RDWR));
 		*fd = start->own[0];
@@ -109,13 +124,19 @@ static int process_start_open_stream(struct fl__start *start, unsigned i, int ho
 		*fd = start->setup.fds[STDOUT_FILENO];
 		return 0;
 	}
-	if (how < FL_PROCESS_FD(0)) {
-		start->problem =
-		    "in, out and err take FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, not a bare "
-		    "number";
+	const char *name = process_start_stream_names[i];
+	if (how == FL_PROCESS_AS_OUT) {
+		process_start_say(start, "FL_PROCESS_AS_OUT is for `err`, not for `%s`", name);
 		return -EBADF;
 	}
-	*fd = how & ~FL_PROCESS_FD(0);
+	if (how > 0 && how < FL_PROCESS_FD(0)) {
+		process_start_say(
+		    start, "`%s` takes FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, not a bare number: %d",
+		    name, how);
+		return -EBADF;
+	}
+	*fd = how > 0 ? how & ~FL_PROCESS_FD(0) : how; /* negative: FL_PROCESS_FD() of a negative number */
+	process_start_say(start, "descriptor %d of `%s` is not open", *fd, name);
 	return process_start_fd_is_open(*fd) ? 0 : -EBADF;
 }
 
@@ -123,13 +144,14 @@ static int process_start_open_fds(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
 	const int how[FL__STREAMS] = {config->in, config->out, config->err};
-	start->problem = "a descriptor of `in`, `out`, `err` or `fds` is not open";
 	int rc = 0;
 	for (unsigned i = 0; rc == 0 && i < FL__STREAMS; i++)
 		rc = process_start_open_stream(start, i, how[i]);
 	for (unsigned i = 0; rc == 0 && i < config->n_fds; i++) {
 		start->setup.fds[FL__STREAMS + i] = config->fds[i];
 		rc = process_start_fd_is_open(config->fds[i]) ? 0 : -EBADF;
+		if (rc != 0)
+			process_start_say(start, "descriptor %d, which is fds[%u], is not open", config->fds[i], i);
 	}
 	return rc;
 }
@@ -141,9 +163,9 @@ static int process_start_open_directory(struct fl__start *start)
 	bool inherits = config->program || config->method == FL_PROCESS_FORK;
 	if (!config->cwd && inherits)
 		return 0;
-	start->problem = "its directory cannot be opened";
-	start->own[1] =
-	    fl__fd_above_streams(fl__process_sys.open(config->cwd ? config->cwd : ".", O_PATH | O_DIRECTORY));
+	const char *path = config->cwd ? config->cwd : ".";
+	process_start_say(start, "its directory %s cannot be opened", path);
+	start->own[1] = fl__fd_above_streams(fl__process_sys.open(path, O_PATH | O_DIRECTORY));
 	start->setup.cwd = start->own[1];
 	return start->own[1] < 0 ? start->own[1] : 0;
 }
@@ -212,6 +234,22 @@ static int process_start_find_paths(struct process_start_paths *paths, const cha
 	return 0;
 }
 
+/*
+ * Describes an exec that failed with `rc`. The exec returns -ENOENT for a file that exists, if the
+ * interpreter that the file names does not exist.
+ */
+static void process_start_explain_exec(struct fl__start *start, const char *const *paths, int rc)
+{
+	const int directory = start->setup.cwd >= 0 ? start->setup.cwd : AT_FDCWD;
+	start->problem = "the program cannot be executed";
+	for (; rc == -ENOENT && *paths; paths++)
+		if (**paths && fl__process_sys.exists(directory, *paths)) {
+			process_start_say(
+			    start, "%s exists, but perhaps not its interpreter (the line #!, or the loader)", *paths);
+			return;
+		}
+}
+
 static int process_start_program(struct fl__start *start)
 {
 	const fl_process_config *config = start->config;
@@ -227,8 +265,9 @@ static int process_start_program(struct fl__start *start)
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),
 	                          .env = config->env ? (char *const *)config->env : environ};
 	spawn.setup.through_exec = true;
-	start->problem = "the program cannot be executed";
 	rc = fl__spawner_spawn(&spawn);
+	if (rc != 0)
+		process_start_explain_exec(start, paths.list, rc);
 	fl__free(paths.list);
 	start->pid = spawn.pid;
 	start->pidfd = spawn.pidfd;

@@ -15,7 +15,7 @@ struct fl__start {
 	int far[FL__STREAMS];   /* the new process's ends; fl_process_start() closes them here */
 	const char *problem;    /* what failed, for the log */
 	const char *where;      /* the process that failed; NULL: this one */
-	char text[80];          /* buffer for a formatted `problem` */
+	char text[200];         /* buffer for a formatted `problem` */
 	int pid, pidfd;         /* of the new process */
 	int channel;            /* reports the end; -1: a child of this process */
 };

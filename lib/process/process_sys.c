@@ -163,6 +163,14 @@ static int process_sys_open(const char *path, int flags)
 	return rc;
 }
 
+static bool process_sys_exists(int directory, const char *path)
+{
+	int before = errno;
+	const bool exists = faccessat(directory, path, F_OK, 0) == 0;
+	errno = before;
+	return exists;
+}
+
 static int process_sys_duplicate(int fd)
 {
 	int before = errno;
@@ -209,6 +217,7 @@ struct fl__process_sys fl__process_sys = {
     .eventfd = process_sys_eventfd,
     .child_signals = process_sys_child_signals,
     .open = process_sys_open,
+    .exists = process_sys_exists,
     .duplicate = process_sys_duplicate,
     .change_directory = process_sys_change_directory,
     .count_threads = process_sys_count_threads,

@@ -37,7 +37,8 @@ struct fl__process_sys {
 	int (*eventfd)(void);
 	int (*child_signals)(void); /* a signalfd for SIGCHLD */
 	int (*open)(const char *path, int flags);
-	int (*duplicate)(int fd); /* to 3 or above */
+	bool (*exists)(int directory, const char *path); /* `path` may be relative to `directory` */
+	int (*duplicate)(int fd);                        /* to 3 or above */
 	int (*change_directory)(int directory);
 	int (*count_threads)(void); /* of this process */
 	int (*fd_limit)(void);      /* of this process */

@@ -154,6 +154,55 @@ FL_TEST(process_start_says_what_is_wrong_with_a_config)
 	}
 }
 
+FL_TEST(process_start_names_the_descriptor_or_directory)
+{
+	const int fds[] = {0, 9999};
+	const struct {
+		fl_process_config config;
+		const char *reason;
+	} rows[] = {
+	    {{.program = "true", .in = FL_PROCESS_FD(9998)}, "for true: descriptor 9998 of `in` is not open: "},
+	    {{.program = "true", .err = FL_PROCESS_FD(-1)}, "descriptor -1 of `err` is not open"},
+	    {{.program = "true", .fds = fds, .n_fds = 2}, "descriptor 9999, which is fds[1], is not open"},
+	    {{.program = "true", .out = 1},
+	     "`out` takes FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, "
+	     "not a bare number: 1"},
+	    {{.program = "true", .in = FL_PROCESS_AS_OUT}, "FL_PROCESS_AS_OUT is for `err`, not for `in`"},
+	    {{.program = "true", .cwd = "/nonexistent/x"}, "its directory /nonexistent/x cannot be opened: No such"},
+	    {{.program = "true", .cwd = "/etc/passwd"}, "its directory /etc/passwd cannot be opened: Not a"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		process_log_begin();
+		FL_CHECK(start(&rows[i].config) < 0); /* fl_process_start() */
+		assert_true(process_log_end(rows[i].reason));
+	}
+}
+
+/* The kernel says -ENOENT of a script that exists, if its interpreter does not. */
+FL_TEST(process_start_of_a_script_without_its_interpreter)
+{
+	static const char text[] = "#!/nonexistent/interpreter\n";
+	char path[] = "/tmp/fairlead-test-XXXXXX", reason[100];
+	const int file = mkstemp(path);
+	FL_CHECK(file >= 0 && write(file, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+	FL_CHECK(fchmod(file, 0700) == 0 && close(file) == 0);
+	(void)snprintf(reason, sizeof reason, "for %s: %s exists, but perhaps not its interpreter", path, path);
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT); /* fl_process_start() */
+	FL_CHECK(process_log_end(reason));
+	/* relative to the new process's directory, not to this one */
+	(void)snprintf(reason, sizeof reason, "./%s exists, but perhaps not its interpreter", path + 5);
+	char relative[sizeof path];
+	(void)snprintf(relative, sizeof relative, "./%s", path + 5);
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.program = relative, .cwd = "/tmp"}), -ENOENT);
+	FL_CHECK(process_log_end(reason));
+	FL_CHECK(unlink(path) == 0);
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT);
+	FL_CHECK(process_log_end("the program cannot be executed: No such"));
+}
+
 FL_TEST(process_start_of_no_program_or_directory)
 {
 	const char *const argv[] = {"x", NULL};
@@ -170,7 +219,7 @@ FL_TEST(process_start_of_no_program_or_directory)
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
 		      -ENOENT);
 	}
-	assert_true(process_log_end("its directory cannot be opened: No such file or directory"));
+	assert_true(process_log_end("its directory /nonexistent cannot be opened: No such file or directory"));
 	expect_no_child_but_the_fork_server();
 }
 

@@ -490,7 +490,7 @@ FL_TEST(process_err_goes_where_out_goes)
 	process_log_begin();
 	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_AS_OUT}),
 	      -EBADF);
-	FL_CHECK(process_log_end("not a bare number"));
+	FL_CHECK(process_log_end("FL_PROCESS_AS_OUT is for `err`, not for `out`"));
 }
 
 /* Documented results. */
