@@ -71,7 +71,15 @@ FL_BEGIN_DECLS
  *
  * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
  * included, or when the library is unloaded. A daemon of FL_PROCESS_FORK is killed when the thread
- * that started it ends. All other processes outlive the caller.
+ * that started it ends. The kernel kills the daemon alone: the processes that the daemon has started
+ * run on. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
+ * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
+ * the caller.
+ *
+ * A process that leads a group (`group`) is not in the group that the terminal signals: Ctrl-C ends
+ * the caller, and the process runs on. Take SIGINT by fairlead/signals.h, and stop the processes.
+ * Nor can the process read the terminal: SIGTTIN stops it, and it hangs. Set `in` to
+ * FL_PROCESS_NULL or FL_PROCESS_PIPE.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
  * costs the caller one descriptor, and one for each pipe. A child that outlives its handle costs
@@ -117,7 +125,7 @@ typedef struct fl_process_config {
 	int in, out, err;         /* FL_PROCESS_FD(fd), FL_PROCESS_NULL, ...; 0: the caller's */
 	const int *fds;           /* passed on: to a task as fl_process_fd(), to a program as 3, 4, ... */
 	unsigned n_fds;
-	bool group; /* leads a process group of its own, for fl_process_stop() */
+	bool group; /* leads a process group, for fl_process_stop(); Ctrl-C does not reach it */
 } fl_process_config;
 
 /* How a process ended: by its exit code, or by a signal. */
@@ -289,9 +297,9 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
 
 /*
  * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon
- * that runs; any other process runs on. The library reaps the process when it ends, so that no
- * zombie stays, unless the library is unloaded before. Never waits for the process. Requires that
- * no other thread uses the handle.
+ * that runs, and with it the group that it leads; any other process runs on. The library reaps the
+ * process when it ends, so that no zombie stays, unless the library is unloaded before. Never waits
+ * for the process. Requires that no other thread uses the handle.
  */
 FL_API void fl_process_free(fl_process *p);
 

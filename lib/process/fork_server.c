@@ -291,6 +291,7 @@ struct fork_server_child {
 	int pid;
 	int channel; /* -1: the start has failed, and the end is not reported */
 	bool daemon;
+	bool group; /* leads a process group, or is about to */
 };
 
 struct fork_server_loop {
@@ -305,10 +306,14 @@ static struct fork_server_loop fork_server_loop;
 
 static _Noreturn void fork_server_exit(void)
 {
-	for (size_t i = 0; i < fork_server_loop.n; i++)
-		if (fork_server_loop.children[i].daemon)
-			/* not reaped yet: the pid is still the child's */
-			(void)kill(fork_server_loop.children[i].pid, SIGKILL);
+	for (size_t i = 0; i < fork_server_loop.n; i++) {
+		const struct fork_server_child *c = &fork_server_loop.children[i];
+		/* not reaped yet: the pid is still the child's, and so is the number of the group */
+		if (c->daemon && c->group)
+			(void)kill(-c->pid, SIGKILL);
+		if (c->daemon)
+			(void)kill(c->pid, SIGKILL);
+	}
 	_exit(0);
 }
 
@@ -396,7 +401,7 @@ static int fork_server_make_process(struct fl__request *request, int *pidfd)
 		return pid;
 	*pidfd = fl__process_sys.pidfd(pid);
 	fork_server_loop.children[fork_server_loop.n++] =
-	    (struct fork_server_child){pid, request->channel, request->daemon};
+	    (struct fork_server_child){pid, request->channel, request->daemon, request->setup.group};
 	return pid;
 }
 

@@ -358,7 +358,7 @@ void fl_process_free(fl_process *p)
 		bool runs = fl_process_is_alive(p);
 		process_list_remove(p);
 		if (runs && p->daemon)
-			(void)fl__process_sys.signal(p->pidfd, SIGKILL);
+			(void)process_signal_all(p, SIGKILL);
 		if (runs && p->channel < 0) {
 			fl__spawner_adopt(p->pidfd, p->daemon);
 			p->pidfd = -1;

@@ -220,6 +220,86 @@ FL_TASK(process_echoes, void, void)
 	return 0;
 }
 
+/* Groups. */
+
+FL_TASK(process_has_a_child, void, void)
+{
+	const int child = fork();
+	FL_CHECK(child >= 0);
+	if (child != 0)
+		report();
+	never_end();
+	return 0;
+}
+
+FL_TASK(process_leaves_a_group_to_its_fork_server, void, void)
+{
+	fl_process *p = NULL;
+	const int fds[] = {[REPORT] = fl_process_fd(REPORT), [LIFELINE] = fl_process_fd(LIFELINE)};
+	FL_CHECK(fl_process_preload() == 0);
+	FL_CHECK(
+	    fl_process_start(
+		&p, &(fl_process_config){
+			.task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true}) == 0);
+	never_end();
+	return 0;
+}
+
+/* A preloaded fork server outlives its parent for a moment, and kills the groups of its daemons. */
+FL_TEST(process_group_of_a_daemon_ends_with_the_fork_server)
+{
+	int reports[2], lifeline[2], pid;
+	char c;
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(pipe2(reports, O_CLOEXEC));
+	FL_OK(pipe2(lifeline, O_CLOEXEC));
+	const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_leaves_a_group_to_its_fork_server,
+	                                                .method = FL_PROCESS_EXEC,
+	                                                .fds = fds,
+	                                                .n_fds = 2}));
+	FL_OK(close(lifeline[1]));
+	assert_int_equal(read(reports[0], &pid, sizeof pid), sizeof pid);
+	FL_OK(fl_process_kill(p));
+	assert_true(process_readable(lifeline[0], 60000));
+	assert_int_equal(read(lifeline[0], &c, 1), 0); /* neither the daemon nor its child is left */
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+}
+
+/* A daemon that leads a group is freed: the whole group ends. */
+FL_TEST(process_free_ends_the_group_of_a_daemon)
+{
+	const char *const argv[] = {"sh", "-c", "sleep 1000 & echo; wait", NULL};
+	for (int i = 0; i < 2; i++) {
+		int reports[2], lifeline[2];
+		char bytes[sizeof(int)];
+		FL_OK(pipe2(reports, O_CLOEXEC));
+		FL_OK(pipe2(lifeline, O_CLOEXEC));
+		const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
+		const fl_process_config program = {.program = "sh",
+		                                   .argv = argv,
+		                                   .out = FL_PROCESS_FD(reports[1]),
+		                                   .fds = fds,
+		                                   .n_fds = 2,
+		                                   .daemon = true,
+		                                   .group = true};
+		const fl_process_config task = {
+		    .task = &process_has_a_child, .fds = fds, .n_fds = 2, .daemon = true, .group = true};
+		fl_process *p = NULL;
+		FL_OK(fl_process_start(&p, i == 0 ? &program : &task));
+		FL_OK(close(lifeline[1]));
+		assert_true(read(reports[0], bytes, sizeof bytes) > 0); /* the child runs */
+		fl_process_free(p);
+		assert_true(process_readable(lifeline[0], 60000));
+		assert_int_equal(read(lifeline[0], bytes, 1), 0);
+		FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+	}
+}
+
 FL_TEST(process_that_is_no_daemon_outlives_its_parent)
 {
 	int in[2], out[2];
