@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -691,12 +692,38 @@ class Kit:
             3) printf unfinished;;
             4) trap 'printf "is told\n"; exit 3' TERM; printf 'waits and '; while :; do sleep 1000 & wait; done;;
             5) trap 'exit 4' TERM; exec >/dev/null; while :; do sleep 1000 & wait; done;;
+            6) trap 'while [ $i -lt 9000 ]; do echo "bye $i"; i=$((i + 1)); done; exit 3' TERM; i=0; while :; do sleep 1000 & wait; done;;
             esac"""
         wanted = [["ended with 5"], ["dies", "ended by signal 9"], ["0" * 255 + " ...", "0" * 255 + " ...", "0" * 90, "last", "ended with 0"],
-                  ["unfinished ...", "ended with 0"], ["waits and is told", "too slow: ended with 3"], ["too slow: ended with 4"]]
+                  ["unfinished ...", "ended with 0"], ["waits and is told", "too slow: ended with 3"], ["too slow: ended with 4"],
+                  [*(f"bye {i}" for i in range(9000)), "too slow: ended with 3"]]
         text = run([self.async_example("subprocesses"), "3000", script])
         for number in range(10):
-            self.same(re.findall(rf"^{number}: (.*)$", text, re.M), wanted[number] if number < 6 else ["ended with 0"])
+            self.same(re.findall(rf"^{number}: (.*)$", text, re.M), wanted[number] if number < 7 else ["ended with 0"])
+
+    def consumer_example_subprocesses_interrupted(self):
+        """Ctrl-C stops the programs, which lead groups of their own; a second one disturbs nothing."""
+        with tempfile.TemporaryDirectory() as folder:
+            go_on = os.path.join(folder, "go-on")
+            os.mkfifo(go_on)
+            script = f"""
+                [ $1 -gt 0 ] || trap 'echo asked; read x <{shlex.quote(go_on)}; exit 7' TERM
+                echo runs; while :; do sleep 1000 & wait; done"""
+            with subprocess.Popen([self.async_example("subprocesses"), "1000000", script], text=True, stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+                self.same(sorted(program.stdout.readline() for _ in range(10)), [f"{i}: runs\n" for i in range(10)])
+                program.send_signal(signal.SIGINT)
+                lines = [program.stdout.readline()]
+                while lines[-1] != "0: asked\n":
+                    lines.append(program.stdout.readline())
+                program.send_signal(signal.SIGINT)
+                with open(go_on, "w", encoding="utf-8"):
+                    pass
+                lines += program.stdout.readlines()  # to the end: all who hold the pipe have ended
+                self.same(sorted(lines), ["0: asked\n", "0: interrupted: ended with 7\n",
+                                          *(f"{i}: interrupted: ended by signal 15\n" for i in range(1, 10))])
+                self.same(program.stderr.read(), "subprocesses: ECANCELED: Operation canceled\n")
+                self.same(program.wait(timeout=60), 1)
 
     def tls_example(self, name):
         """One of docs/examples/tls."""
