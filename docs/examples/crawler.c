@@ -218,10 +218,13 @@ static bool with_site(const struct options *o, fl_signals *signals)
 int crawler(const struct options *o)
 {
 	static const int ends[] = {SIGINT, SIGTERM};
-	FL_SCOPED(fl_signals) *signals = NULL;
+	fl_signals *signals = NULL;
 	int rc = fl_signals_create(&signals, ends, 2); /* before the first thread */
-	if (rc == 0)
-		return with_site(o, signals) ? EXIT_SUCCESS : EXIT_FAILURE;
-	complain("crawler: cannot begin: %s", fl_error_text(rc));
-	return EXIT_FAILURE;
+	if (rc != 0) {
+		complain("crawler: cannot begin: %s", fl_error_text(rc));
+		return EXIT_FAILURE;
+	}
+	const bool good = with_site(o, signals);
+	end_signals(signals);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

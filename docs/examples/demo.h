@@ -177,6 +177,12 @@ void progress_end(void);
 int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg);
 
 /*
+ * Flushes standard output, and frees the signals; NULL does nothing more. Takes those that are left
+ * first: the free would deliver a further Ctrl-C, which would end the program.
+ */
+void end_signals(fl_signals *signals);
+
+/*
  * Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread.
  */
 void complain(const char *format, ...) FL_PRINTF(1, 2);

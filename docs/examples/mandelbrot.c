@@ -197,11 +197,13 @@ int mandelbrot(const struct options *o)
 		here.output = ".";
 	if (!folder_open(&folder, &here)) /* fails before the drawing, not after it */
 		return EXIT_FAILURE;
-	FL_SCOPED(fl_signals) *signals = NULL;
+	fl_signals *signals = NULL;
 	int rc = fl_signals_create(&signals, ends, 2); /* before the first thread */
 	if (rc != 0) {
 		complain("mandelbrot: cannot begin: %s", fl_error_text(rc));
 		return EXIT_FAILURE;
 	}
-	return draw_and_save(o, &folder, signals) ? EXIT_SUCCESS : EXIT_FAILURE;
+	const bool good = draw_and_save(o, &folder, signals);
+	end_signals(signals);
+	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -230,6 +230,6 @@ int pipeline(const struct options *o)
 		good = with_server(&p, o);
 	free(p.pictures);
 	fl_cancel_token_destroy(&p.stop);
-	fl_signals_free(p.signals);
+	end_signals(p.signals);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

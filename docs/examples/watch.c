@@ -26,3 +26,11 @@ int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show
 		complain("%s: interrupted", story);
 	return interrupted ? -ECANCELED : rc;
 }
+
+void end_signals(fl_signals *signals)
+{
+	(void)fflush(stdout);
+	while (signals != NULL && fl_signals_try_wait(signals) > 0)
+		;
+	fl_signals_free(signals);
+}

@@ -19,6 +19,10 @@ FL_BEGIN_DECLS
  *     rc = fl_signals_create(&s, ends, 2);                // first in main(), before threads
  *     ...
  *     int signal = fl_signals_wait(s);                    // in a fiber, or a thread
+ *     ...                                                 // a second one: end without delay
+ *     (void)fflush(stdout);
+ *     while (fl_signals_try_wait(s) > 0)                  // the end of the scope would deliver a
+ *             ;                                           // signal that was not taken
  *
  * A signal must be blocked in all threads: if any thread leaves it unblocked, the signal has its
  * usual effect on the process, and no waiter gets it. fl_signals_create() blocks the signals in the
@@ -46,8 +50,9 @@ FL_API FL_MUST_CHECK int fl_signals_create(fl_signals **s, const int *signals, s
 
 /*
  * Frees the handle; NULL does nothing. Unblocks, in the calling thread, the signals that
- * fl_signals_create() has blocked: a pending one then has its usual effect. Requires that the
- * calling thread has created `s`, and that no context waits. Never waits.
+ * fl_signals_create() has blocked: a pending one then has its usual effect. So a second Ctrl-C
+ * that was not taken ends the program here, and what is in the buffer of stdout is lost. Requires
+ * that the calling thread has created `s`, and that no context waits. Never waits.
  */
 FL_API void fl_signals_free(fl_signals *s);
 

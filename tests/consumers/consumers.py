@@ -482,7 +482,7 @@ class Kit:
         expect(self.c(self.example_of("docs/guide.md", "Deadlines and cancelling")), "ETIMEDOUT\nECANCELED\nECANCELED\n")
 
     def consumer_guide_signals(self):
-        expect(self.c(self.example_of("docs/guide.md", "Signals")), "SIGTERM\n")
+        expect(self.c(self.example_of("docs/guide.md", "Signals")), "the end\ncut short\n")
 
     def consumer_moved_from_pthreads(self):
         self.moved_from("pthreads", FROM_PTHREADS, "-pthread")

@@ -102,6 +102,9 @@ int main(int argc, char **argv)
 	int rc = fl_signals_create(&s.signals, ends, 2);
 	if (rc == 0)
 		rc = fl_loop_run(server, &s);
+	(void)fflush(stdout);
+	while (s.signals && fl_signals_try_wait(s.signals) > 0)
+		; /* a further Ctrl-C: the free would deliver it */
 	fl_signals_free(s.signals);
 	return rc == 0 ? 0 : fl_perror(rc, "udp_echo");
 }
