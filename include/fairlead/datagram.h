@@ -152,7 +152,8 @@ FL_API FL_MUST_CHECK int fl_datagram_open_udp(fl_datagram **d, const char *host,
  * waits. Returns
  *
  *   0
- *   -EADDRINUSE        a socket is open there, or the file is no socket
+ *   -EADDRINUSE        a socket is open there, or a process is just opening the path
+ *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      above 107 bytes
  *   -EINVAL            ""
  *   -ENOENT, -ENOTDIR  the folder does not exist

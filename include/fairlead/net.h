@@ -104,15 +104,18 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  * Listens at a path, or at an abstract name, which begins with '@'. Closing the listener removes
  * the socket file, unless another socket has replaced it. A stale socket file, at which no process
  * listens, is removed first. The check for this makes a short connection: a process that listens
- * there accepts a connection that ends at once. If several processes replace a stale file at the
- * same time, perhaps only the last keeps the path. `config` may be NULL. Never waits.
+ * there accepts a connection that ends at once. If several processes call this function for one
+ * path at the same time, one of them gets the path: for the time of the call the file `path`.lock is
+ * there, and locked by flock(). On a file system without such locks, several may succeed, and only
+ * one keeps the path. `config` may be NULL. Never waits.
  *
  * The user of a connecting process needs the right to write the file. `mode` does not depend on the
  * umask, and is set before any process can connect. An abstract name has no file: any user may
  * connect, and only fl_stream_peer_credentials() tells the user. Returns
  *
  *   0
- *   -EADDRINUSE        a process listens there, or the file is no socket
+ *   -EADDRINUSE        a process listens there, or is just opening the path
+ *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      above 107 bytes
  *   -EINVAL            NULL or ""; a mode with an abstract name, or above 0777
  *   -ENOENT, -ENOTDIR  the folder does not exist
@@ -201,6 +204,7 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
  *   -EACCES, and other errors of the system
  *   -ENAMETOOLONG  above 107 bytes
  *   -EINVAL        NULL or ""
+ *   -ENOTSOCK      the file is no socket
  *   -EPROTOTYPE    not a stream socket
  *   -ECANCELED
  *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC

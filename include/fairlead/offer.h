@@ -67,9 +67,11 @@ typedef struct fl_offer_config {
 /*
  * Offers at `path`. The file appears with its mode, whatever the umask, before any process can
  * connect. fl_offer_free() removes the file, unless another one has replaced it. A stale file is
- * replaced, as by fl_listen_unix() (fairlead/net.h). Never waits. Returns
+ * replaced, and of several processes that offer at one path at the same time one gets it, as by
+ * fl_listen_unix() (fairlead/net.h). Never waits. Returns
  *   0
- *   -EADDRINUSE        a process listens there, or the file is no socket
+ *   -EADDRINUSE        a process listens there, or is just opening the path
+ *   -ENOTSOCK          the file is no socket
  *   -ENAMETOOLONG      a path above 107 bytes, or a type above FL_OFFER_TYPE_MAX
  *   -EINVAL            the path is NULL or ""; a mode with an abstract name, or above 0777
  *   -ENOENT, -ENOTDIR  the folder does not exist
@@ -117,6 +119,7 @@ FL_API int fl_offer_fd(const fl_offer *o);
  *   0
  *   -ENOENT           there is no such file
  *   -ECONNREFUSED     no process offers there: it has ended, or does not listen yet
+ *   -ENOTSOCK         the file is no socket
  *   -EPROTOTYPE       another kind of socket
  *   -EACCES           the mode of the file forbids it, or one of the programs runs as a user that
  *                     the other one does not allow

@@ -186,6 +186,7 @@ int fl_datagram_open_unix(fl_datagram **made, const char *path)
 	if (fd < 0)
 		return fl__net_error(fd);
 	rc = datagram_bind_path(&file, fd, path, &a, (socklen_t)size);
+	fl__unix_file_settle(&file);
 	if (rc == 0)
 		rc = fl__datagram_create(made, l, fd, AF_UNIX);
 	if (rc != 0) {

@@ -282,6 +282,7 @@ static int listener_listen_at_path(fl_listener *l, fl_loop *loop, const char *pa
 		rc = fl__name_sys.set_mode(path, config->mode); /* before listen: nothing can connect */
 	if (rc == 0)
 		rc = listener_listen(l, loop, fd, config);
+	fl__unix_file_settle(&l->file);
 	if (rc != 0) {
 		fl__unix_file_remove(&l->file);
 		fl__net_sys.close(fd);

@@ -14,10 +14,11 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RESOLVE_HOST_SIZE = 256 };
+enum { RESOLVE_HOST_SIZE = 256, RESOLVE_LOCK_SIZE = sizeof((struct sockaddr_un *)0)->sun_path + sizeof ".lock" };
 
 struct resolve_question {
 	char host[RESOLVE_HOST_SIZE];
@@ -283,11 +284,11 @@ static int resolve_sys_lookup(const char *host, int flags, struct fl__address *l
 	return rc != 0 ? rc : -ENOENT;
 }
 
-static int resolve_sys_socket_file(const char *path, struct fl__file *file)
+static int resolve_sys_socket_file(const char *path, bool follow, struct fl__file *file)
 {
 	struct stat st;
 	int before = errno;
-	int rc = lstat(path, &st) == 0 ? 0 : -errno; /* a symbolic link is no socket */
+	int rc = fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
 	errno = before;
 	if (rc != 0)
 		return rc;
@@ -324,9 +325,66 @@ static int resolve_sys_set_mode(const char *path, unsigned mode)
 	return rc;
 }
 
+/* The name of the lock's file. `path` fits into a socket's address. */
+static void resolve_lock_name(char name[static RESOLVE_LOCK_SIZE], const char *path)
+{
+	(void)snprintf(name, RESOLVE_LOCK_SIZE, "%s.lock", path);
+}
+
+/*
+ * Locks the file that `fd` has open. Returns 0; -ESTALE: `name` is another file now, since each
+ * owner of the lock removes its file; or an error.
+ */
+static int resolve_lock_file(int fd, const char *name)
+{
+	struct stat opened, named;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &opened) != 0)
+		return -errno;
+	if (lstat(name, &named) != 0)
+		return errno == ENOENT ? -ESTALE : -errno;
+	return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino ? 0 : -ESTALE;
+}
+
+static int resolve_try_lock(const char *name)
+{
+	int fd = open(name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int rc = resolve_lock_file(fd, name);
+	if (rc == 0)
+		return fd;
+	(void)close(fd);
+	return rc;
+}
+
+static int resolve_sys_lock(const char *path)
+{
+	char name[RESOLVE_LOCK_SIZE];
+	int before = errno, rc;
+	resolve_lock_name(name, path);
+	do
+		rc = resolve_try_lock(name);
+	while (rc == -ESTALE);
+	errno = before;
+	return rc;
+}
+
+static void resolve_sys_unlock(int fd, const char *path)
+{
+	char name[RESOLVE_LOCK_SIZE];
+	int before = errno;
+	resolve_lock_name(name, path);
+	(void)unlink(name);
+	(void)flock(fd, LOCK_UN); /* close() alone keeps it while a forked child has the descriptor */
+	(void)close(fd);
+	errno = before;
+}
+
 struct fl__name_sys fl__name_sys = {
     .lookup = resolve_sys_lookup,
     .socket_file = resolve_sys_socket_file,
     .unlink = resolve_sys_unlink,
     .set_mode = resolve_sys_set_mode,
+    .lock = resolve_sys_lock,
+    .unlock = resolve_sys_unlock,
 };

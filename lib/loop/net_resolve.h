@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fairlead/net.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -36,9 +37,16 @@ struct fl__name_sys {
 	 * Any thread may call it.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
-	int (*socket_file)(const char *path, struct fl__file *file); /* -ENOTSOCK: no socket */
+	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
+	int (*socket_file)(const char *path, bool follow, struct fl__file *file);
 	int (*unlink)(const char *path);
 	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
+	/*
+	 * Locks the name `path` against other processes: creates the file `path`.lock, and locks it.
+	 * Returns a descriptor, for `unlock`; -EWOULDBLOCK: another process has the lock.
+	 */
+	int (*lock)(const char *path);
+	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
 };
 
 extern struct fl__name_sys fl__name_sys;

@@ -1,5 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The files of Unix sockets. A stale file is removed first; only its owner removes a file. */
+/*
+ * The files of Unix sockets. A stale file is removed first; only its owner removes a file.
+ *
+ * Two processes may open the same path at the same time. The lock of the path lasts from before
+ * bind() until the socket listens. So under the lock a file at which no process listens is stale,
+ * and no other process is about to remove it. A file system without such locks does without.
+ */
 #include "unix_file.h"
 #include "../base/sys.h"
 #include "net_sys.h"
@@ -26,37 +32,57 @@ static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size
 static int unix_file_remove_stale(const char *path, int type, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;
-	int rc = fl__name_sys.socket_file(path, &file);
+	int rc = fl__name_sys.socket_file(path, false, &file);
 	if (rc == 0)
 		rc = unix_file_probe(type, a, size);
 	if (rc == 0)
 		rc = fl__name_sys.unlink(path);
-	if (rc == -ENOENT)
-		return 0;
-	return rc == -ENOTSOCK ? -EADDRINUSE : rc;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/* Returns 0 also where the path cannot be locked: bind() tells whether it can be used. */
+static int unix_file_lock(struct fl__unix_file *f)
+{
+	const int fd = fl__name_sys.lock(f->path);
+	if (fd == -EWOULDBLOCK)
+		return -EADDRINUSE;
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		return fd;
+	f->lock = fd >= 0 ? fd + 1 : 0;
+	return 0;
+}
+
+void fl__unix_file_settle(struct fl__unix_file *f)
+{
+	if (f->lock > 0)
+		fl__name_sys.unlock(f->lock - 1, f->path);
+	f->lock = 0;
 }
 
 int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
                        socklen_t size)
 {
-	const bool is_abstract = path[0] == '@';
-	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
-	if (rc == -EADDRINUSE && !is_abstract) {
+	if (path[0] == '@')
+		return fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	memcpy(f->path, path, strlen(path));
+	int rc = unix_file_lock(f);
+	if (rc != 0)
+		return rc;
+	rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	if (rc == -EADDRINUSE) {
 		rc = unix_file_remove_stale(path, type, a, size);
 		if (rc == 0)
 			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
 	}
-	if (rc != 0 || is_abstract)
-		return rc;
-	memcpy(f->path, path, strlen(path));
-	f->exists = fl__name_sys.socket_file(path, &f->file) == 0; /* else the file is gone */
-	return 0;
+	if (rc == 0)
+		f->exists = fl__name_sys.socket_file(path, false, &f->file) == 0; /* else the file is gone */
+	return rc;
 }
 
 void fl__unix_file_remove(struct fl__unix_file *f)
 {
 	struct fl__file file;
-	if (!f->exists || fl__name_sys.socket_file(f->path, &file) != 0)
+	if (!f->exists || fl__name_sys.socket_file(f->path, false, &file) != 0)
 		return;
 	if (file.device == f->file.device && file.number == f->file.number) {
 		int rc = fl__name_sys.unlink(f->path);
@@ -74,7 +100,11 @@ int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_
 {
 	int64_t pause = unix_file_pause_min;
 	for (;;) {
+		struct fl__file file;
 		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
+		if (rc == -ECONNREFUSED && a->sun_path[0] != '\0' &&
+		    fl__name_sys.socket_file(a->sun_path, true, &file) == -ENOTSOCK)
+			return -ENOTSOCK;
 		if (rc != -EAGAIN && rc != -EINTR)
 			return fl__net_error(rc);
 		if (fl__is_expired(deadline))

@@ -11,15 +11,24 @@ enum { FL__MODE_MAX = 0777 }; /* the mode of a socket's file */
 struct fl__unix_file {
 	bool exists; /* fl__unix_file_remove() removes the file at `path` */
 	struct fl__file file;
+	int lock; /* a descriptor + 1; 0: none */
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
 };
 
 /*
  * Binds `fd`, a Unix socket of `type`, to `a`, the address of a path or an abstract name. First
- * removes a stale file at the path. Returns 0, -EADDRINUSE, or another error of the system.
+ * removes a stale file at the path. Also locks the path against other processes, up to
+ * fl__unix_file_settle(). Returns 0, or what the system says; -EADDRINUSE: a process has a socket
+ * open there, or is about to listen there; -ENOTSOCK: the file is no socket.
  */
 int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
                        socklen_t size);
+
+/*
+ * Unlocks the path. Called when the socket listens, or when it never will: to other processes, a
+ * socket that does not listen yet looks like the stale file of a dead process.
+ */
+void fl__unix_file_settle(struct fl__unix_file *f);
 
 /*
  * Removes the file, unless another one has replaced it. Called before the socket is closed: while
@@ -29,7 +38,7 @@ void fl__unix_file_remove(struct fl__unix_file *f);
 
 /*
  * Connects a Unix socket. Blocks the calling context while the listener's backlog is full. Returns
- * 0, -ETIMEDOUT, -ECANCELED, or the error of the system.
+ * 0, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or the error of the system.
  */
 int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel);
 

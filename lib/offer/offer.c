@@ -83,7 +83,10 @@ static int offer_open(fl_offer *o, const char *path, const struct sockaddr_un *a
 	int rc = fl__unix_file_bind(&o->file, o->fd, SOCK_SEQPACKET, path, a, size);
 	if (rc == 0 && mode != 0)
 		rc = fl__name_sys.set_mode(path, mode); /* before listen: nothing can connect */
-	return rc == 0 ? fl__net_sys.listen(o->fd, INT_MAX) : rc;
+	if (rc == 0)
+		rc = fl__net_sys.listen(o->fd, INT_MAX);
+	fl__unix_file_settle(&o->file);
+	return rc;
 }
 
 /* Returns 0, -ENAMETOOLONG, -ENOMEM. */

@@ -130,9 +130,14 @@ static void *sweep_alloc(size_t size)
 	return sweep_strikes() ? NULL : fl_test_counting_alloc(size);
 }
 
-static int sweep_file(const char *path, struct fl__file *file)
+static int sweep_file(const char *path, bool follow, struct fl__file *file)
 {
-	return sweep_strikes() ? sweep_error : fl_test_real_name_sys.socket_file(path, file);
+	return sweep_strikes() ? sweep_error : fl_test_real_name_sys.socket_file(path, follow, file);
+}
+
+static int sweep_lock(const char *path)
+{
+	return sweep_strikes() ? sweep_error : fl_test_real_name_sys.lock(path);
 }
 
 static void sweep_install(void)
@@ -160,6 +165,7 @@ static void sweep_install(void)
 	fl__net_sys.describe = sweep_describe;
 	fl__poller_sys.control = sweep_control;
 	fl__name_sys.socket_file = sweep_file;
+	fl__name_sys.lock = sweep_lock;
 	fl__sys.alloc = sweep_alloc;
 }
 

@@ -210,6 +210,107 @@ FL_TEST(net_unix_left_behind_faults)
 	fl_test_leaves_nothing(stale_faults, NULL);
 }
 
+/* ---- several processes open one path */
+
+static const char *opened_path;
+
+/* Between bind() and listen() of a socket, a second one is to be opened at its path. */
+static int listen_after_another(int fd, int backlog)
+{
+	fl_listener *l = NULL;
+	fl__net_sys.listen = fl_test_real_net_sys.listen;
+	FL_GIVES(fl_listen_unix(&l, opened_path, NULL), -EADDRINUSE);
+	return fl_test_real_net_sys.listen(fd, backlog);
+}
+
+/* bug: stale_race. A socket that does not listen yet is not taken for a stale file. */
+static int second_before_listen(void *unused)
+{
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	opened_path = p.name;
+	for (int stale = 0; stale < 2; stale++) {
+		fl_listener *l = NULL;
+		if (stale)
+			FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)) == 0);
+		fl__net_sys.listen = listen_after_another;
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+		reach_path(l, p.name);
+		fl_listener_free(l);
+	}
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(stale_race)
+{
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(second_before_listen, NULL);
+}
+
+static int inherited;
+
+/* As a child that was forked just now: it has the descriptor of the lock, too. */
+static int lock_and_fork(const char *path)
+{
+	int fd = fl_test_real_name_sys.lock(path);
+	FL_CHECK(fd >= 0);
+	inherited = dup(fd);
+	return fd;
+}
+
+/* The lock's file that a killed process left behind, or whose descriptor a child has, bars nothing. */
+static int lock_files(void *unused)
+{
+	fl_listener *l = NULL;
+	char name[64];
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	(void)snprintf(name, sizeof name, "%s.lock", p.name);
+	int left = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	FL_CHECK(left >= 0 && close(left) == 0);
+	fl__name_sys.lock = lock_and_fork;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_CHECK(access(name, F_OK) < 0 && errno == ENOENT);
+	fl_listener_free(l);
+	fl_test_no_faults();
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	fl_listener_free(l);
+	FL_CHECK(close(inherited) == 0);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_lock_files)
+{
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(lock_files, NULL);
+}
+
+/* Without descriptors there is no lock, and no socket; where a file cannot be locked, none is needed. */
+static int lock_faults(void *unused)
+{
+	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},
+	                                 {-ENOLCK, 0},       {-EACCES, 0},       {-ELOOP, 0}};
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	fl__name_sys.lock = failing_lock;
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+		fl_listener *l = NULL;
+		fault = results[i][0];
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), results[i][1]);
+		fl_listener_free(l);
+	}
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_lock_faults)
+{
+	FL_RESOLVE_FAULTS();
+	fl_test_leaves_nothing(lock_faults, NULL);
+}
+
 /* ---- connecting */
 
 static int unix_errors(void *unused)

@@ -59,10 +59,17 @@ static inline int failing_control(int poller, int op, int fd, uint32_t events, v
 	return op == EPOLL_CTL_ADD ? fault : fl_test_real_poller.control(poller, op, fd, events, owner);
 }
 
-static inline int failing_file(const char *path, struct fl__file *file)
+static inline int failing_file(const char *path, bool follow, struct fl__file *file)
 {
 	(void)path;
+	(void)follow;
 	(void)file;
+	return fault;
+}
+
+static inline int failing_lock(const char *path)
+{
+	(void)path;
 	return fault;
 }
 
