@@ -48,7 +48,7 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     forks the fork server while the process has a single thread: for the
  *                            fork server only
  *
- * Otherwise a start fails with -ENOTSUP (the same number as EOPNOTSUPP); the library never falls
+ * Otherwise a start fails with -ENOTSUP; the library never falls
  * back to a fork. FL_PROCESS_FORK and programs need no preparation. The library tells the program
  * its role by the environment variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the
  * variable, as does a program without that socket. fl_main() removes the variable.

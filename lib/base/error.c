@@ -61,6 +61,8 @@ const char *fl_error_name(int rc)
 {
 	if (rc == FL_ETASK)
 		return "FL_ETASK";
+	if (rc == -ENOTSUP)
+		return "ENOTSUP"; /* the headers' name; EOPNOTSUPP is the same number */
 	if (rc > 0 || rc < -4095)
 		return "E?";
 	const char *name = error_name(-rc);

@@ -65,12 +65,12 @@ static unsigned count(const char *text)
 FL_TEST(process_without_any_way_is_refused_and_told_how)
 {
 	run("process-plain", "start", "0");
-	expect("start EOPNOTSUPP\nend\n"); /* -ENOTSUP, of fl_process_start() */
+	expect("start ENOTSUP\nend\n"); /* -ENOTSUP, of fl_process_start() */
 	expect_complaint("fl_main()");
 	expect_complaint("FL_PROCESS_HOOK");
 	expect_complaint("fl_process_preload()");
 	run("process-plain", "start", "2");
-	expect("start EOPNOTSUPP\nend\n");
+	expect("start ENOTSUP\nend\n");
 	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
 	expect_complaint("fl_process_preload() does not serve this method");
 	assert_int_equal(count("task"), 0);

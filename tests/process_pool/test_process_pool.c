@@ -136,7 +136,7 @@ FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
 		const char *program, *what, *said;
 	} cases[] = {
 	    /* fl_process_executor_create(): -ENOTSUP. */
-	    {"process-plain", "executor", "executor EOPNOTSUPP"},
+	    {"process-plain", "executor", "executor ENOTSUP"},
 	    {"process-plain", "preloaded", "executor 0\n49"},
 	    {"process-main", "executor", "executor 0\n49"},
 	    {"process-hook", "executor", "executor 0\n49"},
