@@ -1,18 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The engine: all calls of MPI.
+ * The engine: all calls of MPI, under `fl__mpi_lock`.
  *
  * Messages arrive by a matched probe (MPI_Improbe, MPI_Mrecv): the probe takes the message out of
  * all queues, so no other receive can get it between the probe and the receive. Sends never block:
  * two ranks that send to each other at the same time both go on to receive.
  *
- * MPI has no way to sleep until a message comes: each blocking call polls. So the MPI thread polls
- * by itself, with yields at first, then with sleeps that grow with the time since the last message,
- * up to a millisecond. Other threads of the rank end such a sleep through an eventfd.
+ * Each call of MPI costs as much as a short task. So messages to one rank are appended to a buffer,
+ * and a flush sends the buffer as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent
+ * eagerly: MPI has copied it when MPI_Isend() returns, and the buffer is free at once. Others wait
+ * in `requests`.
+ *
+ * MPI has no way to sleep until a message comes: each blocking call polls. So the leader polls by
+ * itself, with yields at first, then with sleeps that grow with the time since the last message, up
+ * to a millisecond. Other threads of the rank end such a sleep through an eventfd.
  *
  * A worker rank that has no task tells rank 0, by a message, that it sleeps, and how many messages
- * it has got. If rank 0 has sent more, one has crossed, and rank 0 rings the rank's doorbell at
- * once (doorbell.c). Else rank 0 rings with its next message.
+ * of MPI it has got. If rank 0 has sent more, one has crossed, and rank 0 rings the rank's doorbell
+ * at once (doorbell.c). Else rank 0 rings with its next message.
+ *
+ *   state          guarded by
+ *   engine         fl__mpi_lock
+ *   doorbells      fl__mpi_lock; a sleeper polls their descriptor without it
+ *   sleeper        its own lock, the last in the order
  *
  * Errors of MPI end the job: what a failed call leaves undone is not known.
  */
@@ -22,7 +32,6 @@
 #include "doorbell.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <mpi.h>
 #include <poll.h>
@@ -36,13 +45,28 @@
 
 struct fl__mpi_world fl__mpi_world;
 
-/* A message under way. */
-struct engine_post {
-	struct fl__mpi_transfer *transfer; /* NULL: a head */
-	void *copy;                        /* of a head; else NULL */
+fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
+
+enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100, ENGINE_BUFFER = 4000, ENGINE_FREE_MAX = 64 };
+
+/* Messages to one rank. */
+struct engine_buffer {
+	struct engine_buffer *next; /* in `engine.free` */
+	size_t used, room;
+	unsigned char bytes[];
 };
 
-enum { ENGINE_RECEIVES_AT_ONCE = 64, ENGINE_LAST_WORDS_MS = 100 };
+/* A message of MPI under way. */
+struct engine_post {
+	struct fl__mpi_transfer *transfer; /* NULL: a buffer */
+	struct engine_buffer *buffer;      /* NULL: a transfer */
+};
+
+struct engine_peer {
+	uint64_t sent; /* messages of MPI */
+	bool sleeps;
+	struct engine_buffer *out; /* not flushed yet; NULL: nothing */
+};
 
 static struct {
 	MPI_Comm control, data;
@@ -53,27 +77,29 @@ static struct {
 	int *completed;
 	MPI_Status *statuses;
 	size_t n, room;
-	unsigned char *incoming; /* FL__MPI_MESSAGE_MAX bytes */
+	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
+	struct engine_peer *peers; /* by rank; a worker rank has that of rank 0 alone */
+	int *unflushed;            /* ranks with `out` */
+	int n_unflushed;
+	struct engine_buffer *free;
+	int n_free;
 	/* Doorbells. A rank sleeps, for rank 0, when it has got all that was sent to it. */
-	struct engine_peer *peers; /* rank 0 */
-	uint64_t received;         /* a worker rank: messages from rank 0 */
-	bool dozes;                /* a worker rank: SLEEPS was sent after the last message */
-	bool leaving;              /* the ranks end: closed connections are no deaths */
+	uint64_t received; /* a worker rank: messages of MPI from rank 0 */
+	bool dozes;        /* a worker rank: SLEEPS was sent after the last message */
+	bool leaving;      /* the ranks end: closed connections are no deaths */
 } engine;
 
-struct engine_peer {
-	uint64_t sent; /* messages */
-	bool sleeps;
-};
-
-/* The sleep of the MPI thread; guarded by `lock`. */
-static struct {
+/* A sleeper; guarded by `lock`. */
+struct engine_sleeper {
 	fl_mutex lock;
 	bool pending;  /* a wake has come since the last sleep */
 	bool sleeping; /* in a sleep, or about to be */
+	bool naps;     /* the sleep is a nap */
 	bool rung;
 	int doorbell; /* an eventfd */
-} engine_sleep = {.lock = FL_MUTEX_INIT, .doorbell = -1};
+};
+static struct engine_sleeper engine_sleepers[FL__MPI_SLEEPERS] = {{.lock = FL_MUTEX_INIT, .doorbell = -1},
+                                                                  {.lock = FL_MUTEX_INIT, .doorbell = -1}};
 
 /* Start and end. */
 
@@ -133,14 +159,20 @@ static void engine_duplicate(MPI_Comm *comm)
 /* Ends the process if memory or a descriptor is missing. */
 static void engine_allocate(void)
 {
+	const bool first = fl__mpi_world.rank == 0;
+	const size_t peers = first ? (size_t)fl__mpi_world.size : 1;
 	engine.incoming = fl__alloc(1, FL__MPI_MESSAGE_MAX);
-	engine_sleep.doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (fl__mpi_world.rank == 0) {
-		fl__mpi_world.peers = fl__alloc((size_t)fl__mpi_world.size, sizeof *fl__mpi_world.peers);
-		engine.peers = fl__alloc((size_t)fl__mpi_world.size, sizeof *engine.peers);
+	engine.peers = fl__alloc(peers, sizeof *engine.peers);
+	engine.unflushed = fl__alloc(peers, sizeof *engine.unflushed);
+	if (first)
+		fl__mpi_world.peers = fl__alloc(peers, sizeof *fl__mpi_world.peers);
+	bool whole = engine.incoming && engine.peers && engine.unflushed && (!first || fl__mpi_world.peers) &&
+	             fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) == 0;
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		engine_sleepers[i].doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		whole &= engine_sleepers[i].doorbell >= 0;
 	}
-	if (!engine.incoming || engine_sleep.doorbell < 0 || fl__mpi_reserve(ENGINE_RECEIVES_AT_ONCE) != 0 ||
-	    (fl__mpi_world.rank == 0 && (!fl__mpi_world.peers || !engine.peers)))
+	if (!whole)
 		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
 }
 
@@ -191,15 +223,22 @@ void fl__mpi_finish(void)
 	(void)MPI_Comm_free(&engine.data);
 	(void)MPI_Finalize();
 	fl__mpi_bell_close();
-	if (engine_sleep.doorbell >= 0)
-		(void)close(engine_sleep.doorbell);
-	engine_sleep.doorbell = -1;
+	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
+		if (engine_sleepers[i].doorbell >= 0)
+			(void)close(engine_sleepers[i].doorbell);
+		engine_sleepers[i].doorbell = -1;
+	}
+	for (struct engine_buffer *next; engine.free; engine.free = next) {
+		next = engine.free->next;
+		fl__free(engine.free);
+	}
 	fl__free(engine.incoming);
 	fl__free(engine.requests);
 	fl__free(engine.posts);
 	fl__free(engine.completed);
 	fl__free(engine.statuses);
 	fl__free(engine.peers);
+	fl__free(engine.unflushed);
 	fl__free(fl__mpi_world.peers);
 	memset(&engine, 0, sizeof engine);
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
@@ -241,45 +280,115 @@ int fl__mpi_reserve(size_t n)
 
 size_t fl__mpi_under_way(void)
 {
-	return engine.n;
+	return engine.n + (size_t)engine.n_unflushed;
 }
 
-static MPI_Request *engine_add(struct fl__mpi_transfer *transfer, void *copy)
+static void engine_add(MPI_Request request, struct fl__mpi_transfer *transfer, struct engine_buffer *buffer)
 {
 	if (fl__mpi_reserve(1) != 0)
 		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
-	engine.posts[engine.n] = (struct engine_post){transfer, copy};
-	return &engine.requests[engine.n++];
+	engine.posts[engine.n] = (struct engine_post){transfer, buffer};
+	engine.requests[engine.n++] = request;
+}
+
+/* A buffer for at least `size` bytes; NULL: no memory. */
+static struct engine_buffer *engine_buffer_new(size_t size)
+{
+	struct engine_buffer *b = engine.free;
+	const size_t room = size > ENGINE_BUFFER ? size : ENGINE_BUFFER;
+	if (b && room == ENGINE_BUFFER) {
+		engine.free = b->next;
+		engine.n_free--;
+	} else {
+		b = fl__alloc(1, sizeof *b + room);
+	}
+	if (b) {
+		b->used = 0;
+		b->room = room;
+	}
+	return b;
+}
+
+static void engine_buffer_free(struct engine_buffer *b)
+{
+	if (!b)
+		return;
+	if (b->room > ENGINE_BUFFER || engine.n_free == ENGINE_FREE_MAX) {
+		fl__free(b);
+		return;
+	}
+	b->next = engine.free;
+	engine.free = b;
+	engine.n_free++;
+}
+
+/* Passes the buffer of a rank to MPI. */
+static void engine_flush_peer(int to)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	struct engine_buffer *b = peer->out;
+	MPI_Request request;
+	MPI_Status status;
+	int sent = 0;
+	peer->out = NULL;
+	(void)MPI_Isend(b->bytes, (int)b->used, MPI_BYTE, to, 0, engine.control, &request);
+	(void)MPI_Test(&request, &sent, &status);
+	if (sent)
+		engine_buffer_free(b);
+	else
+		engine_add(request, NULL, b);
+	peer->sent++;
+	if (peer->sleeps)
+		fl__mpi_bell_ring(to);
+	peer->sleeps = false;
+}
+
+void fl__mpi_flush(void)
+{
+	while (engine.n_unflushed > 0)
+		engine_flush_peer(engine.unflushed[--engine.n_unflushed]);
+}
+
+/* Memory for a message of `size` bytes to a rank; NULL: there is none. */
+static struct engine_buffer *engine_make_room(int to, size_t size)
+{
+	struct engine_peer *peer = &engine.peers[to];
+	const bool listed = peer->out != NULL;
+	if (listed && peer->out->room - peer->out->used >= size)
+		return peer->out;
+	/* Up to here, so that later messages have room in `requests`. */
+	struct engine_buffer *b = fl__mpi_reserve((size_t)engine.n_unflushed + 2) == 0 ? engine_buffer_new(size) : NULL;
+	if (!b)
+		return NULL;
+	if (listed)
+		engine_flush_peer(to);
+	else
+		engine.unflushed[engine.n_unflushed++] = to;
+	peer->out = b;
+	return b;
 }
 
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data)
 {
 	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
-	const size_t size = sizeof *head + head->text + inlined;
-	unsigned char *copy = fl__alloc(1, size);
-	if (!copy || fl__mpi_reserve(1) != 0) {
-		fl__free(copy);
+	struct engine_buffer *b = engine_make_room(to, sizeof *head + head->text + inlined);
+	if (!b)
 		return -ENOMEM;
-	}
-	memcpy(copy, head, sizeof *head);
+	memcpy(b->bytes + b->used, head, sizeof *head);
+	b->used += sizeof *head;
 	if (head->text > 0)
-		memcpy(copy + sizeof *head, text, head->text);
+		memcpy(b->bytes + b->used, text, head->text);
+	b->used += head->text;
 	if (inlined > 0)
-		memcpy(copy + sizeof *head + head->text, data, inlined);
-	(void)MPI_Isend(copy, (int)size, MPI_BYTE, to, 0, engine.control, engine_add(NULL, copy));
-	if (engine.peers) {
-		engine.peers[to].sent++;
-		if (engine.peers[to].sleeps)
-			fl__mpi_bell_ring(to);
-		engine.peers[to].sleeps = false;
-	}
+		memcpy(b->bytes + b->used, data, inlined);
+	b->used += inlined;
 	return 0;
 }
 
 /* Rank 0: a rank is about to sleep. A message that it had not got by then has crossed this one. */
 static void engine_on_sleeps(int from, uint64_t received)
 {
-	if (!engine.peers)
+	if (fl__mpi_world.rank > 0)
 		return;
 	engine.peers[from].sleeps = engine.peers[from].sent == received;
 	if (!engine.peers[from].sleeps)
@@ -291,12 +400,16 @@ _Static_assert(FL_TASK_SIZE_MAX <= INT32_MAX, "data are one message");
 
 void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t)
 {
-	(void)MPI_Isend(data, (int)size, MPI_BYTE, to, 0, engine.data, engine_add(t, NULL));
+	MPI_Request request;
+	(void)MPI_Isend(data, (int)size, MPI_BYTE, to, 0, engine.data, &request);
+	engine_add(request, t, NULL);
 }
 
 void fl__mpi_recv_data(int from, void *data, size_t size, struct fl__mpi_transfer *t)
 {
-	(void)MPI_Irecv(data, (int)size, MPI_BYTE, from, 0, engine.data, engine_add(t, NULL));
+	MPI_Request request;
+	(void)MPI_Irecv(data, (int)size, MPI_BYTE, from, 0, engine.data, &request);
+	engine_add(request, t, NULL);
 }
 
 static int engine_descending(const void *a, const void *b)
@@ -316,7 +429,7 @@ static struct fl__mpi_transfer *engine_take_ended(int n)
 		engine.n--;
 		engine.posts[at] = engine.posts[engine.n];
 		engine.requests[at] = engine.requests[engine.n];
-		fl__free(post.copy);
+		engine_buffer_free(post.buffer);
 		if (post.transfer) {
 			post.transfer->next = ended;
 			ended = post.transfer;
@@ -340,18 +453,41 @@ static bool engine_test(void)
 	return true;
 }
 
-static bool engine_is_sound(const struct fl__mpi_head *head, size_t size)
+/* The size of the message that begins with `head`; 0: no message of ours has such a head. */
+static size_t engine_size_of(const struct fl__mpi_head *head)
 {
-	const size_t inlined = head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size;
-	return head->text <= FL_MESSAGE_MAX && head->size <= FL_TASK_SIZE_MAX &&
-	       sizeof *head + head->text + inlined == size;
+	if (head->text > FL_MESSAGE_MAX || head->size > FL_TASK_SIZE_MAX)
+		return 0;
+	return sizeof *head + head->text + (head->flags & FL__MPI_ANNOUNCED ? 0 : (size_t)head->size);
 }
 
-/* Receives a message, if there is one, and passes it on. */
-static bool engine_receive(fl__mpi_handler *handle)
+/* Passes on each message in a message of MPI. */
+static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 {
 	struct fl__mpi_head head;
 	char text[FL_MESSAGE_MAX + 1];
+	for (size_t at = 0, length; at < size; at += length) {
+		length = 0;
+		if (size - at >= sizeof head) {
+			memcpy(&head, engine.incoming + at, sizeof head);
+			length = engine_size_of(&head);
+		}
+		if (length == 0 || length > size - at)
+			fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, from);
+		if (head.kind == FL__MPI_SLEEPS) {
+			engine_on_sleeps(from, head.task);
+			continue;
+		}
+		const unsigned char *rest = engine.incoming + at + sizeof head;
+		memcpy(text, rest, head.text);
+		text[head.text] = '\0';
+		handle(from, &head, text, (const char *)rest + head.text);
+	}
+}
+
+/* Receives a message of MPI, if there is one, and passes on what it has. */
+static bool engine_receive(fl__mpi_handler *handle)
+{
 	MPI_Message message;
 	MPI_Status status;
 	int there = 0, size = 0;
@@ -359,22 +495,14 @@ static bool engine_receive(fl__mpi_handler *handle)
 	if (!there)
 		return false;
 	(void)MPI_Get_count(&status, MPI_BYTE, &size);
-	if (size < (int)sizeof head || (size_t)size > FL__MPI_MESSAGE_MAX)
+	if (size <= 0 || (size_t)size > FL__MPI_MESSAGE_MAX)
 		fl__mpi_abort("rank %d got a message of %d bytes from rank %d, which is none of ours",
 		              fl__mpi_world.rank, size, status.MPI_SOURCE);
+	const int from = status.MPI_SOURCE;
 	(void)MPI_Mrecv(engine.incoming, size, MPI_BYTE, &message, &status);
-	memcpy(&head, engine.incoming, sizeof head);
-	if (!engine_is_sound(&head, (size_t)size))
-		fl__mpi_abort("rank %d got a damaged message from rank %d", fl__mpi_world.rank, status.MPI_SOURCE);
-	memcpy(text, engine.incoming + sizeof head, head.text);
-	text[head.text] = '\0';
 	engine.received++;
 	engine.dozes = false;
-	if (head.kind == FL__MPI_SLEEPS) {
-		engine_on_sleeps(status.MPI_SOURCE, head.task);
-		return true;
-	}
-	handle(status.MPI_SOURCE, &head, text, (const char *)engine.incoming + sizeof head + head.text);
+	engine_take_apart(from, (size_t)size, handle);
 	return true;
 }
 
@@ -388,22 +516,32 @@ bool fl__mpi_progress(fl__mpi_handler *handle)
 
 /* Sleep. */
 
-void fl__mpi_wake(void)
+static void engine_wake(struct engine_sleeper *s, bool lazily)
 {
 	const uint64_t one = 1;
-	fl_mutex_lock(&engine_sleep.lock);
-	const bool ring = engine_sleep.sleeping && !engine_sleep.rung;
-	engine_sleep.pending = true;
-	engine_sleep.rung |= ring;
+	FL_LOCKED(&s->lock);
+	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
+	s->pending = true;
+	s->rung |= ring;
 	/* Under the lock: fl__mpi_finish() may close it later. Fails only if it is readable. */
 	if (ring)
-		(void)!write(engine_sleep.doorbell, &one, sizeof one);
-	fl_mutex_unlock(&engine_sleep.lock);
+		(void)!write(s->doorbell, &one, sizeof one);
+}
+
+void fl__mpi_wake(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], false);
+}
+
+void fl__mpi_wake_lazily(unsigned sleeper)
+{
+	engine_wake(&engine_sleepers[sleeper], true);
 }
 
 /* A doorbell has rung, or a rank has died. */
 static void engine_take_bells(void)
 {
+	FL_LOCKED(&fl__mpi_lock);
 	const int dead = fl__mpi_bell_take();
 	if (dead < 0 || engine.leaving)
 		return;
@@ -413,27 +551,35 @@ static void engine_take_bells(void)
 	              fl__mpi_world.peers[dead].pid);
 }
 
-/* Sleeps for `ns`, until fl__mpi_wake(), or until a doorbell rings. True: one has. */
-static bool engine_sleep_for(int64_t ns)
+/*
+ * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, a lazy
+ * wake does not end the sleep.
+ */
+static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
 	uint64_t rings;
 	/* poll() ignores descriptors below 0 */
-	struct pollfd fds[] = {{.fd = engine_sleep.doorbell, .events = POLLIN},
-	                       {.fd = fl__mpi_bell_fd(), .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN}, {.fd = fl__mpi_bell_fd(), .events = POLLIN}};
 	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
-	fl_mutex_lock(&engine_sleep.lock);
-	engine_sleep.sleeping = !engine_sleep.pending;
-	fl_mutex_unlock(&engine_sleep.lock);
-	const bool rung = engine_sleep.sleeping && /* only this thread writes it */
+	fl_mutex_lock(&s->lock);
+	s->sleeping = !s->pending;
+	s->naps = naps;
+	fl_mutex_unlock(&s->lock);
+	const bool rung = s->sleeping && /* only this thread writes it */
 	                  ppoll(fds, 2, ns == FL_FOREVER ? NULL : &time, NULL) > 0 && fds[1].revents != 0;
-	fl_mutex_lock(&engine_sleep.lock);
-	if (engine_sleep.rung)
-		(void)!read(engine_sleep.doorbell, &rings, sizeof rings);
-	engine_sleep.pending = engine_sleep.sleeping = engine_sleep.rung = false;
-	fl_mutex_unlock(&engine_sleep.lock);
+	fl_mutex_lock(&s->lock);
+	if (s->rung)
+		(void)!read(s->doorbell, &rings, sizeof rings);
+	s->pending = s->sleeping = s->naps = s->rung = false;
+	fl_mutex_unlock(&s->lock);
 	if (rung)
 		engine_take_bells();
 	return rung;
+}
+
+void fl__mpi_nap(unsigned sleeper, int64_t ns)
+{
+	(void)engine_sleep(&engine_sleepers[sleeper], ns, true);
 }
 
 /*
@@ -443,15 +589,19 @@ static bool engine_sleep_for(int64_t ns)
  */
 static bool engine_doze(struct fl__mpi_pace *pace)
 {
-	const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
 	static const int64_t longest = FL_MS(100);
-	if (!fl__mpi_bell_is_there() || engine.n > 0)
-		return false;
-	if (!engine.dozes) {
-		engine.dozes = fl__mpi_send(0, &head, "", NULL) == 0;
-		return engine.dozes;
+	{
+		FL_LOCKED(&fl__mpi_lock);
+		const struct fl__mpi_head head = {.kind = FL__MPI_SLEEPS, .task = engine.received};
+		if (!fl__mpi_bell_is_there() || fl__mpi_under_way() > 0)
+			return false;
+		if (!engine.dozes) {
+			engine.dozes = fl__mpi_send(0, &head, "", NULL) == 0;
+			fl__mpi_flush();
+			return engine.dozes;
+		}
 	}
-	if (engine_sleep_for(longest))
+	if (engine_sleep(&engine_sleepers[pace->sleeper], longest, false))
 		pace->found = fl_now(); /* the message comes with the ring, or just behind it */
 	return true;
 }
@@ -477,5 +627,6 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 	if (idle > awake && expects == FL__MPI_EXPECTS_TASKS && engine_doze(pace))
 		return;
 	const int64_t part = idle / PART < shortest ? shortest : idle / PART;
-	(void)engine_sleep_for(expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest);
+	const int64_t ns = expects == FL__MPI_EXPECTS_NOTHING ? FL_FOREVER : part < longest ? part : longest;
+	(void)engine_sleep(&engine_sleepers[pace->sleeper], ns, false);
 }

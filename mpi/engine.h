@@ -3,14 +3,20 @@
 #define FL_MPI_ENGINE_H
 
 #include "wire.h"
+#include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * The engine: messages between ranks. One thread of each rank, the MPI thread, makes all calls of
- * MPI after the start. On rank 0 that is a thread of the library, on other ranks the main thread.
- * All functions are for the MPI thread, apart from fl__mpi_wake().
+ * The engine: messages between ranks. MPI was started for MPI_THREAD_SERIALIZED, so any thread may
+ * call it under one lock, `fl__mpi_lock`. The thread that holds the lock is the *leader*. The lock
+ * is free while a thread sleeps, and while it runs a task. All functions need the lock, unless
+ * their comment says otherwise. Start and end need none: there is one thread then.
+ *
+ * Lock order: the engine lock, then an executor's, then a sleeper's.
  */
+extern fl_mutex fl__mpi_lock;
+
 struct fl__mpi_world {
 	int rank, size;              /* size 0: MPI was not started */
 	uint32_t fork_count;         /* fl__fork_count at the start */
@@ -42,9 +48,13 @@ struct fl__mpi_transfer {
 
 /*
  * Sends a head with `head->text` bytes of text, and `head->size` bytes of data unless they are only
- * announced. All is copied. Returns 0, -ENOMEM.
+ * announced. All is copied. The message leaves with the next flush, together with others to the
+ * same rank. Returns 0, -ENOMEM.
  */
 int fl__mpi_send(int to, const struct fl__mpi_head *head, const char *text, const void *data);
+
+/* Passes all messages to MPI. */
+void fl__mpi_flush(void);
 
 /* Sends or receives data that a head has announced. The memory stays the engine's until `done`. */
 void fl__mpi_send_data(int to, const void *data, size_t size, struct fl__mpi_transfer *t);
@@ -64,11 +74,24 @@ typedef void fl__mpi_handler(int from, const struct fl__mpi_head *head, const ch
 /* Passes on what has arrived, and calls `done` of ended transfers. True: there was something. */
 bool fl__mpi_progress(fl__mpi_handler *handle);
 
-/* Any thread: makes the next sleep of the MPI thread, or the present one, end. */
-void fl__mpi_wake(void);
+/*
+ * The threads of the library that sleep until there is work. On rank 0 the first is the MPI thread.
+ * On a worker rank the first is the main thread, the second the runner (host.c).
+ */
+enum { FL__MPI_FIRST, FL__MPI_SECOND, FL__MPI_SLEEPERS };
 
-/* When the MPI thread last found work, and how it waits for more. */
+/* Any thread, without the lock: makes the next sleep of the sleeper, or the present one, end. */
+void fl__mpi_wake(unsigned sleeper);
+
+/* The same, but a nap goes on to its end. */
+void fl__mpi_wake_lazily(unsigned sleeper);
+
+/* Without the lock: sleeps for `ns`, until fl__mpi_wake(), or until a doorbell rings. */
+void fl__mpi_nap(unsigned sleeper, int64_t ns);
+
+/* Of a sleeper that leads: when it last found work. */
 struct fl__mpi_pace {
+	unsigned sleeper;
 	int64_t found;
 };
 
@@ -80,8 +103,9 @@ enum fl__mpi_expects {
 };
 
 /*
- * After a round of the MPI thread. `some`: it found work. Else waits, the longer the longer nothing
- * has come, up to a millisecond; without tasks until fl__mpi_wake(), or a doorbell.
+ * After a round of a sleeper, without the lock. `some`: the round found work. Else waits, the
+ * longer the longer nothing has come, up to a millisecond; without tasks until fl__mpi_wake(), or a
+ * doorbell.
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects);
 

@@ -272,7 +272,7 @@ static void host_on_end(fl_future *f, void *arg)
 		*host.ended_end = job;
 		host.ended_end = &job->next;
 	}
-	fl__mpi_wake();
+	fl__mpi_wake(FL__MPI_FIRST);
 }
 
 /* The start of a job. */
@@ -494,7 +494,7 @@ static int host_close(void *arg)
 		p->next_freed = host.freed;
 		host.freed = p;
 	}
-	fl__mpi_wake();
+	fl__mpi_wake(FL__MPI_FIRST);
 	return 0;
 }
 
@@ -604,11 +604,16 @@ static void host_leave(void)
 
 void fl__mpi_host_serve(void)
 {
-	struct fl__mpi_pace pace = {0};
+	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
+	fl_mutex_lock(&fl__mpi_lock);
 	while (!host.over) {
 		bool some = fl__mpi_progress(host_handle);
 		some |= host_take_ended();
-		fl__mpi_pause(&pace, some, host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS);
+		fl__mpi_flush();
+		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
+		fl_mutex_unlock(&fl__mpi_lock);
+		fl__mpi_pause(&pace, some, expects);
+		fl_mutex_lock(&fl__mpi_lock);
 	}
 	host_leave();
 }

@@ -1,21 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The executor over MPI in rank 0. Worker ranks run its tasks (host.c); wire.h has the messages
- * between the two. One thread, the MPI thread, serves all such executors of the process. Each
- * executor also has a *manager*, a thread that runs callbacks and drop hooks, so that no user code
- * holds up the MPI thread. The executor's lock guards all state of a pool and is held in all
- * functions, unless their comment says otherwise.
+ * between the two. Each executor also has a *manager*, a thread that runs callbacks and drop hooks,
+ * so that no user code runs under the engine lock. The executor's lock guards all state of a pool
+ * and is held in all functions, unless their comment says otherwise.
+ *
+ * A *round* receives messages, posts queued tasks, ends tasks, and flushes. It serves all pools of
+ * the process. Its leader, which holds the engine lock, is one of:
+ *
+ *   leader         when                                    rounds
+ *   an attender    a thread waits for a task: attend()     until the wait is over, and while
+ *                                                          results come
+ *   a submitter    a submit finds an idle worker           one, without receives
+ *   the MPI        no attender has led since it last       all, with fl__mpi_pause() between them
+ *   thread         looked
+ *
+ * Attenders and submitters only try to lock. If that fails, another leader is at work. The MPI
+ * thread naps while attenders lead, and looks at their number of rounds after each nap
+ * (MPI_THREAD_NAP). When it finds that nothing has been under way for MPI_THREAD_LINGER, it sleeps
+ * until a wake.
+ *
+ *   word                guarded by        meaning
+ *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
+ *                                         adds one tries to lead, or wakes the MPI thread. A
+ *                                         leader that fails the next try looks there after its
+ *                                         unlock (mpi_settle()).
+ *   mpi_thread.rounds   the engine lock   rounds of attenders
+ *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
+ *                                         tasks under way clears it, and wakes the thread
+ *   mpi_thread.called   atomic            an attender has left before its task had ended: the MPI
+ *                                         thread leads, however many rounds there were
  *
  * A task is in one of these places:
  *
  *   place   where                                   entered by
  *   queued  base.queue                              submit
- *   posted  a slot of a worker rank; block->seq;    mpi_pool_post(): its message was sent
+ *   posted  a slot of a worker rank; block->seq;    mpi_pool_post(): its message is in a buffer
  *           counted by `posted`
  *           a recalled task is queued again
  *   ended   `ended`; claimed; counted by            its ENDED has come, with its result; its token
  *           base.foreign                            was requested while it was queued
- *   kept    `kept`; counted by base.foreign         the MPI thread found user code to run
+ *   kept    `kept`; counted by base.foreign         a leader found user code to run
  *
  * Invariants
  *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
@@ -23,10 +48,11 @@
  *      posted task asks its rank to stop it. If the rank has not begun it, it ends as cancelled.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
- *   3. Futures end without the lock. The MPI thread ends those without user code, the manager all
- *      others.
- *   4. The MPI thread uses a pool from its first submit until each rank with an executor of the
- *      pool has said CLOSED. A join waits for that.
+ *   3. Futures end without the executor's lock. The leader ends those without user code, the manager
+ *      all others. The callback of a lazy map (fl__imap_on_end()) is no user code.
+ *   4. Leaders use a pool from its first submit until each rank with an executor of the pool has
+ *      said CLOSED. A join waits for that. An attender uses its future, but not its executor, which
+ *      may be freed once the future has ended.
  *
  * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
  * nothing is queued, rank 0 recalls such tasks: those that have waited for MPI_POOL_PATIENCE, the
@@ -34,14 +60,16 @@
  * as cancelled, and is queued again.
  *
  * Requests to stop. fl_future_cancel() marks the slot. Any thread may request a user's token,
- * without a call into the executor: the MPI thread looks at the tokens of posted tasks each time
- * when it has slept, at most every MPI_POOL_WATCH.
+ * without a call into the executor: a round looks at the tokens of posted tasks, at most every
+ * MPI_POOL_WATCH.
  */
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
 #include "../lib/exec/executor.h"
+#include "../lib/exec/imap.h"
 #include "../lib/exec/registry.h"
 #include "../lib/process/main_hook.h"
+#include "../lib/wait/cancel.h"
 #include "engine.h"
 #include "start.h"
 #include <errno.h>
@@ -104,13 +132,13 @@ struct mpi_pool {
 	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
 	struct mpi_known known[MPI_KNOWN_TYPES];
 	struct mpi_known initializer;
-	/* The MPI thread. */
+	/* The rounds. */
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
-	bool listed, touched; /* in mpi_thread.pools; has work: the MPI thread's */
+	bool listed, touched; /* in mpi_thread.pools; has work: the leader's */
 	bool terminates;      /* TERMINATE is to be sent */
 	bool closing;
-	bool forgotten;      /* the MPI thread does not use the pool again */
+	bool forgotten;      /* no leader uses the pool again */
 	unsigned open_ranks; /* OPEN was sent, CLOSED has not come */
 	/* The manager. */
 	fl_thread manager;
@@ -127,13 +155,21 @@ struct mpi_pool {
 #define MPI_POOL_WATCH FL_US(200)
 #define MPI_POOL_PATIENCE FL_MS(1)
 
+#define MPI_THREAD_NAP FL_US(500)
+#define MPI_THREAD_LINGER FL_MS(10)
+
 static struct {
-	fl_mutex lock;          /* taken under the executors' locks; guards all but `pools` */
+	fl_mutex lock;          /* taken under the executors' locks; guards the first part */
 	struct mpi_pool *ready; /* with something to do */
 	bool running, over;
 	fl_thread thread;
 	uint32_t pools_made;
-	struct mpi_pool *pools; /* the MPI thread's */
+	/* The leader's. */
+	struct mpi_pool *pools;
+	uint64_t rounds;
+	bool asleep;
+	/* Atomic. */
+	uint32_t called;
 } mpi_thread = {.lock = FL_MUTEX_INIT};
 
 static struct mpi_pool *mpi_pool_of(fl_executor *e)
@@ -141,18 +177,22 @@ static struct mpi_pool *mpi_pool_of(fl_executor *e)
 	return (struct mpi_pool *)(void *)e; /* base is its first member */
 }
 
-/* Makes the MPI thread serve the pool. */
+/* Makes the next round serve the pool. */
+static void mpi_pool_make_ready(struct mpi_pool *p)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	if (p->ready || p->forgotten)
+		return;
+	p->ready = true;
+	p->next_ready = mpi_thread.ready;
+	mpi_thread.ready = p;
+}
+
+/* Makes the MPI thread serve the pool, if no other leader does before. */
 static void mpi_pool_alert(struct mpi_pool *p)
 {
-	{
-		FL_LOCKED(&mpi_thread.lock);
-		if (p->ready || p->forgotten)
-			return;
-		p->ready = true;
-		p->next_ready = mpi_thread.ready;
-		mpi_thread.ready = p;
-	}
-	fl__mpi_wake();
+	mpi_pool_make_ready(p);
+	fl__mpi_wake(FL__MPI_FIRST);
 }
 
 /* The end of tasks. */
@@ -237,7 +277,7 @@ static struct mpi_slot *mpi_slot_of(const struct mpi_pool *p, const struct fl__t
 	return &p->shares[block->seq >> 16].slots[block->seq & UINT16_MAX];
 }
 
-/* Without the lock, in the MPI thread: the argument was sent, or the result has arrived. */
+/* Without the lock, by the leader: the argument was sent, or the result has arrived. */
 static void mpi_slot_transferred(struct fl__mpi_transfer *t)
 {
 	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
@@ -248,7 +288,7 @@ static void mpi_slot_transferred(struct fl__mpi_transfer *t)
 	mpi_slot_try_end(s);
 }
 
-/* The MPI thread: from the queue to the ranks. */
+/* The leader: from the queue to the ranks. */
 
 static int mpi_pool_open(struct mpi_pool *p, int rank)
 {
@@ -476,7 +516,7 @@ static void mpi_pool_close(struct mpi_pool *p)
 			fl__mpi_abort("rank 0 has no memory for a message");
 }
 
-/* The MPI thread: what comes back. */
+/* The leader: what comes back. */
 
 /*
  * Ends the tasks in `ended`. Those with user code to run go to the manager. Called without the
@@ -496,7 +536,7 @@ static bool mpi_pool_complete(struct mpi_pool *p)
 		return false;
 	for (struct fl__task_block *next; list; list = next) {
 		next = list->next;
-		if (fl__future_try_finish(&list->future)) {
+		if (fl__future_try_finish(&list->future, fl__imap_on_end)) {
 			fl_future_free(&list->future); /* the producer's reference */
 			n++;
 			continue;
@@ -574,7 +614,7 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	p->touched = true;
 }
 
-/* Without the lock: the last access of the MPI thread to the pool. */
+/* Without the lock: the last access of a leader to the pool. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;
@@ -594,7 +634,7 @@ static void mpi_pool_forget(struct mpi_pool *p)
 	fl_cond_signal(&p->work);
 }
 
-/* Without a lock. */
+/* Under the engine lock alone. */
 static void mpi_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
 {
 	struct mpi_pool *p = mpi_thread.pools;
@@ -612,12 +652,12 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 		fl__mpi_abort("rank %d has sent a message of an unknown kind", from);
 }
 
-/* The MPI thread itself. No lock is held. */
+/* Rounds. The engine lock is held, and no other. */
 
 /* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = (p->watched > 0 || p->lags) && fl_now() >= p->watch_at; /* only this thread writes them */
+	const bool due = (p->watched > 0 || p->lags) && fl_now() >= p->watch_at; /* only leaders write them */
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -636,8 +676,8 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	return some;
 }
 
-/* Moves pools with something to do to the list of pools. True: the process ends. */
-static bool mpi_take_ready(void)
+/* Moves pools with something to do to the list of pools. */
+static void mpi_take_ready(void)
 {
 	FL_LOCKED(&mpi_thread.lock);
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
@@ -650,7 +690,6 @@ static bool mpi_take_ready(void)
 		mpi_thread.pools = p;
 	}
 	mpi_thread.ready = NULL;
-	return mpi_thread.over;
 }
 
 /*
@@ -665,31 +704,115 @@ static void mpi_leave(void)
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
 		if (fl__mpi_send(rank, &head, "", NULL) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
-	while (fl__mpi_under_way() > 0 && fl_now() < until)
+	fl__mpi_flush();
+	while (fl__mpi_under_way() > 0 && fl_now() < until) {
 		(void)fl__mpi_progress(mpi_handle);
+		fl__mpi_flush();
+	}
 	if (fl__mpi_under_way() > 0)
 		fl__mpi_abort("rank 0 ends with large arguments or results under way");
 }
 
+/* True: there was something to do. */
+static bool mpi_round(bool receives)
+{
+	bool some = receives && fl__mpi_progress(mpi_handle);
+	mpi_take_ready();
+	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
+		next = p->next;
+		some |= mpi_pool_serve(p);
+	}
+	fl__mpi_flush();
+	return some;
+}
+
+/* Whether there is, or will be, something for another round. */
+static bool mpi_expects(void)
+{
+	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
+		if (p->posted > 0 || p->closing || p->touched)
+			return true;
+	return fl__mpi_under_way() > 0;
+}
+
+/*
+ * Without a lock, by a thread other than the MPI thread: makes a round. `*some`: there was
+ * something to do. False: another thread leads.
+ */
+static bool mpi_try_round(bool receives, bool *some)
+{
+	if (fl_mutex_try_lock(&fl__mpi_lock) != 0)
+		return false;
+	*some = mpi_round(receives);
+	mpi_thread.rounds += receives;
+	const bool wake = mpi_thread.asleep && mpi_expects();
+	mpi_thread.asleep &= !wake;
+	fl_mutex_unlock(&fl__mpi_lock);
+	if (wake)
+		fl__mpi_wake(FL__MPI_FIRST);
+	return true;
+}
+
+static bool mpi_has_ready(void)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	return mpi_thread.ready != NULL;
+}
+
+/*
+ * After the last round of a thread: serves pools of other threads, which have not led since this
+ * thread did.
+ */
+static void mpi_settle(void)
+{
+	bool some;
+	while (mpi_has_ready() && mpi_try_round(false, &some))
+		;
+}
+
+/* The MPI thread. */
+
+/* Under the engine lock. Whether attenders have led since the last look at `seen`, and lead on. */
+static bool mpi_thread_is_spared(uint64_t *seen)
+{
+	const bool led = *seen != mpi_thread.rounds;
+	/* acquire: pairs with the release in mpi_pool_on_attend() */
+	const bool called = fl__swap_acquire(&mpi_thread.called, 0) != 0;
+	*seen = mpi_thread.rounds;
+	return led && !called;
+}
+
+static bool mpi_thread_is_over(void)
+{
+	FL_LOCKED(&mpi_thread.lock);
+	return mpi_thread.over;
+}
+
 static int mpi_thread_run(void *arg)
 {
-	struct fl__mpi_pace pace = {0};
+	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
+	uint64_t seen = 0;
+	int64_t expected_at = fl_now();
 	(void)arg;
-	for (;;) {
-		bool some = fl__mpi_progress(mpi_handle);
-		if (mpi_take_ready())
-			break;
-		bool expects = false;
-		for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
-			next = p->next;
-			some |= mpi_pool_serve(p);
-		}
-		for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
-			expects |= p->posted > 0 || p->closing || p->touched;
-		expects |= fl__mpi_under_way() > 0;
-		fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
+	fl_mutex_lock(&fl__mpi_lock);
+	while (!mpi_thread_is_over()) {
+		const bool spared = mpi_thread_is_spared(&seen);
+		const bool some = !spared && mpi_round(true);
+		const bool expects = spared || some || mpi_expects();
+		if (expects)
+			expected_at = fl_now();
+		if (spared)
+			pace.found = expected_at; /* when this thread leads next, it polls at first */
+		mpi_thread.asleep = !expects && fl_now() - expected_at >= MPI_THREAD_LINGER;
+		const bool asleep = mpi_thread.asleep;
+		fl_mutex_unlock(&fl__mpi_lock);
+		if (asleep || (expects && !spared))
+			fl__mpi_pause(&pace, some, expects ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_NOTHING);
+		else
+			fl__mpi_nap(FL__MPI_FIRST, MPI_THREAD_NAP);
+		fl_mutex_lock(&fl__mpi_lock);
 	}
-	mpi_leave();
+	mpi_leave(); /* the lock stays held: no thread leads any more */
 	return 0;
 }
 
@@ -701,11 +824,13 @@ void fl__mpi_dismiss(void)
 		mpi_thread.over = true;
 		running = mpi_thread.running;
 	}
-	fl__mpi_wake();
-	if (running)
+	fl__mpi_wake(FL__MPI_FIRST);
+	if (running) {
 		FL_IGNORE(fl_thread_join(&mpi_thread.thread, NULL));
-	else
-		mpi_leave();
+		return;
+	}
+	fl_mutex_lock(&fl__mpi_lock);
+	mpi_leave();
 }
 
 /* The manager. */
@@ -812,12 +937,22 @@ static int mpi_pool_start_threads(struct mpi_pool *p)
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
 
-static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
+/*
+ * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is full.
+ * Else the task goes with others in a later round.
+ */
+static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
-	struct mpi_pool *p = mpi_pool_of(e);
+	enum { TOGETHER = 16 };
+	return p->posted < p->base.workers || (p->posted < p->room && p->base.queue.length >= TOGETHER);
+}
+
+/* Under the lock. Returns an error, 0, or 1: the caller is to make a round. */
+static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
+{
 	struct mpi_known *known;
-	FL_LOCKED(&e->lock);
-	int rc = fl__executor_refuses(e);
+	FL_LOCKED(&p->base.lock);
+	int rc = fl__executor_refuses(&p->base);
 	if (rc == 0)
 		rc = mpi_lookup_type(p, block->future.type, &known);
 	if (rc == 0 && !p->running)
@@ -826,8 +961,26 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 		return rc;
 	block->task = known->id;
 	block->check = known->check;
-	fl__task_list_add(&e->queue, block);
-	mpi_pool_alert(p);
+	fl__task_list_add(&p->base.queue, block);
+	mpi_pool_make_ready(p);
+	return mpi_pool_is_due(p);
+}
+
+/* Without the lock. A round on a fiber could overflow its stack. */
+static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
+{
+	const int rc = mpi_pool_queue(mpi_pool_of(e), block);
+	bool some;
+	if (rc < 0)
+		return rc;
+	if (rc > 0 && fl__ctx_get()->ops == &fl__thread_parker) {
+		if (mpi_try_round(false, &some))
+			mpi_settle();
+	} else if (rc > 0) {
+		fl__mpi_wake(FL__MPI_FIRST);
+	} else {
+		fl__mpi_wake_lazily(FL__MPI_FIRST);
+	}
 	return 0;
 }
 
@@ -877,12 +1030,57 @@ static void mpi_pool_on_release(struct fl__task_block *block)
 	(void)block; /* nothing was added to it */
 }
 
-static void mpi_pool_on_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static bool mpi_attend_is_over(fl_future *f, const fl_event *or_event)
 {
-	(void)e;
-	(void)f;
-	(void)deadline;
-	(void)cancel; /* only the MPI thread fetches results */
+	return fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
+}
+
+static bool mpi_attend_is_given_up(int64_t now, int64_t deadline, const fl_cancel_token *token)
+{
+	return now >= deadline || (token && fl_cancel_token_is_requested(token));
+}
+
+/*
+ * Without the lock. Leads while results come, and for PATIENCE after the last. Yields after POLLS
+ * rounds without a result, but beside programs that compute it sleeps, as fl__mpi_pause() does.
+ */
+static void mpi_pool_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+                               const fl_cancel_token *cancel)
+{
+	enum { POLLS = 64, LOOK = 32 };
+	static const int64_t patience = FL_US(200), longest = FL_MS(10);
+	struct fl__ctx *ctx = fl__ctx_get();
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	int64_t until = 0, limit = 0;
+	(void)e; /* invariant 4 */
+	if (ctx->ops != &fl__thread_parker || fl__is_forked(fl__mpi_world.fork_count))
+		return; /* a fiber: its thread has others to run */
+	for (unsigned polls = 0, rounds = 1;; polls++, rounds++) {
+		bool some = false;
+		(void)mpi_try_round(true, &some);
+		if (mpi_attend_is_over(f, or_event))
+			break;
+		if (some)
+			polls = 0;
+		if (polls < POLLS && rounds % LOOK != 0) {
+			fl__sys.relax();
+			continue;
+		}
+		const int64_t now = fl__sys.now();
+		limit = limit == 0 ? now + longest : limit;
+		until = polls <= LOOK ? 0 : until == 0 ? now + patience : until;
+		if (now >= limit || (until != 0 && now >= until) || mpi_attend_is_given_up(now, deadline, token))
+			break;
+		if (polls >= POLLS && fl__yields_are_barred(now))
+			fl__sys.nap();
+		else if (polls >= POLLS)
+			(void)fl__sys.give_way(now);
+	}
+	mpi_settle();
+	if (!mpi_attend_is_over(f, or_event)) {
+		fl__store_release(&mpi_thread.called, 1); /* pairs with mpi_thread_is_spared() */
+		fl__mpi_wake(FL__MPI_FIRST);
+	}
 }
 
 static void mpi_pool_on_wake_all(fl_executor *e)

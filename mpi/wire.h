@@ -9,7 +9,8 @@
 /*
  * The messages between rank 0, which has the executors, and the worker ranks.
  *
- * Each message is a head, then `text` bytes of a text, then `size` bytes of data. Data above
+ * A message of MPI has one or several messages of ours, at most FL__MPI_MESSAGE_MAX bytes in all.
+ * Each is a head, then `text` bytes of a text, then `size` bytes of data. Data above
  * FL__MPI_INLINE bytes are only announced (FL__MPI_ANNOUNCED): they follow as one message on the
  * communicator for data. Both communicators keep the order of messages between two ranks. The
  * receiver posts its receives in the order of the announcements. So no tag is needed.
@@ -109,6 +110,6 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 2u
+#define FL__MPI_PROTOCOL 3u
 
 #endif

@@ -262,11 +262,11 @@ static bool executor_on_is_of_parent(const fl_future *f)
 	return fl__is_forked(fl__task_block_owner(fl__task_block_of((fl_future *)f))->fork_count);
 }
 
-static void executor_on_advance(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void executor_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl_executor *e = executor_if_remote(fl__task_block_of(f));
 	if (e)
-		e->ops->attend(e, f, deadline, cancel);
+		e->ops->attend(e, f, or_event, deadline, cancel);
 }
 
 void fl__executor_foreign_ended(fl_executor *e, size_t n)

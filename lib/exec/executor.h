@@ -147,8 +147,12 @@ struct fl__executor_ops {
 	bool (*has_started)(fl_executor *e, const struct fl__task_block *block); /* under the lock */
 	/* Under the lock: the task's token was requested. */
 	void (*asked)(fl_executor *e, struct fl__task_block *block);
-	/* Before a wait for `f`: fetches its result on the calling context while that pays. */
-	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
+	/*
+	 * Before a wait for `f`, or for the event `or_event` if that is not NULL: fetches results on
+	 * the calling context while that pays.
+	 */
+	void (*attend)(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+	               const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*

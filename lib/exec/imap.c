@@ -82,6 +82,11 @@ static void imap_on_end(fl_future *f, void *arg)
 	imap_release(it);
 }
 
+void fl__imap_on_end(fl_future *f, void *arg)
+{
+	imap_on_end(f, arg);
+}
+
 /*
  * Closes the stack: from now on callbacks clean up after the batches under way. Does not wait for
  * futures that are just ending.
@@ -187,7 +192,9 @@ static int imap_batch_submit(struct fl__imap_batch *b, const void *args, bool be
 	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
 	const fl_submit_config config = {
 	    .deadline = fl__deadline_under(it->deadline, it->cancel),
-	    .on_end = it->calls ? imap_on_end : NULL,
+	    .on_end = !it->calls                                    ? NULL
+	              : it->type->drop_arg || it->type->drop_result ? imap_on_end
+	                                                            : fl__imap_on_end,
 	    .on_end_arg = b,
 	};
 	if (it->calls)
@@ -400,7 +407,7 @@ static int imap_await_future(const fl_imap *it, fl_future *f, int64_t deadline, 
 		return fl_future_wait_until(f, deadline, cancel);
 	fl__future_help(f, deadline, cancel);
 	if (f->ops->advance)
-		f->ops->advance(f, deadline, cancel);
+		f->ops->advance(f, NULL, deadline, cancel);
 	return imap_await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
 }
 
@@ -423,7 +430,10 @@ static int imap_await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel
 	fl_event_reset(&it->batch_ended);
 	if (imap_next_ended(it))
 		return 0;
-	fl__future_help(it->oldest->f, deadline, cancel);
+	fl_future *oldest = it->oldest->f;
+	fl__future_help(oldest, deadline, cancel);
+	if (oldest->ops->advance)
+		oldest->ops->advance(oldest, &it->batch_ended, deadline, cancel);
 	return imap_await_on(it, (fl_on)FL_ON_EVENT(&it->batch_ended), deadline, cancel);
 }
 

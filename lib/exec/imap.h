@@ -24,7 +24,8 @@
  *               fetches the results of processes.
  *   unordered   A callback of the future pushes the batch on the stack `done` and sets
  *               `batch_ended`. The consumer takes the whole stack and reverses it. Before it
- *               sleeps, the consumer helps with the oldest batch, as above. That ensures progress:
+ *               sleeps, the consumer helps with the oldest batch, as above, and the wait fetches
+ *               the results of ranks. That ensures progress:
  *               if the consumer does not run the oldest batch, the batch runs elsewhere or has
  *               ended.
  *
@@ -108,6 +109,12 @@ void fl__imap_stop(fl_imap *it, int why);
  * Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until().
  */
 int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * The callback of the futures of an iteration without drop hooks. It runs no user code, and never
+ * waits.
+ */
+void fl__imap_on_end(fl_future *f, void *arg);
 
 /* Frees the current batch. */
 void fl__imap_batch_retire(fl_imap *it);

@@ -342,8 +342,9 @@ static void then_on_help(fl_future *f, int64_t deadline, const fl_cancel_token *
 	} while (fl__future_has_ended(stage.future));
 }
 
-static void then_on_advance(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void then_on_advance(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel)
 {
+	(void)or_event; /* of a lazy map, whose futures have tasks */
 	struct then_path path = {.n = 0};
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
 		struct then_stage stage = then_stage_of(then_earliest_on(&path, then_chain_of(f)));

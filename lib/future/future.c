@@ -303,19 +303,20 @@ static struct fl__callback *future_reversed(struct fl__callback *list)
 }
 
 /*
- * Publishes the end, unless there are callbacks and `may_call` is false. Returns the callbacks,
- * newest first.
+ * Publishes the end, and stores the callbacks, newest first. With `prompt_only` set, returns false
+ * and does nothing if there is a callback beside one of `prompt`.
  */
-static struct fl__callback *future_publish(fl_future *f, bool may_call)
+static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list)
 {
 	struct fl__lot lot;
+	*list = NULL;
 	if (future_try_publish(f, 0) != 0)
-		return NULL;
+		return true;
 	fl__lock(&f->lock);
-	struct fl__callback *list = f->callbacks;
-	if (list && !may_call) {
+	struct fl__callback *all = f->callbacks;
+	if (all && prompt_only && (all->next || all->call != prompt)) {
 		fl__unlock(&f->lock);
-		return list;
+		return false;
 	}
 	fl_cancel_token_destroy(&f->token);
 	f->callbacks = NULL;
@@ -323,6 +324,15 @@ static struct fl__callback *future_publish(fl_future *f, bool may_call)
 	fl__unlock(&f->lock);
 	if (taken)
 		fl__lot_close(&lot);
+	*list = all;
+	return true;
+}
+
+/* Publishes the end. Returns the callbacks, newest first. */
+static struct fl__callback *future_publish(fl_future *f)
+{
+	struct fl__callback *list;
+	(void)future_publish_if(f, false, NULL, &list); /* always true */
 	return list;
 }
 
@@ -439,7 +449,7 @@ bool fl__future_keeps_result(const fl_future *f)
 void fl__future_finish(fl_future *f, int error, char *message)
 {
 	future_set_end(f, error, message);
-	future_run_callbacks(f, future_reversed(future_publish(f, true)));
+	future_run_callbacks(f, future_reversed(future_publish(f)));
 }
 
 void fl__future_end(fl_future *f, int error, char *message)
@@ -447,7 +457,7 @@ void fl__future_end(fl_future *f, int error, char *message)
 	future_set_end(f, error, message);
 	const uint32_t before = future_try_publish(f, FUTURE_REF);
 	if (before == 0) {
-		future_run_callbacks(f, future_reversed(future_publish(f, true)));
+		future_run_callbacks(f, future_reversed(future_publish(f)));
 		fl_future_free(f);
 	} else if (before / FUTURE_REF == 1) {
 		future_release(f);
@@ -457,7 +467,7 @@ void fl__future_end(fl_future *f, int error, char *message)
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage)
 {
 	future_set_end(f, error, message);
-	*storage = (struct fl__ending){f, future_reversed(future_publish(f, true)), NULL};
+	*storage = (struct fl__ending){f, future_reversed(future_publish(f)), NULL};
 	if (!storage->left) {
 		fl_future_free(f);
 		return;
@@ -476,9 +486,14 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 		fl_future_free(now->future);
 }
 
-bool fl__future_try_finish(fl_future *f)
+bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 {
-	return !f->type->drop_arg && !f->type->drop_result && future_publish(f, false) == NULL;
+	struct fl__callback *list;
+	if (f->type->drop_arg || f->type->drop_result || !future_publish_if(f, true, prompt, &list))
+		return false;
+	if (list)
+		future_run_callbacks(f, list);
+	return true;
 }
 
 /* Cancelling. */
@@ -639,7 +654,7 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel
 		return -EOWNERDEAD;
 	fl__future_help(f, deadline, cancel);
 	if (f->ops->advance)
-		f->ops->advance(f, deadline, cancel);
+		f->ops->advance(f, NULL, deadline, cancel);
 	return fl__word_wait(&f->state, &future_ended, deadline, cancel);
 }
 

@@ -3,6 +3,7 @@
 #define FL_FUTURE_FUTURE_H
 
 #include <fairlead/cancel.h>
+#include <fairlead/event.h>
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <stdbool.h>
@@ -55,8 +56,11 @@ struct fl__future_ops {
 	 * task.
 	 */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
-	/* Before a wait: advances `f` on this context while that pays. NULL: nothing to do. */
-	void (*advance)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
+	/*
+	 * Before a wait for `f`, or for the event `or_event` if that is not NULL: advances `f` on
+	 * this context while that pays. NULL: nothing to do.
+	 */
+	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -140,9 +144,10 @@ void fl__future_end(fl_future *f, int error, char *message);
 
 /*
  * fl__future_finish() for a context that must run no user code. The caller has set `error` and
- * `message` of the future. Returns false and does nothing if there is user code to run.
+ * `message` of the future. Returns false and does nothing if there is user code to run. `prompt`: a
+ * callback that is not user code, and may be called; NULL: none.
  */
-bool fl__future_try_finish(fl_future *f);
+bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
 /* Requests the task's token, if the task has not ended. */
 void fl__future_request_stop(fl_future *f);

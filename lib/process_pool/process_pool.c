@@ -1321,7 +1321,7 @@ static size_t process_pool_complete(struct fl__task_block *list, struct fl__task
 			char *message = f->message;
 			f->message = NULL;
 			fl__future_finish(f, f->error, message);
-		} else if (!fl__future_try_finish(f)) {
+		} else if (!fl__future_try_finish(f, NULL)) {
 			process_pool_append(kept_end, block);
 			continue;
 		}
@@ -1394,7 +1394,8 @@ static bool process_pool_wait_is_over(const fl_future *f, int64_t now, int64_t d
  * After POLLS attempts, yields between them, since the workers may need this CPU. Then leaves the
  * rest to the manager. Called without the lock.
  */
-static void process_pool_on_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
+static void process_pool_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
+                                   const fl_cancel_token *cancel)
 {
 	enum { POLLS = 32, PATIENCE = 100000 /* ns */ };
 	struct fl__process_pool *p = fl__process_pool_of(e);
@@ -1402,6 +1403,8 @@ static void process_pool_on_attend(fl_executor *e, fl_future *f, int64_t deadlin
 	struct process_pool_fetcher fetcher = {.kept_end = &fetcher.kept};
 	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
+	if (or_event)
+		return; /* only the manager calls the callback that sets it */
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	int64_t patience = 0;
 	for (unsigned polls = 0, rounds = 1;; polls++, rounds++) {

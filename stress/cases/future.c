@@ -247,7 +247,7 @@ FL_STRESS_ACTOR(future_ran_elsewhere, fetcher)
 	s->ran = fl__future_claim_ended(s->f);
 	if (s->ran) { /* otherwise the canceller frees the producer's reference */
 		set_result(s->f);
-		FL_STRESS_CHECK(fl__future_try_finish(s->f));
+		FL_STRESS_CHECK(fl__future_try_finish(s->f, NULL));
 		fl_future_free(s->f);
 	}
 	fl_future_free(s->f); /* its own */
@@ -305,7 +305,7 @@ FL_STRESS_ACTOR(future_try_finish, fetcher)
 	FL_STRESS_CHECK(fl__future_claim_ended(s->f));
 	set_result(s->f);
 	may_run_none = true;
-	s->kept = !fl__future_try_finish(s->f);
+	s->kept = !fl__future_try_finish(s->f, NULL);
 	may_run_none = false;
 	if (s->kept)
 		fl__future_finish(s->f, s->f->error, s->f->message);
