@@ -552,14 +552,15 @@ static void engine_take_bells(void)
 }
 
 /*
- * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, a lazy
- * wake does not end the sleep.
+ * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, neither a
+ * lazy wake nor a doorbell ends the sleep.
  */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {
 	uint64_t rings;
 	/* poll() ignores descriptors below 0 */
-	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN}, {.fd = fl__mpi_bell_fd(), .events = POLLIN}};
+	struct pollfd fds[] = {{.fd = s->doorbell, .events = POLLIN},
+	                       {.fd = naps ? -1 : fl__mpi_bell_fd(), .events = POLLIN}};
 	const struct timespec time = {.tv_sec = (time_t)(ns / FL_S(1)), .tv_nsec = (long)(ns % FL_S(1))};
 	fl_mutex_lock(&s->lock);
 	s->sleeping = !s->pending;
@@ -572,9 +573,13 @@ static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 		(void)!read(s->doorbell, &rings, sizeof rings);
 	s->pending = s->sleeping = s->naps = s->rung = false;
 	fl_mutex_unlock(&s->lock);
-	if (rung)
-		engine_take_bells();
-	return rung;
+	if (!rung)
+		return false;
+	engine_take_bells();
+	for (unsigned i = 0; i < FL__MPI_SLEEPERS; i++)
+		if (&engine_sleepers[i] != s)
+			fl__mpi_wake_lazily(i); /* this thread has taken the ring for both */
+	return true;
 }
 
 void fl__mpi_nap(unsigned sleeper, int64_t ns)
@@ -612,7 +617,8 @@ static bool engine_doze(struct fl__mpi_pace *pace)
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
-	static const int64_t spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1), awake = FL_MS(10);
+	static const int64_t relaxed = FL_US(5), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
+			     awake = FL_MS(10);
 	enum { PART = 8 };
 	if (some || pace->found == 0) {
 		pace->found = fl_now();
@@ -620,6 +626,10 @@ void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects ex
 	}
 	const int64_t now = fl_now(), idle = now - pace->found;
 	/* Beside programs that compute, a yield is late and a spin uses up this thread's share. */
+	if (idle < relaxed) {
+		fl__sys.relax();
+		return;
+	}
 	if (idle < spin && !fl__yields_are_barred(now)) {
 		(void)fl__sys.give_way(now);
 		return;

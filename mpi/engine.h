@@ -86,7 +86,7 @@ void fl__mpi_wake(unsigned sleeper);
 /* The same, but a nap goes on to its end. */
 void fl__mpi_wake_lazily(unsigned sleeper);
 
-/* Without the lock: sleeps for `ns`, until fl__mpi_wake(), or until a doorbell rings. */
+/* Without the lock: sleeps for `ns`, or until fl__mpi_wake(). */
 void fl__mpi_nap(unsigned sleeper, int64_t ns);
 
 /* Of a sleeper that leads: when it last found work. */

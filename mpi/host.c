@@ -1,24 +1,60 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker rank: its main thread is its MPI thread. For each executor of rank 0 the rank has an
- * executor of its own, an *inner* one, on threads or processes. A message of rank 0 becomes a
- * *job*, which runs as a task of the inner executor. Nested tasks run at once, on the stack of the
- * task that submits them (nested.c).
+ * A worker rank. For each executor of rank 0 the rank has an executor of its own, an *inner* one, on
+ * threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the stack
+ * of the task that submits them (nested.c).
  *
- * On threads, a job is a task of the type `host_job_type`, whose function runs the job's elements.
- * On processes, the job's type is submitted itself, as a chunk: process executors run chunks.
+ * Two threads serve rank 0:
+ *
+ *   thread            leads                              else
+ *   the main thread   from the start; and when the       watches: looks each millisecond whether
+ *                     runner has run one job for a       the runner still runs the same job;
+ *                     millisecond                        sleeps when nothing has run for a while
+ *   the runner        always but while it runs a job;    runs a job
+ *                     from the first executor on
+ *                     threads
+ *
+ * The runner runs a short job at once (*inline*), without passing it to another thread, and replies.
+ * While the runner runs a job that is not short, the main thread receives: so other jobs, requests
+ * to stop, and deadlines do not wait for the runner. When the job has ended, the runner leads again.
+ * If the runner cannot be started, the main thread leads for ever, and no job is inline.
  *
  * A job is in these places:
  *
  *   receiving   its argument, announced, is on its way
- *   running     the inner executor has it
- *   ended       in `host.ended`: put there by a thread of the inner executor; the MPI thread wakes
+ *   waiting     in `waiting` of its pool: it may run inline, or in the inner executor
+ *   inline      the runner runs it: `host.inlined`
+ *   inner       the inner executor has it; counted by `n_inner`
+ *   ended       in `host.ended`: put there by a thread of the inner executor; a leader wakes
  *   replying    its result, announced, is on its way
  *
  * Up to the reply it is also in `jobs` of its pool, where a request to stop finds it.
  *
+ * Invariants
+ *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if no job of the
+ *      pool is in the inner executor. While one does, the inner executor gets one job less than it
+ *      has workers, unless the inline job is in a blocking section.
+ *   2. Jobs of a pool with more workers than one go to the inner executor while its jobs are long
+ *      (HOST_LONG): inline, they would wait for each other.
+ *   3. Executors with an initializer have no inline jobs: the runner is none of their workers.
+ *   4. A request to stop the inline job is made without the engine lock, since a request may call
+ *      the task's cancel callbacks. `host.requests` keeps the job's token meanwhile.
+ *
+ *   word                 guarded by        meaning
+ *   host.leader          the engine lock   the thread that leads, or will after its sleep or its job
+ *   host.inlined         the engine lock   the inline job; NULL: none
+ *   host.runs            the engine lock   inline jobs up to now
+ *   host.watcher_sleeps  the engine lock   the main thread sleeps until a wake: the runner wakes it
+ *                                          with the next inline job
+ *   host.ended, .freed   host.lock         see above
+ *   the rest             the engine lock
+ *
+ * On threads, a job in the inner executor is a task of the type `host_job_type`, whose function runs
+ * the job's elements. On processes, the job's type is submitted itself, as a chunk: process
+ * executors run chunks.
+ *
  * The free of an inner executor waits for its threads or processes. So a thread of its own frees
- * it, and the MPI thread serves on.
+ * it, and the leader serves on.
  */
 #include "host.h"
 #include "../lib/base/panic.h"
@@ -32,34 +68,48 @@
 #include <fairlead/process_executor.h>
 #include <fairlead/thread.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 struct host_pool {
 	struct host_pool *next;
 	struct host_pool *next_freed; /* in `host.freed` */
-	uint32_t id, slots;
+	uint32_t id, slots, workers;
 	bool processes;
+	bool inlines;           /* its jobs may run inline */
+	bool runs_inline;       /* one does, and is not in a blocking section */
+	unsigned longs;         /* above 0: jobs are long; a short one lowers it */
 	fl_executor *inner;     /* NULL: it could not be made */
 	struct host_job **jobs; /* by slot */
+	struct host_job *waiting, **waiting_end;
+	uint32_t n_inner;
 	fl_thread closer;
 	bool closing, has_closer;
-	int error; /* without `inner` */
+	char name[32]; /* of a worker: the runner has it during an inline job */
+	int error;     /* without `inner` */
 	char text[FL_MESSAGE_MAX];
 };
 
+enum { HOST_SMALL = 1280, HOST_FREE_MAX = 256 };
+
 struct host_job {
 	struct fl__mpi_transfer transfer; /* of the argument, then of the result */
-	struct host_job *next;            /* in `host.ended` */
+	struct host_job *next;            /* in `waiting`, `host.ended` or `host.free` */
 	struct host_pool *pool;
 	uint32_t slot, round, count, done;
-	int64_t deadline;
+	int64_t deadline; /* 0: none */
+	int64_t took;     /* nanoseconds, in the inner executor */
 	const fl_task_type *type;
-	fl_task_type plain; /* on processes: the same without hooks, which are rank 0's */
-	fl_future *future;
+	fl_task_type plain;           /* on processes: the same without hooks, which are rank 0's */
+	fl_future *future;            /* inner */
+	fl_cancel_token token;        /* inline */
 	size_t arg_size, result_size; /* of all elements */
 	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the result is the future's */
 	bool stop;                    /* asked to, before it could start */
-	void *memory;
+	bool waits;                   /* in `waiting` */
+	void *memory;                 /* NULL: `small` suffices */
+	unsigned char small[HOST_SMALL];
 };
 
 struct host_known {
@@ -71,12 +121,30 @@ struct host_known {
 
 enum { HOST_KNOWN_TYPES = 64 };
 
+#define HOST_LONG FL_US(50)
+#define HOST_LOOK FL_MS(1)
+#define HOST_LINGER FL_MS(10)
+enum { HOST_LONGS = 16 };
+
 static struct {
-	struct host_pool *pools; /* the MPI thread's */
+	struct host_pool *pools;
 	bool over;
 	size_t n_jobs;
+	struct host_job *free; /* linked by `next` */
+	unsigned n_free;
 	struct host_known known[HOST_KNOWN_TYPES];
-	fl_mutex lock; /* guards the rest */
+	/* The runner, and who leads. */
+	fl_thread runner;
+	bool has_runner;
+	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
+	struct host_job *inlined;
+	bool stops;        /* the inline job is to stop, and was not asked yet */
+	bool requests;     /* a thread asks it */
+	unsigned blocking; /* blocking sections that the inline job is in */
+	uint64_t runs;
+	bool watcher_sleeps;
+	/* Handed over by other threads. */
+	fl_mutex lock;
 	struct host_job *ended, **ended_end;
 	struct host_pool *freed;
 } host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
@@ -165,12 +233,16 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)result;
+	struct host_job *job = *(struct host_job *const *)arg;
 	struct fl__run frame;
 	int rc = fl__mpi_nested_enter(&frame);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "rank %d (%s) has no memory for nested tasks", fl__mpi_world.rank,
 		                    host_name());
-	rc = host_run_elements(ctx, *(struct host_job *const *)arg);
+	const int64_t began = job->future ? fl_now() : 0; /* the runner measures inline jobs */
+	rc = host_run_elements(ctx, job);
+	if (job->future)
+		job->took = fl_now() - began;
 	fl__mpi_nested_leave(&frame);
 	return rc;
 }
@@ -191,7 +263,13 @@ static void host_free_job(struct host_job *job)
 		fl__chunk_detach_type(job->future); /* `plain` goes */
 	fl_future_free(job->future);
 	fl__free(job->memory);
-	fl__free(job);
+	if (host.n_free == HOST_FREE_MAX) {
+		fl__free(job);
+		return;
+	}
+	job->next = host.free;
+	host.free = job;
+	host.n_free++;
 }
 
 static void host_sent(struct fl__mpi_transfer *t)
@@ -241,15 +319,31 @@ static void host_take_chunk(struct host_job *job, struct fl__mpi_head *head)
 		head->flags |= FL__MPI_LATE;
 }
 
+static void host_reply_skipped(struct host_job *job)
+{
+	struct fl__mpi_head head = {.error = -ECANCELED, .flags = FL__MPI_SKIPPED};
+	host_reply(job, &head, "");
+}
+
+/* Remembers whether the pool's jobs are long. */
+static void host_note_length(struct host_pool *p, int64_t took)
+{
+	if (took >= HOST_LONG)
+		p->longs = HOST_LONGS;
+	else if (p->longs > 0)
+		p->longs--;
+}
+
 static void host_end_job(struct host_job *job)
 {
 	fl_future *f = job->future;
 	struct fl__mpi_head head = {.error = fl_future_error(f)};
+	job->pool->n_inner--;
 	if (fl_future_get_state(f) == FL_CANCELLED) {
-		head.flags = FL__MPI_SKIPPED;
-		host_reply(job, &head, "");
+		host_reply_skipped(job);
 		return;
 	}
+	host_note_length(job->pool, job->took);
 	if (job->pool->processes)
 		host_take_chunk(job, &head);
 	if (head.error != 0 && fl__future_keeps_result(f))
@@ -261,7 +355,14 @@ static void host_end_job(struct host_job *job)
 	host_reply(job, &head, fl_future_message(f));
 }
 
-/* Called by a thread of the inner executor, or by the MPI thread. */
+/* Without the engine lock: makes the leader look at `host.ended` and `host.freed`. */
+static void host_wake_leader(void)
+{
+	fl__mpi_wake(FL__MPI_SECOND);
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* it may lead, but if it watches it need not wake */
+}
+
+/* Called by a thread of the inner executor, or by a leader. */
 static void host_on_end(fl_future *f, void *arg)
 {
 	struct host_job *job = arg;
@@ -272,12 +373,13 @@ static void host_on_end(fl_future *f, void *arg)
 		*host.ended_end = job;
 		host.ended_end = &job->next;
 	}
-	fl__mpi_wake(FL__MPI_FIRST);
+	host_wake_leader();
 }
 
 /* The start of a job. */
 
-static void host_start_job(struct host_job *job)
+/* Passes a job to the inner executor. */
+static void host_start_inner(struct host_job *job)
 {
 	struct host_pool *p = job->pool;
 	const fl_submit_config config = {.deadline = job->deadline, .on_end = host_on_end, .on_end_arg = job};
@@ -292,9 +394,59 @@ static void host_start_job(struct host_job *job)
 	} else if (rc != 0) {
 		host_refuse(job, rc, 0, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank, host_name(),
 		            fl_error_text(rc));
-	} else if (job->stop) {
-		FL_IGNORE(fl_future_cancel(job->future));
+	} else {
+		p->n_inner++;
 	}
+}
+
+/* Its argument is there. */
+static void host_start_job(struct host_job *job)
+{
+	struct host_pool *p = job->pool;
+	if (job->stop) {
+		host_reply_skipped(job);
+	} else if (!p->inlines) {
+		host_start_inner(job);
+	} else {
+		job->waits = true;
+		job->next = NULL;
+		*p->waiting_end = job;
+		p->waiting_end = &job->next;
+	}
+}
+
+/* Takes a job out of `waiting`. */
+static struct host_job *host_take_waiting(struct host_pool *p, struct host_job **link)
+{
+	struct host_job *job = *link;
+	*link = job->next;
+	if (!*link)
+		p->waiting_end = link;
+	job->waits = false;
+	return job;
+}
+
+static void host_cancel_waiting(struct host_job *job)
+{
+	struct host_job **link = &job->pool->waiting;
+	while (*link != job)
+		link = &(*link)->next;
+	host_reply_skipped(host_take_waiting(job->pool, link));
+}
+
+/* Whether the inner executor gets the next waiting job of the pool. */
+static bool host_goes_inner(const struct host_pool *p)
+{
+	if (p->runs_inline)
+		return p->n_inner + 1 < p->workers;
+	return host.inlined || p->n_inner > 0 || (p->longs > 0 && p->workers > 1);
+}
+
+static void host_start_waiting(void)
+{
+	for (struct host_pool *p = host.pools; p; p = p->next)
+		while (p->waiting && host_goes_inner(p))
+			host_start_inner(host_take_waiting(p, &p->waiting));
 }
 
 static void host_received(struct fl__mpi_transfer *t)
@@ -311,36 +463,59 @@ static size_t host_aligned(size_t size)
 	return (size + FL_TASK_ALIGN_MAX - 1) & ~(size_t)(FL_TASK_ALIGN_MAX - 1);
 }
 
+static unsigned char *host_align(unsigned char *at)
+{
+	return at + (FL_TASK_ALIGN_MAX - (uintptr_t)at % FL_TASK_ALIGN_MAX) % FL_TASK_ALIGN_MAX; /* cast: the address */
+}
+
 /* Makes memory for argument and result, zeroed. False: there is none. */
 static bool host_make_memory(struct host_job *job)
 {
 	const size_t arg = host_aligned(job->arg_size),
 		     result = job->pool->processes ? 0 : host_aligned(job->result_size);
-	if (arg + result == 0)
-		return true;
-	job->memory = fl__alloc(1, arg + result + FL_TASK_ALIGN_MAX);
-	if (!job->memory)
-		return false;
-	/* cast: the next aligned address */
-	unsigned char *at = (unsigned char *)job->memory +
-	                    (FL_TASK_ALIGN_MAX - (uintptr_t)job->memory % FL_TASK_ALIGN_MAX) % FL_TASK_ALIGN_MAX;
+	unsigned char *at = host_align(job->small);
+	if (arg + result + FL_TASK_ALIGN_MAX > HOST_SMALL) {
+		job->memory = fl__alloc(1, arg + result + FL_TASK_ALIGN_MAX);
+		if (!job->memory)
+			return false;
+		at = host_align(job->memory);
+	} else {
+		memset(at, 0, arg + result);
+	}
 	job->arg = arg > 0 ? at : NULL;
 	job->result = result > 0 ? at + arg : NULL;
 	return true;
+}
+
+/* Returns a job of zeroes, but for `small`. */
+static struct host_job *host_new_job(void)
+{
+	struct host_job *job = host.free;
+	if (!job) {
+		job = fl__alloc(1, sizeof *job);
+		if (!job)
+			fl__mpi_abort("rank %d (%s) has no memory for a task", fl__mpi_world.rank, host_name());
+		return job;
+	}
+	host.free = job->next;
+	host.n_free--;
+	memset(job, 0, offsetof(struct host_job, small));
+	return job;
 }
 
 /* A job of that message, in `jobs`. */
 static struct host_job *host_make_job(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
-	struct host_job *job = fl__alloc(1, sizeof *job);
-	if (!job)
-		fl__mpi_abort("rank %d (%s) has no memory for a task", fl__mpi_world.rank, host_name());
 	if (head->slot >= p->slots || p->jobs[head->slot])
 		fl__mpi_abort("rank %d (%s) got a task in a slot that is in use", fl__mpi_world.rank, host_name());
-	*job = (struct host_job){
-	    .pool = p, .slot = head->slot, .round = head->round, .count = head->count, .arg_size = (size_t)head->size};
-	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0); /* 0: none */
+	struct host_job *job = host_new_job();
+	job->pool = p;
+	job->slot = head->slot;
+	job->round = head->round;
+	job->count = head->count;
+	job->arg_size = (size_t)head->size;
+	job->deadline = head->rest == FL_FOREVER ? 0 : fl_after(head->rest > 0 ? head->rest : 0);
 	p->jobs[head->slot] = job;
 	host.n_jobs++;
 	return job;
@@ -349,10 +524,9 @@ static struct host_job *host_make_job(const struct fl__mpi_head *head)
 /* Receives and drops the argument of a task that was refused. */
 static void host_drain(int from, const struct fl__mpi_head *head)
 {
-	struct host_job *drain = fl__alloc(1, sizeof *drain);
-	if (drain)
-		drain->memory = fl__alloc(1, (size_t)head->size);
-	if (!drain || !drain->memory)
+	struct host_job *drain = host_new_job();
+	drain->memory = fl__alloc(1, (size_t)head->size);
+	if (!drain->memory)
 		fl__mpi_abort("rank %d (%s) has no memory for an argument of %zu bytes", fl__mpi_world.rank,
 		              host_name(), (size_t)head->size);
 	drain->transfer.done = host_received;
@@ -380,8 +554,10 @@ static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *hea
 		return -ENOMEM;
 	}
 	job->type = type;
-	job->plain = *type;
-	job->plain.drop_arg = job->plain.drop_result = NULL;
+	if (job->pool->processes) {
+		job->plain = *type;
+		job->plain.drop_arg = job->plain.drop_result = NULL;
+	}
 	return 0;
 }
 
@@ -412,17 +588,179 @@ static void host_on_stop(const struct fl__mpi_head *head)
 	struct host_job *job = head->slot < p->slots ? p->jobs[head->slot] : NULL;
 	if (!job || job->round != head->round)
 		return; /* it has ended */
-	if (head->kind == FL__MPI_RECALL) {
+	if (job->waits) {
+		host_cancel_waiting(job);
+	} else if (head->kind == FL__MPI_RECALL) {
 		const struct fl__mpi_head begun = {
 		    .kind = FL__MPI_BEGUN, .pool = head->pool, .slot = head->slot, .round = head->round};
 		if (!job->future || fl_future_cancel_pending(job->future) != 0)
 			host_send(&begun, "", NULL);
-		return;
-	}
-	if (job->future)
+	} else if (job == host.inlined) {
+		host.stops = true;
+	} else if (job->future) {
 		FL_IGNORE(fl_future_cancel(job->future));
-	else
+	} else {
 		job->stop = true;
+	}
+}
+
+/* The runner. */
+
+/* Requests the inline job to stop. Releases the engine lock for a while. */
+static void host_request_stop(void)
+{
+	struct host_job *job = host.inlined;
+	host.stops = false;
+	host.requests = true;
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl_cancel_token_request(&job->token);
+	fl_mutex_lock(&fl__mpi_lock);
+	host.requests = false;
+}
+
+/* Without the lock. As a worker's, of a thread executor: while the inline job blocks, another job may run. */
+static void host_on_block(struct fl__run *run, bool begins)
+{
+	(void)run;
+	FL_LOCKED(&fl__mpi_lock);
+	host.blocking += begins ? 1 : -1u;
+	host.inlined->pool->runs_inline = host.blocking == 0;
+	if (!begins)
+		return;
+	host.leader = FL__MPI_FIRST;
+	fl__mpi_wake(FL__MPI_FIRST);
+}
+
+static const struct fl__executor_ops host_runner_ops = {
+    .size = sizeof host_runner_ops, .kind = "mpi-runner", .block = host_on_block};
+static fl_executor host_runner_executor = {.ops = &host_runner_ops};
+
+/* The next job to run inline; NULL: none. */
+static struct host_job *host_next_inline(void)
+{
+	for (struct host_pool *p = host.pools; p; p = p->next)
+		if (p->waiting && !host_goes_inner(p))
+			return host_take_waiting(p, &p->waiting);
+	return NULL;
+}
+
+/* Runs a job, without the lock. */
+static int host_call_inline(struct host_job *job, fl_task_ctx *task)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__run run = {.executor = &host_runner_executor};
+	const char *name = ctx->name;
+	fl_mutex_unlock(&fl__mpi_lock);
+	ctx->worker = &run;
+	ctx->block = fl__run_block;
+	ctx->name = job->pool->name;
+	const int error = fl__task_call(&host_job_type, &job, NULL, task, NULL);
+	ctx->name = name;
+	ctx->block = NULL;
+	ctx->worker = NULL;
+	fl_mutex_lock(&fl__mpi_lock);
+	while (host.requests) { /* invariant 4 */
+		fl_mutex_unlock(&fl__mpi_lock);
+		fl__sys.nap();
+		fl_mutex_lock(&fl__mpi_lock);
+	}
+	return error;
+}
+
+/* Runs a job that began at `began`, and replies. Returns the time of its end. */
+static int64_t host_run_inline(struct host_job *job, int64_t began)
+{
+	fl_task_ctx task = {.token = &job->token};
+	struct host_pool *p = job->pool;
+	fl_cancel_token_init(&job->token, FL_SHIELDED, job->deadline != 0 ? job->deadline : FL_FOREVER);
+	if (fl_cancel_token_is_requested(&job->token)) {
+		fl_cancel_token_destroy(&job->token);
+		host_reply_skipped(job);
+		return began;
+	}
+	host.inlined = job;
+	host.runs++;
+	p->runs_inline = true;
+	if (host.watcher_sleeps)
+		fl__mpi_wake(FL__MPI_FIRST);
+	host.watcher_sleeps = false;
+	struct fl__mpi_head head = {.error = host_call_inline(job, &task)};
+	const int64_t now = fl_now();
+	host.inlined = NULL;
+	host.stops = p->runs_inline = false;
+	host.blocking = 0;
+	host.leader = FL__MPI_SECOND;
+	if (host.over)
+		return now; /* MPI may have ended */
+	host_note_length(p, now - began);
+	fl_cancel_token_destroy(&job->token);
+	if (head.error != 0 && task.keeps_result)
+		head.flags |= FL__MPI_KEPT;
+	head.done = job->done;
+	head.size = job->result ? job->result_size : 0;
+	host_reply(job, &head, head.error != 0 && task.message ? task.message : "");
+	fl__message_free(fl__task_take_message(&task));
+	return now;
+}
+
+static bool host_round(void);
+
+/*
+ * Runs jobs for HOST_TURN, then looks for messages. Replies leave together, up to HOST_TOGETHER of
+ * them, but none waits for longer than HOST_HELD and the job that runs. If that job is long, the main
+ * thread flushes.
+ */
+static bool host_run_waiting(void)
+{
+	enum { HOST_TOGETHER = 16 };
+	static const int64_t turn = FL_US(20), held = FL_US(2);
+	int64_t now = 0, began = 0, flushed = 0;
+	struct host_job *job;
+	unsigned n = 0;
+	bool some = false;
+	while (!host.over && (now - began < turn) && (job = host_next_inline()) != NULL) {
+		if (!some)
+			now = began = flushed = fl_now();
+		some = true;
+		now = host_run_inline(job, now);
+		if (host.over || (++n < HOST_TOGETHER && now - flushed < held))
+			continue;
+		fl__mpi_flush();
+		flushed = now;
+		n = 0;
+	}
+	return some;
+}
+
+static int host_run(void *arg)
+{
+	struct fl__mpi_pace pace = {.sleeper = FL__MPI_SECOND};
+	(void)arg;
+	fl_mutex_lock(&fl__mpi_lock);
+	host.leader = FL__MPI_SECOND;
+	while (!host.over) {
+		bool some = host_round();
+		some |= host_run_waiting();
+		if (host.over)
+			break; /* MPI may have ended */
+		fl__mpi_flush();
+		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
+		fl_mutex_unlock(&fl__mpi_lock);
+		fl__mpi_pause(&pace, some, expects);
+		fl_mutex_lock(&fl__mpi_lock);
+	}
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl__mpi_wake(FL__MPI_FIRST);
+	return 0;
+}
+
+/* Starts the runner, if there is none. True: there is one. */
+static bool host_start_runner(void)
+{
+	const fl_thread_config config = {.name = "mpi-runner", .block_signals = true};
+	if (!host.has_runner)
+		host.has_runner = fl_thread_start(&host.runner, host_run, NULL, &config) == 0;
+	return host.has_runner;
 }
 
 /* The life of an inner executor. */
@@ -471,16 +809,22 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 		fl__mpi_abort("rank %d (%s) has no memory for an executor", fl__mpi_world.rank, host_name());
 	p->id = head->pool;
 	p->slots = open.slots;
+	p->workers = open.workers;
+	(void)snprintf(p->name, sizeof p->name, "%.*s-0", (int)sizeof open.name, open.name);
 	p->processes = open.processes;
+	p->waiting_end = &p->waiting;
 	p->next = host.pools;
 	host.pools = p;
 	p->error = host_create_inner(p, head, &open, initialize_arg);
+	p->inlines = p->inner && !p->processes && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
 /* Rank 0 is closed, and all that has not started there is cancelled. */
 static void host_on_terminate(const struct fl__mpi_head *head)
 {
-	const struct host_pool *p = host_find_pool(head->pool);
+	struct host_pool *p = host_find_pool(head->pool);
+	while (p->waiting)
+		host_cancel_waiting(p->waiting);
 	if (p->inner)
 		(void)fl_executor_terminate(p->inner);
 }
@@ -494,7 +838,7 @@ static int host_close(void *arg)
 		p->next_freed = host.freed;
 		host.freed = p;
 	}
-	fl__mpi_wake(FL__MPI_FIRST);
+	host_wake_leader();
 	return 0;
 }
 
@@ -585,7 +929,21 @@ static void host_ignore(int from, const struct fl__mpi_head *head, const char *t
 	(void)data;
 }
 
-/* Rank 0 has ended. Tasks under way are asked to stop, and get a second to do so. */
+/* A round of a leader: receives, and passes jobs on. True: there was something. */
+static bool host_round(void)
+{
+	bool some = fl__mpi_progress(host_handle);
+	if (host.stops && !host.requests)
+		host_request_stop();
+	some |= host_take_ended();
+	host_start_waiting();
+	return some;
+}
+
+/*
+ * Rank 0 has ended. Tasks under way are asked to stop, and get a second to do so. Releases the
+ * engine lock.
+ */
 static void host_leave(void)
 {
 	const int64_t until = fl_after(FL_S(1));
@@ -593,22 +951,57 @@ static void host_leave(void)
 	for (struct host_pool *p = host.pools; p; p = p->next)
 		if (p->inner && !p->closing)
 			(void)fl_executor_cancel(p->inner);
+	if (host.inlined && !host.requests)
+		host_request_stop();
 	/* What rank 0 has announced is received, and what was announced to it is sent. */
+	fl__mpi_flush();
 	while (fl__mpi_under_way() > 0 && fl_now() < until)
 		(void)fl__mpi_progress(host_ignore);
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl__mpi_wake(FL__MPI_SECOND);
+	bool left = host.has_runner && fl_thread_join_until(&host.runner, NULL, until, FL_SHIELDED) != 0;
 	for (struct host_pool *p = host.pools; p; p = p->next)
-		if (p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0)
-			fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,
-			        host_name());
+		left |= p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0;
+	if (left)
+		fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,
+		        host_name());
+}
+
+/* The main thread. */
+
+/* While the runner leads: sleeps up to the next look. Releases the engine lock for a while. */
+static void host_watch(bool ran)
+{
+	static int64_t ran_at;
+	const int64_t now = fl_now();
+	if (ran || host.inlined)
+		ran_at = now;
+	host.watcher_sleeps = now - ran_at >= HOST_LINGER;
+	const int64_t ns = host.watcher_sleeps ? FL_FOREVER : HOST_LOOK;
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl__mpi_nap(FL__MPI_FIRST, ns);
+	fl_mutex_lock(&fl__mpi_lock);
+	host.watcher_sleeps = false;
 }
 
 void fl__mpi_host_serve(void)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
+	uint64_t seen = 0;
 	fl_mutex_lock(&fl__mpi_lock);
 	while (!host.over) {
-		bool some = fl__mpi_progress(host_handle);
-		some |= host_take_ended();
+		const bool ran = host.runs != seen;
+		seen = host.runs;
+		if (host.leader == FL__MPI_SECOND && host.inlined && !ran) {
+			host.leader = FL__MPI_FIRST;
+			host.inlined->pool->longs = HOST_LONGS;
+		}
+		if (host.leader == FL__MPI_SECOND) {
+			host_watch(ran);
+			pace.found = fl_now(); /* when this thread leads next, it polls at first */
+			continue;
+		}
+		const bool some = host_round();
 		fl__mpi_flush();
 		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;
 		fl_mutex_unlock(&fl__mpi_lock);

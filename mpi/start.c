@@ -120,9 +120,10 @@ static void start_check_peers(void)
 	static char text[256];
 	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
 	char here[FL__BUILD_ID_TEXT], there[FL__BUILD_ID_TEXT];
-	if (!peers[0].level)
-		fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which rank 0 needs";
-	else if (fl__mpi_world.size < 2)
+	for (int i = 0; i < fl__mpi_world.size; i++)
+		if (!peers[i].level)
+			fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which each rank needs";
+	if (!fl__mpi_world.refusal && fl__mpi_world.size < 2)
 		fl__mpi_world.refusal =
 		    "there is one rank alone, and no worker rank: start the program with at least two, as "
 		    "with mpirun -n 2";
