@@ -2,9 +2,10 @@
 /*
  * The engine: all calls of MPI, under `fl__mpi_lock`.
  *
- * Messages arrive by a matched probe (MPI_Improbe, MPI_Mrecv): the probe takes the message out of
- * all queues, so no other receive can get it between the probe and the receive. Sends never block:
- * two ranks that send to each other at the same time both go on to receive.
+ * One receive is posted at a time, for any rank, of the longest message that there is. A test of the
+ * receive costs less than a probe, which takes locks of MPI. When the receive has ended, what it
+ * has got is handled, and the next receive is posted. Sends never block: two ranks that send to
+ * each other at the same time both go on to receive.
  *
  * Each call of MPI costs as much as a short task. So messages to one rank are appended to a buffer,
  * and a flush sends the buffer as one message of MPI. A buffer of ENGINE_BUFFER bytes is sent
@@ -77,6 +78,7 @@ static struct {
 	int *completed;
 	MPI_Status *statuses;
 	size_t n, room;
+	MPI_Request receive;       /* into `incoming` */
 	unsigned char *incoming;   /* FL__MPI_MESSAGE_MAX bytes */
 	struct engine_peer *peers; /* by rank; a worker rank has that of rank 0 alone */
 	int *unflushed;            /* ranks with `out` */
@@ -195,6 +197,12 @@ static void engine_connect(void)
 		fl__mpi_bell_confirm();
 }
 
+static void engine_post_receive(void)
+{
+	(void)MPI_Irecv(engine.incoming, (int)FL__MPI_MESSAGE_MAX, MPI_BYTE, MPI_ANY_SOURCE, 0, engine.control,
+	                &engine.receive);
+}
+
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 {
 	int level = MPI_THREAD_SINGLE;
@@ -210,6 +218,7 @@ void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
 	                 engine.control);
 	if (fl__mpi_world.size > 1)
 		engine_connect();
+	engine_post_receive();
 }
 
 void fl__mpi_leave(void)
@@ -219,6 +228,9 @@ void fl__mpi_leave(void)
 
 void fl__mpi_finish(void)
 {
+	MPI_Status status;
+	(void)MPI_Cancel(&engine.receive);
+	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
 	(void)MPI_Finalize();
@@ -485,24 +497,22 @@ static void engine_take_apart(int from, size_t size, fl__mpi_handler *handle)
 	}
 }
 
-/* Receives a message of MPI, if there is one, and passes on what it has. */
+/* Takes a message of MPI, if one has come, and passes on what it has. */
 static bool engine_receive(fl__mpi_handler *handle)
 {
-	MPI_Message message;
 	MPI_Status status;
 	int there = 0, size = 0;
-	(void)MPI_Improbe(MPI_ANY_SOURCE, 0, engine.control, &there, &message, &status);
+	(void)MPI_Test(&engine.receive, &there, &status);
 	if (!there)
 		return false;
 	(void)MPI_Get_count(&status, MPI_BYTE, &size);
-	if (size <= 0 || (size_t)size > FL__MPI_MESSAGE_MAX)
-		fl__mpi_abort("rank %d got a message of %d bytes from rank %d, which is none of ours",
-		              fl__mpi_world.rank, size, status.MPI_SOURCE);
-	const int from = status.MPI_SOURCE;
-	(void)MPI_Mrecv(engine.incoming, size, MPI_BYTE, &message, &status);
+	if (size <= 0)
+		fl__mpi_abort("rank %d got an empty message from rank %d, which is none of ours", fl__mpi_world.rank,
+		              status.MPI_SOURCE);
 	engine.received++;
 	engine.dozes = false;
-	engine_take_apart(from, (size_t)size, handle);
+	engine_take_apart(status.MPI_SOURCE, (size_t)size, handle);
+	engine_post_receive();
 	return true;
 }
 
@@ -617,7 +627,7 @@ static bool engine_doze(struct fl__mpi_pace *pace)
  */
 void fl__mpi_pause(struct fl__mpi_pace *pace, bool some, enum fl__mpi_expects expects)
 {
-	static const int64_t relaxed = FL_US(5), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
+	static const int64_t relaxed = FL_US(2), spin = FL_US(50), shortest = FL_US(10), longest = FL_MS(1),
 			     awake = FL_MS(10);
 	enum { PART = 8 };
 	if (some || pace->found == 0) {

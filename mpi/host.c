@@ -147,6 +147,7 @@ static struct {
 	fl_mutex lock;
 	struct host_job *ended, **ended_end;
 	struct host_pool *freed;
+	uint32_t handed_over; /* 1: one of the two is not empty; also read without the lock */
 } host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
 
 static struct host_pool *host_find_pool(uint32_t id)
@@ -370,6 +371,7 @@ static void host_on_end(fl_future *f, void *arg)
 	job->next = NULL;
 	{
 		FL_LOCKED(&host.lock);
+		fl__store_relaxed(&host.handed_over, 1); /* relaxed: host_wake_leader() orders it */
 		*host.ended_end = job;
 		host.ended_end = &job->next;
 	}
@@ -837,6 +839,7 @@ static int host_close(void *arg)
 		FL_LOCKED(&host.lock);
 		p->next_freed = host.freed;
 		host.freed = p;
+		fl__store_relaxed(&host.handed_over, 1); /* relaxed: as in host_on_end() */
 	}
 	host_wake_leader();
 	return 0;
@@ -901,6 +904,9 @@ static bool host_take_ended(void)
 {
 	struct host_job *jobs;
 	struct host_pool *freed;
+	/* relaxed: a thread that adds one wakes the leader afterwards */
+	if (fl__load_relaxed(&host.handed_over) == 0)
+		return false;
 	{
 		FL_LOCKED(&host.lock);
 		jobs = host.ended;
@@ -908,6 +914,7 @@ static bool host_take_ended(void)
 		host.ended = NULL;
 		host.ended_end = &host.ended;
 		host.freed = NULL;
+		fl__store_relaxed(&host.handed_over, 0);
 	}
 	const bool some = jobs || freed;
 	for (struct host_job *next; jobs; jobs = next) {

@@ -161,6 +161,7 @@ struct mpi_pool {
 static struct {
 	fl_mutex lock;          /* taken under the executors' locks; guards the first part */
 	struct mpi_pool *ready; /* with something to do */
+	uint32_t has_ready;     /* 1: there is one; also read without the lock */
 	bool running, over;
 	fl_thread thread;
 	uint32_t pools_made;
@@ -186,6 +187,7 @@ static void mpi_pool_make_ready(struct mpi_pool *p)
 	p->ready = true;
 	p->next_ready = mpi_thread.ready;
 	mpi_thread.ready = p;
+	fl__store_relaxed(&mpi_thread.has_ready, 1); /* relaxed: a thread that leads, or wakes another, orders it */
 }
 
 /* Makes the MPI thread serve the pool, if no other leader does before. */
@@ -679,6 +681,8 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 /* Moves pools with something to do to the list of pools. */
 static void mpi_take_ready(void)
 {
+	if (fl__load_relaxed(&mpi_thread.has_ready) == 0) /* relaxed: else mpi_settle() finds it */
+		return;
 	FL_LOCKED(&mpi_thread.lock);
 	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
 		p->ready = false;
@@ -690,6 +694,7 @@ static void mpi_take_ready(void)
 		mpi_thread.pools = p;
 	}
 	mpi_thread.ready = NULL;
+	fl__store_relaxed(&mpi_thread.has_ready, 0);
 }
 
 /*
@@ -1047,7 +1052,7 @@ static bool mpi_attend_is_given_up(int64_t now, int64_t deadline, const fl_cance
 static void mpi_pool_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
                                const fl_cancel_token *cancel)
 {
-	enum { POLLS = 64, LOOK = 32 };
+	enum { POLLS = 24, LOOK = 16 };
 	static const int64_t patience = FL_US(200), longest = FL_MS(10);
 	struct fl__ctx *ctx = fl__ctx_get();
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);

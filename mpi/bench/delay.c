@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A network with a latency and a bandwidth, between the ranks of one machine: MPI_Improbe() returns
- * a message only when its time has come. FL_MPI_LATENCY in the environment has the latency in
- * microseconds, FL_MPI_BANDWIDTH the bandwidth in MB/s, per receiver. A message's time begins when
- * MPI has it ready at the receiver. So it also takes the time up to that poll: figures are on the
- * safe side. For one thread, as fairlead-mpi's engine is.
+ * A network with a latency and a bandwidth, between the ranks of one machine: the engine's receive,
+ * which is from any rank, ends only when its message's time has come. FL_MPI_LATENCY in the
+ * environment has the latency in microseconds, FL_MPI_BANDWIDTH the bandwidth in MB/s, per
+ * receiver. A message's time begins when MPI has it ready at the receiver, and the receiver looks.
+ * So it also takes the time up to that look: figures are on the safe side. For one thread at a
+ * time, as fairlead-mpi's engine is.
+ *
+ * A delayed receive is not posted. In place of its request there is a persistent one that is never
+ * started.
  */
 #include <fairlead/time.h>
 #include <mpi.h>
@@ -46,22 +50,57 @@ static void collect(int source, int tag, MPI_Comm comm, int64_t latency, int64_t
 	}
 }
 
-/* The engine probes on one communicator, with one source and one tag. */
-int MPI_Improbe(int source, int tag, MPI_Comm comm, int *flag, MPI_Message *message, MPI_Status *status)
+/* The receive. */
+static struct {
+	int64_t latency, bandwidth;
+	void *buffer;
+	int count, tag;
+	MPI_Datatype type;
+	MPI_Comm comm;
+	MPI_Request request;
+	bool waits;
+} delay = {.latency = -1};
+
+static bool delays(void)
 {
-	static int64_t latency = -1, bandwidth;
-	if (latency < 0) {
-		latency = number("FL_MPI_LATENCY") * FL_US(1);
-		bandwidth = number("FL_MPI_BANDWIDTH");
+	if (delay.latency < 0) {
+		delay.latency = number("FL_MPI_LATENCY") * FL_US(1);
+		delay.bandwidth = number("FL_MPI_BANDWIDTH");
 	}
-	if (latency == 0 && bandwidth == 0)
-		return PMPI_Improbe(source, tag, comm, flag, message, status);
-	collect(source, tag, comm, latency, bandwidth);
+	return delay.latency > 0 || delay.bandwidth > 0;
+}
+
+int MPI_Irecv(void *buffer, int count, MPI_Datatype type, int source, int tag, MPI_Comm comm, MPI_Request *request)
+{
+	if (source != MPI_ANY_SOURCE || !delays())
+		return PMPI_Irecv(buffer, count, type, source, tag, comm, request);
+	if (!delay.buffer)
+		PMPI_Recv_init(buffer, count, type, source, tag, comm, &delay.request);
+	delay.buffer = buffer;
+	delay.count = count;
+	delay.tag = tag;
+	delay.type = type;
+	delay.comm = comm;
+	delay.waits = true;
+	*request = delay.request;
+	return MPI_SUCCESS;
+}
+
+int MPI_Test(MPI_Request *request, int *flag, MPI_Status *status)
+{
+	if (!delay.waits || *request != delay.request)
+		return PMPI_Test(request, flag, status);
+	collect(MPI_ANY_SOURCE, delay.tag, delay.comm, delay.latency, delay.bandwidth);
 	*flag = first != next && queue[first % DELAYED_MAX].due <= fl_now();
 	if (*flag) {
-		*message = queue[first % DELAYED_MAX].message;
-		*status = queue[first % DELAYED_MAX].status;
+		PMPI_Mrecv(delay.buffer, delay.count, delay.type, &queue[first % DELAYED_MAX].message, status);
 		first++;
+		delay.waits = false;
 	}
 	return MPI_SUCCESS;
+}
+
+int MPI_Cancel(MPI_Request *request)
+{
+	return delay.waits && *request == delay.request ? MPI_SUCCESS : PMPI_Cancel(request);
 }
