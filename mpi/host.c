@@ -124,7 +124,8 @@ enum { HOST_KNOWN_TYPES = 64 };
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
-enum { HOST_LONGS = 16 };
+/* HOST_POLLS: rounds of the runner before it releases the lock and looks at the clock. */
+enum { HOST_LONGS = 16, HOST_POLLS = 8 };
 
 static struct {
 	struct host_pool *pools;
@@ -741,7 +742,9 @@ static int host_run(void *arg)
 	fl_mutex_lock(&fl__mpi_lock);
 	host.leader = FL__MPI_SECOND;
 	while (!host.over) {
-		bool some = host_round();
+		bool some = false;
+		for (unsigned polls = 0; polls < HOST_POLLS && !some && !host.over; polls++)
+			some = host_round();
 		some |= host_run_waiting();
 		if (host.over)
 			break; /* MPI may have ended */

@@ -439,6 +439,9 @@ static uint32_t mpi_pool_count_free(const struct mpi_pool *p)
 static void mpi_pool_balance(struct mpi_pool *p)
 {
 	uint32_t n = p->prefetch > 0 && !p->base.queue.head && p->posted > 0 ? mpi_pool_count_free(p) : 0;
+	p->lags = n > 0;
+	if (n == 0)
+		return;
 	const int64_t before = fl_now() - MPI_POOL_PATIENCE;
 	for (int rank = 1; rank < fl__mpi_world.size && n > 0; rank++) {
 		struct mpi_share *share = &p->shares[rank];
@@ -453,7 +456,7 @@ static void mpi_pool_balance(struct mpi_pool *p)
 			n--;
 		}
 	}
-	p->lags = n > 0 && p->posted > 0;
+	p->lags = n > 0;
 }
 
 /* Calls `visit` for each slot with a task. */

@@ -46,11 +46,14 @@ FL_BEGIN_DECLS
  *
  * Deadlines pass as the time that is left, and begin anew when the message arrives.
  *
- * Threads. Rank 0 has one thread that makes all calls of MPI, and each executor one that runs
- * callbacks and drop hooks. These must not wait for tasks of the same executor. On the other ranks
- * the main thread makes the calls of MPI, and threads or processes run the tasks. A rank polls
- * while tasks are under way, at least a thousand times a second. Ranks without tasks sleep: rank 0
- * wakes them through a TCP connection. Where that cannot be made such a rank polls, too.
+ * Threads. A thread of rank 0 that submits a task, or waits for one, may make the calls of MPI
+ * itself: it needs 64 KiB of stack. Fibers make none. Rank 0 has one thread that makes these calls
+ * when no caller does, and each executor has one that runs callbacks and drop hooks. These must not
+ * wait for tasks of the same executor. On the other ranks one thread receives tasks, and runs short
+ * ones itself; the main thread receives while that thread runs a long task. All other tasks run on
+ * further threads, or in processes. A rank polls while tasks are under way, at least a thousand
+ * times a second. Ranks without tasks sleep: rank 0 wakes them through a TCP connection. Where that
+ * cannot be made such a rank polls, too.
  *
  * Death of a rank. It ends the whole job, as MPI has it, with one line that names the rank: rank
  * 0's or the launcher's. A task that crashes ends its rank, unless tasks run in processes
