@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A worker rank. For each executor of rank 0 the rank has an executor of its own, an *inner* one, on
- * threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the stack
+ * A worker rank. For each executor of rank 0 the rank has an executor of its own, an *inner* one,
+ * on threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the stack
  * of the task that submits them (nested.c).
  *
  * Two threads serve rank 0:
@@ -14,10 +14,11 @@
  *                     from the first executor on
  *                     threads
  *
- * The runner runs a short job at once (*inline*), without passing it to another thread, and replies.
- * While the runner runs a job that is not short, the main thread receives: so other jobs, requests
- * to stop, and deadlines do not wait for the runner. When the job has ended, the runner leads again.
- * If the runner cannot be started, the main thread leads for ever, and no job is inline.
+ * The runner runs a short job at once (*inline*), without passing it to another thread, and
+ * replies. While the runner runs a job that is not short, the main thread receives: so other jobs,
+ * requests to stop, and deadlines do not wait for the runner. When the job has ended, the runner
+ * leads again.
+ * If the runner cannot be started, the main thread always leads, and no job is inline.
  *
  * A job is in these places:
  *
@@ -38,7 +39,7 @@
  *      (HOST_LONG): inline, they would wait for each other.
  *   3. Executors with an initializer have no inline jobs: the runner is none of their workers.
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
- *      the task's cancel callbacks. `host.requests` keeps the job's token meanwhile.
+ *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
  *   word                 guarded by        meaning
  *   host.leader          the engine lock   the thread that leads, or will after its sleep or its job
@@ -134,7 +135,7 @@ static struct {
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
 	struct host_known known[HOST_KNOWN_TYPES];
-	/* The runner, and who leads. */
+	/* The runner, and the leader. */
 	fl_thread runner;
 	bool has_runner;
 	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
@@ -361,7 +362,7 @@ static void host_end_job(struct host_job *job)
 static void host_wake_leader(void)
 {
 	fl__mpi_wake(FL__MPI_SECOND);
-	fl__mpi_wake_lazily(FL__MPI_FIRST); /* it may lead, but if it watches it need not wake */
+	fl__mpi_wake_lazily(FL__MPI_FIRST); /* if the main thread watches, it sleeps on */
 }
 
 /* Called by a thread of the inner executor, or by a leader. */
@@ -621,7 +622,10 @@ static void host_request_stop(void)
 	host.requests = false;
 }
 
-/* Without the lock. As a worker's, of a thread executor: while the inline job blocks, another job may run. */
+/*
+ * Without the lock. As with a worker of a thread executor, another job may run while the inline job
+ * blocks.
+ */
 static void host_on_block(struct fl__run *run, bool begins)
 {
 	(void)run;
@@ -709,9 +713,9 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 static bool host_round(void);
 
 /*
- * Runs jobs for HOST_TURN, then looks for messages. Replies leave together, up to HOST_TOGETHER of
- * them, but none waits for longer than HOST_HELD and the job that runs. If that job is long, the main
- * thread flushes.
+ * Runs jobs for the time `turn`. The caller then looks for messages. Up to HOST_TOGETHER replies
+ * leave together. A reply waits at most for the time `held`, and for the job that runs. If that job
+ * is long, the main thread flushes.
  */
 static bool host_run_waiting(void)
 {
