@@ -37,7 +37,8 @@
  *      has workers, unless the inline job is in a blocking section.
  *   2. Jobs of a pool with more workers than one go to the inner executor while its jobs are long
  *      (HOST_LONG): inline, they would wait for each other.
- *   3. Executors with an initializer have no inline jobs: the runner is none of their workers.
+ *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
+ *      their workers.
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
@@ -65,6 +66,7 @@
 #include "../lib/exec/registry.h"
 #include "engine.h"
 #include "nested.h"
+#include "regions.h"
 #include <errno.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/thread.h>
@@ -81,8 +83,9 @@ struct host_pool {
 	bool inlines;           /* its jobs may run inline */
 	bool runs_inline;       /* one does, and is not in a blocking section */
 	unsigned longs;         /* above 0: jobs are long; a short one lowers it */
-	fl_executor *inner;     /* NULL: it could not be made */
-	struct host_job **jobs; /* by slot */
+	fl_executor *inner;                /* NULL: it could not be made */
+	struct fl__mpi_received *received; /* the regions; NULL: there are none */
+	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, **waiting_end;
 	uint32_t n_inner;
 	fl_thread closer;
@@ -238,7 +241,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 	(void)result;
 	struct host_job *job = *(struct host_job *const *)arg;
 	struct fl__run frame;
-	int rc = fl__mpi_nested_enter(&frame);
+	int rc = fl__mpi_nested_enter(&frame, ctx);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "rank %d (%s) has no memory for nested tasks", fl__mpi_world.rank,
 		                    host_name());
@@ -785,6 +788,10 @@ static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *hea
 	    .task_timeout = open->task_timeout,
 	    .kill_after = open->kill_after,
 	};
+	if (p->received) {
+		config.regions = p->received->regions;
+		config.n_regions = p->received->n;
+	}
 	char why[FL_MESSAGE_MAX];
 	if (head->flags & FL__MPI_INITIALIZED) {
 		int rc = host_type_of(head, &config.initialize, why);
@@ -824,8 +831,10 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	p->waiting_end = &p->waiting;
 	p->next = host.pools;
 	host.pools = p;
+	p->received = fl__mpi_receiver_take(p->id);
 	p->error = host_create_inner(p, head, &open, initialize_arg);
-	p->inlines = p->inner && !p->processes && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
+	p->inlines = p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) &&
+	             host_start_runner();
 }
 
 /* Rank 0 is closed, and all that has not started there is cancelled. */
@@ -842,6 +851,7 @@ static int host_close(void *arg)
 {
 	struct host_pool *p = arg;
 	fl_executor_free(p->inner);
+	fl__mpi_received_free(p->received);
 	{
 		FL_LOCKED(&host.lock);
 		p->next_freed = host.freed;
@@ -898,6 +908,12 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 	case FL__MPI_CLOSE:
 		host_on_close(head);
 		break;
+	case FL__MPI_REGIONS:
+		fl__mpi_receiver_on_regions(head, data);
+		break;
+	case FL__MPI_BYTES:
+		fl__mpi_receiver_on_bytes(head);
+		break;
 	case FL__MPI_EXIT:
 		host.over = true;
 		break;
@@ -950,6 +966,7 @@ static bool host_round(void)
 	if (host.stops && !host.requests)
 		host_request_stop();
 	some |= host_take_ended();
+	some |= fl__mpi_receiver_take_made();
 	host_start_waiting();
 	return some;
 }

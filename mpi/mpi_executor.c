@@ -71,6 +71,7 @@
 #include "../lib/process/main_hook.h"
 #include "../lib/wait/cancel.h"
 #include "engine.h"
+#include "regions.h"
 #include "start.h"
 #include <errno.h>
 #include <fairlead/mpi_executor.h>
@@ -126,6 +127,7 @@ struct mpi_pool {
 	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
 	int cursor;               /* the rank that got the last task */
 	size_t posted, room;
+	size_t parked;           /* with regions: the slots of ranks that have them; `room` when all ranks do */
 	unsigned watched, stops; /* slots */
 	int64_t watch_at;
 	bool lags; /* a rank has tasks that wait, while another has a free worker */
@@ -138,8 +140,10 @@ struct mpi_pool {
 	bool listed, touched; /* in mpi_thread.pools; has work: the leader's */
 	bool terminates;      /* TERMINATE is to be sent */
 	bool closing;
-	bool forgotten;      /* no leader uses the pool again */
-	unsigned open_ranks; /* OPEN was sent, CLOSED has not come */
+	bool forgotten;                /* no leader uses the pool again */
+	unsigned open_ranks;           /* OPEN was sent, CLOSED has not come */
+	struct fl__mpi_sender *sender; /* of the regions; NULL: there are none */
+	bool told;                     /* the ranks were sent the regions */
 	/* The manager. */
 	fl_thread manager;
 	bool running, finished, broke;
@@ -515,10 +519,24 @@ static void mpi_pool_close(struct mpi_pool *p)
 	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
 	if (!p->base.closed || p->base.queue.head || p->posted > 0 || p->closing)
 		return;
+	fl__mpi_sender_stop(p->sender);
+	if (fl__mpi_sender_is_busy(p->sender))
+		return;
 	p->closing = true;
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
 		if (p->shares[rank].opened && fl__mpi_send(rank, &head, "", NULL) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
+}
+
+/* The first task has come: sends the regions to all ranks that have workers. */
+static void mpi_pool_send_regions(struct mpi_pool *p)
+{
+	if (!p->sender || p->told || !p->base.queue.head)
+		return;
+	p->told = true;
+	for (int rank = 1; rank < fl__mpi_world.size; rank++)
+		if (p->shares[rank].workers > 0)
+			fl__mpi_sender_tell(p->sender, p->id, rank);
 }
 
 /* The leader: what comes back. */
@@ -619,6 +637,34 @@ static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi
 	p->touched = true;
 }
 
+/* Without the lock: a rank has the regions, or cannot get them. */
+static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
+                            const char *data)
+{
+	struct mpi_share *share = &p->shares[from];
+	int rc = fl__mpi_sender_on_has(p->sender, from, head, data); /* it may log */
+	p->touched = true;
+	if (rc == -EAGAIN)
+		return;
+	FL_LOCKED(&p->base.lock);
+	if (rc == 0) {
+		/* Now, so that CLOSE frees the regions. */
+		if (mpi_pool_open(p, from) != 0)
+			fl__mpi_abort("rank 0 has no memory for a message");
+		p->parked += share->n_slots;
+		if (fl__mpi_sender_is_complete(p->sender))
+			p->room = p->parked;
+		return;
+	}
+	fl__mpi_sender_stop(p->sender);
+	if (*p->broken || (p->base.closed && !p->base.queue.head))
+		return;
+	(void)snprintf(p->broken, sizeof p->broken, "the executor is broken: rank %d (%.63s) %.130s", from,
+	               fl__mpi_world.peers[from].host, text);
+	p->base.broken = true; /* the manager ends what is queued */
+	fl_cond_signal(&p->work);
+}
+
 /* Without the lock: the last access of a leader to the pool. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
@@ -651,6 +697,10 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 		mpi_pool_on_ended(p, from, head, text, data);
 	else if (head->kind == FL__MPI_BEGUN)
 		mpi_pool_on_begun(p, from, head);
+	else if (head->kind == FL__MPI_WANT && p->sender)
+		fl__mpi_sender_on_want(p->sender, from, head);
+	else if (head->kind == FL__MPI_HAS && p->sender)
+		mpi_pool_on_has(p, from, head, text, data);
 	else if (head->kind == FL__MPI_CLOSED && --p->open_ranks == 0)
 		p->touched = true;
 	else if (head->kind != FL__MPI_CLOSED)
@@ -669,6 +719,7 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 	{
 		FL_LOCKED(&p->base.lock);
 		p->touched = false;
+		mpi_pool_send_regions(p);
 		mpi_pool_dispatch(p);
 		mpi_pool_balance(p);
 		mpi_pool_watch(p);
@@ -708,6 +759,7 @@ static void mpi_leave(void)
 {
 	const struct fl__mpi_head head = {.kind = FL__MPI_EXIT};
 	fl__mpi_leave();
+	fl__mpi_sender_leave();
 	const int64_t until = fl_after(FL_S(1));
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
 		if (fl__mpi_send(rank, &head, "", NULL) != 0)
@@ -738,7 +790,7 @@ static bool mpi_round(bool receives)
 static bool mpi_expects(void)
 {
 	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
-		if (p->posted > 0 || p->closing || p->touched)
+		if (p->posted > 0 || p->closing || p->touched || fl__mpi_sender_is_busy(p->sender))
 			return true;
 	return fl__mpi_under_way() > 0;
 }
@@ -1123,6 +1175,7 @@ static void mpi_pool_on_destroy(fl_executor *e)
 	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
 	(void)rc;
 	mpi_pool_free_shares(p);
+	fl__mpi_sender_free(p->sender);
 	fl__executor_fini(e); /* `p` lasts as long as its task blocks */
 }
 
@@ -1220,12 +1273,16 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 		rc = mpi_lookup_type(p, config->initialize, &known);
 	if (rc == 0 && config->initialize)
 		p->initializer = *known;
+	if (rc == 0 && config->n_regions > 0)
+		rc = fl__mpi_sender_create(&p->sender, p->base.regions, config->n_regions, &p->touched);
 	if (rc != 0) {
 		fl__free(p->shares);
 		fl__executor_fini(&p->base); /* frees `p` */
 		return rc;
 	}
 	p->base.workers = mpi_pool_distribute(p, config->workers);
+	if (p->sender)
+		p->room = 0; /* until all ranks have the regions */
 	FL_LOCKED(&mpi_thread.lock);
 	p->id = ++mpi_thread.pools_made;
 	return 0;
@@ -1254,8 +1311,6 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 		fl__log(FL_LOG_ERROR, "no executor over MPI: %s", refusal);
 		return -ENOTSUP;
 	}
-	if (config->n_regions > 0)
-		return -ENOTSUP;
 	if (!mpi_config_is_valid(config, mpi))
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)

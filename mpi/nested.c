@@ -43,11 +43,13 @@ static int nested_of_thread(fl_executor **e)
 	return rc;
 }
 
-int fl__mpi_nested_enter(struct fl__run *frame)
+int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx)
 {
 	fl_executor *e;
 	if (nested_of_thread(&e) != 0)
 		return -ENOMEM;
+	e->regions = (fl_shm **)(uintptr_t)ctx->regions; /* cast: they are only read */
+	e->n_regions = ctx->n_regions;
 	fl__run_enter(frame, e);
 	frame->active = true;
 	return 0;
@@ -57,6 +59,8 @@ void fl__mpi_nested_leave(struct fl__run *frame)
 {
 	fl_executor *e = frame->executor;
 	fl__run_leave(frame);
+	e->regions = NULL;
+	e->n_regions = 0;
 	if (!e->closed)
 		return; /* only this thread's tasks close it */
 	FL_LOCKED(&e->lock);

@@ -9,9 +9,9 @@
  * has one, which runs nested tasks at once, on the thread's stack: as in a worker process. A task
  * that closes it closes it only for itself.
  *
- * Enters the frame of a task. Returns 0, -ENOMEM.
+ * Enters the frame of a task, whose regions nested tasks find. Returns 0, -ENOMEM.
  */
-int fl__mpi_nested_enter(struct fl__run *frame);
+int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx);
 void fl__mpi_nested_leave(struct fl__run *frame);
 
 #endif

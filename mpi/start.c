@@ -11,6 +11,7 @@
 #include "../lib/wait/context.h"
 #include "engine.h"
 #include "host.h"
+#include "regions.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <mpi.h>
@@ -97,6 +98,7 @@ static void start_describe(struct fl__mpi_hello *hello)
 		hello->tasks.tasks = 0;
 	if (gethostname(hello->host, sizeof hello->host - 1) != 0)
 		(void)snprintf(hello->host, sizeof hello->host, "unknown host");
+	hello->machine = fl__mpi_machine(hello->host);
 }
 
 /* Ranks whose messages this rank cannot read end the job. */

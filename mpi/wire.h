@@ -3,6 +3,7 @@
 #define FL_MPI_WIRE_H
 
 #include "../lib/process/identity.h"
+#include <fairlead/executor.h>
 #include <fairlead/future.h>
 #include <stdint.h>
 
@@ -28,9 +29,16 @@
  *   BEGUN      a worker  rank 0    `slot` was recalled too late         none
  *   CLOSED     a worker  rank 0    the executor `pool` is freed         none
  *   SLEEPS     a worker  rank 0    has got `task` messages, and sleeps  none
+ *   REGIONS    rank 0    a worker  gets the regions of `pool`           struct fl__mpi_regions
+ *   WANT       a worker  rank 0    fetches bytes of region `slot`, from none
+ *                                  the offset `task` on
+ *   BYTES      rank 0    a worker  answers WANT; or has an `error`      bytes, announced
+ *   HAS        a worker  rank 0    has all regions, or an `error`       struct fl__mpi_regions
  *
  * A slot is rank 0's name of a task at one rank. The slot is free again after ENDED. `round` tells
  * the tasks of one slot apart: a STOP or RECALL may cross its task's ENDED.
+ *
+ * A rank gets the regions of an executor before OPEN.
  */
 enum fl__mpi_kind {
 	FL__MPI_OPEN = 1,
@@ -44,6 +52,10 @@ enum fl__mpi_kind {
 	FL__MPI_BEGUN,
 	FL__MPI_CLOSED,
 	FL__MPI_SLEEPS,
+	FL__MPI_REGIONS,
+	FL__MPI_WANT,
+	FL__MPI_BYTES,
+	FL__MPI_HAS,
 };
 
 enum {
@@ -54,6 +66,7 @@ enum {
 	FL__MPI_LATE = 16,       /* ENDED: a worker process was killed since the task ran past its deadline */
 	FL__MPI_MISMATCH = 64,   /* ENDED: the rank has another task of that name, or none; the text says which */
 	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken; the text says why */
+	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the other rank's memory */
 };
 
 struct fl__mpi_head {
@@ -76,6 +89,20 @@ struct fl__mpi_open {
 	int32_t max_tasks;
 	int64_t idle_timeout, task_timeout, kill_after;
 	char name[24];
+};
+
+struct fl__mpi_region {
+	uint64_t total, data;   /* as in struct fl_shm */
+	uint64_t device, inode; /* of its memory */
+	int32_t fd;             /* in the process `pid` */
+	uint32_t writable;      /* for a process that attaches it */
+};
+
+/* REGIONS: the regions of `pid`, to be mapped; 0: to be copied. HAS: those of the rank. */
+struct fl__mpi_regions {
+	uint32_t n;
+	int32_t pid;
+	struct fl__mpi_region at[FL_REGIONS_MAX];
 };
 
 #define FL__MPI_INLINE ((size_t)16 << 10)
@@ -106,7 +133,8 @@ struct fl__mpi_hello {
 	struct fl__registry_digest tasks;
 	struct fl__build_id program;
 	char host[64];
-	unsigned char rest[112];
+	uint64_t machine; /* fl__mpi_machine() */
+	unsigned char rest[104];
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */

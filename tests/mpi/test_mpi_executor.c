@@ -110,7 +110,6 @@ FL_TEST(mpi_refuses_configs)
 {
 	fl_executor *e = make(NULL, NULL), *refused = NULL;
 	static struct large much;
-	fl_shm *regions[1] = {NULL};
 	const unsigned most = FL_WORKERS_MAX * (fl_test_mpi_ranks() - 1);
 	const fl_mpi_config far = {.prefetch = FL_MPI_PREFETCH_MAX + 1};
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.workers = most + 1}, NULL), -EINVAL);
@@ -120,10 +119,6 @@ FL_TEST(mpi_refuses_configs)
 	const fl_executor_config first = {.initialize = &begin_with_much, .initialize_arg = &much};
 	FL_RC(fl_mpi_executor_create(&refused, &first, NULL), -E2BIG);
 	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.initialize = &unknown}, NULL), -ENOENT);
-	FL_OK(fl_shm_create(&regions[0], 4096));
-	FL_RC(fl_mpi_executor_create(&refused, &(fl_executor_config){.regions = regions, .n_regions = 1}, NULL),
-	      -ENOTSUP);
-	fl_shm_free(regions[0]);
 	assert_null(refused);
 	FL_RC(fl_submit(e, &unknown, NULL, NULL), -ENOENT);
 	fl_task_register(&one_entry);

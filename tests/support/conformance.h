@@ -37,7 +37,7 @@ struct conformance_kind {
 	unsigned workers_by_default; /* 0: the CPUs */
 	unsigned workers_at_most;    /* 0: it has none */
 	unsigned needs;              /* system calls: FL_NEEDS() */
-	bool over_ranks;             /* its workers are of other ranks; it has no regions */
+	bool over_ranks;             /* its workers are of other ranks */
 	bool dies_as_a_whole;        /* a worker that dies ends the program */
 };
 

@@ -30,8 +30,37 @@ FL_BEGIN_DECLS
  * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi.
  *
  * Memory. As with processes, a task gets a copy of the argument's bytes, and the caller gets a copy
- * of the result's. Pointers in either mean nothing, and global variables are the rank's own. There
- * are no regions.
+ * of the result's. Pointers in either mean nothing, and global variables are the rank's own.
+ *
+ * Regions. Tasks find the `regions` of the config by fl_task_region(), on threads and in processes.
+ * What they find depends on the machine of their rank:
+ *
+ *   rank 0's machine     the regions themselves: rank 0 and all tasks there see each other's writes
+ *   each other machine   one copy for each executor: all tasks of the executor on that machine see
+ *                        each other's writes. No write comes back to rank 0, and no later write of
+ *                        rank 0 arrives
+ *
+ * The copies are made after the first submit, and before the first task begins: a task sees all
+ * that was written before the first submit. From the first submit until a task has begun, the
+ * program must not write the regions, allocate in them, or hold locks there. Copies contain the
+ * same offsets, root, blocks and locks. A region that is read-only for processes that attach it
+ * (fl_shm_seal()) is read-only in all ranks.
+ *
+ * A machine is what has one host name, one boot, and one PID namespace: so containers on one host
+ * are several machines. A rank that may not map the memory of its machine (/proc/PID/fd) gets a
+ * copy of its own, after a warning in the log. The copies are freed before fl_executor_free()
+ * returns.
+ *
+ * If a rank cannot get the regions, the executor is broken, and no task has run: tasks end with
+ * -ENOTRECOVERABLE, and a message that names rank, host, region, and the error of fl_shm_create(),
+ * fl_shm_seal() or fl_shm_attach() there, such as:
+ *
+ *   -ENOMEM   the machine, its control group, or RLIMIT_AS has no room for the copy
+ *   -EFBIG    RLIMIT_FSIZE of the rank is below the size of the region
+ *   -EMFILE   the rank has too many descriptors
+ *   -ENFILE   the machine has too many descriptors
+ *   -ENOSYS   the machine has no memfd_create(), or a sandbox forbids it
+ *   -EPROTO   pages of another size, or a C library that places locks differently
  *
  * Tasks. A task must be registered, as FL_TASK does, and all ranks must run the same build. A task
  * that a rank knows by another build or size, or not at all, fails with -EPROTO or -ENOENT, and a
@@ -84,7 +113,7 @@ typedef struct fl_mpi_config {
  *   0
  *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
  *             worker rank; a rank runs another build; MPI grants no thread but the first; this is
- *             a forked child: the log says which. Or `n_regions` is not 0
+ *             a forked child: the log says which
  *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX;
  *             `max_tasks` or a time below 0; a config that other executors refuse, too
  *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
