@@ -8,6 +8,8 @@
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
 
+#include "../../mpi/engine.h"
+#include <fairlead/shm.h>
 #include <mpi.h>
 #include <signal.h>
 
@@ -144,6 +146,18 @@ static int role_leaves_a_stubborn_task(void)
 	return leave_with(&for_ever);
 }
 
+/* The ranks do not find rank 0's region, so that they fetch its bytes. */
+static int role_leaves_regions(void)
+{
+	enum { SIZE = 100 << 20 };
+	fl_shm *region = NULL;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_shm_create(&region, SIZE) == 0);
+	FL_CHECK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = &region, .n_regions = 1}, NULL) == 0);
+	fl__mpi_world.peers[0].pid = (int32_t)getppid();
+	return square_submit(e, 3, NULL);
+}
+
 /* Tasks that the ranks know differently: each prints its error and its message. */
 
 static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
@@ -199,6 +213,7 @@ static const struct role {
     {"idle_death", role_idle_death},
     {"leaves_a_task", role_leaves_a_task},
     {"leaves_a_stubborn_task", role_leaves_a_stubborn_task},
+    {"leaves_regions", role_leaves_regions},
     {"not_there", role_differs},
     {"other_size", role_differs},
 };
@@ -379,6 +394,12 @@ FL_TEST(mpi_exit_with_a_task_that_does_not_stop)
 	char text[TEXT];
 	assert_int_equal(job("leaves_a_stubborn_task", "2", text, sizeof text), 0);
 	expect(text, "does not stop");
+}
+
+FL_TEST(mpi_exit_while_ranks_fetch_regions)
+{
+	char text[TEXT];
+	assert_int_equal(job("leaves_regions", "3", text, sizeof text), 0);
 }
 
 FL_TEST(mpi_task_that_a_rank_does_not_have)
