@@ -53,6 +53,7 @@
  *   4. Leaders use a pool from its first submit until each rank with an executor of the pool has
  *      said CLOSED. A join waits for that. An attender uses its future, but not its executor, which
  *      may be freed once the future has ended.
+ *   5. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
  *
  * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
  * nothing is queued, rank 0 recalls such tasks: those that have waited for MPI_POOL_PATIENCE, the
@@ -127,7 +128,7 @@ struct mpi_pool {
 	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
 	int cursor;               /* the rank that got the last task */
 	size_t posted, room;
-	size_t parked;           /* with regions: the slots of ranks that have them; `room` when all ranks do */
+	size_t parked;           /* the slots of ranks that have the regions: `room`, when all do */
 	unsigned watched, stops; /* slots */
 	int64_t watch_at;
 	bool lags; /* a rank has tasks that wait, while another has a free worker */

@@ -64,8 +64,8 @@ typedef struct fl_executor_config {
 	const fl_task_type *initialize;
 	const void *initialize_arg;
 	/*
-	 * Regions that tasks find by fl_task_region(), in whatever process they run. They must
-	 * exist until the executor is freed.
+	 * Regions that tasks find by fl_task_region(), in whatever process they run; on other
+	 * machines, copies (fairlead/mpi_executor.h). They must exist until the executor is freed.
 	 */
 	fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */

@@ -2,6 +2,7 @@
 /* Regions over MPI, where all ranks are on one machine; test_mpi_regions_machines.c has several. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
+#include "fl_faults.h"
 #include "fl_mpi_regions.h"
 
 #include "../../mpi/engine.h"
@@ -9,6 +10,35 @@
 #include <sys/resource.h>
 
 enum { LARGE = 64 << 20, SMALL = 100 };
+
+static int allocations_left;
+
+static void *memory_while_it_lasts(size_t size)
+{
+	return allocations_left-- > 0 ? fl_test_real_sys.alloc(size) : NULL;
+}
+
+/*
+ * The first case: later ones have the thread that makes the calls of MPI, beside which no fault may
+ * be planted.
+ */
+FL_TEST(mpi_regions_without_memory)
+{
+	fl_shm *regions[] = {regions_new(SMALL)};
+	const fl_executor_config config = {.regions = regions, .n_regions = 1};
+	fl_executor *e = NULL;
+	int failures = 0;
+	for (int rc = -ENOMEM; rc == -ENOMEM; failures += rc == -ENOMEM) {
+		FL_FAULTS();
+		fl__sys.alloc = memory_while_it_lasts;
+		allocations_left = failures;
+		rc = fl_mpi_executor_create(&e, &config, NULL);
+		assert_true(rc == 0 || (rc == -ENOMEM && !e));
+	}
+	assert_true(failures > 3);
+	fl_executor_free(e);
+	fl_shm_free(regions[0]);
+}
 
 /* All ranks, rank 0 with them, see the marks of all others. */
 static void expect_one_memory(fl_executor *e, fl_shm *const *regions, unsigned n)

@@ -16,10 +16,10 @@ static bool have_machines; /* of rank 0 */
 static int rank_of_launcher(void)
 {
 	const char *const variables[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"};
-	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		if (getenv(variables[i]))
-			return (int)strtol(getenv(variables[i]), NULL, 10);
-	return 0;
+	const char *rank = NULL;
+	for (size_t i = 0; i < sizeof variables / sizeof *variables && !rank; i++)
+		rank = getenv(variables[i]);
+	return rank ? (int)strtol(rank, NULL, 10) : 0;
 }
 
 /* Ranks 1 and 2 are on one machine, rank 3 on another, all others on rank 0's. */
@@ -180,6 +180,33 @@ FL_TEST(mpi_machines_use_allocator_and_locks)
 		FL_OK(add_block_get(f[i]));
 		fl_future_free(f[i]);
 	}
+	fl_executor_free(e);
+	fl_shm_free(regions[0]);
+}
+
+FL_TASK_STATIC(read_byte, uint32_t, unsigned char)
+{
+	fl_shm *region = fl_task_region(ctx, 0);
+	const struct regions_board *board = FL_SHM_AT(region, struct regions_board, fl_shm_root(region));
+	FL_CHECK(board && *arg < board->size);
+	*result = ((const unsigned char *)(board + 1))[*arg];
+	return 0;
+}
+
+/* Many small tasks of one table, as a program has them. */
+FL_TEST(mpi_machines_map_over_a_table)
+{
+	enum { SIZE = 20000 };
+	fl_shm *regions[] = {new_region(SIZE)};
+	static uint32_t places[SIZE];
+	static unsigned char bytes[SIZE];
+	fl_executor *e = NULL;
+	for (uint32_t i = 0; i < SIZE; i++)
+		places[i] = i;
+	FL_OK(fl_mpi_executor_create(&e, &(fl_executor_config){.regions = regions, .n_regions = 1},
+	                             &(fl_mpi_config){.prefetch = 2}));
+	FL_OK(read_byte_map(e, places, SIZE, bytes, NULL));
+	assert_memory_equal(bytes, regions_board_of(regions[0]) + 1, SIZE);
 	fl_executor_free(e);
 	fl_shm_free(regions[0]);
 }

@@ -97,7 +97,9 @@ static inline fl_shm *regions_new(size_t size)
 
 static inline struct regions_board *regions_board_of(fl_shm *region)
 {
-	return FL_SHM_AT(region, struct regions_board, fl_shm_root(region));
+	struct regions_board *board = FL_SHM_AT(region, struct regions_board, fl_shm_root(region));
+	FL_CHECK(board != NULL);
+	return board;
 }
 
 static inline uint64_t regions_marks_of(fl_shm *region)
@@ -126,12 +128,16 @@ static inline fl_executor *regions_executor(fl_shm *const *regions, unsigned n, 
 	return e;
 }
 
-/* Runs visit_region() in each rank, all at once, for the last of `n` regions. */
+/*
+ * Runs visit_region() in each rank, all at once, for the last of `n` regions. `seen` has
+ * REGIONS_RANKS_MAX entries.
+ */
 static inline void regions_visit_all(fl_executor *e, unsigned n, struct regions_seen *seen)
 {
 	const unsigned ranks = regions_worker_ranks();
 	struct regions_visit *visits = FL_IN_ARENA(struct regions_visit, ranks);
 	fl_future *f[REGIONS_RANKS_MAX];
+	memset(seen, 0, REGIONS_RANKS_MAX * sizeof *seen);
 	for (unsigned i = 0; i < ranks; i++)
 		FL_OK(visit_region_submit(e, (struct regions_arg){&visits[i], i, n - 1}, &f[i]));
 	for (unsigned i = 0; i < ranks; i++)
