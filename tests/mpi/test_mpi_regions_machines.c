@@ -75,8 +75,8 @@ static void expect_one_memory_a_machine(fl_executor *e, fl_shm *region)
 
 static void visit_machines(size_t size, bool processes)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false);
 	fl_shm *regions[] = {new_region(size)};
+	fl_executor *stays = regions_executor(NULL, 0, false);
 	fl_executor *e = regions_executor(regions, 1, processes);
 	expect_one_memory_a_machine(e, regions[0]);
 	fl_executor_free(e);
@@ -219,8 +219,8 @@ FL_TASK_STATIC(has_region, void, void)
 /* Executors that are freed while a region is on its way. */
 FL_TEST(mpi_machines_of_executors_that_end_at_once)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false);
 	fl_shm *regions[] = {new_region(40 << 20)};
+	fl_executor *stays = regions_executor(NULL, 0, false);
 	const struct regions_held before = regions_held_by_all(stays);
 	for (unsigned i = 0; i < fl_test_scaled(12); i++) {
 		FL_SCOPED(fl_future) *f = NULL;
@@ -258,8 +258,8 @@ static void limit_file_size_of_a_rank(fl_executor *e, uint64_t size)
 /* A machine that cannot make a copy breaks the executor, with a message that names it. */
 FL_TEST(mpi_machines_without_memory)
 {
-	fl_executor *stays = regions_executor(NULL, 0, false), *one = NULL;
 	fl_shm *regions[] = {new_region(100), new_region(8 << 20)};
+	fl_executor *stays = regions_executor(NULL, 0, false), *one = NULL;
 	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
 	const struct regions_held before = regions_held_by_all(stays);
 	limit_file_size_of_a_rank(one, 4 << 20);
