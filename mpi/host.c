@@ -80,9 +80,9 @@ struct host_pool {
 	struct host_pool *next_freed; /* in `host.freed` */
 	uint32_t id, slots, workers;
 	bool processes;
-	bool inlines;           /* its jobs may run inline */
-	bool runs_inline;       /* one does, and is not in a blocking section */
-	unsigned longs;         /* above 0: jobs are long; a short one lowers it */
+	bool inlines;                      /* its jobs may run inline */
+	bool runs_inline;                  /* one does, and is not in a blocking section */
+	unsigned longs;                    /* above 0: jobs are long; a short one lowers it */
 	fl_executor *inner;                /* NULL: it could not be made */
 	struct fl__mpi_received *received; /* the regions; NULL: there are none */
 	struct host_job **jobs;            /* by slot */
@@ -833,8 +833,8 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	host.pools = p;
 	p->received = fl__mpi_receiver_take(p->id);
 	p->error = host_create_inner(p, head, &open, initialize_arg);
-	p->inlines = p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) &&
-	             host_start_runner();
+	p->inlines =
+	    p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
 
 /* Rank 0 is closed, and all that has not started there is cancelled. */
