@@ -243,7 +243,8 @@ FL_API FL_MUST_CHECK int fl_datagram_disconnect(fl_datagram *d);
  *   -ECANCELED
  *   -EFAULT        a bad address
  *   -EPIPE         closed
- *   -EINVAL        the caller is no fiber of the socket's loop
+ *   -EINVAL        the caller is no fiber of the socket's loop; UDP: port 0, or a peer that the
+ *                  local address cannot reach, as from 127.0.0.1 to another machine
  *   -EOWNERDEAD    in a forked child
  */
 FL_INLINE FL_MUST_CHECK int fl_datagram_send(fl_datagram *d, const void *data, size_t size);

@@ -48,10 +48,10 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     forks the fork server while the process has a single thread: for the
  *                            fork server only
  *
- * Otherwise a start fails with -ENOTSUP; the library never falls
- * back to a fork. FL_PROCESS_FORK and programs need no preparation. The library tells the program
- * its role by the environment variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the
- * variable, as does a program without that socket. fl_main() removes the variable.
+ * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. FL_PROCESS_FORK
+ * and programs need no preparation. The library tells the program its role by the environment
+ * variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the variable, as does a program
+ * without that socket. fl_main() removes the variable.
  *
  * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
  * drop_result runs. The new process finds the task by its name: the task must be registered
