@@ -92,13 +92,13 @@ FL_API void fl_eventcount_notify(fl_eventcount *ec);
 FL_API void fl_eventcount_notify_all(fl_eventcount *ec);
 
 /*
- * For fl_wait_any: ready after a notification that follows a prepare.
+ * For FL_WAIT_ANY(): ready after a notification that follows a prepare.
  *
  *     fl_eventcount_watch w = {&r->filled, fl_eventcount_prepare(&r->filled)};
  *     if (!ring_get(r, &item))
  *             rc = FL_WAIT_ANY(FL_ON_EVENTCOUNT(&w), FL_ON_EVENT(&stop));
  *
- * fl_wait_any() takes no notification from other waiters: fl_eventcount_notify() wakes it in
+ * FL_WAIT_ANY() takes no notification from other waiters: fl_eventcount_notify() wakes it in
  * addition, if it is queued before the waiter that is woken.
  */
 typedef struct fl_eventcount_watch {

@@ -226,7 +226,8 @@ typedef struct fl_map_config {
  * the elements before it have their results, the elements after it count as not started. Returns:
  *
  *   0            also if `n` is 0
- *   FL_ETASK     a task failed; tasks that had not started by then were not run
+ *   FL_ETASK     a task failed; tasks that had not started by then were not run. To go on after a
+ *                failure, use a lazy map (fairlead/imap.h)
  *   -ETIMEDOUT, -ECANCELED
  *                tasks that had not started were not run; the results of the others are there,
  *                unless they were killed (processes)

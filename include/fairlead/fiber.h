@@ -123,7 +123,7 @@ typedef void fl_fiber_error_handler(const char *name, int error);
  */
 FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 
-/* For fl_wait_any(), by fibers of the same loop: ready when the fiber has ended. */
+/* For FL_WAIT_ANY(), by fibers of the same loop: ready when the fiber has ended. */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
 

@@ -146,7 +146,7 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
 /*
- * For fl_wait_any(): ready when the task has ended. Such a wait does not run the task: another
+ * For FL_WAIT_ANY(): ready when the task has ended. Such a wait does not run the task: another
  * worker must. In a forked child a future for which a wait returns -EOWNERDEAD is not ready.
  */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))

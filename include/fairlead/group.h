@@ -223,7 +223,7 @@ FL_API fl_cancel_token *fl_group_token(fl_group *g);
  */
 FL_API void fl_group_destroy(fl_group *g);
 
-/* For fl_wait_any(): ready while no member is left. Such a wait runs no task. */
+/* For FL_WAIT_ANY(): ready while no member is left. Such a wait runs no task. */
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 

@@ -62,7 +62,7 @@ FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
 /* As fl_latch_wait(): 0, -ECANCELED. Also -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* For fl_wait_any: ready at zero. */
+/* For FL_WAIT_ANY(): ready at zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;
 

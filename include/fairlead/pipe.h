@@ -76,7 +76,7 @@ FL_API FL_MUST_CHECK int fl_pipe_from_fd(fl_pipe **p, int fd);
 
 /*
  * Frees this process's handle `p` and closes its descriptor; NULL does nothing. Panics if a context
- * waits on it by fl_wait_any. Requires that no thread uses `p`. Never waits.
+ * waits on it by FL_WAIT_ANY(). Requires that no thread uses `p`. Never waits.
  */
 FL_API void fl_pipe_free(fl_pipe *p);
 
@@ -174,11 +174,11 @@ FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
                                                 unsigned *n, int64_t deadline, fl_cancel_token *cancel);
 
-/* For fl_wait_any: ready while a receive would not wait. */
+/* For FL_WAIT_ANY(): ready while a receive would not wait. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))
 FL_API extern const fl_on_type fl__on_pipe;
 
-/* For fl_wait_any: ready while there is space to send, or the other end is closed. */
+/* For FL_WAIT_ANY(): ready while there is space to send, or the other end is closed. */
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;
 

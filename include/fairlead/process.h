@@ -315,7 +315,7 @@ FL_API unsigned fl_process_fd_count(void);
  */
 FL_API int fl_process_fd(unsigned i);
 
-/* For fl_wait_any: ready when the process has ended, as for fl_process_try_join(). */
+/* For FL_WAIT_ANY(): ready when the process has ended, as for fl_process_try_join(). */
 #define FL_ON_PROCESS(p) FL__ON(fl__on_process, (p))
 FL_API extern const fl_on_type fl__on_process;
 

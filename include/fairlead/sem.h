@@ -133,7 +133,7 @@ FL_API void fl_sem_release_in_handler(fl_sem *s);
  */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
-/* For fl_wait_any: ready while a permit is free and not kept for a waiter. */
+/* For FL_WAIT_ANY(): ready while a permit is free and not kept for a waiter. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
 

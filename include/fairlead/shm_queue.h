@@ -287,7 +287,7 @@ FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
- * For fl_wait_any. FL_ON_SHM_QUEUE: ready when a get would not block (an item, or closed).
+ * For FL_WAIT_ANY(). FL_ON_SHM_QUEUE: ready when a get would not block (an item, or closed).
  * FL_ON_SHM_QUEUE_SPACE: ready when a put would not block (space for an item, or for an empty
  * frame; or closed).
  */

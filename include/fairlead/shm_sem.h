@@ -88,7 +88,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
  */
 FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 
-/* For fl_wait_any: ready while a permit is free. */
+/* For FL_WAIT_ANY(): ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
 

@@ -149,7 +149,7 @@ FL_API void *fl_local_get(const fl_local *local);
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 
-/* For fl_wait_any: ready when the function of a joinable thread has ended. */
+/* For FL_WAIT_ANY(): ready when the function of a joinable thread has ended. */
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;
 

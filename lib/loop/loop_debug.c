@@ -50,7 +50,7 @@ static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const ch
 	fl__lock(&d->lock);
 	d->began = now;
 	d->reported = false;
-	(void)strncpy(d->name, name, sizeof d->name - 1);
+	(void)snprintf(d->name, sizeof d->name, "%s", name);
 	fl__unlock(&d->lock);
 }
 
