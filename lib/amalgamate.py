@@ -77,7 +77,7 @@ class Output:
 
 def head(what):
     return (f"/*\n * Fairlead {version()} ({revision()}): {what}\n * Written by ./dev amalgamate: change the sources instead.\n"
-            " *     cc -c fairlead.c && cc app.c fairlead.o -l:libck.a -pthread\n *\n" +
+            " *     cc -O2 -fvisibility=hidden -I. app.c fairlead.c -l:libck.a -pthread\n *\n" +
             "".join(f" * {line}".rstrip() + "\n" for line in text_of(os.path.join(ROOT, "LICENSE")).splitlines()) + " */\n")
 
 

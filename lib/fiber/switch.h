@@ -63,14 +63,14 @@ struct fl__switch {
  * `stack_low`. `entry` must not return. The flow starts with the caller's floating-point control
  * words.
  */
-static inline void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
+static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
                                    void *arg);
 
 /* The two parts of fl__switch_make(): the control words, and the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
-static inline void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
+static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
                                    void *arg)
 {
 	fl__switch_init(s);
@@ -84,7 +84,7 @@ static inline void fl__switch_make(struct fl__switch *s, void *stack_low, size_t
 static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
 static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);
 
-#define FL__SWITCH_INLINE static inline __attribute__((always_inline))
+#define FL__SWITCH_INLINE static inline __attribute__((always_inline, unused))
 
 #if defined(FL__SWITCH_UCONTEXT)
 

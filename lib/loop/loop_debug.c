@@ -47,10 +47,12 @@ static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
 
 static void loop_debug_begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
 {
+	const size_t length = strnlen(name, sizeof d->name - 1);
 	fl__lock(&d->lock);
 	d->began = now;
 	d->reported = false;
-	(void)snprintf(d->name, sizeof d->name, "%s", name);
+	memcpy(d->name, name, length);
+	d->name[length] = '\0';
 	fl__unlock(&d->lock);
 }
 
