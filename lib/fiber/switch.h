@@ -63,15 +63,15 @@ struct fl__switch {
  * `stack_low`. `entry` must not return. The flow starts with the caller's floating-point control
  * words.
  */
-static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
-                                   void *arg);
+static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
+                                                           void (*entry)(void *arg), void *arg);
 
 /* The two parts of fl__switch_make(): the control words, and the rest. */
 void fl__switch_init(struct fl__switch *s);
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
-static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg),
-                                   void *arg)
+static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
+                                                           void (*entry)(void *arg), void *arg)
 {
 	fl__switch_init(s);
 	fl__switch_prepare(s, stack_low, size, entry, arg);
