@@ -102,8 +102,9 @@
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
  * Declares a variable that is freed when its block is left: by its end, break, return or goto.
- * Requires an initializer, which may be NULL. Not for arrays; `*a = NULL, *b = NULL` declares two
- * variables. A longjmp() or pthread_exit() out of the block does not free the variable.
+ * Requires an initializer, which may be NULL. A longjmp() or pthread_exit() out of the block does
+ * not free the variable. Not for arrays. Several variables need a `*` each:
+ * `FL_SCOPED(fl_future) *a = NULL, *b = NULL;`.
  */
 #define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
 

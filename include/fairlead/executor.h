@@ -49,9 +49,8 @@ typedef enum fl_when_full {
 typedef struct fl_executor_config {
 	/*
 	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
-	 * tasks, or in a blocking section (fairlead/blocking.h). After such a wait the task
-	 * continues at once, even beside the task that ran in its place. So one worker does not
-	 * exclude other tasks. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
+	 * tasks, or in a blocking section (fairlead/blocking.h). Another task runs during such a
+	 * wait. When the wait ends, both tasks run. So one worker does not exclude other tasks. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
 	 * workers.
 	 */
 	unsigned workers;
@@ -90,8 +89,12 @@ typedef struct fl_executor_config {
 	 */
 	int64_t idle_timeout;
 	/* The rest is for processes only (fairlead/process_executor.h). */
-	int max_tasks;        /* a worker is replaced after so many tasks; 0: never */
-	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
+	int max_tasks; /* a worker is replaced after so many tasks; 0: never */
+	/*
+	 * A worker is killed when a task has run for so many ns; 0: never. The task fails with
+	 * -EOWNERDEAD: "its task ran for too long".
+	 */
+	int64_t task_timeout;
 	/*
 	 * A worker is killed when its task still runs so many ns after the task's deadline, or
 	 * after a request to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER:
@@ -230,9 +233,10 @@ typedef struct fl_map_config {
  *                failure, use a lazy map (fairlead/imap.h)
  *   -ETIMEDOUT, -ECANCELED
  *                tasks that had not started were not run; the results of the others are there,
- *                unless they were killed (processes)
+ *                unless they were killed (processes); on processes the results of tasks that ran
+ *                at the cancel may be lost
  *
- * or an error of fl_submit().
+ * or an error of fl_submit(). To go on after a failure use fl_imap_create() (fairlead/imap.h).
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);

@@ -22,8 +22,8 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
  *     for (size_t i = 0; i < n; i++)                          // typed: fetch_group_submit()
- *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // check
- *     rc = fl_group_join(&g);                                 // 0, or the first error
+ *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // -ECANCELED: a task failed
+ *     rc = fl_group_join(&g);                                 // always: 0, or the first error
  *     if (rc != 0 && fl_group_message(&g))
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));

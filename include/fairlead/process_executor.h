@@ -42,7 +42,8 @@ FL_BEGIN_DECLS
  *
  * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
  * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
- * past its deadline".
+ * past its deadline". With `task_timeout` a task that has run for too long fails with -EOWNERDEAD:
+ * "its task ran for too long".
  *
  * Failed starts. If workers again and again cannot be started, or end before they are ready, the
  * executor breaks (-ENOTRECOVERABLE), with the reason as the message. It also breaks on a system

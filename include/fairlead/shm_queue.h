@@ -35,7 +35,8 @@ FL_BEGIN_DECLS
  * queue. An item is delivered at most once. No context waits for a dead process.
  *
  * Stopped processes (SIGSTOP): while a process is stopped in the few instructions of an operation,
- * the operations of other processes block. Waits with a deadline then end at most a millisecond
+ * the operations of other processes block: they block their threads, and a fiber in such an
+ * operation holds up its whole loop. Waits with a deadline then end at most a millisecond
  * late, and tries return -EBUSY after a millisecond. A process that is stopped while it waits may
  * have been woken for an item. That item stays in the queue, and other waiters are woken with the
  * next item.

@@ -139,7 +139,7 @@ static int fetch_all(struct job *job)
 		rc = fl_group_start(&all, fetch, &job->pages[i]);
 	int joined = fl_group_join(&all);
 	if (rc != 0 || joined != 0)
-		return rc != 0 ? rc : joined;
+		return joined != 0 ? joined : rc;
 	for (size_t i = 0; i < job->count; i++) {
 		report(&job->pages[i]);
 		came += job->pages[i].rc == 0;

@@ -134,7 +134,7 @@ static int run_all(void *arg)
 		rc = fl_group_start(&all, run, &jobs[i]);
 	}
 	const int ended = fl_group_join(&all);
-	return rc != 0 ? rc : ended != 0 ? ended : a->interrupted ? -ECANCELED : 0;
+	return ended != 0 ? ended : rc != 0 ? rc : a->interrupted ? -ECANCELED : 0;
 }
 
 int main(int argc, char **argv)
