@@ -86,7 +86,7 @@ FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * For FL_WAIT_ANY(): ready while `e` is set. Unlike a wait, fl_wait_any() may miss a set that is
+ * For FL_WAIT_ANY(): ready while `e` is set. Unlike a wait, FL_WAIT_ANY() may miss a set that is
  * reset at once, and resets nothing: take the set of an auto-reset event by fl_event_try_wait().
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))

@@ -50,8 +50,8 @@ typedef struct fl_executor_config {
 	/*
 	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
 	 * tasks, or in a blocking section (fairlead/blocking.h). Another task runs during such a
-	 * wait. When the wait ends, both tasks run. So one worker does not exclude other tasks. 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without
-	 * workers.
+	 * wait. When the wait ends, both tasks run. So one worker does not exclude other tasks.
+	 * 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
 	 */
 	unsigned workers;
 	const char *name; /* workers are named name-0, name-1, ...; 23 characters; NULL: "worker" */
@@ -232,11 +232,11 @@ typedef struct fl_map_config {
  *   FL_ETASK     a task failed; tasks that had not started by then were not run. To go on after a
  *                failure, use a lazy map (fairlead/imap.h)
  *   -ETIMEDOUT, -ECANCELED
- *                tasks that had not started were not run; the results of the others are there,
- *                unless they were killed (processes); on processes the results of tasks that ran
- *                at the cancel may be lost
+ *                tasks that had not started were not run; the results of the others are there. On
+ *                processes the result of a task that was killed, or that ran at the time of the
+ *                cancel, may be missing
  *
- * or an error of fl_submit(). To go on after a failure use fl_imap_create() (fairlead/imap.h).
+ * or an error of fl_submit().
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);

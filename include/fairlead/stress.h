@@ -14,8 +14,7 @@ extern "C" {
  * Scenarios for the laboratory: actors that share a state, and the outcomes that are allowed. The
  * same source runs on real threads (native), with delays and faults (chaos), and under the model,
  * which decides every interleaving and every value that C11 lets a load return. This header needs
- * nothing else of Fairlead. The program fairlead-stress runs the
- * scenarios (docs/stress.md).
+ * nothing else of Fairlead. The program fairlead-stress runs the scenarios: docs/stress.md.
  *
  *     struct mp { atomic_int data, flag; int seen, value; };
  *
