@@ -375,6 +375,7 @@ static int at_paths(void *unused)
 	fl_datagram_free(d);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	FL_GIVES(fl_datagram_open_unix(&other, below), -ENOENT);
+	FL_GIVES(fl_datagram_open_unix(&other, p.folder), -ENOTSOCK);
 	FL_GIVES(fl_datagram_open_unix(&other, ""), -EINVAL);
 	static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
 	for (int i = 0; i < 2; i++) {

@@ -320,6 +320,7 @@ static int unix_errors(void *unused)
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_GIVES(fl_connect_unix(&s, p.name), -ENOENT);
+	FL_GIVES(fl_connect_unix(&s, p.folder), -ENOTSOCK);
 	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ECONNREFUSED);
 	FL_GIVES(fl_connect_unix(&s, ""), -EINVAL);
 	FL_GIVES(fl_connect_unix(&s, NULL), -EINVAL);
