@@ -4,6 +4,7 @@
 #ifdef FL_TEST_MPI
 #include "fl_faults.h"
 #include "fl_mpi.h"
+#include "fl_mpi_gate.h"
 
 #include <signal.h>
 
@@ -20,23 +21,6 @@ FL_TASK_STATIC(process_id, void, int)
 {
 	*result = (int)getpid();
 	return 0;
-}
-
-struct gate {
-	fl_shm_event entered, open;
-};
-
-FL_TASK_STATIC(hold, struct gate *, int)
-{
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
-	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
-	*result = fl_task_is_cancelled(ctx);
-	return 0;
-}
-
-static struct gate *new_gate(void)
-{
-	return FL_IN_ARENA(struct gate, 1);
 }
 
 static void *no_memory(size_t size)

@@ -6,6 +6,7 @@
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi.h"
+#include "fl_mpi_gate.h"
 
 #include "base/atomic.h"
 
@@ -17,18 +18,6 @@ static fl_executor *make(unsigned workers_a_rank, unsigned prefetch)
 	const fl_executor_config config = {.workers = workers_a_rank * (fl_mpi_ranks() - 1)};
 	FL_OK(fl_mpi_executor_create(&e, &config, &(fl_mpi_config){.prefetch = prefetch}));
 	return e;
-}
-
-struct gate {
-	fl_shm_event entered, open;
-};
-
-FL_TASK_STATIC(hold, struct gate *, int)
-{
-	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
-	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
-	*result = fl_task_is_cancelled(ctx);
-	return 0;
 }
 
 FL_TASK_STATIC(open_gate, struct gate *, void)
@@ -61,7 +50,7 @@ static void run_short_tasks(fl_executor *e)
 FL_TEST(mpi_wait_ends_at_its_deadline)
 {
 	fl_executor *e = make(1, 0);
-	struct gate *gate = FL_IN_ARENA(struct gate, 1);
+	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	int cancelled = -1;
 	run_short_tasks(e);
@@ -92,7 +81,7 @@ FL_TEST(mpi_wait_is_cancelled)
 {
 	enum { WAITERS = 4 };
 	fl_executor *e = make(1, 0);
-	struct gate *gate = FL_IN_ARENA(struct gate, 1);
+	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	struct waiter waiters[WAITERS];
 	FL_OK(hold_submit(e, gate, &f));
@@ -269,7 +258,7 @@ FL_TEST(mpi_stop_crosses_the_end_of_an_inline_task)
 FL_TEST(mpi_deadline_reaches_an_inline_task)
 {
 	fl_executor *e = make(1, 0);
-	struct gate *gate = FL_IN_ARENA(struct gate, 1);
+	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
 	run_short_tasks(e);

@@ -7,7 +7,6 @@
 
 #include "../../mpi/engine.h"
 #include <fcntl.h>
-#include <sys/resource.h>
 
 enum { LARGE = 64 << 20, SMALL = 100 };
 
@@ -290,23 +289,6 @@ FL_TEST(mpi_regions_of_executors_that_end_at_once)
 	fl_executor_free(stays);
 }
 
-/* Sets the limit of descriptors; `*arg` 0: to its most. */
-FL_TASK_STATIC(limit_files, unsigned, void)
-{
-	struct rlimit limit;
-	(void)ctx;
-	FL_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-	limit.rlim_cur = *arg > 0 ? *arg : limit.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? 0 : -errno;
-}
-
-static void limit_files_of_a_rank(fl_executor *e, unsigned n)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(limit_files_submit(e, n, &f));
-	FL_OK(limit_files_get(f));
-}
-
 /* A rank without descriptors breaks the executor, with a message that names rank and host. */
 FL_TEST(mpi_regions_without_descriptors)
 {
@@ -316,7 +298,7 @@ FL_TEST(mpi_regions_without_descriptors)
 	char host[64] = "", rank[96];
 	assert_int_equal(gethostname(host, sizeof host - 1), 0);
 	(void)snprintf(rank, sizeof rank, "rank 1 (%s) cannot map region 0", host);
-	limit_files_of_a_rank(one, 3);
+	regions_limit_rank(one, RLIMIT_NOFILE, 3);
 	fl_shm *regions[] = {regions_new(SMALL)};
 	fl_executor *e = regions_executor(regions, 1, false);
 	FL_SCOPED(fl_future) *f = NULL;
@@ -326,7 +308,7 @@ FL_TEST(mpi_regions_without_descriptors)
 	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
 	assert_non_null(strstr(fl_future_message(f), rank));
 	fl_executor_free(e);
-	limit_files_of_a_rank(one, 0);
+	regions_limit_rank(one, RLIMIT_NOFILE, 0);
 	e = regions_executor(regions, 1, false);
 	expect_one_memory(e, regions, 1);
 	fl_executor_free(e);

@@ -9,7 +9,6 @@
 
 #include <fairlead/shm_mutex.h>
 #include <sched.h>
-#include <sys/resource.h>
 
 static bool have_machines; /* of rank 0 */
 
@@ -238,23 +237,6 @@ FL_TEST(mpi_machines_of_executors_that_end_at_once)
 	fl_executor_free(stays);
 }
 
-/* Sets the limit of a file's size; 0: to its most. */
-FL_TASK_STATIC(limit_file_size, uint64_t, void)
-{
-	struct rlimit limit;
-	(void)ctx;
-	FL_CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
-	limit.rlim_cur = *arg > 0 ? *arg : limit.rlim_max;
-	return setrlimit(RLIMIT_FSIZE, &limit) == 0 ? 0 : -errno;
-}
-
-static void limit_file_size_of_a_rank(fl_executor *e, uint64_t size)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(limit_file_size_submit(e, size, &f));
-	FL_OK(limit_file_size_get(f));
-}
-
 /* A machine that cannot make a copy breaks the executor, with a message that names it. */
 FL_TEST(mpi_machines_without_memory)
 {
@@ -262,7 +244,7 @@ FL_TEST(mpi_machines_without_memory)
 	fl_executor *stays = regions_executor(NULL, 0, false), *one = NULL;
 	FL_OK(fl_mpi_executor_create(&one, &(fl_executor_config){.workers = 1}, NULL)); /* of rank 1 */
 	const struct regions_held before = regions_held_by_all(stays);
-	limit_file_size_of_a_rank(one, 4 << 20);
+	regions_limit_rank(one, RLIMIT_FSIZE, 4 << 20);
 	FL_SCOPED(fl_future) *f = NULL;
 	fl_executor *e = regions_executor(regions, 2, false);
 	FL_OK(has_region_submit(e, &f));
@@ -272,7 +254,7 @@ FL_TEST(mpi_machines_without_memory)
 	assert_true(fl_executor_is_broken(e));
 	FL_RC(has_region_submit(e, NULL), -ENOTRECOVERABLE);
 	fl_executor_free(e);
-	limit_file_size_of_a_rank(one, 0);
+	regions_limit_rank(one, RLIMIT_FSIZE, 0);
 	e = regions_executor(regions, 1, false);
 	expect_one_memory_a_machine(e, regions[0]);
 	fl_executor_free(e);

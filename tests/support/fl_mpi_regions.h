@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_event.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { REGIONS_RANKS_MAX = 64 };
@@ -206,6 +207,30 @@ static inline void regions_expect_held(struct regions_held before, struct region
 {
 	assert_int_equal(after.files, before.files);
 	assert_int_equal(after.mappings, before.mappings);
+}
+
+/* Without memory. */
+
+struct regions_limit {
+	int resource;   /* RLIMIT_... */
+	uint64_t limit; /* 0: the most */
+};
+
+FL_TASK_STATIC(set_limit, struct regions_limit, void)
+{
+	struct rlimit limit;
+	(void)ctx;
+	FL_CHECK(getrlimit(arg->resource, &limit) == 0);
+	limit.rlim_cur = arg->limit > 0 ? arg->limit : limit.rlim_max;
+	return setrlimit(arg->resource, &limit) == 0 ? 0 : -errno;
+}
+
+/* Limits the rank of `e`, an executor with one worker. */
+static inline void regions_limit_rank(fl_executor *e, int resource, uint64_t limit)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(set_limit_submit(e, (struct regions_limit){resource, limit}, &f));
+	FL_OK(set_limit_get(f));
 }
 
 #endif
