@@ -350,6 +350,8 @@ static bool agrees(const struct run *run)
 	if (run->n_jobs == 0 && o->model.replay)
 		complain("--replay: the string is of the test '%.*s', which is not here%s",
 		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
+	else if (run->n_jobs == 0 && o->n_sources > 0)
+		complain("--mode: a program with main() runs in mode model alone");
 	else if (run->n_jobs == 0 && o->modes[MODE_CRASH] && o->pick_modes)
 		complain("--mode crash: no test with processes fits%s%s%s; --list shows them",
 		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",

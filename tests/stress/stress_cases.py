@@ -439,6 +439,7 @@ def program(tool):
         expect(tool.run(path("more.c"), status=2)[1], "no main() in it")
         expect(tool.run(path("one.c"), "mutex", status=2)[1], "a pattern does not go with the sources")
         expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
+        expect(tool.run(path("one.c"), path("more.c"), "--mode", "native", status=2)[1], "runs in mode model alone")
     out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
     for text in ("the answer is 42", "and more", "end"):
         expect(out, text)
