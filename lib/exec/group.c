@@ -42,7 +42,8 @@
  *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0, and then locks and
  *      unlocks `lock_`, is alone with the group. While count_ is above 0 the group is begun and
  *      MEMBERS_LEFT is set. Each end of a member lowers the count after the member's work, with
- *      release order. The end that reaches 0 also acquires. So a join reads what all members wrote.
+ *      release order or under the lock. The end that reaches 0 acquires, under the lock. So a join
+ *      reads what all members wrote.
  *   3. No offer is missed: the submit marks the token and then reads idle_; the join sets NO_OFFER
  *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
  *      two sees the other. The task may have ended before the submit reads idle_. The group still
@@ -150,8 +151,8 @@ static void group_count_in(fl_group *g)
 /* Under the lock. Returns whether no member is left. */
 static bool group_count_out_locked(fl_group *g, struct group_wakes *wakes)
 {
-	/* acq_rel: what the members wrote; pairs with itself and group_count_out() */
-	if (fl__sub_acq_rel(&g->count_, 1) != 1)
+	/* acquire: what the members wrote; pairs with group_count_out(). The lock does the rest. */
+	if (fl__sub_acquire(&g->count_, 1) != 1)
 		return false;
 	group_clear(&g->idle_, GROUP_NO_OFFER, wakes);
 	group_clear(&g->running_, GROUP_MEMBERS_LEFT, wakes);

@@ -98,17 +98,13 @@ static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 }
 
 /*
- * For a call that has waited and is about to try again: whether to return -ECANCELED instead, so
- * that the call consumes nothing that came after the request. The fence is for a caller that has
- * seen the reason to try again by a relaxed load.
+ * For a call that has waited and is about to try again: whether to return -ECANCELED instead. So a
+ * call leaves for others what came after the request.
  */
 static inline bool fl__cancel_ends(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
 	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	if (!token)
-		return false;
-	fl__fence_acquire();
-	return fl__cancel_is_requested(token);
+	return token && fl__cancel_is_requested(token);
 }
 
 /*

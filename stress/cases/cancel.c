@@ -5,6 +5,10 @@
  */
 #include "cases.h"
 #include <fairlead/event.h>
+#include <fairlead/queue.h>
+#include <fairlead/select.h>
+#include <fairlead/sem.h>
+#include <fairlead/shm_event.h>
 
 /*
  * A request always ends a wait under the token, and the waiter sees what came before, in whichever
@@ -91,6 +95,68 @@ FL_STRESS(cancel_vs_set, waiter, setter, canceller)
 {
 	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in the queue");
 	FL_ACCEPTABLE(s->rc == 0, "set");
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* The same for permits, items and choices, of which a spinning call may see the end first. */
+struct cancel_vs_permit {
+	fl_cancel_token stop;
+	fl_sem permits;
+	fl_queue *q;
+	fl_shm_event shared;
+	unsigned kind;
+	int item, data[2], rc;
+};
+
+FL_STRESS_SETUP(cancel_vs_permit)
+{
+	s->kind = fl_stress_choose(4);
+	OK(fl_queue_create(&s->q, sizeof s->item, &(fl_queue_config){.capacity = 1}));
+}
+
+static int wait_for_kind(struct cancel_vs_permit *s)
+{
+	fl_select_case get = FL_GET(s->q, &s->item);
+	switch (s->kind) {
+	case 0:
+		return fl_sem_acquire_until(&s->permits, FL_FOREVER, &s->stop);
+	case 1:
+		return fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
+	case 2:
+		return fl_select_until(&get, 1, FL_FOREVER, &s->stop); /* 0: the first case */
+	default:
+		return fl_shm_event_wait_until(&s->shared, FL_FOREVER, &s->stop);
+	}
+}
+
+FL_STRESS_ACTOR(cancel_vs_permit, waiter)
+{
+	s->rc = wait_for_kind(s);
+	FL_STRESS_CHECK(s->data[s->rc == 0 ? 0 : 1] == 1);
+}
+
+FL_STRESS_ACTOR(cancel_vs_permit, giver)
+{
+	s->data[0] = 1;
+	if (s->kind == 0)
+		fl_sem_release(&s->permits);
+	else if (s->kind < 3)
+		OK(fl_queue_try_put(s->q, &(int){1}));
+	else
+		OK(fl_shm_event_set(&s->shared));
+}
+
+FL_STRESS_ACTOR(cancel_vs_permit, canceller)
+{
+	s->data[1] = 1;
+	fl_cancel_token_request(&s->stop);
+}
+
+FL_STRESS(cancel_vs_permit, waiter, giver, canceller)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "given");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "another error");
 }

@@ -275,3 +275,58 @@ FL_STRESS(fiber_join, loop, setter)
 	FL_ACCEPTABLE(s->seen == 7, "joined with its result");
 	FL_FORBIDDEN(1, "another result");
 }
+
+/*
+ * A second thread resumes a fiber that was resumed before, and knows of no more than that it
+ * suspends again.
+ */
+struct fiber_resumed_again {
+	struct fl__fiber *fiber;
+	fl_event known;
+	fl_latch resumed; /* the fiber must outlive both */
+	atomic_int turns;
+};
+
+static int suspend_twice(void *arg)
+{
+	struct fiber_resumed_again *s = arg;
+	s->fiber = fl__fiber_self();
+	fl_event_set(&s->known);
+	OK(fl__fiber_suspend(FL_FOREVER));
+	COUNT(&s->turns);
+	OK(fl__fiber_suspend(FL_FOREVER));
+	OK(fl_latch_wait(&s->resumed));
+	return 0;
+}
+
+FL_STRESS_SETUP(fiber_resumed_again)
+{
+	OK(fl_latch_init(&s->resumed, 2));
+}
+
+FL_STRESS_ACTOR(fiber_resumed_again, loop)
+{
+	OK(run_fiber(suspend_twice, s));
+}
+
+FL_STRESS_ACTOR(fiber_resumed_again, first)
+{
+	OK(fl_event_wait(&s->known));
+	fl__fiber_resume(s->fiber);
+	fl_latch_count_down(&s->resumed, 1);
+}
+
+FL_STRESS_ACTOR(fiber_resumed_again, second)
+{
+	OK(fl_event_wait(&s->known));
+	while (LOOK(&s->turns) == 0)
+		fl_stress_relax();
+	fl__fiber_resume(s->fiber);
+	fl_latch_count_down(&s->resumed, 1);
+}
+
+FL_STRESS(fiber_resumed_again, loop, first, second)
+{
+	FL_ACCEPTABLE(LOOK(&s->turns) == 1, "resumed twice");
+	FL_FORBIDDEN(1, "ended early");
+}

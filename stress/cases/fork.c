@@ -303,3 +303,31 @@ FL_STRESS(fork_inside, owner, thief)
 	FL_ACCEPTABLE(s->seen == 1, "seen");
 	FL_FORBIDDEN(1, "not seen");
 }
+
+/* Reading the numbers of the workers' steals while a worker is added. */
+struct fork_count_steals {
+	struct crowd crowd;
+	size_t stolen;
+};
+
+FL_STRESS_SETUP(fork_count_steals)
+{
+	crowd_init(&s->crowd, 2, false);
+}
+
+FL_STRESS_ACTOR(fork_count_steals, worker)
+{
+	fl__forks_leave(crowd_enter(&s->crowd, 0));
+}
+
+FL_STRESS_ACTOR(fork_count_steals, reader)
+{
+	s->stolen = fl__forks_stolen(&s->crowd.forks);
+}
+
+FL_STRESS(fork_count_steals, worker, reader)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->stolen == 0, "nobody steals");
+	FL_FORBIDDEN(1, "what nobody counted");
+}

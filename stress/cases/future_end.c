@@ -378,3 +378,49 @@ FL_STRESS(future_wait_any, producer, other, consumer)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one in time");
 	FL_FORBIDDEN(1, "another error");
 }
+
+/*
+ * A future whose start is asked of its producer: one that ends while the producer answers is done,
+ * and what the producer wrote is visible.
+ */
+struct future_ends_while_asked {
+	fl_future *f;
+	atomic_int freed;
+	int data;
+	fl_future_state state;
+};
+
+static bool has_not_started(const fl_future *f)
+{
+	(void)f;
+	return false;
+}
+
+static const struct fl__future_ops asked_ops = {
+    .claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release, .has_started = has_not_started};
+
+FL_STRESS_SETUP(future_ends_while_asked)
+{
+	s->f = make_future(&s->freed, 2);
+	s->f->ops = &asked_ops;
+}
+
+FL_STRESS_ACTOR(future_ends_while_asked, producer)
+{
+	s->data = 1;
+	FL_STRESS_CHECK(produce(s->f, 7, 0) == FL__CLAIM_RUN);
+}
+
+FL_STRESS_ACTOR(future_ends_while_asked, user)
+{
+	s->state = fl_future_get_state(s->f);
+	FL_STRESS_CHECK(s->state != FL_DONE || s->data == 1);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_ends_while_asked, producer, user)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->state != FL_CANCELLED, "pending, running or done");
+	FL_FORBIDDEN(1, "cancelled by nobody");
+}

@@ -3,6 +3,7 @@
  * Task groups: a join returns when all tasks have ended, with what they wrote, and the group is not
  * touched afterwards, also with failures, cancels, and helping workers.
  */
+#include "../../lib/exec/group.h"
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/group.h>
@@ -565,4 +566,118 @@ FL_STRESS(group_conditions, user)
 {
 	FL_ACCEPTABLE(s->joined == -ETIMEDOUT, "it was too slow");
 	FL_FORBIDDEN(1, "another end");
+}
+
+/*
+ * Two contexts use a new group: one counts a fiber, the other submits a task. Either begins the
+ * group, and the other sees the group's token.
+ */
+struct group_mixed {
+	fl_executor *e;
+	fl_group *g;
+	fl_latch entered;
+	int data, got, rc;
+};
+
+FL_STRESS_SETUP(group_mixed)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+	OK(fl_latch_init(&s->entered, 2));
+}
+
+/* Only compared, as the loop of the calling thread. */
+static const struct fl__sched *some_loop(void *of)
+{
+	return (const struct fl__sched *)of;
+}
+
+FL_STRESS_ACTOR(group_mixed, starts)
+{
+	(void)fl__group_enter_fiber(s->g, some_loop(&s->data), NULL);
+	FL_STRESS_CHECK(!fl_cancel_token_is_requested(&s->g->token_));
+	fl__group_fiber_left(s->g);
+	fl_latch_count_down(&s->entered, 1);
+	OK(fl_latch_wait(&s->entered));
+	OK(fl_group_join(s->g));
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_mixed, submits)
+{
+	int *at = &s->data;
+	s->rc = fl_group_submit(s->g, &add_one, &at, &s->got);
+	fl_latch_count_down(&s->entered, 1);
+}
+
+FL_STRESS(group_mixed, starts, submits)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "counted in, both");
+	FL_FORBIDDEN(1, "lost");
+}
+
+/*
+ * A group had fibers on the joining thread's loop. A task of it, on another thread, starts fibers on
+ * its own: the join sees that they are elsewhere, and waits for them.
+ */
+struct group_moves {
+	fl_executor *e;
+	fl_group *g;
+	atomic_int turn; /* 1: the fibers on the joining thread have left; 2: the task has begun */
+	int loops[2], joined;
+};
+
+static void pass_turn(atomic_int *turn, int to)
+{
+	atomic_store_explicit(turn, to, memory_order_release);
+}
+
+static void await_turn(atomic_int *turn, int at)
+{
+	while (atomic_load_explicit(turn, memory_order_acquire) != at)
+		fl_stress_relax();
+}
+
+FL_TASK_STATIC(start_fibers, struct group_moves *, void)
+{
+	struct group_moves *s = *arg;
+	const struct fl__sched *loop = some_loop(&s->loops[1]);
+	pass_turn(&s->turn, 2);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	fl__group_fiber_left(s->g);
+	(void)fl__group_enter_fiber(s->g, loop, NULL);
+	FL_IGNORE(fl__group_uncount_fiber(s->g, -ENOMEM));
+	fl__group_fiber_left(s->g);
+	return 0;
+}
+
+FL_STRESS_SETUP(group_moves)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_moves, joiner)
+{
+	(void)fl__group_enter_fiber(s->g, some_loop(&s->loops[0]), NULL);
+	fl__group_fiber_left(s->g);
+	pass_turn(&s->turn, 1);
+	await_turn(&s->turn, 2);
+	s->joined = fl_group_join(s->g);
+}
+
+FL_STRESS_ACTOR(group_moves, mover)
+{
+	await_turn(&s->turn, 1);
+	OK(fl_group_submit(s->g, &start_fibers, &(struct group_moves *){s}, NULL));
+}
+
+FL_STRESS(group_moves, joiner, mover)
+{
+	end_group(s->g);
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->joined == 0, "joined");
+	FL_FORBIDDEN(1, "taken for fibers of the joining thread");
 }

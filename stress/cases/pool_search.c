@@ -165,6 +165,43 @@ FL_STRESS(pool_resize_beside, one, two, user)
 	FL_ACCEPTABLE(1, "one at a time");
 }
 
+/*
+ * The same without membarrier(), and with two actors: the user is also the worker that stays, which
+ * is as busy between the resize and its service as if it ran a task.
+ */
+struct pool_resize_fenced {
+	struct pool_resize_holds holds;
+};
+
+FL_STRESS_SETUP(pool_resize_fenced)
+{
+	s->holds.p = pool_of_actors(2, 2);
+	s->holds.p->crowded = FL__POOL_FENCED;
+	if (fl_stress_choose(2)) /* it then takes the next as a worker that has just run one */
+		OK(nothing_submit(&s->holds.p->base, NULL));
+}
+
+FL_STRESS_ACTOR(pool_resize_fenced, leaves)
+{
+	serve(s->holds.p, 1);
+}
+
+FL_STRESS_ACTOR(pool_resize_fenced, stays)
+{
+	OK(fl_executor_resize(&s->holds.p->base, 1));
+	COUNT(&s->holds.at_once);
+	OK(alone_submit(&s->holds.p->base, &s->holds, NULL));
+	atomic_fetch_sub_explicit(&s->holds.at_once, 1, memory_order_relaxed);
+	fl_executor_close(&s->holds.p->base);
+}
+
+FL_STRESS(pool_resize_fenced, leaves, stays)
+{
+	serve(s->holds.p, 0);
+	fl_executor_free(&s->holds.p->base);
+	FL_ACCEPTABLE(1, "one at a time");
+}
+
 /* Three workers where one is allowed: two step back, and end in the end. */
 struct pool_crowded_end {
 	struct fl__thread_pool *p;

@@ -175,3 +175,41 @@ FL_LIN(lin_overwrite, &window, .before = 3)
 {
 	fl_queue_free(s->q);
 }
+
+/* Two closes that drop: each item is dropped once. */
+struct overwrite_close_twice {
+	fl_queue *q;
+	size_t dropped[2];
+	atomic_int drops;
+};
+
+static void count_drop(void *item, void *drops)
+{
+	(void)item;
+	COUNT((atomic_int *)drops);
+}
+
+FL_STRESS_SETUP(overwrite_close_twice)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = count_drop, .drop_arg = &s->drops}));
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(overwrite_close_twice, one)
+{
+	s->dropped[0] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS_ACTOR(overwrite_close_twice, two)
+{
+	s->dropped[1] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(overwrite_close_twice, one, two)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(LOOK(&s->drops) == 1 && s->dropped[0] + s->dropped[1] == 1, "dropped once");
+	FL_FORBIDDEN(1, "lost, or dropped twice");
+}

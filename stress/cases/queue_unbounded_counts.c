@@ -70,6 +70,54 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 }
 
 /*
+ * The same for a joiner that has put an item itself, and so has a hazard pointer on the segment: its
+ * look at the queue has no fence of its own.
+ */
+struct growing_join_own {
+	fl_queue *q;
+	_Atomic(int) put, asked;
+	int over;
+};
+
+FL_STRESS_SETUP(growing_join_own)
+{
+	int item;
+	s->q = unbounded(4);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_get(s->q, &item));
+	fl_queue_task_done(s->q);
+	fl__hazards_end();
+}
+
+/* After the get it is also a producer, which draws a ticket and is stopped. */
+FL_STRESS_ACTOR(growing_join_own, consumer)
+{
+	int item;
+	while (!atomic_load_explicit(&s->put, memory_order_acquire))
+		fl_stress_relax();
+	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
+	fl__add_relaxed(&chain_in(s->q)->head->tail, FL__UNBOUNDED_TICKET);
+	FL_STRESS_CHECK(fl_queue_try_get(s->q, &item) == -EAGAIN);
+	SET(&s->asked, 1);
+}
+
+FL_STRESS_ACTOR(growing_join_own, joiner)
+{
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	atomic_store_explicit(&s->put, 1, memory_order_release);
+	while (!LOOK(&s->asked))
+		fl_stress_relax();
+	s->over = fl_queue_try_join(s->q);
+}
+
+FL_STRESS(growing_join_own, consumer, joiner)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->over == -EBUSY, "not over");
+	FL_FORBIDDEN(1, "over");
+}
+
+/*
  * A put with a poisoned slot is refused, since the queue was closed. A join that has counted its
  * ticket sleeps, and only the consumer that poisoned the slot can wake it.
  */

@@ -91,6 +91,43 @@ FL_STRESS(br_readers, one, two, writer)
 	FL_FORBIDDEN(1, "one came in beside the writer");
 }
 
+/* A reader that tries, or waits with a deadline, sees what the writer before it did. */
+struct br_reader_ways {
+	fl_sharded_rwlock l;
+	bool tries;
+	int data, rc, seen;
+};
+
+FL_STRESS_SETUP(br_reader_ways)
+{
+	few_rows();
+	s->tries = fl_stress_choose(2);
+}
+
+FL_STRESS_ACTOR(br_reader_ways, reader)
+{
+	s->rc = s->tries ? fl_sharded_rwlock_try_read_lock(&s->l)
+	                 : fl_sharded_rwlock_read_lock_until(&s->l, FL_FOREVER, FL_SHIELDED);
+	if (s->rc == 0) {
+		s->seen = s->data;
+		fl_sharded_rwlock_read_unlock(&s->l);
+	}
+}
+
+FL_STRESS_ACTOR(br_reader_ways, writer)
+{
+	FL_SHARDED_WRITE_LOCKED(&s->l);
+	s->data = 1;
+}
+
+FL_STRESS(br_reader_ways, reader, writer)
+{
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(s->rc == 0, "read, before or after");
+	FL_ACCEPTABLE(s->tries && s->rc == -EBUSY, "found it locked");
+	FL_FORBIDDEN(1, "another error");
+}
+
 /* A context unlocks what another one locked: the sum over the rows counts. */
 struct br_unlock_elsewhere {
 	fl_sharded_rwlock l;

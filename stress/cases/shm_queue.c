@@ -304,3 +304,32 @@ FL_STRESS_PROCESSES(shm_queue_false_empty_after_own_push, left, right)
 	             "lost, or delivered twice");
 	FL_ACCEPTABLE(1, "each once");
 }
+
+/* A reader without the lock finds the state of one moment, or a fuller one, whatever it sees first. */
+struct shm_queue_look {
+	struct queue_in_shm q;
+	size_t length;
+};
+
+FL_STRESS_SETUP(shm_queue_look)
+{
+	begin_items(&s->q, 2, UINT32_MAX);
+}
+
+FL_STRESS_ACTOR(shm_queue_look, user)
+{
+	OK(put_item(&s->q, 0, FL_FOREVER));
+	OK(get_item(&s->q, 0, 0, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_queue_look, reader)
+{
+	s->length = fl__shm_ring_length(&s->q.view);
+}
+
+FL_STRESS(shm_queue_look, user, reader)
+{
+	FL_ACCEPTABLE(s->length == 0, "empty");
+	FL_ACCEPTABLE(s->length == 1, "the item");
+	FL_FORBIDDEN(1, "more than was put");
+}

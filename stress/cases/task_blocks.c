@@ -190,3 +190,75 @@ FL_STRESS(task_blocks_late, many, one, executor)
 {
 	FL_ACCEPTABLE(1, "freed once, after its last use");
 }
+
+/* Contexts that use the pool without a block of its slabs: three of them, so that two share a cache. */
+struct task_blocks_users {
+	struct fl__task_blocks *pool;
+};
+
+static void use(struct fl__task_blocks *pool)
+{
+	fl__task_blocks_ref(pool);
+	fl__task_blocks_unref(pool);
+}
+
+FL_STRESS_SETUP(task_blocks_users)
+{
+	s->pool = new_pool();
+}
+
+FL_STRESS_ACTOR(task_blocks_users, one)
+{
+	use(s->pool);
+}
+
+FL_STRESS_ACTOR(task_blocks_users, two)
+{
+	use(s->pool);
+}
+
+FL_STRESS_ACTOR(task_blocks_users, three)
+{
+	use(s->pool);
+}
+
+FL_STRESS(task_blocks_users, one, two, three)
+{
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "counted, and uncounted");
+}
+
+/* A context uses the executor without a task; the executor ends when that use is over. */
+struct task_blocks_held {
+	struct fl__task_blocks *pool;
+	int *executor; /* stands for it */
+};
+
+FL_STRESS_SETUP(task_blocks_held)
+{
+	s->executor = make(sizeof *s->executor);
+	s->pool = fl__task_blocks_new(&(struct fl__task_block_owner){.fork_count = fl__fork_count,
+	                                                             .executor = (fl_executor *)(void *)s->executor},
+	                              NULL);
+}
+
+FL_STRESS_ACTOR(task_blocks_held, user)
+{
+	int *held = (int *)(void *)fl__task_blocks_hold(s->pool);
+	if (held) {
+		++*held;
+		fl__task_blocks_unhold(s->pool);
+	}
+}
+
+FL_STRESS_ACTOR(task_blocks_held, owner)
+{
+	fl__task_blocks_shut(s->pool);
+	free(s->executor);
+}
+
+FL_STRESS(task_blocks_held, user, owner)
+{
+	fl__task_blocks_free(s->pool);
+	FL_ACCEPTABLE(1, "used before the end, or not at all");
+}
