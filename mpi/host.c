@@ -112,6 +112,7 @@ struct host_job {
 	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the result is the future's */
 	bool stop;                    /* asked to, before it could start */
 	bool waits;                   /* in `waiting` */
+	bool between;                 /* stopped on request between two elements */
 	void *memory;                 /* NULL: `small` suffices */
 	unsigned char small[HOST_SMALL];
 };
@@ -223,8 +224,10 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	const fl_task_type *type = job->type;
 	int error = 0;
 	while (error == 0 && job->done < job->count) {
-		if (job->done > 0 && fl_task_is_cancelled(ctx))
+		if (job->done > 0 && fl_task_is_cancelled(ctx)) {
+			job->between = true;
 			return -ECANCELED;
+		}
 		const unsigned char *from = job->arg ? job->arg + job->done * type->arg_size : NULL;
 		unsigned char *to = job->result ? job->result + job->done * type->result_size : NULL;
 		error = fl__task_run(type, from, to, ctx);
@@ -293,6 +296,8 @@ static void host_reply(struct host_job *job, struct fl__mpi_head *head, const ch
 	head->text = (uint32_t)strnlen(text, FL_MESSAGE_MAX - 1);
 	job->pool->jobs[job->slot] = NULL;
 	host.n_jobs--;
+	if (job->between)
+		head->flags |= FL__MPI_BETWEEN;
 	if (head->size > FL__MPI_INLINE)
 		head->flags |= FL__MPI_ANNOUNCED;
 	host_send(head, text, job->result);
@@ -321,6 +326,7 @@ static void host_take_chunk(struct host_job *job, struct fl__mpi_head *head)
 	const struct fl__task_block *block = fl__task_block_of(job->future);
 	job->done = head->error == 0 ? job->count : block->done;
 	job->result = job->future->result;
+	job->between = block->asked == FL__STOP_BETWEEN;
 	if (block->asked == FL__STOP_EXPIRED)
 		head->flags |= FL__MPI_LATE;
 }

@@ -246,6 +246,8 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	block->done = s->end.done;
 	if (s->end.flags & FL__MPI_LATE)
 		block->asked = FL__STOP_EXPIRED;
+	if (s->end.flags & FL__MPI_BETWEEN)
+		block->asked = FL__STOP_BETWEEN;
 	if (s->end.flags & FL__MPI_KEPT)
 		fl__future_keep_result(&block->future);
 	if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked && !p->base.broken)

@@ -67,6 +67,7 @@ enum {
 	FL__MPI_MISMATCH = 64,   /* ENDED: the rank has another task of that name, or none; the text says which */
 	FL__MPI_BROKEN = 32,     /* ENDED: the rank's executor is broken; the text says why */
 	FL__MPI_UNREACHED = 128, /* HAS: the rank cannot map the other rank's memory */
+	FL__MPI_BETWEEN = 256,   /* ENDED: stopped on request between two elements */
 };
 
 struct fl__mpi_head {

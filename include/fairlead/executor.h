@@ -224,17 +224,18 @@ typedef struct fl_map_config {
  * ended; a caller that is a worker of `e` runs tasks during the wait. `config` may be NULL.
  *
  * Arguments and results stay the caller's; no drop hook runs. The result of a task that was not run
- * is untouched. The result of a task that failed is what the task left there; it began zeroed. On
- * processes, if a worker dies in a chunk, only the element that it ran fails, with a zeroed result:
- * the elements before it have their results, the elements after it count as not started. Returns:
+ * is untouched. The result of a task that returned an error, also after a request to stop, is what
+ * the task left there; it began zeroed. On processes such a result is zeroed if it is above 64 KiB
+ * and was not kept (fl_task_keep_result()). If a worker dies in a chunk, or is killed, only the
+ * element that it ran fails, with a zeroed result: the elements before it have their results, the
+ * elements after it count as not started. Returns:
  *
  *   0            also if `n` is 0
  *   FL_ETASK     a task failed; tasks that had not started by then were not run. To go on after a
  *                failure, use a lazy map (fairlead/imap.h)
  *   -ETIMEDOUT, -ECANCELED
- *                tasks that had not started were not run; the results of the others are there. On
- *                processes the result of a task that was killed, or that ran at the time of the
- *                cancel, may be missing
+ *                tasks that had not started were not run; the tasks that had started have ended,
+ *                with their results
  *
  * or an error of fl_submit().
  */

@@ -86,10 +86,10 @@ FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_
  * The result is handled as that of a task that succeeds: fl_future_get() and fl_imap_next() copy
  * it, and still return that the task failed; fl_future_result() returns it; a group stores it at
  * the `result` of the submit; the hook `drop_result` runs for it. fl_map() stores what a failed
- * element left in any case. A task that is chained to this one (fl_future_then()) fails with its
- * error and message, and has no result. A process executor loses a kept result above 64 KiB if its
- * worker has no memory or descriptor to send it: then the task has failed without a result. Never
- * waits.
+ * element left, kept or not; on processes above 64 KiB only what was kept. A task that is chained
+ * to this one (fl_future_then()) fails with its error and message, and has no result. A process
+ * executor loses a kept result above 64 KiB if its worker has no memory or descriptor to send it:
+ * then the task has failed without a result. Never waits.
  */
 FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 

@@ -47,11 +47,12 @@ static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 	int error = 0;
 	while (error == 0 && block->done < block->future.count) {
 		const uint32_t i = block->done;
-		if (i > 0 && fl_task_is_cancelled(ctx))
-			error = -ECANCELED;
-		else
-			error = chunk_run_element(type, ctx, fl__element(arg, i, type->arg_size),
-			                          fl__element(result, i, type->result_size));
+		if (i > 0 && fl_task_is_cancelled(ctx)) {
+			block->asked = FL__STOP_BETWEEN;
+			return -ECANCELED;
+		}
+		error = chunk_run_element(type, ctx, fl__element(arg, i, type->arg_size),
+		                          fl__element(result, i, type->result_size));
 		block->done += error == 0;
 	}
 	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__STOP_REQUESTED : FL__STOP_NOT_REQUESTED;
@@ -90,10 +91,12 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
 	const bool late = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
+	const bool cancelled = fl_future_get_state(f) == FL_CANCELLED;
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : block->done,
-	    .stopped = late || fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && block->asked),
+	    .stopped = late || cancelled || (error == -ECANCELED && block->asked),
+	    .begun = !cancelled && block->asked != FL__STOP_BETWEEN,
 	    .late = late,
 	    .kept = !lost && fl__future_keeps_result(f),
 	    .untouched = !lost,

@@ -260,6 +260,12 @@ struct map_by_copy {
 	fl_map_error failure; /* for FL_ETASK */
 };
 
+/* Whether element `done` was begun. A broken executor ends tasks that it has not begun. */
+static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chunk_end *end)
+{
+	return end->begun && !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));
+}
+
 /* Whether the chunk failed for a reason of its own, not because of a stop or a broken executor. */
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
@@ -268,10 +274,10 @@ static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__im
 		return false; /* -ECANCELED here: the task itself saw that the deadline has expired */
 	if (m->it->stopped && !b->ended_first)
 		return false;
-	return !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->it->executor));
+	return map_copy_has_begun(m, end);
 }
 
-/* Copies the result of the failed element: zeros if the worker died or the result is lost. */
+/* Copies what element `done` left: zeros if the worker died or the result is lost. */
 static void map_copy_failed_result(const struct map_by_copy *m, const struct fl__imap_batch *b)
 {
 	const size_t size = m->it->type->result_size;
@@ -301,7 +307,7 @@ static void map_copy_take(struct map_by_copy *m)
 	const bool failed = end.error != 0 && map_copy_has_failed(m, b, &end);
 	if (size > 0 && end.done > 0)
 		memcpy(fl__element(m->results, b->index, size), b->f->result, end.done * size);
-	if (failed)
+	if (end.error != 0 && map_copy_has_begun(m, &end))
 		map_copy_failed_result(m, b);
 	if (m->reason == 0 && failed) {
 		m->reason = FL_ETASK;

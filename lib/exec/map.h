@@ -40,6 +40,7 @@ struct fl__chunk_end {
 	uint32_t done; /* leading elements that succeeded and left results */
 	/* The chunk was cancelled, or stopped on request. Else element `done` failed. */
 	bool stopped;
+	bool begun;     /* element `done` was begun, as far as the executor knows */
 	bool late;      /* the chunk ended because its worker was killed at the deadline */
 	bool kept;      /* element `done` failed and kept its result */
 	bool untouched; /* the elements after the failed one were surely not begun */

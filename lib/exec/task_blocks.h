@@ -45,6 +45,7 @@ struct fl__task_block {
 enum fl__stop_state {
 	FL__STOP_NOT_REQUESTED,
 	FL__STOP_REQUESTED,
+	FL__STOP_BETWEEN, /* the chunk stopped between two elements: the next one was not begun */
 	FL__STOP_EXPIRED, /* its worker process was killed: the task still ran after its deadline */
 };
 

@@ -1231,6 +1231,8 @@ static bool process_pool_take_completion(struct fl__process_pool_worker *w, stru
 		return true;
 	}
 	block->done = completion->count;
+	if (completion->flags & FL__COMPLETION_BETWEEN)
+		block->asked = FL__STOP_BETWEEN;
 	int rc = process_pool_take_result(w, block, completion);
 	if (rc != 0) {
 		process_pool_end_failed(p, block, rc, "the result does not arrive: %s", fl_error_text(rc));

@@ -325,8 +325,10 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 {
 	int error = 0;
 	while (error == 0 && job->done < job->submission->count) {
-		if (job->done > 0 && fl_cancel_token_is_requested(&w->token))
+		if (job->done > 0 && fl_cancel_token_is_requested(&w->token)) {
+			job->flags |= FL__COMPLETION_BETWEEN;
 			return -ECANCELED;
+		}
 		error = worker_run_element(w, job);
 		if (error == 0 && ++job->done < job->submission->count)
 			fl__rings_set_progress(&w->rings, job->done);

@@ -313,6 +313,78 @@ CONFORMANCE(map_cancel_stops_what_is_left)
 		assert_int_equal(results[i], i < 5 ? 5 : 0);
 }
 
+/* How the element that runs at a cancel ends. */
+struct ending {
+	fl_shm_event *ask; /* NULL: another element */
+	int error;
+};
+
+/* With a process executor: results in a slot, in the arena, and in memory of their own. */
+struct medium {
+	unsigned char bytes[1000];
+};
+
+struct large {
+	unsigned char bytes[100000];
+};
+
+static int end_as(fl_task_ctx *ctx, const struct ending *how, unsigned char *bytes, size_t size)
+{
+	memset(bytes, 7, size);
+	if (how->ask) {
+		set_event(how->ask);
+		(void)wait_to_be_asked(ctx);
+	}
+	return how->error;
+}
+
+FL_TASK_STATIC(end_small, struct ending, unsigned char)
+{
+	return end_as(ctx, arg, result, 1);
+}
+
+FL_TASK_STATIC(end_medium, struct ending, struct medium)
+{
+	return end_as(ctx, arg, result->bytes, sizeof result->bytes);
+}
+
+FL_TASK_STATIC(end_large, struct ending, struct large)
+{
+	fl_task_keep_result(ctx); /* else a process executor does not send what a task that fails has left */
+	return end_as(ctx, arg, result->bytes, sizeof result->bytes);
+}
+
+/* The element 2 of 4 runs at the cancel. */
+static void cancel_map_at_its_third(fl_executor *e, const fl_task_type *type, int error, size_t chunk)
+{
+	static unsigned char results[4 * sizeof(struct large)];
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	struct aide aide = {.asked = FL_IN_ARENA(fl_shm_event, 1), .help = request_it, .arg = &stop};
+	const struct ending endings[4] = {[2] = {aide.asked, error}};
+	memset(results, 9, sizeof results);
+	aide_begin(&aide);
+	const int rc = fl_map(e, type, endings, 4, results, &(fl_map_config){.chunk = chunk, .cancel = &stop});
+	if (rc != FL_ETASK || error == 0 || error == -ECANCELED) /* its failure may come first */
+		FL_RC(rc, -ECANCELED);
+	aide_end(&aide);
+	fl_cancel_token_destroy(&stop);
+	for (size_t i = 0; i < 4 * type->result_size; i++)
+		assert_int_equal(results[i], i < 3 * type->result_size ? 7 : 9);
+}
+
+CONFORMANCE(map_cancelled_keeps_the_result_of_what_ran)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	const fl_task_type *const types[] = {&end_small, &end_medium, &end_large};
+	static const int errors[] = {0, -ECANCELED, -EIO};
+	for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
+		for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+			for (size_t chunk = 1; chunk <= 4; chunk += 3) {
+				print_message("%s, %d, chunk %zu\n", types[t]->name, errors[i], chunk);
+				cancel_map_at_its_third(e, types[t], errors[i], chunk);
+			}
+}
+
 /* Cancels its executor; or lets an aide do it, if its own executor is not the one of the submit. */
 struct canceller {
 	bool cancels;

@@ -227,6 +227,16 @@ FL_TEST(process_pool_large_result_of_a_task_that_fails)
 	}
 }
 
+/* A map leaves zeros: the worker sends only what it keeps. */
+FL_TEST(process_pool_large_result_of_an_element_that_fails)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	struct large result = {{1}};
+	FL_RC(fails_large_map(e, &(int){-EDOM}, 1, &result, NULL), FL_ETASK);
+	for (size_t i = 0; i < sizeof result; i++)
+		assert_int_equal(result.bytes[i], 0);
+}
+
 /*
  * A large submission that is taken back before it starts leaves nothing in the channel that would
  * block others.

@@ -111,6 +111,7 @@ FL_TEST(worker_stops_a_chunk_between_two)
 	fl__rings_request_stop(&p.rings, seq);
 	struct fl__completion reply = await(&p);
 	assert_int_equal(reply.error, -ECANCELED);
+	assert_int_equal(reply.flags, FL__COMPLETION_BETWEEN);
 	assert_int_equal(reply.count, 1);
 	assert_memory_equal(small_result(&p, seq), "\1\0\0", 3);
 }
