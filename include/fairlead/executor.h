@@ -167,8 +167,8 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
 /*
  * What a passed deadline does to a task. A task also has the deadlines of its token and its group.
  *
- *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes;
- *                            fl_future_cancel() ends it at once.
+ *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes, with a
+ *                            message that says so; fl_future_cancel() ends it at once.
  *   all kinds, running       fl_task_is_cancelled() is true, and waits that observe the task's
  *                            scope return -ECANCELED. The future ends with what the task returns.
  *   sequential, threads      Nothing else: a task that neither checks nor waits runs on, and a join

@@ -102,7 +102,8 @@ FL_API int fl_future_error(const fl_future *f);
 
 /*
  * The message of a task that failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid
- * until `f` is freed. Never waits.
+ * until `f` is freed. For a cancelled task it says whether the task's deadline had passed before
+ * the start. Never waits.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256

@@ -227,12 +227,12 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 {
 	const char *message = fl_future_message(f);
 	const bool cut = error == -ECANCELED && fl_cancel_token_is_requested(&g->token_);
-	if (error == -ECANCELED && !cut && task->deadline != 0 && fl__is_expired(task->deadline)) {
+	const bool late = fl_future_get_state(f) == FL_CANCELLED
+	                      ? fl__future_has_expired(f)
+	                      : task->deadline != 0 && fl__is_expired(task->deadline);
+	if (error == -ECANCELED && !cut && late)
 		/* -ECANCELED would mean that the caller's scope was requested */
 		error = -ETIMEDOUT;
-		if (fl_future_get_state(f) == FL_CANCELLED)
-			message = "";
-	}
 	const char *text = *message ? message : fl_error_text(error);
 	const char *type = f->type->name ? f->type->name : "task";
 	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});

@@ -109,10 +109,11 @@ static char *then_copy_message(const char *text)
 	return message;
 }
 
-static void then_end(struct then_chain *c, bool cancelled, int error, char *message)
+/* `cancelled`: a future that has ended as cancelled, and so ends the chain; NULL: there is none. */
+static void then_end(struct then_chain *c, const fl_future *cancelled, int error, char *message)
 {
 	if (cancelled)
-		(void)fl__future_claim_cancel(&c->next); /* true: invariant 1 */
+		(void)fl__future_claim_cancel_as(&c->next, cancelled); /* true: invariant 1 */
 	else
 		(void)fl__future_claim_ended(&c->next); /* as above */
 	fl__future_end_after(&c->next, error, message, &c->ending);
@@ -120,7 +121,7 @@ static void then_end(struct then_chain *c, bool cancelled, int error, char *mess
 
 static void then_end_like(struct then_chain *c, fl_future *f)
 {
-	then_end(c, fl_future_get_state(f) == FL_CANCELLED, fl_future_error(f),
+	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f),
 	         then_copy_message(fl_future_message(f)));
 }
 
@@ -150,7 +151,7 @@ static void then_refuse(struct then_chain *c, int error)
 	char text[FL_MESSAGE_MAX];
 	(void)snprintf(text, sizeof text, "the next task was refused: %s: %s", fl_error_name(error),
 	               fl_error_text(error));
-	then_end(c, false, error, then_copy_message(text));
+	then_end(c, NULL, error, then_copy_message(text));
 }
 
 static void then_submit(struct then_chain *c)

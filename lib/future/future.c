@@ -6,6 +6,8 @@
  *              future, and must                fl__future_claim_cancel(),
  *                                              fl__future_claim_ended(): CAS
  *   CANCELLED  the claim was for a cancel      the same CAS                   never
+ *   EXPIRED    ... since the deadline had      the same CAS                   never
+ *              passed
  *   ENDED      the end is published            the ending CAS                 never
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
  *                                              bucket locked
@@ -66,6 +68,7 @@ enum {
 	FUTURE_WAITERS = 8,
 	FUTURE_GUARDED = 16,
 	FUTURE_KEPT = 32,
+	FUTURE_EXPIRED = 64,
 	FUTURE_REF = 256
 };
 
@@ -229,6 +232,16 @@ static bool future_claim(fl_future *f, uint32_t bits)
 	return false;
 }
 
+/* The bits of a claim for a cancel. */
+static uint32_t future_cancel_bits(const fl_future *f)
+{
+	const fl_cancel_token *token = &f->token;
+	/* relaxed: a request at this time may count or not */
+	const bool requested = fl__load_relaxed(&token->word_) & FL__CANCEL_REQUESTED;
+	const bool expired = !requested && fl__is_expired(fl__cancel_deadline(token));
+	return FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0);
+}
+
 bool fl__future_claim_ended(fl_future *f)
 {
 	return future_claim(f, FUTURE_CLAIMED);
@@ -238,7 +251,7 @@ enum fl__claim fl__future_claim(fl_future *f)
 {
 	if (!fl_cancel_token_is_requested(&f->token))
 		return future_claim(f, FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
-	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	return future_claim(f, future_cancel_bits(f)) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
 
 bool fl__future_is_claimed(const fl_future *f)
@@ -248,7 +261,18 @@ bool fl__future_is_claimed(const fl_future *f)
 
 bool fl__future_claim_cancel(fl_future *f)
 {
-	return future_claim(f, FUTURE_CLAIMED | FUTURE_CANCELLED);
+	return future_claim(f, future_cancel_bits(f));
+}
+
+bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before)
+{
+	return future_claim(f,
+	                    FUTURE_CLAIMED | FUTURE_CANCELLED | (fl__future_has_expired(before) ? FUTURE_EXPIRED : 0));
+}
+
+bool fl__future_has_expired(const fl_future *f)
+{
+	return fl__load_relaxed(&f->state) & FUTURE_EXPIRED; /* relaxed: the caller has seen the end */
 }
 
 /* The end. */
@@ -714,7 +738,7 @@ const char *fl_future_message(const fl_future *f)
 	if (!(seen & FUTURE_ENDED))
 		return "";
 	if (seen & FUTURE_CANCELLED)
-		return "cancelled before it started";
+		return seen & FUTURE_EXPIRED ? "its deadline passed before it started" : "cancelled before it started";
 	return f->message ? f->message : "";
 }
 

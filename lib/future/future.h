@@ -117,6 +117,12 @@ bool fl__future_is_claimed(const fl_future *f);
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);
 
+/* As fl__future_claim_cancel(), for the reason for which `before` has ended as cancelled. */
+bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
+
+/* Whether `f` has ended as cancelled since its deadline had passed. */
+bool fl__future_has_expired(const fl_future *f);
+
 /*
  * Claims a future that other code ends (a promise, or a task that has run in another process),
  * whether or not its token is requested. Returns false as above.

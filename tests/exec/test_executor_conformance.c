@@ -397,8 +397,41 @@ CONFORMANCE(deadline_before_the_start_cancels)
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 	FL_RC(fl_future_error(f), -ECANCELED);
+	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 1);
+}
+
+/* The deadline is the task's own, or that of its token. */
+static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, int64_t deadline)
+{
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	struct tally *tally = new_tally();
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
+	FL_OK(tallied_submit_with(e, tally, &f, config));
+	FL_OK(fl_future_then(f, e, &tallied, &next));
+	FL_WAIT_FOR(fl_now() >= deadline);
+	open_gate(gate, held);
+	FL_OK(fl_future_wait(next));
+	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_RC(fl_future_error(f), -ECANCELED);
+	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
+	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	assert_string_equal(fl_future_message(next), "its deadline passed before it started");
+	assert_int_equal(counted(&tally->runs), 0);
+}
+
+CONFORMANCE(deadline_passes_in_the_queue)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e) || kind->over_ranks) /* a rank has a deadline of its own, which is later */
+		return;
+	const int64_t deadline = fl_after(FL_MS(1));
+	expire_in_the_queue(e, &(fl_submit_config){.deadline = deadline}, deadline);
+	FL_SCOPED(fl_cancel_token) timer;
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(1)));
+	expire_in_the_queue(e, &(fl_submit_config){.cancel = &timer}, fl_cancel_token_deadline(&timer));
 }
 
 CONFORMANCE(token_before_the_start_cancels)
@@ -413,7 +446,8 @@ CONFORMANCE(token_before_the_start_cancels)
 		held = close_gate(e, gate);
 	else
 		fl_cancel_token_request(&stop);
-	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.cancel = &stop}));
+	FL_OK(
+	    tallied_submit_with(e, tally, &f, &(fl_submit_config){.cancel = &stop, .deadline = fl_after(FL_S(3600))}));
 	if (held) {
 		fl_cancel_token_request(&stop);
 		open_gate(gate, held);
@@ -421,6 +455,7 @@ CONFORMANCE(token_before_the_start_cancels)
 	FL_OK(fl_future_wait(f));
 	fl_cancel_token_destroy(&stop); /* the task has ended: it refers to its parent no more */
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	assert_string_equal(fl_future_message(f), "cancelled before it started");
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 1);
 }
