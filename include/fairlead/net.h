@@ -35,8 +35,8 @@ FL_BEGIN_DECLS
  * A host is a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") or a name. A numeric address
  * needs no lookup. A name is looked up by getaddrinfo() on the loop's threads
  * (fairlead/to_thread.h), after their pending calls. If its caller is cancelled or times out, a
- * lookup goes on there, and the end of the loop waits for it. Errors of a lookup, in each function
- * that takes a host:
+ * lookup goes on there, and the end of the loop waits for it. A lookup that fails is logged, with
+ * its host and the reason. Errors of a lookup, in each function that takes a host:
  *
  *   -ENOENT        the name does not exist or has no address (EAI_NONAME, EAI_NODATA,
  *                  EAI_ADDRFAMILY)

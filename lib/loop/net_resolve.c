@@ -5,9 +5,11 @@
  * future.
  */
 #include "net_resolve.h"
+#include "../base/panic.h"
 #include "to_thread.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fairlead/error.h>
 #include <fairlead/future.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -48,13 +50,35 @@ static const fl_task_type resolve_lookup_type = {
     .result_align = _Alignof(struct resolve_answer),
 };
 
-static int resolve_take_answer(const fl_future *task, struct fl__address *list, unsigned n)
+/* Why a lookup failed. The texts of these errors are about files and resources. */
+static const char *resolve_reason(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "the name does not exist, or has no address";
+	case -EAGAIN:
+		return "the name servers do not answer now";
+	case -EIO:
+		return "the name servers refuse";
+	default:
+		return fl_error_text(error);
+	}
+}
+
+/* Returns `error`. */
+static int resolve_log_failure(const char *host, int error)
+{
+	fl__log(FL_LOG_ERROR, "cannot look up host \"%s\": %s: %s", host, fl_error_name(error), resolve_reason(error));
+	return error;
+}
+
+static int resolve_take_answer(const fl_future *task, const char *host, struct fl__address *list, unsigned n)
 {
 	const struct resolve_answer *a = fl_future_result(task);
 	if (!a)
 		return fl_future_error(task);
 	if (a->n <= 0)
-		return a->n;
+		return resolve_log_failure(host, a->n);
 	if ((unsigned)a->n < n)
 		n = (unsigned)a->n;
 	memcpy(list, a->list, n * sizeof *list);
@@ -83,7 +107,7 @@ static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *l
 		return rc;
 	rc = fl_future_wait_until(task, deadline, cancel);
 	if (rc == 0) {
-		rc = resolve_take_answer(task, list, n);
+		rc = resolve_take_answer(task, host, list, n);
 	} else {
 		int begun = fl_future_cancel(task);
 		(void)begun; /* -EBUSY: the lookup goes on without a waiter */
@@ -101,7 +125,7 @@ static int resolve_find(fl_loop *l, const char *host, struct fl__address *list, 
 	if (length == RESOLVE_HOST_SIZE)
 		return -ENAMETOOLONG;
 	if (length == 0)
-		return -ENOENT;
+		return resolve_log_failure(host, -ENOENT);
 	int rc = fl__name_sys.lookup(host, AI_NUMERICHOST, list, n);
 	if (rc != -ENOENT)
 		return rc;

@@ -148,6 +148,25 @@ static int no_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*sta
 	return -EAGAIN;
 }
 
+static char logged[512];
+static unsigned logs;
+
+static void keep_log(fl_log_level level, const char *message)
+{
+	FL_CHECK(level == FL_LOG_ERROR);
+	(void)snprintf(logged, sizeof logged, "%s", message);
+	logs++;
+}
+
+/* Whether a failed lookup of "some.name" is logged. `reason` NULL: as the error's text. */
+static bool is_logged(int error, const char *reason)
+{
+	char line[sizeof logged];
+	(void)snprintf(line, sizeof line, "cannot look up host \"some.name\": %s: %s", fl_error_name(error),
+	               reason ? reason : fl_error_text(error));
+	return strcmp(logged, line) == 0;
+}
+
 /* The system's own faults come first: as long as there is no thread. */
 static int failures(void *unused)
 {
@@ -162,13 +181,27 @@ static int failures(void *unused)
 	FL_GIVES(fl_resolve("some.name", &a, 1), -ENOMEM);
 	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -ENOMEM);
 	fl__sys.alloc = fl_test_counting_alloc;
-	FL_CHECK(fl_test_asked == 0);
-	static const int errors[] = {-ENOENT, -EAGAIN, -EIO, -EMFILE, -ENAMETOOLONG};
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-		fl_test_found_n = errors[i];
-		FL_GIVES(fl_resolve("some.name", &a, 1), errors[i]);
-		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), errors[i]);
+	FL_CHECK(fl_test_asked == 0 && logs == 0); /* there was no lookup */
+	static const struct {
+		int error;
+		const char *reason;
+	} found[] = {
+	    {-ENOENT, "the name does not exist, or has no address"},
+	    {-EAGAIN, "the name servers do not answer now"},
+	    {-EIO, "the name servers refuse"},
+	    {-EMFILE, NULL},
+	    {-ENAMETOOLONG, NULL},
+	};
+	for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+		fl_test_found_n = found[i].error;
+		FL_GIVES(fl_resolve("some.name", &a, 1), found[i].error);
+		FL_CHECK(is_logged(found[i].error, found[i].reason));
+		logged[0] = '\0';
+		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), found[i].error);
+		FL_CHECK(is_logged(found[i].error, found[i].reason));
 	}
+	FL_GIVES(fl_resolve("", &a, 1), -ENOENT);
+	FL_CHECK(strcmp(logged, "cannot look up host \"\": ENOENT: the name does not exist, or has no address") == 0);
 	return 0;
 }
 
@@ -177,7 +210,11 @@ FL_TEST(net_resolve_failures)
 	FL_RESOLVE_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_found_add("127.0.0.1");
+	logs = 0;
+	(void)fl_set_log_handler(keep_log);
 	fl_test_leaves_nothing(failures, NULL);
+	(void)fl_set_log_handler(NULL);
+	assert_int_equal(logs, 11);
 }
 
 /* ---- without a wait */
