@@ -148,7 +148,7 @@ static int crawl(struct crawl *c, unsigned workers, fl_signals *signals)
 		c->found = 1;
 		rc = visit_page_group_submit(&g, (struct visit){c, 1});
 		if (rc == 0)
-			return watch_group("crawler", &g, signals, show, c);
+			return watch_group("crawler", &g, signals, show, c); /* joins it */
 	}
 	complain("crawler: cannot begin: %s", fl_error_text(rc));
 	return rc;

@@ -137,7 +137,7 @@ static int draw(struct picture *p, unsigned workers, fl_signals *signals)
 		progress_begin(&p->progress, p->raster.height, "mandelbrot, rows");
 		rc = draw_all_group_submit(&g, p);
 		if (rc == 0)
-			return watch_group("mandelbrot", &g, signals, show_rows, p);
+			return watch_group("mandelbrot", &g, signals, show_rows, p); /* joins it */
 	}
 	complain("mandelbrot: cannot begin: %s", fl_error_text(rc));
 	return rc;

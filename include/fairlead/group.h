@@ -21,9 +21,11 @@ FL_BEGIN_DECLS
  * group's scope waits for all of them. The first that fails cancels the others.
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
- *     for (size_t i = 0; i < n; i++)                          // typed: fetch_group_submit()
+ *     for (size_t i = 0; rc == 0 && i < n; i++)               // typed: fetch_group_submit()
  *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // -ECANCELED: a task failed
- *     rc = fl_group_join(&g);                                 // always: 0, or the first error
+ *     joined = fl_group_join(&g);                             // always: 0, or the first error
+ *     if (joined != 0)
+ *             rc = joined;
  *     if (rc != 0 && fl_group_message(&g))
  *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
  *                     fl_group_message(&g));
@@ -31,9 +33,11 @@ FL_BEGIN_DECLS
  * On the thread of a loop a group starts functions as fibers, with or without an executor:
  *
  *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
- *     for (size_t i = 0; i < n; i++)
- *             rc = fl_group_start(&g, download, &urls[i]);    // check
- *     rc = fl_group_join(&g);                                 // the other fibers run on
+ *     for (size_t i = 0; rc == 0 && i < n; i++)
+ *             rc = fl_group_start(&g, download, &urls[i]);
+ *     joined = fl_group_join(&g);                             // the other fibers run on
+ *     if (joined != 0)
+ *             rc = joined;
  *
  * In this header a member is a task or a fiber of the group. The group has a cancel token, a child
  * of the scope in which its first member is submitted or started. The token of each member is a
@@ -211,8 +215,9 @@ FL_API size_t fl_group_failed_index(fl_group *g);
  * group must be joined afterwards, with or without members. If the token is the calling context's
  * scope, a join restores the scope around the group. Valid until the join. Never waits.
  *
- *     while ((rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_group_token(&g))) == 0)
- *             rc = fl_group_start(&g, work, job);             // check
+ *     while (rc == 0 && (rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_group_token(&g))) == 0)
+ *             rc = fl_group_start(&g, work, job);
+ *     joined = fl_group_join(&g);                             // then as above
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 

@@ -23,7 +23,8 @@ FL_BEGIN_DECLS
  *             int rc = fl_listen_tcp(&l, "127.0.0.1", 7000, NULL);
  *             while (!rc && !(rc = fl_accept(l, &s)))
  *                     rc = fl_group_start(&clients, serve, s);
- *             return rc;
+ *             const int joined = fl_group_join(&clients);
+ *             return joined != 0 ? joined : rc;
  *     }
  *
  *     rc = fl_connect_tcp(&s, "localhost", 7000);             // check

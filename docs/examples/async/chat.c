@@ -207,16 +207,15 @@ static void talk(struct client *c)
 static int attend(void *arg)
 {
 	struct client *c = arg;
-	{
-		FL_SCOPED(fl_group) writer = FL_GROUP_INIT(NULL);
-		if (fl_group_start(&writer, write_out, c) == 0)
-			talk(c);
-		outbox_close(c->outbox); /* the writer still writes what is in it */
-	}
+	FL_SCOPED(fl_group) writer = FL_GROUP_INIT(NULL);
+	if (fl_group_start(&writer, write_out, c) == 0)
+		talk(c);
+	outbox_close(c->outbox);           /* the writer still writes what is in it */
+	FL_IGNORE(fl_group_join(&writer)); /* an error of one client does not stop the others */
 	fl_stream_free(c->stream);
 	c->stream = NULL;
 	client_release(c);
-	return 0; /* an error of one client does not stop the others */
+	return 0;
 }
 
 static int server(void *arg)
@@ -238,7 +237,8 @@ static int server(void *arg)
 			client_release(c);
 	}
 	fl_group_cancel(&clients);
-	return rc;
+	const int joined = fl_group_join(&clients);
+	return joined != 0 ? joined : rc;
 }
 
 int main(int argc, char **argv)

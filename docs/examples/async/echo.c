@@ -40,7 +40,7 @@ static int server(void *arg)
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
 	(void)fflush(stdout);
 
-	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL); /* joined when the scope ends */
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	while (rc == 0) {
 		fl_stream *s = NULL;
 		rc = fl_accept(l, &s);
@@ -52,7 +52,8 @@ static int server(void *arg)
 			rc = fl_sleep(FL_MS(100));
 	}
 	fl_group_cancel(&clients);
-	return rc;
+	const int joined = fl_group_join(&clients);
+	return joined != 0 ? joined : rc;
 }
 
 int main(int argc, char **argv)

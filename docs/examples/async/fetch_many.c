@@ -113,7 +113,8 @@ static int serve(void *listener)
 		break;
 	}
 	fl_group_cancel(&clients);
-	return rc;
+	const int joined = fl_group_join(&clients);
+	return joined != 0 ? joined : rc;
 }
 
 /* The client. */
@@ -137,9 +138,11 @@ static int fetch_all(struct job *job)
 	int rc = 0;
 	for (size_t i = 0; i < job->count && rc == 0; i++)
 		rc = fl_group_start(&all, fetch, &job->pages[i]);
-	int joined = fl_group_join(&all);
-	if (rc != 0 || joined != 0)
-		return joined != 0 ? joined : rc;
+	const int joined = fl_group_join(&all);
+	if (joined != 0)
+		rc = joined;
+	if (rc != 0)
+		return rc;
 	for (size_t i = 0; i < job->count; i++) {
 		report(&job->pages[i]);
 		came += job->pages[i].rc == 0;

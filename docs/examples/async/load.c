@@ -105,7 +105,8 @@ static int serve(void *pipe)
 			fl_stream_free(s);
 	}
 	fl_group_cancel(&clients);
-	return rc;
+	const int joined = fl_group_join(&clients);
+	return joined != 0 ? joined : rc;
 }
 
 FL_TASK_STATIC(server, unsigned, void)
@@ -233,10 +234,12 @@ static int run_clients(struct load *o, struct memory before)
 	int64_t start = fl_now();
 	o->end = rc == 0 && !o->idle ? start + FL_S(o->seconds) : start;
 	fl_event_set(&o->go);
-	int joined = fl_group_join(&clients);
-	if (joined == 0 && rc == 0 && !o->idle)
+	const int joined = fl_group_join(&clients);
+	if (joined != 0)
+		rc = joined;
+	if (rc == 0 && !o->idle)
 		report_requests(o, (double)(fl_now() - start) / 1e9);
-	return joined != 0 ? joined : rc;
+	return rc;
 }
 
 static int prepare(struct load *o)
