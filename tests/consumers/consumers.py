@@ -484,6 +484,14 @@ class Kit:
     def consumer_guide_signals(self):
         expect(self.c(self.example_of("docs/guide.md", "Signals")), "the end\ncut short\n")
 
+    def consumer_guide_signals_of_a_map(self):
+        expect(self.c(self.example_of("docs/guide.md", "Ctrl-C cancels a map")), "interrupted\n")
+
+    def consumer_guide_shared_mutex(self):
+        text = self.c(self.example_of("docs/guide.md", "Processes that may die"))
+        expect(re.sub(r"worker \d+ \(worker-\d+\)", "worker N", text),
+               "deposit 2: worker N killed by SIGABRT\n3 deposits, balance 30\n")
+
     def consumer_moved_from_pthreads(self):
         self.moved_from("pthreads", FROM_PTHREADS, "-pthread")
 
