@@ -70,6 +70,7 @@
 #include "../lib/exec/imap.h"
 #include "../lib/exec/registry.h"
 #include "../lib/process/main_hook.h"
+#include "../lib/sync/thread.h"
 #include "../lib/wait/cancel.h"
 #include "engine.h"
 #include "regions.h"
@@ -226,9 +227,9 @@ static void mpi_pool_end_claimed(struct mpi_pool *p, struct fl__task_block *bloc
 		mpi_pool_add_ended(p, block, error, message);
 }
 
-static char *mpi_message_of(const char *text)
+static char *mpi_message_of(const struct mpi_pool *p, const char *text)
 {
-	char *message = fl__message_new();
+	char *message = fl__message_new(p->base.allocator);
 	if (!fl__message_lost(message))
 		(void)snprintf(message, FL_MESSAGE_MAX, "%.*s", FL_MESSAGE_MAX - 1, text);
 	return message;
@@ -253,7 +254,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked && !p->base.broken)
 		fl__task_list_add_first(&p->base.queue, block);
 	else if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked)
-		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, mpi_message_of(p->broken));
+		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, mpi_message_of(p, p->broken));
 	else if (s->end.flags & FL__MPI_SKIPPED)
 		mpi_pool_end_cancelled(p, block);
 	else
@@ -325,7 +326,7 @@ static int mpi_pool_open(struct mpi_pool *p, int rank)
 		head.size += size;
 	}
 	if (!share->slots)
-		share->slots = fl__alloc(share->n_slots, sizeof *share->slots);
+		share->slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *share->slots);
 	if (!share->slots || fl__mpi_send(rank, &head, "", data) != 0)
 		return -ENOMEM;
 	for (uint32_t i = share->n_slots; i-- > 0;) {
@@ -411,7 +412,7 @@ static void mpi_pool_dispatch(struct mpi_pool *p)
 		}
 		int rc = mpi_pool_post(p, block, mpi_pool_choose(p));
 		if (rc != 0)
-			mpi_pool_end_claimed(p, block, rc, mpi_message_of("no memory to send the task to a rank"));
+			mpi_pool_end_claimed(p, block, rc, mpi_message_of(p, "no memory to send the task to a rank"));
 	}
 }
 
@@ -590,11 +591,11 @@ static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return mpi_message_of(text);
+		return mpi_message_of(s->pool, text);
 	fl__task_identify(type, &identity);
 	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
-	return mpi_message_of(whole);
+	return mpi_message_of(s->pool, whole);
 }
 
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
@@ -995,7 +996,7 @@ static int mpi_pool_start_threads(struct mpi_pool *p)
 	int rc = mpi_thread_start();
 	if (rc != 0)
 		return rc;
-	rc = fl_thread_start(&p->manager, mpi_pool_manage, p, &config);
+	rc = fl__thread_start(&p->manager, mpi_pool_manage, p, &config, p->base.allocator);
 	p->running = rc == 0;
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
@@ -1167,8 +1168,8 @@ static int mpi_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *c
 static void mpi_pool_free_shares(struct mpi_pool *p)
 {
 	for (int rank = 1; p->shares && rank < fl__mpi_world.size; rank++)
-		fl__free(p->shares[rank].slots);
-	fl__free(p->shares);
+		fl__free_to(p->base.allocator, p->shares[rank].slots);
+	fl__free_to(p->base.allocator, p->shares);
 }
 
 static void mpi_pool_on_destroy(fl_executor *e)
@@ -1260,7 +1261,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 {
 	int rc = fl__executor_init(&p->base, &mpi_pool_ops, 1, config, true);
 	if (rc != 0) {
-		fl__free(p);
+		fl__free_to(config->allocator, p);
 		return rc;
 	}
 	p->config = *config;
@@ -1269,7 +1270,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	p->ended_end = &p->ended;
 	p->kept_end = &p->kept;
 	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
-	p->shares = fl__alloc(fl_mpi_ranks(), sizeof *p->shares);
+	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
 	struct mpi_known *known;
 	rc = p->shares ? 0 : -ENOMEM;
 	if (rc == 0 && config->initialize)
@@ -1279,7 +1280,7 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	if (rc == 0 && config->n_regions > 0)
 		rc = fl__mpi_sender_create(&p->sender, p->base.regions, config->n_regions, &p->touched);
 	if (rc != 0) {
-		fl__free(p->shares);
+		fl__free_to(config->allocator, p->shares);
 		fl__executor_fini(&p->base); /* frees `p` */
 		return rc;
 	}
@@ -1318,7 +1319,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
 		return -E2BIG;
-	struct mpi_pool *p = fl__alloc(1, sizeof *p);
+	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	int rc = mpi_pool_init(p, config, mpi);

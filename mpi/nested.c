@@ -48,8 +48,9 @@ int fl__mpi_nested_enter(struct fl__run *frame, const fl_task_ctx *ctx)
 	fl_executor *e;
 	if (nested_of_thread(&e) != 0)
 		return -ENOMEM;
-	e->regions = (fl_shm **)(uintptr_t)ctx->regions; /* cast: they are only read */
-	e->n_regions = ctx->n_regions;
+	const fl_executor *of = ctx->executor;
+	e->regions = of ? of->regions : NULL;
+	e->n_regions = of ? of->n_regions : 0;
 	fl__run_enter(frame, e);
 	frame->active = true;
 	return 0;

@@ -6,6 +6,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/future.h>
+#include <fairlead/handlers.h>
 #include <fairlead/shm.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
@@ -68,6 +69,20 @@ typedef struct fl_executor_config {
 	 */
 	fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
+	/*
+	 * For all memory of this executor and of its work: tasks with their arguments, results,
+	 * messages and callbacks; chains (fl_future_then()); maps; workers. NULL: the allocator of
+	 * the process (fl_set_allocator()). Must stay valid until the executor, its futures and its
+	 * lazy maps (fl_imap) are freed; after fl_executor_detach() until the process ends. Any
+	 * thread that uses the executor or its futures, and each worker, allocates and frees, at
+	 * the same time as others. The functions must not use this executor. In a forked child, a
+	 * free of the executor or of a future calls them.
+	 *
+	 * Not from this allocator: stacks; what each thread and fiber keeps (fl_local, context
+	 * variables); waits for several futures (fairlead/as_completed.h); what starts and watches
+	 * worker processes; what sends over MPI; the loop of a loop executor.
+	 */
+	const fl_allocator *allocator;
 	/*
 	 * Threads only: the most tasks that may wait to be run; 0: any number. A cancelled task
 	 * does not count. Two kinds of submit ignore the bound: a submit nested in 64 tasks that

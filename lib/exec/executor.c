@@ -31,12 +31,12 @@ static bool executor_config_is_usable(const fl_executor_config *config)
 }
 
 /* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
-static int executor_copy(const void *from, size_t n, size_t size, void *copy)
+static int executor_copy(const fl_allocator *allocator, const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
 	if (n * size == 0)
 		return 0;
-	*to = fl__alloc(n, size);
+	*to = fl__alloc_from(allocator, n, size);
 	if (!*to)
 		return -ENOMEM;
 	memcpy(*to, from, n * size);
@@ -48,29 +48,33 @@ __attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__exe
 {
 	if (!executor_config_is_usable(config))
 		return -EINVAL;
-	int rc = executor_copy(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
+	const fl_allocator *allocator = config->allocator;
+	int rc = executor_copy(allocator, config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
-		rc = executor_copy(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
+		rc = executor_copy(allocator, config->initialize_arg, 1, config->initialize->arg_size,
+		                   &e->initialize_arg);
 	/* relaxed: as in fl__is_forked() */
-	const struct fl__task_block_owner of = {e, fl__load_relaxed(&fl__fork_count), ops->withdraw != NULL};
+	const uint32_t fork_count = fl__load_relaxed(&fl__fork_count);
+	const struct fl__task_block_owner of = {e, allocator, fork_count, ops->withdraw != NULL};
 	e->blocks = rc == 0 ? fl__task_blocks_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->blocks) {
-		fl__free(e->regions);
-		fl__free(e->initialize_arg);
+		fl__free_to(allocator, e->regions);
+		fl__free_to(allocator, e->initialize_arg);
 		return -ENOMEM;
 	}
 	e->ops = ops;
+	e->allocator = allocator;
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
-	e->fork_count = of.fork_count;
+	e->fork_count = fork_count;
 	return 0;
 }
 
 void fl__executor_fini(fl_executor *e)
 {
-	fl__free(e->regions);
-	fl__free(e->initialize_arg);
+	fl__free_to(e->allocator, e->regions);
+	fl__free_to(e->allocator, e->initialize_arg);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -79,7 +83,7 @@ int fl__executor_initialize(fl_executor *e, char **message)
 	if (!e->initialize)
 		return 0;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-	fl_task_ctx ctx = {.token = &token, .regions = e->regions, .n_regions = e->n_regions};
+	fl_task_ctx ctx = {.token = &token, .executor = e};
 	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx, NULL);
 	*message = ctx.message;
 	return error;
@@ -298,6 +302,11 @@ static void executor_on_ended(fl_future *f)
 	}
 }
 
+static const fl_allocator *executor_on_allocator(const fl_future *f)
+{
+	return fl__task_block_owner(fl__task_block_of((fl_future *)f))->allocator;
+}
+
 static void executor_on_release(fl_future *f)
 {
 	struct fl__task_block *block = fl__task_block_of(f);
@@ -317,6 +326,7 @@ const struct fl__future_ops fl__task_block_future_ops = {
     .has_started = executor_on_has_started,
     .is_of_parent = executor_on_is_of_parent,
     .advance = executor_on_advance,
+    .allocator = executor_on_allocator,
     .release = executor_on_release,
 };
 
@@ -440,7 +450,7 @@ static void executor_end_task(struct fl__task_block *block, int error, const cha
 {
 	char *message = NULL;
 	if (text) {
-		message = fl__message_new();
+		message = fl__message_new(fl__task_block_owner(block)->allocator);
 		if (!fl__message_lost(message))
 			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
 	}
@@ -672,7 +682,7 @@ static int executor_start_freeing_thread(fl_executor *e)
 {
 	fl_thread thread = {NULL};
 	const fl_thread_config config = {.name = "executor-end", .block_signals = true};
-	int rc = fl__thread_start(&thread, executor_free_when_ended, e, &config);
+	int rc = fl__thread_start(&thread, executor_free_when_ended, e, &config, e->allocator);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	return fl_thread_detach(&thread);

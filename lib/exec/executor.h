@@ -182,6 +182,7 @@ struct fl_executor {
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL if it has no size */
 	fl_shm **regions;
+	const fl_allocator *allocator; /* NULL: that of the process */
 	unsigned n_regions;
 	struct fl__permits permits;
 	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
@@ -415,8 +416,8 @@ bool fl__run_serves(const fl_executor *e);
 /* What a task's function gets. */
 struct fl_task_ctx {
 	fl_cancel_token *token;
-	fl_shm *const *regions;
-	unsigned n_regions;
+	/* which has its regions, and the allocator of `message`; NULL: no regions */
+	const fl_executor *executor;
 	char *message; /* as in fl_future: what the task has set */
 	bool keeps_result;
 };

@@ -190,7 +190,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 {
 	const unsigned workers = fl_executor_workers(map->executor);
 	const int n = (int)(map->chunks < workers ? map->chunks : workers);
-	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
+	fl_future **runners = fl__alloc_from(map->executor->allocator, (size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
 	fl_cancel_token_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
@@ -210,7 +210,7 @@ static int map_run(struct map_in_place *map, fl_submit_config *config, fl_map_er
 	if (rc == FL_ETASK)
 		rc = fl__failure_store_at(map->failure.index, map->failure.error, map->failure.message);
 	fl_cancel_token_destroy(&map->over);
-	fl__free(runners);
+	fl__free_to(map->executor->allocator, runners);
 	return rc;
 }
 

@@ -28,7 +28,8 @@ fl_cancel_token *fl_task_token(fl_task_ctx *ctx)
 
 fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
 {
-	return i < ctx->n_regions ? ctx->regions[i] : NULL;
+	const fl_executor *e = ctx->executor;
+	return e && i < e->n_regions ? e->regions[i] : NULL;
 }
 
 int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
@@ -36,7 +37,7 @@ int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
 	va_list args;
 	va_start(args, format);
 	if (!ctx->message || fl__message_lost(ctx->message))
-		ctx->message = fl__message_new();
+		ctx->message = fl__message_new(ctx->executor ? ctx->executor->allocator : NULL);
 	if (!fl__message_lost(ctx->message))
 		(void)vsnprintf(ctx->message, FL_MESSAGE_MAX, format, args);
 	va_end(args);
@@ -153,8 +154,7 @@ inline void fl__run_end(struct fl__run *run)
 int fl__run_function(struct fl__run *run, char **message)
 {
 	fl_future *f = run->future;
-	const fl_executor *e = run->executor;
-	fl_task_ctx ctx = {.token = &f->token, .regions = e->regions, .n_regions = e->n_regions};
+	fl_task_ctx ctx = {.token = &f->token, .executor = run->executor};
 	int error = -ECANCELED;
 	if (run->claim == FL__CLAIM_RUN) {
 		struct fl__values *values = f->values;

@@ -23,8 +23,9 @@ static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token
 
 static void sequential_destroy(fl_executor *e)
 {
+	const fl_allocator *const allocator = e->allocator;
 	fl__executor_fini(e);
-	fl__free(e);
+	fl__free_to(allocator, e);
 }
 
 static void sequential_add_counts(fl_executor *e, fl_executor_stats *stats)
@@ -47,12 +48,14 @@ static const struct fl__executor_ops sequential_ops = {
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
-	fl_executor *e = fl__alloc(1, sizeof *e);
+	if (!config)
+		config = &defaults;
+	fl_executor *e = fl__alloc_from(config->allocator, 1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
-	int rc = fl__executor_init(e, &sequential_ops, 1, config ? config : &defaults, false);
+	int rc = fl__executor_init(e, &sequential_ops, 1, config, false);
 	if (rc != 0) {
-		fl__free(e);
+		fl__free_to(config->allocator, e);
 		return rc;
 	}
 	char *message = NULL;

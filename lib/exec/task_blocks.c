@@ -216,7 +216,8 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 	fl__unlock(&pool->lock);
 	if (chain)
 		return chain;
-	struct task_block_slab *slab = fl__alloc(1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
+	struct task_block_slab *slab =
+	    fl__alloc_from(pool->of.allocator, 1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * task_block_sizes[size]);
 	if (!slab)
 		return NULL;
 	fl__lock(&pool->lock);
@@ -230,7 +231,7 @@ static struct fl__task_block *task_blocks_take_chain(struct fl__task_blocks *poo
 
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner)
 {
-	struct fl__task_blocks *pool = fl__alloc(1, sizeof *pool);
+	struct fl__task_blocks *pool = fl__alloc_from(of->allocator, 1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	pool->of = *of;
@@ -248,13 +249,14 @@ static void task_blocks_release(struct fl__task_blocks *pool, size_t n)
 	/* acq_rel: the last context frees what the others used; pairs with itself */
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
+	const fl_allocator *const allocator = pool->of.allocator;
 	for (struct task_block_slab *s = pool->slabs; s;) {
 		struct task_block_slab *next = s->next;
-		fl__free(s);
+		fl__free_to(allocator, s);
 		s = next;
 	}
-	fl__free(pool->owner);
-	fl__free(pool);
+	fl__free_to(allocator, pool->owner);
+	fl__free_to(allocator, pool);
 }
 
 /*
@@ -330,7 +332,7 @@ static inline void task_blocks_uncount(struct fl__task_blocks *pool, struct task
 
 static struct fl__task_block *task_blocks_new_own(struct fl__task_blocks *pool, size_t bytes)
 {
-	void **memory = fl__alloc(1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
+	void **memory = fl__alloc_from(pool->of.allocator, 1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
 		return NULL;
 	struct fl__task_block *block = task_blocks_align_pointer(memory + 1);
@@ -410,7 +412,7 @@ void fl__task_block_free(struct fl__task_block *block)
 	struct fl__task_blocks *pool = block->pool;
 	const unsigned size = block->size;
 	if (size == FL__TASK_BLOCK_OWN)
-		fl__free(((void **)(void *)block)[-1]);
+		fl__free_to(pool->of.allocator, ((void **)(void *)block)[-1]);
 	if (task_blocks_are_of_parent(pool))
 		return;
 	struct task_block_cache *s = task_blocks_enter(pool);

@@ -62,23 +62,29 @@ static inline struct fl__task_block *fl__task_block_of(fl_future *f)
 
 /* What all task blocks of a pool share. */
 struct fl__task_block_owner {
-	fl_executor *executor; /* valid until each task has ended */
-	uint32_t fork_count;   /* fl__fork_count at the creation */
-	bool remote;           /* tasks run in other processes: blocks have all fields */
+	fl_executor *executor;         /* valid until each task has ended */
+	const fl_allocator *allocator; /* of the pool and its blocks; NULL: that of the process */
+	uint32_t fork_count;           /* fl__fork_count at the creation */
+	bool remote;                   /* tasks run in other processes: blocks have all fields */
 };
 
 /*
  * Creates a pool, which lasts as long as the caller or a task block needs it. `owner`, from
- * fl__alloc() or NULL, is freed with it. NULL: out of memory.
+ * of->allocator or NULL, is freed with it. NULL: out of memory.
  */
 struct fl__task_blocks *fl__task_blocks_new(const struct fl__task_block_owner *of, void *owner);
 
 /* The creator makes no more task blocks. The pool lasts until the last block is freed. */
 void fl__task_blocks_free(struct fl__task_blocks *pool);
 
+static inline const struct fl__task_block_owner *fl__task_blocks_owner(const struct fl__task_blocks *pool)
+{
+	return (const struct fl__task_block_owner *)(const void *)pool; /* its first member */
+}
+
 static inline const struct fl__task_block_owner *fl__task_block_owner(const struct fl__task_block *block)
 {
-	return (const struct fl__task_block_owner *)(const void *)block->pool; /* its first member */
+	return fl__task_blocks_owner(block->pool);
 }
 
 /*

@@ -99,11 +99,16 @@ static bool then_leave_waiting(struct then_chain *c, enum then_phase phase)
 
 /* The end. */
 
-static char *then_copy_message(const char *text)
+static const fl_allocator *then_allocator(const struct then_chain *c)
+{
+	return fl__task_blocks_owner(c->blocks)->allocator;
+}
+
+static char *then_copy_message(const struct then_chain *c, const char *text)
 {
 	if (!*text)
 		return NULL;
-	char *message = fl__message_new();
+	char *message = fl__message_new(then_allocator(c));
 	if (!fl__message_lost(message))
 		(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
 	return message;
@@ -122,7 +127,7 @@ static void then_end(struct then_chain *c, const fl_future *cancelled, int error
 static void then_end_like(struct then_chain *c, fl_future *f)
 {
 	then_end(c, fl_future_get_state(f) == FL_CANCELLED ? f : NULL, fl_future_error(f),
-	         then_copy_message(fl_future_message(f)));
+	         then_copy_message(c, fl_future_message(f)));
 }
 
 static void then_end_like_second(struct then_chain *c, fl_future *second)
@@ -151,7 +156,7 @@ static void then_refuse(struct then_chain *c, int error)
 	char text[FL_MESSAGE_MAX];
 	(void)snprintf(text, sizeof text, "the next task was refused: %s: %s", fl_error_name(error),
 	               fl_error_text(error));
-	then_end(c, NULL, error, then_copy_message(text));
+	then_end(c, NULL, error, then_copy_message(c, text));
 }
 
 static void then_submit(struct then_chain *c)
@@ -226,6 +231,11 @@ static bool then_on_has_started(const fl_future *f)
 	return state == FL_RUNNING || state == FL_DONE;
 }
 
+static const fl_allocator *then_on_allocator(const fl_future *f)
+{
+	return then_allocator(then_chain_of((fl_future *)f));
+}
+
 static void then_on_release(fl_future *f)
 {
 	bool more = true;
@@ -234,8 +244,9 @@ static void then_on_release(fl_future *f)
 		f = c->first;
 		more = fl__future_drop(f);
 		fl_future_free(c->second);
-		fl__task_blocks_unref(c->blocks);
-		fl__free(c);
+		struct fl__task_blocks *blocks = c->blocks;
+		fl__free_to(then_allocator(c), c);
+		fl__task_blocks_unref(blocks);
 		if (more && !then_is_chain(f)) {
 			f->ops->release(f);
 			more = false;
@@ -368,6 +379,7 @@ static const struct fl__future_ops then_ops = {
     .is_of_parent = then_on_is_of_parent,
     .help = then_on_help,
     .advance = then_on_advance,
+    .allocator = then_on_allocator,
     .release = then_on_release,
 };
 
@@ -387,7 +399,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	fl__executor_check(e, "fl_future_then");
 	if (type->arg_size != f->type->result_size)
 		return -EINVAL;
-	struct then_chain *c = fl__alloc(1, sizeof *c);
+	struct then_chain *c = fl__alloc_from(e->allocator, 1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	c->type = *type;

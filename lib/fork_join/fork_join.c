@@ -128,9 +128,11 @@ static void fork_fence_all(struct fl__forks *forks)
 
 /* Life. */
 
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
+                    const fl_allocator *allocator)
 {
-	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
+	*forks = (struct fl__forks){
+	    .n = n, .wake = wake, .pool = pool, .allocator = allocator, .fork_count = fl__fork_count};
 	forks->flags.thieves = FORK_UNFENCED;
 	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }
@@ -146,7 +148,7 @@ void fl__forks_fini(struct fl__forks *forks)
 {
 	for (struct fork_worker *older, *s = fork_worker_of(forks->newest); s; s = older) {
 		older = s->older;
-		fl__free(s);
+		fl__free_to(forks->allocator, s);
 	}
 }
 
@@ -168,7 +170,7 @@ static void fork_add_worker(struct fl__forks *forks, struct fork_worker *s)
 
 static struct fork_worker *fork_make_worker(struct fl__forks *forks, unsigned i)
 {
-	struct fork_worker *s = fl__alloc(1, sizeof *s);
+	struct fork_worker *s = fl__alloc_from(forks->allocator, 1, sizeof *s);
 	if (!s)
 		return NULL;
 	s->forks = forks;

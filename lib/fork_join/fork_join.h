@@ -2,6 +2,7 @@
 #ifndef FL_FORK_JOIN_FORK_JOIN_H
 #define FL_FORK_JOIN_FORK_JOIN_H
 
+#include <fairlead/handlers.h>
 #include <fairlead/parallel_invoke.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct fl__forks {
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
 	void *pool;
+	const fl_allocator *allocator; /* of the stacks; NULL: that of the process */
 	/*
 	 * The newest stack. Each stack belongs to a worker, or belonged to one, and stays until the
 	 * end.
@@ -40,8 +42,9 @@ struct fl__forks {
 	struct fl__fork_stack *newest;
 };
 
-/* `n`: about the most workers. */
-void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
+/* `n`: about the most workers. `allocator`: see struct fl__forks. */
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
+                    const fl_allocator *allocator);
 /* Requires that all workers have left, or are not in this process. */
 void fl__forks_fini(struct fl__forks *forks);
 
@@ -73,7 +76,8 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *sel
  * forks: a program without a fork does not contain it, and its pool uses none of this.
  */
 struct fl__fork_hooks {
-	void (*init)(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool);
+	void (*init)(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,
+	             const fl_allocator *allocator);
 	void (*fini)(struct fl__forks *forks);
 	void (*resize)(struct fl__forks *forks, unsigned n);
 	struct fl__fork_stack *(*enter)(struct fl__forks *forks, unsigned i);

@@ -79,10 +79,18 @@ _Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for th
 
 static char future_lost_message[] = "(message lost: out of memory)";
 
-char *fl__message_new(void)
+struct future_message {
+	const fl_allocator *allocator;
+	char text[FL_MESSAGE_MAX];
+};
+
+char *fl__message_new(const fl_allocator *allocator)
 {
-	char *message = fl__alloc(1, FL_MESSAGE_MAX);
-	return message ? message : future_lost_message;
+	struct future_message *message = fl__alloc_from(allocator, 1, sizeof *message);
+	if (!message)
+		return future_lost_message;
+	message->allocator = allocator;
+	return message->text;
 }
 
 bool fl__message_lost(const char *message)
@@ -90,10 +98,12 @@ bool fl__message_lost(const char *message)
 	return message == future_lost_message;
 }
 
-void fl__message_free(char *message)
+void fl__message_free(char *text)
 {
-	if (message != future_lost_message)
-		fl__free(message);
+	if (!text || text == future_lost_message)
+		return;
+	struct future_message *message = (void *)(text - offsetof(struct future_message, text));
+	fl__free_to(message->allocator, message);
 }
 
 /* Life. */
@@ -381,10 +391,15 @@ struct future_own_callback {
 	void *arg;
 };
 
+static const fl_allocator *future_allocator(const fl_future *f)
+{
+	return f->ops->allocator ? f->ops->allocator(f) : NULL;
+}
+
 static void future_call_own(fl_future *f, void *memory)
 {
 	const struct future_own_callback own = *(struct future_own_callback *)memory;
-	fl__free(memory);
+	fl__free_to(future_allocator(f), memory);
 	own.call(f, own.arg);
 }
 
@@ -626,7 +641,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 {
 	struct future_own_callback *own = NULL;
 	if (!future_is_ended(f)) {
-		own = fl__alloc(1, sizeof *own);
+		own = fl__alloc_from(future_allocator(f), 1, sizeof *own);
 		if (!own)
 			return -ENOMEM;
 	}
@@ -635,7 +650,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 		*own = (struct future_own_callback){{NULL, future_call_own, own, values}, callback, arg};
 		if (future_register_callback(f, &own->node))
 			return 0;
-		fl__free(own);
+		fl__free_to(future_allocator(f), own);
 	}
 	future_call(f, callback, arg, values);
 	return 0;

@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/event.h>
 #include <fairlead/future.h>
+#include <fairlead/handlers.h>
 #include <fairlead/task_type.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,6 +62,8 @@ struct fl__future_ops {
 	 * this context while that pays. NULL: nothing to do.
 	 */
 	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
+	/* The allocator for the callbacks of `f`. NULL: that of the process. */
+	const fl_allocator *(*allocator)(const fl_future *f);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -222,10 +225,11 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * Returns a buffer of FL_MESSAGE_MAX bytes, never NULL. Without memory: a fixed text, for which
- * fl__message_lost() is true; the caller must not write to it.
+ * Returns a buffer of FL_MESSAGE_MAX bytes from `allocator` (NULL: that of the process), never NULL.
+ * Without memory: a fixed text, for which fl__message_lost() is true; the caller must not write to
+ * it. fl__message_free() gives the buffer back to its allocator; NULL does nothing.
  */
-char *fl__message_new(void);
+char *fl__message_new(const fl_allocator *allocator);
 bool fl__message_lost(const char *message);
 void fl__message_free(char *message);
 

@@ -155,7 +155,7 @@ int fl_promise_set(fl_promise *p, const void *value)
 
 FL_PRINTF(3, 0) static void promise_fail(fl_promise *p, int error, const char *format, va_list args)
 {
-	char *message = fl__message_new();
+	char *message = fl__message_new(NULL);
 	if (!fl__message_lost(message))
 		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
 	promise_finish(p, error ? error : -EINVAL, message);

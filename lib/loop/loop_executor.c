@@ -322,7 +322,7 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 	if (!c->own_loop || c->started)
 		return 0;
 	const fl_thread_config config = {.name = c->name, .block_signals = true};
-	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config);
+	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config, c->base.allocator);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	c->started = c->alive = true;
@@ -438,13 +438,13 @@ static int loop_executor_make(struct loop_executor **made, const fl_executor_con
 		config = &defaults;
 	if (config->workers > FL_LOOP_EXECUTOR_MAX)
 		return -EINVAL;
-	struct loop_executor *c = fl__alloc(1, sizeof *c);
+	struct loop_executor *c = fl__alloc_from(config->allocator, 1, sizeof *c);
 	if (!c)
 		return -ENOMEM;
 	unsigned workers = config->workers ? config->workers : FL_LOOP_EXECUTOR_DEFAULT;
 	int rc = fl__executor_init(&c->base, &loop_executor_ops, workers, config, true);
 	if (rc != 0) {
-		fl__free(c);
+		fl__free_to(config->allocator, c);
 		return rc;
 	}
 	(void)snprintf(c->name, sizeof c->name, "%.23s-0", config->name ? config->name : "worker");

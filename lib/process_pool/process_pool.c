@@ -176,7 +176,7 @@ static void FL_PRINTF(4, 5) process_pool_end_failed(struct fl__process_pool *p, 
                                                     const char *format, ...)
 {
 	va_list args;
-	char *message = fl__message_new();
+	char *message = fl__message_new(p->base.allocator);
 	va_start(args, format);
 	if (!fl__message_lost(message))
 		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
@@ -223,13 +223,13 @@ int fl__stopper_make(struct fl__task_block *block)
 {
 	if (!block->future.token.parent_)
 		return 0;
-	block->stopper = fl__alloc(1, sizeof *block->stopper);
+	block->stopper = fl__alloc_from(fl__task_block_owner(block)->allocator, 1, sizeof *block->stopper);
 	return block->stopper ? 0 : -ENOMEM;
 }
 
 void fl__stopper_free(struct fl__task_block *block)
 {
-	fl__free(block->stopper);
+	fl__free_to(fl__task_block_owner(block)->allocator, block->stopper);
 	block->stopper = NULL;
 }
 
@@ -656,7 +656,7 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 		fl__fd_close(w->channel);
 		fl__fd_close(w->doorbell);
 	}
-	fl__free(w);
+	fl__free_to(w->pool->base.allocator, w);
 }
 
 /* Supervision: the start of a worker. */
@@ -732,12 +732,13 @@ static int process_pool_reserve(struct fl__process_pool *p)
 	if (p->n_workers < p->room)
 		return 0;
 	const unsigned room = p->room ? 2 * p->room : 8;
-	struct fl__process_pool_worker **workers = fl__alloc(room, sizeof(struct fl__process_pool_worker *));
+	struct fl__process_pool_worker **workers =
+	    fl__alloc_from(p->base.allocator, room, sizeof(struct fl__process_pool_worker *));
 	if (!workers)
 		return -ENOMEM;
 	if (p->n_workers > 0)
 		memcpy(workers, p->workers, p->n_workers * sizeof(struct fl__process_pool_worker *));
-	fl__free(p->workers);
+	fl__free_to(p->base.allocator, p->workers);
 	p->workers = workers;
 	p->room = room;
 	return 0;
@@ -786,7 +787,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
-	struct fl__process_pool_worker *w = fl__alloc(1, sizeof *w);
+	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
 		return -ENOMEM;
@@ -1202,7 +1203,7 @@ static char *process_pool_take_message(const struct fl__process_pool_worker *w, 
 {
 	if (!(flags & FL__COMPLETION_MESSAGE))
 		return NULL;
-	char *message = fl__message_new();
+	char *message = fl__message_new(w->pool->base.allocator);
 	if (!fl__message_lost(message)) {
 		memcpy(message, w->rings.completions->message[slot], FL__RINGS_MESSAGE);
 		message[FL__RINGS_MESSAGE - 1] = '\0';
@@ -1688,7 +1689,7 @@ static int process_pool_start_manager(struct fl__process_pool *p)
 	const fl_thread_config config = {.name = name, .block_signals = true};
 	int rc = process_pool_open_epoll(p);
 	if (rc == 0)
-		rc = fl__thread_start(&p->manager, process_pool_manage, p, &config);
+		rc = fl__thread_start(&p->manager, process_pool_manage, p, &config, p->base.allocator);
 	if (rc != 0)
 		return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 	p->running = true;
@@ -1794,7 +1795,7 @@ static void process_pool_on_destroy(fl_executor *e)
 		fl__fd_close(p->doorbell);
 	}
 	fl__message_free(p->init_message);
-	fl__free(p->workers);
+	fl__free_to(e->allocator, p->workers);
 	fl__executor_fini(e); /* `p` lasts as long as its task blocks */
 }
 
@@ -1843,7 +1844,7 @@ static int process_pool_init(struct fl__process_pool *p, const fl_executor_confi
 	unsigned workers = fl__executor_worker_count(config);
 	int rc = fl__executor_init(&p->base, &process_pool_ops, workers, config, true);
 	if (rc != 0) {
-		fl__free(p);
+		fl__free_to(config->allocator, p);
 		return rc;
 	}
 	p->config = *config;
@@ -1873,7 +1874,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 	int rc = process_pool_check_start();
 	if (rc != 0)
 		return rc;
-	struct fl__process_pool *p = fl__alloc(1, sizeof *p);
+	struct fl__process_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
 	rc = process_pool_init(p, config);

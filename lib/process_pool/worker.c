@@ -308,7 +308,7 @@ static int worker_run_element(struct worker_self *w, struct worker_job *job)
 	const fl_task_type *type = job->type;
 	const char *arg = job->arg ? job->arg + job->done * type->arg_size : NULL;
 	char *result = job->result ? job->result + job->done * type->result_size : NULL;
-	fl_task_ctx ctx = {.token = &w->token, .regions = w->regions, .n_regions = w->n_regions};
+	fl_task_ctx ctx = {.token = &w->token, .executor = w->nested};
 	int error = fl__task_call(type, arg, result, &ctx, NULL);
 	if (ctx.message && error != 0)
 		(void)worker_set_message(w, job, error, "%s", ctx.message);
@@ -529,7 +529,7 @@ static int worker_start_listener(struct worker_self *w, const char **problem)
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
 	int rc = fl__thread_start(&listener, worker_listen, w,
-	                          &(fl_thread_config){.name = "listener", .block_signals = true});
+	                          &(fl_thread_config){.name = "listener", .block_signals = true}, NULL);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 

@@ -27,6 +27,7 @@
 struct fl__thread {
 	struct fl__ctx ctx;
 	struct fl__thread *next, *prev;
+	const fl_allocator *allocator; /* of this struct; NULL: that of the process */
 	fl_thread_function *function;
 	void *arg;
 	pthread_t pthread;
@@ -117,7 +118,7 @@ static void thread_finish(void *arg)
 	fl__ctx_current = NULL; /* a destructor that runs later and calls the library gets a new context */
 	thread_self = NULL;
 	if (last)
-		fl__free(t);
+		fl__free_to(t->allocator, t);
 }
 
 static void *thread_run(void *arg)
@@ -171,16 +172,17 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 
 /* Takes over `values`. */
 static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                        struct fl__values *values)
+                        const fl_allocator *allocator, struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
 		config = &defaults;
-	struct fl__thread *t = fl__alloc(1, sizeof *t);
+	struct fl__thread *t = fl__alloc_from(allocator, 1, sizeof *t);
 	if (!t) {
 		fl__values_free(values);
 		return -ENOMEM;
 	}
+	t->allocator = allocator;
 	fl__ctx_init_thread(&t->ctx, t->name);
 	t->ctx.front.values = values;
 	t->yield_ration = fl__yield_ration;
@@ -191,7 +193,7 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
 		(void)thread_release(t, 2);
-		fl__free(t);
+		fl__free_to(t->allocator, t);
 		fl__values_free(values);
 		return rc;
 	}
@@ -201,12 +203,13 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 
 int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
-	return thread_start(t, function, arg, config, fl__values_copy());
+	return thread_start(t, function, arg, config, NULL, fl__values_copy());
 }
 
-int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
+int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config,
+                     const fl_allocator *allocator)
 {
-	return thread_start(t, function, arg, config, NULL);
+	return thread_start(t, function, arg, config, allocator, NULL);
 }
 
 int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
@@ -233,7 +236,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 		*result = t->result;
 	handle->thread_ = NULL;
 	if (thread_release(t, t->lost ? t->owners : 1))
-		fl__free(t);
+		fl__free_to(t->allocator, t);
 	return 0;
 }
 
@@ -251,7 +254,7 @@ int fl_thread_detach(fl_thread *handle)
 	if (!lost)
 		(void)fl__sys.thread_detach(t->pthread);
 	if (thread_release(t, lost ? t->owners : 1))
-		fl__free(t);
+		fl__free_to(t->allocator, t);
 	return 0;
 }
 

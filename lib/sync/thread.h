@@ -2,13 +2,15 @@
 #ifndef FL_SYNC_THREAD_H
 #define FL_SYNC_THREAD_H
 
+#include <fairlead/handlers.h>
 #include <fairlead/thread.h>
 
 /*
  * As fl_thread_start(), for threads of the library itself: the thread begins without values of
- * context variables, since it outlives what its starter does.
+ * context variables, since it outlives what its starter does. Its record comes from `allocator`;
+ * NULL: that of the process.
  */
 FL_MUST_CHECK int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg,
-                                   const fl_thread_config *config);
+                                   const fl_thread_config *config, const fl_allocator *allocator);
 
 #endif

@@ -53,14 +53,14 @@
 
 enum { BACKLOG_RING = FL__BACKLOG_RING };
 
-int fl__backlog_init(struct fl__backlog *b)
+int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator)
 {
-	return fl__mpmc_init(&b->ring, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
+	return fl__mpmc_init_from(&b->ring, allocator, sizeof(struct fl__task_block *), BACKLOG_RING, 0);
 }
 
-void fl__backlog_fini(struct fl__backlog *b)
+void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator)
 {
-	fl__mpmc_fini(&b->ring);
+	fl__free_to(allocator, b->ring.slots);
 }
 
 static uint32_t backlog_lists(const struct fl__backlog *b)

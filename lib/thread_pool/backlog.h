@@ -27,9 +27,9 @@ struct fl__backlog {
 
 enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */
 
-/* Returns 0, -ENOMEM. */
-int fl__backlog_init(struct fl__backlog *b);
-void fl__backlog_fini(struct fl__backlog *b);
+/* `allocator`: of the ring; NULL: that of the process. The same for both. Init: 0, -ENOMEM. */
+int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
+void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
 
 /*
  * Puts a task block into the ring, as fl__mpmc_put(). The pointer is stored atomically, for

@@ -706,7 +706,7 @@ static int pool_work(void *arg)
 
 struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p)
 {
-	struct fl__thread_worker *w = fl__alloc(1, sizeof *w);
+	struct fl__thread_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
 	if (!w)
 		return NULL;
 	w->pool = p;
@@ -724,7 +724,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
 	const fl_thread_config config = {.name = name, .block_signals = true};
-	int rc = fl__thread_start(&w->thread, pool_work, w, &config);
+	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
@@ -941,19 +941,20 @@ static int fl__thread_pool_join(fl_executor *e, int64_t deadline, fl_cancel_toke
 __attribute__((cold)) static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
+	const fl_allocator *const allocator = e->allocator;
 	int rc = fl_thread_detach(&p->ended);
 	for (struct fl__thread_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;
 		rc = fl_thread_detach(&w->thread);
-		fl__free(w);
+		fl__free_to(allocator, w);
 	}
 	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
 	(void)rc;
-	fl__backlog_fini(&p->backlog);
+	fl__backlog_fini(&p->backlog, allocator);
 	if (fl__forks_are_linked())
 		fl__fork_hooks.fini(&p->forks);
 	fl__executor_fini(e);
-	fl__free(p);
+	fl__free_to(allocator, p);
 }
 
 __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
@@ -995,17 +996,17 @@ static const struct fl__executor_ops pool_ops = {
 
 static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_executor_config *config)
 {
-	int rc = fl__backlog_init(&p->backlog);
+	int rc = fl__backlog_init(&p->backlog, config->allocator);
 	if (rc != 0)
 		return rc;
 	if (fl__forks_are_linked())
-		fl__fork_hooks.init(&p->forks, workers, pool_wake_for_forks, p);
+		fl__fork_hooks.init(&p->forks, workers, pool_wake_for_forks, p, config->allocator);
 	p->forks.has_task = pool_has_task;
 	rc = fl__permits_init(&p->base.permits, config, workers);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &pool_ops, workers, config, false);
 	if (rc != 0)
-		fl__backlog_fini(&p->backlog);
+		fl__backlog_fini(&p->backlog, config->allocator);
 	return rc;
 }
 
@@ -1017,10 +1018,10 @@ __attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl
 	if (config->workers > FL_WORKERS_MAX || config->idle_timeout < 0)
 		return -EINVAL;
 	const unsigned workers = fl__executor_worker_count(config);
-	struct fl__thread_pool *p = fl__alloc(1, sizeof *p);
+	struct fl__thread_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	int rc = p ? pool_init(p, workers, config) : -ENOMEM;
 	if (rc != 0) {
-		fl__free(p);
+		fl__free_to(config->allocator, p);
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;

@@ -1,33 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fl_queue_config.allocator: all memory of a queue comes from it and goes back to it. */
+#include "fl_account.h"
 #include "fl_seam.h"
 #include <fairlead/queue.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 enum { ITEM = 300, MANY = 1000 }; /* an overwriting queue allocates for items of more than 256 bytes */
-
-struct account {
-	long live, allocs;
-	long fail_at; /* the number of the allocation that fails; negative: none */
-};
-
-static void *account_alloc(size_t size, void *user)
-{
-	struct account *account = user;
-	if (account->allocs++ == account->fail_at)
-		return NULL;
-	account->live++;
-	return malloc(size);
-}
-
-static void account_free(void *memory, void *user)
-{
-	struct account *account = user;
-	assert_non_null(memory);
-	account->live--;
-	free(memory);
-}
 
 static int compare_first(const void *a, const void *b, void *arg)
 {
@@ -73,7 +51,7 @@ FL_TEST(queue_allocator_has_all_memory)
 	make_hazards();
 	for (int i = 0; i < KINDS; i++) {
 		struct account account = {.fail_at = -1};
-		const fl_allocator allocator = {account_alloc, account_free, &account};
+		const fl_allocator allocator = account_of(&account);
 		fl_queue_config config = kinds[i];
 		config.allocator = &allocator;
 		const long before = seam_live_allocs();
@@ -83,10 +61,10 @@ FL_TEST(queue_allocator_has_all_memory)
 		const int rc = use(q);
 		assert_true(rc == 0 || rc == -EAGAIN);
 		assert_int_equal(seam_live_allocs(), before);
-		assert_true(account.live > 0);
+		assert_true(account_live(&account) > 0);
 		fl_queue_free(q);
 		(void)seam_heal();
-		assert_int_equal(account.live, 0);
+		assert_int_equal(account_live(&account), 0);
 	}
 }
 
@@ -95,7 +73,7 @@ FL_TEST(queue_allocator_may_fail)
 	make_hazards();
 	for (int i = 0; i < KINDS; i++) {
 		struct account account = {.allocs = 0};
-		const fl_allocator allocator = {account_alloc, account_free, &account};
+		const fl_allocator allocator = account_of(&account);
 		fl_queue_config config = kinds[i];
 		config.allocator = &allocator;
 		bool created = false, used = false;
@@ -110,10 +88,10 @@ FL_TEST(queue_allocator_may_fail)
 			if (created) {
 				const int put = use(q);
 				assert_true(put == 0 || put == -EAGAIN || put == -ENOMEM);
-				used = account.allocs <= step; /* nothing failed */
+				used = !account_has_failed(&account);
 			}
 			fl_queue_free(q);
-			assert_int_equal(account.live, 0);
+			assert_int_equal(account_live(&account), 0);
 		}
 	}
 }

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_ACCOUNT_H
+#define FL_TEST_ACCOUNT_H
+
+/*
+ * An allocator for one object, which counts, and can fail. Any thread may use it.
+ *
+ *     struct account account = {.fail_at = -1};
+ *     const fl_allocator allocator = account_of(&account);
+ *     ... an object with that allocator is made, used, and freed ...
+ *     assert_int_equal(account_live(&account), 0);
+ */
+#include "fl_test.h"
+#include <fairlead/handlers.h>
+#include <stdlib.h>
+
+struct account {
+	long live, allocs; /* atomic */
+	long fail_at;      /* the number of the allocation that fails; negative: none */
+};
+
+__attribute__((unused)) static void *account_alloc(size_t size, void *user)
+{
+	struct account *account = user;
+	if (__atomic_fetch_add(&account->allocs, 1, __ATOMIC_RELAXED) == account->fail_at)
+		return NULL;
+	void *memory = malloc(size);
+	FL_CHECK(memory);
+	__atomic_fetch_add(&account->live, 1, __ATOMIC_RELAXED);
+	return memory;
+}
+
+/* The count comes last: a case may end when it is 0. */
+__attribute__((unused)) static void account_free(void *memory, void *user)
+{
+	struct account *account = user;
+	FL_CHECK(memory);
+	free(memory);
+	__atomic_fetch_sub(&account->live, 1, __ATOMIC_RELEASE);
+}
+
+__attribute__((unused)) static fl_allocator account_of(struct account *account)
+{
+	return (fl_allocator){account_alloc, account_free, account};
+}
+
+__attribute__((unused)) static long account_live(const struct account *account)
+{
+	return __atomic_load_n(&account->live, __ATOMIC_ACQUIRE);
+}
+
+/* Whether the allocation that was to fail has come. */
+__attribute__((unused)) static bool account_has_failed(const struct account *account)
+{
+	return __atomic_load_n(&account->allocs, __ATOMIC_RELAXED) > account->fail_at;
+}
+
+#endif
