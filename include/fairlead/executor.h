@@ -80,7 +80,7 @@ typedef struct fl_executor_config {
 	 *
 	 * Not from this allocator: stacks; what each thread and fiber keeps (fl_local, context
 	 * variables); waits for several futures (fairlead/as_completed.h); what starts and watches
-	 * worker processes; what sends over MPI; the loop of a loop executor.
+	 * worker processes; what sends over MPI.
 	 */
 	const fl_allocator *allocator;
 	/*

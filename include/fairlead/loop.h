@@ -4,6 +4,7 @@
 
 #include <fairlead/defs.h>
 #include <fairlead/fiber.h>
+#include <fairlead/handlers.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -44,6 +45,19 @@ typedef struct fl_loop_config {
 	 * number of pages.
 	 */
 	size_t stack_size;
+	/*
+	 * For all memory of this loop and of what belongs to it: streams, listeners, datagram
+	 * sockets, posted calls, waits for fibers, the threads of fl_to_thread(). NULL: the
+	 * allocator of the process (fl_set_allocator()). Must stay valid until the loop is freed.
+	 * The loop's thread, a thread that posts, and the threads of fl_to_thread() allocate and
+	 * free, at the same time as others. The functions must not use this loop, nor wait. In a
+	 * forked child, frees of the loop and of its objects call them.
+	 *
+	 * Not from this allocator: fibers with their stacks, which are mapped; stacks of threads;
+	 * what each fiber and thread keeps (fl_local, context variables); fl_loop_debug() and
+	 * fl_loop_dump().
+	 */
+	const fl_allocator *allocator;
 } fl_loop_config;
 
 /*

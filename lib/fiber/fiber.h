@@ -3,6 +3,7 @@
 #define FL_FIBER_FIBER_H
 
 #include "../wait/lot.h"
+#include <fairlead/handlers.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,6 +63,7 @@ struct fl__sched_config {
 	void (*ended)(void *extra);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as in any other wait */
 	void *user;                      /* for `ops`: fl__sched_user() */
+	const fl_allocator *allocator;   /* of all but the stacks; NULL: that of the process */
 };
 
 /* `config` may be NULL. Returns 0; -ENOMEM; -ENOTSUP: the thread has a shadow stack. */

@@ -508,14 +508,17 @@ int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config
 	static const struct fl__sched_config defaults;
 	if (sched_has_shadow_stack())
 		return -ENOTSUP;
-	struct fl__sched *made = fl__alloc(1, sizeof *made);
+	if (!config)
+		config = &defaults;
+	struct fl__sched *made = fl__alloc_from(config->allocator, 1, sizeof *made);
 	if (!made)
 		return -ENOMEM;
-	made->config = config ? *config : defaults;
+	made->config = *config;
 	if (!made->config.ops)
 		made->config.ops = &sched_thread_ops;
 	made->fork_count = fl__fork_count;
-	fl__stack_pool_init(&made->stacks, made->config.stack_size, fl__fiber_size(made->config.extra));
+	fl__stack_pool_init(&made->stacks, config->stack_size, fl__fiber_size(config->extra));
+	made->stacks.allocator = config->allocator;
 	*s = made;
 	return 0;
 }
@@ -526,7 +529,7 @@ void fl__sched_destroy(struct fl__sched *s)
 		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
 	fl__overflow_end(s);
-	fl__free(s);
+	fl__free_to(s->config.allocator, s);
 }
 
 bool fl__sched_is_forked(const struct fl__sched *s)

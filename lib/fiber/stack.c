@@ -105,12 +105,12 @@ static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab
 
 static struct fl__slab *stack_make_slab(const struct fl__stack_pool *pool)
 {
-	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
+	struct fl__slab *slab = fl__alloc_from(pool->allocator, 1, sizeof *slab);
 	if (!slab)
 		return NULL;
 	slab->memory = fl__sys.map(pool->slab);
 	if (!slab->memory) {
-		fl__free(slab);
+		fl__free_to(pool->allocator, slab);
 		return NULL;
 	}
 	return slab;
@@ -121,7 +121,7 @@ static void stack_free_slab(const struct fl__stack_pool *pool, struct fl__slab *
 	for (unsigned i = 0; i < slab->made; i++)
 		fl__tool_stack_remove(slab->tool[i]);
 	fl__sys.unmap(slab->memory, pool->slab);
-	fl__free(slab);
+	fl__free_to(pool->allocator, slab);
 }
 
 static uint32_t stack_bits(unsigned count)

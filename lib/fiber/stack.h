@@ -2,6 +2,7 @@
 #ifndef FL_FIBER_STACK_H
 #define FL_FIBER_STACK_H
 
+#include <fairlead/handlers.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,8 @@ struct fl__stack_pool {
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
 	unsigned releases;    /* modulo the range */
+	/* of what is not mapped; NULL, as after the init: that of the process */
+	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -21,13 +21,13 @@ int fl__datagram_create(fl_datagram **made, fl_loop *l, int fd, int family)
 {
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	fl_datagram *d = fl__alloc(1, sizeof *d);
+	fl_datagram *d = fl__alloc_from(l->allocator, 1, sizeof *d);
 	if (!d)
 		return -ENOMEM;
 	d->family = family;
 	int rc = fl__io_open(&d->io, l, fd);
 	if (rc != 0) {
-		fl__free(d);
+		fl__free_to(l->allocator, d);
 		return rc;
 	}
 	*made = d;
@@ -55,7 +55,7 @@ void fl_datagram_free(fl_datagram *d)
 	if (d->calls > 0 && !fl__loop_is_forked(d->io.loop))
 		fl__panic("fl_datagram_free", d, "a fiber sends or receives");
 	fl_datagram_close(d);
-	fl__free(d);
+	fl__free_to(d->io.loop->allocator, d);
 }
 
 /* Options. */
@@ -240,7 +240,7 @@ int fl_datagram_from_fd(fl_datagram **made, int fd)
 	rc = fl__net_sys.adopt(fd);
 	if (rc != 0) {
 		fl__io_close(&d->io, "fl_datagram_from_fd");
-		fl__free(d);
+		fl__free_to(l->allocator, d);
 		return rc;
 	}
 	datagram_read_options(d);

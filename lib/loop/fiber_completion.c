@@ -132,7 +132,8 @@ static int completion_wait(struct fl__completion_list *list, fl_fiber *const *fi
 {
 	size_t used = 0;
 	int rc = 0;
-	struct fl__fiber_completion *each = fl__alloc(list->left, sizeof *each);
+	const fl_allocator *allocator = fibers[0]->loop->allocator;
+	struct fl__fiber_completion *each = fl__alloc_from(allocator, list->left, sizeof *each);
 	if (!each)
 		return -ENOMEM;
 	list->left = 0;
@@ -143,7 +144,7 @@ static int completion_wait(struct fl__completion_list *list, fl_fiber *const *fi
 		rc = completion_sleep(list, deadline, cancel);
 	while (used > 0)
 		completion_remove(&each[--used]);
-	fl__free(each);
+	fl__free_to(allocator, each);
 	return rc;
 }
 
@@ -174,6 +175,7 @@ struct fibers_as_completed {
 	fl_as_completed base;
 	struct fl__completion_list list;
 	fl_loop *loop;
+	const fl_allocator *allocator;
 	size_t n;
 	struct fl__fiber_completion each[];
 };
@@ -221,7 +223,7 @@ static void completion_free(fl_as_completed *completed)
 		fl__panic("fl_as_completed_free", c, "a fiber waits for it");
 	for (size_t i = 0; i < c->n; i++)
 		completion_remove(&c->each[i]);
-	fl__free(c);
+	fl__free_to(c->allocator, c);
 }
 
 static const struct fl__as_completed_ops completion_ops = {completion_try_next, completion_next_until, completion_free};
@@ -234,9 +236,11 @@ int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fiber
 			return -EDEADLK;
 	if (n > (SIZE_MAX - sizeof(struct fibers_as_completed)) / sizeof(struct fl__fiber_completion))
 		return -ENOMEM;
-	struct fibers_as_completed *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
+	const fl_allocator *allocator = n > 0 ? fibers[0]->loop->allocator : NULL;
+	struct fibers_as_completed *c = fl__alloc_from(allocator, 1, sizeof *c + n * sizeof c->each[0]);
 	if (!c)
 		return -ENOMEM;
+	c->allocator = allocator;
 	c->base.ops = &completion_ops;
 	c->n = n;
 	c->loop = n > 0 ? fibers[0]->loop : NULL;

@@ -403,6 +403,7 @@ static int loop_create_sched(fl_loop *l, const fl_loop_config *config)
 	    .ended = fl__fiber_ended,
 	    .ops = &loop_sched_ops,
 	    .user = l,
+	    .allocator = l->allocator,
 	};
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
@@ -429,21 +430,24 @@ static void loop_free_sched(fl_loop *l)
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 {
 	static const fl_loop_config defaults;
-	fl_loop *l = fl__alloc(1, sizeof *l);
+	if (!config)
+		config = &defaults;
+	fl_loop *l = fl__alloc_from(config->allocator, 1, sizeof *l);
 	if (!l)
 		return -ENOMEM;
+	l->allocator = config->allocator;
 	l->on_bell.fire = loop_on_bell;
 	l->fork_count = fl__fork_count;
 	l->batch = 1;
 	fl_cancel_token_init(&l->root, FL_SHIELDED, FL_FOREVER);
 	int rc = loop_open_fds(l);
 	if (rc == 0) {
-		rc = loop_create_sched(l, config ? config : &defaults);
+		rc = loop_create_sched(l, config);
 		if (rc != 0)
 			loop_close_fds(l);
 	}
 	if (rc != 0) {
-		fl__free(l);
+		fl__free_to(config->allocator, l);
 		return rc;
 	}
 	*made = l;
@@ -483,8 +487,8 @@ static void loop_end_sched(fl_loop *l)
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	loop_end_fibers(l);
 	fl__loop_free_timers(l);
-	fl__loop_free_calls(l->calls);
-	fl__loop_free_calls(loop_take_posts(l));
+	fl__loop_free_calls(l, l->calls);
+	fl__loop_free_calls(l, loop_take_posts(l));
 	loop_free_sched(l);
 }
 
@@ -492,8 +496,8 @@ static void loop_free_rest(fl_loop *l)
 {
 	fl__loop_end_threads(l);
 	loop_close_fds(l);
-	fl__free(l->spare);
-	fl__free(l);
+	fl__free_to(l->allocator, l->spare);
+	fl__free_to(l->allocator, l);
 }
 
 void fl_loop_free(fl_loop *l)

@@ -50,6 +50,7 @@ struct fl_loop {
 	struct fl__post *posts; /* newest first: loop.c */
 	char apart[64];
 	struct fl__sched *sched;
+	const fl_allocator *allocator; /* NULL: that of the process */
 	struct fl__fiber *post_fiber;
 	struct fl__fiber *callback_fiber;
 	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_post(), in FIFO order */
@@ -94,7 +95,7 @@ void fl__loop_post(fl_loop *l, struct fl__post *post);
 /* The function of l->callback_fiber. */
 int fl__loop_run_callbacks(void *loop);
 /* Frees the posts in the list that come from fl_loop_post(), without making the calls. */
-void fl__loop_free_calls(struct fl__post *posts);
+void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
 /* At the end of the loop: releases the values of all timers. */
 void fl__loop_free_timers(fl_loop *l);
 int64_t fl__loop_next_timer(const fl_loop *l);

@@ -54,7 +54,7 @@ static void loop_make_calls(fl_loop *l, struct fl__ctx *ctx)
 		l->calls = post->next;
 		if (__builtin_expect(call->values != NULL, 0))
 			loop_call_inherits(ctx, call);
-		fl__free(post);
+		fl__free_to(l->allocator, post);
 		function(arg);
 		fl__values_end(ctx);
 	}
@@ -69,13 +69,13 @@ static void loop_enqueue_call(struct fl__post *post)
 	fl__fiber_resume_first(l->callback_fiber);
 }
 
-void fl__loop_free_calls(struct fl__post *posts)
+void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts)
 {
 	for (struct fl__post *next; posts; posts = next) {
 		next = posts->next;
 		if (posts->function == loop_enqueue_call) {
 			fl__values_free(((struct loop_call *)(void *)posts)->values);
-			fl__free(posts);
+			fl__free_to(l->allocator, posts);
 		}
 	}
 }
@@ -85,7 +85,7 @@ int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 	fl__loop_check(l, "fl_loop_post");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	struct loop_call *call = fl__alloc(1, sizeof *call);
+	struct loop_call *call = fl__alloc_from(l->allocator, 1, sizeof *call);
 	if (!call)
 		return -ENOMEM;
 	call->post.function = loop_enqueue_call;

@@ -468,7 +468,8 @@ int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 	if (rc != 0)
 		return rc;
 	c->own_loop = true;
-	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, NULL));
+	const fl_loop_config loop = {.allocator = c->base.allocator};
+	return loop_executor_finish_create(e, c, fl_loop_create(&c->loop, &loop));
 }
 
 /* Starts the manager, with a task block that keeps the executor's memory. */

@@ -165,7 +165,7 @@ void fl_listener_free(fl_listener *l)
 	if (l->busy && !fl__loop_is_forked(l->io.loop))
 		fl__panic("fl_listener_free", l, "a fiber accepts");
 	fl_listener_close(l);
-	fl__free(l);
+	fl__free_to(l->io.loop->allocator, l);
 }
 
 uint16_t fl_listener_port(const fl_listener *l)
@@ -239,11 +239,13 @@ static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct 
 	return rc;
 }
 
-static fl_listener *listener_new(void)
+static fl_listener *listener_new(fl_loop *loop)
 {
-	fl_listener *l = fl__alloc(1, sizeof *l);
-	if (l)
+	fl_listener *l = fl__alloc_from(loop->allocator, 1, sizeof *l);
+	if (l) {
+		l->io.loop = loop;
 		l->held = -1;
+	}
 	return l;
 }
 
@@ -256,13 +258,13 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 		rc = n = fl__local_addresses(loop, host, port, list);
 	if (rc < 0)
 		return rc;
-	fl_listener *l = listener_new();
+	fl_listener *l = listener_new(loop);
 	if (!l)
 		return -ENOMEM;
 	l->protocol = IPPROTO_TCP;
 	rc = listener_listen_at_first(l, loop, list, n, !host, config);
 	if (rc != 0) {
-		fl__free(l);
+		fl__free_to(l->io.loop->allocator, l);
 		return rc;
 	}
 	*made = l;
@@ -300,12 +302,12 @@ int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config 
 		return size;
 	if (config && config->mode != 0 && (path[0] == '@' || config->mode > FL__MODE_MAX))
 		return -EINVAL;
-	fl_listener *l = listener_new();
+	fl_listener *l = listener_new(loop);
 	if (!l)
 		return -ENOMEM;
 	rc = listener_listen_at_path(l, loop, path, &a, (socklen_t)size, config);
 	if (rc != 0) {
-		fl__free(l);
+		fl__free_to(l->io.loop->allocator, l);
 		return rc;
 	}
 	*made = l;

@@ -29,9 +29,11 @@ enum { STREAM_EAGER = 64 };
 
 enum { STREAM_BUFFER_MIN = 16 << 10 }; /* the least size of a buffer */
 
-static struct fl__stream_buffer *stream_new_buffer(size_t size)
+/* The bytes are not zeroed. */
+static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
 {
-	struct fl__stream_buffer *b = fl__sys.alloc(sizeof *b + size);
+	const fl_allocator *a = l->allocator;
+	struct fl__stream_buffer *b = a ? a->alloc(sizeof *b + size, a->user) : fl__sys.alloc(sizeof *b + size);
 	if (b)
 		b->size = size;
 	return b;
@@ -40,7 +42,7 @@ static struct fl__stream_buffer *stream_new_buffer(size_t size)
 static int stream_get_buffer(fl_stream *s)
 {
 	fl_loop *l = s->io.loop;
-	s->buffer = l->spare ? l->spare : stream_new_buffer(STREAM_BUFFER_MIN);
+	s->buffer = l->spare ? l->spare : stream_new_buffer(l, STREAM_BUFFER_MIN);
 	l->spare = NULL;
 	s->from = s->to = 0;
 	return s->buffer ? 0 : -ENOMEM;
@@ -48,11 +50,11 @@ static int stream_get_buffer(fl_stream *s)
 
 static int stream_grow_buffer(fl_stream *s)
 {
-	struct fl__stream_buffer *larger = stream_new_buffer(s->buffer->size * 2);
+	struct fl__stream_buffer *larger = stream_new_buffer(s->io.loop, s->buffer->size * 2);
 	if (!larger)
 		return -ENOMEM;
 	memcpy(larger->bytes, s->buffer->bytes + s->from, fl__stream_buffered(s));
-	fl__free(s->buffer);
+	fl__free_to(s->io.loop->allocator, s->buffer);
 	s->buffer = larger;
 	s->to -= s->from;
 	s->from = 0;
@@ -80,15 +82,16 @@ static int stream_make_room(fl_stream *s)
 /* Releases the buffer if it is empty. */
 static void stream_release_buffer(fl_stream *s)
 {
+	const fl_allocator *allocator = s->io.loop->allocator;
 	struct fl__stream_buffer *b = s->buffer, **spare = &s->io.loop->spare;
 	if (!b || s->from < s->to)
 		return;
 	s->buffer = NULL;
 	if (b->size <= FL_STREAM_LIMIT && (!*spare || (*spare)->size < b->size)) {
-		fl__free(*spare);
+		fl__free_to(allocator, *spare);
 		*spare = b;
 	} else {
-		fl__free(b);
+		fl__free_to(allocator, b);
 	}
 }
 
@@ -108,7 +111,8 @@ static size_t stream_take(fl_stream *s, void *to, size_t size)
 /* For a stream without a buffer: puts bytes into a new one. Returns 0, -ENOMEM. */
 static int stream_put_back(fl_stream *s, const void *data, size_t size)
 {
-	struct fl__stream_buffer *b = stream_new_buffer(size > STREAM_BUFFER_MIN ? size : STREAM_BUFFER_MIN);
+	struct fl__stream_buffer *b =
+	    stream_new_buffer(s->io.loop, size > STREAM_BUFFER_MIN ? size : STREAM_BUFFER_MIN);
 	if (!b)
 		return -ENOMEM;
 	memcpy(b->bytes, data, size);
@@ -630,12 +634,12 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 {
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	fl_stream *s = fl__alloc(1, sizeof *s);
+	fl_stream *s = fl__alloc_from(l->allocator, 1, sizeof *s);
 	if (!s)
 		return -ENOMEM;
 	int rc = fl__io_open(&s->io, l, fd);
 	if (rc != 0) {
-		fl__free(s);
+		fl__free_to(l->allocator, s);
 		return rc;
 	}
 	s->is_socket = protocol >= 0;
@@ -652,7 +656,7 @@ static void stream_destroy(fl_stream *s)
 		fl__io_close(&s->io, "fl_stream_free");
 	s->from = s->to;
 	stream_release_buffer(s);
-	fl__free(s);
+	fl__free_to(s->io.loop->allocator, s);
 }
 
 void fl_stream_free(fl_stream *s)
@@ -708,7 +712,7 @@ static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 	if (rc == 0)
 		rc = fl__io_open(&s->io, l, fd);
 	if (rc != 0) {
-		fl__free(s);
+		fl__free_to(l->allocator, s);
 		return rc;
 	}
 	*made = s;

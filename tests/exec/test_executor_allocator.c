@@ -132,17 +132,14 @@ CONFORMANCE(allocator_gets_all_back)
 	assert_int_equal(account_live(&account), 0);
 }
 
-/*
- * Where neither a loop nor another process takes part, nothing comes from the allocator of the
- * process.
- */
+/* Where no other process takes part, nothing comes from the allocator of the process. */
 CONFORMANCE(allocator_has_all_memory)
 {
 	struct account account = {.fail_at = -1};
 	const fl_allocator allocator = account_of(&account);
 	struct work w = {.ends = 0};
 	fl_executor *e = NULL;
-	if (kind->needs == FL_TEST_PROCESS_POOLS || kind->over_ranks || kind->one_thread)
+	if (kind->needs == FL_TEST_PROCESS_POOLS || kind->over_ranks)
 		return;
 	const long before = seam_live_allocs();
 	seam_fail_allocs(0, UINT_MAX);

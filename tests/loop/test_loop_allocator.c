@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fl_loop_config.allocator: the memory of a loop and of its objects comes from it and goes back. */
+#include "fl_account.h"
+#include "fl_seam.h"
+#include <fairlead/as_completed.h>
+#include <fairlead/datagram.h>
+#include <fairlead/loop.h>
+#include <fairlead/net.h>
+#include <fairlead/stream.h>
+#include <fairlead/to_thread.h>
+
+enum { FIBERS = 100, LONG_LINE = 40000 }; /* several slabs of fibers; a line that needs larger buffers */
+
+static unsigned posts;
+
+static void note_post(void *unused)
+{
+	(void)unused;
+	posts++;
+}
+
+static bool went_well(int rc)
+{
+	FL_CHECK(rc == 0 || rc == -ENOMEM);
+	return rc == 0;
+}
+
+static int yields(void *unused)
+{
+	(void)unused;
+	fl_fiber_yield();
+	return 0;
+}
+
+static void use_fibers(void)
+{
+	fl_fiber *fibers[FIBERS];
+	fl_as_completed *c = NULL;
+	size_t n = 0, index;
+	while (n < FIBERS && went_well(fl_fiber_start(&fibers[n], yields, NULL, NULL)))
+		n++;
+	if (n > 0 && went_well(fl_fibers_as_completed_create(&c, fibers, n)))
+		FL_CHECK(fl_as_completed_next(c, &index) == 0);
+	fl_as_completed_free(c);
+	const int ended = fl_fibers_wait(fibers, n, FL_ALL_ENDED);
+	FL_CHECK(ended == (int)n || ended == -ENOMEM);
+	while (n > 0)
+		fl_fiber_free(fibers[--n]);
+}
+
+static int write_line(void *stream)
+{
+	char line[LONG_LINE];
+	memset(line, 'x', sizeof line - 1);
+	line[sizeof line - 1] = '\n';
+	return fl_stream_write(stream, line, sizeof line);
+}
+
+static void use_streams(void)
+{
+	char line[LONG_LINE];
+	fl_stream *ends[2];
+	fl_fiber *writer;
+	if (!went_well(fl_stream_pair(ends)))
+		return;
+	if (went_well(fl_fiber_start(&writer, write_line, ends[0], NULL))) {
+		const ssize_t got = fl_stream_read_to(ends[1], line, sizeof line, "\n", 1);
+		FL_CHECK(got == LONG_LINE || got == -ENOMEM);
+		fl_stream_abort(ends[1]); /* lets a writer end whose line is not read */
+		fl_fiber_free(writer);
+	}
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+}
+
+static int seven(void *unused)
+{
+	(void)unused;
+	return 7;
+}
+
+static int use(void *unused)
+{
+	(void)unused;
+	fl_listener *listener = NULL;
+	fl_datagram *datagram = NULL;
+	int result;
+	(void)went_well(fl_loop_post(fl_loop_current(), note_post, NULL));
+	use_fibers();
+	use_streams();
+	if (went_well(fl_to_thread(seven, NULL, &result)))
+		FL_CHECK(result == 7);
+	if (went_well(fl_listen_tcp(&listener, "127.0.0.1", 0, NULL)))
+		fl_listener_free(listener);
+	if (went_well(fl_datagram_open_udp(&datagram, "127.0.0.1", 0, NULL)))
+		fl_datagram_free(datagram);
+	return 0;
+}
+
+FL_TEST(loop_allocator_has_all_memory)
+{
+	struct account account = {.fail_at = -1};
+	const fl_allocator allocator = account_of(&account);
+	fl_loop *l = NULL;
+	FL_NEEDS(FL_TEST_EVENTFD);
+	const long before = seam_live_allocs();
+	seam_fail_allocs(0, UINT_MAX);
+	posts = 0;
+	FL_OK(fl_loop_create(&l, &(fl_loop_config){.allocator = &allocator}));
+	FL_OK(fl_loop_run_on(l, use, NULL));
+	FL_OK(fl_loop_post(l, note_post, NULL)); /* called at the end */
+	(void)seam_heal();
+	assert_int_equal(seam_live_allocs(), before);
+	assert_true(account_live(&account) > 0);
+	fl_loop_free(l);
+	assert_int_equal(posts, 2);
+	assert_int_equal(account_live(&account), 0);
+}
+
+/* Each allocation fails in turn. */
+FL_TEST(loop_allocator_may_fail)
+{
+	bool all = false;
+	FL_NEEDS(FL_TEST_EVENTFD);
+	for (long step = 0; !all; step++) {
+		struct account account = {.fail_at = step};
+		const fl_allocator allocator = account_of(&account);
+		fl_loop *l = NULL;
+		const int rc = fl_loop_create(&l, &(fl_loop_config){.allocator = &allocator});
+		assert_true(rc == 0 || (rc == -ENOMEM && account_has_failed(&account)));
+		if (rc == 0) {
+			FL_OK(fl_loop_run_on(l, use, NULL));
+			fl_loop_free(l);
+			all = !account_has_failed(&account);
+		}
+		assert_int_equal(account_live(&account), 0);
+	}
+}
