@@ -28,6 +28,7 @@
  * Errors of MPI end the job: what a failed call leaves undone is not known.
  */
 #include "engine.h"
+#include "../lib/base/atomic.h"
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
 #include "doorbell.h"
@@ -44,7 +45,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct fl__mpi_world fl__mpi_world;
+struct fl__mpi_world fl__mpi_world = {.refusal = "fl_main() was not called as the first line of main()"};
 
 fl_mutex fl__mpi_lock = FL_MUTEX_INIT;
 
@@ -70,7 +71,10 @@ struct engine_peer {
 };
 
 static struct {
+	bool open; /* there are other ranks, and all that follows */
 	MPI_Comm control, data;
+	MPI_Comm spawned; /* between rank 0 and the ranks that it has spawned, if `spawns` */
+	bool spawns;
 	/* The messages under way; all arrays have `room` entries. */
 	MPI_Request *requests;
 	struct engine_post *posts;
@@ -120,7 +124,7 @@ void fl__mpi_abort(const char *format, ...)
 	if (started && !ended) {
 		/* MPICH's launcher drops what it has not read when the abort arrives. */
 		(void)poll(NULL, 0, ENGINE_LAST_WORDS_MS);
-		(void)MPI_Abort(MPI_COMM_WORLD, 1);
+		(void)MPI_Abort(engine.open ? engine.control : MPI_COMM_WORLD, 1);
 	}
 	_exit(1);
 }
@@ -149,12 +153,12 @@ const char *fl__mpi_version(void)
 	return text;
 }
 
-static void engine_duplicate(MPI_Comm *comm)
+/* From now on an error on the communicator ends the job. */
+static void engine_handle_errors(MPI_Comm comm)
 {
 	MPI_Errhandler handler;
-	(void)MPI_Comm_dup(MPI_COMM_WORLD, comm);
 	(void)MPI_Comm_create_errhandler(engine_failed, &handler);
-	(void)MPI_Comm_set_errhandler(*comm, handler);
+	(void)MPI_Comm_set_errhandler(comm, handler);
 	(void)MPI_Errhandler_free(&handler);
 }
 
@@ -204,22 +208,74 @@ static void engine_post_receive(void)
 	                &engine.receive);
 }
 
-void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
+/* Connects with the other ranks of `all`. Collective. */
+static void engine_open(MPI_Comm all, const struct fl__mpi_hello *hello)
 {
-	int level = MPI_THREAD_SINGLE;
-	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
-	(void)MPI_Comm_rank(MPI_COMM_WORLD, &fl__mpi_world.rank);
-	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
-	/* The levels have an order, but no fixed numbers. */
-	hello->level = level >= MPI_THREAD_SERIALIZED;
-	engine_duplicate(&engine.control);
-	engine_duplicate(&engine.data);
+	int size = 0;
+	(void)MPI_Comm_rank(all, &fl__mpi_world.rank);
+	(void)MPI_Comm_size(all, &size);
+	fl__store_relaxed(&fl__mpi_world.size, size); /* relaxed: for fl_mpi_ranks() alone */
+	(void)MPI_Comm_dup(all, &engine.control);
+	(void)MPI_Comm_dup(all, &engine.data);
+	engine_handle_errors(engine.control);
+	engine_handle_errors(engine.data);
+	engine.open = true;
 	engine_allocate();
 	(void)MPI_Gather(hello, (int)sizeof *hello, MPI_BYTE, fl__mpi_world.peers, (int)sizeof *hello, MPI_BYTE, 0,
 	                 engine.control);
-	if (fl__mpi_world.size > 1)
-		engine_connect();
+	engine_connect();
 	engine_post_receive();
+}
+
+/* Connects rank 0, which is `low`, with the ranks that it has spawned. Collective. */
+static void engine_open_spawned(MPI_Comm spawned, bool low, const struct fl__mpi_hello *hello)
+{
+	MPI_Comm all;
+	engine_handle_errors(spawned);
+	engine.spawned = spawned;
+	engine.spawns = true;
+	(void)MPI_Intercomm_merge(spawned, !low, &all);
+	engine_open(all, hello);
+	(void)MPI_Comm_free(&all);
+}
+
+void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello)
+{
+	int level = MPI_THREAD_SINGLE;
+	MPI_Comm parent;
+	(void)MPI_Init_thread(argc, argv, MPI_THREAD_SERIALIZED, &level); /* its errors end the process */
+	/* The levels have an order, but no fixed numbers. */
+	hello->level = level >= MPI_THREAD_SERIALIZED;
+	(void)MPI_Comm_get_parent(&parent);
+	(void)MPI_Comm_size(MPI_COMM_WORLD, &fl__mpi_world.size);
+	if (parent != MPI_COMM_NULL)
+		engine_open_spawned(parent, false, hello);
+	else if (fl__mpi_world.size > 1)
+		engine_open(MPI_COMM_WORLD, hello);
+}
+
+/* Stores what an error of MPI says, on one line. */
+static void engine_explain(int code, char *why, size_t size)
+{
+	char text[MPI_MAX_ERROR_STRING];
+	int length = 0;
+	if (MPI_Error_string(code, text, &length) != MPI_SUCCESS)
+		(void)snprintf(text, sizeof text, "error %d", code);
+	/* MPICH has a line for each function: the last has the cause. */
+	const char *last = strrchr(text, '\n');
+	(void)snprintf(why, size, "%s", last ? last + 1 : text);
+}
+
+bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size)
+{
+	MPI_Comm spawned;
+	(void)MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+	const int rc = MPI_Comm_spawn(program, args, n, MPI_INFO_NULL, 0, MPI_COMM_SELF, &spawned, MPI_ERRCODES_IGNORE);
+	if (rc == MPI_SUCCESS)
+		engine_open_spawned(spawned, true, hello);
+	else
+		engine_explain(rc, why, size);
+	return rc == MPI_SUCCESS;
 }
 
 void fl__mpi_leave(void)
@@ -227,7 +283,8 @@ void fl__mpi_leave(void)
 	engine.leaving = true;
 }
 
-void fl__mpi_finish(void)
+/* Disconnects from the other ranks. Collective. */
+static void engine_close(void)
 {
 	MPI_Status status;
 	(void)MPI_Cancel(&engine.receive);
@@ -235,7 +292,13 @@ void fl__mpi_finish(void)
 	(void)MPI_Wait(&engine.receive, &status);
 	(void)MPI_Comm_free(&engine.control);
 	(void)MPI_Comm_free(&engine.data);
-	(void)MPI_Finalize();
+	/* Of the intercommunicator alone: of the other two, it never returns from Open MPI 4.1. */
+	if (engine.spawns)
+		(void)MPI_Comm_disconnect(&engine.spawned);
+}
+
+static void engine_free(void)
+{
 	fl__mpi_bell_close();
 	for (int i = 0; i < FL__MPI_SLEEPERS; i++) {
 		if (engine_sleepers[i].doorbell >= 0)
@@ -255,6 +318,14 @@ void fl__mpi_finish(void)
 	fl__free(engine.unflushed);
 	fl__free(fl__mpi_world.peers);
 	memset(&engine, 0, sizeof engine);
+}
+
+void fl__mpi_finish(void)
+{
+	if (engine.open)
+		engine_close();
+	(void)MPI_Finalize();
+	engine_free(); /* not before: a rank that has not got EXIT yet takes a closed doorbell for a death */
 	fl__mpi_world = (struct fl__mpi_world){.refusal = "MPI has ended"};
 }
 

@@ -18,10 +18,11 @@
 extern fl_mutex fl__mpi_lock;
 
 struct fl__mpi_world {
-	int rank, size;              /* size 0: MPI was not started */
+	int rank, size;              /* size 0: MPI was not started; also read without the lock */
 	uint32_t fork_count;         /* fl__fork_count at the start */
 	struct fl__mpi_hello *peers; /* rank 0: of each rank */
 	const char *refusal;         /* why there can be no executor; NULL: there can */
+	bool alone;                  /* ... no worker rank was started: rank 0 may spawn some */
 };
 extern struct fl__mpi_world fl__mpi_world;
 
@@ -29,10 +30,16 @@ extern struct fl__mpi_world fl__mpi_world;
 const char *fl__mpi_version(void);
 
 /*
- * Starts MPI, makes the communicators, and fills fl__mpi_world. `hello`: of this rank; its `level`
- * is set. On failure the process ends with one line.
+ * Starts MPI, connects with the other ranks, if any, and fills fl__mpi_world. `hello`: of this
+ * rank; its `level` is set. On failure the process ends with one line.
  */
 void fl__mpi_start(int *argc, char ***argv, struct fl__mpi_hello *hello);
+
+/*
+ * Rank 0, which is alone: starts `n` worker ranks of `program`, and connects with them. `args`: as
+ * in MPI_Comm_spawn(). False: MPI cannot, and `why` tells the cause.
+ */
+bool fl__mpi_spawn(char *program, char **args, int n, const struct fl__mpi_hello *hello, char *why, size_t size);
 
 /* Ends MPI. Collective: returns when all ranks have called it. */
 void fl__mpi_finish(void);

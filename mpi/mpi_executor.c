@@ -1212,14 +1212,13 @@ FL__AT_START static void mpi_set_hook(void)
 
 unsigned fl_mpi_ranks(void)
 {
-	return (unsigned)fl__mpi_world.size;
+	return (unsigned)fl__load_relaxed(&fl__mpi_world.size); /* relaxed: the caller orders it with a create */
 }
 
 static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_config *mpi)
 {
-	return config->workers <= FL_WORKERS_MAX * (fl_mpi_ranks() - 1) && mpi->prefetch <= FL_MPI_PREFETCH_MAX &&
-	       config->max_tasks >= 0 && config->idle_timeout >= 0 && config->task_timeout >= 0 &&
-	       config->kill_after >= 0;
+	return mpi->prefetch <= FL_MPI_PREFETCH_MAX && mpi->spawn <= FL_MPI_SPAWN_MAX && config->max_tasks >= 0 &&
+	       config->idle_timeout >= 0 && config->task_timeout >= 0 && config->kill_after >= 0;
 }
 
 /* Distributes the workers over the ranks. Returns their number. */
@@ -1292,16 +1291,6 @@ static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, c
 	return 0;
 }
 
-/* Why there can be no executor; NULL: there can. */
-static const char *mpi_refusal(void)
-{
-	if (fl__mpi_world.refusal)
-		return fl__mpi_world.refusal;
-	if (fl__mpi_world.size == 0)
-		return "fl_main() was not called as the first line of main()";
-	return fl__is_forked(fl__mpi_world.fork_count) ? "this process is a forked child of rank 0" : NULL;
-}
-
 int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
 	static const fl_executor_config defaults;
@@ -1310,19 +1299,19 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 		config = &defaults;
 	if (!mpi)
 		mpi = &mpi_defaults;
-	const char *refusal = mpi_refusal();
-	if (refusal) {
-		fl__log(FL_LOG_ERROR, "no executor over MPI: %s", refusal);
-		return -ENOTSUP;
-	}
 	if (!mpi_config_is_valid(config, mpi))
 		return -EINVAL;
 	if (config->initialize && config->initialize->arg_size > FL_MPI_INITIALIZE_MAX)
 		return -E2BIG;
+	int rc = fl__mpi_require_ranks(mpi->spawn);
+	if (rc != 0)
+		return rc;
+	if (config->workers > FL_WORKERS_MAX * (fl_mpi_ranks() - 1))
+		return -EINVAL;
 	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)
 		return -ENOMEM;
-	int rc = mpi_pool_init(p, config, mpi);
+	rc = mpi_pool_init(p, config, mpi);
 	if (rc != 0)
 		return rc;
 	mpi_warn_of_binding();

@@ -5,6 +5,11 @@
  * The program is started once for each rank, by a launcher. Each launcher tells a rank so by
  * variables of the environment. A binary of one implementation under the launcher of another sees a
  * world of its own, or hangs: both are found here, and end the process with one line.
+ *
+ * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
+ * executor asks for them. MPI is their launcher then, so they start as all others do. They differ
+ * in one thing: MPI_Comm_get_parent() has the intercommunicator to rank 0, where the ranks of a
+ * launcher have MPI_COMM_WORLD.
  */
 #include "start.h"
 #include "../lib/base/panic.h"
@@ -14,11 +19,29 @@
 #include "regions.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static struct {
+	fl_mutex lock; /* of the first executor's spawn; guards fl__mpi_world then */
+	char **args;   /* of the program */
+	struct fl__mpi_hello hello;
+} start = {.lock = FL_MUTEX_INIT};
+
+/*
+ * Whether a process without a launcher can spawn ranks. With MPICH the spawn hangs if the mpiexec in
+ * PATH is of version 4.0, or of another MPI.
+ */
+#ifdef OPEN_MPI
+enum { START_NEEDS_NO_LAUNCHER = true };
+#else
+enum { START_NEEDS_NO_LAUNCHER = false };
+#endif
 
 /* What the launcher has set. A size of 0: the launcher does not tell it. */
 struct start_launcher {
@@ -122,13 +145,10 @@ static void start_check_peers(void)
 	static char text[256];
 	const struct fl__mpi_hello *peers = fl__mpi_world.peers;
 	char here[FL__BUILD_ID_TEXT], there[FL__BUILD_ID_TEXT];
+	fl__mpi_world.refusal = NULL;
 	for (int i = 0; i < fl__mpi_world.size; i++)
 		if (!peers[i].level)
 			fl__mpi_world.refusal = "MPI does not grant MPI_THREAD_SERIALIZED, which each rank needs";
-	if (!fl__mpi_world.refusal && fl__mpi_world.size < 2)
-		fl__mpi_world.refusal =
-		    "there is one rank alone, and no worker rank: start the program with at least two, as "
-		    "with mpirun -n 2";
 	for (int i = 0; i < fl__mpi_world.size; i++) {
 		start_check_protocol(&peers[i], i);
 		if (fl__mpi_world.refusal || !start_is_other_build(&peers[0], &peers[i]))
@@ -148,37 +168,121 @@ static void start_at_exit(void)
 	fl__mpi_finish();
 }
 
+static void start_end_at_exit(void)
+{
+	if (atexit(start_at_exit) != 0)
+		fl__mpi_abort("no memory for the end of MPI");
+}
+
+/* `alone`: worker ranks would help. */
+static void start_refuse_executors(const char *refusal, bool alone)
+{
+	fl__mpi_world.refusal = refusal;
+	fl__mpi_world.alone = alone;
+}
+
+/* False: fl__mpi_world.refusal says why this process cannot start MPI. */
+static bool start_may_initialize(void)
+{
+	int started = 0;
+	(void)MPI_Initialized(&started);
+	if (started)
+		start_refuse_executors("the program has called MPI_Init()", false);
+	return !started;
+}
+
 void fl__mpi_main(int argc, char **argv)
 {
 	const struct start_launcher launcher = start_find_launcher();
-	struct fl__mpi_hello hello;
-	int started = 0;
-	fl__mpi_world.refusal = "the program was not started by a launcher of MPI, as mpirun";
-	if (!launcher.name)
+	start.args = argc > 0 ? argv + 1 : NULL;
+	fl__mpi_world.fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	if (!launcher.name) {
+		start_refuse_executors("the program was not started by a launcher of MPI, as mpirun",
+		                       START_NEEDS_NO_LAUNCHER);
 		return;
+	}
 	start_check_launcher(&launcher);
-	(void)MPI_Initialized(&started);
-	if (started) {
-		fl__mpi_world.refusal = "the program has called MPI_Init() before fl_main()";
+	if (!start_may_initialize())
 		return;
-	}
 	if (!start_mark_rank(&launcher)) {
-		fl__mpi_world.refusal = "this process was started by a rank, not by the launcher";
+		start_refuse_executors("this process was started by a rank, not by the launcher", false);
 		return;
 	}
-	fl__mpi_world.refusal = NULL;
-	start_describe(&hello);
-	fl__mpi_start(&argc, &argv, &hello);
+	start_describe(&start.hello);
+	fl__mpi_start(&argc, &argv, &start.hello);
 	if (launcher.size > 1 && fl__mpi_world.size == 1)
 		start_refuse(&launcher, "MPI sees a single one");
 	if (fl__mpi_world.rank > 0) {
+		start_refuse_executors("this is a worker rank, and rank 0 has all of them", false);
 		fl__mpi_host_serve();
 		fl__mpi_finish();
 		(void)fflush(NULL);
 		_exit(0); /* without the functions of atexit(), as a worker process */
 	}
-	fl__mpi_world.fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	if (fl__mpi_world.size > 1)
+		start_check_peers();
+	else
+		start_refuse_executors("there is one rank alone, and no worker rank: start the program with at least "
+		                       "two, as with mpirun -n 2",
+		                       true);
+	start_end_at_exit();
+}
+
+/* Ranks that rank 0 spawns. */
+
+/* Starts MPI in a process without a launcher. False: fl__mpi_world.refusal says why not. */
+static bool start_without_launcher(void)
+{
+	if (!start_may_initialize())
+		return false;
+	start_describe(&start.hello);
+	fl__mpi_start(NULL, NULL, &start.hello);
+	start_end_at_exit();
+	/* Open MPI has set a launcher's variables now, and the programs that this one starts inherit them. */
+	const struct start_launcher launcher = start_find_launcher();
+	if (launcher.name && !start_mark_rank(&launcher))
+		fl__mpi_abort("no memory for the environment");
+	return true;
+}
+
+/* Returns 0: fl__mpi_world tells whether there can be executors; -EAGAIN: `why` is set. */
+static int start_spawn(unsigned n, char *why, size_t size)
+{
+	char program[4096], cause[112];
+	const ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+	program[length > 0 ? length : 0] = '\0';
+	/* Open MPI 4.1 hangs when it does not find the program. */
+	if (access(program, X_OK) != 0) {
+		(void)snprintf(why, size, "no worker rank can be spawned: %.128s: %s", program, fl_error_text(-errno));
+		return -EAGAIN;
+	}
+	if (fl__mpi_world.size == 0 && !start_without_launcher())
+		return 0;
+	if (!fl__mpi_spawn(program, start.args, (int)n, &start.hello, cause, sizeof cause)) {
+		(void)snprintf(
+		    why, size,
+		    "%u worker ranks cannot be spawned: %s (%.40s): there are too few slots, or this MPI cannot spawn",
+		    n, cause, fl__mpi_version());
+		return -EAGAIN;
+	}
+	fl__mpi_world.alone = false;
 	start_check_peers();
-	if (atexit(start_at_exit) != 0)
-		fl__mpi_abort("no memory for the end of MPI");
+	return 0;
+}
+
+int fl__mpi_require_ranks(unsigned spawn)
+{
+	char why[256];
+	const char *refusal = "this process is a forked child";
+	int rc = -ENOTSUP;
+	if (!fl__is_forked(fl__mpi_world.fork_count)) {
+		FL_LOCKED(&start.lock);
+		rc = fl__mpi_world.alone && spawn > 0 ? start_spawn(spawn, why, sizeof why) : 0;
+		refusal = rc == 0 ? fl__mpi_world.refusal : why;
+		if (rc == 0 && refusal)
+			rc = -ENOTSUP;
+	}
+	if (rc != 0)
+		fl__log(FL_LOG_ERROR, "no executor over MPI: %s", refusal);
+	return rc;
 }

@@ -56,6 +56,25 @@ FL_TEST(mpi_without_memory_and_threads)
 	fl_executor_free(e);
 }
 
+FL_TASK_STATIC(create_in_rank, void, int)
+{
+	fl_executor *e = NULL;
+	*result = fl_mpi_executor_create(&e, NULL, &(fl_mpi_config){.spawn = 1});
+	return 0;
+}
+
+FL_TEST(mpi_in_a_worker_rank)
+{
+	fl_executor *e = make(NULL, NULL);
+	fl_future *f = NULL;
+	int rc = 0;
+	FL_OK(create_in_rank_submit(e, &f));
+	FL_OK(create_in_rank_get(f, &rc));
+	assert_int_equal(rc, -ENOTSUP);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
 FL_TEST(mpi_ranks_are_counted)
 {
 	fl_executor_free(make(NULL, NULL)); /* skips where there are none */

@@ -1,31 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Jobs that a case starts by mpirun, to see how they end: this program once more, with a role in
- * the environment. The roles run in a constructor, behind fl_main().
- */
+/* Jobs that a case starts by mpirun, to see how they end. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
-#define FL_TEST_MPI_BY_HAND 1
-#include "fl_mpi.h"
+#include "fl_mpi_job.h"
 
 #include "../../mpi/engine.h"
 #include <fairlead/shm.h>
 #include <mpi.h>
-#include <signal.h>
-
-static const char role_variable[] = "FL_TEST_MPI_ROLE";
-
-FL_TASK_STATIC(square, int, int)
-{
-	*result = *arg * *arg;
-	return 0;
-}
-
-FL_TASK_STATIC(die, void, void)
-{
-	(void)raise(SIGKILL);
-	return 0;
-}
 
 FL_TASK_STATIC(until_cancelled, void, void)
 {
@@ -40,16 +21,6 @@ FL_TASK_STATIC(for_ever, void, void)
 }
 
 /* The roles, in rank 0. Each returns the exit status. */
-
-static int square_of_three(fl_executor *e)
-{
-	fl_future *f = NULL;
-	int result = 0;
-	FL_CHECK(square_submit(e, 3, &f) == 0);
-	FL_CHECK(square_get(f, &result) == 0);
-	fl_future_free(f);
-	return result;
-}
 
 static int role_refused(void)
 {
@@ -108,12 +79,6 @@ static int role_death(void)
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
 	FL_CHECK(die_submit(e, &f) == 0);
 	return fl_future_wait(f);
-}
-
-FL_TASK_STATIC(process_id, void, int)
-{
-	*result = (int)getpid();
-	return 0;
 }
 
 /* Kills a rank that has nothing to do. */
@@ -186,8 +151,9 @@ static int role_differs(void)
 }
 
 /* What each rank does before fl_main(). */
-static void prepare_rank(const char *role)
+static void prepare_rank(const char *role, char **argv)
 {
+	(void)argv;
 	const bool first = fl_test_mpi_is_first();
 	if (strcmp(role, "other_size") == 0 && !first) {
 		differing.arg_size = 24;
@@ -199,10 +165,7 @@ static void prepare_rank(const char *role)
 		fl_task_register(&differing_entry);
 }
 
-static const struct role {
-	const char *name;
-	int (*run)(void);
-} roles[] = {
+static const struct role roles[] = {
     {"refused", role_refused},
     {"level", role_refused},
     {"initialized", role_initialized},
@@ -216,81 +179,12 @@ static const struct role {
     {"leaves_regions", role_leaves_regions},
     {"not_there", role_differs},
     {"other_size", role_differs},
+    {NULL, NULL},
 };
 
-__attribute__((constructor)) static void play_role(int argc, char **argv)
+static const struct role *all_roles(void)
 {
-	const char *name = getenv(role_variable);
-	if (!name)
-		return;
-	prepare_rank(name);
-	fl_main(argc, argv);
-	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++)
-		if (strcmp(roles[i].name, name) == 0)
-			exit(roles[i].run());
-	exit(99);
-}
-
-/*
- * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
- * further arguments of the launcher. Returns the exit status; `text` is what was printed.
- */
-static int job_by(const char *launcher, const char *role, const char *ranks, char **more, char *text, size_t size)
-{
-	enum { NOT_STARTED = 113, LIMIT = 60 };
-	char self[4096];
-	int status = -1;
-	const int scratch = fl_test_scratch();
-	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
-	assert_true(length > 0);
-	self[length] = '\0';
-	(void)fflush(NULL);
-	const pid_t pid = fork();
-	FL_CHECK(pid >= 0);
-	if (pid == 0) {
-		FL_CHECK(dup2(scratch, STDOUT_FILENO) >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
-		/* The second: another program among the ranks does not start ranks of its own. */
-		FL_CHECK(setenv(role_variable, role, 1) == 0 && setenv(fl_test_mpi_variable, "1", 1) == 0);
-		(void)alarm(LIMIT);
-		if (launcher) {
-			fl_test_mpi_environment();
-			(void)execlp(launcher, launcher, "-n", ranks, self, (char *)NULL);
-		} else if (ranks) {
-			fl_test_mpi_exec(ranks, self, more);
-		} else {
-			(void)execv(self, (char *[]){self, NULL});
-		}
-		_exit(NOT_STARTED);
-	}
-	FL_CHECK(waitpid(pid, &status, 0) == pid);
-	fl_test_take(scratch, text, size);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_STARTED)
-		FL_SKIP("mpirun cannot be started here");
-	if (!WIFEXITED(status))
-		print_error("%s\n", text);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static int job(const char *role, const char *ranks, char *text, size_t size)
-{
-	return job_by(NULL, role, ranks, (char *[]){NULL}, text, size);
-}
-
-#define TEXT 8192
-
-static void expect(const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		print_error("%s\n", text);
-	assert_non_null(strstr(text, part));
-}
-
-/* Rank 0 and the launcher both end the job: one is first, and says why. */
-static void expect_death(const char *text)
-{
-	if (!strstr(text, "signal 9"))
-		expect(text, "has died: the job ends");
+	return roles;
 }
 
 FL_TEST(mpi_without_a_launcher)
@@ -321,7 +215,7 @@ FL_TEST(mpi_initialized_by_the_program)
 {
 	char text[TEXT];
 	assert_int_equal(job("initialized", "2", text, sizeof text), 0);
-	expect(text, "has called MPI_Init() before fl_main()");
+	expect(text, "the program has called MPI_Init()");
 }
 
 /* Rank 1 is another program. */

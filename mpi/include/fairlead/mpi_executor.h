@@ -29,6 +29,12 @@ FL_BEGIN_DECLS
  * rank has main() to itself, and all executors. On all other ranks fl_main() serves until rank 0
  * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi.
  *
+ * Spawn. A program that was started with one rank, or with Open MPI also without a launcher, has no
+ * worker ranks yet. The first executor whose config has `spawn` starts so many by MPI_Comm_spawn(),
+ * of the same program, with the same arguments. Spawned ranks are ranks as all others: they serve
+ * all executors, and end with rank 0, not with an executor. Where there are worker ranks, `spawn`
+ * has no effect. Open MPI needs a slot for each rank; not every build of MPICH can spawn.
+ *
  * Memory. As with processes, a task gets a copy of the argument's bytes, and the caller gets a copy
  * of the result's. Pointers in either mean nothing, and global variables are the rank's own.
  *
@@ -101,21 +107,31 @@ typedef struct fl_mpi_config {
 	bool processes;
 	/* How many tasks a rank gets beyond those that it can run: up to FL_MPI_PREFETCH_MAX. */
 	unsigned prefetch;
+	/* How many worker ranks to start if there are none: up to FL_MPI_SPAWN_MAX. */
+	unsigned spawn;
 } fl_mpi_config;
 #define FL_MPI_PREFETCH_MAX 1024u
+#define FL_MPI_SPAWN_MAX 65535u
 #define FL_MPI_INITIALIZE_MAX 16000u
 
 /*
  * Creates an executor whose tasks run on the worker ranks. `workers` of the config is how many
  * tasks run at once in all, spread evenly over the ranks; 0: as many as the ranks have CPUs. Both
- * configs may be NULL. Starts nothing yet; never waits. Returns:
+ * configs may be NULL. Starts no thread yet. Never waits, unless `spawn` starts ranks: then the
+ * call blocks as long as the launch takes, without a limit, and so does a call of another thread
+ * at that time. A failure after the ranks have started ends the job, as at the start of ranks by a
+ * launcher. Any thread may call it, but not a signal handler. Returns:
  *
  *   0
  *   -ENOTSUP  the program was not started by a launcher of MPI, or without fl_main(); there is no
- *             worker rank; a rank runs another build; MPI grants no thread but the first; this is
- *             a forked child: the log says which
- *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX;
- *             `max_tasks` or a time below 0; a config that other executors refuse, too
+ *             worker rank, and no `spawn`; a rank runs another build; MPI grants no thread but the
+ *             first; the program has called MPI_Init(); this is a worker rank, or a forked child:
+ *             the log says which
+ *   -EAGAIN   MPI cannot spawn the ranks, as with too few slots, or without the program's file: the
+ *             log says why. The call may be tried again
+ *   -EINVAL   more than FL_WORKERS_MAX workers a rank; a `prefetch` above FL_MPI_PREFETCH_MAX; a
+ *             `spawn` above FL_MPI_SPAWN_MAX; `max_tasks` or a time below 0; a config that other
+ *             executors refuse, too
  *   -E2BIG    the initializer's argument exceeds FL_MPI_INITIALIZE_MAX bytes
  *   -ENOENT   the initializer is not registered
  *   -EEXIST   another task has the initializer's name
@@ -132,7 +148,7 @@ FL_API FL_MUST_CHECK int fl_mpi_executor_create(fl_executor **e, const fl_execut
 
 /*
  * The number of ranks of the job, with rank 0; 0 if the program was not started by a launcher of
- * MPI. An executor needs at least two. Never waits.
+ * MPI, and has spawned none. An executor needs at least two. Never waits.
  */
 FL_API unsigned fl_mpi_ranks(void);
 
