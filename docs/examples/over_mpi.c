@@ -15,7 +15,8 @@
 
 int over_mpi_create(fl_executor **e, const fl_executor_config *config)
 {
-	return fl_mpi_executor_create(e, config, NULL);
+	/* one task ahead, so that no worker waits for a message between two tasks */
+	return fl_mpi_executor_create(e, config, &(fl_mpi_config){.prefetch = 1});
 }
 
 /* Of Open MPI: for root, as in containers; more ranks than CPUs; not bound to a CPU. */
