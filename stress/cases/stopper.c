@@ -13,6 +13,7 @@ struct posted {
 	struct fl__process_pool pool;
 	struct fl__process_pool_worker worker;
 	struct fl__task_block block;
+	struct fl__task_block_owner owner; /* of the block's pool: its first member, all that is used */
 	fl_cancel_token parent;
 	struct shared_rings rings;
 };
@@ -28,6 +29,7 @@ static void begin(struct posted *p)
 	p->worker.rings = p->rings.rings;
 	p->block.seq = ROUND;
 	p->block.worker = &p->worker;
+	p->block.pool = (struct fl__task_blocks *)(void *)&p->owner;
 	fl__future_init(&p->block.future, &ops, &type, 1, &p->parent, FL_FOREVER);
 	OK(fl__stopper_make(&p->block));
 }
