@@ -632,8 +632,8 @@ static void engine_take_bells(void)
 }
 
 /*
- * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, neither a
- * lazy wake nor a doorbell ends the sleep.
+ * Sleeps for `ns`, until a wake, or until a doorbell rings. True: one has. With `naps` set, neither
+ * a lazy wake nor a doorbell ends the sleep.
  */
 static bool engine_sleep(struct engine_sleeper *s, int64_t ns, bool naps)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A worker rank. For each executor of rank 0 the rank has an executor of its own, an *inner* one,
- * on threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the stack
- * of the task that submits them (nested.c).
+ * on threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the
+ * stack of the task that submits them (nested.c).
  *
  * Two threads serve rank 0:
  *

@@ -227,14 +227,6 @@ static void mpi_pool_end_claimed(struct mpi_pool *p, struct fl__task_block *bloc
 		mpi_pool_add_ended(p, block, error, message);
 }
 
-static char *mpi_message_of(const struct mpi_pool *p, const char *text)
-{
-	char *message = fl__message_new(p->base.allocator);
-	if (!fl__message_lost(message))
-		(void)snprintf(message, FL_MESSAGE_MAX, "%.*s", FL_MESSAGE_MAX - 1, text);
-	return message;
-}
-
 /* Ends the slot's task, if ENDED has come and both transfers have ended. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
@@ -254,7 +246,7 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked && !p->base.broken)
 		fl__task_list_add_first(&p->base.queue, block);
 	else if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked)
-		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, mpi_message_of(p, p->broken));
+		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, fl__message_copy(p->base.allocator, p->broken));
 	else if (s->end.flags & FL__MPI_SKIPPED)
 		mpi_pool_end_cancelled(p, block);
 	else
@@ -412,7 +404,8 @@ static void mpi_pool_dispatch(struct mpi_pool *p)
 		}
 		int rc = mpi_pool_post(p, block, mpi_pool_choose(p));
 		if (rc != 0)
-			mpi_pool_end_claimed(p, block, rc, mpi_message_of(p, "no memory to send the task to a rank"));
+			mpi_pool_end_claimed(
+			    p, block, rc, fl__message_copy(p->base.allocator, "no memory to send the task to a rank"));
 	}
 }
 
@@ -591,11 +584,11 @@ static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return mpi_message_of(s->pool, text);
+		return fl__message_copy(s->pool->base.allocator, text);
 	fl__task_identify(type, &identity);
 	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
-	return mpi_message_of(s->pool, whole);
+	return fl__message_copy(s->pool->base.allocator, whole);
 }
 
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,

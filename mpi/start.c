@@ -34,8 +34,8 @@ static struct {
 } start = {.lock = FL_MUTEX_INIT};
 
 /*
- * Whether a process without a launcher can spawn ranks. With MPICH the spawn hangs if the mpiexec in
- * PATH is of version 4.0, or of another MPI.
+ * Whether a process without a launcher can spawn ranks. With MPICH the spawn hangs if the mpiexec
+ * in PATH is of version 4.0, or of another MPI.
  */
 #ifdef OPEN_MPI
 enum { START_NEEDS_NO_LAUNCHER = true };
@@ -238,7 +238,7 @@ static bool start_without_launcher(void)
 	start_describe(&start.hello);
 	fl__mpi_start(NULL, NULL, &start.hello);
 	start_end_at_exit();
-	/* Open MPI has set a launcher's variables now, and the programs that this one starts inherit them. */
+	/* Open MPI has set a launcher's variables now, which started programs inherit. */
 	const struct start_launcher launcher = start_find_launcher();
 	if (launcher.name && !start_mark_rank(&launcher))
 		fl__mpi_abort("no memory for the environment");

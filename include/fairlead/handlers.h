@@ -9,7 +9,7 @@ FL_BEGIN_DECLS
 
 /*
  * The allocator and the log handler of the process. Set the allocator before any other call: memory
- * is freed by the allocator that is set at the time of the free. A queue, an executor and a loop may
+ * is freed by the allocator that is set at the time of the free. Queues, executors and loops may
  * have an allocator of their own (`allocator` of fl_queue_config, fl_executor_config,
  * fl_loop_config).
  *

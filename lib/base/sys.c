@@ -379,12 +379,17 @@ bool fl__is_main_thread(void)
 	return syscall(SYS_gettid) == getpid();
 }
 
+void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size)
+{
+	return allocator ? allocator->alloc(size, allocator->user) : fl__sys.alloc(size);
+}
+
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size)
 {
 	size_t bytes;
 	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
 		return NULL;
-	void *memory = allocator ? allocator->alloc(bytes, allocator->user) : fl__sys.alloc(bytes);
+	void *memory = fl__alloc_raw_from(allocator, bytes);
 	if (memory)
 		__builtin_memset(memory, 0, bytes);
 	return memory;

@@ -159,6 +159,7 @@ void fl__free(void *memory); /* NULL does nothing */
 
 /* The same with an allocator that an object was created with. NULL: fl__alloc(), fl__free(). */
 void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
+void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
 /* For a call that needs no permission: a sandbox that does not know the call returns -EPERM. */

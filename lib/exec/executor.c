@@ -448,12 +448,7 @@ __attribute__((cold)) static void executor_take_queued(fl_executor *e, bool to_c
 
 static void executor_end_task(struct fl__task_block *block, int error, const char *text)
 {
-	char *message = NULL;
-	if (text) {
-		message = fl__message_new(fl__task_block_owner(block)->allocator);
-		if (!fl__message_lost(message))
-			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
-	}
+	char *message = text ? fl__message_copy(fl__task_block_owner(block)->allocator, text) : NULL;
 	fl__future_finish(&block->future, error, message);
 	fl_future_free(&block->future); /* the producer's reference */
 }

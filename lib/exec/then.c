@@ -106,12 +106,7 @@ static const fl_allocator *then_allocator(const struct then_chain *c)
 
 static char *then_copy_message(const struct then_chain *c, const char *text)
 {
-	if (!*text)
-		return NULL;
-	char *message = fl__message_new(then_allocator(c));
-	if (!fl__message_lost(message))
-		(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
-	return message;
+	return *text ? fl__message_copy(then_allocator(c), text) : NULL;
 }
 
 /* `cancelled`: a future that has ended as cancelled, and so ends the chain; NULL: there is none. */

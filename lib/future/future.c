@@ -98,6 +98,14 @@ bool fl__message_lost(const char *message)
 	return message == future_lost_message;
 }
 
+char *fl__message_copy(const fl_allocator *allocator, const char *text)
+{
+	char *message = fl__message_new(allocator); /* zeroed */
+	if (!fl__message_lost(message))
+		memcpy(message, text, strnlen(text, FL_MESSAGE_MAX - 1));
+	return message;
+}
+
 void fl__message_free(char *text)
 {
 	if (!text || text == future_lost_message)

@@ -225,11 +225,13 @@ void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callba
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * Returns a buffer of FL_MESSAGE_MAX bytes from `allocator` (NULL: that of the process), never NULL.
+ * Returns a buffer of FL_MESSAGE_MAX bytes from `allocator`, never NULL; NULL: that of the process.
  * Without memory: a fixed text, for which fl__message_lost() is true; the caller must not write to
  * it. fl__message_free() gives the buffer back to its allocator; NULL does nothing.
  */
 char *fl__message_new(const fl_allocator *allocator);
+/* The same with a copy of `text`, cut where it is too long. */
+char *fl__message_copy(const fl_allocator *allocator, const char *text);
 bool fl__message_lost(const char *message);
 void fl__message_free(char *message);
 

@@ -239,13 +239,11 @@ static int listener_listen_at_first(fl_listener *l, fl_loop *loop, const struct 
 	return rc;
 }
 
-static fl_listener *listener_new(fl_loop *loop)
+static fl_listener *listener_new(const fl_loop *loop)
 {
 	fl_listener *l = fl__alloc_from(loop->allocator, 1, sizeof *l);
-	if (l) {
-		l->io.loop = loop;
+	if (l)
 		l->held = -1;
-	}
 	return l;
 }
 
@@ -264,7 +262,7 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 	l->protocol = IPPROTO_TCP;
 	rc = listener_listen_at_first(l, loop, list, n, !host, config);
 	if (rc != 0) {
-		fl__free_to(l->io.loop->allocator, l);
+		fl__free_to(loop->allocator, l);
 		return rc;
 	}
 	*made = l;
@@ -307,7 +305,7 @@ int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config 
 		return -ENOMEM;
 	rc = listener_listen_at_path(l, loop, path, &a, (socklen_t)size, config);
 	if (rc != 0) {
-		fl__free_to(l->io.loop->allocator, l);
+		fl__free_to(loop->allocator, l);
 		return rc;
 	}
 	*made = l;

@@ -32,8 +32,7 @@ enum { STREAM_BUFFER_MIN = 16 << 10 }; /* the least size of a buffer */
 /* The bytes are not zeroed. */
 static struct fl__stream_buffer *stream_new_buffer(const fl_loop *l, size_t size)
 {
-	const fl_allocator *a = l->allocator;
-	struct fl__stream_buffer *b = a ? a->alloc(sizeof *b + size, a->user) : fl__sys.alloc(sizeof *b + size);
+	struct fl__stream_buffer *b = fl__alloc_raw_from(l->allocator, sizeof *b + size);
 	if (b)
 		b->size = size;
 	return b;

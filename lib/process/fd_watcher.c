@@ -22,7 +22,7 @@
 #include "../base/sys.h"
 #include "../base/try_io.h"
 #include "../sync/helper.h"
-#include "../wait/cancel.h"
+#include "../wait/lot.h"
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/fd.h>
@@ -328,7 +328,7 @@ static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, uns
 {
 	if (!ctx->ops->wait_fds)
 		return -ENOSYS;
-	const bool late = fl__cancel_ends(cancel, ctx);
+	const bool late = fl_cancel_token_is_requested(cancel);
 	const int rc = ctx->ops->wait_fds(fds, n, deadline, cancel);
 	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fds, n, 0) > 0 ? 0 : rc;
 }

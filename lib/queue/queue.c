@@ -15,7 +15,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
-#include "../wait/cancel.h"
+#include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
@@ -261,7 +261,7 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
 	if ((!q->backend->enqueue &&
 	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_poll){q, call->side}, deadline, cancel)) ||
 	    !fl__queue_enqueue(q, call->side, &offer.node, *woken_with == FL__BATON))
-		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	*woken_with = 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)

@@ -21,7 +21,6 @@
  */
 #include "../base/atomic.h"
 #include "../debug/debug.h"
-#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include "queue.h"
 #include <errno.h>
@@ -199,13 +198,13 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	if (!s->has_rendezvous && fl__wait_spin(&wait, select_may_be_ready, s, deadline, cancel))
-		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	fl_select_case *ready = select_enqueue(s, &wait);
 	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
 	for (fl_select_case *c = s->first; c != ready; c = c->next_)
 		fl__lot_leave(select_node(c));
 	if (rc != 0 && ready)
-		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	if (rc != 0)
 		return rc;
 	fl_select_case *c = select_woken_case(s, &wait);

@@ -55,8 +55,8 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
-#include "../wait/cancel.h"
 #include "../wait/lock.h"
+#include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <pthread.h>
@@ -422,7 +422,7 @@ static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
 int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller checks again */
-		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
+		return fl_cancel_token_is_requested(cancel) ? -ECANCELED : 0;
 	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	struct bridge_entry e = {.word = word, .expected = expected};

@@ -27,7 +27,6 @@
  * reset, and the wait returns.
  */
 #include "../base/atomic.h"
-#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/event.h>
@@ -149,7 +148,7 @@ static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_can
 	fl__wait_begin(&wait);
 	const struct event_poll poll = {e, first};
 	if (!(first & EVENT_WAITERS) && fl__wait_spin(&wait, event_is_decided, &poll, deadline, cancel)) {
-		if (fl__cancel_ends(cancel, wait.ctx))
+		if (fl_cancel_token_is_requested(cancel))
 			return -ECANCELED;
 		if (event_try_take(e, first))
 			return 0;

@@ -61,7 +61,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
-#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/sem.h>
@@ -308,7 +307,7 @@ static int sem_await(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_
 		}
 		if (waiter->node.value == SEM_GRANTED || sem_compete(s, waiter, deadline, cancel))
 			return 0;
-		if (fl__cancel_ends(cancel, waiter->node.wait->ctx)) {
+		if (fl_cancel_token_is_requested(cancel)) {
 			sem_leave_awake(s, &waiter->node);
 			return -ECANCELED;
 		}
@@ -322,7 +321,7 @@ static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cance
 	fl__wait_begin(&wait);
 	const struct sem_poll poll = {s, n};
 	if (!sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel)) {
-		if (fl__cancel_ends(cancel, wait.ctx))
+		if (fl_cancel_token_is_requested(cancel))
 			return -ECANCELED;
 		if (sem_try_take(s, n))
 			return 0;

@@ -98,16 +98,6 @@ static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 }
 
 /*
- * For a call that has waited and is about to try again: whether to return -ECANCELED instead. So a
- * call leaves for others what came after the request.
- */
-static inline bool fl__cancel_ends(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
-{
-	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	return token && fl__cancel_is_requested(token);
-}
-
-/*
  * Whether the token has no relatives and was never requested, so that its destruction has nothing
  * to do. Called by a thread that may destroy the token.
  */

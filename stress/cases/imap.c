@@ -6,8 +6,10 @@
 #include "pools.h"
 #include <fairlead/imap.h>
 
-/* An iteration is freed while one of its tasks may run, and another is pending. Unordered, so that the
- * ends of tasks use it. */
+/*
+ * An iteration is freed while one of its tasks may run, and another is pending. Unordered, so that
+ * the ends of tasks use it.
+ */
 struct imap_freed {
 	struct fl__thread_pool *p;
 	fl_imap *it;

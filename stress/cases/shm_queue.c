@@ -305,7 +305,7 @@ FL_STRESS_PROCESSES(shm_queue_false_empty_after_own_push, left, right)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/* A reader without the lock finds the state of one moment, or a fuller one, whatever it sees first. */
+/* A reader without the lock finds the state of one moment, or a fuller one. */
 struct shm_queue_look {
 	struct queue_in_shm q;
 	size_t length;

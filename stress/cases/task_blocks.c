@@ -191,7 +191,7 @@ FL_STRESS(task_blocks_late, many, one, executor)
 	FL_ACCEPTABLE(1, "freed once, after its last use");
 }
 
-/* Contexts that use the pool without a block of its slabs: three of them, so that two share a cache. */
+/* Contexts that use the pool without a block of its slabs: three, so that two share a cache. */
 struct task_blocks_users {
 	struct fl__task_blocks *pool;
 };
