@@ -186,7 +186,7 @@ FL_TEST(group_joined_by_two_panics)
 	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
 	FL_OK(fl_thread_start(&t, join_it, &g, NULL));
-	FL_WAIT_FOR(seam_sleepers() == 2);
+	FL_WAIT_FOR(seam_sleepers() == 1);
 	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
 	assert_string_equal(fl_test_panic.function, "fl_group_join");
 	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));

@@ -426,11 +426,10 @@ FL_TEST(future_end_reaches_every_waiter)
 		fl_future *held = hold_worker(e, &gate), *pending = NULL, *awaited[N];
 		FL_OK(future_double_submit(e, 1, &pending));
 		fl_thread threads[N];
-		FL_WAIT_FOR(seam_sleepers() == 1); /* the worker, at its gate */
 		for (int i = 0; i < N; i++)
 			awaited[i] = cancel ? pending : held;
 		seam_start(threads, N, wait_in_one_way, awaited, sizeof *awaited);
-		FL_WAIT_FOR(seam_sleepers() == 1 + N);
+		FL_WAIT_FOR(seam_sleepers() == N);
 		if (cancel)
 			FL_OK(fl_future_cancel(pending));
 		else

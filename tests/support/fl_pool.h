@@ -23,7 +23,8 @@ struct gate {
 FL_TASK_STATIC(hold, struct gate *, void)
 {
 	fl_event_set(&(*arg)->entered);
-	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	fl_test_hold_until(&(*arg)->open);
+	return 0;
 }
 
 SEAM_FN fl_executor *pool_with(unsigned workers)

@@ -163,6 +163,12 @@ void fl_test_wait_until(bool (*predicate)(void *arg), void *arg)
 	FL_WAIT_FOR(predicate(arg));
 }
 
+void fl_test_hold_until(fl_event *open)
+{
+	while (!fl_event_is_set(open))
+		sched_yield();
+}
+
 unsigned fl_test_scaled(unsigned count)
 {
 	const bool is_slow = FL_TEST_SANITIZED || getenv("FL_TEST_SLOW") != NULL;

@@ -112,6 +112,12 @@ void fl_test_panic_missing(const char *statement, const char *file, int line);
 /* The same with a function: until predicate(arg). */
 void fl_test_wait_until(bool (*predicate)(void *arg), void *arg);
 
+/*
+ * For a task: holds its worker until the event is set. The worker runs: so none stands in for it,
+ * as one would after some milliseconds of a wait.
+ */
+void fl_test_hold_until(fl_event *open);
+
 int64_t fl_test_wait_begin(void);
 void fl_test_wait_on(int64_t end, const char *condition, const char *file, int line);
 

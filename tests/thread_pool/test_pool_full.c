@@ -137,7 +137,6 @@ static void fill(struct full *full, uint32_t bound)
 {
 	full->e = bounded(1, bound, FL_FULL_WAIT);
 	full->held = hold_worker(full->e, &full->gate);
-	FL_WAIT_FOR(seam_sleepers() == 1); /* start_submitter() counts */
 	for (uint32_t i = 0; i < bound; i++)
 		FL_OK(fl_submit(full->e, &full_count, &(int){0}, NULL));
 }
@@ -260,8 +259,8 @@ static fl_event broken_entered, broken_open;
 FL_TASK_STATIC(fail_when_told, void, void)
 {
 	fl_event_set(&broken_entered);
-	const int rc = fl_event_wait_until(&broken_open, FL_FOREVER, FL_SHIELDED);
-	return rc != 0 ? rc : -EIO;
+	fl_test_hold_until(&broken_open);
+	return -EIO;
 }
 
 FL_TEST(full_wait_ends_when_the_executor_is_broken)
@@ -274,7 +273,6 @@ FL_TEST(full_wait_ends_when_the_executor_is_broken)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(fl_submit(e, &full_count, &(int){1}, &f));
 	FL_OK(fl_event_wait(&broken_entered));
-	FL_WAIT_FOR(seam_sleepers() == 1);
 	struct submitter s = {.e = e};
 	fl_thread t = start_submitter(&s);
 	fl_event_set(&broken_open);
@@ -298,11 +296,12 @@ static _Thread_local unsigned nested;
 FL_TASK_STATIC(submit_next, struct nest *, void)
 {
 	struct nest *nest = *arg;
-	int rc = fl_event_wait_until(&nest->filled, FL_FOREVER, FL_SHIELDED);
+	int rc = 0;
+	fl_test_hold_until(&nest->filled);
 	nested++;
 	if (nested > nest->deepest)
 		nest->deepest = nested;
-	if (nest->left-- > 0 && rc == 0)
+	if (nest->left-- > 0)
 		rc = submit_next_submit(fl_executor_current(), nest, NULL);
 	nested--;
 	COUNT(&nest->ran);

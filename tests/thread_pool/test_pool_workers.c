@@ -254,7 +254,7 @@ FL_TEST(pool_resize_down_ends_workers)
 	for (int i = 0; i < 3; i++)
 		held[i] = hold_worker(e, &gate[i]);
 	FL_OK(fl_executor_resize(e, 2));
-	FL_WAIT_FOR(threads() <= 4 && seam_sleepers() == 3);
+	FL_WAIT_FOR(threads() <= 4 && seam_sleepers() == 0);
 	for (int i = 0; i < 200; i++)
 		FL_OK(note_how_many_submit(e, NULL));
 	SET(&most_at_once, 0);
