@@ -660,6 +660,8 @@ static struct host_job *host_next_inline(void)
 	return NULL;
 }
 
+static const struct fl__worker_ops host_worker_ops = {.block = fl__run_block};
+
 /* Runs a job, without the lock. */
 static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 {
@@ -668,11 +670,11 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	const char *name = ctx->name;
 	fl_mutex_unlock(&fl__mpi_lock);
 	ctx->worker = &run;
-	ctx->block = fl__run_block;
+	ctx->worker_ops = &host_worker_ops;
 	ctx->name = job->pool->name;
 	const int error = fl__task_call(&host_job_type, &job, NULL, task, NULL);
 	ctx->name = name;
-	ctx->block = NULL;
+	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl_mutex_lock(&fl__mpi_lock);
 	while (host.requests) { /* invariant 4 */

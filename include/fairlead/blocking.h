@@ -28,8 +28,14 @@ FL_BEGIN_DECLS
  * the task runs, while the loop is idle. So executors with tasks that wait for each other do not
  * deadlock, however few workers they have. Not sections are: a wait for a task of the worker's own
  * executor, which the worker runs itself unless another worker runs it already; and the waits for
- * locks, conditions, items of queues, and the like. A task that waits for one of these until
- * another task of its executor has run must declare a section.
+ * locks, conditions, items of queues, and the like.
+ *
+ * A thread executor is starved while tasks are pending (or a submit waits for a worker) and all
+ * active workers have slept for 5 ms in waits of the library, of whatever kind. Then another worker
+ * stands in for a sleeping one, and one more each 50 ms while the executor stays starved, up to 64
+ * and up to FL_WORKERS_MAX threads. So a pipeline whose stages are tasks makes progress, however
+ * few workers there are; with a section, or a worker for each stage, it loses no time. Where no
+ * more may stand in, or no thread can be started, the executor says so once in the log.
  *
  * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block
  * its thread.

@@ -50,8 +50,10 @@ typedef enum fl_when_full {
 typedef struct fl_executor_config {
 	/*
 	 * The most tasks that run at a time. Not counted: tasks that block in a wait for other
-	 * tasks, or in a blocking section (fairlead/blocking.h). Another task runs during such a
-	 * wait. When the wait ends, both tasks run. So one worker does not exclude other tasks.
+	 * tasks, in a blocking section, or, while the executor would otherwise stand still, in any
+	 * wait of the library (fairlead/blocking.h). Another task runs during such a wait. When the
+	 * wait ends, both tasks run. So one worker is no mutual exclusion: tasks may interleave at
+	 * any wait.
 	 * 0: the usable CPUs, see fl_cpu_count(). Ignored by kinds without workers.
 	 */
 	unsigned workers;

@@ -21,7 +21,8 @@ FL_BEGIN_DECLS
  *
  * Each loop has its own threads for these calls: up to 4 more than there are usable CPUs, at most
  * 32. They are started when they are needed, joined when the loop is freed, and block all signals.
- * When all are busy, further calls are pending.
+ * When all are busy, further calls are pending; when all wait, another thread stands in, as in a
+ * thread executor (fairlead/blocking.h).
  *
  * When the call returns, the function has ended or was never called, even if the caller was
  * cancelled. So the function may use the caller's stack. A cancelled call requests the function's

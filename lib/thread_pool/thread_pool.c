@@ -5,8 +5,10 @@
  * searching and sleeping, running, the life of a worker, resize and blocking sections, the executor
  * interface.
  *
- * A worker runs a task, searches for one, or sleeps. It is *active* unless it sleeps or blocks
- * (fl_blocking_begin()). Another worker may stand in for one that blocks, up to a limit.
+ * A worker runs a task, searches for one, or is idle, which means that it sleeps in `sleepers`. It
+ * is *active* unless it is idle or blocks (fl_blocking_begin()). It *dozes* if it has slept for some
+ * time in a wait of a task. Another worker may stand in for one that blocks, and, if all active
+ * workers doze, for one that dozes; up to a limit.
  * `searching` counts the workers that search. A thread that wakes a worker counts it there at once,
  * so one wake is under way at a time. A burst of small tasks is served by workers that run anyway.
  *
@@ -21,7 +23,17 @@
  *   blocked         of those alive: in a blocking section    under the lock, by the worker
  *   surplus         of those alive: how many must end after  under the lock: set by a resize, -1 by
  *                   their current task, since a resize       a worker that ends
- *   active          workers that neither sleep nor block     as `more`
+ *   active          workers that are neither idle nor block  as `more`
+ *   dozing          of those active: they doze               +1, -1 by the worker: pool_doze()
+ *   stand_ins       how many more than that may be active,   under the lock: set by pool_relieve(),
+ *                   since workers doze; at most `dozing`     lowered by the next recount after a
+ *                                                            worker has waked
+ *   next_stand_in   no worker begins to doze before          under the lock: pool_relieve()
+ *   full            the pool is starved, and no more may     under the lock: set by pool_relieve(),
+ *                   stand in                                 cleared as `stand_ins` is lowered
+ *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; the agent makes
+ *                   and must look once more; AGENT_ENDED:    AGAIN RUNS, and RUNS ENDED
+ *                   to be joined
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
  *   more            bool: one more worker may be active      under the lock, after a change of its
@@ -31,6 +43,8 @@
  *                   active than may be, or `surplus`
  *     FENCED (2)    the system has no membarrier(): each     at creation
  *                   take has a fence of its own
+ *     AWAKE (4)     a worker that dozed has waked: the next  by that worker; cleared by the recount
+ *                   take recounts
  *   started         POOL_NO_WORKER: there never was one.     under the lock, after a start;
  *                   POOL_START_FAILED: the last start        START_FAILED becomes STARTED when
  *                   failed, so the next submit tries again.  pool_wake_locked() looks again
@@ -108,17 +122,23 @@
  * While a worker blocks another one may be active in its place, so afterwards there is one too
  * many. The next worker that ends a task steps back: it sleeps, is woken first when a worker blocks
  * again, and ends after a while.
+ *
+ * A pool is *starved* if tasks are pending and all active workers doze. One more worker may then be
+ * active. These look for it: a worker that begins to doze, through the agent; a submit that finds
+ * the mark; a worker that steps back or ends; a resize.
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
 #include "../base/cpu.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/local.h"
 #include "../sync/thread.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 
 /*
@@ -142,6 +162,9 @@ static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worke
 static fl_future pool_taking;
 
 static int pool_start_worker(struct fl__thread_pool *p);
+static int64_t pool_doze(struct fl__ctx *ctx, bool begins);
+
+static const struct fl__worker_ops pool_worker_ops = {fl__run_block, pool_doze};
 
 static struct fl__thread_pool *pool_of(fl_executor *e)
 {
@@ -153,21 +176,46 @@ static struct fl__thread_pool *pool_of(fl_executor *e)
 /* The most workers that may be alive. */
 static unsigned pool_worker_limit(const struct fl__thread_pool *p)
 {
-	const unsigned workers = p->base.workers;
-	return p->blocked < FL_WORKERS_MAX - workers ? workers + p->blocked : FL_WORKERS_MAX;
+	const unsigned workers = p->base.workers, more = p->blocked + p->stand_ins;
+	return more < FL_WORKERS_MAX - workers ? workers + more : FL_WORKERS_MAX;
+}
+
+static uint32_t pool_flags(const struct fl__thread_pool *p)
+{
+	return fl__load_relaxed(&p->crowded); /* relaxed: workers that wake change AWAKE alone */
+}
+
+static void pool_set_stand_ins(struct fl__thread_pool *p, unsigned stand_ins)
+{
+	const unsigned before = pool_worker_limit(p);
+	fl__store_seq_cst(&p->stand_ins, stand_ins); /* seq_cst: see pool_wakes() */
+	fl__permits_resize(&p->base, before, pool_worker_limit(p));
 }
 
 void fl__thread_pool_recount(struct fl__thread_pool *p)
 {
-	const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p); /* both include blocked workers */
-	const bool more = awake < may_be;
-	fl__store_relaxed(&p->active, awake - p->blocked); /* relaxed: a hint for pool_uses_all_cpus() */
-	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
-	if (more != p->more)
-		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
-	/* relaxed: pool_fence_takes() orders it */
-	if (crowded != (p->crowded & FL__POOL_CROWDED))
-		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
+	uint32_t flags, counted;
+	do {
+		flags = fl__load_acquire(&p->crowded); /* `dozing` before AWAKE; pairs with pool_doze() */
+		/* seq_cst: see pool_doze() */
+		const uint32_t dozing = fl__load_seq_cst(&p->dozing);
+		if (p->stand_ins > dozing) {
+			pool_set_stand_ins(p, dozing);
+			fl__store_relaxed(&p->full, false); /* relaxed: see pool_doze() */
+		}
+		/* both include blocked workers */
+		const unsigned awake = p->alive - p->idle, may_be = pool_worker_limit(p);
+		const bool more = awake < may_be;
+		if (p->active != awake - p->blocked)
+			fl__store_seq_cst(&p->active, awake - p->blocked); /* seq_cst: see pool_doze() */
+		if (more != p->more)
+			fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
+		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
+		/*
+		 * One step from AWAKE to CROWDED, so that the worker that has waked sees one of them.
+		 * relaxed: pool_fence_takes() orders it
+		 */
+	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
 }
 
 static bool pool_may_start(const struct fl__thread_pool *p)
@@ -195,6 +243,71 @@ static bool pool_must_end(struct fl__thread_pool *p, bool slept)
 	return slept && p->alive > 1 && (p->idle_timeout > 0 || p->alive > pool_worker_limit(p));
 }
 
+/* Stand-ins. Under the lock. */
+
+enum { POOL_STAND_INS_MOST = 64 };
+
+static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in and the next */
+
+/*
+ * Whether tasks are pending, all active workers doze, and none was woken for the tasks. If no task
+ * is pending, marks the backlog: then the next submit asks again.
+ */
+static bool pool_is_starved(struct fl__thread_pool *p)
+{
+	const struct fl__permits *permits = &p->base.permits;
+	/* seq_cst: see pool_doze() */
+	if (fl__load_seq_cst(&p->dozing) < p->active || p->base.broken || (p->more && p->started != POOL_START_FAILED))
+		return false;
+	if (!fl__backlog_mark(&p->backlog) && !fl__backlog_is_over(&p->backlog))
+		return true;
+	/* then a submit may wait for a worker */
+	return permits->bound == FL_BACKLOG_NONE && permits->when_full == FL_FULL_WAIT && !p->base.closed;
+}
+
+/* Lets one more worker be active if the pool is starved. */
+static void pool_relieve(struct fl__thread_pool *p)
+{
+	if (p->more || !pool_is_starved(p))
+		return;
+	const unsigned awake = p->alive - p->idle, stand_ins = awake + 1 - p->base.workers - p->blocked;
+	fl__store_relaxed(&p->full, stand_ins > POOL_STAND_INS_MOST || awake == FL_WORKERS_MAX);
+	if (p->full)
+		return;
+	pool_set_stand_ins(p, stand_ins);
+	fl__store_relaxed(&p->next_stand_in, fl_after(pool_stand_in_pause)); /* relaxed: a single number */
+	const unsigned limit = pool_worker_limit(p);
+	if (p->alive < limit + p->surplus)
+		p->surplus = p->alive > limit ? p->alive - limit : 0;
+	fl__thread_pool_recount(p);
+}
+
+/*
+ * Without the lock: says once that a starved pool gets no stand-in. Returns whether a thread could
+ * not be started.
+ */
+static bool pool_report_starved(struct fl__thread_pool *p)
+{
+	bool reported, full;
+	unsigned dozing;
+	size_t pending;
+	{
+		FL_LOCKED(&p->base.lock);
+		if (!pool_is_starved(p))
+			return false;
+		reported = p->reported;
+		p->reported = true;
+		full = p->full;
+		dozing = fl__load_relaxed(&p->dozing); /* relaxed: approximate */
+		pending = fl__backlog_length(&p->backlog);
+	}
+	if (!reported)
+		fl__log(FL_LOG_WARNING,
+		        "executor %s: all %u workers wait, %zu tasks are pending, and no worker stands in: %s", p->name,
+		        dozing, pending, full ? "64 do" : "no thread can be started");
+	return !full;
+}
+
 /* Waking. */
 
 /*
@@ -220,7 +333,8 @@ static bool pool_needs_worker(struct fl__thread_pool *p)
 static void pool_wake_locked(struct fl__thread_pool *p)
 {
 	if (p->started == POOL_START_FAILED)
-		fl__store_relaxed(&p->started, POOL_STARTED);     /* relaxed: as in pool_submit() */
+		fl__store_relaxed(&p->started, POOL_STARTED); /* relaxed: as in pool_submit() */
+	pool_relieve(p);
 	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
 		/*
 		 * relaxed: a thread that sees the count leaves its task to the end of this search
@@ -254,8 +368,12 @@ static __attribute__((noinline)) void pool_wake(struct fl__thread_pool *p)
 {
 	if (fl__load_seq_cst(&p->searching) > 0) /* seq_cst: see the invariant */
 		return;
-	FL_LOCKED(&p->base.lock);
-	pool_wake_locked(p);
+	{
+		FL_LOCKED(&p->base.lock);
+		pool_wake_locked(p);
+	}
+	if (__builtin_expect(fl__load_relaxed(&p->full), 0)) /* relaxed: the report looks under the lock */
+		(void)pool_report_starved(p);
 }
 
 /* Called by a worker that has found a task. */
@@ -298,11 +416,9 @@ static void pool_wake_for_forks(void *arg)
 
 static void pool_settle(struct fl__thread_pool *p)
 {
-	if (!p->more)
-		return;
-	if (p->has_forks)
+	if (p->more && p->has_forks)
 		pool_wake_for_forks_locked(p);
-	if (!fl__backlog_mark(&p->backlog))
+	if (!p->more || !fl__backlog_mark(&p->backlog))
 		pool_wake_locked(p);
 }
 
@@ -325,7 +441,7 @@ POOL_INLINE bool pool_must_step_back(const struct fl__thread_pool *p)
 		fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_takes() */
 		seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
 	}
-	return seen & FL__POOL_CROWDED;
+	return seen & (FL__POOL_CROWDED | FL__POOL_AWAKE);
 }
 
 /*
@@ -403,7 +519,9 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
 	fl_mutex_unlock(&p->base.lock);
+	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
 	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
+	wait.ctx->worker_ops = &pool_worker_ops;
 	fl_mutex_lock(&p->base.lock);
 	if (woken)
 		return true;
@@ -413,10 +531,12 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	return false;
 }
 
-/* Under the lock. */
-static bool pool_is_crowded(const struct fl__thread_pool *p)
+/* Under the lock: whether the calling worker must step back. */
+static bool pool_is_crowded(struct fl__thread_pool *p)
 {
-	return p->crowded & FL__POOL_CROWDED;
+	if (pool_flags(p) & FL__POOL_AWAKE)
+		fl__thread_pool_recount(p);
+	return pool_flags(p) & FL__POOL_CROWDED;
 }
 
 /*
@@ -430,7 +550,9 @@ static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 	p->idle++;
 	fl__thread_pool_recount(p);
 	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
-	if (too_many || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
+	if (too_many)
+		pool_relieve(p); /* all others may doze: then this worker goes on */
+	if ((too_many && !p->more) || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
 		*round = 0;
 		if (pool_sleep_as_idle(p))
 			return false;
@@ -637,6 +759,113 @@ void fl__thread_pool_serve(struct fl__thread_worker *w)
 		pool_run(w, p, taken);
 }
 
+/* Workers that doze: they sleep in a wait of a task. */
+
+/*
+ * The agent: a thread that lets a worker stand in. A worker that dozes cannot do so itself, since
+ * it would lock and allocate, and may be in a wait for just that lock.
+ */
+static void *pool_run_agent(void *pool)
+{
+	struct fl__thread_pool *p = pool;
+	struct fl__ctx ctx;
+	fl__ctx_init_thread(&ctx, "agent");
+	fl__ctx_current = &ctx;
+	for (;;) {
+		{
+			FL_LOCKED(&p->base.lock);
+			pool_wake_locked(p);
+		}
+		if (pool_report_starved(p)) {
+			int rc = fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED);
+			(void)rc; /* 0: nothing cancels it */
+			continue;
+		}
+		uint32_t runs = FL__POOL_AGENT_RUNS;
+		/* pairs with pool_call_agent(); the last access to the pool */
+		if (fl__cas_acq_rel(&p->agent, &runs, FL__POOL_AGENT_ENDED))
+			break;
+		fl__store_relaxed(&p->agent, FL__POOL_AGENT_RUNS); /* relaxed: the CAS acquired the call */
+	}
+	fl__locals_end(&ctx);
+	fl__ctx_current = NULL; /* for a later destructor of this thread that calls the library */
+	return NULL;
+}
+
+/* For a worker that dozes: the agent looks after the call. False: it cannot be started. */
+static bool pool_call_agent(struct fl__thread_pool *p)
+{
+	uint32_t agent = fl__load_relaxed(&p->agent); /* relaxed: the CAS confirms it */
+	for (;;) {
+		const bool runs = agent == FL__POOL_AGENT_RUNS || agent == FL__POOL_AGENT_AGAIN;
+		/* release: what this worker has counted; pairs with pool_run_agent() */
+		if (fl__cas_acq_rel(&p->agent, &agent, runs ? FL__POOL_AGENT_AGAIN : FL__POOL_AGENT_RUNS)) {
+			if (runs)
+				return true;
+			break;
+		}
+	}
+	if (agent == FL__POOL_AGENT_ENDED)
+		(void)fl__sys.thread_join(p->agent_thread);
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	const int rc = fl__sys.thread_create(&p->agent_thread, NULL, pool_run_agent, p);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0)
+		fl__store_release(&p->agent, FL__POOL_NO_AGENT); /* pairs with the CAS above */
+	return rc == 0;
+}
+
+/*
+ * Counts the worker as dozing, and has the agent look if that makes the pool starved. The worker
+ * takes no lock, not even of this pool: it may be in a wait for that lock. Lemmas:
+ *
+ *   - `dozing` and `active`: this call adds to the first and then loads the second; a thread that
+ *     lowers `active` stores it, and then loads `dozing` in pool_is_starved(). All are seq_cst, so
+ *     one of the two sees that all active workers doze.
+ *   - `dozing` and the mark: this call adds to `dozing`, and then marks the empty ring. A submit
+ *     that claims its slot later finds the mark, and loads `dozing` under the lock. One that claims
+ *     its slot earlier makes the mark fail.
+ *   - `dozing` and `stand_ins`, at the end of the doze: see below.
+ *   - `full`, the limit of stand-ins: once one of the dozing workers has waked and taken a task,
+ *     the recount has cleared it.
+ */
+static int64_t pool_doze(struct fl__ctx *ctx, bool begins)
+{
+	/* `worker` is a worker's first member */
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
+	struct fl__thread_pool *p = w->pool;
+	if (!begins) {
+		if (!w->dozing)
+			return FL_FOREVER;
+		w->dozing = false;
+		/*
+		 * seq_cst, both: a thread that lets a worker stand in stores `stand_ins`, and then
+		 * loads `dozing`. Either it sees that this worker dozes no more, or this worker sees
+		 * the stand-in.
+		 */
+		fl__sub_seq_cst(&p->dozing, 1);
+		if (fl__load_seq_cst(&p->stand_ins) > 0)
+			fl__or_release(&p->crowded, FL__POOL_AWAKE); /* pairs with fl__thread_pool_recount() */
+		return FL_FOREVER;
+	}
+	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
+		return FL_FOREVER;
+	const int64_t now = fl__sys.now(), next = fl__load_relaxed(&p->next_stand_in); /* relaxed: a single number */
+	if (!w->dozing && now < next)
+		return next;
+	if (!w->dozing)
+		fl__add_seq_cst(&p->dozing, 1);
+	w->dozing = true;
+	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
+		return FL_FOREVER;
+	if (p->base.permits.bound != FL_BACKLOG_NONE && !fl__load_seq_cst(&p->backlog.overflowing) &&
+	    (fl__mpmc_mark_empty(&p->backlog.ring) || fl__mpmc_can_get(&p->backlog.ring) == -EPIPE))
+		return FL_FOREVER;
+	return pool_call_agent(p) ? FL_FOREVER : now + pool_stand_in_pause;
+}
+
 /* The life of a worker. */
 
 /* Without the lock. The worker is counted as searching before and after. */
@@ -689,13 +918,13 @@ static int pool_work(void *arg)
 	fl__run_enter(&w->run, &p->base);
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->worker = &w->run;
-	ctx->block = fl__run_block;
+	ctx->worker_ops = &pool_worker_ops;
 	pool_initialize_worker(p);
 	w->forks = fl__forks_are_linked() ? fl__fork_hooks.enter(&p->forks, w->number) : NULL;
 	fl__thread_pool_serve(w);
 	if (w->forks)
 		fl__fork_hooks.leave(w->forks);
-	ctx->block = NULL;
+	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread before = pool_leave(w);
@@ -760,7 +989,7 @@ static int pool_start_worker(struct fl__thread_pool *p)
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
-	if (p->crowded & FL__POOL_FENCED)
+	if (pool_flags(p) & FL__POOL_FENCED)
 		fl__fence_seq_cst(); /* pairs with the fence in pool_must_step_back() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
@@ -781,7 +1010,7 @@ __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 	p->surplus = p->alive > pool_worker_limit(p) ? p->alive - pool_worker_limit(p) : 0;
 	pool_wake_sleepers(p, p->surplus);
 	pool_settle(p);
-	if (p->crowded & FL__POOL_CROWDED)
+	if (pool_flags(p) & FL__POOL_CROWDED)
 		pool_fence_takes(p);
 	return 0;
 }
@@ -942,6 +1171,9 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 {
 	struct fl__thread_pool *p = pool_of(e);
 	const fl_allocator *const allocator = e->allocator;
+	/* relaxed: the join of the thread orders the rest */
+	if (fl__load_relaxed(&p->agent) != FL__POOL_NO_AGENT && !fl__executor_is_forked(e))
+		(void)fl__sys.thread_join(p->agent_thread);
 	int rc = fl_thread_detach(&p->ended);
 	for (struct fl__thread_worker *next, *w = p->workers; w; w = next) {
 		next = w->next;

@@ -8,12 +8,15 @@
 #include "backlog.h"
 #include <fairlead/blocking.h>
 #include <fairlead/thread.h>
+#include <pthread.h>
 
 /* The thread executor's structs, and what scenarios call. thread_pool.c has the tables. */
 
 struct fl__thread_pool;
 
-enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2 };
+enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4 };
+
+enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
 struct fl__thread_worker {
 	struct fl__run run; /* the outermost; must be the first member: pool_block() converts it */
@@ -26,6 +29,7 @@ struct fl__thread_worker {
 	size_t found_none; /* `begun` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
+	bool dozing;       /* counted in `dozing` of the pool; only the worker uses it */
 	struct fl__thread_worker *next, *next_vacant;
 };
 
@@ -38,8 +42,11 @@ struct fl__thread_pool {
 	uint32_t more, active;
 	size_t starts;
 	unsigned made, threads, alive, idle, blocked, surplus;
+	uint32_t dozing, stand_ins, agent;
+	int64_t next_stand_in;  /* no worker begins to doze before this time */
+	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */
 	struct fl__wait_queue sleepers;
-	bool has_forks, over;
+	bool has_forks, over, full, reported;
 	char name[24];
 	int64_t idle_timeout; /* 0: none */
 	struct fl__forks forks;

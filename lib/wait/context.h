@@ -19,7 +19,8 @@ struct fl__ctx;
 struct fl__locals;
 struct fl__wait; /* lot.h: one blocking operation of a context */
 
-enum { FL__WAIT_FDS = 4 }; /* a process's streams, and its end */
+enum { FL__WAIT_FDS = 4 };         /* a process's streams, and its end */
+enum { FL__DOZE_AFTER = 5000000 }; /* in ns */
 
 struct fl__ctx_ops {
 	/*
@@ -48,6 +49,23 @@ struct fl__ctx_ops {
 	int (*wait_fds)(const struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel);
 };
 
+/* How another worker takes the place of one that waits. */
+struct fl__worker_ops {
+	/*
+	 * Called before a sleep that may last until another task has run. True: another worker
+	 * replaces this worker, and block() is called again after the sleep, with `begins` false.
+	 * `future`: the future, if the sleep waits for only one; else NULL.
+	 */
+	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
+	/*
+	 * NULL: there are no stand-ins. Called with `begins` by a park that has slept for FL__DOZE_AFTER, and again at the time
+	 * that the call returns; FL_FOREVER: no more. After such a sleep, called without `begins`.
+	 * The caller waits, perhaps for a lock of the executor or of the user's allocator: so the
+	 * function takes no lock and allocates nothing.
+	 */
+	int64_t (*doze)(struct fl__ctx *ctx, bool begins);
+};
+
 struct fl__ctx {
 	struct fl__ctx_front front;
 	const struct fl__ctx_ops *ops;
@@ -73,13 +91,8 @@ struct fl__ctx {
 	 * `help`.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
-	struct fl__run *worker; /* of a worker that another worker may replace; NULL: none */
-	/*
-	 * Set with `worker`. Called before a sleep that may last until another task has run. True:
-	 * another worker replaces this worker, and block() is called again after the sleep, with
-	 * `begins` false. `future`: the future, if the sleep waits for only one; else NULL.
-	 */
-	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
+	struct fl__run *worker;                  /* of a worker that another worker may replace; NULL: none */
+	const struct fl__worker_ops *worker_ops; /* set with `worker` */
 	/* Used by thread_parker.c. */
 	int64_t spin_ns;
 	unsigned polls, spins;
@@ -113,13 +126,13 @@ static inline struct fl__ctx *fl__ctx_get(void)
  */
 static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, int64_t deadline)
 {
-	return ctx->block && !fl__is_expired(deadline) && ctx->block(ctx, future, true);
+	return ctx->worker_ops && !fl__is_expired(deadline) && ctx->worker_ops->block(ctx, future, true);
 }
 
 static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 {
 	if (blocks)
-		(void)ctx->block(ctx, NULL, false);
+		(void)ctx->worker_ops->block(ctx, NULL, false);
 }
 
 extern const struct fl__ctx_ops fl__thread_parker;

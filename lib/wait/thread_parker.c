@@ -114,15 +114,25 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 	 */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
-	while (!parker_is_unparked(wait)) {
+	struct fl__ctx *ctx = wait->ctx;
+	const struct fl__worker_ops *worker = ctx->worker_ops;
+	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
+	bool unparked = false, dozes = false;
+	while (!(unparked = parker_is_unparked(wait))) {
 		/* The result is ignored: the loop checks the word and the clock. */
-		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, deadline);
+		(void)fl__sys.futex_wait(&wait->park_word, PARKER_ASLEEP, fl__min_deadline(deadline, doze_at));
 		expected = PARKER_ASLEEP;
 		if (fl__is_expired(deadline) &&
 		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* relaxed: as above */
-			return false;
+			break;
+		if (fl__is_expired(doze_at)) {
+			doze_at = worker->doze(ctx, true);
+			dozes = true;
+		}
 	}
-	return true;
+	if (dozes)
+		(void)worker->doze(ctx, false);
+	return unparked;
 }
 
 static int parker_park(struct fl__wait *wait, int64_t deadline)

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Starved thread executors: tasks are pending, and all workers sleep in waits of the library. A
+ * worker stands in.
+ */
+#include "fl_kinds.h"
+#include "fl_pool.h"
+#include <string.h>
+
+/* A pipeline of three stages, each of which is a task. */
+
+enum { PASSED = 1000 };
+
+FL_QUEUE_OF(int, numbers)
+
+struct stage {
+	numbers *in, *out;
+};
+
+FL_TASK_STATIC(produce, struct stage, void)
+{
+	int rc = 0;
+	for (int i = 0; i < PASSED && rc == 0; i++)
+		rc = numbers_put(arg->out, i);
+	numbers_close(arg->out);
+	return rc;
+}
+
+FL_TASK_STATIC(add_one, struct stage, void)
+{
+	int number, rc;
+	while ((rc = numbers_get(arg->in, &number)) == 0 && (rc = numbers_put(arg->out, number + 1)) == 0)
+		;
+	numbers_close(arg->out);
+	return rc == -EPIPE ? 0 : rc;
+}
+
+FL_TASK_STATIC(add_up, struct stage, long)
+{
+	int number, rc;
+	*result = 0;
+	while ((rc = numbers_get(arg->in, &number)) == 0)
+		*result += number;
+	return rc == -EPIPE ? 0 : rc;
+}
+
+FL_TEST(pool_starved_pipeline_on_few_workers)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		for (int none = 0; none < 2; none++) {
+			FL_SCOPED(fl_executor) *e = NULL;
+			FL_SCOPED(numbers) *a = NULL, *b = NULL;
+			fl_future *f[3];
+			long sum;
+			FL_OK(fl_thread_executor_create(
+			    &e, &(fl_executor_config){.workers = workers, .backlog = none ? FL_BACKLOG_NONE : 0}));
+			FL_OK(numbers_create(&a, &(fl_queue_config){.capacity = 8}));
+			FL_OK(numbers_create(&b, &(fl_queue_config){.capacity = 8}));
+			FL_OK(produce_submit(e, (struct stage){.out = a}, &f[0]));
+			FL_OK(add_one_submit(e, (struct stage){a, b}, &f[1]));
+			FL_OK(add_up_submit(e, (struct stage){.in = b}, &f[2]));
+			FL_OK(add_up_get(f[2], &sum));
+			assert_int_equal(sum, (long)PASSED * (PASSED + 1) / 2);
+			for (int i = 0; i < 3; i++)
+				fl_future_free(f[i]);
+		}
+	}
+}
+
+/* Whatever the only worker waits for, the next task runs. */
+
+FL_TASK_STATIC(wait_for_kind, const fl_kind *, int)
+{
+	*result = (*arg)->wait(NULL, FL_FOREVER, FL_SHIELDED);
+	return 0;
+}
+
+FL_TASK_STATIC(set_event, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_TEST(pool_starved_by_each_kind_of_wait)
+{
+	for (size_t i = 0; i < sizeof fl_kinds / sizeof *fl_kinds; i++) {
+		const fl_kind *kind = &fl_kinds[i];
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		FL_SCOPED(fl_future) *f = NULL;
+		fl_event ran = FL_EVENT_INIT;
+		int result;
+		kind->make();
+		FL_OK(wait_for_kind_submit(e, kind, &f));
+		FL_OK(set_event_submit(e, &ran, NULL));
+		FL_OK(fl_event_wait(&ran));
+		FL_WAIT_FOR(fl_future_get_state(f) == FL_RUNNING && seam_sleepers() > 0);
+		kind->finish();
+		FL_OK(wait_for_kind_get(f, &result));
+		assert_int_equal(result, kind->done);
+		kind->clear();
+	}
+}
+
+/* The stand-ins step back: after the waits, no more tasks run at a time than there are workers. */
+
+static unsigned starved_running, starved_most;
+
+FL_TASK_STATIC(count_running, void, void)
+{
+	const unsigned now = fl__add_relaxed(&starved_running, 1) + 1;
+	if (now > fl__load_relaxed(&starved_most))
+		fl__store_relaxed(&starved_most, now);
+	for (int i = 0; i < 100; i++)
+		sched_yield();
+	(void)fl__sub_relaxed(&starved_running, 1);
+	return 0;
+}
+
+FL_TASK_STATIC(wait_for_event, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_TEST(pool_starved_no_more_runs_with_as_many_workers_as_before)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
+	fl_future *waits[3], *f[50];
+	for (int i = 0; i < 3; i++)
+		FL_OK(wait_for_event_submit(e, &open, &waits[i]));
+	FL_OK(set_event_submit(e, &ran, NULL));
+	FL_OK(fl_event_wait(&ran)); /* four workers */
+	fl_event_set(&open);
+	for (int i = 0; i < 3; i++) {
+		FL_OK(fl_future_wait(waits[i]));
+		fl_future_free(waits[i]);
+	}
+	for (int i = 0; i < 50; i++)
+		FL_OK(count_running_submit(e, &f[i]));
+	for (int i = 0; i < 50; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		fl_future_free(f[i]);
+	}
+	assert_int_equal(starved_most, 1);
+}
+
+/* A resize to fewer workers, all of which wait, leaves one for the pending task. */
+FL_TEST(pool_starved_during_a_resize)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	fl_event open = FL_EVENT_INIT, ran = FL_EVENT_INIT;
+	for (int i = 0; i < 3; i++)
+		FL_OK(wait_for_event_submit(e, &open, NULL));
+	FL_OK(fl_executor_resize(e, 1));
+	FL_OK(set_event_submit(e, &ran, NULL));
+	FL_OK(fl_event_wait(&ran));
+	fl_event_set(&open);
+}
+
+/* At the most stand-ins, and without another thread: one line. */
+
+static char starved_said[200];
+static unsigned starved_lines;
+
+static void starved_hear(fl_log_level level, const char *message)
+{
+	(void)level;
+	(void)snprintf(starved_said, sizeof starved_said, "%s", message);
+	COUNT(&starved_lines);
+}
+
+FL_TEST(pool_starved_with_all_stand_ins_says_so)
+{
+	enum { WORKERS = 2, MOST = 64, PENDING = 3, N = WORKERS + MOST + PENDING };
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = WORKERS, .name = "few"}));
+	fl_event open = FL_EVENT_INIT;
+	fl_future *f[N];
+	fl_log_handler *before = fl_set_log_handler(starved_hear);
+	for (int i = 0; i < N; i++)
+		FL_OK(wait_for_event_submit(e, &open, &f[i]));
+	FL_WAIT_FOR(LOOK(&starved_lines) > 0);
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	assert_int_equal(stats.threads, WORKERS + MOST);
+	assert_int_equal(stats.pending, PENDING);
+	fl_event_set(&open);
+	for (int i = 0; i < N; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		fl_future_free(f[i]);
+	}
+	FL_OK(fl_executor_join(e));
+	(void)fl_set_log_handler(before);
+	assert_int_equal(starved_lines, 1);
+	assert_string_equal(starved_said,
+	                    "executor few: all 66 workers wait, 3 tasks are pending, and no worker stands in: 64 do");
+}
