@@ -99,6 +99,21 @@
 #define FL__JOIN(a, b) FL__JOIN_(a, b)
 
 /*
+ * A name that begins with `prefix`: another name at each use, also on one line. With -Wpedantic,
+ * clang 22 warns of __COUNTER__, which C2y has.
+ */
+#ifdef __clang__
+#if __has_warning("-Wc2y-extensions")
+#define FL__UNIQUE(prefix)                                                                                             \
+	_Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wc2y-extensions\"")                      \
+	    FL__JOIN(prefix, __COUNTER__) _Pragma("clang diagnostic pop")
+#endif
+#endif
+#ifndef FL__UNIQUE
+#define FL__UNIQUE(prefix) FL__JOIN(prefix, __COUNTER__)
+#endif
+
+/*
  * FL_SCOPED(fl_executor) *pool = NULL;
  *
  * Declares a variable that is freed when its block is left: by its end, break, return or goto.

@@ -90,7 +90,7 @@ FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
 /* FL_RMUTEX_LOCKED(&m): as FL_LOCKED, for a recursive mutex. */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
-	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__JOIN(fl__rmutex_locked_, __LINE__) =    \
+	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =            \
 	    fl__rmutex_locked_begin(m)
 
 static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)

@@ -144,10 +144,10 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
  * for a mutex. The block may downgrade and upgrade `l`, but must restore the mode before its end.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
-	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =             \
+	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                     \
 	    fl__read_locked_begin(l)
 #define FL_WRITE_LOCKED(l)                                                                                             \
-	__attribute__((cleanup(fl__write_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =            \
+	__attribute__((cleanup(fl__write_locked_end), unused)) fl_rwlock *FL__UNIQUE(fl__locked_) =                    \
 	    fl__write_locked_begin(l)
 
 static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *_l)

@@ -140,11 +140,11 @@ FL_API void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l);
  * FL_LOCKED does for a mutex.
  */
 #define FL_SHARDED_READ_LOCKED(l)                                                                                      \
-	__attribute__((cleanup(fl__sharded_read_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(                     \
-	    fl__locked_, __LINE__) = fl__sharded_read_locked_begin(l)
+	__attribute__((cleanup(fl__sharded_read_locked_end), unused)) fl_sharded_rwlock *FL__UNIQUE(fl__locked_) =     \
+	    fl__sharded_read_locked_begin(l)
 #define FL_SHARDED_WRITE_LOCKED(l)                                                                                     \
-	__attribute__((cleanup(fl__sharded_write_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(                    \
-	    fl__locked_, __LINE__) = fl__sharded_write_locked_begin(l)
+	__attribute__((cleanup(fl__sharded_write_locked_end), unused)) fl_sharded_rwlock *FL__UNIQUE(fl__locked_) =    \
+	    fl__sharded_write_locked_begin(l)
 
 static inline fl_sharded_rwlock *fl__sharded_read_locked_begin(fl_sharded_rwlock *_l)
 {

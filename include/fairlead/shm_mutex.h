@@ -132,9 +132,9 @@ FL_API bool fl_shm_mutex_is_owned(const fl_shm_mutex *m);
  * longjmp and pthread_exit out of the block leave `m` locked.
  */
 #define FL_SHM_LOCKED(rc, m)                                                                                           \
-	__attribute__((cleanup(fl__shm_locked_end), unused)) struct fl__shm_locked FL__JOIN(fl__locked_, __LINE__) =   \
+	__attribute__((cleanup(fl__shm_locked_end), unused)) struct fl__shm_locked fl__locked_##rc =                   \
 	    fl__shm_locked_begin(m);                                                                                   \
-	const int rc = FL__JOIN(fl__locked_, __LINE__).result_
+	const int rc = fl__locked_##rc.result_
 
 struct fl__shm_locked {
 	fl_shm_mutex *mutex_;

@@ -84,9 +84,9 @@ FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
  * end of the block.
  */
 #define FL_SHM_RMUTEX_LOCKED(rc, m)                                                                                    \
-	__attribute__((cleanup(fl__shm_rmutex_locked_end), unused)) struct fl__shm_rmutex_locked FL__JOIN(             \
-	    fl__locked_, __LINE__) = fl__shm_rmutex_locked_begin(m);                                                   \
-	const int rc = FL__JOIN(fl__locked_, __LINE__).result_
+	__attribute__((cleanup(fl__shm_rmutex_locked_end), unused)) struct fl__shm_rmutex_locked fl__locked_##rc =     \
+	    fl__shm_rmutex_locked_begin(m);                                                                            \
+	const int rc = fl__locked_##rc.result_
 
 struct fl__shm_rmutex_locked {
 	fl_shm_rmutex *mutex_;

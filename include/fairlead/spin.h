@@ -68,7 +68,7 @@ FL_API void fl_spin_assert_held(const fl_spin *s);
 
 /* FL_SPIN_LOCKED(&s): locks `s` until the end of the block, as FL_LOCKED does for a mutex. */
 #define FL_SPIN_LOCKED(s)                                                                                              \
-	__attribute__((cleanup(fl__spin_locked_end), unused)) fl_spin *FL__JOIN(fl__spin_locked_, __LINE__) =          \
+	__attribute__((cleanup(fl__spin_locked_end), unused)) fl_spin *FL__UNIQUE(fl__spin_locked_) =                  \
 	    fl__spin_locked_begin(s)
 
 static inline fl_spin *fl__spin_locked_begin(fl_spin *_s)

@@ -166,6 +166,14 @@ class Kit:
         """Compiles a C program against the installed library and runs it. Returns what it printed."""
         return run([self.compiled(source, self.cc, C_FLAGS)])
 
+    def c23_flags(self):
+        """C_FLAGS for C23, under the name that the compiler has for it."""
+        for standard in ("c23", "c2x"):
+            if subprocess.run([self.cc, f"-std={standard}", "-x", "c", "-E", os.devnull], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, check=False).returncode == 0:
+                return [f"-std={standard}", *C_FLAGS[1:]]
+        raise Skip("the compiler has no C23")
+
     def headers_alone(self, compiler, language, flags):
         """Each installed header, as the first and only one of a unit."""
         self.prefix_flags()
@@ -436,6 +444,21 @@ class Kit:
     def consumer_tasks_of_common_names_cxx17(self):
         source = os.path.join(HERE, "names", "tasks.cc")
         expect(run([self.compiled(source, self.cxx, [*CXX_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
+
+    def scopes(self, compiler, flags):
+        expect(run([self.compiled(os.path.join(HERE, "scopes.c"), compiler, [*flags, "-Wshadow"])]), "ok\n")
+
+    def consumer_scopes_c11(self):
+        self.scopes(self.cc, C_FLAGS)
+
+    def consumer_scopes_c23(self):
+        self.scopes(self.cc, self.c23_flags())
+
+    def consumer_scopes_gnu99(self):
+        self.scopes(self.cc, C99_FLAGS)
+
+    def consumer_scopes_cxx17(self):
+        self.scopes(self.cxx, [*CXX_FLAGS, "-x", "c++"])
 
     def scenarios(self, compiler, language, flags):
         """The laboratory's two headers come with its program, so they are taken from the source."""

@@ -27,6 +27,6 @@ static inline void fl_test_bridges_close(const int *unused)
 #define FL_FAULTS_UNBRIDGED()                                                                                          \
 	(void)fl_test_bridges_end();                                                                                   \
 	FL_FAULTS();                                                                                                   \
-	__attribute__((cleanup(fl_test_bridges_close), unused)) const int FL__JOIN(fl_test_bridges_, __LINE__) = 0
+	__attribute__((cleanup(fl_test_bridges_close), unused)) const int FL__UNIQUE(fl_test_bridges_) = 0
 
 #endif

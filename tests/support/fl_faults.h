@@ -39,7 +39,7 @@ static inline void fl_test_faults_close(const int *unused)
 }
 
 #define FL_FAULTS()                                                                                                    \
-	__attribute__((cleanup(fl_test_faults_close), unused)) const int FL__JOIN(fl_test_faults_, __LINE__) =         \
+	__attribute__((cleanup(fl_test_faults_close), unused)) const int FL__UNIQUE(fl_test_faults_) =                 \
 	    fl_test_faults_end()
 
 /*

@@ -41,7 +41,7 @@ static inline void fl_test_fd_faults_close(const int *unused)
 }
 
 #define FL_FD_FAULTS()                                                                                                 \
-	__attribute__((cleanup(fl_test_fd_faults_close), unused)) const int FL__JOIN(fl_test_fd_faults_, __LINE__) =   \
+	__attribute__((cleanup(fl_test_fd_faults_close), unused)) const int FL__UNIQUE(fl_test_fd_faults_) =           \
 	    fl_test_fd_faults_end()
 
 static inline int fl_test_no_descriptor(void)

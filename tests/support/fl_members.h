@@ -166,7 +166,7 @@ CHILD_FN void unhook(fl_fiber_error_handler **before)
 
 /* Until the end of the block errors are counted, from 0. */
 #define TOLD()                                                                                                         \
-	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__JOIN(told_, __LINE__) =                   \
+	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__UNIQUE(told_) =                           \
 	    (memset(&told, 0, sizeof told), (void)fl_set_log_handler(on_log), fl_fiber_set_error_handler(on_error))
 
 #endif

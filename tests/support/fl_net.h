@@ -39,8 +39,8 @@ static inline void fl_test_name_faults_close(const int *unused)
 }
 
 #define FL_RESOLVE_FAULTS()                                                                                            \
-	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
-	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
+	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__UNIQUE(fl_test_name_faults_) =       \
+	    fl_test_name_faults_end()
 
 /*
  * Restores the tables, in a fiber, while no other thread is there: in cases without lookups. The

@@ -31,7 +31,7 @@ static inline void fl_test_poller_close(const int *unused)
 }
 
 #define FL_POLLER_FAULTS()                                                                                             \
-	__attribute__((cleanup(fl_test_poller_close), unused)) const int FL__JOIN(fl_test_poller_, __LINE__) =         \
+	__attribute__((cleanup(fl_test_poller_close), unused)) const int FL__UNIQUE(fl_test_poller_) =                 \
 	    fl_test_poller_end()
 
 /* How often each was called, after fl_test_poller_count(). Rings come from any thread. */

@@ -56,8 +56,7 @@ static inline int fl_test_shm_begin(void)
 
 #define SHM_FAULTS()                                                                                                   \
 	FL_FAULTS();                                                                                                   \
-	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__JOIN(fl_test_shm_, __LINE__) =               \
-	    fl_test_shm_begin()
+	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__UNIQUE(fl_test_shm_) = fl_test_shm_begin()
 
 static inline unsigned fl_test_open_files(void)
 {

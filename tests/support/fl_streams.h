@@ -44,7 +44,7 @@ static inline void fl_test_net_faults_close(const int *unused)
 }
 
 #define FL_NET_FAULTS()                                                                                                \
-	__attribute__((cleanup(fl_test_net_faults_close), unused)) const int FL__JOIN(fl_test_net_faults_, __LINE__) = \
+	__attribute__((cleanup(fl_test_net_faults_close), unused)) const int FL__UNIQUE(fl_test_net_faults_) =         \
 	    fl_test_net_faults_end()
 
 /* For fibers: the expression has that value; if not, both are printed. */

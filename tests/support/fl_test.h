@@ -147,7 +147,7 @@ enum {
 
 #define FL_NEEDS(calls) fl_test_need(calls)
 #define FL_ALL_NEED(calls)                                                                                             \
-	__attribute__((constructor)) static void FL__JOIN(fl_test_needs_, __LINE__)(void)                              \
+	__attribute__((constructor)) static void FL__UNIQUE(fl_test_needs_)(void)                                      \
 	{                                                                                                              \
 		fl_test_all_need(calls);                                                                               \
 	}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Each scope macro twice on one line. In C and in C++. */
+#include <fairlead.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			printf("%d: %s\n", __LINE__, #condition);                                                      \
+			exit(1);                                                                                       \
+		}                                                                                                      \
+	} while (0)
+
+/* One line: that of the use of this macro. */
+#define BOTH(scope, objects)                                                                                           \
+	scope(&(objects)[0]);                                                                                          \
+	scope(&(objects)[1])
+
+/* Both locks are locked until the end of the block. */
+#define CHECK_LOCKS(scope, type, locks)                                                                                \
+	do {                                                                                                           \
+		{                                                                                                      \
+			BOTH(scope, locks);                                                                            \
+			CHECK(type##_destroy(&(locks)[0]) != 0 && type##_destroy(&(locks)[1]) != 0);                   \
+		}                                                                                                      \
+		CHECK(type##_destroy(&(locks)[0]) == 0 && type##_destroy(&(locks)[1]) == 0);                           \
+	} while (0)
+
+static fl_mutex mutexes[2];
+static fl_rmutex rmutexes[2];
+static fl_spin spins[2];
+static fl_rwlock read_locks[2], write_locks[2];
+static fl_sharded_rwlock sharded_read_locks[2], sharded_write_locks[2];
+static fl_shm_mutex shm_mutexes[2];
+static fl_shm_rmutex shm_rmutexes[2];
+static fl_cancel_token tokens[2];
+
+#define SHM_LOCKED(m)                                                                                                  \
+	FL_SHM_LOCKED(first, &(m)[0]);                                                                                 \
+	FL_SHM_LOCKED(second, &(m)[1])
+#define SHM_RMUTEX_LOCKED(m)                                                                                           \
+	FL_SHM_RMUTEX_LOCKED(first, &(m)[0]);                                                                          \
+	FL_SHM_RMUTEX_LOCKED(second, &(m)[1])
+#define BLOCKING()                                                                                                     \
+	FL_BLOCKING();                                                                                                 \
+	FL_BLOCKING()
+
+int main(void)
+{
+	CHECK_LOCKS(FL_LOCKED, fl_mutex, mutexes);
+	CHECK_LOCKS(FL_RMUTEX_LOCKED, fl_rmutex, rmutexes);
+	CHECK_LOCKS(FL_SPIN_LOCKED, fl_spin, spins);
+	CHECK_LOCKS(FL_READ_LOCKED, fl_rwlock, read_locks);
+	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock, write_locks);
+	CHECK_LOCKS(FL_SHARDED_READ_LOCKED, fl_sharded_rwlock, sharded_read_locks);
+	CHECK_LOCKS(FL_SHARDED_WRITE_LOCKED, fl_sharded_rwlock, sharded_write_locks);
+	{
+		SHM_LOCKED(shm_mutexes);
+		CHECK(first == 0 && fl_shm_mutex_is_owned(&shm_mutexes[0]));
+		CHECK(second == 0 && fl_shm_mutex_is_owned(&shm_mutexes[1]));
+	}
+	CHECK(!fl_shm_mutex_is_locked(&shm_mutexes[0]) && !fl_shm_mutex_is_locked(&shm_mutexes[1]));
+	{
+		SHM_RMUTEX_LOCKED(shm_rmutexes);
+		CHECK(first == 0 && fl_shm_rmutex_is_owned(&shm_rmutexes[0]));
+		CHECK(second == 0 && fl_shm_rmutex_is_owned(&shm_rmutexes[1]));
+	}
+	CHECK(!fl_shm_rmutex_is_owned(&shm_rmutexes[0]) && !fl_shm_rmutex_is_owned(&shm_rmutexes[1]));
+	{
+		BOTH(FL_CANCEL_SCOPE, tokens);
+		CHECK(fl_cancel_scope_current() == &tokens[1]);
+	}
+	CHECK(fl_cancel_scope_current() == NULL);
+	{
+		BLOCKING(); /* on no worker: does nothing */
+	}
+	puts("ok");
+}
