@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef strchr /* a macro from glibc 2.43 on, which keeps the const of its argument */
+
 static struct {
 	__typeof__(memcmp) *memcmp;
 	__typeof__(strlen) *strlen;

@@ -211,7 +211,7 @@ FL_TEST(cpu_count_is_of_the_affinity_mask)
 	unsigned all = (unsigned)CPU_COUNT(&before);
 	unsigned usable = fl__cpu_limit("/proc/self/cgroup", "/sys/fs/cgroup", all);
 	assert_int_equal(fl_cpu_count(), usable);
-	assert_in_range(fl_cpu_count(), 1, all);
+	FL_IN_RANGE(fl_cpu_count(), 1, all);
 
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &before))

@@ -33,8 +33,10 @@ TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_SPSC_OF", "
 FROM_PTHREADS = "done, cancelled\n7\n"  # what both sides of docs/from-....md print
 FROM_PYTHON = "1 2 3\n3 is odd\n1 2 3\n3 is odd\n60\n5 8\n"
 FROM_LIBUV = "tick\ntick\nhello\nresult 42\n"
-# The most bytes of text and bss of a static program, as size(1) counts them, and its source in weight/.
+# The most bytes of text and bss of a static program that gcc 12 compiles, as size(1) counts them, and its source in
+# weight/. Later gccs inline more: gcc 14 makes 2.5 % more text of pool.c, gcc 16 makes 4.7 % more.
 WEIGHTS = {"mutex.c": (24 * 1024, 72 * 1024), "pool.c": (110 * 1024, 90 * 1024)}
+TEXT_OF_LATER_GCCS = 1.06
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 
 
@@ -783,9 +785,9 @@ class Kit:
                 expect(run([client, port, good, "localhost", "hello", "world"]), "hello\nworld\n")
                 expect(server.line().partition(": ")[2], "closed\n")
                 self.tls_fails([client, port, good, "other.example", "hello"], "hostname mismatch")
-                expect(server.line().partition(": ")[2], "sslv3 alert bad certificate\n")
+                expect(server.line().partition(": ")[2], "alert bad certificate\n")
                 self.tls_fails([client, port, other, "localhost", "hello"], "self-signed certificate")
-                expect(server.line().partition(": ")[2], "tlsv1 alert unknown ca\n")
+                expect(server.line().partition(": ")[2], "alert unknown ca\n")
                 self.tls_with_python(server, good)
             with Server([echo, "0", good, "200"]) as server:
                 self.tls_silent(server, good)
@@ -916,13 +918,15 @@ class Kit:
         if os.uname().machine != "x86_64" or not re.search(r"\bg?cc", os.path.basename(self.cc)):
             raise Skip("the limits are those of gcc on x86-64")
         cflags, libs = self.prefix_flags()
-        for name, limits in WEIGHTS.items():
+        later = int(run([self.cc, "-dumpversion"]).partition(".")[0]) > 12
+        for name, (text, bss) in WEIGHTS.items():
             program = os.path.join(self.work, "weight_" + name[:-2])
             run([self.cc, "-O2", *C_FLAGS, *cflags, os.path.join(HERE, "weight", name), "-o", program, *libs])
             expect_all(run([program]), "")
             weight = run(["size", program]).splitlines()[1].split()
-            if int(weight[0]) > limits[0] or int(weight[2]) > limits[1]:
-                raise Failure(f"{name}: text {weight[0]}, bss {weight[2]}; the limits are {limits}")
+            most = int(text * TEXT_OF_LATER_GCCS) if later else text
+            if int(weight[0]) > most or int(weight[2]) > bss:
+                raise Failure(f"{name}: text {weight[0]}, bss {weight[2]}; the limits are {most} and {bss}")
 
     def consumer_debugging_is_linked_when_asked_for(self):
         """FL_DEBUG in a static program that does not refer to debugging says how to link it, and works then."""

@@ -181,7 +181,7 @@ FL_TEST(task_blocks_come_round)
 	 * Slabs of 32, 64, 128, 256, ...: some hundred blocks are in use, from both shards and
 	 * between them.
 	 */
-	assert_in_range(fl__load_relaxed(&seam_live) - before, 1, 6);
+	FL_IN_RANGE(fl__load_relaxed(&seam_live) - before, 1, 6);
 	fl__task_blocks_free(way.pool);
 }
 

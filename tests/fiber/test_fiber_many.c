@@ -106,7 +106,7 @@ FL_TEST(fiber_a_hundred_thousand)
 	fl__sched_destroy(s);
 	print_message("%u fibers, %ld bytes each\n", c.count, (c.most - c.before) * 1024 / (long)c.count);
 	if (c.count == WISH && fl__page_size() == 4096) {
-		assert_in_range((c.most - c.before) * 1024 / (long)c.count, 1, 4864);
+		FL_IN_RANGE((c.most - c.before) * 1024 / (long)c.count, 1, 4864);
 		/* It went back. */
 		assert_true(resident() - c.before < (c.most - c.before) / 20 + 4096);
 	}

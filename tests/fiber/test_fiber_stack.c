@@ -77,7 +77,7 @@ FL_TEST(stack_is_reused_warm)
 	FL_OK(fl_test_get_memory(&pool, &second));
 	assert_ptr_not_equal(first.stack.low, second.stack.low);
 	assert_int_equal(first.stack.size + pool.guard, pool.slot);
-	assert_in_range(pool.slot, FL__STACK_SIZE, FL__STACK_SIZE + fl__page_size());
+	FL_IN_RANGE(pool.slot, FL__STACK_SIZE, FL__STACK_SIZE + fl__page_size());
 	memset(first.stack.low, 0x5a, first.stack.size);
 	memset(second.stack.low, 0xa5, second.stack.size);
 	assert_int_equal(first.stack.low[0], 0x5a);
@@ -167,7 +167,7 @@ FL_TEST(stack_memory_goes_back)
 		fl__stack_pool_trim(&pool); /* nothing is left to do */
 		assert_int_equal(discards, 0);
 		/* The warm stacks may hold a slab each; one more is kept for the next request. */
-		assert_in_range(live_maps, 1, FL__STACK_WARM + 1);
+		FL_IN_RANGE(live_maps, 1, FL__STACK_WARM + 1);
 	}
 	fl__stack_pool_end(&pool);
 	assert_int_equal(live_maps, 0);
@@ -206,7 +206,7 @@ FL_TEST(stack_blocks_go_back)
 	assert_int_equal(live_maps, (MANY + 31) / 32);
 	fl__stack_pool_trim(&pool);
 	assert_int_equal(live_maps, 1);
-	assert_in_range(pool.free_blocks, 1, 32);
+	FL_IN_RANGE(pool.free_blocks, 1, 32);
 	assert_int_equal(discards, 0);
 	fl__stack_pool_end(&pool);
 	assert_int_equal(live_maps, 0);
@@ -267,7 +267,7 @@ FL_TEST(stack_of_fibers_that_do_not_wait)
 		fl__fiber_detach(f);
 	}
 	fl_test_run(s);
-	assert_in_range(frame_count, 1, 2);
+	FL_IN_RANGE(frame_count, 1, 2);
 	fl__sched_destroy(s);
 }
 

@@ -16,7 +16,7 @@ static bool last_frame_is_in(uintptr_t from, size_t size)
 FL_TEST(switch_backtrace_ends_at_the_entry)
 {
 	take_backtrace();
-	assert_in_range(frame_count, 2, 8);
+	FL_IN_RANGE(frame_count, 2, 8);
 	assert_true(last_frame_is_in((uintptr_t)fl__switch_entry, 32));
 }
 #endif

@@ -502,7 +502,7 @@ typedef struct last_call {
 	fl_event event;
 } last_call;
 
-static int call_once(void *arg)
+static int make_last_call(void *arg)
 {
 	last_call *c = arg;
 	FL_CHECK(fl_loop_post(c->l, end_wait, &c->event) == 0);
@@ -512,7 +512,7 @@ static int call_once(void *arg)
 static int wait_for_last_call(void *thread)
 {
 	last_call c = {fl_loop_current(), FL_EVENT_INIT};
-	fl_test_go(thread, call_once, &c);
+	fl_test_go(thread, make_last_call, &c);
 	return fl_event_wait(&c.event);
 }
 
@@ -810,7 +810,7 @@ FL_TEST(loop_descriptors_are_as_before)
 	fl_thread t;
 	FL_OK(fl_loop_create(&l, NULL));
 	c = (last_call){l, FL_EVENT_INIT};
-	fl_test_go(&t, call_once, &c);
+	fl_test_go(&t, make_last_call, &c);
 	fl_test_end(&t);
 	assert_int_equal(fl_test_fds(), fds + 2);
 	fl_loop_free(l);

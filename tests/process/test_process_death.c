@@ -69,7 +69,7 @@ FL_TASK(process_does, int, void)
 		FL_IGNORE(read(nowhere[0], &c, 1));
 		break;
 	case SPINNING:
-		for (volatile int i = 0;; i++)
+		for (;;)
 			;
 	case STOPPED:
 		(void)raise(SIGSTOP);

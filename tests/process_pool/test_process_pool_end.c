@@ -167,7 +167,7 @@ FL_TEST(process_pool_terminate_at_any_time)
 		 * Beside those that the call counted: each worker may have been about to begin one,
 		 * and was told in time.
 		 */
-		assert_in_range(cancelled, 0, 2);
+		FL_IN_RANGE(cancelled, 0, 2);
 		assert_true(ended + failed <= TASKS);
 	}
 	process_pool_same(&before);

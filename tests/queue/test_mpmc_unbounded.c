@@ -82,7 +82,7 @@ FL_TEST(mpmc_unbounded_many_at_once)
 		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 0), 0);
 		for (size_t n = 0; n < 20;) {
 			size_t more = fl_mpmc_unbounded_try_get_many(q, got + n, 3);
-			assert_in_range(more, 1, 3);
+			FL_IN_RANGE(more, 1, 3);
 			n += more;
 		}
 		assert_memory_equal(got, items, sizeof items);
@@ -191,7 +191,7 @@ FL_TEST(mpmc_unbounded_put_without_memory)
 	put_all(q, 2, 9);
 	chains_allow(1);
 	int items[] = {9, 10, 11, 12, 13, 14};
-	assert_in_range(fl_mpmc_unbounded_try_put_many(q, items, 6), 1, 5);
+	FL_IN_RANGE(fl_mpmc_unbounded_try_put_many(q, items, 6), 1, 5);
 	get_all(q, 1, 10);
 	fl_mpmc_unbounded_free(q);
 	fl__hazards_end();
@@ -209,9 +209,9 @@ FL_TEST(memory_returns_after_burst)
 	assert_true(chains_live > 900);
 	get_all(q, 0, 16000);
 	/* A spare, and one under this thread's hazard. */
-	assert_in_range(chains_live, before, before + 2);
+	FL_IN_RANGE(chains_live, before, before + 2);
 	fl_mpmc_unbounded_free(q);
-	assert_in_range(chains_live, 0, 1); /* the thread's hazards stay */
+	FL_IN_RANGE(chains_live, 0, 1); /* the thread's hazards stay */
 }
 
 FL_TEST(mpmc_unbounded_steady_flow_allocates_nothing)
@@ -269,7 +269,7 @@ FL_TEST(stalled_reader_bounded)
 		put_all(q, 0, 30);
 		get_all(q, 0, 30);
 	}
-	assert_in_range(chains_live, 0, before + 2);
+	FL_IN_RANGE(chains_live, 0, before + 2);
 	for (int i = 0; i < READERS; i++) {
 		int rc;
 		fl_event_set(&v[i].go);
@@ -282,7 +282,7 @@ FL_TEST(stalled_reader_bounded)
 	 * The queue, a segment, a spare, one under a hazard here; and the memory of the threads:
 	 * nine records, four further blocks.
 	 */
-	assert_in_range(chains_live, 0, 4 + READERS + 1 + 4);
+	FL_IN_RANGE(chains_live, 0, 4 + READERS + 1 + 4);
 	fl_mpmc_unbounded_free(q);
 }
 

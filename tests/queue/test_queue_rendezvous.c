@@ -90,7 +90,7 @@ FL_TEST(rendezvous_many_meet_one_after_the_other)
 	int got[4] = {0};
 	for (size_t n = 0, more; n < 3; n += more) {
 		more = fl_queue_get_many(q, got + n, 4 - n);
-		assert_in_range(more, 1, 3 - n);
+		FL_IN_RANGE(more, 1, 3 - n);
 	}
 	FL_OK(blocked_end(&put));
 	assert_int_equal(put.count, 3);

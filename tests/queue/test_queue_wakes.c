@@ -72,7 +72,7 @@ static void count_from_now(void)
 static void assert_wakes(unsigned least, unsigned most)
 {
 	const unsigned of_locks = 2 * (__atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED) - start.lock_sleeps);
-	assert_in_range(__atomic_load_n(&seam_wakes, __ATOMIC_RELAXED) - start.wakes, least, most + of_locks);
+	FL_IN_RANGE(__atomic_load_n(&seam_wakes, __ATOMIC_RELAXED) - start.wakes, least, most + of_locks);
 }
 
 static void begin(struct blocked *b, int (*op)(struct blocked *b), fl_queue *q)

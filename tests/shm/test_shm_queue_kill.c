@@ -49,7 +49,7 @@ FL_TEST(shm_queue_wakeup_stranded)
 		(void)end_of(first);
 		FL_OK(fl_shm_queue_put(q, &(int){8})); /* the first may have got the 7 */
 		ENDED_WELL(second);
-		assert_in_range(got[1], 7, 8);
+		FL_IN_RANGE(got[1], 7, 8);
 		int left;
 		while (fl_shm_queue_try_get(q, &left) == 0)
 			assert_int_equal(left, 8);
@@ -177,12 +177,12 @@ static unsigned count_delivered(const struct ledger *l)
 {
 	unsigned n = 0;
 	for (uint32_t i = 0; i < l->kept_put; i++) {
-		assert_in_range(l->kept_seen[i], 0, 1);
+		FL_IN_RANGE(l->kept_seen[i], 0, 1);
 		n += l->kept_seen[i];
 	}
 	for (unsigned v = 0; v < VICTIMS; v++)
 		for (uint32_t i = 0; i < ITEMS; i++) {
-			assert_in_range(l->seen[v][i], 0, v % 2 && i < l->begun[v]);
+			FL_IN_RANGE(l->seen[v][i], 0, v % 2 && i < l->begun[v]);
 			n += l->seen[v][i];
 		}
 	return n;

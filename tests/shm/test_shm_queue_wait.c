@@ -111,7 +111,7 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
 	assert_int_equal(fl_shm_queue_put_many(q, got, 2), 2);
 	ENDED_WELL(getter);
-	assert_in_range(w.report->n, 1, 2);
+	FL_IN_RANGE(w.report->n, 1, 2);
 }
 
 /* cpython #117531, tokio #8075. */
@@ -393,7 +393,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 	fl_shm_queue *queues[] = {q, frames};
 	for (int i = 0; i < 2; i++) {
 		struct fl__shm_ring *r = ring_in(region, queues[i]);
-		int status, got;
+		int status, got = 0;
 		size_t size;
 		pid_t stopped = process(stop_inside, r);
 		FL_CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));

@@ -112,6 +112,15 @@ void fl_test_wrong(int got, int expected, const char *expr, const char *file, in
 	fail_at(file, line);
 }
 
+void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line)
+{
+	if (value >= least && value <= most)
+		return;
+	(void)print_error("%s: %lld, not from %lld to %lld\n", expr, (long long)value, (long long)least,
+	                  (long long)most);
+	fail_at(file, line);
+}
+
 static void on_panic(const fl_panic_info *info)
 {
 	if (!pthread_equal(pthread_self(), case_thread) || !expects_panic) {

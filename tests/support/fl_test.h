@@ -70,6 +70,11 @@ static inline void fl_test_rc(int got, int expected, const char *expr, const cha
 }
 
 /* For any thread: prints and aborts the process when the condition does not hold. */
+/* The value is in that range. Cmocka 2 deprecates its own assertion, and 1 has no other. */
+#define FL_IN_RANGE(value, least, most) fl_test_in_range((value), (least), (most), #value, __FILE__, __LINE__)
+
+void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line);
+
 #define FL_CHECK(condition)                                                                                            \
 	do {                                                                                                           \
 		if (!(condition))                                                                                      \

@@ -134,5 +134,5 @@ FL_TEST(backlog_of_tasks_that_were_helped)
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(backlog_root_submit(e, e, &f));
 	FL_OK(backlog_root_get(f));
-	assert_in_range(LOOK(&most), 1, 4 * RING);
+	FL_IN_RANGE(LOOK(&most), 1, 4 * RING);
 }
