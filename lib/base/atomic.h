@@ -3,11 +3,12 @@
 #define FL_BASE_ATOMIC_H
 
 /* Has the atomic operations, since the public headers need some of them. */
+#include "sanitizer.h"
 #include <fairlead/private/inline.h>
 #include <stdint.h>
 
 /*
- * Fences. ThreadSanitizer does not model them. In its build (FL__TSAN) a fence is a
+ * Fences. ThreadSanitizer does not model them. Under it (FL__TSAN) a fence is a
  * read-modify-write of one word, and pairs only with another fence. A fence that pairs with an
  * operation needs an annotation (below).
  */

@@ -2,6 +2,7 @@
 #ifndef FL_FIBER_SANITIZER_VALGRIND_H
 #define FL_FIBER_SANITIZER_VALGRIND_H
 
+#include "../base/sanitizer.h"
 #include "switch.h"
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,8 +10,8 @@
 
 /*
  * Tells tools about stacks and switches: AddressSanitizer and ThreadSanitizer in their builds
- * (FL__TSAN: see lib/base/atomic.h), and Valgrind in every build. Valgrind's magic instructions do
- * nothing elsewhere, so a program needs neither its header nor another build of the library.
+ * (lib/base/sanitizer.h), and Valgrind in every build. Valgrind's magic instructions do nothing
+ * elsewhere, so a program needs neither its header nor another build of the library.
  *
  * A struct fl__flow is where a flow stands while suspended, with the tools' data about the flow:
  *
@@ -20,14 +21,6 @@
  *     fl__flow_switch(&here, &there, false);          // true: does not return
  *     fl__flow_drop(&there);                          // after its end
  */
-#if defined(__SANITIZE_ADDRESS__)
-#define FL__ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FL__ASAN 1
-#endif
-#endif
-
 #ifdef FL__ASAN
 #include <pthread.h>
 #include <sanitizer/asan_interface.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "process_sys.h"
+#include "../base/sanitizer.h"
 #include "../base/sys.h"
 #include "packet.h"
 #include <dirent.h>

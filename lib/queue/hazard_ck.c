@@ -23,8 +23,9 @@
  * thread has given up is used again. When the library is unloaded, all records are freed. At the
  * exit of a process they stay, since other threads go on.
  *
- * In TSan's build this file is not instrumented. So fl__tsan_release() and fl__tsan_acquire() tell
- * TSan of the release, by the record's address.
+ * TSan cannot see ck's assembly. So it instruments no function here that reads or writes a record
+ * (FL__NO_TSAN). fl__tsan_release() and fl__tsan_acquire() tell TSan of the release, by the
+ * record's address.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -51,7 +52,7 @@ static struct hazard_record *hazard_record_at(ck_stack_entry_t *entry)
 	return (struct hazard_record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
 }
 
-struct fl__hazards *fl__hazards_register(void)
+FL__NO_TSAN struct fl__hazards *fl__hazards_register(void)
 {
 	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
@@ -60,6 +61,7 @@ struct fl__hazards *fl__hazards_register(void)
 		 * fl__hazards_unregister()
 		 */
 		fl__fence_acquire();
+		fl__tsan_acquire(used);
 		return &((struct hazard_record *)(void *)used)->ours;
 	}
 	uintptr_t memory = (uintptr_t)fl__alloc(1, sizeof(struct hazard_record) + _Alignof(struct hazard_record) - 1);
@@ -79,7 +81,7 @@ struct fl__hazards *fl__hazards_shared(void)
 	return &hazard_shared.ours;
 }
 
-void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object)
+FL__NO_TSAN void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object)
 {
 	struct hazard_record *record = hazard_record_of(hazards);
 	fl__tsan_release(record);
@@ -100,7 +102,7 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 	ck_hp_unregister(&hazard_record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
 }
 
-void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
+FL__NO_TSAN void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	/* acquire: pairs with the fences of ck_hp_register(), for this record and those after it */
@@ -116,7 +118,7 @@ void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 	}
 }
 
-void fl__hazards_forget_others(const struct fl__hazards *mine)
+FL__NO_TSAN void fl__hazards_forget_others(const struct fl__hazards *mine)
 {
 	for (ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head); entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
@@ -129,7 +131,7 @@ void fl__hazards_forget_others(const struct fl__hazards *mine)
 	}
 }
 
-void fl__hazards_free(void)
+FL__NO_TSAN void fl__hazards_free(void)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	hazard_domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};

@@ -119,11 +119,8 @@ static void compare(const struct belongings *first, const struct belongings *now
 		fail("after the first part there were %u threads, %u descriptors, %u children; now %u, %u, %u",
 		     first->threads, first->descriptors, first->children, now->threads, now->descriptors,
 		     now->children);
-/* The sanitizers keep freed memory for a while. */
-#if !defined(FL__TSAN) && !defined(__SANITIZE_ADDRESS__)
 	if (now->kib > first->kib + first->kib / 5 + 4096)
 		fail("after the first part there were %lu KiB of memory, now %lu", first->kib, now->kib);
-#endif
 }
 
 /* One part. */

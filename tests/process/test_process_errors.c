@@ -594,7 +594,7 @@ FL_TEST(process_fork_beside_another_fork)
  * Whether CLONE_VM shares the memory. Emulators fork instead; so does the library under
  * ThreadSanitizer.
  */
-#ifdef UNDER_TSAN
+#ifdef FL__TSAN
 static bool clone_shares_memory(void)
 {
 	return false;

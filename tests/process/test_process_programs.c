@@ -210,17 +210,6 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 	assert_string_equal(said, "");
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
 /* A set-uid program does not accept the same: its user may be any user. */
 FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 {
@@ -228,8 +217,9 @@ FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 	char copy[] = "/tmp/fairlead-suid-XXXXXX", command[800], marker[64];
 	if (!fl_test_has_users())
 		FL_SKIP(FL_TEST_USERS_REASON);
-	if (UNDER_ASAN)
-		FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
+#ifdef FL__ASAN
+	FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
+#endif
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
 		FL_SKIP("no_new_privs: a program gets no other user by being set-uid");
 	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];

@@ -173,7 +173,7 @@ FL_TEST(process_pool_large_with_limits_in_the_worker)
 	} ways[] = {{&process_pool_lowers_file_limit, MIB, -EFBIG},
 	            {&process_pool_lowers_fd_limit, 3, -EMFILE},
 	            {&process_pool_lowers_memory, 1024, -ENOMEM}};
-	for (size_t i = 0; i < (PROCESS_POOL_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
+	for (size_t i = 0; i < (FL_TEST_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
 	     i++) { /* sanitizers need far more memory */
 		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
 		FL_SCOPED(fl_future) *f = NULL;
@@ -192,7 +192,7 @@ FL_TEST(process_pool_large_with_limits_in_the_worker)
 /* Addresses run out here. */
 FL_TEST(process_pool_large_result_without_room)
 {
-	if (PROCESS_POOL_SANITIZED || !fl_test_memory_is_limited())
+	if (FL_TEST_SANITIZED || !fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);
 	struct process_pool_gate *gate = process_pool_gate();

@@ -99,7 +99,7 @@ FL_TASK_DEFINE(process_pool_goes_deep, int, int)
 
 FL_TEST(process_pool_nested_submits_end_before_the_stack)
 {
-#ifdef __SANITIZE_THREAD__
+#ifdef FL__TSAN
 	skip(); /* its own record of calls has room for 65,536 of them, and a task takes several */
 #endif
 	FL_SCOPED(fl_executor) *e = process_pool_with(1);

@@ -116,7 +116,7 @@ static void create_under_as(void *arg)
 FL_TEST(shm_create_under_rlimit_as)
 {
 	FL_NEEDS(FL_TEST_MEMFD);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if FL_TEST_SANITIZED
 	FL_SKIP("a sanitizer's own mappings are larger than any such limit");
 #endif
 	if (!fl_test_memory_is_limited())

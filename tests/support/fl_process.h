@@ -22,19 +22,10 @@
 
 #define PROCESS_FN __attribute__((unused)) static
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#endif
-
 /* ThreadSanitizer has a thread of its own, as emulators have: nothing is forked beside it. */
 PROCESS_FN bool process_can(fl_process_method method)
 {
-#ifdef UNDER_TSAN
+#ifdef FL__TSAN
 	return method != FL_PROCESS_FORK;
 #else
 	return method != FL_PROCESS_FORK || fl_test_forks_alone();

@@ -22,18 +22,6 @@ FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 
 #define PROCESS_POOL_FN __attribute__((unused)) static
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PROCESS_POOL_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PROCESS_POOL_SANITIZED 1
-#endif
-#ifndef PROCESS_POOL_SANITIZED
-#define PROCESS_POOL_SANITIZED 0
-#endif
-
 PROCESS_POOL_FN fl_executor *process_pool_made(const fl_executor_config *config)
 {
 	fl_executor *e = NULL;

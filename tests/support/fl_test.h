@@ -20,6 +20,7 @@
  * longjmp, so only the thread that runs the case may use them; other threads use FL_CHECK. A test
  * never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
  */
+#include "../../lib/base/sanitizer.h"
 #include <fairlead.h>
 
 #include <errno.h>
@@ -69,12 +70,12 @@ static inline void fl_test_rc(int got, int expected, const char *expr, const cha
 		fl_test_wrong(got, expected, expr, file, line);
 }
 
-/* For any thread: prints and aborts the process when the condition does not hold. */
 /* The value is in that range. Cmocka 2 deprecates its own assertion, and 1 has no other. */
 #define FL_IN_RANGE(value, least, most) fl_test_in_range((value), (least), (most), #value, __FILE__, __LINE__)
 
 void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line);
 
+/* For any thread: prints and aborts the process when the condition does not hold. */
 #define FL_CHECK(condition)                                                                                            \
 	do {                                                                                                           \
 		if (!(condition))                                                                                      \
@@ -161,14 +162,9 @@ void fl_test_need(unsigned calls);
 void fl_test_all_need(unsigned calls);
 
 /* Instrumented code is slow, needs more memory, and TSan bears few fibers. */
-#if defined(FL__TSAN) || defined(__SANITIZE_ADDRESS__)
+#if defined(FL__TSAN) || defined(FL__ASAN)
 #define FL_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FL_TEST_SANITIZED 1
-#endif
-#endif
-#ifndef FL_TEST_SANITIZED
+#else
 #define FL_TEST_SANITIZED 0
 #endif
 

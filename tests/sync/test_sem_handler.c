@@ -318,7 +318,7 @@ static int churn(void *unused)
 FL_TEST(sem_handler_storm)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
-#ifdef __SANITIZE_THREAD__
+#ifdef FL__TSAN
 	FL_SKIP("ThreadSanitizer puts handlers off");
 #endif
 	fl_thread t[TARGETS];
