@@ -15,6 +15,9 @@
 #include <oneapi/tbb/spin_mutex.h>
 #include <semaphore>
 
+// Newer abseils also have lock(), and deprecate Lock(), which older ones have alone.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 // Debian builds abseil without NDEBUG, which looks for deadlocks at each lock unless it is told not
 // to.
 __attribute__((constructor)) static void abseil_setup()

@@ -8,6 +8,9 @@
 #include <oneapi/tbb/rw_mutex.h>
 #include <oneapi/tbb/spin_rw_mutex.h>
 
+// Newer abseils also have lock(), and deprecate Lock(), which older ones have alone.
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 RW_BENCH(abseil, absl::Mutex, new (m) absl::Mutex, m->ReaderLock(), m->ReaderUnlock(), m->Lock(), m->Unlock())
 RW_BENCH(boost, boost::shared_mutex, new (m) boost::shared_mutex, m->lock_shared(), m->unlock_shared(), m->lock(),
          m->unlock())

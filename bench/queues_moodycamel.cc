@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause moodycamel's queues, in the workloads of bounded queues:
 // items of one producer in order, of several in none.
+#include "moodycamel.h"
 #include "queues_items.h"
-
-#include <concurrentqueue/blockingconcurrentqueue.h>
 
 namespace
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The unbounded queues of C++: queues_unbounded.h has the workload.
+#include "moodycamel.h"
 #include "queues_unbounded.h"
 
-#include <concurrentqueue/concurrentqueue.h>
 #include <tbb/concurrent_queue.h>
 
 namespace
