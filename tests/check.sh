@@ -4,7 +4,7 @@
 
 # In the order in which they begin: the longest first, so that they overlap well.
 check_steps="tidy tsan gcc asan clang $targets musl seccomp docs format"
-check_steps_named="mpi" # only on request: five minutes of CPU, and packages of its own
+check_steps_named="mpi compilers trixie sid" # only on request: many minutes, and packages of their own
 check_steps_since="gcc tsan asan clang $targets musl seccomp tidy docs format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
@@ -23,6 +23,9 @@ step_title() {
 	musl) echo "unit tests with musl" ;;
 	docs) echo "the site and its links" ;;
 	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
+	compilers) echo "everything by gcc and by clang" ;;
+	trixie) echo "Debian 13: ./dev test; the demo; MPI" ;;
+	sid) echo "Debian sid: everything by gcc and by clang" ;;
 	esac
 }
 
@@ -38,6 +41,8 @@ packages_of() {
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
 	docs) echo "$packages_docs" ;;
+	compilers) echo "$packages_all ccache clang" ;;
+	trixie | sid) echo "debootstrap git" ;;
 	esac
 }
 
@@ -180,6 +185,26 @@ step_mpi() {
 	done
 }
 
+# All that there is, by both compilers, with warnings as errors, and the unit tests of both.
+step_compilers() {
+	for compiler in "gcc g++" "clang clang++"; do
+		dir=$build/all-${compiler% *}
+		# shellcheck disable=SC2086 # a list of words
+		CC="ccache ${compiler% *}" CXX="ccache ${compiler#* }" configure "$dir" $all_features -- -Dwerror=true -Dmpi=disabled
+		make "$dir"
+		unit "$dir"
+	done
+}
+
+# A newcomer's first two commands, and Open MPI 5.
+step_trixie() {
+	"$root/tests/cross/debian" trixie "$build/trixie" sh -e -c './dev test && ./dev demo && ./dev check mpi'
+}
+
+step_sid() {
+	"$root/tests/cross/debian" sid "$build/sid" ./dev check compilers
+}
+
 # check_one NAME: runs one step. Prints one line, and the end of the output of a failed step; notes
 # its time.
 check_one() {
@@ -209,6 +234,7 @@ check_one() {
 			tail -n 60 "$log_of_step" | sed 's/^/    /'
 			echo "    all of it: build/check-$1.log"
 		}
+		[ $result != skipped ] || tail -n 1 "$log_of_step" | sed 's/^/    /'
 	} >"$build/check-$1.said"
 	cat "$build/check-$1.said"
 	[ $result != FAILED ]
