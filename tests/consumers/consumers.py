@@ -92,6 +92,13 @@ WITHOUT_RAISING_LIMITS = [sys.executable, "-c", "import ctypes, os, sys; ctypes.
                           "os.execvp(sys.argv[1], sys.argv[1:])"]  # PR_CAPBSET_DROP
 
 
+# In a namespace: whatever changes in /usr/local ends with the namespace.
+OVER_USR_LOCAL = """mount -t tmpfs tmpfs /mnt
+mkdir /mnt/upper /mnt/work
+mount -t overlay -o lowerdir=/usr/local,upperdir=/mnt/upper,workdir=/mnt/work overlay /usr/local
+"""
+
+
 class Server:
     """A program that listens on 127.0.0.1, and what it prints; killed when the scope ends."""
 
@@ -152,7 +159,7 @@ class Kit:
         """Installs the library as in its README; returns pkg-config's flags for a static program, as two lists."""
         if self.flags_of_prefix is None:
             prefix = os.path.join(self.work, "prefix")
-            build = self.meson("installed", self.source, "--prefix", prefix, "--libdir", "lib")
+            build = self.meson("installed", self.source, "--prefix", prefix)
             shutil.rmtree(prefix, ignore_errors=True)
             run(["meson", "install", "--no-rebuild", "--quiet", "-C", build])
             env = {**os.environ, "PKG_CONFIG_PATH": os.path.join(prefix, "lib", "pkgconfig")}
@@ -213,14 +220,14 @@ class Kit:
             for unit in ("types.c", "items.c"):
                 run([*flags, f"-DTYPES={macro}", os.path.join(HERE, "names", unit)])
 
-    def example_of(self, document, heading):
-        """The first C block after a heading, saved as a file."""
+    def example_of(self, document, heading, fence="c"):
+        """The first block after a heading, saved as a file."""
         with open(os.path.join(self.source, document), encoding="utf-8") as file:
-            found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```c\n(.*?)^```$", file.read(), re.M | re.S)
+            found = re.search(rf"^#+ {re.escape(heading)}\n.*?^```{fence}\n(.*?)^```$", file.read(), re.M | re.S)
         if not found:
-            raise Failure(f"{document} has no C example under `{heading}`")
+            raise Failure(f"{document} has no {fence} example under `{heading}`")
         self.prefix_flags()
-        path = os.path.join(self.work, re.sub(r"\W+", "_", f"{document} {heading}") + ".c")
+        path = os.path.join(self.work, re.sub(r"\W+", "_", f"{document} {heading}") + "." + fence)
         with open(path, "w", encoding="utf-8") as file:
             file.write(found[1])
         return path
@@ -288,6 +295,20 @@ class Kit:
         said = run(["mandoc", "-T", "lint", "-W", "warning", *(os.path.join(folder, page + ".3") for page in sorted(real))])
         if said:
             raise Failure(said)
+
+    def consumer_readme_install(self):
+        """The install lines as they stand, in a copy of this tree, where /usr/local is a copy, too."""
+        tree, lines = os.path.join(self.work, "readme"), self.example_of("README.md", "Install", "sh")
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(self.source, tree, symlinks=True, ignore=shutil.ignore_patterns("build*", ".git"))
+        shutil.copy2(self.example_of("README.md", "Example"), os.path.join(tree, "app.c"))
+        apart = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-e", "-c", OVER_USR_LOCAL + '"$@"', "sh"]
+        if subprocess.run([*apart, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            raise Skip("no namespace in which /usr/local can be changed")
+        env = {name: value for name, value in os.environ.items() if name != "PKG_CONFIG_PATH"}
+        run([*apart, "sh", "-e", lines], cwd=tree, env=env)
+        expect(subprocess.run([os.path.join(tree, "a.out")], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False).stdout,
+               "ENOENT: cannot open /no/such/file\n")
 
     def consumer_pkg_config_leaks_nothing(self):
         """The description asks for no other package and no macro, and a program needs only what its compiler brings along."""
