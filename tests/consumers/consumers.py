@@ -267,6 +267,9 @@ class Kit:
     def consumer_installed_through_pkg_config(self):
         expect(self.c(os.path.join(HERE, "installed", "main.c")), "40 items\n")
 
+    def consumer_installed_c23(self):
+        expect(run([self.compiled(os.path.join(HERE, "installed", "main.c"), self.cc, self.c23_flags())]), "40 items\n")
+
     def consumer_manual_pages(self):
         """A page for each public function and header, which man can show, and which mandoc finds in order."""
         self.prefix_flags()
@@ -465,6 +468,9 @@ class Kit:
     def consumer_headers_alone_c11(self):
         self.headers_alone(self.cc, "c", C_FLAGS)
 
+    def consumer_headers_alone_c23(self):
+        self.headers_alone(self.cc, "c", self.c23_flags())
+
     def consumer_headers_alone_gnu99(self):
         self.headers_alone(self.cc, "c", C99_FLAGS)
 
@@ -473,6 +479,9 @@ class Kit:
 
     def consumer_common_names_c11(self):
         self.names_units(self.cc, "c", C_FLAGS)
+
+    def consumer_common_names_c23(self):
+        self.names_units(self.cc, "c", self.c23_flags())
 
     def consumer_common_names_gnu99(self):
         self.names_units(self.cc, "c", C99_FLAGS)
@@ -483,6 +492,10 @@ class Kit:
     def consumer_tasks_of_common_names_c11(self):
         source = os.path.join(HERE, "names", "tasks.c")
         expect(run([self.compiled(source, self.cc, [*C_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
+
+    def consumer_tasks_of_common_names_c23(self):
+        source = os.path.join(HERE, "names", "tasks.c")
+        expect(run([self.compiled(source, self.cc, [*self.c23_flags(), "-Wshadow", *self.all_headers()])]), "ok\n")
 
     def consumer_tasks_of_common_names_gnu99(self):
         source = os.path.join(HERE, "names", "tasks.c")
