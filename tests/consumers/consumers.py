@@ -65,6 +65,14 @@ def run(command, **options):
     return done.stdout
 
 
+def install(build, *options):
+    """Builds what a meson project installs, and nothing else; then installs it."""
+    run(["ninja", "-C", build, "build.ninja"])
+    targets = json.loads(run(["meson", "introspect", "--targets", build]))
+    run(["ninja", "-C", build, *(os.path.relpath(name, build) for t in targets if t["installed"] for name in t["filename"])])
+    run(["meson", "install", "--no-rebuild", "--quiet", "-C", build, *options])
+
+
 def expect(text, wanted):
     if wanted not in text:
         raise Failure(f"expected {wanted!r} in:\n{text}")
@@ -159,9 +167,9 @@ class Kit:
         """Installs the library as in its README; returns pkg-config's flags for a static program, as two lists."""
         if self.flags_of_prefix is None:
             prefix = os.path.join(self.work, "prefix")
-            build = self.meson("installed", self.source, "--prefix", prefix)
+            build = self.configured("installed", self.source, "--prefix", prefix)
             shutil.rmtree(prefix, ignore_errors=True)
-            run(["meson", "install", "--no-rebuild", "--quiet", "-C", build])
+            install(build)
             env = {**os.environ, "PKG_CONFIG_PATH": os.path.join(prefix, "lib", "pkgconfig")}
             self.flags_of_prefix = tuple(shlex.split(run(["pkg-config", "--static", what, "fairlead"], env=env))
                                          for what in ("--cflags", "--libs"))
@@ -350,13 +358,13 @@ class Kit:
         wrong = [c for c in commands if "-Werror" in c or "-O2" not in c]
         if not commands or wrong:  # the project is a debug build with warnings as errors
             raise Failure("\n".join(wrong) or "no command compiles the library")
-        self.installs_nothing_but(["meson", "install", "--no-rebuild", "--quiet", "-C", build, "--destdir"], {"main"})
+        self.installs_nothing_but({"main"}, lambda folder: install(build, "--destdir", folder))
 
-    def installs_nothing_but(self, command, wanted):
-        """Runs an install command with a folder as its last argument: only the wanted files lie there then."""
+    def installs_nothing_but(self, wanted, install_to):
+        """After an installation to an empty folder only the wanted files lie there."""
         folder = os.path.join(self.work, "only")
         shutil.rmtree(folder, ignore_errors=True)
-        run([*command, folder])
+        install_to(folder)
         files = {name for _, _, names in os.walk(folder) for name in names}
         if files != wanted:
             raise Failure(f"installed: {sorted(files)}")
@@ -407,11 +415,11 @@ class Kit:
 
     def consumer_cmake_add_subdirectory(self):
         build = self.cmake_consumer("cmake-subdirectory", "add_subdirectory", f"-DFAIRLEAD_SOURCE={self.source}")
-        self.installs_nothing_but(["cmake", "--install", build, "--prefix"], {"main11"})
+        self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
     def consumer_cmake_fetch_content(self):
         build = self.cmake_consumer("cmake-fetch", "FetchContent", f"-DFETCHCONTENT_SOURCE_DIR_FAIRLEAD={self.source}")
-        self.installs_nothing_but(["cmake", "--install", build, "--prefix"], {"main11"})
+        self.installs_nothing_but({"main11"}, lambda folder: run(["cmake", "--install", build, "--prefix", folder]))
 
     def two_files(self, name):
         """Writes fairlead.c and fairlead.h. Returns their folder, and the path for an object of fairlead.c."""

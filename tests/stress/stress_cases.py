@@ -15,7 +15,7 @@ import tempfile
 import xml.dom.minidom
 
 import mutants
-from consumers import expect, Failure, NO_END, run, Skip
+from consumers import expect, Failure, install, NO_END, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURE = os.path.join(HERE, "fixture.c")
@@ -350,7 +350,7 @@ def installed(tool):
     if not os.path.exists(tool.program):
         raise Skip("fairlead-stress is not built")
     with tempfile.TemporaryDirectory() as folder:
-        run(["meson", "install", "--no-rebuild", "--quiet", "-C", tool.build], env={**os.environ, "DESTDIR": folder})
+        install(tool.build, "--destdir", folder)
         place = glob.glob(os.path.join(folder, "**", "fairlead-stress.pc"), recursive=True)
         env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder}
         cflags, libs, program = (shlex.split(run(["pkg-config", what, "fairlead-stress"], env=env))
