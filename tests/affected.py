@@ -7,7 +7,7 @@ only when one of these was compiled from a changed file. The build folder tells 
 symbols of a program tell which of the library's objects it has. A program that was linked before one of its other objects was
 compiled counts as affected.
 
-    tests/affected.py BUILD COMMIT      builds the objects, and prints which targets of ninja the affected tests need
+    tests/affected.py BUILD COMMIT FILE      builds the objects, and writes to FILE which targets of ninja the affected tests need
 
 The objects of the build folder must be up to date. The programs may be older, where no change can break them.
 """
@@ -138,7 +138,7 @@ def targets(build, commit):
     """Builds the objects of the tests and of the library. Returns what else the affected tests need."""
     outputs = [line.split(":")[0] for line in output("ninja", "-C", build, "-t", "targets", "all").splitlines()]
     inputs = [name for name in outputs if re.match(r"(lib|mpi|tests)/.*\.o$|lib/libfairlead\.a$", name)]
-    subprocess.run(["ninja", "--quiet", "-C", build, *inputs], stdout=sys.stderr, check=True)
+    subprocess.run(["ninja", "-C", build, *inputs], check=True)
     changes = Affected(build, commit)
     programs = [name for name in outputs if re.fullmatch(r"tests/test_\w+", name)]
     others = [name for name in outputs if re.fullmatch(r"tests/\w+/[\w-]+(\.so)?", name)]
@@ -146,4 +146,5 @@ def targets(build, commit):
 
 
 if __name__ == "__main__":
-    print(*targets(*sys.argv[1:]), sep="\n")
+    with open(sys.argv[3], "w", encoding="utf-8") as file:
+        print(*targets(*sys.argv[1:3]), sep="\n", file=file)
