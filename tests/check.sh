@@ -3,9 +3,9 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan clang $targets musl seccomp docs format"
+check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs format"
 check_steps_named="mpi compilers trixie sid" # only on request: many minutes, and packages of their own
-check_steps_since="gcc tsan asan clang $targets musl seccomp tidy docs format" # the longest first, here too
+check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -14,7 +14,8 @@ step_title() {
 	case $1 in
 	format) echo "format" ;;
 	tidy) echo "static analysis and warnings of clang" ;;
-	gcc) echo "gcc, warnings as errors; ./dev test; the demo" ;;
+	gcc) echo "gcc, warnings as errors; scenarios; the demo" ;;
+	packaging) echo "packaging, and the documents' examples" ;;
 	clang) echo "unit tests built by clang" ;;
 	asan) echo "ASan and UBSan; the public interface" ;;
 	tsan) echo "TSan" ;;
@@ -34,6 +35,7 @@ packages_of() {
 	format) echo clang-format ;;
 	tidy) echo "$packages_all clang clang-tidy" ;;
 	gcc) echo "$packages_all ccache" ;;
+	packaging) echo "$packages_packaging clang libuv1-dev ccache" ;;
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	mpi) echo "$packages_test $packages_mpi ccache" ;;
@@ -82,12 +84,25 @@ release_build() {
 	exec 9>&-
 }
 
+# all_of KIND DIR: all tests of a kind, of which `./dev test` runs some.
+all_of() {
+	"$root/tests/run" --build "$2" --only "$1" ${check_since:+--since "$check_since"}
+}
+
 # The build of `./dev test`, with all else that there is, and with warnings as errors from now on.
 step_gcc() {
 	# shellcheck disable=SC2086 # a list of words
 	release_build $all_features werror --
 	"$root/docs/examples/test_demo.py" "$demo"
-	"$root/dev" test ${check_since:+--since "$check_since"}
+	all_of stress "$release"
+	all_of rc11 "$release"
+}
+
+# In a build of its own, which has nothing else: the cases build what they use.
+step_packaging() {
+	configure "$build/packaging"
+	make "$build/packaging" lib/libfairlead.a
+	all_of consumers "$build/packaging"
 }
 
 # Step tidy has clang's warnings of everything else.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fairlead as users get it: installed, as a subproject, from C++, and the code of the documents.
 
-Every method of Kit that is called consumer_... is one case of `./dev test`. What they build stays in consumers/ of the build folder,
-so that a second run only links and runs.
+Every method of Kit that is called consumer_... is one case of `./dev check packaging`. What they build stays in consumers/ of the
+build folder, so that a second run only links and runs.
 """
 import glob
 import json
