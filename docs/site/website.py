@@ -233,13 +233,22 @@ class Reference:
         return lines + (["   " + line if line else "" for line in self.blocks(unit.blocks)] if comment else [])
 
 
-def follow_the_system(static):
-    """Debian's furo has lost the rule that shows a page dark because the system is dark: its colors are there."""
+def mend_the_theme(static):
+    """Debian's furo has lost the rule that shows a page dark because the system is dark (its colors are there), and its script
+    imports another one, which a browser refuses in a script that is no module."""
     with open(os.path.join(static, "styles", "furo.css"), encoding="utf-8") as file:
         dark = re.search(r"body\[data-theme=\"dark\"\] \{(\s*--color-problematic[^}]*)\}", file.read())
     if dark:
         with open(os.path.join(static, "site.css"), "a", encoding="utf-8") as file:
             file.write("@media (prefers-color-scheme: dark) { body[data-theme=\"auto\"] {" + dark[1] + "} }\n")
+    scripts = os.path.join(static, "scripts")
+    with open(os.path.join(scripts, "furo.js"), encoding="utf-8") as file:
+        script = file.read()
+    imported = re.match(r'import \w+ from "\./(.*?)";', script)
+    if imported:
+        shutil.copy(os.path.join(scripts, imported[1]), os.path.join(scripts, "furo.js"))
+        with open(os.path.join(scripts, "furo.js"), "a", encoding="utf-8") as file:
+            file.write(script[imported.end():])
 
 
 class Links(html.parser.HTMLParser):
@@ -289,7 +298,7 @@ def main():
     status = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-j", "auto", "-c", HERE, "-d", folder + ".cache",
                              folder, site], check=False).returncode
     if status == 0:
-        follow_the_system(os.path.join(site, "_static"))
+        mend_the_theme(os.path.join(site, "_static"))
     dead = sorted(set(dead_links(site)))
     if dead:
         print("dead links:\n" + "\n".join(dead), file=sys.stderr)
