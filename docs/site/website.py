@@ -3,7 +3,8 @@
 """usage: website.py SOURCES SITE
 
 Makes the site: collects the Markdown documents that README.md reaches by links, the source files that they link, and the reference
-from the headers' comments in SOURCES; then runs Sphinx, and checks each link of the result. Exit status 1 for a dead link.
+from the headers' comments in SOURCES; then runs Sphinx, and checks each link of the result. Exit status 1 for a dead link, or one
+whose text is the name of a document's file.
 """
 import glob
 import html.parser
@@ -100,6 +101,8 @@ class Sources:
                 shutil.copy(os.path.join(ROOT, path), os.path.join(self.folder, path))
             elif ending == ".md":
                 parts = CODE.split(read(path))
+                self.dead += [f"{path}: the text of a link is the name of a file: {text}"
+                              for text in re.findall(r"\[(\S+\.md)\]\(", "".join(parts[::2]))]
                 parts[1::2] = [self.code(before, part) for before, part in zip(parts[::2], parts[1::2])]
                 parts[::2] = [LINK.sub(lambda found, path=path: found[1] + self.link(path, found[2]), part) for part in parts[::2]]
                 self.write(self.pages[path], "".join(parts) + (self.charts() if path == RESULTS else ""))
@@ -139,7 +142,7 @@ def anchors(text):
 
 
 def dead_in_documents():
-    """The dead links of the documents, for `./dev test`, which needs no Sphinx."""
+    """The faulty links of the documents, for `./dev test`, which needs no Sphinx."""
     with tempfile.TemporaryDirectory(prefix="fairlead-docs-") as folder:
         sources = Sources(os.path.join(folder, "sources"))
         sources.collect()
@@ -293,7 +296,7 @@ def main():
     sources.contents()
     shutil.copytree(os.path.join(HERE, "static"), os.path.join(folder, "static"))
     if sources.dead:
-        sys.exit("dead links:\n" + "\n".join(sources.dead))
+        sys.exit("faulty links:\n" + "\n".join(sources.dead))
     shutil.rmtree(site, ignore_errors=True)
     status = subprocess.run(["sphinx-build", "-q", "-W", "--keep-going", "-j", "auto", "-c", HERE, "-d", folder + ".cache",
                              folder, site], check=False).returncode
