@@ -37,7 +37,7 @@ class Unit:
 
     def refers_to(self):
         """The function that this comment builds upon: `As fl_queue_put(); also returns -ETIMEDOUT.`"""
-        found = self.blocks and self.blocks[0][0] == "text" and re.match(r"As `?(fl_\w+)\(\)", self.blocks[0][1])
+        found = self.blocks and self.blocks[0][0] == "text" and re.match(r"As `?(fl_\w+)\b", self.blocks[0][1])
         return found[1] if found else None
 
 
@@ -53,7 +53,7 @@ class Header:
 
 def sentence(text):
     """The first sentence, without its end."""
-    return re.split(r"(?<=[\w)`'\"])[.;:]?(?:(?<=[.;])\s|$)", text, maxsplit=1)[0]
+    return re.split(r"(?<=[\w)`'\"+])[.;:]?(?:(?<=[.;])\s|$)", text, maxsplit=1)[0]
 
 
 def fit(text, width):

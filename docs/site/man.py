@@ -89,6 +89,13 @@ def split_results(parts):
     return rest, results
 
 
+def purpose(unit):
+    """What the first name of a unit does: the first sentence of its comment, without the call that it may begin with."""
+    text = next((content for kind, content in unit.blocks if kind == "text"), "")
+    said = re.sub(rf"^((?:{'|'.join(unit.names())})(\([^()]*\))?(, |: | ))+", "", headers.sentence(text))
+    return said[:1].upper() + said[1:] if said[:3] != "fl_" else said
+
+
 class Manual:
     def __init__(self, version, paths):
         self.version = version
@@ -113,7 +120,10 @@ class Manual:
                             opaque[name] = declaration.kind == "type" and "{" not in declaration.text
 
     def top(self, name, names, title):
-        title = title.rstrip(".:;").replace("`", "")
+        """The line of the names, without what follows a colon where a function's line is long."""
+        if len(title) > 100 and name in self.pages and title.find(": ") >= 20:
+            title = title.partition(": ")[0]
+        title = re.sub(r"(?<!\.)[.:;]$", "", title).replace("`", "")
         return [f".Dd {self.date}", f".Dt {name} {SECTION}", ".ds doc-volume Fairlead", f".Os Fairlead {self.version}", ".Sh NAME",
                 *[f".Nm {n}" + (" ," if n is not names[-1] else "") for n in names], ".Nd " + prose(title).replace('"', "\\(dq").replace("\n", " ")]
 
@@ -129,8 +139,7 @@ class Manual:
         declarations = [d for unit in units for d in unit.declarations]
         names = [d.name for d in declarations if d.kind != "type"]
         parameters = {re.search(r"(\w+)(?:\[\w*\])?$", p)[1] for d in declarations for p in d.parameters if re.search(r"\w$|\]$", p)}
-        first = next((content for kind, content in units[0].blocks if kind == "text"), page)
-        lines = self.top(page, names, headers.sentence(first))
+        lines = self.top(page, names, purpose(units[0]))
         lines += [".Sh SYNOPSIS", f".In {header.include}"]
         for d in declarations:
             if d.kind == "function":
@@ -168,12 +177,13 @@ class Manual:
             lines += [".Sh FUNCTIONS", ".Bl -tag -width Ds"]
             for page in pages:
                 units = self.pages[page][1]
-                text = next((content for kind, content in units[0].blocks if kind == "text"), "")
                 names = [name for unit in units for name in unit.names()]
-                lines += [".It " + " , ".join(f"Xr {name} {SECTION}" for name in names), prose(headers.sentence(text))]
+                lines += [".It " + " , ".join(f"Xr {name} {SECTION}" for name in names), prose(purpose(units[0]))]
             lines += [".El"]
-        more = {h.page for h in self.headers} if header.include == "fairlead.h" else {"fairlead.h", "fairlead_defs.h"}
-        return lines + self.see_also(header.page, [str(first.blocks)], *more)
+        if header.include == "fairlead.h":
+            others = [h for h in self.headers if h is not header]
+            lines += [".Sh HEADERS", ".Bl -tag -width Ds"] + [line for h in others for line in (f".It Xr {h.page} {SECTION}", prose(h.title))] + [".El"]
+        return lines + self.see_also(header.page, [str(first.blocks)], "fairlead.h", "fairlead_defs.h")
 
     def write(self, folder):
         os.makedirs(folder, exist_ok=True)

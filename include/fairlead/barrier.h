@@ -52,7 +52,7 @@ typedef struct fl_barrier {
 FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 
 /* clang-format off */
-/* Without an action. */
+/* Initialises a barrier without an action. */
 #define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
 /* clang-format on */
 

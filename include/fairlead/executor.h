@@ -354,10 +354,10 @@ FL_API void fl_executor_free(fl_executor *e);
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
-/* FL_CAP_... bits. Never waits. */
+/* Returns the FL_CAP_... bits of `e`. Never waits. */
 FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
 
-/* "sequential", "threads", ... Static. Never waits. */
+/* Returns the kind of `e`: "sequential", "threads", ... The string is static. Never waits. */
 FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /* The most tasks that run at a time. Never waits. */

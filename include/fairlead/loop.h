@@ -208,8 +208,8 @@ FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
- * One iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline` the
- * latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable. Never
+ * Runs one iteration: polls for events, and runs each runnable fiber once. Stores in `*deadline`
+ * the latest time for the next call: 0: at once; FL_FOREVER: when the descriptor is readable. Never
  * waits. Returns
  *
  *   0

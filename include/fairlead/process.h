@@ -102,7 +102,7 @@ typedef struct fl_process fl_process;
 
 typedef enum fl_process_method { FL_PROCESS_FORK_SERVER, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
-/* Values of in, out and err. 0: the caller's stream. */
+/* Name a stream of a process, for `in`, `out` and `err`. 0: the caller's stream. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000) /* a descriptor of the caller */
 #define FL_PROCESS_NULL 0x20000000            /* /dev/null */
 #define FL_PROCESS_PIPE 0x10000000            /* a pipe; its other end: fl_process_pipe() */
@@ -135,9 +135,9 @@ typedef struct fl_process_status {
 } fl_process_status;
 
 /*
- * In a process that the library made by executing this program: serves as the fork server or runs
- * the task, and never returns. In any other process: returns at once. Call it before all else in
- * main(), above all before a thread is started and before any effect that must not happen twice.
+ * Runs the fork server or the task in a process that the library made by executing this program,
+ * and never returns. In any other process: returns at once. Call it before all else in main(),
+ * above all before a thread is started and before any effect that must not happen twice.
  */
 FL_API void fl_main(int argc, char **argv);
 
@@ -306,11 +306,14 @@ FL_API void fl_process_free(fl_process *p);
 /* The name of this process, if it was started for a task; else "main". Static. Never waits. */
 FL_API const char *fl_process_current_name(void);
 
-/* In a process of a task: the number of descriptors passed on as `fds`; else 0. Never waits. */
+/*
+ * Returns how many descriptors were passed on as `fds`; 0 outside of a process of a task. Never
+ * waits.
+ */
 FL_API unsigned fl_process_fd_count(void);
 
 /*
- * In a process of a task: the descriptor that was `fds[i]`. It belongs to the task, and is
+ * Returns, in a process of a task, the descriptor that was `fds[i]`. It belongs to the task, and is
  * close-on-exec. -EBADF: there is none. Never waits.
  */
 FL_API int fl_process_fd(unsigned i);

@@ -260,9 +260,9 @@ FL_API size_t fl_queue_capacity(const fl_queue *q);
 FL_API bool fl_queue_is_closed(fl_queue *q);
 
 /*
- * For FL_WAIT_ANY(). FL_ON_QUEUE is ready when a get would not block: an item, or closed.
- * FL_ON_QUEUE_SPACE is ready when a put would not block: space, or closed. At a rendezvous, each is
- * ready when a call of the opposite side waits; two FL_WAIT_ANY() do not meet each other.
+ * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_QUEUE_SPACE, when
+ * a put would not block (space, or closed). At a rendezvous, each is ready when a call of the
+ * opposite side waits; two FL_WAIT_ANY() do not meet each other.
  */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))

@@ -35,7 +35,10 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 /* Makes `m` an unlocked mutex. Requires that no context uses `m`. Never waits. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
-/* As fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for it. Never waits. */
+/*
+ * Ends the use of `m`, as fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for
+ * it. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 
 /*
@@ -88,7 +91,7 @@ FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);
  */
 FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
-/* FL_RMUTEX_LOCKED(&m): as FL_LOCKED, for a recursive mutex. */
+/* FL_RMUTEX_LOCKED(&m): locks `m` until the end of the block, as FL_LOCKED does for a mutex. */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
 	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__UNIQUE(fl__rmutex_locked_) =            \
 	    fl__rmutex_locked_begin(m)

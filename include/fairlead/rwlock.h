@@ -133,8 +133,8 @@ FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
 /*
- * The first panics when no context reads or writes, the second when no context writes. While
- * debugging is on, both also panic when the calling context did not lock `l`. Never wait.
+ * Panics when no context reads or writes; the second form, when no context writes. While debugging
+ * is on, both also panic when the calling context did not lock `l`. Never wait.
  */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);

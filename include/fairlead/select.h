@@ -73,8 +73,8 @@ FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_
 FL_END_DECLS
 
 /*
- * fl_select_until() over a list of FL_GET and FL_PUT. The caller cannot see which queue is closed:
- * a caller that goes on after -EPIPE needs an array of fl_select_case.
+ * Calls fl_select_until() with a list of FL_GET and FL_PUT. The caller cannot see which queue is
+ * closed: a caller that goes on after -EPIPE needs an array of fl_select_case.
  */
 #ifdef __cplusplus
 template <size_t _n>

@@ -130,7 +130,7 @@ FL_API bool fl_sharded_rwlock_is_read_locked(const fl_sharded_rwlock *l);
 FL_API bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l);
 
 /*
- * The first panics when no context reads or writes, the second when no context writes. Never wait.
+ * Panics when no context reads or writes; the second form, when no context writes. Never wait.
  */
 FL_API void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l);
 FL_API void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l);

@@ -147,8 +147,8 @@ FL_API fl_shm_offset fl_shm_offset_of(const fl_shm *region, const void *address)
 FL_API void *fl_shm_at(const fl_shm *region, fl_shm_offset offset, size_t size);
 
 /*
- * FL_SHM_AT(region, struct frame, offset): as fl_shm_at(), with a type. NULL also if the alignment
- * does not fit.
+ * FL_SHM_AT(region, struct frame, offset): returns the address of `offset`, as fl_shm_at(), with a
+ * type. NULL also if the alignment does not fit.
  */
 #define FL_SHM_AT(region, type, offset)                                                                                \
 	((type *)fl__shm_at_aligned((region), (offset), sizeof(type), FL__ALIGN_OF(type)))

@@ -103,7 +103,7 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
 /* Wakes all waiters. Called before the change, with the mutex held. Never waits. */
 FL_API void fl_shm_cond_signal(fl_shm_cond *c);
 
-/* The same as fl_shm_cond_signal(). Never waits. */
+/* Wakes all waiters, as fl_shm_cond_signal() does. Never waits. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 /* The inline functions. */

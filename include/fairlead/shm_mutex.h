@@ -120,10 +120,10 @@ FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 FL_API bool fl_shm_mutex_is_owned(const fl_shm_mutex *m);
 
 /*
- * FL_SHM_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_mutex_lock(). If `rc` says that
- * `m` is locked (0, -EOWNERDEAD), unlocks `m` at the end of the block, however control leaves the
- * block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable, and no other owner
- * works on unrepaired data. Compilers warn of an `rc` that is never read.
+ * FL_SHM_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). If
+ * `rc` says that `m` is locked (0, -EOWNERDEAD), unlocks `m` at the end of the block, however
+ * control leaves the block. So a block that ignores -EOWNERDEAD makes the mutex not recoverable,
+ * and no other owner works on unrepaired data. Compilers warn of an `rc` that is never read.
  *
  *     FL_SHM_LOCKED(rc, &shared->lock);
  *     if (rc != 0)

@@ -288,9 +288,8 @@ FL_API size_t fl_shm_queue_item_size(const fl_shm_queue *q);
 FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 
 /*
- * For FL_WAIT_ANY(). FL_ON_SHM_QUEUE: ready when a get would not block (an item, or closed).
- * FL_ON_SHM_QUEUE_SPACE: ready when a put would not block (space for an item, or for an empty
- * frame; or closed).
+ * For FL_WAIT_ANY(): ready when a get would not block (an item, or closed); FL_ON_SHM_QUEUE_SPACE,
+ * when a put would not block (space for an item, or for an empty frame; or closed).
  */
 #define FL_ON_SHM_QUEUE(q) FL__ON(fl__on_shm_queue, (q))
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
@@ -385,7 +384,7 @@ FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
 FL_END_DECLS
 
 /*
- * FL_SHM_QUEUE_OF(struct job, job_pipe), at file scope, in C and C++, makes the type job_pipe. For
+ * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe, at file scope, in C and C++. For
  * each fl_shm_queue_... function for items there is a job_pipe_... function that takes and returns
  * struct job: job_pipe_put(q, job), job_pipe_get(q, &job). job_pipe_create() sets the item size.
  * job_pipe_open() returns -EBADMSG if the item size differs.

@@ -79,9 +79,9 @@ FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
 FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
 
 /*
- * FL_SHM_RMUTEX_LOCKED(rc, &m): as FL_SHM_LOCKED. Declares `int rc`, the result of
- * fl_shm_rmutex_lock(). If `rc` says that `m` is locked (0, -EOWNERDEAD), undoes that lock at the
- * end of the block.
+ * FL_SHM_RMUTEX_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of
+ * fl_shm_rmutex_lock(), as FL_SHM_LOCKED does for a mutex. If `rc` says that `m` is locked (0,
+ * -EOWNERDEAD), undoes that lock at the end of the block.
  */
 #define FL_SHM_RMUTEX_LOCKED(rc, m)                                                                                    \
 	__attribute__((cleanup(fl__shm_rmutex_locked_end), unused)) struct fl__shm_rmutex_locked fl__locked_##rc =     \

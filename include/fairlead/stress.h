@@ -61,10 +61,11 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 #define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
 
 /*
- * As FL_STRESS, but each actor is a process, with threads and global variables of its own. The
- * actors share the state, and the memory that is allocated during the execution. The mode `crash`
- * kills one actor, at each of its steps in turn, as SIGKILL does, and processes its robust list as
- * Linux does. Other modes kill no actor; in the native mode the actors are threads.
+ * Defines a scenario, as FL_STRESS, whose actors are processes, each with threads and global
+ * variables of its own. The actors share the state, and the memory that is allocated during the
+ * execution. The mode `crash` kills one actor, at each of its steps in turn, as SIGKILL does, and
+ * processes its robust list as Linux does. Other modes kill no actor; in the native mode the actors
+ * are threads.
  */
 #define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
 

@@ -121,7 +121,10 @@ struct fl_lin_op {
 	const void *module;
 };
 
-/* Thread n. `by` does not limit the main thread's calls before and after the threads. */
+/*
+ * The bit of thread n, for `by` of an operation. `by` does not limit the main thread's calls before
+ * and after the threads.
+ */
 #define FL_LIN_THREAD(n) (1u << (n))
 
 #define FL_LIN_ID(arg) ((int64_t)((arg)&255))

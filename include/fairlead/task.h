@@ -9,8 +9,13 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks, in C and C++. In C++ arguments and results are copied as bytes, so their types are
- * trivially copyable, and an exception that leaves a task terminates the program.
+ * Tasks, in C and C++: defines task types with their typed calls. In C++ arguments and results are
+ * copied as bytes, so their types are trivially copyable, and an exception that leaves a task
+ * terminates the program.
+ */
+
+/*
+ * Defines a task type, its body and its typed calls, at file scope.
  *
  *     FL_TASK(count_primes, struct range, uint64_t)   // has ctx, arg, result; *result starts zeroed
  *     {
@@ -22,8 +27,7 @@
  * The body hides outer variables named ctx, arg or result. A task may have any name that is free
  * at file scope.
  *
- * At file scope. Defines `const fl_task_type count_primes`, registers it by its name, and defines
- * the typed calls
+ * Defines `const fl_task_type count_primes`, registers it by its name, and defines the typed calls
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f,
@@ -55,16 +59,13 @@
 #define FL_TASK(name, ...)                                                                                             \
 	FL_TASK_DECLARE(name, __VA_ARGS__)                                                                             \
 	FL_TASK_DEFINE(name, __VA_ARGS__)
-
 #define FL_TASK_STATIC(name, ...)                                                                                      \
 	FL__TASK_TYPE(static, name, __FILE__ ":" #name, __VA_ARGS__, )                                                 \
 	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
 	FL__TASK_BODY(name, __VA_ARGS__, )
-
 #define FL_TASK_DECLARE(name, ...)                                                                                     \
 	extern const fl_task_type name;                                                                                \
 	FL__TASK_CALLS(name, __VA_ARGS__, )
-
 #define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
 /* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */

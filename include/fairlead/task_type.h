@@ -123,8 +123,8 @@ FL_API void fl_task_unregister(fl_task_entry *entry);
 FL_API const fl_task_type *fl_task_find(const char *name);
 
 /*
- * A name that different registered types have. NULL: there is none, or no memory to search. Locks a
- * mutex, briefly.
+ * Returns a name that different registered types have. NULL: there is none, or no memory to search.
+ * Locks a mutex, briefly.
  */
 FL_API const char *fl_task_conflict(void);
 

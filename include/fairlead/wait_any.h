@@ -66,7 +66,7 @@ FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline
 
 FL_END_DECLS
 
-/* fl_wait_any_until() over a list of FL_ON_... */
+/* Calls fl_wait_any_until() with a list of FL_ON_... */
 #ifdef __cplusplus
 template <size_t _n>
 static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel_token *_cancel)

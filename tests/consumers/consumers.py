@@ -295,6 +295,9 @@ class Kit:
                 expect(" ".join(pages), os.path.basename(text.split()[1])[:-len(".3")])
             else:
                 real[page] = text
+                said = re.search(r"^\.Nd *(.*)", text, re.M)[1]
+                if re.match(r"$|\W*(As|If|In|The first|The same|When|While|With|Without)\b", said):
+                    raise Failure(f"{page}(3): its line does not say what it does: {said}")
                 for other in re.findall(r"^\.Xr (\S+) 3", text, re.M):
                     if other not in pages:
                         raise Failure(f"{page}(3) refers to {other}(3), which does not exist")
