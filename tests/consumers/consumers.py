@@ -713,6 +713,19 @@ class Kit:
             if os.path.exists(path):
                 raise Failure(f"{path} is still there")
 
+    def consumer_example_chat_of_many_lines_at_once(self):
+        """Lines that come at once fill a listener's queue before its writer runs: not even a server without patience disconnects it."""
+        with Server([self.async_example("chat"), "0", "0"]) as server:
+            (anna, to_anna), (bert, to_bert) = server.client(), server.client()
+            anna.sendall(b"anna\n")
+            expect(to_anna.readline(), "Your name?\n")
+            expect(to_bert.readline(), "Your name?\n")
+            bert.sendall(b"bert\n")
+            expect(to_anna.readline(), "* bert has come\n")
+            anna.sendall(b"".join(b"%d\n" % line for line in range(200)))
+            for line in range(200):
+                self.same(to_bert.readline(), f"anna: {line}\n")
+
     def consumer_example_chat(self):
         with Server([self.async_example("chat"), "0", "500"]) as server:
             members = {}

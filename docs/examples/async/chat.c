@@ -6,8 +6,10 @@
  *
  * Each client has two tasks, a reader and a writer, and a queue between all readers and its writer.
  * A reader waits while the queue of a listener is full, so memory is bounded. While it waits, it
- * does not read from its client, so TCP slows that client down. A listener that has received
- * nothing for PATIENCE milliseconds (2000) is disconnected.
+ * does not read from its client, so TCP slows that client down. A full queue is no reason to
+ * disconnect a listener: many lines that arrive at once fill it before its writer runs. The writer
+ * decides: it disconnects a listener whose connection has not taken a line for PATIENCE
+ * milliseconds (2000).
  */
 #include <errno.h>
 #include <fairlead.h>
@@ -31,7 +33,7 @@ FL_QUEUE_OF(struct text *, outbox)
 struct room {
 	struct client *first;
 	size_t count;
-	int64_t patience;
+	int64_t patience; /* for the write of a line */
 };
 
 struct client {
@@ -106,17 +108,15 @@ static void throw_out(struct client *c)
 }
 
 /*
- * May wait for space in the outbox. The client may leave during the wait, so the caller holds a
- * reference.
+ * May wait for space in the outbox: the client's writer makes it, or closes the outbox. The client
+ * may leave during the wait, so the caller holds a reference.
  */
 static int deliver(struct client *c, struct text *t)
 {
 	t->references++;
-	int rc = outbox_put_until(c->outbox, t, fl_after(c->room->patience), NULL);
+	int rc = outbox_put(c->outbox, t);
 	if (rc != 0)
 		t->references--; /* the reader keeps another reference */
-	if (rc == -ETIMEDOUT && !outbox_is_closed(c->outbox))
-		throw_out(c);
 	return rc == -ECANCELED ? rc : 0;
 }
 
