@@ -90,14 +90,14 @@ typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Creates an iteration over the `n` futures of the array. It has references of its own, and does
- * not need the array afterwards. A future that is in the array twice is returned once. Never waits.
- * Returns 0, -ENOMEM.
+ * not need the array afterwards. A future that is in the array twice is returned once, with its
+ * first index. Never waits. Returns 0, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
- * Creates an iteration over the `n` fibers of the array, which is not needed afterwards. Never
- * waits. Returns:
+ * Creates an iteration over the `n` fibers of the array, which is not needed afterwards. A fiber
+ * that is in the array twice is returned once, with its first index. Never waits. Returns:
  *
  *   0
  *   -ENOMEM

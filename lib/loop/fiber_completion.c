@@ -246,7 +246,9 @@ int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fiber
 	c->loop = n > 0 ? fibers[0]->loop : NULL;
 	c->list.enough = n;
 	for (size_t i = 0; i < n; i++)
-		completion_add(&c->list, &c->each[i], fibers[i]);
+		/* the newest completion of a duplicate is of this list: nothing runs in between */
+		if (!fibers[i]->completions || fibers[i]->completions->of != &c->list)
+			completion_add(&c->list, &c->each[i], fibers[i]);
 	*made = &c->base;
 	return 0;
 }

@@ -324,6 +324,41 @@ FL_TEST(completed_begins_with_those_that_had_ended)
 	fl_test_in_loop(ended_before, NULL);
 }
 
+/* Each fiber is in the array twice. Two have ended before the create, the others end after it. */
+static int each_twice(void *joins)
+{
+	crowd w;
+	bool seen[N] = {false};
+	size_t i, n = 0;
+	FL_SCOPED(fl_as_completed) *done = NULL;
+	crowd_start(&w);
+	fl_event_set(&w.gates[0]);
+	fl_event_set(&w.gates[N - 1]);
+	fl_test_settle();
+	fl_fiber *twice[2 * N];
+	for (int k = 0; k < 2 * N; k++)
+		twice[k] = w.f[k % N];
+	FL_CHECK(fl_fibers_as_completed_create(&done, twice, 2 * N) == 0);
+	for (int k = 1; k < N - 1; k++)
+		fl_event_set(&w.gates[k]);
+	for (; fl_as_completed_next(done, &i) == 0; n++) {
+		FL_CHECK(i < N && !seen[i]);
+		seen[i] = true;
+		if (joins)
+			FL_CHECK(fl_fiber_try_join(twice[i], NULL) == 0);
+	}
+	FL_CHECK(n == N && fl_as_completed_try_next(done, &i) == -ENODATA);
+	if (!joins)
+		crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(completed_returns_a_duplicate_once)
+{
+	fl_test_in_loop(each_twice, NULL);
+	fl_test_in_loop(each_twice, "joins");
+}
+
 static int next_answers(void *unused)
 {
 	crowd w;
