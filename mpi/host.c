@@ -356,6 +356,8 @@ static void host_end_job(struct host_job *job)
 		return;
 	}
 	host_note_length(job->pool, job->took);
+	if (fl__future_has_expired(f))
+		head.error = -ECANCELED; /* the future in rank 0 has the task's own deadline */
 	if (job->pool->processes)
 		host_take_chunk(job, &head);
 	if (head.error != 0 && fl__future_keeps_result(f))

@@ -207,8 +207,7 @@ static void mpi_pool_alert(struct mpi_pool *p)
 
 static void mpi_pool_add_ended(struct mpi_pool *p, struct fl__task_block *block, int error, char *message)
 {
-	block->future.error = error;
-	block->future.message = message;
+	fl__future_set_error(&block->future, error, message);
 	block->next = NULL;
 	p->base.foreign++;
 	*p->ended_end = block;

@@ -182,21 +182,26 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
 /*
- * What a passed deadline does to a task. A task also has the deadlines of its token and its group.
+ * What a passed deadline does to a task, on every kind of executor. A task also has the deadlines
+ * of its token and its group.
  *
- *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes, with a
- *                            message that says so; fl_future_cancel() ends it at once.
- *   all kinds, running       fl_task_is_cancelled() is true, and waits that observe the task's
- *                            scope return -ECANCELED. The future ends with what the task returns.
- *   sequential, threads      Nothing else: a task that neither checks nor waits runs on, and a join
- *                            waits for it.
- *   loop                     Nothing else: such a task also delays all other tasks of the loop.
- *   processes                A task that still runs `kill_after` later is killed with its worker.
- *                            It fails with -ETIMEDOUT and a message that says so, and is not tried
- *                            again (`max_attempts`).
+ *   not started   The task ends as cancelled, at the latest when its turn comes; fl_future_cancel()
+ *                 ends it at once.
+ *   running       fl_task_is_cancelled() is true, and waits that observe the task's scope return
+ *                 -ECANCELED.
  *
- * A request to stop has the same effect, but a task that is killed after a request fails with
- * -EOWNERDEAD.
+ * The error of a task that has not started, or returns -ECANCELED after its deadline, is
+ * -ETIMEDOUT. Its message says that the deadline passed, unless the task has set one
+ * (fl_task_fail()). Any other return of the task stands, also success. A request to stop has the
+ * same effects; without a passed deadline the error is -ECANCELED.
+ *
+ * A task that neither checks nor waits runs on:
+ *
+ *   sequential, threads   A join waits for the task.
+ *   loop                  The task also delays all other tasks of the loop.
+ *   processes             A task that still runs `kill_after` later is killed with its worker. It
+ *                         fails with -ETIMEDOUT, or after a request with -EOWNERDEAD, and a message
+ *                         that says why. After a deadline it is not tried again (`max_attempts`).
  */
 typedef struct fl_submit_config {
 	int64_t deadline; /* 0: none */

@@ -96,14 +96,15 @@ FL_API const void *fl_future_result(const fl_future *f);
 
 /*
  * The error of the task: what its function returned, or why it did not run. 0 if it succeeded or
- * has not ended; -ECANCELED if it was cancelled before it started. Never waits.
+ * has not ended; -ECANCELED if it was cancelled before it started; -ETIMEDOUT if its deadline ended
+ * it (fl_submit_config). Never waits.
  */
 FL_API int fl_future_error(const fl_future *f);
 
 /*
  * The message of a task that failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid
- * until `f` is freed. For a cancelled task it says whether the task's deadline had passed before
- * the start. Never waits.
+ * until `f` is freed. The message says whether the task was cancelled before it started, or ended
+ * by its deadline. Never waits.
  */
 FL_API const char *fl_future_message(const fl_future *f);
 #define FL_MESSAGE_MAX 256

@@ -117,9 +117,8 @@ FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, 
 /*
  * As fl_group_submit(), with conditions; `config` may be NULL. Its members:
  *
- *   deadline        of this task, beside the group's. A task that ends as cancelled because of its
- *                   own deadline, or that returns -ECANCELED after its deadline, has failed with
- *                   -ETIMEDOUT: so the group cancels its other tasks.
+ *   deadline        of this task, beside the group's. A task that this deadline ends has failed
+ *                   with -ETIMEDOUT (fl_submit_config): so the group cancels its other tasks.
  *   cancel          NULL: the group's token cancels the task.
  *   room_deadline   A wait for room ends then; in the past: the submit tries once; 0: never. A
  *                   request of the group's token ends the wait, too.

@@ -62,8 +62,8 @@ typedef struct fl_imap_config {
 	 * After the deadline (0: none), or a request of the token (NULL: none; the scope is not
 	 * observed), no argument is submitted, and running tasks are requested to stop. The
 	 * iteration checks both in its calls. What is under way is still returned, as a result, or
-	 * as FL_ETASK with -ECANCELED, or with -ETIMEDOUT if it was killed (processes); then the
-	 * calls return -ETIMEDOUT or -ECANCELED. The token must outlive the iteration.
+	 * as FL_ETASK with -ETIMEDOUT after a deadline, else -ECANCELED; then the calls return
+	 * -ETIMEDOUT or -ECANCELED. The token must outlive the iteration.
 	 */
 	int64_t deadline;
 	fl_cancel_token *cancel;

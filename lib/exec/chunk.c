@@ -90,14 +90,14 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	 * there is no memory for results.
 	 */
 	const bool lost = block->done >= block->future.count || (type->result_size > 0 && !f->result);
-	const bool late = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
+	const bool killed = error == -ETIMEDOUT && block->asked == FL__STOP_EXPIRED;
 	const bool cancelled = fl_future_get_state(f) == FL_CANCELLED;
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : block->done,
-	    .stopped = late || cancelled || (error == -ECANCELED && block->asked),
+	    .stopped = killed || cancelled || fl__future_has_expired(f) || (error == -ECANCELED && block->asked),
 	    .begun = !cancelled && block->asked != FL__STOP_BETWEEN,
-	    .late = late,
+	    .killed = killed,
 	    .kept = !lost && fl__future_keeps_result(f),
 	    .untouched = !lost,
 	};

@@ -74,7 +74,6 @@ struct group_task {
 	fl_group *group;
 	void *result; /* the caller's; NULL: none */
 	size_t number;
-	int64_t deadline;           /* of this task; 0: none */
 	fl_future_callback *on_end; /* the caller's; NULL: none */
 	void *on_end_arg;
 };
@@ -226,13 +225,7 @@ static void group_copy_result(const struct group_task *task, fl_future *f)
 static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
-	const bool cut = error == -ECANCELED && fl_cancel_token_is_requested(&g->token_);
-	const bool late = fl_future_get_state(f) == FL_CANCELLED
-	                      ? fl__future_has_expired(f)
-	                      : task->deadline != 0 && fl__is_expired(task->deadline);
-	if (error == -ECANCELED && !cut && late)
-		/* -ECANCELED would mean that the caller's scope was requested */
-		error = -ETIMEDOUT;
+	const bool cut = (error == -ECANCELED || fl__future_has_expired(f)) && fl_cancel_token_is_requested(&g->token_);
 	const char *text = *message ? message : fl_error_text(error);
 	const char *type = f->type->name ? f->type->name : "task";
 	fl__group_note_error(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
@@ -365,7 +358,7 @@ static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, 
 		return group_refuse(g, -EINVAL); /* a task has one parent token: the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
 		return group_refuse(g, -ECANCELED);
-	struct group_task task = {g, result, number, wanted->deadline, wanted->on_end, wanted->on_end_arg};
+	struct group_task task = {g, result, number, wanted->on_end, wanted->on_end_arg};
 	fl_submit_config config = *wanted;
 	config.cancel = &g->token_;
 	config.on_end = group_task_ended;

@@ -223,13 +223,19 @@ static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t co
 
 /* The current batch. */
 
+/* Why elements that had not begun were not run: the iteration was stopped. */
+static int imap_stop_error(const fl_imap *it)
+{
+	return fl__is_expired(fl__deadline_under(it->deadline, it->cancel)) ? -ETIMEDOUT : -ECANCELED;
+}
+
 /* Makes a new batch of the elements of `b` after the failed one, which were not begun. */
 static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 {
 	const size_t begin = b->good + 1;
 	struct fl__imap_batch *rest = imap_batch_new(it, b->index + begin, b->count - begin);
 	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
-	rest->error = it->stopped != 0 ? -ECANCELED : imap_batch_submit(rest, args, true);
+	rest->error = it->stopped != 0 ? imap_stop_error(it) : imap_batch_submit(rest, args, true);
 	if (rest->error != 0) {
 		imap_drop_args(it, b->f->arg, begin, b->count);
 		if (it->unordered)
@@ -241,7 +247,8 @@ static void imap_batch_split(fl_imap *it, struct fl__imap_batch *b)
 
 static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 {
-	bool late = false;
+	/* of a batch that was not submitted */
+	bool stopped = b->error == -ECANCELED || b->error == -ETIMEDOUT;
 	imap_unlink(it, b);
 	if (it->unordered)
 		it->ready = b->next_done;
@@ -251,12 +258,12 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 		b->good = end.done;
 		b->kept = fl__chunk_kept(end);
 		b->error = end.error;
-		late = end.late;
-		if (!it->whole && end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
+		stopped = end.stopped || end.error == -ECANCELED;
+		if (!it->whole && end.untouched && (end.killed || !end.stopped) && b->good + 1 < b->count)
 			imap_batch_split(it, b);
 	}
-	if (it->stopped && (late || b->error == -ECANCELED))
-		/* an element was cancelled: the iteration ends with the reason of the stop */
+	if (it->stopped && stopped)
+		/* an element was stopped: the iteration ends with the reason of the stop */
 		it->source.end = it->stopped;
 }
 
@@ -368,7 +375,10 @@ static int imap_fill(fl_imap *it)
 
 static void imap_note_failure(fl_imap *it, const struct fl__imap_batch *b)
 {
-	const char *message = b->f ? fl_future_message(b->f) : "it was not submitted again after an earlier failure";
+	const char *message = b->f                     ? fl_future_message(b->f)
+	                      : b->error == -ETIMEDOUT ? "its deadline passed before it started"
+	                      : b->error == -ECANCELED ? "cancelled before it started"
+	                                               : "it was not submitted again after an earlier failure";
 	it->error = b->error;
 	(void)snprintf(it->message, sizeof it->message, "%s", message);
 }

@@ -255,7 +255,6 @@ static int map_in_place(fl_executor *e, const fl_task_type *type, const void *ar
 struct map_by_copy {
 	fl_imap *it;
 	void *results;
-	int64_t deadline;     /* of the tasks; FL_FOREVER: none */
 	int reason;           /* 0: the map goes on */
 	fl_map_error failure; /* for FL_ETASK */
 };
@@ -270,9 +269,7 @@ static bool map_copy_has_begun(const struct map_by_copy *m, const struct fl__chu
 static bool map_copy_has_failed(const struct map_by_copy *m, const struct fl__imap_batch *b,
                                 const struct fl__chunk_end *end)
 {
-	if (end->stopped || (end->error == -ECANCELED && fl__is_expired(m->deadline)))
-		return false; /* -ECANCELED here: the task itself saw that the deadline has expired */
-	if (m->it->stopped && !b->ended_first)
+	if (end->stopped || (m->it->stopped && !b->ended_first))
 		return false;
 	return map_copy_has_begun(m, end);
 }
@@ -341,7 +338,6 @@ static int map_copies(fl_executor *e, const fl_task_type *type, const void *args
 	if (rc != 0)
 		return rc;
 	m.it->whole = true;
-	m.deadline = fl__deadline_under(m.it->deadline, m.it->cancel);
 	while ((rc = fl__imap_take(m.it, FL_FOREVER, FL_SHIELDED)) == 0)
 		map_copy_take(&m);
 	fl_imap_free(m.it);

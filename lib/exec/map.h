@@ -38,10 +38,10 @@ void fl__chunk_detach_type(fl_future *f);
 struct fl__chunk_end {
 	int error;     /* 0: all succeeded */
 	uint32_t done; /* leading elements that succeeded and left results */
-	/* The chunk was cancelled, or stopped on request. Else element `done` failed. */
+	/* The chunk was cancelled, or stopped on request or by a deadline. Else `done` failed. */
 	bool stopped;
 	bool begun;     /* element `done` was begun, as far as the executor knows */
-	bool late;      /* the chunk ended because its worker was killed at the deadline */
+	bool killed;    /* the chunk ended because its worker was killed at the deadline */
 	bool kept;      /* element `done` failed and kept its result */
 	bool untouched; /* the elements after the failed one were surely not begun */
 };

@@ -6,8 +6,9 @@
  *              future, and must                fl__future_claim_cancel(),
  *                                              fl__future_claim_ended(): CAS
  *   CANCELLED  the claim was for a cancel      the same CAS                   never
- *   EXPIRED    ... since the deadline had      the same CAS                   never
- *              passed
+ *   EXPIRED    the future ends with            the same CAS;                  never
+ *              -ETIMEDOUT, since the           fl__future_set_error(),
+ *              deadline has passed             before the end
  *   ENDED      the end is published            the ending CAS                 never
  *   WAITERS    there may be a wait queue       fl__word_arm(), with the       the ending CAS
  *                                              bucket locked
@@ -250,14 +251,19 @@ static bool future_claim(fl_future *f, uint32_t bits)
 	return false;
 }
 
+/*
+ * The deadline is the reason for a cancel that comes after it, even if the token was requested
+ * before: often the code that sees a deadline pass makes the request.
+ */
+static bool future_is_late(const fl_future *f)
+{
+	return fl__is_expired(fl__cancel_deadline(&f->token));
+}
+
 /* The bits of a claim for a cancel. */
 static uint32_t future_cancel_bits(const fl_future *f)
 {
-	const fl_cancel_token *token = &f->token;
-	/* relaxed: a request at this time may count or not */
-	const bool requested = fl__load_relaxed(&token->word_) & FL__CANCEL_REQUESTED;
-	const bool expired = !requested && fl__is_expired(fl__cancel_deadline(token));
-	return FUTURE_CLAIMED | FUTURE_CANCELLED | (expired ? FUTURE_EXPIRED : 0);
+	return FUTURE_CLAIMED | FUTURE_CANCELLED | (future_is_late(f) ? FUTURE_EXPIRED : 0);
 }
 
 bool fl__future_claim_ended(fl_future *f)
@@ -267,9 +273,9 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	if (!fl_cancel_token_is_requested(&f->token))
+	if (__builtin_expect(!fl_cancel_token_is_requested(&f->token), 1))
 		return future_claim(f, FUTURE_CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
-	return future_claim(f, future_cancel_bits(f)) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
+	return fl__future_claim_cancel(f) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
 
 bool fl__future_is_claimed(const fl_future *f)
@@ -451,16 +457,37 @@ bool fl__future_is_calling(const fl_future *f)
 	return false;
 }
 
-/* Sets the error of a claimed future. Takes over `message`. */
-static void future_set_error(fl_future *f, int error, char *message)
+/* For a task that has failed with f->error, or did not run. */
+static __attribute__((noinline)) void future_set_failure(fl_future *f, char *message)
+{
+	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the caller's own claim */
+	if (seen & FUTURE_CANCELLED) {
+		f->error = seen & FUTURE_EXPIRED ? -ETIMEDOUT : -ECANCELED;
+		fl__message_free(message);
+		return;
+	}
+	if (f->error == -ECANCELED && future_is_late(f)) {
+		f->error = -ETIMEDOUT;
+		/* relaxed: the ending CAS publishes it */
+		(void)fl__or_relaxed(&f->state, FUTURE_EXPIRED);
+	}
+	f->message = message;
+}
+
+/* Takes over `message`, and corrects f->error. */
+static inline void future_set_message(fl_future *f, char *message)
 {
 	/* relaxed: the caller's own claim */
-	bool cancelled = fl__load_relaxed(&f->state) & FUTURE_CANCELLED;
-	f->error = cancelled ? -ECANCELED : error;
-	if (f->error != 0 && !cancelled)
-		f->message = message;
+	if (__builtin_expect(f->error != 0 || (fl__load_relaxed(&f->state) & FUTURE_CANCELLED), 0))
+		future_set_failure(f, message);
 	else
 		fl__message_free(message);
+}
+
+void fl__future_set_error(fl_future *f, int error, char *message)
+{
+	f->error = error;
+	future_set_message(f, message);
 }
 
 /* The task did not run. */
@@ -473,9 +500,10 @@ static __attribute__((noinline)) void future_drop_values(fl_future *f)
 
 static void future_set_end(fl_future *f, int error, char *message)
 {
+	f->error = error;
 	if (__builtin_expect(f->values != NULL, 0))
 		future_drop_values(f);
-	future_set_error(f, error, message);
+	future_set_message(f, message);
 	if (!f->type->drop_arg)
 		return;
 	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as in future_call() */
@@ -762,7 +790,9 @@ const char *fl_future_message(const fl_future *f)
 		return "";
 	if (seen & FUTURE_CANCELLED)
 		return seen & FUTURE_EXPIRED ? "its deadline passed before it started" : "cancelled before it started";
-	return f->message ? f->message : "";
+	if (f->message && *f->message)
+		return f->message;
+	return seen & FUTURE_EXPIRED ? "its deadline passed before it ended" : "";
 }
 
 static bool future_on_ready(void *object)

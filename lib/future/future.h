@@ -123,7 +123,9 @@ bool fl__future_claim_cancel(fl_future *f);
 /* As fl__future_claim_cancel(), for the reason for which `before` has ended as cancelled. */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
-/* Whether `f` has ended as cancelled since its deadline had passed. */
+/*
+ * Whether `f` has ended since its deadline had passed: it has not run, or has returned -ECANCELED.
+ */
 bool fl__future_has_expired(const fl_future *f);
 
 /*
@@ -134,8 +136,8 @@ bool fl__future_claim_ended(fl_future *f);
 
 /*
  * Ends a claimed future: drops the argument, publishes the end, runs the callbacks. Ignores `error`
- * and `message` of a future that was claimed for a cancel. Takes over `message`. The caller still
- * has to free the producer's reference.
+ * and `message` of a future that was claimed for a cancel. -ECANCELED after the deadline becomes
+ * -ETIMEDOUT. Takes over `message`. The caller still has to free the producer's reference.
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
@@ -151,10 +153,13 @@ bool fl__future_keeps_result(const fl_future *f);
 /* fl__future_finish(), then frees the producer's reference. */
 void fl__future_end(fl_future *f, int error, char *message);
 
+/* The first step of fl__future_finish(): sets the error and the message. May be repeated. */
+void fl__future_set_error(fl_future *f, int error, char *message);
+
 /*
- * fl__future_finish() for a context that must run no user code. The caller has set `error` and
- * `message` of the future. Returns false and does nothing if there is user code to run. `prompt`: a
- * callback that is not user code, and may be called; NULL: none.
+ * fl__future_finish() for a context that must run no user code, after fl__future_set_error().
+ * Returns false and does nothing if there is user code to run. `prompt`: a callback that is not
+ * user code, and may be called; NULL: none.
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 

@@ -154,8 +154,7 @@ static void process_pool_append(struct fl__task_block ***end, struct fl__task_bl
 static void process_pool_add_ended(struct fl__process_pool *p, struct fl__task_block *block, int error, char *message)
 {
 	fl__stopper_free(block);
-	block->future.error = error;
-	block->future.message = message;
+	fl__future_set_error(&block->future, error, message);
 	p->base.foreign++;
 	process_pool_append(&p->ended_end, block);
 }

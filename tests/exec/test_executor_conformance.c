@@ -388,52 +388,6 @@ CONFORMANCE(cancel_asks_what_runs_to_stop)
 	assert_string_equal(fl_future_message(f), "asked to stop");
 }
 
-CONFORMANCE(deadline_before_the_start_cancels)
-{
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	FL_SCOPED(fl_future) *f = NULL;
-	struct tally *tally = new_tally();
-	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
-	FL_OK(fl_future_wait(f));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	FL_RC(fl_future_error(f), -ECANCELED);
-	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
-	assert_int_equal(counted(&tally->runs), 0);
-	assert_int_equal(counted(&tally->drops), 1);
-}
-
-/* The deadline is the task's own, or that of its token. */
-static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, int64_t deadline)
-{
-	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	struct tally *tally = new_tally();
-	struct gate *gate = new_gate();
-	fl_future *held = close_gate(e, gate);
-	FL_OK(tallied_submit_with(e, tally, &f, config));
-	FL_OK(fl_future_then(f, e, &tallied, &next));
-	FL_WAIT_FOR(fl_now() >= deadline);
-	open_gate(gate, held);
-	FL_OK(fl_future_wait(next));
-	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	FL_RC(fl_future_error(f), -ECANCELED);
-	assert_string_equal(fl_future_message(f), "its deadline passed before it started");
-	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
-	assert_string_equal(fl_future_message(next), "its deadline passed before it started");
-	assert_int_equal(counted(&tally->runs), 0);
-}
-
-CONFORMANCE(deadline_passes_in_the_queue)
-{
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	if (!is_concurrent(e) || kind->over_ranks) /* a rank has a deadline of its own, which is later */
-		return;
-	const int64_t deadline = fl_after(FL_MS(1));
-	expire_in_the_queue(e, &(fl_submit_config){.deadline = deadline}, deadline);
-	FL_SCOPED(fl_cancel_token) timer;
-	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(1)));
-	expire_in_the_queue(e, &(fl_submit_config){.cancel = &timer}, fl_cancel_token_deadline(&timer));
-}
-
 CONFORMANCE(token_before_the_start_cancels)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);

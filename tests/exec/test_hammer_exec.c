@@ -352,7 +352,7 @@ static void check_job(fl_future *f, const struct record *r, unsigned id)
 {
 	fl_future_state state = fl_future_get_state(f);
 	if (state == FL_CANCELLED)
-		FL_CHECK(READ(&r->ran) == 0 && fl_future_error(f) == -ECANCELED);
+		FL_CHECK(READ(&r->ran) == 0 && (fl_future_error(f) == -ECANCELED || fl_future_error(f) == -ETIMEDOUT));
 	if (state != FL_DONE)
 		return;
 	FL_CHECK(READ(&r->ran) == 1 && READ(&r->dropped) == 1);
