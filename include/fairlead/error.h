@@ -25,17 +25,18 @@ FL_BEGIN_DECLS
 FL_API const char *fl_error_name(int rc);
 
 /*
- * Returns a description of a result, as strerror() does, in English. The string is static. Never
- * waits.
+ * Returns a description of a result, in English: what this library means by it. That is often not
+ * the text of strerror(), as for -EPIPE ("Closed or broken") and -ETIMEDOUT ("Timed out: a deadline
+ * has passed"). The string is static. Never waits.
  */
 FL_API const char *fl_error_text(int rc);
 
 /*
- * Prints a result and a newline to standard error: "what: EPIPE: Broken pipe". For FL_ETASK prints
- * the failure that the thread remembers: "what: FL_ETASK: the task of argument 17 failed: EDOM: -3
- * is no length". If the calling context has no such failure, or another fiber of the thread has
- * replaced it, prints "what: FL_ETASK: the task failed". Returns EXIT_FAILURE, for `return
- * fl_perror(rc, "executor");` in main(). May block on standard error.
+ * Prints a result and a newline to standard error: "what: EPIPE: Closed or broken". For FL_ETASK
+ * prints the failure that the thread remembers: "what: FL_ETASK: the task of argument 17 failed:
+ * EDOM: -3 is no length". If the calling context has no such failure, or another fiber of the
+ * thread has replaced it, prints "what: FL_ETASK: the task failed". Returns EXIT_FAILURE, for
+ * `return fl_perror(rc, "executor");` in main(). May block on standard error.
  */
 FL_API int fl_perror(int rc, const char *what);
 

@@ -57,6 +57,47 @@ static const char *error_text(int number)
 }
 #endif
 
+/*
+ * What the library means by an error whose system text names one cause of several, or another one.
+ * The system returns these errors, too, so each text covers both.
+ */
+static const struct {
+	int number;
+	const char *text;
+} error_own_texts[] = {
+    {E2BIG, "Argument or result too large, or argument list too long"},
+    {EALREADY, "Already done, or already begun"},
+    {EBADMSG, "Damaged or unknown data"},
+    {EBUSY, "Busy: in use, or not finished"},
+    {EDEADLK, "Deadlock avoided: the wait would never end"},
+    {EEXIST, "Exists already"},
+    {EFBIG, "File or memory region too large"},
+    {EMSGSIZE, "Message or output too long"},
+    {ENAMETOOLONG, "Name too long"},
+    {ENOBUFS, "Backlog full, or no buffer space"},
+    {ENODATA, "No more data"},
+    {ENOENT, "No such file, directory, name or task"},
+    {ENOSPC, "No space left, or a limit of the system is reached"},
+    {ENOTRECOVERABLE, "Broken for good: not recoverable"},
+    {EOVERFLOW, "Too many or too large"},
+    {EOWNERDEAD, "The owner or worker has died, or this is a forked child"},
+    {EPIPE, "Closed or broken"},
+    {EPROTO, "Another type, format or build, or a protocol error"},
+    {EPROTONOSUPPORT, "Protocol or version not supported"},
+    {EROFS, "Read-only file system or memory region"},
+    {ETIMEDOUT, "Timed out: a deadline has passed"},
+    {ETOOMANYREFS, "Too many descriptors in messages that were not received"},
+};
+
+/* NULL: the system's text fits. */
+static const char *error_own_text(int number)
+{
+	for (size_t i = 0; i < sizeof error_own_texts / sizeof *error_own_texts; i++)
+		if (error_own_texts[i].number == number)
+			return error_own_texts[i].text;
+	return NULL;
+}
+
 const char *fl_error_name(int rc)
 {
 	if (rc == FL_ETASK)
@@ -75,6 +116,8 @@ const char *fl_error_text(int rc)
 		return "the task failed";
 	if (rc > 0 || rc < -4095)
 		return "no error of this library";
-	const char *text = error_text(-rc);
+	const char *text = error_own_text(-rc);
+	if (!text)
+		text = error_text(-rc);
 	return text ? text : "unknown error";
 }

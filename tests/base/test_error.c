@@ -24,13 +24,29 @@ FL_TEST(error_name_of_nothing_is_a_question)
 
 FL_TEST(error_text_is_a_sentence)
 {
-	assert_string_equal(fl_error_text(-EPIPE), "Broken pipe");
+	assert_string_equal(fl_error_text(-EPIPE), "Closed or broken");
+	assert_string_equal(fl_error_text(-ETIMEDOUT), "Timed out: a deadline has passed");
+	assert_string_equal(fl_error_text(-EISDIR), strerror(EISDIR));
 	assert_string_equal(fl_error_text(0), "Success");
 	assert_string_equal(fl_error_text(FL_ETASK), "the task failed");
 	for (int rc = -4200; rc < 10; rc++)
 		assert_true(strlen(fl_error_text(rc)) > 0);
 	assert_true(strlen(fl_error_text(INT_MIN)) > 0);
 	assert_true(strlen(fl_error_text(INT_MAX)) > 0);
+}
+
+/* Errors that mean more in the library than in the system have a text of their own. */
+FL_TEST(error_text_is_what_the_library_means)
+{
+	static const int own[] = {E2BIG,           EALREADY,        EBADMSG,      EBUSY,       EDEADLK, EEXIST,
+	                          EFBIG,           EMSGSIZE,        ENAMETOOLONG, ENOBUFS,     ENODATA, ENOENT,
+	                          ENOSPC,          ENOTRECOVERABLE, EOVERFLOW,    EOWNERDEAD,  EPIPE,   EPROTO,
+	                          EPROTONOSUPPORT, EROFS,           ETIMEDOUT,    ETOOMANYREFS};
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+		assert_string_not_equal(fl_error_text(-own[i]), strerror(own[i]));
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(fl_error_text(-own[i]), fl_error_text(-own[j]));
+	}
 }
 
 FL_TEST(error_etask_is_no_errno)
@@ -56,7 +72,7 @@ FL_TEST(error_perror_prints_a_line_and_fails)
 	int status = -1;
 	fl_test_stderr(print_epipe, &status, text, sizeof text);
 	assert_int_equal(status, EXIT_FAILURE);
-	assert_string_equal(text, "executor: EPIPE: Broken pipe\n");
+	assert_string_equal(text, "executor: EPIPE: Closed or broken\n");
 
 	status = -1;
 	fl_test_stderr(print_etask, &status, text, sizeof text);

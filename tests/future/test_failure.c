@@ -81,7 +81,7 @@ FL_TEST(failure_is_for_etask_alone)
 	told_of(-EIO, "");
 	fl_test_stderr(print_other, &status, text, sizeof text);
 	assert_int_equal(status, EXIT_FAILURE);
-	assert_string_equal(text, "executor: EPIPE: Broken pipe\n");
+	assert_string_equal(text, "executor: EPIPE: Closed or broken\n");
 }
 
 /* All forms of get keep the failure for the context; a wait without a result does not. */

@@ -219,7 +219,8 @@ FL_TEST(process_start_of_no_program_or_directory)
 		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
 		      -ENOENT);
 	}
-	assert_true(process_log_end("its directory /nonexistent cannot be opened: No such file or directory"));
+	assert_true(
+	    process_log_end("its directory /nonexistent cannot be opened: No such file, directory, name or task"));
 	expect_no_child_but_the_fork_server();
 }
 
