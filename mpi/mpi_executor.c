@@ -1298,7 +1298,7 @@ int fl_mpi_executor_create(fl_executor **made, const fl_executor_config *config,
 	int rc = fl__mpi_require_ranks(mpi->spawn);
 	if (rc != 0)
 		return rc;
-	if (config->workers > FL_WORKERS_MAX * (fl_mpi_ranks() - 1))
+	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX * (fl_mpi_ranks() - 1), "fl_mpi_executor_create"))
 		return -EINVAL;
 	struct mpi_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);
 	if (!p)

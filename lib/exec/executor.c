@@ -18,6 +18,14 @@ void fl__executor_missing(const char *function)
 }
 
 unsigned fl__executor_worker_count(const fl_executor_config *config)
+__attribute__((cold)) bool fl__executor_may_have(unsigned workers, unsigned most, const char *function)
+{
+	if (workers > most)
+		fl__log(FL_LOG_ERROR, "%s: %u workers (%d as an int) are above the limit of %u", function, workers,
+		        (int)workers, most);
+	return workers <= most;
+}
+
 {
 	unsigned workers = config->workers ? config->workers : fl_cpu_count();
 	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
@@ -91,7 +99,7 @@ int fl__executor_initialize(fl_executor *e, char **message)
 
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message)
 {
-	char text[FL_MESSAGE_MAX];
+	char number[64], text[FL_MESSAGE_MAX];
 	(void)snprintf(text, sizeof text, "the executor is broken: its initializer failed: %s: %s",
 	               fl_error_name(error), message && *message ? message : fl_error_text(error));
 	fl__message_free(message);
@@ -589,7 +597,7 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 		return -EOWNERDEAD;
 	if (!e->ops->resize)
 		return -ENOTSUP;
-	if (workers == 0 || workers > FL_WORKERS_MAX)
+	if (workers == 0 || !fl__executor_may_have(workers, FL_WORKERS_MAX, "fl_executor_resize"))
 		return -EINVAL;
 	FL_LOCKED(&e->lock);
 	return e->closed ? -EPIPE : e->ops->resize(e, workers);

@@ -199,6 +199,9 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
                       const fl_executor_config *config, bool lasting);
 void fl__executor_fini(fl_executor *e);
 
+/* Whether `workers` is at most `most`. If it is above, logs that, in the name of `function`. */
+bool fl__executor_may_have(unsigned workers, unsigned most, const char *function);
+
 /* The number of workers of `config`, or of usable CPUs. */
 unsigned fl__executor_worker_count(const fl_executor_config *config);
 

@@ -431,12 +431,12 @@ static const struct fl__executor_ops loop_executor_ops = {
 
 /* Life. */
 
-static int loop_executor_make(struct loop_executor **made, const fl_executor_config *config)
+static int loop_executor_make(struct loop_executor **made, const fl_executor_config *config, const char *function)
 {
 	static const fl_executor_config defaults;
 	if (!config)
 		config = &defaults;
-	if (config->workers > FL_LOOP_EXECUTOR_MAX)
+	if (!fl__executor_may_have(config->workers, FL_LOOP_EXECUTOR_MAX, function))
 		return -EINVAL;
 	struct loop_executor *c = fl__alloc_from(config->allocator, 1, sizeof *c);
 	if (!c)
@@ -464,7 +464,7 @@ static int loop_executor_finish_create(fl_executor **e, struct loop_executor *c,
 int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 {
 	struct loop_executor *c;
-	int rc = loop_executor_make(&c, config);
+	int rc = loop_executor_make(&c, config, "fl_loop_executor_create");
 	if (rc != 0)
 		return rc;
 	c->own_loop = true;
@@ -491,6 +491,6 @@ int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_co
 {
 	struct loop_executor *c;
 	fl__loop_check(l, "fl_loop_executor_create_on");
-	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_executor_make(&c, config);
+	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : loop_executor_make(&c, config, "fl_loop_executor_create_on");
 	return rc == 0 ? loop_executor_finish_create(e, c, loop_executor_start_manager(c, l)) : rc;
 }

@@ -892,7 +892,15 @@ static const char *process_pool_signal_name(int signal, char text[24])
 	return text;
 }
 
-/* Writes how the worker died: "worker 4711 (name-0) killed by SIGSEGV". */
+/* For a worker that has begun tasks: one of them may have used a pointer in its argument. */
+static const char *process_pool_pointer_hint(const struct fl__process_pool_worker *w, int signal)
+{
+	return w->ready && (signal == SIGSEGV || signal == SIGBUS)
+	           ? " (pointers of the submitting process are not valid here: pass data by value, or in a region)"
+	           : "";
+}
+
+/* Writes how the worker died: "worker 4711 (name-0) killed by SIGKILL". */
 static void process_pool_describe_death(const struct fl__process_pool_worker *w, char *text, size_t room)
 {
 	fl_process_status status;
@@ -908,7 +916,8 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status.signal != 0)
-		(void)snprintf(rest, room, "killed by %s", process_pool_signal_name(status.signal, number));
+		(void)snprintf(rest, room, "killed by %s%s", process_pool_signal_name(status.signal, number),
+		               process_pool_pointer_hint(w, status.signal));
 	else
 		(void)snprintf(rest, room, "exited with status %d", status.code);
 }
@@ -1823,8 +1832,9 @@ static const struct fl__executor_ops process_pool_ops = {
 
 static bool process_pool_config_is_valid(const fl_executor_config *config)
 {
-	return config->workers <= FL_WORKERS_MAX && config->max_tasks >= 0 && config->idle_timeout >= 0 &&
-	       config->task_timeout >= 0 && config->kill_after >= 0;
+	return fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_process_executor_create") &&
+	       config->max_tasks >= 0 && config->idle_timeout >= 0 && config->task_timeout >= 0 &&
+	       config->kill_after >= 0;
 }
 
 static int process_pool_check_start(void)

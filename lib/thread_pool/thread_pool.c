@@ -1247,7 +1247,8 @@ __attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl
 	static const fl_executor_config defaults;
 	if (!config)
 		config = &defaults;
-	if (config->workers > FL_WORKERS_MAX || config->idle_timeout < 0)
+	if (!fl__executor_may_have(config->workers, FL_WORKERS_MAX, "fl_thread_executor_create") ||
+	    config->idle_timeout < 0)
 		return -EINVAL;
 	const unsigned workers = fl__executor_worker_count(config);
 	struct fl__thread_pool *p = fl__alloc_from(config->allocator, 1, sizeof *p);

@@ -51,6 +51,33 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 }
 
 /* Also when all were submitted before there was more than one worker. */
+static char last_log[256];
+
+static void keep_last_log(fl_log_level level, const char *message)
+{
+	(void)level;
+	(void)snprintf(last_log, sizeof last_log, "%s", message);
+}
+
+CONFORMANCE(workers_above_the_limit_are_logged)
+{
+	fl_executor *e = NULL;
+	char expected[64];
+	if (kind->workers_at_most == 0)
+		return;
+	FL_NEEDS(kind->needs);
+	(void)snprintf(expected, sizeof expected, ": 4294967295 workers (-1 as an int) are above the limit of %u",
+	               kind->workers_at_most);
+	last_log[0] = '\0';
+	fl_log_handler *before = fl_set_log_handler(keep_last_log);
+	const int rc = kind->create(&e, &(fl_executor_config){.workers = (unsigned)-1});
+	(void)fl_set_log_handler(before);
+	FL_RC(rc, -EINVAL);
+	assert_null(e);
+	assert_memory_equal(last_log, "fl_", 3);
+	assert_non_null(strstr(last_log, expected));
+}
+
 CONFORMANCE(workers_are_all_busy_while_there_are_tasks)
 {
 	enum { WORKERS = 5, TASKS = 24 };

@@ -21,7 +21,8 @@ enum harm {
 
 static const char *const told[HARMS] = {
     [KILLED] = "killed by SIGKILL",
-    [SEGFAULT] = "killed by SIGSEGV",
+    [SEGFAULT] = "killed by SIGSEGV (pointers of the submitting process are not valid here: "
+		 "pass data by value, or in a region)",
     [BUS] = "killed by SIGBUS",
     [ILLEGAL] = "killed by SIGILL",
     [DIVIDES] = "killed by SIGFPE",
