@@ -583,7 +583,7 @@ static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return fl__message_copy(s->pool->base.allocator, text);
+		return *text ? fl__message_copy(s->pool->base.allocator, text) : NULL;
 	fl__task_identify(type, &identity);
 	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);

@@ -53,8 +53,9 @@ typedef struct fl_imap_config {
 	bool unordered; /* results in the order of completion */
 	/*
 	 * A generator, in place of an array: stores the next argument in `*arg` and returns 1; 0:
-	 * there is none; an error (< 0) ends the iteration after the arguments under way. Called
-	 * when the window has room, on the thread that uses the iteration.
+	 * there is none; an error (< 0) ends the iteration after the arguments under way. So does
+	 * any other number, with -EINVAL and a line to the log. Called when the window has room, on
+	 * the thread that uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;

@@ -26,7 +26,7 @@ typedef struct fl_task_type {
 	uint32_t size;    /* of this struct: sizeof(fl_task_type) */
 	uint32_t version; /* of the argument's and result's layout */
 	const char *name; /* for other processes: fl_task_register() */
-	/* Returns 0, or the error of the future. */
+	/* Returns 0, or the error of the future: a negative errno. */
 	int (*run)(fl_task_ctx *ctx, const void *arg, void *result);
 	size_t arg_size, arg_align;       /* 0, 0 for void */
 	size_t result_size, result_align; /* 0, 0 for void */

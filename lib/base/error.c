@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "error.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/version.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 const char *fl_version(void)
@@ -114,10 +116,22 @@ const char *fl_error_text(int rc)
 {
 	if (rc == FL_ETASK)
 		return "the task failed";
-	if (rc > 0 || rc < -4095)
+	if (rc > 0)
+		return "a positive number: an error is a negative errno";
+	if (rc < -4095)
 		return "no error of this library";
 	const char *text = error_own_text(-rc);
 	if (!text)
 		text = error_text(-rc);
 	return text ? text : "unknown error";
+}
+
+const char *fl__error_describe(int error, char text[64])
+{
+	if (error <= 0)
+		return fl_error_text(error);
+	const char *name = error_name(error);
+	(void)snprintf(text, 64, "%d: an error is a negative errno%s%s%s", error, name ? " (-" : "", name ? name : "",
+	               name ? ")" : "");
+	return text;
 }

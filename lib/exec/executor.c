@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "executor.h"
 #include "../base/atomic.h"
+#include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/thread.h"
@@ -17,7 +18,6 @@ void fl__executor_missing(const char *function)
 	fl__panic(function, NULL, "the executor is NULL: was it made?");
 }
 
-unsigned fl__executor_worker_count(const fl_executor_config *config)
 __attribute__((cold)) bool fl__executor_may_have(unsigned workers, unsigned most, const char *function)
 {
 	if (workers > most)
@@ -26,6 +26,7 @@ __attribute__((cold)) bool fl__executor_may_have(unsigned workers, unsigned most
 	return workers <= most;
 }
 
+unsigned fl__executor_worker_count(const fl_executor_config *config)
 {
 	unsigned workers = config->workers ? config->workers : fl_cpu_count();
 	return workers < FL_WORKERS_MAX ? workers : FL_WORKERS_MAX;
@@ -101,7 +102,7 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message)
 {
 	char number[64], text[FL_MESSAGE_MAX];
 	(void)snprintf(text, sizeof text, "the executor is broken: its initializer failed: %s: %s",
-	               fl_error_name(error), message && *message ? message : fl_error_text(error));
+	               fl_error_name(error), message && *message ? message : fl__error_describe(error, number));
 	fl__message_free(message);
 	fl__executor_break(e, text);
 }

@@ -302,10 +302,13 @@ static size_t imap_gather(fl_imap *it)
 		s->held = s->n - s->taken < it->chunk ? s->n - s->taken : it->chunk;
 	while (s->make && s->held < it->chunk && s->end == 0) {
 		int rc = s->make(s->state, fl__element(s->made, s->held, it->type->arg_size));
-		if (rc > 0)
+		if (rc == 1) {
 			s->held++;
-		else
-			s->end = rc < 0 ? rc : -ENODATA;
+			continue;
+		}
+		s->end = rc < 0 ? rc : rc == 0 ? -ENODATA : -EINVAL;
+		if (rc > 1)
+			fl__log(FL_LOG_ERROR, "fl_imap_config.next returned %d, not 1, 0 or a negative errno", rc);
 	}
 	return s->held;
 }

@@ -76,6 +76,8 @@ static bool map_run_element(struct map_in_place *map, size_t index, fl_task_ctx 
 	int error = fl__task_run(type, arg, result, ctx);
 	char *message = fl__task_take_message(ctx);
 	bool requested = error == -ECANCELED && fl_task_is_cancelled(ctx);
+	if (error > 0 && !message)
+		message = fl__message_positive(map->executor->allocator, type, error);
 	if (error != 0 && !requested)
 		map_fail(map, index, error, message ? message : "");
 	fl__message_free(message);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The error handler of all fibers. Apart from fiber.c, since groups report to it without fibers. */
 #include "../base/atomic.h"
+#include "../base/error.h"
 #include "../base/panic.h"
 #include "fiber.h"
-#include <fairlead/error.h>
 #include <fairlead/fiber.h>
 #include <fairlead/handlers.h>
 
@@ -11,7 +11,9 @@ static fl_fiber_error_handler *fiber_error_handler;
 
 static void fiber_log_error(const char *name, int error)
 {
-	fl__log(FL_LOG_ERROR, "fiber %s failed, and no join returned its error: %s", name, fl_error_text(error));
+	char number[64];
+	fl__log(FL_LOG_ERROR, "fiber %s failed, and no join returned its error: %s", name,
+	        fl__error_describe(error, number));
 }
 
 fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)

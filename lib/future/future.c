@@ -52,6 +52,7 @@
  */
 #include "future.h"
 #include "../base/atomic.h"
+#include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/context_var.h"
@@ -60,6 +61,7 @@
 #include "../wait/lot.h"
 #include "failure.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -105,6 +107,14 @@ char *fl__message_copy(const fl_allocator *allocator, const char *text)
 	if (!fl__message_lost(message))
 		memcpy(message, text, strnlen(text, FL_MESSAGE_MAX - 1));
 	return message;
+}
+
+__attribute__((cold)) char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error)
+{
+	char number[64], text[FL_MESSAGE_MAX];
+	(void)snprintf(text, sizeof text, "task %s returned %s", type->name ? type->name : "",
+	               fl__error_describe(error, number));
+	return fl__message_copy(allocator, text);
 }
 
 void fl__message_free(char *text)
@@ -299,6 +309,11 @@ bool fl__future_has_expired(const fl_future *f)
 	return fl__load_relaxed(&f->state) & FUTURE_EXPIRED; /* relaxed: the caller has seen the end */
 }
 
+static const fl_allocator *future_allocator(const fl_future *f)
+{
+	return f->ops->allocator ? f->ops->allocator(f) : NULL;
+}
+
 /* The end. */
 
 /*
@@ -405,11 +420,6 @@ struct future_own_callback {
 	void *arg;
 };
 
-static const fl_allocator *future_allocator(const fl_future *f)
-{
-	return f->ops->allocator ? f->ops->allocator(f) : NULL;
-}
-
 static void future_call_own(fl_future *f, void *memory)
 {
 	const struct future_own_callback own = *(struct future_own_callback *)memory;
@@ -471,7 +481,7 @@ static __attribute__((noinline)) void future_set_failure(fl_future *f, char *mes
 		/* relaxed: the ending CAS publishes it */
 		(void)fl__or_relaxed(&f->state, FUTURE_EXPIRED);
 	}
-	f->message = message;
+	f->message = f->error > 0 && !message ? fl__message_positive(future_allocator(f), f->type, f->error) : message;
 }
 
 /* Takes over `message`, and corrects f->error. */

@@ -237,6 +237,8 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 char *fl__message_new(const fl_allocator *allocator);
 /* The same with a copy of `text`, cut where it is too long. */
 char *fl__message_copy(const fl_allocator *allocator, const char *text);
+/* The same with what is wrong with the positive number that a task of `type` has returned. */
+char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
 bool fl__message_lost(const char *message);
 void fl__message_free(char *message);
 

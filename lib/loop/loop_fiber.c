@@ -11,6 +11,7 @@
  * from then on the loop starts no fiber of a group.
  */
 #include "../base/atomic.h"
+#include "../base/error.h"
 #include "../base/panic.h"
 #include "../exec/group.h"
 #include "../sync/context_var.h"
@@ -18,7 +19,6 @@
 #include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>
-#include <fairlead/error.h>
 #include <fairlead/handlers.h>
 
 static struct fl__fiber *loop_fiber_inner(const fl_fiber *f)
@@ -82,8 +82,10 @@ static void loop_fiber_disown_token(struct fl_fiber *f)
 /* Tells the fiber's group that the function has returned `rc`, which is not 0. */
 static void loop_fiber_note_in_group(const struct fl_fiber *f, int rc)
 {
-	fl__group_note_error(f->group, !fl__fiber_is_failure(f, rc),
-	                     &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl_error_text(rc)});
+	char number[64];
+	fl__group_note_error(
+	    f->group, !fl__fiber_is_failure(f, rc),
+	    &(struct fl__group_failure){rc, f->number, NULL, fl_fiber_name(f), fl__error_describe(rc, number)});
 }
 
 static int loop_fiber_body(void *unused)

@@ -4,6 +4,7 @@
  * its one task.
  */
 #include "new_process.h"
+#include "../base/error.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "packet.h"
@@ -198,11 +199,12 @@ static int new_process_take_arg(const struct fl__request *request, void **arg)
 
 static void new_process_print_failure(const fl_task_type *type, int error, const char *message)
 {
+	char number[64];
 	if (message)
 		fprintf(stderr, "%s: task %s: %s\n", new_process_name, type->name, message);
 	else
-		fprintf(stderr, "%s: task %s: %s (%s)\n", new_process_name, type->name, fl_error_text(error),
-		        fl_error_name(error));
+		fprintf(stderr, "%s: task %s: %s (%s)\n", new_process_name, type->name,
+		        fl__error_describe(error, number), fl_error_name(error));
 }
 
 static int new_process_run(const fl_task_type *type, const void *arg, void *result)

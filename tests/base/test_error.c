@@ -2,6 +2,7 @@
 #include "fl_child.h"
 #include "fl_test.h"
 
+#include "base/error.h"
 #include <limits.h>
 
 FL_TEST(error_names_what_has_a_name)
@@ -27,6 +28,7 @@ FL_TEST(error_text_is_a_sentence)
 	assert_string_equal(fl_error_text(-EPIPE), "Closed or broken");
 	assert_string_equal(fl_error_text(-ETIMEDOUT), "Timed out: a deadline has passed");
 	assert_string_equal(fl_error_text(-EISDIR), strerror(EISDIR));
+	assert_string_equal(fl_error_text(EIO), "a positive number: an error is a negative errno");
 	assert_string_equal(fl_error_text(0), "Success");
 	assert_string_equal(fl_error_text(FL_ETASK), "the task failed");
 	for (int rc = -4200; rc < 10; rc++)
@@ -47,6 +49,16 @@ FL_TEST(error_text_is_what_the_library_means)
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(fl_error_text(-own[i]), fl_error_text(-own[j]));
 	}
+}
+
+FL_TEST(error_of_a_users_function_is_described)
+{
+	char text[64];
+	assert_string_equal(fl__error_describe(-EPIPE, text), fl_error_text(-EPIPE));
+	assert_string_equal(fl__error_describe(EIO, text), "5: an error is a negative errno (-EIO)");
+	assert_string_equal(fl__error_describe(INT_MAX, text), "2147483647: an error is a negative errno");
+	assert_string_equal(fl__error_describe(ENOTRECOVERABLE, text),
+	                    "131: an error is a negative errno (-ENOTRECOVERABLE)");
 }
 
 FL_TEST(error_etask_is_no_errno)

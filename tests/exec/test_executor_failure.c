@@ -82,3 +82,63 @@ CONFORMANCE(failure_of_a_loop)
 	(void)snprintf(reason, sizeof reason, "the task failed: EDOM: %s", fl_error_text(-EDOM));
 	expect(reason);
 }
+
+/* Without a message the task is told what it should have returned. */
+FL_TASK_STATIC(returns_positive, int, int)
+{
+	return *arg >= 0 ? *arg : fl_task_fail(ctx, -*arg, "its own");
+}
+
+static const char positive_eio[] = ":returns_positive returned 5: an error is a negative errno (-EIO)";
+
+CONFORMANCE(failure_of_a_positive_number)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_SCOPED(fl_future) *f = NULL, *own = NULL;
+	FL_SCOPED(fl_imap) *it = NULL;
+	const int args[] = {0, EIO, 0, 0};
+	int results[4], result;
+	fl_map_error error;
+	FL_OK(returns_positive_submit(e, EIO, &f));
+	FL_RC(returns_positive_get(f, &result), FL_ETASK);
+	FL_RC(fl_future_error(f), EIO);
+	assert_non_null(strstr(fl_future_message(f), positive_eio));
+	FL_OK(returns_positive_submit(e, -EIO, &own));
+	FL_RC(returns_positive_get(own, &result), FL_ETASK);
+	FL_RC(fl_future_error(own), EIO);
+	assert_string_equal(fl_future_message(own), "its own");
+	FL_RC(returns_positive_map(e, args, 4, results, &(fl_map_config){.chunk = 4, .error = &error}), FL_ETASK);
+	FL_RC(error.error, EIO);
+	assert_non_null(strstr(error.message, positive_eio));
+	FL_OK(returns_positive_imap(e, args, 4, &it, &(fl_imap_config){.chunk = 4}));
+	FL_OK(returns_positive_imap_next(it, NULL, &result));
+	FL_RC(returns_positive_imap_next(it, NULL, &result), FL_ETASK);
+	assert_non_null(strstr(fl_imap_message(it), positive_eio));
+	FL_OK(returns_positive_group_submit(&g, EIO, &result));
+	FL_RC(fl_group_join(&g), EIO);
+	assert_non_null(strstr(fl_group_message(&g), positive_eio));
+}
+
+FL_TASK_STATIC(initializes_positively, void, void)
+{
+	return EIO;
+}
+
+CONFORMANCE(failure_of_an_initializer_with_a_positive_number)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_NEEDS(kind->needs);
+	int rc = kind->create(&e, &(fl_executor_config){.workers = 1, .initialize = &initializes_positively});
+	if (rc == EIO) /* it ran in the create */
+		return;
+	FL_OK(rc);
+	rc = square_submit(e, 3, &f);
+	if (rc == -ENOTRECOVERABLE)
+		return;
+	FL_OK(rc);
+	FL_RC(square_get(f, &(int){0}), FL_ETASK);
+	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+	assert_non_null(strstr(fl_future_message(f), "5: an error is a negative errno (-EIO)"));
+}

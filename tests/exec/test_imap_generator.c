@@ -78,4 +78,8 @@ CONFORMANCE(imap_of_what_cannot_be)
 	FL_OK(fl_imap_create(&it, e, &square, NULL, 0, &config));
 	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EIO);
 	fl_imap_free(it);
+	c.end = EIO; /* neither 1, 0 nor negative */
+	FL_OK(fl_imap_create(&it, e, &square, NULL, 0, &config));
+	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EINVAL);
+	fl_imap_free(it);
 }

@@ -238,11 +238,13 @@ FL_TEST(fiber_public_detached_tells_the_handler)
 
 static int fail_alone(void *unused)
 {
-	static int error = -EPIPE;
-	fl_fiber *f;
+	static int errors[] = {-EPIPE, EPIPE};
 	(void)unused;
-	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "worker"}) == 0);
-	fl_fiber_detach(f);
+	for (int i = 0; i < 2; i++) {
+		fl_fiber *f;
+		FL_CHECK(fl_fiber_start(&f, return_number, &errors[i], &(fl_fiber_config){.name = "worker"}) == 0);
+		fl_fiber_detach(f);
+	}
 	fl_fiber_yield();
 	return 0;
 }
@@ -260,6 +262,7 @@ FL_TEST(fiber_public_errors_are_logged)
 	fl_test_stderr(fail_unheard, NULL, text, sizeof text);
 	assert_non_null(strstr(text, "fiber worker failed"));
 	assert_non_null(strstr(text, fl_error_text(-EPIPE)));
+	assert_non_null(strstr(text, "its error: 32: an error is a negative errno (-EPIPE)"));
 }
 
 /* Free: cancelled and waited for, in a scope that is cancelled itself. */

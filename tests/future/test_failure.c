@@ -56,7 +56,8 @@ FL_TEST(failure_without_a_name_is_a_number)
 	told_of(7, "seven of nine");
 	assert_string_equal(printed(), "job: FL_ETASK: the task failed: 7: seven of nine\n");
 	told_of(7, "");
-	assert_string_equal(printed(), "job: FL_ETASK: the task failed: 7: no error of this library\n");
+	assert_non_null(strstr(printed(), "the task failed: 7: task "));
+	assert_non_null(strstr(printed(), ":ends_with returned 7: an error is a negative errno (-E2BIG)\n"));
 }
 
 FL_TEST(failure_of_the_longest_message)
