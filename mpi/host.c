@@ -64,6 +64,7 @@
 #include "../lib/exec/executor.h"
 #include "../lib/exec/map.h"
 #include "../lib/exec/registry.h"
+#include "../lib/wait/cancel.h"
 #include "engine.h"
 #include "nested.h"
 #include "regions.h"
@@ -692,7 +693,7 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 {
 	fl_task_ctx task = {.token = &job->token};
 	struct host_pool *p = job->pool;
-	fl_cancel_token_init(&job->token, FL_SHIELDED, job->deadline != 0 ? job->deadline : FL_FOREVER);
+	fl__cancel_init(&job->token, FL_SHIELDED, job->deadline != 0 ? job->deadline : FL_FOREVER);
 	if (fl_cancel_token_is_requested(&job->token)) {
 		fl_cancel_token_destroy(&job->token);
 		host_reply_skipped(job);

@@ -44,6 +44,9 @@ FL_BEGIN_DECLS
  * same address, such as an FL_MUTEX_INIT on the stack, inherits the order of the old lock.
  *
  * Objects in shared memory (fl_shm_...) are not recorded.
+ *
+ * Each mode also reports, once, a call that gets a duration in place of a deadline, with the stack
+ * of the call: FL_S(20), a time soon after the boot of the machine, in place of fl_after(FL_S(20)).
  */
 #define FL_DEBUG_LOCKORDER 1u
 #define FL_DEBUG_WAITS 2u

@@ -13,6 +13,7 @@
 #include "../wait/lock.h"
 #include "report.h"
 #include <errno.h>
+#include <fairlead/time.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,6 +22,9 @@
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
+/* When the library was loaded: no deadline of fl_after() in this process is earlier. */
+static int64_t debug_started;
+static uint32_t debug_told_duration; /* since the last switch */
 static uint32_t debug_switch_lock;
 /* guarded by debug_switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
 static uint64_t debug_dump_signals;
@@ -48,6 +52,7 @@ unsigned fl__debug_switch(unsigned modes)
 		debug_set_words(0);
 		fl__table_forget();
 	}
+	fl__store_relaxed(&debug_told_duration, 0); /* relaxed: a late change does no harm */
 	debug_set_words(modes);
 	fl__unlock(&debug_switch_lock);
 	return before;
@@ -251,6 +256,26 @@ static void debug_on_assert_held(const void *lock, const char *function)
 		fl__panic(function, lock, "held by another context");
 }
 
+/*
+ * A deadline of another process may be earlier than `debug_started`, too. But one that passed in
+ * the first half of the machine's uptime is hardly used any more. Deadlines of a few nanoseconds
+ * are written on purpose, to try once.
+ */
+static bool debug_is_duration(int64_t deadline)
+{
+	return deadline >= FL_US(1) && deadline < debug_started / 2 && deadline < fl__sys.now() / 2;
+}
+
+void fl__debug_deadline_on(int64_t deadline)
+{
+	struct fl__backtrace stack;
+	/* relaxed: only one caller gets 0 */
+	if (!debug_is_duration(deadline) || fl__swap_relaxed(&debug_told_duration, 1) != 0)
+		return;
+	fl__backtrace_take(&stack, 1);
+	fl__report_duration(deadline, &stack);
+}
+
 const struct fl__debug_hooks fl__debug_hooks = {
     .locking = debug_on_locking,
     .waiting = debug_on_waiting,
@@ -261,6 +286,7 @@ const struct fl__debug_hooks fl__debug_hooks = {
     .assert_held = debug_on_assert_held,
     .join = fl__debug_join_on,
     .sleep = fl__debug_sleep_on,
+    .deadline = fl__debug_deadline_on,
 };
 
 static void debug_dump_to_stderr(int signal)
@@ -340,6 +366,7 @@ static unsigned debug_parse_modes(const char *text, int *signal)
 FL__AT_START static void debug_read_environment(void)
 {
 	const char *text = getenv("FL_DEBUG");
+	debug_started = fl__sys.now();
 	if (!text)
 		return;
 	int signal = SIGQUIT, rc = 0;

@@ -107,7 +107,8 @@ struct fl__debug_hooks {
 	void (*forget)(const void *lock, const char *destroy);
 	void (*assert_held)(const void *lock, const char *function);
 	void (*join)(uint64_t context, bool timed);
-	void (*sleep)(bool asleep);
+	void (*sleep)(bool asleep, int64_t deadline);
+	void (*deadline)(int64_t deadline);
 };
 /* Hidden: not the table of another copy of the library. */
 extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
@@ -215,11 +216,21 @@ static inline void fl__debug_join(uint64_t context, bool timed)
 		fl__debug_hooks.join(context, timed);
 }
 
-/* Called before and after each sleep of a wait. */
-static inline void fl__debug_sleep(bool asleep)
+/* Called before and after each sleep of a wait until `deadline`. */
+static inline void fl__debug_sleep(bool asleep, int64_t deadline)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.sleep(asleep);
+		fl__debug_hooks.sleep(asleep, deadline);
+}
+
+/*
+ * Called with the deadline that a public function got and that fl__debug_sleep() may not see, with
+ * no internal lock held. Reports a duration in place of a deadline.
+ */
+static inline void fl__debug_deadline(int64_t deadline)
+{
+	if (fl__debug_is_on())
+		fl__debug_hooks.deadline(deadline);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "report.h"
+#include <fairlead/time.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -117,6 +118,16 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 	report_held(level, &symbols, step);
 	if (wanted)
 		report_wanted(level, &symbols, step);
+	fl__symbols_end(&symbols);
+}
+
+void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack)
+{
+	struct fl__symbols symbols = {.n = 0};
+	fl__backtrace_learn_modules();
+	fl__log(FL_LOG_WARNING, "a deadline of %.9g s is long past; fl_after() makes one of a duration",
+	        (double)deadline / (double)FL_S(1));
+	report_stack(FL_LOG_WARNING, &symbols, stack);
 	fl__symbols_end(&symbols);
 }
 

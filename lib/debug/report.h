@@ -36,6 +36,9 @@ void fl__report_cycle(fl_log_level level, const char *title, const struct fl__re
  */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted);
 
+/* Logs that a call, with this stack, got a duration in place of a deadline. */
+void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack);
+
 /* The report's form of `held`. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 

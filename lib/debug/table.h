@@ -182,6 +182,9 @@ void fl__order_locking(const struct fl__debug_op *op);
 /* Removes a lock and its edges. Under the table's lock. */
 void fl__order_drop(const void *lock);
 
+/* debug.c: the hook of deadlines. */
+void fl__debug_deadline_on(int64_t deadline);
+
 /* waits.c: the wait graph. */
 
 /*
@@ -195,7 +198,7 @@ void fl__waits_end(struct fl__holder *h);
 
 /* The hooks of joins and of waits for unknown objects. */
 void fl__debug_join_on(uint64_t context, bool timed);
-void fl__debug_sleep_on(bool asleep);
+void fl__debug_sleep_on(bool asleep, int64_t deadline);
 
 /* contention.c: where contexts wait, and how long. */
 

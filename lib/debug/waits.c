@@ -185,8 +185,10 @@ void fl__debug_join_on(uint64_t context, bool timed)
 }
 
 /* For the dump only: no other context is known to end this wait. A recorded lock or join stays. */
-void fl__debug_sleep_on(bool asleep)
+void fl__debug_sleep_on(bool asleep, int64_t deadline)
 {
+	if (asleep)
+		fl__debug_deadline_on(deadline);
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();

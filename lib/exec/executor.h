@@ -3,6 +3,7 @@
 #define FL_EXEC_EXECUTOR_H
 
 #include "../base/panic.h"
+#include "../debug/debug.h"
 #include "../wait/context.h"
 #include "task_blocks.h"
 #include <fairlead/cond.h>
@@ -299,7 +300,11 @@ void fl__task_block_inherit(struct fl__task_block *block);
 static inline void fl__task_block_begin(struct fl__task_block *block, const fl_task_type *type, uint32_t refs,
                                         const fl_submit_config *config, size_t copied)
 {
-	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
+	int64_t deadline = FL_FOREVER;
+	if (__builtin_expect(config->deadline != 0, 0)) {
+		deadline = config->deadline;
+		fl__debug_deadline(deadline);
+	}
 	fl__future_init(&block->future, &fl__task_block_future_ops, type, refs, config->cancel, deadline);
 	/* not NULL: the block was made by a call that needs the context */
 	if (__builtin_expect(fl__ctx_current->front.values != NULL, 0))

@@ -54,6 +54,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../fiber/fiber.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
@@ -111,6 +112,11 @@ static void group_wake(struct group_wakes *wakes)
 
 /* The state of a group that is begun. */
 
+static int64_t group_deadline(const fl_group *g)
+{
+	return (int64_t)(FL_FOREVER - g->from_forever_);
+}
+
 /*
  * Under the lock. The token is below `parent`; NULL: below the caller's scope. Returns whether the
  * caller must request the token.
@@ -122,7 +128,7 @@ static bool group_begin(fl_group *g, fl_cancel_token *parent)
 	g->error_ = 0;
 	g->cut_ = false;
 	g->used_ = false;
-	fl_cancel_token_init(&g->token_, parent, (int64_t)(FL_FOREVER - g->from_forever_));
+	fl__cancel_init(&g->token_, parent, group_deadline(g));
 	g->begun_ = true;
 	return g->cancelled_;
 }
@@ -322,6 +328,7 @@ static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_toke
 	const size_t number = fl__add_relaxed(&g->number_, 1); /* relaxed: as above */
 	group_count_in(g);
 	fl__unlock(&g->lock_);
+	fl__debug_deadline(group_deadline(g));
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
 	return number;
@@ -664,7 +671,7 @@ static int group_join_finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (rc == 0 && g->cut_ && from_above)
-		return fl__is_expired((int64_t)(FL_FOREVER - g->from_forever_)) ? -ETIMEDOUT : -ECANCELED;
+		return fl__is_expired(group_deadline(g)) ? -ETIMEDOUT : -ECANCELED;
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../future/failure.h"
 #include "../wait/cancel.h"
 #include <errno.h>
@@ -579,6 +580,7 @@ static void imap_configure(fl_imap *it, const fl_imap_config *config)
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
 	it->deadline = config->deadline ? config->deadline : FL_FOREVER;
+	fl__debug_deadline(it->deadline);
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;

@@ -27,6 +27,7 @@
  * Progress: blocking, on `timer_lock`, for an operation of the heap, or for the start of a thread.
  */
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../fiber/timer_heap.h"
 #include "../sync/context_var.h"
 #include "../sync/helper.h"
@@ -225,8 +226,10 @@ FL__AT_START static void timer_watch_forks(void)
 static int timer_start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {
 	const int64_t now = fl__sys.now();
-	if (deadline < now)
+	if (deadline < now) {
+		fl__debug_deadline(deadline);
 		deadline = now;
+	}
 	FL_LOCKED(&timer_lock);
 	if (timer_is_pending(t))
 		return -EBUSY;

@@ -77,6 +77,7 @@
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "../sync/context_var.h"
+#include "../wait/cancel.h"
 #include "../wait/context.h"
 #include "../wait/lot.h"
 #include <errno.h>
@@ -287,7 +288,7 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;
-	fl_cancel_token_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
+	fl__cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
 	/* release: `thief`, `token`; pairs with fork_request_stop() and fork_may_go_on() */
 	const uint32_t seen = fl__or_release(&fork->state, FORK_RUNNING);

@@ -136,7 +136,7 @@ void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_ta
 	f->type = type;
 	f->callbacks = NULL;
 	f->message = NULL;
-	fl_cancel_token_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
+	fl__cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
 	fl__store_relaxed(&f->state, refs * FUTURE_REF); /* relaxed: the caller publishes the future */
 }
 

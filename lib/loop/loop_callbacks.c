@@ -23,6 +23,7 @@
  * called back first.
  */
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../sync/context_var.h"
 #include "loop.h"
 #include <errno.h>
@@ -137,6 +138,7 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 	struct fl__values *old = loop_timer_take_values(t);
 	t->function_ = function;
 	t->arg_ = arg;
+	fl__debug_deadline(deadline);
 	if (deadline != FL_FOREVER)
 		loop_timer_add(l, t, deadline);
 	fl__values_free(old); /* last: a value's `release` may use the timer */

@@ -6,6 +6,7 @@
  */
 #include "to_thread.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "loop.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
@@ -102,6 +103,7 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 	if (!fl_fiber_current())
 		return fl__loop_needed("fl_to_thread", FL__A_FIBER);
 	struct to_thread_call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
+	fl__debug_deadline(deadline);
 	int rc = to_thread_why_over(&call);
 	if (rc == 0)
 		rc = to_thread_submit(l, &call);

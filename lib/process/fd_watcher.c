@@ -21,6 +21,7 @@
 #include "fd_watcher.h"
 #include "../base/sys.h"
 #include "../base/try_io.h"
+#include "../debug/debug.h"
 #include "../sync/helper.h"
 #include "../wait/lot.h"
 #include "process_sys.h"
@@ -336,6 +337,7 @@ static int fd_wait_by_context(const struct fl__ctx *ctx, struct pollfd *fds, uns
 int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
+	fl__debug_deadline(deadline);
 	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
 		return fd_wait_by_poll(fds, n, deadline);
 	int rc = fd_wait_by_context(ctx, fds, n, deadline, cancel);

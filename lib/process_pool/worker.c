@@ -347,7 +347,7 @@ static bool worker_begin(struct worker_self *w, const struct fl__submission *sub
 	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
 	    fl_cancel_token_is_requested(&w->token)) {
 		fl_cancel_token_destroy(&w->token);
-		fl_cancel_token_init(&w->token, FL_SHIELDED, deadline);
+		fl__cancel_init(&w->token, FL_SHIELDED, deadline);
 	}
 	return !fl__rings_stop_requested(&w->rings) && !fl__is_expired(deadline);
 }

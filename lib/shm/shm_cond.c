@@ -31,6 +31,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>
@@ -63,6 +64,7 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	int rc = 0;
+	fl__debug_deadline(deadline);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_expired(deadline))

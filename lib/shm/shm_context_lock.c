@@ -14,6 +14,7 @@
 #include "shm_context_lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include "shm_bridge.h"
 #include <errno.h>
@@ -64,6 +65,7 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t
 {
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
+	fl__debug_deadline(deadline);
 	if (is_thread && !token)
 		return fl__shm_acquire(l, deadline);
 	if (token && fl_cancel_token_is_requested(token))

@@ -37,6 +37,7 @@
 #include "shm_wait_queue.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -146,6 +147,7 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
+	fl__debug_deadline(deadline);
 	if (fl__is_expired(deadline))
 		return -ETIMEDOUT;
 	if (ctx->ops != &fl__thread_parker || token)

@@ -26,6 +26,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "lock.h"
 #include <fairlead/time.h>
 
@@ -65,8 +66,14 @@ static void cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t dea
 	fl__unlock(&c->root_->lock_);
 }
 
+void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
+{
+	cancel_init(c, parent, deadline, 0);
+}
+
 void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
 {
+	fl__debug_deadline(deadline);
 	cancel_init(c, parent, deadline, 0);
 }
 

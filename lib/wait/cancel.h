@@ -18,7 +18,10 @@ struct fl__own_token {
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* As fl_cancel_token_init(). The caller then sets `ctx->own`. */
+/* As fl_cancel_token_init(), which also checks the deadline of its caller while debugging is on. */
+void fl__cancel_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline);
+
+/* As fl__cancel_init(). The caller then sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);
 
 /* From now on no request calls `kick`. The token has no waiters. */

@@ -90,9 +90,9 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl__debug_sleep(true);
+	fl__debug_sleep(true, deadline);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
-	fl__debug_sleep(false);
+	fl__debug_sleep(false, deadline);
 	return rc;
 }
 
@@ -171,8 +171,10 @@ static int wait_yield_once(const fl_cancel_token *cancel)
 int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	if (fl__is_expired(deadline))
+	if (fl__is_expired(deadline)) {
+		fl__debug_deadline(deadline);
 		return wait_yield_once(cancel);
+	}
 	fl__wait_begin(&wait);
 	/* The wait has no node: only the deadline or the token ends it. */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A duration in place of a deadline: reported once, with the stack of the call. */
+#include "fl_debugging.h"
+
+#include "fl_in_loop.h"
+#include "fl_shm.h"
+#include <unistd.h>
+
+#define SHORT FL_MS(20) /* so short that no process begins with less uptime twice over */
+
+static int n_reports(void)
+{
+	return heard("a deadline of 0.02 s is long past; fl_after() makes one of a duration");
+}
+
+FL_TASK_STATIC(deadline_nothing, int, int)
+{
+	*result = *arg;
+	return 0;
+}
+
+static int body_nothing(void *state, size_t from, size_t to)
+{
+	(void)state;
+	return from < to ? 0 : -EINVAL;
+}
+
+static void timer_nothing(void *unused)
+{
+	(void)unused;
+}
+
+/* Each of these calls one function with a duration. */
+
+FL_FRAME(call_sleep, void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_sleep_until(SHORT, NULL) == 0);
+	FL_STAYS();
+}
+
+FL_FRAME(call_event, void *unused)
+{
+	fl_event never = FL_EVENT_INIT;
+	(void)unused;
+	FL_CHECK(fl_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+FL_FRAME(call_mutex, void *unused)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	(void)unused;
+	fl_mutex_lock(&m);
+	FL_CHECK(fl_mutex_lock_until(&m, SHORT, NULL) == -ETIMEDOUT);
+	fl_mutex_unlock(&m);
+	FL_STAYS();
+}
+
+FL_FRAME(call_cond, void *unused)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cond c = FL_COND_INIT;
+	(void)unused;
+	fl_mutex_lock(&m);
+	FL_CHECK(fl_cond_wait_until(&c, &m, SHORT, NULL) == -ETIMEDOUT);
+	fl_mutex_unlock(&m);
+	FL_STAYS();
+}
+
+FL_FRAME(call_sem, void *unused)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	(void)unused;
+	FL_CHECK(fl_sem_acquire_until(&s, SHORT, NULL) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+FL_FRAME(call_queue, void *unused)
+{
+	fl_queue *q = NULL;
+	int item;
+	(void)unused;
+	FL_CHECK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1}) == 0);
+	FL_CHECK(fl_queue_get_until(q, &item, SHORT, NULL) == -ETIMEDOUT);
+	fl_queue_free(q);
+	FL_STAYS();
+}
+
+FL_FRAME(call_wait_any, void *unused)
+{
+	fl_event never = FL_EVENT_INIT;
+	(void)unused;
+	FL_CHECK(FL_WAIT_ANY_UNTIL(SHORT, NULL, FL_ON_EVENT(&never)) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+FL_FRAME(call_fd, void *unused)
+{
+	int ends[2];
+	(void)unused;
+	FL_CHECK(pipe(ends) == 0);
+	FL_CHECK(fl_fd_wait_until(ends[0], FL_FD_IN, SHORT, NULL) == -ETIMEDOUT);
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	FL_STAYS();
+}
+
+FL_FRAME(call_shm_event, void *unused)
+{
+	fl_shm_event never;
+	(void)unused;
+	fl_shm_event_init(&never);
+	FL_CHECK(fl_shm_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+FL_FRAME(call_token, void *unused)
+{
+	fl_cancel_token token;
+	(void)unused;
+	fl_cancel_token_init(&token, NULL, SHORT);
+	FL_CHECK(fl_cancel_token_is_requested(&token));
+	fl_cancel_token_destroy(&token);
+	FL_STAYS();
+}
+
+FL_FRAME(call_timer, void *unused)
+{
+	fl_timer t = FL_TIMER_INIT;
+	(void)unused;
+	FL_CHECK(fl_timer_start(&t, SHORT, timer_nothing, NULL) == 0);
+	FL_CHECK(fl_timer_join(&t) == 0);
+	FL_STAYS();
+}
+
+FL_FRAME(call_submit, void *e)
+{
+	fl_future *f = NULL;
+	FL_CHECK(deadline_nothing_submit_with(e, 1, &f, &(fl_submit_config){.deadline = SHORT}) == 0);
+	fl_future_free(f);
+	FL_STAYS();
+}
+
+FL_FRAME(call_group, void *e)
+{
+	fl_group g = FL_GROUP_INIT_UNTIL(e, SHORT);
+	FL_CHECK(deadline_nothing_group_submit(&g, 1, NULL) == -ECANCELED);
+	FL_CHECK(fl_group_join(&g) == 0);
+	FL_STAYS();
+}
+
+FL_FRAME(call_map, void *e)
+{
+	int results[2];
+	const fl_map_config config = {.deadline = SHORT};
+	FL_CHECK(deadline_nothing_map(e, (int[]){1, 2}, 2, results, &config) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+FL_FRAME(call_imap, void *e)
+{
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_CHECK(deadline_nothing_imap(e, (int[]){1, 2}, 2, &it, &(fl_imap_config){.deadline = SHORT}) == 0);
+	FL_STAYS();
+}
+
+FL_FRAME(call_parallel, void *e)
+{
+	const fl_parallel_config config = {.deadline = SHORT};
+	FL_CHECK(fl_parallel_for(e, 0, 10, body_nothing, NULL, &config) == -ETIMEDOUT);
+	FL_STAYS();
+}
+
+#define CALL(function)                                                                                                 \
+	{                                                                                                              \
+		function, #function                                                                                    \
+	}
+static const struct {
+	void (*call)(void *e);
+	const char *name;
+} calls[] = {
+    CALL(call_sleep),     CALL(call_event), CALL(call_mutex),    CALL(call_cond),
+    CALL(call_sem),       CALL(call_queue), CALL(call_wait_any), CALL(call_fd),
+    CALL(call_shm_event), CALL(call_token), CALL(call_timer),    CALL(call_submit),
+    CALL(call_group),     CALL(call_map),   CALL(call_imap),     CALL(call_parallel),
+};
+
+FL_TEST(debug_deadline_that_is_a_duration)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		FL_DEBUGGING(1u << i % 3); /* any mode */
+		for (int twice = 0; twice < 2; twice++)
+			calls[i].call(e);
+		assert_int_equal(n_reports(), 1);
+		assert_true(heard(calls[i].name) > 0);
+	}
+}
+
+static int start_timer(void *unused)
+{
+	fl_loop_timer t = {0};
+	(void)unused;
+	fl_loop_timer_start(fl_loop_current(), &t, SHORT, timer_nothing, NULL);
+	fl_loop_timer_cancel(fl_loop_current(), &t);
+	return 0;
+}
+
+static int call_to_thread(void *unused)
+{
+	FL_CHECK(fl_to_thread_until(start_timer, unused, NULL, SHORT, NULL) == -ETIMEDOUT);
+	return 0;
+}
+
+static int sleep_in_fiber(void *unused)
+{
+	(void)unused;
+	return fl_sleep_until(SHORT, NULL);
+}
+
+FL_TEST(debug_deadline_that_is_a_duration_in_a_loop)
+{
+	fl_fiber_function *const functions[] = {start_timer, call_to_thread, sleep_in_fiber};
+	FL_NEEDS(FL_TEST_EVENTFD);
+	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+		FL_DEBUGGING(FL_DEBUG_WAITS);
+		FL_OK(fl_loop_run(functions[i], NULL));
+		assert_int_equal(n_reports(), 1);
+	}
+}
+
+FL_TEST(debug_deadline_that_is_no_duration)
+{
+	const int64_t deadlines[] = {INT64_MIN, -FL_MS(20),           0,        1,
+	                             999,       fl_after(-FL_MS(20)), fl_now(), fl_after(FL_US(1))};
+	fl_event never = FL_EVENT_INIT;
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++)
+		FL_RC(fl_event_wait_until(&never, deadlines[i], NULL), -ETIMEDOUT);
+	assert_int_equal(heard("long past"), 0);
+}
+
+FL_TEST(debug_deadline_is_not_checked_when_off)
+{
+	fl_event never = FL_EVENT_INIT;
+	FL_DEBUGGING(0);
+	FL_RC(fl_event_wait_until(&never, SHORT, NULL), -ETIMEDOUT);
+	assert_int_equal(heard("long past"), 0);
+}
