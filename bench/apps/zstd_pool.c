@@ -102,7 +102,7 @@ void POOL_add(POOL_ctx *pool, POOL_function function, void *arg)
 
 int POOL_tryAdd(POOL_ctx *pool, POOL_function function, void *arg)
 {
-	return submit(pool, function, arg, 1) == 0;
+	return submit(pool, function, arg, FL_NO_WAIT) == 0;
 }
 
 /* The two that zstd offers to its users. */

@@ -39,7 +39,7 @@ typedef struct fl_executor fl_executor;
 typedef enum fl_when_full {
 	/*
 	 * Waits until there is room, or until fl_submit_config.room_deadline. In a task of the same
-	 * executor: as FL_FULL_RUN.
+	 * executor: as FL_FULL_RUN, unless that deadline has passed.
 	 */
 	FL_FULL_WAIT = 0,
 	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
@@ -211,8 +211,8 @@ typedef struct fl_submit_config {
 	 */
 	fl_cancel_token *cancel;
 	/*
-	 * Ends a wait for room, with -ETIMEDOUT; 0: never. The wait observes `cancel`; if that is
-	 * NULL, the caller's scope.
+	 * Ends a wait for room, with -ETIMEDOUT; 0: never. With FL_NO_WAIT the submit does not
+	 * wait. The wait observes `cancel`; if that is NULL, the caller's scope.
 	 */
 	int64_t room_deadline;
 	fl_future_callback *on_end; /* as fl_future_on_end(), but needs no memory of its own; NULL: none */

@@ -14,12 +14,14 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_sem_acquire_until(&slots, fl_after(FL_MS(5)), NULL);
  *
- * With a deadline in the past, such as 0 or a negative number, a call tries once. Limit: 292 years.
+ * With a deadline in the past, such as 0 or FL_NO_WAIT, a call tries once. Where 0 means that there
+ * is no deadline, as in fl_submit_config, FL_NO_WAIT is still one in the past. Limit: 292 years.
  */
 #define FL_US(n) ((int64_t)(n)*1000)
 #define FL_MS(n) ((int64_t)(n)*1000000)
 #define FL_S(n) ((int64_t)(n)*1000000000)
 #define FL_FOREVER INT64_MAX
+#define FL_NO_WAIT ((int64_t)-1)
 #define FL__TRY INT64_MIN /* private, as a deadline: one attempt, with the result of the try form */
 
 struct fl_cancel_token;

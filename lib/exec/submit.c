@@ -9,9 +9,9 @@
  * `copied`: bytes of the callback's argument that the block keeps, too.
  *
  * A submit from a task of the same executor never waits for a permit: it might wait for its own
- * worker. The submit runs its task as a call. A task that submits the next task, and so on, would
- * nest such calls without end while the backlog stays full. So at nesting depth SUBMIT_NESTING_MAX
- * a submit ignores the bound.
+ * worker. Unless its deadline has passed, the submit runs its task as a call. A task that submits
+ * the next task, and so on, would nest such calls without end while the backlog stays full. So at
+ * nesting depth SUBMIT_NESTING_MAX a submit ignores the bound.
  *
  * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So a returned permit
  * first lowers `owed`, and only then becomes free; and `owed` grows only if no permit is free. Both
@@ -196,8 +196,10 @@ int fl__permit_acquire(fl_executor *e, int64_t deadline, fl_cancel_token *cancel
 		return 0;
 	if (permits->when_full == FL_FULL_REFUSE)
 		return -ENOBUFS;
-	if (permits->when_full == FL_FULL_WAIT && !fl__run_serves(e))
-		return fl_sem_acquire_until(&permits->free, deadline != 0 ? deadline : FL_FOREVER, cancel);
+	if (deadline == 0)
+		deadline = FL_FOREVER;
+	if (permits->when_full == FL_FULL_WAIT && (!fl__run_serves(e) || fl__is_expired(deadline)))
+		return fl_sem_acquire_until(&permits->free, deadline, cancel);
 	*permit = fl__run_depth(e) < SUBMIT_NESTING_MAX ? FL__PERMIT_INLINE : fl__permit_exceed(e);
 	return 0;
 }

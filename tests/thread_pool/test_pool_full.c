@@ -173,7 +173,8 @@ FL_TEST(full_wait_gives_up_at_its_deadline)
 	struct full full = {0};
 	fill(&full, 1);
 	fl_future *f = NULL;
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.room_deadline = 1}), -ETIMEDOUT);
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
+	      -ETIMEDOUT);
 	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f,
 	                     &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
 	      -ETIMEDOUT);
@@ -182,7 +183,7 @@ FL_TEST(full_wait_gives_up_at_its_deadline)
 	let_go(&full.gate, full.held);
 	FL_WAIT_FOR(LOOK(&runs) == 1);
 	FL_OK(fl_submit_with(full.e, &full_count, &(int){1}, NULL,
-	                     &(fl_submit_config){.room_deadline = 1})); /* there is room */
+	                     &(fl_submit_config){.room_deadline = FL_NO_WAIT})); /* there is room */
 	fl_executor_free(full.e);
 	assert_int_equal(LOOK(&runs), 2);
 }
@@ -195,7 +196,7 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(full.e);
 		int results[2] = {0, 0};
 		FL_RC(fl_group_submit_with(&g, &full_count, &(int){5}, &results[0],
-		                           &(fl_submit_config){.room_deadline = 1}),
+		                           &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
 		      -ETIMEDOUT);
 		FL_RC(full_count_group_submit_with(&g, 5, &results[0],
 		                                   &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
@@ -206,7 +207,7 @@ FL_TEST(full_group_submit_tries_or_waits_for_a_time)
 		FL_WAIT_FOR(LOOK(&runs) == 1);
 		/* There is space. */
 		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
-		                           &(fl_submit_config){.room_deadline = 1}));
+		                           &(fl_submit_config){.room_deadline = FL_NO_WAIT}));
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(results[0], 0);
 		assert_int_equal(results[1], 6);
@@ -361,6 +362,29 @@ FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
 		FL_OK(fl_executor_join(e));
 		assert_int_equal(LOOK(&runs), 101);
 	}
+}
+
+/* Its result: how many of the tasks that it submitted have run. */
+FL_TASK_STATIC(try_to_spread, fl_executor *, int)
+{
+	const fl_submit_config at_once = {.room_deadline = FL_NO_WAIT};
+	if (full_count_submit_with(*arg, 1, NULL, &at_once) != 0) /* there is room */
+		return -EFAULT;
+	const int rc = full_count_submit_with(*arg, 1, NULL, &at_once);
+	*result = LOOK(&runs);
+	return rc == -ETIMEDOUT ? 0 : -EFAULT;
+}
+
+FL_TEST(full_submit_without_a_wait_is_not_run_by_the_only_worker)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
+	FL_SCOPED(fl_future) *f = NULL;
+	int before = -1;
+	FL_OK(try_to_spread_submit(e, e, &f));
+	FL_OK(try_to_spread_get(f, &before));
+	assert_int_equal(before, 0);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 1);
 }
 
 /* Calls that contain a submit. */
@@ -569,7 +593,7 @@ FL_TEST(full_cancelled_tasks_hold_no_place)
 	assert_int_equal(LOOK(&drops), 20000);
 	for (int i = 0; i < 4; i++)
 		FL_OK(fl_submit(full.e, &full_count, &i, NULL));
-	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.room_deadline = 1}),
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.room_deadline = FL_NO_WAIT}),
 	      -ETIMEDOUT);
 	let_go(&full.gate, full.held);
 	fl_executor_free(full.e);
