@@ -1146,6 +1146,11 @@ static void mpi_pool_on_wake_all(fl_executor *e)
 		mpi_pool_alert(p);
 }
 
+static bool mpi_pool_is_busy(const fl_executor *e)
+{
+	return ((const struct mpi_pool *)(const void *)e)->posted > 0;
+}
+
 static bool mpi_pool_has_ended(fl_executor *e)
 {
 	const struct mpi_pool *p = mpi_pool_of(e);
@@ -1182,6 +1187,7 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .submit = mpi_pool_on_submit,
     .wake_all = mpi_pool_on_wake_all,
     .join = mpi_pool_on_join,
+    .is_busy = mpi_pool_is_busy,
     .destroy = mpi_pool_on_destroy,
     .recall = mpi_pool_on_recall,
     .release = mpi_pool_on_release,

@@ -6,15 +6,14 @@
  *     zstd                              Fairlead
  *     POOL_create(threads, queue)       a thread executor with so many workers, and room for `queue`
  *                                       tasks to wait; 0: a task is accepted when a worker is free
- *     POOL_add                          a submit to a group of that executor, which waits for room
+ *     POOL_add                          a submit, which waits for room
  *     POOL_tryAdd                       the same, and no wait for room
- *     POOL_joinJobs                     the join of the group
+ *     POOL_joinJobs                     fl_executor_wait_idle
  *     POOL_resize                       fl_executor_resize
  */
 #include "pool.h"
 
 #include <fairlead/executor.h>
-#include <fairlead/group.h>
 #include <fairlead/task.h>
 #include <stdlib.h>
 
@@ -31,7 +30,6 @@ FL_TASK_STATIC(zstd_work, zstd_job, void)
 
 struct POOL_ctx_s {
 	fl_executor *executor;
-	fl_group jobs;
 };
 
 POOL_ctx *POOL_create(size_t threads, size_t queue)
@@ -49,7 +47,6 @@ POOL_ctx *POOL_create(size_t threads, size_t queue)
 		free(pool);
 		return NULL;
 	}
-	pool->jobs = (fl_group)FL_GROUP_INIT(pool->executor);
 	return pool;
 }
 
@@ -62,14 +59,13 @@ POOL_ctx *POOL_create_advanced(size_t threads, size_t queue, ZSTD_customMem unus
 
 void POOL_joinJobs(POOL_ctx *pool)
 {
-	FL_IGNORE(fl_group_join(&pool->jobs)); /* a job of zstd's keeps its error in its own memory */
+	FL_IGNORE(fl_executor_wait_idle(pool->executor)); /* nothing cancels zstd's wait */
 }
 
 void POOL_free(POOL_ctx *pool)
 {
 	if (!pool)
 		return;
-	POOL_joinJobs(pool);
 	fl_executor_free(pool->executor);
 	free(pool);
 }
@@ -89,8 +85,7 @@ size_t POOL_sizeof(const POOL_ctx *pool)
 static int submit(POOL_ctx *pool, POOL_function function, void *arg, int64_t room_deadline)
 {
 	const zstd_job job = {function, arg};
-	const fl_submit_config config = {.room_deadline = room_deadline};
-	return fl_group_submit_with(&pool->jobs, &zstd_work, &job, NULL, &config);
+	return zstd_work_submit_with(pool->executor, job, NULL, &(fl_submit_config){.room_deadline = room_deadline});
 }
 
 /* zstd's pool has no error here: out of memory the job runs at once. */

@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
  * Tasks may submit tasks to their own executor and wait for them, also with a single worker.
  *
  * Every function that takes an executor panics with its own name if that is NULL, except
- * fl_executor_free(). (fl_executor_join_until() and its forms name fl_executor_join().)
+ * fl_executor_free(). (The forms of a join and of a wait name the plain form.)
  */
 typedef struct fl_executor fl_executor;
 
@@ -329,6 +329,25 @@ FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
+ * Waits until no task of `e` is pending or runs, and the callbacks of all tasks have returned. Does
+ * not close `e`: the workers stay, and other threads may submit. The wait includes the tasks that
+ * tasks, their callbacks and other threads submit meanwhile; so it may last as long as they submit.
+ * To wait for some tasks of an executor, use a group (fairlead/group.h). Costs a submit or a task
+ * nothing unless a context waits. Blocks the calling context. Observes its cancel scope. Returns:
+ *
+ *   0
+ *   -ECANCELED
+ *   -EDEADLK      as fl_executor_join()
+ *   -EOWNERDEAD   in a forked child
+ *
+ * Memory order: the caller sees what the tasks that have ended wrote.
+ */
+FL_INLINE FL_MUST_CHECK int fl_executor_wait_idle(fl_executor *e);
+
+/* As fl_executor_wait_idle(). Also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+
+/*
  * Joins `e`, as fl_executor_join() without a cancel scope, and frees it. Futures stay valid. NULL
  * does nothing. Panics where fl_executor_join() returns -EDEADLK. In a forked child, it panics if a
  * task of `e` called fork(); otherwise it frees the child's copy without waiting, and the queued
@@ -411,6 +430,11 @@ static inline void fl__scoped_fl_executor(fl_executor **_e)
 FL_INLINE int fl_executor_join(fl_executor *_e)
 {
 	return fl_executor_join_until(_e, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_executor_wait_idle(fl_executor *_e)
+{
+	return fl_executor_wait_idle_until(_e, FL_FOREVER, NULL);
 }
 
 FL_INLINE int fl_executor_try_join(fl_executor *_e)

@@ -116,7 +116,7 @@ int fl__executor_refuses(const fl_executor *e)
 
 bool fl__executor_is_idle(const fl_executor *e)
 {
-	return e->queue.length == 0 && !e->running && e->foreign == 0;
+	return e->queue.length == 0 && !e->running && e->foreign == 0 && !(e->ops->is_busy && e->ops->is_busy(e));
 }
 
 static int executor_join_once(fl_executor *e, fl_thread *last, int64_t deadline, fl_cancel_token *cancel)
@@ -604,18 +604,32 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 	return e->closed ? -EPIPE : e->ops->resize(e, workers);
 }
 
-static int executor_join_locked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static bool executor_is_idle(void *e)
 {
-	FL_LOCKED(&e->lock);
-	executor_close_locked(e);
-	return e->ops->join(e, deadline, cancel);
+	return fl__executor_is_idle(e);
 }
 
-static int executor_join_unchecked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+/* What a context waits for. */
+enum executor_end { EXECUTOR_IDLE, EXECUTOR_JOINED };
+
+static int executor_wait_locked(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
+{
+	FL_LOCKED(&e->lock);
+	if (end == EXECUTOR_JOINED)
+		executor_close_locked(e);
+	e->waiters++;
+	const int rc = end == EXECUTOR_JOINED && e->ops->join
+	                   ? e->ops->join(e, deadline, cancel)
+	                   : fl_cond_wait_for_until(&e->gone, &e->lock, executor_is_idle, e, deadline, cancel);
+	e->waiters--;
+	return rc;
+}
+
+static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
-	const int rc = executor_join_locked(e, deadline, cancel);
+	const int rc = executor_wait_locked(e, end, deadline, cancel);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;
 }
@@ -645,14 +659,25 @@ static bool executor_would_hang(fl_executor *e, int64_t deadline)
 	       (e->ops->would_hang && !fl__is_expired(deadline) && e->ops->would_hang(e));
 }
 
-int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+static int executor_check_and_wait(fl_executor *e, enum executor_end end, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl__executor_check(e, "fl_executor_join");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (executor_would_hang(e, deadline))
 		return -EDEADLK;
-	return executor_join_unchecked(e, deadline, cancel);
+	return executor_wait(e, end, deadline, cancel);
+}
+
+int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl__executor_check(e, "fl_executor_join");
+	return executor_check_and_wait(e, EXECUTOR_JOINED, deadline, cancel);
+}
+
+int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl__executor_check(e, "fl_executor_wait_idle");
+	return executor_check_and_wait(e, EXECUTOR_IDLE, deadline, cancel);
 }
 
 void fl_executor_free(fl_executor *e)
@@ -664,7 +689,7 @@ void fl_executor_free(fl_executor *e)
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
 	if (!fl__executor_is_forked(e)) {
 		/* 0: nothing ends the wait early */
-		(void)executor_join_unchecked(e, FL_FOREVER, FL_SHIELDED);
+		(void)executor_wait(e, EXECUTOR_JOINED, FL_FOREVER, FL_SHIELDED);
 		fl__task_blocks_shut(e->blocks);
 	}
 	e->ops->destroy(e);

@@ -104,8 +104,17 @@ struct fl__executor_ops {
 	 * check both.
 	 */
 	void (*wake_all)(fl_executor *e);
-	/* Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). */
+	/*
+	 * Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). NULL:
+	 * when no task is left, nothing is.
+	 */
 	int (*join)(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
+	/*
+	 * Under the lock: whether the kind has tasks that are neither in `queue`, nor running, nor
+	 * foreign. While `waiters` is above 0, the kind broadcasts `gone` when the result may have
+	 * become false. NULL: it has none.
+	 */
+	bool (*is_busy)(const fl_executor *e);
 	/* Frees everything, after a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
@@ -171,8 +180,9 @@ struct fl_executor {
 	unsigned workers;
 	uint32_t fork_count; /* fl__fork_count at the creation */
 	fl_mutex lock;
-	fl_cond gone; /* signalled when what a join waits for may have ended */
+	fl_cond gone; /* signalled when what a join or a wait for idleness waits for may have ended */
 	bool closed, broken;
+	unsigned waiters; /* contexts in such a wait */
 	struct fl__task_list queue;
 	struct fl__run *running;
 	size_t foreign;
@@ -348,7 +358,7 @@ void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block
 void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block *block);
 void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block);
 
-/* Under the lock: whether nothing is queued, running or foreign. */
+/* Under the lock: whether no task is left. */
 bool fl__executor_is_idle(const fl_executor *e);
 
 /*

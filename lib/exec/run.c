@@ -147,7 +147,7 @@ inline void fl__run_end(struct fl__run *run)
 		e->ran++;
 	else
 		fl__add_relaxed(&e->not_run, 1); /* relaxed: only a statistic */
-	if (e->closed && fl__executor_is_idle(e))
+	if (e->waiters > 0 && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
 

@@ -13,14 +13,6 @@ static void sequential_wake_all(fl_executor *e)
 	(void)e; /* no thread waits for tasks */
 }
 
-static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = 0;
-	while (!fl__executor_is_idle(e) && rc == 0)
-		rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-	return fl__executor_is_idle(e) ? 0 : rc;
-}
-
 static void sequential_destroy(fl_executor *e)
 {
 	const fl_allocator *const allocator = e->allocator;
@@ -40,7 +32,6 @@ static const struct fl__executor_ops sequential_ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
     .wake_all = sequential_wake_all,
-    .join = fl__sequential_join,
     .destroy = sequential_destroy,
     .count = sequential_add_counts,
 };

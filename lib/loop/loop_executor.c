@@ -151,7 +151,7 @@ static void loop_executor_leave(struct loop_executor *c)
 	FL_LOCKED(&c->base.lock);
 	c->under_way--;
 	loop_executor_proceed(c);
-	if (c->base.closed && c->under_way == 0)
+	if (c->base.waiters > 0 && c->under_way == 0)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last access to the executor */
 
@@ -367,11 +367,16 @@ static void loop_executor_wake_all(fl_executor *e)
 	loop_executor_wake_manager(loop_executor_of(e));
 }
 
+static bool loop_executor_is_busy(const fl_executor *e)
+{
+	return ((const struct loop_executor *)(const void *)e)->under_way > 0;
+}
+
 /* Under the lock. */
 static bool loop_executor_has_ended(fl_executor *e)
 {
 	const struct loop_executor *c = loop_executor_of(e);
-	return fl__executor_is_idle(e) && (c->own_loop ? !c->alive : c->under_way == 0);
+	return fl__executor_is_idle(e) && !c->alive;
 }
 
 /*
@@ -424,6 +429,7 @@ static const struct fl__executor_ops loop_executor_ops = {
     .submit = loop_executor_submit,
     .wake_all = loop_executor_wake_all,
     .join = loop_executor_join,
+    .is_busy = loop_executor_is_busy,
     .destroy = loop_executor_destroy,
     .further = loop_executor_start_further,
     .would_hang = loop_executor_would_hang,

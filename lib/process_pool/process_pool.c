@@ -1777,6 +1777,11 @@ static void process_pool_on_terminate(fl_executor *e)
 	process_pool_wake_manager(p);
 }
 
+static bool process_pool_is_busy(const fl_executor *e)
+{
+	return ((const struct fl__process_pool *)(const void *)e)->posted > 0;
+}
+
 static bool process_pool_has_ended(fl_executor *e)
 {
 	const struct fl__process_pool *p = fl__process_pool_of(e);
@@ -1815,6 +1820,7 @@ static const struct fl__executor_ops process_pool_ops = {
     .submit = process_pool_on_submit,
     .wake_all = process_pool_on_wake_all,
     .join = process_pool_on_join,
+    .is_busy = process_pool_is_busy,
     .destroy = process_pool_on_destroy,
     .recall = process_pool_on_recall,
     .release = process_pool_on_release,

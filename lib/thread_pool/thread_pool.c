@@ -216,6 +216,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 		 * relaxed: pool_fence_takes() orders it
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
+	if (p->alive == p->idle && p->base.waiters > 0)
+		fl_cond_broadcast(&p->base.gone); /* see pool_is_busy() */
 }
 
 static bool pool_may_start(const struct fl__thread_pool *p)
@@ -1156,6 +1158,17 @@ static void pool_wake_all(fl_executor *e)
 		pool_wake_sleepers(p, 1);
 }
 
+/*
+ * A worker that is awake may have a task. The last worker that goes to sleep, or ends, broadcasts
+ * `gone` (fl__thread_pool_recount()). When all are asleep, a task in the backlog has a wake under
+ * way; so has a task that its canceller removes from the backlog.
+ */
+static bool pool_is_busy(const fl_executor *e)
+{
+	struct fl__thread_pool *p = pool_of((fl_executor *)e);
+	return p->alive > p->idle || fl__backlog_any(&p->backlog);
+}
+
 static bool pool_has_ended(fl_executor *e)
 {
 	return pool_of(e)->threads == 0 && fl__executor_is_idle(e);
@@ -1216,6 +1229,7 @@ static const struct fl__executor_ops pool_ops = {
     .submit = pool_submit,
     .wake_all = pool_wake_all,
     .join = fl__thread_pool_join,
+    .is_busy = pool_is_busy,
     .destroy = pool_destroy,
     .take_oldest = pool_take_left,
     .list_running = pool_list_running,

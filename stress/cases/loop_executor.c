@@ -97,6 +97,35 @@ FL_STRESS(loop_executor_sleep, user)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
+/* A wait until the executor is idle is woken by the last fiber, and sees what its task wrote. */
+struct loop_executor_idle {
+	struct loop_world world;
+	fl_executor *e;
+	int data;
+};
+
+FL_STRESS_SETUP(loop_executor_idle)
+{
+	s->e = own_loop(&s->world, 1);
+}
+
+FL_STRESS_ACTOR(loop_executor_idle, user)
+{
+	for (int i = 1; i <= 2; i++) {
+		OK(bump_submit(s->e, &s->data, NULL));
+		OK(fl_executor_wait_idle(s->e));
+		FL_STRESS_CHECK(s->data == i);
+	}
+	fl_executor_free(s->e);
+}
+
+FL_STRESS(loop_executor_idle, user)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->data == 2, "both ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
 /* Accepted tasks run, refused ones do not; a join waits for accepted tasks, and for the thread. */
 struct loop_executor_close {
 	struct loop_world world;

@@ -877,6 +877,7 @@ static void executors()
 		fl_executor_stats stats = {};
 		CHECK(fl_executor_get_stats(e, &stats) == (e == here || e == pool ? 0 : -ENOTSUP));
 		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1 && !fl_executor_is_broken(e));
+		CHECK(fl_executor_wait_idle(e) == 0 && fl_executor_wait_idle_until(e, 0, nullptr) == 0);
 		fl_executor_close(e);
 		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
 		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);

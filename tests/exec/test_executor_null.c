@@ -48,6 +48,8 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_executor_join, FL_IGNORE(fl_executor_join(NULL)));
 	MISSING(fl_executor_join, FL_IGNORE(fl_executor_try_join(NULL)));
 	MISSING(fl_executor_join, FL_IGNORE(fl_executor_join_until(NULL, 0, NULL)));
+	MISSING(fl_executor_wait_idle, FL_IGNORE(fl_executor_wait_idle(NULL)));
+	MISSING(fl_executor_wait_idle, FL_IGNORE(fl_executor_wait_idle_until(NULL, 0, NULL)));
 	MISSING(fl_executor_detach, FL_IGNORE(fl_executor_detach(NULL)));
 	MISSING(fl_executor_capabilities, fl_executor_capabilities(NULL));
 	MISSING(fl_executor_kind, fl_executor_kind(NULL));

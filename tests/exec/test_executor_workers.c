@@ -273,6 +273,8 @@ static void use_in_child(void *arg)
 	FL_CHECK(fl_executor_join(forked->e) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_try_join(forked->e) == -EOWNERDEAD);
 	FL_CHECK(fl_executor_join_until(forked->e, 0, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_wait_idle(forked->e) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_wait_idle_until(forked->e, FL_NO_WAIT, NULL) == -EOWNERDEAD);
 	FL_CHECK(fl_map(forked->e, &square, &(int){1}, 1, &(int){1}, NULL) == -EOWNERDEAD);
 	fl_executor_close(forked->e);
 	FL_CHECK(fl_executor_cancel(forked->e) == 0);

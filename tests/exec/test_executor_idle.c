@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fl_executor_wait_idle(), for every kind of executor. */
+#include "conformance.h"
+
+CONFORMANCE(idle_waits_for_all_tasks)
+{
+	enum { N = 20 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	struct tally *tally = new_tally();
+	/* With workers that are new, idle, being woken, or going to sleep. */
+	for (int round = 1; round <= 50; round++) {
+		for (int i = 0; i < N; i++)
+			FL_OK(tallied_submit(e, tally, NULL));
+		FL_OK(fl_executor_wait_idle(e));
+		assert_int_equal(counted(&tally->runs), round * N);
+		assert_int_equal(counted(&tally->drops), round * N);
+	}
+	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL));
+	FL_OK(fl_executor_join(e));
+	FL_OK(fl_executor_wait_idle(e));
+}
+
+CONFORMANCE(idle_of_an_unused_executor)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_OK(fl_executor_wait_idle(e));
+	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, FL_SHIELDED));
+}
+
+CONFORMANCE(idle_wait_gives_up)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	struct tally *tally = new_tally();
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
+	fl_cancel_token_request(&requested);
+	FL_OK(tallied_submit(e, tally, NULL));
+	FL_RC(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_executor_wait_idle_until(e, FL_FOREVER, &requested), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&requested);
+		FL_RC(fl_executor_wait_idle(e), -ECANCELED);
+	}
+	FL_OK(tallied_submit(e, tally, NULL)); /* it is open */
+	assert_int_equal(counted(&tally->runs), 0);
+	open_gate(gate, held);
+	FL_OK(fl_executor_wait_idle(e));
+	assert_int_equal(counted(&tally->runs), 2);
+	FL_CANCEL_SCOPE(&requested); /* an idle executor needs no wait */
+	FL_OK(fl_executor_wait_idle(e));
+	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, &requested));
+}
+
+static int join_it(void *e)
+{
+	return fl_executor_join(e);
+}
+
+static int wait_idle(void *e)
+{
+	return fl_executor_wait_idle(e);
+}
+
+CONFORMANCE(idle_wakes_all_waiters)
+{
+	enum { N = 3 };
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
+	fl_thread waiters[N];
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_thread_start(&waiters[i], i == 0 ? join_it : wait_idle, e, NULL));
+	if (held)
+		open_gate(gate, held);
+	for (int i = 0; i < N; i++) {
+		int rc;
+		FL_OK(fl_thread_join(&waiters[i], &rc));
+		FL_OK(rc);
+	}
+}
+
+/* A callback of a task, which runs on the thread that cancels it. */
+static void wait_in_callback(fl_future *f, void *arg)
+{
+	fl_executor *e = *(fl_executor **)arg;
+	(void)f;
+	FL_CHECK(fl_executor_wait_idle(e) == -EDEADLK);
+	FL_CHECK(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL) == -EDEADLK);
+}
+
+static void hold_in_callback(fl_future *f, void *arg)
+{
+	struct gate *gate = arg;
+	(void)f;
+	set_event(&gate->entered);
+	await_event(&gate->open);
+}
+
+static int cancel_it(void *f)
+{
+	return fl_future_cancel(f);
+}
+
+CONFORMANCE(idle_waits_for_cancellers)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	struct gate *gate = new_gate(), *callback = new_gate();
+	fl_future *held = close_gate(e, gate);
+	fl_thread canceller;
+	int rc;
+	FL_OK(square_submit(e, 1, &f));
+	FL_OK(fl_future_on_end(f, hold_in_callback, callback));
+	FL_OK(square_submit(e, 1, &g));
+	FL_OK(fl_future_on_end(g, wait_in_callback, &e));
+	FL_OK(fl_future_cancel(g));
+	FL_OK(fl_thread_start(&canceller, cancel_it, f, NULL));
+	await_event(&callback->entered);
+	open_gate(gate, held);
+	FL_RC(fl_executor_wait_idle_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	set_event(&callback->open);
+	FL_OK(fl_executor_wait_idle(e));
+	FL_OK(fl_thread_join(&canceller, &rc));
+	FL_OK(rc);
+}
+
+FL_TASK_STATIC(wait_for_itself, void, void)
+{
+	fl_executor *e = fl_executor_current();
+	if (fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL) != -EDEADLK)
+		return -EFAULT;
+	return fl_executor_wait_idle(e);
+}
+
+CONFORMANCE(idle_wait_from_its_own_task_is_edeadlk)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(wait_for_itself_submit(e, &f));
+	FL_RC(wait_for_itself_get(f), FL_ETASK);
+	FL_RC(fl_future_error(f), -EDEADLK);
+	FL_OK(fl_executor_wait_idle(e));
+}
+
+struct further {
+	struct tally *tally;
+	int left;
+};
+
+/* Its last act is to submit the next one. */
+FL_TASK_STATIC(count_down, struct further, void)
+{
+	const struct further next = {arg->tally, arg->left - 1};
+	count(&arg->tally->runs);
+	return arg->left > 0 ? count_down_submit(fl_executor_current(), next, NULL) : 0;
+}
+
+CONFORMANCE(idle_includes_what_tasks_submit)
+{
+	enum { N = 100 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	struct further first = {new_tally(), N - 1};
+	if (!is_by_reference(e))
+		return; /* there such tasks go to the worker's own executor */
+	FL_OK(count_down_submit(e, first, NULL));
+	FL_OK(fl_executor_wait_idle(e));
+	assert_int_equal(counted(&first.tally->runs), N);
+}
