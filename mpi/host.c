@@ -85,6 +85,7 @@ struct host_pool {
 	bool runs_inline;                  /* one does, and is not in a blocking section */
 	unsigned longs;                    /* above 0: jobs are long; a short one lowers it */
 	fl_executor *inner;                /* NULL: it could not be made */
+	fl_task_type initialize;           /* its initializer, without the hook, which is rank 0's */
 	struct fl__mpi_received *received; /* the regions; NULL: there are none */
 	struct host_job **jobs;            /* by slot */
 	struct host_job *waiting, **waiting_end;
@@ -805,13 +806,17 @@ static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *hea
 	}
 	char why[FL_MESSAGE_MAX];
 	if (head->flags & FL__MPI_INITIALIZED) {
-		int rc = host_type_of(head, &config.initialize, why);
+		const fl_task_type *type;
+		int rc = host_type_of(head, &type, why);
 		if (rc != 0) {
 			(void)snprintf(p->text, sizeof p->text,
 			               "the executor is broken: its initializer does not match: %.190s", why);
 			return rc;
 		}
-		config.initialize_arg = config.initialize->arg_size > 0 ? initialize_arg : NULL;
+		p->initialize = *type;
+		p->initialize.drop_arg = NULL;
+		config.initialize = &p->initialize;
+		config.initialize_arg = type->arg_size > 0 ? initialize_arg : NULL;
 	}
 	int rc = p->processes ? fl_process_executor_create(&p->inner, &config)
 	                      : fl_thread_executor_create(&p->inner, &config);

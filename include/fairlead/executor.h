@@ -62,6 +62,10 @@ typedef struct fl_executor_config {
 	 * A task without a result. Each worker runs it once, before its first task, with a copy of
 	 * `*initialize_arg`. NULL: none. If it returns an error the executor is broken: pending
 	 * tasks end with -ENOTRECOVERABLE, and later submits return that.
+	 *
+	 * Its hook `drop_arg` (FL_TASK) is called once, by the thread that frees the executor, when
+	 * all workers are gone. Not called: in worker processes, on other ranks, in a forked child,
+	 * or if the executor's creation fails. Then the argument is still the caller's.
 	 */
 	const fl_task_type *initialize;
 	const void *initialize_arg;

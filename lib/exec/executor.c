@@ -680,6 +680,15 @@ int fl_executor_wait_idle_until(fl_executor *e, int64_t deadline, fl_cancel_toke
 	return executor_check_and_wait(e, EXECUTOR_IDLE, deadline, cancel);
 }
 
+static void executor_drop_initialize_arg(fl_executor *e)
+{
+	if (!e->initialize || !e->initialize->drop_arg)
+		return;
+	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as for the hooks of a task */
+	e->initialize->drop_arg(e->initialize_arg);
+	(void)fl_cancel_scope_set(scope);
+}
+
 void fl_executor_free(fl_executor *e)
 {
 	if (!e)
@@ -691,6 +700,7 @@ void fl_executor_free(fl_executor *e)
 		/* 0: nothing ends the wait early */
 		(void)executor_wait(e, EXECUTOR_JOINED, FL_FOREVER, FL_SHIELDED);
 		fl__task_blocks_shut(e->blocks);
+		executor_drop_initialize_arg(e);
 	}
 	e->ops->destroy(e);
 }

@@ -165,6 +165,55 @@ CONFORMANCE(initializer_runs_before_the_first_task)
 	}
 }
 
+struct given {
+	int initialized, dropped, error;
+};
+
+static void give_back(void *arg)
+{
+	struct given *given = *(struct given **)arg;
+	FL_CHECK(!fl_cancel_scope_current());
+	count(&given->dropped);
+}
+
+FL_TASK_STATIC(begin_with, struct given *, void, .drop_arg = give_back)
+{
+	count(&(*arg)->initialized);
+	return (*arg)->error;
+}
+
+/* Once, whether its workers have run it, had no task, or were replaced. */
+CONFORMANCE(initializer_argument_is_dropped_once_by_the_free)
+{
+	for (int tasks = 0; tasks < 3; tasks++) {
+		fl_executor *e = NULL;
+		struct given *given = FL_IN_ARENA(struct given, 1);
+		const fl_executor_config config = {
+		    .workers = 2, .initialize = &begin_with, .initialize_arg = &given, .max_tasks = 1};
+		FL_OK(kind->create(&e, &config));
+		for (int i = 0; i < tasks; i++)
+			FL_OK(square_submit(e, i, NULL));
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(counted(&given->dropped), 0);
+		assert_true(counted(&given->initialized) > 0 || (is_concurrent(e) && tasks == 0));
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+		FL_CANCEL_SCOPE(&token);
+		fl_executor_free(e);
+		assert_int_equal(counted(&given->dropped), 1);
+	}
+}
+
+CONFORMANCE(initializer_argument_is_the_callers_if_the_create_fails)
+{
+	fl_executor *e = NULL;
+	struct given *given = FL_IN_ARENA(struct given, 1);
+	fl_executor_config config = {.initialize = &begin_with, .initialize_arg = &given, .workers = UINT32_MAX};
+	given->error = -EIO; /* fails a create that runs it */
+	FL_RC(kind->create(&e, &config), kind->workers_at_most > 0 ? -EINVAL : -EIO);
+	assert_null(e);
+	assert_int_equal(counted(&given->dropped), 0);
+}
+
 CONFORMANCE(failing_initializer_breaks)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
@@ -325,8 +374,11 @@ CONFORMANCE(forked_child_must_not_return)
 
 CONFORMANCE(forked_child_is_told)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
+	struct given *given = FL_IN_ARENA(struct given, 1);
+	const fl_executor_config config = {.workers = 1, .initialize = &begin_with, .initialize_arg = &given};
+	FL_OK(kind->create(&e, &config));
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	if (held)
@@ -336,6 +388,7 @@ CONFORMANCE(forked_child_is_told)
 	assert_int_equal(fl_test_child(use_in_child, &(struct forked){e, f, threads}, NULL, 0), 0);
 	if (held)
 		open_gate(gate, held);
+	assert_int_equal(counted(&given->dropped), 0);
 	FL_OK(fl_executor_join(e)); /* the parent's is as it was */
 	if (f)
 		FL_OK(fl_future_get(f, &(int){0}, sizeof(int)));
