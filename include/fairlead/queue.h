@@ -253,7 +253,14 @@ FL_API size_t fl_queue_unfinished(const fl_queue *q);
  */
 FL_API size_t fl_queue_length(fl_queue *q);
 
-/* Returns the most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED. Never waits. */
+/*
+ * Returns the most items that `q` holds; 0 for a rendezvous; or FL_UNBOUNDED. Never waits.
+ *
+ * The capacity does not change: the lockless queues index an array of that size. For a bound that
+ * changes, use an unbounded queue and a semaphore (fairlead/sem.h) with a permit for each item that
+ * may be queued. A producer acquires a permit before its put. A consumer releases a permit after
+ * its get. fl_sem_release_n() raises the bound, fl_sem_acquire_n() lowers it.
+ */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 /* Returns whether `q` is closed. Never waits. */
