@@ -269,7 +269,7 @@ static inline void pthread_robust_make(pthread_mutex_t *m, pthread_cond_t *c)
 }
 
 MONITOR_TURN(fairlead, fl_shm_mutex, fl_shm_cond, fairlead_monitor_make, fairlead_lock, fairlead_wait,
-             fl_shm_mutex_unlock, fl_shm_cond_signal)
+             fl_shm_mutex_unlock, fl_shm_cond_broadcast)
 MONITOR_TURN(pthread_shared, pthread_mutex_t, pthread_cond_t, pthread_shared_make, pthread_mutex_lock,
              pthread_cond_wait, pthread_mutex_unlock, pthread_cond_signal)
 MONITOR_TURN(pthread_robust, pthread_mutex_t, pthread_cond_t, pthread_robust_make, pthread_mutex_lock,

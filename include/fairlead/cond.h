@@ -63,16 +63,32 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool
                                                    int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes the context that has waited longest, if any; the mutex may be locked. Never waits. */
-FL_API void fl_cond_signal(fl_cond *c);
+FL_INLINE void fl_cond_signal(fl_cond *c);
+
+/*
+ * Wakes the `n` contexts that have waited longest, or all if fewer wait; the mutex may be locked.
+ * Never waits.
+ */
+FL_API void fl_cond_signal_n(fl_cond *c, size_t n);
 
 /* Wakes all present waiters; the mutex may be locked. Never waits. */
-FL_API void fl_cond_broadcast(fl_cond *c);
+FL_INLINE void fl_cond_broadcast(fl_cond *c);
 
 /* The inline functions. */
 
 FL_INLINE void fl_cond_init(fl_cond *_c)
 {
 	_c->word_ = 0;
+}
+
+FL_INLINE void fl_cond_signal(fl_cond *_c)
+{
+	fl_cond_signal_n(_c, 1);
+}
+
+FL_INLINE void fl_cond_broadcast(fl_cond *_c)
+{
+	fl_cond_signal_n(_c, SIZE_MAX);
 }
 
 FL_INLINE int fl_cond_wait(fl_cond *_c, fl_mutex *_m)

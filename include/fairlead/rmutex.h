@@ -82,8 +82,22 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 /* As fl_cond_wait_rmutex(). Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/* Whether the calling context owns `m`. Never waits. */
-FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);
+/*
+ * fl_cond_wait_for() for a recursive mutex: waits until `predicate(arg)` is true, each time as
+ * fl_cond_wait_rmutex(). Returns 0 when the predicate is true, even if the wait was cancelled or
+ * timed out at that moment; else -ECANCELED.
+ */
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg), void *arg);
+
+/* As fl_cond_wait_for_rmutex(). Also returns -ETIMEDOUT at `deadline`. */
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_rmutex_until(fl_cond *c, fl_rmutex *m, bool (*predicate)(void *arg),
+                                                          void *arg, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * How often the calling context has locked `m` and not unlocked it; 0 if the context does not own
+ * `m`. Never waits.
+ */
+FL_API uint32_t fl_rmutex_depth(const fl_rmutex *m);
 
 /*
  * Panics when the calling context does not own `m`. For functions that require `m` locked. Never
@@ -119,6 +133,23 @@ FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
 FL_INLINE int fl_cond_wait_rmutex(fl_cond *_c, fl_rmutex *_m)
 {
 	return fl_cond_wait_rmutex_until(_c, _m, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_cond_wait_for_rmutex(fl_cond *_c, fl_rmutex *_m, bool (*_predicate)(void *), void *_arg)
+{
+	return fl_cond_wait_for_rmutex_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_cond_wait_for_rmutex_until(fl_cond *_c, fl_rmutex *_m, bool (*_predicate)(void *), void *_arg,
+                                            int64_t _deadline, fl_cancel_token *_cancel)
+{
+	int _rc = 0;
+	while (!_predicate(_arg)) {
+		if (_rc != 0)
+			return _rc;
+		_rc = fl_cond_wait_rmutex_until(_c, _m, _deadline, _cancel);
+	}
+	return 0;
 }
 
 FL_END_DECLS

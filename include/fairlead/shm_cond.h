@@ -27,8 +27,8 @@ FL_BEGIN_DECLS
  * between the two loses the wake. A context that repairs data after -EOWNERDEAD also broadcasts if
  * waiters may wait for the repaired data. A killed waiter needs no clean-up.
  *
- * Signal and broadcast both wake all waiters: a single waiter could be killed before it acts, and
- * no other waiter would act in its place. A wakeup may be spurious: check the predicate.
+ * Every wake is for all waiters: a single waiter could be killed before it acts, and no other
+ * waiter would act in its place. A wakeup may be spurious: check the predicate.
  *
  * Results of the waits. The mutex decides first:
  *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
@@ -101,9 +101,6 @@ FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mu
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes all waiters. Called before the change, with the mutex held. Never waits. */
-FL_API void fl_shm_cond_signal(fl_shm_cond *c);
-
-/* Wakes all waiters, as fl_shm_cond_signal() does. Never waits. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
 
 /* The inline functions. */

@@ -75,8 +75,11 @@ FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *m);
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
 
-/* True if the calling context owns `m`. Never waits. */
-FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
+/*
+ * How often the calling context has locked `m` and not unlocked it; 0 if the context does not own
+ * `m`. Never waits.
+ */
+FL_INLINE uint32_t fl_shm_rmutex_depth(const fl_shm_rmutex *m);
 
 /*
  * FL_SHM_RMUTEX_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of
@@ -130,9 +133,9 @@ FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *_m)
 	fl_shm_mutex_recover(&_m->mutex_);
 }
 
-FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *_m)
+FL_INLINE uint32_t fl_shm_rmutex_depth(const fl_shm_rmutex *_m)
 {
-	return fl_shm_mutex_is_owned(&_m->mutex_);
+	return fl_shm_mutex_is_owned(&_m->mutex_) ? _m->depth_ + 1 : 0;
 }
 
 FL_END_DECLS

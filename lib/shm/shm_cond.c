@@ -117,8 +117,3 @@ void fl_shm_cond_broadcast(fl_shm_cond *c)
 	(void)fl__sys.shared_wake(&c->changes_, INT_MAX);
 	fl__store_relaxed(&c->served_, waits); /* relaxed: as above */
 }
-
-void fl_shm_cond_signal(fl_shm_cond *c)
-{
-	fl_shm_cond_broadcast(c);
-}

@@ -169,20 +169,8 @@ static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 	while (max > 0 && fl__lot_has_waiters(queue))
 		max -= cond_requeue_some(queue, max);
 	if (!fl__lot_has_waiters(queue))
-		/* relaxed: as in cond_wake(). The last access. */
+		/* relaxed: as in fl_cond_signal_n(). The last access. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)COND_WAITERS);
-}
-
-static void cond_wake(fl_cond *c, size_t max)
-{
-	if (fl__load_relaxed(&c->word_) == 0) /* relaxed: the mutex orders it */
-		return;
-	struct fl__lot queue;
-	fl__lot_open(&queue, c);
-	max -= cond_wake_spinner(c);
-	if (max > 0)
-		cond_wake_queue(c, &queue, max);
-	fl__lot_close(&queue);
 }
 
 int fl_cond_destroy(fl_cond *c)
@@ -191,14 +179,16 @@ int fl_cond_destroy(fl_cond *c)
 	return fl__lot_has_waiters_at(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
 }
 
-void fl_cond_signal(fl_cond *c)
+void fl_cond_signal_n(fl_cond *c, size_t n)
 {
-	cond_wake(c, 1);
-}
-
-void fl_cond_broadcast(fl_cond *c)
-{
-	cond_wake(c, FL__ALL);
+	if (n == 0 || fl__load_relaxed(&c->word_) == 0) /* relaxed: the mutex orders it */
+		return;
+	struct fl__lot queue;
+	fl__lot_open(&queue, c);
+	n -= cond_wake_spinner(c);
+	if (n > 0)
+		cond_wake_queue(c, &queue, n);
+	fl__lot_close(&queue);
 }
 
 /*

@@ -93,7 +93,7 @@ void fl_rmutex_assert_held(const fl_rmutex *m)
 		fl__panic("fl_rmutex_assert_held", m, "not owned by the caller");
 }
 
-bool fl_rmutex_is_owned(const fl_rmutex *m)
+uint32_t fl_rmutex_depth(const fl_rmutex *m)
 {
-	return rmutex_is_owner(m, fl__ctx_get()->id);
+	return rmutex_is_owner(m, fl__ctx_get()->id) ? m->depth_ + 1 : 0;
 }

@@ -16,10 +16,10 @@ static void count_nested(struct rmutex_nested *s)
 	fl_rmutex_lock(&s->m);
 	s->count++;
 	fl_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(fl_rmutex_depth(&s->m));
 	s->count++;
 	fl_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(!fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(!fl_rmutex_depth(&s->m));
 }
 
 FL_STRESS_ACTOR(rmutex_nested, one)
@@ -55,9 +55,9 @@ FL_STRESS_ACTOR(rmutex_try, owner)
 
 FL_STRESS_ACTOR(rmutex_try, tryer)
 {
-	FL_STRESS_CHECK(!fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(!fl_rmutex_depth(&s->m));
 	s->tried = fl_rmutex_try_lock(&s->m);
-	FL_STRESS_CHECK((s->tried == 0) == fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK((s->tried == 0) == fl_rmutex_depth(&s->m));
 	if (s->tried != 0)
 		return;
 	s->count++;
@@ -173,7 +173,7 @@ FL_STRESS_ACTOR(rmutex_cond, waiter)
 		s->rc = fl_cond_wait_rmutex_until(&s->changed, &s->m, deadline, NULL);
 	FL_STRESS_CHECK(s->ready || s->rc == -ETIMEDOUT);
 	fl_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(fl_rmutex_depth(&s->m));
 	s->ready++;
 	fl_rmutex_unlock(&s->m);
 }
@@ -183,9 +183,9 @@ FL_STRESS_ACTOR(rmutex_cond, signaller)
 	fl_rmutex_lock(&s->m);
 	s->ready++;
 	fl_cond_signal(&s->changed);
-	FL_STRESS_CHECK(fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(fl_rmutex_depth(&s->m));
 	fl_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(!fl_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(!fl_rmutex_depth(&s->m));
 }
 
 FL_STRESS(rmutex_cond, waiter, signaller)

@@ -88,7 +88,7 @@ FL_STRESS_ACTOR(shm_cond_all, signaller)
 	OK(fl_shm_mutex_lock(&s->m));
 	s->ready = 1;
 	fl_shm_mutex_unlock(&s->m);
-	fl_shm_cond_signal(&s->c);
+	fl_shm_cond_broadcast(&s->c);
 }
 
 FL_STRESS(shm_cond_all, one, two, signaller)
@@ -130,7 +130,7 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, patient)
 FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 {
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));
-	fl_shm_cond_signal(&s->c);
+	fl_shm_cond_broadcast(&s->c);
 	s->ready = 1;
 	fl_shm_mutex_unlock(&s->m);
 }
@@ -138,7 +138,7 @@ FL_STRESS_ACTOR(shm_cond_waiter_killed, signaller)
 FL_STRESS_ACTOR(shm_cond_waiter_killed, second)
 {
 	in_order(&s->m, fl_shm_mutex_lock(&s->m));
-	fl_shm_cond_signal(&s->c);
+	fl_shm_cond_broadcast(&s->c);
 	s->ready = 1;
 	fl_shm_mutex_unlock(&s->m);
 }

@@ -21,10 +21,10 @@ static void change_nested(struct shm_rmutex_nested *s)
 	s->a++;
 	OK(fl_shm_rmutex_lock(&s->m));
 	fl_shm_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(fl_shm_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(fl_shm_rmutex_depth(&s->m));
 	s->b++;
 	fl_shm_rmutex_unlock(&s->m);
-	FL_STRESS_CHECK(!fl_shm_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(!fl_shm_rmutex_depth(&s->m));
 }
 
 FL_STRESS_ACTOR(shm_rmutex_nested, one)
@@ -63,9 +63,9 @@ FL_STRESS_ACTOR(shm_rmutex_try, owner)
 
 FL_STRESS_ACTOR(shm_rmutex_try, tryer)
 {
-	FL_STRESS_CHECK(!fl_shm_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK(!fl_shm_rmutex_depth(&s->m));
 	s->tried = fl_shm_rmutex_try_lock(&s->m);
-	FL_STRESS_CHECK((s->tried != -EBUSY) == fl_shm_rmutex_is_owned(&s->m));
+	FL_STRESS_CHECK((s->tried != -EBUSY) == fl_shm_rmutex_depth(&s->m));
 	if (s->tried == -EBUSY)
 		return;
 	if (s->tried == -EOWNERDEAD)

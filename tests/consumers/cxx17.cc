@@ -66,14 +66,16 @@ static void mutexes()
 	CHECK(fl_rmutex_lock_until(&an_rmutex, 0, nullptr) == 0);
 	for (int i = 0; i < 3; i++)
 		fl_rmutex_unlock(&an_rmutex);
-	CHECK(!fl_rmutex_is_owned(&an_rmutex));
+	CHECK(fl_rmutex_depth(&an_rmutex) == 0);
 	{
 		FL_RMUTEX_LOCKED(&an_rmutex);
 		fl_rmutex_assert_held(&an_rmutex);
 	}
 	static fl_cond changed = FL_COND_INIT;
 	fl_rmutex_lock(&an_rmutex);
-	CHECK(fl_cond_wait_rmutex_until(&changed, &an_rmutex, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_cond_wait_rmutex_until(&changed, &an_rmutex, FL_NO_WAIT, nullptr) == -ETIMEDOUT);
+	CHECK(fl_cond_wait_for_rmutex(&changed, &an_rmutex, yes, nullptr) == 0);
+	CHECK(fl_cond_wait_for_rmutex_until(&changed, &an_rmutex, yes, nullptr, 0, nullptr) == 0);
 	{
 		static fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 		fl_cancel_token_request(&requested);
@@ -166,7 +168,6 @@ static void shared_locks()
 		FL_CANCEL_SCOPE(&stop);
 		CHECK(fl_shm_cond_wait(&c, &m) == -ECANCELED);
 	}
-	fl_shm_cond_signal(&c);
 	fl_shm_cond_broadcast(&c);
 	CHECK(fl_shm_cond_destroy(&c) == 0);
 	fl_shm_mutex_unlock(&m);
@@ -175,7 +176,7 @@ static void shared_locks()
 		fl_shm_mutex_recover(&m); // after the death of an owner alone
 	fl_shm_rmutex_init(&r);
 	CHECK(fl_shm_rmutex_lock(&r) == 0 && fl_shm_rmutex_try_lock(&r) == 0);
-	CHECK(fl_shm_rmutex_lock_until(&r, 0, nullptr) == 0 && fl_shm_rmutex_is_owned(&r));
+	CHECK(fl_shm_rmutex_lock_until(&r, 0, nullptr) == 0 && fl_shm_rmutex_depth(&r) == 3);
 	for (int i = 0; i < 3; i++)
 		fl_shm_rmutex_unlock(&r);
 	{
@@ -244,6 +245,7 @@ static void conditions()
 	CHECK(fl_cond_wait_for(&a_cond, &a_mutex, yes, nullptr) == 0);
 	CHECK(fl_cond_wait_for_until(&a_cond, &a_mutex, yes, nullptr, 0, nullptr) == 0);
 	fl_cond_signal(&a_cond);
+	fl_cond_signal_n(&a_cond, 2);
 	fl_cond_broadcast(&a_cond);
 	CHECK(fl_cond_destroy(&a_cond) == 0);
 }

@@ -57,15 +57,15 @@ static void hold_rmutex(void *m)
 static void leave_rmutex(void *m)
 {
 	fl_rmutex_unlock(m);
-	FL_CHECK(fl_rmutex_is_owned(m));
+	FL_CHECK(fl_rmutex_depth(m));
 	fl_rmutex_unlock(m);
-	FL_CHECK(!fl_rmutex_is_owned(m));
+	FL_CHECK(!fl_rmutex_depth(m));
 }
 
 static int pass_rmutex(void *m)
 {
 	/* Its owner is the other context, also if that is a fiber of this thread. */
-	FL_CHECK(!fl_rmutex_is_owned(m));
+	FL_CHECK(!fl_rmutex_depth(m));
 	hold_rmutex(m);
 	leave_rmutex(m);
 	return 0;

@@ -44,13 +44,13 @@ static void hold_rmutex(void *m)
 static void leave_rmutex(void *m)
 {
 	fl_shm_rmutex_unlock(m);
-	FL_CHECK(fl_shm_rmutex_is_owned(m));
+	FL_CHECK(fl_shm_rmutex_depth(m));
 	fl_shm_rmutex_unlock(m);
 }
 
 static int pass_rmutex(void *m)
 {
-	FL_CHECK(!fl_shm_rmutex_is_owned(m));
+	FL_CHECK(!fl_shm_rmutex_depth(m));
 	hold_rmutex(m);
 	leave_rmutex(m);
 	return 0;
@@ -129,7 +129,7 @@ static void change_board(void *arg)
 	board *b = arg;
 	hold_mutex(&b->lock);
 	b->ready = true;
-	fl_shm_cond_signal(&b->changed);
+	fl_shm_cond_broadcast(&b->changed);
 	leave_mutex(&b->lock);
 }
 

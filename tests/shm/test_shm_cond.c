@@ -80,22 +80,17 @@ FL_TEST(shm_cond_all_zero_is_valid)
 FL_TEST(shm_cond_wakes_all)
 {
 	enum { N = 4 };
-	for (int form = 0; form < 2; form++) {
-		board *b = make_board();
-		pid_t pids[N];
-		begin_waiters(b, pids, N);
-		FL_OK(fl_shm_mutex_lock(&b->mutex));
-		if (form == 0)
-			fl_shm_cond_signal(&b->cond);
-		else
-			fl_shm_cond_broadcast(&b->cond);
-		b->ready = 1;
-		fl_shm_mutex_unlock(&b->mutex);
-		end_waiters(pids, N);
-		assert_int_equal(b->woken, N);
-		FL_OK(fl_shm_cond_destroy(&b->cond));
-		drop(b);
-	}
+	board *b = make_board();
+	pid_t pids[N];
+	begin_waiters(b, pids, N);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	fl_shm_cond_broadcast(&b->cond);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
+	end_waiters(pids, N);
+	assert_int_equal(b->woken, N);
+	FL_OK(fl_shm_cond_destroy(&b->cond));
+	drop(b);
 }
 
 FL_TEST(shm_cond_destroy_with_waiters_is_busy)
@@ -106,7 +101,7 @@ FL_TEST(shm_cond_destroy_with_waiters_is_busy)
 	FL_RC(fl_shm_cond_destroy(&b->cond), -EBUSY);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	b->ready = 1;
-	fl_shm_cond_signal(&b->cond);
+	fl_shm_cond_broadcast(&b->cond);
 	fl_shm_mutex_unlock(&b->mutex);
 	fl_test_reap(pid);
 	FL_OK(fl_shm_cond_destroy(&b->cond));
@@ -183,7 +178,7 @@ FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
 			fl_test_fibers_begin(&fibers, wait_shielded, b, 0, 3);
 		FL_WAIT_FOR(waits(b) == (way < 2 ? 1 : 3));
 		FL_WAIT_FOR(!fl_shm_mutex_is_locked(&b->mutex));
-		fl_shm_cond_signal(&b->cond);
+		fl_shm_cond_broadcast(&b->cond);
 		if (way < 2)
 			FL_OK(fl_thread_join(&t, &rc));
 		else
@@ -378,7 +373,7 @@ FL_TEST(shm_cond_killed_waiter_leaves_nothing)
 	FL_WAIT_FOR(waits(b) == 2 && !fl_shm_mutex_is_locked(&b->mutex));
 	fl_test_kill(pid);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
-	fl_shm_cond_signal(&b->cond);
+	fl_shm_cond_broadcast(&b->cond);
 	b->ready = 1;
 	fl_shm_mutex_unlock(&b->mutex);
 	fl_test_reap(other);
@@ -407,7 +402,7 @@ static int produce(void *arg)
 	board *b = arg;
 	for (unsigned i = 0; i < ITEMS; i++) {
 		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-		fl_shm_cond_signal(&b->cond);
+		fl_shm_cond_broadcast(&b->cond);
 		b->items++;
 		fl_shm_mutex_unlock(&b->mutex);
 	}
@@ -458,7 +453,7 @@ static int produce_for_ever(void *arg)
 			fl_shm_mutex_recover(&b->mutex);
 		else
 			FL_CHECK(rc == 0);
-		fl_shm_cond_signal(&b->cond);
+		fl_shm_cond_broadcast(&b->cond);
 		fl__store_relaxed(&b->items, b->items + 1);
 		fl__add_relaxed(&b->turns, 1);
 		fl_shm_mutex_unlock(&b->mutex);

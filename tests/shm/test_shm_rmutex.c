@@ -44,12 +44,12 @@ FL_TEST(shm_rmutex_nests)
 	FL_OK(fl_shm_rmutex_lock(&m));
 	FL_OK(fl_shm_rmutex_try_lock(&m));
 	FL_OK(fl_shm_rmutex_lock_until(&m, 0, NULL));
-	for (int i = 0; i < 3; i++) {
-		assert_true(fl_shm_rmutex_is_owned(&m));
+	for (int i = 3; i > 0; i--) {
+		assert_int_equal(fl_shm_rmutex_depth(&m), i);
 		FL_RC(fl_shm_rmutex_destroy(&m), -EBUSY);
 		fl_shm_rmutex_unlock(&m);
 	}
-	assert_false(fl_shm_rmutex_is_owned(&m));
+	assert_int_equal(fl_shm_rmutex_depth(&m), 0);
 	FL_OK(fl_shm_rmutex_destroy(&m));
 	FL_PANICS(fl_shm_rmutex_unlock(&m));
 	assert_string_equal(fl_test_panic.function, "fl_shm_rmutex_unlock");
@@ -100,9 +100,9 @@ FL_TEST(shm_rmutex_tells_of_a_death_and_begins_anew)
 		FL_OK(fl_shm_rmutex_lock(&b->mutex));
 		fl_shm_rmutex_unlock(&b->mutex);
 		fl_shm_rmutex_recover(&b->mutex);
-		assert_true(fl_shm_rmutex_is_owned(&b->mutex));
+		assert_int_equal(fl_shm_rmutex_depth(&b->mutex), 1); /* also of an owner that died with more */
 		fl_shm_rmutex_unlock(&b->mutex);
-		assert_false(fl_shm_rmutex_is_owned(&b->mutex));
+		assert_int_equal(fl_shm_rmutex_depth(&b->mutex), 0);
 	}
 	fl_test_kill(begin_holder(b));
 	fl_test_kill(begin_holder(b)); /* which had the report */
@@ -111,7 +111,7 @@ FL_TEST(shm_rmutex_tells_of_a_death_and_begins_anew)
 	FL_RC(fl_shm_rmutex_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_rmutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
 	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL), -ENOTRECOVERABLE);
-	assert_false(fl_shm_rmutex_is_owned(&b->mutex));
+	assert_false(fl_shm_rmutex_depth(&b->mutex));
 	fl_test_unshare(b, sizeof *b);
 }
 
@@ -145,7 +145,7 @@ FL_TEST(shm_rmutex_fibers_are_owners)
 static int child_owns_nothing(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(!fl_shm_rmutex_is_owned(&b->mutex));
+	FL_CHECK(!fl_shm_rmutex_depth(&b->mutex));
 	FL_CHECK(fl_shm_rmutex_try_lock(&b->mutex) == -EBUSY);
 	return 0;
 }
@@ -157,7 +157,7 @@ FL_TEST(shm_rmutex_fork_while_holding)
 	FL_OK(fl_shm_rmutex_lock(&b->mutex));
 	fl_test_reap(fl_test_fork(child_owns_nothing, b));
 	fl_shm_rmutex_unlock(&b->mutex);
-	assert_true(fl_shm_rmutex_is_owned(&b->mutex));
+	assert_true(fl_shm_rmutex_depth(&b->mutex));
 	fl_shm_rmutex_unlock(&b->mutex);
 	FL_OK(fl_shm_rmutex_destroy(&b->mutex));
 	fl_test_unshare(b, sizeof *b);

@@ -66,6 +66,31 @@ FL_TEST(cond_signal_wakes_one_in_order)
 	assert_int_equal(b.cond.word_, 0);
 }
 
+FL_TEST(cond_signal_n_wakes_at_most_n_in_order)
+{
+	enum { N = 7 };
+	static const size_t signals[] = {0, 2, 1, 3, 5};
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_queued(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+	unsigned woken = 0;
+	for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+		const unsigned before = woken;
+		fl_cond_signal_n(&b.cond, signals[i]);
+		woken += signals[i] < N - woken ? (unsigned)signals[i] : N - woken;
+		assert_int_equal(fl_test_queued(&b.cond), N - woken);
+		for (unsigned each = before; each < woken; each++) {
+			FL_OK(fl_test_call_end(&callers[each]));
+			assert_int_equal(b.order[each], each);
+		}
+	}
+	assert_int_equal(woken, N);
+	assert_int_equal(b.cond.word_, 0);
+	fl_cond_signal_n(&b.cond, 1); /* no context waits */
+	FL_OK(fl_cond_destroy(&b.cond));
+}
+
 FL_TEST(cond_signal_without_waiters_is_forgotten)
 {
 	board b = {.mutex = FL_MUTEX_INIT};

@@ -63,7 +63,7 @@ static int lock_shared(fl_shm_rmutex *m)
 {
 	FL_SHM_RMUTEX_LOCKED(rc, m);
 	FL_SHM_RMUTEX_LOCKED(again, m);
-	FL_CHECK(fl_shm_rmutex_is_owned(m));
+	FL_CHECK(fl_shm_rmutex_depth(m));
 	return rc != 0 ? rc : again;
 }
 
@@ -71,6 +71,6 @@ FL_TEST(shm_rmutex_locked_ends_with_its_block)
 {
 	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
 	FL_OK(lock_shared(&m));
-	assert_false(fl_shm_rmutex_is_owned(&m));
+	assert_false(fl_shm_rmutex_depth(&m));
 	FL_OK(fl_shm_rmutex_destroy(&m));
 }

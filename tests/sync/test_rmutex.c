@@ -16,7 +16,7 @@ static int try_once(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	(void)cancel;
-	FL_CHECK(!fl_rmutex_is_owned(m));
+	FL_CHECK(!fl_rmutex_depth(m));
 	return fl_rmutex_try_lock(m);
 }
 
@@ -35,7 +35,7 @@ FL_TEST(rmutex_all_zero_is_unlocked)
 	fl_rmutex_init(&made);
 	assert_memory_equal(&m, &zero, sizeof m);
 	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_rmutex_is_owned(&m));
+	assert_int_equal(fl_rmutex_depth(&m), 0);
 	FL_OK(fl_rmutex_destroy(&m));
 }
 
@@ -46,12 +46,12 @@ FL_TEST(rmutex_is_locked_as_often_as_unlocked)
 	FL_OK(fl_rmutex_try_lock(&m));
 	FL_OK(fl_rmutex_lock_until(&m, 0, NULL));
 	fl_rmutex_lock(&m);
-	for (int i = 0; i < 4; i++) {
-		assert_true(fl_rmutex_is_owned(&m));
+	for (int i = 4; i > 0; i--) {
+		assert_int_equal(fl_rmutex_depth(&m), i);
 		FL_RC(tried_elsewhere(&m), -EBUSY);
 		fl_rmutex_unlock(&m);
 	}
-	assert_false(fl_rmutex_is_owned(&m));
+	assert_int_equal(fl_rmutex_depth(&m), 0);
 	FL_OK(fl_rmutex_try_lock(&m));
 	fl_rmutex_unlock(&m);
 	FL_OK(fl_rmutex_lock_until(&m, FL_FOREVER, NULL));
@@ -97,7 +97,7 @@ FL_TEST(rmutex_deepest_lock)
 	assert_int_equal(m.depth_, LAST_DEPTH - 1);
 	m.depth_ = 0;
 	fl_rmutex_unlock(&m);
-	assert_false(fl_rmutex_is_owned(&m));
+	assert_false(fl_rmutex_depth(&m));
 }
 
 FL_TEST(rmutex_unlock_without_ownership_panics)
@@ -133,7 +133,7 @@ FL_TEST(rmutex_unlock_of_anothers_panics)
 	fl_thread t;
 	fl_test_go(&t, hold, &h);
 	FL_OK(fl_event_wait(&h.held));
-	assert_false(fl_rmutex_is_owned(&h.m));
+	assert_false(fl_rmutex_depth(&h.m));
 	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY);
 	FL_PANICS(fl_rmutex_unlock(&h.m));
 	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY); /* as it was before */
@@ -155,7 +155,7 @@ static int lock_and_leave(void *m)
 
 static int not_mine(void *m)
 {
-	FL_CHECK(!fl_rmutex_is_owned(m));
+	FL_CHECK(!fl_rmutex_depth(m));
 	FL_CHECK(fl_rmutex_try_lock(m) == -EBUSY);
 	FL_CHECK(fl_rmutex_lock_until(m, 0, NULL) == -ETIMEDOUT);
 	return 0;
@@ -220,8 +220,15 @@ struct waiting {
 	fl_rmutex m;
 	fl_cond changed;
 	unsigned depth; /* locks of the waiter */
-	bool ready;
+	bool ready, by_predicate;
 };
+
+static bool is_ready(void *arg)
+{
+	const struct waiting *w = arg;
+	FL_CHECK(fl_rmutex_depth(&w->m) == w->depth);
+	return w->ready;
+}
 
 /* Locks `depth` times, and waits; afterwards it has to unlock as often. */
 static int wait_nested(void *arg, int64_t deadline, fl_cancel_token *cancel)
@@ -230,25 +237,27 @@ static int wait_nested(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	int rc = 0;
 	for (unsigned i = 0; i < w->depth; i++)
 		fl_rmutex_lock(&w->m);
+	if (w->by_predicate)
+		rc = fl_cond_wait_for_rmutex_until(&w->changed, &w->m, is_ready, w, deadline, cancel);
 	while (!w->ready && rc == 0)
 		rc = fl_cond_wait_rmutex_until(&w->changed, &w->m, deadline, cancel);
-	for (unsigned i = 0; i < w->depth; i++) {
-		FL_CHECK(fl_rmutex_is_owned(&w->m));
+	for (unsigned i = w->depth; i > 0; i--) {
+		FL_CHECK(fl_rmutex_depth(&w->m) == i);
 		fl_rmutex_unlock(&w->m);
 	}
-	FL_CHECK(!fl_rmutex_is_owned(&w->m));
+	FL_CHECK(fl_rmutex_depth(&w->m) == 0);
 	return rc;
 }
 
 FL_TEST(rmutex_condition_undoes_all_locks_and_makes_them_again)
 {
-	for (unsigned depth = 1; depth <= 3; depth++) {
-		struct waiting w = {.depth = depth};
+	for (unsigned i = 0; i < 6; i++) {
+		struct waiting w = {.depth = 1 + i / 2, .by_predicate = i % 2};
 		fl_test_caller c;
 		fl_test_call_queued(&c, wait_nested, &w, &w.changed, FL_FOREVER, NULL);
 		fl_rmutex_lock(&w.m); /* the waiter has none of its locks */
 		fl_rmutex_lock(&w.m);
-		assert_int_equal(w.m.depth_, 1);
+		assert_int_equal(fl_rmutex_depth(&w.m), 2);
 		w.ready = true;
 		fl_cond_signal(&w.changed);
 		fl_rmutex_unlock(&w.m);
@@ -279,9 +288,19 @@ FL_TEST(rmutex_condition_restores_the_locks_after_an_error)
 	}
 	FL_RC(fl_cond_wait_rmutex_until(&w.changed, &w.m, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_RC(fl_cond_wait_rmutex_until(&w.changed, &w.m, FL_FOREVER, &stop), -ECANCELED);
-	assert_int_equal(w.m.depth_, 1);
+	w.depth = 2;
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_cond_wait_for_rmutex(&w.changed, &w.m, is_ready, &w), -ECANCELED);
+		w.ready = true;
+		FL_OK(fl_cond_wait_for_rmutex(&w.changed, &w.m, is_ready, &w));
+		FL_OK(fl_cond_wait_for_rmutex_until(&w.changed, &w.m, is_ready, &w, FL_NO_WAIT, &stop));
+	}
+	w.ready = false;
+	FL_RC(fl_cond_wait_for_rmutex_until(&w.changed, &w.m, is_ready, &w, FL_NO_WAIT, NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_for_rmutex_until(&w.changed, &w.m, is_ready, &w, FL_FOREVER, &stop), -ECANCELED);
 	fl_rmutex_unlock(&w.m);
-	assert_true(fl_rmutex_is_owned(&w.m));
+	assert_int_equal(fl_rmutex_depth(&w.m), 1);
 	fl_rmutex_unlock(&w.m);
 	FL_OK(fl_rmutex_destroy(&w.m));
 	FL_OK(fl_cond_destroy(&w.changed));
