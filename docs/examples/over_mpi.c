@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #ifdef DEMO_MPIRUN
+#include "../../mpi/launch.h"
 #include <fairlead/mpi_executor.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,21 +20,6 @@ int over_mpi_create(fl_executor **e, const fl_executor_config *config)
 	return fl_mpi_executor_create(e, config, &(fl_mpi_config){.prefetch = 1});
 }
 
-/* Of Open MPI: for root, as in containers; more ranks than CPUs; not bound to a CPU. */
-static bool set_environment(void)
-{
-	static const char *const variables[][2] = {
-	    {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-	    {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-	    {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-	    {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-	};
-	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		if (setenv(variables[i][0], variables[i][1], 1) != 0)
-			return false;
-	return true;
-}
-
 bool over_mpi_begin(unsigned ranks, int argc, char **argv)
 {
 	char number[16], self[4096];
@@ -41,7 +27,7 @@ bool over_mpi_begin(unsigned ranks, int argc, char **argv)
 		return true;
 	const ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
 	const char **args = calloc((size_t)argc + 4, sizeof *args);
-	if (args != NULL && length > 0 && set_environment()) {
+	if (args != NULL && length > 0 && fl__mpi_set_launch_environment()) {
 		self[length] = '\0';
 		(void)snprintf(number, sizeof number, "%u", ranks);
 		memcpy(args, (const char *[]){DEMO_MPIRUN, "-n", number, self}, 4 * sizeof *args);

@@ -221,7 +221,8 @@ static int role_spawns_after_a_refusal(void)
 static int role_has_too_few_slots(void)
 {
 	fl_executor *e = NULL;
-	FL_CHECK(setenv("OMPI_MCA_rmaps_base_oversubscribe", "0", 1) == 0);
+	for (const struct fl__mpi_variable *v = fl__mpi_oversubscribe; v->name; v++)
+		FL_CHECK(unsetenv(v->name) == 0);
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, &(fl_mpi_config){.spawn = 1000}) == -EAGAIN && !e);
 	return 0;
 }

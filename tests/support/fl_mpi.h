@@ -15,6 +15,7 @@
 #include "fl_child.h"
 #include "fl_test.h"
 
+#include "../../mpi/launch.h"
 #include <fairlead/mpi_executor.h>
 
 static inline unsigned fl_test_mpi_ranks(void)
@@ -28,19 +29,9 @@ static const char fl_test_mpi_variable[] = "FL_TEST_MPI_RANK";
 /* In the environment of mpirun: for root, on few CPUs, not bound to one of them. */
 static inline void fl_test_mpi_environment(void)
 {
-	static const char *const variables[][2] = {
-	    {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
-	    {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-	    {"OMPI_MCA_rmaps_base_oversubscribe", "1"},
-	    {"OMPI_MCA_hwloc_base_binding_policy", "none"},
-	    {"OMPI_MCA_mpi_yield_when_idle", "0"}, /* a yield costs a time slice beside a program that computes */
-	    {"PRTE_ALLOW_RUN_AS_ROOT", "1"},
-	    {"PRTE_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
-	    {"PRTE_MCA_rmaps_default_mapping_policy", ":oversubscribe"},
-	    {"PRTE_MCA_hwloc_default_binding_policy", "none"},
-	};
-	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
-		FL_CHECK(setenv(variables[i][0], variables[i][1], 1) == 0);
+	FL_CHECK(fl__mpi_set_launch_environment());
+	/* a yield costs a time slice beside a program that computes */
+	FL_CHECK(setenv("OMPI_MCA_mpi_yield_when_idle", "0", 1) == 0);
 	/* Whole stacks, through code without frame pointers, for the suppressions to fit. */
 	char options[512];
 	const char *asan = getenv("ASAN_OPTIONS");
