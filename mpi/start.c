@@ -4,7 +4,8 @@
  *
  * The program is started once for each rank, by a launcher. Each launcher tells a rank so by
  * variables of the environment. A binary of one implementation under the launcher of another sees a
- * world of its own, or hangs: both are found here, and end the process with one line.
+ * world of its own, or hangs. So does a binary whose launcher does not speak its PMI, as plain
+ * srun. Each such process would do the whole work. All are found here, and end with one line.
  *
  * Rank 0 of a world of one, or a process without a launcher, spawns worker ranks when the first
  * executor asks for them. MPI is their launcher then, so they start as all others do. They differ
@@ -47,6 +48,21 @@ enum { START_NEEDS_NO_LAUNCHER = false };
 struct start_launcher {
 	const char *name; /* NULL: there is none */
 	long rank, size;
+	bool speaks_pmi; /* the launcher connects the ranks, by a protocol of MPI's launchers */
+};
+
+/* The variables of each launcher. A launcher without PMI comes after all others. */
+static const struct {
+	const char *name, *rank, *size; /* size NULL: there is no such variable */
+	bool speaks_pmi;
+} start_launchers[] = {
+    {"Open MPI's mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", true},
+    {"a launcher with PMIx", "PMIX_RANK", NULL, true},
+    {"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)", "PMI_RANK", "PMI_SIZE", true},
+    {"mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", false},
+    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", false}, /* SLURM_NTASKS is also a batch script's */
+    {"flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE", false},
+    {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", false},
 };
 
 static long start_number(const char *variable)
@@ -55,17 +71,26 @@ static long start_number(const char *variable)
 	return text ? strtol(text, NULL, 10) : 0;
 }
 
+/*
+ * The first launcher whose variables are set. A launcher without PMI starts programs of all kinds,
+ * so it counts if it has started several processes. Slurm also starts other launchers: then its
+ * size is not theirs, and counts if they tell none.
+ */
 static struct start_launcher start_find_launcher(void)
 {
-	if (getenv("OMPI_COMM_WORLD_SIZE"))
-		return (struct start_launcher){"Open MPI's mpirun", start_number("OMPI_COMM_WORLD_RANK"),
-		                               start_number("OMPI_COMM_WORLD_SIZE")};
-	if (getenv("PMIX_RANK"))
-		return (struct start_launcher){"a launcher with PMIx", start_number("PMIX_RANK"), 0};
-	if (getenv("PMI_RANK"))
-		return (struct start_launcher){"a launcher with PMI (MPICH's mpiexec, srun --mpi=pmi2)",
-		                               start_number("PMI_RANK"), start_number("PMI_SIZE")};
-	return (struct start_launcher){NULL, 0, 0};
+	struct start_launcher found = {NULL, 0, 0, false};
+	for (size_t i = 0; i < sizeof start_launchers / sizeof start_launchers[0]; i++) {
+		const long size = start_launchers[i].size ? start_number(start_launchers[i].size) : 0;
+		const bool speaks_pmi = start_launchers[i].speaks_pmi;
+		if (!getenv(start_launchers[i].rank) || (!speaks_pmi && size < 2))
+			continue;
+		if (!found.name)
+			found = (struct start_launcher){start_launchers[i].name, start_number(start_launchers[i].rank),
+			                                size, speaks_pmi};
+		else if (found.size == 0)
+			found.size = size;
+	}
+	return found;
 }
 
 /*
@@ -88,17 +113,23 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 {
 	if (launcher->rank == 0)
 		fl__log(FL_LOG_ERROR,
-		        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with",
+		        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with "
+		        "(mpirun), or a PMI that this MPI knows (srun --mpi=list)",
 		        launcher->name, launcher->size, sees);
 	(void)fflush(NULL);
 	_exit(1);
 }
 
-/* Before MPI_Init(): a binary of MPICH under Open MPI's mpirun would hang there. */
+/*
+ * Before MPI_Init(): a binary of MPICH under Open MPI's mpirun would hang there. Without PMI,
+ * version 4 of Open MPI would abort with a page of text; MPICH can be built for srun's own
+ * protocol.
+ */
 static void start_check_launcher(const struct start_launcher *launcher)
 {
 #ifdef OPEN_MPI
-	(void)launcher;
+	if (!launcher->speaks_pmi)
+		start_refuse(launcher, "without PMIx, which Open MPI needs to connect them");
 #else
 	if (getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMI_RANK"))
 		start_refuse(launcher, "this program is built with MPICH or a relative");

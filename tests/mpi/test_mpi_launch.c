@@ -52,6 +52,12 @@ static int role_exit_code(void)
 	return square_of_three(e) == 9 ? 7 : 1;
 }
 
+static int role_works(void)
+{
+	(void)fprintf(stderr, "the whole work is done\n");
+	return 0;
+}
+
 /* This program once more, with the variables of the launcher. */
 static int role_child(void)
 {
@@ -170,6 +176,7 @@ static const struct role roles[] = {
     {"level", role_refused},
     {"initialized", role_initialized},
     {"exit_code", role_exit_code},
+    {"works", role_works},
     {"child", role_child},
     {"unused", role_unused},
     {"death", role_death},
@@ -241,6 +248,86 @@ FL_TEST(mpi_launcher_of_another_mpi)
 	assert_int_not_equal(job_by(FL_TEST_MPIRUN_OTHER, "refused", "2", NULL, text, sizeof text), 0);
 	expect(text, "has started 2 ranks, but ");
 	expect(text, "use the launcher of the MPI that the program is built with");
+}
+
+/* A process that a launcher has started as one of several, but that finds no other. */
+
+struct launch {
+	const char *name, *rank, *size; /* of the launcher, and of its variables */
+};
+
+static const struct launch launches[] = {
+    {"srun", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"},
+    {"flux run", "FLUX_TASK_RANK", "FLUX_JOB_SIZE"},
+    {"jsrun", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE"},
+    {"mpirun_rsh", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE"},
+};
+
+/* Runs role `works` with a rank and a size in the environment. Returns the exit status. */
+static int job_within(const struct launch *l, const char *rank, const char *size, const char *ranks, char *text)
+{
+	FL_OK(setenv(l->rank, rank, 1));
+	FL_OK(setenv(l->size, size, 1));
+	const int status = job("works", ranks, text, TEXT);
+	FL_OK(unsetenv(l->rank));
+	FL_OK(unsetenv(l->size));
+	return status;
+}
+
+static const char work[] = "the whole work is done";
+
+FL_TEST(mpi_singletons)
+{
+	char text[TEXT], line[64];
+	for (size_t i = 0; i < sizeof launches / sizeof launches[0]; i++) {
+		assert_int_not_equal(job_within(&launches[i], "0", "4", NULL, text), 0);
+		(void)snprintf(line, sizeof line, "%s has started 4 ranks, but ", launches[i].name);
+		expect(text, line);
+		expect(text, "use the launcher of the MPI that the program is built with");
+		assert_null(strstr(text, work));
+		/* One line for all. */
+		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL, text), 0);
+		assert_null(strstr(text, "has started"));
+		assert_null(strstr(text, work));
+	}
+}
+
+FL_TEST(mpi_single_task_of_a_launcher)
+{
+	char text[TEXT];
+	for (size_t i = 0; i < sizeof launches / sizeof launches[0]; i++) {
+		assert_int_equal(job_within(&launches[i], "0", "1", NULL, text), 0);
+		expect(text, work);
+	}
+}
+
+/* Slurm tells a batch script, which is a single process, how many tasks its srun is to start. */
+FL_TEST(mpi_batch_script)
+{
+	static const struct launch batch = {"sbatch", "SLURM_PROCID", "SLURM_NTASKS"};
+	char text[TEXT];
+	assert_int_equal(job_within(&batch, "0", "4", NULL, text), 0);
+	expect(text, work);
+}
+
+/* srun starts a daemon on each node, and a daemon starts the only rank. */
+FL_TEST(mpi_world_of_one_below_srun)
+{
+	char text[TEXT];
+	assert_int_equal(job_within(&launches[0], "2", "4", "1", text), 0);
+	expect(text, work);
+}
+
+/* srun with PMIx, and a build of MPI without: PMIx does not tell the number of ranks. */
+FL_TEST(mpi_singletons_with_pmix)
+{
+	char text[TEXT];
+	FL_OK(setenv("PMIX_RANK", "0", 1));
+	const int status = job_within(&launches[0], "0", "4", NULL, text);
+	FL_OK(unsetenv("PMIX_RANK"));
+	assert_int_not_equal(status, 0);
+	expect(text, "a launcher with PMIx has started 4 ranks, but MPI sees a single one");
+	assert_null(strstr(text, work));
 }
 
 FL_TEST(mpi_child_of_a_rank)
