@@ -5,10 +5,10 @@
  * searching and sleeping, running, the life of a worker, resize and blocking sections, the executor
  * interface.
  *
- * A worker runs a task, searches for one, or is idle, which means that it sleeps in `sleepers`. It
- * is *active* unless it is idle or blocks (fl_blocking_begin()). It *dozes* if it has slept for some
- * time in a wait of a task. Another worker may stand in for one that blocks, and, if all active
- * workers doze, for one that dozes; up to a limit.
+ * A worker runs a task, searches for one, or is idle: then it sleeps in `sleepers`. A worker is
+ * *active* unless it is idle or blocks (fl_blocking_begin()). A worker *dozes* if it has slept for
+ * some time in a wait of its task. Another worker may stand in for one that blocks, and, while all
+ * active workers doze, for one that dozes; up to a limit.
  * `searching` counts the workers that search. A thread that wakes a worker counts it there at once,
  * so one wake is under way at a time. A burst of small tasks is served by workers that run anyway.
  *
@@ -31,9 +31,9 @@
  *   next_stand_in   no worker begins to doze before          under the lock: pool_relieve()
  *   full            the pool is starved, and no more may     under the lock: set by pool_relieve(),
  *                   stand in                                 cleared as `stand_ins` is lowered
- *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; the agent makes
- *                   and must look once more; AGENT_ENDED:    AGAIN RUNS, and RUNS ENDED
- *                   to be joined
+ *   agent           NO_AGENT; AGENT_RUNS; AGENT_AGAIN: runs, by a worker that dozes; by the agent,
+ *                   and must look once more; AGENT_ENDED:    from AGAIN to RUNS, and from RUNS to
+ *                   to be joined                             ENDED
  *   cpus            CPUs that workers may run on; 0: not     by the first worker that asks
  *                   yet known
  *   more            bool: one more worker may be active      under the lock, after a change of its
@@ -854,7 +854,8 @@ static int64_t pool_doze(struct fl__ctx *ctx, bool begins)
 	}
 	if (!w->run.active || w->blocking > 0 || fl__executor_is_forked(&p->base))
 		return FL_FOREVER;
-	const int64_t now = fl__sys.now(), next = fl__load_relaxed(&p->next_stand_in); /* relaxed: a single number */
+	const int64_t now = fl__sys.now();
+	const int64_t next = fl__load_relaxed(&p->next_stand_in); /* relaxed: a single number */
 	if (!w->dozing && now < next)
 		return next;
 	if (!w->dozing)

@@ -58,10 +58,10 @@ struct fl__worker_ops {
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	/*
-	 * NULL: there are no stand-ins. Called with `begins` by a park that has slept for FL__DOZE_AFTER, and again at the time
-	 * that the call returns; FL_FOREVER: no more. After such a sleep, called without `begins`.
-	 * The caller waits, perhaps for a lock of the executor or of the user's allocator: so the
-	 * function takes no lock and allocates nothing.
+	 * NULL: there are no stand-ins. Called with `begins` by a park that has slept for
+	 * FL__DOZE_AFTER, and again at the time that the call returns; FL_FOREVER: no more. After
+	 * such a sleep, called without `begins`. The caller waits, perhaps for a lock of the
+	 * executor or of the user's allocator: so the function takes no lock and allocates nothing.
 	 */
 	int64_t (*doze)(struct fl__ctx *ctx, bool begins);
 };

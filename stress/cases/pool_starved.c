@@ -163,32 +163,7 @@ FL_STRESS(pool_starved_twice, user)
 	FL_FORBIDDEN(1, "one did not run");
 }
 
-/* The worker wakes, waits again and dozes, while the agent that it called before ends. */
-struct pool_starved_again {
-	fl_executor *e;
-	struct pool_starved_twice events;
-};
-
-FL_STRESS_SETUP(pool_starved_again)
-{
-	s->e = starved(1, 0);
-	OK(starved_wait_twice_submit(s->e, &s->events, NULL));
-	OK(starved_set_submit(s->e, &s->events.second, NULL));
-}
-
-FL_STRESS_ACTOR(pool_starved_again, user)
-{
-	fl_event_set(&s->events.first);
-}
-
-FL_STRESS(pool_starved_again, user)
-{
-	starved_end(s->e);
-	FL_ACCEPTABLE(fl_event_is_set(&s->events.second), "all ran");
-	FL_FORBIDDEN(1, "one did not run");
-}
-
-/* The limit is lowered while both workers wait: the worker that must end, or another, runs the task. */
+/* The limit is lowered while both workers wait: one of them, or another, runs the task. */
 struct pool_starved_vs_resize {
 	fl_executor *e;
 	fl_event event, second;
