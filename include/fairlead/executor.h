@@ -95,12 +95,13 @@ typedef struct fl_executor_config {
 	 * submits run themselves, and the submit of a chained task (fl_future_then()).
 	 *
 	 * FL_BACKLOG_NONE: a submit is accepted only if a worker is free to begin the task at once,
-	 * or may be started for it. A worker is free again when its task has run: a submit that
-	 * follows a wait for the task finds the worker free, though the worker first runs the
-	 * task's drop hook and callbacks. Not counted: tasks that block (fairlead/blocking.h),
-	 * tasks that a submit or a waiting worker runs itself, and what a worker runs for
-	 * fl_parallel_invoke() and for loops. Two kinds of task may still wait: a task that ignores
-	 * the bound, which is counted; and an accepted task, if the system starts no more threads.
+	 * or may be started for it. A worker is free again when its task has run and the argument's
+	 * drop hook has returned: a submit that follows a wait for the task finds the worker free,
+	 * though the worker first runs the task's callbacks. Not counted: tasks that block
+	 * (fairlead/blocking.h), tasks that a submit or a waiting worker runs itself, and what a
+	 * worker runs for fl_parallel_invoke() and for loops. Two kinds of task may still wait: a
+	 * task that ignores the bound, which is counted; and an accepted task, if the system starts
+	 * no more threads.
 	 */
 	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
@@ -149,9 +150,10 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 
 /*
  * Creates an executor that runs tasks on threads. The threads start when they are needed, and take
- * no signals. They take tasks in the order of submission; but while an embedded task
- * (fairlead/embedded_task.h) is cancelled before it started, a task may overtake others. `config`
- * may be NULL. Never waits. Returns:
+ * no signals. A submit that follows a wait for a task starts no thread while that task's worker has
+ * nothing else to do; callbacks of the task may still occupy the worker. Workers take tasks in the
+ * order of submission; but while an embedded task (fairlead/embedded_task.h) is cancelled before it
+ * started, a task may overtake others. `config` may be NULL. Never waits. Returns:
  *
  *   0
  *   -ENOMEM

@@ -508,7 +508,7 @@ static __attribute__((noinline)) void future_drop_values(fl_future *f)
 	fl__values_unref(values);
 }
 
-static void future_set_end(fl_future *f, int error, char *message)
+void fl__future_set_end(fl_future *f, int error, char *message)
 {
 	f->error = error;
 	if (__builtin_expect(f->values != NULL, 0))
@@ -533,25 +533,43 @@ bool fl__future_keeps_result(const fl_future *f)
 
 void fl__future_finish(fl_future *f, int error, char *message)
 {
-	future_set_end(f, error, message);
+	fl__future_set_end(f, error, message);
 	future_run_callbacks(f, future_reversed(future_publish(f)));
 }
 
-void fl__future_end(fl_future *f, int error, char *message)
+bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks)
 {
-	future_set_end(f, error, message);
 	const uint32_t before = future_try_publish(f, FUTURE_REF);
+	*callbacks = NULL;
+	if (before / FUTURE_REF > 1)
+		return true;
 	if (before == 0) {
-		future_run_callbacks(f, future_reversed(future_publish(f)));
-		fl_future_free(f);
-	} else if (before / FUTURE_REF == 1) {
-		future_release(f);
+		*callbacks = future_reversed(future_publish(f));
+		if (*callbacks)
+			return false;
+		if (fl__future_free_shared(f))
+			return true;
 	}
+	/* the last reference */
+	if (f->type->drop_result)
+		return false;
+	future_release(f);
+	return true;
+}
+
+void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks)
+{
+	if (!callbacks) {
+		future_release(f);
+		return;
+	}
+	future_run_callbacks(f, callbacks);
+	fl_future_free(f);
 }
 
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage)
 {
-	future_set_end(f, error, message);
+	fl__future_set_end(f, error, message);
 	*storage = (struct fl__ending){f, future_reversed(future_publish(f)), NULL};
 	if (!storage->left) {
 		fl_future_free(f);

@@ -150,8 +150,17 @@ void fl__future_keep_result(fl_future *f);
 /* Whether the result counts. `f` has ended with an error. */
 bool fl__future_keeps_result(const fl_future *f);
 
-/* fl__future_finish(), then frees the producer's reference. */
-void fl__future_end(fl_future *f, int error, char *message);
+/*
+ * fl__future_finish() in steps, for a worker that must know which step may run user code. They also
+ * free the producer's reference.
+ *
+ *     fl__future_set_end(f, error, message);             // may call the argument's drop hook
+ *     if (!fl__future_end_promptly(f, &callbacks))       // publishes the end; no user code
+ *             fl__future_end_rest(f, callbacks);         // callbacks, the result's drop hook
+ */
+void fl__future_set_end(fl_future *f, int error, char *message);
+bool fl__future_end_promptly(fl_future *f, struct fl__callback **callbacks);
+void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 
 /* The first step of fl__future_finish(): sets the error and the message. May be repeated. */
 void fl__future_set_error(fl_future *f, int error, char *message);
@@ -209,9 +218,10 @@ struct fl__calling {
 };
 
 /*
- * fl__future_end() as the last step of a callback of another future, whose own end called the
- * callback. The callbacks of `f` run after that callback has returned, before the callbacks behind
- * it: in the order of nested ends, but without more stack. `storage` must live as long as `f`.
+ * fl__future_finish() as the last step of a callback of another future, whose own end called the
+ * callback. It also frees the producer's reference. The callbacks of `f` run after that callback
+ * has returned, before the callbacks behind it: in the order of nested ends, but without more
+ * stack. `storage` must live as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 

@@ -69,8 +69,16 @@
  *   vacant          workers without a thread                 under the lock
  *   begun, skipped  of a worker: tasks that it claimed, and  by the worker; read for statistics
  *                   those of them that it did not run
- *   running         of a worker: how to find the future      by the worker: see pool_take()
- *                   that it runs
+ *   running         of a worker                              by the worker
+ *     a future          it runs this task
+ *     &pool_taking      it takes a task: pool_take()
+ *     &pool_between     it will take a task, and runs no
+ *                       user code before
+ *     NULL              anything else
+ *   called          of a worker: bool: a thread has counted  set under the lock by
+ *                   it in `searching`                        pool_call_worker(), in place of a
+ *                                                            start; cleared by the worker, or by
+ *                                                            that thread: swap
  *
  * Invariant of the search: while the backlog has a task and one more worker may be active (`more`),
  * a worker searches, or a thread is about to check whether to wake one, or a worker is about to
@@ -83,6 +91,9 @@
  *   - A worker that has found a task, and was the last to search, looks once more if one more may
  *     be active (pool_stop_searching()): it marks the empty backlog, or wakes a worker.
  *   - A wake counts as a search. If it finds that no worker is needed, it ends as a search ends.
+ *   - A thread that is about to start a worker first calls one that has ended its task and has not
+ *     yet looked for the next (&pool_between). The call counts that worker as searching. The worker
+ *     ends this search as any other: when it has found a task, or else before it runs user code.
  *   - If a needed start fails, no worker searches, and the tasks that came until then wait for the
  *     workers that there are. The next submit tries again (POOL_START_FAILED).
  *
@@ -156,10 +167,10 @@ enum { POOL_NO_WORKER, POOL_STARTED, POOL_START_FAILED };
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
 /*
- * A marker in `running`: the worker is taking a task, and will have claimed it in a few
- * instructions.
+ * Markers in `running`. `pool_taking`: the worker is taking a task, and will have claimed it in a
+ * few instructions. `pool_between`: the worker will take a task, and runs no user code before.
  */
-static fl_future pool_taking;
+static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
 static int64_t pool_doze(struct fl__ctx *ctx, bool begins);
@@ -312,18 +323,77 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 
 /* Waking. */
 
-/*
- * Under the lock, for a worker that is already counted as searching: wakes one, or, with `start`,
- * starts one.
- */
-static bool pool_wake_or_start(struct fl__thread_pool *p, bool start)
+/* Under the lock: wakes a worker that is already counted as searching. False: none sleeps. */
+static bool pool_wake_sleeper(struct fl__thread_pool *p)
 {
-	if (fl__wait_queue_wake(&p->sleepers, 1) == 1) {
-		p->idle--;
-		fl__thread_pool_recount(p);
-		return true;
+	if (fl__wait_queue_wake(&p->sleepers, 1) == 0)
+		return false;
+	p->idle--;
+	fl__thread_pool_recount(p);
+	return true;
+}
+
+/*
+ * Makes every worker pass a fence: after it the caller sees what a worker stored before its fence,
+ * and the worker sees afterwards what the caller stored before this call.
+ */
+static void pool_fence_workers(const struct fl__thread_pool *p)
+{
+	if (pool_flags(p) & FL__POOL_FENCED)
+		fl__fence_seq_cst(); /* pairs with pool_read_crowded() and pool_is_called() */
+	else if (fl__sys.membarrier() != 0)
+		fl__panic("fl_executor", p, "membarrier() works no more: has it been forbidden since?");
+}
+
+static bool pool_looks_next(const struct fl__thread_worker *w)
+{
+	/*
+	 * acquire: a worker that is seen to have gone on has taken its task, or was counted as
+	 * searching; pairs with pool_take() and pool_next()
+	 */
+	const fl_future *const running = fl__load_acquire(&w->running);
+	return running == &pool_between || running == &pool_taking;
+}
+
+/*
+ * Under the lock, for a worker that is already counted as searching: finds one that is between two
+ * tasks, and calls it. A worker stores &pool_between before it publishes the end of its task. So a
+ * thread that has seen the end finds the worker here, unless the worker searches by now.
+ *
+ * A worker that goes on stores that in `running`, then reads `called`, without a fence in between.
+ * This call stores `called`, makes every thread pass a fence, and reads `running` again. If the
+ * worker passes the fence before its store to `running`, it sees `called`. If after, this call sees
+ * that the worker has gone on, and takes the call back, unless the worker has seen it. (Dekker's
+ * algorithm, as in pool_fence_takes(). The fences cost less than the start of a thread.)
+ */
+static bool pool_call_worker(struct fl__thread_pool *p)
+{
+	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
+		if (!pool_looks_next(w))
+			continue;
+		fl__store_release(&w->called, true); /* release: the count; pairs with pool_is_called() */
+		pool_fence_workers(p);
+		/* relaxed: if the worker has seen the call, the count is the worker's */
+		if (pool_looks_next(w) || !fl__swap_relaxed(&w->called, false))
+			return true;
 	}
-	return start && pool_start_worker(p) == 0;
+	return false;
+}
+
+/*
+ * For a worker that has just stored in `running` what it does next: whether a call has counted it
+ * as searching. `flags`: `crowded`, as the worker has read it at any time.
+ */
+POOL_INLINE bool pool_is_called(struct fl__thread_worker *w, uint32_t flags)
+{
+	fl__in_program_order();
+	if (__builtin_expect(flags & FL__POOL_FENCED, 0))
+		fl__fence_seq_cst(); /* pairs with the fence in pool_fence_workers() */
+	/*
+	 * relaxed: pool_fence_workers() orders it. acquire: the count; pairs with
+	 * pool_call_worker()
+	 */
+	return __builtin_expect(fl__load_relaxed(&w->called), 0) && fl__swap_acquire(&w->called, false);
 }
 
 /* Under the lock: whether tasks need one more worker, if none sleeps. */
@@ -342,15 +412,23 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 		 * relaxed: a thread that sees the count leaves its task to the end of this search
 		 */
 		fl__add_relaxed(&p->searching, 1);
-		const bool needed = pool_needs_worker(p);
-		if (pool_wake_or_start(p, needed))
+		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && pool_call_worker(p)))
+			return;
+		/*
+		 * After the look at the workers: one may have taken the task, or gone on to search.
+		 * relaxed: pool_looks_next() has acquired both.
+		 */
+		const bool starts = fl__load_relaxed(&p->searching) == 1 && pool_needs_worker(p);
+		if (starts && pool_start_worker(p) == 0)
 			return;
 		/*
 		 * No worker is woken: the counted search ends. relaxed: the mark comes later,
 		 * whether it can be set or not.
 		 */
-		if (fl__sub_relaxed(&p->searching, 1) > 1 || needed)
+		if (fl__sub_relaxed(&p->searching, 1) > 1 || starts)
 			return;
+		if (pool_needs_worker(p))
+			continue; /* the other search has ended since */
 		if (!pool_may_start(p) || p->initializing > 0 || p->base.closed)
 			return;
 		if (fl__backlog_mark(&p->backlog))
@@ -405,7 +483,7 @@ static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 		return;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
 	/* no worker: a timed-out sleeper is about to look, or the forkers run their forks */
-	if (!pool_wake_or_start(p, start))
+	if (!pool_wake_sleeper(p) && !(start && pool_start_worker(p) == 0))
 		fl__sub_relaxed(&p->searching, 1);
 }
 
@@ -432,18 +510,18 @@ struct pool_taken {
 	bool crowded; /* no task: the worker must step back */
 };
 
-/* For a worker that has just announced its take: see pool_fence_takes(). */
-POOL_INLINE bool pool_must_step_back(const struct fl__thread_pool *p)
+/*
+ * For a worker that has just announced its take: `crowded`, as pool_fence_takes() needs it to be
+ * read.
+ */
+POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
-	uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: pool_fence_takes() orders it */
-	if (__builtin_expect(seen == 0, 1))
-		return false;
-	if (seen & FL__POOL_FENCED) {
-		fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_takes() */
-		seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
-	}
-	return seen & (FL__POOL_CROWDED | FL__POOL_AWAKE);
+	const uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: pool_fence_takes() orders it */
+	if (__builtin_expect(!(seen & FL__POOL_FENCED), 1))
+		return seen;
+	fl__fence_seq_cst();                  /* pairs with the fence in pool_fence_workers() */
+	return fl__load_relaxed(&p->crowded); /* relaxed: as above */
 }
 
 /*
@@ -453,14 +531,17 @@ POOL_INLINE bool pool_must_step_back(const struct fl__thread_pool *p)
  * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
  * empty has acquired it. That thread waits, under the lock, for the next store to `running`, so
  * that store must not wait for the lock.
+ *
+ * `searching`: the worker is counted so. Otherwise it finds no task only between two tasks.
  */
 POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__thread_pool *p,
-                                        struct fl__task_block *(*from)(struct fl__backlog *b))
+                                        struct fl__task_block *(*from)(struct fl__backlog *b), bool searching)
 {
 	fl_future *f = NULL;
 	struct pool_taken taken = {.claim = FL__CLAIM_LOST};
 	fl__store_relaxed(&w->running, &pool_taking);
-	taken.crowded = pool_must_step_back(p);
+	const uint32_t flags = pool_read_crowded(p);
+	taken.crowded = flags & (FL__POOL_CROWDED | FL__POOL_AWAKE);
 	taken.block = taken.crowded ? NULL : from(&p->backlog);
 	if (taken.block) {
 		taken.claim = fl__future_claim(&taken.block->future);
@@ -471,8 +552,13 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 	/* release: `f` is claimed; pairs with pool_list_running() */
 	if (f)
 		fl__store_release(&w->running, f);
-	else
-		fl__store_relaxed(&w->running, NULL); /* relaxed: publishes nothing */
+	else /* relaxed: publishes nothing */
+		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &pool_between);
+	/* relaxed: the worker was counted twice, and its search goes on */
+	if (searching && pool_is_called(w, flags))
+		fl__sub_relaxed(&p->searching, 1);
+	else if (!searching && taken.block && pool_is_called(w, flags))
+		pool_stop_searching(p);
 	return taken;
 }
 
@@ -618,7 +704,7 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct po
 				return POOL_FOUND_END;
 			continue;
 		}
-		*taken = pool_take(w, p, fl__backlog_take_locked);
+		*taken = pool_take(w, p, fl__backlog_take_locked, true);
 		if (taken->block)
 			return POOL_FOUND_TASK;
 		if (pool_is_over(p, 1))
@@ -641,7 +727,7 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 	bool called = false; /* was woken for forks, and has not looked for them yet */
 	do {
 		pool_spin(p);
-		taken = pool_take(w, p, fl__backlog_take);
+		taken = pool_take(w, p, fl__backlog_take, true);
 		if (taken.block)
 			break;
 		/*
@@ -699,11 +785,16 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 {
 	struct pool_taken taken;
 	do
-		taken = pool_take(w, p, fl__backlog_take);
+		taken = pool_take(w, p, fl__backlog_take, false);
 	while (!taken.block && !taken.crowded && pool_pause_if_caught_up(w)); /* once: no task began since */
 	if (taken.block)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
+	/* release: the count; pairs with pool_looks_next() */
+	fl__store_release(&w->running, NULL);
+	/* relaxed, both: FENCED never changes; the worker was counted twice, as in pool_take() */
+	if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
+		fl__sub_relaxed(&p->searching, 1);
 	return pool_search(w);
 }
 
@@ -745,13 +836,22 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 		FL_LOCKED(&p->base.lock);
 		fl__store_relaxed(&w->running, NULL);
 	}
+	fl__future_set_end(&block->future, error, message);
 	/*
-	 * Before the end is published: a submit that follows a wait for this task finds this worker
-	 * free.
+	 * Both before the end is published: a submit that follows a wait for this task finds this
+	 * worker free. relaxed: the end publishes it
 	 */
+	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
 		fl__permit_release(&p->base, FL__PERMIT_WORKER);
-	fl__future_end(&block->future, error, message);
+	struct fl__callback *callbacks;
+	if (__builtin_expect(!fl__future_end_promptly(&block->future, &callbacks), 0)) {
+		/* relaxed, both: publishes nothing; FENCED never changes */
+		fl__store_relaxed(&w->running, NULL);
+		if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
+			pool_stop_searching(p);
+		fl__future_end_rest(&block->future, callbacks);
+	}
 }
 
 void fl__thread_pool_serve(struct fl__thread_worker *w)
@@ -992,10 +1092,7 @@ static int pool_start_worker(struct fl__thread_pool *p)
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
-	if (pool_flags(p) & FL__POOL_FENCED)
-		fl__fence_seq_cst(); /* pairs with the fence in pool_must_step_back() */
-	else if (fl__sys.membarrier() != 0)
-		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
+	pool_fence_workers(p);
 	/* relaxed: nothing behind the pointer is read */
 	for (const struct fl__thread_worker *w = p->workers; w; w = w->next)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &pool_taking; round++)
@@ -1116,8 +1213,8 @@ __attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__t
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
 		fl_future *f;
 		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &pool_taking; round++)
-			fl__back_off(round); /* the load pairs with pool_take() */
-		if (!f || !fl__future_ref_running(f))
+			fl__back_off(round);          /* the load pairs with pool_take() */
+		if (!f || !fl__future_ref_running(f)) /* false of &pool_between: it is not claimed */
 			continue;
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*

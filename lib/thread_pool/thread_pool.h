@@ -22,7 +22,8 @@ struct fl__thread_worker {
 	struct fl__run run; /* the outermost; must be the first member: pool_block() converts it */
 	struct fl__thread_pool *pool;
 	fl_thread thread;
-	fl_future *running; /* &pool_taking: not yet known */
+	fl_future *running; /* or what the worker does instead: see pool_take() and pool_call_worker() */
+	uint32_t called;    /* bool: counted as searching by pool_call_worker() */
 	struct fl__fork_stack *forks;
 	/* tasks that it claimed; those of them that were cancelled before; written by the worker */
 	size_t begun, skipped;

@@ -83,7 +83,8 @@ static void work(fl_executor *e)
 	if (claim == FL__CLAIM_LOST)
 		return;
 	fl_future *f = &block->future;
-	fl__future_end(f, f->type->run(NULL, f->arg, f->result), NULL);
+	fl__future_finish(f, f->type->run(NULL, f->arg, f->result), NULL);
+	fl_future_free(f);
 }
 
 static void on_end(fl_future *f, void *arg)

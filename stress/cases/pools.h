@@ -54,6 +54,14 @@ static inline void serve_with_forks(struct fl__thread_pool *p, unsigned place)
 	fl__forks_leave(self);
 }
 
+static inline void end_task(fl_future *f, int error, char *message)
+{
+	struct fl__callback *callbacks;
+	fl__future_set_end(f, error, message);
+	if (!fl__future_end_promptly(f, &callbacks))
+		fl__future_end_rest(f, callbacks);
+}
+
 /* Runs a task as a worker that has taken it. */
 static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_block *block)
 {
@@ -65,7 +73,7 @@ static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_blo
 	}
 	char *message;
 	const int error = fl__run_function(&run, &message);
-	fl__future_end(&block->future, error, message);
+	end_task(&block->future, error, message);
 }
 
 #endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A worker that has ended its task is used for the next one, also before it has looked for it. The
+ * worker is held while it wakes a waiter, when the end is published.
+ */
+#include "fl_pool.h"
+#include <fairlead/as_completed.h>
+#include <fairlead/embedded_task.h>
+#include <fairlead/wait_any.h>
+#include <sched.h>
+
+static bool may_end, is_held, may_go_on;
+
+/* On the worker, in the place of its next wake: that of the waiter. */
+static void hold_in_wake(void)
+{
+	SET(&is_held, true);
+	while (!LOOK(&may_go_on))
+		sched_yield();
+}
+
+/* Ends when the waiter sleeps, and holds its worker when it wakes the waiter. */
+FL_TASK_STATIC(reuse_first, int, int)
+{
+	while (!LOOK(&may_end))
+		sched_yield();
+	*result = *arg;
+	seam_on_wake = hold_in_wake;
+	return 0;
+}
+
+FL_TASK_STATIC(reuse_next, int, int)
+{
+	*result = *arg;
+	return 0;
+}
+
+/* The ways to wait for the task. */
+
+struct waiter {
+	fl_executor *e;
+	fl_future *f;
+	void (*on_end)(fl_future *f, void *arg); /* of the task; NULL: none */
+	fl_embedded_task task;
+};
+
+static void submit_first(struct waiter *x)
+{
+	FL_CHECK(reuse_first_submit_with(x->e, 1, &x->f, &(fl_submit_config){.on_end = x->on_end}) == 0);
+}
+
+static int wait_by_get(void *arg)
+{
+	struct waiter *x = arg;
+	int result = 0;
+	submit_first(x);
+	FL_CHECK(reuse_first_get(x->f, &result) == 0 && result == 1);
+	return 0;
+}
+
+static int wait_for_first_end(void *arg)
+{
+	struct waiter *x = arg;
+	submit_first(x);
+	FL_CHECK(fl_futures_wait_until(&x->f, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == 1);
+	return 0;
+}
+
+static int wait_any(void *arg)
+{
+	struct waiter *x = arg;
+	submit_first(x);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_FUTURE(x->f)) == 0);
+	return 0;
+}
+
+static int wait_for_map(void *arg)
+{
+	struct waiter *x = arg;
+	int in = 1, out = 0;
+	FL_CHECK(reuse_first_map(x->e, &in, 1, &out, NULL) == 0 && out == 1);
+	return 0;
+}
+
+static int wait_for_embedded(void *arg)
+{
+	struct waiter *x = arg;
+	int in = 1, out = 0;
+	FL_CHECK(fl_embedded_task_submit(x->e, &x->task, &reuse_first, &in, &out, NULL) == 0);
+	FL_CHECK(fl_embedded_task_retire(&x->task) == 0 && out == 1);
+	return 0;
+}
+
+static unsigned started(fl_executor *e)
+{
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	return (unsigned)stats.threads_started;
+}
+
+/* Starts the waiter, and lets the task end: its worker is held, and the end is published. */
+static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_thread *t)
+{
+	SET(&may_end, false);
+	SET(&is_held, false);
+	SET(&may_go_on, false);
+	FL_OK(fl_thread_start(t, wait, x, NULL));
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	SET(&may_end, true);
+	FL_WAIT_FOR(LOOK(&is_held));
+	assert_int_equal(started(x->e), 1);
+}
+
+static void go_on(struct waiter *x, fl_thread *t)
+{
+	SET(&may_go_on, true);
+	FL_OK(fl_thread_join(t, NULL));
+	fl_future_free(x->f);
+}
+
+static fl_executor *pool_of_kind(unsigned workers, uint32_t backlog)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = backlog}));
+	return e;
+}
+
+static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
+{
+	FL_SCOPED(fl_executor) *e = pool_of_kind(4, backlog);
+	FL_SCOPED(fl_future) *next = NULL;
+	struct waiter x = {.e = e, .task = FL_EMBEDDED_TASK_INIT};
+	fl_thread t;
+	int result = 0;
+	hold_worker_that_wakes(&x, wait, &t);
+	FL_OK(reuse_next_submit(e, 2, &next));
+	assert_int_equal(started(e), 1);
+	go_on(&x, &t);
+	FL_OK(reuse_next_get(next, &result));
+	assert_int_equal(result, 2);
+	assert_int_equal(started(e), 1);
+}
+
+FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
+{
+	int (*const waits[])(void *) = {wait_by_get, wait_for_first_end, wait_any, wait_for_map, wait_for_embedded};
+	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
+	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
+		for (size_t k = 0; k < sizeof backlogs / sizeof *backlogs; k++)
+			expect_reuse(waits[i], backlogs[k]);
+}
+
+/* A resize looks for a worker for the tasks that wait: this one. */
+FL_TEST(pool_reuses_the_worker_after_a_resize)
+{
+	FL_SCOPED(fl_executor) *e = pool_of_kind(1, 0);
+	FL_SCOPED(fl_future) *next = NULL;
+	struct waiter x = {.e = e};
+	fl_thread t;
+	int result = 0;
+	hold_worker_that_wakes(&x, wait_by_get, &t);
+	FL_OK(reuse_next_submit(e, 2, &next));
+	FL_OK(fl_executor_resize(e, 4));
+	assert_int_equal(started(e), 1);
+	go_on(&x, &t);
+	FL_OK(reuse_next_get(next, &result));
+	assert_int_equal(started(e), 1);
+}
+
+/* Of two tasks the older one waits for the newer one: the worker that takes one provides another. */
+FL_TASK_STATIC(reuse_await, fl_event *, void)
+{
+	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(reuse_set, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_TEST(pool_reused_worker_is_not_alone)
+{
+	FL_SCOPED(fl_executor) *e = pool_of_kind(4, 0);
+	fl_event newer = FL_EVENT_INIT;
+	struct waiter x = {.e = e};
+	fl_thread t;
+	hold_worker_that_wakes(&x, wait_by_get, &t);
+	FL_OK(reuse_await_submit(e, &newer, NULL));
+	FL_OK(reuse_set_submit(e, &newer, NULL));
+	assert_int_equal(started(e), 1);
+	go_on(&x, &t);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(started(e), 2);
+}
+
+/* A worker that runs a callback is busy: the next task does not wait for it. */
+static fl_event next_has_run;
+
+static void await_next(fl_future *f, void *unused)
+{
+	(void)f;
+	(void)unused;
+	FL_CHECK(fl_event_wait_until(&next_has_run, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+FL_TEST(pool_worker_that_runs_a_callback_is_not_reused)
+{
+	FL_SCOPED(fl_executor) *e = pool_of_kind(4, 0);
+	struct waiter x = {.e = e, .on_end = await_next};
+	fl_thread t;
+	fl_event_init(&next_has_run);
+	hold_worker_that_wakes(&x, wait_by_get, &t);
+	FL_OK(reuse_set_submit(e, &next_has_run, NULL));
+	assert_int_equal(started(e), 1); /* until the worker goes on to the callback */
+	go_on(&x, &t);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(started(e), 2);
+}
