@@ -170,6 +170,11 @@ struct fl__executor_ops {
 	 * ends a blocking section. NULL: nothing to do.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
+	/*
+	 * Without the lock: the calling worker, as above, runs no more user code before it takes
+	 * its next task. For kinds with `block`.
+	 */
+	void (*ends)(struct fl__run *run);
 	/* Under the lock: adds the kind's own numbers, not `workers`. NULL: no statistics. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
 };
@@ -424,6 +429,12 @@ bool fl__run_is_inside_task(const fl_future *f);
 
 /* Whether the calling context runs a task with a token under `token`. */
 bool fl__run_is_under_token(const fl_cancel_token *token);
+
+/*
+ * Called by a callback of `f` that runs no more user code, before the callback wakes a waiter: the
+ * worker that has run the task is then free for a task that the waiter submits.
+ */
+void fl__run_ends(const fl_future *f);
 
 /* The fl__ctx.block of workers, for kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);

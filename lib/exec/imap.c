@@ -84,8 +84,10 @@ static void imap_on_end(fl_future *f, void *arg)
 	imap_release(it);
 }
 
+/* The same for a type without hooks: it runs no user code. */
 void fl__imap_on_end(fl_future *f, void *arg)
 {
+	fl__run_ends(f);
 	imap_on_end(f, arg);
 }
 

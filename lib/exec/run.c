@@ -169,6 +169,13 @@ int fl__run_function(struct fl__run *run, char **message)
 	return error;
 }
 
+void fl__run_ends(const fl_future *f)
+{
+	struct fl__run *run = fl__ctx_get()->worker;
+	if (run && run->future == f && fl__future_ends_promptly(f))
+		run->executor->ops->ends(run);
+}
+
 void fl__run_task(struct fl__run *run)
 {
 	char *message;

@@ -467,6 +467,14 @@ bool fl__future_is_calling(const fl_future *f)
 	return false;
 }
 
+bool fl__future_ends_promptly(const fl_future *f)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ending *now = ctx->front.inside.calling->innermost;
+	/* a callback's own values may be released when it returns */
+	return now->future == f && !now->left && !now->outer && !f->type->drop_result && !ctx->front.values;
+}
+
 /* For a task that has failed with f->error, or did not run. */
 static __attribute__((noinline)) void future_set_failure(fl_future *f, char *message)
 {

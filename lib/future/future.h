@@ -229,6 +229,12 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 bool fl__future_is_calling(const fl_future *f);
 
 /*
+ * Called by a callback of `f` that runs no more user code: whether the context runs none, either,
+ * when the callback has returned, until it has freed its reference to `f`.
+ */
+bool fl__future_ends_promptly(const fl_future *f);
+
+/*
  * fl_future_on_end() that cannot fail: the caller's `node` must live until the callback is called.
  */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);

@@ -663,6 +663,7 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
 		return fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
 	pool_stop_searching(p);
+	w->run.future = NULL; /* a fork's tasks are not the worker's own: fl__run_ends() */
 	const bool more = fl__fork_hooks.run_one(&p->forks, w->forks);
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
 	return more || fl__fork_hooks.prepare_sleep(&p->forks, w->forks);
@@ -1115,6 +1116,12 @@ __attribute__((cold)) static int pool_resize(fl_executor *e, unsigned workers)
 	return 0;
 }
 
+static void pool_ends(struct fl__run *run)
+{
+	/* `run` is a worker's first member. relaxed: the wake that follows publishes it. */
+	fl__store_relaxed(&((struct fl__thread_worker *)(void *)run)->running, &pool_between);
+}
+
 static void pool_block(struct fl__run *run, bool begins)
 {
 	/* `run` is a worker's first member */
@@ -1335,6 +1342,7 @@ static const struct fl__executor_ops pool_ops = {
     .remove = pool_remove,
     .resize = pool_resize,
     .block = pool_block,
+    .ends = pool_ends,
     .count = pool_add_counts,
 };
 

@@ -4,7 +4,7 @@
  * yet, is used in place of a new one; and no task is left to a worker that does not look.
  */
 #include "pools.h"
-
+#include <fairlead/group.h>
 
 /* One of two workers is there, with membarrier() and without. */
 static struct fl__thread_pool *pool_with_one(void)
@@ -56,6 +56,44 @@ FL_STRESS_ACTOR(pool_reuse, user)
 }
 
 FL_STRESS(pool_reuse, worker, user)
+{
+	const size_t starts = s->p->starts;
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(starts == 0, "one worker ran both");
+	FL_FORBIDDEN(1, "another worker was started");
+}
+
+/* The same of a group's member, which ends in a callback. */
+struct pool_reuse_group {
+	struct fl__thread_pool *p;
+};
+
+FL_STRESS_SETUP(pool_reuse_group)
+{
+	s->p = pool_with_one();
+}
+
+FL_STRESS_ACTOR(pool_reuse_group, worker)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker = &worker_at(s->p, 0)->run;
+	ctx->block = fl__run_block;
+	serve(s->p, 0);
+	ctx->block = NULL;
+	ctx->worker = NULL;
+}
+
+FL_STRESS_ACTOR(pool_reuse_group, user)
+{
+	fl_group g = FL_GROUP_INIT(&s->p->base);
+	OK(fl_group_submit(&g, &reuse_nothing, NULL, NULL));
+	OK(fl_group_join(&g));
+	fl_group_destroy(&g);
+	OK(reuse_nothing_submit(&s->p->base, NULL));
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_reuse_group, worker, user)
 {
 	const size_t starts = s->p->starts;
 	fl_executor_free(&s->p->base);

@@ -91,6 +91,45 @@ static int wait_for_embedded(void *arg)
 	return 0;
 }
 
+static void nothing_at_the_end(fl_future *f, void *unused)
+{
+	(void)f;
+	(void)unused;
+}
+
+static int wait_for_group(void *arg)
+{
+	struct waiter *x = arg;
+	fl_group g = FL_GROUP_INIT(x->e);
+	int in = 1, out = 0;
+	FL_CHECK(fl_group_submit(&g, &reuse_first, &in, &out) == 0);
+	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
+	fl_group_destroy(&g);
+	return 0;
+}
+
+static int wait_for_group_with_callback(void *arg)
+{
+	struct waiter *x = arg;
+	fl_group g = FL_GROUP_INIT(x->e);
+	int in = 1, out = 0;
+	const fl_submit_config config = {.on_end = nothing_at_the_end};
+	FL_CHECK(fl_group_submit_with(&g, &reuse_first, &in, &out, &config) == 0);
+	FL_CHECK(fl_group_join(&g) == 0 && out == 1);
+	fl_group_destroy(&g);
+	return 0;
+}
+
+static int wait_for_lazy_map(void *arg)
+{
+	struct waiter *x = arg;
+	FL_SCOPED(fl_imap) *it = NULL;
+	int in = 1, out = 0;
+	FL_CHECK(fl_imap_create(&it, x->e, &reuse_first, &in, 1, &(fl_imap_config){.unordered = true}) == 0);
+	FL_CHECK(fl_imap_next(it, NULL, &out) == 0 && out == 1);
+	return 0;
+}
+
 static unsigned started(fl_executor *e)
 {
 	fl_executor_stats stats;
@@ -143,7 +182,9 @@ static void expect_reuse(int (*wait)(void *x), uint32_t backlog)
 
 FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 {
-	int (*const waits[])(void *) = {wait_by_get, wait_for_first_end, wait_any, wait_for_map, wait_for_embedded};
+	int (*const waits[])(void *) = {
+	    wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map, wait_for_embedded,
+	    wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
 	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
 		for (size_t k = 0; k < sizeof backlogs / sizeof *backlogs; k++)
