@@ -108,14 +108,16 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 	return setenv(variable, mark, 1) == 0;
 }
 
-/* Ends the process, with a line from the first rank alone. */
+/*
+ * Ends the process, with a line. Each rank writes it: the first to end may be the only one, since
+ * some launchers kill the others then.
+ */
 static _Noreturn void start_refuse(const struct start_launcher *launcher, const char *sees)
 {
-	if (launcher->rank == 0)
-		fl__log(FL_LOG_ERROR,
-		        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with "
-		        "(mpirun), or a PMI that this MPI knows (srun --mpi=list)",
-		        launcher->name, launcher->size, sees);
+	fl__log(FL_LOG_ERROR,
+	        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with "
+	        "(mpirun), or a PMI that this MPI knows (srun --mpi=list)",
+	        launcher->name, launcher->size, sees);
 	(void)fflush(NULL);
 	_exit(1);
 }

@@ -280,14 +280,10 @@ FL_TEST(mpi_singletons)
 {
 	char text[TEXT], line[64];
 	for (size_t i = 0; i < sizeof launches / sizeof launches[0]; i++) {
-		assert_int_not_equal(job_within(&launches[i], "0", "4", NULL, text), 0);
+		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL, text), 0);
 		(void)snprintf(line, sizeof line, "%s has started 4 ranks, but ", launches[i].name);
 		expect(text, line);
 		expect(text, "use the launcher of the MPI that the program is built with");
-		assert_null(strstr(text, work));
-		/* One line for all. */
-		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL, text), 0);
-		assert_null(strstr(text, "has started"));
 		assert_null(strstr(text, work));
 	}
 }

@@ -27,7 +27,9 @@ FL_BEGIN_DECLS
  * Ranks. A launcher of MPI starts the program once for each rank. In a program that is linked with
  * fairlead-mpi, fl_main() finds that in the environment, and starts MPI. On rank 0 it returns: that
  * rank has main() to itself, and all executors. On all other ranks fl_main() serves until rank 0
- * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi.
+ * ends, and then ends the process. Without a launcher fl_main() does as without fairlead-mpi. If a
+ * launcher has started several processes, but MPI does not connect them, fl_main() ends each with
+ * one line: they would all do the whole work.
  *
  * Spawn. A program that was started with one rank, or with Open MPI also without a launcher, has no
  * worker ranks yet. The first executor whose config has `spawn` starts so many by MPI_Comm_spawn(),
