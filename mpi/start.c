@@ -32,6 +32,7 @@ static struct {
 	fl_mutex lock; /* of the first executor's spawn; guards fl__mpi_world then */
 	char **args;   /* of the program */
 	struct fl__mpi_hello hello;
+	bool has_served; /* a worker rank, at its end */
 } start = {.lock = FL_MUTEX_INIT};
 
 /*
@@ -207,6 +208,19 @@ static void start_end_at_exit(void)
 		fl__mpi_abort("no memory for the end of MPI");
 }
 
+/*
+ * Since version 4.2, MPICH tells its launcher in a function of atexit() that a rank ends in order.
+ * So a worker rank ends by exit(), but without the program's functions, as a worker process. This
+ * function is registered before MPI's, and after those of the program: it runs between the two.
+ */
+static void start_end_worker(void)
+{
+	if (!start.has_served)
+		return;
+	(void)fflush(NULL);
+	_exit(0);
+}
+
 /* `alone`: worker ranks would help. */
 static void start_refuse_executors(const char *refusal, bool alone)
 {
@@ -242,6 +256,8 @@ void fl__mpi_main(int argc, char **argv)
 		return;
 	}
 	start_describe(&start.hello);
+	if (atexit(start_end_worker) != 0)
+		fl__mpi_abort("no memory for the end of MPI");
 	fl__mpi_start(&argc, &argv, &start.hello);
 	if (launcher.size > 1 && fl__mpi_world.size == 1)
 		start_refuse(&launcher, "MPI sees a single one");
@@ -249,8 +265,8 @@ void fl__mpi_main(int argc, char **argv)
 		start_refuse_executors("this is a worker rank, and rank 0 has all of them", false);
 		fl__mpi_host_serve();
 		fl__mpi_finish();
-		(void)fflush(NULL);
-		_exit(0); /* without the functions of atexit(), as a worker process */
+		start.has_served = true;
+		exit(0);
 	}
 	if (fl__mpi_world.size > 1)
 		start_check_peers();

@@ -156,11 +156,18 @@ static int role_differs(void)
 	return 0;
 }
 
+static void end_worker_rank(void)
+{
+	(void)fprintf(stderr, "a function of atexit() has run\n");
+}
+
 /* What each rank does before fl_main(). */
 static void prepare_rank(const char *role, char **argv)
 {
 	(void)argv;
 	const bool first = fl_test_mpi_is_first();
+	if (strcmp(role, "exit_code") == 0 && !first)
+		FL_CHECK(atexit(end_worker_rank) == 0);
 	if (strcmp(role, "other_size") == 0 && !first) {
 		differing.arg_size = 24;
 		differing.arg_align = 8;
@@ -343,6 +350,7 @@ FL_TEST(mpi_exit_nonzero)
 {
 	char text[TEXT];
 	assert_int_equal(job("exit_code", "2", text, sizeof text), 7);
+	assert_null(strstr(text, "atexit()")); /* of a worker rank: it ends without them, as a worker process */
 }
 
 FL_TEST(mpi_kill_busy_rank)
