@@ -346,6 +346,13 @@ FL_TEST(mpi_spawn_programs_of_spawned_ranks_are_none)
 	expect_each("has_programs", 0);
 }
 
+/* Open MPI 5 ends rank 0 without a launcher silently, and with status 14, before it could say more. */
+#if defined OPEN_MPI && OMPI_MAJOR_VERSION >= 5
+enum { DIES_SILENTLY_ALONE = true };
+#else
+enum { DIES_SILENTLY_ALONE = false };
+#endif
+
 static void expect_death_of_each(const char *role)
 {
 	char text[TEXT];
@@ -353,7 +360,8 @@ static void expect_death_of_each(const char *role)
 		const int status = spawning_job(role, launches[i], (char *[]){NULL}, text);
 		assert_int_not_equal(status, 0);
 		assert_int_not_equal(status, CANNOT_SPAWN);
-		expect_death(text);
+		if (launches[i] || !DIES_SILENTLY_ALONE)
+			expect_death(text);
 	}
 }
 
@@ -408,13 +416,13 @@ FL_TEST(mpi_spawn_refused)
 
 FL_TEST(mpi_spawn_too_few_slots)
 {
-#ifdef OPEN_MPI
+#if defined OPEN_MPI && OMPI_MAJOR_VERSION < 5
 	char text[TEXT];
 	assert_int_equal(job("has_too_few_slots", NULL, text, sizeof text), 0);
 	expect(text, "no executor over MPI: 1000 worker ranks cannot be spawned: MPI_ERR_SPAWN");
 	expect(text, "there are too few slots");
 #else
-	FL_SKIP("MPICH has no slots");
+	FL_SKIP("MPICH has no slots, nor has Open MPI 5 without a launcher");
 #endif
 }
 

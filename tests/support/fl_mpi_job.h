@@ -68,7 +68,7 @@ static char *job_program; /* what job_by() starts; NULL: this program */
 
 /*
  * Runs a role with so many ranks, or without mpirun. `launcher` NULL: that of the build. `more`:
- * what follows the program: its arguments, further programs. Returns the exit status, or 128 +
+ * what follows the program: its arguments. Returns the exit status, or 128 +
  * SIGKILL; `text` is what was printed.
  */
 static inline int job_by(const char *launcher, const char *role, const char *ranks, char **more, char *text,
@@ -124,10 +124,10 @@ static inline void expect(const char *text, const char *part)
 	assert_non_null(strstr(text, part));
 }
 
-/* Rank 0 and the launcher both end the job: one is first, and says why. */
+/* Rank 0 and the launcher both end the job: one is first, and says why. Open MPI 5 loses lines. */
 static inline void expect_death(const char *text)
 {
-	if (!strstr(text, "signal 9") && !strstr(text, "EXIT CODE: 9"))
+	if (!strstr(text, "signal 9") && !strstr(text, "EXIT CODE: 9") && !strstr(text, "MPI_ABORT was invoked"))
 		expect(text, "has died: the job ends");
 }
 
