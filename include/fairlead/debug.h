@@ -22,8 +22,9 @@ FL_BEGIN_DECLS
  * so. The shared library always contains debugging.
  *
  * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each. Stacks
- * have function names if the file is not stripped. The log handler runs in the context that caused
- * the report, which may hold locks of the program: the handler must not wait for one of these.
+ * have the names of functions, and static objects have their names, if the file is not stripped. The
+ * log handler runs in the context that caused the report, which may hold locks of the program: the
+ * handler must not wait for one of these.
  *
  * FL_DEBUG_LOCKORDER: a context that holds A and waits for B orders A before B. When the order gets
  *     a cycle, the program can deadlock, even if it never has. Each new edge that closes a cycle is

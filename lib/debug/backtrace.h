@@ -26,9 +26,15 @@ void fl__backtrace_take(struct fl__backtrace *stack, int skip);
 void fl__backtrace_learn_modules(void);
 
 /*
- * Describes a return address: "function+0x12", else "file+0x12", else the number. `*function`: the
+ * Describes a return address: "function+0x12", else "file(+0x12)", else the number. `*function`: the
  * function's name; NULL: unknown. Safe in a signal handler.
  */
 void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function);
+
+/*
+ * Describes an object: "variable+0x12 at 0x1234", else "file(+0x12) at 0x1234", else "0x1234". Safe
+ * in a signal handler.
+ */
+void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size);
 
 #endif

@@ -365,6 +365,8 @@ static unsigned debug_parse_modes(const char *text, int *signal)
 
 FL__AT_START static void debug_read_environment(void)
 {
+	/* for a dump in a signal handler of the program, while debugging is off */
+	fl__backtrace_learn_modules();
 	const char *text = getenv("FL_DEBUG");
 	debug_started = fl__sys.now();
 	if (!text)

@@ -25,7 +25,7 @@ static void debug_dump_print(const struct debug_dump *d, const char *format, ...
 
 static void debug_dump_print(const struct debug_dump *d, const char *format, ...)
 {
-	char line[256];
+	char line[512];
 	va_list args;
 	va_start(args, format);
 	const int n = vsnprintf(line, sizeof line, format, args);
@@ -92,13 +92,17 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 
 static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h)
 {
-	char what[64] = "something";
+	char what[FL__REPORT_TEXT] = "something", lock[FL__REPORT_OBJECT];
 	const struct fl__report_end end = {
 	    h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ, {{0}}};
-	if (h->cond)
-		(void)snprintf(what, sizeof what, "condition %p (mutex %p)", h->cond, h->lock);
-	else if (h->lock || h->joins)
-		fl__report_lock(what, sizeof what, &end);
+	if (h->cond) {
+		char cond[FL__REPORT_OBJECT];
+		fl__backtrace_describe_object(&d->symbols, h->cond, cond, sizeof cond);
+		fl__backtrace_describe_object(&d->symbols, h->lock, lock, sizeof lock);
+		(void)snprintf(what, sizeof what, "condition %s (mutex %s)", cond, lock);
+	} else if (h->lock || h->joins) {
+		fl__report_lock(what, sizeof what, &d->symbols, &end);
+	}
 	const long long ms = (d->now - h->since) / FL_MS(1);
 	debug_dump_print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what,
 	                 ms / 1000, ms % 1000);
@@ -112,11 +116,11 @@ static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder 
 static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h)
 {
 	struct fl__report_end end;
-	char what[64];
+	char what[FL__REPORT_TEXT];
 	if (h->lock || h->joins || h->asleep)
 		debug_dump_print_wait(d, h);
 	for (size_t n = 0; debug_dump_nth_held(d, h->id, n, &end); n++) {
-		fl__report_lock(what, sizeof what, &end);
+		fl__report_lock(what, sizeof what, &d->symbols, &end);
 		debug_dump_print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
 		debug_dump_print_stack(d, &end.stack);
 	}
@@ -175,8 +179,10 @@ static void debug_dump_print_queues(struct debug_dump *d)
 			for (int k = 0; k < n; k++) {
 				if (debug_dump_has_wait(d, seen[k].id))
 					continue;
-				debug_dump_print(d, "  %s (%llu) waits for %p\n", seen[k].name,
-				                 (unsigned long long)seen[k].id, seen[k].key);
+				char object[FL__REPORT_OBJECT];
+				fl__backtrace_describe_object(&d->symbols, seen[k].key, object, sizeof object);
+				debug_dump_print(d, "  %s (%llu) waits for %s\n", seen[k].name,
+				                 (unsigned long long)seen[k].id, object);
 				d->waiters++;
 			}
 		}

@@ -71,27 +71,30 @@ void fl__report_kind(char *text, size_t size, uint8_t kind)
 	(void)snprintf(text, size, "%s%s", report_kinds[kind].name, report_kinds[kind].use);
 }
 
-void fl__report_lock(char *text, size_t size, const struct fl__report_end *end)
+void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end)
 {
-	if (end->kind == FL__DEBUG_JOIN)
+	char lock[FL__REPORT_OBJECT];
+	if (end->kind == FL__DEBUG_JOIN) {
 		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
-	else
-		(void)snprintf(text, size, "%s %p%s", report_kinds[end->kind].name, end->lock,
-		               end->how & FL__DEBUG_READ ? " (to read)" : report_kinds[end->kind].use);
+		return;
+	}
+	fl__backtrace_describe_object(symbols, end->lock, lock, sizeof lock);
+	(void)snprintf(text, size, "%s %s%s", report_kinds[end->kind].name, lock,
+	               end->how & FL__DEBUG_READ ? " (to read)" : report_kinds[end->kind].use);
 }
 
 static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
 {
-	char lock[64];
-	fl__report_lock(lock, sizeof lock, &step->held);
+	char lock[FL__REPORT_TEXT];
+	fl__report_lock(lock, sizeof lock, symbols, &step->held);
 	fl__log(level, "    %s (%llu) holds %s, taken at", step->name, (unsigned long long)step->id, lock);
 	report_stack(level, symbols, &step->held.stack);
 }
 
 static void report_wanted(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
 {
-	char lock[64];
-	fl__report_lock(lock, sizeof lock, &step->wanted);
+	char lock[FL__REPORT_TEXT];
+	fl__report_lock(lock, sizeof lock, symbols, &step->wanted);
 	fl__log(level, "    %s (%llu) wants %s at", step->name, (unsigned long long)step->id, lock);
 	report_stack(level, symbols, &step->wanted.stack);
 }

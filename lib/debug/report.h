@@ -45,8 +45,10 @@ struct fl__report_end fl__report_held(const struct fl__held *held);
 /* Writes, for example, "queue (to get)". */
 void fl__report_kind(char *text, size_t size, uint8_t kind);
 
-/* Writes, for example, "reader-writer lock 0x1234 (to read)". */
-void fl__report_lock(char *text, size_t size, const struct fl__report_end *end);
+enum { FL__REPORT_OBJECT = 128, FL__REPORT_TEXT = 2 * FL__REPORT_OBJECT + 32 };
+
+/* Writes, for example, "reader-writer lock table at 0x1234 (to read)". */
+void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end);
 
 /*
  * fl__report_first(): the index of the first frame to show. Skips the hooks (fl__debug_...), then

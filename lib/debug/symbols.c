@@ -80,7 +80,8 @@ const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr
 	const uintptr_t at = f->fixed ? address : address - base;
 	for (size_t i = 0; i < f->n; i++) {
 		const ElfW(Sym) *s = &f->symbols[i];
-		if ((s->st_info & 15) != STT_FUNC || at < s->st_value || at - s->st_value >= s->st_size ||
+		const unsigned type = s->st_info & 15;
+		if ((type != STT_FUNC && type != STT_OBJECT) || at < s->st_value || at - s->st_value >= s->st_size ||
 		    s->st_name >= f->names_size)
 			continue;
 		*into = at - s->st_value;

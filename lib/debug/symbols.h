@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 /*
- * Names of functions, including those that a program does not export. The names come from the
- * symbol tables of its files, which are mapped while a report is made. A file that is unreadable or
+ * Names of functions and variables, including those that a program does not export. The names come
+ * from the symbol tables of its files, which are mapped while a report is made. A file that is unreadable or
  * stripped has no names. Takes no memory and no lock, for signal handlers. Files beyond
  * FL__SYMBOL_FILES have no names.
  */
@@ -33,8 +33,8 @@ struct fl__symbols { /* zeroed at first */
 };
 
 /*
- * Returns the name of the function at `address`, and the offset in `*into`. NULL: unknown. `file`
- * is loaded at `base`.
+ * Returns the name of the function or variable at `address`, and the offset in `*into`. NULL:
+ * unknown. `file` is loaded at `base`.
  */
 const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
                           uintptr_t *into);

@@ -89,6 +89,21 @@ FL_TEST(debug_inversion_is_reported_with_four_stacks)
 	assert_int_equal(heard("potential deadlock"), 1); /* once */
 }
 
+static fl_mutex debug_pair[2];
+
+FL_TEST(debug_inversion_of_static_locks_names_them)
+{
+	char wants[128];
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	FL_OK(forth(debug_pair));
+	FL_OK(back(debug_pair));
+	(void)snprintf(wants, sizeof wants, " wants mutex debug_pair+%#x at %p at\n", (unsigned)sizeof(fl_mutex),
+	               (void *)&debug_pair[1]);
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard(" holds mutex debug_pair at "), 1);
+	assert_int_equal(heard(wants), 1);
+}
+
 FL_TEST(debug_inversion_across_threads_names_both)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER);

@@ -229,6 +229,35 @@ FL_TEST(debug_dump_names_waiters_and_owners)
 	FL_WAIT_FOR(dump_has(text, sizeof text, "waiters: 0"));
 }
 
+static struct scene debug_scene;
+
+static int await_the_scene(void *arg)
+{
+	(void)arg;
+	fl_mutex_lock(&debug_scene.lock);
+	FL_CHECK(fl_event_wait(&debug_scene.go) == 0);
+	fl_mutex_unlock(&debug_scene.lock);
+	return 0;
+}
+
+/* Static objects have names, as static functions have. */
+FL_TEST(debug_dump_names_static_objects)
+{
+	static char text[1 << 16];
+	char holds[128], wants[128];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_thread threads[2];
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_start(&threads[i], await_the_scene, NULL, NULL));
+	(void)snprintf(holds, sizeof holds, " holds mutex debug_scene at %p, taken at", (void *)&debug_scene.lock);
+	(void)snprintf(wants, sizeof wants, " has waited for mutex debug_scene at %p for ", (void *)&debug_scene.lock);
+	FL_WAIT_FOR(dump_has(text, sizeof text, wants) && strstr(text, holds));
+	fl_event_set(&debug_scene.go);
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_join(&threads[i], NULL));
+	fl_event_reset(&debug_scene.go);
+}
+
 FL_TEST(debug_dump_without_debugging_has_the_lines)
 {
 	static char text[1 << 16];
