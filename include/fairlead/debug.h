@@ -71,11 +71,13 @@ FL_API unsigned fl_debug_modes(void);
 
 /*
  * Prints all waits to the descriptor `fd`: the waiting context, the object, the holder, how long,
- * and the stack; and all held locks. The object is a lock, a context that is joined, a condition, a
- * semaphore or a queue; any other object is "something". A signalled waiter of a condition waits
- * for the mutex. Without FL_DEBUG_WAITS, prints only the waiters in wait queues, with the address
- * of their object. Waits only for the descriptor. Allocates no memory. Async-signal-safe. Records
- * that other threads are changing are left out; the last line says so.
+ * and the stack; and all held locks. The object is what the caller's function waits for: a lock, a
+ * queue, the end of an executor, a process. Of a group the line says how many members have not
+ * ended, of a latch how many counts are left, of a future the name of its task. A static object has
+ * its name. A signalled waiter of a condition waits for the mutex. Without FL_DEBUG_WAITS, prints
+ * only the waiters in wait queues, with their object. Waits only for the descriptor.
+ * Allocates no memory. Async-signal-safe. Records that other threads are changing are left out; the
+ * last line says so.
  */
 FL_API void fl_debug_dump(int fd);
 

@@ -152,7 +152,7 @@ static void contention_print_site(int fd, struct fl__symbols *symbols, const str
 	char line[CONTENTION_TEXT], place[128], kind[32];
 	const char *function;
 	fl__backtrace_describe(symbols, s->at[0], place, sizeof place, &function);
-	fl__report_kind(kind, sizeof kind, s->kind);
+	fl__awaited_write(kind, sizeof kind, s->kind, NULL);
 	const int length =
 	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
 	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited / 1e6,

@@ -3,6 +3,7 @@
 #define FL_DEBUG_DEBUG_H
 
 #include "../base/atomic.h"
+#include "awaited.h"
 #include "backtrace.h"
 #include <fairlead/debug.h>
 #include <stdbool.h>
@@ -53,22 +54,6 @@ static inline bool fl__debug_is_on(void)
 	return __builtin_expect(fl__debug_word(&fl__debug) != 0, 0);
 }
 
-enum fl__debug_kind {
-	FL__DEBUG_NOTHING,
-	FL__DEBUG_MUTEX,
-	FL__DEBUG_RMUTEX,
-	FL__DEBUG_RWLOCK,
-	FL__DEBUG_SPIN,
-	FL__DEBUG_JOIN,
-	/* Objects without a holder: */
-	FL__DEBUG_COND,
-	FL__DEBUG_SEM,
-	FL__DEBUG_GET,
-	FL__DEBUG_PUT,
-	FL__DEBUG_SELECT,
-	FL__DEBUG_QUEUE_JOIN
-};
-
 /* How a lock is locked: */
 enum {
 	FL__DEBUG_READ = 1,    /* shared */
@@ -98,6 +83,7 @@ struct fl__debug_op {
  * debugging does not contain it. Only debug.c switches debugging on, so the table exists while it
  * is on.
  */
+struct fl__wait;
 struct fl__debug_hooks {
 	void (*locking)(struct fl__debug_op *op);
 	void (*waiting)(struct fl__debug_op *op);
@@ -107,7 +93,7 @@ struct fl__debug_hooks {
 	void (*forget)(const void *lock, const char *destroy);
 	void (*assert_held)(const void *lock, const char *function);
 	void (*join)(uint64_t context, bool timed);
-	void (*sleep)(bool asleep, int64_t deadline);
+	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*deadline)(int64_t deadline);
 };
 /* Hidden: not the table of another copy of the library. */
@@ -216,11 +202,11 @@ static inline void fl__debug_join(uint64_t context, bool timed)
 		fl__debug_hooks.join(context, timed);
 }
 
-/* Called before and after each sleep of a wait until `deadline`. */
-static inline void fl__debug_sleep(bool asleep, int64_t deadline)
+/* Called before each sleep of a wait until `deadline`, and with NULL after the sleep. */
+static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
 {
 	if (fl__debug_is_on())
-		fl__debug_hooks.sleep(asleep, deadline);
+		fl__debug_hooks.sleep(wait, deadline);
 }
 
 /*

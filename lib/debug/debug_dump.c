@@ -6,9 +6,12 @@
  * memory and no lock.
  */
 #include "../base/sys.h"
+#include "../future/future.h"
 #include "../wait/lot.h"
 #include "report.h"
 #include <errno.h>
+#include <fairlead/group.h>
+#include <fairlead/latch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -90,35 +93,38 @@ static bool debug_dump_nth_held(struct debug_dump *d, uint64_t id, size_t n, str
 	return held != NULL;
 }
 
-static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h)
+static void debug_dump_print_wait(struct debug_dump *d, const struct fl__holder *h, const char *detail)
 {
-	char what[FL__REPORT_TEXT] = "something", lock[FL__REPORT_OBJECT];
+	char what[FL__REPORT_TEXT], lock[FL__REPORT_OBJECT];
 	const struct fl__report_end end = {
 	    h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ, {{0}}};
-	if (h->cond) {
+	const bool is_named_by_wait = h->asleep && h->awaited.kind > FL__DEBUG_EVENT;
+	if (is_named_by_wait || (!h->lock && !h->joins)) {
+		fl__report_awaited(what, sizeof what, &d->symbols, h->awaited);
+	} else if (h->cond) {
 		char cond[FL__REPORT_OBJECT];
 		fl__backtrace_describe_object(&d->symbols, h->cond, cond, sizeof cond);
 		fl__backtrace_describe_object(&d->symbols, h->lock, lock, sizeof lock);
 		(void)snprintf(what, sizeof what, "condition %s (mutex %s)", cond, lock);
-	} else if (h->lock || h->joins) {
+	} else {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 	}
 	const long long ms = (d->now - h->since) / FL_MS(1);
-	debug_dump_print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what,
-	                 ms / 1000, ms % 1000);
-	if (h->lock && !h->cond)
+	debug_dump_print(d, "  %s (%llu) has waited for %s%s for %lld.%03lld s", h->name, (unsigned long long)h->id,
+	                 what, detail, ms / 1000, ms % 1000);
+	if (h->lock && !h->cond && !is_named_by_wait)
 		debug_dump_print_holders(d, h->lock);
 	debug_dump_print(d, "\n");
 	debug_dump_print_stack(d, &h->stack);
 	d->waiters++;
 }
 
-static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h)
+static void debug_dump_print_context(struct debug_dump *d, const struct fl__holder *h, const char *detail)
 {
 	struct fl__report_end end;
 	char what[FL__REPORT_TEXT];
 	if (h->lock || h->joins || h->asleep)
-		debug_dump_print_wait(d, h);
+		debug_dump_print_wait(d, h, detail);
 	for (size_t n = 0; debug_dump_nth_held(d, h->id, n, &end); n++) {
 		fl__report_lock(what, sizeof what, &d->symbols, &end);
 		debug_dump_print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
@@ -142,18 +148,42 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 	return copy;
 }
 
+/*
+ * Called under the table's lock. Writes what is known of the awaited object, which exists while the
+ * record does, but not in a forked child.
+ */
+static void debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
+{
+	*text = '\0';
+	if (!h->asleep || fl__is_forked(h->forks))
+		return;
+	/* relaxed, both: numbers for a report */
+	if (h->awaited.kind == FL__DEBUG_GROUP) {
+		const fl_group *g = h->awaited.object;
+		(void)snprintf(text, size, " (members that have not ended: %zu)", fl__load_relaxed(&g->count_));
+	} else if (h->awaited.kind == FL__DEBUG_LATCH) {
+		const fl_latch *l = h->awaited.object;
+		(void)snprintf(text, size, " (counts left: %u)", fl__load_relaxed(&l->word_) & FL_LATCH_MAX);
+	} else if (h->awaited.kind == FL__DEBUG_FUTURE) {
+		const fl_future *f = h->awaited.object;
+		(void)snprintf(text, size, " (%s)", f->type->name);
+	}
+}
+
 static void debug_dump_print_table(struct debug_dump *d)
 {
+	char detail[96];
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
 		for (size_t n = 0;; n++) {
 			if (!debug_dump_enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){.id = 0};
+			debug_dump_describe(&copy, detail, sizeof detail);
 			fl__debug_try_leave();
 			if (!there)
 				break;
-			debug_dump_print_context(d, &copy);
+			debug_dump_print_context(d, &copy, detail);
 		}
 	}
 }
@@ -179,10 +209,10 @@ static void debug_dump_print_queues(struct debug_dump *d)
 			for (int k = 0; k < n; k++) {
 				if (debug_dump_has_wait(d, seen[k].id))
 					continue;
-				char object[FL__REPORT_OBJECT];
-				fl__backtrace_describe_object(&d->symbols, seen[k].key, object, sizeof object);
+				char what[FL__REPORT_TEXT];
+				fl__report_awaited(what, sizeof what, &d->symbols, seen[k].awaited);
 				debug_dump_print(d, "  %s (%llu) waits for %s\n", seen[k].name,
-				                 (unsigned long long)seen[k].id, object);
+				                 (unsigned long long)seen[k].id, what);
 				d->waiters++;
 			}
 		}

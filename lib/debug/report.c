@@ -49,38 +49,24 @@ static void report_stack(fl_log_level level, struct fl__symbols *symbols, const 
 	}
 }
 
-static const struct {
-	const char *name, *use;
-} report_kinds[] = {
-    [FL__DEBUG_NOTHING] = {"lock", ""},
-    [FL__DEBUG_MUTEX] = {"mutex", ""},
-    [FL__DEBUG_RMUTEX] = {"recursive mutex", ""},
-    [FL__DEBUG_RWLOCK] = {"reader-writer lock", ""},
-    [FL__DEBUG_SPIN] = {"spin lock", ""},
-    [FL__DEBUG_JOIN] = {"end", ""},
-    [FL__DEBUG_COND] = {"condition", ""},
-    [FL__DEBUG_SEM] = {"semaphore", ""},
-    [FL__DEBUG_GET] = {"queue", " (to get)"},
-    [FL__DEBUG_PUT] = {"queue", " (to put)"},
-    [FL__DEBUG_SELECT] = {"queue", " or another (to select)"},
-    [FL__DEBUG_QUEUE_JOIN] = {"queue", " (to join)"},
-};
-
-void fl__report_kind(char *text, size_t size, uint8_t kind)
+void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, struct fl__awaited awaited)
 {
-	(void)snprintf(text, size, "%s%s", report_kinds[kind].name, report_kinds[kind].use);
+	char object[FL__REPORT_OBJECT];
+	if (fl__awaited_is_number(awaited.kind))
+		(void)snprintf(object, sizeof object, "%llu", (unsigned long long)(uintptr_t)awaited.object);
+	else
+		fl__backtrace_describe_object(symbols, awaited.object, object, sizeof object);
+	fl__awaited_write(text, size, awaited.kind, object);
 }
 
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end)
 {
-	char lock[FL__REPORT_OBJECT];
-	if (end->kind == FL__DEBUG_JOIN) {
+	if (end->kind == FL__DEBUG_JOIN)
 		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
-		return;
-	}
-	fl__backtrace_describe_object(symbols, end->lock, lock, sizeof lock);
-	(void)snprintf(text, size, "%s %s%s", report_kinds[end->kind].name, lock,
-	               end->how & FL__DEBUG_READ ? " (to read)" : report_kinds[end->kind].use);
+	else
+		fl__report_awaited(text, size, symbols, (struct fl__awaited){end->lock, end->kind});
+	if (end->how & FL__DEBUG_READ)
+		(void)strncat(text, " (to read)", size - strlen(text) - 1);
 }
 
 static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)

@@ -42,10 +42,10 @@ void fl__report_duration(int64_t deadline, const struct fl__backtrace *stack);
 /* The report's form of `held`. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 
-/* Writes, for example, "queue (to get)". */
-void fl__report_kind(char *text, size_t size, uint8_t kind);
-
 enum { FL__REPORT_OBJECT = 128, FL__REPORT_TEXT = 2 * FL__REPORT_OBJECT + 32 };
+
+/* Writes, for example, "queue 0x1234 (to get)" or "the end of process 1234". */
+void fl__report_awaited(char *text, size_t size, struct fl__symbols *symbols, struct fl__awaited awaited);
 
 /* Writes, for example, "reader-writer lock table at 0x1234 (to read)". */
 void fl__report_lock(char *text, size_t size, struct fl__symbols *symbols, const struct fl__report_end *end);

@@ -35,19 +35,17 @@ struct fl__holder {
 	unsigned n_held;
 	/*
 	 * What the context waits for: `lock`, of kind `kind`; or the context `joins`, if not 0; or,
-	 * if `asleep`, an unknown object.
+	 * if `asleep`, what `awaited` says.
 	 */
 	const void *lock;
 	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
-	/*
-	 * With `cond`: the key of the waiter's node, which a signal sets to `lock`; and
-	 * fl__fork_count at the start of the wait.
-	 */
+	/* With `cond`: the key of the waiter's node, which a signal sets to `lock`. */
 	const void *const *key;
-	uint32_t forks;
+	uint32_t forks; /* fl__fork_count at the start of the wait */
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
+	struct fl__awaited awaited; /* while `asleep` */
 	int64_t since;
 	struct fl__backtrace stack; /* where it waits */
 	/* For a search of the wait graph (waits.c). */
@@ -196,9 +194,9 @@ void fl__waits_begin(const struct fl__debug_op *op);
 /* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
-/* The hooks of joins and of waits for unknown objects. */
+/* The hooks of joins and of sleeps. */
 void fl__debug_join_on(uint64_t context, bool timed);
-void fl__debug_sleep_on(bool asleep, int64_t deadline);
+void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
 
 /* contention.c: where contexts wait, and how long. */
 

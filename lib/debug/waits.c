@@ -184,20 +184,25 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	waits_check_and_leave(me);
 }
 
-/* For the dump only: no other context is known to end this wait. A recorded lock or join stays. */
-void fl__debug_sleep_on(bool asleep, int64_t deadline)
+/*
+ * For the dump only: no other context is known to end this wait. A recorded lock or join stays, with
+ * its stack.
+ */
+void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 {
-	if (asleep)
+	if (wait)
 		fl__debug_deadline_on(deadline);
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
 		return;
 	struct fl__holder *me = fl__holder_mine();
-	if (asleep && !me->lock && !me->joins) {
-		me->asleep = true;
+	me->asleep = wait != NULL;
+	if (wait) {
+		me->awaited = wait->awaited;
+		me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	}
+	if (wait && !me->lock && !me->joins) {
 		me->since = fl__sys.now();
 		fl__backtrace_take(&me->stack, 2);
-	} else {
-		me->asleep = false;
 	}
 	fl__holder_settle(me);
 	fl__debug_leave();

@@ -36,7 +36,9 @@
 
 enum { EMBEDDED_BUSY = 1, EMBEDDED_RETIRING = 2, EMBEDDED_RELEASED = 4, EMBEDDED_WAITERS = 8 };
 
-static const struct fl__word embedded_released = {EMBEDDED_RELEASED, EMBEDDED_RELEASED, EMBEDDED_WAITERS};
+static const struct fl__word embedded_released = {EMBEDDED_RELEASED, EMBEDDED_RELEASED, EMBEDDED_WAITERS,
+                                                  .kind = FL__DEBUG_EMBEDDED_TASK,
+                                                  .offset = offsetof(fl_embedded_task, word_)};
 
 /* What is in fl_embedded_task.room_. */
 struct embedded_room {

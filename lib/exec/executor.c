@@ -629,7 +629,9 @@ static int executor_wait(fl_executor *e, enum executor_end end, int64_t deadline
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_EXECUTOR, e);
 	const int rc = executor_wait_locked(e, end, deadline, cancel);
+	fl__awaits_end(outer);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;
 }

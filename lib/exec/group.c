@@ -67,8 +67,10 @@
 #include <string.h>
 
 enum { GROUP_MEMBERS_LEFT = 1, GROUP_NO_OFFER = 1, GROUP_WAITER = 2 };
-static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER};
-static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER};
+static const struct fl__word group_none_left = {GROUP_MEMBERS_LEFT, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
+                                                .offset = offsetof(fl_group, running_)};
+static const struct fl__word group_has_offer = {GROUP_NO_OFFER, 0, GROUP_WAITER, .kind = FL__DEBUG_GROUP,
+                                                .offset = offsetof(fl_group, idle_)};
 
 /* For the end of a task: in its task block, behind its callback. */
 struct group_task {

@@ -290,11 +290,13 @@ int fl_timer_cancel(fl_timer *t)
 }
 
 /* Releases the lock while it waits until any timer ceases to be pending or running. */
-static int timer_wait_for_any(int64_t deadline, fl_cancel_token *cancel)
+static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	const fl_eventcount_key key = fl_eventcount_prepare(&timer_settled);
 	fl_mutex_unlock(&timer_lock);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
 	const int rc = fl_eventcount_wait_until(&timer_settled, key, deadline, cancel);
+	fl__awaits_end(outer);
 	fl_mutex_lock(&timer_lock);
 	return rc;
 }
@@ -306,7 +308,7 @@ int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 		return -EDEADLK;
 	int rc = 0;
 	while (rc == 0 && !timer_is_idle(t))
-		rc = timer_wait_for_any(deadline, cancel);
+		rc = timer_wait_for_any(t, deadline, cancel);
 	return timer_is_idle(t) ? 0 : rc;
 }
 

@@ -405,7 +405,7 @@ bool fl__sched_arm(struct fl__sched *s)
 	if (s->runnable > 0)
 		return false;
 	fl__stack_pool_trim(&s->stacks);
-	fl__wait_begin(&s->sleep);
+	fl__wait_begin(&s->sleep, FL__DEBUG_NOTHING, NULL);
 	struct fl__fiber *expected = NULL;
 	/* release: the wait is initialised; pairs with sched_post() */
 	return fl__cas_release(&s->inbox, &expected, SCHED_ASLEEP);

@@ -454,7 +454,7 @@ static bool fork_may_go_on(const void *what)
 static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_FORK, fork);
 	if (fl__wait_spin(&wait, fork_may_go_on, fork, FL_FOREVER, FL_SHIELDED))
 		return;
 	struct fl__node node = FL__NODE(&wait);

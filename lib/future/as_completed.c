@@ -103,8 +103,10 @@ static int futures_sleep_until(struct fl__future_set *set, bool (*enough)(const 
 	FL_LOCKED(&set->lock);
 	int rc = 0;
 	set->enough = enough;
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_FUTURES, (void *)(uintptr_t)set->left);
 	while (!enough(set) && rc == 0)
 		rc = fl_cond_wait_until(&set->news, &set->lock, deadline, cancel);
+	fl__awaits_end(outer);
 	set->enough = NULL;
 	return rc != -ECANCELED && enough(set) ? 0 : rc;
 }

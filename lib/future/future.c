@@ -75,7 +75,8 @@ enum {
 	FUTURE_REF = 256
 };
 
-static const struct fl__word future_ended = {FUTURE_ENDED, FUTURE_ENDED, FUTURE_WAITERS, .of_future = true};
+static const struct fl__word future_ended = {FUTURE_ENDED, FUTURE_ENDED, FUTURE_WAITERS, .of_future = true,
+                                             .kind = FL__DEBUG_FUTURE};
 _Static_assert(offsetof(fl_future, state) == 0, "of_future takes the word for the future");
 
 /* Messages. */

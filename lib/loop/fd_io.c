@@ -81,7 +81,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_to
 	int rc = direction == FL__IO_OUT ? fd_io_watch_out(io) : 0;
 	if (rc != 0)
 		return rc;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)io->fd);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	/* A late wake may have cleared waiting[direction]; another fiber may wait by now. */

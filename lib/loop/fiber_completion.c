@@ -105,7 +105,7 @@ static int completion_sleep(struct fl__completion_list *list, int64_t deadline, 
 {
 	struct fl__wait wait;
 	struct fl__node node = FL__NODE(&wait);
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_FIBERS, list);
 	list->waiter = &node;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	list->waiter = NULL;

@@ -142,7 +142,7 @@ static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned
 	struct loop_fd_waiter waiters[FL__WAIT_FDS];
 	struct fl__wait wait;
 	unsigned added = 0;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
 	for (; added < n; added++) {
 		struct loop_fd_waiter *w = &waiters[added];
 		*w = (struct loop_fd_waiter){.source.fire = loop_on_fd_event, .node = FL__NODE(&wait)};

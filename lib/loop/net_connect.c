@@ -175,7 +175,7 @@ static int connect_wait(struct connect_state *c, int64_t deadline, fl_cancel_tok
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
 	struct fl__wait wait;
 	struct fl__node node = FL__NODE(&wait);
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_CONNECTION, c);
 	c->waiting = &node;
 	int rc = fl__wait_sleep(&wait, fl__min_deadline(deadline, next), cancel);
 	c->waiting = NULL;

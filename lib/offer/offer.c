@@ -207,7 +207,9 @@ int fl_offer_accept_until(fl_offer *o, fl_pipe **pipe, int64_t deadline, fl_canc
 			return rc > 0 ? 0 : rc;
 		if (fl__is_expired(deadline)) /* the wait would succeed while there are finders */
 			return -ETIMEDOUT;
+		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_OFFER, o);
 		rc = fl__fd_wait(o->fd, POLLIN, deadline, cancel);
+		fl__awaits_end(outer);
 		if (rc != 0)
 			return rc;
 	}

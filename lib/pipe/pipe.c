@@ -261,13 +261,21 @@ static int pipe_prepare(struct pipe_outgoing *m, const void *data, size_t size, 
 	return 0;
 }
 
+static int pipe_wait(const fl_pipe *p, short events, int64_t deadline, fl_cancel_token *cancel)
+{
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PIPE, p);
+	const int rc = fl__fd_wait(p->fd, events, deadline, cancel);
+	fl__awaits_end(outer);
+	return rc;
+}
+
 static int pipe_send_message(const fl_pipe *p, struct pipe_outgoing *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = pipe_send_once(p, m);
 		if (rc != -EAGAIN || deadline == FL__TRY)
 			return rc;
-		rc = fl__fd_wait(p->fd, POLLOUT, deadline, cancel);
+		rc = pipe_wait(p, POLLOUT, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
@@ -490,7 +498,7 @@ int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size,
 		int rc = pipe_receive_once(p, &room);
 		if (rc != -EAGAIN || deadline == FL__TRY)
 			return rc;
-		rc = fl__fd_wait(p->fd, POLLIN, deadline, cancel);
+		rc = pipe_wait(p, POLLIN, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}

@@ -59,7 +59,9 @@ int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl
 		return child_poll_by_pid(pid, status, deadline, cancel);
 	if (pidfd < 0)
 		return pidfd;
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PROCESS, (void *)(uintptr_t)pid);
 	int rc = child_wait_by_pidfd(pidfd, status, deadline, cancel);
+	fl__awaits_end(outer);
 	fl__fd_close(pidfd);
 	return rc;
 }

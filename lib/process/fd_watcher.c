@@ -303,7 +303,7 @@ static int64_t fd_wait_time_left(int64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
+static int fd_poll_until(struct pollfd *fds, unsigned n, int64_t deadline)
 {
 	for (;;) {
 		int64_t left = fd_wait_time_left(deadline);
@@ -317,6 +317,17 @@ static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
 			return 0;
 		}
 	}
+}
+
+/* Asleep for reports as well, though in no wait queue. */
+static int fd_wait_by_poll(struct pollfd *fds, unsigned n, int64_t deadline)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait, FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
+	fl__debug_sleep(&wait);
+	const int rc = fd_poll_until(fds, n, deadline);
+	fl__debug_sleep(NULL);
+	return rc;
 }
 
 /*
@@ -349,7 +360,9 @@ int fl__fds_wait(struct pollfd *fds, unsigned n, int64_t deadline, fl_cancel_tok
 		watched[i] = (struct fl__watched_fd)FL__WATCHED_FD(fds[i].fd, fds[i].events);
 		on[i] = (fl_on)FL__ON(fl__on_watched_fd, &watched[i]);
 	}
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_DESCRIPTOR, (void *)(uintptr_t)fds[0].fd);
 	rc = fl_wait_any_until(on, n, deadline, cancel);
+	fl__awaits_end(outer);
 	return rc < 0 ? rc : 0;
 }
 

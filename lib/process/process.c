@@ -230,7 +230,9 @@ static int process_wait(fl_process *p, int64_t deadline, fl_cancel_token *cancel
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_PROCESS, (void *)(uintptr_t)p->pid);
 	const int rc = fl__fd_wait(process_awaited_fd(p)->fd, POLLIN, deadline, cancel);
+	fl__awaits_end(outer);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;
 }

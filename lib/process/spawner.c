@@ -285,7 +285,9 @@ int fl__spawner_spawn(struct fl__spawn *spawn)
 		spawner_last = &job.next;
 		spawner_wake();
 	}
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_START, NULL);
 	(void)!fl_event_wait_until(&job.done, FL_FOREVER, FL_SHIELDED);
+	fl__awaits_end(outer);
 	return job.rc;
 }
 

@@ -170,7 +170,7 @@ void fl__queue_pause(unsigned round)
 		(void)fl__sys.give_way(fl__sys.now());
 	} else {
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 		/* in no wait queue: only the timeout ends it */
 		(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 	}
@@ -256,7 +256,7 @@ static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken
                        fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT, q);
 	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
 	if ((!q->backend->enqueue &&
 	     fl__wait_spin(&wait, queue_may_be_ready, &(struct queue_poll){q, call->side}, deadline, cancel)) ||
@@ -583,7 +583,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 	if (queue_is_joined(q))
 		return 0;
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_QUEUE_JOIN, q);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));

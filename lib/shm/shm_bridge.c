@@ -68,7 +68,7 @@ static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge witho
 static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
 static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
 
-static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDGE_WAITERS};
+static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDGE_WAITERS, .kind = FL__DEBUG_SHM};
 
 struct bridge;
 struct bridge_entry {
@@ -427,11 +427,13 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 		return -ETIMEDOUT;
 	struct bridge_entry e = {.word = word, .expected = expected};
 	bridge_add(&e);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, word);
 	int rc = fl__word_wait(&e.done, &bridge_done_word, deadline, cancel);
 	if (rc != 0)
 		bridge_remove(&e);
 	else if (bridge_has_failed(&e))
 		rc = bridge_poll(deadline, cancel);
+	fl__awaits_end(outer);
 	return rc;
 }
 
@@ -542,7 +544,9 @@ int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token
 			return -ETIMEDOUT;
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
 		bridge_add(&e);
+		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, l);
 		rc = bridge_acquire_served(&e, deadline, cancel);
+		fl__awaits_end(outer);
 		if (rc != -EAGAIN)
 			break;
 		rc = bridge_poll(deadline, cancel);

@@ -37,7 +37,7 @@ static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SHM, l);
 	struct fl__node node = FL__NODE(&wait);
 	fl__lot_open(&lot, shm_context_key(l));
 	fl__lot_add(&lot, &node);

@@ -169,7 +169,8 @@ static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int 
 	fl__lot_open(&lot, b);
 	const bool complete = node->queued && node->value == BARRIER_PARTY && b->acting_ != 0;
 	if (complete) {
-		fl__wait_begin(node->wait); /* the node keeps its place in the queue */
+		/* the node keeps its place in the queue */
+		fl__wait_begin(node->wait, FL__DEBUG_BARRIER, b);
 	} else if (node->queued || node->value == BARRIER_AGAIN) {
 		fl__lot_remove(&lot, node);
 		barrier_break_phase(&lot, b);
@@ -203,7 +204,7 @@ static void barrier_require_parties(const char *function, const fl_barrier *b)
 static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_BARRIER, b);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);

@@ -212,7 +212,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
 	_Alignas(COND_WAITERS + COND_FORKS + 1) struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_COND, c);
 	struct fl__mutex_node waiter = FL__MUTEX_NODE(m, &wait);
 	const bool spins = cond_try_spin(c, &wait);
 	if (!spins)

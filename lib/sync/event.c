@@ -145,7 +145,7 @@ static bool event_is_decided(const void *what)
 static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_EVENT, e);
 	const struct event_poll poll = {e, first};
 	if (!(first & EVENT_WAITERS) && fl__wait_spin(&wait, event_is_decided, &poll, deadline, cancel)) {
 		if (fl_cancel_token_is_requested(cancel))

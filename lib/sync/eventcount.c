@@ -106,7 +106,7 @@ int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t d
 	if (eventcount_is_over(ec, key))
 		return 0;
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_EVENTCOUNT, ec);
 	const struct eventcount_poll poll = {ec, key};
 	if (fl__wait_spin(&wait, eventcount_is_changed, &poll, deadline, cancel) && eventcount_is_over(ec, key))
 		return 0;

@@ -19,7 +19,7 @@
 #include <fairlead/time.h>
 
 #define LATCH_WAITERS 0x80000000u
-static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS};
+static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, LATCH_WAITERS, .kind = FL__DEBUG_LATCH};
 
 int fl_latch_destroy(fl_latch *l)
 {

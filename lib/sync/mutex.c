@@ -210,7 +210,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 	struct fl__node *node = &waiter->node;
 	struct fl__lot lot;
 	if (!woken) {
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_MUTEX, m);
 		mutex_yield(m);
 	}
 	for (bool awake = woken != NULL;; awake = true) { /* AWAKE; else RUNNING */
@@ -232,7 +232,7 @@ static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64
 		} else {
 			waiter->has_run = false;
 			if (awake) { /* stays first in the queue */
-				fl__wait_begin(node->wait);
+				fl__wait_begin(node->wait, FL__DEBUG_MUTEX, m);
 			} else {
 				node->wait->no_spin = !first;
 				fl__lot_add(&lot, node);

@@ -21,7 +21,7 @@
 
 enum { ONCE_DONE = FL_ONCE_DONE_, ONCE_RUNNING = 2, ONCE_WAITERS = 4 };
 
-static const struct fl__word once_not_running = {ONCE_RUNNING, 0, ONCE_WAITERS};
+static const struct fl__word once_not_running = {ONCE_RUNNING, 0, ONCE_WAITERS, .kind = FL__DEBUG_ONCE};
 
 static void once_finish(fl_once *o, uint32_t result)
 {

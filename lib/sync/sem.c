@@ -256,7 +256,7 @@ static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
 	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	const bool waits = next & SEM_WAITERS;
 	if (waits) {
-		fl__wait_begin(node->wait);
+		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
 		node->wait->no_spin = true;
 	} else {
 		sem_dequeue_awake(s, &lot, node);
@@ -318,7 +318,7 @@ static int sem_await(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SEM, s);
 	const struct sem_poll poll = {s, n};
 	if (!sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel)) {
 		if (fl_cancel_token_is_requested(cancel))

@@ -197,7 +197,7 @@ static int seqlock_sleep(fl_seqlock *l, int64_t deadline, fl_cancel_token *cance
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SEQLOCK, l);
 	struct fl__node node = FL__NODE(&wait);
 	fl__lot_open(&lot, &l->sequence_);
 	bool waits = seqlock_mark_waiter(l);

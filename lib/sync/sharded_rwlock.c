@@ -149,7 +149,7 @@ __attribute__((noinline, cold)) static int sharded_read_slow(fl_sharded_rwlock *
 	if (!fl__ctx_get()->ops->yield && sharded_enter_spinning(row))
 		return 0;
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SHARDED_READ, l);
 	struct fl__node node = FL__NODE(&wait);
 	node.value = SHARDED_READS + (uint32_t)((sharded_row_offset - offsetof(fl_sharded_rwlock, rows_)) /
 	                                        sizeof(struct fl__sharded_rwlock_row));
@@ -329,7 +329,7 @@ static void sharded_unblock(fl_sharded_rwlock *l, struct fl__node *node)
 static int sharded_drain(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SHARDED_WRITE, l);
 	fl__store_relaxed(&l->left_, 0); /* relaxed: see sharded_is_busy() */
 	sharded_await_gap(l, wait.ctx, deadline);
 	if (sharded_block(l) || (!wait.ctx->ops->yield && sharded_drain_spinning(l)))

@@ -57,7 +57,7 @@ static void spin_back_off(int poll)
 		spin_yield();
 	} else {
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_SPIN, NULL);
 		/* in no queue: only the deadline ends the sleep */
 		(void)fl__wait_sleep(&wait, fl_after(SPIN_NAP), FL_SHIELDED);
 	}

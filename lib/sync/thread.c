@@ -224,7 +224,9 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_JOIN, (void *)(uintptr_t)t->ctx.id);
 	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
+	fl__awaits_end(outer);
 	fl__debug_join(0, false);
 	fl__ctx_unblock(ctx, blocks);
 	if (rc != 0)

@@ -601,7 +601,7 @@ static void pool_spin(struct fl__thread_pool *p)
 static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_TASK, p);
 	wait.no_spin = true; /* the worker has spun for a while */
 	struct fl__node node = FL__NODE(&wait);
 	fl__wait_queue_add_first(&p->sleepers, &node);

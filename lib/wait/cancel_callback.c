@@ -199,7 +199,7 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 	for (;;) {
 		struct fl__wait wait;
 		struct fl__lot lot;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_CANCEL_CALLBACK, cb);
 		struct fl__node node = FL__NODE(&wait);
 		fl__lot_open(&lot, cb->queue_);
 		if (cb->state_ == CANCEL_CALLBACK_REGISTERED || cb->state_ == CANCEL_CALLBACK_COLLECTED)

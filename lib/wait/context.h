@@ -4,6 +4,7 @@
 
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/awaited.h"
 #include <fairlead/cancel.h>
 #include <fairlead/parallel_invoke.h>
 #include <poll.h>
@@ -79,6 +80,8 @@ struct fl__ctx {
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/sync/local.c */
 	uint32_t chance;           /* lib/queue/select.c */
+	/* What the context's waits are part of: see fl__awaits_begin(). */
+	struct fl__awaited awaits;
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
 	/*
@@ -133,6 +136,28 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 {
 	if (blocks)
 		(void)ctx->worker_ops->block(ctx, NULL, false);
+}
+
+/*
+ * Called before a wait that is made of other waits, for reports: names what the caller waits for.
+ * The first call counts. Locks keep their own names. No other code runs until the end of the wait.
+ *
+ *     const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
+ *     rc = fl_eventcount_wait_until(...);
+ *     fl__awaits_end(outer);
+ */
+static inline struct fl__awaited fl__awaits_begin(enum fl__debug_kind kind, const void *object)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__awaited outer = ctx->awaits;
+	if (outer.kind == FL__DEBUG_NOTHING)
+		ctx->awaits = (struct fl__awaited){object, (uint8_t)kind};
+	return outer;
+}
+
+static inline void fl__awaits_end(struct fl__awaited outer)
+{
+	fl__ctx_current->awaits = outer;
 }
 
 extern const struct fl__ctx_ops fl__thread_parker;

@@ -472,6 +472,20 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
 	}
 }
 
+/*
+ * What the waiter of `node` waits for. An observer may be one node of several: of an unknown object,
+ * at the key. A signalled waiter of a condition waits for the mutex.
+ */
+static struct fl__awaited lot_awaited_of(const struct fl__node *node)
+{
+	const struct fl__awaited awaited = node->wait->awaited;
+	if (node->observer || awaited.kind == FL__DEBUG_NOTHING)
+		return (struct fl__awaited){node->key, FL__DEBUG_NOTHING};
+	if (awaited.kind == FL__DEBUG_COND && node->key != awaited.object)
+		return (struct fl__awaited){node->key, FL__DEBUG_MUTEX};
+	return awaited;
+}
+
 static int lot_peek_bucket(const struct fl__bucket *bucket, size_t skip, struct fl__lot_seen *seen, int max)
 {
 	int n = 0;
@@ -481,7 +495,7 @@ static int lot_peek_bucket(const struct fl__bucket *bucket, size_t skip, struct 
 			if (skip > 0) {
 				skip--;
 			} else if (n < max) {
-				seen[n] = (struct fl__lot_seen){node->key, node->wait->ctx->id, ""};
+				seen[n] = (struct fl__lot_seen){lot_awaited_of(node), node->wait->ctx->id, ""};
 				(void)strncpy(seen[n].name, node->wait->ctx->name, sizeof seen[n].name - 1);
 				n++;
 			}

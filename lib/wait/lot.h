@@ -38,6 +38,7 @@ struct fl__wait {
 	uint32_t park_word; /* the parker's; one for each wait, since waits nest */
 	bool no_spin;       /* park without a spin */
 	int waker_cpu;      /* the CPU of the thread that unparked this thread; negative: unknown */
+	struct fl__awaited awaited;
 };
 
 #define FL__PENDING ((uintptr_t)0)
@@ -151,8 +152,11 @@ void fl__lot_unpark(struct fl__lot *lot);
  */
 void fl__lot_serve_in_handler(const void *key);
 
-/* Begins a wait of the calling context. */
-void fl__wait_begin(struct fl__wait *wait);
+/*
+ * Begins a wait of the calling context. `kind` and `object`, for reports: what it waits for, unless
+ * the wait is part of another wait (fl__awaits_begin()).
+ */
+void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object);
 
 /*
  * Polls the object with `is_ready` for a bounded time, before the wait is enqueued. A thread that
@@ -193,7 +197,7 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
  * stayed locked for too long. -ENOENT: there is no such bucket.
  */
 struct fl__lot_seen {
-	const void *key;
+	struct fl__awaited awaited;
 	uint64_t id;
 	char name[32];
 };
@@ -211,6 +215,9 @@ struct fl__word {
 	uint32_t mask, value; /* of a ready word */
 	uint32_t waiters;
 	bool of_future; /* the first member of a future: the sleep needs fl__ctx_block() */
+	/* The object that the word is part of, and the word's offset in the object. */
+	uint8_t kind;
+	uint16_t offset;
 };
 
 /*

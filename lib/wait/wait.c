@@ -13,9 +13,12 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-void fl__wait_begin(struct fl__wait *wait)
+void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object)
 {
 	wait->ctx = fl__ctx_get();
+	wait->awaited = (struct fl__awaited){object, (uint8_t)kind};
+	if ((kind == FL__DEBUG_NOTHING || kind >= FL__DEBUG_COND) && wait->ctx->awaits.kind != FL__DEBUG_NOTHING)
+		wait->awaited = wait->ctx->awaits;
 	wait->decision = FL__PENDING;
 	wait->park_word = 0;
 	wait->no_spin = false;
@@ -90,9 +93,9 @@ static int wait_sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_t
 
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl__debug_sleep(true, deadline);
+	fl__debug_sleep(wait, deadline);
 	const int rc = wait_sleep_under(wait, deadline, cancel);
-	fl__debug_sleep(false, deadline);
+	fl__debug_sleep(NULL, deadline);
 	return rc;
 }
 
@@ -138,7 +141,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 	if (wait_is_ready(seen, ready))
 		return 0;
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, (enum fl__debug_kind)ready->kind, (const char *)word - ready->offset);
 	const struct wait_polled polled = {word, ready};
 	if (!(seen & ready->waiters) && fl__wait_spin(&wait, wait_is_decided, &polled, deadline, cancel) &&
 	    wait_is_ready(fl__load_acquire(word), ready)) /* as above */
@@ -175,7 +178,7 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 		fl__debug_deadline(deadline);
 		return wait_yield_once(cancel);
 	}
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
 	/* The wait has no node: only the deadline or the token ends it. */
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;

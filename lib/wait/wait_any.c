@@ -74,7 +74,7 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *ca
 		if (ready >= 0)
 			return ready;
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_ANY, NULL);
 		size_t armed = wait_any_arm(on, n, &wait);
 		/* If an object was ready, the wait ends at once, by a deadline in the past. */
 		const bool blocks = armed == n && wait_any_by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);

@@ -8,7 +8,7 @@
  * A wait queue outside the parking lot, for an object with a lock that all its operations take.
  * That lock guards the queue, too, so a wait and a wake take no other lock. All-zero is empty.
  *
- *     fl__wait_begin(&wait);                          // the waiter, under the lock
+ *     fl__wait_begin(&wait, kind, object);            // the waiter, under the lock
  *     fl__wait_queue_add(queue, &node);
  *     unlock
  *     rc = fl__wait_sleep(&wait, deadline, cancel);

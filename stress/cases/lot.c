@@ -10,7 +10,7 @@
 static int stand(const void *key, const unsigned *ready, int64_t deadline, uint32_t *value)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, key);
@@ -108,7 +108,7 @@ struct lot_wake_passed_on {
 static int get(struct lot_wake_passed_on *s, int64_t deadline)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
@@ -173,7 +173,7 @@ struct lot_two_nodes_one_wait {
 FL_STRESS_ACTOR(lot_two_nodes_one_wait, waiter)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node a = FL__NODE(&wait), b = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, &s->a);
@@ -306,7 +306,7 @@ struct lot_observer {
 FL_STRESS_ACTOR(lot_observer, observer)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node node = FL__NODE(&wait);
 	node.observer = true;
 	struct fl__lot lot;
@@ -351,7 +351,7 @@ struct lot_nested_park {
 FL_STRESS_ACTOR(lot_nested_park, waiter)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, &s->a);
@@ -408,7 +408,7 @@ static void serve_asked(struct fl__lot *lot)
 FL_STRESS_SETUP(lot_serve)
 {
 	struct fl__lot lot;
-	fl__wait_begin(&s->wait);
+	fl__wait_begin(&s->wait, FL__DEBUG_NOTHING, NULL);
 	s->node = FL__NODE(&s->wait);
 	s->node.serve = serve_asked;
 	fl__lot_open(&lot, s);

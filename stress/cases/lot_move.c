@@ -15,7 +15,7 @@ struct place {
 static bool stand(struct place *p, const void *key, const unsigned *ready)
 {
 	struct fl__lot lot;
-	fl__wait_begin(&p->wait);
+	fl__wait_begin(&p->wait, FL__DEBUG_NOTHING, NULL);
 	p->node = FL__NODE(&p->wait);
 	fl__lot_open(&lot, key);
 	const bool waits = !*ready;
@@ -232,7 +232,7 @@ FL_STRESS_ACTOR(lot_move_passes_over, patient)
 {
 	struct place p;
 	struct fl__lot lot;
-	fl__wait_begin(&p.wait);
+	fl__wait_begin(&p.wait, FL__DEBUG_NOTHING, NULL);
 	p.node = FL__NODE(&p.wait);
 	fl__lot_open(&lot, &s->a);
 	s->stands = !s->ready_a;

@@ -161,7 +161,7 @@ static const uint32_t *word_of_sleeper(const void *key)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node mine = FL__NODE(&wait);
 	fl__lot_open(&lot, key);
 	fl__lot_add(&lot, &mine);

@@ -359,7 +359,7 @@ FL_TEST(debug_contention_counts_a_submit_at_its_caller)
 	submit_here(e);
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, submit_once, e, NULL));
-	FL_WAIT_FOR(dump_has(text, sizeof text, "semaphore"));
+	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for the full backlog of executor "));
 	let_go(&gate, held);
 	FL_OK(fl_thread_join(&t, NULL));
 	FL_OK(fl_executor_join(e));

@@ -15,7 +15,7 @@ FL_TEST(queue_stray_wake_reused_memory)
 	for (size_t at = 0; at < sizeof memory; at += sizeof(uint32_t)) {
 		struct fl__wait wait;
 		struct fl__lot lot;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		struct fl__node node = FL__NODE(&wait);
 		fl__lot_open(&lot, memory + at);
 		fl__lot_add(&lot, &node);

@@ -290,7 +290,7 @@ static void kind_thread_clear(void)
 static void kind_find_key(const fl_on_type *type, void *object)
 {
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node node = FL__NODE(&wait);
 	FL_CHECK(type->arm(object, &node));
 	fl_kind_key = node.key;

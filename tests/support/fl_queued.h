@@ -31,7 +31,7 @@ static inline fl_test_queue fl_test_queue_with(const void *key, uint64_t id)
 	fl_test_queue line = {0, 0, 0, false};
 	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node mine = FL__NODE(&wait);
 	fl__lot_open(&lot, key);
 	fl__lot_add(&lot, &mine);
@@ -66,7 +66,7 @@ static inline size_t fl_test_nudge(const void *key)
 	size_t n = 0;
 	struct fl__wait wait;
 	struct fl__lot lot;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	struct fl__node mine = FL__NODE(&wait);
 	fl__lot_open(&lot, key);
 	fl__lot_add(&lot, &mine);

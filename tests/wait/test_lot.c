@@ -306,13 +306,13 @@ FL_TEST(lot_sleep_gives_up_without_a_wake)
 	struct fl__wait wait;
 	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
 	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
 		assert_true(wait.decision == FL__GAVE_UP);
 	}
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_token_request(&stop);
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	FL_RC(fl__wait_sleep(&wait, FL_FOREVER, &stop), -ECANCELED);
 	assert_true(wait.decision == FL__GAVE_UP);
 }
@@ -328,7 +328,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 	} rows[] = {{0, false}, {FL_FOREVER, false}, {FL_FOREVER, true}, {0, true}};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		struct fl__node node = FL__NODE(&wait);
 		struct fl__lot lot;
 		fl__lot_open(&lot, &key);
@@ -353,7 +353,7 @@ static int wait_briefly(void *arg)
 	race *r = arg;
 	for (unsigned i = 1; i <= r->rounds; i++) {
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		struct fl__node node = FL__NODE(&wait);
 		struct fl__lot lot;
 		fl__lot_open(&lot, &r->key);
@@ -416,14 +416,14 @@ FL_TEST(lot_word_is_waited_for)
 FL_TEST(parker_consumes_one_unpark)
 {
 	struct fl__wait wait, nested;
-	fl__wait_begin(&wait);
+	fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 	const struct fl__ctx_ops *ops = wait.ctx->ops;
 	assert_ptr_equal(ops, &fl__thread_parker);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(ops->park(&wait, deadline), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
 	ops->unpark(&wait);
-	fl__wait_begin(&nested); /* a wait within a wait does not take the other's unpark */
+	fl__wait_begin(&nested, FL__DEBUG_NOTHING, NULL); /* a wait within a wait does not take the other's unpark */
 	FL_RC(ops->park(&nested, 0), -ETIMEDOUT);
 	ops->unpark(&nested);
 	FL_OK(ops->park(&nested, FL_FOREVER));

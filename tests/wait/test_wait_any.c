@@ -193,7 +193,7 @@ FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 	FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
 	for (int i = 0; i < THINGS; i++) {
 		struct fl__wait wait;
-		fl__wait_begin(&wait);
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		struct fl__node node = FL__NODE(&wait);
 		assert_true(types[i]->ready(objects[i]));
 		assert_false(types[i]->arm(objects[i], &node));

@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the dump says of waits that no lock names. */
+#include "fl_debugging.h"
+
+#include "fl_pool.h"
+#include <signal.h>
+#include <unistd.h>
+
+/* The objects have names, since they are static. */
+static fl_event dump_event;
+static fl_eventcount dump_eventcount;
+static fl_barrier dump_barrier = FL_BARRIER_INIT(2);
+static fl_latch dump_latch;
+static fl_once dump_once;
+static fl_sharded_rwlock dump_sharded;
+static fl_seqlock dump_seqlock;
+static fl_timer dump_timer;
+static fl_shm_event dump_shm_event;
+static fl_cancel_token dump_token;
+static fl_cancel_callback dump_callback;
+static fl_group dump_group;
+static fl_embedded_task dump_embedded;
+static fl_executor *dump_pool;
+static fl_promise *dump_promises[2];
+static fl_future *dump_futures[2];
+static fl_imap *dump_imap;
+static fl_pipe *dump_pipes[2];
+static int dump_fds[2];
+static pid_t dump_child;
+
+static void await_event(void)
+{
+	FL_CHECK(fl_event_wait_until(&dump_event, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+static void set_event(void)
+{
+	fl_event_set(&dump_event);
+}
+
+FL_TASK_STATIC(dump_task, int, void)
+{
+	(void)arg;
+	(void)ctx;
+	await_event();
+	return 0;
+}
+
+static void nothing(void)
+{
+}
+
+/* A second thread, for waits that need one. It waits for the event. */
+static fl_thread dump_other;
+
+static int run_other(void *arg)
+{
+	void (*function)(void) = *(void (**)(void))arg;
+	function();
+	return 0;
+}
+
+static void start_other(void (*function)(void))
+{
+	static void (*run)(void);
+	run = function;
+	FL_OK(fl_thread_start(&dump_other, run_other, &run, NULL));
+}
+
+static void join_other(void)
+{
+	set_event();
+	FL_OK(fl_thread_join(&dump_other, NULL));
+}
+
+static void wait_eventcount(void)
+{
+	const fl_eventcount_key key = fl_eventcount_prepare(&dump_eventcount);
+	FL_CHECK(fl_eventcount_wait(&dump_eventcount, key) == 0);
+}
+
+static void notify_eventcount(void)
+{
+	fl_eventcount_notify_all(&dump_eventcount);
+}
+
+static void wait_barrier(void)
+{
+	FL_CHECK(fl_barrier_wait(&dump_barrier) >= 0);
+}
+
+static void begin_latch(void)
+{
+	FL_OK(fl_latch_init(&dump_latch, 2));
+}
+
+static void wait_latch(void)
+{
+	FL_CHECK(fl_latch_wait(&dump_latch) == 0);
+}
+
+static void open_latch(void)
+{
+	fl_latch_count_down(&dump_latch, 2);
+}
+
+static uint32_t dump_in_once;
+
+static int once_function(void *arg)
+{
+	(void)arg;
+	fl__store_release(&dump_in_once, 1); /* pairs with begin_once() */
+	await_event();
+	return 0;
+}
+
+static void call_once_here(void)
+{
+	FL_CHECK(fl_once_call(&dump_once, once_function, NULL) == 0);
+}
+
+static void begin_once(void)
+{
+	start_other(call_once_here);
+	FL_WAIT_FOR(fl__load_acquire(&dump_in_once));
+}
+
+static void write_lock_sharded(void)
+{
+	fl_sharded_rwlock_write_lock(&dump_sharded);
+}
+
+static void read_sharded(void)
+{
+	fl_sharded_rwlock_read_lock(&dump_sharded);
+	fl_sharded_rwlock_read_unlock(&dump_sharded);
+}
+
+static void write_unlock_sharded(void)
+{
+	fl_sharded_rwlock_write_unlock(&dump_sharded);
+}
+
+static void read_lock_sharded(void)
+{
+	fl_sharded_rwlock_read_lock(&dump_sharded);
+}
+
+static void write_sharded(void)
+{
+	fl_sharded_rwlock_write_lock(&dump_sharded);
+	fl_sharded_rwlock_write_unlock(&dump_sharded);
+}
+
+static void read_unlock_sharded(void)
+{
+	fl_sharded_rwlock_read_unlock(&dump_sharded);
+}
+
+static void begin_write(void)
+{
+	fl_seqlock_write_begin(&dump_seqlock);
+}
+
+static void read_seqlock(void)
+{
+	static const int from;
+	int to;
+	fl_seqlock_read(&dump_seqlock, &to, &from, sizeof to);
+}
+
+static void end_write(void)
+{
+	fl_seqlock_write_end(&dump_seqlock);
+}
+
+static void make_promises(void)
+{
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_promise_create(&dump_promises[i], 0, NULL, &dump_futures[i]));
+}
+
+static void wait_future(void)
+{
+	FL_CHECK(fl_future_wait(dump_futures[0]) == 0);
+}
+
+static void wait_futures(void)
+{
+	FL_CHECK(fl_futures_wait(dump_futures, 2, FL_FIRST_ENDED) > 0);
+}
+
+static void next_as_completed(void)
+{
+	size_t index;
+	FL_SCOPED(fl_as_completed) *done = NULL;
+	FL_CHECK(fl_futures_as_completed_create(&done, dump_futures, 2) == 0);
+	FL_CHECK(fl_as_completed_next(done, &index) == 0);
+}
+
+static void keep_promises(void)
+{
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_promise_set(dump_promises[i], NULL));
+}
+
+static void free_promises(void)
+{
+	for (int i = 0; i < 2; i++) {
+		fl_promise_free(dump_promises[i]);
+		fl_future_free(dump_futures[i]);
+	}
+}
+
+static void begin_group(void)
+{
+	dump_group = (fl_group)FL_GROUP_INIT(dump_pool);
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_group_submit(&dump_group, &dump_task, &i, NULL));
+}
+
+static void join_group(void)
+{
+	FL_CHECK(fl_group_join(&dump_group) == 0);
+}
+
+static void begin_embedded(void)
+{
+	FL_OK(fl_embedded_task_submit(dump_pool, &dump_embedded, &dump_task, &(int){0}, NULL, NULL));
+}
+
+static void wait_embedded(void)
+{
+	FL_CHECK(fl_embedded_task_retire(&dump_embedded) == 0);
+}
+
+static const int dump_numbers[2];
+
+static void begin_imap(void)
+{
+	const fl_imap_config config = {.cancel = &dump_token};
+	dump_token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
+	FL_OK(fl_imap_create(&dump_imap, dump_pool, &dump_task, dump_numbers, 2, &config));
+}
+
+static void next_of_imap(void)
+{
+	size_t index;
+	FL_CHECK(fl_imap_next(dump_imap, &index, NULL) == 0);
+}
+
+static void free_imap(void)
+{
+	fl_imap_free(dump_imap);
+	fl_cancel_token_destroy(&dump_token);
+}
+
+static void submit_one(void)
+{
+	FL_OK(fl_submit(dump_pool, &dump_task, &(int){0}, NULL));
+}
+
+static void join_pool(void)
+{
+	FL_CHECK(fl_executor_join(dump_pool) == 0);
+}
+
+static void on_timer(void *arg)
+{
+	(void)arg;
+	await_event();
+}
+
+static void start_timer(void)
+{
+	FL_OK(fl_timer_start(&dump_timer, fl_now(), on_timer, NULL));
+}
+
+static void join_timer(void)
+{
+	FL_CHECK(fl_timer_join(&dump_timer) == 0);
+}
+
+static void on_request(void *arg)
+{
+	fl__store_release((uint32_t *)arg, 1); /* pairs with begin_callback() */
+	await_event();
+}
+
+static void request_token(void)
+{
+	fl_cancel_token_request(&dump_token);
+}
+
+static void begin_callback(void)
+{
+	static uint32_t called;
+	dump_token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
+	FL_CHECK(fl_cancel_token_on_request(&dump_token, &dump_callback, on_request, &called));
+	start_other(request_token);
+	FL_WAIT_FOR(fl__load_acquire(&called));
+}
+
+static void remove_callback(void)
+{
+	(void)fl_cancel_callback_remove(&dump_callback);
+}
+
+static void end_callback(void)
+{
+	join_other();
+}
+
+static void make_token(void)
+{
+	dump_token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
+}
+
+static void destroy_token(void)
+{
+	fl_cancel_token_destroy(&dump_token);
+}
+
+static void sleep_long(void)
+{
+	FL_CHECK(fl_sleep_until(FL_FOREVER, &dump_token) == -ECANCELED);
+}
+
+static void wait_any(void)
+{
+	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&dump_event), FL_ON_CANCEL_TOKEN(&dump_token)) >= 0);
+}
+
+static void wait_shm_event(void)
+{
+	FL_CHECK(fl_shm_event_wait_until(&dump_shm_event, FL_FOREVER, &dump_token) == -ECANCELED);
+}
+
+static void open_fds(void)
+{
+	FL_CHECK(pipe(dump_fds) == 0);
+}
+
+static void wait_fd(void)
+{
+	FL_CHECK(fl_fd_wait(dump_fds[0], FL_FD_IN) == 0);
+}
+
+static void wait_fd_under_token(void)
+{
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	FL_CHECK(fl_fd_wait_until(dump_fds[0], FL_FD_IN, FL_FOREVER, &token) == 0);
+	fl_cancel_token_destroy(&token);
+}
+
+static void close_writer(void)
+{
+	FL_CHECK(close(dump_fds[1]) == 0);
+}
+
+static void close_reader(void)
+{
+	FL_CHECK(close(dump_fds[0]) == 0);
+}
+
+static void make_pipe(void)
+{
+	FL_OK(fl_pipe_create(&dump_pipes[0], &dump_pipes[1], NULL));
+}
+
+static void receive(void)
+{
+	char byte;
+	size_t size;
+	FL_CHECK(fl_pipe_recv(dump_pipes[0], &byte, 1, &size) == 0);
+}
+
+static void send_one(void)
+{
+	FL_OK(fl_pipe_send(dump_pipes[1], "x", 1));
+}
+
+static void free_pipe(void)
+{
+	fl_pipe_free(dump_pipes[0]);
+	fl_pipe_free(dump_pipes[1]);
+}
+
+static void start_child(void)
+{
+	dump_child = fork();
+	FL_CHECK(dump_child >= 0);
+	if (dump_child == 0)
+		for (;;)
+			(void)pause();
+}
+
+static void wait_child(void)
+{
+	fl_process_status status;
+	FL_CHECK(fl_child_wait_until(dump_child, &status, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+static void kill_child(void)
+{
+	FL_CHECK(kill(dump_child, SIGKILL) == 0);
+}
+
+static const struct dump_wait {
+	const char *expected;
+	void (*prepare)(void);
+	void (*wait)(void);
+	void (*end)(void);
+	void (*clean)(void);
+} dump_waits[] = {
+    {"event dump_event at ", nothing, await_event, set_event, nothing},
+    {"eventcount dump_eventcount at ", nothing, wait_eventcount, notify_eventcount, nothing},
+    {"barrier dump_barrier at ", nothing, wait_barrier, wait_barrier, nothing},
+    {"latch dump_latch at ", begin_latch, wait_latch, open_latch, nothing},
+    {"once dump_once at ", begin_once, call_once_here, join_other, nothing},
+    {"sharded lock dump_sharded at ", write_lock_sharded, read_sharded, write_unlock_sharded, nothing},
+    {"sharded lock dump_sharded at ", read_lock_sharded, write_sharded, read_unlock_sharded, nothing},
+    {"sequence lock dump_seqlock at ", begin_write, read_seqlock, end_write, nothing},
+    {"future 0x", make_promises, wait_future, keep_promises, free_promises},
+    {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
+    {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
+    {"group dump_group at ", begin_group, join_group, set_event, nothing},
+    {"future dump_embedded", begin_embedded, wait_embedded, set_event, nothing},
+    {"a result of lazy map 0x", begin_imap, next_of_imap, set_event, free_imap},
+    {"the end of timer dump_timer at ", start_timer, join_timer, set_event, nothing},
+    {"the return of cancel callback dump_callback at ", begin_callback, remove_callback, end_callback, destroy_token},
+    {"the end of a sleep ", make_token, sleep_long, request_token, destroy_token},
+    {"one of several objects ", make_token, wait_any, request_token, destroy_token},
+    {"object dump_shm_event", make_token, wait_shm_event, request_token, destroy_token},
+    {"descriptor ", open_fds, wait_fd, close_writer, close_reader},
+    {"descriptor ", open_fds, wait_fd_under_token, close_writer, close_reader},
+    {"pipe 0x", make_pipe, receive, send_one, free_pipe},
+    {"the end of process ", start_child, wait_child, kill_child, nothing},
+    {"the end of executor 0x", submit_one, join_pool, set_event, nothing}, /* last: it closes the pool */
+};
+
+static int wait_in_thread(void *how)
+{
+	((const struct dump_wait *)how)->wait();
+	return 0;
+}
+
+FL_TEST(debug_dump_names_what_each_wait_is_for)
+{
+	static char text[1 << 16];
+	char expected[128];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	dump_pool = pool_with(2);
+	for (size_t i = 0; i < sizeof dump_waits / sizeof *dump_waits; i++) {
+		fl_thread waiter;
+		const struct dump_wait *how = &dump_waits[i];
+		fl_event_reset(&dump_event);
+		how->prepare();
+		FL_OK(fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)how,
+		                      &(fl_thread_config){.name = "waiter"}));
+		(void)snprintf(expected, sizeof expected, ") has waited for %s", how->expected);
+		FL_WAIT_FOR(dump_has(text, sizeof text, expected));
+		const char *line = strstr(text, "waiter (");
+		assert_non_null(line);
+		assert_ptr_equal(strstr(line, expected), strchr(line, ')'));
+		assert_null(strstr(text, "something"));
+		how->end();
+		FL_OK(fl_thread_join(&waiter, NULL));
+		how->clean();
+	}
+	fl_executor_free(dump_pool);
+}
+
+FL_TEST(debug_dump_counts_what_a_join_waits_for)
+{
+	static char text[1 << 16];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	dump_pool = pool_with(2);
+	fl_event_reset(&dump_event);
+	begin_group();
+	begin_latch();
+	make_promises();
+	fl_thread threads[3];
+	const struct dump_wait waits[] = {{.wait = join_group}, {.wait = wait_latch}, {.wait = wait_future}};
+	for (size_t i = 0; i < 3; i++)
+		FL_OK(fl_thread_start(&threads[i], wait_in_thread, (void *)(uintptr_t)&waits[i], NULL));
+	FL_WAIT_FOR(dump_has(text, sizeof text, " (members that have not ended: 2) for ") &&
+	            strstr(text, " (counts left: 2) for ") && strstr(text, " (promise) for "));
+	set_event();
+	open_latch();
+	keep_promises();
+	for (size_t i = 0; i < 3; i++)
+		FL_OK(fl_thread_join(&threads[i], NULL));
+	free_promises();
+	fl_executor_free(dump_pool);
+}
+
+/* Without FL_DEBUG_WAITS the dump names the object, but not for how long. */
+FL_TEST(debug_dump_without_debugging_names_objects)
+{
+	static char text[1 << 16];
+	fl_thread waiter;
+	const struct dump_wait wait = {.wait = await_event};
+	fl_event_reset(&dump_event);
+	FL_OK(fl_thread_start(&waiter, wait_in_thread, (void *)(uintptr_t)&wait, NULL));
+	FL_WAIT_FOR(dump_has(text, sizeof text, " waits for event dump_event at "));
+	set_event();
+	FL_OK(fl_thread_join(&waiter, NULL));
+}
