@@ -74,8 +74,10 @@ FL_API unsigned fl_debug_modes(void);
  * and the stack; and all held locks. The object is what the caller's function waits for: a lock, a
  * queue, the end of an executor, a process. Of a group the line says how many members have not
  * ended, of a latch how many counts are left, of a future the name of its task. A static object has
- * its name. A signalled waiter of a condition waits for the mutex. Without FL_DEBUG_WAITS, prints
- * only the waiters in wait queues, with their object. Waits only for the descriptor.
+ * its name. A signalled waiter of a condition waits for the mutex. Then prints, for each executor
+ * with pending tasks, how many there are, and on threads how many workers run, wait within a task,
+ * or are idle. Without FL_DEBUG_WAITS, prints only the waiters in wait queues, with their object,
+ * and does not tell workers that run from workers that wait. Waits only for the descriptor.
  * Allocates no memory. Async-signal-safe. Records that other threads are changing are left out; the
  * last line says so.
  */

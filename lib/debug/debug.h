@@ -84,6 +84,7 @@ struct fl__debug_op {
  * is on.
  */
 struct fl__wait;
+struct fl_executor;
 struct fl__debug_hooks {
 	void (*locking)(struct fl__debug_op *op);
 	void (*waiting)(struct fl__debug_op *op);
@@ -95,6 +96,7 @@ struct fl__debug_hooks {
 	void (*join)(uint64_t context, bool timed);
 	void (*sleep)(const struct fl__wait *wait, int64_t deadline);
 	void (*deadline)(int64_t deadline);
+	void (*executor)(struct fl_executor *e, bool begins);
 };
 /* Hidden: not the table of another copy of the library. */
 extern const struct fl__debug_hooks fl__debug_hooks __attribute__((weak, visibility("hidden")));
@@ -217,6 +219,13 @@ static inline void fl__debug_deadline(int64_t deadline)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.deadline(deadline);
+}
+
+/* Called when an executor can take tasks, and before it ends; also while debugging is off. */
+static inline void fl__debug_executor(struct fl_executor *e, bool begins)
+{
+	if (fl__debug_is_linked())
+		fl__debug_hooks.executor(e, begins);
 }
 
 #endif

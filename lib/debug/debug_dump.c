@@ -6,7 +6,7 @@
  * memory and no lock.
  */
 #include "../base/sys.h"
-#include "../future/future.h"
+#include "../exec/executor.h"
 #include "../wait/lot.h"
 #include "report.h"
 #include <errno.h>
@@ -16,11 +16,20 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* How many workers of an executor wait within a task. */
+struct debug_dump_workers {
+	const fl_executor *executor;
+	unsigned asleep;
+};
+
+enum { DEBUG_DUMP_EXECUTORS = 32 };
+
 struct debug_dump {
 	int fd;
 	int64_t now;
 	bool busy; /* some records could not be read */
 	size_t waiters;
+	struct debug_dump_workers workers[DEBUG_DUMP_EXECUTORS]; /* up to the first without an executor */
 	struct fl__symbols symbols;
 };
 
@@ -170,6 +179,28 @@ static void debug_dump_describe(const struct fl__holder *h, char *text, size_t s
 	}
 }
 
+/* Under the table's lock. An executor beyond the first DEBUG_DUMP_EXECUTORS has no count. */
+static struct debug_dump_workers *debug_dump_workers_of(struct debug_dump *d, const fl_executor *e)
+{
+	for (struct debug_dump_workers *w = d->workers; w < d->workers + DEBUG_DUMP_EXECUTORS; w++) {
+		if (!w->executor)
+			w->executor = e;
+		if (w->executor == e)
+			return w;
+	}
+	return NULL;
+}
+
+/* Called under the table's lock. */
+static void debug_dump_count_worker(struct debug_dump *d, const struct fl__holder *h)
+{
+	if (!h->asleep || !h->worker || h->awaited.kind == FL__DEBUG_TASK || fl__is_forked(h->forks))
+		return;
+	struct debug_dump_workers *w = debug_dump_workers_of(d, h->worker->executor);
+	if (w)
+		w->asleep++;
+}
+
 static void debug_dump_print_table(struct debug_dump *d)
 {
 	char detail[96];
@@ -180,6 +211,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 			const struct fl__holder *there = fl__holder_nth(i, n);
 			const struct fl__holder copy = there ? debug_dump_copy_of(there) : (struct fl__holder){.id = 0};
 			debug_dump_describe(&copy, detail, sizeof detail);
+			debug_dump_count_worker(d, &copy);
 			fl__debug_try_leave();
 			if (!there)
 				break;
@@ -220,12 +252,65 @@ static void debug_dump_print_queues(struct debug_dump *d)
 	}
 }
 
+/* Without the executor's lock, which ThreadSanitizer must not see. Returns false if it is forked. */
+__attribute__((no_sanitize("thread"))) static bool debug_dump_peek(const fl_executor *e, struct fl__executor_seen *seen)
+{
+	*seen = (struct fl__executor_seen){.pending = e->queue.length};
+	if (fl__executor_is_forked(e))
+		return false;
+	if (e->ops->peek)
+		e->ops->peek(e, seen);
+	return true;
+}
+
+/* Under the table's lock. Writes, for example, "0 run, 2 wait, 0 idle, ". */
+static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const struct fl__executor_seen *seen,
+                                     char *text, size_t size)
+{
+	const unsigned awake = seen->alive > seen->idle ? seen->alive - seen->idle : 0;
+	const struct debug_dump_workers *w = debug_dump_workers_of(d, e);
+	if (w && (fl__debug_word(&fl__debug) & FL_DEBUG_WAITS))
+		(void)snprintf(text, size, "%u run, %u wait, %u idle, ", awake > w->asleep ? awake - w->asleep : 0,
+		               w->asleep, seen->idle);
+	else
+		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, seen->idle);
+}
+
+/* Writes a line on the n-th executor; nothing if it has no pending tasks. False: there is none. */
+static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
+{
+	struct fl__executor_seen seen;
+	char workers[96] = "";
+	*text = '\0';
+	if (!debug_dump_enter(d))
+		return false;
+	const fl_executor *e = fl__debug_executor_nth(n);
+	if (e && debug_dump_peek(e, &seen) && seen.pending > 0) {
+		if (e->ops->peek)
+			debug_dump_write_workers(d, e, &seen, workers, sizeof workers);
+		(void)snprintf(text, size, "executor %s (%s): pending tasks: %zu; workers: %sat most %u", e->name,
+		               e->ops->kind, seen.pending, workers,
+		               fl__load_relaxed(&e->workers)); /* relaxed: a single number */
+	}
+	fl__debug_try_leave();
+	return e != NULL;
+}
+
+static void debug_dump_print_executors(struct debug_dump *d)
+{
+	char text[256];
+	for (size_t n = 0; debug_dump_write_executor(d, n, text, sizeof text); n++)
+		if (*text)
+			debug_dump_print(d, "  %s\n", text);
+}
+
 void fl_debug_dump(int fd)
 {
 	struct debug_dump d = {.fd = fd, .now = fl__sys.now()};
 	debug_dump_print(&d, "fairlead: waits of process %ld\n", (long)getpid());
 	debug_dump_print_table(&d);
 	debug_dump_print_queues(&d);
+	debug_dump_print_executors(&d);
 	debug_dump_print(&d, "  waiters: %zu%s\n", d.waiters,
 	                 d.busy ? "; records that were changing are left out" : "");
 	fl__symbols_end(&d.symbols);

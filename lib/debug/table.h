@@ -45,7 +45,8 @@ struct fl__holder {
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
-	struct fl__awaited awaited; /* while `asleep` */
+	struct fl__awaited awaited;   /* while `asleep`, as the next */
+	const struct fl__run *worker; /* of a worker of a thread executor; NULL: none */
 	int64_t since;
 	struct fl__backtrace stack; /* where it waits */
 	/* For a search of the wait graph (waits.c). */
@@ -197,6 +198,14 @@ void fl__waits_end(struct fl__holder *h);
 /* The hooks of joins and of sleeps. */
 void fl__debug_join_on(uint64_t context, bool timed);
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline);
+
+/* executors.c: the list of all executors. */
+
+/* The hook of executors. */
+void fl__debug_executor_on(struct fl_executor *e, bool begins);
+
+/* The n-th executor; NULL: none. Under the table's lock. */
+struct fl_executor *fl__debug_executor_nth(size_t n);
 
 /* contention.c: where contexts wait, and how long. */
 

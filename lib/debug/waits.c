@@ -198,6 +198,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	me->asleep = wait != NULL;
 	if (wait) {
 		me->awaited = wait->awaited;
+		me->worker = wait->ctx->worker;
 		me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	}
 	if (wait && !me->lock && !me->joins) {

@@ -4,6 +4,7 @@
 #include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../sync/thread.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
@@ -77,11 +78,14 @@ __attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__exe
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->fork_count = fork_count;
+	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");
+	fl__debug_executor(e, true);
 	return 0;
 }
 
 void fl__executor_fini(fl_executor *e)
 {
+	fl__debug_executor(e, false);
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
 	fl__task_blocks_free(e->blocks);

@@ -91,6 +91,11 @@ struct fl__permits {
 
 struct fl__run;
 
+struct fl__executor_seen {
+	size_t pending;       /* tasks */
+	unsigned alive, idle; /* workers, idle ones included */
+};
+
 struct fl__executor_ops {
 	uint32_t size; /* of this struct */
 	uint32_t capabilities;
@@ -177,6 +182,11 @@ struct fl__executor_ops {
 	void (*ends)(struct fl__run *run);
 	/* Under the lock: adds the kind's own numbers, not `workers`. NULL: no statistics. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
+	/*
+	 * For the debug dump, also in a signal handler, so without the lock: the numbers are of
+	 * different moments. NULL: pending tasks are in `queue`.
+	 */
+	void (*peek)(const fl_executor *e, struct fl__executor_seen *seen);
 };
 
 struct fl_executor {
@@ -200,6 +210,8 @@ struct fl_executor {
 	fl_shm **regions;
 	const fl_allocator *allocator; /* NULL: that of the process */
 	unsigned n_regions;
+	char name[24];                      /* of the config */
+	fl_executor *next_listed, **listed; /* the list of all executors: lib/debug/executors.c */
 	struct fl__permits permits;
 	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
 	uintptr_t stack_low;

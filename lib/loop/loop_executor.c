@@ -453,7 +453,7 @@ static int loop_executor_make(struct loop_executor **made, const fl_executor_con
 		fl__free_to(config->allocator, c);
 		return rc;
 	}
-	(void)snprintf(c->name, sizeof c->name, "%.23s-0", config->name ? config->name : "worker");
+	(void)snprintf(c->name, sizeof c->name, "%s-0", c->base.name);
 	*made = c;
 	return 0;
 }

@@ -684,7 +684,7 @@ static int process_pool_start_process(struct fl__process_pool_worker *w, const i
 		fds[i] = given[i];
 	for (unsigned i = 0; i < p->base.n_regions; i++)
 		fds[FL__WORKER_FDS + i] = fl_shm_fd(p->base.regions[i]);
-	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
+	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_process_config config = {.task = &fl__worker_task,
 	                                  .arg = &start,
 	                                  .name = name,
@@ -802,7 +802,7 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 		rc = process_pool_add_worker(w);
 	if (rc == 0)
 		return 0;
-	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s", p->name, w->number,
+	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s", p->base.name, w->number,
 	               fl_error_name(rc), fl_error_text(rc));
 	process_pool_free_worker(w);
 	return rc;
@@ -1693,7 +1693,7 @@ static int process_pool_open_epoll(struct fl__process_pool *p)
 static int process_pool_start_manager(struct fl__process_pool *p)
 {
 	char name[32];
-	(void)snprintf(name, sizeof name, "%s-manager", p->name);
+	(void)snprintf(name, sizeof name, "%s-manager", p->base.name);
 	const fl_thread_config config = {.name = name, .block_signals = true};
 	int rc = process_pool_open_epoll(p);
 	if (rc == 0)
@@ -1869,7 +1869,6 @@ static int process_pool_init(struct fl__process_pool *p, const fl_executor_confi
 	p->ended_end = &p->ended;
 	p->kept_end = &p->kept;
 	p->wakes_at = FL_FOREVER;
-	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	struct fl__type_known *known;
 	rc = config->initialize ? process_pool_lookup_type(p, config->initialize, &known) : 0;
 	if (rc != 0)

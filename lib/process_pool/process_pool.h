@@ -90,7 +90,6 @@ struct fl__process_pool {
 	int64_t deadline_grace; /* how long a task may run on after its deadline */
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
 	struct fl__type_known initializer;
-	char name[24];
 };
 
 static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)

@@ -1055,7 +1055,7 @@ static int pool_start_thread(struct fl__thread_pool *p)
 	struct fl__thread_worker *w = p->vacant ? p->vacant : fl__thread_pool_make_worker(p);
 	if (!w)
 		return -ENOMEM;
-	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->number);
+	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
 	const fl_thread_config config = {.name = name, .block_signals = true};
 	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator);
 	p->vacant = rc == 0 ? w->next_vacant : w;
@@ -1300,23 +1300,38 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 	}
 	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
 	(void)rc;
+	fl__executor_fini(e); /* the dump does not see the rest end */
 	fl__backlog_fini(&p->backlog, allocator);
 	if (fl__forks_are_linked())
 		fl__fork_hooks.fini(&p->forks);
-	fl__executor_fini(e);
 	fl__free_to(allocator, p);
+}
+
+/* How many of the `length` tasks in the backlog no context has claimed. */
+static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
+{
+	/* relaxed: approximate, may be below 0 */
+	const int32_t claimed = (int32_t)fl__load_relaxed(&p->backlog.n_claimed);
+	return claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
+}
+
+/* Reads without the lock what is written under it, which ThreadSanitizer must not see. */
+__attribute__((cold, no_sanitize("thread"))) static void pool_peek(const fl_executor *e, struct fl__executor_seen *seen)
+{
+	struct fl__thread_pool *p = pool_of((fl_executor *)(uintptr_t)e);
+	const struct fl__backlog *b = &p->backlog;
+	seen->pending = pool_pending(p, b->early.length + fl__mpmc_length(&p->backlog.ring) + b->late.length);
+	seen->alive = p->alive;
+	seen->idle = p->idle;
 }
 
 __attribute__((cold)) static void pool_add_counts(fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__thread_pool *p = pool_of(e);
-	const size_t length = fl__backlog_length(&p->backlog);
-	/* relaxed: approximate, may be below 0 */
-	const int32_t claimed = (int32_t)fl__load_relaxed(&p->backlog.n_claimed);
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
-	stats->pending = claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
+	stats->pending = pool_pending(p, fl__backlog_length(&p->backlog));
 	stats->threads_started = p->starts;
 	stats->stolen = fl__forks_are_linked() ? fl__fork_hooks.stolen(&p->forks) : 0;
 	for (struct fl__thread_worker *w = p->workers; w; w = w->next) {
@@ -1344,6 +1359,7 @@ static const struct fl__executor_ops pool_ops = {
     .block = pool_block,
     .ends = pool_ends,
     .count = pool_add_counts,
+    .peek = pool_peek,
 };
 
 static int pool_init(struct fl__thread_pool *p, unsigned workers, const fl_executor_config *config)
@@ -1380,7 +1396,6 @@ __attribute__((cold)) int fl_thread_executor_create(fl_executor **made, const fl
 	p->idle_timeout = config->idle_timeout;
 	p->crowded = fl__sys.membarrier() == 0 ? 0 : FL__POOL_FENCED;
 	fl__thread_pool_recount(p);
-	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	*made = &p->base;
 	return 0;
 }

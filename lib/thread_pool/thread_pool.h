@@ -48,7 +48,6 @@ struct fl__thread_pool {
 	pthread_t agent_thread; /* not joined, unless `agent` is FL__POOL_NO_AGENT */
 	struct fl__wait_queue sleepers;
 	bool has_forks, over, full, reported;
-	char name[24];
 	int64_t idle_timeout; /* 0: none */
 	struct fl__forks forks;
 	struct fl__thread_worker *workers, *vacant;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the dump says of waits that no lock names. */
+/* What the dump says of waits that no lock names, and of executors with pending tasks. */
 #include "fl_debugging.h"
 
 #include "fl_pool.h"
@@ -506,4 +506,64 @@ FL_TEST(debug_dump_without_debugging_names_objects)
 	FL_WAIT_FOR(dump_has(text, sizeof text, " waits for event dump_event at "));
 	set_event();
 	FL_OK(fl_thread_join(&waiter, NULL));
+}
+
+static void submit_all(fl_executor *e, int n)
+{
+	for (int i = 0; i < n; i++)
+		FL_OK(fl_submit(e, &dump_task, &i, NULL));
+}
+
+/* More than a pool has workers and stand-ins for waiting workers. */
+enum { DUMP_TASKS = 100 };
+
+static const fl_executor_config dump_starved = {.workers = 2, .name = "starved"};
+
+/* Whether the line on the pool says that each task is pending, or that a worker waits within it. */
+static bool all_tasks_are_counted(char *text, size_t size)
+{
+	size_t pending = 0;
+	unsigned run = 0, wait = 0, idle = 0;
+	const char *line =
+	    dump_has(text, size, "  executor starved (threads): ") ? strstr(text, "pending tasks: ") : NULL;
+	if (!line)
+		return false;
+	if (sscanf(line, "pending tasks: %zu; workers: %u run, %u wait, %u idle, at most 2\n", &pending, &run, &wait,
+	           &idle) == 4)
+		return run == 0 && idle == 0 && pending + wait == DUMP_TASKS;
+	return sscanf(line, "pending tasks: %zu; workers: %u run or wait, %u idle, at most 2\n", &pending, &wait,
+	              &idle) == 3 &&
+	       idle == 0 && pending + wait == DUMP_TASKS;
+}
+
+FL_TEST(debug_dump_lists_executors_with_pending_tasks)
+{
+	static char text[1 << 16];
+	FL_SCOPED(fl_executor) *pool = NULL, *loop = NULL, *idle = pool_with(1);
+	fl_event_reset(&dump_event);
+	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
+	FL_OK(fl_loop_executor_create(&loop, &dump_starved));
+	submit_all(pool, DUMP_TASKS);
+	submit_all(loop, 5);
+	FL_WAIT_FOR(all_tasks_are_counted(text, sizeof text));
+	FL_WAIT_FOR(dump_has(text, sizeof text, "  executor starved (loop): pending tasks: 3; workers: at most 2\n"));
+	assert_null(strstr(text, "  executor worker"));
+	set_event();
+	FL_OK(fl_executor_join(pool));
+	FL_OK(fl_executor_join(loop));
+	assert_false(dump_has(text, sizeof text, "  executor "));
+}
+
+FL_TEST(debug_dump_counts_workers_that_wait)
+{
+	static char text[1 << 17];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	FL_SCOPED(fl_executor) *pool = NULL;
+	fl_event_reset(&dump_event);
+	FL_OK(fl_thread_executor_create(&pool, &dump_starved));
+	submit_all(pool, DUMP_TASKS);
+	FL_WAIT_FOR(all_tasks_are_counted(text, sizeof text));
+	assert_non_null(strstr(text, " wait, "));
+	set_event();
+	FL_WAIT_FOR(dump_has(text, sizeof text, " has waited for a task of executor "));
 }
