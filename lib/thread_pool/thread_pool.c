@@ -143,6 +143,7 @@
 #include "../base/cpu.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/awaited.h"
 #include "../sync/local.h"
 #include "../sync/thread.h"
 #include "../wait/lot.h"
@@ -173,7 +174,7 @@ static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worke
 static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
-static int64_t pool_doze(struct fl__ctx *ctx, bool begins);
+static int64_t pool_doze(const struct fl__wait *wait, bool begins);
 
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, pool_doze};
 
@@ -295,6 +296,26 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__thread_pool_recount(p);
 }
 
+/* Under the lock: what the workers that doze wait for: "2 for queue (to get), 1 for mutex". */
+static void pool_describe_waits(const struct fl__thread_pool *p, char *text, size_t size)
+{
+	unsigned counts[FL__DEBUG_SHM + 1] = {0};
+	size_t at = 0;
+	for (const struct fl__thread_worker *w = p->workers; w; w = w->next) {
+		const uint32_t dozing = fl__load_relaxed(&w->dozing); /* relaxed: a single number */
+		if (dozing > 0)
+			counts[dozing - 1]++;
+	}
+	text[0] = '\0';
+	for (unsigned kind = 0; kind <= FL__DEBUG_SHM && at < size; kind++) {
+		char what[40];
+		if (counts[kind] == 0)
+			continue;
+		fl__awaited_write(what, sizeof what, (uint8_t)kind, NULL);
+		at += (size_t)snprintf(text + at, size - at, "%s%u for %s", at > 0 ? ", " : "", counts[kind], what);
+	}
+}
+
 /*
  * Without the lock: says once that a starved pool gets no stand-in. Returns whether a thread could
  * not be started.
@@ -302,7 +323,7 @@ static void pool_relieve(struct fl__thread_pool *p)
 static bool pool_report_starved(struct fl__thread_pool *p)
 {
 	bool reported, full;
-	unsigned dozing;
+	char waits[160];
 	size_t pending;
 	{
 		FL_LOCKED(&p->base.lock);
@@ -311,13 +332,12 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 		reported = p->reported;
 		p->reported = true;
 		full = p->full;
-		dozing = fl__load_relaxed(&p->dozing); /* relaxed: approximate */
 		pending = fl__backlog_length(&p->backlog);
+		pool_describe_waits(p, waits, sizeof waits);
 	}
 	if (!reported)
-		fl__log(FL_LOG_WARNING,
-		        "executor %s: all %u workers wait, %zu tasks are pending, and no worker stands in: %s", p->name,
-		        dozing, pending, full ? "64 do" : "no thread can be started");
+		fl__log(FL_LOG_WARNING, "executor %s: all workers wait (%s), %zu tasks are pending, and %s",
+		        p->base.name, waits, pending, full ? "no more workers stand in" : "no thread can be started");
 	return !full;
 }
 
@@ -934,15 +954,15 @@ static bool pool_call_agent(struct fl__thread_pool *p)
  *   - `full`, the limit of stand-ins: once one of the dozing workers has waked and taken a task,
  *     the recount has cleared it.
  */
-static int64_t pool_doze(struct fl__ctx *ctx, bool begins)
+static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 {
 	/* `worker` is a worker's first member */
-	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)ctx->worker;
+	struct fl__thread_worker *w = (struct fl__thread_worker *)(void *)wait->ctx->worker;
 	struct fl__thread_pool *p = w->pool;
 	if (!begins) {
 		if (!w->dozing)
 			return FL_FOREVER;
-		w->dozing = false;
+		fl__store_relaxed(&w->dozing, 0); /* relaxed: only for the report */
 		/*
 		 * seq_cst, both: a thread that lets a worker stand in stores `stand_ins`, and then
 		 * loads `dozing`. Either it sees that this worker dozes no more, or this worker sees
@@ -961,7 +981,7 @@ static int64_t pool_doze(struct fl__ctx *ctx, bool begins)
 		return next;
 	if (!w->dozing)
 		fl__add_seq_cst(&p->dozing, 1);
-	w->dozing = true;
+	fl__store_relaxed(&w->dozing, 1u + wait->awaited.kind); /* relaxed: as above */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
 	if (p->base.permits.bound != FL_BACKLOG_NONE && !fl__load_seq_cst(&p->backlog.overflowing) &&

@@ -30,7 +30,8 @@ struct fl__thread_worker {
 	size_t found_none; /* `begun` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
-	bool dozing;       /* counted in `dozing` of the pool; only the worker uses it */
+	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h); written by the worker */
+	uint32_t dozing;
 	struct fl__thread_worker *next, *next_vacant;
 };
 

@@ -64,7 +64,7 @@ struct fl__worker_ops {
 	 * such a sleep, called without `begins`. The caller waits, perhaps for a lock of the
 	 * executor or of the user's allocator: so the function takes no lock and allocates nothing.
 	 */
-	int64_t (*doze)(struct fl__ctx *ctx, bool begins);
+	int64_t (*doze)(const struct fl__wait *wait, bool begins);
 };
 
 struct fl__ctx {

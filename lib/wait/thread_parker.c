@@ -114,8 +114,7 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 	 */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, PARKER_ASLEEP))
 		return true;
-	struct fl__ctx *ctx = wait->ctx;
-	const struct fl__worker_ops *worker = ctx->worker_ops;
+	const struct fl__worker_ops *worker = wait->ctx->worker_ops;
 	int64_t doze_at = worker && worker->doze ? fl_after(FL__DOZE_AFTER) : FL_FOREVER;
 	bool unparked = false, dozes = false;
 	while (!(unparked = parker_is_unparked(wait))) {
@@ -126,12 +125,12 @@ static bool parker_sleep_until(struct fl__wait *wait, int64_t deadline)
 		    fl__cas_relaxed(&wait->park_word, &expected, PARKER_EMPTY)) /* relaxed: as above */
 			break;
 		if (fl__is_expired(doze_at)) {
-			doze_at = worker->doze(ctx, true);
+			doze_at = worker->doze(wait, true);
 			dozes = true;
 		}
 	}
 	if (dozes)
-		(void)worker->doze(ctx, false);
+		(void)worker->doze(wait, false);
 	return unparked;
 }
 
