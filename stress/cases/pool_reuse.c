@@ -73,13 +73,15 @@ FL_STRESS_SETUP(pool_reuse_group)
 	s->p = pool_with_one();
 }
 
+static const struct fl__worker_ops reuse_worker_ops = {.block = fl__run_block};
+
 FL_STRESS_ACTOR(pool_reuse_group, worker)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->worker = &worker_at(s->p, 0)->run;
-	ctx->block = fl__run_block;
+	ctx->worker_ops = &reuse_worker_ops;
 	serve(s->p, 0);
-	ctx->block = NULL;
+	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 }
 
