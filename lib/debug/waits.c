@@ -197,7 +197,7 @@ void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 	struct fl__holder *me = fl__holder_mine();
 	me->asleep = wait != NULL;
 	if (wait) {
-		me->awaited = wait->awaited;
+		me->awaited = fl__wait_awaited(wait);
 		me->worker = wait->ctx->worker;
 		me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	}

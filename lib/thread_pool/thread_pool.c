@@ -627,9 +627,10 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	fl__wait_queue_add_first(&p->sleepers, &node);
 	const int64_t wake_at = pool_sleep_deadline(p);
 	fl_mutex_unlock(&p->base.lock);
+	const struct fl__worker_ops *const worker_ops = wait.ctx->worker_ops;
 	wait.ctx->worker_ops = NULL; /* an idle worker does not doze */
 	const bool woken = fl__wait_sleep(&wait, wake_at, FL_SHIELDED) == 0;
-	wait.ctx->worker_ops = &pool_worker_ops;
+	wait.ctx->worker_ops = worker_ops;
 	fl_mutex_lock(&p->base.lock);
 	if (woken)
 		return true;
@@ -981,7 +982,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		return next;
 	if (!w->dozing)
 		fl__add_seq_cst(&p->dozing, 1);
-	fl__store_relaxed(&w->dozing, 1u + wait->awaited.kind); /* relaxed: as above */
+	fl__store_relaxed(&w->dozing, 1u + wait->kind); /* relaxed: as above */
 	if (fl__load_seq_cst(&p->dozing) < fl__load_seq_cst(&p->active) || fl__load_relaxed(&p->full))
 		return FL_FOREVER;
 	if (p->base.permits.bound != FL_BACKLOG_NONE && !fl__load_seq_cst(&p->backlog.overflowing) &&

@@ -97,8 +97,8 @@ struct fl__ctx {
 	struct fl__run *worker;                  /* of a worker that another worker may replace; NULL: none */
 	const struct fl__worker_ops *worker_ops; /* set with `worker` */
 	/* Used by thread_parker.c. */
-	int64_t spin_ns;
-	unsigned polls, spins;
+	uint32_t spin_ns;
+	uint8_t polls, spins;
 	bool waker_on_this_cpu; /* the thread that ended the last sleep ran on the same CPU */
 };
 

@@ -478,7 +478,7 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
  */
 static struct fl__awaited lot_awaited_of(const struct fl__node *node)
 {
-	const struct fl__awaited awaited = node->wait->awaited;
+	const struct fl__awaited awaited = fl__wait_awaited(node->wait);
 	if (node->observer || awaited.kind == FL__DEBUG_NOTHING)
 		return (struct fl__awaited){node->key, FL__DEBUG_NOTHING};
 	if (awaited.kind == FL__DEBUG_COND && node->key != awaited.object)

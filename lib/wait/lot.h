@@ -35,11 +35,17 @@ struct fl__wait {
 	struct fl__ctx *ctx;
 	/* What ended the wait: a value below, or the woken struct fl__node * (lot.c). */
 	uintptr_t decision;
+	const void *object; /* what it is for: fl__wait_awaited() */
 	uint32_t park_word; /* the parker's; one for each wait, since waits nest */
+	int16_t waker_cpu;  /* the CPU of the thread that unparked this thread; negative: unknown */
+	uint8_t kind;       /* of `object` */
 	bool no_spin;       /* park without a spin */
-	int waker_cpu;      /* the CPU of the thread that unparked this thread; negative: unknown */
-	struct fl__awaited awaited;
 };
+
+static inline struct fl__awaited fl__wait_awaited(const struct fl__wait *wait)
+{
+	return (struct fl__awaited){wait->object, wait->kind};
+}
 
 #define FL__PENDING ((uintptr_t)0)
 #define FL__GAVE_UP ((uintptr_t)1)

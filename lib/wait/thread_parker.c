@@ -79,7 +79,7 @@ static bool parker_spin_with_yields(struct fl__ctx *ctx, bool (*is_ready)(const 
 	while (now < limit) {
 		now = fl__sys.give_way(now);
 		if (is_ready(what)) {
-			ctx->spin_ns = fl__min_deadline(2 * ctx->spin_ns, PARKER_SPIN_MOST);
+			ctx->spin_ns = 2 * ctx->spin_ns < PARKER_SPIN_MOST ? 2 * ctx->spin_ns : PARKER_SPIN_MOST;
 			return true;
 		}
 	}
@@ -149,7 +149,7 @@ static int parker_park(struct fl__wait *wait, int64_t deadline)
 static void parker_unpark(struct fl__wait *wait)
 {
 	if (fl__load_relaxed(&wait->park_word) == PARKER_ASLEEP) /* relaxed: a hint */
-		wait->waker_cpu = fl__sys.cpu();
+		wait->waker_cpu = (int16_t)fl__sys.cpu();
 	/*
 	 * release: what the waking thread wrote; pairs with parker_park(). The last access to the
 	 * wait.

@@ -16,9 +16,10 @@
 void fl__wait_begin(struct fl__wait *wait, enum fl__debug_kind kind, const void *object)
 {
 	wait->ctx = fl__ctx_get();
-	wait->awaited = (struct fl__awaited){object, (uint8_t)kind};
-	if ((kind == FL__DEBUG_NOTHING || kind >= FL__DEBUG_COND) && wait->ctx->awaits.kind != FL__DEBUG_NOTHING)
-		wait->awaited = wait->ctx->awaits;
+	const struct fl__awaited outer = wait->ctx->awaits;
+	const bool is_part = outer.kind != FL__DEBUG_NOTHING && (kind == FL__DEBUG_NOTHING || kind >= FL__DEBUG_COND);
+	wait->object = is_part ? outer.object : object;
+	wait->kind = is_part ? outer.kind : (uint8_t)kind;
 	wait->decision = FL__PENDING;
 	wait->park_word = 0;
 	wait->no_spin = false;

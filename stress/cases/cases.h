@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fairlead/cancel.h>
+#include <fairlead/event.h>
 #include <fairlead/stress.h>
 #include <fairlead/time.h>
 #include <stdatomic.h>
@@ -31,6 +32,13 @@ static inline void *make(size_t size)
 	if (!memory)
 		abort();
 	return memory;
+}
+
+/* For a task: holds its worker, which runs, so that no other stands in for it. */
+static inline void hold_until_set(const fl_event *open)
+{
+	while (!fl_event_is_set(open))
+		fl_stress_relax();
 }
 
 /* For a call with a known result. */

@@ -376,7 +376,8 @@ struct group_stopped {
 FL_TASK_STATIC(hold, struct group_stopped *, void)
 {
 	fl_event_set(&(*arg)->held);
-	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	hold_until_set(&(*arg)->open);
+	return 0;
 }
 
 FL_STRESS_SETUP(group_stopped)

@@ -52,7 +52,8 @@ FL_STRESS(pool_full_two, one, two)
 /* A task that holds its worker. */
 FL_TASK_STATIC(full_hold, fl_event *, void)
 {
-	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
+	hold_until_set(*arg);
+	return 0;
 }
 
 /* A pool with a worker that is held, or is going to be, and a backlog of one, which is full. */

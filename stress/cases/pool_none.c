@@ -33,7 +33,8 @@ FL_TASK_STATIC(none_count, atomic_int *, void)
 
 FL_TASK_STATIC(none_hold, fl_event *, void)
 {
-	return fl_event_wait_until(*arg, FL_FOREVER, FL_SHIELDED);
+	hold_until_set(*arg);
+	return 0;
 }
 
 /* Submits a task, and waits for it if it is accepted. */

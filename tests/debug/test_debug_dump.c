@@ -524,10 +524,9 @@ static bool all_tasks_are_counted(char *text, size_t size)
 {
 	size_t pending = 0;
 	unsigned run = 0, wait = 0, idle = 0;
-	const char *line =
-	    dump_has(text, size, "  executor starved (threads): ") ? strstr(text, "pending tasks: ") : NULL;
-	if (!line)
+	if (!dump_has(text, size, "  executor starved (threads): "))
 		return false;
+	const char *line = strstr(strstr(text, "executor starved (threads): "), "pending tasks: ");
 	if (sscanf(line, "pending tasks: %zu; workers: %u run, %u wait, %u idle, at most 2\n", &pending, &run, &wait,
 	           &idle) == 4)
 		return run == 0 && idle == 0 && pending + wait == DUMP_TASKS;
