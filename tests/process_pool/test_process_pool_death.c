@@ -19,10 +19,12 @@ enum harm {
 	HARMS
 };
 
+static const char segfault_told[] = "killed by SIGSEGV (pointers of the submitting process are not valid here: "
+				    "pass data by value, or in a region)";
+
 static const char *const told[HARMS] = {
     [KILLED] = "killed by SIGKILL",
-    [SEGFAULT] = "killed by SIGSEGV (pointers of the submitting process are not valid here: "
-		 "pass data by value, or in a region)",
+    [SEGFAULT] = segfault_told,
     [BUS] = "killed by SIGBUS",
     [ILLEGAL] = "killed by SIGILL",
     [DIVIDES] = "killed by SIGFPE",
