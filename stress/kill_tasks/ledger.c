@@ -178,14 +178,15 @@ static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
 	const bool may_end = __atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE);
+	const bool stopped = error == -ECANCELED || error == -ETIMEDOUT; /* ETIMEDOUT: by its deadline */
 	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
 		settle_death(message);
 		all_have_become(ticket, DIED, UNKNOWN);
 	} else if (error == -ECANCELED && may_end && (strstr(message, "terminated") || says_how(message, true))) {
 		all_have_become(ticket, DIED, UNKNOWN);
-	} else if (error == -ECANCELED && kind_of(ticket) == PATIENT && (may_end || (ticket >> 16 & 1))) {
+	} else if (stopped && kind_of(ticket) == PATIENT && (may_end || (ticket >> 16 & 1))) {
 		all_have_become(ticket, ANSWERED, ANSWERED);
-	} else if (error == -ECANCELED && kind_of(ticket) == NESTED && (may_end || (ticket >> 16 & 1))) {
+	} else if (stopped && kind_of(ticket) == NESTED && (may_end || (ticket >> 16 & 1))) {
 		all_have_become(ticket, ANSWERED, UNKNOWN);
 	} else {
 		wrong("task %u of kind %u failed with %d: %s", id_of(ticket), kind_of(ticket), error, message);
