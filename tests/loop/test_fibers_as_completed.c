@@ -356,7 +356,7 @@ static int each_twice(void *joins)
 FL_TEST(completed_returns_a_duplicate_once)
 {
 	fl_test_in_loop(each_twice, NULL);
-	fl_test_in_loop(each_twice, (void *)(uintptr_t)"joins");
+	fl_test_in_loop(each_twice, (void *)(uintptr_t) "joins");
 }
 
 static int next_answers(void *unused)
