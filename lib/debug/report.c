@@ -6,7 +6,7 @@
 
 static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const char *prefix)
 {
-	char text[8];
+	char text[32];
 	const char *function;
 	fl__backtrace_describe(symbols, at, text, sizeof text, &function);
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
