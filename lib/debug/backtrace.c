@@ -134,7 +134,7 @@ void fl__backtrace_describe(struct fl__symbols *symbols, uintptr_t at, char *tex
 
 void fl__backtrace_describe_object(struct fl__symbols *symbols, const void *object, char *text, size_t size)
 {
-	char place[128];
+	char place[96];
 	(void)backtrace_describe_place(symbols, (uintptr_t)object, place, sizeof place);
 	(void)snprintf(text, size, "%s%s%p", place, *place ? " at " : "", object);
 }
