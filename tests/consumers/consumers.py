@@ -875,7 +875,7 @@ class Kit:
                 self.tls_silent(server, good)
             with socket.create_server(("127.0.0.1", 0)) as silent:
                 port = str(silent.getsockname()[1])
-                self.tls_fails([client, port, good, "localhost", "--timeout", "100", "hello"], "timed out")
+                self.tls_fails([client, port, good, "localhost", "--timeout", "100", "hello"], "Timed out")
             self.tls_fails([client, port, good, "localhost", "hello"], "Connection refused")
             self.tls_fails([client, port, os.path.join(folder, "missing"), "localhost"], "no certificates in")
 

@@ -63,10 +63,10 @@ int main(void)
 	CHECK(!fl_shm_mutex_is_locked(&shm_mutexes[0]) && !fl_shm_mutex_is_locked(&shm_mutexes[1]));
 	{
 		SHM_RMUTEX_LOCKED(shm_rmutexes);
-		CHECK(first == 0 && fl_shm_rmutex_is_owned(&shm_rmutexes[0]));
-		CHECK(second == 0 && fl_shm_rmutex_is_owned(&shm_rmutexes[1]));
+		CHECK(first == 0 && fl_shm_rmutex_depth(&shm_rmutexes[0]) == 1);
+		CHECK(second == 0 && fl_shm_rmutex_depth(&shm_rmutexes[1]) == 1);
 	}
-	CHECK(!fl_shm_rmutex_is_owned(&shm_rmutexes[0]) && !fl_shm_rmutex_is_owned(&shm_rmutexes[1]));
+	CHECK(fl_shm_rmutex_depth(&shm_rmutexes[0]) == 0 && fl_shm_rmutex_depth(&shm_rmutexes[1]) == 0);
 	{
 		BOTH(FL_CANCEL_SCOPE, tokens);
 		CHECK(fl_cancel_scope_current() == &tokens[1]);
