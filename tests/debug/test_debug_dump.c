@@ -447,6 +447,7 @@ static int wait_in_thread(void *how)
 
 FL_TEST(debug_dump_names_what_each_wait_is_for)
 {
+	FL_NEEDS(FL_TEST_PROCESSES);
 	static char text[1 << 16];
 	char expected[128];
 	FL_DEBUGGING(FL_DEBUG_WAITS);

@@ -9,7 +9,7 @@
 #include <fairlead/wait_any.h>
 #include <sched.h>
 
-static bool may_end, is_held, may_go_on;
+static bool begun, may_end, is_held, may_go_on;
 
 /* On the worker, in the place of its next wake: that of the waiter. */
 static void hold_in_wake(void)
@@ -22,6 +22,7 @@ static void hold_in_wake(void)
 /* Ends when the waiter sleeps, and holds its worker when it wakes the waiter. */
 FL_TASK_STATIC(reuse_first, int, int)
 {
+	SET(&begun, true);
 	while (!LOOK(&may_end))
 		sched_yield();
 	*result = *arg;
@@ -140,11 +141,12 @@ static unsigned started(fl_executor *e)
 /* Starts the waiter, and lets the task end: its worker is held, and the end is published. */
 static void hold_worker_that_wakes(struct waiter *x, int (*wait)(void *x), fl_thread *t)
 {
+	SET(&begun, false);
 	SET(&may_end, false);
 	SET(&is_held, false);
 	SET(&may_go_on, false);
 	FL_OK(fl_thread_start(t, wait, x, NULL));
-	FL_WAIT_FOR(seam_sleepers() == 1);
+	FL_WAIT_FOR(LOOK(&begun) && seam_sleepers() == 1); /* the waiter: the worker runs */
 	SET(&may_end, true);
 	FL_WAIT_FOR(LOOK(&is_held));
 	assert_int_equal(started(x->e), 1);
