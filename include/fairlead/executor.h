@@ -337,7 +337,7 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
 /*
  * Waits until no task of `e` is pending or runs, and the callbacks of all tasks have returned. Does
  * not close `e`: the workers stay, and other threads may submit. The wait includes the tasks that
- * tasks, their callbacks and other threads submit meanwhile; so it may last as long as they submit.
+ * tasks, their callbacks and other threads submit during it. So it may last as long as they submit.
  * To wait for some tasks of an executor, use a group (fairlead/group.h). Costs a submit or a task
  * nothing unless a context waits. Blocks the calling context. Observes its cancel scope. Returns:
  *

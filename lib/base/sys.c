@@ -414,3 +414,13 @@ void fl__free(void *memory)
 {
 	fl__free_to(NULL, memory);
 }
+
+int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
+	const int rc = fl__sys.thread_create(thread, attr, start, arg);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}

@@ -162,6 +162,9 @@ void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
+/* Creates a thread that begins with all signals blocked, as fl__sys.thread_create() does. */
+int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+
 /* For a call that needs no permission: a sandbox that does not know the call returns -EPERM. */
 static inline int fl__eperm_to_enosys(int result)
 {

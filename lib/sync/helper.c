@@ -21,7 +21,6 @@
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <pthread.h>
-#include <signal.h>
 
 struct helper_thread {
 	struct fl__ctx ctx;
@@ -78,16 +77,6 @@ static void *helper_run(void *arg)
 	return NULL;
 }
 
-static int helper_create(struct helper_thread *t)
-{
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
-	const int rc = fl__sys.thread_create(&t->thread, NULL, helper_run, t);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return rc;
-}
-
 /* Called with helper_lock held. */
 static void helper_list(struct fl__helper *helper)
 {
@@ -112,7 +101,7 @@ int fl__helper_start(struct fl__helper *helper)
 	fl__ctx_init_thread(&t->ctx, helper->name);
 	t->helper = helper;
 	FL_LOCKED(&helper_lock);
-	const int rc = fl__helper_must_end() ? -EAGAIN : helper_create(t);
+	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
 	if (rc != 0) {
 		fl__free(t);
 		return rc;

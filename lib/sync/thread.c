@@ -21,7 +21,6 @@
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 
 struct fl__thread {
@@ -158,13 +157,8 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 		return rc;
 	rc = thread_set_stack(&attr, config->stack_size);
 	if (rc == 0) {
-		sigset_t all, before;
-		(void)sigfillset(&all);
-		if (config->block_signals) /* the new thread inherits the mask */
-			(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-		rc = fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
-		if (config->block_signals)
-			(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+		rc = config->block_signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
+		                           : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
 	}
 	(void)pthread_attr_destroy(&attr);
 	return rc;

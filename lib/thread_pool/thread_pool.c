@@ -150,7 +150,6 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 
 /*
@@ -931,11 +930,7 @@ static bool pool_call_agent(struct fl__thread_pool *p)
 	}
 	if (agent == FL__POOL_AGENT_ENDED)
 		(void)fl__sys.thread_join(p->agent_thread);
-	sigset_t all, before;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	const int rc = fl__sys.thread_create(&p->agent_thread, NULL, pool_run_agent, p);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	const int rc = fl__thread_create_blocked(&p->agent_thread, NULL, pool_run_agent, p);
 	if (rc != 0)
 		fl__store_release(&p->agent, FL__POOL_NO_AGENT); /* pairs with the CAS above */
 	return rc == 0;
