@@ -191,6 +191,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
  *                server and FL_PROCESS_FORK; eventfd() for programs, FL_PROCESS_EXEC, and a fork
  *                server that is not preloaded; memfd_create() for an argument above 16 KiB
+ *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
  *                fork server
  *

@@ -439,6 +439,10 @@ static bool fork_server_answer(const void *data, size_t size, bool lost, const i
 		fork_server_loop.children[fork_server_loop.n - 1].channel = -1;
 		made = false;
 	}
+	if (rc != 0) { /* -ETOOMANYREFS: an error alone can be sent */
+		reply.error = rc;
+		(void)!fl__packet_send(channel, &reply, sizeof reply, NULL, 0, 0);
+	}
 	return made;
 }
 

@@ -825,3 +825,38 @@ FL_TEST(process_limit_of_descriptors)
 {
 	run_into(&process_with_few_descriptors, true);
 }
+
+/*
+ * As this process has descriptors in flight, the fork server, whose limit is lower, cannot send the
+ * pidfd of a new process.
+ */
+static void start_beside_descriptors_in_flight(void *arg)
+{
+	enum { IN_FLIGHT = 200, LIMIT = 128 };
+	(void)arg;
+	const uid_t user = somebody();
+	const fl_process_config config = {.task = &process_sleeps, .daemon = true};
+	int sockets[2];
+	fl_process *p;
+	FL_CHECK(setresuid(user, user, user) == 0);
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &(struct rlimit){LIMIT, LIMIT}, NULL) == 0);
+	FL_CHECK(fl__packet_pair(sockets) == 0);
+	for (int i = 0; i < IN_FLIGHT; i++)
+		FL_CHECK(fl__packet_send(sockets[0], "x", 1, &sockets[0], 1, FL_FOREVER) == 0);
+	fl_process *refused = NULL;
+	FL_CHECK(fl_process_start(&refused, &config) == -ETOOMANYREFS && !refused);
+	close(sockets[0]);
+	close(sockets[1]);
+	end_all(&p, 1);
+	FL_CHECK(start_in_the_end(&p, &config) == 0); /* the kernel may drop them later */
+	end_all(&p, 1);
+	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
+}
+
+FL_TEST(process_pidfd_that_cannot_be_sent)
+{
+	if (!fl_test_has_users()) /* root has no limit */
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_OK(fl_test_child(start_beside_descriptors_in_flight, NULL, NULL, 0));
+}
