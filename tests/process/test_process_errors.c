@@ -2,6 +2,7 @@
 /* Refusals of a start and of the system; each leaves nothing behind. */
 #include "fl_process.h"
 #include "fl_seam.h"
+#include "process/packet.h"
 #include "process/process_sys.h"
 #include <sched.h>
 #include <sys/prctl.h>
