@@ -407,7 +407,7 @@ static void host_start_inner(struct host_job *job)
 		rc = fl_submit_with(p->inner, &host_job_type, &job, &job->future, &config);
 	if (rc == -ENOTRECOVERABLE) {
 		struct fl__mpi_head head = {.error = rc, .flags = FL__MPI_BROKEN};
-		host_reply(job, &head, "the executor is broken");
+		host_reply(job, &head, p->inner->why_broken); /* constant since the submit failed */
 	} else if (rc != 0) {
 		host_refuse(job, rc, 0, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank, host_name(),
 		            fl_error_text(rc));

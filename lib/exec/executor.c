@@ -88,6 +88,7 @@ void fl__executor_fini(fl_executor *e)
 	fl__debug_executor(e, false);
 	fl__free_to(e->allocator, e->regions);
 	fl__free_to(e->allocator, e->initialize_arg);
+	fl__message_free(e->why_broken);
 	fl__task_blocks_free(e->blocks);
 }
 
@@ -495,14 +496,20 @@ __attribute__((cold)) static void executor_end_taken(fl_executor *e, const struc
 void fl__executor_break(fl_executor *e, const char *text)
 {
 	struct executor_taken taken;
+	char *why = fl__message_copy(e->allocator, text);
 	{
 		FL_LOCKED(&e->lock);
 		e->broken = true;
+		if (!e->why_broken) {
+			e->why_broken = why;
+			why = NULL;
+		}
 		e->ops->wake_all(e);
 		if (e->ops->recall)
 			e->ops->recall(e, false);
 		executor_take_queued(e, false, &taken);
 	}
+	fl__message_free(why);
 	executor_end_taken(e, &taken, -ENOTRECOVERABLE, text);
 }
 

@@ -197,6 +197,7 @@ struct fl_executor {
 	fl_mutex lock;
 	fl_cond gone; /* signalled when what a join or a wait for idleness waits for may have ended */
 	bool closed, broken;
+	char *why_broken; /* a message: set by fl__executor_break(), then constant */
 	unsigned waiters; /* contexts in such a wait */
 	struct fl__task_list queue;
 	struct fl__run *running;
