@@ -73,6 +73,25 @@ DECLARED(void, __tsan_write_range, void *p, unsigned long size)
 	plain(p, PC);
 }
 
+/* Newer versions of clang call these in place of the C library's. */
+DECLARED(void *, __tsan_memcpy, void *to, const void *from, size_t size)
+{
+	plain(to, PC);
+	return memcpy(to, from, size);
+}
+
+DECLARED(void *, __tsan_memmove, void *to, const void *from, size_t size)
+{
+	plain(to, PC);
+	return memmove(to, from, size);
+}
+
+DECLARED(void *, __tsan_memset, void *to, int byte, size_t size)
+{
+	plain(to, PC);
+	return memset(to, byte, size);
+}
+
 DECLARED(void, __tsan_vptr_update, void **p, void *value)
 {
 	(void)p;
