@@ -859,5 +859,8 @@ FL_TEST(process_pidfd_that_cannot_be_sent)
 {
 	if (!fl_test_has_users()) /* root has no limit */
 		FL_SKIP(FL_TEST_USERS_REASON);
+	/* ThreadSanitizer: no new threads after a fork beside threads. */
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(start_beside_descriptors_in_flight, NULL, NULL, 0));
 }
