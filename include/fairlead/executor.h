@@ -149,11 +149,14 @@ enum {
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Creates an executor that runs tasks on threads. The threads start when they are needed, and take
- * no signals. A submit that follows a wait for a task starts no thread while that task's worker has
- * nothing else to do; callbacks of the task may still occupy the worker. Workers take tasks in the
- * order of submission; but while an embedded task (fairlead/embedded_task.h) is cancelled before it
- * started, a task may overtake others. `config` may be NULL. Never waits. Returns:
+ * Creates an executor that runs tasks on threads. The threads start when they are needed. They
+ * block the signals that the caller blocks, but never SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and
+ * SIGSYS. So block what a worker must not handle before the call. A submit that follows a wait for
+ * a task starts no thread while that task's worker has nothing else to do; callbacks of the task
+ * may still occupy the worker. A task that ends its thread by pthread_exit() or pthread_cancel()
+ * fails with -EOWNERDEAD, and another worker takes its place (docs/ends.md). Workers take tasks in
+ * the order of submission; but while an embedded task (fairlead/embedded_task.h) is cancelled
+ * before it started, a task may overtake others. `config` may be NULL. Never waits. Returns:
  *
  *   0
  *   -ENOMEM
@@ -371,7 +374,8 @@ FL_API void fl_executor_free(fl_executor *e);
  * end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
- * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of
+ * process waits neither for that thread nor for the tasks. A dlclose() of the shared object that
+ * contains the library waits for both (docs/threads.md). The tasks of an executor on a loop of
  * the caller's (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a
  * task of a process executor fl_executor_current() is the worker's own executor: a detach closes
  * the worker's executor until the task ends, and frees nothing.
@@ -379,7 +383,7 @@ FL_API void fl_executor_free(fl_executor *e);
  * Never waits. Returns:
  *
  *   0
- *   -EAGAIN, -ENOMEM   no thread can be started; nothing happened
+ *   -EAGAIN, -ENOMEM   no thread can be started, also during an unload; nothing happened
  *   -EOWNERDEAD        in a forked child, where fl_executor_free() does not wait; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);

@@ -31,14 +31,12 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_FORK_SERVER  The fork server forks the process. The fork server is this program,
  *                           executed again by the first start that needs it, with one thread and
  *                           none of the caller's state; or it was forked by fl_process_preload(). A
- *                           start is cheap, and safe however many threads the caller has. Umask,
- *                           limits and environment are those of the time when the fork server was
- *                           started.
+ *                           start is cheap, and safe however many threads the caller has.
  *   FL_PROCESS_EXEC         This program is executed again for each process. Slower, but the
  *                           process shares nothing with earlier ones.
  *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
  *                           caller must have a single thread, not counting the library's thread
- *                           `spawner`, and must not be a fiber.
+ *                           `reaper`, and must not be a fiber.
  *
  * This program must be prepared, in one of three ways:
  *
@@ -48,10 +46,13 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     forks the fork server while the process has a single thread: for the
  *                            fork server only
  *
- * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. FL_PROCESS_FORK
- * and programs need no preparation. The library tells the program its role by the environment
- * variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the variable, as does a program
- * without that socket. fl_main() removes the variable.
+ * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. So does an
+ * execution of this program without /proc, or if it was started as an argument of the loader
+ * (`ld.so PROGRAM`): /proc/self/exe is executed. FL_PROCESS_FORK and programs need no preparation.
+ * The library tells the program its role by the environment variable FAIRLEAD_PROCESS and a socket.
+ * A program without that socket ignores the variable, and fl_main() removes it. A program that gets
+ * rights by its execution (set-uid, set-gid, capabilities of its file) takes on no role, so a start
+ * fails with -ENOTSUP: preload the fork server.
  *
  * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
  * drop_result runs. The new process finds the task by its name: the task must be registered
@@ -64,17 +65,44 @@ FL_BEGIN_DECLS
  * is the fork server if that forked the process, else the caller.
  *
  * A new process has
- *   - no blocked signal, and the default action for each signal. In a task's process the handlers
- *     of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT stay;
- *   - the caller's current directory (or `cwd`) and process group;
- *   - standard input, output and error, the descriptors of `fds`, and no others.
+ *   - the signals blocked that the calling thread blocks, but not those that fl_signals_create()
+ *     has blocked. A task's process does not block SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and
+ *     SIGSYS;
+ *   - the signals ignored that the caller's process ignores at the start, and the default action
+ *     for the others. In a task's process the handlers of those six and of SIGABRT stay;
+ *   - standard input, output and error, the descriptors of `fds`, and no others;
+ *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program, and
+ *     a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all that
+ *     fork(2) and execve(2) hand down. This is the list for the fork server:
+ *
+ *       users, groups, capabilities, securebits,    the caller's, as execve(2) leaves them (with
+ *       no_new_privs, seccomp filters, label of     fl_process_preload(): unchanged). A start needs
+ *       the security module (SELinux, AppArmor)     a fork server that was made with the same, and
+ *       session keyring                             else makes one; if this program cannot be
+ *       root directory                              executed again: -EPERM. The earlier one ends
+ *       namespaces                                  after its processes.
+ *       session, process group
+ *       cgroup, oom_score_adj, NUMA policy
+ *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
+ *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
+ *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
+ *       current directory                           the caller's, or `cwd`
+ *       environment                                 that of the time when the fork server was made
+ *       pending signals, timers, locks of files     none
+ *       and memory, asynchronous I/O
+ *
+ *     Without /proc a fork server cannot be compared in seccomp filters, labels, ambient and
+ *     bounding capabilities, cgroup, oom_score_adj, and namespaces other than the mount namespace;
+ *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it
+ *     needs, is.
  *
  * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
- * included, or when the library is unloaded. A daemon of FL_PROCESS_FORK is killed when the thread
- * that started it ends. The kernel kills the daemon alone: the processes that the daemon has started
- * run on. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
- * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
- * the caller.
+ * included, or when the library is unloaded. The end of the thread that started it does not kill
+ * it. Nor does a child that fork() makes keep it alive, but a child by clone() that neither calls
+ * exec nor runs the functions of pthread_atfork() does, as long as that child lives. The kernel
+ * kills the daemon alone: the processes that the daemon has started run on. If the daemon leads a
+ * group (`group`), fl_process_free() and fl_process_stop() kill the whole group; so does a preloaded
+ * fork server when the caller ends. All other processes outlive the caller.
  *
  * A process that leads a group (`group`) is not in the group that the terminal signals: Ctrl-C ends
  * the caller, and the process runs on. Take SIGINT by fairlead/signals.h, and stop the processes.
@@ -82,10 +110,11 @@ FL_BEGIN_DECLS
  * FL_PROCESS_NULL or FL_PROCESS_PIPE.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
- * costs the caller one descriptor, and one for each pipe. A child that outlives its handle costs
- * one until it ends. A process that the fork server made costs the caller two, and the fork server
- * one until the process ends. The library keeps up to seven more:
- *   - for the thread `spawner`, which starts and reaps programs;
+ * costs the caller one descriptor, and one for each pipe; a daemon that no fork server made costs
+ * two more. A child that outlives its handle costs one until it ends. A process that the fork
+ * server made costs the caller two, and the fork server one until the process ends. The library
+ * keeps up to nine more:
+ *   - for the thread `reaper`, which reaps processes without a handle;
  *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
  *     fl_wait_any_until();
  *   - for the fork server.
@@ -159,7 +188,7 @@ FL_API void fl_main(int argc, char **argv);
  * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. Does not
  * wait for the fork server. Returns
  *   0
- *   -EBUSY     the process has several threads, apart from `spawner`, or the caller is a fiber
+ *   -EBUSY     the process has several threads, apart from `reaper`, or the caller is a fiber
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system
  *   -ENOSYS    no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */
@@ -183,19 +212,24 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
- *   -ENOTSUP     this program is not prepared for the method (above)
+ *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
+ *                caller's settings, and this program cannot be executed again
+ *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
+ *                daemon, or the fork server, would be the first process of a PID namespace
+ *                (unshare(), setns())
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s: it is stopped, or
  *                does not reach its fl_main()
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
- *                server and FL_PROCESS_FORK; eventfd() for programs, FL_PROCESS_EXEC, and a fork
- *                server that is not preloaded; memfd_create() for an argument above 16 KiB
+ *                server and FL_PROCESS_FORK; memfd_create() for an argument above 16 KiB
+ *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
  *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
  *                fork server
  *
- * Blocks the calling context until the fork server, the new process or the exec has answered.
+ * Blocks the calling context until the fork server or the new process has answered. The exec of a
+ * program, or of this program, blocks the calling thread, as posix_spawn() does: a millisecond, say.
  * Observes no cancel token. Memory order: the process sees what was written before the call, in
  * the memory of which it has a copy.
  */
@@ -255,11 +289,11 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
 
 /*
- * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Non-blocking
- * and close-on-exec. It belongs to the handle, is valid until fl_process_close_pipe(),
- * fl_process_take_pipe() or fl_process_free(), and is for fl_fd_read() and fl_fd_write(). Requires
- * that no other thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
- * Never waits.
+ * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking, so
+ * that it can be given to another program, and close-on-exec. It belongs to the handle, is valid
+ * until fl_process_close_pipe(), fl_process_take_pipe() or fl_process_free(), and is for
+ * fl_fd_read() and fl_fd_write(). Requires that no other thread closes or takes the pipe. -EBADF:
+ * there is no such pipe, or not any more. Never waits.
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 
@@ -298,7 +332,8 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
 
 /*
  * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon
- * that runs, and with it the group that it leads; any other process runs on. The library reaps the
+ * that runs, and with it the group that it leads, as far as the system permits; any other process
+ * runs on. The library reaps the
  * process when it ends, so that no zombie stays, unless the library is unloaded before. Never waits
  * for the process. Requires that no other thread uses the handle.
  */

@@ -31,8 +31,20 @@ FL_BEGIN_DECLS
  * when that stack is nearly used up.
  *
  * Workers are daemons of the fork server. The pool starts a worker when a task needs one. A worker
- * runs one task at a time, with all signals blocked, and ends with this process, however this
- * process ends.
+ * runs one task at a time, and ends with this process, however this process ends. It has the
+ * attributes (fairlead/process.h) that the pool's own thread has when the worker starts. That thread
+ * has those of the thread that made the first submit; what the C library changes for all threads, as
+ * by setuid(), changes for it, too. Namespaces, cgroup, oom_score_adj, NUMA policy and security label
+ * are those of the pool's first start. A worker keeps its attributes: free a pool before this process
+ * drops privileges, since its workers run further tasks with them.
+ *
+ * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
+ * Ctrl-C, or a service manager, signals the workers together with this process, which decides about
+ * them: so a worker has a handler that does nothing for each signal whose default action would end
+ * it, except SIGKILL, SIGABRT and the signals of faults, and for SIGTSTP. Programs that a task
+ * executes have the default action.
+ *
+ * Output. What a task has printed to `stdout` is written when the task ends.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
  * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map
@@ -43,7 +55,9 @@ FL_BEGIN_DECLS
  * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
  * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
  * past its deadline". With `task_timeout` a task that has run for too long fails with -EOWNERDEAD:
- * "its task ran for too long".
+ * "its task ran for too long". If this process may not kill the worker, since it has dropped its
+ * privileges after the start of the worker, the task fails with that error (-EPERM), and the worker
+ * is given up: its process ends after its task, at the latest with this process.
  *
  * Failed starts. If workers again and again cannot be started, or end before they are ready, the
  * executor breaks (-ENOTRECOVERABLE), with the reason as the message. It also breaks on a system
@@ -62,7 +76,8 @@ FL_BEGIN_DECLS
  * Creates a process executor. `config` may be NULL. Starts nothing yet; never waits. Returns:
  *
  *   0
- *   -ENOTSUP  the program has no fl_main(), no hook, and no fl_process_preload(); the log says so
+ *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started
+ *             as an argument of the loader, or has no /proc; the log says which
  *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -ENOENT   the initializer is not registered

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -236,6 +237,16 @@ size_t fl__page_size(void)
 	return (size_t)sysconf(_SC_PAGESIZE);
 }
 
+int fl__check_file_size(uint64_t size)
+{
+	struct rlimit limit;
+	int before = errno;
+	const bool too_large =
+	    getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+	errno = before;
+	return too_large ? -EFBIG : 0;
+}
+
 static void *sys_map(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -327,16 +338,39 @@ static int sys_membarrier(void)
 	}
 }
 
-static void sys_print(int fd, const char *text, size_t size)
+static void sys_write_all(int fd, const char *text, size_t size)
 {
-	const int before = errno;
 	while (size > 0) {
 		const ssize_t n = write(fd, text, size);
 		if (n == 0 || (n < 0 && errno != EINTR))
-			break;
+			return;
 		text += n > 0 ? n : 0;
 		size -= n > 0 ? (size_t)n : 0;
 	}
+}
+
+/*
+ * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
+ * may end the process: blocks both signals, and takes the one that this write has raised.
+ */
+static void sys_print(int fd, const char *text, size_t size)
+{
+	const struct timespec at_once = {0, 0};
+	const int before = errno;
+	sigset_t raised, blocked, pending;
+	(void)sigemptyset(&raised);
+	(void)sigaddset(&raised, SIGPIPE);
+	(void)sigaddset(&raised, SIGXFSZ);
+	(void)sigpending(&pending);
+	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
+	sys_write_all(fd, text, size);
+	if (sigismember(&pending, SIGPIPE))
+		(void)sigdelset(&raised, SIGPIPE);
+	if (sigismember(&pending, SIGXFSZ))
+		(void)sigdelset(&raised, SIGXFSZ);
+	while (sigtimedwait(&raised, NULL, &at_once) < 0 && errno == EINTR)
+		;
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	errno = before;
 }
 
@@ -415,10 +449,24 @@ void fl__free(void *memory)
 	fl__free_to(NULL, memory);
 }
 
+void fl__signals_unblock_faults(sigset_t *signals)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		(void)sigdelset(signals, faults[i]);
+}
+
+void fl__signals_of_thread(sigset_t *signals)
+{
+	(void)pthread_sigmask(SIG_SETMASK, NULL, signals);
+	fl__signals_unblock_faults(signals);
+}
+
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	sigset_t all, before;
 	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
 	const int rc = fl__sys.thread_create(thread, attr, start, arg);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);

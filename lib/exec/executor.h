@@ -218,6 +218,7 @@ struct fl_executor {
 	uintptr_t stack_low;
 	bool lasts;           /* as long as the process: a detach only closes it */
 	bool joining, joined; /* the last thread: fl__executor_join_thread() */
+	sigset_t signals;     /* what its threads that run the user's code block */
 };
 
 /*
@@ -386,6 +387,9 @@ bool fl__executor_is_idle(const fl_executor *e);
  */
 int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
                              fl_cancel_token *cancel);
+
+/* The number of detached executors that are not freed yet; atomic. */
+extern uint32_t fl__executors_detached;
 
 /* Uncounts `n` foreign tasks. Their claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);

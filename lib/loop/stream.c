@@ -16,6 +16,7 @@
 #include "../base/panic.h"
 #include "../base/passed_fds.h"
 #include "../base/sys.h"
+#include "linger.h"
 #include "net_sys.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -238,7 +239,7 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 {
 	if (passed)
 		return stream_receive_with_fds(s, buffer, size, passed);
-	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->io.fd, buffer, size);
+	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->own, buffer, size);
 }
 
 /*
@@ -254,7 +255,7 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct st
 		n = stream_receive_once(s, buffer, size, passed);
 	while (n == -EINTR);
 	if (n > 0) {
-		if ((size_t)n < size && s->short_is_all)
+		if ((size_t)n < size && s->is_tcp)
 			fl__io_partly_drained(&s->io);
 		return n;
 	}
@@ -442,13 +443,14 @@ static int stream_count_sent(fl_stream *s, ssize_t n)
 	if (n < 0)
 		return stream_fail(s, (int)n);
 	s->written += (size_t)n;
+	s->wrote = true;
 	return 0;
 }
 
 static ssize_t stream_send(const fl_stream *s, const void *data, size_t size)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
-	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->io.fd, &part, 1);
+	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->own, &part, 1);
 }
 
 int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
@@ -503,7 +505,7 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 	for (size_t i = 1; i < n; i++)
 		parts[i] = r->parts[i];
 	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
-	                    : fl__net_sys.write(s->io.fd, parts, (int)n);
+	                    : fl__net_sys.write(s->own, parts, (int)n);
 }
 
 /* SIZE_MAX: an overflow. */
@@ -641,9 +643,10 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 		fl__free_to(l->allocator, s);
 		return rc;
 	}
+	s->own = fd;
 	s->is_socket = protocol >= 0;
 	s->reads = s->writes = true;
-	s->short_is_all = protocol == IPPROTO_TCP;
+	s->is_tcp = protocol == IPPROTO_TCP;
 	*made = s;
 	return 0;
 }
@@ -658,16 +661,35 @@ static void stream_destroy(fl_stream *s)
 	fl__free_to(s->io.loop->allocator, s);
 }
 
+static void stream_close_fds(int fd, int own)
+{
+	if (fd < 0)
+		return;
+	if (own != fd)
+		fl__net_sys.close(own);
+	fl__net_sys.close(fd);
+}
+
+/* Whether written bytes may be lost by a close, and the connection is this process's alone. */
+static bool stream_may_linger(const fl_stream *s)
+{
+	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
+}
+
 void fl_stream_free(fl_stream *s)
 {
 	if (!s)
 		return;
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
 		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
-	int fd = s->io.fd;
+	fl_loop *l = s->io.loop;
+	const int fd = s->io.fd, own = s->own;
+	const bool lingers = stream_may_linger(s);
 	stream_destroy(s);
-	if (fd >= 0)
-		fl__net_sys.close(fd);
+	if (lingers)
+		fl__linger_close(l, fd);
+	else
+		stream_close_fds(fd, own);
 }
 
 void fl__stream_without_delay(int fd)
@@ -690,10 +712,7 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/*
- * A pipe, a terminal or a device. The first registration finds errors before anything changes.
- * adopt_other() may replace the open file description, so `fd` is registered again.
- */
+/* A pipe, a terminal or a device. The registration finds errors before anything changes. */
 static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 {
 	fl_stream *s;
@@ -706,12 +725,10 @@ static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 	s->reads = bits & FL__FD_READS;
 	s->writes = bits & FL__FD_WRITES;
 	s->is_master = bits & FL__FD_TERMINAL_MASTER;
-	fl__io_close(&s->io, "fl_stream_from_fd");
-	rc = fl__net_sys.adopt_other(fd);
-	if (rc == 0)
-		rc = fl__io_open(&s->io, l, fd);
-	if (rc != 0) {
-		fl__free_to(l->allocator, s);
+	s->own = fl__net_sys.adopt_other(fd);
+	if (s->own < 0) {
+		rc = s->own;
+		stream_destroy(s);
 		return rc;
 	}
 	*made = s;
@@ -768,18 +785,15 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* Wakes the waiters: those of a socket by the events of the shutdown. */
+/* A TCP socket that is shut down for reading would reset the connection when more bytes come. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return;
 	s->aborted = true;
-	if (!s->is_socket) {
-		fl__io_set_ready(&s->io);
-		return;
-	}
-	/* fails if the connection is gone, which has made an event */
-	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
+	fl__io_set_ready(&s->io);
+	if (s->is_socket) /* fails if the connection is gone */
+		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
 /* A pipe has one direction: the end of the writes closes the descriptor. */
@@ -790,7 +804,7 @@ static int stream_close_pipe(fl_stream *s)
 		return -ENOTSUP;
 	fl__io_close(&s->io, "fl_stream_close_write");
 	s->io.fd = -1;
-	fl__net_sys.close(fd);
+	stream_close_fds(fd, s->own);
 	return 0;
 }
 
@@ -813,7 +827,8 @@ int fl_stream_close_write(fl_stream *s)
 	return 0;
 }
 
-int fl_stream_fd(const fl_stream *s)
+int fl_stream_fd(fl_stream *s)
 {
+	s->fd_given = true;
 	return s->io.fd;
 }

@@ -7,12 +7,14 @@
 #include "../base/error.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
+#include "death_pipe.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "request.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,11 +23,31 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Exits if the parent ended before the prctl(): the kernel would send no signal. */
-FL__RAW static int new_process_die_with_parent(int parent)
+/* The kernel refuses SIGKILL from a descriptor to the first process of a PID namespace. */
+FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
-	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
-	if (rc == 0 && fl__raw(SYS_getppid, 0, 0, 0, 0) != parent)
+	const int self = fl__raw(SYS_getpid, 0, 0, 0, 0);
+	int rc = self == 1 ? -ENOTSUP : 0;
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		rc = fl__raw(SYS_fcntl, d->ends[i], F_SETSIG, SIGKILL, 0);
+		if (rc == 0)
+			rc = fl__raw(SYS_fcntl, d->ends[i], F_SETOWN, self, 0);
+		if (rc == 0)
+			rc = fl__raw(SYS_fcntl, d->ends[i], F_SETFL, O_ASYNC, 0);
+	}
+	return rc;
+}
+
+/*
+ * Exits if the parent ended before the kernel knew that this process dies with it. 0 is a parent
+ * outside of the PID namespace, while that parent lives.
+ */
+FL__RAW static int new_process_die_with_parent(const struct fl__setup *setup)
+{
+	int rc = setup->death_pipe ? new_process_watch_death_pipe(setup->death_pipe)
+	                           : fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	const int parent = fl__raw(SYS_getppid, 0, 0, 0, 0);
+	if (rc == 0 && parent != setup->parent && parent != 0)
 		for (;;)
 			(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
 	return rc;
@@ -94,26 +116,32 @@ FL__RAW static bool new_process_is_fault(int signal)
 }
 
 /*
- * Zeros are the default action, and the empty set, in the kernel's layout. The C library keeps two
- * real-time signals to itself. Before an exec these are reset too: only the new program's C library
- * uses them.
+ * Zeros are the default action in the kernel's layout, and 1 in the first word is SIG_IGN. The C
+ * library keeps two real-time signals to itself. Before an exec these are reset too: only the new
+ * program's C library uses them.
  */
 FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 {
 	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
-	static const uint64_t zero[8];
+	static const unsigned long none[8], ignore[8] = {1};
+	uint64_t faults = 0;
 	for (int signal = 1; signal <= SIGNALS; signal++) {
 		bool library = signal >= LIBRARY_FIRST && signal < LIBRARY_LAST;
+		const bool ignored = setup->signals.ignored >> (signal - 1) & 1;
+		if (new_process_is_fault(signal))
+			faults |= UINT64_C(1) << (signal - 1);
 		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
-			(void)fl__raw(SYS_rt_sigaction, signal, (long)zero, 0, SET_SIZE);
+			(void)fl__raw(SYS_rt_sigaction, signal, (long)(ignored ? ignore : none), 0, SET_SIZE);
 	}
-	if (!setup->stay_blocked)
-		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)zero, 0, SET_SIZE);
+	if (setup->stay_blocked)
+		(void)fl__raw(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&faults, 0, SET_SIZE);
+	else
+		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&setup->signals.blocked, 0, SET_SIZE);
 }
 
 FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 {
-	int rc = setup->parent ? new_process_die_with_parent(setup->parent) : 0;
+	int rc = setup->parent ? new_process_die_with_parent(setup) : 0;
 	if (rc == 0 && setup->cwd >= 0)
 		rc = fl__raw(SYS_fchdir, setup->cwd, 0, 0, 0);
 	if (rc == 0 && setup->group)
@@ -207,15 +235,50 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 		        fl__error_describe(error, number), fl_error_name(error));
 }
 
+/* Called if the task ends the main thread: the process would live on, or exit with 0. */
+static void new_process_exits(void *type)
+{
+	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);
+	(void)fflush(NULL);
+	_exit(1);
+}
+
 static int new_process_run(const fl_task_type *type, const void *arg, void *result)
 {
+	int error;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	fl__ctx_current = NULL; /* not the context of the forking thread */
-	int error = fl__task_call(type, arg, result, &ctx, NULL);
+	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
+	error = fl__task_call(type, arg, result, &ctx, NULL);
+	pthread_cleanup_pop(0);
 	if (error != 0)
 		new_process_print_failure(type, error, ctx.message);
 	return error;
+}
+
+static bool new_process_lock_stream(FILE *stream, int64_t deadline)
+{
+	while (ftrylockfile(stream) != 0) {
+		if (fl__is_expired(deadline))
+			return false;
+		FL_IGNORE(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+	}
+	return true;
+}
+
+void fl__flush_streams(void)
+{
+	enum { STREAMS = 3 };
+	FILE *const streams[STREAMS] = {stdin, stdout, stderr};
+	const int64_t end = fl_after(FL_S(1));
+	unsigned n = 0;
+	while (n < STREAMS && new_process_lock_stream(streams[n], end))
+		n++;
+	if (n == STREAMS)
+		(void)fflush(NULL);
+	while (n > 0)
+		funlockfile(streams[--n]);
 }
 
 void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
@@ -230,14 +293,15 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	new_process_swept_fork = fl__fork_count;
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
-	if (ready)
-		ready(request->setup.keep, rc);
+	if (rc == 0 && request->settings)
+		rc = fl__settings_limit(request->settings);
 	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);
-	if (rc != 0 && !ready)
+	ready(request->setup.keep, rc);
+	if (rc != 0)
 		fprintf(stderr, "%s: cannot begin the task: %s\n", new_process_name, fl_error_text(rc));
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);
-	(void)fflush(NULL);
+	fl__flush_streams();
 	_exit(rc == 0 ? 0 : 1);
 }
 
@@ -252,7 +316,7 @@ static void new_process_reply(int fd, int rc)
 	fl__fd_close(fd);
 }
 
-_Noreturn void fl__new_process_serve(int socket, int parent)
+_Noreturn void fl__new_process_serve(int socket)
 {
 	static _Alignas(16) char data[FL__REQUEST_ROOM];
 	int fds[FL__PACKET_FDS];
@@ -273,7 +337,6 @@ _Noreturn void fl__new_process_serve(int socket, int parent)
 		_exit(127);
 	}
 	request.setup.keep = socket;
-	request.setup.keep_handlers = true;
-	request.setup.parent = request.daemon ? parent : 0;
+	request.setup.keep_handlers = true; /* a daemon's death pipe was set up before the exec */
 	fl__new_process_run_task(&request, new_process_reply);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/process.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,40 +24,62 @@ FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
 
 enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
+/* Signals as the kernel's sets: signal 1 is the lowest bit. */
+struct fl__signal_sets {
+	uint64_t blocked; /* but for those that an fl_signals has blocked */
+	uint64_t ignored;
+};
+
+/*
+ * What the calling thread blocks and its process ignores, for a new process. A process for a task
+ * blocks no signal of a fault.
+ */
+void fl__signals_for_process(struct fl__signal_sets *sets, bool for_task);
+
 /* What a new process sets up before it execs a program or runs its task. */
 struct fl__setup {
 	int fds[FL__SETUP_FDS]; /* become descriptors 0, 1, 2, 3, ...; -1: closed */
 	unsigned n_fds;         /* at least FL__STREAMS */
 	bool through_exec;      /* descriptors from 3 on stay open over an exec */
 	bool keep_handlers;     /* of fault signals */
-	bool stay_blocked;      /* all signals stay blocked */
+	bool stay_blocked;      /* all signals but those of faults stay blocked */
 	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this parent; 0: does not */
-	int keep;               /* one more descriptor to keep open, at a new number; -1: none */
+	/* How it dies. NULL: by PR_SET_PDEATHSIG, for a parent with one thread. */
+	const struct fl__death_pipe *death_pipe;
+	struct fl__signal_sets signals;
+	int keep; /* one more descriptor to keep open, at a new number; -1: none */
 };
 
 /*
  * Called in the new process, with all signals blocked. Does what `setup` says, closes all
- * descriptors that `setup` does not name, resets the handlers and unblocks the signals. Exits if
- * `parent` has ended. Returns 0 or a negative errno. Makes system calls only: another thread of the
- * parent may have locked the C library.
+ * descriptors that `setup` does not name, resets the handlers and blocks `setup->signals`. Exits if
+ * `parent` has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID
+ * namespace; or another errno. Makes system calls only: another thread of the parent may have
+ * locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
 struct fl__request;
 
 /*
- * Runs the task of `request` in this process, which was made for it, and exits. First calls `ready`
- * (may be NULL): `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
+ * Runs the task of `request` in this process, which was made for it, and exits. First calls
+ * `ready`: `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * In an exec'd process: receives a request for a task over `socket` from process `parent`, runs the
- * task, and exits.
+ * Flushes all streams, for the end of the process. Gives up, and loses what they hold, if another
+ * thread keeps stdin, stdout or stderr locked for a second: a thread that waits for input, or that
+ * a task has left behind. fflush(NULL) would wait for that thread.
  */
-_Noreturn void fl__new_process_serve(int socket, int parent);
+void fl__flush_streams(void);
+
+/*
+ * In an exec'd process: receives a request for a task over `socket`, runs the task, and exits.
+ */
+_Noreturn void fl__new_process_serve(int socket);
 
 /* Sets the results of fl_process_current_name() and fl_process_fd_count(). */
 void fl__process_set_identity(const char *name, unsigned n_fds);

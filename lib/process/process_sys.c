@@ -132,13 +132,6 @@ static int process_sys_pipe(int ends[2])
 	return process_sys_result(pipe2(ends, O_CLOEXEC), before);
 }
 
-static int process_sys_set_nonblocking(int fd)
-{
-	int before = errno;
-	const int flags = fcntl(fd, F_GETFL);
-	return process_sys_result(flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK), before);
-}
-
 static int process_sys_eventfd(void)
 {
 	int before = errno;
@@ -188,8 +181,13 @@ static int process_sys_count_threads(void)
 {
 	int before = errno, n = 0;
 	DIR *tasks = opendir("/proc/self/task");
-	if (!tasks)
-		return process_sys_result(-1, before);
+	if (!tasks) {
+		/* without /proc: the call does nothing, and only a process with one thread may make it */
+		const int rc = process_sys_result(-1, before);
+		n = unshare(CLONE_THREAD) == 0 ? 1 : rc;
+		errno = before;
+		return n;
+	}
 	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
 		n += entry->d_name[0] != '.';
 	(void)closedir(tasks);
@@ -214,7 +212,6 @@ struct fl__process_sys fl__process_sys = {
     .reap = process_sys_reap,
     .reap_by_pid = process_sys_reap_by_pid,
     .pipe = process_sys_pipe,
-    .set_nonblocking = process_sys_set_nonblocking,
     .eventfd = process_sys_eventfd,
     .child_signals = process_sys_child_signals,
     .open = process_sys_open,
@@ -334,7 +331,8 @@ static int fd_sys_memfd(void)
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)
 {
 	int before = errno;
-	return fd_sys_result(pwrite(fd, data, size, at), before);
+	const int rc = fl__check_file_size((uint64_t)at + size);
+	return rc == 0 ? fd_sys_result(pwrite(fd, data, size, at), before) : rc;
 }
 
 static ssize_t fd_sys_read_at(int fd, void *data, size_t size, off_t at)

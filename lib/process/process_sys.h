@@ -33,7 +33,6 @@ struct fl__process_sys {
 	/* The same by pid. `*pid` 0: any child; stores its pid. No other code may reap it. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
-	int (*set_nonblocking)(int fd);
 	int (*eventfd)(void);
 	int (*child_signals)(void); /* a signalfd for SIGCHLD */
 	int (*open)(const char *path, int flags);
@@ -64,6 +63,7 @@ struct fl__fd_sys {
 	/* ms < 0: for ever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
 	int (*memfd)(void); /* sealable */
+	/* -EFBIG: above RLIMIT_FSIZE. */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
 	int (*seal)(int fd); /* fixes size and content */

@@ -11,15 +11,18 @@
 #include "main_hook.h"
 #include "packet.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include "request.h"
-#include "spawner.h"
+#include "spawn.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -28,7 +31,7 @@ extern char **environ;
 struct reexec_hello {
 	uint32_t magic, size;
 	int32_t pid;
-	uint32_t reserved;
+	uint32_t privileged; /* the program got rights by its execution, and serves no parent */
 	struct fl__build_id program;
 	struct fl__registry_digest registry;
 };
@@ -83,6 +86,10 @@ static int reexec_receive_hello(int socket, int pid, int64_t deadline, const cha
 	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
 	    theirs.pid != pid)
 		return -EPROTO;
+	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
+		   "fl_process_preload() needs no execution";
+	if (theirs.privileged)
+		return -ENOTSUP;
 	return reexec_compare(&ours, &theirs, problem);
 }
 
@@ -107,7 +114,7 @@ static char **reexec_environment(enum fl__reexec_role role)
 void fl__reexec_kill(int pidfd)
 {
 	(void)fl__process_sys.signal(pidfd, SIGKILL);
-	fl__spawner_adopt(pidfd, true);
+	fl__reaper_adopt(pidfd, true);
 }
 
 int fl__reexec_setup(struct fl__setup *setup, int socket)
@@ -131,7 +138,8 @@ static bool reexec_exec_failed(int rc)
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
 }
 
-static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *pid, int *pidfd, const char **problem)
+static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
+                        int *pidfd, const char **problem)
 {
 	char *argv[] = {program_invocation_name, NULL};
 	const char *const paths[] = {fl__process_sys.program, NULL};
@@ -144,8 +152,9 @@ static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *p
 	int rc = fl__reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
-		spawn.setup.parent = dies ? getpid() : 0;
-		rc = fl__spawner_spawn(&spawn);
+		spawn.setup.parent = death_pipe ? getpid() : 0;
+		spawn.setup.death_pipe = death_pipe;
+		rc = fl__spawn(&spawn);
 		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
 		                                  : "this program cannot be executed again";
 		fl__fd_close(null);
@@ -156,15 +165,24 @@ static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *p
 	return rc;
 }
 
-int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem)
+int fl__reexec_pair(int sockets[2])
+{
+	const int on = 1;
+	int rc = fl__packet_pair_above_streams(sockets);
+	if (rc == 0)
+		(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
+	return rc;
+}
+
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
+                     int *pid, int *pidfd, const char **problem)
 {
 	int ends[2];
 	*problem = "the socket to the new process cannot be created";
-	int rc = fl__packet_pair_above_streams(ends);
+	int rc = fl__reexec_pair(ends);
 	if (rc != 0)
 		return rc;
-	rc = reexec_spawn(role, dies, ends[1], pid, pidfd, problem);
+	rc = reexec_spawn(role, death_pipe, ends[1], pid, pidfd, problem);
 	fl__fd_close(ends[1]);
 	if (rc == 0) {
 		rc = reexec_receive_hello(ends[0], *pid, deadline, problem);
@@ -178,20 +196,59 @@ int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int
 	return rc;
 }
 
-int fl__reexec_missing(const char *method, const char *or_else, const char **problem)
-{
-	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
-	        method, or_else);
-	*problem = "this program has no fl_main() and no FL_PROCESS_HOOK";
-	return -ENOTSUP;
-}
-
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
-bool fl__reexec_possible(void)
+static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
 {
-	return reexec_main_was_called;
+	(void)size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++)
+		if (module->dlpi_phdr[i].p_type == PT_INTERP)
+			*(bool *)found = true;
+	return 1; /* the first module is the program */
+}
+
+/*
+ * Whether the command was `ld.so PROGRAM`. Then /proc/self/exe is the loader. The kernel has loaded
+ * no interpreter (AT_BASE), although the program names one.
+ */
+static bool reexec_is_behind_loader(void)
+{
+	bool found = false;
+	(void)dl_iterate_phdr(reexec_find_interpreter, &found);
+	return found && getauxval(AT_BASE) == 0;
+}
+
+/* Whether children of this thread are in another PID namespace. Its first child makes the link. */
+static bool reexec_has_left_pid_namespace(void)
+{
+	char own[64], childrens[64];
+	const int before = errno;
+	const ssize_t n = readlink("/proc/thread-self/ns/pid", own, sizeof own);
+	const ssize_t m = readlink("/proc/thread-self/ns/pid_for_children", childrens, sizeof childrens);
+	errno = before;
+	return n > 0 && (n != m || memcmp(own, childrens, (size_t)n) != 0);
+}
+
+const char *fl__reexec_missing(void)
+{
+	if (!reexec_main_was_called)
+		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
+	if (reexec_is_behind_loader())
+		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
+	if (reexec_has_left_pid_namespace())
+		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
+	return fl__process_sys.exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
+}
+
+int fl__reexec_check(const char *method, const char *or_else, const char **problem)
+{
+	const char *missing = fl__reexec_missing();
+	if (!missing)
+		return 0;
+	fl__log(FL_LOG_ERROR, "%s needs %s%s", method, missing, or_else);
+	*problem = "this program cannot be executed again";
+	return -ENOTSUP;
 }
 
 /* The environment alone proves nothing: the user of this program may have set the variable. */
@@ -214,6 +271,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 {
 	sigset_t all;
 	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	/* Without a known, live parent, exits: it would be worse to go on and run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
@@ -221,7 +279,19 @@ static _Noreturn void reexec_serve(char role, int parent)
 		_exit(127);
 	if (role == FL__REEXEC_FORK_SERVER)
 		fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
-	fl__new_process_serve(FL__REEXEC_SOCKET, parent);
+	fl__new_process_serve(FL__REEXEC_SOCKET);
+}
+
+/*
+ * For a program that gets rights by its execution. Its user may be the parent, so it serves none.
+ * If it went on, it would be the program once more: its main() would start the next one.
+ */
+static _Noreturn void reexec_refuse(void)
+{
+	const struct reexec_hello hello = {
+	    .magic = FL__MAGIC_HELLO, .size = sizeof hello, .pid = getpid(), .privileged = 1};
+	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
+	_exit(127);
 }
 
 void fl_main(int argc, char **argv)
@@ -234,8 +304,11 @@ void fl_main(int argc, char **argv)
 	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
 	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
 	            (role == FL__REEXEC_FORK_SERVER || role == FL__REEXEC_TASK) && parent > 0;
-	if (getenv(FL__REEXEC_VARIABLE))
+	if (getenv(FL__REEXEC_VARIABLE)) {
+		if (!marker && reexec_has_socket())
+			reexec_refuse();
 		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for programs that this one starts */
+	}
 	if (well && reexec_has_socket())
 		reexec_serve(role, parent);
 	if (fl__main_hook)

@@ -16,21 +16,25 @@ enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't' };
 
-/* Whether fl_main() was called, so that this program can be executed again. */
-bool fl__reexec_possible(void);
+/*
+ * What is needed to execute this program again, and is missing: fl_main(), a start without the
+ * loader's command, /proc. NULL: nothing is. Static text, to follow "needs".
+ */
+const char *fl__reexec_missing(void);
 
 /*
- * For a program without fl_main(): logs that `method` needs it, with `or_else` at the end, sets
- * `*problem`, and returns -ENOTSUP.
+ * Returns 0; or, if something is missing, logs that `method` needs it, with `or_else` at the end,
+ * sets `*problem`, and returns -ENOTSUP.
  */
-int fl__reexec_missing(const char *method, const char *or_else, const char **problem);
+int fl__reexec_check(const char *method, const char *or_else, const char **problem);
 
 /*
- * Executes this program again, and checks the hello. `dies`: the new process dies with this one.
- * `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
+ * Executes this program again, and checks the hello. The new process dies by `death_pipe`; NULL:
+ * does not. `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no
+ * process.
  */
-int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem);
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
+                     int *pid, int *pidfd, const char **problem);
 
 /*
  * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
@@ -38,7 +42,13 @@ int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int
  */
 int fl__reexec_setup(struct fl__setup *setup, int socket);
 
-/* Kills a child. The spawner reaps it. */
+/*
+ * Makes the sockets to a new process. `sockets[1]` is the new process's: the kernel tells it which
+ * user has sent a packet. 0, or the errors of fl__packet_pair().
+ */
+int fl__reexec_pair(int sockets[2]);
+
+/* Kills a child. The reaper reaps it. */
 void fl__reexec_kill(int pidfd);
 
 #endif

@@ -3,7 +3,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/registry.h"
-#include "../shm/shm_sys.h"
 #include "packet.h"
 #include "process_sys.h"
 #include <errno.h>
@@ -15,6 +14,8 @@ struct request_message {
 	uint32_t flags, n_fds;         /* n_fds: handed over */
 	uint32_t name_size, task_size; /* with their zeros */
 	struct fl__task_identity task;
+	struct fl__settings settings; /* zeros: not to a fork server */
+	struct fl__signal_sets signals;
 	char text[]; /* the process's name, the task's, the argument */
 };
 
@@ -44,8 +45,6 @@ static int request_write_all(int fd, const char *data, size_t size)
 
 int fl__sealed_memory(const void *bytes, size_t size)
 {
-	if (size > fl__shm_sys.largest_file())
-		return -EFBIG; /* the write would raise SIGXFSZ */
 	int fd = fl__fd_sys.memfd();
 	int rc = fd < 0 ? fd : request_write_all(fd, bytes, size);
 	if (rc == 0)
@@ -67,6 +66,9 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	m->name_size = (uint32_t)name;
 	m->task_size = (uint32_t)task;
 	fl__task_identify(type, &m->task);
+	if (start->settings)
+		m->settings = *start->settings;
+	m->signals = start->setup.signals;
 	memcpy(m->text, start->name, name);
 	memcpy(m->text + name, type->name, task);
 	if (inline_size > 0)
@@ -171,9 +173,11 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	request->memory = (m->flags & FL__REQUEST_MEMORY) ? *fds++ : -1;
 	request->daemon = m->flags & FL__REQUEST_DAEMON;
 	request->setup.group = m->flags & FL__REQUEST_GROUP;
+	request->setup.signals = m->signals;
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;
+	request->settings = request->channel >= 0 ? &m->settings : NULL;
 	return request_find_task(request, reply, m);
 }
 
@@ -244,6 +248,9 @@ int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, in
 		start->problem = "the task is unknown there, or differs";
 		request_log_task(start, &reply);
 	}
+	if (reply.refused)
+		start->problem = "the fork server may not take on the scheduling, priorities or limits of the caller";
+	start->refused = reply.refused != 0;
 	start->pid = reply.pid;
 	return rc;
 }

@@ -26,6 +26,7 @@
 #include "../process/packet.h"
 #include "../process/process_sys.h"
 #include "../process/request.h"
+#include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "../sync/thread.h"
 #include "../wait/cancel.h"
@@ -36,9 +37,11 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A type after its lookup. */
@@ -59,6 +62,7 @@ static struct worker_self {
 	fl_executor *nested;
 	struct fl__run frame;
 	struct worker_known known[WORKER_KNOWN_TYPES];
+	sigset_t signals; /* what its threads block */
 	fl_mutex lock;
 	uint32_t current; /* the submission of `token` */
 	fl_cancel_token token;
@@ -218,16 +222,12 @@ int fl__memfd_allocate(int fd, size_t size)
 	int rc = fl__shm_sys.resize(fd, size);
 	if (rc != 0)
 		return rc;
-	do
-		rc = fl__shm_sys.fill(fd, 0, size);
-	while (rc == -EINTR); /* also after a stop of the process */
+	rc = fl__shm_fill(fd, size);
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
 static int worker_make_result_memfd(struct worker_job *job)
 {
-	if (job->result_size > fl__shm_sys.largest_file())
-		return -EFBIG; /* the call would raise SIGXFSZ */
 	int fd = fl__fd_sys.memfd();
 	if (fd < 0)
 		return fd;
@@ -336,6 +336,18 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 	return error;
 }
 
+/*
+ * Writes out what the task has printed, which would be lost if the worker is killed later. Does not
+ * wait for a thread that holds the lock of `stdout`.
+ */
+static void worker_flush_output(void)
+{
+	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)
+		return;
+	(void)fflush(stdout);
+	funlockfile(stdout);
+}
+
 /* Makes a submission current. False: it is asked to stop, or its deadline has passed. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
@@ -373,6 +385,7 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 		if (submission->flags & FL__SUBMISSION_TIMED) /* relaxed: a number by itself */
 			fl__store_relaxed(&w->rings.completions->entry[worker_slot(w)].began, fl__sys.now());
 		error = worker_run_elements(w, &job);
+		worker_flush_output();
 	}
 	error = worker_finish_job(w, &job, error);
 	fl__rings_complete(&w->rings, error, job.flags, job.done);
@@ -406,13 +419,23 @@ static int worker_listen(void *arg)
 
 /* Beginning. */
 
+/* Not a file, a pipe or a socket that a task has opened under the doorbell's number: no such type. */
+static bool worker_has_doorbell(const struct worker_self *w)
+{
+	struct stat info;
+	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
+}
+
 /* If a task has closed the doorbell, the worker exits, and the parent learns of its death. */
 static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
 	const uint64_t one = 1;
-	if (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
+	if (!worker_has_doorbell(w))
 		_exit(1);
+	while (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
+		if (errno != EINTR)
+			_exit(1);
 }
 
 static void worker_on_revoked(void *arg, const struct fl__submission *submission)
@@ -465,23 +488,46 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/*
- * Of the main thread's stack musl tells the size that is in use. Returns the size to which that
- * stack may grow, or `size` if another stack ends at `top`. The kernel stores the program's name
- * near the main thread's `top`, and leaves at least 128 MiB below that stack without mappings.
- */
-static size_t worker_grown_stack(uintptr_t top, size_t size)
+/* Returns the size to which the main thread's stack may grow; at least `size`. */
+static size_t worker_grown_stack(size_t size)
 {
-#ifdef __GLIBC__
-	(void)top;
-#else
-	enum { NEAR = 16 << 20 };
 	struct rlimit limit;
-	if ((uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR && getrlimit(RLIMIT_STACK, &limit) == 0 &&
-	    limit.rlim_cur > size)
-		size = limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur <= size)
+		return size;
+	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+/* Whether the main thread's stack ends at `top`: the kernel stores the program's name near there. */
+static bool worker_is_main_stack(uintptr_t top)
+{
+	enum { NEAR = 16 << 20 };
+	return (uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR;
+}
+
+/*
+ * Finds the stack of this thread. Of the main thread's stack musl tells the size that is in use, and
+ * glibc tells nothing without /proc. The kernel leaves at least 128 MiB below that stack without
+ * mappings.
+ */
+static int worker_find_stack(uintptr_t *top, size_t *size)
+{
+	pthread_attr_t attr;
+	void *bottom;
+	int rc = -pthread_getattr_np(pthread_self(), &attr);
+	*top = (uintptr_t)getauxval(AT_EXECFN);
+	*size = 0;
+	if (rc == 0) {
+		(void)pthread_attr_getstack(&attr, &bottom, size); /* cannot fail */
+		*top = (uintptr_t)bottom + *size;
+		(void)pthread_attr_destroy(&attr);
+	}
+#ifdef __GLIBC__
+	if (rc != -ENOENT)
+		return rc;
 #endif
-	return size;
+	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
+		*size = worker_grown_stack(*size);
+	return *size > 0 ? 0 : rc;
 }
 
 /*
@@ -491,19 +537,14 @@ static size_t worker_grown_stack(uintptr_t top, size_t size)
 static int worker_find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
-	pthread_attr_t attr;
-	void *bottom;
+	uintptr_t top;
 	size_t size;
-	int rc = -pthread_getattr_np(pthread_self(), &attr);
+	int rc = worker_find_stack(&top, &size);
 	if (rc != 0)
 		return rc;
-	rc = -pthread_attr_getstack(&attr, &bottom, &size);
-	(void)pthread_attr_destroy(&attr);
-	uintptr_t top = (uintptr_t)bottom + size;
-	size = worker_grown_stack(top, size);
 	size = size < MOST ? size : MOST;
 	*low = top - size + (size / 2 < MARGIN ? size / 2 : MARGIN);
-	return rc;
+	return 0;
 }
 
 static int worker_make_nested(struct worker_self *w, const char **problem)
@@ -523,13 +564,43 @@ static int worker_make_nested(struct worker_self *w, const char **problem)
 	return 0;
 }
 
+static void worker_on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* Whether the signal would end or stop the process, and is none of a fault. */
+static bool worker_survives(int signal)
+{
+	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
+	                             SIGSTOP, SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTTIN, SIGTTOU};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (signal == others[i])
+			return false;
+	return true;
+}
+
+/*
+ * Ctrl-C, a service manager and the like signal the workers together with their parent, which
+ * decides about them. A handler that does nothing, in place of a blocked signal: a program that a
+ * task executes gets the default action.
+ */
+static void worker_discard_signals(void)
+{
+	const struct sigaction discard = {.sa_handler = worker_on_signal, .sa_flags = SA_RESTART};
+	struct sigaction now;
+	for (int signal = 1; signal < NSIG; signal++)
+		if (worker_survives(signal) && sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+			(void)sigaction(signal, &discard, NULL);
+}
+
 static int worker_start_listener(struct worker_self *w, const char **problem)
 {
 	fl_thread listener;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	int rc = fl__thread_start(&listener, worker_listen, w,
-	                          &(fl_thread_config){.name = "listener", .block_signals = true}, NULL);
+	int rc =
+	    fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &w->signals);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 
@@ -595,10 +666,10 @@ static void worker_serve(struct worker_self *w)
 FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
 {
 	struct worker_self *w = &worker_self;
-	sigset_t all;
 	const char *problem;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+	fl__signals_of_thread(&w->signals);
+	(void)pthread_sigmask(SIG_SETMASK, &w->signals, NULL);
+	worker_discard_signals();
 	int rc = worker_init(w, arg, &problem);
 	struct fl__completion_ring *completions = w->rings.completions;
 	if (rc != 0 && completions)

@@ -42,11 +42,8 @@ static int shm_region_map(fl_shm *r)
 	return 0;
 }
 
-/*
- * Allocates real memory for the whole file. A signal undoes the current step. So steps are short,
- * and get shorter after each signal.
- */
-static int shm_region_fill(int fd, uint64_t size)
+/* A signal undoes the current step. So steps are short, and get shorter after each signal. */
+int fl__shm_fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
 	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
@@ -70,7 +67,7 @@ static int shm_region_make_memory(fl_shm *r)
 		return r->fd;
 	int rc = fl__shm_sys.resize(r->fd, r->total);
 	if (rc == 0)
-		rc = shm_region_fill(r->fd, r->total);
+		rc = fl__shm_fill(r->fd, r->total);
 	if (rc == 0)
 		rc = fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	return rc == -ENOSPC ? -ENOMEM : rc;
@@ -85,6 +82,7 @@ static void shm_region_write_head(const fl_shm *r)
 	fl__store_relaxed(&h->lock_word, (int64_t)fl__shm_word_offset());
 	fl__store_relaxed(&h->total, r->total);
 	fl__store_relaxed(&h->units, (uint64_t)r->arena.units);
+	fl__store_relaxed(&h->pid_namespace, fl__shm_sys.pid_namespace());
 	fl__shm_arena_init(&r->arena);
 }
 
@@ -103,8 +101,7 @@ int fl_shm_create(fl_shm **region, size_t size)
 	if (bytes == 0)
 		return -EINVAL;
 	if (bytes > FL_SHM_SIZE_MAX ||
-	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
-	    layout.total > fl__shm_sys.largest_file())
+	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT))
 		return -EFBIG;
 	if (layout.total > fl__shm_sys.available())
 		return -ENOMEM;
@@ -144,6 +141,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	uint64_t units = fl__load_relaxed(&h->units);
 	uint32_t version = fl__load_relaxed(&h->version), word_size = fl__load_relaxed(&h->word_size);
 	int64_t lock_word = fl__load_relaxed(&h->lock_word);
+	const uint64_t maker = fl__load_relaxed(&h->pid_namespace), here = fl__shm_sys.pid_namespace();
 	fl_shm layout;
 	if (magic != FL__SHM_MAGIC)
 		return shm_region_refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
@@ -153,6 +151,9 @@ static int shm_region_check_head(fl_shm *r, int fd)
 		return shm_region_refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
 	if (lock_word != fl__shm_word_offset())
 		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
+	/* the word of a lock has the owner's number, which two threads have in two namespaces */
+	if (maker != 0 && here != 0 && maker != here)
+		return shm_region_refuse(-EPROTO, fd, "the PID namespace of the maker", (int64_t)maker, (int64_t)here);
 	if (total != r->total)
 		return shm_region_refuse(-EBADMSG, fd, "the recorded size", (int64_t)total, (int64_t)r->total);
 	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)

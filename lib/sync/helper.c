@@ -12,6 +12,7 @@
  */
 #include "helper.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/context.h"
@@ -21,12 +22,15 @@
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <pthread.h>
+#include <signal.h>
 
 struct helper_thread {
 	struct fl__ctx ctx;
 	struct helper_thread *next; /* in helper_threads */
 	pthread_t thread;           /* written under helper_lock */
 	struct fl__helper *helper;
+	void *arg;
+	sigset_t signals; /* what the thread blocks if it calls functions of the user */
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
@@ -62,14 +66,25 @@ static struct helper_thread *helper_leave(struct helper_thread *t)
 	return before;
 }
 
+/* Called if a function of the user ends the thread. */
+__attribute__((cold)) static void helper_exits(void *arg)
+{
+	const struct helper_thread *t = arg;
+	fl__panic(t->helper->name, t->helper, "a function that the library calls " FL__ENDS_THREAD);
+}
+
 static void *helper_run(void *arg)
 {
 	struct helper_thread *t = arg;
 	const uint32_t fork = fl__fork_count;
 	fl__ctx_current = &t->ctx;
 	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
+	if (t->helper->calls_user)
+		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+	pthread_cleanup_push(helper_exits, t);
 	t->helper->function();
 	fl__locals_end(&t->ctx);
+	pthread_cleanup_pop(0);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
 	/* a later destructor of the thread that calls the library gets the thread's own context */
@@ -93,13 +108,15 @@ void fl__helper_list(struct fl__helper *helper)
 	helper_list(helper);
 }
 
-int fl__helper_start(struct fl__helper *helper)
+int fl__helper_start_with(struct fl__helper *helper, void *arg)
 {
 	struct helper_thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
 	fl__ctx_init_thread(&t->ctx, helper->name);
 	t->helper = helper;
+	t->arg = arg;
+	fl__signals_of_thread(&t->signals);
 	FL_LOCKED(&helper_lock);
 	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
 	if (rc != 0) {
@@ -111,6 +128,12 @@ int fl__helper_start(struct fl__helper *helper)
 	helper_running++;
 	helper_list(helper);
 	return 0;
+}
+
+void *fl__helper_arg(void)
+{
+	/* `ctx` is the first member */
+	return ((const struct helper_thread *)(const void *)fl__ctx_current)->arg;
 }
 
 bool fl__helper_must_end(void)
@@ -157,6 +180,29 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
+/*
+ * A fork holds the lock, so no thread of the parent changes the state meanwhile. The child could
+ * not join a thread that has ended.
+ */
+static void helpers_before_fork(void)
+{
+	struct helper_thread *ended;
+	for (;;) {
+		fl_mutex_lock(&helper_lock);
+		ended = helper_ended;
+		helper_ended = NULL;
+		if (!ended)
+			return;
+		fl_mutex_unlock(&helper_lock);
+		helper_join(ended);
+	}
+}
+
+static void helpers_after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&helper_lock);
+}
+
 /* The child has none of the parent's threads. */
 static void helpers_after_fork(void)
 {
@@ -169,5 +215,6 @@ static void helpers_after_fork(void)
 
 FL__AT_START static void helpers_watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, helpers_after_fork); /* see lib/wait/context.c */
+	(void)pthread_atfork(helpers_before_fork, helpers_after_fork_in_parent,
+	                     helpers_after_fork); /* see lib/wait/context.c */
 }

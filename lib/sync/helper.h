@@ -4,6 +4,7 @@
 
 #include <fairlead/defs.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Helpers: the threads and processes that the library starts for all users of this copy of the
@@ -17,6 +18,7 @@
 struct fl__helper {
 	const char *name;       /* of its threads, 15 characters; NULL: it has none */
 	void (*function)(void); /* of its threads */
+	bool calls_user;        /* `function` calls functions of the user */
 	/*
 	 * Called at the end of this copy, by any thread, when fl__helper_must_end() is true. Wakes
 	 * the unused threads. Returns the number of threads in use, which go on.
@@ -27,12 +29,20 @@ struct fl__helper {
 };
 
 /*
- * Starts a thread, with all signals blocked:
+ * Starts a thread, with all signals blocked but those of faults. A thread that calls the user's
+ * functions blocks what the caller blocks, as after pthread_create(). In the thread,
+ * fl__helper_arg() returns `arg`. Returns
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends
  */
-FL_MUST_CHECK int fl__helper_start(struct fl__helper *helper);
+FL_MUST_CHECK int fl__helper_start_with(struct fl__helper *helper, void *arg);
+void *fl__helper_arg(void);
+
+FL_MUST_CHECK static inline int fl__helper_start(struct fl__helper *helper)
+{
+	return fl__helper_start_with(helper, NULL);
+}
 
 /* Registers helper->end() for the end of this copy; fl__helper_start() does so itself. */
 void fl__helper_list(struct fl__helper *helper);

@@ -21,6 +21,7 @@
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 
 struct fl__thread {
@@ -34,8 +35,9 @@ struct fl__thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost;            /* a thread of the parent, which this forked child lacks */
-	int64_t yield_ration; /* of the thread that started it (base/yield.c) */
+	bool lost;               /* a thread of the parent, which this forked child lacks */
+	const sigset_t *signals; /* what it blocks; NULL: what it has begun with */
+	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
 
@@ -105,10 +107,8 @@ static void thread_report_error(const struct fl__thread *t)
 		thread_log_if_detached(t);
 }
 
-/* Runs at the end of a thread, also after pthread_exit() or pthread_cancel(). */
-static void thread_finish(void *arg)
+__attribute__((noinline)) static void thread_finish(struct fl__thread *t)
 {
-	struct fl__thread *t = arg;
 	if (t->result != 0)
 		thread_report_error(t);
 	fl__locals_end(&t->ctx);
@@ -120,6 +120,18 @@ static void thread_finish(void *arg)
 		fl__free_to(t->allocator, t);
 }
 
+/*
+ * Called if the thread's function ends by pthread_exit() or pthread_cancel(). The frames of the
+ * tasks and callbacks that the thread runs are gone: other threads would wait for their ends.
+ */
+__attribute__((cold)) static void thread_exits(void *arg)
+{
+	struct fl__thread *t = arg;
+	if (t->ctx.front.inside.helper || t->ctx.front.inside.calling)
+		fl__panic(t->name, t, "a task or a callback that the thread runs " FL__ENDS_THREAD);
+	thread_finish(t);
+}
+
 static void *thread_run(void *arg)
 {
 	struct fl__thread *t = arg;
@@ -129,10 +141,13 @@ static void *thread_run(void *arg)
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
-	t->result = -ECANCELED;                                /* unless the function returns */
-	pthread_cleanup_push(thread_finish, t);
+	if (t->signals)
+		(void)pthread_sigmask(SIG_SETMASK, t->signals, NULL);
+	t->result = -ECANCELED; /* unless the function returns */
+	pthread_cleanup_push(thread_exits, t);
 	t->result = t->function(t->arg);
-	pthread_cleanup_pop(1);
+	pthread_cleanup_pop(0);
+	thread_finish(t);
 	return NULL;
 }
 
@@ -157,8 +172,8 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 		return rc;
 	rc = thread_set_stack(&attr, config->stack_size);
 	if (rc == 0) {
-		rc = config->block_signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
-		                           : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
+		rc = config->block_signals || t->signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
+		                                         : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
 	}
 	(void)pthread_attr_destroy(&attr);
 	return rc;
@@ -166,7 +181,7 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 
 /* Takes over `values`. */
 static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                        const fl_allocator *allocator, struct fl__values *values)
+                        const fl_allocator *allocator, const sigset_t *signals, struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
@@ -183,6 +198,7 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
+	t->signals = signals;
 	thread_enlist(t, config->name);
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
@@ -197,13 +213,13 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 
 int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
-	return thread_start(t, function, arg, config, NULL, fl__values_copy());
+	return thread_start(t, function, arg, config, NULL, NULL, fl__values_copy());
 }
 
 int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                     const fl_allocator *allocator)
+                     const fl_allocator *allocator, const sigset_t *signals)
 {
-	return thread_start(t, function, arg, config, allocator, NULL);
+	return thread_start(t, function, arg, config, allocator, signals, NULL);
 }
 
 int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)

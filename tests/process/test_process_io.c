@@ -462,8 +462,8 @@ FL_TEST(process_pipes_belong_to_the_handle_until_taken)
 	FL_CHECK(in > 2 && out > 2 && fl_process_pipe(p, 1) == -EBADF && fl_process_take_pipe(p, 1) == -EBADF);
 	FL_CHECK(fl_process_pipe(p, 3) == -EBADF && fl_process_pipe(p, -1) == -EBADF &&
 	         fl_process_take_pipe(p, 3) == -EBADF);
-	FL_CHECK((fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
-	FL_CHECK((fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
+	FL_CHECK(!(fcntl(out, F_GETFL) & O_NONBLOCK) && (fcntl(out, F_GETFD) & FD_CLOEXEC));
+	FL_CHECK(!(fcntl(in, F_GETFL) & O_NONBLOCK) && (fcntl(in, F_GETFD) & FD_CLOEXEC));
 	FL_RC(fl_fd_write(in, "abc", 3), 3);
 	char bytes[8];
 	FL_RC(fl_fd_read(out, bytes, sizeof bytes), 3);
@@ -566,6 +566,7 @@ FL_TEST(process_stop_and_communicate_answer)
 	fl_process_status status;
 	FL_OK(fl_process_start(&p, &config));
 	FL_RC(fl_process_communicate(p, &io, &status), -EINVAL);
+	FL_RC(fl_process_communicate(p, NULL, &status), -EINVAL);
 	io.input_size = 0;
 	{
 		PROCESS_FAULTS();
@@ -627,18 +628,32 @@ FL_TEST(process_run_answers)
 	FL_CHECK(process_children_of(getpid()) == children);
 }
 
+static void run_without_io(void *unused)
+{
+	const char *const argv[] = {"sh", "-c", "cat; echo dropped; echo said >&2; exit 3", NULL};
+	fl_process_status status = {77, 77};
+	(void)unused;
+	FL_CHECK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL,
+	                        &status) == 0);
+	FL_CHECK(status.code == 3);
+	FL_CHECK(fl_process_run(NULL, NULL, NULL) == -EINVAL);
+}
+
+FL_TEST(process_run_without_io)
+{
+	char text[500];
+	process_log_begin();
+	fl_test_stderr(run_without_io, NULL, text, sizeof text);
+	assert_true(process_log_end("cannot start process"));
+	assert_string_equal(text, "said\n");
+}
+
 /* Faults: a start that fails leaves no pipe, and a communication that fails can go on. */
 
 static int no_pipe(int ends[2])
 {
 	(void)ends;
 	return -EMFILE;
-}
-
-static int no_nonblocking(int fd)
-{
-	(void)fd;
-	return -EBADF;
 }
 
 FL_TEST(process_io_start_that_fails_leaves_nothing)
@@ -658,11 +673,6 @@ FL_TEST(process_io_start_that_fails_leaves_nothing)
 		fl__process_sys.pipe = no_pipe;
 		FL_RC(fl_process_start(&p, &config), -EMFILE);
 		FL_CHECK(process_fds() == fds);
-	}
-	{
-		PROCESS_FAULTS();
-		fl__process_sys.set_nonblocking = no_nonblocking;
-		FL_RC(fl_process_start(&p, &config), -EBADF);
 	}
 	FL_CHECK(process_fds() == fds);
 	FL_CHECK(process_log_end("a pipe cannot be made"));

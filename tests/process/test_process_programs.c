@@ -6,7 +6,11 @@
 
 #include "process/reexec.h"
 #include <elf.h>
+#include <fairlead/process_executor.h>
 #include <libgen.h>
+#include <link.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -74,6 +78,99 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
 	expect_complaint("fl_process_preload() does not serve this method");
 	assert_int_equal(count("task"), 0);
+}
+
+static int find_loader(struct dl_phdr_info *module, size_t size, void *path)
+{
+	(void)size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++)
+		if (module->dlpi_phdr[i].p_type == PT_INTERP)
+			*(const char **)path = (const char *)(module->dlpi_addr + module->dlpi_phdr[i].p_vaddr);
+	return 1; /* this program is the first module */
+}
+
+/* `ld.so PROGRAM` */
+FL_TEST(process_program_started_through_the_loader_is_told)
+{
+	static const char *const actions[] = {"executor", "start", "preloaded"};
+	const char *loader = NULL;
+	char program[600];
+	(void)dl_iterate_phdr(find_loader, (void *)&loader);
+	if (!loader || !process_can(FL_PROCESS_FORK))
+		FL_SKIP("a static program, or an emulator or sanitizer");
+	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
+	for (int i = 0; i < 3; i++) {
+		int out = fl_test_scratch(), err = fl_test_scratch();
+		const char *const argv[] = {loader, program, actions[i], "2", NULL};
+		assert_int_equal(process_run(&(fl_process_config){.program = loader,
+		                                                  .argv = argv,
+		                                                  .out = FL_PROCESS_FD(out),
+		                                                  .err = FL_PROCESS_FD(err)})
+		                     .code,
+		                 0);
+		fl_test_take(out, said, sizeof said);
+		fl_test_take(err, complained, sizeof complained);
+		if (i == 2) {
+			expect("preload 0\nexecutor 0\n49\nend\n");
+			continue;
+		}
+		expect(i == 0 ? "executor ENOTSUP\nend\n" : "start ENOTSUP\nend\n");
+		expect_complaint("the loader (ld.so PROGRAM)");
+	}
+}
+
+FL_TASK(process_does_nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK(process_squares, int, int)
+{
+	*result = *arg * *arg;
+	return 0;
+}
+
+/* As in a chroot, or a container that has none. */
+static void work_without_proc(void *unused)
+{
+	fl_executor *e = NULL;
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	(void)unused;
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    umount2("/proc", MNT_DETACH) != 0)
+		_exit(77);
+	process_log_begin();
+	FL_CHECK(fl_process_executor_create(&e, NULL) == -ENOTSUP);
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2)
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) ==
+		         -ENOTSUP);
+	FL_CHECK(process_log_end("needs /proc/self/exe: is /proc mounted?"));
+	FL_CHECK(fl_process_preload() == 0);
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++) {
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) == 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+		fl_process_free(p);
+	}
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+	fl_future *f = NULL;
+	int nine = 0;
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_without_proc)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	const int status = fl_test_child(work_without_proc, NULL, NULL, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		FL_SKIP(FL_TEST_USERS_REASON);
+	assert_int_equal(status, 0);
 }
 
 FL_TEST(process_fork_needs_no_way)
@@ -210,42 +307,87 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 	assert_string_equal(said, "");
 }
 
-/* A set-uid program does not accept the same: its user may be any user. */
-FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
+/* A set-uid copy of a program, which the caller unlinks. */
+static const char *copy_set_uid(char *copy, int user)
 {
-	enum { NOBODY = 65534 };
-	char copy[] = "/tmp/fairlead-suid-XXXXXX", command[800], marker[64];
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
-#ifdef FL__ASAN
-	FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
-#endif
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		FL_SKIP("no_new_privs: a program gets no other user by being set-uid");
-	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];
-	FL_OK(close(fd));
+	char command[800];
+	const int fd = mkstemp(copy);
+	FL_CHECK(fd >= 0 && close(fd) == 0);
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
-	               copy, NOBODY, copy, copy);
-	FL_OK(system(command));
+	               copy, user, copy, copy);
+	FL_CHECK(system(command) == 0);
+	return copy;
+}
+
+/* Why no set-uid program can be tried here; NULL: one can. */
+static const char *no_set_uid(void)
+{
+#ifdef FL__ASAN
+	return "LeakSanitizer cannot do its work in a set-uid program";
+#endif
+	if (!fl_test_has_users())
+		return FL_TEST_USERS_REASON;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+	           ? "no_new_privs: a program gets no other user by being set-uid"
+	           : NULL;
+}
+
+enum { NOBODY = 65534 };
+
+/* A set-uid program does not accept the same, since its user may be any user; nor does its main() run. */
+FL_TEST(process_marker_is_refused_in_a_set_uid_program)
+{
+	char copy[] = "/tmp/fairlead-suid-XXXXXX", marker[64], hello[256];
+	if (no_set_uid())
+		FL_SKIP(no_set_uid());
+	int out = fl_test_scratch(), sockets[2];
 	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-	fl_process *p = start_marked(copy, marker, sockets[1], out);
+	fl_process *p = start_marked(copy_set_uid(copy, NOBODY), marker, sockets[1], out);
 	fl_process_status status;
 	FL_OK(fl_process_join(p, &status));
 	FL_OK(unlink(copy));
 	fl_process_free(p);
+	assert_true(recv(sockets[0], hello, sizeof hello, 0) > 0);
 	FL_OK(close(sockets[0]) + close(sockets[1]));
 	fl_test_take(out, said, sizeof said);
-	assert_int_equal(status.code, 0);
-	expect("arguments 1\nend\n");
+	assert_int_equal(status.code, 127);
+	assert_string_equal(said, "");
+}
+
+static void start_as_nobody(void *program)
+{
+	FL_CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	for (int method = 0; method <= 2; method += 2) {
+		char text[8];
+		(void)snprintf(text, sizeof text, "%d", method);
+		const char *const argv[] = {program, "start", text, NULL};
+		fl_process *p = NULL;
+		fl_process_status status = {77, 77};
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = program,
+		                                                   .argv = argv,
+		                                                   .out = FL_PROCESS_FD(STDERR_FILENO)}) == 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+		fl_process_free(p);
+	}
+}
+
+/* A set-uid program that starts a process: the fork server would have its rights again, and run main(). */
+FL_TEST(process_start_by_a_set_uid_program_is_told)
+{
+	char copy[] = "/tmp/fairlead-suid-XXXXXX";
+	if (no_set_uid() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(no_set_uid() ? no_set_uid() : FL_TEST_ALONE_REASON);
+	(void)copy_set_uid(copy, 0);
+	FL_OK(fl_test_child(start_as_nobody, copy, said, sizeof said));
+	FL_OK(unlink(copy));
+	expect("start ENOTSUP\nend\n");
+	expect("this program gets more rights when it is executed");
+	assert_int_equal(count("start ENOTSUP\nend\n"), 2);
+	assert_int_equal(count("task"), 0);
 }
 
 /* Another build. */
-
-FL_TASK(process_does_nothing, void, void)
-{
-	return 0;
-}
 
 /* A copy of this program with one byte of its build-id changed: as if it had been linked anew. */
 static void copy_with_other_build_id(char *path)
@@ -297,8 +439,8 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 		FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
 		fl__process_sys.answer_timeout = process_real.answer_timeout; /* the others may take their time */
 		fl__process_sys.program = "/nonexistent";
-		FL_RC(fl_process_start(&p, &config), -ENOENT);
-		assert_true(process_log_end("/proc/self/exe, which is this program, cannot be executed: No such"));
+		FL_RC(fl_process_start(&p, &config), -ENOTSUP);
+		assert_true(process_log_end("needs /proc/self/exe: is /proc mounted?"));
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);
