@@ -850,7 +850,7 @@ static void start_beside_descriptors_in_flight(void *arg)
 	close(sockets[0]);
 	close(sockets[1]);
 	end_all(&p, 1);
-	FL_CHECK(start_in_the_end(&p, &config) == 0); /* the kernel may drop them later */
+	FL_CHECK(start_in_the_end(&p, &config) == 0); /* the kernel may drop the descriptors later */
 	end_all(&p, 1);
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
 }
