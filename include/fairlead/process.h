@@ -38,7 +38,7 @@ FL_BEGIN_DECLS
  *                           process shares nothing with earlier ones.
  *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
  *                           caller must have a single thread, not counting the library's thread
- *                           `spawner`, and must not be a fiber.
+ *                           `reaper`, and must not be a fiber.
  *
  * This program must be prepared, in one of three ways:
  *
@@ -70,9 +70,10 @@ FL_BEGIN_DECLS
  *   - standard input, output and error, the descriptors of `fds`, and no others.
  *
  * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
- * included, or when the library is unloaded. A daemon of FL_PROCESS_FORK is killed when the thread
- * that started it ends. The kernel kills the daemon alone: the processes that the daemon has started
- * run on. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
+ * included, or when the library is unloaded. The end of the thread that started it does not kill
+ * it. Nor does a child that fork() makes keep it alive, but a child by clone() that neither calls
+ * exec nor runs the functions of pthread_atfork() does, as long as that child lives. The kernel
+ * kills the daemon alone: the processes that the daemon has started run on. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
  * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
  * the caller.
  *
@@ -82,10 +83,11 @@ FL_BEGIN_DECLS
  * FL_PROCESS_NULL or FL_PROCESS_PIPE.
  *
  * Descriptors: all those of the library are close-on-exec. Until its handle is freed, a process
- * costs the caller one descriptor, and one for each pipe. A child that outlives its handle costs
- * one until it ends. A process that the fork server made costs the caller two, and the fork server
- * one until the process ends. The library keeps up to seven more:
- *   - for the thread `spawner`, which starts and reaps programs;
+ * costs the caller one descriptor, and one for each pipe; a daemon that no fork server made costs
+ * two more. A child that outlives its handle costs one until it ends. A process that the fork
+ * server made costs the caller two, and the fork server one until the process ends. The library
+ * keeps up to nine more:
+ *   - for the thread `reaper`, which reaps processes without a handle;
  *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
  *     fl_wait_any_until();
  *   - for the fork server.
@@ -159,7 +161,7 @@ FL_API void fl_main(int argc, char **argv);
  * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. Does not
  * wait for the fork server. Returns
  *   0
- *   -EBUSY     the process has several threads, apart from `spawner`, or the caller is a fiber
+ *   -EBUSY     the process has several threads, apart from `reaper`, or the caller is a fiber
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system
  *   -ENOSYS    no pidfd_open(): a system before Linux 5.3, or a sandbox that forbids it
  */
@@ -183,19 +185,20 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
- *   -ENOTSUP     this program is not prepared for the method (above)
+ *   -ENOTSUP     this program is not prepared for the method (above); or a daemon, or the fork
+ *                server, would be the first process of a PID namespace (unshare(), setns())
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s: it is stopped, or
  *                does not reach its fl_main()
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
- *                server and FL_PROCESS_FORK; eventfd() for programs, FL_PROCESS_EXEC, and a fork
- *                server that is not preloaded; memfd_create() for an argument above 16 KiB
+ *                server and FL_PROCESS_FORK; memfd_create() for an argument above 16 KiB
  *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
  *                fork server
  *
- * Blocks the calling context until the fork server, the new process or the exec has answered.
+ * Blocks the calling context until the fork server or the new process has answered. The exec of a
+ * program, or of this program, blocks the calling thread, as posix_spawn() does: a millisecond, say.
  * Observes no cancel token. Memory order: the process sees what was written before the call, in
  * the memory of which it has a copy.
  */

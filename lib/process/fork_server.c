@@ -12,7 +12,8 @@
  *   for a child's end     on a signalfd
  *   for the parent's end  on the parent's pidfd, and as the end of the socket
  *
- * When the parent ends the kernel also kills an exec'd fork server, even a stopped one. When the
+ * When the parent ends the kernel also kills an exec'd fork server, even a stopped one, by its death
+ * pipe. When the
  * fork server ends the kernel kills the daemons, since the fork server's one thread made them. Each
  * child has a channel to the parent: there the fork server replies to the request, and reports the
  * child's end.
@@ -23,9 +24,9 @@
 #include "../sync/helper.h"
 #include "packet.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include "reexec.h"
 #include "request.h"
-#include "spawner.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
@@ -38,6 +39,7 @@
 
 struct fork_server {
 	int socket, pidfd, pid;
+	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
 	unsigned users; /* `fork_server_current` counts as one */
 };
 
@@ -63,8 +65,9 @@ static void fork_server_release(struct fork_server *s)
 	if (--s->users > 0)
 		return;
 	fl__fd_close(s->socket);
+	fl__death_pipe_close(&s->death_pipe);
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
-	fl__spawner_adopt(s->pidfd, true);
+	fl__reaper_adopt(s->pidfd, true);
 	fl__free(s);
 }
 
@@ -84,8 +87,9 @@ static unsigned fork_server_end(void)
 	if (!fork_server_current || fork_server_current->users > 1)
 		return 0;
 	fl__fd_close(fork_server_current->socket);
+	fl__death_pipe_close(&fork_server_current->death_pipe);
 	(void)fl__process_sys.signal(fork_server_current->pidfd, SIGKILL);
-	/* the spawner may have reaped the fork server before */
+	/* the reaper may have reaped the fork server before */
 	(void)fl__process_sys.reap(fork_server_current->pidfd, &status, true);
 	fl__fd_close(fork_server_current->pidfd);
 	fl__free(fork_server_current);
@@ -110,14 +114,19 @@ static int fork_server_exec(int64_t deadline, const char **problem)
 	*problem = "no memory for the fork server";
 	if (!s)
 		return -ENOMEM;
-	int rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, true, deadline, &s->socket, &s->pid, &s->pidfd, problem);
+	*problem = "a pipe cannot be made";
+	int rc = fl__death_pipe_open(&s->death_pipe);
+	if (rc == 0)
+		rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd,
+		                      problem);
 	if (rc != 0) {
+		fl__death_pipe_close(&s->death_pipe);
 		fl__free(s);
 		return rc;
 	}
 	int again = fl__process_sys.duplicate(s->pidfd);
 	if (again >= 0)
-		fl__spawner_adopt(again, false); /* reaps the fork server as soon as it dies */
+		fl__reaper_adopt(again, false); /* reaps the fork server as soon as it dies */
 	fork_server_set_current(s);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "../base/error.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
+#include "death_pipe.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "request.h"
@@ -21,11 +22,31 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-/* Exits if the parent ended before the prctl(): the kernel would send no signal. */
-FL__RAW static int new_process_die_with_parent(int parent)
+/* The kernel refuses SIGKILL from a descriptor to the first process of a PID namespace. */
+FL__RAW static int new_process_watch_death_pipe(const struct fl__death_pipe *d)
 {
-	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
-	if (rc == 0 && fl__raw(SYS_getppid, 0, 0, 0, 0) != parent)
+	const int self = fl__raw(SYS_getpid, 0, 0, 0, 0);
+	int rc = self == 1 ? -ENOTSUP : 0;
+	for (int i = 0; rc == 0 && i < 2; i++) {
+		rc = fl__raw(SYS_fcntl, d->ends[i], F_SETSIG, SIGKILL, 0);
+		if (rc == 0)
+			rc = fl__raw(SYS_fcntl, d->ends[i], F_SETOWN, self, 0);
+		if (rc == 0)
+			rc = fl__raw(SYS_fcntl, d->ends[i], F_SETFL, O_ASYNC, 0);
+	}
+	return rc;
+}
+
+/*
+ * Exits if the parent ended before the kernel knew that this process dies with it. 0 is a parent
+ * outside of the PID namespace, while that parent lives.
+ */
+FL__RAW static int new_process_die_with_parent(const struct fl__setup *setup)
+{
+	int rc = setup->death_pipe ? new_process_watch_death_pipe(setup->death_pipe)
+	                           : fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+	const int parent = fl__raw(SYS_getppid, 0, 0, 0, 0);
+	if (rc == 0 && parent != setup->parent && parent != 0)
 		for (;;)
 			(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
 	return rc;
@@ -113,7 +134,7 @@ FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 
 FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 {
-	int rc = setup->parent ? new_process_die_with_parent(setup->parent) : 0;
+	int rc = setup->parent ? new_process_die_with_parent(setup) : 0;
 	if (rc == 0 && setup->cwd >= 0)
 		rc = fl__raw(SYS_fchdir, setup->cwd, 0, 0, 0);
 	if (rc == 0 && setup->group)
@@ -252,7 +273,7 @@ static void new_process_reply(int fd, int rc)
 	fl__fd_close(fd);
 }
 
-_Noreturn void fl__new_process_serve(int socket, int parent)
+_Noreturn void fl__new_process_serve(int socket)
 {
 	static _Alignas(16) char data[FL__REQUEST_ROOM];
 	int fds[FL__PACKET_FDS];
@@ -273,7 +294,6 @@ _Noreturn void fl__new_process_serve(int socket, int parent)
 		_exit(127);
 	}
 	request.setup.keep = socket;
-	request.setup.keep_handlers = true;
-	request.setup.parent = request.daemon ? parent : 0;
+	request.setup.keep_handlers = true; /* a daemon's death pipe was set up before the exec */
 	fl__new_process_run_task(&request, new_process_reply);
 }

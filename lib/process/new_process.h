@@ -33,14 +33,17 @@ struct fl__setup {
 	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this parent; 0: does not */
-	int keep;               /* one more descriptor to keep open, at a new number; -1: none */
+	/* How it dies. NULL: by PR_SET_PDEATHSIG, for a parent with one thread. */
+	const struct fl__death_pipe *death_pipe;
+	int keep; /* one more descriptor to keep open, at a new number; -1: none */
 };
 
 /*
  * Called in the new process, with all signals blocked. Does what `setup` says, closes all
  * descriptors that `setup` does not name, resets the handlers and unblocks the signals. Exits if
- * `parent` has ended. Returns 0 or a negative errno. Makes system calls only: another thread of the
- * parent may have locked the C library.
+ * `parent` has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID
+ * namespace; or another errno. Makes system calls only: another thread of the parent may have
+ * locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
 
@@ -53,10 +56,9 @@ struct fl__request;
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * In an exec'd process: receives a request for a task over `socket` from process `parent`, runs the
- * task, and exits.
+ * In an exec'd process: receives a request for a task over `socket`, runs the task, and exits.
  */
-_Noreturn void fl__new_process_serve(int socket, int parent);
+_Noreturn void fl__new_process_serve(int socket);
 
 /* Sets the results of fl_process_current_name() and fl_process_fd_count(). */
 void fl__process_set_identity(const char *name, unsigned n_fds);

@@ -23,8 +23,8 @@
 #include "process_start.h"
 #include "process_stop.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include "request.h"
-#include "spawner.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
@@ -47,6 +47,7 @@ struct fl_process {
 	int pid, pidfd;
 	int channel; /* -1: a child of this process */
 	bool daemon;
+	struct fl__death_pipe death_pipe;
 	uint32_t forks; /* fl__fork_count in the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
 	bool group;             /* leads a process group */
@@ -131,12 +132,13 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	                          .pipes = {-1, -1, -1},
 	                          .far = {-1, -1, -1},
 	                          .pidfd = -1,
-	                          .channel = -1};
-	if (config) {
-		start.setup.parent = config->daemon ? getpid() : 0;
+	                          .channel = -1,
+	                          .death_pipe = &p->death_pipe};
+	if (config)
 		start.setup.group = config->group;
-	}
+	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_START, NULL);
 	int rc = fl__start_process(&start);
+	fl__awaits_end(outer);
 	for (unsigned i = 0; i < 2; i++)
 		fl__fd_close(start.own[i]);
 	for (unsigned i = 0; i < FL__STREAMS; i++)
@@ -144,6 +146,7 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	if (rc < 0) {
 		for (unsigned i = 0; i < FL__STREAMS; i++)
 			fl__fd_close(start.pipes[i]);
+		fl__death_pipe_close(&p->death_pipe);
 		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, process_label(config),
 		        start.problem, fl_error_text(rc), process_full_limit(&start, rc));
 		fl__free(p);
@@ -359,10 +362,10 @@ void fl_process_free(fl_process *p)
 	if (process_is_ours(p)) {
 		bool runs = fl_process_is_alive(p);
 		process_list_remove(p);
-		if (runs && p->daemon)
-			(void)process_signal_all(p, SIGKILL);
+		const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
+		fl__death_pipe_close(&p->death_pipe);
 		if (runs && p->channel < 0) {
-			fl__spawner_adopt(p->pidfd, p->daemon);
+			fl__reaper_adopt(p->pidfd, killed);
 			p->pidfd = -1;
 		}
 	}
@@ -402,7 +405,7 @@ static void process_after_fork(void)
 	fl_mutex_init(&process_list_lock);
 	process_oldest = process_newest = NULL;
 	fl__fork_server_after_fork();
-	fl__spawner_after_fork();
+	fl__reaper_after_fork();
 }
 
 FL__AT_START static void process_register_atfork(void)

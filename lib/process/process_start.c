@@ -11,9 +11,10 @@
 #include "../wait/context.h"
 #include "fork_server.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include "reexec.h"
 #include "request.h"
-#include "spawner.h"
+#include "spawn.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -170,6 +171,14 @@ static int process_start_open_directory(struct fl__start *start)
 	return start->own[1] < 0 ? start->own[1] : 0;
 }
 
+static int process_start_open_death_pipe(struct fl__start *start)
+{
+	start->problem = "a pipe cannot be made";
+	start->setup.parent = getpid();
+	start->setup.death_pipe = start->death_pipe;
+	return fl__death_pipe_open(start->death_pipe);
+}
+
 /* The new process finds its task by name: the name must stand for the same task here. */
 static int process_start_check_task(struct fl__start *start)
 {
@@ -265,7 +274,7 @@ static int process_start_program(struct fl__start *start)
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),
 	                          .env = config->env ? (char *const *)config->env : environ};
 	spawn.setup.through_exec = true;
-	rc = fl__spawner_spawn(&spawn);
+	rc = fl__spawn(&spawn);
 	if (rc != 0)
 		process_start_explain_exec(start, paths.list, rc);
 	fl__free(paths.list);
@@ -282,8 +291,8 @@ int fl__process_may_fork(const char **problem)
 	*problem = "the threads of this process cannot be counted";
 	if (threads < 0)
 		return threads;
-	/* the spawner does not count: a forked child initializes the spawner's lock */
-	int others = threads - 1 - (int)fl__spawner_threads();
+	/* the reaper does not count: a forked child initializes the reaper's lock */
+	int others = threads - 1 - (int)fl__reaper_threads();
 	*problem = "a process with several threads cannot be forked, nor can a fiber fork";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
 		return 0;
@@ -322,7 +331,7 @@ static void process_start_report(int fd, int rc)
 }
 
 /* Called in the child. */
-static _Noreturn void process_start_run_forked(const struct fl__start *start, int pipe, int parent)
+static _Noreturn void process_start_run_forked(const struct fl__start *start, int pipe)
 {
 	struct fl__request request = {.type = start->config->task,
 	                              .name = start->name,
@@ -332,7 +341,6 @@ static _Noreturn void process_start_run_forked(const struct fl__start *start, in
 	                              .setup = start->setup};
 	request.setup.keep = pipe;
 	request.setup.keep_handlers = true;
-	request.setup.parent = start->config->daemon ? parent : 0;
 	fl__new_process_run_task(&request, process_start_report);
 }
 
@@ -352,14 +360,16 @@ static int process_start_by_fork(struct fl__start *start)
 	int rc = fl__process_may_fork(&start->problem);
 	if (rc != 0)
 		return rc;
-	int pipe[2], parent = getpid();
+	int pipe[2];
 	start->problem = "fork() failed";
 	rc = fl__process_sys.pipe(pipe);
 	if (rc != 0)
 		return rc;
+	fl__death_pipe_keep(start->setup.death_pipe);
 	rc = fl__process_fork(&start->pidfd);
 	if (rc == 0)
-		process_start_run_forked(start, pipe[1], parent);
+		process_start_run_forked(start, pipe[1]);
+	fl__death_pipe_keep(NULL);
 	start->pid = rc;
 	fl__fd_close(pipe[1]);
 	if (rc > 0) {
@@ -383,8 +393,8 @@ static int process_start_by_exec(struct fl__start *start)
 	if (!fl__reexec_possible())
 		return fl__reexec_missing("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method",
 		                          &start->problem);
-	int rc = fl__reexec_start(FL__REEXEC_TASK, start->config->daemon, deadline, &socket, &start->pid, &start->pidfd,
-	                          &start->problem);
+	int rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
+	                          &start->pidfd, &start->problem);
 	if (rc != 0)
 		return rc;
 	rc = fl__request_send(socket, -1, start, deadline);
@@ -408,6 +418,8 @@ int fl__start_process(struct fl__start *start)
 		rc = process_start_open_directory(start);
 	if (rc == 0 && config->task)
 		rc = process_start_check_task(start);
+	if (rc == 0 && config->daemon && (config->program || config->method != FL_PROCESS_FORK_SERVER))
+		rc = process_start_open_death_pipe(start);
 	if (rc != 0)
 		return rc;
 	if (config->program)

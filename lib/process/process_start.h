@@ -2,6 +2,7 @@
 #ifndef FL_PROCESS_START_H
 #define FL_PROCESS_START_H
 
+#include "death_pipe.h"
 #include "new_process.h"
 #include <fairlead/process.h>
 
@@ -18,6 +19,8 @@ struct fl__start {
 	char text[200];         /* buffer for a formatted `problem` */
 	int pid, pidfd;         /* of the new process */
 	int channel;            /* reports the end; -1: a child of this process */
+	/* Opened for a daemon, unless a fork server makes it. */
+	struct fl__death_pipe *death_pipe;
 };
 
 /* Checks the configuration, and starts the process: 0, or a negative errno with `problem` set. */
@@ -26,7 +29,7 @@ int fl__start_process(struct fl__start *start);
 /*
  * Whether the caller may fork this process. `*problem`: the reason for an error. Returns
  *   0
- *   -EBUSY     the process has other threads but the spawner, or the caller is a fiber; logged
+ *   -EBUSY     the process has other threads but the reaper, or the caller is a fiber; logged
  *   an errno   the threads cannot be counted
  */
 int fl__process_may_fork(const char **problem);

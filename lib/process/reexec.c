@@ -11,8 +11,9 @@
 #include "main_hook.h"
 #include "packet.h"
 #include "process_sys.h"
+#include "reaper.h"
 #include "request.h"
-#include "spawner.h"
+#include "spawn.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -107,7 +108,7 @@ static char **reexec_environment(enum fl__reexec_role role)
 void fl__reexec_kill(int pidfd)
 {
 	(void)fl__process_sys.signal(pidfd, SIGKILL);
-	fl__spawner_adopt(pidfd, true);
+	fl__reaper_adopt(pidfd, true);
 }
 
 int fl__reexec_setup(struct fl__setup *setup, int socket)
@@ -131,7 +132,8 @@ static bool reexec_exec_failed(int rc)
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
 }
 
-static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *pid, int *pidfd, const char **problem)
+static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
+                        int *pidfd, const char **problem)
 {
 	char *argv[] = {program_invocation_name, NULL};
 	const char *const paths[] = {fl__process_sys.program, NULL};
@@ -144,8 +146,9 @@ static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *p
 	int rc = fl__reexec_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
-		spawn.setup.parent = dies ? getpid() : 0;
-		rc = fl__spawner_spawn(&spawn);
+		spawn.setup.parent = death_pipe ? getpid() : 0;
+		spawn.setup.death_pipe = death_pipe;
+		rc = fl__spawn(&spawn);
 		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
 		                                  : "this program cannot be executed again";
 		fl__fd_close(null);
@@ -156,15 +159,15 @@ static int reexec_spawn(enum fl__reexec_role role, bool dies, int socket, int *p
 	return rc;
 }
 
-int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem)
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
+                     int *pid, int *pidfd, const char **problem)
 {
 	int ends[2];
 	*problem = "the socket to the new process cannot be created";
 	int rc = fl__packet_pair_above_streams(ends);
 	if (rc != 0)
 		return rc;
-	rc = reexec_spawn(role, dies, ends[1], pid, pidfd, problem);
+	rc = reexec_spawn(role, death_pipe, ends[1], pid, pidfd, problem);
 	fl__fd_close(ends[1]);
 	if (rc == 0) {
 		rc = reexec_receive_hello(ends[0], *pid, deadline, problem);
@@ -221,7 +224,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 		_exit(127);
 	if (role == FL__REEXEC_FORK_SERVER)
 		fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
-	fl__new_process_serve(FL__REEXEC_SOCKET, parent);
+	fl__new_process_serve(FL__REEXEC_SOCKET);
 }
 
 void fl_main(int argc, char **argv)

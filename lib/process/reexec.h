@@ -26,11 +26,11 @@ bool fl__reexec_possible(void);
 int fl__reexec_missing(const char *method, const char *or_else, const char **problem);
 
 /*
- * Executes this program again, and checks the hello. `dies`: the new process dies with this one.
- * `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
+ * Executes this program again, and checks the hello. The new process dies by `death_pipe`; NULL:
+ * does not. `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
  */
-int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
-                     const char **problem);
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
+                     int *pid, int *pidfd, const char **problem);
 
 /*
  * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
@@ -38,7 +38,7 @@ int fl__reexec_start(enum fl__reexec_role role, bool dies, int64_t deadline, int
  */
 int fl__reexec_setup(struct fl__setup *setup, int socket);
 
-/* Kills a child. The spawner reaps it. */
+/* Kills a child. The reaper reaps it. */
 void fl__reexec_kill(int pidfd);
 
 #endif

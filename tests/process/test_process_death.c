@@ -506,3 +506,99 @@ FL_TEST(process_freed_while_it_runs)
 		FL_OK(close(out[0]));
 	}
 }
+
+/* A daemon and the thread that started it. */
+
+struct thread_start {
+	const fl_process_config *config;
+	fl_process *p;
+	int thread;
+};
+
+static void *start_in_a_thread(void *arg)
+{
+	struct thread_start *s = arg;
+	s->thread = (int)syscall(SYS_gettid);
+	FL_CHECK(fl_process_start(&s->p, s->config) == 0);
+	return NULL;
+}
+
+/* Starts a process from a thread, and returns after the kernel has forgotten the thread. */
+static fl_process *start_from_a_thread(const fl_process_config *config)
+{
+	struct thread_start s = {.config = config};
+	pthread_t thread;
+	char path[64];
+	FL_CHECK(pthread_create(&thread, NULL, start_in_a_thread, &s) == 0 && pthread_join(thread, NULL) == 0);
+	(void)snprintf(path, sizeof path, "/proc/self/task/%d", s.thread);
+	FL_WAIT_FOR(access(path, F_OK) != 0);
+	return s.p;
+}
+
+FL_TASK(process_echoes_a_byte, void, void)
+{
+	char c;
+	FL_CHECK(read(STDIN_FILENO, &c, 1) == 1 && write(STDOUT_FILENO, &c, 1) == 1);
+	return 0;
+}
+
+FL_TEST(process_daemon_outlives_the_thread_that_started_it)
+{
+	fl_process_config configs[] = {{.program = "cat"},
+	                               {.task = &process_echoes_a_byte, .method = FL_PROCESS_EXEC},
+	                               {.task = &process_echoes_a_byte, .method = FL_PROCESS_FORK_SERVER}};
+	for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+		char c = 'x';
+		configs[i].daemon = true;
+		configs[i].in = configs[i].out = FL_PROCESS_PIPE;
+		fl_process *p = start_from_a_thread(&configs[i]);
+		assert_int_equal(write(fl_process_pipe(p, 0), &c, 1), 1);
+		fl_process_close_pipe(p, 0);
+		assert_true(process_readable(fl_process_pipe(p, 1), -1));
+		assert_int_equal(read(fl_process_pipe(p, 1), &c, 1), 1);
+		fl_process_status status = {77, 77};
+		FL_OK(fl_process_join(p, &status));
+		assert_int_equal(status.code, 0);
+		fl_process_free(p);
+	}
+}
+
+/* Pipes: the end of the daemon, the end of a forked child. */
+struct fork_beside {
+	int daemon_ends[2], child_goes[2];
+};
+
+/* Starts a daemon, forks a child that goes on, and is killed. */
+static void start_daemon_and_die(void *arg)
+{
+	const struct fork_beside *f = arg;
+	const char *const argv[] = {"sleep", "1000", NULL};
+	fl_process_config config = {
+	    .program = "sleep", .argv = argv, .daemon = true, .fds = &f->daemon_ends[1], .n_fds = 1};
+	(void)start_from_a_thread(&config);
+	FL_CHECK(close(f->child_goes[1]) == 0);
+	const pid_t child = fork();
+	FL_CHECK(child >= 0);
+	if (child == 0) {
+		char c;
+		FL_CHECK(close(f->daemon_ends[1]) == 0);
+		(void)alarm(60);
+		FL_IGNORE(read(f->child_goes[0], &c, 1));
+		_exit(0);
+	}
+	(void)raise(SIGKILL);
+}
+
+FL_TEST(process_daemon_of_an_ended_thread_ends_with_the_process_beside_a_forked_child)
+{
+	struct fork_beside f;
+	char c;
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_CHECK(pipe2(f.daemon_ends, O_CLOEXEC) == 0 && pipe2(f.child_goes, O_CLOEXEC) == 0);
+	const int status = fl_test_child(start_daemon_and_die, &f, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	FL_CHECK(close(f.daemon_ends[1]) == 0);
+	assert_int_equal(read(f.daemon_ends[0], &c, 1), 0);
+	FL_CHECK(close(f.child_goes[0]) == 0 && close(f.child_goes[1]) == 0 && close(f.daemon_ends[0]) == 0);
+}

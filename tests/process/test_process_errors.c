@@ -320,7 +320,6 @@ static void restore_fd_sys(const struct fl__fd_sys *real)
 
 FL_TEST(process_start_says_what_the_system_said)
 {
-	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0); /* the spawner runs */
 	expect_no_child_but_the_fork_server();
 	PROCESS_FAULTS();
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
@@ -348,7 +347,7 @@ FL_TEST(process_start_says_what_the_system_said)
 	FL_RC(start(&big), -ENOMEM);
 	restore_fd_sys(&real);
 	assert_true(process_log_end("cannot start process"));
-	FL_WAIT_FOR(process_fds() == fds); /* the spawner closes the pidfds of what it has reaped */
+	FL_WAIT_FOR(process_fds() == fds); /* the reaper closes the pidfds of what it has reaped */
 	expect_no_child_but_the_fork_server();
 }
 
@@ -473,7 +472,7 @@ FL_TEST(process_start_without_memory)
 		}
 		(void)fl_set_log_handler(process_log_before);
 	}
-	FL_WAIT_FOR(process_fds() == fds); /* the spawner closes the pidfds of what it has reaped */
+	FL_WAIT_FOR(process_fds() == fds); /* the reaper closes the pidfds of what it has reaped */
 	assert_int_equal(seam_live_allocs(), live);
 	expect_no_child_but_the_fork_server();
 }
@@ -626,7 +625,6 @@ static int clone_beside_another(int (*child)(void *arg), void *stack_end, void *
 	return real_clone(child, stack_end, arg, pidfd);
 }
 
-/* Called on the spawner thread. */
 FL_TEST(process_program_beside_a_fork)
 {
 	if (!clone_shares_memory())

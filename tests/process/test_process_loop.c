@@ -87,7 +87,7 @@ FL_TEST(process_loop_thousand_children_at_once)
 	fl_test_in_loop(crowd_body, &c);
 	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
 	const bool told = process_log_end(c.refused > 0 ? "cannot start process" : "");
-	fl__helpers_end(); /* closes the descriptors of the spawner */
+	fl__helpers_end(); /* closes the descriptors of the reaper */
 	assert_int_equal(process_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), children);
 	assert_true(told);
@@ -99,7 +99,7 @@ FL_TEST(process_loop_thousand_children_at_once)
 static int crowd_body_at_limit(void *arg)
 {
 	crowd first = {.n = 1, .all = FL_EVENT_INIT};
-	crowd_run(&first); /* makes the descriptors of the spawner */
+	crowd_run(&first); /* makes the descriptors of the loop */
 	const rlim_t before = fl_test_limit_fds(40);
 	crowd_run(arg);
 	fl_test_unlimit_fds(before);
@@ -129,7 +129,7 @@ static int start_error;
 
 static bool start_strikes(void)
 {
-	return fl__add_relaxed(&start_calls, 1) + 1 == start_at; /* relaxed: a count; the spawner counts, too */
+	return fl__add_relaxed(&start_calls, 1) + 1 == start_at; /* relaxed: a count; the reaper counts, too */
 }
 
 static int start_pipe(int ends[2])
@@ -196,7 +196,7 @@ static bool start_with_failure(void)
 	fl__fd_sys.epoll_create = start_epoll_create;
 	fl__fd_sys.epoll_control = start_epoll_control;
 	fl_test_in_loop(start_body, &result);
-	fl__helpers_end(); /* the next start begins with the spawner's own calls */
+	fl__helpers_end(); /* the next start begins without a reaper */
 	fl__process_sys = start_real;
 	(void)fl_test_fd_faults_end();
 	assert_int_equal(process_fds(), fds);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `death_pipe_lock` guards the list of open pipes, and makes an open and its entry in the list one
+ * step: a fork holds the lock, so its child finds each pipe that it has inherited.
+ */
+#include "death_pipe.h"
+#include "../base/sys.h"
+#include "../sync/helper.h"
+#include "process_sys.h"
+#include <fairlead/mutex.h>
+#include <pthread.h>
+
+static fl_mutex death_pipe_lock = FL_MUTEX_INIT;
+static struct fl__death_pipe *death_pipe_first;
+static _Thread_local const struct fl__death_pipe *death_pipe_kept;
+
+static void death_pipe_close_ends(const struct fl__death_pipe *d)
+{
+	fl__fd_close(d->ends[0]);
+	fl__fd_close(d->ends[1]);
+}
+
+/* Under the lock. */
+static void death_pipe_close_locked(struct fl__death_pipe *d)
+{
+	*d->link = d->next;
+	if (d->next)
+		d->next->link = d->link;
+	d->open = false;
+	death_pipe_close_ends(d);
+}
+
+/* At the end of this copy of the library: kills the daemons. */
+static unsigned death_pipe_end(void)
+{
+	FL_LOCKED(&death_pipe_lock);
+	while (death_pipe_first)
+		death_pipe_close_locked(death_pipe_first);
+	return 0;
+}
+
+int fl__death_pipe_open(struct fl__death_pipe *d)
+{
+	static struct fl__helper helper = {.end = death_pipe_end};
+	fl__helper_list(&helper);
+	FL_LOCKED(&death_pipe_lock);
+	int rc = fl__process_sys.pipe(d->ends);
+	if (rc != 0)
+		return rc;
+	for (int i = 0; i < 2; i++)
+		d->ends[i] = fl__fd_above_streams(d->ends[i]);
+	d->next = death_pipe_first;
+	d->link = &death_pipe_first;
+	if (d->next)
+		d->next->link = &d->next;
+	death_pipe_first = d;
+	d->open = true;
+	return 0;
+}
+
+void fl__death_pipe_close(struct fl__death_pipe *d)
+{
+	FL_LOCKED(&death_pipe_lock);
+	if (d->open)
+		death_pipe_close_locked(d);
+}
+
+void fl__death_pipe_keep(const struct fl__death_pipe *d)
+{
+	death_pipe_kept = d;
+}
+
+static void death_pipe_before_fork(void)
+{
+	fl_mutex_lock(&death_pipe_lock);
+}
+
+static void death_pipe_after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&death_pipe_lock);
+}
+
+/* fl__new_process_setup() closes the kept pipe later. */
+static void death_pipe_after_fork_in_child(void)
+{
+	fl_mutex_init(&death_pipe_lock);
+	for (struct fl__death_pipe *d = death_pipe_first; d; d = d->next) {
+		d->open = false;
+		if (d != death_pipe_kept)
+			death_pipe_close_ends(d);
+	}
+	death_pipe_first = NULL;
+}
+
+FL__AT_START static void death_pipe_register_atfork(void)
+{
+	/* fails only without memory */
+	(void)pthread_atfork(death_pipe_before_fork, death_pipe_after_fork_in_parent, death_pipe_after_fork_in_child);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The reaper sleeps in epoll_wait() on the children's pidfds, and on an eventfd, which wakes it for
+ * its end. An event's data is the descriptor. `reaper_lock` guards the children, and the thread's
+ * start and end.
+ */
+#include "reaper.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../sync/helper.h"
+#include "process_sys.h"
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
+#include <stdint.h>
+#include <unistd.h>
+
+struct reaper_child {
+	struct reaper_child *next;
+	int pidfd;   /* -1: reaped, or a child of this process's parent */
+	bool killed; /* was sent SIGKILL */
+};
+
+static fl_mutex reaper_lock = FL_MUTEX_INIT;
+static struct reaper_child *reaper_children;
+static int reaper_epoll = -1, reaper_wakeup = -1;
+static bool reaper_running;
+
+/* Under the lock. */
+static void reaper_free_reaped(void)
+{
+	for (struct reaper_child **link = &reaper_children; *link;) {
+		struct reaper_child *c = *link;
+		if (c->pidfd >= 0) {
+			link = &c->next;
+			continue;
+		}
+		*link = c->next;
+		fl__free(c);
+	}
+}
+
+/* Under the lock. `wait`: for the end of the child. */
+static void reaper_reap_child(struct reaper_child *c, bool wait)
+{
+	fl_process_status status;
+	if (fl__process_sys.reap(c->pidfd, &status, wait) == 0)
+		return; /* the child runs: epoll reports it again */
+	/* close() leaves the pidfd in the epoll set if a forked child holds it open */
+	(void)fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_DEL, c->pidfd, 0);
+	fl__fd_close(c->pidfd);
+	c->pidfd = -1;
+}
+
+static void reaper_reap_by_pidfd(int pidfd)
+{
+	FL_LOCKED(&reaper_lock);
+	for (struct reaper_child *c = reaper_children; c; c = c->next)
+		if (c->pidfd == pidfd)
+			reaper_reap_child(c, false);
+	reaper_free_reaped();
+}
+
+/* Under the lock. Waits for the killed children. The process itself must reap the others. */
+static void reaper_close(void)
+{
+	for (struct reaper_child *c = reaper_children; c; c = c->next) {
+		if (c->pidfd >= 0)
+			reaper_reap_child(c, c->killed);
+		fl__fd_close(c->pidfd);
+		c->pidfd = -1;
+	}
+	reaper_free_reaped();
+	fl__fd_close(reaper_epoll);
+	fl__fd_close(reaper_wakeup);
+	reaper_epoll = reaper_wakeup = -1;
+	reaper_running = false;
+}
+
+static bool reaper_must_end(void)
+{
+	if (!fl__helper_must_end())
+		return false;
+	FL_LOCKED(&reaper_lock);
+	reaper_close();
+	return true;
+}
+
+static void reaper_run(void)
+{
+	enum { EVENTS = 16 };
+	struct epoll_event events[EVENTS];
+	do {
+		int n = fl__fd_sys.epoll_wait(reaper_epoll, events, EVENTS, -1);
+		for (int i = 0; i < n; i++)
+			reaper_reap_by_pidfd(events[i].data.fd);
+	} while (!reaper_must_end());
+}
+
+static unsigned reaper_end(void)
+{
+	const uint64_t one = 1;
+	FL_LOCKED(&reaper_lock);
+	if (reaper_running)
+		(void)!write(reaper_wakeup, &one, sizeof one);
+	else
+		reaper_close(); /* in a forked child: what its parent left */
+	return 0;
+}
+
+/* Under the lock. After an error reaper_close() closes what is open. */
+static int reaper_open(void)
+{
+	reaper_epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
+	if (reaper_epoll < 0)
+		return reaper_epoll;
+	reaper_wakeup = fl__fd_above_streams(fl__process_sys.eventfd());
+	if (reaper_wakeup < 0)
+		return reaper_wakeup;
+	return fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_ADD, reaper_wakeup, EPOLLIN);
+}
+
+/* Under the lock. Starts the reaper if there is none. */
+static int reaper_start(void)
+{
+	static struct fl__helper helper = {.name = "reaper", .function = reaper_run, .end = reaper_end};
+	if (reaper_running)
+		return fl__helper_must_end() ? -EAGAIN : 0;
+	int rc = reaper_open();
+	if (rc == 0)
+		rc = fl__helper_start(&helper);
+	if (rc != 0)
+		reaper_close();
+	reaper_running = rc == 0;
+	return rc;
+}
+
+/* On success the reaper owns `pidfd`. */
+static int reaper_adopt(int pidfd, bool killed)
+{
+	struct reaper_child *c = fl__alloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->pidfd = pidfd;
+	c->killed = killed;
+	FL_LOCKED(&reaper_lock);
+	int rc = reaper_start();
+	if (rc == 0)
+		rc = fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN);
+	if (rc != 0) {
+		fl__free(c);
+		return rc;
+	}
+	c->next = reaper_children;
+	reaper_children = c;
+	return 0;
+}
+
+void fl__reaper_adopt(int pidfd, bool killed)
+{
+	int rc = reaper_adopt(pidfd, killed);
+	if (rc == 0)
+		return;
+	fl_process_status status;
+	if (fl__process_sys.reap(pidfd, &status, false) == 0)
+		fl__log(FL_LOG_WARNING, "a process without a handle cannot be reaped, and stays a zombie: %s",
+		        fl_error_text(rc));
+	fl__fd_close(pidfd);
+}
+
+unsigned fl__reaper_threads(void)
+{
+	FL_LOCKED(&reaper_lock);
+	return reaper_running ? 1 : 0;
+}
+
+void fl__reaper_after_fork(void)
+{
+	fl_mutex_init(&reaper_lock);
+	fl__fd_close(reaper_epoll);
+	fl__fd_close(reaper_wakeup);
+	reaper_epoll = reaper_wakeup = -1;
+	for (struct reaper_child *c = reaper_children; c; c = c->next) {
+		fl__fd_close(c->pidfd);
+		/* freed later: a thread that is not in the child may hold the allocator's lock */
+		c->pidfd = -1;
+	}
+	reaper_running = false;
+}

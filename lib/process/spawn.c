@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The child shares the parent's memory until its exec: no page table is copied. The child reports
+ * an error over a pipe that the exec closes. Another thread's forked child may inherit the pipe,
+ * and hold it open for long. So the parent does not wait for the end of the pipe: when clone()
+ * returns, the child has called exec or has ended. Where an emulator or a tool copies the memory,
+ * the parent waits with a deadline.
+ *
+ * Meanwhile the calling thread blocks all signals: no handler of the program may run in the child.
+ */
+#include "spawn.h"
+#include "../base/sys.h"
+#include "death_pipe.h"
+#include "fd_watcher.h"
+#include "process_sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+enum { SPAWN_STACK_SIZE = 64 << 10 };
+
+/* Tries each path, as execvp() does. */
+FL__RAW static int spawn_exec_first(const struct fl__spawn *spawn)
+{
+	int rc = -ENOENT;
+	bool denied = false;
+	for (const char *const *path = spawn->paths; *path; path++) {
+		rc = fl__raw(SYS_execve, (long)*path, (long)spawn->argv, (long)spawn->env, 0);
+		if (rc == -EACCES)
+			denied = true;
+		else if (rc != -ENOENT && rc != -ENOTDIR)
+			return rc;
+	}
+	return denied ? -EACCES : rc;
+}
+
+FL__RAW static int spawn_run_child(void *arg)
+{
+	struct fl__spawn *spawn = arg;
+	spawn->shared = true;
+	int rc = fl__new_process_setup(&spawn->setup);
+	if (rc == 0)
+		rc = spawn_exec_first(spawn);
+	(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
+	for (;;)
+		(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
+	return 0;
+}
+
+/*
+ * Returns the child's error; 0 after an exec; or -ETIMEDOUT: a child with a copy of the memory has
+ * neither reported an error nor called exec in time.
+ */
+static int spawn_exec_result(const struct fl__spawn *spawn, int pipe)
+{
+	int rc = 0;
+	ssize_t n;
+	if (fl__fd_wait(pipe, POLLIN, spawn->shared ? 0 : fl_after(fl__process_sys.answer_timeout), FL_SHIELDED) != 0)
+		return spawn->shared ? 0 : -ETIMEDOUT;
+	do
+		n = read(pipe, &rc, sizeof rc);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof rc ? rc : 0;
+}
+
+/* Kills and reaps the child unless it has a pidfd and has called exec. */
+static int spawn_finish(struct fl__spawn *spawn, int pipe)
+{
+	fl_process_status status;
+	spawn->pidfd = fl__fd_above_streams(spawn->pidfd);
+	int rc = spawn->pidfd < 0 ? spawn->pidfd : spawn_exec_result(spawn, pipe);
+	if (rc != 0) {
+		(void)kill(spawn->pid, SIGKILL);
+		(void)fl__process_sys.reap_by_pid(&spawn->pid, &status, true);
+		fl__fd_close(spawn->pidfd);
+	}
+	return rc;
+}
+
+static int spawn_clone(struct fl__spawn *spawn)
+{
+	sigset_t all, before;
+	char *stack = fl__sys.map(SPAWN_STACK_SIZE);
+	if (!stack)
+		return -ENOMEM;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	fl__death_pipe_keep(spawn->setup.death_pipe); /* where clone() is a fork */
+	int pid = fl__process_sys.clone(spawn_run_child, stack + SPAWN_STACK_SIZE, spawn, &spawn->pidfd);
+	fl__death_pipe_keep(NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	fl__sys.unmap(stack, SPAWN_STACK_SIZE);
+	return pid;
+}
+
+int fl__spawn(struct fl__spawn *spawn)
+{
+	int pipe[2];
+	int rc = fl__process_sys.pipe(pipe);
+	if (rc != 0)
+		return rc;
+	spawn->setup.keep = pipe[1];
+	spawn->shared = false;
+	spawn->pid = spawn_clone(spawn);
+	fl__fd_close(pipe[1]); /* not setup.keep, which the child has changed */
+	rc = spawn->pid > 0 ? spawn_finish(spawn, pipe[0]) : spawn->pid;
+	fl__fd_close(pipe[0]);
+	return rc;
+}
