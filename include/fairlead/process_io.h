@@ -62,7 +62,7 @@ typedef struct fl_process_io {
  *   -EMSGSIZE    an output is larger than its limit: `out_size` or `err_size` is one more than the
  *                limit. A later call with a higher limit goes on
  *   -ENOMEM
- *   -EINVAL      `input` is NULL, and `input_size` is not 0
+ *   -EINVAL      no `io`; or `input` is NULL, and `input_size` is not 0
  *   -EOWNERDEAD, -ECHILD   as fl_process_join(); the outputs are complete
  *   any other error of read() or write()
  */
@@ -75,7 +75,8 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
 /*
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
- * /dev/null. The process leads a process group: the terminal's Ctrl-C does not reach it, and it
+ * /dev/null. `io` NULL: no input, outputs that `config` leaves 0 are the caller's streams, and those
+ * that it makes pipes are dropped. The process leads a process group: the terminal's Ctrl-C does not reach it, and it
  * cannot read the terminal. So a program that ends by Ctrl-C leaves it running: take SIGINT by
  * fairlead/signals.h, and request `cancel`. When the call fails after the start, but before the
  * process and its outputs have ended, it stops the process and its group, as fl_process_stop() with

@@ -139,7 +139,7 @@ static int process_io_wait(fl_process *p, int end_fd, int64_t deadline, fl_cance
 int fl_process_communicate_until(fl_process *p, fl_process_io *io, fl_process_status *status, int64_t deadline,
                                  fl_cancel_token *cancel)
 {
-	if (!io->input && io->input_size > 0)
+	if (!io || (!io->input && io->input_size > 0))
 		return -EINVAL;
 	int rc;
 	while ((rc = process_io_move(p, io)) == -EAGAIN) {
@@ -197,10 +197,13 @@ int fl_process_run_until(const fl_process_config *config, fl_process_io *io, fl_
 {
 	fl_process *p;
 	fl_process_config mine = config ? *config : (fl_process_config){NULL};
+	FL_SCOPED(fl_process_io) none = {NULL};
+	const int outputs = io ? FL_PROCESS_PIPE : 0;
+	io = io ? io : &none;
 	if (mine.in == 0)
 		mine.in = io->input_size > 0 ? FL_PROCESS_PIPE : FL_PROCESS_NULL;
-	mine.out = mine.out == 0 ? FL_PROCESS_PIPE : mine.out;
-	mine.err = mine.err == 0 ? FL_PROCESS_PIPE : mine.err;
+	mine.out = mine.out == 0 ? outputs : mine.out;
+	mine.err = mine.err == 0 ? outputs : mine.err;
 	mine.group = true;
 	int rc = fl_process_start(&p, &mine);
 	if (rc != 0)

@@ -566,6 +566,7 @@ FL_TEST(process_stop_and_communicate_answer)
 	fl_process_status status;
 	FL_OK(fl_process_start(&p, &config));
 	FL_RC(fl_process_communicate(p, &io, &status), -EINVAL);
+	FL_RC(fl_process_communicate(p, NULL, &status), -EINVAL);
 	io.input_size = 0;
 	{
 		PROCESS_FAULTS();
@@ -625,6 +626,26 @@ FL_TEST(process_run_answers)
 		FL_RC(fl_process_run(&config, &io, &status), -ENOMEM);
 	}
 	FL_CHECK(process_children_of(getpid()) == children);
+}
+
+static void run_without_io(void *unused)
+{
+	const char *const argv[] = {"sh", "-c", "cat; echo dropped; echo said >&2; exit 3", NULL};
+	fl_process_status status = {77, 77};
+	(void)unused;
+	FL_CHECK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL,
+	                        &status) == 0);
+	FL_CHECK(status.code == 3);
+	FL_CHECK(fl_process_run(NULL, NULL, NULL) == -EINVAL);
+}
+
+FL_TEST(process_run_without_io)
+{
+	char text[500];
+	process_log_begin();
+	fl_test_stderr(run_without_io, NULL, text, sizeof text);
+	assert_true(process_log_end("cannot start process"));
+	assert_string_equal(text, "said\n");
 }
 
 /* Faults: a start that fails leaves no pipe, and a communication that fails can go on. */
