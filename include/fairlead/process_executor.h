@@ -43,7 +43,9 @@ FL_BEGIN_DECLS
  * Deadlines. A task that runs past its deadline is killed with its worker, by default 100 ms later
  * (`kill_after`). The task fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task
  * past its deadline". With `task_timeout` a task that has run for too long fails with -EOWNERDEAD:
- * "its task ran for too long".
+ * "its task ran for too long". If this process may not kill the worker, since it has dropped its
+ * privileges after the start of the worker, the task fails with that error (-EPERM), and the worker
+ * is given up: its process ends after its task, at the latest with this process.
  *
  * Failed starts. If workers again and again cannot be started, or end before they are ready, the
  * executor breaks (-ENOTRECOVERABLE), with the reason as the message. It also breaks on a system

@@ -41,7 +41,8 @@
  *        counts as started: process_pool_counts_as_started().
  *      - started: elements of a chunk that had ended keep their results. The task fails: with
  *        -ETIMEDOUT if it was killed for its deadline, with -ECANCELED if the pool was terminated,
- *        otherwise with -EOWNERDEAD. Instead of this last failure it is queued again if its type's
+ *        otherwise with -EOWNERDEAD; with the error of the kill if the worker cannot be killed: the
+ *        worker then counts as dead (process_pool_give_up_unkillable()). Instead of this last failure it is queued again if its type's
  *        `max_attempts` allows and the pool is not broken.
  *   4. The record is freed. The manager starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
@@ -873,7 +874,10 @@ static void process_pool_kill_worker(struct fl__process_pool_worker *w, const ch
 		return;
 	w->kill_reason = kill_reason;
 	int rc = fl__process_pool_sys.kill(w->process);
-	(void)rc; /* -ESRCH: it has ended */
+	if (rc == 0 || rc == -ESRCH) /* -ESRCH: it has ended */
+		return;
+	w->kill_error = rc;
+	process_pool_wake_manager(w->pool);
 }
 
 /* sigabbrev_np() needs glibc 2.32. `text`: for a signal without a name here. */
@@ -911,7 +915,9 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
 	char *rest = text + at;
 	room -= at;
-	if (w->kill_reason)
+	if (w->kill_error != 0)
+		(void)snprintf(rest, room, "cannot be killed: %s: %s", w->kill_reason, fl_error_text(w->kill_error));
+	else if (w->kill_reason)
 		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
@@ -930,7 +936,10 @@ static void process_pool_settle_started(struct fl__process_pool_worker *w, struc
 	process_pool_take_progress(w, block);
 	block->attempts += block->attempts < UINT16_MAX;
 	const bool again = block->attempts < block->future.type->max_attempts && block->attempts < UINT16_MAX;
-	const int error = block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT : p->terminated ? -ECANCELED : -EOWNERDEAD;
+	const int error = w->kill_error != 0                 ? w->kill_error
+	                  : block->asked == FL__STOP_EXPIRED ? -ETIMEDOUT
+	                  : p->terminated                    ? -ECANCELED
+	                                                     : -EOWNERDEAD;
 	if (again && error == -EOWNERDEAD && !p->base.broken)
 		fl__task_list_add_first(&p->base.queue, block);
 	else
@@ -1005,6 +1014,23 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	p->workers[i] = p->workers[--p->n_workers];
 	process_pool_unwatch(w);
 	process_pool_free_worker(w);
+}
+
+/*
+ * Gives up workers that this process may not kill, since it has dropped privileges. Their running
+ * tasks fail. Each such process exits after its task, and ends with this process at the latest.
+ */
+static void process_pool_give_up_unkillable(struct fl__process_pool *p)
+{
+	for (unsigned i = p->n_workers; i-- > 0;) {
+		struct fl__process_pool_worker *w = p->workers[i];
+		if (w->kill_error == 0)
+			continue;
+		process_pool_withdraw_newest(w, FL__RINGS_DEPTH);
+		if (!w->damaged && !w->exiting && fl__rings_used(&w->rings) < FL__RINGS_DEPTH)
+			process_pool_post_exit(w);
+		process_pool_reap_worker(w);
+	}
 }
 
 /* Supervision: tasks that run for too long. */
@@ -1591,6 +1617,7 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 {
 	bool some = process_pool_take_all(p);
 	process_pool_kill_if_terminated(p);
+	process_pool_give_up_unkillable(p);
 	process_pool_dispatch(p);
 	some |= process_pool_complete_ended(p);
 	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || process_pool_must_break(p)) {
@@ -1610,6 +1637,7 @@ static int64_t process_pool_check_timeouts(struct fl__process_pool *p)
 	const int64_t now = fl__sys.now();
 	process_pool_kill_if_terminated(p);
 	int64_t until = fl__min_deadline(process_pool_watch_tasks(p, now), process_pool_dismiss_idle(p, closing, now));
+	process_pool_give_up_unkillable(p);
 	if (process_pool_wants_worker(p))
 		until = fl__min_deadline(until, p->retry_at);
 	const size_t posted = p->posted;

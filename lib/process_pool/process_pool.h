@@ -54,6 +54,7 @@ struct fl__process_pool_worker {
 	int64_t idle_since;      /* when its last submission ended; 0: not yet */
 	bool damaged;            /* its completion ring is not read any more */
 	const char *kill_reason; /* why this process killed it; NULL: it did not */
+	int kill_error;          /* of that kill: the process runs on */
 };
 
 enum { FL__KNOWN_TYPES = 64 };

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "future/future.h"
 #include "process/process_sys.h"
+#include "process_pool/process_pool.h"
 
 /*
  * The clock of all these processes can be moved forward. So the case decides when a task runs for
@@ -175,6 +176,78 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 		}
 		FL_WAIT_FOR(process_pool_is_gone(gate->pid));
 	}
+}
+
+static int may_not_kill(fl_process *p)
+{
+	(void)p;
+	return -EPERM;
+}
+
+static void may_kill(const struct fl__process_pool_sys *real)
+{
+	fl__process_pool_sys = *real;
+}
+
+#define MAY_NOT_KILL()                                                                                                 \
+	__attribute__((cleanup(may_kill), unused)) const struct fl__process_pool_sys may_kill_later =                  \
+	    fl__process_pool_sys;                                                                                      \
+	fl__process_pool_sys.kill = may_not_kill
+
+/* As after a setuid() of this process: the future ends, and the tasks behind run on another worker. */
+FL_TEST(process_pool_worker_that_may_not_be_killed)
+{
+	enum { TASKS = 3 };
+	CLOCK_AHEAD();
+	MAY_NOT_KILL();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	for (int terminate = 0; terminate < 2; terminate++) {
+		struct process_pool_gate *gate = process_pool_gate();
+		int *runs = process_pool_counters(TASKS), pid;
+		fl_future *hanging = NULL, *f[TASKS];
+		FL_OK(process_pool_hangs_submit(e, gate, &hanging));
+		(void)process_pool_await(gate);
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
+		if (terminate)
+			fl_executor_terminate(e);
+		else
+			put_forward(limit);
+		process_pool_fails(hanging, -EPERM,
+		                   terminate ? "cannot be killed: its executor was terminated"
+		                             : "cannot be killed: its task ran for too long");
+		for (int i = 0; i < TASKS; i++) {
+			FL_RC(process_pool_counts_get(f[i], &pid), terminate ? FL_ETASK : 0);
+			FL_RC(fl_future_error(f[i]), terminate ? -ECANCELED : 0);
+			assert_int_equal(process_pool_counted(&runs[i]), terminate ? 0 : 1);
+			fl_future_free(f[i]);
+		}
+		FL_WAIT_FOR(process_pool_is_gone(gate->pid)); /* by fl_process_free(), which may kill */
+	}
+}
+
+static void overrun_as_another_user(void *arg)
+{
+	struct process_pool_gate *gate = arg;
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .task_timeout = limit}) == 0);
+	FL_CHECK(process_pool_hangs_submit(e, gate, &f) == 0);
+	(void)process_pool_await(gate);
+	FL_CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
+	put_forward(limit);
+	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -EPERM);
+	FL_CHECK(strstr(fl_future_message(f), "cannot be killed: its task ran for too long"));
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_pool_kill_that_is_not_permitted)
+{
+	CLOCK_AHEAD();
+	if (getuid() != 0 || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(overrun_as_another_user, process_pool_gate(), NULL, 0));
 }
 
 /* All workers hang at once, and again: the timeout is for each try. */
