@@ -48,10 +48,12 @@ FL_BEGIN_DECLS
  *   fl_process_preload()     forks the fork server while the process has a single thread: for the
  *                            fork server only
  *
- * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. FL_PROCESS_FORK
- * and programs need no preparation. The library tells the program its role by the environment
- * variable FAIRLEAD_PROCESS and a socket. A set-uid program ignores the variable, as does a program
- * without that socket. fl_main() removes the variable.
+ * Otherwise a start fails with -ENOTSUP; the library never falls back to a fork. So does an
+ * execution of this program without /proc, or if it was started as an argument of the loader
+ * (`ld.so PROGRAM`): /proc/self/exe is executed. FL_PROCESS_FORK and programs need no preparation.
+ * The library tells the program its role by the environment variable FAIRLEAD_PROCESS and a socket.
+ * A set-uid program ignores the variable, as does a program without that socket. fl_main() removes
+ * the variable.
  *
  * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
  * drop_result runs. The new process finds the task by its name: the task must be registered
@@ -73,9 +75,9 @@ FL_BEGIN_DECLS
  * included, or when the library is unloaded. The end of the thread that started it does not kill
  * it. Nor does a child that fork() makes keep it alive, but a child by clone() that neither calls
  * exec nor runs the functions of pthread_atfork() does, as long as that child lives. The kernel
- * kills the daemon alone: the processes that the daemon has started run on. If the daemon leads a group (`group`), fl_process_free() and fl_process_stop() kill the
- * whole group; so does a preloaded fork server when the caller ends. All other processes outlive
- * the caller.
+ * kills the daemon alone: the processes that the daemon has started run on. If the daemon leads a
+ * group (`group`), fl_process_free() and fl_process_stop() kill the whole group; so does a preloaded
+ * fork server when the caller ends. All other processes outlive the caller.
  *
  * A process that leads a group (`group`) is not in the group that the terminal signals: Ctrl-C ends
  * the caller, and the process runs on. Take SIGINT by fairlead/signals.h, and stop the processes.
@@ -185,8 +187,9 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
- *   -ENOTSUP     this program is not prepared for the method (above); or a daemon, or the fork
- *                server, would be the first process of a PID namespace (unshare(), setns())
+ *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
+ *                daemon, or the fork server, would be the first process of a PID namespace
+ *                (unshare(), setns())
  *   -ETIMEDOUT   the fork server or the new process did not answer within 30 s: it is stopped, or
  *                does not reach its fl_main()
  *   -EOWNERDEAD  the fork server died during the call; a process that is no daemon may have been

@@ -64,7 +64,8 @@ FL_BEGIN_DECLS
  * Creates a process executor. `config` may be NULL. Starts nothing yet; never waits. Returns:
  *
  *   0
- *   -ENOTSUP  the program has no fl_main(), no hook, and no fl_process_preload(); the log says so
+ *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started as an
+ *             argument of the loader, or has no /proc; the log says which
  *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -ENOENT   the initializer is not registered

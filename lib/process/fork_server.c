@@ -107,15 +107,15 @@ static void fork_server_set_current(struct fork_server *s)
 
 static int fork_server_exec(int64_t deadline, const char **problem)
 {
-	if (!fl__reexec_possible())
-		return fl__reexec_missing("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread",
-		                          problem);
+	int rc = fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+	if (rc != 0)
+		return rc;
 	struct fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
 	if (!s)
 		return -ENOMEM;
 	*problem = "a pipe cannot be made";
-	int rc = fl__death_pipe_open(&s->death_pipe);
+	rc = fl__death_pipe_open(&s->death_pipe);
 	if (rc == 0)
 		rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd,
 		                      problem);

@@ -288,7 +288,7 @@ static int process_start_program(struct fl__start *start)
 int fl__process_may_fork(const char **problem)
 {
 	int threads = fl__process_sys.count_threads();
-	*problem = "the threads of this process cannot be counted";
+	*problem = "the threads of this process cannot be counted: is /proc mounted?";
 	if (threads < 0)
 		return threads;
 	/* the reaper does not count: a forked child initializes the reaper's lock */
@@ -390,11 +390,11 @@ static int process_start_by_exec(struct fl__start *start)
 {
 	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
 	int socket;
-	if (!fl__reexec_possible())
-		return fl__reexec_missing("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method",
-		                          &start->problem);
-	int rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
-	                          &start->pidfd, &start->problem);
+	int rc = fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method",
+	                          &start->problem);
+	if (rc == 0)
+		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
+		                      &start->pidfd, &start->problem);
 	if (rc != 0)
 		return rc;
 	rc = fl__request_send(socket, -1, start, deadline);

@@ -188,8 +188,13 @@ static int process_sys_count_threads(void)
 {
 	int before = errno, n = 0;
 	DIR *tasks = opendir("/proc/self/task");
-	if (!tasks)
-		return process_sys_result(-1, before);
+	if (!tasks) {
+		/* without /proc: the call does nothing, and only a process with one thread may make it */
+		const int rc = process_sys_result(-1, before);
+		n = unshare(CLONE_THREAD) == 0 ? 1 : rc;
+		errno = before;
+		return n;
+	}
 	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
 		n += entry->d_name[0] != '.';
 	(void)closedir(tasks);

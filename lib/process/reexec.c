@@ -17,10 +17,12 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -181,20 +183,46 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
 	return rc;
 }
 
-int fl__reexec_missing(const char *method, const char *or_else, const char **problem)
-{
-	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
-	        method, or_else);
-	*problem = "this program has no fl_main() and no FL_PROCESS_HOOK";
-	return -ENOTSUP;
-}
-
 void (*fl__main_hook)(int argc, char **argv);
 static bool reexec_main_was_called;
 
-bool fl__reexec_possible(void)
+static int reexec_find_interpreter(struct dl_phdr_info *module, size_t size, void *found)
 {
-	return reexec_main_was_called;
+	(void)size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++)
+		if (module->dlpi_phdr[i].p_type == PT_INTERP)
+			*(bool *)found = true;
+	return 1; /* the first module is the program */
+}
+
+/*
+ * Whether the command was `ld.so PROGRAM`. Then /proc/self/exe is the loader. The kernel has loaded
+ * no interpreter (AT_BASE), although the program names one.
+ */
+static bool reexec_is_behind_loader(void)
+{
+	bool found = false;
+	(void)dl_iterate_phdr(reexec_find_interpreter, &found);
+	return found && getauxval(AT_BASE) == 0;
+}
+
+const char *fl__reexec_missing(void)
+{
+	if (!reexec_main_was_called)
+		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
+	if (reexec_is_behind_loader())
+		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
+	return fl__process_sys.exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
+}
+
+int fl__reexec_check(const char *method, const char *or_else, const char **problem)
+{
+	const char *missing = fl__reexec_missing();
+	if (!missing)
+		return 0;
+	fl__log(FL_LOG_ERROR, "%s needs %s%s", method, missing, or_else);
+	*problem = "this program cannot be executed again";
+	return -ENOTSUP;
 }
 
 /* The environment alone proves nothing: the user of this program may have set the variable. */

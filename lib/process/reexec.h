@@ -16,14 +16,17 @@ enum { FL__REEXEC_SOCKET = FL__STREAMS };
 
 enum fl__reexec_role { FL__REEXEC_FORK_SERVER = 'f', FL__REEXEC_TASK = 't' };
 
-/* Whether fl_main() was called, so that this program can be executed again. */
-bool fl__reexec_possible(void);
+/*
+ * What is needed to execute this program again, and is missing: fl_main(), a start without the
+ * loader's command, /proc. NULL: nothing is. Static text, to follow "needs".
+ */
+const char *fl__reexec_missing(void);
 
 /*
- * For a program without fl_main(): logs that `method` needs it, with `or_else` at the end, sets
- * `*problem`, and returns -ENOTSUP.
+ * Returns 0; or, if something is missing, logs that `method` needs it, with `or_else` at the end,
+ * sets `*problem`, and returns -ENOTSUP.
  */
-int fl__reexec_missing(const char *method, const char *or_else, const char **problem);
+int fl__reexec_check(const char *method, const char *or_else, const char **problem);
 
 /*
  * Executes this program again, and checks the hello. The new process dies by `death_pipe`; NULL:

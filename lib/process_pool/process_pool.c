@@ -88,7 +88,7 @@
 
 static bool process_pool_may_start(void)
 {
-	return fl__reexec_possible() || fl__fork_server_pid() > 0;
+	return !fl__reexec_missing() || fl__fork_server_pid() > 0;
 }
 
 static void process_pool_ring(int doorbell)
@@ -1875,9 +1875,9 @@ static int process_pool_check_start(void)
 {
 	if (fl__process_pool_sys.may_start())
 		return 0;
-	fl__log(FL_LOG_ERROR,
-	        "a process executor needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file "
-	        "scope, or else fl_process_preload() before any thread");
+	const char *missing = fl__reexec_missing();
+	fl__log(FL_LOG_ERROR, "a process executor needs %s, or else fl_process_preload() before any thread",
+	        missing ? missing : "a fork server");
 	return -ENOTSUP;
 }
 

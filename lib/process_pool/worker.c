@@ -465,23 +465,46 @@ static int worker_attach_regions(struct worker_self *w, uint32_t n, const char *
 	return 0;
 }
 
-/*
- * Of the main thread's stack musl tells the size that is in use. Returns the size to which that
- * stack may grow, or `size` if another stack ends at `top`. The kernel stores the program's name
- * near the main thread's `top`, and leaves at least 128 MiB below that stack without mappings.
- */
-static size_t worker_grown_stack(uintptr_t top, size_t size)
+/* Returns the size to which the main thread's stack may grow; at least `size`. */
+static size_t worker_grown_stack(size_t size)
 {
-#ifdef __GLIBC__
-	(void)top;
-#else
-	enum { NEAR = 16 << 20 };
 	struct rlimit limit;
-	if ((uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR && getrlimit(RLIMIT_STACK, &limit) == 0 &&
-	    limit.rlim_cur > size)
-		size = limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur <= size)
+		return size;
+	return limit.rlim_cur < SIZE_MAX ? (size_t)limit.rlim_cur : SIZE_MAX;
+}
+
+/* Whether the main thread's stack ends at `top`: the kernel stores the program's name near there. */
+static bool worker_is_main_stack(uintptr_t top)
+{
+	enum { NEAR = 16 << 20 };
+	return (uintptr_t)getauxval(AT_EXECFN) + NEAR - top < 2 * NEAR;
+}
+
+/*
+ * Finds the stack of this thread. Of the main thread's stack musl tells the size that is in use, and
+ * glibc tells nothing without /proc. The kernel leaves at least 128 MiB below that stack without
+ * mappings.
+ */
+static int worker_find_stack(uintptr_t *top, size_t *size)
+{
+	pthread_attr_t attr;
+	void *bottom;
+	int rc = -pthread_getattr_np(pthread_self(), &attr);
+	*top = (uintptr_t)getauxval(AT_EXECFN);
+	*size = 0;
+	if (rc == 0) {
+		(void)pthread_attr_getstack(&attr, &bottom, size); /* cannot fail */
+		*top = (uintptr_t)bottom + *size;
+		(void)pthread_attr_destroy(&attr);
+	}
+#ifdef __GLIBC__
+	if (rc != -ENOENT)
+		return rc;
 #endif
-	return size;
+	if (worker_is_main_stack(rc == 0 ? *top : (uintptr_t)__builtin_frame_address(0)))
+		*size = worker_grown_stack(*size);
+	return *size > 0 ? 0 : rc;
 }
 
 /*
@@ -491,19 +514,14 @@ static size_t worker_grown_stack(uintptr_t top, size_t size)
 static int worker_find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
-	pthread_attr_t attr;
-	void *bottom;
+	uintptr_t top;
 	size_t size;
-	int rc = -pthread_getattr_np(pthread_self(), &attr);
+	int rc = worker_find_stack(&top, &size);
 	if (rc != 0)
 		return rc;
-	rc = -pthread_attr_getstack(&attr, &bottom, &size);
-	(void)pthread_attr_destroy(&attr);
-	uintptr_t top = (uintptr_t)bottom + size;
-	size = worker_grown_stack(top, size);
 	size = size < MOST ? size : MOST;
 	*low = top - size + (size / 2 < MARGIN ? size / 2 : MARGIN);
-	return rc;
+	return 0;
 }
 
 static int worker_make_nested(struct worker_self *w, const char **problem)

@@ -6,7 +6,11 @@
 
 #include "process/reexec.h"
 #include <elf.h>
+#include <fairlead/process_executor.h>
 #include <libgen.h>
+#include <link.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -74,6 +78,99 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
 	expect_complaint("fl_process_preload() does not serve this method");
 	assert_int_equal(count("task"), 0);
+}
+
+static int find_loader(struct dl_phdr_info *module, size_t size, void *path)
+{
+	(void)size;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++)
+		if (module->dlpi_phdr[i].p_type == PT_INTERP)
+			*(const char **)path = (const char *)(module->dlpi_addr + module->dlpi_phdr[i].p_vaddr);
+	return 1; /* this program is the first module */
+}
+
+/* `ld.so PROGRAM` */
+FL_TEST(process_program_started_through_the_loader_is_told)
+{
+	static const char *const actions[] = {"executor", "start", "preloaded"};
+	const char *loader = NULL;
+	char program[600];
+	(void)dl_iterate_phdr(find_loader, (void *)&loader);
+	if (!loader || !process_can(FL_PROCESS_FORK))
+		FL_SKIP("a static program, or an emulator or sanitizer");
+	(void)snprintf(program, sizeof program, "%s", path_of("process-main"));
+	for (int i = 0; i < 3; i++) {
+		int out = fl_test_scratch(), err = fl_test_scratch();
+		const char *const argv[] = {loader, program, actions[i], "2", NULL};
+		assert_int_equal(process_run(&(fl_process_config){.program = loader,
+		                                                  .argv = argv,
+		                                                  .out = FL_PROCESS_FD(out),
+		                                                  .err = FL_PROCESS_FD(err)})
+		                     .code,
+		                 0);
+		fl_test_take(out, said, sizeof said);
+		fl_test_take(err, complained, sizeof complained);
+		if (i == 2) {
+			expect("preload 0\nexecutor 0\n49\nend\n");
+			continue;
+		}
+		expect(i == 0 ? "executor ENOTSUP\nend\n" : "start ENOTSUP\nend\n");
+		expect_complaint("the loader (ld.so PROGRAM)");
+	}
+}
+
+FL_TASK(process_does_nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK(process_squares, int, int)
+{
+	*result = *arg * *arg;
+	return 0;
+}
+
+/* As in a chroot, or a container that has none. */
+static void work_without_proc(void *unused)
+{
+	fl_executor *e = NULL;
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	(void)unused;
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    umount2("/proc", MNT_DETACH) != 0)
+		_exit(77);
+	process_log_begin();
+	FL_CHECK(fl_process_executor_create(&e, NULL) == -ENOTSUP);
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m += 2)
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) ==
+		         -ENOTSUP);
+	FL_CHECK(process_log_end("needs /proc/self/exe: is /proc mounted?"));
+	FL_CHECK(fl_process_preload() == 0);
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_FORK; m++) {
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_does_nothing, .method = m}) == 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+		fl_process_free(p);
+	}
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .daemon = true}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+	fl_future *f = NULL;
+	int nine = 0;
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(process_squares_submit(e, 3, &f) == 0 && process_squares_get(f, &nine) == 0 && nine == 9);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_without_proc)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	const int status = fl_test_child(work_without_proc, NULL, NULL, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		FL_SKIP(FL_TEST_USERS_REASON);
+	assert_int_equal(status, 0);
 }
 
 FL_TEST(process_fork_needs_no_way)
@@ -242,11 +339,6 @@ FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 
 /* Another build. */
 
-FL_TASK(process_does_nothing, void, void)
-{
-	return 0;
-}
-
 /* A copy of this program with one byte of its build-id changed: as if it had been linked anew. */
 static void copy_with_other_build_id(char *path)
 {
@@ -297,8 +389,8 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 		FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
 		fl__process_sys.answer_timeout = process_real.answer_timeout; /* the others may take their time */
 		fl__process_sys.program = "/nonexistent";
-		FL_RC(fl_process_start(&p, &config), -ENOENT);
-		assert_true(process_log_end("/proc/self/exe, which is this program, cannot be executed: No such"));
+		FL_RC(fl_process_start(&p, &config), -ENOTSUP);
+		assert_true(process_log_end("needs /proc/self/exe: is /proc mounted?"));
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);
