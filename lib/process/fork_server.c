@@ -2,23 +2,29 @@
 /*
  * The fork server: first the requests from the caller's process, then the fork server's loop.
  *
- * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards
- * `fork_server_current` and the user counts. Starts use the fork server without the lock, each with
- * its own channel. The next start replaces a fork server that has died. A start that makes a fork
- * server holds the lock until the fork server's hello, for up to `answer_timeout`.
+ * The caller's process has a socket for requests, and a pidfd. `fork_server_lock` guards the list
+ * of fork servers and their counts. Starts use a fork server without the lock, each with its own
+ * channel. A start that makes a fork server holds the lock until the fork server's hello, for up to
+ * `answer_timeout`.
+ *
+ * A start needs a live fork server that was made by a thread with the caller's rights. If there is
+ * none, the start makes one. It then is the current one. A fork server that is not current lives
+ * until the handles of its processes are freed: its death would kill the daemons, and lose how the
+ * other processes end. Until then a program that has dropped its privileges has its socket, so the
+ * fork server refuses each request that the kernel says another user has sent (SO_PASSCRED).
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
  *   for a child's end     on a signalfd
  *   for the parent's end  on the parent's pidfd, and as the end of the socket
  *
- * When the parent ends the kernel also kills an exec'd fork server, even a stopped one, by its death
- * pipe. When the
- * fork server ends the kernel kills the daemons, since the fork server's one thread made them. Each
- * child has a channel to the parent: there the fork server replies to the request, and reports the
- * child's end.
+ * When the parent ends the kernel also kills an exec'd fork server, even a stopped one, by its
+ * death pipe. When the fork server ends the kernel kills the daemons, since the fork server's one
+ * thread made them. Each child has a channel to the parent: there the fork server replies to the
+ * request, and reports the child's end.
  */
 #include "fork_server.h"
+#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
@@ -35,90 +41,178 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-struct fork_server {
-	int socket, pidfd, pid;
+struct fl__fork_server {
+	struct fl__fork_server *next;
+	int socket, pidfd, pid;           /* socket -1: ended */
 	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
-	unsigned users; /* `fork_server_current` counts as one */
+	struct fl__rights rights;         /* of the thread that made it */
+	bool refused;                     /* could not take on a caller's settings */
+	unsigned users;                   /* starts, and one for `fork_server_current` */
+	unsigned processes;               /* handles of its processes; changed without the lock, too */
 };
 
 static fl_mutex fork_server_lock = FL_MUTEX_INIT;
-static struct fork_server *fork_server_current;
-static struct fork_server *fork_server_of_parent; /* in a forked child: the parent's record, to be freed */
+static struct fl__fork_server *fork_server_all;       /* linked by `next` */
+static struct fl__fork_server *fork_server_current;   /* of the last start */
+static struct fl__fork_server *fork_server_of_parent; /* in a forked child: the parent's, to be freed */
 
 /* Under the lock. */
 static void fork_server_forget_parent(void)
 {
-	fl__free(fork_server_of_parent);
-	fork_server_of_parent = NULL;
+	for (struct fl__fork_server *s; (s = fork_server_of_parent) != NULL;) {
+		fork_server_of_parent = s->next;
+		fl__free(s);
+	}
 }
 
-static bool fork_server_is_dead(const struct fork_server *s)
+static bool fork_server_is_dead(const struct fl__fork_server *s)
 {
-	return fl__fd_poll(s->pidfd, POLLIN) > 0;
+	return s->socket < 0 || fl__fd_poll(s->pidfd, POLLIN) > 0;
 }
 
-/* Under the lock. The last user ends the fork server. */
-static void fork_server_release(struct fork_server *s)
+/* Under the lock. The caller ends the pidfd. */
+static void fork_server_kill(struct fl__fork_server *s)
 {
-	if (--s->users > 0)
-		return;
 	fl__fd_close(s->socket);
+	s->socket = -1;
 	fl__death_pipe_close(&s->death_pipe);
 	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
-	fl__reaper_adopt(s->pidfd, true);
+}
+
+/* Under the lock. */
+static void fork_server_free(struct fl__fork_server *s)
+{
+	struct fl__fork_server **link = &fork_server_all;
+	while (*link != s)
+		link = &(*link)->next;
+	*link = s->next;
 	fl__free(s);
 }
 
-static void fork_server_drop_current(void)
+/* Under the lock. Ends a fork server that is of no more use. */
+static void fork_server_settle(struct fl__fork_server *s)
 {
-	struct fork_server *s = fork_server_current;
-	fork_server_current = NULL;
-	fork_server_release(s);
+	/* acquire: pairs with fl__fork_server_forget() */
+	const unsigned processes = fl__load_acquire(&s->processes);
+	if (s->users > 0 || (processes > 0 && !fork_server_is_dead(s)))
+		return;
+	if (s->socket >= 0) {
+		fork_server_kill(s);
+		fl__reaper_adopt(s->pidfd, true);
+	}
+	if (processes == 0)
+		fork_server_free(s);
+}
+
+/* Under the lock. */
+static void fork_server_settle_all(void)
+{
+	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
+		next = s->next;
+		fork_server_settle(s);
+	}
+}
+
+/* Under the lock. `s` may be NULL. */
+static void fork_server_set_current(struct fl__fork_server *s)
+{
+	struct fl__fork_server *before = fork_server_current;
+	if (s)
+		s->users++;
+	fork_server_current = s;
+	if (before && --before->users == 0)
+		fork_server_settle(before);
 }
 
 /* At the end of this copy of the library. A fork server in use ends with the process. */
 static unsigned fork_server_end(void)
 {
-	fl_process_status status;
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	if (!fork_server_current || fork_server_current->users > 1)
-		return 0;
-	fl__fd_close(fork_server_current->socket);
-	fl__death_pipe_close(&fork_server_current->death_pipe);
-	(void)fl__process_sys.signal(fork_server_current->pidfd, SIGKILL);
-	/* the reaper may have reaped the fork server before */
-	(void)fl__process_sys.reap(fork_server_current->pidfd, &status, true);
-	fl__fd_close(fork_server_current->pidfd);
-	fl__free(fork_server_current);
-	fork_server_current = NULL;
+	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
+		fl_process_status status;
+		next = s->next;
+		if (s->socket < 0 || s->users > (s == fork_server_current))
+			continue;
+		fork_server_kill(s);
+		/* the reaper may have reaped the fork server before */
+		(void)fl__process_sys.reap(s->pidfd, &status, true);
+		fl__fd_close(s->pidfd);
+		if (s == fork_server_current)
+			fork_server_set_current(NULL); /* settles it */
+		else
+			fork_server_settle(s);
+	}
 	return 0;
 }
 
-static void fork_server_set_current(struct fork_server *s)
+/* Under the lock. */
+static void fork_server_add(struct fl__fork_server *s, const struct fl__rights *rights)
 {
 	static struct fl__helper helper = {.end = fork_server_end};
 	fl__helper_list(&helper);
-	s->users = 1;
-	fork_server_current = s;
+	s->rights = *rights;
+	s->next = fork_server_all;
+	fork_server_all = s;
+	fork_server_set_current(s);
 }
 
-static int fork_server_exec(int64_t deadline, const char **problem)
+/* Under the lock. Makes a live fork server with these rights the current one, if there is one. */
+static bool fork_server_find(const struct fl__rights *rights)
 {
-	int rc = fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+	if (fork_server_current && fork_server_is_dead(fork_server_current))
+		fork_server_set_current(NULL);
+	fork_server_settle_all();
+	struct fl__fork_server *s = fork_server_all;
+	while (s && (s->refused || fl__rights_difference(&s->rights, rights) || fork_server_is_dead(s)))
+		s = s->next;
+	if (s)
+		fork_server_set_current(s);
+	return s;
+}
+
+static int fork_server_exec_checked(struct fl__fork_server *s, const struct fl__rights *rights, int64_t deadline,
+                                    const char **problem)
+{
+	struct fl__rights after;
+	struct fl__settings unused;
+	int rc =
+	    fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd, problem);
 	if (rc != 0)
 		return rc;
-	struct fork_server *s = fl__alloc(1, sizeof *s);
+	*problem = "the rights of the calling thread have changed during the start of the fork server";
+	rc = fl__attributes_read(&after, &unused);
+	if (rc == 0 && fl__rights_difference(&after, rights))
+		rc = -EAGAIN;
+	if (rc != 0) {
+		fl__fd_close(s->socket);
+		fl__reexec_kill(s->pidfd);
+	}
+	return rc;
+}
+
+/* Under the lock. */
+static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, const char **problem)
+{
+	int rc =
+	    fl__reexec_check("FL_PROCESS_FORK_SERVER", ", or else fl_process_preload() before any thread", problem);
+	if (rc != 0 && fork_server_current) {
+		*problem = fl__rights_difference(&fork_server_current->rights, rights);
+		return -EPERM;
+	}
+	if (rc != 0)
+		return rc;
+	struct fl__fork_server *s = fl__alloc(1, sizeof *s);
 	*problem = "no memory for the fork server";
 	if (!s)
 		return -ENOMEM;
 	*problem = "a pipe cannot be made";
 	rc = fl__death_pipe_open(&s->death_pipe);
 	if (rc == 0)
-		rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd,
-		                      problem);
+		rc = fork_server_exec_checked(s, rights, deadline, problem);
 	if (rc != 0) {
 		fl__death_pipe_close(&s->death_pipe);
 		fl__free(s);
@@ -127,32 +221,46 @@ static int fork_server_exec(int64_t deadline, const char **problem)
 	int again = fl__process_sys.duplicate(s->pidfd);
 	if (again >= 0)
 		fl__reaper_adopt(again, false); /* reaps the fork server as soon as it dies */
-	fork_server_set_current(s);
+	fork_server_add(s, rights);
 	return 0;
 }
 
-/* Gets a live fork server, which the caller releases with fork_server_put(). */
-static int fork_server_get(struct fork_server **s, int64_t deadline, const char **problem)
+/* Gets a live fork server with these rights, which the caller releases with fork_server_put(). */
+static int fork_server_get(struct fl__fork_server **s, const struct fl__rights *rights, int64_t deadline,
+                           const char **problem)
 {
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	if (fork_server_current && fork_server_is_dead(fork_server_current))
-		fork_server_drop_current();
-	int rc = fork_server_current ? 0 : fork_server_exec(deadline, problem);
+	int rc = fork_server_find(rights) ? 0 : fork_server_exec(rights, deadline, problem);
 	if (rc != 0)
 		return rc;
 	fork_server_current->users++;
 	*s = fork_server_current;
+	fork_server_settle_all();
 	return 0;
 }
 
-/* `dead`: the caller found the fork server dead. */
-static void fork_server_put(struct fork_server *s, bool dead)
+/* `useless`: the caller found the fork server dead, or it has refused the caller's settings. */
+static void fork_server_put(struct fl__fork_server *s, bool useless, bool made_process)
 {
 	FL_LOCKED(&fork_server_lock);
-	if (dead && fork_server_current == s)
-		fork_server_drop_current();
-	fork_server_release(s);
+	fl__add_relaxed(&s->processes, made_process); /* relaxed: `users` keeps `s` */
+	s->refused |= useless;
+	if (useless && fork_server_current == s)
+		fork_server_set_current(NULL);
+	s->users--;
+	fork_server_settle(s);
+}
+
+/* Does not wait for a start that makes a fork server: that start, or the next, settles `s`. */
+void fl__fork_server_forget(struct fl__fork_server *s)
+{
+	/* release: pairs with fork_server_settle(); the last access unless the lock is free */
+	fl__sub_release(&s->processes, 1);
+	if (fl_mutex_try_lock(&fork_server_lock) != 0)
+		return;
+	fork_server_settle_all();
+	fl_mutex_unlock(&fork_server_lock);
 }
 
 int fl__fork_server_pid(void)
@@ -181,46 +289,79 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
 	start->problem = problem;
 }
 
-/* Sends the request. If the fork server has died (-EPIPE), tries a new fork server, once. */
-static int fork_server_send_request(struct fl__start *start, int channel, int64_t deadline)
+/*
+ * Sends the request to `*s`, which the caller releases. If the fork server has died (-EPIPE), tries
+ * a new fork server, once.
+ */
+static int fork_server_send_request(struct fl__start *start, const struct fl__rights *rights, int channel,
+                                    int64_t deadline, struct fl__fork_server **s)
 {
 	int rc = -EPIPE;
 	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
-		struct fork_server *s;
-		rc = fork_server_get(&s, deadline, &start->problem);
+		rc = fork_server_get(s, rights, deadline, &start->problem);
 		if (rc != 0)
 			return rc;
-		rc = fl__request_send(s->socket, channel, start, deadline);
-		fork_server_put(s, rc == -EPIPE);
+		rc = fl__request_send((*s)->socket, channel, start, deadline);
+		if (rc != 0)
+			fork_server_put(*s, rc == -EPIPE, false);
 	}
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
+}
+
+static int fork_server_receive_reply(struct fl__start *start, int channel, int64_t deadline)
+{
+	start->pidfd = -1;
+	start->pid = 0;
+	int rc = fl__reply_receive(channel, start, deadline, &start->pidfd);
+	if (rc == -ETIMEDOUT)
+		start->problem = "no answer from the fork server: is it stopped?";
+	if (rc == 0 && start->pidfd < 0)
+		rc = -EPROTO;
+	if (rc != 0)
+		fork_server_give_up(channel, start, rc);
+	return rc;
+}
+
+/* Sets start->refused if another fork server may take on the caller's settings. */
+static int fork_server_try(struct fl__start *start, const struct fl__rights *rights, int64_t deadline)
+{
+	int channel[2];
+	struct fl__fork_server *s = NULL;
+	start->refused = false;
+	start->problem = "the channel to the fork server cannot be created";
+	int rc = fl__packet_pair_above_streams(channel);
+	if (rc != 0)
+		return rc;
+	rc = fork_server_send_request(start, rights, channel[1], deadline, &s);
+	fl__fd_close(channel[1]);
+	if (rc == 0) {
+		rc = fork_server_receive_reply(start, channel[0], deadline);
+		start->refused = start->refused && !fl__reexec_missing();
+		fork_server_put(s, start->refused, rc == 0);
+	}
+	if (rc == 0) {
+		start->channel = channel[0];
+		start->server = s;
+	} else {
+		fl__fd_close(channel[0]);
+	}
+	return rc;
 }
 
 int fl__fork_server_start(struct fl__start *start)
 {
 	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
-	int channel[2];
-	start->problem = "the channel to the fork server cannot be created";
-	int rc = fl__packet_pair_above_streams(channel);
+	struct fl__rights rights;
+	struct fl__settings settings;
+	start->problem = "the attributes of the calling thread cannot be read";
+	int rc = fl__attributes_read(&rights, &settings);
 	if (rc != 0)
 		return rc;
-	rc = fork_server_send_request(start, channel[1], deadline);
-	fl__fd_close(channel[1]);
-	if (rc == 0) {
-		start->pidfd = -1;
-		start->pid = 0;
-		rc = fl__reply_receive(channel[0], start, deadline, &start->pidfd);
-		if (rc == -ETIMEDOUT)
-			start->problem = "no answer from the fork server: is it stopped?";
-		if (rc == 0 && start->pidfd < 0)
-			rc = -EPROTO;
-		if (rc != 0)
-			fork_server_give_up(channel[0], start, rc);
-	}
-	if (rc == 0)
-		start->channel = channel[0];
-	else
-		fl__fd_close(channel[0]);
+	start->settings = &settings;
+	rc = fork_server_try(start, &rights, deadline);
+	if (start->refused) /* a new fork server has the settings */
+		rc = fork_server_try(start, &rights, deadline);
+	start->settings = NULL;
 	return rc;
 }
 
@@ -238,11 +379,12 @@ static _Noreturn void fork_server_become(int socket, int parent)
 	fl__fork_server_serve(FL__REEXEC_SOCKET, parent);
 }
 
-static int fork_server_fork(struct fork_server *s, const char **problem)
+/* Under the lock. */
+static int fork_server_fork(struct fl__fork_server *s, const struct fl__rights *rights, const char **problem)
 {
 	int ends[2], parent = getpid();
 	*problem = "the socket to the new process cannot be created";
-	int rc = fl__packet_pair_above_streams(ends);
+	int rc = fl__reexec_pair(ends);
 	if (rc != 0)
 		return rc;
 	*problem = "fork() failed";
@@ -256,24 +398,27 @@ static int fork_server_fork(struct fork_server *s, const char **problem)
 	}
 	s->socket = ends[0];
 	s->pid = rc;
-	fork_server_set_current(s);
+	fork_server_add(s, rights);
 	return 0;
 }
 
 int fl_process_preload(void)
 {
+	struct fl__rights rights;
+	struct fl__settings unused;
+	struct fl__fork_server *s = NULL;
+	const char *problem = "the attributes of the calling thread cannot be read";
+	int rc = fl__attributes_read(&rights, &unused);
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	if (fork_server_current && fork_server_is_dead(fork_server_current))
-		fork_server_drop_current();
-	if (fork_server_current)
+	if (rc == 0 && fork_server_find(&rights))
 		return 0;
-	const char *problem = "no memory for the fork server";
-	struct fork_server *s = NULL;
-	int rc = fl__process_may_fork(&problem);
+	if (rc == 0)
+		rc = fl__process_may_fork(&problem);
 	if (rc == 0) {
+		problem = "no memory for the fork server";
 		s = fl__alloc(1, sizeof *s);
-		rc = s ? fork_server_fork(s, &problem) : -ENOMEM;
+		rc = s ? fork_server_fork(s, &rights, &problem) : -ENOMEM;
 	}
 	if (rc != 0) {
 		fl__free(s);
@@ -285,13 +430,16 @@ int fl_process_preload(void)
 void fl__fork_server_after_fork(void)
 {
 	fl_mutex_init(&fork_server_lock);
-	if (!fork_server_current)
+	if (!fork_server_all)
 		return;
-	fl__fd_close(fork_server_current->socket);
-	fl__fd_close(fork_server_current->pidfd);
+	for (const struct fl__fork_server *s = fork_server_all; s; s = s->next)
+		if (s->socket >= 0) {
+			fl__fd_close(s->socket);
+			fl__fd_close(s->pidfd);
+		}
 	/* freed later: a thread that is not in the child may hold the allocator's lock */
-	fork_server_of_parent = fork_server_current;
-	fork_server_current = NULL;
+	fork_server_of_parent = fork_server_all;
+	fork_server_all = fork_server_current = NULL;
 }
 
 /* The loop of the fork server. */
@@ -309,6 +457,8 @@ struct fork_server_loop {
 	int spare;              /* closed before a receive, so that a request's channel fits */
 	struct fork_server_child *children;
 	size_t n, room;
+	struct fl__settings settings; /* of this process */
+	uint32_t user;                /* of the parent when it made this process */
 };
 
 static struct fork_server_loop fork_server_loop;
@@ -421,20 +571,28 @@ static bool fork_server_is_abandoned(int channel)
 }
 
 /* Serves one request. Returns true when a child owns the channel. */
-static bool fork_server_answer(const void *data, size_t size, bool lost, const int *fds, unsigned n_fds)
+static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
 {
+	const int *fds = packet->fds;
+	const unsigned n_fds = packet->n_fds;
 	struct fl__request request;
 	struct fl__start_reply reply;
 	int channel = n_fds > 0 ? fds[0] : -1, pidfd = -1;
 	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	if (channel < 0 || fork_server_is_abandoned(channel))
 		return false;
-	if (lost)
+	if (packet->lost)
 		rc = -EMFILE;
+	if (packet->user != fork_server_loop.user)
+		rc = -EPERM;
 	if (rc == 0 && request.channel < 0)
 		rc = -EBADMSG;
 	if (rc == 0)
 		rc = fork_server_check_fd_limit(fds, n_fds, &request);
+	if (rc == 0) {
+		rc = fl__settings_take_on(&fork_server_loop.settings, request.settings);
+		reply.refused = rc != 0;
+	}
 	if (rc == 0)
 		rc = fork_server_make_process(&request, &pidfd);
 	bool made = rc > 0;
@@ -466,7 +624,7 @@ static void fork_server_take_request(void)
 	if (rc == -EPIPE)
 		fork_server_exit();
 	if (rc == 0) {
-		bool kept = !packet.cut && fork_server_answer(data, packet.size, packet.lost, fds, packet.n_fds);
+		bool kept = !packet.cut && fork_server_answer(data, packet.size, &packet);
 		fl__fds_close(fds + kept, packet.n_fds - kept);
 	}
 	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);
@@ -478,6 +636,10 @@ _Noreturn void fl__fork_server_serve(int socket, int parent)
 	fork_server_loop = (struct fork_server_loop){.socket = socket, .parent = parent, .spare = -1};
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
 	fork_server_loop.signals = fl__process_sys.child_signals();
+	fl__settings_read(&fork_server_loop.settings);
+	fork_server_loop.settings.umask = (int32_t)umask(077);
+	(void)umask((mode_t)fork_server_loop.settings.umask);
+	fork_server_loop.user = getuid();
 	if (getppid() != parent)
 		fork_server_exit();
 	fork_server_leave_directory();

@@ -7,7 +7,10 @@
 /* The start method FL_PROCESS_FORK_SERVER: 0, or a negative errno with `problem` set. */
 int fl__fork_server_start(struct fl__start *start);
 
-/* Returns the pid of this process's fork server, or 0. */
+/* Called when the handle of a process of this fork server is freed. */
+void fl__fork_server_forget(struct fl__fork_server *s);
+
+/* Returns the pid of the fork server of the last start, or 0. */
 int fl__fork_server_pid(void);
 
 /* In a forked child: drops the parent's fork server. */

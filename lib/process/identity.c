@@ -8,15 +8,13 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
-static uint64_t identity_hash(uint64_t seed, const void *data, size_t size)
+uint64_t fl__hash(uint64_t seed, const void *data, size_t size)
 {
 	const unsigned char *bytes = data;
 	for (size_t i = 0; i < size; i++)
 		seed = (seed ^ bytes[i]) * 0x100000001b3u; /* FNV-1a */
 	return seed;
 }
-
-static const uint64_t identity_hash_start = 0xcbf29ce484222325u;
 
 /* Spreads a hash over all bits (splitmix64), so that a sum of hashes is a hash. */
 static uint64_t identity_mix(uint64_t x)
@@ -68,7 +66,7 @@ static bool identity_find_build_id(const unsigned char *notes, size_t size, size
 
 static void identity_hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
 {
-	uint64_t sum = identity_hash(identity_hash_start, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
+	uint64_t sum = fl__hash(FL__HASH_START, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
 	/* The program's name is empty, or, with musl, what argv[0] says. */
 	const bool is_program = identity_contains(module, (uintptr_t)getauxval(AT_PHDR));
 	const char *path = is_program ? "/proc/self/exe" : module->dlpi_name;
@@ -76,7 +74,7 @@ static void identity_hash_module(const struct dl_phdr_info *module, struct fl__b
 	if (stat(path, &file) == 0) {
 		const int64_t about[] = {(int64_t)file.st_dev, (int64_t)file.st_ino, (int64_t)file.st_size,
 		                         (int64_t)file.st_mtim.tv_sec, (int64_t)file.st_mtim.tv_nsec};
-		sum = identity_hash(sum, about, sizeof about);
+		sum = fl__hash(sum, about, sizeof about);
 	}
 	id->size = sizeof sum;
 	id->hashed = 1;
@@ -127,8 +125,8 @@ const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD
 
 static uint64_t identity_id_of_type(const fl_task_type *type)
 {
-	uint64_t name = identity_hash(identity_hash_start, type->name, strlen(type->name) + 1);
-	return identity_mix(identity_hash(name, &type->version, sizeof type->version));
+	uint64_t name = fl__hash(FL__HASH_START, type->name, strlen(type->name) + 1);
+	return identity_mix(fl__hash(name, &type->version, sizeof type->version));
 }
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
@@ -145,7 +143,7 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 
 uint32_t fl__task_check(const struct fl__task_identity *identity)
 {
-	uint64_t sum = identity_mix(identity_hash(identity_hash_start, identity, sizeof *identity));
+	uint64_t sum = identity_mix(fl__hash(FL__HASH_START, identity, sizeof *identity));
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
@@ -172,7 +170,7 @@ static void identity_add_to_digest(const fl_task_type *type, void *arg)
 	struct fl__registry_digest *digest = arg;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	digest->sum += identity_mix(identity_hash(identity_hash_start, &identity, sizeof identity)); /* in any order */
+	digest->sum += identity_mix(fl__hash(FL__HASH_START, &identity, sizeof identity)); /* in any order */
 	digest->tasks++;
 }
 

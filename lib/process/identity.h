@@ -4,7 +4,12 @@
 
 #include <fairlead/task_type.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+/* Continues the hash `seed`, which begins with FL__HASH_START, with these bytes (FNV-1a). */
+#define FL__HASH_START 0xcbf29ce484222325u
+uint64_t fl__hash(uint64_t seed, const void *data, size_t size);
 
 /*
  * Identifies a module (the program or a library) to another process: the linker's build-id, or else

@@ -251,6 +251,8 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	new_process_swept_fork = fl__fork_count;
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
+	if (rc == 0 && request->settings)
+		rc = fl__settings_limit(request->settings);
 	if (ready)
 		ready(request->setup.keep, rc);
 	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);

@@ -66,6 +66,17 @@ static int packet_check_end(int socket)
 	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
 }
 
+static uint32_t packet_user(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_CREDENTIALS) {
+			struct ucred sender;
+			memcpy(&sender, CMSG_DATA(c), sizeof sender);
+			return sender.uid;
+		}
+	return FL__NO_USER;
+}
+
 static int packet_receive(int socket, struct fl__packet *packet, int flags)
 {
 	union fl__passed_fds control;
@@ -87,6 +98,7 @@ static int packet_receive(int socket, struct fl__packet *packet, int flags)
 	packet->cut = message.msg_flags & MSG_TRUNC;
 	packet->lost = packet->fds && (message.msg_flags & MSG_CTRUNC);
 	packet->n_fds = packet->fds ? fl__passed_fds_take(&message, packet->fds) : 0;
+	packet->user = packet_user(&message);
 	return 0;
 }
 

@@ -15,6 +15,7 @@
  * the end.
  */
 enum { FL__PACKET_FDS = FL__PASSED_FDS }; /* the most descriptors of a packet */
+#define FL__NO_USER UINT32_MAX
 
 /* Two connected sockets, close-on-exec: 0; -EMFILE, -ENFILE, -ENOMEM, -ENOBUFS. */
 int fl__packet_pair(int sockets[2]);
@@ -58,6 +59,8 @@ struct fl__packet {
 	unsigned n_fds; /* result */
 	bool cut;       /* result: the packet had more bytes */
 	bool lost;      /* result: descriptors are missing, over this process's limit */
+	/* Result: the user that sent it, if SO_PASSCRED was set before; else FL__NO_USER. */
+	uint32_t user;
 };
 
 /*

@@ -48,7 +48,8 @@ struct fl_process {
 	int channel; /* -1: a child of this process */
 	bool daemon;
 	struct fl__death_pipe death_pipe;
-	uint32_t forks; /* fl__fork_count in the process that made the handle */
+	struct fl__fork_server *server; /* NULL: a child of this process */
+	uint32_t forks;                 /* fl__fork_count in the process that made the handle */
 	struct fl__watched_fd on_channel, on_pidfd;
 	bool group;             /* leads a process group */
 	int pipes[FL__STREAMS]; /* -1: none */
@@ -98,6 +99,7 @@ static void process_init(fl_process *p, const struct fl__start *start)
 	p->pidfd = start->pidfd;
 	p->channel = start->channel;
 	p->daemon = start->config->daemon;
+	p->server = start->server;
 	p->group = start->config->group;
 	memcpy(p->pipes, start->pipes, sizeof p->pipes);
 	p->forks = fl__fork_count;
@@ -364,6 +366,8 @@ void fl_process_free(fl_process *p)
 		process_list_remove(p);
 		const bool killed = runs && p->daemon && process_signal_all(p, SIGKILL) == 0;
 		fl__death_pipe_close(&p->death_pipe);
+		if (p->server)
+			fl__fork_server_forget(p->server);
 		if (runs && p->channel < 0) {
 			fl__reaper_adopt(p->pidfd, killed);
 			p->pidfd = -1;

@@ -250,7 +250,8 @@ static int process_start_find_paths(struct process_start_paths *paths, const cha
 static void process_start_explain_exec(struct fl__start *start, const char *const *paths, int rc)
 {
 	const int directory = start->setup.cwd >= 0 ? start->setup.cwd : AT_FDCWD;
-	start->problem = "the program cannot be executed";
+	start->problem = rc == -ENOTSUP ? "a daemon cannot be the first process of a PID namespace"
+	                                : "the program cannot be executed";
 	for (; rc == -ENOENT && *paths; paths++)
 		if (**paths && fl__process_sys.exists(directory, *paths)) {
 			process_start_say(
@@ -390,8 +391,8 @@ static int process_start_by_exec(struct fl__start *start)
 {
 	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
 	int socket;
-	int rc = fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method",
-	                          &start->problem);
+	int rc =
+	    fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method", &start->problem);
 	if (rc == 0)
 		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
 		                      &start->pidfd, &start->problem);

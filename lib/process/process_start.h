@@ -21,6 +21,10 @@ struct fl__start {
 	int channel;            /* reports the end; -1: a child of this process */
 	/* Opened for a daemon, unless a fork server makes it. */
 	struct fl__death_pipe *death_pipe;
+	/* For the fork server. */
+	const struct fl__settings *settings;
+	bool refused;                   /* the fork server may not take on the settings */
+	struct fl__fork_server *server; /* that made the process; NULL: none */
 };
 
 /* Checks the configuration, and starts the process: 0, or a negative errno with `problem` set. */

@@ -161,12 +161,21 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 	return rc;
 }
 
+int fl__reexec_pair(int sockets[2])
+{
+	const int on = 1;
+	int rc = fl__packet_pair_above_streams(sockets);
+	if (rc == 0)
+		(void)setsockopt(sockets[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof on); /* cannot fail */
+	return rc;
+}
+
 int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
                      int *pid, int *pidfd, const char **problem)
 {
 	int ends[2];
 	*problem = "the socket to the new process cannot be created";
-	int rc = fl__packet_pair_above_streams(ends);
+	int rc = fl__reexec_pair(ends);
 	if (rc != 0)
 		return rc;
 	rc = reexec_spawn(role, death_pipe, ends[1], pid, pidfd, problem);
@@ -206,12 +215,25 @@ static bool reexec_is_behind_loader(void)
 	return found && getauxval(AT_BASE) == 0;
 }
 
+/* Whether children of this thread are in another PID namespace. Its first child makes the link. */
+static bool reexec_has_left_pid_namespace(void)
+{
+	char own[64], childrens[64];
+	const int before = errno;
+	const ssize_t n = readlink("/proc/thread-self/ns/pid", own, sizeof own);
+	const ssize_t m = readlink("/proc/thread-self/ns/pid_for_children", childrens, sizeof childrens);
+	errno = before;
+	return n > 0 && (n != m || memcmp(own, childrens, (size_t)n) != 0);
+}
+
 const char *fl__reexec_missing(void)
 {
 	if (!reexec_main_was_called)
 		return "fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope";
 	if (reexec_is_behind_loader())
 		return "this program to be started by its own name, not as an argument of the loader (ld.so PROGRAM)";
+	if (reexec_has_left_pid_namespace())
+		return "a thread that has not left the PID namespace of its process (unshare(), setns())";
 	return fl__process_sys.exists(AT_FDCWD, fl__process_sys.program) ? NULL : "/proc/self/exe: is /proc mounted?";
 }
 

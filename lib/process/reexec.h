@@ -30,7 +30,8 @@ int fl__reexec_check(const char *method, const char *or_else, const char **probl
 
 /*
  * Executes this program again, and checks the hello. The new process dies by `death_pipe`; NULL:
- * does not. `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
+ * does not. `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no
+ * process.
  */
 int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
                      int *pid, int *pidfd, const char **problem);
@@ -40,6 +41,12 @@ int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *dea
  * `socket`. The caller closes `fds[0]`. Returns 0 or a negative errno.
  */
 int fl__reexec_setup(struct fl__setup *setup, int socket);
+
+/*
+ * Makes the sockets to a new process. `sockets[1]` is the new process's: the kernel tells it which
+ * user has sent a packet. 0, or the errors of fl__packet_pair().
+ */
+int fl__reexec_pair(int sockets[2]);
 
 /* Kills a child. The reaper reaps it. */
 void fl__reexec_kill(int pidfd);

@@ -15,7 +15,8 @@ struct request_message {
 	uint32_t flags, n_fds;         /* n_fds: handed over */
 	uint32_t name_size, task_size; /* with their zeros */
 	struct fl__task_identity task;
-	char text[]; /* the process's name, the task's, the argument */
+	struct fl__settings settings; /* zeros: not to a fork server */
+	char text[];                  /* the process's name, the task's, the argument */
 };
 
 struct request_fds {
@@ -67,6 +68,8 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	m->name_size = (uint32_t)name;
 	m->task_size = (uint32_t)task;
 	fl__task_identify(type, &m->task);
+	if (start->settings)
+		m->settings = *start->settings;
 	memcpy(m->text, start->name, name);
 	memcpy(m->text + name, type->name, task);
 	if (inline_size > 0)
@@ -174,6 +177,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;
+	request->settings = request->channel >= 0 ? &m->settings : NULL;
 	return request_find_task(request, reply, m);
 }
 
@@ -244,6 +248,9 @@ int fl__reply_receive(int channel, struct fl__start *start, int64_t deadline, in
 		start->problem = "the task is unknown there, or differs";
 		request_log_task(start, &reply);
 	}
+	if (reply.refused)
+		start->problem = "the fork server may not take on the scheduling, priorities or limits of the caller";
+	start->refused = reply.refused != 0;
 	start->pid = reply.pid;
 	return rc;
 }

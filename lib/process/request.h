@@ -2,6 +2,7 @@
 #ifndef FL_PROCESS_REQUEST_H
 #define FL_PROCESS_REQUEST_H
 
+#include "attributes.h"
 #include "identity.h"
 #include "process_start.h"
 #include <stdbool.h>
@@ -21,7 +22,8 @@ struct fl__end_report {
  * index before use. A task is sent as its name and identity.
  *
  * The descriptors of a request, in this order: the new process's channel (to a fork server); its
- * directory; its open streams; those passed on; the argument, if too large for the packet.
+ * directory; its open streams; those passed on; the argument, if too large for the packet. A
+ * request to a fork server has the settings of the calling thread.
  */
 enum {
 	FL__REQUEST_DAEMON = 1,
@@ -52,13 +54,16 @@ struct fl__request {
 	bool daemon;
 	int channel;
 	struct fl__setup setup;
+	/* To be taken on; valid as long as the request's bytes. NULL: inherited. */
+	const struct fl__settings *settings;
 };
 
 struct fl__start_reply {
 	uint32_t magic, size;
 	int32_t error;                   /* 0, or what failed, as a negative errno */
 	int32_t pid;                     /* a fork server also sends the pidfd */
-	uint32_t has_task, reserved;     /* whether the task exists there */
+	uint32_t has_task;               /* whether the task exists there */
+	uint32_t refused;                /* the fork server may not take on the settings */
 	struct fl__task_identity theirs; /* its identity there */
 };
 

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "attributes.h"
+#include "../base/sys.h"
+#include "identity.h"
+#include "new_process.h"
+#include "process_sys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Rights. */
+
+static void attributes_add(uint64_t *hash, const void *data, size_t size)
+{
+	*hash = fl__hash(*hash, data, size);
+}
+
+static int attributes_add_groups(uint64_t *hash)
+{
+	const int before = errno, n = getgroups(0, NULL);
+	gid_t *groups = fl__alloc((size_t)n + 1, sizeof *groups);
+	if (!groups)
+		return -ENOMEM;
+	const int there = getgroups(n, groups);
+	if (there >= 0)
+		attributes_add(hash, groups, (size_t)there * sizeof *groups);
+	fl__free(groups);
+	errno = before;
+	return there >= 0 ? 0 : -EAGAIN; /* another thread has just set more groups */
+}
+
+static void attributes_add_ids(uint64_t *hash)
+{
+	enum { CAPABILITY_VERSION = 0x20080522 }; /* of Linux 2.6.26 */
+	uint32_t header[2] = {CAPABILITY_VERSION, 0}, capabilities[6] = {0};
+	uid_t users[3] = {0, 0, 0};
+	gid_t groups[3] = {0, 0, 0};
+	(void)getresuid(&users[0], &users[1], &users[2]);
+	(void)getresgid(&groups[0], &groups[1], &groups[2]);
+	(void)fl__raw(SYS_capget, (long)header, (long)capabilities, 0, 0);
+	enum { GET_KEYRING_ID = 0, SESSION_KEYRING = -3 };
+	const int bits[] = {prctl(PR_GET_SECUREBITS), prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
+	                    fl__raw(SYS_keyctl, GET_KEYRING_ID, SESSION_KEYRING, 0, 0)};
+	attributes_add(hash, users, sizeof users);
+	attributes_add(hash, groups, sizeof groups);
+	attributes_add(hash, capabilities, sizeof capabilities);
+	attributes_add(hash, bits, sizeof bits);
+}
+
+/* Lines of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
+struct attributes_lines {
+	uint64_t hash;
+	size_t column;
+	char begin[2];
+	bool wanted;
+};
+
+static bool attributes_want_line(const char begin[2])
+{
+	/* Uid, Gid, Groups, Cap..., NoNewPrivs, Seccomp..., Speculation... */
+	static const char wanted[][3] = {"Ui", "Gi", "Gr", "Ca", "No", "Se", "Sp"};
+	for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+		if (memcmp(begin, wanted[i], 2) == 0)
+			return true;
+	return false;
+}
+
+static void attributes_add_lines(struct attributes_lines *l, const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (l->column < sizeof l->begin)
+			l->begin[l->column] = text[i];
+		if (++l->column == sizeof l->begin)
+			l->wanted = attributes_want_line(l->begin);
+		if (l->wanted)
+			attributes_add(&l->hash, &text[i], 1);
+		if (text[i] == '\n') {
+			l->column = 0;
+			l->wanted = false;
+		}
+	}
+}
+
+/*
+ * Opens a file of /proc. Returns the descriptor; -1: there is none, or a sandbox forbids it; or
+ * stores the errno of a shortage, which may pass.
+ */
+static int attributes_open(const char *path, int flags, int *rc)
+{
+	const int fd = fl__process_sys.open(path, flags);
+	if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM)
+		*rc = fd;
+	return fd < 0 ? -1 : fd;
+}
+
+/* Stores the umask, too. */
+static void attributes_add_status(uint64_t *hash, int32_t *mask, int *rc)
+{
+	char text[2048];
+	struct attributes_lines lines = {.hash = *hash};
+	const int fd = attributes_open("/proc/thread-self/status", O_RDONLY, rc);
+	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text - 1)) > 0;) {
+		static const char label[] = "\nUmask:\t";
+		unsigned octal;
+		text[n] = '\0';
+		attributes_add_lines(&lines, text, (size_t)n);
+		const char *line = strstr(text, label);
+		if (line && *mask < 0 && sscanf(line + sizeof label - 1, "%o", &octal) == 1)
+			*mask = (int32_t)octal;
+	}
+	fl__fd_close(fd);
+	*hash = lines.hash;
+}
+
+static void attributes_add_file(uint64_t *hash, const char *path, int *rc)
+{
+	char text[256];
+	const int fd = attributes_open(path, O_RDONLY, rc);
+	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;) /* a label is not there without its module */
+		attributes_add(hash, text, (size_t)n);
+	fl__fd_close(fd);
+}
+
+static void attributes_add_place(uint64_t *hash, int *rc)
+{
+	enum { NODES = 1024 };
+	int policy = 0;
+	uint64_t nodes[NODES / 64] = {0};
+	(void)syscall(SYS_get_mempolicy, &policy, nodes, (long)NODES, NULL, 0L);
+	attributes_add(hash, &policy, sizeof policy);
+	attributes_add(hash, nodes, sizeof nodes);
+	attributes_add_file(hash, "/proc/thread-self/cgroup", rc);
+	attributes_add_file(hash, "/proc/thread-self/oom_score_adj", rc);
+}
+
+/* The links are text such as "net:[4026531840]". */
+static void attributes_add_namespaces(uint64_t *hash, int *rc)
+{
+	static const char *const names[] = {"cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children",
+	                                    "user",   "uts"};
+	const int folder = attributes_open("/proc/thread-self/ns", O_PATH | O_DIRECTORY, rc);
+	for (size_t i = 0; folder >= 0 && i < sizeof names / sizeof *names; i++) {
+		char text[64];
+		const ssize_t n = readlinkat(folder, names[i], text, sizeof text); /* an older kernel lacks some */
+		if (n > 0)
+			attributes_add(hash, text, (size_t)n);
+	}
+	fl__fd_close(folder);
+}
+
+/* The mount of the root is another one in each mount namespace. Older headers lack its number. */
+static void attributes_add_root(uint64_t *hash)
+{
+	enum { MASK = 0x1100 }; /* STATX_INO | STATX_MNT_ID */
+	struct {
+		uint32_t mask, size;
+		uint64_t attributes;
+		uint32_t links, user, group;
+		uint16_t mode, spare;
+		uint64_t inode, bytes, blocks, attributes_mask;
+		uint64_t times[8];
+		uint32_t device[2], file_system[2];
+		uint64_t mount;
+		uint64_t rest[13];
+	} root = {.inode = 0};
+	(void)syscall(SYS_statx, AT_FDCWD, "/", 0, MASK, &root);
+	attributes_add(hash, &root.inode, sizeof root.inode);
+	attributes_add(hash, root.file_system, sizeof root.file_system);
+	attributes_add(hash, &root.mount, sizeof root.mount);
+}
+
+static void attributes_add_session(uint64_t *hash)
+{
+	const pid_t ids[] = {getsid(0), getpgrp()};
+	attributes_add(hash, ids, sizeof ids);
+}
+
+int fl__attributes_read(struct fl__rights *rights, struct fl__settings *settings)
+{
+	const int before = errno;
+	*rights = (struct fl__rights){FL__HASH_START, FL__HASH_START, FL__HASH_START, FL__HASH_START, FL__HASH_START};
+	fl__settings_read(settings);
+	settings->umask = -1;
+	attributes_add_ids(&rights->user);
+	attributes_add_root(&rights->root);
+	attributes_add_session(&rights->session);
+	int rc = attributes_add_groups(&rights->user);
+	attributes_add_status(&rights->user, &settings->umask, &rc);
+	attributes_add_file(&rights->user, "/proc/thread-self/attr/current", &rc);
+	attributes_add_place(&rights->place, &rc);
+	attributes_add_namespaces(&rights->namespaces, &rc);
+	errno = before;
+	return rc;
+}
+
+const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller)
+{
+	/* first what hides /proc, and with it other rights */
+	return fork_server->root != caller->root               ? "the fork server has another root directory"
+	       : fork_server->namespaces != caller->namespaces ? "the fork server has other namespaces"
+	       : fork_server->user != caller->user
+	           ? "the fork server has another user, group, capability, no_new_privs or seccomp filter"
+	       : fork_server->session != caller->session ? "the fork server has another session or process group"
+	       : fork_server->place != caller->place
+	           ? "the fork server has another cgroup, oom_score_adj or NUMA policy"
+	           : NULL;
+}
+
+/* Settings. */
+
+enum { ATTRIBUTES_IO_PROCESS = 1, ATTRIBUTES_IO_CLASS = 13, ATTRIBUTES_SAME_PERSONALITY = -1 };
+
+static int attributes_limit_at(int which, const void *new, void *old)
+{
+	return fl__raw(SYS_prlimit64, 0, which, (long)new, (long)old);
+}
+
+/* What a system lacks stays 0, on both sides. */
+void fl__settings_read(struct fl__settings *s)
+{
+	enum { LEAST = 20 /* the call returns 20 - nice */, DEADLINE = 6 };
+	memset(s, 0, sizeof *s);
+	(void)fl__raw(SYS_sched_getaffinity, 0, sizeof s->cpus, (long)s->cpus, 0);
+	(void)fl__raw(SYS_sched_getattr, 0, (long)&s->schedule, sizeof s->schedule, 0);
+	if (s->schedule.policy != DEADLINE) /* since Linux 6.12 the slice of other policies, which may change */
+		s->schedule.runtime = s->schedule.deadline = s->schedule.period = 0;
+	for (int i = 0; i < (int)(sizeof s->limits / sizeof *s->limits); i++)
+		(void)attributes_limit_at(i, NULL, &s->limits[i]);
+	s->nice = LEAST - fl__raw(SYS_getpriority, PRIO_PROCESS, 0, 0, 0);
+	s->io_priority = fl__raw(SYS_ioprio_get, ATTRIBUTES_IO_PROCESS, 0, 0, 0);
+	if (s->io_priority >> ATTRIBUTES_IO_CLASS <= 0)
+		s->io_priority = 0; /* no class: it follows `nice` */
+	s->timer_slack = prctl(PR_GET_TIMERSLACK);
+	s->personality = fl__raw(SYS_personality, ATTRIBUTES_SAME_PERSONALITY, 0, 0, 0);
+}
+
+/* Takes on what differs from `mine`, up to the first error. */
+static int attributes_take_on_schedule(const struct fl__settings *mine, const struct fl__settings *wanted)
+{
+	int rc = 0;
+	if (memcmp(wanted->cpus, mine->cpus, sizeof mine->cpus) != 0)
+		rc = fl__raw(SYS_sched_setaffinity, 0, sizeof wanted->cpus, (long)wanted->cpus, 0);
+	if (rc == 0 && wanted->nice != mine->nice)
+		rc = fl__raw(SYS_setpriority, PRIO_PROCESS, 0, wanted->nice, 0);
+	if (rc == 0 && memcmp(&wanted->schedule, &mine->schedule, sizeof mine->schedule) != 0)
+		rc = fl__raw(SYS_sched_setattr, 0, (long)&wanted->schedule, 0, 0);
+	if (rc == 0 && wanted->io_priority != mine->io_priority)
+		rc = fl__raw(SYS_ioprio_set, ATTRIBUTES_IO_PROCESS, 0, wanted->io_priority, 0);
+	if (rc == 0 && wanted->timer_slack != mine->timer_slack)
+		(void)prctl(PR_SET_TIMERSLACK, (long)wanted->timer_slack);
+	if (rc == 0 && wanted->personality != mine->personality)
+		rc = fl__raw(SYS_personality, wanted->personality, 0, 0, 0);
+	return rc < 0 ? rc : 0; /* personality() returns the old one */
+}
+
+static int attributes_raise_limits(const struct fl__settings *mine, const struct fl__settings *wanted)
+{
+	int rc = 0;
+	for (int i = 0; rc == 0 && i < (int)(sizeof mine->limits / sizeof *mine->limits); i++)
+		if (wanted->limits[i].most > mine->limits[i].most) {
+			const uint64_t raised[] = {mine->limits[i].now, wanted->limits[i].most};
+			rc = attributes_limit_at(i, raised, NULL);
+		}
+	return rc;
+}
+
+int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted)
+{
+	if (memcmp(mine, wanted, sizeof *mine) == 0)
+		return 0;
+	int rc = attributes_take_on_schedule(mine, wanted);
+	if (rc == 0)
+		rc = attributes_raise_limits(mine, wanted);
+	const int32_t mask = wanted->umask < 0 ? mine->umask : wanted->umask;
+	(void)umask((mode_t)mask);
+	fl__settings_read(mine);
+	mine->umask = mask;
+	return rc;
+}
+
+int fl__settings_limit(const struct fl__settings *settings)
+{
+	int rc = 0;
+	for (int i = 0; rc == 0 && i < (int)(sizeof settings->limits / sizeof *settings->limits); i++) {
+		uint64_t mine[2];
+		if (attributes_limit_at(i, NULL, mine) == 0 && memcmp(mine, &settings->limits[i], sizeof mine) != 0)
+			rc = attributes_limit_at(i, &settings->limits[i], NULL);
+	}
+	return rc;
+}
