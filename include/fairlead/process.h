@@ -52,8 +52,9 @@ FL_BEGIN_DECLS
  * execution of this program without /proc, or if it was started as an argument of the loader
  * (`ld.so PROGRAM`): /proc/self/exe is executed. FL_PROCESS_FORK and programs need no preparation.
  * The library tells the program its role by the environment variable FAIRLEAD_PROCESS and a socket.
- * A set-uid program ignores the variable, as does a program without that socket. fl_main() removes
- * the variable.
+ * A program without that socket ignores the variable, and fl_main() removes it. A program that gets
+ * rights by its execution (set-uid, set-gid, capabilities of its file) takes on no role, so a start
+ * fails with -ENOTSUP: preload the fork server.
  *
  * A task runs as on an executor, with a copy of the bytes of its argument. Neither drop_arg nor
  * drop_result runs. The new process finds the task by its name: the task must be registered

@@ -31,7 +31,7 @@ extern char **environ;
 struct reexec_hello {
 	uint32_t magic, size;
 	int32_t pid;
-	uint32_t reserved;
+	uint32_t privileged; /* the program got rights by its execution, and serves no parent */
 	struct fl__build_id program;
 	struct fl__registry_digest registry;
 };
@@ -86,6 +86,10 @@ static int reexec_receive_hello(int socket, int pid, int64_t deadline, const cha
 	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
 	    theirs.pid != pid)
 		return -EPROTO;
+	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
+		   "fl_process_preload() needs no execution";
+	if (theirs.privileged)
+		return -ENOTSUP;
 	return reexec_compare(&ours, &theirs, problem);
 }
 
@@ -277,6 +281,18 @@ static _Noreturn void reexec_serve(char role, int parent)
 	fl__new_process_serve(FL__REEXEC_SOCKET);
 }
 
+/*
+ * For a program that gets rights by its execution. Its user may be the parent, so it serves none.
+ * If it went on, it would be the program once more: its main() would start the next one.
+ */
+static _Noreturn void reexec_refuse(void)
+{
+	const struct reexec_hello hello = {
+	    .magic = FL__MAGIC_HELLO, .size = sizeof hello, .pid = getpid(), .privileged = 1};
+	(void)!fl__packet_send(FL__REEXEC_SOCKET, &hello, sizeof hello, NULL, 0, 0);
+	_exit(127);
+}
+
 void fl_main(int argc, char **argv)
 {
 	int before = errno;
@@ -287,8 +303,11 @@ void fl_main(int argc, char **argv)
 	const char *marker = secure_getenv(FL__REEXEC_VARIABLE);
 	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
 	            (role == FL__REEXEC_FORK_SERVER || role == FL__REEXEC_TASK) && parent > 0;
-	if (getenv(FL__REEXEC_VARIABLE))
+	if (getenv(FL__REEXEC_VARIABLE)) {
+		if (!marker && reexec_has_socket())
+			reexec_refuse();
 		(void)unsetenv(FL__REEXEC_VARIABLE); /* not for programs that this one starts */
+	}
 	if (well && reexec_has_socket())
 		reexec_serve(role, parent);
 	if (fl__main_hook)

@@ -307,34 +307,84 @@ FL_TEST(process_marker_with_its_socket_is_believed)
 	assert_string_equal(said, "");
 }
 
-/* A set-uid program does not accept the same: its user may be any user. */
-FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
+/* A set-uid copy of a program, which the caller unlinks. */
+static const char *copy_set_uid(char *copy, int user)
 {
-	enum { NOBODY = 65534 };
-	char copy[] = "/tmp/fairlead-suid-XXXXXX", command[800], marker[64];
-	if (!fl_test_has_users())
-		FL_SKIP(FL_TEST_USERS_REASON);
-#ifdef FL__ASAN
-	FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
-#endif
-	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		FL_SKIP("no_new_privs: a program gets no other user by being set-uid");
-	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];
-	FL_OK(close(fd));
+	char command[800];
+	const int fd = mkstemp(copy);
+	FL_CHECK(fd >= 0 && close(fd) == 0);
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
-	               copy, NOBODY, copy, copy);
-	FL_OK(system(command));
+	               copy, user, copy, copy);
+	FL_CHECK(system(command) == 0);
+	return copy;
+}
+
+/* Why no set-uid program can be tried here; NULL: one can. */
+static const char *no_set_uid(void)
+{
+#ifdef FL__ASAN
+	return "LeakSanitizer cannot do its work in a set-uid program";
+#endif
+	if (!fl_test_has_users())
+		return FL_TEST_USERS_REASON;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1
+	           ? "no_new_privs: a program gets no other user by being set-uid"
+	           : NULL;
+}
+
+enum { NOBODY = 65534 };
+
+/* A set-uid program does not accept the same, since its user may be any user; nor does its main() run. */
+FL_TEST(process_marker_is_refused_in_a_set_uid_program)
+{
+	char copy[] = "/tmp/fairlead-suid-XXXXXX", marker[64], hello[256];
+	if (no_set_uid())
+		FL_SKIP(no_set_uid());
+	int out = fl_test_scratch(), sockets[2];
 	make_marker(marker, sizeof marker, 'f');
 	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
-	fl_process *p = start_marked(copy, marker, sockets[1], out);
+	fl_process *p = start_marked(copy_set_uid(copy, NOBODY), marker, sockets[1], out);
 	fl_process_status status;
 	FL_OK(fl_process_join(p, &status));
 	FL_OK(unlink(copy));
 	fl_process_free(p);
+	assert_true(recv(sockets[0], hello, sizeof hello, 0) > 0);
 	FL_OK(close(sockets[0]) + close(sockets[1]));
 	fl_test_take(out, said, sizeof said);
-	assert_int_equal(status.code, 0);
-	expect("arguments 1\nend\n");
+	assert_int_equal(status.code, 127);
+	assert_string_equal(said, "");
+}
+
+static void start_as_nobody(void *program)
+{
+	FL_CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+	for (int method = 0; method <= 2; method += 2) {
+		char text[8];
+		(void)snprintf(text, sizeof text, "%d", method);
+		const char *const argv[] = {program, "start", text, NULL};
+		fl_process *p = NULL;
+		fl_process_status status = {77, 77};
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = program,
+		                                                   .argv = argv,
+		                                                   .out = FL_PROCESS_FD(STDERR_FILENO)}) == 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+		fl_process_free(p);
+	}
+}
+
+/* A set-uid program that starts a process: the fork server would have its rights again, and run main(). */
+FL_TEST(process_start_by_a_set_uid_program_is_told)
+{
+	char copy[] = "/tmp/fairlead-suid-XXXXXX";
+	if (no_set_uid() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(no_set_uid() ? no_set_uid() : FL_TEST_ALONE_REASON);
+	(void)copy_set_uid(copy, 0);
+	FL_OK(fl_test_child(start_as_nobody, copy, said, sizeof said));
+	FL_OK(unlink(copy));
+	expect("start ENOTSUP\nend\n");
+	expect("this program gets more rights when it is executed");
+	assert_int_equal(count("start ENOTSUP\nend\n"), 2);
+	assert_int_equal(count("task"), 0);
 }
 
 /* Another build. */
