@@ -31,9 +31,7 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_FORK_SERVER  The fork server forks the process. The fork server is this program,
  *                           executed again by the first start that needs it, with one thread and
  *                           none of the caller's state; or it was forked by fl_process_preload(). A
- *                           start is cheap, and safe however many threads the caller has. Umask,
- *                           limits and environment are those of the time when the fork server was
- *                           started.
+ *                           start is cheap, and safe however many threads the caller has.
  *   FL_PROCESS_EXEC         This program is executed again for each process. Slower, but the
  *                           process shares nothing with earlier ones.
  *   FL_PROCESS_FORK         The caller is forked: the task sees a copy of the caller's memory. The
@@ -69,8 +67,30 @@ FL_BEGIN_DECLS
  * A new process has
  *   - no blocked signal, and the default action for each signal. In a task's process the handlers
  *     of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT stay;
- *   - the caller's current directory (or `cwd`) and process group;
- *   - standard input, output and error, the descriptors of `fds`, and no others.
+ *   - standard input, output and error, the descriptors of `fds`, and no others;
+ *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program, and
+ *     a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all that
+ *     fork(2) and execve(2) hand down. This is the list for the fork server:
+ *
+ *       users, groups, capabilities, securebits,    the caller's, as execve(2) leaves them (with
+ *       no_new_privs, seccomp filters, label of     fl_process_preload(): unchanged). A start needs
+ *       the security module (SELinux, AppArmor)     a fork server that was made with the same, and
+ *       session keyring                             else makes one; if this program cannot be
+ *       root directory                              executed again: -EPERM. The earlier one ends
+ *       namespaces                                  after its processes.
+ *       session, process group
+ *       cgroup, oom_score_adj, NUMA policy
+ *       CPU affinity, scheduling policy and         the caller's. The fork server takes them on; if
+ *       priority, nice, I/O priority, timer slack,  the system forbids that, another fork server is
+ *       personality, umask, resource limits         made; if that is not possible: -EPERM, -EACCES
+ *       current directory                           the caller's, or `cwd`
+ *       environment                                 that of the time when the fork server was made
+ *       pending signals, timers, locks of files     none
+ *       and memory, asynchronous I/O
+ *
+ *     Without /proc a fork server cannot be compared in seccomp filters, labels, ambient and
+ *     bounding capabilities, cgroup, oom_score_adj, and namespaces other than the mount namespace;
+ *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it needs, is.
  *
  * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
  * included, or when the library is unloaded. The end of the thread that started it does not kill
@@ -188,6 +208,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EEXIST      two tasks have the name of `task`, here or in the new process, and the method is
  *                not FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK in a process with several threads, or on a fiber
+ *   -EPERM, -EACCES   the fork server has other rights than the caller, or may not take on the
+ *                caller's settings, and this program cannot be executed again
  *   -ENOTSUP     this program is not prepared for the method, or cannot be executed (above); or a
  *                daemon, or the fork server, would be the first process of a PID namespace
  *                (unshare(), setns())
@@ -305,7 +327,8 @@ FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg)
 
 /*
  * Frees the handle and closes its pipes; NULL does nothing. Kills the process if it is a daemon
- * that runs, and with it the group that it leads; any other process runs on. The library reaps the
+ * that runs, and with it the group that it leads, as far as the system permits; any other process
+ * runs on. The library reaps the
  * process when it ends, so that no zombie stays, unless the library is unloaded before. Never waits
  * for the process. Requires that no other thread uses the handle.
  */

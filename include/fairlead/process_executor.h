@@ -32,7 +32,10 @@ FL_BEGIN_DECLS
  *
  * Workers are daemons of the fork server. The pool starts a worker when a task needs one. A worker
  * runs one task at a time, with all signals blocked, and ends with this process, however this
- * process ends.
+ * process ends. It has the attributes (fairlead/process.h) that the pool's own thread has when the
+ * worker starts. That thread has those of the thread that made the first submit; what the C library
+ * changes for all threads, as by setuid(), changes for it, too. A worker keeps its attributes: free
+ * a pool before this process drops privileges, since its workers run further tasks with them.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
  * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map
@@ -64,8 +67,8 @@ FL_BEGIN_DECLS
  * Creates a process executor. `config` may be NULL. Starts nothing yet; never waits. Returns:
  *
  *   0
- *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started as an
- *             argument of the loader, or has no /proc; the log says which
+ *   -ENOTSUP  without fl_process_preload(): the program has no fl_main() and no hook, was started
+ *             as an argument of the loader, or has no /proc; the log says which
  *   -EINVAL   more than FL_WORKERS_MAX workers; `max_tasks` or a time below 0; a config that other
  *             executors refuse, too
  *   -ENOENT   the initializer is not registered

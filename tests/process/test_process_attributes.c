@@ -1,0 +1,671 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What processes inherit: those of tasks and programs have the attributes of the calling thread at
+ * the time of the call, whatever those of the fork server, of other threads and of earlier calls.
+ *
+ * Each case runs in a child process. Its main thread starts a process, so that there is a fork
+ * server; then a thread changes one attribute of its own, and starts processes; then the main
+ * thread starts again.
+ */
+#include "fl_process.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
+#ifndef CLONE_NEWCGROUP
+#define CLONE_NEWCGROUP 0x02000000
+#endif
+
+enum { USER = 61238, IO_PRIORITY = 2 << 13 | 7, TEXT = 8192 };
+
+/* The description of a process. */
+
+__attribute__((format(printf, 2, 3))) static void add(char *text, const char *format, ...)
+{
+	const size_t length = strlen(text);
+	va_list args;
+	va_start(args, format);
+	FL_CHECK(vsnprintf(text + length, TEXT - length, format, args) < (int)(TEXT - length));
+	va_end(args);
+}
+
+/* The lines of a file that begin with one of the words. */
+static void add_lines(char *text, FILE *file, const char *const *words)
+{
+	char line[1024];
+	FL_CHECK(file != NULL);
+	while (fgets(line, sizeof line, file))
+		for (const char *const *w = words; *w; w++)
+			if (strncmp(line, *w, strlen(*w)) == 0)
+				add(text, "%s", line);
+	FL_CHECK(fclose(file) == 0);
+}
+
+static const char *const status_words[] = {
+    "Umask:",  "Uid:",        "Gid:",    "Groups:",     "CapInh:",       "CapBnd:",
+    "CapAmb:", "NoNewPrivs:", "Seccomp", "Speculation", "Cpus_allowed:", NULL};
+static const char *const capability_words[] = {"CapPrm:", "CapEff:", NULL};
+static const char *const namespaces[] = {"cgroup", "ipc", "mnt", "net", "pid_for_children", "time", "user", "uts"};
+
+static void add_schedule(char *text)
+{
+	uint64_t schedule[6] = {0};
+	FL_CHECK(syscall(SYS_sched_getattr, 0, schedule, sizeof schedule, 0) == 0);
+	for (int i = 0; i < 3; i++) /* size, policy, flags, nice, priority */
+		add(text, "schedule %llx\n", (unsigned long long)schedule[i]);
+	add(text, "nice %d, I/O %lx, slack %d, personality %x\n", getpriority(PRIO_PROCESS, 0),
+	    syscall(SYS_ioprio_get, 1, 0) & 0xffff, prctl(PR_GET_TIMERSLACK), (unsigned)personality(0xffffffff));
+}
+
+static void add_ids(char *text)
+{
+	for (int i = 0; i < 16; i++) {
+		struct rlimit limit;
+		FL_CHECK(getrlimit((__typeof__(RLIMIT_CORE))i, &limit) == 0);
+		add(text, "limit %d: %llx, %llx\n", i, (unsigned long long)limit.rlim_cur,
+		    (unsigned long long)limit.rlim_max);
+	}
+	add(text, "session %d, group %d, securebits %x\n", getsid(0), getpgrp(), prctl(PR_GET_SECUREBITS));
+}
+
+static void add_places(char *text)
+{
+	static const char *const whole[] = {"", NULL};
+	add_lines(text, fopen("/proc/thread-self/cgroup", "re"), whole);
+	add_lines(text, fopen("/proc/thread-self/oom_score_adj", "re"), whole);
+	int policy = 0;
+	(void)syscall(SYS_get_mempolicy, &policy, NULL, 0L, NULL, 0L);
+	add(text, "keyring %lx, policy %d\n", syscall(SYS_keyctl, 0, -3, 0), policy);
+	static const char *const mount_words[] = {"mnt_id:", NULL};
+	char path[300];
+	const int root = open("/", O_PATH | O_CLOEXEC);
+	FL_CHECK(root >= 0 && getcwd(path, sizeof path) != NULL);
+	add(text, "directory %s\n", path);
+	(void)snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", root);
+	add_lines(text, fopen(path, "re"), mount_words);
+	FL_CHECK(close(root) == 0);
+	for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
+		char link[64] = "";
+		(void)snprintf(path, sizeof path, "/proc/thread-self/ns/%s", namespaces[i]);
+		FL_IGNORE(readlink(path, link, sizeof link - 1)); /* of the time, an older kernel has none */
+		add(text, "%s\n", link);
+	}
+}
+
+/* `capabilities`: those, too, that an exec changes. */
+static void describe(char *text, bool capabilities)
+{
+	text[0] = '\0';
+	add_lines(text, fopen("/proc/thread-self/status", "re"), status_words);
+	if (capabilities)
+		add_lines(text, fopen("/proc/thread-self/status", "re"), capability_words);
+	add_schedule(text);
+	add_ids(text);
+	add_places(text);
+}
+
+FL_TASK(process_describes, bool, void)
+{
+	static char text[TEXT];
+	describe(text, *arg);
+	FL_CHECK(write(STDOUT_FILENO, text, strlen(text)) == (ssize_t)strlen(text));
+	return 0;
+}
+
+/* Processes of the calling thread. */
+
+static void expect_equal(const char *what, const char *got, const char *expected)
+{
+	if (strcmp(got, expected) == 0)
+		return;
+	while (*got && *got == *expected) { /* to the first line that differs */
+		const size_t n = strcspn(got, "\n") + 1;
+		if (strncmp(got, expected, n) != 0)
+			break;
+		got += n;
+		expected += n;
+	}
+	(void)fprintf(stderr, "%s has:\n%s\nits caller has:\n%s\n", what, got, expected);
+	_exit(1);
+}
+
+static void expect_of_task(fl_process_method method, bool capabilities)
+{
+	static const char *const names[] = {"a process of the fork server", "a fork", "a process by exec"};
+	static _Thread_local char text[TEXT], expected[TEXT];
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	describe(expected, capabilities);
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_describes,
+	                                                   .arg = &capabilities,
+	                                                   .method = method,
+	                                                   .out = FL_PROCESS_PIPE}) == 0);
+	FL_CHECK(fcntl(fl_process_pipe(p, 1), F_SETFL, 0) == 0); /* to be read until the end */
+	process_read_all(fl_process_pipe(p, 1), text, sizeof text);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+	expect_equal(names[method], text, expected);
+}
+
+static const char *const program[] = {"cat", "/proc/self/status", "/proc/self/limits", NULL};
+
+/* What the program prints, when posix_spawn() starts it and when the library does. */
+static void expect_of_program(void)
+{
+	static const char *const words[] = {"Umask:", "Uid:",    "Gid:",   "Groups:", "Cap",
+	                                    "NoNew",  "Seccomp", "Cpus_a", "Max",     NULL};
+	static _Thread_local char texts[2][TEXT];
+	for (int i = 0; i < 2; i++) {
+		FILE *file = tmpfile();
+		FL_CHECK(file != NULL);
+		if (i == 0) {
+			posix_spawn_file_actions_t actions;
+			pid_t pid;
+			FL_CHECK(posix_spawn_file_actions_init(&actions) == 0 &&
+			         posix_spawn_file_actions_adddup2(&actions, fileno(file), 1) == 0);
+			FL_CHECK(posix_spawnp(&pid, "cat", &actions, NULL, (char *const *)program, environ) == 0);
+			FL_CHECK(posix_spawn_file_actions_destroy(&actions) == 0 && waitpid(pid, NULL, 0) == pid);
+		} else {
+			fl_process *p = NULL;
+			FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "cat",
+			                                                   .argv = program,
+			                                                   .daemon = true,
+			                                                   .out = FL_PROCESS_FD(fileno(file))}) == 0);
+			FL_CHECK(fl_process_join(p, NULL) == 0);
+			fl_process_free(p);
+		}
+		texts[i][0] = '\0';
+		rewind(file);
+		add_lines(texts[i], file, words);
+	}
+	expect_equal("a program", texts[1], texts[0]);
+}
+
+/* Changes: 0; or a negative errno, when the system does not allow the change. */
+
+static int result(long rc)
+{
+	return rc < 0 ? -errno : 0;
+}
+
+/* The system calls themselves: those of the C library change all threads. */
+static int change_user(void)
+{
+	const gid_t groups[] = {USER + 1, USER + 2};
+	FL_CHECK(syscall(SYS_setgroups, 2, groups) == 0 && syscall(SYS_setresgid, USER, USER, USER) == 0);
+	return result(syscall(SYS_setresuid, USER, USER, USER));
+}
+
+static int change_groups(void)
+{
+	const gid_t groups[] = {USER + 1, USER + 2};
+	return result(syscall(SYS_setgroups, 2, groups));
+}
+
+static int change_capabilities(void)
+{
+	enum { NET_RAW = 13 };
+	uint32_t header[2] = {0x20080522, 0}, sets[6];
+	FL_CHECK(prctl(PR_CAPBSET_DROP, NET_RAW) == 0 && syscall(SYS_capget, header, sets) == 0);
+	sets[0] &= ~(1U << NET_RAW);
+	sets[1] &= ~(1U << NET_RAW);
+	return result(syscall(SYS_capset, header, sets));
+}
+
+static int change_ambient(void)
+{
+	enum { NET_RAW = 13, RAISE = 2 };
+	uint32_t header[2] = {0x20080522, 0}, sets[6];
+	FL_CHECK(syscall(SYS_capget, header, sets) == 0);
+	sets[2] |= 1U << NET_RAW;
+	FL_CHECK(syscall(SYS_capset, header, sets) == 0);
+	return result(prctl(PR_CAP_AMBIENT, RAISE, NET_RAW, 0, 0));
+}
+
+static int change_securebits(void)
+{
+	return result(prctl(PR_SET_SECUREBITS, 4)); /* SECBIT_NO_SETUID_FIXUP */
+}
+
+static int change_no_new_privs(void)
+{
+	return result(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+static int change_seccomp(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog filter = {1, &allow};
+	return result(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter));
+}
+
+static int change_mounts(void)
+{
+	return result(unshare(CLONE_NEWNS));
+}
+
+static int change_net(void)
+{
+	return result(unshare(CLONE_NEWNET));
+}
+
+static int change_uts(void)
+{
+	return result(unshare(CLONE_NEWUTS));
+}
+
+static int change_ipc(void)
+{
+	return result(unshare(CLONE_NEWIPC));
+}
+
+static int change_cgroup(void)
+{
+	return result(unshare(CLONE_NEWCGROUP));
+}
+
+static int change_root(void)
+{
+	static const char path[] = "/mnt";
+	FL_CHECK(unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+	if (mount("/", path, NULL, MS_BIND | MS_REC, NULL) != 0)
+		return -errno;
+	FL_CHECK(chroot(path) == 0);
+	return result(chdir("/"));
+}
+
+static int change_affinity(void)
+{
+	cpu_set_t set;
+	int cpu = 0;
+	FL_CHECK(sched_getaffinity(0, sizeof set, &set) == 0);
+	if (CPU_COUNT(&set) < 2)
+		return -EINVAL;
+	while (!CPU_ISSET(cpu, &set))
+		cpu++;
+	CPU_CLR(cpu, &set);
+	return result(sched_setaffinity(0, sizeof set, &set));
+}
+
+static int change_nice(void)
+{
+	return result(setpriority(PRIO_PROCESS, 0, 5));
+}
+
+static int change_to_real_time(void)
+{
+	return result(sched_setscheduler(0, SCHED_RR, &(struct sched_param){3}));
+}
+
+static int change_io_priority(void)
+{
+	return result(syscall(SYS_ioprio_set, 1, 0, IO_PRIORITY));
+}
+
+static int change_timer_slack(void)
+{
+	return result(prctl(PR_SET_TIMERSLACK, 123456));
+}
+
+static int change_personality(void)
+{
+	return result(personality(ADDR_NO_RANDOMIZE));
+}
+
+static int change_umask(void)
+{
+	FL_CHECK(unshare(CLONE_FS) == 0);
+	(void)umask(027);
+	return 0;
+}
+
+static int change_directory(void)
+{
+	return unshare(CLONE_FS) == 0 ? result(chdir("/usr")) : -errno;
+}
+
+/* Attributes of the whole process. */
+
+static int change_limits(void)
+{
+	struct rlimit limit;
+	FL_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = limit.rlim_max = 200;
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	return result(setrlimit(RLIMIT_CORE, &(struct rlimit){0, 4096}));
+}
+
+static int change_oom_score(void)
+{
+	FILE *file = fopen("/proc/self/oom_score_adj", "we");
+	FL_CHECK(file != NULL && fputs("321", file) >= 0);
+	return fclose(file) == 0 ? 0 : -errno;
+}
+
+static int change_keyring(void)
+{
+	enum { JOIN = 1 };
+	return result(syscall(SYS_keyctl, JOIN, NULL));
+}
+
+static int change_memory_policy(void)
+{
+	enum { INTERLEAVE = 3 };
+	return result(syscall(SYS_set_mempolicy, INTERLEAVE, &(unsigned long){1}, 64L));
+}
+
+static int change_group(void)
+{
+	return result(setpgid(0, 0));
+}
+
+static int change_session(void)
+{
+	return result(setsid());
+}
+
+static int change_user_namespace(void)
+{
+	return result(unshare(CLONE_NEWUSER));
+}
+
+/* Cases. */
+
+struct change {
+	const char *name;
+	int (*change)(void);
+	bool process;      /* of the whole process, or not possible beside threads: by the main thread */
+	bool capabilities; /* an exec leaves them as they are */
+};
+
+static const struct change changes[] = {
+    {"the user", change_user, false, true},
+    {"groups", change_groups, false, true},
+    {"capabilities", change_capabilities, false, true},
+    {"ambient capabilities", change_ambient, false, true},
+    {"securebits", change_securebits, false, true},
+    {"no_new_privs", change_no_new_privs, false, true},
+    {"seccomp", change_seccomp, false, true},
+    {"the mount namespace", change_mounts, false, true},
+    {"the network namespace", change_net, false, true},
+    {"the UTS namespace", change_uts, false, true},
+    {"the IPC namespace", change_ipc, false, true},
+    {"the cgroup namespace", change_cgroup, false, true},
+    {"the root", change_root, false, true},
+    {"affinity", change_affinity, false, true},
+    {"nice", change_nice, false, true},
+    {"real time", change_to_real_time, false, true},
+    {"the I/O priority", change_io_priority, false, true},
+    {"timer slack", change_timer_slack, false, true},
+    {"the personality", change_personality, false, true},
+    {"the umask", change_umask, false, true},
+    {"the directory", change_directory, false, true},
+    {"limits", change_limits, true, true},
+    {"the process group", change_group, true, true},
+    {"oom_score_adj", change_oom_score, true, true},
+    {"the session keyring", change_keyring, false, true},
+    {"the memory policy", change_memory_policy, false, true},
+    {"the session", change_session, true, true},
+    {"the user namespace", change_user_namespace, true, false},
+};
+
+/* Returns NULL, or a pointer if the system does not allow the change. */
+static void *change_and_start(void *arg)
+{
+	const struct change *c = arg;
+	if (c->change() != 0)
+		return arg;
+	for (int again = 0; again < 2; again++)
+		expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
+	expect_of_task(FL_PROCESS_EXEC, c->capabilities);
+	expect_of_program();
+	return NULL;
+}
+
+enum { REFUSED = 77 };
+
+/* `./dev test --slowed` changes threads of the policies SCHED_OTHER and SCHED_IDLE alone. */
+static void take_a_lasting_policy(void)
+{
+	FL_CHECK(sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0}) == 0);
+	FL_CHECK(setpriority(PRIO_PROCESS, 0, 0) == 0);
+}
+
+static void run_change(void *arg)
+{
+	const struct change *c = arg;
+	void *refused = NULL;
+	pthread_t thread;
+	take_a_lasting_policy();
+	expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
+	if (c->process)
+		refused = change_and_start(arg);
+	else
+		FL_CHECK(pthread_create(&thread, NULL, change_and_start, arg) == 0 &&
+		         pthread_join(thread, &refused) == 0);
+	if (refused)
+		_exit(REFUSED);
+	expect_of_task(FL_PROCESS_FORK_SERVER, c->capabilities);
+	expect_of_program();
+}
+
+FL_TEST(process_has_the_attributes_of_its_caller)
+{
+	unsigned refused = 0;
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		static char text[3 * TEXT];
+		const int status = fl_test_child(run_change, (void *)(uintptr_t)&changes[i], text, sizeof text);
+		if (status != 0)
+			print_message("%s: status %x %s\n", changes[i].name, (unsigned)status, text);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == REFUSED)
+			refused++;
+		else
+			assert_int_equal(status, 0);
+	}
+	assert_true(refused < sizeof changes / sizeof *changes / 2);
+}
+
+/* Without another execution of this program, what the fork server cannot give is refused. */
+
+static void expect_refusal(int error, const char *text)
+{
+	const bool capabilities = false;
+	fl_process *p = NULL;
+	process_log_begin();
+	const int rc = fl_process_start(&p, &(fl_process_config){.task = &process_describes, .arg = &capabilities});
+	FL_CHECK(process_log_end(text));
+	if (rc != error)
+		(void)fprintf(stderr, "%d and not %d\n", rc, error);
+	FL_CHECK(rc == error);
+}
+
+static int change_to_empty_root(void)
+{
+	return unshare(CLONE_FS) == 0 ? result(chroot("/proc/self/fd")) : -errno;
+}
+
+static const struct refused_change {
+	int (*change)(void);
+	const char *text;
+} refused_changes[] = {{change_user, "the fork server has another user"},
+                       {change_net, "the fork server has other namespaces"},
+                       {change_to_empty_root, "the fork server has another root directory"}};
+
+static void *change_and_be_refused(void *arg)
+{
+	const struct refused_change *c = arg;
+	FL_CHECK(c->change() == 0);
+	expect_refusal(-EPERM, c->text);
+	return NULL;
+}
+
+static void run_refused_changes(void *unused)
+{
+	(void)unused;
+	take_a_lasting_policy();
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	PROCESS_FAULTS();
+	fl__process_sys.program = "/nonexistent";
+	for (size_t i = 0; i < sizeof refused_changes / sizeof *refused_changes; i++) {
+		pthread_t thread;
+		FL_CHECK(pthread_create(&thread, NULL, change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]) ==
+		         0);
+		FL_CHECK(pthread_join(thread, NULL) == 0);
+		expect_of_task(FL_PROCESS_FORK_SERVER, true); /* it serves on those with its rights */
+	}
+}
+
+FL_TEST(process_rights_without_another_fork_server)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_OK(fl_test_child(run_refused_changes, NULL, NULL, 0));
+}
+
+static struct fl__fd_sys real_fds;
+
+/* As a program that was taken over after it had dropped its privileges: the comparison is evaded. */
+static ssize_t send_as_another_user(int socket, const struct msghdr *message, int flags)
+{
+	fl__fd_sys.send = real_fds.send;
+	FL_CHECK(change_user() == 0);
+	return fl__fd_sys.send(socket, message, flags);
+}
+
+static void run_as_another_user(void *unused)
+{
+	(void)unused;
+	take_a_lasting_policy();
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	real_fds = fl__fd_sys;
+	fl__fd_sys.send = send_as_another_user;
+	expect_refusal(-EPERM, "the process cannot be created");
+}
+
+FL_TEST(process_request_of_another_user_is_refused)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_OK(fl_test_child(run_as_another_user, NULL, NULL, 0));
+}
+
+/* The first process is started with a nice value of 5: without privileges there is no way back. */
+static void *start_nicely(void *unused)
+{
+	(void)unused;
+	FL_CHECK(change_nice() == 0);
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	return NULL;
+}
+
+static void run_after_nice(void *another)
+{
+	pthread_t thread;
+	take_a_lasting_policy();
+	FL_CHECK(setrlimit(RLIMIT_NICE, &(struct rlimit){0, 0}) == 0);
+	FL_CHECK(setresgid(USER, USER, USER) == 0 && setresuid(USER, USER, USER) == 0);
+	FL_CHECK(pthread_create(&thread, NULL, start_nicely, NULL) == 0 && pthread_join(thread, NULL) == 0);
+	PROCESS_FAULTS();
+	if (!*(bool *)another) {
+		fl__process_sys.program = "/nonexistent";
+		expect_refusal(-EACCES, "may not take on the scheduling, priorities or limits");
+		process_heal(&process_real);
+	}
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+	expect_of_task(FL_PROCESS_FORK_SERVER, true);
+}
+
+FL_TEST(process_settings_that_the_fork_server_may_not_take_on)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	for (int another = 0; another < 2; another++)
+		FL_OK(fl_test_child(run_after_nice, &(bool){another}, NULL, 0));
+}
+
+/* A replaced fork server lives as long as its processes have handles: their ends are reported. */
+
+FL_TASK(process_reads_to_the_end, void, void)
+{
+	char c;
+	while (read(STDIN_FILENO, &c, 1) > 0)
+		;
+	exit(9);
+}
+
+static void run_replaced(void *unused)
+{
+	(void)unused;
+	take_a_lasting_policy();
+	for (int daemon = 0; daemon < 2; daemon++) {
+		fl_process *p = NULL;
+		fl_process_status status = {77, 77};
+		FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_reads_to_the_end,
+		                                                   .in = FL_PROCESS_PIPE,
+		                                                   .daemon = daemon}) == 0);
+		const int before = fl__fork_server_pid();
+		FL_CHECK(daemon ? change_session() == 0 : change_no_new_privs() == 0);
+		expect_of_task(FL_PROCESS_FORK_SERVER, true);
+		FL_CHECK(fl__fork_server_pid() != before && process_state(before) == 'S');
+		fl_process_close_pipe(p, 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 9);
+		fl_process_free(p);
+		FL_WAIT_FOR(process_state(before) == 0);
+	}
+}
+
+FL_TEST(process_of_a_replaced_fork_server)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_OK(fl_test_child(run_replaced, NULL, NULL, 0));
+}
+
+/* The kernel does not kill the first process of a namespace by a descriptor. */
+static void run_in_pid_namespace(void *unused)
+{
+	static const char *const argv[] = {"true", NULL};
+	fl_process *p = NULL;
+	(void)unused;
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(REFUSED);
+	expect_refusal(-ENOTSUP, "has not left the PID namespace");
+	process_log_begin();
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = argv, .daemon = true}) ==
+	         -ENOTSUP);
+	FL_CHECK(process_log_end("a daemon cannot be the first process of a PID namespace"));
+}
+
+static void run_program_in_pid_namespace(void *unused)
+{
+	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	(void)unused;
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(REFUSED);
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 1);
+	fl_process_free(p);
+}
+
+FL_TEST(process_daemon_in_a_new_pid_namespace_is_refused)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+	const int status = fl_test_child(run_in_pid_namespace, NULL, NULL, 0);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == REFUSED)
+		FL_SKIP(FL_TEST_USERS_REASON);
+	assert_int_equal(status, 0);
+	FL_OK(fl_test_child(run_program_in_pid_namespace, NULL, NULL, 0));
+}
