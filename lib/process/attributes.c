@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* Rights. */
@@ -181,22 +180,39 @@ static void attributes_add_session(uint64_t *hash)
 	attributes_add(hash, ids, sizeof ids);
 }
 
-int fl__attributes_read(struct fl__rights *rights, struct fl__settings *settings)
+int fl__rights_read_first(struct fl__rights *rights)
 {
-	const int before = errno;
-	*rights = (struct fl__rights){FL__HASH_START, FL__HASH_START, FL__HASH_START, FL__HASH_START, FL__HASH_START};
-	fl__settings_read(settings);
-	settings->umask = -1;
-	attributes_add_ids(&rights->user);
+	*rights = (struct fl__rights){FL__HASH_START, FL__HASH_START, FL__HASH_START,
+	                              FL__HASH_START, FL__HASH_START, FL__HASH_START};
+	attributes_add_ids(&rights->ids);
 	attributes_add_root(&rights->root);
 	attributes_add_session(&rights->session);
-	int rc = attributes_add_groups(&rights->user);
-	attributes_add_status(&rights->user, &settings->umask, &rc);
-	attributes_add_file(&rights->user, "/proc/thread-self/attr/current", &rc);
-	attributes_add_place(&rights->place, &rc);
+	return attributes_add_groups(&rights->ids);
+}
+
+int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask)
+{
+	const int before = errno;
+	int rc = 0;
+	*mask = -1;
+	attributes_add_status(&rights->confinement, mask, &rc);
+	attributes_add_file(&rights->confinement, "/proc/thread-self/attr/current", &rc);
 	attributes_add_namespaces(&rights->namespaces, &rc);
+	attributes_add_place(&rights->place, &rc);
 	errno = before;
 	return rc;
+}
+
+int fl__rights_read(struct fl__rights *rights)
+{
+	int32_t unused;
+	int rc = fl__rights_read_first(rights);
+	return rc != 0 ? rc : fl__rights_read_rest(rights, &unused);
+}
+
+bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b)
+{
+	return a->ids == b->ids && a->root == b->root && a->session == b->session;
 }
 
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller)
@@ -204,7 +220,7 @@ const char *fl__rights_difference(const struct fl__rights *fork_server, const st
 	/* first what hides /proc, and with it other rights */
 	return fork_server->root != caller->root               ? "the fork server has another root directory"
 	       : fork_server->namespaces != caller->namespaces ? "the fork server has other namespaces"
-	       : fork_server->user != caller->user
+	       : fork_server->ids != caller->ids || fork_server->confinement != caller->confinement
 	           ? "the fork server has another user, group, capability, no_new_privs or seccomp filter"
 	       : fork_server->session != caller->session ? "the fork server has another session or process group"
 	       : fork_server->place != caller->place
@@ -277,10 +293,7 @@ int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *w
 	int rc = attributes_take_on_schedule(mine, wanted);
 	if (rc == 0)
 		rc = attributes_raise_limits(mine, wanted);
-	const int32_t mask = wanted->umask < 0 ? mine->umask : wanted->umask;
-	(void)umask((mode_t)mask);
 	fl__settings_read(mine);
-	mine->umask = mask;
 	return rc;
 }
 

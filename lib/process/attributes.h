@@ -2,6 +2,7 @@
 #ifndef FL_PROCESS_ATTRIBUTES_H
 #define FL_PROCESS_ATTRIBUTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -15,15 +16,20 @@
  * with the caller's rights: the fork server can take on none.
  */
 struct fl__rights {
-	/* And groups, capabilities, no_new_privs, seccomp, security label, session keyring. */
-	uint64_t user;
+	/* Read first: users, groups, capabilities, securebits, no_new_privs, session keyring. */
+	uint64_t ids;
 	uint64_t root;
-	uint64_t namespaces;
 	uint64_t session; /* and process group */
-	uint64_t place;   /* cgroup, oom_score_adj, NUMA policy */
+	/* From /proc: seccomp filters, security label, ambient and bounding capabilities. */
+	uint64_t confinement;
+	uint64_t namespaces;
+	uint64_t place; /* cgroup, oom_score_adj, NUMA policy */
 };
 
-/* Settings are sent. The fork server takes them on before it forks; the child sets the limits. */
+/*
+ * Settings are sent. The fork server takes them on before it forks; the child sets the limits and
+ * the umask.
+ */
 struct fl__settings {
 	uint64_t cpus[128]; /* the affinity */
 	struct {            /* the kernel's struct sched_attr, first version */
@@ -40,21 +46,28 @@ struct fl__settings {
 	int32_t io_priority;
 	int32_t timer_slack; /* ns */
 	int32_t personality;
-	int32_t umask; /* -1: not known, without /proc */
-	int32_t reserved;
 };
 
+/* Reads what needs no /proc: 0, -ENOMEM, or -EAGAIN: the groups changed meanwhile. Takes some us. */
+int fl__rights_read_first(struct fl__rights *rights);
+
 /*
- * Reads the attributes of the calling thread: 0; -ENOMEM, -EMFILE or another error of the system.
- * Without /proc, equal rights may hide other namespaces (but for the mount namespace), seccomp
- * filters, and ambient and bounding capabilities.
+ * Reads the rest, and the umask (-1: not known, without /proc): 0; -ENOMEM, -EMFILE or another
+ * error of the system. Takes some 50 us. Without /proc, equal rights may hide other namespaces (but
+ * for the mount namespace), seccomp filters, and ambient and bounding capabilities.
  */
-int fl__attributes_read(struct fl__rights *rights, struct fl__settings *settings);
+int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask);
+
+/* Both. */
+int fl__rights_read(struct fl__rights *rights);
+
+/* Whether what is read first is the same. */
+bool fl__rights_begin_equal(const struct fl__rights *a, const struct fl__rights *b);
 
 /* Names, as a sentence for the log, the first right that differs; NULL: none does. */
 const char *fl__rights_difference(const struct fl__rights *fork_server, const struct fl__rights *caller);
 
-/* Reads the settings of the calling thread, but for the umask. */
+/* Reads the settings of the calling thread. */
 void fl__settings_read(struct fl__settings *settings);
 
 /*

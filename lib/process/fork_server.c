@@ -8,10 +8,14 @@
  * `answer_timeout`.
  *
  * A start needs a live fork server that was made by a thread with the caller's rights. If there is
- * none, the start makes one. It then is the current one. A fork server that is not current lives
+ * none, the start makes one, which then is the current one. A fork server that is not current lives
  * until the handles of its processes are freed: its death would kill the daemons, and lose how the
  * other processes end. Until then a program that has dropped its privileges has its socket, so the
  * fork server refuses each request that the kernel says another user has sent (SO_PASSCRED).
+ *
+ * The comparison of rights takes some 50 us. So the start sends its request first, if what is
+ * quickly compared is equal. The new process waits for the go-ahead: the start gives it when all
+ * rights are equal, else closes the channel and takes another fork server.
  *
  * The fork server has one thread, blocks all signals, and waits in one poll()
  *   for requests          on the socket
@@ -178,13 +182,12 @@ static int fork_server_exec_checked(struct fl__fork_server *s, const struct fl__
                                     const char **problem)
 {
 	struct fl__rights after;
-	struct fl__settings unused;
 	int rc =
 	    fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd, problem);
 	if (rc != 0)
 		return rc;
 	*problem = "the rights of the calling thread have changed during the start of the fork server";
-	rc = fl__attributes_read(&after, &unused);
+	rc = fl__rights_read(&after);
 	if (rc == 0 && fl__rights_difference(&after, rights))
 		rc = -EAGAIN;
 	if (rc != 0) {
@@ -225,13 +228,40 @@ static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, c
 	return 0;
 }
 
-/* Gets a live fork server with these rights, which the caller releases with fork_server_put(). */
-static int fork_server_get(struct fl__fork_server **s, const struct fl__rights *rights, int64_t deadline,
-                           const char **problem)
+/* A start, and what is known of the thread that calls it. */
+struct fork_server_caller {
+	struct fl__start *start;
+	int64_t deadline;
+	struct fl__rights rights;
+	int32_t umask;
+	bool complete; /* `rights` and `umask` were read to the end */
+};
+
+static int fork_server_read_rest(struct fork_server_caller *c)
 {
+	int rc = c->complete ? 0 : fl__rights_read_rest(&c->rights, &c->umask);
+	if (rc == 0)
+		c->complete = true;
+	else
+		c->start->problem = "the rights of the calling thread cannot be read";
+	return rc;
+}
+
+/*
+ * Gets a live fork server, which the caller releases with fork_server_put(): with the rights of the
+ * caller as far as these are known.
+ */
+static int fork_server_get(struct fl__fork_server **s, struct fork_server_caller *c)
+{
+	int rc = 0;
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
-	int rc = fork_server_find(rights) ? 0 : fork_server_exec(rights, deadline, problem);
+	if (c->complete || !fork_server_current || fork_server_is_dead(fork_server_current) ||
+	    !fl__rights_begin_equal(&fork_server_current->rights, &c->rights)) {
+		rc = fork_server_read_rest(c);
+		if (rc == 0 && !fork_server_find(&c->rights))
+			rc = fork_server_exec(&c->rights, c->deadline, &c->start->problem);
+	}
 	if (rc != 0)
 		return rc;
 	fork_server_current->users++;
@@ -293,50 +323,74 @@ static void fork_server_give_up(int channel, struct fl__start *start, int rc)
  * Sends the request to `*s`, which the caller releases. If the fork server has died (-EPIPE), tries
  * a new fork server, once.
  */
-static int fork_server_send_request(struct fl__start *start, const struct fl__rights *rights, int channel,
-                                    int64_t deadline, struct fl__fork_server **s)
+static int fork_server_send_request(struct fork_server_caller *c, int channel, struct fl__fork_server **s)
 {
 	int rc = -EPIPE;
 	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
-		rc = fork_server_get(s, rights, deadline, &start->problem);
+		rc = fork_server_get(s, c);
 		if (rc != 0)
 			return rc;
-		rc = fl__request_send((*s)->socket, channel, start, deadline);
+		rc = fl__request_send((*s)->socket, channel, c->start, c->deadline);
 		if (rc != 0)
 			fork_server_put(*s, rc == -EPIPE, false);
 	}
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
-static int fork_server_receive_reply(struct fl__start *start, int channel, int64_t deadline)
+/* Lets the process begin its task, or kills it. */
+static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
+	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->umask};
+	struct fl__start *start = c->start;
+	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
+	if (rc == 0 || rc == -EPIPE) /* -EPIPE: the process has died, as a join will tell */
+		return 0;
+	start->problem = "the process cannot be told to begin";
+	(void)fl__process_sys.signal(start->pidfd, SIGKILL);
+	fl__fd_close(start->pidfd);
 	start->pidfd = -1;
 	start->pid = 0;
-	int rc = fl__reply_receive(channel, start, deadline, &start->pidfd);
+	return rc;
+}
+
+static int fork_server_receive_reply(struct fork_server_caller *c, int channel)
+{
+	struct fl__start *start = c->start;
+	start->pidfd = -1;
+	start->pid = 0;
+	int rc = fl__reply_receive(channel, start, c->deadline, &start->pidfd);
 	if (rc == -ETIMEDOUT)
 		start->problem = "no answer from the fork server: is it stopped?";
 	if (rc == 0 && start->pidfd < 0)
 		rc = -EPROTO;
-	if (rc != 0)
-		fork_server_give_up(channel, start, rc);
-	return rc;
+	return rc == 0 ? fork_server_send_go(c, channel) : rc;
 }
 
-/* Sets start->refused if another fork server may take on the caller's settings. */
-static int fork_server_try(struct fl__start *start, const struct fl__rights *rights, int64_t deadline)
+/*
+ * One attempt. Sets `*again` if another fork server can serve the caller. The rest of the rights is
+ * read while the fork server makes the process, which waits for the go-ahead.
+ */
+static int fork_server_try(struct fork_server_caller *c, bool *again)
 {
 	int channel[2];
 	struct fl__fork_server *s = NULL;
-	start->refused = false;
+	struct fl__start *start = c->start;
+	*again = start->refused = false;
 	start->problem = "the channel to the fork server cannot be created";
 	int rc = fl__packet_pair_above_streams(channel);
 	if (rc != 0)
 		return rc;
-	rc = fork_server_send_request(start, rights, channel[1], deadline, &s);
+	rc = fork_server_send_request(c, channel[1], &s);
 	fl__fd_close(channel[1]);
 	if (rc == 0) {
-		rc = fork_server_receive_reply(start, channel[0], deadline);
+		rc = fork_server_read_rest(c);
+		*again = rc == 0 && fl__rights_difference(&s->rights, &c->rights);
+		if (rc == 0)
+			rc = *again ? -EPERM : fork_server_receive_reply(c, channel[0]);
+		if (rc != 0)
+			fork_server_give_up(channel[0], start, rc);
 		start->refused = start->refused && !fl__reexec_missing();
+		*again |= start->refused;
 		fork_server_put(s, start->refused, rc == 0);
 	}
 	if (rc == 0) {
@@ -350,17 +404,16 @@ static int fork_server_try(struct fl__start *start, const struct fl__rights *rig
 
 int fl__fork_server_start(struct fl__start *start)
 {
-	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
-	struct fl__rights rights;
+	enum { TRIES = 3 }; /* one with other rights, one that refuses the settings, a new one */
+	struct fork_server_caller caller = {.start = start, .deadline = fl_after(fl__process_sys.answer_timeout)};
 	struct fl__settings settings;
-	start->problem = "the attributes of the calling thread cannot be read";
-	int rc = fl__attributes_read(&rights, &settings);
-	if (rc != 0)
-		return rc;
+	start->problem = "the rights of the calling thread cannot be read";
+	int rc = fl__rights_read_first(&caller.rights);
+	bool again = rc == 0;
+	fl__settings_read(&settings);
 	start->settings = &settings;
-	rc = fork_server_try(start, &rights, deadline);
-	if (start->refused) /* a new fork server has the settings */
-		rc = fork_server_try(start, &rights, deadline);
+	for (int tries = 0; again && tries < TRIES; tries++)
+		rc = fork_server_try(&caller, &again);
 	start->settings = NULL;
 	return rc;
 }
@@ -405,10 +458,9 @@ static int fork_server_fork(struct fl__fork_server *s, const struct fl__rights *
 int fl_process_preload(void)
 {
 	struct fl__rights rights;
-	struct fl__settings unused;
 	struct fl__fork_server *s = NULL;
-	const char *problem = "the attributes of the calling thread cannot be read";
-	int rc = fl__attributes_read(&rights, &unused);
+	const char *problem = "the rights of the calling thread cannot be read";
+	int rc = fl__rights_read(&rights);
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
 	if (rc == 0 && fork_server_find(&rights))
@@ -527,12 +579,26 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
 }
 
+/* Called in the child. Waits until the parent knows that this fork server has the caller's rights. */
+static void fork_server_await_go(int channel, int rc)
+{
+	struct fl__go go;
+	size_t size = 0;
+	if (rc == 0 && (fl__packet_recv(channel, &go, sizeof go, &size, NULL, NULL, FL_FOREVER) != 0 ||
+	                size != sizeof go || go.magic != FL__MAGIC_GO || go.size != size))
+		_exit(127);
+	if (rc == 0 && go.umask >= 0)
+		(void)umask((mode_t)go.umask);
+	fl__fd_close(channel);
+}
+
 static _Noreturn void fork_server_run_child(struct fl__request *request, int fork_server_pid)
 {
 	request->setup.cwd = -1; /* the fork server has entered the directory */
 	request->setup.parent = request->daemon ? fork_server_pid : 0;
 	request->setup.keep_handlers = true;
-	fl__new_process_run_task(request, NULL);
+	request->setup.keep = request->channel;
+	fl__new_process_run_task(request, fork_server_await_go);
 }
 
 /* Stays in no directory that a user may want to remove or unmount. */
@@ -637,8 +703,6 @@ _Noreturn void fl__fork_server_serve(int socket, int parent)
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
 	fork_server_loop.signals = fl__process_sys.child_signals();
 	fl__settings_read(&fork_server_loop.settings);
-	fork_server_loop.settings.umask = (int32_t)umask(077);
-	(void)umask((mode_t)fork_server_loop.settings.umask);
 	fork_server_loop.user = getuid();
 	if (getppid() != parent)
 		fork_server_exit();

@@ -253,10 +253,9 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 		rc = fl__new_process_setup(&request->setup);
 	if (rc == 0 && request->settings)
 		rc = fl__settings_limit(request->settings);
-	if (ready)
-		ready(request->setup.keep, rc);
 	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);
-	if (rc != 0 && !ready)
+	ready(request->setup.keep, rc);
+	if (rc != 0)
 		fprintf(stderr, "%s: cannot begin the task: %s\n", new_process_name, fl_error_text(rc));
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);

@@ -50,8 +50,8 @@ int fl__new_process_setup(struct fl__setup *setup);
 struct fl__request;
 
 /*
- * Runs the task of `request` in this process, which was made for it, and exits. First calls `ready`
- * (may be NULL): `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
+ * Runs the task of `request` in this process, which was made for it, and exits. First calls
+ * `ready`: `rc` is 0 when all is set up, or an error; `fd` is the `keep` of `setup`.
  */
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 

@@ -9,12 +9,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END };
+enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END, FL__MAGIC_GO };
 
 /* Reports how a process ended: the last message on its channel. */
 struct fl__end_report {
 	uint32_t magic, size;
 	int32_t code, signal;
+};
+
+/*
+ * Lets a process of a fork server begin its task: the last message to its channel. Without it the
+ * process exits at the end of the channel.
+ */
+struct fl__go {
+	uint32_t magic, size;
+	int32_t umask; /* -1: the fork server's */
 };
 
 /*

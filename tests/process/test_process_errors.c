@@ -839,7 +839,10 @@ static void start_beside_descriptors_in_flight(void *arg)
 	fl_process *p;
 	FL_CHECK(setresuid(user, user, user) == 0);
 	FL_CHECK(fl_process_start(&p, &config) == 0);
-	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &(struct rlimit){LIMIT, LIMIT}, NULL) == 0);
+	struct rlimit limit; /* the soft one alone: its processes have the caller's */
+	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, NULL, &limit) == 0);
+	limit.rlim_cur = LIMIT;
+	FL_CHECK(prlimit(fl__fork_server_pid(), RLIMIT_NOFILE, &limit, NULL) == 0);
 	FL_CHECK(fl__packet_pair(sockets) == 0);
 	for (int i = 0; i < IN_FLIGHT; i++)
 		FL_CHECK(fl__packet_send(sockets[0], "x", 1, &sockets[0], 1, FL_FOREVER) == 0);
