@@ -34,8 +34,10 @@ FL_BEGIN_DECLS
  * runs one task at a time, with all signals blocked, and ends with this process, however this
  * process ends. It has the attributes (fairlead/process.h) that the pool's own thread has when the
  * worker starts. That thread has those of the thread that made the first submit; what the C library
- * changes for all threads, as by setuid(), changes for it, too. A worker keeps its attributes: free
- * a pool before this process drops privileges, since its workers run further tasks with them.
+ * changes for all threads, as by setuid(), changes for it, too. Namespaces, cgroup, oom_score_adj,
+ * NUMA policy and security label are those of the pool's first start. A worker keeps its
+ * attributes: free a pool before this process drops privileges, since its workers run further tasks
+ * with them.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
  * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map

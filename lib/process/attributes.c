@@ -134,6 +134,7 @@ static void attributes_add_place(uint64_t *hash, int *rc)
 	(void)syscall(SYS_get_mempolicy, &policy, nodes, (long)NODES, NULL, 0L);
 	attributes_add(hash, &policy, sizeof policy);
 	attributes_add(hash, nodes, sizeof nodes);
+	attributes_add_file(hash, "/proc/thread-self/attr/current", rc);
 	attributes_add_file(hash, "/proc/thread-self/cgroup", rc);
 	attributes_add_file(hash, "/proc/thread-self/oom_score_adj", rc);
 }
@@ -190,17 +191,34 @@ int fl__rights_read_first(struct fl__rights *rights)
 	return attributes_add_groups(&rights->ids);
 }
 
+static _Thread_local struct {
+	bool fixed, read; /* by fl__rights_fix_place(); the next fields are valid */
+	uint64_t namespaces, place;
+} attributes_of_thread;
+
 int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask)
 {
 	const int before = errno;
 	int rc = 0;
 	*mask = -1;
 	attributes_add_status(&rights->confinement, mask, &rc);
-	attributes_add_file(&rights->confinement, "/proc/thread-self/attr/current", &rc);
-	attributes_add_namespaces(&rights->namespaces, &rc);
-	attributes_add_place(&rights->place, &rc);
+	if (attributes_of_thread.read) {
+		rights->namespaces = attributes_of_thread.namespaces;
+		rights->place = attributes_of_thread.place;
+	} else {
+		attributes_add_namespaces(&rights->namespaces, &rc);
+		attributes_add_place(&rights->place, &rc);
+		attributes_of_thread.namespaces = rights->namespaces;
+		attributes_of_thread.place = rights->place;
+		attributes_of_thread.read = attributes_of_thread.fixed && rc == 0;
+	}
 	errno = before;
 	return rc;
+}
+
+void fl__rights_fix_place(void)
+{
+	attributes_of_thread.fixed = true;
 }
 
 int fl__rights_read(struct fl__rights *rights)
@@ -224,7 +242,7 @@ const char *fl__rights_difference(const struct fl__rights *fork_server, const st
 	           ? "the fork server has another user, group, capability, no_new_privs or seccomp filter"
 	       : fork_server->session != caller->session ? "the fork server has another session or process group"
 	       : fork_server->place != caller->place
-	           ? "the fork server has another cgroup, oom_score_adj or NUMA policy"
+	           ? "the fork server has another security label, cgroup, oom_score_adj or NUMA policy"
 	           : NULL;
 }
 

@@ -20,10 +20,10 @@ struct fl__rights {
 	uint64_t ids;
 	uint64_t root;
 	uint64_t session; /* and process group */
-	/* From /proc: seccomp filters, security label, ambient and bounding capabilities. */
+	/* From /proc: seccomp filters, ambient and bounding capabilities. */
 	uint64_t confinement;
 	uint64_t namespaces;
-	uint64_t place; /* cgroup, oom_score_adj, NUMA policy */
+	uint64_t place; /* security label, cgroup, oom_score_adj, NUMA policy */
 };
 
 /*
@@ -57,6 +57,12 @@ int fl__rights_read_first(struct fl__rights *rights);
  * for the mount namespace), seccomp filters, and ambient and bounding capabilities.
  */
 int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask);
+
+/*
+ * Called by a thread that changes its namespaces and its place never: they are read once. For the
+ * thread of a pool, which starts many processes.
+ */
+void fl__rights_fix_place(void);
 
 /* Both. */
 int fl__rights_read(struct fl__rights *rights);

@@ -410,10 +410,11 @@ int fl__fork_server_start(struct fl__start *start)
 	start->problem = "the rights of the calling thread cannot be read";
 	int rc = fl__rights_read_first(&caller.rights);
 	bool again = rc == 0;
-	fl__settings_read(&settings);
 	start->settings = &settings;
-	for (int tries = 0; again && tries < TRIES; tries++)
+	for (int tries = 0; again && tries < TRIES; tries++) {
+		fl__settings_read(&settings); /* again: what a new fork server inherits may have changed */
 		rc = fork_server_try(&caller, &again);
+	}
 	start->settings = NULL;
 	return rc;
 }

@@ -65,6 +65,7 @@
 #include "../base/sys.h"
 #include "../base/try_io.h"
 #include "../exec/registry.h"
+#include "../process/attributes.h"
 #include "../process/fork_server.h"
 #include "../process/identity.h"
 #include "../process/packet.h"
@@ -1678,6 +1679,7 @@ static int process_pool_manage(void *arg)
 	struct process_pool_manager m = {.p = arg};
 	struct fl__process_pool *p = m.p;
 	struct fl__run run;
+	fl__rights_fix_place();
 	fl__run_enter(&run, &p->base); /* so that a join by a callback is refused */
 	fl_mutex_lock(&p->base.lock);
 	for (bool fetchers_active = false; !process_pool_is_over(p);) {
