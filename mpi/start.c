@@ -68,7 +68,7 @@ static const struct {
 
 static long start_number(const char *variable)
 {
-	const char *text = getenv(variable);
+	const char *text = secure_getenv(variable);
 	return text ? strtol(text, NULL, 10) : 0;
 }
 
@@ -83,7 +83,7 @@ static struct start_launcher start_find_launcher(void)
 	for (size_t i = 0; i < sizeof start_launchers / sizeof start_launchers[0]; i++) {
 		const long size = start_launchers[i].size ? start_number(start_launchers[i].size) : 0;
 		const bool speaks_pmi = start_launchers[i].speaks_pmi;
-		if (!getenv(start_launchers[i].rank) || (!speaks_pmi && size < 2))
+		if (!secure_getenv(start_launchers[i].rank) || (!speaks_pmi && size < 2))
 			continue;
 		if (!found.name)
 			found = (struct start_launcher){start_launchers[i].name, start_number(start_launchers[i].rank),
@@ -102,7 +102,7 @@ static bool start_mark_rank(const struct start_launcher *launcher)
 {
 	static const char variable[] = "FAIRLEAD_MPI";
 	char mark[128];
-	const char *job = getenv("PMIX_NAMESPACE"), *found = getenv(variable);
+	const char *job = secure_getenv("PMIX_NAMESPACE"), *found = secure_getenv(variable);
 	(void)snprintf(mark, sizeof mark, "%.90s:%ld", job ? job : "", launcher->rank);
 	if (found && strcmp(found, mark) == 0)
 		return false;
@@ -134,7 +134,7 @@ static void start_check_launcher(const struct start_launcher *launcher)
 	if (!launcher->speaks_pmi)
 		start_refuse(launcher, "without PMIx, which Open MPI needs to connect them");
 #else
-	if (getenv("OMPI_COMM_WORLD_SIZE") && !getenv("PMI_RANK"))
+	if (secure_getenv("OMPI_COMM_WORLD_SIZE") && !secure_getenv("PMI_RANK"))
 		start_refuse(launcher, "this program is built with MPICH or a relative");
 #endif
 }

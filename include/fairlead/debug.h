@@ -62,7 +62,8 @@ FL_BEGIN_DECLS
  *
  * The environment variable FL_DEBUG is read before main(): names of modes, separated by commas.
  * With `waits`, the signal SIGQUIT prints a dump, unless the program handles or ignores SIGQUIT.
- * `signal=N` selects another signal; `signal=0` none.
+ * `signal=N` selects another signal; `signal=0` none. A program that has more rights than its user
+ * (set-uid, set-gid, file capabilities) ignores the variable.
  */
 FL_API FL_MUST_CHECK int fl_debug_enable(unsigned modes);
 

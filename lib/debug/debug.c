@@ -368,7 +368,8 @@ FL__AT_START static void debug_read_environment(void)
 {
 	/* for a dump in a signal handler of the program, while debugging is off */
 	fl__backtrace_learn_modules();
-	const char *text = getenv("FL_DEBUG");
+	/* NULL in a program that has more rights than its user */
+	const char *text = secure_getenv("FL_DEBUG");
 	debug_started = fl__sys.now();
 	if (!text)
 		return;

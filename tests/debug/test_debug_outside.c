@@ -2,9 +2,11 @@
 /* Debugging from outside: the environment, a signal; and the contention profile. */
 #include "fl_debugging.h"
 
+#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "wait/lot.h"
 #include <signal.h>
+#include <sys/auxv.h>
 
 /* Locks `m` several times, from one place. */
 FL_FRAME(lock_often, fl_mutex *m, int times)
@@ -129,4 +131,38 @@ FL_TEST(debug_environment_switches_on)
 	assert_non_null(strstr(text, "lock_here"));
 	FL_RC(fl_test_child(start_again, wrong, text, sizeof text), 0);
 	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
+}
+
+/* Run by the restarted program in the case below; in a run of all cases it does nothing. */
+FL_TEST(debug_privileged_body)
+{
+	struct sigaction quit = {0}, usr1 = {0};
+	if (!getauxval(AT_SECURE))
+		return;
+	assert_non_null(getenv("FL_DEBUG"));
+	assert_int_equal(fl_debug_modes(), 0);
+	assert_true(sigaction(SIGQUIT, NULL, &quit) == 0 && sigaction(SIGUSR1, NULL, &usr1) == 0);
+	assert_true(quit.sa_handler == SIG_DFL && usr1.sa_handler == SIG_DFL);
+}
+
+/* The real user is not root, and the effective user is: as in a set-uid program. */
+static void start_privileged(void *modes)
+{
+	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR && setresuid(65534, 0, 0) == 0);
+	FL_CHECK(freopen("/dev/null", "w", stdout) != NULL);
+	(void)execl("/proc/self/exe", "test_debug_outside", "debug_privileged_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+/* bug: environment_of_a_privileged_program */
+FL_TEST(debug_privileged_program_ignores_the_environment)
+{
+	static char quit[] = "waits,contention", other[] = "lockorder,waits,signal=10", text[1 << 14];
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_RC(fl_test_child(start_privileged, quit, text, sizeof text), 0);
+	assert_string_equal(text, "");
+	FL_RC(fl_test_child(start_privileged, other, text, sizeof text), 0);
+	assert_string_equal(text, "");
 }

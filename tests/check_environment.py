@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks what the library reads from the environment: each read is in READS, and by secure_getenv().
+
+A program that has more rights than its user must not obey the user's variables. Exit status 1 where not.
+"""
+import glob
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+READS = {
+    ("lib/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
+    ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
+    # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
+    ("lib/process/process_start.c", 'getenv("PATH")'),
+    # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
+    ("mpi/start.c", "secure_getenv(variable)"),
+    ("mpi/start.c", "secure_getenv(start_launchers[i].rank)"),
+    ("mpi/start.c", 'secure_getenv("PMIX_NAMESPACE")'),
+    ("mpi/start.c", 'secure_getenv("OMPI_COMM_WORLD_SIZE")'),
+    ("mpi/start.c", 'secure_getenv("PMI_RANK")'),
+}
+
+
+def reads():
+    """The file and the text of each read in the library and in fairlead-mpi."""
+    for pattern in ("lib/**/*.[ch]", "mpi/*.[ch]", "mpi/include/**/*.h", "include/**/*.h"):
+        for path in glob.glob(os.path.join(ROOT, pattern), recursive=True):
+            with open(path, encoding="utf-8") as file:
+                for call in re.findall(r"\w*getenv\s*\([^)]*\)", file.read()):
+                    yield os.path.relpath(path, ROOT), call
+
+
+def complaints():
+    found = set(reads())
+    return [*(f"{path}: {call}: not in READS" for path, call in sorted(found - READS)),
+            *(f"{path}: {call}: in READS, but not in the file" for path, call in sorted(READS - found))]
+
+
+if __name__ == "__main__":
+    wrong = complaints()
+    print("\n".join(wrong) or f"{len(READS)} reads, all known")
+    sys.exit(1 if wrong else 0)
