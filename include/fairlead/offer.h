@@ -33,9 +33,21 @@ FL_BEGIN_DECLS
  *
  *   1. The file's mode decides which users may connect.
  *   2. Each side checks that the other runs as the same effective user, or as one of `users`. So no
- *      other user can replace the offer, or find it.
+ *      other user can replace the offer, or find it. Within a user namespace, users that it lacks
+ *      all have the number 65534, which is refused there.
  *   3. The finder compares the items of both sides: type, version, size.
- *   4. The finder checks the region, as fl_shm_attach() does: seals, layout, word size.
+ *   4. Both sides check that the other is in the same PID namespace, if there is a region: two
+ *      containers, which may share the socket's folder, are not. Pipes alone need no such thing.
+ *   5. The finder checks the region, as fl_shm_attach() does: seals, layout, word size.
+ *
+ * What connects is a process that the mode of the file and the folders of the path let in, or, with
+ * an abstract name, any process of the network namespace; also one that is allowed, and that an
+ * attacker has taken over. A peer can change all bytes of the region at any time, at worst: the
+ * functions of this library then return errors or wrong values, and waits last up to their
+ * deadlines, but no access leaves the region. It can keep a lock for ever, let two contexts have
+ * it, seal the region so that later programs cannot write, and free the region's memory, which then
+ * reads as zeros. It cannot shrink the region, and reads nothing of this process but the region and
+ * what is sent. Share no region with a program that may not do this; a pipe carries only copies.
  *
  * The offering program reads nothing from the finder: a finder that is silent, sends garbage, or is
  * stopped or killed at any moment delays no other finder. But each finder that has not read the
@@ -43,8 +55,7 @@ FL_BEGIN_DECLS
  * wait in the pipe, which checks them.
  *
  * A program that is killed leaves a socket file behind. The next fl_offer_create() replaces it.
- * Finders that have the region keep it, and can go on to use it. All programs that share a region
- * are in one PID namespace. SIGPIPE is never raised.
+ * Finders that have the region keep it, and can go on to use it. SIGPIPE is never raised.
  *
  * A wait by a thread, under a cancel token, may start a thread of the library, `watcher`
  * (docs/threads.md).
@@ -89,8 +100,8 @@ FL_API void fl_offer_free(fl_offer *o);
 
 /*
  * Waits for the next program that finds the offer, and passes the region to it. Stores this side's
- * end of the pipe in `*pipe`; `pipe` NULL: closes it. Refuses programs of other users, and skips
- * programs that have ended. The finder may still refuse the offer: then the pipe returns -EPIPE.
+ * end of the pipe in `*pipe`; `pipe` NULL: closes it. Refuses programs of other users and PID
+ * namespaces, and skips programs that have ended. The finder may still refuse the offer: then the pipe returns -EPIPE.
  * Blocks the calling context. Observes its cancel scope. Any thread may call it, several may do so
  * at once, also in forked children. Returns
  *   0
@@ -124,7 +135,8 @@ FL_API int fl_offer_fd(const fl_offer *o);
  *   -EACCES           the mode of the file forbids it, or one of the programs runs as a user that
  *                     the other one does not allow
  *   -EPROTO           the offer is of items of another type, version or size; it has no region, and
- *                     `region` is not NULL; or as fl_shm_attach()
+ *                     `region` is not NULL; it has a region, and the other program is in another
+ *                     PID namespace; or as fl_shm_attach()
  *   -EPROTONOSUPPORT  the other program uses a version of Fairlead with another layout
  *   -EBADMSG          what has come is no offer, or no region
  *   -EPERM            the region is not sealed against shrinking

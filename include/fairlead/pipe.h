@@ -30,7 +30,8 @@ FL_BEGIN_DECLS
  * message, then fl_pipe_from_fd(). Unrelated programs get a pipe by an offer (fairlead/offer.h). An
  * end is closed when each process that has it has freed it or has ended, SIGKILL included. Free
  * ends that a process does not use: they keep the pipe open. After the close of one end, the other
- * end still receives what was sent before, then -EPIPE.
+ * end still receives what was sent before, then -EPIPE. The processes that send descriptors from
+ * one end are in one PID namespace; the two ends may be in two.
  *
  * A message may carry descriptors. Limits of a message: PTRDIFF_MAX bytes, and FL_PIPE_FDS_MAX
  * descriptors. Above 64 KiB the bytes travel in shared memory of their own, and the call needs one

@@ -38,7 +38,8 @@ FL_BEGIN_DECLS
  * outside the region. An allocation waits for other allocations, at most ten seconds. Only a
  * stopped process (SIGSTOP), or damaged memory, makes it wait that long.
  *
- *   Processes  All processes that share a region are in one PID namespace.
+ *   Processes  All processes that share a region are in one PID namespace: the owner of a lock is
+ *              known by its number. fl_shm_attach() refuses others, where both have /proc.
  *   Fork       A child has the parent's handle and mapping, and may use and free them.
  *   Threads    All functions but fl_shm_free() may be called at once.
  *   Limits     FL_SHM_SIZE_MAX. The bookkeeping takes 1.6 % of the size in addition.
@@ -75,8 +76,8 @@ FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
  *   -EPERM            the memory is not sealed against shrinking: another process could truncate it
  *   -EBADMSG          fl_shm_create() has not made the memory, or its size is not the recorded size
  *   -EPROTONOSUPPORT  the region was made by a version of Fairlead with another layout
- *   -EPROTO           the region was made by a process with another word size, or with a C library
- *                     that places locks differently
+ *   -EPROTO           the region was made by a process with another word size, in another PID
+ *                     namespace, or with a C library that places locks differently
  *   -EACCES           `fd` is write-only
  *   -EMFILE
  *   -ENOMEM

@@ -19,16 +19,18 @@
 #include <fairlead/offer.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum { OFFER_MAGIC = 0x6f6c66 /* "flo" */, OFFER_VERSION = 1 };
+enum { OFFER_REFUSES_USER = 1, OFFER_REFUSES_NAMESPACE = 2 };
 
 /* `magic` and `version` keep their places in all versions. */
 struct offer_hello {
 	uint32_t magic, version;
 	uint32_t item_version;
-	uint32_t refused; /* 1: the finder's user is not allowed. The items are zero */
+	uint32_t refused; /* OFFER_REFUSES_...; 0: not. The items of a refusal are zero */
 	uint64_t item_size;
 	char item_type[FL_OFFER_TYPE_MAX + 1];
 };
@@ -61,16 +63,34 @@ static int offer_describe(struct offer_hello *hello, const fl_offer_config *conf
 	return 0;
 }
 
+/*
+ * In a user namespace that lacks users, each of those has the number OFFER_UNMAPPED (the default of
+ * /proc/sys/kernel/overflowuid). So that number proves nothing there.
+ */
+static bool offer_proves_user(uid_t user)
+{
+	enum { OFFER_UNMAPPED = 65534 };
+	unsigned inside = 0, outside = 0, n = 0;
+	if (user != OFFER_UNMAPPED)
+		return true;
+	FILE *map = fopen("/proc/self/uid_map", "re");
+	if (!map)
+		return false;
+	const int fields = fscanf(map, "%u %u %u", &inside, &outside, &n);
+	(void)fclose(map);
+	return fields == 3 && n == UINT32_MAX;
+}
+
 /* Returns 0; -EACCES: the user of the other side is not allowed; or an error of the system. */
 static int offer_check_peer(int fd, const uid_t *users, unsigned n, struct ucred *peer)
 {
-	int rc = fl__net_sys.get_struct(fd, SOL_SOCKET, SO_PEERCRED, peer, sizeof *peer);
-	if (rc != 0 || peer->uid == geteuid())
+	const int rc = fl__net_sys.get_struct(fd, SOL_SOCKET, SO_PEERCRED, peer, sizeof *peer);
+	if (rc != 0)
 		return fl__net_error(rc);
-	for (unsigned i = 0; i < n; i++)
-		if (peer->uid == users[i])
-			return 0;
-	return -EACCES;
+	bool allowed = peer->uid == geteuid();
+	for (unsigned i = 0; i < n && !allowed; i++)
+		allowed = peer->uid == users[i];
+	return allowed && offer_proves_user(peer->uid) ? 0 : -EACCES;
 }
 
 /* Offering. */
@@ -165,10 +185,14 @@ static int offer_send_hello(int fd, const struct offer_hello *hello, const fl_sh
 /* Takes over `fd`. Returns 0; -EPIPE: the finder has ended or was refused; or another error. */
 static int offer_welcome(const fl_offer *o, int fd, fl_pipe **pipe)
 {
-	const struct offer_hello refusal = {.magic = OFFER_MAGIC, .version = OFFER_VERSION, .refused = 1};
+	struct offer_hello refusal = {.magic = OFFER_MAGIC, .version = OFFER_VERSION, .refused = OFFER_REFUSES_USER};
 	struct ucred peer;
 	fl_pipe *made = NULL;
 	int rc = offer_check_peer(fd, o->users, o->n_users, &peer);
+	if (rc == 0 && o->region && peer.pid == 0) {
+		refusal.refused = OFFER_REFUSES_NAMESPACE;
+		rc = -EACCES;
+	}
 	if (rc == -EACCES) {
 		FL_IGNORE(offer_send_hello(fd, &refusal, NULL));
 		rc = -EPIPE;
@@ -274,6 +298,9 @@ static int offer_compare(const char *path, int pid, struct offer_found *found, c
 		return offer_refuse(path, -EPROTONOSUPPORT, "the other program uses another version of Fairlead");
 	if (found->size != sizeof *h)
 		return offer_refuse(path, -EBADMSG, "the offer is incomplete or too long");
+	if (h->refused == OFFER_REFUSES_NAMESPACE || (needs_region && pid == 0))
+		return offer_refuse(path, -EPROTO,
+		                    "the other program is in another PID namespace: no locks can be shared");
 	if (h->refused)
 		return offer_refuse(path, -EACCES, "the other program does not allow this user");
 	if (memcmp(h->item_type, expected->item_type, sizeof h->item_type) != 0 ||

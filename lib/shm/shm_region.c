@@ -85,6 +85,7 @@ static void shm_region_write_head(const fl_shm *r)
 	fl__store_relaxed(&h->lock_word, (int64_t)fl__shm_word_offset());
 	fl__store_relaxed(&h->total, r->total);
 	fl__store_relaxed(&h->units, (uint64_t)r->arena.units);
+	fl__store_relaxed(&h->pid_namespace, fl__shm_sys.pid_namespace());
 	fl__shm_arena_init(&r->arena);
 }
 
@@ -144,6 +145,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	uint64_t units = fl__load_relaxed(&h->units);
 	uint32_t version = fl__load_relaxed(&h->version), word_size = fl__load_relaxed(&h->word_size);
 	int64_t lock_word = fl__load_relaxed(&h->lock_word);
+	const uint64_t maker = fl__load_relaxed(&h->pid_namespace), here = fl__shm_sys.pid_namespace();
 	fl_shm layout;
 	if (magic != FL__SHM_MAGIC)
 		return shm_region_refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
@@ -153,6 +155,9 @@ static int shm_region_check_head(fl_shm *r, int fd)
 		return shm_region_refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
 	if (lock_word != fl__shm_word_offset())
 		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
+	/* the word of a lock has the owner's number, which two threads have in two namespaces */
+	if (maker != 0 && here != 0 && maker != here)
+		return shm_region_refuse(-EPROTO, fd, "the PID namespace of the maker", (int64_t)maker, (int64_t)here);
 	if (total != r->total)
 		return shm_region_refuse(-EBADMSG, fd, "the recorded size", (int64_t)total, (int64_t)r->total);
 	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)

@@ -22,8 +22,9 @@ struct fl__shm_head {
 	uint64_t units;
 	uint64_t root; /* stored with release, loaded with acquire */
 	struct fl__shm_arena_head arena;
+	uint64_t pid_namespace; /* the maker's, from fl__shm_sys.pid_namespace() */
 };
-_Static_assert(sizeof(struct fl__shm_head) == 96, "struct fl__shm_head has no gaps");
+_Static_assert(sizeof(struct fl__shm_head) == 104, "struct fl__shm_head has no gaps");
 
 #define FL__SHM_MAGIC UINT64_C(0x6d68732d6c66) /* "fl-shm" */
 #define FL__SHM_VERSION 1u

@@ -226,6 +226,15 @@ static uint64_t shm_sys_available(void)
 	return bytes;
 }
 
+static uint64_t shm_sys_pid_namespace(void)
+{
+	struct stat info;
+	int before = errno;
+	const bool known = stat("/proc/self/ns/pid", &info) == 0;
+	errno = before;
+	return known ? info.st_ino : 0;
+}
+
 struct fl__shm_sys fl__shm_sys = {
     .memory = shm_sys_memory,
     .resize = shm_sys_resize,
@@ -242,4 +251,5 @@ struct fl__shm_sys fl__shm_sys = {
     .keep = shm_sys_keep,
     .largest_file = shm_sys_largest_file,
     .available = shm_sys_available,
+    .pid_namespace = shm_sys_pid_namespace,
 };

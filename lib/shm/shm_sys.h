@@ -31,6 +31,8 @@ struct fl__shm_sys {
 	/* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ. */
 	uint64_t (*largest_file)(void);
 	uint64_t (*available)(void); /* roughly the memory that the system can give */
+	/* A number of this process's PID namespace, unique on the machine; 0: there is no /proc. */
+	uint64_t (*pid_namespace)(void);
 };
 
 extern struct fl__shm_sys fl__shm_sys;

@@ -10,6 +10,7 @@
 #include "shm/shm_sys.h"
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -583,6 +584,9 @@ FL_TEST(offer_by_a_hostile_program)
 	h = good_hello();
 	h.refused = 1;
 	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h}), -EACCES);
+	h.refused = 2;
+	FL_RC(find_fake(p.name, (struct fake){.bytes = &h, .size = sizeof h}), -EPROTO);
+	assert_non_null(strstr(logged, "PID namespace"));
 	/* a name that would change the terminal, and has no end */
 	h = good_hello();
 	memset(h.item_type, '\033', sizeof h.item_type);
@@ -776,4 +780,139 @@ FL_TEST(offer_to_another_user)
 	FL_OK(find_as_another_user(p.name, &from_me, o));
 	fl_offer_free(o);
 	fl_test_path_end(&p);
+}
+
+/* ---- namespaces */
+
+/* What fork() starts after it is process 1 of a PID namespace. */
+static void try_pid_namespace(void)
+{
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(1);
+}
+
+/* Finds in a PID namespace of its own; the exit status says the error. */
+static void find_in_a_namespace(const char *path, bool wants_region)
+{
+	fl_shm *region = NULL;
+	(void)alarm(60);
+	if (unshare(CLONE_NEWPID) != 0)
+		_exit(255);
+	const pid_t pid = fork();
+	if (pid == 0) {
+		(void)fl_set_log_handler(keep_log);
+		const int rc = fl_offer_find(path, NULL, wants_region ? &region : NULL, NULL);
+		_exit(rc == -EPROTO && !strstr(logged, "PID namespace") ? 254 : -rc);
+	}
+	int status = -1;
+	FL_CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	_exit(WEXITSTATUS(status));
+}
+
+static int finds_from_a_namespace(fl_offer *o, const char *path, bool wants_region)
+{
+	int status = -1;
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0)
+		find_in_a_namespace(path, wants_region);
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		const int rc = fl_offer_accept_until(o, NULL, fl_after(FL_MS(1)), NULL);
+		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	}
+	FL_CHECK(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static uint64_t unknown_namespace(void)
+{
+	return 0;
+}
+
+/* bug: locks_across_pid_namespaces. Pipes need no common namespace. */
+FL_TEST(offer_to_another_pid_namespace)
+{
+	if (!fl_test_try(try_pid_namespace))
+		FL_SKIP("not root, or no PID namespaces");
+	const struct fl__shm_sys real = fl__shm_sys;
+	fl_offer *o = NULL;
+	fl_shm *region = NULL;
+	const char *path = fl_test_abstract();
+	for (int known = 0; known < 2; known++) {
+		fl__shm_sys.pid_namespace = known ? real.pid_namespace : unknown_namespace; /* no /proc */
+		FL_OK(fl_shm_create(&region, 1 << 16));
+		FL_OK(fl_offer_create(&o, path, &(fl_offer_config){.region = region}));
+		FL_RC(finds_from_a_namespace(o, path, true), -EPROTO);
+		fl_offer_free(o);
+		fl_shm_free(region);
+	}
+	fl__shm_sys = real;
+	FL_OK(fl_offer_create(&o, path, NULL));
+	FL_OK(finds_from_a_namespace(o, path, false));
+	fl_offer_free(o);
+}
+
+/* To the offering program, the finder of a namespace that it does not see has the number 0. */
+static int peer_without_a_number(int fd, int level, int option, void *value, socklen_t size)
+{
+	const int rc = fl_test_real_net_sys.get_struct(fd, level, option, value, size);
+	((struct ucred *)value)->pid = 0;
+	return rc;
+}
+
+/* bug: locks_across_pid_namespaces */
+FL_TEST(offer_refuses_a_finder_of_an_unseen_namespace)
+{
+	FL_NET_FAULTS();
+	struct hello answer;
+	fl_offer *o = NULL;
+	fl_shm *region = NULL;
+	const char *path = fl_test_abstract();
+	FL_OK(fl_shm_create(&region, 1 << 16));
+	FL_OK(fl_offer_create(&o, path, &(fl_offer_config){NUMBERS, .region = region}));
+	fl__net_sys.get_struct = peer_without_a_number;
+	const int fd = bare_connect(path);
+	FL_RC(fl_offer_accept_until(o, NULL, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(recv(fd, &answer, sizeof answer, 0), sizeof answer);
+	assert_true(answer.refused == 2 && answer.item_type[0] == '\0');
+	assert_int_equal(close(fd), 0);
+	fl_offer_free(o);
+	fl_shm_free(region);
+}
+
+/* In a user namespace in which this user has the number 65534, as has each user that it lacks. */
+static void offer_as_unmapped(const char *path)
+{
+	fl_offer *o = NULL;
+	if (unshare(CLONE_NEWUSER) != 0)
+		_exit(77);
+	const int map = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+	if (map < 0 || write(map, "65534 0 1", 9) != 9)
+		_exit(77);
+	FL_CHECK(geteuid() == 65534 && close(map) == 0);
+	FL_CHECK(fl_offer_create(&o, path, NULL) == 0);
+	(void)fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL);
+	_exit(0);
+}
+
+/* bug: unmapped_user_is_taken_for_this_one */
+FL_TEST(offer_in_a_user_namespace)
+{
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	const uid_t root = 0;
+	const fl_offer_config from_root = {.users = &root, .n_users = 1};
+	const char *path = fl_test_abstract();
+	int status = 0, rc = -ECONNREFUSED;
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0)
+		offer_as_unmapped(path);
+	while (rc == -ECONNREFUSED && waitpid(pid, &status, WNOHANG) == 0)
+		rc = find_as_another_user(path, &from_root, NULL);
+	FL_CHECK(kill(pid, SIGKILL) == 0 || errno == ESRCH);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		FL_SKIP("no user namespaces");
+	(void)waitpid(pid, NULL, 0);
+	FL_RC(rc, -EACCES);
 }

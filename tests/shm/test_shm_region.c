@@ -347,6 +347,10 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 	attach_fails(region, -EPROTO);
 	assert_non_null(strstr(fl_test_logged, "lock"));
 	*h = good;
+	h->pid_namespace++;
+	attach_fails(region, -EPROTO);
+	assert_non_null(strstr(fl_test_logged, "PID namespace"));
+	*h = good;
 	h->total += 4096;
 	attach_fails(region, -EBADMSG);
 	assert_non_null(strstr(fl_test_logged, "size"));
@@ -359,7 +363,7 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 		assert_non_null(strstr(fl_test_logged, "units"));
 	}
 	*h = good;
-	assert_int_equal(fl_test_logs, 5 + sizeof units / sizeof units[0]);
+	assert_int_equal(fl_test_logs, 6 + sizeof units / sizeof units[0]);
 	fl_shm *other = NULL;
 	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
 	fl_shm_free(other);
