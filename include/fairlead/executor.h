@@ -371,7 +371,8 @@ FL_API void fl_executor_free(fl_executor *e);
  * end within a task of `e`.
  *
  * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the
- * process waits neither for that thread nor for the tasks. The tasks of an executor on a loop of
+ * process waits neither for that thread nor for the tasks. A dlclose() of the shared object that
+ * contains the library waits for both (docs/threads.md). The tasks of an executor on a loop of
  * the caller's (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a
  * task of a process executor fl_executor_current() is the worker's own executor: a detach closes
  * the worker's executor until the task ends, and frees nothing.
@@ -379,7 +380,7 @@ FL_API void fl_executor_free(fl_executor *e);
  * Never waits. Returns:
  *
  *   0
- *   -EAGAIN, -ENOMEM   no thread can be started; nothing happened
+ *   -EAGAIN, -ENOMEM   no thread can be started, also during an unload; nothing happened
  *   -EOWNERDEAD        in a forked child, where fl_executor_free() does not wait; nothing happened
  */
 FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);

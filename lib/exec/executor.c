@@ -4,8 +4,9 @@
 #include "../base/error.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
 #include "../debug/debug.h"
-#include "../sync/thread.h"
+#include "../sync/helper.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <fairlead/thread.h>
@@ -720,10 +721,22 @@ void fl_executor_free(fl_executor *e)
 
 /* Detaching. */
 
-static int executor_free_when_ended(void *e)
+uint32_t fl__executors_detached;
+
+static void executor_free_when_ended(void)
 {
-	fl_executor_free(e);
-	return 0;
+	fl_executor_free(fl__helper_arg());
+	fl__sub_release(&fl__executors_detached, 1); /* release: what the tasks wrote; pairs with tests that wait */
+}
+
+/*
+ * At the end of this copy. An exit waits for no task. A dlclose() waits for all: the tasks have
+ * ended, as the caller of dlclose() promises, and the threads are about to.
+ */
+static unsigned executor_detached_in_use(void)
+{
+	/* relaxed: a count; the end of this copy joins the threads */
+	return fl__is_unloaded() ? 0 : fl__load_relaxed(&fl__executors_detached);
 }
 
 /*
@@ -732,12 +745,13 @@ static int executor_free_when_ended(void *e)
  */
 static int executor_start_freeing_thread(fl_executor *e)
 {
-	fl_thread thread = {NULL};
-	const fl_thread_config config = {.name = "executor-end", .block_signals = true};
-	int rc = fl__thread_start(&thread, executor_free_when_ended, e, &config, e->allocator);
+	static struct fl__helper helper = {
+	    .name = "executor-end", .function = executor_free_when_ended, .end = executor_detached_in_use};
+	fl__add_relaxed(&fl__executors_detached, 1); /* relaxed: as above */
+	const int rc = fl__helper_start_with(&helper, e);
 	if (rc != 0)
-		return rc == -ENOMEM ? rc : -EAGAIN;
-	return fl_thread_detach(&thread);
+		fl__sub_relaxed(&fl__executors_detached, 1); /* relaxed: as above */
+	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }
 
 int fl_executor_detach(fl_executor *e)

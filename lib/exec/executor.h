@@ -387,6 +387,9 @@ bool fl__executor_is_idle(const fl_executor *e);
 int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(fl_executor *e), int64_t deadline,
                              fl_cancel_token *cancel);
 
+/* The number of detached executors that are not freed yet; atomic. */
+extern uint32_t fl__executors_detached;
+
 /* Uncounts `n` foreign tasks. Their claimers do not use `e` afterwards. */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 

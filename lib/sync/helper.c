@@ -27,6 +27,7 @@ struct helper_thread {
 	struct helper_thread *next; /* in helper_threads */
 	pthread_t thread;           /* written under helper_lock */
 	struct fl__helper *helper;
+	void *arg;
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
@@ -93,13 +94,14 @@ void fl__helper_list(struct fl__helper *helper)
 	helper_list(helper);
 }
 
-int fl__helper_start(struct fl__helper *helper)
+int fl__helper_start_with(struct fl__helper *helper, void *arg)
 {
 	struct helper_thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
 	fl__ctx_init_thread(&t->ctx, helper->name);
 	t->helper = helper;
+	t->arg = arg;
 	FL_LOCKED(&helper_lock);
 	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
 	if (rc != 0) {
@@ -111,6 +113,12 @@ int fl__helper_start(struct fl__helper *helper)
 	helper_running++;
 	helper_list(helper);
 	return 0;
+}
+
+void *fl__helper_arg(void)
+{
+	/* `ctx` is the first member */
+	return ((const struct helper_thread *)(const void *)fl__ctx_current)->arg;
 }
 
 bool fl__helper_must_end(void)

@@ -4,6 +4,7 @@
 
 #include <fairlead/defs.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * Helpers: the threads and processes that the library starts for all users of this copy of the
@@ -27,12 +28,18 @@ struct fl__helper {
 };
 
 /*
- * Starts a thread, with all signals blocked:
+ * Starts a thread, with all signals blocked. In the thread, fl__helper_arg() returns `arg`. Returns
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends
  */
-FL_MUST_CHECK int fl__helper_start(struct fl__helper *helper);
+FL_MUST_CHECK int fl__helper_start_with(struct fl__helper *helper, void *arg);
+void *fl__helper_arg(void);
+
+FL_MUST_CHECK static inline int fl__helper_start(struct fl__helper *helper)
+{
+	return fl__helper_start_with(helper, NULL);
+}
 
 /* Registers helper->end() for the end of this copy; fl__helper_start() does so itself. */
 void fl__helper_list(struct fl__helper *helper);

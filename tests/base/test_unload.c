@@ -126,6 +126,7 @@ static void load_use_unload(bool by_another_thread)
 	plugin->use_all();
 	(void)pthread_barrier_wait(&used);
 	plugin->end();
+	plugin->detach_all();
 	if (by_another_thread) {
 		pthread_t unloader;
 		FL_CHECK(pthread_create(&unloader, NULL, unload, handle) == 0);
@@ -203,17 +204,20 @@ static const struct plugin *load(void)
 static void exit_after_use(void *unused)
 {
 	(void)unused;
-	(void)load();
+	load()->detach_all();
 	exit(3);
 }
 
 static void exit_and_unload(void *early)
 {
-	if (early) /* its atexit() function is called after those of the plugin */
+	if (early) /* its atexit() function is called after those of the plugin: an exit */
 		FL_CHECK(atexit(unload_at_exit) == 0);
-	load()->end();
-	if (!early)
+	const struct plugin *plugin = load();
+	plugin->end();
+	if (!early) {
 		FL_CHECK(atexit(unload_at_exit) == 0);
+		plugin->detach_all();
+	}
 	exit(3);
 }
 

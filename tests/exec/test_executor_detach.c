@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fl_executor_detach(), for every kind of executor. */
 #include "conformance.h"
+#include "exec/executor.h"
+
 #include <fairlead/then.h>
 
-static void count_ender(const fl_thread_info *info, void *n)
-{
-	*(unsigned *)n += strcmp(info->name, "executor-end") == 0;
-}
-
-/* Whether all detached executors are freed, and the threads that freed them have ended. */
 static bool all_are_freed(void)
 {
-	unsigned n = 0;
-	(void)fl_thread_enumerate(count_ender, &n);
-	return n == 0;
+	return fl__load_acquire(&fl__executors_detached) == 0; /* pairs with executor_free_when_ended() */
 }
 
 CONFORMANCE(detached_runs_what_is_queued)

@@ -310,6 +310,32 @@ static void use_all(void)
 	use_fibers();
 }
 
+static void detach_after_a_task(fl_executor *e)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int doubled = 0;
+	CHECK(plugin_doubles_submit(e, 4, &f) == 0);
+	CHECK(fl_executor_detach(e) == 0);
+	CHECK(plugin_doubles_get(f, &doubled) == 0 && doubled == 8);
+}
+
+static void detach_all(void)
+{
+	fl_executor *e;
+	if (has_fork_server) {
+		CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
+		detach_after_a_task(e);
+	}
+	for (int i = 0; i < MANY; i++) {
+		CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
+		detach_after_a_task(e);
+	}
+	CHECK(fl_loop_executor_create(&e, NULL) == 0);
+	detach_after_a_task(e);
+	CHECK(fl_sequential_executor_create(&e, NULL) == 0);
+	detach_after_a_task(e);
+}
+
 static void wait_here(void)
 {
 	fl_pipe *a, *b;
@@ -333,4 +359,4 @@ static void end(void)
 
 extern const struct plugin plugin;
 __attribute__((visibility("default")))
-const struct plugin plugin = {begin, use_all, use_here, wait_here, is_waiting, end};
+const struct plugin plugin = {begin, use_all, use_here, detach_all, wait_here, is_waiting, end};

@@ -17,6 +17,7 @@ struct plugin {
 	void (*begin)(const fl_allocator *allocator, bool forks);
 	void (*use_all)(void);    /* by one thread: everything */
 	void (*use_here)(void);   /* by any thread: what leaves something with the thread */
+	void (*detach_all)(void); /* detaches executors whose tasks have ended; the unload may follow at once */
 	void (*wait_here)(void);  /* by any thread: waits for ever, for shared memory or a pipe */
 	bool (*is_waiting)(void); /* whether wait_here() has been called */
 	void (*end)(void);        /* the last call: frees what the plugin has */
