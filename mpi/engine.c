@@ -31,6 +31,7 @@
 #include "../lib/base/atomic.h"
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
+#include "../lib/process/new_process.h"
 #include "doorbell.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -117,7 +118,7 @@ void fl__mpi_abort(const char *format, ...)
 	(void)vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	fl__log(FL_LOG_ERROR, "%s", text);
-	(void)fflush(NULL);
+	fl__flush_streams();
 	int started = 0, ended = 0;
 	(void)MPI_Initialized(&started);
 	(void)MPI_Finalized(&ended);

@@ -14,6 +14,7 @@
  */
 #include "start.h"
 #include "../lib/base/panic.h"
+#include "../lib/process/new_process.h"
 #include "../lib/wait/context.h"
 #include "engine.h"
 #include "host.h"
@@ -119,7 +120,7 @@ static _Noreturn void start_refuse(const struct start_launcher *launcher, const 
 	        "%s has started %ld ranks, but %s: use the launcher of the MPI that the program is built with "
 	        "(mpirun), or a PMI that this MPI knows (srun --mpi=list)",
 	        launcher->name, launcher->size, sees);
-	(void)fflush(NULL);
+	fl__flush_streams();
 	_exit(1);
 }
 
@@ -217,7 +218,7 @@ static void start_end_worker(void)
 {
 	if (!start.has_served)
 		return;
-	(void)fflush(NULL);
+	fl__flush_streams();
 	_exit(0);
 }
 

@@ -239,6 +239,30 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	return error;
 }
 
+static bool new_process_lock_stream(FILE *stream, int64_t deadline)
+{
+	while (ftrylockfile(stream) != 0) {
+		if (fl__is_expired(deadline))
+			return false;
+		FL_IGNORE(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+	}
+	return true;
+}
+
+void fl__flush_streams(void)
+{
+	enum { STREAMS = 3 };
+	FILE *const streams[STREAMS] = {stdin, stdout, stderr};
+	const int64_t end = fl_after(FL_S(1));
+	unsigned n = 0;
+	while (n < STREAMS && new_process_lock_stream(streams[n], end))
+		n++;
+	if (n == STREAMS)
+		(void)fflush(NULL);
+	while (n > 0)
+		funlockfile(streams[--n]);
+}
+
 void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
 {
 	void *arg, *result = NULL;
@@ -259,7 +283,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 		fprintf(stderr, "%s: cannot begin the task: %s\n", new_process_name, fl_error_text(rc));
 	if (rc == 0)
 		rc = new_process_run(request->type, arg, result);
-	(void)fflush(NULL);
+	fl__flush_streams();
 	_exit(rc == 0 ? 0 : 1);
 }
 

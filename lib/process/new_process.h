@@ -56,6 +56,13 @@ struct fl__request;
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
+ * Flushes all streams, for the end of the process. Gives up, and loses what they hold, if another
+ * thread keeps stdin, stdout or stderr locked for a second: a thread that waits for input, or that
+ * a task has left behind. fflush(NULL) would wait for that thread.
+ */
+void fl__flush_streams(void);
+
+/*
  * In an exec'd process: receives a request for a task over `socket`, runs the task, and exits.
  */
 _Noreturn void fl__new_process_serve(int socket);

@@ -28,6 +28,8 @@ FL_TASK(worker_tells_its_deadline, void, int64_t)
 	return 0;
 }
 
+static uint32_t stream_is_locked;
+
 FL_TASK(worker_requests_itself, void, void)
 {
 	fl_cancel_token_request(fl_task_token(ctx));
@@ -53,6 +55,25 @@ FL_TASK(worker_dies, int, void)
 FL_TASK(worker_writes_its_argument, int, void)
 {
 	*(volatile int *)(uintptr_t)arg = 1; /* cast: away with const */
+	return 0;
+}
+
+static void *keep_locked(void *stream)
+{
+	flockfile(stream);
+	fl__store_release(&stream_is_locked, 1); /* pairs with the load of worker_leaves_a_lock */
+	for (;;)
+		(void)pause();
+	return NULL;
+}
+
+/* A thread that outlives the task keeps stdout, or stdin, for ever. */
+FL_TASK(worker_leaves_a_lock, bool, void)
+{
+	pthread_t thread;
+	FL_CHECK(pthread_create(&thread, NULL, keep_locked, *arg ? stdout : stdin) == 0);
+	while (!fl__load_acquire(&stream_is_locked))
+		fl__sys.yield();
 	return 0;
 }
 
@@ -178,6 +199,19 @@ FL_TEST(worker_leaves_when_told)
 	(void)post(&p);
 	assert_succeeds(&p, 1);
 	assert_int_equal(end_of(&p).code, 0);
+}
+
+/* bug: locked_stream_keeps_a_worker */
+FL_TEST(worker_leaves_while_a_thread_keeps_a_stream)
+{
+	for (int out = 0; out < 2; out++) {
+		PARENT(p);
+		(void)order(&p, &worker_leaves_a_lock, &(bool){out != 0}, 1);
+		*fl__rings_next_entry(&p.rings) = (struct fl__submission){.flags = FL__SUBMISSION_EXIT};
+		(void)post(&p);
+		FL_OK(await(&p).error);
+		assert_int_equal(end_of(&p).code, 0);
+	}
 }
 
 FL_TEST(worker_leaves_when_its_initializer_fails)
