@@ -20,17 +20,23 @@ struct fl__mpi_address {
 	char host[64];
 };
 
-/* Rank 0: listens. `address->host` is set. */
-void fl__mpi_bell_listen(struct fl__mpi_address *address);
+/*
+ * Rank 0 of `size` ranks: listens; with `one_host`, on the loopback address alone. `address->host`
+ * is set.
+ */
+void fl__mpi_bell_listen(struct fl__mpi_address *address, int size, bool one_host);
 
 /* A worker rank: connects. True: it has. */
 bool fl__mpi_bell_connect(const struct fl__mpi_address *address, int rank);
 
-/* Rank 0: accepts the connections of `n` ranks of `size`, and stops to listen. */
-void fl__mpi_bell_accept(const struct fl__mpi_address *address, int n, int size);
+/*
+ * Rank 0: takes the connections of `n` ranks, for two seconds in all, and stops to listen. Returns
+ * an array by rank: -1: the rank has no doorbell.
+ */
+const int *fl__mpi_bell_accept(const struct fl__mpi_address *address, int n);
 
-/* A worker rank: waits for the answer of rank 0. Without one there is no doorbell. */
-void fl__mpi_bell_confirm(void);
+/* A worker rank, whose connection rank 0 has not taken: does without. */
+void fl__mpi_bell_give_up(void);
 
 /* Closes all. */
 void fl__mpi_bell_close(void);

@@ -183,23 +183,35 @@ static void engine_allocate(void)
 		fl__mpi_abort("rank %d has no memory, or no descriptor, for messages", fl__mpi_world.rank);
 }
 
+static bool engine_is_on_one_host(void)
+{
+	bool same = true;
+	for (int i = 1; i < fl__mpi_world.size; i++)
+		same &= strcmp(fl__mpi_world.peers[i].host, fl__mpi_world.peers[0].host) == 0;
+	return same;
+}
+
 /* Connects the doorbells. Collective. */
 static void engine_connect(void)
 {
 	struct fl__mpi_address address = {.port = 0};
-	int has = 0, all = 0;
+	const int *taken = NULL;
+	int has = 0, all = 0, mine = -1;
 	if (fl__mpi_world.rank == 0) {
 		memcpy(address.host, fl__mpi_world.peers[0].host, sizeof address.host);
-		fl__mpi_bell_listen(&address);
+		fl__mpi_bell_listen(&address, fl__mpi_world.size, engine_is_on_one_host());
 	}
 	(void)MPI_Bcast(&address, (int)sizeof address, MPI_BYTE, 0, engine.control);
+	if (address.port == 0)
+		return;
 	if (fl__mpi_world.rank > 0)
 		has = fl__mpi_bell_connect(&address, fl__mpi_world.rank);
 	(void)MPI_Reduce(&has, &all, 1, MPI_INT, MPI_SUM, 0, engine.control);
 	if (fl__mpi_world.rank == 0)
-		fl__mpi_bell_accept(&address, all, fl__mpi_world.size);
-	else
-		fl__mpi_bell_confirm();
+		taken = fl__mpi_bell_accept(&address, all);
+	(void)MPI_Scatter(taken, 1, MPI_INT, &mine, 1, MPI_INT, 0, engine.control);
+	if (fl__mpi_world.rank > 0 && mine < 0)
+		fl__mpi_bell_give_up();
 }
 
 static void engine_post_receive(void)
