@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks docs/bugs.md and docs/contract.md: each named test and scenario exists, and each row names one.
-Likewise the tables of tests in section 8 of docs/design.md: a row without a test says why not.
+Likewise the tables of tests in section 8 of docs/design.md: a row without a test says why not; and
+the tests that docs/threat-model.md names.
 
 Exit status 1 where not.
 """
@@ -12,6 +13,7 @@ import sys
 
 LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
 COUNTERPARTS = 90  # likewise
+THREATS = 15  # and how many tests there are at least
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -74,9 +76,18 @@ def complaints_of_counterparts():
         yield f"only {count} rows found in design.md: has the form of the tables changed?"
 
 
+def complaints_of_threats():
+    tests = defined("tests/*/test_*.c", r"(?:FL_TEST|CONFORMANCE)")
+    with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
+        cells = [line.strip("| \n").split("|")[-1] for line in file if line.count("|") == 5]
+    names = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    return [f"threat-model.md: no test is called {name}" for name in sorted(names - tests)] + (
+        [] if len(names) >= THREATS else ["few tests found in threat-model.md: has the form of the table changed?"])
+
+
 def complaints():
     return [*(complaint for name, least in LISTS.items() for complaint in complaints_of(name, least)),
-            *complaints_of_counterparts()]
+            *complaints_of_counterparts(), *complaints_of_threats()]
 
 
 if __name__ == "__main__":
