@@ -37,6 +37,10 @@ FL_BEGIN_DECLS
  * few workers there are; with a section, or a worker for each stage, it loses no time. Where no
  * more may stand in, or no thread can be started, the executor says so once in the log.
  *
+ * Process executors, and executors over MPI, have no stand-ins, and do not say that all their
+ * workers wait: they cannot tell a task that waits in its process from a task that computes. Give
+ * them a worker for each task that waits for another task.
+ *
  * Sections do nothing on other executors, outside of tasks, and in a fiber, which must not block
  * its thread.
  */
