@@ -101,7 +101,8 @@ FL_API void fl_offer_free(fl_offer *o);
 /*
  * Waits for the next program that finds the offer, and passes the region to it. Stores this side's
  * end of the pipe in `*pipe`; `pipe` NULL: closes it. Refuses programs of other users and PID
- * namespaces, and skips programs that have ended. The finder may still refuse the offer: then the pipe returns -EPIPE.
+ * namespaces, and skips programs that have ended. The finder may still refuse the offer: then the
+ * pipe returns -EPIPE.
  * Blocks the calling context. Observes its cancel scope. Any thread may call it, several may do so
  * at once, also in forked children. Returns
  *   0
