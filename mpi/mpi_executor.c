@@ -984,11 +984,11 @@ static int mpi_pool_start_threads(struct mpi_pool *p)
 {
 	char name[32];
 	(void)snprintf(name, sizeof name, "%s-manager", p->name);
-	const fl_thread_config config = {.name = name, .block_signals = true};
+	const fl_thread_config config = {.name = name};
 	int rc = mpi_thread_start();
 	if (rc != 0)
 		return rc;
-	rc = fl__thread_start(&p->manager, mpi_pool_manage, p, &config, p->base.allocator);
+	rc = fl__thread_start(&p->manager, mpi_pool_manage, p, &config, p->base.allocator, &p->base.signals);
 	p->running = rc == 0;
 	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
 }

@@ -38,8 +38,8 @@ FL_BEGIN_DECLS
 
 /*
  * Creates an executor with its own thread and loop. The thread starts with the first submit, is
- * called name-0, and blocks all signals. In the tasks fl_loop_current() is that loop;
- * fl_loop_cancel() of it acts as fl_executor_cancel(). A join also cancels fibers that tasks have
+ * called name-0. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
+ * fl_executor_cancel(). A join also cancels fibers that tasks have
  * left behind, and waits for them. If the thread finds no memory to run its loop, the executor is
  * broken. `config` may be NULL. Any thread may call it. Never waits. Returns
  *

@@ -65,8 +65,10 @@ FL_BEGIN_DECLS
  * is the fork server if that forked the process, else the caller.
  *
  * A new process has
- *   - no blocked signal, and the default action for each signal. In a task's process the handlers
- *     of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS and SIGABRT stay;
+ *   - the signals blocked that the calling thread blocks, but not those that fl_signals_create()
+ *     has blocked. A task's process blocks none of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS;
+ *   - the signals ignored that the caller's process ignores at the start, and the default action for
+ *     the others. In a task's process the handlers of those six and of SIGABRT stay;
  *   - standard input, output and error, the descriptors of `fds`, and no others;
  *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program, and
  *     a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all that

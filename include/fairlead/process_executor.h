@@ -31,13 +31,18 @@ FL_BEGIN_DECLS
  * when that stack is nearly used up.
  *
  * Workers are daemons of the fork server. The pool starts a worker when a task needs one. A worker
- * runs one task at a time, with all signals blocked, and ends with this process, however this
- * process ends. It has the attributes (fairlead/process.h) that the pool's own thread has when the
- * worker starts. That thread has those of the thread that made the first submit; what the C library
- * changes for all threads, as by setuid(), changes for it, too. Namespaces, cgroup, oom_score_adj,
- * NUMA policy and security label are those of the pool's first start. A worker keeps its
- * attributes: free a pool before this process drops privileges, since its workers run further tasks
- * with them.
+ * runs one task at a time, and ends with this process, however this process ends. It has the
+ * attributes (fairlead/process.h) that the pool's own thread has when the worker starts. That thread
+ * has those of the thread that made the first submit; what the C library changes for all threads, as
+ * by setuid(), changes for it, too. Namespaces, cgroup, oom_score_adj, NUMA policy and security label
+ * are those of the pool's first start. A worker keeps its attributes: free a pool before this process
+ * drops privileges, since its workers run further tasks with them.
+ *
+ * Signals that the creator of the executor blocks, or that the process ignores, are so in a worker.
+ * Ctrl-C, or a service manager, signals the workers together with this process, which decides about
+ * them: so a worker has a handler that does nothing for each signal whose default action would end
+ * it, except SIGKILL, SIGABRT and the signals of faults, and for SIGTSTP. Programs that a task
+ * executes have the default action.
  *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
  * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map

@@ -27,8 +27,9 @@ FL_BEGIN_DECLS
  * A signal must be blocked in all threads: if any thread leaves it unblocked, the signal has its
  * usual effect on the process, and no waiter gets it. fl_signals_create() blocks the signals in the
  * calling thread, and threads inherit that. So call it first, then start threads and executors.
- * Child processes inherit the mask, too: a program that is not started by fl_process_start() should
- * get its signal mask back.
+ * A program that is started by other means than fl_process_start() inherits the mask, too, and
+ * should get its signal mask back. fl_process_start() and worker processes leave out what
+ * fl_signals_create() has blocked: so SIGTERM ends them.
  *
  * A signal that is sent again before it is taken counts once. One waiter takes each signal. For
  * callbacks use fl_loop_watch_start() on fl_signals_fd(), with fl_signals_try_wait() in the

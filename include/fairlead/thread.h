@@ -35,7 +35,12 @@ typedef struct fl_thread_config {
 	const char *name; /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
 	/* In bytes, raised to the system's minimum. 0: the default of glibc; elsewhere 1 MiB. */
 	size_t stack_size;
-	bool block_signals; /* start with all signals blocked; false: inherit the mask */
+	/*
+	 * Start with all signals blocked, but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A
+	 * program that the thread starts by posix_spawn() or system() inherits that. False: inherit
+	 * the caller's mask.
+	 */
+	bool block_signals;
 } fl_thread_config;
 
 /*

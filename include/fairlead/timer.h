@@ -24,9 +24,9 @@ FL_BEGIN_DECLS
  *
  * Functions are called one after the other, by their deadlines, with equal deadlines in the order
  * of the starts. A deadline that has passed counts as now. The functions run on a thread of the
- * library named "timers": it starts with the first timer, takes no signals, sleeps until a
- * deadline, and ends when it has found no timer for ten seconds. So a long function delays the
- * others. It should submit a task instead:
+ * library named "timers": it starts with the first timer, sleeps until a deadline, and ends when it
+ * has found no timer for ten seconds. It blocks the signals that the starter of the first timer
+ * blocks. A long function delays the others. It should submit a task instead:
  *
  *     static void due(void *arg) { if (fl_submit(pool, &refresh, arg, NULL) != 0) ... }
  *

@@ -20,9 +20,9 @@ FL_BEGIN_DECLS
  *     rc = fl_to_thread(read_it, &file, &result);             // check
  *
  * Each loop has its own threads for these calls: up to 4 more than there are usable CPUs, at most
- * 32. They are started when they are needed, joined when the loop is freed, and block all signals.
- * When all are busy, further calls are pending; when all wait, another thread stands in, as in a
- * thread executor (fairlead/blocking.h).
+ * 32. They are started when they are needed, joined when the loop is freed, and block what the
+ * loop's thread blocked at the first call. When all are busy, further calls are pending; when all
+ * wait, another thread stands in, as in a thread executor (fairlead/blocking.h).
  *
  * When the call returns, the function has ended or was never called, even if the caller was
  * cancelled. So the function may use the caller's stack. A cancelled call requests the function's
@@ -36,12 +36,12 @@ FL_BEGIN_DECLS
  * scope is a token of this call. Memory order: the call happens before the function, and the
  * function before the return. Returns
  *
- *   0           the function has ended; also if the caller was cancelled during the call, unless
- *               the function returned -ECANCELED
- *   -ECANCELED  the caller was cancelled: the function was not called, or returned -ECANCELED
- *   -ENOTSUP    not called: the caller is no fiber of a loop, or this is a forked child
- *   -ENOMEM     not called
- *   -EAGAIN     not called: there is no thread, and none can be started
+ *   0            the function has ended; also if the caller was cancelled during the call, unless
+ *                the function returned -ECANCELED
+ *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
+ *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
+ *   -ENOMEM      not called
+ *   -EAGAIN      not called: there is no thread, and none can be started
  */
 FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
 

@@ -415,10 +415,24 @@ void fl__free(void *memory)
 	fl__free_to(NULL, memory);
 }
 
+void fl__signals_unblock_faults(sigset_t *signals)
+{
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+	for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
+		(void)sigdelset(signals, faults[i]);
+}
+
+void fl__signals_of_thread(sigset_t *signals)
+{
+	(void)pthread_sigmask(SIG_SETMASK, NULL, signals);
+	fl__signals_unblock_faults(signals);
+}
+
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	sigset_t all, before;
 	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
 	const int rc = fl__sys.thread_create(thread, attr, start, arg);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);

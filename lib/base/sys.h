@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/select.h> /* sigset_t; <signal.h> also declares <unistd.h> */
 
 /* A word and the value that keeps its waiter asleep, as in Linux's futex_waitv. */
 struct fl__futex {
@@ -162,7 +163,21 @@ void *fl__alloc_from(const fl_allocator *allocator, size_t n, size_t size);
 void *fl__alloc_raw_from(const fl_allocator *allocator, size_t size); /* not zeroed */
 void fl__free_to(const fl_allocator *allocator, void *memory);
 
-/* Creates a thread that begins with all signals blocked, as fl__sys.thread_create() does. */
+/*
+ * Removes the signals of faults: SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS. A fault while
+ * its signal is blocked ends the process without the program's handler. So no thread of the
+ * library blocks them.
+ */
+void fl__signals_unblock_faults(sigset_t *signals);
+
+/* What the calling thread blocks, without the signals of faults. */
+void fl__signals_of_thread(sigset_t *signals);
+
+/*
+ * As fl__sys.thread_create(). The thread begins with all signals blocked, but those of faults. A
+ * thread that runs the user's code then blocks what its starter names: so no signal reaches the
+ * thread, nor the caller, before that.
+ */
 int fl__thread_create_blocked(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 
 /* For a call that needs no permission: a sandbox that does not know the call returns -EPERM. */

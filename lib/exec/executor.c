@@ -79,6 +79,7 @@ __attribute__((cold)) int fl__executor_init(fl_executor *e, const struct fl__exe
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
 	e->fork_count = fork_count;
+	fl__signals_of_thread(&e->signals);
 	(void)snprintf(e->name, sizeof e->name, "%s", config->name ? config->name : "worker");
 	fl__debug_executor(e, true);
 	return 0;
@@ -745,8 +746,10 @@ static unsigned executor_detached_in_use(void)
  */
 static int executor_start_freeing_thread(fl_executor *e)
 {
-	static struct fl__helper helper = {
-	    .name = "executor-end", .function = executor_free_when_ended, .end = executor_detached_in_use};
+	static struct fl__helper helper = {.name = "executor-end",
+	                                   .function = executor_free_when_ended,
+	                                   .calls_user = true, /* drop hooks */
+	                                   .end = executor_detached_in_use};
 	fl__add_relaxed(&fl__executors_detached, 1); /* relaxed: as above */
 	const int rc = fl__helper_start_with(&helper, e);
 	if (rc != 0)

@@ -218,6 +218,7 @@ struct fl_executor {
 	uintptr_t stack_low;
 	bool lasts;           /* as long as the process: a detach only closes it */
 	bool joining, joined; /* the last thread: fl__executor_join_thread() */
+	sigset_t signals;     /* what its threads that run the user's code block */
 };
 
 /*

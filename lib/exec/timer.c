@@ -192,7 +192,8 @@ static unsigned timer_end_thread(void)
 
 static int timer_begin_thread(void)
 {
-	static struct fl__helper helper = {.name = "timers", .function = timer_serve, .end = timer_end_thread};
+	static struct fl__helper helper = {
+	    .name = "timers", .function = timer_serve, .calls_user = true, .end = timer_end_thread};
 	if (timer_has_thread)
 		return 0;
 	timer_wakes_at = timer_awake;

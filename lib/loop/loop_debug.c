@@ -135,7 +135,7 @@ static int loop_debug_begin(fl_loop *l, const fl_loop_debug_config *config)
 	loop_debug_begin_run(d, fl__sys.now(), loop_debug_name(l, fl__fiber_self()));
 	if (config->blocked > 0) {
 		const fl_thread_config thread = {.name = "loop-watchdog", .block_signals = true};
-		int rc = fl__thread_start(&d->watchdog, loop_debug_watch, d, &thread, NULL);
+		int rc = fl__thread_start(&d->watchdog, loop_debug_watch, d, &thread, NULL, NULL);
 		if (rc != 0) {
 			fl__free(d);
 			return rc == -ENOMEM ? rc : -EAGAIN;

@@ -321,8 +321,8 @@ static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)
 		return 0;
-	const fl_thread_config config = {.name = c->name, .block_signals = true};
-	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config, c->base.allocator);
+	const fl_thread_config config = {.name = c->name};
+	int rc = fl__thread_start(&c->thread, loop_executor_thread, c, &config, c->base.allocator, &c->base.signals);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;
 	c->started = c->alive = true;

@@ -115,21 +115,22 @@ FL__RAW static bool new_process_is_fault(int signal)
 }
 
 /*
- * Zeros are the default action, and the empty set, in the kernel's layout. The C library keeps two
- * real-time signals to itself. Before an exec these are reset too: only the new program's C library
+ * Zeros are the default action in the kernel's layout, and 1 in the first word is SIG_IGN. The C
+ * library keeps two real-time signals to itself. Before an exec these are reset too: only the new program's C library
  * uses them.
  */
 FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 {
 	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
-	static const uint64_t zero[8];
+	static const unsigned long none[8], ignore[8] = {1};
 	for (int signal = 1; signal <= SIGNALS; signal++) {
 		bool library = signal >= LIBRARY_FIRST && signal < LIBRARY_LAST;
+		const bool ignored = setup->signals.ignored >> (signal - 1) & 1;
 		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
-			(void)fl__raw(SYS_rt_sigaction, signal, (long)zero, 0, SET_SIZE);
+			(void)fl__raw(SYS_rt_sigaction, signal, (long)(ignored ? ignore : none), 0, SET_SIZE);
 	}
 	if (!setup->stay_blocked)
-		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)zero, 0, SET_SIZE);
+		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&setup->signals.blocked, 0, SET_SIZE);
 }
 
 FL__RAW int fl__new_process_setup(struct fl__setup *setup)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/process.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -23,6 +24,18 @@ FL__RAW static inline int fl__raw(long number, long a, long b, long c, long d)
 
 enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
+/* Signals as the kernel's sets: signal 1 is the lowest bit. */
+struct fl__signal_sets {
+	uint64_t blocked; /* but for those that an fl_signals has blocked */
+	uint64_t ignored;
+};
+
+/*
+ * What the calling thread blocks and its process ignores, for a new process. A process for a task
+ * blocks no signal of a fault.
+ */
+void fl__signals_for_process(struct fl__signal_sets *sets, bool for_task);
+
 /* What a new process sets up before it execs a program or runs its task. */
 struct fl__setup {
 	int fds[FL__SETUP_FDS]; /* become descriptors 0, 1, 2, 3, ...; -1: closed */
@@ -35,12 +48,14 @@ struct fl__setup {
 	int parent;             /* the process dies with this parent; 0: does not */
 	/* How it dies. NULL: by PR_SET_PDEATHSIG, for a parent with one thread. */
 	const struct fl__death_pipe *death_pipe;
+	struct fl__signal_sets signals;
+	int keep; /* one more descriptor to keep open, at a new number; -1: none */
 	int keep; /* one more descriptor to keep open, at a new number; -1: none */
 };
 
 /*
  * Called in the new process, with all signals blocked. Does what `setup` says, closes all
- * descriptors that `setup` does not name, resets the handlers and unblocks the signals. Exits if
+ * descriptors that `setup` does not name, resets the handlers and blocks `setup->signals`. Exits if
  * `parent` has ended. Returns 0; -ENOTSUP: a death pipe cannot end the first process of a PID
  * namespace; or another errno. Makes system calls only: another thread of the parent may have
  * locked the C library.

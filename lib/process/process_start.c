@@ -414,6 +414,7 @@ int fl__start_process(struct fl__start *start)
 	if (rc != 0)
 		return rc;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
+	fl__signals_for_process(&start->setup.signals, config->task);
 	rc = process_start_open_fds(start);
 	if (rc == 0)
 		rc = process_start_open_directory(start);

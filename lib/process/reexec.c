@@ -271,6 +271,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 {
 	sigset_t all;
 	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	/* Without a known, live parent, exits: it would be worse to go on and run the program. */
 	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||

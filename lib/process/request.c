@@ -17,6 +17,8 @@ struct request_message {
 	struct fl__task_identity task;
 	struct fl__settings settings; /* zeros: not to a fork server */
 	char text[];                  /* the process's name, the task's, the argument */
+	struct fl__signal_sets signals;
+	char text[]; /* the process's name, the task's, the argument */
 };
 
 struct request_fds {
@@ -70,6 +72,7 @@ static struct request_message *request_compose(const struct fl__start *start, si
 	fl__task_identify(type, &m->task);
 	if (start->settings)
 		m->settings = *start->settings;
+	m->signals = start->setup.signals;
 	memcpy(m->text, start->name, name);
 	memcpy(m->text + name, type->name, task);
 	if (inline_size > 0)
@@ -174,6 +177,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 	request->memory = (m->flags & FL__REQUEST_MEMORY) ? *fds++ : -1;
 	request->daemon = m->flags & FL__REQUEST_DAEMON;
 	request->setup.group = m->flags & FL__REQUEST_GROUP;
+	request->setup.signals = m->signals;
 	request->name = m->text;
 	request->arg = m->text + m->name_size + m->task_size;
 	request->setup.keep = -1;

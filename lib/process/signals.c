@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "signals.h"
+#include "../base/atomic.h"
 #include "../base/sys.h"
 #include "fd_watcher.h"
+#include "new_process.h"
 #include "process_sys.h"
 #include <errno.h>
 #include <fairlead/signals.h>
@@ -34,6 +36,34 @@ static int signals_sys_mask(int how, const sigset_t *signals, sigset_t *before)
 }
 
 struct fl__signals_sys fl__signals_sys = {signals_sys_open, signals_sys_take, signals_sys_mask};
+
+/* For each signal, how many fl_signals have blocked it. */
+static uint32_t signals_users[NSIG];
+
+static void signals_count(const sigset_t *set, uint32_t more)
+{
+	for (int signal = 1; signal < NSIG; signal++)
+		if (sigismember(set, signal) == 1)
+			fl__add_relaxed(&signals_users[signal], more); /* relaxed: single numbers */
+}
+
+void fl__signals_for_process(struct fl__signal_sets *sets, bool for_task)
+{
+	sigset_t blocked;
+	*sets = (struct fl__signal_sets){0, 0};
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	if (for_task)
+		fl__signals_unblock_faults(&blocked);
+	for (int signal = 1; signal < NSIG; signal++) {
+		const uint64_t bit = UINT64_C(1) << (signal - 1);
+		struct sigaction action;
+		/* relaxed: as above */
+		if (sigismember(&blocked, signal) == 1 && fl__load_relaxed(&signals_users[signal]) == 0)
+			sets->blocked |= bit;
+		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			sets->ignored |= bit;
+	}
+}
 
 struct fl_signals {
 	int fd;
@@ -77,6 +107,7 @@ int fl_signals_create(fl_signals **made, const int *signals, size_t n)
 	}
 	signals_keep_new(&set, &before, signals, n);
 	s->blocked = set;
+	signals_count(&set, 1);
 	*made = s;
 	return 0;
 }
@@ -88,6 +119,7 @@ void fl_signals_free(fl_signals *s)
 	fl__fd_close(s->fd);
 	/* fails only for bad arguments */
 	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
+	signals_count(&s->blocked, UINT32_MAX); /* wraps: -1 */
 	fl__free(s);
 }
 

@@ -1724,10 +1724,11 @@ static int process_pool_start_manager(struct fl__process_pool *p)
 {
 	char name[32];
 	(void)snprintf(name, sizeof name, "%s-manager", p->base.name);
-	const fl_thread_config config = {.name = name, .block_signals = true};
+	const fl_thread_config config = {.name = name};
 	int rc = process_pool_open_epoll(p);
 	if (rc == 0)
-		rc = fl__thread_start(&p->manager, process_pool_manage, p, &config, p->base.allocator);
+		rc =
+		    fl__thread_start(&p->manager, process_pool_manage, p, &config, p->base.allocator, &p->base.signals);
 	if (rc != 0)
 		return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 	p->running = true;

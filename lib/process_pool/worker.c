@@ -541,13 +541,44 @@ static int worker_make_nested(struct worker_self *w, const char **problem)
 	return 0;
 }
 
+static void worker_on_signal(int signal)
+{
+	(void)signal;
+}
+
+/* Whether the default action ends or stops the process, and the signal is none of a fault or kill. */
+static bool worker_survives(int signal)
+{
+	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,
+	                             SIGSTOP, SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGTTIN, SIGTTOU};
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+		if (signal == others[i])
+			return false;
+	return true;
+}
+
+/*
+ * Ctrl-C, a service manager and the like signal the workers together with their parent, which
+ * decides about them. A handler that does nothing, in place of a blocked signal: a program that a
+ * task executes gets the default action.
+ */
+static void worker_discard_signals(void)
+{
+	const struct sigaction discard = {.sa_handler = worker_on_signal, .sa_flags = SA_RESTART};
+	struct sigaction now;
+	for (int signal = 1; signal < NSIG; signal++)
+		if (worker_survives(signal) && sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+			(void)sigaction(signal, &discard, NULL);
+}
+
 static int worker_start_listener(struct worker_self *w, const char **problem)
 {
 	fl_thread listener;
+	sigset_t signals;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	int rc = fl__thread_start(&listener, worker_listen, w,
-	                          &(fl_thread_config){.name = "listener", .block_signals = true}, NULL);
+	fl__signals_of_thread(&signals);
+	int rc = fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &signals);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 
@@ -613,10 +644,11 @@ static void worker_serve(struct worker_self *w)
 FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
 {
 	struct worker_self *w = &worker_self;
-	sigset_t all;
+	sigset_t signals;
 	const char *problem;
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, NULL);
+	fl__signals_of_thread(&signals);
+	(void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	worker_discard_signals();
 	int rc = worker_init(w, arg, &problem);
 	struct fl__completion_ring *completions = w->rings.completions;
 	if (rc != 0 && completions)

@@ -21,6 +21,7 @@
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <pthread.h>
+#include <signal.h>
 
 struct helper_thread {
 	struct fl__ctx ctx;
@@ -28,6 +29,7 @@ struct helper_thread {
 	pthread_t thread;           /* written under helper_lock */
 	struct fl__helper *helper;
 	void *arg;
+	sigset_t signals; /* what the thread blocks if it calls functions of the user */
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
@@ -69,6 +71,8 @@ static void *helper_run(void *arg)
 	const uint32_t fork = fl__fork_count;
 	fl__ctx_current = &t->ctx;
 	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
+	if (t->helper->calls_user)
+		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
 	t->helper->function();
 	fl__locals_end(&t->ctx);
 	if (!fl__is_forked(fork))
@@ -102,6 +106,7 @@ int fl__helper_start_with(struct fl__helper *helper, void *arg)
 	fl__ctx_init_thread(&t->ctx, helper->name);
 	t->helper = helper;
 	t->arg = arg;
+	fl__signals_of_thread(&t->signals);
 	FL_LOCKED(&helper_lock);
 	const int rc = fl__helper_must_end() ? -EAGAIN : fl__thread_create_blocked(&t->thread, NULL, helper_run, t);
 	if (rc != 0) {

@@ -18,6 +18,7 @@
 struct fl__helper {
 	const char *name;       /* of its threads, 15 characters; NULL: it has none */
 	void (*function)(void); /* of its threads */
+	bool calls_user;        /* `function` calls functions of the user */
 	/*
 	 * Called at the end of this copy, by any thread, when fl__helper_must_end() is true. Wakes
 	 * the unused threads. Returns the number of threads in use, which go on.
@@ -28,7 +29,9 @@ struct fl__helper {
 };
 
 /*
- * Starts a thread, with all signals blocked. In the thread, fl__helper_arg() returns `arg`. Returns
+ * Starts a thread, with all signals blocked but those of faults. A thread that calls the user's
+ * functions blocks what the caller blocks, as after pthread_create(). In the thread,
+ * fl__helper_arg() returns `arg`. Returns
  *   0        started
  *   -ENOMEM  no memory
  *   -EAGAIN  the system has no more threads, or this copy ends

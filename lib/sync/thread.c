@@ -21,6 +21,7 @@
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 
 struct fl__thread {
@@ -34,7 +35,9 @@ struct fl__thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost;            /* a thread of the parent, which this forked child lacks */
+	bool lost;        /* a thread of the parent, which this forked child lacks */
+	bool has_signals; /* blocks `signals`, after a start with all signals blocked */
+	sigset_t signals;
 	int64_t yield_ration; /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
@@ -129,7 +132,9 @@ static void *thread_run(void *arg)
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
-	t->result = -ECANCELED;                                /* unless the function returns */
+	if (t->has_signals)
+		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+	t->result = -ECANCELED; /* unless the function returns */
 	pthread_cleanup_push(thread_finish, t);
 	t->result = t->function(t->arg);
 	pthread_cleanup_pop(1);
@@ -157,8 +162,9 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 		return rc;
 	rc = thread_set_stack(&attr, config->stack_size);
 	if (rc == 0) {
-		rc = config->block_signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
-		                           : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
+		rc = config->block_signals || t->has_signals
+		         ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
+		         : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
 	}
 	(void)pthread_attr_destroy(&attr);
 	return rc;
@@ -166,7 +172,7 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 
 /* Takes over `values`. */
 static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                        const fl_allocator *allocator, struct fl__values *values)
+                        const fl_allocator *allocator, const sigset_t *signals, struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
@@ -183,6 +189,9 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
+	t->has_signals = signals != NULL;
+	if (signals)
+		t->signals = *signals;
 	thread_enlist(t, config->name);
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
@@ -197,13 +206,13 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 
 int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config)
 {
-	return thread_start(t, function, arg, config, NULL, fl__values_copy());
+	return thread_start(t, function, arg, config, NULL, NULL, fl__values_copy());
 }
 
 int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                     const fl_allocator *allocator)
+                     const fl_allocator *allocator, const sigset_t *signals)
 {
-	return thread_start(t, function, arg, config, allocator, NULL);
+	return thread_start(t, function, arg, config, allocator, signals, NULL);
 }
 
 int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)

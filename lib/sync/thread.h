@@ -4,13 +4,16 @@
 
 #include <fairlead/handlers.h>
 #include <fairlead/thread.h>
+#include <sys/select.h>
 
 /*
  * As fl_thread_start(), for threads of the library itself: the thread begins without values of
  * context variables, since it outlives what its starter does. Its record comes from `allocator`;
- * NULL: that of the process.
+ * NULL: that of the process. The thread blocks `signals`; NULL: as `config` says. A thread that runs
+ * the user's code has the signals of its executor.
  */
 FL_MUST_CHECK int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg,
-                                   const fl_thread_config *config, const fl_allocator *allocator);
+                                   const fl_thread_config *config, const fl_allocator *allocator,
+                                   const sigset_t *signals);
 
 #endif

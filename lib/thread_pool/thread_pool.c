@@ -1072,8 +1072,8 @@ static int pool_start_thread(struct fl__thread_pool *p)
 	if (!w)
 		return -ENOMEM;
 	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
-	const fl_thread_config config = {.name = name, .block_signals = true};
-	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator);
+	const fl_thread_config config = {.name = name};
+	int rc = fl__thread_start(&w->thread, pool_work, w, &config, p->base.allocator, &p->base.signals);
 	p->vacant = rc == 0 ? w->next_vacant : w;
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : -EAGAIN;

@@ -3,6 +3,7 @@
 #include "conformance.h"
 #include "fl_emulated.h"
 #include <signal.h>
+#include <spawn.h>
 
 static int lazy_workers(void)
 {
@@ -110,22 +111,54 @@ CONFORMANCE(task_sees_its_workers_name)
 	FL_RC(thread_name_is_get(f), is_concurrent(e) ? 0 : FL_ETASK);
 }
 
-FL_TASK_STATIC(all_signals_blocked, void, int)
+FL_TASK_STATIC(which_are_blocked, void, uint32_t)
 {
 	sigset_t set;
-	pthread_sigmask(SIG_SETMASK, NULL, &set);
-	*result = sigismember(&set, SIGTERM) && sigismember(&set, SIGINT) && sigismember(&set, SIGUSR1);
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
+	for (int s = 1; s < 32; s++)
+		*result |= sigismember(&set, s) == 1 ? 1u << s : 0;
 	return 0;
 }
 
-CONFORMANCE(workers_take_no_signals)
+CONFORMANCE(workers_block_what_the_creator_blocks)
+{
+	sigset_t mine, before;
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGUSR2);
+	sigaddset(&mine, SIGSEGV);
+	sigaddset(&mine, SIGSYS);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &mine, &before));
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
+	FL_SCOPED(fl_future) *f = NULL;
+	uint32_t blocked;
+	FL_OK(which_are_blocked_submit(e, &f));
+	FL_OK(which_are_blocked_get(f, &blocked));
+	if (!kind->over_ranks)
+		assert_int_equal(blocked, is_concurrent(e) ? 1u << SIGUSR2 : 0);
+}
+
+FL_TASK_STATIC(ends_a_program, void, int)
+{
+	char name[] = "sleep", time[] = "60", *const argv[] = {name, time, NULL};
+	int pid, status;
+	FL_CHECK(posix_spawnp(&pid, name, NULL, NULL, argv, environ) == 0);
+	FL_CHECK(kill(pid, SIGTERM) == 0 && waitpid(pid, &status, 0) == pid);
+	*result = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	return 0;
+}
+
+/* swift-corelibs-foundation #4772, poco #3398, dramatiq #465 */
+CONFORMANCE(child_of_a_task_ends_by_sigterm)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	int blocked;
-	FL_OK(all_signals_blocked_submit(e, &f));
-	FL_OK(all_signals_blocked_get(f, &blocked));
-	assert_int_equal(blocked, is_concurrent(e));
+	int signal;
+	if (kind->over_ranks)
+		return;
+	FL_OK(ends_a_program_submit(e, &f));
+	FL_OK(ends_a_program_get(f, &signal));
+	assert_int_equal(signal, SIGTERM);
 }
 
 struct init {

@@ -76,7 +76,7 @@ static int goes_to_a_thread(void *unused)
 	ticker_begin(&v.ticker);
 	FL_CHECK(fl_to_thread(look_around, &v, &result) == 0);
 	FL_CHECK(result == 42);
-	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && v.signals_blocked && !v.in_fiber);
+	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && !v.signals_blocked && !v.in_fiber);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
 	fl_test_threads_rest();
 	FL_CHECK(fl_to_thread(look_around, &v, NULL) == 0);

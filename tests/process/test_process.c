@@ -201,8 +201,8 @@ FL_TASK(process_looks_around, struct finds, int)
 	FL_CHECK(getcwd(cwd, sizeof cwd) && strcmp(cwd, arg->cwd) == 0);
 	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
 	for (int s = 1; s < 32; s++)
-		FL_CHECK(!sigismember(&blocked, s));
-	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+		FL_CHECK((sigismember(&blocked, s) == 1) == (s == SIGUSR2));
+	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_IGN);
 	FL_CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
 	FL_CHECK((getppid() == arg->parent) == !arg->fork_server);
 	FL_CHECK(getenv("FAIRLEAD_PROCESS") == NULL);
@@ -225,7 +225,9 @@ FL_TEST(process_task_finds_only_what_it_is_given)
 	sigset_t set, before;
 	sigaction(SIGPIPE, &ignore, &pipe_before);
 	sigaction(SIGUSR1, &handle, &usr_before);
-	sigfillset(&set);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigaddset(&set, SIGBUS); /* of a fault */
 	pthread_sigmask(SIG_SETMASK, &set, &before);
 	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
 	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {

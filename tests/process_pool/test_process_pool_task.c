@@ -4,26 +4,15 @@
 #include "fl_fds.h"
 #include "fl_process_pool.h"
 
+#include <signal.h>
 #include <sys/resource.h>
 
 /* The process. */
 
 struct found {
 	int parent, fds, fd, workers, nested;
-	bool all_blocked;
 	char kind[16];
 };
-
-/* Which of the signals that can be blocked is not. */
-static bool blocks_all(void)
-{
-	sigset_t set;
-	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &set) == 0);
-	for (int s = 1; s < 32; s++)
-		if (s != SIGKILL && s != SIGSTOP && sigismember(&set, s) != 1)
-			return false;
-	return true;
-}
 
 FL_TASK(process_pool_looks_around, void, struct found)
 {
@@ -33,7 +22,6 @@ FL_TASK(process_pool_looks_around, void, struct found)
 	result->fds = (int)fl_process_fd_count();
 	result->fd = fl_process_fd(0);
 	result->workers = (int)fl_executor_workers(e);
-	result->all_blocked = blocks_all();
 	(void)snprintf(result->kind, sizeof result->kind, "%s", fl_executor_kind(e));
 	fl_future *f = NULL;
 	int pid = 0;
@@ -56,9 +44,28 @@ FL_TEST(process_pool_task_finds_a_process_of_its_own)
 	assert_int_equal(found.fds, 0);
 	FL_RC(found.fd, -EBADF);
 	assert_int_equal(found.workers, 1);
-	assert_true(found.all_blocked);
 	assert_string_equal(found.kind, "sequential");
 	assert_int_equal(found.nested, process_pool_pid(e));
+}
+
+/* As Ctrl-C and the like, which the parent decides about. */
+FL_TASK(process_pool_is_signalled, void, int)
+{
+	const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGPIPE, SIGTSTP, SIGRTMIN};
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		FL_CHECK(raise(signals[i]) == 0);
+	*result = getpid();
+	return 0;
+}
+
+FL_TEST(process_pool_workers_survive_signals_to_the_group)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int pid;
+	FL_OK(process_pool_is_signalled_submit(e, &f));
+	FL_OK(process_pool_is_signalled_get(f, &pid));
+	assert_int_equal(pid, process_pool_pid(e));
 }
 
 static int calls_here;
