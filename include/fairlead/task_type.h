@@ -19,6 +19,9 @@ FL_BEGIN_DECLS
  * function it panics, since it would go on with the parent's tasks. The same holds for all
  * functions that an executor calls: initializers, bodies of loops, calls of fl_parallel_invoke().
  * Before it leaves, the child must not wait for other threads of its parent.
+ *
+ * The function should return. docs/ends.md says what becomes of pthread_exit(), pthread_cancel(),
+ * longjmp() and C++ exceptions, here and in the other functions that the library calls.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 

@@ -42,6 +42,7 @@ FL_BEGIN_DECLS
  *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
  *   -ENOMEM      not called
  *   -EAGAIN      not called: there is no thread, and none can be started
+ *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
  */
 FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
 

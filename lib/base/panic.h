@@ -11,6 +11,9 @@
  */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
+/* The reason where a function of the user has left by pthread_exit() or pthread_cancel(). */
+#define FL__ENDS_THREAD "ends its thread, by pthread_exit() or pthread_cancel()"
+
 /* Sends one line, cut at 255 bytes, to the log handler. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
 

@@ -205,6 +205,11 @@ void fl__forks_leave(struct fl__fork_stack *self)
 		fl__ctx_get()->front.forks = NULL;
 }
 
+bool fl__forks_any(const struct fl__fork_stack *self)
+{
+	return self && self->next != ((const struct fork_worker *)(const void *)self)->slots;
+}
+
 /* Stealing. */
 
 static void fork_start_stealing(struct fl__forks *forks)
@@ -384,6 +389,7 @@ const struct fl__fork_hooks fl__fork_hooks = {
     .resize = fl__forks_resize,
     .enter = fl__forks_enter,
     .leave = fl__forks_leave,
+    .any = fl__forks_any,
     .stolen = fl__forks_stolen,
     .run_one = fl__forks_run_one,
     .prepare_sleep = fl__forks_prepare_sleep,

@@ -59,6 +59,9 @@ void fl__forks_resize(struct fl__forks *forks, unsigned n);
 struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 void fl__forks_leave(struct fl__fork_stack *self);
 
+/* Whether the worker, which calls this, has forks under way. */
+bool fl__forks_any(const struct fl__fork_stack *self);
+
 /* The number of stolen forks, for statistics: no order. */
 size_t fl__forks_stolen(const struct fl__forks *forks);
 
@@ -82,6 +85,7 @@ struct fl__fork_hooks {
 	void (*resize)(struct fl__forks *forks, unsigned n);
 	struct fl__fork_stack *(*enter)(struct fl__forks *forks, unsigned i);
 	void (*leave)(struct fl__fork_stack *self);
+	bool (*any)(const struct fl__fork_stack *self);
 	size_t (*stolen)(const struct fl__forks *forks);
 	bool (*run_one)(struct fl__forks *forks, struct fl__fork_stack *self);
 	bool (*prepare_sleep)(struct fl__forks *forks, struct fl__fork_stack *self);

@@ -41,6 +41,8 @@
 #include "poller.h"
 #include "to_thread.h"
 #include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
 
 enum { LOOP_BATCH_MAX = 512, LOOP_BATCH_PIECE = 64, LOOP_OWN_FIBERS = 2 };
 static const int64_t loop_poll_too_often = FL_US(25), loop_poll_too_seldom = FL_US(100);
@@ -308,22 +310,38 @@ void fl__loop_drain(fl_loop *l)
 		          "a fiber was neither joined nor detached, or one of its tokens was not destroyed");
 }
 
-int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
+/* Called if a fiber or a callback ends the loop's thread: nothing runs the other fibers. */
+__attribute__((cold)) static void loop_exits(void *loop)
+{
+	char reason[96];
+	const struct fl__fiber *f = fl__fiber_self();
+	(void)snprintf(reason, sizeof reason, "fiber %s " FL__ENDS_THREAD, f ? fl__fiber_name(f) : "(none)");
+	fl__panic("fl_loop_run", loop, reason);
+}
+
+static int loop_run(fl_loop *l, fl_fiber_function *function, void *arg)
 {
 	struct fl_fiber *first;
-	fl__loop_check(l, "fl_loop_run_on");
-	int result, rc = fl__loop_enter(l);
+	int result, rc = fl__fiber_start(l, &first, function, arg, "main", &l->root);
 	if (rc != 0)
 		return rc;
-	rc = fl__fiber_start(l, &first, function, arg, "main", &l->root);
-	if (rc == 0) {
-		fl__fiber_inherit(first);
-		while (fl_fiber_is_alive(first))
-			fl__loop_step(l);
-		rc = fl_fiber_try_join(first, &result);
-		fl__loop_drain(l);
-		rc = rc == 0 ? result : rc;
-	}
+	fl__fiber_inherit(first);
+	while (fl_fiber_is_alive(first))
+		fl__loop_step(l);
+	rc = fl_fiber_try_join(first, &result);
+	fl__loop_drain(l);
+	return rc == 0 ? result : rc;
+}
+
+int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
+{
+	fl__loop_check(l, "fl_loop_run_on");
+	int rc = fl__loop_enter(l);
+	if (rc != 0)
+		return rc;
+	pthread_cleanup_push(loop_exits, l);
+	rc = loop_run(l, function, arg);
+	pthread_cleanup_pop(0);
 	fl__loop_leave(l);
 	return rc;
 }
@@ -354,10 +372,12 @@ int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 	int rc = fl__loop_enter(l);
 	if (rc != 0)
 		return rc;
+	pthread_cleanup_push(loop_exits, l);
 	if (first)
 		loop_poll(l, 0);
 	fl__loop_check_timers(l);
 	(void)fl__sched_turn(l->sched);
+	pthread_cleanup_pop(0);
 	l->armed = fl__sched_arm(l->sched);
 	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
 	fl__loop_leave(l);

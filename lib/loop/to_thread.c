@@ -93,8 +93,10 @@ static int to_thread_submit(fl_loop *l, struct to_thread_call *call)
 	if (rc != 0)
 		return rc;
 	to_thread_wait(task, call);
+	if (call->called)
+		rc = fl_future_error(task); /* -EOWNERDEAD: `function` has ended its thread */
 	fl_future_free(task);
-	return 0;
+	return rc;
 }
 
 int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)

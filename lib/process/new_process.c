@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -229,12 +230,23 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 		        fl__error_describe(error, number), fl_error_name(error));
 }
 
+/* Called if the task ends the main thread: the process would live on, or exit with 0. */
+static void new_process_exits(void *type)
+{
+	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);
+	(void)fflush(NULL);
+	_exit(1);
+}
+
 static int new_process_run(const fl_task_type *type, const void *arg, void *result)
 {
+	int error;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	fl__ctx_current = NULL; /* not the context of the forking thread */
-	int error = fl__task_call(type, arg, result, &ctx, NULL);
+	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
+	error = fl__task_call(type, arg, result, &ctx, NULL);
+	pthread_cleanup_pop(0);
 	if (error != 0)
 		new_process_print_failure(type, error, ctx.message);
 	return error;

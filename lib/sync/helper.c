@@ -12,6 +12,7 @@
  */
 #include "helper.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/context.h"
@@ -65,6 +66,13 @@ static struct helper_thread *helper_leave(struct helper_thread *t)
 	return before;
 }
 
+/* Called if a function of the user ends the thread. */
+__attribute__((cold)) static void helper_exits(void *arg)
+{
+	const struct helper_thread *t = arg;
+	fl__panic(t->helper->name, t->helper, "a function that the library calls " FL__ENDS_THREAD);
+}
+
 static void *helper_run(void *arg)
 {
 	struct helper_thread *t = arg;
@@ -73,8 +81,10 @@ static void *helper_run(void *arg)
 	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
 	if (t->helper->calls_user)
 		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+	pthread_cleanup_push(helper_exits, t);
 	t->helper->function();
 	fl__locals_end(&t->ctx);
+	pthread_cleanup_pop(0);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
 	/* a later destructor of the thread that calls the library gets the thread's own context */

@@ -108,10 +108,8 @@ static void thread_report_error(const struct fl__thread *t)
 		thread_log_if_detached(t);
 }
 
-/* Runs at the end of a thread, also after pthread_exit() or pthread_cancel(). */
-static void thread_finish(void *arg)
+__attribute__((noinline)) static void thread_finish(struct fl__thread *t)
 {
-	struct fl__thread *t = arg;
 	if (t->result != 0)
 		thread_report_error(t);
 	fl__locals_end(&t->ctx);
@@ -121,6 +119,18 @@ static void thread_finish(void *arg)
 	thread_self = NULL;
 	if (last)
 		fl__free_to(t->allocator, t);
+}
+
+/*
+ * Called if the thread's function ends by pthread_exit() or pthread_cancel(). The frames of the
+ * tasks and callbacks that the thread runs are gone: other threads would wait for their ends.
+ */
+__attribute__((cold)) static void thread_exits(void *arg)
+{
+	struct fl__thread *t = arg;
+	if (t->ctx.front.inside.helper || t->ctx.front.inside.calling)
+		fl__panic(t->name, t, "a task or a callback that the thread runs " FL__ENDS_THREAD);
+	thread_finish(t);
 }
 
 static void *thread_run(void *arg)
@@ -135,9 +145,10 @@ static void *thread_run(void *arg)
 	if (t->has_signals)
 		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
 	t->result = -ECANCELED; /* unless the function returns */
-	pthread_cleanup_push(thread_finish, t);
+	pthread_cleanup_push(thread_exits, t);
 	t->result = t->function(t->arg);
-	pthread_cleanup_pop(1);
+	pthread_cleanup_pop(0);
+	thread_finish(t);
 	return NULL;
 }
 

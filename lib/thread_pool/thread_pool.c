@@ -137,6 +137,11 @@
  * A pool is *starved* if tasks are pending and all active workers doze. One more worker may then be
  * active. These look for it: a worker that begins to doze, through the agent; a submit that finds
  * the mark; a worker that steps back or ends; a resize.
+ *
+ * A task may end its thread: pthread_exit(), pthread_cancel(). A cleanup frame in pool_work() costs
+ * a task nothing. It ends the task's future, and then the worker, as if the worker had decided to
+ * end. If that was the last worker, `started` is NO_WORKER again, and the thread stays until no
+ * task is pending or another worker was started.
  */
 #include "thread_pool.h"
 #include "../base/atomic.h"
@@ -144,6 +149,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/awaited.h"
+#include "../sync/context_var.h"
 #include "../sync/local.h"
 #include "../sync/thread.h"
 #include "../wait/lot.h"
@@ -173,6 +179,7 @@ static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worke
 static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
+static void pool_block(struct fl__run *run, bool begins);
 static int64_t pool_doze(const struct fl__wait *wait, bool begins);
 
 static const struct fl__worker_ops pool_worker_ops = {fl__run_block, pool_doze};
@@ -1031,17 +1038,9 @@ static fl_thread pool_leave(struct fl__thread_worker *w)
 	return before;
 }
 
-static int pool_work(void *arg)
+__attribute__((noinline)) static void pool_end_thread(struct fl__thread_worker *w)
 {
-	struct fl__thread_worker *w = arg;
-	struct fl__thread_pool *p = w->pool;
-	fl__run_enter(&w->run, &p->base);
 	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->worker = &w->run;
-	ctx->worker_ops = &pool_worker_ops;
-	pool_initialize_worker(p);
-	w->forks = fl__forks_are_linked() ? fl__fork_hooks.enter(&p->forks, w->number) : NULL;
-	fl__thread_pool_serve(w);
 	if (w->forks)
 		fl__fork_hooks.leave(w->forks);
 	ctx->worker_ops = NULL;
@@ -1050,6 +1049,97 @@ static int pool_work(void *arg)
 	fl_thread before = pool_leave(w);
 	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);
 	(void)rc; /* -EINVAL: it is the first thread that leaves */
+}
+
+/* A task has ended its thread. */
+
+/* Ends the task that the worker runs. */
+__attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
+{
+	struct fl__thread_pool *p = w->pool;
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__task_block *block = fl__task_block_of(w->run.future);
+	w->run.active = false;
+	w->run.future = NULL; /* so that a prompt callback does not announce a next task: fl__run_ends() */
+	ctx->front.scope = NULL;
+	fl__values_leave(ctx, NULL);
+	while (w->blocking > 0)
+		pool_block(&w->run, false);
+	{
+		/* as for a large block in pool_run() */
+		FL_LOCKED(&p->base.lock);
+		fl__store_relaxed(&w->running, NULL);
+	}
+	if (block->permit == FL__PERMIT_WORKER)
+		fl__permit_release(&p->base, FL__PERMIT_WORKER);
+	fl__future_finish(&block->future, -EOWNERDEAD,
+	                  fl__message_copy(p->base.allocator, "the task's function " FL__ENDS_THREAD));
+	fl_future_free(&block->future); /* the producer's reference */
+}
+
+/* Whether tasks are pending, no worker is left, and none can be started. */
+__attribute__((cold)) static bool pool_is_deserted(struct fl__thread_pool *p)
+{
+	FL_LOCKED(&p->base.lock);
+	if (p->alive == 0 && fl__backlog_length(&p->backlog) > 0)
+		pool_wake_locked(p);
+	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
+}
+
+/* The worker counts as active until here. Another worker takes its place. */
+__attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
+{
+	{
+		FL_LOCKED(&p->base.lock);
+		if (p->surplus > 0)
+			p->surplus--;
+		/* relaxed: as in pool_start_worker(); the next submit starts a worker or fails */
+		if (p->alive == 1)
+			fl__store_relaxed(&p->started, POOL_NO_WORKER);
+		pool_end_worker(p);
+	}
+	while (pool_is_deserted(p)) {
+		int rc = fl_sleep_until(fl_after(pool_stand_in_pause), FL_SHIELDED);
+		(void)rc; /* 0: nothing cancels it */
+	}
+}
+
+/*
+ * Called if a function of the user ends the thread. The frames within pool_work() are gone. So the
+ * worker can end the task that it runs, but no task that runs in a wait of that task, and no fork.
+ */
+__attribute__((cold)) static void pool_worker_exits(void *arg)
+{
+	struct fl__thread_worker *w = arg;
+	if (fl__executor_is_forked(&w->pool->base))
+		return; /* a child that the task has forked: the process ends with its thread */
+	if (!w->run.active)
+		fl__panic("fl_thread_executor", w->pool,
+		          "an initializer, a callback, a hook or a part of a parallel loop " FL__ENDS_THREAD);
+	if (fl__ctx_get()->front.inside.helper != &w->run || (w->forks && fl__fork_hooks.any(w->forks)))
+		fl__panic("fl_thread_executor", w->pool,
+		          "a task that runs inside of another task, or forks, " FL__ENDS_THREAD);
+	pthread_cleanup_push(pool_worker_exits, w); /* a callback or a hook may do the same */
+	pool_fail_running(w);
+	pthread_cleanup_pop(0);
+	pool_replace_worker(w->pool);
+	pool_end_thread(w);
+}
+
+static int pool_work(void *arg)
+{
+	struct fl__thread_worker *w = arg;
+	struct fl__thread_pool *p = w->pool;
+	fl__run_enter(&w->run, &p->base);
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker = &w->run;
+	ctx->worker_ops = &pool_worker_ops;
+	pthread_cleanup_push(pool_worker_exits, w);
+	pool_initialize_worker(p);
+	w->forks = fl__forks_are_linked() ? fl__fork_hooks.enter(&p->forks, w->number) : NULL;
+	fl__thread_pool_serve(w);
+	pthread_cleanup_pop(0);
+	pool_end_thread(w);
 	return 0;
 }
 

@@ -65,14 +65,18 @@ static inline void end_task(fl_future *f, int error, char *message)
 /* Runs a task as a worker that has taken it. */
 static inline void run_or_abandon(struct fl__thread_pool *p, struct fl__task_block *block)
 {
-	struct fl__run run = {
-	    .executor = &p->base, .future = &block->future, .claim = fl__future_claim(&block->future)};
-	if (run.claim == FL__CLAIM_LOST) {
+	const enum fl__claim claim = fl__future_claim(&block->future);
+	if (claim == FL__CLAIM_LOST) {
 		fl__task_block_discard(block);
 		return;
 	}
+	struct fl__run run;
+	fl__run_enter(&run, &p->base);
+	run.future = &block->future;
+	run.claim = claim;
 	char *message;
 	const int error = fl__run_function(&run, &message);
+	fl__run_leave(&run);
 	end_task(&block->future, error, message);
 }
 

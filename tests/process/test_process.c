@@ -214,6 +214,27 @@ FL_TASK(process_looks_around, struct finds, int)
 	return 0;
 }
 
+FL_TASK(process_ends_its_thread, void, void)
+{
+	pthread_exit(NULL);
+}
+
+/* A process without threads would exit with 0, and with threads it would live on. */
+FL_TEST(process_task_that_ends_its_thread_fails)
+{
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
+		int err = fl_test_scratch();
+		char said[300];
+		if (!process_can(m))
+			continue;
+		const fl_process_status got = process_run(
+		    &(fl_process_config){.task = &process_ends_its_thread, .method = m, .err = FL_PROCESS_FD(err)});
+		fl_test_take(err, said, sizeof said);
+		assert_int_equal(got.code, 1);
+		assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
+	}
+}
+
 static void nothing(int signal)
 {
 	(void)signal;

@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A function that the library calls ends otherwise than by its return: the table of docs/ends.md.
+ */
+#include "fl_child.h"
+#include "fl_emulated.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+#include <fairlead/blocking.h>
+#include <fairlead/loop_executor.h>
+#include <fairlead/process_executor.h>
+#include <pthread.h>
+
+enum how { EXITS, IS_CANCELLED };
+
+static void leave(enum how how)
+{
+	if (how == EXITS)
+		pthread_exit(NULL);
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	pthread_testcancel();
+}
+
+FL_TASK(ends_by, enum how, int)
+{
+	*result = 1;
+	leave(*arg);
+	return 0;
+}
+
+FL_TASK(ends_well, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static fl_executor *pool_of(unsigned workers)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+static void fails_with_its_thread(fl_future *f)
+{
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -EOWNERDEAD);
+	assert_string_equal(fl_future_message(f),
+	                    "the task's function ends its thread, by pthread_exit() or pthread_cancel()");
+	fl_future_free(f);
+}
+
+static void succeeds(fl_executor *e)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int n = 0;
+	FL_OK(ends_well_submit(e, 1, &f));
+	FL_OK(ends_well_get(f, &n));
+	assert_int_equal(n, 2);
+}
+
+/* alitto/pond #135 */
+FL_TEST(ends_the_thread_of_its_worker)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	for (int i = 0; i < 6; i++) {
+		fl_future *f, *behind;
+		FL_OK(ends_by_submit(e, i % 2 ? EXITS : IS_CANCELLED, &f));
+		FL_OK(ends_well_submit(e, 1, &behind)); /* pending meanwhile, or not */
+		fails_with_its_thread(f);
+		FL_OK(fl_future_wait(behind));
+		FL_OK(fl_future_error(behind));
+		fl_future_free(behind);
+		if (i % 3 == 0)
+			succeeds(e);
+	}
+	FL_OK(fl_executor_join(e));
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	assert_int_equal(stats.threads, 0);
+	assert_true(stats.threads_started >= 6);
+	assert_int_equal(stats.not_run, 0);
+}
+
+/* A join, a free and a cancel find the worker gone. */
+FL_TEST(ends_the_last_worker_of_a_closed_pool)
+{
+	for (int i = 0; i < 20; i++) {
+		fl_executor *e = pool_of(1);
+		fl_future *f;
+		FL_OK(ends_by_submit(e, EXITS, &f));
+		if (i % 2)
+			fl_executor_close(e);
+		if (i % 3 == 0)
+			FL_OK(fl_executor_join(e));
+		fails_with_its_thread(f);
+		fl_executor_free(e);
+	}
+}
+
+static uint32_t dropped, called;
+
+static void count_drop(void *arg)
+{
+	(void)arg;
+	fl__add_relaxed(&dropped, 1);
+}
+
+static void count_call(fl_future *f, void *arg)
+{
+	(void)f;
+	(void)arg;
+	fl__add_relaxed(&called, 1);
+}
+
+FL_TASK(ends_in_thirds, int, void, .drop_arg = count_drop)
+{
+	if (*arg % 3 == 0) {
+		fl_blocking_begin(); /* is not left, either */
+		leave(*arg % 2 ? EXITS : IS_CANCELLED);
+	}
+	return 0;
+}
+
+static void many(const fl_executor_config *config)
+{
+	enum { TASKS = 300 };
+	FL_SCOPED(fl_executor) *e = NULL;
+	fl_future *f[TASKS];
+	fl__store_relaxed(&dropped, 0);
+	fl__store_relaxed(&called, 0);
+	FL_OK(fl_thread_executor_create(&e, config));
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(ends_in_thirds_submit(e, i, &f[i]));
+		FL_OK(fl_future_on_end(f[i], count_call, NULL));
+	}
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		FL_RC(fl_future_error(f[i]), i % 3 == 0 ? -EOWNERDEAD : 0);
+		fl_future_free(f[i]);
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(fl__load_relaxed(&dropped), TASKS);
+	assert_int_equal(fl__load_relaxed(&called), TASKS);
+	fl_executor_stats stats;
+	FL_OK(fl_executor_get_stats(e, &stats));
+	assert_int_equal(stats.ran, TASKS);
+	assert_int_equal(stats.blocked, 0);
+}
+
+FL_TEST(ends_many_workers)
+{
+	many(&(fl_executor_config){.workers = 4});
+	many(&(fl_executor_config){.workers = 3, .backlog = FL_BACKLOG_NONE});
+	many(&(fl_executor_config){.workers = 2, .backlog = 5});
+}
+
+static uint32_t refused;
+
+static int refuse_some(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	if (fl__load_relaxed(&refused) > 0) {
+		fl__sub_relaxed(&refused, 1);
+		return -EAGAIN;
+	}
+	return fl_test_real_sys.thread_create(thread, attr, start, arg);
+}
+
+/* The thread that ends tries until a worker takes its place. */
+FL_TEST(ends_while_no_thread_can_be_started)
+{
+	FL_FAULTS();
+	fl__store_relaxed(&refused, 0);
+	fl__sys.thread_create = refuse_some;
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	succeeds(e); /* there is a worker */
+	fl__store_relaxed(&refused, 3);
+	fl_future *f, *behind[3];
+	FL_OK(ends_by_submit(e, EXITS, &f));
+	for (int i = 0; i < 3; i++) {
+		int rc = ends_well_submit(e, i, &behind[i]);
+		while (rc == -EAGAIN) /* the worker has ended before, and none can be started */
+			rc = ends_well_submit(e, i, &behind[i]);
+		FL_OK(rc);
+	}
+	fails_with_its_thread(f);
+	for (int i = 0; i < 3; i++) {
+		FL_OK(fl_future_wait(behind[i]));
+		FL_OK(fl_future_error(behind[i]));
+		fl_future_free(behind[i]);
+	}
+	FL_OK(fl_executor_join(e));
+}
+
+FL_TASK(ends_if_odd, int, int)
+{
+	if (*arg % 2)
+		leave(EXITS);
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TEST(ends_in_a_map_cost_one_element)
+{
+	enum { N = 9 };
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	FL_SCOPED(fl_imap) *it = NULL;
+	int args[N];
+	for (int i = 0; i < N; i++)
+		args[i] = i;
+	FL_OK(ends_if_odd_imap(e, args, N, &it, &(fl_imap_config){.chunk = 4}));
+	for (size_t i = 0; i < N; i++) {
+		size_t index;
+		int result = 0;
+		FL_RC(ends_if_odd_imap_next(it, &index, &result), i % 2 ? FL_ETASK : 0);
+		assert_int_equal(index, i);
+		if (i % 2 == 0)
+			assert_int_equal(result, (int)i + 1);
+	}
+}
+
+static int ends_on_a_thread(void *how)
+{
+	leave(*(enum how *)how);
+	return 7;
+}
+
+static int calls_it(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 4; i++) {
+		enum how how = i % 2 ? EXITS : IS_CANCELLED;
+		int result = 5;
+		FL_CHECK(fl_to_thread(ends_on_a_thread, &how, &result) == -EOWNERDEAD && result == 5);
+	}
+	return 0;
+}
+
+FL_TEST(ends_a_thread_of_a_loop)
+{
+	fl_test_in_loop(calls_it, NULL);
+}
+
+static int ends_a_part(void *state, size_t from, size_t to)
+{
+	(void)state;
+	(void)from;
+	(void)to;
+	leave(EXITS);
+	return 0;
+}
+
+/* With one worker nothing is forked, so that the loop can fail. */
+FL_TEST(ends_a_parallel_loop)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	FL_RC(fl_parallel_for(e, 0, 100, ends_a_part, NULL, NULL), -EOWNERDEAD);
+	succeeds(e);
+}
+
+/* Panics: in a child, which says why. */
+
+static void panics(void (*function)(void *arg), const char *text)
+{
+	char said[600];
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	const int status = fl_test_child(function, NULL, said, sizeof said);
+	if (!strstr(said, text))
+		print_error("expected '%s' in: %s\n", text, said);
+	assert_non_null(strstr(said, text));
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+static void exit_thread(void *arg)
+{
+	(void)arg;
+	leave(EXITS);
+}
+
+static void exit_in_callback(fl_future *f, void *arg)
+{
+	(void)f;
+	exit_thread(arg);
+}
+
+/* The parent's handler would fail the case. */
+static void begin_child(void)
+{
+	(void)fl_set_panic_handler(NULL);
+}
+
+/* What the child waits for does not come. */
+static void wait_for_the_panic(void)
+{
+	fl_event never = FL_EVENT_INIT;
+	FL_IGNORE(fl_event_wait(&never));
+}
+
+static void callback_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_IGNORE(ends_well_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = exit_in_callback}));
+	wait_for_the_panic();
+}
+
+FL_TASK(ends_in_its_hook, int, void, .drop_arg = exit_thread)
+{
+	return 0;
+}
+
+static void hook_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_IGNORE(ends_in_its_hook_submit(e, 1, NULL));
+	wait_for_the_panic();
+}
+
+static void initializer_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	const fl_executor_config config = {.initialize = &ends_in_thirds, .initialize_arg = &(int){3}};
+	FL_CHECK(fl_thread_executor_create(&e, &config) == 0);
+	FL_IGNORE(ends_well_submit(e, 1, NULL));
+	wait_for_the_panic();
+}
+
+FL_TEST(ends_panics_outside_of_a_task)
+{
+	const char *const text = "an initializer, a callback, a hook or a part of a parallel loop ends its thread";
+	panics(callback_exits, text);
+	panics(hook_exits, text);
+	panics(initializer_exits, text);
+}
+
+FL_TASK(ends_inside, enum how, void)
+{
+	fl_future *f = NULL;
+	FL_CHECK(ends_by_submit(fl_executor_current(), *arg, &f) == 0);
+	FL_IGNORE(fl_future_wait(f));
+	return 0;
+}
+
+/* One worker: it runs the task that it waits for. */
+static void nested_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_IGNORE(ends_inside_submit(e, EXITS, NULL));
+	wait_for_the_panic();
+}
+
+static int exits(void *arg)
+{
+	exit_thread(arg);
+	return 0;
+}
+
+FL_TASK(ends_a_fork, void, void)
+{
+	return fl_parallel_invoke(exits, NULL, exits, NULL);
+}
+
+static void forker_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_IGNORE(ends_a_fork_submit(e, NULL));
+	wait_for_the_panic();
+}
+
+FL_TEST(ends_panics_inside_of_another_call)
+{
+	panics(nested_exits, "a task that runs inside of another task, or forks, ends its thread");
+	panics(forker_exits, "a task that runs inside of another task, or forks, ends its thread");
+}
+
+static int runs_a_task(void *unused)
+{
+	(void)unused;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
+	return ends_by_submit(e, EXITS, NULL);
+}
+
+static void caller_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_thread t;
+	FL_CHECK(fl_thread_start(&t, runs_a_task, NULL, &(fl_thread_config){.name = "caller"}) == 0);
+	FL_IGNORE(fl_thread_join(&t, NULL));
+}
+
+static void timer_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	static fl_timer t = FL_TIMER_INIT;
+	FL_CHECK(fl_timer_start(&t, 0, exit_thread, NULL) == 0);
+	wait_for_the_panic();
+}
+
+FL_TEST(ends_panics_on_other_threads)
+{
+	panics(caller_exits, "caller(");
+	panics(timer_exits, "timers(");
+}
+
+static void fiber_exits(void *unused)
+{
+	begin_child();
+	FL_IGNORE(fl_loop_run(exits, unused));
+}
+
+static void loop_executor_exits(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_loop_executor_create(&e, &(fl_executor_config){.name = "theirs"}) == 0);
+	FL_IGNORE(ends_by_submit(e, IS_CANCELLED, NULL));
+	wait_for_the_panic();
+}
+
+static int calls_soon(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_post(fl_loop_current(), exit_thread, NULL) == 0);
+	return fl_sleep(FL_S(60));
+}
+
+static void loop_call_exits(void *unused)
+{
+	begin_child();
+	FL_IGNORE(fl_loop_run(calls_soon, unused));
+}
+
+FL_TEST(ends_panics_on_a_loop)
+{
+#if defined(FL__ASAN) || defined(FL__TSAN)
+	FL_SKIP("the sanitizer does not follow an exit from a fiber's stack");
+#endif
+	panics(fiber_exits, "fiber main ends its thread, by pthread_exit() or pthread_cancel()");
+	panics(loop_executor_exits, "fiber theirs-0 ends its thread");
+	panics(loop_call_exits, "fiber callbacks ends its thread");
+}
+
+/* A longjmp() to a frame of the outer task, past the wait in which the inner task runs. */
+static jmp_buf outer;
+
+FL_TASK(ends_by_longjmp, void, void)
+{
+	longjmp(outer, 1);
+}
+
+FL_TASK(ends_inside_by_longjmp, void, void)
+{
+	fl_future *f = NULL;
+	if (setjmp(outer) == 0) {
+		FL_CHECK(ends_by_longjmp_submit(fl_executor_current(), &f) == 0);
+		FL_IGNORE(fl_future_wait(f));
+	}
+	return 0;
+}
+
+static void longjmp_skips(void *unused)
+{
+	(void)unused;
+	begin_child();
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
+	FL_IGNORE(ends_inside_by_longjmp_submit(e, NULL));
+	wait_for_the_panic();
+}
+
+FL_TEST(ends_panics_after_a_longjmp)
+{
+	panics(longjmp_skips, "ends_inside_by_longjmp(");
+}
