@@ -65,7 +65,8 @@ FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 /*
  * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
  * context and cancel scope, without a lock held. An action that fails calls fl_barrier_abort(b):
- * then all parties of the phase get -EPIPE. The action must not wait at `b`, nor destroy `b`.
+ * then all parties of the phase get -EPIPE. So they do if the action ends its thread, by
+ * pthread_exit() or pthread_cancel(). The action must not wait at `b`, nor destroy `b`.
  * Returns 0, -EINVAL. Never waits.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),

@@ -19,9 +19,9 @@ FL_BEGIN_DECLS
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
  * One caller runs the function; other callers wait. If the function fails, its caller gets the
- * error, and a waiting caller runs the function again. A function that does not return (longjmp,
- * pthread_exit) leaves the other callers waiting. A function that calls its own once waits for
- * itself for ever.
+ * error, and a waiting caller runs the function again. A function that ends its thread, by
+ * pthread_exit() or pthread_cancel(), has failed, too. A function that leaves by longjmp() leaves
+ * the other callers waiting. A function that calls its own once waits for itself for ever.
  *
  * Memory order: a call that returns 0 acquires what the function wrote.
  */

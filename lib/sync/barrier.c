@@ -49,6 +49,7 @@
 #include <fairlead/barrier.h>
 #include <fairlead/time.h>
 #include <limits.h>
+#include <pthread.h>
 
 /* The values of a queued node, and of a dequeued node. */
 enum { BARRIER_PARTY, BARRIER_LATE };
@@ -122,17 +123,44 @@ static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
 }
 
-/* Called by the last party, which has set acting_ to `acting`: runs the action. */
-static int barrier_run_action(fl_barrier *b, uint32_t acting)
+/* Ends the phase after the action, if acting_ is still of that action. Returns acting_ before. */
+static uint32_t barrier_end_action(fl_barrier *b, uint32_t acting)
 {
-	const int order = (int)b->parties_ - 1;
-	b->action_(b->action_arg_);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	const uint32_t now = b->acting_;
 	if ((now & ~(uint32_t)BARRIER_CUT) == acting)
 		barrier_end_phase(&lot, b);
 	fl__lot_close(&lot);
+	return now;
+}
+
+/* Called if the action ends its thread: as if it had aborted the barrier. */
+static void barrier_abandon(void *barrier)
+{
+	fl_barrier *const b = barrier;
+	fl_barrier_abort(b);
+	(void)barrier_end_action(b, b->acting_ & ~(uint32_t)BARRIER_CUT);
+}
+
+/* Without a cleanup frame in a fiber: the thread keeps them in one list, for all its fibers. */
+static void barrier_call_action(fl_barrier *b)
+{
+	if (fl__ctx_get()->ops != &fl__thread_parker) {
+		b->action_(b->action_arg_);
+		return;
+	}
+	pthread_cleanup_push(barrier_abandon, b);
+	b->action_(b->action_arg_);
+	pthread_cleanup_pop(0);
+}
+
+/* Called by the last party, which has set acting_ to `acting`: runs the action. */
+static int barrier_run_action(fl_barrier *b, uint32_t acting)
+{
+	const int order = (int)b->parties_ - 1;
+	barrier_call_action(b);
+	const uint32_t now = barrier_end_action(b, acting);
 	return now == (acting | BARRIER_CUT) ? -EPIPE : order;
 }
 

@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fairlead/once.h>
 #include <fairlead/time.h>
+#include <pthread.h>
 
 enum { ONCE_DONE = FL_ONCE_DONE_, ONCE_RUNNING = 2, ONCE_WAITERS = 4 };
 
@@ -53,9 +54,27 @@ static int once_begin(fl_once *o)
 	return fl_once_is_done(o) ? 0 : -EBUSY;
 }
 
+/* Called if `function` ends its thread: as if it had failed. */
+static void once_abandon(void *o)
+{
+	once_finish(o, 0);
+}
+
+/* Without a cleanup frame in a fiber: the thread keeps them in one list, for all its fibers. */
+static int once_call_function(fl_once *o, int (*function)(void *), void *arg)
+{
+	int rc;
+	if (fl__ctx_get()->ops != &fl__thread_parker)
+		return function(arg);
+	pthread_cleanup_push(once_abandon, o);
+	rc = function(arg);
+	pthread_cleanup_pop(0);
+	return rc;
+}
+
 static int once_run(fl_once *o, int (*function)(void *), void *arg)
 {
-	int rc = function(arg);
+	int rc = once_call_function(o, function, arg);
 	once_finish(o, rc == 0 ? ONCE_DONE : 0);
 	return rc;
 }

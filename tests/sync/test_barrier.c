@@ -4,6 +4,7 @@
 #include "fl_test.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -377,6 +378,33 @@ FL_TEST(barrier_action_that_aborts_fails_its_phase)
 	FL_RC(fl_barrier_wait(&a.barrier), 1);
 	FL_RC(fl_test_call_end(&c), 0);
 	assert_int_equal(a.calls, 2);
+}
+
+static void exit_thread(void *unused)
+{
+	(void)unused;
+	pthread_exit(NULL);
+}
+
+static int runs_the_action(void *b)
+{
+	return fl_barrier_wait(b);
+}
+
+FL_TEST(barrier_action_that_ends_its_thread_fails_its_phase)
+{
+	fl_barrier b;
+	fl_test_caller c;
+	fl_thread last = {NULL};
+	int result;
+	FL_OK(fl_barrier_init_with_action(&b, 2, exit_thread, NULL));
+	arrive(&c, &b, FL_FOREVER, NULL);
+	FL_OK(fl_thread_start(&last, runs_the_action, &b, NULL));
+	FL_RC(fl_test_call_end(&c), -EPIPE);
+	FL_OK(fl_thread_join(&last, &result));
+	FL_RC(result, -ECANCELED);
+	assert_true(fl_barrier_is_broken(&b));
+	FL_OK(fl_barrier_destroy(&b));
 }
 
 FL_TEST(barrier_of_one_with_an_aborting_action)

@@ -2,6 +2,8 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
+#include <pthread.h>
+
 /* A function that counts its calls, works in plain memory, and fails a given number of times. */
 typedef struct job {
 	fl_once once;
@@ -163,4 +165,43 @@ FL_TEST(once_by_many_at_a_time)
 			fl_test_end(&threads[t]);
 		assert_int_equal(j.calls, 1);
 	}
+}
+
+static int ends_its_thread(void *arg)
+{
+	job *j = arg;
+	j->calls++;
+	fl_event_set(&j->entered);
+	FL_CHECK(fl_event_wait(&j->go) == 0);
+	pthread_exit(NULL);
+}
+
+static int calls_what_ends(void *arg)
+{
+	job *j = arg;
+	return fl_once_call(&j->once, ends_its_thread, j);
+}
+
+static int calls_what_succeeds(void *arg)
+{
+	job *j = arg;
+	return fl_once_call(&j->once, do_job, j);
+}
+
+FL_TEST(once_function_that_ends_its_thread_has_failed)
+{
+	job j = {.once = FL_ONCE_INIT, .entered = FL_EVENT_INIT, .go = FL_EVENT_INIT};
+	fl_thread ends = {NULL}, succeeds = {NULL};
+	int result;
+	FL_OK(fl_thread_start(&ends, calls_what_ends, &j, NULL));
+	FL_OK(fl_event_wait(&j.entered));
+	FL_OK(fl_thread_start(&succeeds, calls_what_succeeds, &j, NULL));
+	FL_WAIT_FOR(fl_test_queued(&j.once) == 1);
+	fl_event_set(&j.go);
+	FL_OK(fl_thread_join(&ends, &result));
+	FL_RC(result, -ECANCELED);
+	FL_OK(fl_thread_join(&succeeds, &result));
+	FL_OK(result);
+	assert_true(fl_once_is_done(&j.once));
+	assert_int_equal(j.calls, 2);
 }
