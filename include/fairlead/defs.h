@@ -28,8 +28,8 @@
  *                memory (fl_shm_...).
  *   pthread_cancel()
  *                No function that waits is a cancellation point. A function that reads files or
- *                prints may be one. A thread in a function of the library must not be cancelled
- *                asynchronously.
+ *                starts processes may be one. A thread in a function of the library must not be
+ *                cancelled asynchronously.
  *   errno        Locks and waits preserve it.
  *   Names        Every name at file scope begins with fl_ or FL_, except include guards
  *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that

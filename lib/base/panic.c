@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "panic.h"
 #include "atomic.h"
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,5 +49,9 @@ void fl__log(fl_log_level level, const char *format, ...)
 	va_start(args, format);
 	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
+	/* a handler that writes is a cancellation point, but the caller may hold locks */
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	fl__load_acquire (&panic_log_handler)(level, line); /* pairs with fl_set_log_handler() */
+	(void)pthread_setcancelstate(state, &state);
 }

@@ -193,6 +193,39 @@ FL_TEST(ends_while_no_thread_can_be_started)
 	FL_OK(fl_executor_join(e));
 }
 
+static void log_is_a_cancellation_point(fl_log_level level, const char *message)
+{
+	(void)level;
+	(void)message;
+	pthread_testcancel();
+}
+
+static uint32_t logged;
+
+FL_TASK(ends_after_a_log, void, void)
+{
+	fl_executor *e = NULL;
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = -1u}) == -EINVAL);
+	fl__store_relaxed(&logged, 1);
+	pthread_testcancel();
+	return 0;
+}
+
+/* The library may hold locks when it logs. */
+FL_TEST(ends_not_in_a_log_handler)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	fl_future *f;
+	fl__store_relaxed(&logged, 0);
+	fl_log_handler *before = fl_set_log_handler(log_is_a_cancellation_point);
+	FL_OK(ends_after_a_log_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	(void)fl_set_log_handler(before);
+	assert_int_equal(fl__load_relaxed(&logged), 1);
+	fails_with_its_thread(f);
+}
+
 FL_TASK(ends_if_odd, int, int)
 {
 	if (*arg % 2)
