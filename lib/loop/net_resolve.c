@@ -6,6 +6,7 @@
  */
 #include "net_resolve.h"
 #include "../base/panic.h"
+#include "../base/sys.h"
 #include "to_thread.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <net/if.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -35,8 +37,14 @@ static int resolve_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	const struct resolve_question *q = arg;
 	struct resolve_answer *a = result;
+	sigset_t all, before;
 	(void)ctx;
+	/* no signal interrupts what the C library loads for getaddrinfo() */
+	(void)sigfillset(&all);
+	fl__signals_unblock_faults(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
 	a->n = fl__name_sys.lookup(q->host, 0, a->list, FL_ADDRESSES_MAX);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return 0;
 }
 

@@ -26,6 +26,7 @@
 #include "../process/packet.h"
 #include "../process/process_sys.h"
 #include "../process/request.h"
+#include "../shm/shm_region.h"
 #include "../shm/shm_sys.h"
 #include "../sync/thread.h"
 #include "../wait/cancel.h"
@@ -218,9 +219,7 @@ int fl__memfd_allocate(int fd, size_t size)
 	int rc = fl__shm_sys.resize(fd, size);
 	if (rc != 0)
 		return rc;
-	do
-		rc = fl__shm_sys.fill(fd, 0, size);
-	while (rc == -EINTR); /* also after a stop of the process */
+	rc = fl__shm_fill(fd, size);
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
@@ -411,8 +410,9 @@ static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
 	const uint64_t one = 1;
-	if (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
-		_exit(1);
+	while (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
+		if (errno != EINTR)
+			_exit(1);
 }
 
 static void worker_on_revoked(void *arg, const struct fl__submission *submission)

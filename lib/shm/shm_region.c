@@ -42,11 +42,8 @@ static int shm_region_map(fl_shm *r)
 	return 0;
 }
 
-/*
- * Allocates real memory for the whole file. A signal undoes the current step. So steps are short,
- * and get shorter after each signal.
- */
-static int shm_region_fill(int fd, uint64_t size)
+/* A signal undoes the current step. So steps are short, and get shorter after each signal. */
+int fl__shm_fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
 	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
@@ -70,7 +67,7 @@ static int shm_region_make_memory(fl_shm *r)
 		return r->fd;
 	int rc = fl__shm_sys.resize(r->fd, r->total);
 	if (rc == 0)
-		rc = shm_region_fill(r->fd, r->total);
+		rc = fl__shm_fill(r->fd, r->total);
 	if (rc == 0)
 		rc = fl__shm_sys.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	return rc == -ENOSPC ? -ENOMEM : rc;

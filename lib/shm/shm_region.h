@@ -39,6 +39,12 @@ struct fl_shm {
 };
 
 /*
+ * Allocates real memory for a whole file of that size, however many signals interrupt it. Returns 0
+ * or an error of fallocate(2).
+ */
+int fl__shm_fill(int fd, uint64_t size);
+
+/*
  * How long an operation without a deadline waits for a monitor. Only a stopped owner, or damaged
  * memory, keeps a monitor that long.
  */
