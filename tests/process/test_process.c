@@ -2,6 +2,8 @@
 /* Processes: what each way to start them has in common, and how they end. */
 #include "fl_process.h"
 
+#include <inttypes.h>
+
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
 struct ending {
@@ -214,6 +216,66 @@ FL_TASK(process_looks_around, struct finds, int)
 	return 0;
 }
 
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+/* What /proc says of the signals of a program that this process starts. */
+static void program_signals(uint64_t *blocked, uint64_t *ignored)
+{
+	const char *const argv[] = {"grep", "-E", "Sig(Blk|Ign)", "/proc/self/status", NULL};
+	int out = fl_test_scratch();
+	char said[300];
+	const fl_process_status got =
+	    process_run(&(fl_process_config){.program = "grep", .argv = argv, .out = FL_PROCESS_FD(out)});
+	assert_int_equal(got.code, 0);
+	fl_test_take(out, said, sizeof said);
+	assert_int_equal(sscanf(said, "SigBlk: %" SCNx64 " SigIgn: %" SCNx64, blocked, ignored), 2);
+}
+
+static uint64_t bit_of(int signal)
+{
+	return UINT64_C(1) << (signal - 1);
+}
+
+/* As after posix_spawn(). */
+FL_TEST(process_program_has_the_callers_signals)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, handle = {.sa_handler = nothing}, hup_before, usr_before;
+	sigset_t set, before;
+	uint64_t blocked, ignored;
+	sigaction(SIGHUP, &ignore, &hup_before);
+	sigaction(SIGUSR1, &handle, &usr_before);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &set, &before);
+	program_signals(&blocked, &ignored);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sigaction(SIGHUP, &hup_before, NULL);
+	sigaction(SIGUSR1, &usr_before, NULL);
+	assert_int_equal(blocked, bit_of(SIGUSR2));
+	assert_int_equal(ignored & (bit_of(SIGHUP) | bit_of(SIGUSR1)), bit_of(SIGHUP));
+	program_signals(&blocked, &ignored);
+	assert_int_equal(blocked, 0);
+	assert_int_equal(ignored & bit_of(SIGHUP), 0);
+}
+
+/* fl_signals_create() blocks SIGTERM for itself. */
+FL_TEST(process_program_of_a_program_with_fl_signals)
+{
+	static const int term[] = {SIGTERM};
+	const char *const argv[] = {"sleep", "60", NULL};
+	FL_SCOPED(fl_signals) *s = NULL;
+	FL_SCOPED(fl_process) *p = NULL;
+	fl_process_status status;
+	FL_OK(fl_signals_create(&s, term, 1));
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = argv}));
+	FL_OK(fl_process_terminate(p));
+	FL_OK(fl_process_join(p, &status));
+	assert_int_equal(status.signal, SIGTERM);
+}
+
 FL_TASK(process_ends_its_thread, void, void)
 {
 	pthread_exit(NULL);
@@ -233,11 +295,6 @@ FL_TEST(process_task_that_ends_its_thread_fails)
 		assert_int_equal(got.code, 1);
 		assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
 	}
-}
-
-static void nothing(int signal)
-{
-	(void)signal;
 }
 
 FL_TEST(process_task_finds_only_what_it_is_given)

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The signals of faults, in all threads and processes of the library. */
+#include "fl_child.h"
+#include "fl_named_threads.h"
+#include "fl_process_pool.h"
+
+#include <fairlead/loop_debug.h>
+#include <fairlead/loop_executor.h>
+#include <inttypes.h>
+
+enum { FAULTS = 6 };
+static const int faults[FAULTS] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+
+/* Which signals the thread with this file blocks; 0: it has ended. */
+static uint64_t blocked_in(const char *path)
+{
+	char line[200];
+	uint64_t blocked = 0;
+	FILE *file = fopen(path, "r");
+	while (file && fgets(line, sizeof line, file))
+		(void)sscanf(line, "SigBlk: %" SCNx64, &blocked);
+	if (file)
+		(void)fclose(file);
+	return blocked;
+}
+
+static void check_threads(int pid)
+{
+	char path[100];
+	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	DIR *tasks = opendir(path);
+	FL_CHECK(tasks != NULL);
+	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
+		const uint64_t blocked = task->d_name[0] == '.' ? 0 : blocked_in(path);
+		for (int i = 0; i < FAULTS; i++)
+			FL_CHECK(!(blocked >> (faults[i] - 1) & 1));
+	}
+	(void)closedir(tasks);
+}
+
+FL_TASK(thread_signals_pid, void, int)
+{
+	*result = getpid();
+	return 0;
+}
+
+static void get_pid(fl_executor *e, int *pid)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(thread_signals_pid_submit(e, &f));
+	FL_OK(thread_signals_pid_get(f, pid));
+}
+
+static void ring(void *unused)
+{
+	(void)unused;
+}
+
+static int check_with_a_watchdog(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}) == 0);
+	FL_CHECK(fl_test_threads_named("loop-watchdog") == 1);
+	check_threads(getpid());
+	return 0;
+}
+
+/* Although the thread that starts them blocks all signals. */
+FL_TEST(thread_signals_of_faults_are_never_blocked)
+{
+	sigset_t all, before;
+	FL_SCOPED(fl_executor) *threads = NULL, *loop = NULL, *processes = NULL;
+	FL_SCOPED(fl_process) *program = NULL;
+	static fl_timer t = FL_TIMER_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	const char *const argv[] = {"sleep", "60", NULL};
+	int pid, worker, empty[2];
+	FL_OK(pipe(empty));
+	sigfillset(&all);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &all, &before));
+	FL_OK(fl_thread_executor_create(&threads, NULL));
+	FL_OK(fl_loop_executor_create(&loop, NULL));
+	FL_OK(fl_process_executor_create(&processes, &(fl_executor_config){.workers = 1}));
+	get_pid(threads, &pid);
+	get_pid(loop, &pid);
+	get_pid(processes, &worker);
+	FL_OK(fl_timer_start(&t, fl_after(FL_S(3600)), ring, NULL));
+	FL_OK(fl_process_start(&program, &(fl_process_config){.program = "sleep", .argv = argv, .daemon = true}));
+	FL_RC(fl_fd_wait_until(empty[0], FL_FD_IN, fl_after(FL_MS(1)), &token), -ETIMEDOUT);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &before, NULL));
+	check_threads(pid);
+	check_threads(worker);
+	check_threads(fl__fork_server_pid());
+	FL_OK(close(empty[0]) + close(empty[1]));
+	FL_OK(fl_loop_run(check_with_a_watchdog, NULL));
+	FL_OK(fl_timer_cancel(&t));
+	FL_OK(fl_process_kill(program));
+}
+
+static void leave(int signal)
+{
+	(void)signal;
+	_exit(42);
+}
+
+FL_TASK(thread_signals_faults, int, void)
+{
+	return raise(*arg);
+}
+
+static void fault(void *signal_number)
+{
+	const int number = *(int *)signal_number;
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(signal(number, leave) != SIG_ERR);
+	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	FL_CHECK(thread_signals_faults_submit(e, number, &f) == 0);
+	FL_IGNORE(fl_future_wait(f));
+}
+
+FL_TEST(thread_signals_of_a_fault_reach_the_handler)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	for (int i = 0; i < FAULTS; i++) {
+		int number = faults[i];
+		const int status = fl_test_child(fault, &number, NULL, 0);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 42);
+	}
+}
