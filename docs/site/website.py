@@ -31,8 +31,8 @@ LANGUAGES = {".c": "c", ".h": "c", ".cc": "cpp", ".py": "python", ".build": "mes
 # The sidebar; what the documents link beyond these stands under "More".
 CHAPTERS = (
     ("Guide", ("docs/guide.md", "docs/vendoring.md", "docs/from-pthreads.md", "docs/from-python.md", "docs/from-libuv.md",
-               "docs/you-know.md", "docs/threads.md", "docs/debugging.md", "docs/mpi.md", "docs/threat-model.md",
-               "docs/examples/README.md")),
+               "docs/you-know.md", "docs/threads.md", "docs/ends.md", "docs/debugging.md", "docs/mpi.md",
+               "docs/threat-model.md", "docs/examples/README.md")),
     ("Reference", ("reference/index.rst",)),
     ("The laboratory", ("docs/stress.md", "docs/stress-coming-from.md", "stress/README.md")),
     ("How it is built", ("docs/design.md", "docs/glossary.md", "lib/README.md", "tests/README.md", "bench/README.md", RESULTS, "docs/bugs.md",
