@@ -61,7 +61,7 @@ static int check_with_a_watchdog(void *unused)
 {
 	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}) == 0);
-	FL_CHECK(fl_test_threads_named("loop-watchdog") == 1);
+	FL_WAIT_FOR(fl_test_threads_named("loop-watchdog") == 1);
 	check_threads(getpid());
 	return 0;
 }
