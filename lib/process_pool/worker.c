@@ -60,6 +60,7 @@ static struct worker_self {
 	fl_executor *nested;
 	struct fl__run frame;
 	struct worker_known known[WORKER_KNOWN_TYPES];
+	sigset_t signals; /* what its threads block */
 	fl_mutex lock;
 	uint32_t current; /* the submission of `token` */
 	fl_cancel_token token;
@@ -574,11 +575,10 @@ static void worker_discard_signals(void)
 static int worker_start_listener(struct worker_self *w, const char **problem)
 {
 	fl_thread listener;
-	sigset_t signals;
 	*problem = "no thread to listen for requests";
 	w->current = w->rings.next;
-	fl__signals_of_thread(&signals);
-	int rc = fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &signals);
+	int rc =
+	    fl__thread_start(&listener, worker_listen, w, &(fl_thread_config){.name = "listener"}, NULL, &w->signals);
 	return rc != 0 ? rc : fl_thread_detach(&listener);
 }
 
@@ -644,10 +644,9 @@ static void worker_serve(struct worker_self *w)
 FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
 {
 	struct worker_self *w = &worker_self;
-	sigset_t signals;
 	const char *problem;
-	fl__signals_of_thread(&signals);
-	(void)pthread_sigmask(SIG_SETMASK, &signals, NULL);
+	fl__signals_of_thread(&w->signals);
+	(void)pthread_sigmask(SIG_SETMASK, &w->signals, NULL);
 	worker_discard_signals();
 	int rc = worker_init(w, arg, &problem);
 	struct fl__completion_ring *completions = w->rings.completions;

@@ -35,10 +35,9 @@ struct fl__thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost;        /* a thread of the parent, which this forked child lacks */
-	bool has_signals; /* blocks `signals`, after a start with all signals blocked */
-	sigset_t signals;
-	int64_t yield_ration; /* of the thread that started it (base/yield.c) */
+	bool lost;               /* a thread of the parent, which this forked child lacks */
+	const sigset_t *signals; /* blocks these, after a start with all blocked; NULL: as it was started */
+	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
 	char name[32];
 };
 
@@ -142,8 +141,8 @@ static void *thread_run(void *arg)
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
-	if (t->has_signals)
-		(void)pthread_sigmask(SIG_SETMASK, &t->signals, NULL);
+	if (t->signals)
+		(void)pthread_sigmask(SIG_SETMASK, t->signals, NULL);
 	t->result = -ECANCELED; /* unless the function returns */
 	pthread_cleanup_push(thread_exits, t);
 	t->result = t->function(t->arg);
@@ -173,9 +172,8 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 		return rc;
 	rc = thread_set_stack(&attr, config->stack_size);
 	if (rc == 0) {
-		rc = config->block_signals || t->has_signals
-		         ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
-		         : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
+		rc = config->block_signals || t->signals ? fl__thread_create_blocked(&t->pthread, &attr, thread_run, t)
+		                                         : fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
 	}
 	(void)pthread_attr_destroy(&attr);
 	return rc;
@@ -200,9 +198,7 @@ static int thread_start(fl_thread *handle, fl_thread_function *function, void *a
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
-	t->has_signals = signals != NULL;
-	if (signals)
-		t->signals = *signals;
+	t->signals = signals;
 	thread_enlist(t, config->name);
 	int rc = thread_spawn(t, config);
 	if (rc != 0) {
