@@ -124,13 +124,18 @@ FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 {
 	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
 	static const unsigned long none[8], ignore[8] = {1};
+	uint64_t faults = 0;
 	for (int signal = 1; signal <= SIGNALS; signal++) {
 		bool library = signal >= LIBRARY_FIRST && signal < LIBRARY_LAST;
 		const bool ignored = setup->signals.ignored >> (signal - 1) & 1;
+		if (new_process_is_fault(signal))
+			faults |= UINT64_C(1) << (signal - 1);
 		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
 			(void)fl__raw(SYS_rt_sigaction, signal, (long)(ignored ? ignore : none), 0, SET_SIZE);
 	}
-	if (!setup->stay_blocked)
+	if (setup->stay_blocked)
+		(void)fl__raw(SYS_rt_sigprocmask, SIG_UNBLOCK, (long)&faults, 0, SET_SIZE);
+	else
 		(void)fl__raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&setup->signals.blocked, 0, SET_SIZE);
 }
 

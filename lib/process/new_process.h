@@ -42,7 +42,7 @@ struct fl__setup {
 	unsigned n_fds;         /* at least FL__STREAMS */
 	bool through_exec;      /* descriptors from 3 on stay open over an exec */
 	bool keep_handlers;     /* of fault signals */
-	bool stay_blocked;      /* all signals stay blocked */
+	bool stay_blocked;      /* all signals but those of faults stay blocked */
 	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this parent; 0: does not */
