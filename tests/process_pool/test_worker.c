@@ -475,3 +475,27 @@ FL_TEST(worker_says_when_it_began)
 	struct fl__completion reply = await(&p);
 	assert_true(reply.began >= before && reply.began <= fl_now());
 }
+
+static int (*real_fill)(int fd, uint64_t at, uint64_t size);
+
+/* As older kernels on a thread that signals interrupt often: each signal undoes the call. */
+static int fill_little(int fd, uint64_t at, uint64_t size)
+{
+	return size > 64 << 10 ? -EINTR : real_fill(fd, at, size);
+}
+
+FL_TEST(worker_memory_is_allocated_in_steps)
+{
+	FL_NEEDS(FL_TEST_MEMFD);
+	const int fd = fl__shm_sys.memory();
+	uint64_t size = 0;
+	assert_true(fd >= 0);
+	real_fill = fl__shm_sys.fill;
+	fl__shm_sys.fill = fill_little;
+	const int rc = fl__memfd_allocate(fd, 1 << 20);
+	fl__shm_sys.fill = real_fill;
+	FL_OK(rc);
+	FL_OK(fl__shm_sys.size(fd, &size));
+	assert_int_equal(size, 1 << 20);
+	FL_OK(close(fd));
+}
