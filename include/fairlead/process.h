@@ -66,9 +66,10 @@ FL_BEGIN_DECLS
  *
  * A new process has
  *   - the signals blocked that the calling thread blocks, but not those that fl_signals_create()
- *     has blocked. A task's process blocks none of SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS;
- *   - the signals ignored that the caller's process ignores at the start, and the default action for
- *     the others. In a task's process the handlers of those six and of SIGABRT stay;
+ *     has blocked. A task's process does not block SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP and
+ *     SIGSYS;
+ *   - the signals ignored that the caller's process ignores at the start, and the default action
+ *     for the others. In a task's process the handlers of those six and of SIGABRT stay;
  *   - standard input, output and error, the descriptors of `fds`, and no others;
  *   - attributes of the thread that calls fl_process_start(), at the time of the call. A program, and
  *     a process of FL_PROCESS_EXEC or FL_PROCESS_FORK, is a child of that thread, and has all that
@@ -92,7 +93,8 @@ FL_BEGIN_DECLS
  *
  *     Without /proc a fork server cannot be compared in seccomp filters, labels, ambient and
  *     bounding capabilities, cgroup, oom_score_adj, and namespaces other than the mount namespace;
- *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it needs, is.
+ *     and the umask is its own. A landlock domain is compared nowhere, but no_new_privs, which it
+ *     needs, is.
  *
  * A *daemon* is killed when the process that started it ends, for whatever reason, SIGKILL
  * included, or when the library is unloaded. The end of the thread that started it does not kill

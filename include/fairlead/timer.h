@@ -32,8 +32,8 @@ FL_BEGIN_DECLS
  *
  * The library holds no lock during a call. The function may lock, wait, and start, cancel and
  * destroy timers, also its own; it may free its own timer's memory unless that timer is to be
- * called again. The function must return: pthread_exit() and pthread_cancel() panic, and it must not
- * leave by longjmp() (docs/ends.md). It observes no cancel scope.
+ * called again. The function must return: pthread_exit() and pthread_cancel() panic, and it must
+ * not leave by longjmp() (docs/ends.md). It observes no cancel scope.
  * Each call begins with a copy of the values of the context that started the timer
  * (fairlead/context_var.h).
  *

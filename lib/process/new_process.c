@@ -117,8 +117,8 @@ FL__RAW static bool new_process_is_fault(int signal)
 
 /*
  * Zeros are the default action in the kernel's layout, and 1 in the first word is SIG_IGN. The C
- * library keeps two real-time signals to itself. Before an exec these are reset too: only the new program's C library
- * uses them.
+ * library keeps two real-time signals to itself. Before an exec these are reset too: only the new
+ * program's C library uses them.
  */
 FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 {

@@ -547,7 +547,7 @@ static void worker_on_signal(int signal)
 	(void)signal;
 }
 
-/* Whether the default action ends or stops the process, and the signal is none of a fault or kill. */
+/* Whether the signal would end or stop the process, and is none of a fault. */
 static bool worker_survives(int signal)
 {
 	static const int others[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGTRAP,  SIGSYS,  SIGABRT, SIGKILL,

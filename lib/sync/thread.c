@@ -36,7 +36,7 @@ struct fl__thread {
 	unsigned owners;
 	bool detached;
 	bool lost;               /* a thread of the parent, which this forked child lacks */
-	const sigset_t *signals; /* blocks these, after a start with all blocked; NULL: as it was started */
+	const sigset_t *signals; /* what it blocks; NULL: what it has begun with */
 	int64_t yield_ration;    /* of the thread that started it (base/yield.c) */
 	char name[32];
 };

@@ -1060,7 +1060,7 @@ __attribute__((cold)) static void pool_fail_running(struct fl__thread_worker *w)
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__task_block *block = fl__task_block_of(w->run.future);
 	w->run.active = false;
-	w->run.future = NULL; /* so that a prompt callback does not announce a next task: fl__run_ends() */
+	w->run.future = NULL; /* so that fl__run_ends() does not announce a next task */
 	ctx->front.scope = NULL;
 	fl__values_leave(ctx, NULL);
 	while (w->blocking > 0)
