@@ -102,6 +102,7 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -EMSGSIZE      above PTRDIFF_MAX
  *   -EINVAL        `data` is NULL, and `size` is not 0
  *   -EMFILE, -ENFILE, -ENOMEM
+ *   -EFBIG         above 64 KiB, and above RLIMIT_FSIZE
  *   -ENOSYS        above 64 KiB, and memfd_create() is missing or forbidden
  *   -ETOOMANYREFS  too many descriptors of this user are in messages that were not yet received
  *                  (RLIMIT_NOFILE): try again later

@@ -223,6 +223,7 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *                started. With FL_PROCESS_EXEC: the new process ended before it replied
  *   -ENOSYS      a system call is missing or forbidden: pidfd_open() (Linux 5.3) for the fork
  *                server and FL_PROCESS_FORK; memfd_create() for an argument above 16 KiB
+ *   -EFBIG       an argument above 16 KiB, and above RLIMIT_FSIZE
  *   -ETOOMANYREFS   too many descriptors of this user were sent and not yet received
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   from the system, for this process or for the
  *                fork server

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -234,6 +235,16 @@ static int sys_thread_detach(pthread_t thread)
 size_t fl__page_size(void)
 {
 	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+int fl__check_file_size(uint64_t size)
+{
+	struct rlimit limit;
+	int before = errno;
+	const bool too_large =
+	    getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur;
+	errno = before;
+	return too_large ? -EFBIG : 0;
 }
 
 static void *sys_map(size_t size)

@@ -139,6 +139,12 @@ int fl__portable_guard(void *memory, size_t size);
 size_t fl__page_size(void);
 
 /*
+ * Called before a file grows to `size` bytes, a memfd too: 0, or -EFBIG if RLIMIT_FSIZE forbids it.
+ * The call that makes the file grow would raise SIGXFSZ.
+ */
+int fl__check_file_size(uint64_t size);
+
+/*
  * A constructor of the library. The constructors of FL_TASK and of the program run later, and may
  * turn the process into a worker process, and never return (FL_PROCESS_HOOK).
  */

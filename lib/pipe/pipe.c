@@ -5,6 +5,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../process/process_sys.h"
+#include "../process/request.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <string.h>
@@ -178,34 +179,6 @@ static uint64_t pipe_new_id(void)
 	return (uint64_t)fl__sys.thread_id() << 32 | fl__add_relaxed(&last, 1);
 }
 
-static int pipe_fill_memory(int memory, const char *data, size_t size)
-{
-	for (size_t done = 0; done < size;) {
-		ssize_t n = fl__fd_sys.write_at(memory, data + done, size - done, (off_t)done);
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == -EFAULT)
-			return -EFAULT;
-		else if (n != -EINTR)
-			return -ENOMEM;
-	}
-	return fl__fd_sys.seal(memory);
-}
-
-static int pipe_make_memory(struct pipe_outgoing *m)
-{
-	int fd = fl__fd_sys.memfd();
-	if (fd < 0)
-		return fd;
-	int rc = pipe_fill_memory(fd, m->data, m->head.size);
-	if (rc != 0) {
-		fl__fds_close(&fd, 1);
-		return rc;
-	}
-	m->memory = m->fds[0] = fd;
-	return 0;
-}
-
 static int pipe_send_small(const fl_pipe *p, struct pipe_outgoing *m)
 {
 	const struct iovec parts[] = {{&m->head, sizeof m->head}, {(void *)m->data, m->head.size}};
@@ -222,9 +195,9 @@ static int pipe_send_large(const fl_pipe *p, struct pipe_outgoing *m)
 	if (m->memory < 0) {
 		if (fl__fd_poll(p->fd, POLLOUT) == 0)
 			return -EAGAIN;
-		int rc = pipe_make_memory(m);
-		if (rc != 0)
-			return rc;
+		m->memory = m->fds[0] = fl__sealed_memory(m->data, m->head.size);
+		if (m->memory < 0)
+			return m->memory;
 	}
 	int rc = fl__packet_try_send(p->fd, &part, 1, m->fds, m->n_fds + 1);
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;

@@ -339,7 +339,8 @@ static int fd_sys_memfd(void)
 static ssize_t fd_sys_write_at(int fd, const void *data, size_t size, off_t at)
 {
 	int before = errno;
-	return fd_sys_result(pwrite(fd, data, size, at), before);
+	const int rc = fl__check_file_size((uint64_t)at + size);
+	return rc == 0 ? fd_sys_result(pwrite(fd, data, size, at), before) : rc;
 }
 
 static ssize_t fd_sys_read_at(int fd, void *data, size_t size, off_t at)

@@ -64,6 +64,7 @@ struct fl__fd_sys {
 	/* ms < 0: for ever */
 	int (*epoll_wait)(int epoll, struct epoll_event *events, int n, int ms);
 	int (*memfd)(void); /* sealable */
+	/* -EFBIG: above RLIMIT_FSIZE. */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
 	int (*seal)(int fd); /* fixes size and content */

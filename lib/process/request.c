@@ -3,7 +3,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/registry.h"
-#include "../shm/shm_sys.h"
 #include "packet.h"
 #include "process_sys.h"
 #include <errno.h>
@@ -47,8 +46,6 @@ static int request_write_all(int fd, const char *data, size_t size)
 
 int fl__sealed_memory(const void *bytes, size_t size)
 {
-	if (size > fl__shm_sys.largest_file())
-		return -EFBIG; /* the write would raise SIGXFSZ */
 	int fd = fl__fd_sys.memfd();
 	int rc = fd < 0 ? fd : request_write_all(fd, bytes, size);
 	if (rc == 0)

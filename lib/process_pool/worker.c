@@ -226,8 +226,6 @@ int fl__memfd_allocate(int fd, size_t size)
 
 static int worker_make_result_memfd(struct worker_job *job)
 {
-	if (job->result_size > fl__shm_sys.largest_file())
-		return -EFBIG; /* the call would raise SIGXFSZ */
 	int fd = fl__fd_sys.memfd();
 	if (fd < 0)
 		return fd;

@@ -101,8 +101,7 @@ int fl_shm_create(fl_shm **region, size_t size)
 	if (bytes == 0)
 		return -EINVAL;
 	if (bytes > FL_SHM_SIZE_MAX ||
-	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
-	    layout.total > fl__shm_sys.largest_file())
+	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT))
 		return -EFBIG;
 	if (layout.total > fl__shm_sys.available())
 		return -ENOMEM;

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,13 +35,15 @@ static int shm_sys_memory(void)
 static int shm_sys_resize(int fd, uint64_t size)
 {
 	int before = errno;
-	return shm_sys_result(ftruncate(fd, (off_t)size), before);
+	const int rc = fl__check_file_size(size);
+	return rc == 0 ? shm_sys_result(ftruncate(fd, (off_t)size), before) : rc;
 }
 
 static int shm_sys_fill(int fd, uint64_t at, uint64_t size)
 {
 	int before = errno;
-	return shm_sys_result(fallocate(fd, 0, (off_t)at, (off_t)size), before);
+	const int rc = fl__check_file_size(at + size);
+	return rc == 0 ? shm_sys_result(fallocate(fd, 0, (off_t)at, (off_t)size), before) : rc;
 }
 
 static int shm_sys_add_seals(int fd, int seals)
@@ -119,15 +120,6 @@ static int shm_sys_keep(void *memory, size_t size)
 {
 	int before = errno;
 	return shm_sys_result(madvise(memory, size, MADV_DONTFORK), before);
-}
-
-static uint64_t shm_sys_largest_file(void)
-{
-	struct rlimit limit;
-	int before = errno;
-	bool known = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
-	errno = before;
-	return known ? limit.rlim_cur : UINT64_MAX;
 }
 
 /*
@@ -249,7 +241,6 @@ struct fl__shm_sys fl__shm_sys = {
     .map_sealed = shm_sys_map_sealed,
     .unmap = shm_sys_unmap,
     .keep = shm_sys_keep,
-    .largest_file = shm_sys_largest_file,
     .available = shm_sys_available,
     .pid_namespace = shm_sys_pid_namespace,
 };

@@ -12,7 +12,8 @@
  * close-on-exec.
  */
 struct fl__shm_sys {
-	int (*memory)(void);                             /* an empty memfd that can be sealed */
+	int (*memory)(void); /* an empty memfd that can be sealed */
+	/* Both return -EFBIG above RLIMIT_FSIZE. */
 	int (*resize)(int fd, uint64_t size);            /* the whole file is a hole */
 	int (*fill)(int fd, uint64_t at, uint64_t size); /* real memory in place of holes */
 	int (*add_seals)(int fd, int seals);             /* F_SEAL_... */
@@ -28,9 +29,7 @@ struct fl__shm_sys {
 	int (*map_sealed)(int fd, size_t size, void **memory);
 	void (*unmap)(void *memory, size_t size);
 	int (*keep)(void *memory, size_t size); /* unmaps the memory in forked children */
-	/* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ. */
-	uint64_t (*largest_file)(void);
-	uint64_t (*available)(void); /* roughly the memory that the system can give */
+	uint64_t (*available)(void);            /* roughly the memory that the system can give */
 	/* A number of this process's PID namespace, unique on the machine; 0: there is no /proc. */
 	uint64_t (*pid_namespace)(void);
 };

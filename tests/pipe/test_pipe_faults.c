@@ -9,6 +9,7 @@
 
 #include "process/packet.h"
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 enum { BIG = 70000 };
 
@@ -141,6 +142,31 @@ FL_TEST(pipe_send_fails)
 	fl_test_fd_faults_end();
 	assert_int_equal(fl_test_fds(), before);
 	FL_RC(fl_pipe_try_recv(e.b, bytes, BIG, &size), -EAGAIN); /* nothing was sent */
+	free(bytes);
+	fl_test_pipe_end(e);
+}
+
+/* Above the limit for files the kernel would raise SIGXFSZ, which ends the process. */
+FL_TEST(pipe_above_the_limit_for_files)
+{
+	FL_NEEDS(FL_TEST_MEMFD);
+	static const rlim_t limits[] = {0, 4096, BIG - 1};
+	struct rlimit before;
+	fl_test_ends e = fl_test_pipe();
+	char *bytes = fl_test_bytes(BIG);
+	int small[3], big[3];
+	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
+	for (int i = 0; i < 3; i++) {
+		FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}) == 0);
+		big[i] = fl_pipe_send(e.a, bytes, BIG);
+		small[i] = fl_pipe_send(e.a, "small", 5);
+	}
+	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(big[i], -EFBIG);
+		FL_OK(small[i]);
+		fl_test_gets(e.b, "small");
+	}
 	free(bytes);
 	fl_test_pipe_end(e);
 }

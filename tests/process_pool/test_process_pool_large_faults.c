@@ -138,6 +138,27 @@ FL_TEST(process_pool_large_above_the_limit_on_files)
 	process_pool_receive(process_pool_send(e, &large_in, 9), &large_in, 9);
 }
 
+/* The limit forbids the memory of a worker. */
+FL_TEST(process_pool_workers_above_the_limit_on_files)
+{
+	struct rlimit before;
+	FL_OK(getrlimit(RLIMIT_FSIZE, &before));
+	static const rlim_t limits[] = {0, 4096};
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1});
+		fl_future *f = NULL;
+		int error = 0;
+		FL_OK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){limits[i], before.rlim_max}));
+		int rc = process_pool_square_submit(e, 3, &f);
+		if (rc == 0)
+			error = fl_future_wait(f);
+		FL_OK(setrlimit(RLIMIT_FSIZE, &before));
+		FL_OK(error);
+		FL_CHECK(rc < 0 || fl_future_error(f) < 0);
+		fl_future_free(f);
+	}
+}
+
 static void lower(int what, rlim_t to)
 {
 	struct rlimit limit;
