@@ -165,8 +165,9 @@ FL_API FL_MUST_CHECK int fl_datagram_open_unix(fl_datagram **d, const char *path
 
 /*
  * Creates an object that owns `fd`, a datagram socket (IPv4, IPv6, Unix), bound or not, connected
- * or not, on the loop that the calling thread runs. Makes `fd` non-blocking and close-on-exec.
- * After an error the caller still owns `fd`. Never waits. Returns
+ * or not, on the loop that the calling thread runs. Makes `fd` close-on-exec, unless it is
+ * 0, 1 or 2; a blocking `fd` stays blocking. After an error the caller still owns `fd`. Never
+ * waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop

@@ -168,7 +168,10 @@ FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t 
 /* Returns the TCP port; 0: a Unix listener. Never waits. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
 
-/* Returns the descriptor, for getsockname() and the like; -1: closed. `l` keeps it. Never waits. */
+/*
+ * Returns the descriptor, for getsockname() and the like; -1: closed. It is non-blocking, and `l`
+ * keeps it. Never waits.
+ */
 FL_API int fl_listener_fd(const fl_listener *l);
 
 /*

@@ -289,11 +289,11 @@ FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 FL_API FL_MUST_CHECK int fl_process_stop(fl_process *p, int64_t grace, fl_process_status *status);
 
 /*
- * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Non-blocking
- * and close-on-exec. It belongs to the handle, is valid until fl_process_close_pipe(),
- * fl_process_take_pipe() or fl_process_free(), and is for fl_fd_read() and fl_fd_write(). Requires
- * that no other thread closes or takes the pipe. -EBADF: there is no such pipe, or not any more.
- * Never waits.
+ * The handle's end of a pipe: of standard input (`stream` 0), output (1) or error (2). Blocking, so
+ * that it can be given to another program, and close-on-exec. It belongs to the handle, is valid
+ * until fl_process_close_pipe(), fl_process_take_pipe() or fl_process_free(), and is for
+ * fl_fd_read() and fl_fd_write(). Requires that no other thread closes or takes the pipe. -EBADF:
+ * there is no such pipe, or not any more. Never waits.
  */
 FL_API int fl_process_pipe(const fl_process *p, int stream);
 

@@ -51,10 +51,10 @@ typedef struct fl_stream fl_stream;
 
 /*
  * Creates a stream that owns `fd` on the loop that the calling thread runs. Makes `fd`
- * non-blocking and close-on-exec, and sets TCP_NODELAY for TCP. A blocking pipe or terminal is
- * reopened through /proc under the same number, so that it stays blocking for other processes; if
- * that fails, it becomes non-blocking for them, too. After an error the caller still owns `fd`.
- * Never waits. Returns
+ * close-on-exec, unless it is 0, 1 or 2, and sets TCP_NODELAY for TCP. A blocking `fd` stays
+ * blocking, for this process and for all that inherit it: the stream of a pipe or terminal takes a
+ * second descriptor, by opening it again through /proc. Only a terminal or a device that cannot be
+ * opened again becomes non-blocking. After an error the caller still owns `fd`. Never waits. Returns
  *
  *   0
  *   -ENOTSUP            the thread runs no loop
@@ -247,8 +247,9 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor, for getsockopt() and the like. `s` keeps it. -1: fl_stream_close_write()
- * has closed a pipe. Never waits.
+ * Returns the descriptor, for getsockopt() and the like, or to give it to a process. `s` keeps it.
+ * It blocks, unless it is that of a non-blocking one in fl_stream_from_fd(). -1:
+ * fl_stream_close_write() has closed a pipe. Never waits.
  */
 FL_API int fl_stream_fd(const fl_stream *s);
 

@@ -38,7 +38,7 @@ struct fl__io {
 };
 
 /*
- * Registers `fd`, which must not block, with `l`. Returns 0, or the error of epoll_ctl(). The
+ * Registers `fd` with `l`. Returns 0, or the error of epoll_ctl(). The
  * caller closes `fd`.
  */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);

@@ -224,11 +224,13 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
-/* Creates a stream that owns `fd`. Closes `fd` after an error. */
+/* Creates a stream that owns `fd`, which is connected. Closes `fd` after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
-	if (rc != 0)
+	if (rc == 0)
+		fl__net_sys.let_wait(fd);
+	else
 		fl__net_sys.close(fd);
 	return rc;
 }

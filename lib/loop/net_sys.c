@@ -25,24 +25,29 @@ static ssize_t net_sys_result(ssize_t rc, int before)
 static int net_sys_socket(int family, int type, int protocol)
 {
 	int before = errno;
-	return (int)net_sys_result(socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), before);
+	/* connect() and accept() of a stream socket have no flag of their own against waiting */
+	const int nonblocking = type == SOCK_STREAM ? SOCK_NONBLOCK : 0;
+	return (int)net_sys_result(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol), before);
 }
 
 static int net_sys_pair(int sockets[2])
 {
 	int before = errno;
-	return (int)net_sys_result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, sockets), before);
+	return (int)net_sys_result(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets), before);
 }
 
+static void net_sys_let_wait(int fd)
+{
+	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
+}
+
+/* Programs inherit the descriptors 0, 1 and 2, whoever starts them: these stay as they are. */
 static int net_sys_adopt(int fd)
 {
-	int before = errno, how = fcntl(fd, F_GETFL), kept = fcntl(fd, F_GETFD);
-	if (how < 0 || kept < 0)
-		return (int)net_sys_result(-1, before);
-	int rc = fcntl(fd, F_SETFL, how | O_NONBLOCK);
-	if (rc == 0)
-		rc = fcntl(fd, F_SETFD, kept | FD_CLOEXEC);
-	return (int)net_sys_result(rc, before);
+	int before = errno, kept = fcntl(fd, F_GETFD);
+	if (kept >= 0 && fd > STDERR_FILENO)
+		kept = fcntl(fd, F_SETFD, kept | FD_CLOEXEC);
+	return (int)net_sys_result(kept < 0 ? kept : 0, before);
 }
 
 static int net_sys_describe(int fd)
@@ -60,32 +65,37 @@ static int net_sys_describe(int fd)
 	return bits;
 }
 
-/* Whether a second open() gives the same object: a FIFO, or a terminal that is no master. */
-static bool net_sys_may_reopen(int fd)
+static bool net_sys_is_pipe(int fd)
 {
 	struct stat info;
+	return fstat(fd, &info) == 0 && S_ISFIFO(info.st_mode);
+}
+
+/* A second open file description of a pipe, or of a terminal that is no master; else -1. */
+static int net_sys_reopen(int fd, int how)
+{
+	char path[32];
 	int master;
-	if (fstat(fd, &info) != 0)
-		return false;
-	return S_ISFIFO(info.st_mode) || (isatty(fd) && ioctl(fd, TIOCGPTN, &master) != 0);
+	if (!net_sys_is_pipe(fd) && (!isatty(fd) || ioctl(fd, TIOCGPTN, &master) == 0))
+		return -1;
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	return open(path, (how & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
 static int net_sys_adopt_other(int fd)
 {
 	int before = errno;
 	const int how = fcntl(fd, F_GETFL);
-	if (how >= 0 && !(how & O_NONBLOCK) && net_sys_may_reopen(fd)) {
-		char path[32];
-		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-		const int own = open(path, (how & O_ACCMODE) | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-		const bool replaced = own >= 0 && dup3(own, fd, O_CLOEXEC) >= 0;
-		if (own >= 0)
-			(void)close(own);
-		errno = before;
-		if (replaced)
-			return 0;
+	int own = fd, rc = net_sys_adopt(fd);
+	if (rc == 0 && !(how & O_NONBLOCK)) {
+		const int reopened = net_sys_reopen(fd, how);
+		if (reopened >= 0)
+			own = reopened;
+		else if (!net_sys_is_pipe(fd))
+			(void)fcntl(fd, F_SETFL, how | O_NONBLOCK); /* cannot fail for an open descriptor */
 	}
-	return net_sys_adopt(fd);
+	errno = before;
+	return rc == 0 ? own : rc;
 }
 
 static void net_sys_close(int fd)
@@ -104,37 +114,37 @@ static int net_sys_shutdown(int fd, int how)
 static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 {
 	int before = errno;
-	return net_sys_result(recv(fd, buffer, size, 0), before);
+	return net_sys_result(recv(fd, buffer, size, MSG_DONTWAIT), before);
 }
 
 static ssize_t net_sys_send(int fd, const void *data, size_t size)
 {
 	int before = errno;
-	return net_sys_result(send(fd, data, size, MSG_NOSIGNAL), before);
+	return net_sys_result(send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL), before);
 }
 
 static ssize_t net_sys_sendmsg(int fd, const struct msghdr *message)
 {
 	int before = errno;
-	return net_sys_result(fl__passed_fds_send(fd, message, MSG_NOSIGNAL), before);
+	return net_sys_result(fl__passed_fds_send(fd, message, MSG_DONTWAIT | MSG_NOSIGNAL), before);
 }
 
 static ssize_t net_sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
 	int before = errno;
-	return net_sys_result(recvmsg(fd, message, flags), before);
+	return net_sys_result(recvmsg(fd, message, flags | MSG_DONTWAIT), before);
 }
 
 static int net_sys_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 {
 	int before = errno;
-	return (int)net_sys_result(sendmmsg(fd, messages, n, MSG_NOSIGNAL), before);
+	return (int)net_sys_result(sendmmsg(fd, messages, n, MSG_DONTWAIT | MSG_NOSIGNAL), before);
 }
 
 static int net_sys_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
 	int before = errno;
-	return (int)net_sys_result(recvmmsg(fd, messages, n, flags, NULL), before);
+	return (int)net_sys_result(recvmmsg(fd, messages, n, flags | MSG_DONTWAIT, NULL), before);
 }
 
 static int net_sys_connect(int fd, const struct sockaddr *address, socklen_t size)
@@ -158,7 +168,7 @@ static int net_sys_listen(int fd, int backlog)
 static int net_sys_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
 	int before = errno;
-	return (int)net_sys_result(accept4(fd, address, size, SOCK_NONBLOCK | SOCK_CLOEXEC), before);
+	return (int)net_sys_result(accept4(fd, address, size, SOCK_CLOEXEC), before);
 }
 
 static int net_sys_set_option(int fd, int level, int option, int value)
@@ -209,6 +219,7 @@ static int net_sys_interface(const char *name)
 struct fl__net_sys fl__net_sys = {
     .socket = net_sys_socket,
     .pair = net_sys_pair,
+    .let_wait = net_sys_let_wait,
     .adopt = net_sys_adopt,
     .close = net_sys_close,
     .shutdown = net_sys_shutdown,

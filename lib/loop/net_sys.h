@@ -8,22 +8,29 @@
 
 /*
  * The system calls of sockets. As in lib/base/sys.h, results are 0, a count, a descriptor, or a
- * negative errno; errno keeps its value. New sockets are non-blocking and close-on-exec.
+ * negative errno; errno keeps its value.
+ *
+ * Processes that share an open file description share its O_NONBLOCK, and few programs expect it.
+ * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. Other
+ * sockets are non-blocking: a listener, and a stream socket until it is connected.
  */
 enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 
 struct fl__net_sys {
-	int (*socket)(int family, int type, int protocol);
-	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_STREAM, connected */
-	int (*adopt)(int fd);        /* makes a user's socket non-blocking and close-on-exec */
+	int (*socket)(int family, int type, int protocol); /* close-on-exec */
+	int (*pair)(int sockets[2]);                       /* AF_UNIX, SOCK_STREAM, connected, close-on-exec */
+	void (*let_wait)(int fd);                          /* clears O_NONBLOCK of a socket of `socket` */
+	int (*adopt)(int fd);                              /* makes a user's socket close-on-exec, but not 0, 1 and 2 */
 	void (*close)(int fd);
 	int (*shutdown)(int fd, int how);
 
 	/* Of a descriptor that is no socket: FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
-	 * Makes such a descriptor non-blocking and close-on-exec. A pipe or a terminal gets an open
-	 * file description of its own, where that is possible: other processes keep a blocking one.
+	 * As `adopt`, for such a descriptor. Returns the descriptor for `read` and `write`: a second
+	 * one, with a non-blocking open file description of the same pipe or terminal; or `fd`, if it
+	 * is non-blocking already, or cannot be opened again. Then `fd` becomes non-blocking, unless
+	 * it is a pipe, for which `read` and `write` need no such description (try_io.h).
 	 */
 	int (*adopt_other)(int fd);
 	ssize_t (*read)(int fd, void *buffer, size_t size);
@@ -39,7 +46,8 @@ struct fl__net_sys {
 	int (*connect)(int fd, const struct sockaddr *address, socklen_t size);
 	int (*bind)(int fd, const struct sockaddr *address, socklen_t size);
 	int (*listen)(int fd, int backlog);
-	int (*accept)(int fd, struct sockaddr *address, socklen_t *size); /* both may be NULL */
+	/* The new socket is close-on-exec. Both pointers may be NULL. */
+	int (*accept)(int fd, struct sockaddr *address, socklen_t *size);
 
 	int (*set_option)(int fd, int level, int option, int value);
 	int (*set_struct)(int fd, int level, int option, const void *value, socklen_t size);

@@ -238,7 +238,7 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 {
 	if (passed)
 		return stream_receive_with_fds(s, buffer, size, passed);
-	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->io.fd, buffer, size);
+	return s->is_socket ? fl__net_sys.recv(s->io.fd, buffer, size) : fl__net_sys.read(s->own, buffer, size);
 }
 
 /*
@@ -448,7 +448,7 @@ static int stream_count_sent(fl_stream *s, ssize_t n)
 static ssize_t stream_send(const fl_stream *s, const void *data, size_t size)
 {
 	const struct iovec part = {(void *)(uintptr_t)data, size};
-	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->io.fd, &part, 1);
+	return s->is_socket ? fl__net_sys.send(s->io.fd, data, size) : fl__net_sys.write(s->own, &part, 1);
 }
 
 int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
@@ -503,7 +503,7 @@ static ssize_t stream_send_some(const fl_stream *s, const struct stream_rest *r)
 	for (size_t i = 1; i < n; i++)
 		parts[i] = r->parts[i];
 	return s->is_socket ? fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n})
-	                    : fl__net_sys.write(s->io.fd, parts, (int)n);
+	                    : fl__net_sys.write(s->own, parts, (int)n);
 }
 
 /* SIZE_MAX: an overflow. */
@@ -641,6 +641,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 		fl__free_to(l->allocator, s);
 		return rc;
 	}
+	s->own = fd;
 	s->is_socket = protocol >= 0;
 	s->reads = s->writes = true;
 	s->short_is_all = protocol == IPPROTO_TCP;
@@ -658,16 +659,24 @@ static void stream_destroy(fl_stream *s)
 	fl__free_to(s->io.loop->allocator, s);
 }
 
+static void stream_close_fds(int fd, int own)
+{
+	if (fd < 0)
+		return;
+	if (own != fd)
+		fl__net_sys.close(own);
+	fl__net_sys.close(fd);
+}
+
 void fl_stream_free(fl_stream *s)
 {
 	if (!s)
 		return;
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
 		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
-	int fd = s->io.fd;
+	const int fd = s->io.fd, own = s->own;
 	stream_destroy(s);
-	if (fd >= 0)
-		fl__net_sys.close(fd);
+	stream_close_fds(fd, own);
 }
 
 void fl__stream_without_delay(int fd)
@@ -690,10 +699,7 @@ static int stream_check_fd(int fd, int *protocol)
 	return rc;
 }
 
-/*
- * A pipe, a terminal or a device. The first registration finds errors before anything changes.
- * adopt_other() may replace the open file description, so `fd` is registered again.
- */
+/* A pipe, a terminal or a device. The registration finds errors before anything changes. */
 static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 {
 	fl_stream *s;
@@ -706,12 +712,10 @@ static int stream_from_other(fl_stream **made, fl_loop *l, int fd)
 	s->reads = bits & FL__FD_READS;
 	s->writes = bits & FL__FD_WRITES;
 	s->is_master = bits & FL__FD_TERMINAL_MASTER;
-	fl__io_close(&s->io, "fl_stream_from_fd");
-	rc = fl__net_sys.adopt_other(fd);
-	if (rc == 0)
-		rc = fl__io_open(&s->io, l, fd);
-	if (rc != 0) {
-		fl__free_to(l->allocator, s);
+	s->own = fl__net_sys.adopt_other(fd);
+	if (s->own < 0) {
+		rc = s->own;
+		stream_destroy(s);
 		return rc;
 	}
 	*made = s;
@@ -790,7 +794,7 @@ static int stream_close_pipe(fl_stream *s)
 		return -ENOTSUP;
 	fl__io_close(&s->io, "fl_stream_close_write");
 	s->io.fd = -1;
-	fl__net_sys.close(fd);
+	stream_close_fds(fd, s->own);
 	return 0;
 }
 

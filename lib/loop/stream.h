@@ -23,6 +23,7 @@ struct fl_stream {
 	struct fl__stream_buffer *buffer; /* NULL: no bytes */
 	size_t from, to;                  /* bytes[from, to) of the buffer were not read yet */
 	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
+	int own;                          /* the descriptor to read and write: io.fd, or another */
 	int failed;                       /* the permanent error of the connection; 0: none */
 	unsigned char eager;              /* attempts, and buffered reads, since the last wait */
 	bool busy[2];                     /* by direction: a fiber is in a call */
@@ -36,7 +37,7 @@ struct fl_stream {
 };
 
 /*
- * Creates a stream that owns `fd`, which is non-blocking; a socket is connected, or soon will be.
+ * Creates a stream that owns `fd`; a socket is connected, or soon will be.
  * Called by the thread of `l`. `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0, or
  * as fl_stream_from_fd(): -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD; then the caller still owns `fd`.
  */

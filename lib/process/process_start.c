@@ -102,7 +102,7 @@ static int process_start_open_pipe(struct fl__start *start, unsigned i)
 	start->far[i] = fl__fd_above_streams(ends[far]);
 	start->pipes[i] = fl__fd_above_streams(ends[1 - far]);
 	start->setup.fds[i] = start->far[i];
-	return fl__process_sys.set_nonblocking(start->pipes[i]);
+	return 0;
 }
 
 static int process_start_open_stream(struct fl__start *start, unsigned i, int how)

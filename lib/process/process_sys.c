@@ -132,13 +132,6 @@ static int process_sys_pipe(int ends[2])
 	return process_sys_result(pipe2(ends, O_CLOEXEC), before);
 }
 
-static int process_sys_set_nonblocking(int fd)
-{
-	int before = errno;
-	const int flags = fcntl(fd, F_GETFL);
-	return process_sys_result(flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK), before);
-}
-
 static int process_sys_eventfd(void)
 {
 	int before = errno;
@@ -219,7 +212,6 @@ struct fl__process_sys fl__process_sys = {
     .reap = process_sys_reap,
     .reap_by_pid = process_sys_reap_by_pid,
     .pipe = process_sys_pipe,
-    .set_nonblocking = process_sys_set_nonblocking,
     .eventfd = process_sys_eventfd,
     .child_signals = process_sys_child_signals,
     .open = process_sys_open,

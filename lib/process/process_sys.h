@@ -33,7 +33,6 @@ struct fl__process_sys {
 	/* The same by pid. `*pid` 0: any child; stores its pid. No other code may reap it. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
-	int (*set_nonblocking)(int fd);
 	int (*eventfd)(void);
 	int (*child_signals)(void); /* a signalfd for SIGCHLD */
 	int (*open)(const char *path, int flags);

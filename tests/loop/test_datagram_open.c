@@ -487,7 +487,7 @@ static int adopted(void *unused)
 	(void)unused;
 	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == 0);
 	FL_GIVES(fl_datagram_from_fd(&d, fds[0]), 0);
-	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && (fcntl(fds[0], F_GETFL) & O_NONBLOCK));
+	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && !(fcntl(fds[0], F_GETFL) & O_NONBLOCK));
 	FL_GIVES(fl_datagram_from_fd(&other, fds[0]), -EEXIST);
 	FL_CHECK(send(fds[1], "hello", 5, 0) == 5);
 	const fl_datagram_address unnamed = {.size = 0}, own = fl_test_address_of(d);

@@ -268,7 +268,7 @@ static int take_over(void *unused)
 	FL_CHECK(fcntl(tcp[0], F_SETFD, 0) == 0 && !(fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
 	s = fl_test_stream_of(tcp[0]);
 	FL_GIVES(fl_stream_fd(s), tcp[0]);
-	FL_CHECK(fl_test_is_cloexec(tcp[0]) && (fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
+	FL_CHECK(fl_test_is_cloexec(tcp[0]) && !(fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
 	FL_CHECK(getsockopt(tcp[0], IPPROTO_TCP, TCP_NODELAY, &one, &size) == 0 && one != 0);
 	FL_GIVES(fl_stream_from_fd(&other, tcp[0]), -EEXIST);
 	fl_stream_free(s);

@@ -25,7 +25,8 @@ static fl_stream *stream_of(int fd)
 {
 	fl_stream *s = NULL;
 	FL_GIVES(fl_stream_from_fd(&s, fd), 0);
-	FL_CHECK(fl_stream_fd(s) == fd && (fcntl(fd, F_GETFL) & O_NONBLOCK) && (fcntl(fd, F_GETFD) & FD_CLOEXEC));
+	FL_CHECK(fl_stream_fd(s) == fd && (fcntl(s->own, F_GETFL) & O_NONBLOCK) && fl_test_is_cloexec(fd) &&
+	         fl_test_is_cloexec(s->own));
 	return s;
 }
 
@@ -178,7 +179,9 @@ static int shared(void *unused)
 	open_pipe(ends, 0);
 	const int theirs[] = {dup(ends[0]), dup(ends[1])};
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
-	FL_CHECK(!(fcntl(theirs[0], F_GETFL) & O_NONBLOCK) && !(fcntl(theirs[1], F_GETFL) & O_NONBLOCK));
+	const int blocking[] = {theirs[0], theirs[1], fl_stream_fd(in), fl_stream_fd(out)};
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(!(fcntl(blocking[i], F_GETFL) & O_NONBLOCK));
 	FL_GIVES(fl_stream_write(out, "x", 1), 0);
 	char byte;
 	FL_CHECK(read(theirs[0], &byte, 1) == 1); /* it is the same pipe */
@@ -231,7 +234,8 @@ static int terminal(void *unused)
 	FL_CHECK(tcsetattr(slave_fd, TCSANOW, &mode) == 0);
 	const int theirs = dup(slave_fd);
 	fl_stream *master = stream_of(master_fd), *slave = stream_of(slave_fd);
-	FL_CHECK(!(fcntl(theirs, F_GETFL) & O_NONBLOCK) && close(theirs) == 0);
+	FL_CHECK(!(fcntl(theirs, F_GETFL) & O_NONBLOCK) && !(fcntl(slave_fd, F_GETFL) & O_NONBLOCK));
+	FL_CHECK(close(theirs) == 0);
 	FL_GIVES(fl_stream_write(master, "typed\n", 6), 0);
 	FL_GIVES(fl_stream_read_line(slave, line, sizeof line), 6);
 	FL_GIVES(strcmp(line, "typed\n"), 0);

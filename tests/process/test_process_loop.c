@@ -5,7 +5,11 @@
 #include "fl_process.h"
 
 #include "sync/helper.h"
+#include <fairlead/net.h>
 #include <fairlead/process_io.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -137,11 +141,6 @@ static int start_pipe(int ends[2])
 	return start_strikes() ? start_error : start_real.pipe(ends);
 }
 
-static int start_set_nonblocking(int fd)
-{
-	return start_strikes() ? start_error : start_real.set_nonblocking(fd);
-}
-
 static int start_eventfd(void)
 {
 	return start_strikes() ? start_error : start_real.eventfd();
@@ -189,7 +188,6 @@ static bool start_with_failure(void)
 	int result = 77;
 	start_calls = 0;
 	fl__process_sys.pipe = start_pipe;
-	fl__process_sys.set_nonblocking = start_set_nonblocking;
 	fl__process_sys.eventfd = start_eventfd;
 	fl__process_sys.clone = start_clone;
 	fl__process_sys.open = start_open;
@@ -215,7 +213,7 @@ FL_TEST(process_loop_each_call_of_a_start_fails)
 		start_error = errors[i];
 		for (start_at = 1; start_with_failure(); start_at++)
 			assert_true(start_at < 100);
-		assert_true(start_at > 8);
+		assert_true(start_at > 6);
 	}
 	assert_true(process_log_end("cannot start process"));
 }
@@ -271,4 +269,120 @@ FL_TEST(process_loop_hostile_output)
 	fl__helpers_end();
 	assert_int_equal(process_fds(), fds);
 	assert_int_equal(process_children_of(getpid()), children);
+}
+
+/* A program has the descriptor of a stream, and its peer is slow. */
+
+enum { GIVEN_BYTES = 300000 /* more than a pipe or a socket holds */ };
+
+static int given_pipe(int ends[2])
+{
+	return pipe2(ends, O_CLOEXEC);
+}
+
+static int given_pair(int ends[2])
+{
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
+}
+
+/* The program's output is full, or the program has given up. */
+static bool given_is_stuck(fl_process *p, int fd)
+{
+	return poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 0) == 0 || !fl_process_is_alive(p);
+}
+
+static int given_output(void *open_two)
+{
+	static char bytes[GIVEN_BYTES + 1];
+	int ends[2];
+	fl_stream *from, *to;
+	fl_process *p = NULL;
+	fl_process_status status;
+	FL_CHECK((*(int (**)(int[2]))open_two)(ends) == 0);
+	FL_CHECK(fl_stream_from_fd(&from, ends[0]) == 0 && fl_stream_from_fd(&to, ends[1]) == 0);
+	const char *const argv[] = {"head", "-c", "300000", "/dev/zero", NULL};
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "head",
+	                                                   .argv = argv,
+	                                                   .out = FL_PROCESS_FD(fl_stream_fd(to))}) == 0);
+	while (!given_is_stuck(p, ends[1]))
+		fl_fiber_yield();
+	fl_stream_free(to);
+	FL_CHECK(fl_stream_read_exactly(from, bytes, sizeof bytes) == GIVEN_BYTES);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+	fl_stream_free(from);
+	return 0;
+}
+
+FL_TEST(process_loop_program_writes_to_a_stream)
+{
+	int (*const open_two[])(int[2]) = {given_pipe, given_pair};
+	for (size_t i = 0; i < 2; i++)
+		fl_test_in_loop(given_output, (void *)(uintptr_t)&open_two[i]);
+}
+
+static int given_serve(void *listener)
+{
+	static const char *const argv[] = {"cat", NULL};
+	fl_stream *s;
+	fl_process *p = NULL;
+	fl_process_status status;
+	FL_CHECK(fl_accept(listener, &s) == 0);
+	const int fd = FL_PROCESS_FD(fl_stream_fd(s));
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "cat", .argv = argv, .in = fd, .out = fd}) == 0);
+	fl_stream_free(s);
+	FL_CHECK(fl_process_join(p, &status) == 0);
+	fl_process_free(p);
+	return status.code;
+}
+
+/* As inetd: the program waits for its input. */
+static int given_connection(void *unused)
+{
+	fl_listener *l;
+	fl_stream *s;
+	char line[8];
+	(void)unused;
+	FL_CHECK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL) == 0);
+	fl_fiber *server = fl_test_start(given_serve, l);
+	FL_CHECK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)) == 0);
+	for (int i = 0; i < 3; i++) {
+		FL_CHECK(fl_stream_write(s, "line\n", 5) == 0);
+		FL_CHECK(fl_stream_read_line(s, line, sizeof line) == 5);
+	}
+	FL_CHECK(fl_stream_close_write(s) == 0);
+	FL_CHECK(fl_stream_read(s, line, sizeof line) == 0);
+	FL_CHECK(fl_test_join(server) == 0); /* the program has waited for each line */
+	fl_stream_free(s);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(process_loop_program_serves_a_connection)
+{
+	fl_test_in_loop(given_connection, NULL);
+}
+
+/* The output of one program is the input of the next, which waits for it. */
+FL_TEST(process_loop_programs_in_a_row)
+{
+	static const char *const first[] = {"sh", "-c", "read x; echo $x", NULL}, *const second[] = {"cat", NULL};
+	fl_process *a = NULL, *b = NULL;
+	fl_process_io io = {.input = "text\n", .input_size = 5}, got = {.input = NULL};
+	fl_process_status status;
+	FL_OK(fl_process_start(
+	    &a, &(fl_process_config){.program = "sh", .argv = first, .in = FL_PROCESS_PIPE, .out = FL_PROCESS_PIPE}));
+	FL_OK(fl_process_start(&b, &(fl_process_config){.program = "cat",
+	                                                .argv = second,
+	                                                .in = FL_PROCESS_FD(fl_process_pipe(a, 1)),
+	                                                .out = FL_PROCESS_PIPE}));
+	fl_process_close_pipe(a, 1);
+	FL_OK(fl_process_communicate(a, &io, NULL));
+	FL_OK(fl_process_communicate(b, &got, &status));
+	assert_int_equal(status.code, 0);
+	assert_string_equal(got.out, "text\n");
+	fl_process_io_free(&io);
+	fl_process_io_free(&got);
+	fl_process_free(a);
+	fl_process_free(b);
 }
