@@ -79,6 +79,13 @@ FL_API FL_MUST_CHECK int fl_stream_pair(fl_stream *ends[2]);
  * Closes and frees the stream. The system still sends the written bytes. NULL does nothing. Panics
  * while a fiber reads or writes. Never waits. In a forked child it closes only the child's
  * descriptor.
+ *
+ * A close of a TCP connection with unread input would reset the connection, and lose written bytes.
+ * So if there are such bytes, the call ends the writing. The loop then keeps the descriptor, reads
+ * and drops what the peer still sends, and closes the descriptor at the peer's end, after 5 s, when
+ * 256 later connections do the same, or when the loop is freed. Bytes that the peer sends after
+ * that reset the connection. The descriptor is closed at once after fl_stream_fd(), since another
+ * process may have it: read until the end before the free.
  */
 FL_API void fl_stream_free(fl_stream *s);
 
@@ -247,11 +254,12 @@ FL_API size_t fl_stream_written(const fl_stream *s);
 FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
- * Returns the descriptor, for getsockopt() and the like, or to give it to a process. `s` keeps it.
+ * Returns the descriptor, for getsockopt() and the like, or to give it to a process. `s` keeps it,
+ * and fl_stream_free() then closes it at once.
  * It blocks, unless it is that of a non-blocking one in fl_stream_from_fd(). -1:
  * fl_stream_close_write() has closed a pipe. Never waits.
  */
-FL_API int fl_stream_fd(const fl_stream *s);
+FL_API int fl_stream_fd(fl_stream *s);
 
 /*
  * Stores the peer's address as text: "127.0.0.1:7000", "[::1]:7000", a path, "@name" for an

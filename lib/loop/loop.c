@@ -37,6 +37,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/local.h"
+#include "linger.h"
 #include "loop_debug.h"
 #include "poller.h"
 #include "to_thread.h"
@@ -515,6 +516,7 @@ static void loop_end_sched(fl_loop *l)
 static void loop_free_rest(fl_loop *l)
 {
 	fl__loop_end_threads(l);
+	fl__linger_end_all(l);
 	loop_close_fds(l);
 	fl__free_to(l->allocator, l->spare);
 	fl__free_to(l->allocator, l);

@@ -72,8 +72,10 @@ struct fl_loop {
 	struct fl__loop_debug *debug; /* loop_debug.h; NULL: off */
 	fl_executor *threads;         /* to_thread.h; NULL: none yet */
 	uint32_t fork_count;
-	struct fl__stream_buffer *spare; /* stream.h: a buffer of no stream, or NULL */
-	int n_events, next_event;        /* the events that are being dispatched */
+	struct fl__stream_buffer *spare;               /* stream.h: a buffer of no stream, or NULL */
+	struct fl__linger *lingering, *lingering_last; /* linger.h */
+	unsigned n_lingering;
+	int n_events, next_event; /* the events that are being dispatched */
 	struct epoll_event events[FL__LOOP_EVENTS];
 };
 
@@ -98,8 +100,9 @@ int fl__loop_run_callbacks(void *loop);
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
 /* At the end of the loop: releases the values of all timers. */
 void fl__loop_free_timers(fl_loop *l);
+/* The next deadline of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
-/* Resumes l->callback_fiber if a timer is due. */
+/* Resumes l->callback_fiber if a timer is due. Closes the sockets that have lingered. */
 void fl__loop_check_timers(fl_loop *l);
 
 /* Whether `f` is one of the loop's own two fibers. A callback counts as code outside of fibers. */

@@ -25,7 +25,7 @@
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../sync/context_var.h"
-#include "loop.h"
+#include "linger.h"
 #include <errno.h>
 
 enum { WATCH_MUTED = 1 << 8, WATCH_PLACE = 1 << 9 };
@@ -353,14 +353,20 @@ int fl__loop_run_callbacks(void *loop)
 }
 
 /* FL_FOREVER while callbacks run: due timers wait until these callbacks have returned. */
-int64_t fl__loop_next_timer(const fl_loop *l)
+static int64_t loop_next_callback(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;
 }
 
+int64_t fl__loop_next_timer(const fl_loop *l)
+{
+	return fl__min_deadline(loop_next_callback(l), fl__linger_deadline(l));
+}
+
 void fl__loop_check_timers(fl_loop *l)
 {
-	const int64_t next = fl__loop_next_timer(l);
+	const int64_t next = loop_next_callback(l);
 	if (next != FL_FOREVER && next <= fl__sys.now())
 		fl__fiber_resume_first(l->callback_fiber);
+	fl__linger_check(l);
 }

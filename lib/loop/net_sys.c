@@ -4,6 +4,7 @@
 #include "../base/try_io.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -117,6 +118,20 @@ static ssize_t net_sys_recv(int fd, void *buffer, size_t size)
 	return net_sys_result(recv(fd, buffer, size, MSG_DONTWAIT), before);
 }
 
+static ssize_t net_sys_drop(int fd)
+{
+	int before = errno;
+	/* MSG_TRUNC: TCP drops the bytes (tcp(7)) */
+	return net_sys_result(recv(fd, NULL, 1 << 20, MSG_DONTWAIT | MSG_TRUNC), before);
+}
+
+static int net_sys_unacknowledged(int fd)
+{
+	int before = errno, n = 0;
+	const int rc = (int)net_sys_result(ioctl(fd, SIOCOUTQ, &n), before);
+	return rc < 0 ? rc : n;
+}
+
 static ssize_t net_sys_send(int fd, const void *data, size_t size)
 {
 	int before = errno;
@@ -228,6 +243,8 @@ struct fl__net_sys fl__net_sys = {
     .read = fl__try_read,
     .write = fl__try_write,
     .recv = net_sys_recv,
+    .drop = net_sys_drop,
+    .unacknowledged = net_sys_unacknowledged,
     .send = net_sys_send,
     .sendmsg = net_sys_sendmsg,
     .recvmsg = net_sys_recvmsg,

@@ -37,6 +37,8 @@ struct fl__net_sys {
 	ssize_t (*write)(int fd, const struct iovec *parts, int n); /* no SIGPIPE */
 
 	ssize_t (*recv)(int fd, void *buffer, size_t size);
+	ssize_t (*drop)(int fd);       /* as `recv` of up to 1 MiB, without a copy: TCP alone */
+	int (*unacknowledged)(int fd); /* written bytes that the peer's system does not have yet */
 	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
 	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);

@@ -16,6 +16,7 @@
 #include "../base/panic.h"
 #include "../base/passed_fds.h"
 #include "../base/sys.h"
+#include "linger.h"
 #include "net_sys.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -254,7 +255,7 @@ static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct st
 		n = stream_receive_once(s, buffer, size, passed);
 	while (n == -EINTR);
 	if (n > 0) {
-		if ((size_t)n < size && s->short_is_all)
+		if ((size_t)n < size && s->is_tcp)
 			fl__io_partly_drained(&s->io);
 		return n;
 	}
@@ -442,6 +443,7 @@ static int stream_count_sent(fl_stream *s, ssize_t n)
 	if (n < 0)
 		return stream_fail(s, (int)n);
 	s->written += (size_t)n;
+	s->wrote = true;
 	return 0;
 }
 
@@ -644,7 +646,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	s->own = fd;
 	s->is_socket = protocol >= 0;
 	s->reads = s->writes = true;
-	s->short_is_all = protocol == IPPROTO_TCP;
+	s->is_tcp = protocol == IPPROTO_TCP;
 	*made = s;
 	return 0;
 }
@@ -668,15 +670,26 @@ static void stream_close_fds(int fd, int own)
 	fl__net_sys.close(fd);
 }
 
+/* Whether written bytes may be lost by a close, and the connection is this process's alone. */
+static bool stream_may_linger(const fl_stream *s)
+{
+	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
+}
+
 void fl_stream_free(fl_stream *s)
 {
 	if (!s)
 		return;
 	if ((s->busy[FL__IO_IN] || s->busy[FL__IO_OUT]) && !fl__loop_is_forked(s->io.loop))
 		fl__panic("fl_stream_free", s, "a fiber reads or writes it");
+	fl_loop *l = s->io.loop;
 	const int fd = s->io.fd, own = s->own;
+	const bool lingers = stream_may_linger(s);
 	stream_destroy(s);
-	stream_close_fds(fd, own);
+	if (lingers)
+		fl__linger_close(l, fd);
+	else
+		stream_close_fds(fd, own);
 }
 
 void fl__stream_without_delay(int fd)
@@ -772,18 +785,15 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* Wakes the waiters: those of a socket by the events of the shutdown. */
+/* A TCP socket that is shut down for reading would reset the connection when more bytes come. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return;
 	s->aborted = true;
-	if (!s->is_socket) {
-		fl__io_set_ready(&s->io);
-		return;
-	}
-	/* fails if the connection is gone, which has made an event */
-	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
+	fl__io_set_ready(&s->io);
+	if (s->is_socket) /* fails if the connection is gone */
+		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
 /* A pipe has one direction: the end of the writes closes the descriptor. */
@@ -817,7 +827,8 @@ int fl_stream_close_write(fl_stream *s)
 	return 0;
 }
 
-int fl_stream_fd(const fl_stream *s)
+int fl_stream_fd(fl_stream *s)
 {
+	s->fd_given = true;
 	return s->io.fd;
 }

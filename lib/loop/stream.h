@@ -30,10 +30,12 @@ struct fl_stream {
 	bool is_socket;
 	bool reads, writes; /* it is open in that direction */
 	bool is_master;     /* of a terminal: -EIO is the end */
-	bool short_is_all;  /* a short read leaves nothing to read */
-	bool ended;         /* a read has found the end */
-	bool finished;      /* fl_stream_close_write() */
+	bool is_tcp;
+	bool ended;    /* a read has found the end */
+	bool finished; /* fl_stream_close_write() */
 	bool aborted;
+	bool wrote;    /* a write has written a byte */
+	bool fd_given; /* fl_stream_fd(): other processes may have the descriptor */
 };
 
 /*

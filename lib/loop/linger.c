@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "linger.h"
+#include "../base/sys.h"
+#include "net_sys.h"
+#include <errno.h>
+#include <sys/socket.h>
+
+int64_t fl__linger_time = FL_S(5);
+
+/* Drops input, without a copy. Returns how many bytes; 0: the peer's end; or an error. */
+static ssize_t linger_drop(int fd)
+{
+	ssize_t n;
+	do
+		n = fl__net_sys.drop(fd);
+	while (n == -EINTR);
+	return n;
+}
+
+static void linger_end(struct fl__linger *g)
+{
+	fl_loop *l = g->loop;
+	*(g->previous ? &g->previous->next : &l->lingering) = g->next;
+	*(g->next ? &g->next->previous : &l->lingering_last) = g->previous;
+	l->n_lingering--;
+	fl__loop_remove(l, g->fd, &g->source);
+	fl__net_sys.close(g->fd);
+	fl__free_to(l->allocator, g);
+}
+
+static void linger_on_events(void *source, uint32_t events)
+{
+	const ssize_t n = linger_drop(((struct fl__linger *)source)->fd);
+	(void)events;
+	if (n <= 0 && n != -EAGAIN)
+		linger_end(source);
+}
+
+static bool linger_is_needed(int fd)
+{
+	const ssize_t n = linger_drop(fd);
+	return n == -EAGAIN ? fl__net_sys.unacknowledged(fd) > 0 : n > 0;
+}
+
+/* Level-triggered: one event, one read. Returns false, and the caller closes `fd`: no memory. */
+static bool linger_begin(fl_loop *l, int fd)
+{
+	struct fl__linger *g = fl__alloc_from(l->allocator, 1, sizeof *g);
+	if (!g)
+		return false;
+	*g = (struct fl__linger){.source.fire = linger_on_events,
+	                         .loop = l,
+	                         .previous = l->lingering_last,
+	                         .deadline = fl_after(fl__linger_time),
+	                         .fd = fd};
+	if (fl__loop_add(l, fd, EPOLLIN, &g->source) != 0) {
+		fl__free_to(l->allocator, g);
+		return false;
+	}
+	*(g->previous ? &g->previous->next : &l->lingering) = g;
+	l->lingering_last = g;
+	if (++l->n_lingering > FL__LINGER_MOST)
+		linger_end(l->lingering);
+	return true;
+}
+
+void fl__linger_close(fl_loop *l, int fd)
+{
+	if (!linger_is_needed(fd) || fl__net_sys.shutdown(fd, SHUT_WR) != 0 || !linger_begin(l, fd))
+		fl__net_sys.close(fd);
+}
+
+int64_t fl__linger_deadline(const fl_loop *l)
+{
+	return l->lingering ? l->lingering->deadline : FL_FOREVER;
+}
+
+void fl__linger_check(fl_loop *l)
+{
+	while (l->lingering && fl__is_expired(l->lingering->deadline))
+		linger_end(l->lingering);
+}
+
+/* A last drop: what the peer has sent until now does not reset the connection. */
+void fl__linger_end_all(fl_loop *l)
+{
+	while (l->lingering) {
+		if (!fl__loop_is_forked(l))
+			(void)linger_drop(l->lingering->fd);
+		linger_end(l->lingering);
+	}
+}

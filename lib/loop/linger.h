@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_LINGER_H
+#define FL_LOOP_LINGER_H
+
+#include "loop.h"
+
+/*
+ * The lingering close. A TCP socket that is closed with unread input, or that receives bytes after
+ * its close, resets the connection: the kernel drops the written bytes that the peer has not
+ * acknowledged. So the loop ends only the writing at first. It reads and drops what the peer still
+ * sends, and closes the socket at the peer's end, at an error, or after fl__linger_time.
+ *
+ * The sockets that linger belong to the loop, oldest first, which is the order of their deadlines.
+ * They keep no loop running.
+ */
+struct fl__linger {
+	struct fl__poller_source source;
+	fl_loop *loop;
+	struct fl__linger *next, *previous;
+	int64_t deadline;
+	int fd;
+};
+
+/* More sockets than these do not linger: the oldest is closed. */
+enum { FL__LINGER_MOST = 256 };
+
+extern int64_t fl__linger_time; /* ns; tests change it */
+
+/*
+ * Closes `fd`, a connected TCP socket of this process alone, now or later. The socket lingers if
+ * input is unread, or written bytes are not acknowledged.
+ */
+void fl__linger_close(fl_loop *l, int fd);
+
+int64_t fl__linger_deadline(const fl_loop *l); /* the next; FL_FOREVER: none */
+void fl__linger_check(fl_loop *l);             /* closes the sockets whose deadline has passed */
+
+/* At the end of the loop: closes all; in a forked child the child's descriptors alone. */
+void fl__linger_end_all(fl_loop *l);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The free of a TCP stream whose peer has not ended: the peer gets all written bytes, then the end. */
+#include "fl_streams.h"
+
+#include "loop/linger.h"
+#include "loop/poller.h"
+
+/* A stream with unread input, and as many written bytes as there is room for. */
+typedef struct loaded {
+	fl_stream *s;
+	int peer;
+	size_t written;
+} loaded;
+
+static loaded load(void)
+{
+	loaded l;
+	char head[4];
+	l.s = fl_test_tcp_stream(&l.peer);
+	fl_test_peer_sends(l.peer, "head and an unread body");
+	FL_GIVES(fl_stream_read(l.s, head, sizeof head), 4);
+	l.written = fl_test_fill(l.s);
+	return l;
+}
+
+/* The peer gets all, then the end. */
+static void peer_gets_all(const loaded *l)
+{
+	static char bytes[1 << 16];
+	size_t got = 0;
+	ssize_t n;
+	while ((n = recv(l->peer, bytes, sizeof bytes, MSG_DONTWAIT)) > 0 || (n < 0 && errno == EAGAIN)) {
+		got += n > 0 ? (size_t)n : 0;
+		if (fl_fiber_current())
+			fl_fiber_yield(); /* the loop drops what the peer sends */
+	}
+	FL_GIVES(n, 0);
+	FL_GIVES(got, l->written);
+}
+
+static int unread(void *unused)
+{
+	const loaded l = load();
+	(void)unused;
+	fl_stream_free(l.s);
+	peer_gets_all(&l);
+	FL_CHECK(close(l.peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_free_with_unread_input)
+{
+	fl_test_leaves_nothing(unread, NULL);
+}
+
+/* The peer goes on to send after the free. */
+static int late(void *unused)
+{
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	const loaded l = {s, peer, fl_test_fill(s)};
+	fl_stream_free(s);
+	for (int i = 0; i < 100; i++) {
+		fl_test_peer_sends(peer, "more of the body");
+		fl_fiber_yield();
+	}
+	peer_gets_all(&l);
+	FL_CHECK(close(peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_free_before_the_peer_has_sent_all)
+{
+	fl_test_leaves_nothing(late, NULL);
+}
+
+static int aborted(void *unused)
+{
+	const loaded l = load();
+	(void)unused;
+	fl_stream_abort(l.s);
+	fl_test_peer_sends(l.peer, "late");
+	fl_stream_free(l.s);
+	peer_gets_all(&l);
+	FL_CHECK(close(l.peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_abort_with_unread_input)
+{
+	fl_test_leaves_nothing(aborted, NULL);
+}
+
+static int end_at_once(void *l)
+{
+	*(loaded *)l = load();
+	fl_stream_free(((loaded *)l)->s);
+	return 0;
+}
+
+/* The loop that ends has dropped the input. */
+FL_TEST(stream_free_before_the_loop_ends)
+{
+	loaded l;
+	fl_test_in_loop(end_at_once, &l);
+	peer_gets_all(&l);
+	FL_CHECK(close(l.peer) == 0);
+}
+
+static int in_time(void *unused)
+{
+	const unsigned before = fl_test_fds();
+	const int64_t time = fl__linger_time;
+	(void)unused;
+	fl__linger_time = FL_MS(1);
+	const loaded l = load();
+	fl_stream_free(l.s);
+	FL_TEST_UNTIL(fl_test_fds() == before + 1); /* the peer's alone: it has not ended */
+	fl__linger_time = time;
+	FL_CHECK(close(l.peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_free_lingers_for_a_bounded_time)
+{
+	fl_test_leaves_nothing(in_time, NULL);
+}
+
+enum { MANY = FL__LINGER_MOST + 10 };
+
+static int many(void *unused)
+{
+	static int peers[MANY];
+	const unsigned before = fl_test_fds();
+	(void)unused;
+	for (int i = 0; i < MANY; i++) {
+		fl_stream *s = fl_test_tcp_stream(&peers[i]);
+		fl_test_peer_sends(peers[i], "unread");
+		FL_GIVES(fl_stream_write(s, "x", 1), 0);
+		fl_stream_free(s);
+	}
+	FL_GIVES(fl_test_fds(), before + MANY + FL__LINGER_MOST);
+	for (int i = 0; i < MANY; i++)
+		FL_CHECK(close(peers[i]) == 0);
+	FL_TEST_UNTIL(fl_test_fds() == before); /* each peer's end */
+	return 0;
+}
+
+FL_TEST(stream_free_lingers_in_a_bounded_number)
+{
+	fl_test_leaves_nothing(many, NULL);
+}
+
+static int no_shutdown(int fd, int how)
+{
+	(void)fd, (void)how;
+	return -ENOTCONN;
+}
+
+static int no_control(int poller, int op, int fd, uint32_t events, void *source)
+{
+	(void)poller, (void)op, (void)fd, (void)events, (void)source;
+	return -ENOSPC;
+}
+
+/* What closes at once: the descriptor was given away, nothing was written, no memory. */
+static int at_once(void *unused)
+{
+	const unsigned before = fl_test_fds();
+	int (*const control)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
+	(void)unused;
+	for (int i = 0; i < 5; i++) {
+		FL_NET_FAULTS();
+		int peer;
+		fl_stream *s = fl_test_tcp_stream(&peer);
+		fl_test_peer_sends(peer, "unread");
+		if (i > 0)
+			FL_GIVES(fl_stream_write(s, "x", 1), 0);
+		if (i == 1)
+			FL_CHECK(fl_stream_fd(s) >= 0);
+		if (i == 2)
+			fl__net_sys.shutdown = no_shutdown;
+		if (i == 3)
+			fl__sys.alloc = fl_test_no_memory;
+		if (i == 4)
+			fl__poller_sys.control = no_control;
+		fl_stream_free(s);
+		fl__sys.alloc = fl_test_counting_alloc;
+		fl__poller_sys.control = control;
+		FL_GIVES(fl_test_fds(), before + 1);
+		FL_CHECK(close(peer) == 0);
+	}
+	return 0;
+}
+
+FL_TEST(stream_free_closes_at_once)
+{
+	fl_test_leaves_nothing(at_once, NULL);
+}
