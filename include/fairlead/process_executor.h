@@ -44,6 +44,8 @@ FL_BEGIN_DECLS
  * it, except SIGKILL, SIGABRT and the signals of faults, and for SIGTSTP. Programs that a task
  * executes have the default action.
  *
+ * Output. What a task has printed to `stdout` is written when the task ends.
+ *
  * Death of a worker. The task that the worker ran fails with -EOWNERDEAD and a message: "worker
  * 4711 (name-0) killed by SIGSEGV", or "worker 4711 (name-0) exited with status 3". In a map
  * (fl_map(), fl_imap) that is one element, not its chunk. Tasks that the worker had not started run

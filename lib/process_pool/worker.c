@@ -37,6 +37,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
@@ -334,6 +335,18 @@ static int worker_run_elements(struct worker_self *w, struct worker_job *job)
 	return error;
 }
 
+/*
+ * Writes out what the task has printed, which would be lost if the worker is killed later. Does not
+ * wait for a thread that holds the lock of `stdout`.
+ */
+static void worker_flush_output(void)
+{
+	if (__fpending(stdout) == 0 || ftrylockfile(stdout) != 0)
+		return;
+	(void)fflush(stdout);
+	funlockfile(stdout);
+}
+
 /* Makes a submission current. False: it is asked to stop, or its deadline has passed. */
 static bool worker_begin(struct worker_self *w, const struct fl__submission *submission)
 {
@@ -371,6 +384,7 @@ static bool worker_run_submission(struct worker_self *w, const struct fl__submis
 		if (submission->flags & FL__SUBMISSION_TIMED) /* relaxed: a number by itself */
 			fl__store_relaxed(&w->rings.completions->entry[worker_slot(w)].began, fl__sys.now());
 		error = worker_run_elements(w, &job);
+		worker_flush_output();
 	}
 	error = worker_finish_job(w, &job, error);
 	fl__rings_complete(&w->rings, error, job.flags, job.done);

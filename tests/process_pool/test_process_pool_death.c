@@ -2,6 +2,10 @@
 /* A worker dies: its task fails, and says how; nothing else does. */
 #include "fl_process_pool.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
 /* What a task does to its process. */
 enum harm {
 	KILLED,
@@ -331,4 +335,55 @@ FL_TEST(process_pool_death_at_any_time)
 	process_pool_works(storm.e);
 	fl_executor_free(storm.e);
 	process_pool_same(&before);
+}
+
+FL_TASK(process_pool_prints, int, void)
+{
+	(void)arg;
+	return printf("printed") == 7 ? 0 : -EIO;
+}
+
+/* Another thread of the task never frees the lock of `stdout`. */
+static void *hold_stdout(void *unused)
+{
+	flockfile(stdout);
+	return unused;
+}
+
+FL_TASK(process_pool_prints_and_locks, int, void)
+{
+	pthread_t t;
+	(void)arg;
+	(void)printf("lost");
+	FL_CHECK(pthread_create(&t, NULL, hold_stdout, NULL) == 0);
+	return -pthread_join(t, NULL);
+}
+
+/* What an ended task has printed is there when its future has ended, however the worker ends. */
+FL_TEST(process_pool_keeps_what_ended_tasks_print)
+{
+	char text[32] = "";
+	const int file = memfd_create("output", MFD_CLOEXEC), before = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	FL_CHECK(file >= 0 && before >= 0 && fflush(stdout) == 0 && dup2(file, STDOUT_FILENO) == STDOUT_FILENO);
+	fl_executor *e = process_pool_with(1);
+	fl_future *f = NULL;
+	int rc = process_pool_prints_submit(e, 1, &f);
+	if (rc == 0)
+		rc = fl_future_wait(f);
+	const ssize_t n = pread(file, text, sizeof text - 1, 0);
+	fl_future_free(f);
+	f = NULL;
+	if (rc == 0)
+		rc = process_pool_prints_and_locks_submit(e, 1, &f);
+	if (rc == 0)
+		rc = fl_future_wait(f);
+	FL_CHECK(fflush(stdout) == 0 && dup2(before, STDOUT_FILENO) == STDOUT_FILENO && close(before) == 0);
+	FL_OK(rc);
+	FL_OK(fl_future_error(f));
+	fl_future_free(f);
+	assert_int_equal(n, 7);
+	assert_string_equal(text, "printed");
+	(void)fl_executor_terminate(e); /* the end of the process would wait for the lock */
+	fl_executor_free(e);
+	FL_CHECK(close(file) == 0);
 }
