@@ -41,6 +41,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A type after its lookup. */
@@ -418,11 +419,20 @@ static int worker_listen(void *arg)
 
 /* Beginning. */
 
+/* Not a file, a pipe or a socket that a task has opened under the doorbell's number: no such type. */
+static bool worker_has_doorbell(const struct worker_self *w)
+{
+	struct stat info;
+	return fstat(w->doorbell, &info) == 0 && (info.st_mode & S_IFMT) == 0;
+}
+
 /* If a task has closed the doorbell, the worker exits, and the parent learns of its death. */
 static void worker_ring(void *arg)
 {
 	const struct worker_self *w = arg;
 	const uint64_t one = 1;
+	if (!worker_has_doorbell(w))
+		_exit(1);
 	while (write(w->doorbell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
 		if (errno != EINTR)
 			_exit(1);

@@ -9,6 +9,7 @@
 
 #include "base/passed_fds.h"
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
@@ -168,6 +169,39 @@ FL_TEST(process_pool_hostile_empties_a_doorbell_that_blocks)
 FL_TEST(process_pool_hostile_closes_its_doorbell)
 {
 	with_doorbell(CLOSES);
+}
+
+struct reopened {
+	char path[64];
+};
+
+/* As a daemon that closes all descriptors, and then opens its file. */
+FL_TASK(process_pool_reopens_its_doorbell, struct reopened, int)
+{
+	const int doorbell = find_doorbell(), file = open(arg->path, O_RDWR | O_CLOEXEC);
+	*result = file;
+	FL_CHECK(doorbell >= 0 && file >= 0 && dup2(file, doorbell) == doorbell);
+	return 0;
+}
+
+FL_TEST(process_pool_writes_no_wake_into_a_file)
+{
+	const struct process_pool_census before = process_pool_begin();
+	struct reopened file = {"/tmp/fairlead-doorbell-XXXXXX"};
+	const int fd = mkstemp(file.path);
+	FL_CHECK(fd >= 0);
+	fl_executor *e = process_pool_with(1);
+	for (int i = 0; i < 3; i++) {
+		fl_future *f = NULL;
+		FL_OK(process_pool_reopens_its_doorbell_submit(e, file, &f));
+		FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f))); /* the manager thread sleeps until a wake */
+		fl_future_free(f);
+	}
+	others_end_well(e, 2);
+	fl_executor_free(e);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 0);
+	FL_CHECK(close(fd) == 0 && unlink(file.path) == 0);
+	process_pool_same(&before);
 }
 
 /* The channel. */
