@@ -338,16 +338,39 @@ static int sys_membarrier(void)
 	}
 }
 
-static void sys_print(int fd, const char *text, size_t size)
+static void sys_write_all(int fd, const char *text, size_t size)
 {
-	const int before = errno;
 	while (size > 0) {
 		const ssize_t n = write(fd, text, size);
 		if (n == 0 || (n < 0 && errno != EINTR))
-			break;
+			return;
 		text += n > 0 ? n : 0;
 		size -= n > 0 ? (size_t)n : 0;
 	}
+}
+
+/*
+ * The write raises SIGPIPE without a reader, and SIGXFSZ above RLIMIT_FSIZE. No text of the library
+ * may end the process: blocks both signals, and takes the one that this write has raised.
+ */
+static void sys_print(int fd, const char *text, size_t size)
+{
+	const struct timespec at_once = {0, 0};
+	const int before = errno;
+	sigset_t raised, blocked, pending;
+	(void)sigemptyset(&raised);
+	(void)sigaddset(&raised, SIGPIPE);
+	(void)sigaddset(&raised, SIGXFSZ);
+	(void)sigpending(&pending);
+	(void)pthread_sigmask(SIG_BLOCK, &raised, &blocked);
+	sys_write_all(fd, text, size);
+	if (sigismember(&pending, SIGPIPE))
+		(void)sigdelset(&raised, SIGPIPE);
+	if (sigismember(&pending, SIGXFSZ))
+		(void)sigdelset(&raised, SIGXFSZ);
+	while (sigtimedwait(&raised, NULL, &at_once) < 0 && errno == EINTR)
+		;
+	(void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
 	errno = before;
 }
 

@@ -4,7 +4,9 @@
 #include "fl_test.h"
 
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* The system's futex, and ours over pthreads: the same contract. */
@@ -192,4 +194,24 @@ FL_TEST(sys_deadlines_have_a_minimum)
 	assert_true(fl__min_deadline(2, 1) == 1);
 	assert_true(fl__min_deadline(FL_FOREVER, INT64_MIN) == INT64_MIN);
 	assert_true(fl__min_deadline(FL_FOREVER, FL_FOREVER) == FL_FOREVER);
+}
+
+/* Neither SIGPIPE nor SIGXFSZ: a text of the library ends no process. */
+FL_TEST(sys_print_raises_no_signal)
+{
+	int ends[2];
+	sigset_t pending;
+	struct rlimit before;
+	const int file = memfd_create("log", MFD_CLOEXEC);
+	FL_CHECK(pipe(ends) == 0 && close(ends[0]) == 0 && getrlimit(RLIMIT_FSIZE, &before) == 0);
+	fl__sys.print(ends[1], "text", 4);
+	if (file >= 0) {
+		FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){2, before.rlim_max}) == 0);
+		fl__sys.print(file, "text", 4);
+		FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+		assert_int_equal(lseek(file, 0, SEEK_END), 2);
+		FL_CHECK(close(file) == 0);
+	}
+	FL_CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE) && !sigismember(&pending, SIGXFSZ));
+	FL_CHECK(close(ends[1]) == 0);
 }
