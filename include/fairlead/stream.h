@@ -255,9 +255,8 @@ FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /*
  * Returns the descriptor, for getsockopt() and the like, or to give it to a process. `s` keeps it,
- * and fl_stream_free() then closes it at once.
- * It blocks, unless it is that of a non-blocking one in fl_stream_from_fd(). -1:
- * fl_stream_close_write() has closed a pipe. Never waits.
+ * and fl_stream_free() then closes it at once. The descriptor blocks, unless fl_stream_from_fd() got
+ * a non-blocking one. -1: fl_stream_close_write() has closed a pipe. Never waits.
  */
 FL_API int fl_stream_fd(fl_stream *s);
 
