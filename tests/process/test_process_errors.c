@@ -351,6 +351,22 @@ FL_TEST(process_start_says_what_the_system_said)
 	expect_no_child_but_the_fork_server();
 }
 
+/* The argument is a memfd, and the kernel would raise SIGXFSZ. */
+FL_TEST(process_start_above_the_limit_for_files)
+{
+	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
+	struct rlimit before;
+	fl_process *p = NULL;
+	FL_CHECK(getrlimit(RLIMIT_FSIZE, &before) == 0);
+	process_log_begin();
+	FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}) == 0);
+	const int rc = fl_process_start(&p, &big);
+	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_RC(rc, -EFBIG);
+	assert_true(process_log_end("cannot start process"));
+	expect_no_child_but_the_fork_server();
+}
+
 static struct fl__fd_sys process_real_fds;
 
 /* As if no descriptor were free at the receive. */
