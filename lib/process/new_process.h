@@ -50,7 +50,6 @@ struct fl__setup {
 	const struct fl__death_pipe *death_pipe;
 	struct fl__signal_sets signals;
 	int keep; /* one more descriptor to keep open, at a new number; -1: none */
-	int keep; /* one more descriptor to keep open, at a new number; -1: none */
 };
 
 /*

@@ -15,7 +15,6 @@ struct request_message {
 	uint32_t name_size, task_size; /* with their zeros */
 	struct fl__task_identity task;
 	struct fl__settings settings; /* zeros: not to a fork server */
-	char text[];                  /* the process's name, the task's, the argument */
 	struct fl__signal_sets signals;
 	char text[]; /* the process's name, the task's, the argument */
 };

@@ -891,7 +891,8 @@ static void offer_as_unmapped(const char *path)
 		_exit(77);
 	FL_CHECK(geteuid() == 65534 && close(map) == 0);
 	FL_CHECK(fl_offer_create(&o, path, NULL) == 0);
-	(void)fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL);
+	int rc = fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL);
+	(void)rc;
 	_exit(0);
 }
 
