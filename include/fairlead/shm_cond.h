@@ -32,7 +32,9 @@ FL_BEGIN_DECLS
  *
  * Results of the waits. The mutex decides first:
  *   -EOWNERDEAD       locked again; the previous owner of the mutex died: fairlead/shm_mutex.h
- *   -ENOTRECOVERABLE  not locked: the mutex is not recoverable
+ *   -ENOTRECOVERABLE  not locked: the mutex is not recoverable, or damaged
+ *   -ENOMEM           not locked: since the wait began, other contexts of the thread have locked
+ *                     two shared locks or more, and there is no memory to record another
  *
  * Otherwise the mutex is locked, and the result is that of the sleep: 0, -ETIMEDOUT, -ECANCELED.
  * After -EOWNERDEAD, the next wait still finds the deadline expired, or the token requested.

@@ -33,6 +33,8 @@ FL_BEGIN_DECLS
  *   -ENOTRECOVERABLE  not locked: an owner that got -EOWNERDEAD has unlocked without
  *                     fl_shm_mutex_recover(). All waiters and all later callers get this result
  *                     until fl_shm_mutex_init()
+ *   -ENOMEM           not locked: the calling thread holds two shared locks or more, and there is
+ *                     no memory to record another
  *
  * Each death is reported once. If an owner that got -EOWNERDEAD dies, too, the next owner gets
  * -EOWNERDEAD.
@@ -46,10 +48,11 @@ FL_BEGIN_DECLS
  *              at any time.
  *   Fork       A child may use the mutex. A child owns no mutex that its parent holds.
  *   Signals    No function may be called from a signal handler.
- *   Memory     While the mutex is held, its memory stays mapped at the same address, and no process
- *              overwrites it: the owner keeps addresses of its own there, and follows them in the
- *              unlock, as with all robust futexes.
- *   Limit      A thread can hold 2,048 shared locks.
+ *   Memory     While the mutex is held, its memory stays mapped at the same address.
+ *   Damage     Another process may overwrite the mutex at any time: docs/threat-model.md. Then the
+ *              mutex excludes no longer, and the calls of its owner still write to nothing outside
+ *              the mutex.
+ *   Limit      A thread can hold 2,046 shared locks.
  *   Emulators  On a system without robust futexes, the mutex excludes other owners, but no death is
  *              reported: a mutex of a dead owner stays locked.
  *
@@ -61,7 +64,7 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_mutex {
 	uint64_t lock_[5];
-	uint64_t owner_; /* the ID of the owning context */
+	uint64_t unused_;
 } fl_shm_mutex;
 FL__ASSERT_SIZE(fl_shm_mutex, 48);
 

@@ -10,7 +10,7 @@ FL_BEGIN_DECLS
 
 /*
  * Recursive mutex in shared memory: the owner may lock the mutex again, and unlocks it as often.
- * The rest is as in fairlead/shm_mutex.h: -EOWNERDEAD and -ENOTRECOVERABLE, processes, fork,
+ * The rest is as in fairlead/shm_mutex.h: -EOWNERDEAD, -ENOTRECOVERABLE and -ENOMEM, processes, fork,
  * signals, memory, limits. 56 bytes, valid when all-zero. Two fibers of one thread are two owners.
  *
  *     rc = fl_shm_rmutex_lock(&shared->lock);
@@ -28,13 +28,12 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_rmutex {
 	fl_shm_mutex mutex_;
-	uint32_t depth_; /* the owner's locks beyond the first */
-	uint32_t unused_;
+	uint64_t unused_;
 } fl_shm_rmutex;
 FL__ASSERT_SIZE(fl_shm_rmutex, 56);
 
 /* clang-format off */
-#define FL_SHM_RMUTEX_INIT { FL_SHM_MUTEX_INIT, 0, 0 }
+#define FL_SHM_RMUTEX_INIT { FL_SHM_MUTEX_INIT, 0 }
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex. Requires that no context uses `m`. Never waits. */
@@ -79,7 +78,7 @@ FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
  * How often the calling context has locked `m` and not unlocked it; 0 if the context does not own
  * `m`. Never waits.
  */
-FL_INLINE uint32_t fl_shm_rmutex_depth(const fl_shm_rmutex *m);
+FL_API uint32_t fl_shm_rmutex_depth(const fl_shm_rmutex *m);
 
 /*
  * FL_SHM_RMUTEX_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of
@@ -131,11 +130,6 @@ FL_INLINE int fl_shm_rmutex_lock(fl_shm_rmutex *_m)
 FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *_m)
 {
 	fl_shm_mutex_recover(&_m->mutex_);
-}
-
-FL_INLINE uint32_t fl_shm_rmutex_depth(const fl_shm_rmutex *_m)
-{
-	return fl_shm_mutex_is_owned(&_m->mutex_) ? _m->depth_ + 1 : 0;
 }
 
 FL_END_DECLS

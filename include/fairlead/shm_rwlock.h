@@ -42,8 +42,8 @@ FL_BEGIN_DECLS
  *
  * The context that locked the lock owns it, and unlocks it on the same thread. A reader writes one
  * cache line of its own, and reads lines that only writers change. A writer acquires all 32 slots,
- * and counts as 33 of the 2,048 shared locks that a thread can hold. Death, processes, fork,
- * signals, memory and emulators: as in fairlead/shm_mutex.h.
+ * and counts as 33 of the 2,046 shared locks that a thread can hold. Death, -ENOMEM,
+ * processes, fork, signals, memory, damage and emulators: as in fairlead/shm_mutex.h.
  *
  * A wait by a fiber or under a cancel token may start a thread of the library, `bridge`
  * (docs/threads.md).
@@ -60,10 +60,10 @@ enum { FL_SHM_RWLOCK_READERS = 32 };
 
 typedef struct fl_shm_rwlock {
 	uint64_t writer_[5];
-	uint64_t owner_;      /* the ID of the context that has writer_ */
+	uint64_t unused_1_;
 	uint32_t dirty_;      /* see lib/shm/shm_rwlock.c */
 	uint32_t slots_used_; /* 0: all; fewer for fairlead-stress. */
-	uint64_t unused_;
+	uint64_t unused_2_;
 	struct fl__shm_slot slots_[FL_SHM_RWLOCK_READERS];
 } fl_shm_rwlock;
 FL__ASSERT_SIZE(fl_shm_rwlock, 64 * (1 + FL_SHM_RWLOCK_READERS));

@@ -526,7 +526,7 @@ static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_ca
 			bridge_rearm(e);
 			continue;
 		}
-		if (taken == -EBUSY)
+		if (taken == -EBUSY || taken == -ENOMEM)
 			fl__shm_wake(e->lock, 1);
 		bridge_remove(e);
 		return taken == -EBUSY ? rc : taken;
@@ -537,7 +537,7 @@ static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_ca
 int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__shm_try_acquire(l);
-	if (rc == -EBUSY && fl__shm_is_owned(l))
+	if (rc == -EBUSY && fl__shm_hold(l, 0))
 		return -EDEADLK;
 	while (rc == -EBUSY) {
 		if (fl__is_expired(deadline))

@@ -104,6 +104,8 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl
 	int locked = fl_shm_mutex_lock(m);
 	if (rc != 0 && (locked == 0 || locked == -EOWNERDEAD))
 		shm_cond_count_served(c, wait);
+	if (locked == -EDEADLK) /* another process has overwritten the mutex */
+		return -ENOTRECOVERABLE;
 	return locked != 0 ? locked : rc;
 }
 

@@ -53,7 +53,7 @@ static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_
 static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
-	while ((rc = fl__shm_try_acquire(l)) == -EBUSY && fl__shm_is_owned(l)) {
+	while ((rc = fl__shm_try_acquire(l)) == -EBUSY && fl__shm_hold(l, 0)) {
 		rc = shm_context_wait(l, deadline, cancel);
 		if (rc != 0)
 			return rc;
@@ -80,13 +80,14 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t
 	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, deadline, token) : rc;
 }
 
-void fl__shm_context_release(struct fl__shm_lock *l, bool all)
+void fl__shm_context_release(struct fl__shm_hold *hold, bool all)
 {
-	fl__shm_release(l, all);
+	const void *key = shm_context_key(hold->lock);
+	fl__shm_release(hold, all);
 	if (shm_context_waiters == 0)
 		return;
 	struct fl__lot lot;
-	fl__lot_open(&lot, shm_context_key(l));
+	fl__lot_open(&lot, key);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }

@@ -8,8 +8,8 @@
 
 /*
  * Locks of contexts. A robust lock belongs to a thread, and a thread may run many contexts
- * (fibers). So a user of these functions stores the ID of the owning context beside the lock, and
- * compares IDs before it waits.
+ * (fibers). So a user of these functions stores the ID of the owning context in the record of the
+ * lock, and compares IDs before it waits.
  */
 
 /*
@@ -20,6 +20,7 @@
  *   -ETIMEDOUT
  *   -ECANCELED
  *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
+ *   -ENOMEM      as fl__shm_acquire()
  */
 FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline,
                                           fl_cancel_token *cancel);
@@ -28,7 +29,7 @@ FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx
  * Releases the lock, and wakes one waiter or all. Every lock of fl__shm_context_acquire() is
  * released by this function.
  */
-void fl__shm_context_release(struct fl__shm_lock *l, bool all);
+void fl__shm_context_release(struct fl__shm_hold *hold, bool all);
 
 /*
  * True if the lock has an owner or a waiter. A killed waiter may count until the lock is acquired

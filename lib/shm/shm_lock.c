@@ -5,6 +5,29 @@
  * library has registered the list with the kernel. This file links its nodes into the same list, in
  * the C library's format.
  *
+ * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
+ * reads them. Each link that it follows is in private memory:
+ *
+ *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back -> nodes
+ *     of the C library, from before -> head
+ *
+ *   `holds`  the records of the locks that the thread holds for users, in the order of their
+ *            acquires. The record before and after a lock names its neighbours in the list
+ *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
+ *            words are 0, so that the kernel and the C library pass over them. The C library stores
+ *            its links in them, as in nodes of its own. `back` is linked only if the C library's
+ *            list was not empty, and else `end` is the head
+ *   monitors are left in the reverse order, and in between the thread runs no code that changes the
+ *            list. So the first node before the enter is the first node after the leave
+ *
+ * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
+ * that the C library has added since.
+ *
+ * What another process has written still has these effects: the kernel, and with musl the C library,
+ * walks the list through the nodes of locks when a thread ends. The walk is bounded in the kernel,
+ * and changes only words that hold the TID of the thread that ends. On 32-bit systems glibc walks
+ * the list in its own unlock of a robust pthread_mutex_t.
+ *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
  *                                                                       the owner dies;
@@ -51,9 +74,13 @@
 #include <fairlead/time.h>
 #include <limits.h>
 #include <pthread.h>
+#include <string.h>
 
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
+
+/* The growth of `holds` when it is full: the 33 locks of a rwlock's writer then fit in. */
+enum { SHM_LOCK_GROWTH = 20 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
@@ -69,6 +96,9 @@ static void __attribute__((noinline)) shm_lock_init_self(void)
 	if (!shm_lock_list_is_usable(shm_lock_self.list))
 		shm_lock_self.list = NULL;
 	shm_lock_self.tid = fl__sys.thread_id();
+	shm_lock_self.ends.front_prev.node = shm_lock_self.list;
+	shm_lock_self.holds = shm_lock_self.few;
+	shm_lock_self.room = FL__SHM_HOLDS;
 }
 
 struct fl__shm_self *fl__shm_self(void)
@@ -78,10 +108,20 @@ struct fl__shm_self *fl__shm_self(void)
 	return &shm_lock_self;
 }
 
-/* A forked child has another TID, and owns no lock. */
+static void shm_lock_free_holds(const struct fl__shm_self *me)
+{
+	if (me->holds != me->few)
+		fl__free(me->holds);
+}
+
+/* A forked child has another TID, and owns no lock. Not all C libraries empty the child's list. */
 static void shm_lock_after_fork_in_child(void)
 {
-	shm_lock_self = (struct fl__shm_self){NULL, 0};
+	struct fl__shm_self *me = &shm_lock_self;
+	if (me->list && me->held > 0)
+		me->list->first = me->list;
+	shm_lock_free_holds(me);
+	*me = (struct fl__shm_self){.tid = 0};
 }
 
 FL__AT_START static void shm_lock_watch_forks(void)
@@ -106,7 +146,7 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 	return shm_lock_word_of(l, fl__shm_self());
 }
 
-/* The robust list. A node is the address of next_, and prev_ lies before it. */
+/* The robust list, and the records. A node is the address of next_, and prev_ lies before it. */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)
 {
@@ -136,41 +176,116 @@ static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *p
 		fl__store_relaxed(&at[-1], prev);
 }
 
-static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
+/* A monitor is the first in the list. */
+static void shm_lock_list_push(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (!me->list)
 		return;
-	void *first = me->list->first;
-	shm_lock_set_prev(me, first, shm_lock_node_of(l));
-	fl__store_relaxed(&l->next_.node, first);
-	if (sizeof(void *) == 8)
-		fl__store_relaxed(&l->prev_.node, (void *)me->list);
+	fl__store_relaxed(&l->next_.node, me->list->first);
 	fl__in_program_order();
 	fl__store_relaxed(&me->list->first, shm_lock_node_of(l));
 }
 
-/*
- * Returns the pointer to the node of `l`: from prev_, or, in a singly linked list, by a walk from
- * the head.
- */
-static void **shm_lock_list_find(const struct fl__shm_self *me, struct fl__shm_lock *l)
+/* What the node of the oldest hold points to. */
+static void *shm_lock_end(struct fl__shm_self *me)
 {
-	if (sizeof(void *) == 8)
-		return shm_lock_without_pi_bit(l->prev_.node);
-	void **link = &me->list->first;
-	while (shm_lock_without_pi_bit(*link) != shm_lock_node_of(l))
-		link = shm_lock_without_pi_bit(*link);
-	return link;
+	return me->has_back ? (void *)&me->ends.back : (void *)me->list;
 }
 
-static void shm_lock_list_remove(struct fl__shm_self *me, struct fl__shm_lock *l)
+/* Links `front`, `l`, which is the only hold, and, before nodes of the C library, `back`. */
+static void shm_lock_list_begin(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
-	if (!me->list)
-		return;
-	void **link = shm_lock_list_find(me, l);
-	void *next = l->next_.node;
-	shm_lock_set_prev(me, next, link);
+	struct fl__robust_list *list = me->list;
+	void *first = list->first;
+	if (__builtin_expect(first != (void *)list, 0)) {
+		me->has_back = true;
+		fl__store_relaxed(&me->ends.back.node, first);
+	}
+	fl__store_relaxed(&l->next_.node, shm_lock_end(me));
+	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
+	fl__in_program_order();
+	fl__store_relaxed(&list->first, (void *)&me->ends.front);
+	shm_lock_set_prev(me, first, &me->ends.back);
+}
+
+/* Unlinks `front`, `back` and what is between them. */
+static void shm_lock_list_end(struct fl__shm_self *me)
+{
+	void *front = &me->ends.front, *prev = me->ends.front_prev.node;
+	void **link = shm_lock_without_pi_bit(prev);
+	if (sizeof(void *) != 8) /* singly linked: a walk over nodes of the C library, if there are any */
+		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != front;)
+			link = shm_lock_without_pi_bit(*link);
+	void *next = me->has_back ? me->ends.back.node : (void *)me->list;
+	shm_lock_set_prev(me, next, prev);
 	fl__store_relaxed(link, next);
+	if (__builtin_expect(me->has_back || prev != (void *)me->list, 0)) {
+		me->has_back = false;
+		fl__store_relaxed(&me->ends.front_prev.node, (void *)me->list);
+	}
+}
+
+static bool shm_lock_make_room(struct fl__shm_self *me)
+{
+	if (__builtin_expect(me->held < me->room, 1))
+		return true;
+	struct fl__shm_hold *more = fl__alloc((size_t)me->room * SHM_LOCK_GROWTH, sizeof *more);
+	if (!more)
+		return false;
+	memcpy(more, me->holds, me->held * sizeof *more);
+	shm_lock_free_holds(me);
+	me->holds = more;
+	me->room *= SHM_LOCK_GROWTH;
+	return true;
+}
+
+static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	uint32_t n = me->held;
+	if (me->list && n == 0) {
+		shm_lock_list_begin(me, l);
+	} else if (me->list) {
+		fl__store_relaxed(&l->next_.node, shm_lock_node_of(me->holds[n - 1].lock));
+		fl__in_program_order();
+		fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
+	}
+	me->holds[n] = (struct fl__shm_hold){.lock = l};
+	me->held = n + 1;
+}
+
+struct fl__shm_hold *fl__shm_latest_hold(void)
+{
+	const struct fl__shm_self *me = fl__shm_self();
+	return &me->holds[me->held - 1];
+}
+
+struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
+{
+	const struct fl__shm_self *me = fl__shm_self();
+	for (uint32_t i = me->held; i > 0; i--) {
+		struct fl__shm_hold *hold = &me->holds[i - 1];
+		if (hold->lock == l && (owner == 0 || hold->owner == owner))
+			return hold;
+	}
+	return NULL;
+}
+
+static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *hold)
+{
+	uint32_t i = (uint32_t)(hold - me->holds), later = me->held - i - 1;
+	if (me->list && me->held == 1) {
+		shm_lock_list_end(me);
+	} else if (me->list) {
+		union fl__shm_link *before = later > 0 ? &hold[1].lock->next_ : &me->ends.front;
+		fl__store_relaxed(&before->node, i > 0 ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
+	}
+	if (later > 0)
+		memmove(hold, hold + 1, later * sizeof *hold);
+	if (--me->held == 0 && me->holds != me->few) {
+		fl__free(me->holds);
+		me->holds = me->few;
+		me->room = FL__SHM_HOLDS;
+	}
 }
 
 /* The word. */
@@ -273,7 +388,8 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+/* `monitor`: the lock gets no record. */
+static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once, bool monitor)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = 0;
@@ -282,7 +398,7 @@ static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int
 	int rc =
 	    fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
 	if (rc == 0 || rc == -EOWNERDEAD)
-		shm_lock_list_add(me, l);
+		(monitor ? shm_lock_list_push : shm_lock_add_hold)(me, l);
 	shm_lock_set_pending(me, NULL);
 	return rc;
 }
@@ -301,6 +417,10 @@ static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l,
 	 */
 	if (fl__cas_release(word, &expected, 0))
 		return;
+	if ((expected & FL__SHM_TID) != me->tid) {
+		fl__log(FL_LOG_ERROR, "shared lock %p: another process has overwritten it", (void *)l);
+		return;
+	}
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
 	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the store */
 	bool one = !all && (int32_t)n > 1;
@@ -312,9 +432,9 @@ int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t dea
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = shm_lock_acquire(me, l, deadline, false);
+	int rc = shm_lock_acquire(me, l, deadline, false, true);
 	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
-		rc = shm_lock_acquire(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
+		rc = shm_lock_acquire(me, l, fl__sys.now() + SHM_LOCK_GRACE, false, true);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
@@ -322,7 +442,7 @@ int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = shm_lock_acquire(me, l, deadline, true);
+	int rc = shm_lock_acquire(me, l, deadline, true, true);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
@@ -341,18 +461,17 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	shm_lock_set_pending(me, shm_lock_node_of(l));
-	if (me->list) {
-		shm_lock_set_prev(me, held->first, (void *)me->list);
+	if (me->list)
 		/* relaxed: the kernel reads the list for this thread */
 		fl__store_relaxed(&me->list->first, held->first);
-	}
 	shm_lock_store_free(me, l, false);
 	shm_lock_set_pending(me, NULL);
 }
 
 int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline)
 {
-	return shm_lock_acquire(fl__shm_self(), l, deadline, false);
+	struct fl__shm_self *me = fl__shm_self();
+	return shm_lock_make_room(me) ? shm_lock_acquire(me, l, deadline, false, false) : -ENOMEM;
 }
 
 int fl__shm_try_acquire(struct fl__shm_lock *l)
@@ -361,10 +480,12 @@ int fl__shm_try_acquire(struct fl__shm_lock *l)
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
+	if (!shm_lock_make_room(me))
+		return -ENOMEM;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	if (shm_lock_acquire_if_free(word, &value, me->tid)) {
 		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
-		shm_lock_list_add(me, l);
+		shm_lock_add_hold(me, l);
 	}
 	shm_lock_set_pending(me, NULL);
 	return rc;
@@ -392,18 +513,12 @@ void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
 	shm_lock_set_pending(thread, l ? shm_lock_node_of(l) : NULL);
 }
 
-void fl__shm_release(struct fl__shm_lock *l, bool all)
+void fl__shm_release(struct fl__shm_hold *hold, bool all)
 {
 	struct fl__shm_self *me = fl__shm_self();
+	struct fl__shm_lock *l = hold->lock;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
-	shm_lock_list_remove(me, l);
+	shm_lock_remove_hold(me, hold);
 	shm_lock_store_free(me, l, all);
 	shm_lock_set_pending(me, NULL);
-}
-
-bool fl__shm_is_owned(struct fl__shm_lock *l)
-{
-	const struct fl__shm_self *me = fl__shm_self();
-	/* relaxed: only this thread stores its own TID */
-	return (fl__load_relaxed(shm_lock_word_of(l, me)) & FL__SHM_TID) == me->tid;
 }

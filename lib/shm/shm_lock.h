@@ -23,7 +23,7 @@ union fl__shm_link {
 };
 struct fl__shm_lock {
 	uint32_t words_[6];
-	union fl__shm_link prev_, next_; /* the node */
+	union fl__shm_link prev_, next_; /* the node: written, never read (shm_lock.c) */
 };
 _Static_assert(sizeof(struct fl__shm_lock) == 40, "struct fl__shm_lock has no gaps");
 
@@ -40,10 +40,37 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 	return (struct fl__shm_lock *)(void *)(uintptr_t)place;
 }
 
-/* The calling thread's data for robust locks. The thread's first use fills them in. */
+/*
+ * A lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire(). The record is
+ * private memory: it says what the thread holds, whatever another process has written to the lock.
+ */
+struct fl__shm_hold {
+	struct fl__shm_lock *lock;
+	uint64_t owner; /* the ID of the context that holds the lock; 0: the lock's user stored none */
+	uint32_t depth; /* of a recursive mutex: the owner's locks beyond the first */
+	bool told;      /* the owner was told of a death, and has not recovered */
+};
+enum { FL__SHM_HOLDS = 2 };
+
+/*
+ * The calling thread's data for robust locks. The thread's first use fills them in. They are small,
+ * since a program that loads the library by dlopen() has little static memory for thread-locals.
+ */
 struct fl__shm_self {
 	struct fl__robust_list *list; /* NULL: the system has no robust lists, and no death is seen */
 	uint32_t tid;                 /* 0: not filled in yet */
+	uint32_t held, room;          /* of `holds`: the elements in use, and all */
+	bool has_back;                /* `back` is linked; false while `held` is 0 */
+	struct fl__shm_hold *holds;   /* the oldest first: `few`, or allocated */
+	/*
+	 * Two nodes of the list: `front` and `back`, each with its prev before it. The words are 0.
+	 * While `held` is 0, `front_prev` is the list's head.
+	 */
+	struct {
+		uint32_t words[6];
+		union fl__shm_link front_prev, front, back_prev, back;
+	} ends;
+	struct fl__shm_hold few[FL__SHM_HOLDS];
 };
 struct fl__shm_self *fl__shm_self(void);
 
@@ -88,18 +115,19 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
 
 /*
  * Locks that users hold, for any time and in any order. fl__shm_try_acquire() returns 0,
- * -EOWNERDEAD, -EBUSY. fl__shm_acquire() returns
+ * -EOWNERDEAD, -EBUSY, -ENOMEM. fl__shm_acquire() returns
  *   0            acquired
  *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT   not acquired
  *   -EDEADLK     the calling thread owns the lock
+ *   -ENOMEM      not acquired: there is no memory for the record
  *
  * fl__shm_release() wakes one waiter; with `all`, all waiters, so that they see the lock's new
  * state.
  */
 FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline);
 FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l);
-void fl__shm_release(struct fl__shm_lock *l, bool all);
+void fl__shm_release(struct fl__shm_hold *hold, bool all);
 
 /*
  * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then acquires the
@@ -115,7 +143,15 @@ void fl__shm_release(struct fl__shm_lock *l, bool all);
 void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);
 
-/* True if the calling thread owns `l`. */
-bool fl__shm_is_owned(struct fl__shm_lock *l);
+/*
+ * The record of the lock that the calling thread acquired last. Records are valid until the next
+ * acquire or release.
+ */
+struct fl__shm_hold *fl__shm_latest_hold(void);
+/*
+ * The calling thread's record of `l`, for the context with the ID `owner`, or with 0 for any
+ * context. NULL: not held.
+ */
+struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner);
 
 #endif

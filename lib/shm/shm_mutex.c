@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock; in the lock, a state that records deaths; and the ID of the owning
- * context.
+ * The mutex: a robust lock, and in the lock a state that records deaths.
  *
  *   state          meaning                          set by                          cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
@@ -10,12 +9,11 @@
  *   LOST           the data were not repaired       unlock by an owner that did     init
  *                                                   not recover, under the lock
  *
- *   owner_         meaning                          set by                          cleared by
- *   an ID          the context that owns the        shm_mutex_acquired(), under     unlock, before
- *                  mutex, if the lock's word has    the lock                        it frees the
- *                  the TID of the calling thread                                    lock
+ * The thread's record of the lock (shm_lock.h) has the owning context, and whether the owner was
+ * told of a death. So no other process can change whether a context owns the mutex, or may recover
+ * it.
  *
- * Kills. The lock guards the state and owner_, and each step is one store.
+ * Kills. The lock guards the state, and each step is one store.
  *   - In a lock, between the acquire and the return: the lock belongs to the dead thread, so the
  *     next owner is told of a death. An owner may be told of a harmless death, but never misses a
  *     harmful one: only an acquire clears DIED, and a thread that is killed between its acquire and
@@ -24,10 +22,8 @@
  *     owner finds LOST, whatever the lock says.
  *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
  *     waiter sleeps on a lost mutex, even if the waking thread is killed.
- *   - owner_ of a dead owner stays. A thread compares owner_ only if the lock's word has its TID;
- *     between the acquire and the store of its own ID, a thread runs no other context.
  *
- * relaxed: all accesses to the state and owner_. The lock orders them.
+ * relaxed: all accesses to the state. The lock orders them.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -45,9 +41,10 @@ static uint32_t *shm_mutex_state(fl_shm_mutex *m)
 	return &fl__shm_lock_at(m->lock_)->words_[FL__SHM_STATE];
 }
 
-static bool shm_mutex_is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
+/* The record of the mutex, if the calling context owns it; else NULL. */
+static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct fl__ctx *ctx)
 {
-	return fl__shm_is_owned(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
+	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
 }
 
 /* After an attempt to acquire the lock: the result for the user. */
@@ -57,12 +54,15 @@ static int shm_mutex_acquired(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc
 		return rc;
 	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
 	if (state == SHM_MUTEX_LOST) {
-		fl__shm_context_release(fl__shm_lock_at(m->lock_), true);
+		fl__shm_context_release(fl__shm_latest_hold(), true);
 		return -ENOTRECOVERABLE;
 	}
 	if (rc != 0)
 		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_INCONSISTENT);
-	fl__store_relaxed(&m->owner_, ctx->id);
+	struct fl__shm_hold *hold = fl__shm_latest_hold();
+	hold->owner = ctx->id;
+	if (rc != 0)
+		hold->told = true;
 	return rc;
 }
 
@@ -82,28 +82,30 @@ int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
 	int rc = fl__shm_try_acquire(l);
 	if (rc == -EBUSY)
-		rc = shm_mutex_is_owner(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx, deadline, cancel);
+		rc = shm_mutex_hold(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx, deadline, cancel);
 	return shm_mutex_acquired(m, ctx, rc);
 }
 
 void fl_shm_mutex_recover(fl_shm_mutex *m)
 {
-	if (!shm_mutex_is_owner(m, fl__ctx_get()))
+	struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	if (!hold)
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
-	if (fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_INCONSISTENT)
+	if (!hold->told)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
+	hold->told = false;
 	fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_IN_ORDER);
 }
 
 void fl_shm_mutex_unlock(fl_shm_mutex *m)
 {
-	if (!shm_mutex_is_owner(m, fl__ctx_get()))
+	struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	if (!hold)
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
 	bool lost = fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_IN_ORDER;
 	if (lost)
 		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_LOST);
-	fl__store_relaxed(&m->owner_, 0);
-	fl__shm_context_release(fl__shm_lock_at(m->lock_), lost);
+	fl__shm_context_release(hold, lost);
 }
 
 bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
@@ -114,5 +116,5 @@ bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
 
 bool fl_shm_mutex_is_owned(const fl_shm_mutex *m)
 {
-	return shm_mutex_is_owner(m, fl__ctx_get());
+	return shm_mutex_hold(m, fl__ctx_get()) != NULL;
 }

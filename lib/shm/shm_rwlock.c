@@ -15,9 +15,8 @@
  *   LOST           the data were not repaired       write unlock by a writer     init
  *                                                   that did not recover
  *
- *   owner_         the context that has writer_: as in shm_mutex.c
- *   state          of a slot: the lower half of its reader's ID; 0 while a writer has the slot. As
- *                  owner_, valid only if the slot's word has the TID of the calling thread
+ * The thread's records (shm_lock.h) have the context of writer_ and of each reader's slot; a
+ * writer's slots have none. An unlock releases what these records say.
  *
  * Invariants
  *   1. Only a writer that has writer_ and all slots changes dirty_. So dirty_ does not change while
@@ -34,8 +33,8 @@
  * the unlock begins, dirty_ is WRITING or INCONSISTENT. Each change is one store. So dirty_ alone
  * tells of a death, and -EOWNERDEAD of a single lock is ignored.
  *
- * Memory order: the slots order the guarded data. All accesses to dirty_, owner_ and the states are
- * relaxed: the slots and writer_ order them.
+ * Memory order: the slots order the guarded data. All accesses to dirty_ are relaxed: the slots and
+ * writer_ order them.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -75,24 +74,24 @@ static uint32_t shm_rwlock_first_slot(const struct fl__ctx *ctx, uint32_t n)
 	return (fl__shm_self()->tid + fiber) % n;
 }
 
-static bool shm_rwlock_owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
+/* The record of writer_, if the calling context has it; else NULL. */
+static struct fl__shm_hold *shm_rwlock_writer_hold(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
-	return fl__shm_is_owned(shm_rwlock_writer(l)) && fl__load_relaxed(&l->owner_) == ctx->id;
+	return fl__shm_hold(shm_rwlock_writer(l), ctx->id);
 }
 
-static bool shm_rwlock_is_reader(struct fl__shm_lock *p, const struct fl__ctx *ctx)
+/*
+ * The record of the slot that the calling thread acquired last for the context with that ID, as a
+ * reader; with 0, as a writer. NULL: none.
+ */
+static struct fl__shm_hold *shm_rwlock_find_slot(const fl_shm_rwlock *l, uint64_t owner)
 {
-	return fl__shm_is_owned(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
-}
-
-/* The slot that the calling context has as a reader; NULL: none. */
-static struct fl__shm_lock *shm_rwlock_find_reader(const fl_shm_rwlock *l, const struct fl__ctx *ctx, uint32_t n)
-{
-	uint32_t first = shm_rwlock_first_slot(ctx, n);
-	for (uint32_t i = 0; i < n; i++) {
-		struct fl__shm_lock *p = shm_rwlock_slot(l, (first + i) % n);
-		if (shm_rwlock_is_reader(p, ctx))
-			return p;
+	const struct fl__shm_self *me = fl__shm_self();
+	for (uint32_t i = me->held; i > 0; i--) {
+		struct fl__shm_hold *hold = &me->holds[i - 1];
+		uintptr_t at = (uintptr_t)hold->lock - (uintptr_t)l->slots_;
+		if (hold->owner == owner && at < sizeof l->slots_)
+			return hold;
 	}
 	return NULL;
 }
@@ -120,27 +119,19 @@ static int shm_rwlock_acquire_writer(fl_shm_rwlock *l, const struct shm_rwlock_w
 {
 	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l)));
 	if (rc == -EBUSY && !w->tries)
-		rc = shm_rwlock_owns_writer(l, w->ctx) ? -EDEADLK : shm_rwlock_wait_for(shm_rwlock_writer(l), w);
+		rc = shm_rwlock_writer_hold(l, w->ctx) ? -EDEADLK : shm_rwlock_wait_for(shm_rwlock_writer(l), w);
 	if (rc == 0)
-		fl__store_relaxed(&l->owner_, w->ctx->id);
+		fl__shm_latest_hold()->owner = w->ctx->id;
 	return rc;
-}
-
-static void shm_rwlock_release_writer(fl_shm_rwlock *l, bool all)
-{
-	fl__store_relaxed(&l->owner_, 0);
-	fl__shm_context_release(shm_rwlock_writer(l), all);
 }
 
 /* Readers. */
 
-static int shm_rwlock_try_any_slot(fl_shm_rwlock *l, uint32_t first, uint32_t n, struct fl__shm_lock **taken)
+static int shm_rwlock_try_any_slot(const fl_shm_rwlock *l, uint32_t first, uint32_t n)
 {
 	int rc = -EBUSY;
-	for (uint32_t i = 0; i < n && rc == -EBUSY; i++) {
-		*taken = shm_rwlock_slot(l, (first + i) % n);
-		rc = shm_rwlock_ignore_death(fl__shm_try_acquire(*taken));
-	}
+	for (uint32_t i = 0; i < n && rc == -EBUSY; i++)
+		rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_slot(l, (first + i) % n)));
 	return rc;
 }
 
@@ -148,36 +139,34 @@ static int shm_rwlock_try_any_slot(fl_shm_rwlock *l, uint32_t first, uint32_t n,
  * A reader that finds no free slot sleeps on its first one. Another slot may become free earlier,
  * so the reader tries all slots again after shm_rwlock_retry_after.
  */
-static int shm_rwlock_acquire_any_slot(fl_shm_rwlock *l, const struct shm_rwlock_wait *w, uint32_t n,
-                                       struct fl__shm_lock **taken)
+static int shm_rwlock_acquire_any_slot(const fl_shm_rwlock *l, const struct shm_rwlock_wait *w, uint32_t n)
 {
 	uint32_t first = shm_rwlock_first_slot(w->ctx, n);
 	for (;;) {
-		int rc = shm_rwlock_try_any_slot(l, first, n, taken);
+		int rc = shm_rwlock_try_any_slot(l, first, n);
 		if (rc != -EBUSY || w->tries)
 			return rc;
-		if (shm_rwlock_find_reader(l, w->ctx, n))
+		if (shm_rwlock_find_slot(l, w->ctx->id))
 			return -EDEADLK;
 		struct shm_rwlock_wait turn = *w;
 		turn.deadline = fl__min_deadline(w->deadline, fl__sys.now() + shm_rwlock_retry_after);
-		*taken = shm_rwlock_slot(l, first);
-		rc = shm_rwlock_wait_for(*taken, &turn);
+		rc = shm_rwlock_wait_for(shm_rwlock_slot(l, first), &turn);
 		if (rc != -ETIMEDOUT || turn.deadline == w->deadline)
 			return rc;
 	}
 }
 
 /*
- * The result for a reader that has acquired the slot `p`. Releases the slot unless the result is 0.
+ * The result for a reader that has just acquired a slot. Releases the slot unless the result is 0.
  */
-static int shm_rwlock_begin_read(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
+static int shm_rwlock_begin_read(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);
 	if (dirty == SHM_RWLOCK_CLEAN) {
-		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id);
+		fl__shm_latest_hold()->owner = ctx->id;
 		return 0;
 	}
-	fl__shm_context_release(p, true);
+	fl__shm_context_release(fl__shm_latest_hold(), true);
 	return dirty == SHM_RWLOCK_LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
 }
 
@@ -191,22 +180,21 @@ int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_
 {
 	const struct shm_rwlock_wait w = {fl__ctx_get(), deadline == FL__TRY, deadline, cancel};
 	uint32_t n = shm_rwlock_slots(l);
-	struct fl__shm_lock *p = NULL;
 	bool behind = shm_rwlock_has_writer(l);
 	int rc = 0;
 	if (behind && w.tries)
 		return -EBUSY;
-	if (behind && (shm_rwlock_find_reader(l, w.ctx, n) || shm_rwlock_owns_writer(l, w.ctx)))
+	if (behind && (shm_rwlock_find_slot(l, w.ctx->id) || shm_rwlock_writer_hold(l, w.ctx)))
 		return -EDEADLK;
 	if (behind)
 		rc = shm_rwlock_acquire_writer(l, &w);
 	if (rc != 0)
 		return rc;
-	rc = shm_rwlock_acquire_any_slot(l, &w, n, &p);
+	rc = shm_rwlock_acquire_any_slot(l, &w, n);
 	if (rc == 0)
-		rc = shm_rwlock_begin_read(l, w.ctx, p);
+		rc = shm_rwlock_begin_read(l, w.ctx);
 	if (behind)
-		shm_rwlock_release_writer(l, false);
+		fl__shm_context_release(shm_rwlock_writer_hold(l, w.ctx), false);
 	return rc;
 }
 
@@ -215,40 +203,36 @@ int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_
 static int shm_rwlock_acquire_slot(struct fl__shm_lock *p, const struct shm_rwlock_wait *w)
 {
 	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(p));
-	if (rc == -EBUSY)
-		rc = shm_rwlock_wait_for(p, w);
-	if (rc == 0)
-		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0);
-	return rc;
+	return rc == -EBUSY ? shm_rwlock_wait_for(p, w) : rc;
 }
 
-/* Releases the first `n` slots, and writer_. */
-static void shm_rwlock_release_slots(fl_shm_rwlock *l, uint32_t n, bool all)
+/* Releases the writer's slots, and writer_. */
+static void shm_rwlock_release_slots(const fl_shm_rwlock *l, const struct fl__ctx *ctx, bool all)
 {
-	for (uint32_t i = 0; i < n; i++)
-		fl__shm_context_release(shm_rwlock_slot(l, i), all);
-	shm_rwlock_release_writer(l, all);
+	struct fl__shm_hold *slot;
+	while ((slot = shm_rwlock_find_slot(l, 0)) != NULL)
+		fl__shm_context_release(slot, all);
+	fl__shm_context_release(shm_rwlock_writer_hold(l, ctx), all);
 }
 
 int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct shm_rwlock_wait w = {fl__ctx_get(), deadline == FL__TRY, deadline, cancel};
-	uint32_t n = shm_rwlock_slots(l), taken = 0;
-	int rc = !w.tries && shm_rwlock_find_reader(l, w.ctx, n) ? -EDEADLK : shm_rwlock_acquire_writer(l, &w);
+	uint32_t n = shm_rwlock_slots(l);
+	int rc = !w.tries && shm_rwlock_find_slot(l, w.ctx->id) ? -EDEADLK : shm_rwlock_acquire_writer(l, &w);
 	if (rc != 0)
 		return rc;
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);
 	if (dirty == SHM_RWLOCK_LOST)
 		rc = -ENOTRECOVERABLE;
-	while (rc == 0 && taken < n) {
-		rc = shm_rwlock_acquire_slot(shm_rwlock_slot(l, taken), &w);
-		taken += rc == 0;
-	}
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = shm_rwlock_acquire_slot(shm_rwlock_slot(l, i), &w);
 	if (rc != 0) {
-		shm_rwlock_release_slots(l, taken, dirty == SHM_RWLOCK_LOST);
+		shm_rwlock_release_slots(l, w.ctx, dirty == SHM_RWLOCK_LOST);
 		return rc;
 	}
 	fl__store_relaxed(&l->dirty_, dirty == SHM_RWLOCK_CLEAN ? SHM_RWLOCK_WRITING : SHM_RWLOCK_INCONSISTENT);
+	shm_rwlock_writer_hold(l, w.ctx)->told = dirty != SHM_RWLOCK_CLEAN;
 	return dirty == SHM_RWLOCK_CLEAN ? 0 : -EOWNERDEAD;
 }
 
@@ -262,26 +246,29 @@ int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
 
 void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 {
-	struct fl__shm_lock *p = shm_rwlock_find_reader(l, fl__ctx_get(), shm_rwlock_slots(l));
-	if (!p)
+	struct fl__shm_hold *slot = shm_rwlock_find_slot(l, fl__ctx_get()->id);
+	if (!slot)
 		fl__panic("fl_shm_rwlock_read_unlock", l, "not held by the caller");
-	fl__shm_context_release(p, false);
+	fl__shm_context_release(slot, false);
 }
 
 void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 {
-	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
+	struct fl__shm_hold *hold = shm_rwlock_writer_hold(l, fl__ctx_get());
+	if (!hold)
 		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
-	if (fl__load_relaxed(&l->dirty_) != SHM_RWLOCK_INCONSISTENT)
+	if (!hold->told)
 		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
+	hold->told = false;
 	fl__store_relaxed(&l->dirty_, SHM_RWLOCK_WRITING);
 }
 
 void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l)
 {
-	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (!shm_rwlock_writer_hold(l, ctx))
 		fl__panic("fl_shm_rwlock_write_unlock", l, "not held by the caller");
 	bool lost = fl__load_relaxed(&l->dirty_) != SHM_RWLOCK_WRITING;
 	fl__store_relaxed(&l->dirty_, lost ? SHM_RWLOCK_LOST : SHM_RWLOCK_CLEAN);
-	shm_rwlock_release_slots(l, shm_rwlock_slots(l), lost);
+	shm_rwlock_release_slots(l, ctx, lost);
 }

@@ -210,7 +210,7 @@ static void count_in(struct guarded *g, int rc)
 {
 	FL_STRESS_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	g->count++;
-	fl__shm_release(&g->lock, false);
+	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 }
 
 struct shm_bridge_lock {

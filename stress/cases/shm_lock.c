@@ -29,7 +29,7 @@ static void taken(struct guarded *g, int rc)
 	else
 		FL_STRESS_CHECK(rc == 0 && g->a == g->b);
 	change(g);
-	fl__shm_release(&g->lock, false);
+	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 }
 
 static bool is_free(struct fl__shm_lock *l)
@@ -218,8 +218,8 @@ static void take_both(struct shm_lock_two *s, bool outer_first)
 	if (rc == -EOWNERDEAD)
 		repair(&s->inner);
 	change(&s->inner);
-	fl__shm_release(outer_first ? &s->outer.lock : &s->inner.lock, false);
-	fl__shm_release(outer_first ? &s->inner.lock : &s->outer.lock, false);
+	fl__shm_release(fl__shm_hold(outer_first ? &s->outer.lock : &s->inner.lock, 0), false);
+	fl__shm_release(fl__shm_hold(outer_first ? &s->inner.lock : &s->outer.lock, 0), false);
 }
 
 FL_STRESS_ACTOR(shm_lock_two, one)
@@ -291,7 +291,7 @@ static void drop(struct counted *object)
 {
 	OK(fl__shm_acquire(&object->lock, FL_FOREVER));
 	bool last = --object->refs == 0;
-	fl__shm_release(&object->lock, false);
+	fl__shm_release(fl__shm_hold(&object->lock, 0), false);
 	if (last)
 		free(object);
 }

@@ -44,10 +44,13 @@ static struct entry entry_of(void *pointer)
 	return (struct entry){(uintptr_t)pointer & ~(uintptr_t)1, (uintptr_t)pointer & 1};
 }
 
-/* Returns false if the address is not in shared memory: the kernel would fault. */
+/*
+ * Returns false if the address is neither in shared memory nor in the ending thread's own: the kernel
+ * would fault.
+ */
 static bool fetch(uintptr_t node, struct entry *next)
 {
-	if (!lab_heap_has(node, sizeof(void *)))
+	if (!lab_heap_has(node, sizeof(void *)) && !lab_is_tls(node))
 		return false;
 	*next = entry_of(*(void **)node);
 	return true;
@@ -62,6 +65,8 @@ static lab_value died(lab_value old, lab_value operand)
 /* Does what handle_futex_death() does. */
 static bool owner_died(uintptr_t word, bool pi, bool pending)
 {
+	if (lab_is_tls(word)) /* a node between locks: the word is 0 */
+		return true;
 	if (word % 4 != 0 || !lab_heap_has(word, 4))
 		return false;
 	lab_point((struct lab_op){LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, word, 0});
@@ -195,6 +200,7 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 	}
 	lab_hash(LAB_KILLED);
 	lab.killed |= lab_bit(process);
+	lab_tls_save(lab.self->id); /* the kernel's walk reads nodes there */
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		struct lab_thread *t = &lab.threads[i];
 		if (t->process != process || t->state == LAB_DONE || t->ends)

@@ -187,7 +187,7 @@ static void write_store(struct lab_location *location, lab_value value, int orde
                         uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	if (location->size == 8 && lab_is_tls((uintptr_t)value))
+	if (location->size == 8 && lab_is_tls((uintptr_t)value) && !lab_is_list(location->address))
 		lab_fail(LAB_UNMODELLED,
 		         "%s publishes the address of a thread-local variable: the model has those of all threads at "
 		         "one address",

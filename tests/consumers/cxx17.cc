@@ -172,7 +172,7 @@ static void shared_locks()
 	CHECK(fl_shm_cond_destroy(&c) == 0);
 	fl_shm_mutex_unlock(&m);
 	CHECK(fl_shm_mutex_destroy(&m) == 0);
-	if (m.owner_ != 0)
+	if (m.lock_[0] != 0)
 		fl_shm_mutex_recover(&m); // after the death of an owner alone
 	fl_shm_rmutex_init(&r);
 	CHECK(fl_shm_rmutex_lock(&r) == 0 && fl_shm_rmutex_try_lock(&r) == 0);
@@ -184,7 +184,7 @@ static void shared_locks()
 		CHECK(rc == 0);
 	}
 	CHECK(fl_shm_rmutex_destroy(&r) == 0);
-	if (r.depth_ != 0)
+	if (r.mutex_.lock_[0] != 0)
 		fl_shm_rmutex_recover(&r);
 	fl_shm_rwlock_init(&l);
 	CHECK(fl_shm_rwlock_read_lock(&l) == 0 && fl_shm_rwlock_try_read_lock(&l) == 0);

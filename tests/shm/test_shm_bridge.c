@@ -325,7 +325,7 @@ static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	FL_CHECK(g->inside++ == 0);
 	g->count++;
 	g->inside--;
-	fl__shm_release(&g->lock, false);
+	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 	return rc;
 }
 
@@ -350,7 +350,7 @@ static void take_results(void)
 	IS(fl_test_call_end(&c), -ECANCELED);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, NULL);
 	FL_WAIT_FOR(has_waiters(g) || fl__load_relaxed(&no_threads));
-	fl__shm_release(&g->lock, false);
+	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	unshare_(g, sizeof *g);
 }
@@ -372,7 +372,7 @@ static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	FL_CHECK(g->inside++ == 0);
 	g->count++;
 	g->inside--;
-	fl__shm_release(&g->lock, false);
+	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 	return rc;
 }
 
@@ -431,7 +431,7 @@ FL_TEST(shm_bridge_several_locks)
 	for (int i = 0; i < N; i++)
 		FL_WAIT_FOR(has_waiters(&g[i]));
 	for (int i = 0; i < N; i++)
-		fl__shm_release(&g[i].lock, false);
+		fl__shm_release(fl__shm_hold(&g[i].lock, 0), false);
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_test_call_end(&c[i]));
 		assert_int_equal(g[i].count, 1);
@@ -454,7 +454,7 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 		int status = fl_test_child(die_with_it, g, NULL, 0);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		FL_RC(fl__bridge_acquire(&g->lock, FL_FOREVER, NULL), -EOWNERDEAD);
-		fl__shm_release(&g->lock, false);
+		fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 	}
 	unshare_(g, sizeof *g);
 }
@@ -481,7 +481,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 		}
 		FL_WAIT_FOR(has_waiters(g));
 		fl_test_call_start(&c, i % 2 ? take_it : take_plainly, g, FL_FOREVER, NULL);
-		fl__shm_release(&g->lock, false);
+		fl__shm_release(fl__shm_hold(&g->lock, 0), false);
 		for (unsigned spin = 0; spin < i * 20; spin++)
 			fl__sys.relax();
 		FL_CHECK(kill(pid, SIGKILL) == 0);

@@ -61,11 +61,11 @@ FL_TEST(shm_rmutex_recursive_overflow)
 {
 	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
 	FL_OK(fl_shm_rmutex_lock(&m));
-	m.depth_ = UINT32_MAX - 1;
+	fl__shm_latest_hold()->depth = UINT32_MAX - 1;
 	FL_RC(fl_shm_rmutex_lock(&m), -EAGAIN);
 	FL_RC(fl_shm_rmutex_try_lock(&m), -EAGAIN);
 	FL_RC(fl_shm_rmutex_lock_until(&m, 0, NULL), -EAGAIN);
-	m.depth_ = 0;
+	fl__shm_latest_hold()->depth = 0;
 	fl_shm_rmutex_unlock(&m);
 	FL_OK(fl_shm_rmutex_destroy(&m));
 }
