@@ -522,6 +522,8 @@ static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_ca
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
 		int taken = fl__shm_try_acquire(e->lock);
+		if (taken == -EBUSY && rc == 0 && fl__is_expired(deadline))
+			rc = -ETIMEDOUT; /* the word may change for ever, if another process overwrites it */
 		if (taken == -EBUSY && rc == 0) {
 			bridge_rearm(e);
 			continue;

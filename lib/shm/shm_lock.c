@@ -375,6 +375,9 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
 		rc = shm_lock_sleep(l, word, value, fl__min_deadline(deadline, ask));
 		slept = true;
+		/* The word may change for ever, if another process overwrites it. */
+		if (rc == -EAGAIN && fl__is_expired(deadline))
+			rc = -ETIMEDOUT;
 		value = fl__load_relaxed(word); /* relaxed: as above */
 		if (rc == -ETIMEDOUT && ask < deadline) {
 			shm_lock_repair(word, &value);

@@ -84,6 +84,16 @@ int fl__shm_attempt(const struct fl__shm_op *op)
 	return shm_wait_attempt(op, 0, NULL);
 }
 
+/*
+ * Sleeps while the count is `changes`: -ETIMEDOUT, or another result after which the waiter attempts
+ * again. A process that overwrites the count may change it for ever.
+ */
+static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t deadline)
+{
+	int rc = fl__sys.shared_wait(&op->queue->changes, changes, deadline);
+	return rc == -EAGAIN && fl__is_expired(deadline) ? -ETIMEDOUT : rc;
+}
+
 /* A last attempt, after the end of a wait. Returns `error` instead of -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
@@ -106,7 +116,7 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 		return -EBADMSG;
 	uint32_t changes = 0;
 	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
-		if (fl__sys.shared_wait(&op->queue->changes, changes, deadline) == -ETIMEDOUT) {
+		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT) {
 			rc = shm_wait_last_attempt(op, -ETIMEDOUT);
 			break;
 		}
@@ -121,7 +131,7 @@ static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
 	uint32_t changes = 0;
 	int rc;
 	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN)
-		if (fl__sys.shared_wait(&op->queue->changes, changes, deadline) == -ETIMEDOUT)
+		if (shm_wait_sleep(op, changes, deadline) == -ETIMEDOUT)
 			return shm_wait_last_attempt(op, -ETIMEDOUT);
 	return rc;
 }
@@ -132,6 +142,8 @@ static int shm_wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_ca
 	int rc;
 	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
 		rc = fl__bridge_wait(&op->queue->changes, changes, deadline, cancel);
+		if (rc == 0 && fl__is_expired(deadline))
+			rc = -ETIMEDOUT; /* as in shm_wait_sleep() */
 		if (rc != 0)
 			return rc == -ECANCELED ? rc : shm_wait_last_attempt(op, rc);
 	}

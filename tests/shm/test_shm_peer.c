@@ -8,6 +8,8 @@
 
 #include "shm/shm_region.h"
 #include <fairlead/shm_array.h>
+#include <fairlead/shm_event.h>
+#include <fairlead/shm_sem.h>
 
 /* Private memory, whose address the other process knows. */
 enum { CANARIES = 512 };
@@ -181,4 +183,28 @@ FL_TEST(shm_lock_records_need_memory)
 	assert_true(list_is_empty());
 	fl_test_unshare(rwlock, sizeof *rwlock);
 	fl_test_unshare(m, FEW * sizeof *m);
+}
+
+/* A deadline holds, although the word that is waited for changes for ever. */
+
+static int never_the_same(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word, (void)expected, (void)deadline;
+	return -EAGAIN;
+}
+
+FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
+{
+	fl_shm *region = NULL;
+	FL_FAULTS();
+	FL_OK(fl_shm_create(&region, 65536));
+	fl_shm_mutex *m = fl_shm_alloc(region, sizeof *m);
+	fl_shm_sem *s = fl_shm_alloc(region, sizeof *s);
+	fl_shm_event *e = fl_shm_alloc(region, sizeof *e);
+	*fl__shm_word(fl__shm_lock_at(m->lock_)) = fl__shm_self()->tid ^ 1;
+	fl__sys.shared_wait = never_the_same;
+	FL_RC(fl_shm_mutex_lock_until(m, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_sem_acquire_until(s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_event_wait_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_shm_free(region);
 }
