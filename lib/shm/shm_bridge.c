@@ -517,11 +517,11 @@ static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, 
 }
 
 /* Acquires the lock, or gives up. -EAGAIN: no bridge serves the entry. */
-static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_cancel_token *cancel)
+static int bridge_acquire_served(struct bridge_entry *e, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
 	while (bridge_wait_done(e, &rc, deadline, cancel)) {
-		int taken = fl__shm_try_acquire(e->lock);
+		int taken = fl__shm_try_acquire(e->lock, owner);
 		if (taken == -EBUSY && rc == 0 && fl__is_expired(deadline))
 			rc = -ETIMEDOUT; /* the word may change for ever, if another process overwrites it */
 		if (taken == -EBUSY && rc == 0) {
@@ -536,9 +536,9 @@ static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_ca
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = fl__shm_try_acquire(l);
+	int rc = fl__shm_try_acquire(l, owner);
 	if (rc == -EBUSY && fl__shm_hold(l, 0))
 		return -EDEADLK;
 	while (rc == -EBUSY) {
@@ -547,13 +547,13 @@ int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token
 		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
 		bridge_add(&e);
 		const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_SHM, l);
-		rc = bridge_acquire_served(&e, deadline, cancel);
+		rc = bridge_acquire_served(&e, owner, deadline, cancel);
 		fl__awaits_end(outer);
 		if (rc != -EAGAIN)
 			break;
 		rc = bridge_poll(deadline, cancel);
 		if (rc == 0)
-			rc = fl__shm_try_acquire(l);
+			rc = fl__shm_try_acquire(l, owner);
 	}
 	return rc;
 }

@@ -33,7 +33,7 @@ FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64
  * -ECANCELED. A thread that frees the lock may wake only one waiter. That wake is not lost if this
  * process is killed, or if the wait ends otherwise. Therefore this function also acquires the lock.
  */
-FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false if the word

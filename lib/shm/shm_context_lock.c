@@ -50,24 +50,26 @@ static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_
 	return rc;
 }
 
-static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, uint64_t owner, int64_t deadline,
+                                        fl_cancel_token *cancel)
 {
 	int rc;
-	while ((rc = fl__shm_try_acquire(l)) == -EBUSY && fl__shm_hold(l, 0)) {
+	while ((rc = fl__shm_try_acquire(l, owner)) == -EBUSY && fl__shm_hold(l, 0)) {
 		rc = shm_context_wait(l, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
-	return rc == -EBUSY ? fl__bridge_acquire(l, deadline, cancel) : rc;
+	return rc == -EBUSY ? fl__bridge_acquire(l, owner, deadline, cancel) : rc;
 }
 
-int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel)
+int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
+                            fl_cancel_token *cancel)
 {
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	fl__debug_deadline(deadline);
 	if (is_thread && !token)
-		return fl__shm_acquire(l, deadline);
+		return fl__shm_acquire(l, owner, deadline);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_expired(deadline))
@@ -75,19 +77,18 @@ int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t
 	if (!token)
 		token = FL_SHIELDED;
 	if (!is_thread)
-		return shm_context_acquire_in_fiber(l, deadline, token);
-	int rc = fl__shm_acquire(l, 0);
-	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, deadline, token) : rc;
+		return shm_context_acquire_in_fiber(l, owner, deadline, token);
+	int rc = fl__shm_acquire(l, owner, 0);
+	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, owner, deadline, token) : rc;
 }
 
-void fl__shm_context_release(struct fl__shm_hold *hold, bool all)
+void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
-	const void *key = shm_context_key(hold->lock);
-	fl__shm_release(hold, all);
+	fl__shm_release(l, hold, all);
 	if (shm_context_waiters == 0)
 		return;
 	struct fl__lot lot;
-	fl__lot_open(&lot, key);
+	fl__lot_open(&lot, shm_context_key(l));
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }

@@ -8,13 +8,13 @@
 
 /*
  * Locks of contexts. A robust lock belongs to a thread, and a thread may run many contexts
- * (fibers). So a user of these functions stores the ID of the owning context in the record of the
- * lock, and compares IDs before it waits.
+ * (fibers). So the record of the lock has the ID of the owning context, and a user of these
+ * functions compares IDs before it waits.
  */
 
 /*
- * Waits for a lock that was not free, and acquires it. `cancel` NULL: the context's scope;
- * FL_SHIELDED: none. Returns
+ * Waits for a lock that was not free, and acquires it for `owner`: fl__shm_acquire(). `cancel`
+ * NULL: the context's scope; FL_SHIELDED: none. Returns
  *   0
  *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT
@@ -22,14 +22,14 @@
  *   -EDEADLK     the calling thread owns the lock, and `ctx` is no fiber
  *   -ENOMEM      as fl__shm_acquire()
  */
-FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline,
+FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
                                           fl_cancel_token *cancel);
 
 /*
  * Releases the lock, and wakes one waiter or all. Every lock of fl__shm_context_acquire() is
  * released by this function.
  */
-void fl__shm_context_release(struct fl__shm_hold *hold, bool all);
+void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*
  * True if the lock has an owner or a waiter. A killed waiter may count until the lock is acquired

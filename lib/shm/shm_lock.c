@@ -192,65 +192,103 @@ static void *shm_lock_end(struct fl__shm_self *me)
 	return me->has_back ? (void *)&me->ends.back : (void *)me->list;
 }
 
-/* Links `front`, `l`, which is the only hold, and, before nodes of the C library, `back`. */
-static void shm_lock_list_begin(struct fl__shm_self *me, struct fl__shm_lock *l)
+/* Before the first hold, if the list has nodes of the C library: links `back` before them. */
+static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me)
 {
-	struct fl__robust_list *list = me->list;
-	void *first = list->first;
-	if (__builtin_expect(first != (void *)list, 0)) {
-		me->has_back = true;
-		fl__store_relaxed(&me->ends.back.node, first);
-	}
-	fl__store_relaxed(&l->next_.node, shm_lock_end(me));
-	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
-	fl__in_program_order();
-	fl__store_relaxed(&list->first, (void *)&me->ends.front);
+	void *first = me->list->first;
+	me->has_back = true;
+	fl__store_relaxed(&me->ends.back.node, first);
 	shm_lock_set_prev(me, first, &me->ends.back);
 }
 
-/* Unlinks `front`, `back` and what is between them. */
-static void shm_lock_list_end(struct fl__shm_self *me)
+/* Unlinks `front` and `back`, and what is between them, where nodes of the C library are around. */
+static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
 {
 	void *front = &me->ends.front, *prev = me->ends.front_prev.node;
 	void **link = shm_lock_without_pi_bit(prev);
-	if (sizeof(void *) != 8) /* singly linked: a walk over nodes of the C library, if there are any */
+	if (sizeof(void *) != 8) /* singly linked */
 		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != front;)
 			link = shm_lock_without_pi_bit(*link);
 	void *next = me->has_back ? me->ends.back.node : (void *)me->list;
 	shm_lock_set_prev(me, next, prev);
 	fl__store_relaxed(link, next);
-	if (__builtin_expect(me->has_back || prev != (void *)me->list, 0)) {
-		me->has_back = false;
-		fl__store_relaxed(&me->ends.front_prev.node, (void *)me->list);
-	}
+	me->has_back = false;
+	fl__store_relaxed(&me->ends.front_prev.node, (void *)me->list);
 }
 
-static bool shm_lock_make_room(struct fl__shm_self *me)
+static bool __attribute__((noinline)) shm_lock_grow(struct fl__shm_self *me)
 {
-	if (__builtin_expect(me->held < me->room, 1))
-		return true;
 	struct fl__shm_hold *more = fl__alloc((size_t)me->room * SHM_LOCK_GROWTH, sizeof *more);
 	if (!more)
 		return false;
 	memcpy(more, me->holds, me->held * sizeof *more);
+	memset(me->holds, 0, me->held * sizeof *more); /* `few` is used again later */
 	shm_lock_free_holds(me);
 	me->holds = more;
 	me->room *= SHM_LOCK_GROWTH;
 	return true;
 }
 
-static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l)
+static bool shm_lock_make_room(struct fl__shm_self *me)
 {
-	uint32_t n = me->held;
-	if (me->list && n == 0) {
-		shm_lock_list_begin(me, l);
-	} else if (me->list) {
-		fl__store_relaxed(&l->next_.node, shm_lock_node_of(me->holds[n - 1].lock));
-		fl__in_program_order();
-		fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
+	return __builtin_expect(me->held < me->room, 1) || shm_lock_grow(me);
+}
+
+static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	struct fl__robust_list *list = me->list;
+	const uint32_t n = me->held;
+	fl__store_relaxed(&l->next_.node, n > 0 ? shm_lock_node_of(me->holds[n - 1].lock) : shm_lock_end(me));
+	fl__in_program_order();
+	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(l));
+	fl__in_program_order();
+	if (n == 0)
+		fl__store_relaxed(&list->first, (void *)&me->ends.front);
+}
+
+static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_hold *hold,
+                                 const struct fl__shm_hold *latest)
+{
+	if (me->held > 1) {
+		union fl__shm_link *before = hold < latest ? &hold[1].lock->next_ : &me->ends.front;
+		fl__store_relaxed(&before->node, hold > me->holds ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
+	} else if (__builtin_expect(me->list->first == (void *)&me->ends.front && !me->has_back, 1)) {
+		fl__store_relaxed(&me->list->first, (void *)me->list);
+	} else {
+		shm_lock_unlink_ends(me);
 	}
-	me->holds[n] = (struct fl__shm_hold){.lock = l};
-	me->held = n + 1;
+}
+
+static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
+{
+	if (me->list)
+		shm_lock_list_add(me, l);
+	struct fl__shm_hold *hold = &me->holds[me->held++];
+	hold->lock = l;
+	hold->owner = owner;
+}
+
+static void shm_lock_add_hold_slow(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
+{
+	if (me->list && me->held == 0 && me->list->first != (void *)me->list)
+		shm_lock_link_back(me);
+	shm_lock_add_hold(me, l, owner);
+}
+
+static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *hold)
+{
+	struct fl__shm_hold *latest = &me->holds[me->held - 1];
+	if (me->list)
+		shm_lock_list_remove(me, hold, latest);
+	if (hold < latest)
+		memmove(hold, hold + 1, (size_t)((char *)latest - (char *)hold));
+	if (__builtin_expect((latest->depth | latest->told) != 0, 0))
+		latest->depth = latest->told = 0;
+	if (--me->held == 0 && __builtin_expect(me->holds != me->few, 0)) {
+		fl__free(me->holds);
+		me->holds = me->few;
+		me->room = FL__SHM_HOLDS;
+	}
 }
 
 struct fl__shm_hold *fl__shm_latest_hold(void)
@@ -268,24 +306,6 @@ struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 			return hold;
 	}
 	return NULL;
-}
-
-static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *hold)
-{
-	uint32_t i = (uint32_t)(hold - me->holds), later = me->held - i - 1;
-	if (me->list && me->held == 1) {
-		shm_lock_list_end(me);
-	} else if (me->list) {
-		union fl__shm_link *before = later > 0 ? &hold[1].lock->next_ : &me->ends.front;
-		fl__store_relaxed(&before->node, i > 0 ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
-	}
-	if (later > 0)
-		memmove(hold, hold + 1, later * sizeof *hold);
-	if (--me->held == 0 && me->holds != me->few) {
-		fl__free(me->holds);
-		me->holds = me->few;
-		me->room = FL__SHM_HOLDS;
-	}
 }
 
 /* The word. */
@@ -391,17 +411,22 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-/* `monitor`: the lock gets no record. */
-static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once, bool monitor)
+/* Acquires the lock, and leaves `pending` set. */
+static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
 {
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = 0;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	/* acquire: pairs with shm_lock_store_free() */
-	int rc =
-	    fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
+	return fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
+}
+
+/* A monitor gets no record. */
+static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+{
+	int rc = shm_lock_acquire(me, l, deadline, once);
 	if (rc == 0 || rc == -EOWNERDEAD)
-		(monitor ? shm_lock_list_push : shm_lock_add_hold)(me, l);
+		shm_lock_list_push(me, l);
 	shm_lock_set_pending(me, NULL);
 	return rc;
 }
@@ -435,9 +460,9 @@ int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t dea
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = shm_lock_acquire(me, l, deadline, false, true);
+	int rc = shm_lock_enter(me, l, deadline, false);
 	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
-		rc = shm_lock_acquire(me, l, fl__sys.now() + SHM_LOCK_GRACE, false, true);
+		rc = shm_lock_enter(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
@@ -445,7 +470,7 @@ int fl__shm_enter_once(struct fl__shm_lock *l, struct fl__shm_held *held, int64_
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = shm_lock_acquire(me, l, deadline, true, true);
+	int rc = shm_lock_enter(me, l, deadline, true);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
@@ -471,13 +496,19 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 	shm_lock_set_pending(me, NULL);
 }
 
-int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline)
+int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
-	return shm_lock_make_room(me) ? shm_lock_acquire(me, l, deadline, false, false) : -ENOMEM;
+	if (!shm_lock_make_room(me))
+		return -ENOMEM;
+	int rc = shm_lock_acquire(me, l, deadline, false);
+	if (rc == 0 || rc == -EOWNERDEAD)
+		shm_lock_add_hold_slow(me, l, owner);
+	shm_lock_set_pending(me, NULL);
+	return rc;
 }
 
-int fl__shm_try_acquire(struct fl__shm_lock *l)
+static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, uint64_t owner)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = shm_lock_word_of(l, me);
@@ -488,10 +519,31 @@ int fl__shm_try_acquire(struct fl__shm_lock *l)
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	if (shm_lock_acquire_if_free(word, &value, me->tid)) {
 		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
-		shm_lock_add_hold(me, l);
+		shm_lock_add_hold_slow(me, l, owner);
 	}
 	shm_lock_set_pending(me, NULL);
 	return rc;
+}
+
+/*
+ * The fast path makes no calls, so it saves no registers: each store before the next CAS delays that
+ * CAS.
+ */
+int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	uint32_t expected = 0;
+	if (!me->list || me->held == me->room || (me->held == 0 && me->list->first != (void *)me->list))
+		return shm_lock_try_slow(l, owner);
+	uint32_t *word = shm_lock_word_of(l, me);
+	if (fl__load_relaxed(word) != 0) /* relaxed: the CAS acquires */
+		return shm_lock_try_slow(l, owner);
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	if (!fl__cas_acquire(word, &expected, me->tid)) /* acquire: pairs with shm_lock_store_free() */
+		return shm_lock_try_slow(l, owner);
+	shm_lock_add_hold(me, l, owner);
+	shm_lock_set_pending(me, NULL);
+	return 0;
 }
 
 bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value)
@@ -516,12 +568,43 @@ void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
 	shm_lock_set_pending(thread, l ? shm_lock_node_of(l) : NULL);
 }
 
-void fl__shm_release(struct fl__shm_hold *hold, bool all)
+static void __attribute__((noinline)) shm_lock_release_slow(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
-	struct fl__shm_self *me = fl__shm_self();
-	struct fl__shm_lock *l = hold->lock;
+	struct fl__shm_self *me = &shm_lock_self;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
 	shm_lock_remove_hold(me, hold);
 	shm_lock_store_free(me, l, all);
 	shm_lock_set_pending(me, NULL);
+}
+
+static void __attribute__((noinline)) shm_lock_free_slow(struct fl__shm_lock *l, bool all)
+{
+	shm_lock_store_free(&shm_lock_self, l, all);
+	shm_lock_set_pending(&shm_lock_self, NULL);
+}
+
+/* The fast path is that of the latest hold; fl__shm_try_acquire() says why it makes no calls. */
+void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	const uint32_t later = me->held - 1;
+	uint32_t expected = me->tid;
+	if (!me->list || hold != &me->holds[later] || (hold->depth | hold->told) != 0 ||
+	    (later == 0 && (me->list->first != (void *)&me->ends.front || me->has_back || me->holds != me->few))) {
+		shm_lock_release_slow(l, hold, all);
+		return;
+	}
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	/* relaxed, both: the kernel reads the list for this thread */
+	if (later > 0)
+		fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(hold[-1].lock));
+	else
+		fl__store_relaxed(&me->list->first, (void *)me->list);
+	me->held = later;
+	fl__in_program_order();
+	/* release: as in shm_lock_store_free() */
+	if (fl__cas_release(shm_lock_word_of(l, me), &expected, 0))
+		shm_lock_set_pending(me, NULL);
+	else
+		shm_lock_free_slow(l, all);
 }

@@ -43,12 +43,13 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 /*
  * A lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire(). The record is
  * private memory: it says what the thread holds, whatever another process has written to the lock.
+ * `depth` and `told` are 0 in a record that is not in use.
  */
 struct fl__shm_hold {
 	struct fl__shm_lock *lock;
-	uint64_t owner; /* the ID of the context that holds the lock; 0: the lock's user stored none */
 	uint32_t depth; /* of a recursive mutex: the owner's locks beyond the first */
-	bool told;      /* the owner was told of a death, and has not recovered */
+	uint32_t told;  /* 1: the owner was told of a death, and has not recovered */
+	uint64_t owner; /* the ID of the context that holds the lock, or 0 */
 };
 enum { FL__SHM_HOLDS = 2 };
 
@@ -114,7 +115,8 @@ bool fl__shm_has_waiters(struct fl__shm_lock *l);
 void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
 
 /*
- * Locks that users hold, for any time and in any order. fl__shm_try_acquire() returns 0,
+ * Locks that users hold, for any time and in any order. `owner`: for the record; the ID of a
+ * context, or 0. fl__shm_try_acquire() returns 0,
  * -EOWNERDEAD, -EBUSY, -ENOMEM. fl__shm_acquire() returns
  *   0            acquired
  *   -EOWNERDEAD  acquired, and the previous owner died
@@ -122,12 +124,12 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
  *   -EDEADLK     the calling thread owns the lock
  *   -ENOMEM      not acquired: there is no memory for the record
  *
- * fl__shm_release() wakes one waiter; with `all`, all waiters, so that they see the lock's new
- * state.
+ * fl__shm_release() takes the lock and its record. It wakes one waiter; with `all`, all waiters, so
+ * that they see the lock's new state.
  */
-FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline);
-FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l);
-void fl__shm_release(struct fl__shm_hold *hold, bool all);
+FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline);
+FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner);
+void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*
  * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then acquires the

@@ -48,21 +48,19 @@ static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct f
 }
 
 /* After an attempt to acquire the lock: the result for the user. */
-static int shm_mutex_acquired(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
+static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
 	if (state == SHM_MUTEX_LOST) {
-		fl__shm_context_release(fl__shm_latest_hold(), true);
+		fl__shm_context_release(fl__shm_lock_at(m->lock_), fl__shm_latest_hold(), true);
 		return -ENOTRECOVERABLE;
 	}
-	if (rc != 0)
+	if (rc != 0) {
 		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_INCONSISTENT);
-	struct fl__shm_hold *hold = fl__shm_latest_hold();
-	hold->owner = ctx->id;
-	if (rc != 0)
-		hold->told = true;
+		fl__shm_latest_hold()->told = 1;
+	}
 	return rc;
 }
 
@@ -73,17 +71,17 @@ int fl_shm_mutex_destroy(const fl_shm_mutex *m)
 
 int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 {
-	return shm_mutex_acquired(m, fl__ctx_get(), fl__shm_try_acquire(fl__shm_lock_at(m->lock_)));
+	return shm_mutex_acquired(m, fl__shm_try_acquire(fl__shm_lock_at(m->lock_), fl__ctx_get()->id));
 }
 
 int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
-	int rc = fl__shm_try_acquire(l);
+	int rc = fl__shm_try_acquire(l, ctx->id);
 	if (rc == -EBUSY)
-		rc = shm_mutex_hold(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx, deadline, cancel);
-	return shm_mutex_acquired(m, ctx, rc);
+		rc = shm_mutex_hold(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx->id, ctx, deadline, cancel);
+	return shm_mutex_acquired(m, rc);
 }
 
 void fl_shm_mutex_recover(fl_shm_mutex *m)
@@ -93,7 +91,7 @@ void fl_shm_mutex_recover(fl_shm_mutex *m)
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
 	if (!hold->told)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
-	hold->told = false;
+	hold->told = 0;
 	fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_IN_ORDER);
 }
 
@@ -105,7 +103,7 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 	bool lost = fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_IN_ORDER;
 	if (lost)
 		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_LOST);
-	fl__shm_context_release(hold, lost);
+	fl__shm_context_release(fl__shm_lock_at(m->lock_), hold, lost);
 }
 
 bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)

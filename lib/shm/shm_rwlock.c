@@ -109,29 +109,29 @@ struct shm_rwlock_wait {
 	fl_cancel_token *cancel;
 };
 
-static int shm_rwlock_wait_for(struct fl__shm_lock *p, const struct shm_rwlock_wait *w)
+static int shm_rwlock_wait_for(struct fl__shm_lock *p, uint64_t owner, const struct shm_rwlock_wait *w)
 {
-	return w->tries ? -EBUSY : shm_rwlock_ignore_death(fl__shm_context_acquire(p, w->ctx, w->deadline, w->cancel));
+	return w->tries ? -EBUSY
+	                : shm_rwlock_ignore_death(fl__shm_context_acquire(p, owner, w->ctx, w->deadline, w->cancel));
 }
 
 /* Acquires writer_, for a writer, or for a reader that queues behind writers. */
 static int shm_rwlock_acquire_writer(fl_shm_rwlock *l, const struct shm_rwlock_wait *w)
 {
-	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l)));
+	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l), w->ctx->id));
 	if (rc == -EBUSY && !w->tries)
-		rc = shm_rwlock_writer_hold(l, w->ctx) ? -EDEADLK : shm_rwlock_wait_for(shm_rwlock_writer(l), w);
-	if (rc == 0)
-		fl__shm_latest_hold()->owner = w->ctx->id;
+		rc = shm_rwlock_writer_hold(l, w->ctx) ? -EDEADLK
+		                                       : shm_rwlock_wait_for(shm_rwlock_writer(l), w->ctx->id, w);
 	return rc;
 }
 
 /* Readers. */
 
-static int shm_rwlock_try_any_slot(const fl_shm_rwlock *l, uint32_t first, uint32_t n)
+static int shm_rwlock_try_any_slot(const fl_shm_rwlock *l, uint64_t owner, uint32_t first, uint32_t n)
 {
 	int rc = -EBUSY;
 	for (uint32_t i = 0; i < n && rc == -EBUSY; i++)
-		rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_slot(l, (first + i) % n)));
+		rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_slot(l, (first + i) % n), owner));
 	return rc;
 }
 
@@ -143,14 +143,14 @@ static int shm_rwlock_acquire_any_slot(const fl_shm_rwlock *l, const struct shm_
 {
 	uint32_t first = shm_rwlock_first_slot(w->ctx, n);
 	for (;;) {
-		int rc = shm_rwlock_try_any_slot(l, first, n);
+		int rc = shm_rwlock_try_any_slot(l, w->ctx->id, first, n);
 		if (rc != -EBUSY || w->tries)
 			return rc;
 		if (shm_rwlock_find_slot(l, w->ctx->id))
 			return -EDEADLK;
 		struct shm_rwlock_wait turn = *w;
 		turn.deadline = fl__min_deadline(w->deadline, fl__sys.now() + shm_rwlock_retry_after);
-		rc = shm_rwlock_wait_for(shm_rwlock_slot(l, first), &turn);
+		rc = shm_rwlock_wait_for(shm_rwlock_slot(l, first), w->ctx->id, &turn);
 		if (rc != -ETIMEDOUT || turn.deadline == w->deadline)
 			return rc;
 	}
@@ -159,14 +159,13 @@ static int shm_rwlock_acquire_any_slot(const fl_shm_rwlock *l, const struct shm_
 /*
  * The result for a reader that has just acquired a slot. Releases the slot unless the result is 0.
  */
-static int shm_rwlock_begin_read(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
+static int shm_rwlock_begin_read(const fl_shm_rwlock *l)
 {
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);
-	if (dirty == SHM_RWLOCK_CLEAN) {
-		fl__shm_latest_hold()->owner = ctx->id;
+	if (dirty == SHM_RWLOCK_CLEAN)
 		return 0;
-	}
-	fl__shm_context_release(fl__shm_latest_hold(), true);
+	struct fl__shm_hold *slot = fl__shm_latest_hold();
+	fl__shm_context_release(slot->lock, slot, true);
 	return dirty == SHM_RWLOCK_LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
 }
 
@@ -192,9 +191,9 @@ int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_
 		return rc;
 	rc = shm_rwlock_acquire_any_slot(l, &w, n);
 	if (rc == 0)
-		rc = shm_rwlock_begin_read(l, w.ctx);
+		rc = shm_rwlock_begin_read(l);
 	if (behind)
-		fl__shm_context_release(shm_rwlock_writer_hold(l, w.ctx), false);
+		fl__shm_context_release(shm_rwlock_writer(l), shm_rwlock_writer_hold(l, w.ctx), false);
 	return rc;
 }
 
@@ -202,8 +201,8 @@ int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_
 
 static int shm_rwlock_acquire_slot(struct fl__shm_lock *p, const struct shm_rwlock_wait *w)
 {
-	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(p));
-	return rc == -EBUSY ? shm_rwlock_wait_for(p, w) : rc;
+	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(p, 0));
+	return rc == -EBUSY ? shm_rwlock_wait_for(p, 0, w) : rc;
 }
 
 /* Releases the writer's slots, and writer_. */
@@ -211,8 +210,8 @@ static void shm_rwlock_release_slots(const fl_shm_rwlock *l, const struct fl__ct
 {
 	struct fl__shm_hold *slot;
 	while ((slot = shm_rwlock_find_slot(l, 0)) != NULL)
-		fl__shm_context_release(slot, all);
-	fl__shm_context_release(shm_rwlock_writer_hold(l, ctx), all);
+		fl__shm_context_release(slot->lock, slot, all);
+	fl__shm_context_release(shm_rwlock_writer(l), shm_rwlock_writer_hold(l, ctx), all);
 }
 
 int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
@@ -249,7 +248,7 @@ void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 	struct fl__shm_hold *slot = shm_rwlock_find_slot(l, fl__ctx_get()->id);
 	if (!slot)
 		fl__panic("fl_shm_rwlock_read_unlock", l, "not held by the caller");
-	fl__shm_context_release(slot, false);
+	fl__shm_context_release(slot->lock, slot, false);
 }
 
 void fl_shm_rwlock_recover(fl_shm_rwlock *l)
@@ -259,7 +258,7 @@ void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
 	if (!hold->told)
 		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
-	hold->told = false;
+	hold->told = 0;
 	fl__store_relaxed(&l->dirty_, SHM_RWLOCK_WRITING);
 }
 

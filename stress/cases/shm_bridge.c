@@ -210,7 +210,7 @@ static void count_in(struct guarded *g, int rc)
 {
 	FL_STRESS_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	g->count++;
-	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 }
 
 struct shm_bridge_lock {
@@ -219,12 +219,12 @@ struct shm_bridge_lock {
 
 FL_STRESS_ACTOR(shm_bridge_lock, plain)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock, bridged)
 {
-	count_in(&s->g, fl__bridge_acquire(&s->g.lock, FL_FOREVER, NULL));
+	count_in(&s->g, fl__bridge_acquire(&s->g.lock, 0, FL_FOREVER, NULL));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock, plain, bridged)
@@ -240,17 +240,17 @@ struct shm_bridge_lock_three {
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, first)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, bridged)
 {
-	count_in(&s->g, fl__bridge_acquire(&s->g.lock, FL_FOREVER, NULL));
+	count_in(&s->g, fl__bridge_acquire(&s->g.lock, 0, FL_FOREVER, NULL));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, plain)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock_three, first, bridged, plain)
@@ -267,19 +267,19 @@ struct shm_bridge_lock_gives_up {
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, first)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, brief)
 {
-	s->rc = fl__bridge_acquire(&s->g.lock, soon(), NULL);
+	s->rc = fl__bridge_acquire(&s->g.lock, 0, soon(), NULL);
 	if (s->rc == 0 || s->rc == -EOWNERDEAD)
 		count_in(&s->g, s->rc);
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, patient)
 {
-	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock_gives_up, first, brief, patient)

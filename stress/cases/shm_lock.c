@@ -22,6 +22,11 @@ static void repair(struct guarded *g)
 	g->b = g->a;
 }
 
+static void release(struct fl__shm_lock *l)
+{
+	fl__shm_release(l, fl__shm_hold(l, 0), false);
+}
+
 static void taken(struct guarded *g, int rc)
 {
 	if (rc == -EOWNERDEAD)
@@ -29,7 +34,7 @@ static void taken(struct guarded *g, int rc)
 	else
 		FL_STRESS_CHECK(rc == 0 && g->a == g->b);
 	change(g);
-	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+	release(&g->lock);
 }
 
 static bool is_free(struct fl__shm_lock *l)
@@ -48,12 +53,12 @@ struct shm_lock_excl {
 
 FL_STRESS_ACTOR(shm_lock_excl, one)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_excl, two)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_excl, one, two)
@@ -72,17 +77,17 @@ struct shm_lock_three {
 
 FL_STRESS_ACTOR(shm_lock_three, one)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_three, two)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_three, three)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
@@ -106,7 +111,7 @@ struct shm_lock_steal {
 
 FL_STRESS_ACTOR(shm_lock_steal, owner)
 {
-	int rc = fl__shm_acquire(&s->g.lock, FL_FOREVER);
+	int rc = fl__shm_acquire(&s->g.lock, 0, FL_FOREVER);
 	SET(&s->ready, 1);
 	taken(&s->g, rc);
 }
@@ -114,7 +119,7 @@ FL_STRESS_ACTOR(shm_lock_steal, owner)
 static void sleep_then_take(struct shm_lock_steal *s)
 {
 	if (LOOK(&s->ready) == 1)
-		taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+		taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_steal, sleeper)
@@ -129,7 +134,7 @@ FL_STRESS_ACTOR(shm_lock_steal, other)
 
 FL_STRESS_ACTOR(shm_lock_steal, thief)
 {
-	int rc = fl__shm_try_acquire(&s->g.lock);
+	int rc = fl__shm_try_acquire(&s->g.lock, 0);
 	if (rc != -EBUSY)
 		taken(&s->g, rc);
 }
@@ -153,13 +158,13 @@ FL_STRESS_SETUP(shm_lock_hint)
 
 FL_STRESS_ACTOR(shm_lock_hint, one)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_hint, two)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_hint, one, two)
@@ -178,19 +183,19 @@ struct shm_lock_timed {
 
 FL_STRESS_ACTOR(shm_lock_timed, holder)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_timed, brief)
 {
-	s->rc = fl__shm_acquire(&s->g.lock, soon());
+	s->rc = fl__shm_acquire(&s->g.lock, 0, soon());
 	if (s->rc != -ETIMEDOUT)
 		taken(&s->g, s->rc);
 }
 
 FL_STRESS_ACTOR(shm_lock_timed, patient)
 {
-	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, 0, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_timed, holder, brief, patient)
@@ -210,16 +215,16 @@ struct shm_lock_two {
 
 static void take_both(struct shm_lock_two *s, bool outer_first)
 {
-	int rc = fl__shm_acquire(&s->outer.lock, FL_FOREVER);
+	int rc = fl__shm_acquire(&s->outer.lock, 0, FL_FOREVER);
 	if (rc == -EOWNERDEAD)
 		repair(&s->outer);
 	change(&s->outer);
-	rc = fl__shm_acquire(&s->inner.lock, FL_FOREVER);
+	rc = fl__shm_acquire(&s->inner.lock, 0, FL_FOREVER);
 	if (rc == -EOWNERDEAD)
 		repair(&s->inner);
 	change(&s->inner);
-	fl__shm_release(fl__shm_hold(outer_first ? &s->outer.lock : &s->inner.lock, 0), false);
-	fl__shm_release(fl__shm_hold(outer_first ? &s->inner.lock : &s->outer.lock, 0), false);
+	release(outer_first ? &s->outer.lock : &s->inner.lock);
+	release(outer_first ? &s->inner.lock : &s->outer.lock);
 }
 
 FL_STRESS_ACTOR(shm_lock_two, one)
@@ -289,9 +294,9 @@ struct shm_lock_free_after_give {
 
 static void drop(struct counted *object)
 {
-	OK(fl__shm_acquire(&object->lock, FL_FOREVER));
+	OK(fl__shm_acquire(&object->lock, 0, FL_FOREVER));
 	bool last = --object->refs == 0;
-	fl__shm_release(fl__shm_hold(&object->lock, 0), false);
+	release(&object->lock);
 	if (last)
 		free(object);
 }

@@ -317,7 +317,7 @@ typedef struct guarded {
 static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
-	int rc = fl__bridge_acquire(&g->lock, deadline, cancel);
+	int rc = fl__bridge_acquire(&g->lock, 0, deadline, cancel);
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	if (rc == -EOWNERDEAD)
@@ -325,7 +325,7 @@ static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	FL_CHECK(g->inside++ == 0);
 	g->count++;
 	g->inside--;
-	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 	return rc;
 }
 
@@ -339,8 +339,8 @@ static void take_results(void)
 	guarded *g = share(sizeof *g);
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
-	FL_CHECK(fl__bridge_acquire(&g->lock, 0, NULL) == 0);
-	IS(fl__bridge_acquire(&g->lock, FL_FOREVER, NULL), -EDEADLK);
+	FL_CHECK(fl__bridge_acquire(&g->lock, 0, 0, NULL) == 0);
+	IS(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EDEADLK);
 	fl_test_call_start(&c, take_it, g, 0, NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
 	fl_test_call_start(&c, take_it, g, fl_after(FL_MS(1)), NULL);
@@ -350,7 +350,7 @@ static void take_results(void)
 	IS(fl_test_call_end(&c), -ECANCELED);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, NULL);
 	FL_WAIT_FOR(has_waiters(g) || fl__load_relaxed(&no_threads));
-	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	unshare_(g, sizeof *g);
 }
@@ -364,7 +364,7 @@ static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
 	(void)cancel;
-	int rc = fl__shm_acquire(&g->lock, deadline);
+	int rc = fl__shm_acquire(&g->lock, 0, deadline);
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	if (rc == -EOWNERDEAD)
@@ -372,7 +372,7 @@ static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 	FL_CHECK(g->inside++ == 0);
 	g->count++;
 	g->inside--;
-	fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+	fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 	return rc;
 }
 
@@ -425,13 +425,13 @@ FL_TEST(shm_bridge_several_locks)
 	guarded *g = share(N * sizeof *g);
 	fl_test_caller c[N];
 	for (int i = 0; i < N; i++)
-		FL_OK(fl__shm_acquire(&g[i].lock, FL_FOREVER));
+		FL_OK(fl__shm_acquire(&g[i].lock, 0, FL_FOREVER));
 	for (int i = 0; i < N; i++)
 		fl_test_call_start(&c[i], take_it, &g[i], FL_FOREVER, NULL);
 	for (int i = 0; i < N; i++)
 		FL_WAIT_FOR(has_waiters(&g[i]));
 	for (int i = 0; i < N; i++)
-		fl__shm_release(fl__shm_hold(&g[i].lock, 0), false);
+		fl__shm_release(&g[i].lock, fl__shm_hold(&g[i].lock, 0), false);
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_test_call_end(&c[i]));
 		assert_int_equal(g[i].count, 1);
@@ -442,7 +442,7 @@ FL_TEST(shm_bridge_several_locks)
 static void die_with_it(void *arg)
 {
 	guarded *g = arg;
-	FL_CHECK(fl__shm_acquire(&g->lock, FL_FOREVER) == 0);
+	FL_CHECK(fl__shm_acquire(&g->lock, 0, FL_FOREVER) == 0);
 	(void)kill(getpid(), SIGKILL);
 }
 
@@ -453,8 +453,8 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 	for (int i = 0; i < 3; i++) {
 		int status = fl_test_child(die_with_it, g, NULL, 0);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		FL_RC(fl__bridge_acquire(&g->lock, FL_FOREVER, NULL), -EOWNERDEAD);
-		fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+		FL_RC(fl__bridge_acquire(&g->lock, 0, FL_FOREVER, NULL), -EOWNERDEAD);
+		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 	}
 	unshare_(g, sizeof *g);
 }
@@ -467,7 +467,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 	guarded *g = share(sizeof *g);
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		fl_test_caller c;
-		int rc = fl__shm_acquire(&g->lock, FL_FOREVER);
+		int rc = fl__shm_acquire(&g->lock, 0, FL_FOREVER);
 		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 		g->inside = 0;
 		(void)fflush(NULL);
@@ -481,7 +481,7 @@ FL_TEST(shm_bridge_kill9_waiter)
 		}
 		FL_WAIT_FOR(has_waiters(g));
 		fl_test_call_start(&c, i % 2 ? take_it : take_plainly, g, FL_FOREVER, NULL);
-		fl__shm_release(fl__shm_hold(&g->lock, 0), false);
+		fl__shm_release(&g->lock, fl__shm_hold(&g->lock, 0), false);
 		for (unsigned spin = 0; spin < i * 20; spin++)
 			fl__sys.relax();
 		FL_CHECK(kill(pid, SIGKILL) == 0);
