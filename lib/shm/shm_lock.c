@@ -16,7 +16,7 @@
  *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
  *            words are 0, so that the kernel and the C library pass over them. The C library stores
  *            its links in them, as in nodes of its own. `back` is linked only if the C library's
- *            list was not empty, and else `end` is the head
+ *            list was not empty; otherwise the oldest hold points to the head
  *   monitors are left in the reverse order, and in between the thread runs no code that changes the
  *            list. So the first node before the enter is the first node after the leave
  *
