@@ -10,8 +10,9 @@ FL_BEGIN_DECLS
 
 /*
  * Recursive mutex in shared memory: the owner may lock the mutex again, and unlocks it as often.
- * The rest is as in fairlead/shm_mutex.h: -EOWNERDEAD, -ENOTRECOVERABLE and -ENOMEM, processes, fork,
- * signals, memory, limits. 56 bytes, valid when all-zero. Two fibers of one thread are two owners.
+ * The rest is as in fairlead/shm_mutex.h: -EOWNERDEAD, -ENOTRECOVERABLE and -ENOMEM, processes,
+ * fork, signals, memory, damage, limits. 56 bytes, valid when all-zero. Two fibers of one thread are
+ * two owners.
  *
  *     rc = fl_shm_rmutex_lock(&shared->lock);
  *     if (rc == -EOWNERDEAD) {                        // locked once; the previous owner died

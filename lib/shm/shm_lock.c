@@ -8,8 +8,8 @@
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
  * reads them. Each link that it follows is in private memory:
  *
- *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back -> nodes
- *     of the C library, from before -> head
+ *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
+ *     -> nodes of the C library, from before -> head
  *
  *   `holds`  the records of the locks that the thread holds for users, in the order of their
  *            acquires. The record before and after a lock names its neighbours in the list
@@ -23,10 +23,10 @@
  * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
  * that the C library has added since.
  *
- * What another process has written still has these effects: the kernel, and with musl the C library,
- * walks the list through the nodes of locks when a thread ends. The walk is bounded in the kernel,
- * and changes only words that hold the TID of the thread that ends. On 32-bit systems glibc walks
- * the list in its own unlock of a robust pthread_mutex_t.
+ * What another process has written still has these effects: the kernel, and with musl the C
+ * library, walks the list through the nodes of locks when a thread ends. The walk is bounded in the
+ * kernel, and changes only words that hold the TID of the thread that ends. On 32-bit systems glibc
+ * walks the list in its own unlock of a robust pthread_mutex_t.
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
@@ -526,8 +526,8 @@ static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, u
 }
 
 /*
- * The fast path makes no calls, so it saves no registers: each store before the next CAS delays that
- * CAS.
+ * The fast path makes no calls, so it saves no registers: each store before the next CAS delays
+ * that CAS.
  */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex in shared memory: a robust fl_shm_mutex. The count of the owner's locks beyond
- * the first is in the thread's record of the mutex, so each owner begins with 0.
+ * The recursive mutex in shared memory: a robust fl_shm_mutex. The count of the owner's locks
+ * beyond the first is in the thread's record of the mutex, so each owner begins with 0.
  */
 #include "../base/panic.h"
 #include "../wait/context.h"

@@ -85,8 +85,8 @@ int fl__shm_attempt(const struct fl__shm_op *op)
 }
 
 /*
- * Sleeps while the count is `changes`: -ETIMEDOUT, or another result after which the waiter attempts
- * again. A process that overwrites the count may change it for ever.
+ * Sleeps while the count is `changes`: -ETIMEDOUT, or another result after which the waiter
+ * attempts again. A process that overwrites the count may change it for ever.
  */
 static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t deadline)
 {

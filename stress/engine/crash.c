@@ -45,8 +45,8 @@ static struct entry entry_of(void *pointer)
 }
 
 /*
- * Returns false if the address is neither in shared memory nor in the ending thread's own: the kernel
- * would fault.
+ * Returns false if the address is neither in shared memory nor in the ending thread's own: the
+ * kernel would fault.
  */
 static bool fetch(uintptr_t node, struct entry *next)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A process that overwrites what it shares with this one: errors, no crash, no endless loop, no write
- * outside the region.
+ * A process that overwrites what it shares with this one: errors, no crash, no endless loop, no
+ * write outside the region.
  */
 #include "fl_faults.h"
 #include "fl_shm_child.h"
@@ -112,7 +112,7 @@ FL_TEST(shm_mutex_peer_frees_it)
 	fl_test_unshare(l, sizeof *l);
 }
 
-/* What the owner was told is what counts: recover() after a death that the mutex no longer shows. */
+/* What the owner was told counts: recover() after a death that the lock no longer shows. */
 FL_TEST(shm_mutex_peer_hides_a_death)
 {
 	struct locks *l = fl_test_share(sizeof *l);
@@ -216,8 +216,8 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 }
 
 /*
- * The fuzzer. The peer, a process, overwrites the objects of a region with random words, and now and
- * then with their first contents, while threads of this process use them.
+ * The fuzzer. The peer, a process, overwrites the objects of a region with random words, and now
+ * and then with their first contents, while threads of this process use them.
  *
  *     FL_TEST_PEER_SECONDS=600 build/asan/tests/test_shm_peer shm_peer_overwrites_everything
  */
