@@ -14,6 +14,8 @@ READS = {
     ("lib/debug/debug.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/debug/debug_words.c", 'secure_getenv("FL_DEBUG")'),
     ("lib/process/reexec.c", "secure_getenv(FL__REEXEC_VARIABLE)"),  # FAIRLEAD_PROCESS
+    # Whether it is set: a set-uid program is told why it takes on no role.
+    ("lib/process/reexec.c", "getenv(FL__REEXEC_VARIABLE)"),
     # The program's own variable, as in execvp(3): a set-uid program sets it before it starts others.
     ("lib/process/process_start.c", 'getenv("PATH")'),
     # The launcher's variables, and the mark of a rank, FAIRLEAD_MPI.
