@@ -204,10 +204,10 @@ static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me
 /* Unlinks `front` and `back`, and what is between them, where nodes of the C library are around. */
 static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
 {
-	void *front = &me->ends.front, *prev = me->ends.front_prev.node;
+	void *prev = me->ends.front_prev.node;
 	void **link = shm_lock_without_pi_bit(prev);
 	if (sizeof(void *) != 8) /* singly linked */
-		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != front;)
+		for (link = &me->list->first; shm_lock_without_pi_bit(*link) != (void *)&me->ends.front;)
 			link = shm_lock_without_pi_bit(*link);
 	void *next = me->has_back ? me->ends.back.node : (void *)me->list;
 	shm_lock_set_prev(me, next, prev);
