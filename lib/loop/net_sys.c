@@ -26,8 +26,8 @@ static ssize_t net_sys_result(ssize_t rc, int before)
 static int net_sys_socket(int family, int type, int protocol)
 {
 	int before = errno;
-	/* connect() and accept() of a stream socket have no flag of their own against waiting */
-	const int nonblocking = type == SOCK_STREAM ? SOCK_NONBLOCK : 0;
+	/* connect() and accept() have no flag of their own against waiting */
+	const int nonblocking = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
 	return (int)net_sys_result(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol), before);
 }
 

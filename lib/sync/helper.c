@@ -180,6 +180,17 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
+/* A fork holds the lock, so no thread of the parent changes the state meanwhile. */
+static void helpers_before_fork(void)
+{
+	fl_mutex_lock(&helper_lock);
+}
+
+static void helpers_after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&helper_lock);
+}
+
 /* The child has none of the parent's threads. */
 static void helpers_after_fork(void)
 {
@@ -192,5 +203,6 @@ static void helpers_after_fork(void)
 
 FL__AT_START static void helpers_watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, helpers_after_fork); /* see lib/wait/context.c */
+	(void)pthread_atfork(helpers_before_fork, helpers_after_fork_in_parent,
+	                     helpers_after_fork); /* see lib/wait/context.c */
 }

@@ -108,6 +108,7 @@ struct packet {
 	uint32_t magic, size, flags, n_fds, name_size, task_size;
 	struct fl__task_identity task;
 	struct fl__settings settings;
+	struct fl__signal_sets signals;
 	char text[64];
 };
 
