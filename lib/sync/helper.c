@@ -180,10 +180,22 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
-/* A fork holds the lock, so no thread of the parent changes the state meanwhile. */
+/*
+ * A fork holds the lock, so no thread of the parent changes the state meanwhile. The child could
+ * not join a thread that has ended.
+ */
 static void helpers_before_fork(void)
 {
-	fl_mutex_lock(&helper_lock);
+	struct helper_thread *ended;
+	for (;;) {
+		fl_mutex_lock(&helper_lock);
+		ended = helper_ended;
+		helper_ended = NULL;
+		if (!ended)
+			return;
+		fl_mutex_unlock(&helper_lock);
+		helper_join(ended);
+	}
 }
 
 static void helpers_after_fork_in_parent(void)

@@ -47,13 +47,16 @@ FL_TASK(worker_dies, int, void)
 {
 	/* Not NULL, which a sanitizer would report itself. */
 	static uintptr_t volatile nowhere = 64;
-	if (*arg == SIGSEGV)
-		*(volatile int *)nowhere = 1; /* cast: an address that is none */
+	if (*arg == SIGSEGV) {
+		(void)signal(SIGSEGV, SIG_DFL); /* a sanitizer has a handler, which exits */
+		*(volatile int *)nowhere = 1;   /* cast: an address that is none */
+	}
 	_exit(*arg);
 }
 
 FL_TASK(worker_writes_its_argument, int, void)
 {
+	(void)signal(SIGSEGV, SIG_DFL);      /* as above */
 	*(volatile int *)(uintptr_t)arg = 1; /* cast: away with const */
 	return 0;
 }
@@ -204,6 +207,8 @@ FL_TEST(worker_leaves_when_told)
 /* bug: locked_stream_keeps_a_worker */
 FL_TEST(worker_leaves_while_a_thread_keeps_a_stream)
 {
+	if (FL_TEST_SANITIZED)
+		FL_SKIP("a sanitizer's exit waits for the stream");
 	for (int out = 0; out < 2; out++) {
 		PARENT(p);
 		(void)order(&p, &worker_leaves_a_lock, &(bool){out != 0}, 1);
