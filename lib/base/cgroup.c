@@ -29,8 +29,8 @@ static void cgroup_visit_tree(char *folder, size_t root, bool v2, void (*visit)(
 	}
 }
 
-void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
-                      void (*visit)(const char *folder, bool v2, void *arg), void *arg)
+__attribute__((cold)) void fl__cgroup_visit(const char *proc_cgroup, const char *mounts, const char *controller,
+                                            void (*visit)(const char *folder, bool v2, void *arg), void *arg)
 {
 	char line[CGROUP_PATH], folder[2 * CGROUP_PATH];
 	FILE *f = fopen(proc_cgroup, "re");

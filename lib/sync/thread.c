@@ -107,7 +107,7 @@ static void thread_report_error(const struct fl__thread *t)
 		thread_log_if_detached(t);
 }
 
-__attribute__((noinline)) static void thread_finish(struct fl__thread *t)
+__attribute__((cold)) __attribute__((noinline)) static void thread_finish(struct fl__thread *t)
 {
 	if (t->result != 0)
 		thread_report_error(t);
@@ -180,8 +180,9 @@ static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 }
 
 /* Takes over `values`. */
-static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config,
-                        const fl_allocator *allocator, const sigset_t *signals, struct fl__values *values)
+__attribute__((cold)) static int thread_start(fl_thread *handle, fl_thread_function *function, void *arg,
+                                              const fl_thread_config *config, const fl_allocator *allocator,
+                                              const sigset_t *signals, struct fl__values *values)
 {
 	static const fl_thread_config defaults;
 	if (!config)
@@ -222,7 +223,8 @@ int fl__thread_start(fl_thread *t, fl_thread_function *function, void *arg, cons
 	return thread_start(t, function, arg, config, allocator, signals, NULL);
 }
 
-int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
+__attribute__((cold)) int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline,
+                                               fl_cancel_token *cancel)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)
@@ -252,7 +254,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	return 0;
 }
 
-int fl_thread_detach(fl_thread *handle)
+__attribute__((cold)) int fl_thread_detach(fl_thread *handle)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)
