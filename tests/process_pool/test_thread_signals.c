@@ -71,9 +71,8 @@ static int check_with_a_watchdog(void *unused)
 /* Although the thread that starts them blocks all signals. */
 FL_TEST(thread_signals_of_faults_are_never_blocked)
 {
-#ifdef FL__TSAN
-	FL_SKIP("the sanitizer has a thread of its own, which blocks all signals");
-#endif
+	if (!fl_test_forks_alone())
+		FL_SKIP(FL_TEST_ALONE_REASON); /* it blocks all signals */
 	sigset_t all, before;
 	FL_SCOPED(fl_executor) *threads = NULL, *loop = NULL, *processes = NULL;
 	FL_SCOPED(fl_process) *program = NULL;
