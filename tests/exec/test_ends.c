@@ -484,6 +484,7 @@ static void loop_call_exits(void *unused)
 
 FL_TEST(ends_panics_on_a_loop)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 #if defined(FL__ASAN) || defined(FL__TSAN)
 	FL_SKIP("the sanitizer does not follow an exit from a fiber's stack");
 #endif

@@ -362,8 +362,8 @@ FL_TEST(process_start_above_the_limit_for_files)
 	FL_CHECK(setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, before.rlim_max}) == 0);
 	const int rc = fl_process_start(&p, &big);
 	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
-	FL_RC(rc, -EFBIG);
 	assert_true(process_log_end("cannot start process"));
+	FL_RC(rc, -EFBIG);
 	expect_no_child_but_the_fork_server();
 }
 
@@ -396,7 +396,7 @@ FL_TEST(process_start_that_gets_no_pidfd_ends_the_process)
 	FL_RC(start(&task), -EMFILE);
 	assert_true(process_log_end("cannot start process"));
 	FL_WAIT_FOR(process_children_of(fl__fork_server_pid()) == 0);
-	assert_int_equal(process_fds(), fds);
+	assert_true(process_fds() <= fds); /* the reaper may have closed those of earlier cases */
 }
 
 FL_TEST(process_fork_says_what_the_system_said)

@@ -92,6 +92,7 @@ static int find_loader(struct dl_phdr_info *module, size_t size, void *path)
 /* `ld.so PROGRAM` */
 FL_TEST(process_program_started_through_the_loader_is_told)
 {
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	static const char *const actions[] = {"executor", "start", "preloaded"};
 	const char *loader = NULL;
 	char program[600];
@@ -165,6 +166,7 @@ static void work_without_proc(void *unused)
 
 FL_TEST(process_without_proc)
 {
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	const int status = fl_test_child(work_without_proc, NULL, NULL, 0);
