@@ -6,6 +6,7 @@
 #include "fl_mpi.h"
 #include "fl_mpi_gate.h"
 
+#include <fcntl.h>
 #include <signal.h>
 
 static fl_executor *make(const fl_executor_config *config, const fl_mpi_config *mpi)
@@ -54,6 +55,28 @@ FL_TEST(mpi_without_memory_and_threads)
 	assert_null(other);
 	FL_OK(fl_test_faults_end());
 	fl_executor_free(e);
+}
+
+/*
+ * tests/run reads the verdicts out of the output of all ranks, which the launcher joins. A line
+ * that leaves in two writes may get a line of another rank in its midst.
+ */
+FL_TEST(mpi_verdicts_leave_in_one_write)
+{
+	static const char line[] = "ok 1 - a verdict\n";
+	char packet[64];
+	int packets[2]; /* O_DIRECT: a read returns the bytes of one write */
+	FL_OK(pipe2(packets, O_DIRECT | O_CLOEXEC));
+	const int before = dup(STDOUT_FILENO);
+	assert_true(before >= 0 && dup2(packets[1], STDOUT_FILENO) >= 0);
+	for (int i = 0; i < 2; i++) /* the first write of a stream may make its buffer */
+		(void)printf("ok %d - %s\n", 1, "a verdict");
+	assert_true(dup2(before, STDOUT_FILENO) >= 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(read(packets[0], packet, sizeof packet), sizeof line - 1);
+		assert_memory_equal(packet, line, sizeof line - 1);
+	}
+	FL_OK(close(before) + close(packets[0]) + close(packets[1]));
 }
 
 FL_TASK_STATIC(create_in_rank, void, int)

@@ -224,6 +224,7 @@ static bool matches(const char *name, char **patterns, int n)
  */
 int main(int argc, char **argv)
 {
+	static char line[BUFSIZ];
 	fl_main(argc, argv); /* tests that start processes start this program once more */
 	bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
 	char **patterns = argv + 1 + list;
@@ -233,7 +234,8 @@ int main(int argc, char **argv)
 
 	if (tests == NULL)
 		return EXIT_FAILURE;
-	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* MPI_Init() of MPICH unbuffers stdout. Without a buffer here, glibc keeps that of one byte. */
+	setvbuf(stdout, line, _IOLBF, sizeof line);
 	case_thread = pthread_self();
 	for (size_t i = 0; i < CRASH_SIGNALS; i++)
 		sigaction(crash_signals[i], NULL, &crash_actions[i]);
