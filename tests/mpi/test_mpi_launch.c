@@ -78,13 +78,17 @@ static int role_unused(void)
 	return fl_mpi_ranks() == 2 ? 0 : 1;
 }
 
+static const char outlives[] = "rank 0 outlives rank 1";
+
 static int role_death(void)
 {
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
 	FL_CHECK(die_submit(e, &f) == 0);
-	return fl_future_wait(f);
+	FL_CHECK(fl_future_wait(f) == 0);
+	(void)fprintf(stderr, "%s\n", outlives);
+	return 0;
 }
 
 /* Kills a rank that has nothing to do. */
@@ -95,8 +99,11 @@ static int role_idle_death(void)
 	int pid = 0;
 	FL_CHECK(fl_mpi_executor_create(&e, NULL, NULL) == 0);
 	FL_CHECK(process_id_submit(e, &f) == 0 && process_id_get(f, &pid) == 0);
+	(void)fprintf(stderr, "%s\n", rank_dies);
 	FL_CHECK(kill(pid, SIGKILL) == 0);
-	return fl_sleep(FL_S(60));
+	FL_CHECK(fl_sleep(FL_S(30)) == 0);
+	(void)fprintf(stderr, "%s\n", outlives);
+	return 0;
 }
 
 static int leave_with(const fl_task_type *type)
@@ -361,18 +368,40 @@ FL_TEST(mpi_exit_nonzero)
 	assert_null(strstr(text, "atexit()")); /* of a worker rank: it ends without them, as a worker process */
 }
 
-FL_TEST(mpi_kill_busy_rank)
+/*
+ * Hydra, the launcher of MPICH, may exit with 0 and print nothing although a rank was killed: from
+ * MPICH 4.1 to 5.0.1, the newest when this was written. When the PMI connection of a rank closes,
+ * Hydra's proxy sets the status of each other rank that it has not reaped to 0, and kills these
+ * ranks. Their connections close, too. If the proxy has not reaped the first rank by then, the
+ * status of the first rank is also 0.
+ */
+#if defined MPICH_NUMVERSION && MPICH_NUMVERSION >= 40100000
+enum { LAUNCHER_LOSES_STATUS = true };
+#else
+enum { LAUNCHER_LOSES_STATUS = false };
+#endif
+
+static void expect_job_to_die(const char *role)
 {
 	char text[TEXT];
-	assert_int_not_equal(job("death", "2", text, sizeof text), 0);
+	const int status = job(role, "2", text, sizeof text);
+	assert_null(strstr(text, outlives));
+	if (status == 0 && LAUNCHER_LOSES_STATUS) {
+		expect(text, rank_dies);
+		return;
+	}
+	assert_int_not_equal(status, 0);
 	expect_death(text);
+}
+
+FL_TEST(mpi_kill_busy_rank)
+{
+	expect_job_to_die("death");
 }
 
 FL_TEST(mpi_kill_idle_rank)
 {
-	char text[TEXT];
-	assert_int_not_equal(job("idle_death", "2", text, sizeof text), 0);
-	expect_death(text);
+	expect_job_to_die("idle_death");
 }
 
 FL_TEST(mpi_exit_with_a_task_that_stops)

@@ -29,8 +29,11 @@ FL_TASK_STATIC(square, int, int)
 	return 0;
 }
 
+static const char rank_dies[] = "a rank dies now";
+
 FL_TASK_STATIC(die, void, void)
 {
+	(void)fprintf(stderr, "%s\n", rank_dies);
 	(void)raise(SIGKILL);
 	return 0;
 }
