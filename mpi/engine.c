@@ -38,6 +38,7 @@
 #include <fairlead/time.h>
 #include <mpi.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -616,9 +617,13 @@ static void engine_wake(struct engine_sleeper *s, bool lazily)
 	const bool ring = s->sleeping && !s->rung && !(lazily && s->naps);
 	s->pending = true;
 	s->rung |= ring;
+	if (!ring)
+		return;
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* write() is a cancellation point */
 	/* Under the lock: fl__mpi_finish() may close it later. Fails only if it is readable. */
-	if (ring)
-		(void)!write(s->doorbell, &one, sizeof one);
+	(void)!write(s->doorbell, &one, sizeof one);
+	(void)pthread_setcancelstate(state, &state);
 }
 
 void fl__mpi_wake(unsigned sleeper)

@@ -18,7 +18,8 @@
  * replies. While the runner runs a job that is not short, the main thread receives: so other jobs,
  * requests to stop, and deadlines do not wait for the runner. When the job has ended, the runner
  * leads again.
- * If the runner cannot be started, the main thread always leads, and no job is inline.
+ * If the runner cannot be started, the main thread always leads, and no job is inline. A task may
+ * end the runner by pthread_exit() or pthread_cancel(). The main thread then starts another one.
  *
  * A job is in these places:
  *
@@ -46,6 +47,8 @@
  *   host.leader          the engine lock   the thread that leads, or will after its sleep or its job
  *   host.inlined         the engine lock   the inline job; NULL: none
  *   host.runs            the engine lock   inline jobs up to now
+ *   host.lost_runner     the engine lock   a task has ended the runner, and the main thread has
+ *                                          not tried to start another one
  *   host.watcher_sleeps  the engine lock   the main thread sleeps until a wake: the runner wakes it
  *                                          with the next inline job
  *   host.ended, .freed   host.lock         see above
@@ -64,6 +67,7 @@
 #include "../lib/exec/executor.h"
 #include "../lib/exec/map.h"
 #include "../lib/exec/registry.h"
+#include "../lib/sync/context_var.h"
 #include "../lib/wait/cancel.h"
 #include "engine.h"
 #include "nested.h"
@@ -71,6 +75,7 @@
 #include <errno.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/thread.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -114,7 +119,9 @@ struct host_job {
 	unsigned char *arg, *result;  /* in `memory`, or NULL; on processes the result is the future's */
 	bool stop;                    /* asked to, before it could start */
 	bool waits;                   /* in `waiting` */
+	bool inner;                   /* the inner executor gets it; `future` may follow its start */
 	bool between;                 /* stopped on request between two elements */
+	struct fl__run frame;         /* of nested tasks, while the job runs on threads */
 	void *memory;                 /* NULL: `small` suffices */
 	unsigned char small[HOST_SMALL];
 };
@@ -142,8 +149,8 @@ static struct {
 	unsigned n_free;
 	struct host_known known[HOST_KNOWN_TYPES];
 	/* The runner, and the leader. */
-	fl_thread runner;
-	bool has_runner;
+	fl_thread runner, ended_runner; /* ended by a task; the next one that ends joins it */
+	bool has_runner, lost_runner;
 	unsigned leader; /* FL__MPI_FIRST: the main thread; FL__MPI_SECOND: the runner */
 	struct host_job *inlined;
 	bool stops;        /* the inline job is to stop, and was not asked yet */
@@ -241,20 +248,36 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	return error;
 }
 
+/* Called if a task of the job ends the thread. A nested task leaves its frame, so the thread panics. */
+__attribute__((cold)) static void host_leave_nested(void *arg)
+{
+	struct host_job *job = arg;
+	if (fl__ctx_get()->front.inside.helper == &job->frame)
+		fl__mpi_nested_leave(&job->frame);
+}
+
+/* In the inner executor, whose worker ends the future if the thread ends. */
+static int host_run_inner(fl_task_ctx *ctx, struct host_job *job)
+{
+	const int64_t began = fl_now();
+	int rc;
+	pthread_cleanup_push(host_leave_nested, job);
+	rc = host_run_elements(ctx, job);
+	pthread_cleanup_pop(0);
+	job->took = fl_now() - began;
+	return rc;
+}
+
 static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)result;
 	struct host_job *job = *(struct host_job *const *)arg;
-	struct fl__run frame;
-	int rc = fl__mpi_nested_enter(&frame, ctx);
+	int rc = fl__mpi_nested_enter(&job->frame, ctx);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "rank %d (%s) has no memory for nested tasks", fl__mpi_world.rank,
 		                    host_name());
-	const int64_t began = job->future ? fl_now() : 0; /* the runner measures inline jobs */
-	rc = host_run_elements(ctx, job);
-	if (job->future)
-		job->took = fl_now() - began;
-	fl__mpi_nested_leave(&frame);
+	rc = job->inner ? host_run_inner(ctx, job) : host_run_elements(ctx, job);
+	fl__mpi_nested_leave(&job->frame);
 	return rc;
 }
 
@@ -401,6 +424,7 @@ static void host_start_inner(struct host_job *job)
 	struct host_pool *p = job->pool;
 	const fl_submit_config config = {.deadline = job->deadline, .on_end = host_on_end, .on_end_arg = job};
 	int rc;
+	job->inner = true;
 	if (p->processes)
 		rc = fl__submit(p->inner, &job->plain, job->arg, job->count, &job->future, &config, 0);
 	else
@@ -456,7 +480,7 @@ static bool host_goes_inner(const struct host_pool *p)
 {
 	if (p->runs_inline)
 		return p->n_inner + 1 < p->workers;
-	return host.inlined || p->n_inner > 0 || (p->longs > 0 && p->workers > 1);
+	return !host.has_runner || host.inlined || p->n_inner > 0 || (p->longs > 0 && p->workers > 1);
 }
 
 static void host_start_waiting(void)
@@ -666,6 +690,22 @@ static struct host_job *host_next_inline(void)
 
 static const struct fl__worker_ops host_worker_ops = {.block = fl__run_block};
 
+/* Waits until no thread requests the inline job to stop: invariant 4. */
+static void host_await_requests(void)
+{
+	while (host.requests) {
+		fl_mutex_unlock(&fl__mpi_lock);
+		fl__sys.nap();
+		fl_mutex_lock(&fl__mpi_lock);
+	}
+}
+
+static void host_allow_pthread_cancel(bool allow)
+{
+	int before;
+	(void)pthread_setcancelstate(allow ? PTHREAD_CANCEL_ENABLE : PTHREAD_CANCEL_DISABLE, &before);
+}
+
 /* Runs a job, without the lock. */
 static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 {
@@ -676,17 +716,31 @@ static int host_call_inline(struct host_job *job, fl_task_ctx *task)
 	ctx->worker = &run;
 	ctx->worker_ops = &host_worker_ops;
 	ctx->name = job->pool->name;
+	host_allow_pthread_cancel(true);
 	const int error = fl__task_call(&host_job_type, &job, NULL, task, NULL);
+	host_allow_pthread_cancel(false);
 	ctx->name = name;
 	ctx->worker_ops = NULL;
 	ctx->worker = NULL;
 	fl_mutex_lock(&fl__mpi_lock);
-	while (host.requests) { /* invariant 4 */
-		fl_mutex_unlock(&fl__mpi_lock);
-		fl__sys.nap();
-		fl_mutex_lock(&fl__mpi_lock);
-	}
+	host_await_requests();
 	return error;
+}
+
+/* Ends the inline job, which took that many nanoseconds: replies, unless rank 0 has ended. */
+static void host_end_inline(struct fl__mpi_head *head, int64_t took, const char *text)
+{
+	struct host_job *job = host.inlined;
+	host.inlined = NULL;
+	host.stops = job->pool->runs_inline = false;
+	host.blocking = 0;
+	if (host.over)
+		return; /* MPI may have ended */
+	host_note_length(job->pool, took);
+	fl_cancel_token_destroy(&job->token);
+	head->done = job->done;
+	head->size = job->result ? job->result_size : 0;
+	host_reply(job, head, text);
 }
 
 /* Runs a job that began at `began`, and replies. Returns the time of its end. */
@@ -708,19 +762,10 @@ static int64_t host_run_inline(struct host_job *job, int64_t began)
 	host.watcher_sleeps = false;
 	struct fl__mpi_head head = {.error = host_call_inline(job, &task)};
 	const int64_t now = fl_now();
-	host.inlined = NULL;
-	host.stops = p->runs_inline = false;
-	host.blocking = 0;
-	host.leader = FL__MPI_SECOND;
-	if (host.over)
-		return now; /* MPI may have ended */
-	host_note_length(p, now - began);
-	fl_cancel_token_destroy(&job->token);
 	if (head.error != 0 && task.keeps_result)
 		head.flags |= FL__MPI_KEPT;
-	head.done = job->done;
-	head.size = job->result ? job->result_size : 0;
-	host_reply(job, &head, head.error != 0 && task.message ? task.message : "");
+	host_end_inline(&head, now - began, head.error != 0 && task.message ? task.message : "");
+	host.leader = FL__MPI_SECOND;
 	fl__message_free(fl__task_take_message(&task));
 	return now;
 }
@@ -754,10 +799,52 @@ static bool host_run_waiting(void)
 	return some;
 }
 
+/*
+ * Called if the inline job ends the runner. The job's function must not have been in a nested task
+ * or in a callback: then other functions of the library have lost their frames, and the end of the
+ * thread panics.
+ */
+__attribute__((cold)) static void host_runner_exits(void *arg)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__mpi_head head = {.error = -EOWNERDEAD};
+	(void)arg;
+	if (fl__is_forked(fl__mpi_world.fork_count))
+		return;                  /* a child that the task has forked: the process ends with its thread */
+	host_leave_nested(host.inlined); /* only this thread writes `inlined` */
+	if (ctx->front.inside.helper || ctx->front.inside.calling)
+		return;
+	ctx->front.scope = NULL;
+	fl__values_leave(ctx, NULL);
+	ctx->name = "mpi-runner";
+	ctx->worker_ops = NULL;
+	ctx->worker = NULL;
+	fl_mutex_lock(&fl__mpi_lock);
+	host_await_requests();
+	host_end_inline(&head, 0, "the task's function " FL__ENDS_THREAD);
+	host.leader = FL__MPI_FIRST;
+	fl_thread before = {NULL};
+	if (!host.over) { /* else host_leave() joins the runner */
+		before = host.ended_runner;
+		host.ended_runner = host.runner;
+		host.has_runner = false;
+		host.lost_runner = true;
+	}
+	fl_mutex_unlock(&fl__mpi_lock);
+	fl__mpi_wake(FL__MPI_FIRST);
+	FL_IGNORE(fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED)); /* -EINVAL: it is the first */
+}
+
+/*
+ * The runner can be cancelled by pthread_cancel() only in tasks: it holds the engine lock in calls of
+ * MPI, some of which are cancellation points.
+ */
 static int host_run(void *arg)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_SECOND};
 	(void)arg;
+	host_allow_pthread_cancel(false);
+	pthread_cleanup_push(host_runner_exits, NULL);
 	fl_mutex_lock(&fl__mpi_lock);
 	host.leader = FL__MPI_SECOND;
 	while (!host.over) {
@@ -774,6 +861,7 @@ static int host_run(void *arg)
 		fl_mutex_lock(&fl__mpi_lock);
 	}
 	fl_mutex_unlock(&fl__mpi_lock);
+	pthread_cleanup_pop(0);
 	fl__mpi_wake(FL__MPI_FIRST);
 	return 0;
 }
@@ -782,6 +870,7 @@ static int host_run(void *arg)
 static bool host_start_runner(void)
 {
 	const fl_thread_config config = {.name = "mpi-runner", .block_signals = true};
+	host.lost_runner = false;
 	if (!host.has_runner)
 		host.has_runner = fl_thread_start(&host.runner, host_run, NULL, &config) == 0;
 	return host.has_runner;
@@ -1048,6 +1137,8 @@ void fl__mpi_host_serve(void)
 			pace.found = fl_now(); /* when this thread leads next, it polls at first */
 			continue;
 		}
+		if (host.lost_runner)
+			(void)host_start_runner();
 		const bool some = host_round();
 		fl__mpi_flush();
 		const enum fl__mpi_expects expects = host.n_jobs > 0 ? FL__MPI_EXPECTS_ALL : FL__MPI_EXPECTS_TASKS;

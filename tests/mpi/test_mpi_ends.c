@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tasks in worker ranks that end their thread. */
+#include "fl_mpi_or_skip.h"
+#ifdef FL_TEST_MPI
+#include "fl_mpi.h"
+
+#include <pthread.h>
+
+enum how { EXITS, IS_CANCELLED };
+
+FL_TASK_STATIC(ends_by, enum how, int)
+{
+	*result = 1;
+	if (*arg == EXITS)
+		pthread_exit(NULL);
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	pthread_testcancel();
+	return 0;
+}
+
+struct thread {
+	char name[16]; /* for debuggers: what the thread was started as */
+};
+
+FL_TASK_STATIC(runs_on, void, struct thread)
+{
+	return -pthread_getname_np(pthread_self(), result->name, sizeof result->name);
+}
+
+FL_TASK_STATIC(cancels_its_thread, void, void)
+{
+	return -pthread_cancel(pthread_self());
+}
+
+FL_TASK_STATIC(ends_well, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TASK_STATIC(does_nothing, void, void)
+{
+	return 0;
+}
+
+/* One worker in each rank: the thread `mpi-runner`, or, with an initializer, one of an inner executor. */
+static fl_executor *make(bool inner)
+{
+	fl_executor *e = NULL;
+	if (fl_mpi_ranks() == 0)
+		FL_SKIP("mpirun cannot be started here");
+	const fl_executor_config config = {
+	    .workers = fl_mpi_ranks() - 1, .name = "inner", .initialize = inner ? &does_nothing : NULL};
+	FL_OK(fl_mpi_executor_create(&e, &config, NULL));
+	return e;
+}
+
+static void expect_thread(fl_executor *e, bool inner)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	struct thread t;
+	FL_OK(runs_on_submit(e, &f));
+	FL_OK(runs_on_get(f, &t));
+	if (inner)
+		assert_non_null(strstr(t.name, "inner"));
+	else
+		assert_string_equal(t.name, "mpi-runner");
+}
+
+static void end_threads(bool inner)
+{
+	FL_SCOPED(fl_executor) *e = make(inner);
+	for (int i = 0; i < 6; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(ends_by_submit(e, i % 2 ? EXITS : IS_CANCELLED, &f));
+		FL_OK(fl_future_wait(f));
+		FL_RC(fl_future_error(f), -EOWNERDEAD);
+		assert_string_equal(fl_future_message(f),
+		                    "the task's function ends its thread, by pthread_exit() or pthread_cancel()");
+		expect_thread(e, inner);
+	}
+}
+
+FL_TEST(mpi_ends_the_runner)
+{
+	end_threads(false);
+}
+
+FL_TEST(mpi_ends_the_thread_of_an_inner_worker)
+{
+	end_threads(true);
+}
+
+/* Others of the same executor, and of another one, are on their way meanwhile. */
+FL_TEST(mpi_ends_threads_beside_other_tasks)
+{
+	enum { TASKS = 200 };
+	fl_executor *e[2] = {make(false), make(true)};
+	fl_future *f[TASKS], *ends[TASKS];
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(ends_by_submit(e[i % 2], i % 3 ? EXITS : IS_CANCELLED, &ends[i]));
+		FL_OK(ends_well_submit(e[i / 2 % 2], i, &f[i]));
+	}
+	for (int i = 0; i < TASKS; i++) {
+		int n = 0;
+		FL_OK(ends_well_get(f[i], &n));
+		assert_int_equal(n, i + 1);
+		FL_OK(fl_future_wait(ends[i]));
+		FL_RC(fl_future_error(ends[i]), -EOWNERDEAD);
+		fl_future_free(f[i]);
+		fl_future_free(ends[i]);
+	}
+	fl_executor_free(e[0]);
+	fl_executor_free(e[1]);
+}
+
+/* In rank 0, where the thread that submits or waits makes the calls of MPI. */
+static void *submit_and_wait(void *arg)
+{
+	fl_executor *e = arg;
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	for (int i = 0; i < 100; i++) {
+		fl_future *f = NULL;
+		int n = 0;
+		FL_CHECK(ends_well_submit(e, i, &f) == 0);
+		FL_CHECK(ends_well_get(f, &n) == 0 && n == i + 1);
+		fl_future_free(f);
+	}
+	return NULL;
+}
+
+FL_TEST(mpi_submits_and_waits_are_no_cancellation_points)
+{
+	FL_SCOPED(fl_executor) *e = make(false);
+	pthread_t t;
+	void *result = e;
+	FL_OK(pthread_create(&t, NULL, submit_and_wait, e));
+	FL_OK(pthread_join(t, &result));
+	assert_null(result); /* not PTHREAD_CANCELED */
+}
+
+/*
+ * The last case: later tasks would be cancelled. No function of the library, of what it calls, or
+ * of these tasks is a cancellation point.
+ */
+FL_TEST(mpi_ends_no_thread_outside_of_a_task)
+{
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_executor) *e = make(i);
+		FL_SCOPED(fl_future) *cancels = NULL;
+		FL_OK(cancels_its_thread_submit(e, &cancels));
+		FL_OK(fl_future_wait(cancels));
+		FL_OK(fl_future_error(cancels));
+		for (int n = 0; n < 100; n++) {
+			FL_SCOPED(fl_future) *f = NULL;
+			int more = 0;
+			FL_OK(ends_well_submit(e, n, &f));
+			FL_OK(ends_well_get(f, &more));
+			assert_int_equal(more, n + 1);
+		}
+	}
+}
+
+#endif
