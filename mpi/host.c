@@ -866,10 +866,13 @@ static int host_run(void *arg)
 	return 0;
 }
 
-/* Starts the runner, if there is none. True: there is one. */
+/*
+ * Starts the runner, if there is none. True: there is one. The runner runs tasks, so it has the
+ * caller's signals, as the threads of the inner executors do.
+ */
 static bool host_start_runner(void)
 {
-	const fl_thread_config config = {.name = "mpi-runner", .block_signals = true};
+	const fl_thread_config config = {.name = "mpi-runner"};
 	host.lost_runner = false;
 	if (!host.has_runner)
 		host.has_runner = fl_thread_start(&host.runner, host_run, NULL, &config) == 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Tasks in worker ranks that end their thread. */
+/* Tasks in worker ranks that end their thread, and the signals of the threads that run tasks. */
 #include "fl_mpi_or_skip.h"
 #ifdef FL_TEST_MPI
 #include "fl_mpi.h"
@@ -112,6 +112,46 @@ FL_TEST(mpi_ends_threads_beside_other_tasks)
 	}
 	fl_executor_free(e[0]);
 	fl_executor_free(e[1]);
+}
+
+struct masks {
+	char own[64], main[64];
+};
+
+static int read_mask(const char *path, char *mask)
+{
+	char line[128];
+	int found = 0;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof line, f))
+		found += sscanf(line, "SigBlk: %63s", mask) == 1;
+	(void)fclose(f);
+	return found == 1 ? 0 : -ENOENT;
+}
+
+FL_TASK_STATIC(reads_masks, void, struct masks)
+{
+	char path[64];
+	(void)snprintf(path, sizeof path, "/proc/self/task/%d/status", (int)getpid());
+	const int rc = read_mask(path, result->main);
+	return rc == 0 ? read_mask("/proc/thread-self/status", result->own) : rc;
+}
+
+/* The rank's main thread makes the threads that run tasks. */
+FL_TEST(mpi_tasks_have_the_signals_of_the_main_thread)
+{
+	for (int i = 0; i < 6; i++) {
+		FL_SCOPED(fl_executor) *e = make(i % 2);
+		FL_SCOPED(fl_future) *f = NULL, *ended = NULL;
+		struct masks m;
+		FL_OK(reads_masks_submit(e, &f));
+		FL_OK(reads_masks_get(f, &m));
+		assert_string_equal(m.own, m.main);
+		FL_OK(ends_by_submit(e, EXITS, &ended)); /* the next round has another runner */
+		FL_OK(fl_future_wait(ended));
+	}
 }
 
 /* In rank 0, where the thread that submits or waits makes the calls of MPI. */
