@@ -239,7 +239,7 @@ static void new_process_print_failure(const fl_task_type *type, int error, const
 static void new_process_exits(void *type)
 {
 	new_process_print_failure(type, -EOWNERDEAD, "the task's function " FL__ENDS_THREAD);
-	(void)fflush(NULL);
+	fl__flush_streams();
 	_exit(1);
 }
 
@@ -248,7 +248,8 @@ static int new_process_run(const fl_task_type *type, const void *arg, void *resu
 	int error;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
-	fl__ctx_current = NULL; /* not the context of the forking thread */
+	int state;
+	fl__ctx_current = NULL;                                      /* not the context of the forking thread */
 	pthread_cleanup_push(new_process_exits, (void *)(uintptr_t)type);
 	error = fl__task_call(type, arg, result, &ctx, NULL);
 	pthread_cleanup_pop(0);

@@ -70,9 +70,10 @@ struct fl__request;
 _Noreturn void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /*
- * Flushes all streams, for the end of the process. Gives up, and loses what they hold, if another
- * thread keeps stdin, stdout or stderr locked for a second: a thread that waits for input, or that
- * a task has left behind. fflush(NULL) would wait for that thread.
+ * Flushes all streams, before the end of the process or a fork. Gives up if another thread keeps
+ * stdin, stdout or stderr locked for a second: a thread that waits for input, that a task has left
+ * behind, or that has ended. fflush(NULL) would wait for that thread. What the streams hold is then
+ * lost at an end, and copied by a fork.
  */
 void fl__flush_streams(void);
 

@@ -305,7 +305,7 @@ int fl__process_may_fork(const char **problem)
 int fl__process_fork(int *pidfd)
 {
 	sigset_t all, before;
-	(void)fflush(NULL);
+	fl__flush_streams();
 	(void)sigfillset(&all);
 	/* no handler of the caller may run in the child, or reap it */
 	(void)sigprocmask(SIG_SETMASK, &all, &before);

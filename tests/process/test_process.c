@@ -276,25 +276,78 @@ FL_TEST(process_program_of_a_program_with_fl_signals)
 	assert_int_equal(status.signal, SIGTERM);
 }
 
-FL_TASK(process_ends_its_thread, void, void)
+FL_TASK(process_ends_its_thread, int, void)
 {
-	pthread_exit(NULL);
+	if (*arg == 0)
+		pthread_exit(NULL);
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	pthread_testcancel();
+	return 0;
 }
 
 /* A process without threads would exit with 0, and with threads it would live on. */
 FL_TEST(process_task_that_ends_its_thread_fails)
 {
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
+	for (int i = 0; i < 2 * (FL_PROCESS_EXEC + 1); i++) {
+		const int is_cancelled = i % 2;
 		int err = fl_test_scratch();
 		char said[300];
-		if (!process_can(m))
+		if (!process_can((fl_process_method)(i / 2)))
 			continue;
-		const fl_process_status got = process_run(
-		    &(fl_process_config){.task = &process_ends_its_thread, .method = m, .err = FL_PROCESS_FD(err)});
+		const fl_process_status got = process_run(&(fl_process_config){.task = &process_ends_its_thread,
+		                                                               .arg = &is_cancelled,
+		                                                               .method = (fl_process_method)(i / 2),
+		                                                               .err = FL_PROCESS_FD(err)});
 		fl_test_take(err, said, sizeof said);
 		assert_int_equal(got.code, 1);
 		assert_non_null(strstr(said, "ends its thread, by pthread_exit() or pthread_cancel()"));
 	}
+}
+
+/* The thread ends with the lock held. */
+static void *keep_stdout_locked(void *unused)
+{
+	flockfile(stdout);
+	return unused;
+}
+
+static void lock_stdout_for_ever(void)
+{
+	pthread_t t;
+	FL_CHECK(pthread_create(&t, NULL, keep_stdout_locked, NULL) == 0 && pthread_join(t, NULL) == 0);
+}
+
+FL_TASK(process_ends_its_thread_beside_a_locked_stream, void, void)
+{
+	lock_stdout_for_ever();
+	pthread_exit(NULL);
+}
+
+FL_TEST(process_task_that_ends_its_thread_beside_a_locked_stream_fails)
+{
+	const fl_process_status got = process_run(
+	    &(fl_process_config){.task = &process_ends_its_thread_beside_a_locked_stream, .err = FL_PROCESS_NULL});
+	assert_int_equal(got.code, 1);
+}
+
+static void fork_beside_a_locked_stream(void *unused)
+{
+	fl_process *p = NULL;
+	fl_process_status status;
+	(void)unused;
+	lock_stdout_for_ever();
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_ends,
+	                                                   .arg = &(struct ending){0, 0, 0},
+	                                                   .method = FL_PROCESS_FORK}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0);
+	_exit(status.code);
+}
+
+FL_TEST(process_fork_beside_a_locked_stream)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP("a process with another thread cannot be forked");
+	assert_int_equal(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0), 0);
 }
 
 FL_TEST(process_task_finds_only_what_it_is_given)
