@@ -27,9 +27,9 @@
  *   Processes    An object is used only in the process that made it, except objects in shared
  *                memory (fl_shm_...).
  *   pthread_cancel()
- *                No function that waits is a cancellation point. A function that reads files or
- *                starts processes may be one. A thread in a function of the library must not be
- *                cancelled asynchronously.
+ *                No function that waits or starts a process is a cancellation point. A function
+ *                that reads files, as fl_process_run() does, may be one. A thread in a function of
+ *                the library must not be cancelled asynchronously.
  *   errno        Locks and waits preserve it.
  *   Names        Every name at file scope begins with fl_ or FL_, except include guards
  *                (FAIRLEAD_). Parameters and variables of inline functions, and of functions that

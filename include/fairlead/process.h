@@ -230,8 +230,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *
  * Blocks the calling context until the fork server or the new process has answered. The exec of a
  * program, or of this program, blocks the calling thread, as posix_spawn() does: a millisecond, say.
- * Observes no cancel token. Memory order: the process sees what was written before the call, in
- * the memory of which it has a copy.
+ * Observes no cancel token, and is no cancellation point of pthread_cancel(). Memory order: the
+ * process sees what was written before the call, in the memory of which it has a copy.
  */
 FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_config *config);
 

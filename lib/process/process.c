@@ -121,7 +121,7 @@ static const char *process_full_limit(const struct fl__start *start, int rc)
 	return start->where ? start->where : ", in this process";
 }
 
-int fl_process_start(fl_process **handle, const fl_process_config *config)
+static int process_start(fl_process **handle, const fl_process_config *config)
 {
 	fl_process *p = fl__alloc(1, sizeof *p);
 	if (!p)
@@ -157,6 +157,16 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	process_init(p, &start);
 	*handle = p;
 	return 0;
+}
+
+int fl_process_start(fl_process **handle, const fl_process_config *config)
+{
+	int state;
+	/* calls below are cancellation points, and the start holds locks, descriptors and memory */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	const int rc = process_start(handle, config);
+	(void)pthread_setcancelstate(state, &state);
+	return rc;
 }
 
 /* How a process ended. */

@@ -350,6 +350,41 @@ FL_TEST(process_fork_beside_a_locked_stream)
 	assert_int_equal(fl_test_child(fork_beside_a_locked_stream, NULL, NULL, 0), 0);
 }
 
+struct cancelled_starts {
+	fl_process *task, *other, *program;
+};
+
+static void *start_when_cancelled(void *arg)
+{
+	struct cancelled_starts *s = arg;
+	const struct ending ending = {0, 0, 0};
+	const fl_process_config task = {.task = &process_ends, .arg = &ending},
+				other = {.task = &process_ends, .arg = &ending, .method = FL_PROCESS_EXEC},
+				program = {.program = "true", .out = FL_PROCESS_NULL};
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	FL_CHECK(fl_process_start(&s->task, &task) == 0);
+	FL_CHECK(fl_process_start(&s->other, &other) == 0);
+	FL_CHECK(fl_process_start(&s->program, &program) == 0);
+	return NULL;
+}
+
+FL_TEST(process_start_is_no_cancellation_point)
+{
+	struct cancelled_starts s = {NULL};
+	pthread_t t;
+	void *result = &t;
+	FL_OK(pthread_create(&t, NULL, start_when_cancelled, &s));
+	FL_OK(pthread_join(t, &result));
+	assert_null(result); /* not PTHREAD_CANCELED */
+	fl_process *const started[] = {s.task, s.other, s.program};
+	for (size_t i = 0; i < sizeof started / sizeof started[0]; i++) {
+		fl_process_status status;
+		FL_OK(fl_process_join(started[i], &status));
+		assert_int_equal(status.code, 0);
+		fl_process_free(started[i]);
+	}
+}
+
 FL_TEST(process_task_finds_only_what_it_is_given)
 {
 	struct sigaction ignore = {.sa_handler = SIG_IGN}, handle = {.sa_handler = nothing}, pipe_before, usr_before;
