@@ -248,7 +248,7 @@ static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 	return error;
 }
 
-/* Called if a task of the job ends the thread. A nested task leaves its frame, so the thread panics. */
+/* Called if a task of the job ends the thread. A nested task keeps its frame: the thread panics. */
 __attribute__((cold)) static void host_leave_nested(void *arg)
 {
 	struct host_job *job = arg;
@@ -836,8 +836,8 @@ __attribute__((cold)) static void host_runner_exits(void *arg)
 }
 
 /*
- * The runner can be cancelled by pthread_cancel() only in tasks: it holds the engine lock in calls of
- * MPI, some of which are cancellation points.
+ * pthread_cancel() acts on the runner only in tasks. Elsewhere the runner may hold the engine lock,
+ * and calls of MPI are cancellation points.
  */
 static int host_run(void *arg)
 {

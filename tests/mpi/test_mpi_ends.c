@@ -43,7 +43,7 @@ FL_TASK_STATIC(does_nothing, void, void)
 	return 0;
 }
 
-/* One worker in each rank: the thread `mpi-runner`, or, with an initializer, one of an inner executor. */
+/* One worker in each rank: the runner; or, with an initializer, a thread of an inner executor. */
 static fl_executor *make(bool inner)
 {
 	fl_executor *e = NULL;

@@ -234,7 +234,7 @@ int main(int argc, char **argv)
 
 	if (tests == NULL)
 		return EXIT_FAILURE;
-	/* MPI_Init() of MPICH unbuffers stdout. Without a buffer here, glibc keeps that of one byte. */
+	/* MPICH unbuffers stdout in MPI_Init(). Without `line`, glibc keeps that buffer of a byte. */
 	setvbuf(stdout, line, _IOLBF, sizeof line);
 	case_thread = pthread_self();
 	for (size_t i = 0; i < CRASH_SIGNALS; i++)
