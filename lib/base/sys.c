@@ -275,34 +275,39 @@ int fl__portable_guard(void *memory, size_t size)
 
 enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most headers are older */
 
+enum { SYS_GUARDS_UNKNOWN, SYS_GUARDS_ABSENT, SYS_GUARDS_PRESENT };
+
 /*
  * Checks the guard by a kernel write to the guarded page, since emulators report success for advice
- * that they do not know. Valgrind passes getrandom() on unchecked.
+ * that they do not know. Valgrind passes getrandom() on unchecked. UNKNOWN: memory is short.
  */
-__attribute__((cold)) static bool sys_probe_guard(void)
+__attribute__((cold)) static uint32_t sys_probe_guard(void)
 {
 	int before = errno;
+	uint32_t known = SYS_GUARDS_UNKNOWN;
 	size_t size = fl__page_size();
 	void *page = sys_map(size);
-	if (!page)
-		return false;
-	bool works = madvise(page, size, ADVISE_GUARD) == 0 &&
-	             syscall(SYS_getrandom, page, (size_t)1, GRND_NONBLOCK) < 0 && errno == EFAULT;
-	sys_unmap(page, size);
+	if (page && madvise(page, size, ADVISE_GUARD) == 0)
+		known = syscall(SYS_getrandom, page, (size_t)1, GRND_NONBLOCK) < 0 && errno == EFAULT
+		            ? SYS_GUARDS_PRESENT
+		            : SYS_GUARDS_ABSENT;
+	else if (page && errno != ENOMEM)
+		known = SYS_GUARDS_ABSENT;
+	if (page)
+		sys_unmap(page, size);
 	errno = before;
-	return works;
+	return known;
 }
 
 static int sys_guard(void *memory, size_t size)
 {
-	enum { UNKNOWN, ABSENT, PRESENT };
-	static uint32_t markers = UNKNOWN;
+	static uint32_t markers = SYS_GUARDS_UNKNOWN;
 	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
-	if (known == UNKNOWN) {
-		known = sys_probe_guard() ? PRESENT : ABSENT;
+	if (known == SYS_GUARDS_UNKNOWN) {
+		known = sys_probe_guard();
 		fl__store_relaxed(&markers, known); /* relaxed: as above */
 	}
-	if (known == PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
+	if (known == SYS_GUARDS_PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
 		return 0;
 	return fl__portable_guard(memory, size);
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_queued.h"
 #include "fl_test.h"
@@ -214,4 +216,50 @@ FL_TEST(sys_print_raises_no_signal)
 	}
 	FL_CHECK(sigpending(&pending) == 0 && !sigismember(&pending, SIGPIPE) && !sigismember(&pending, SIGXFSZ));
 	FL_CHECK(close(ends[1]) == 0);
+}
+
+static unsigned count_mappings(void)
+{
+	char line[512];
+	unsigned n = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	FL_CHECK(maps != NULL);
+	while (fgets(line, sizeof line, maps))
+		n++;
+	FL_CHECK(fclose(maps) == 0);
+	return n;
+}
+
+enum { GUARD_PAGES = 64 };
+
+/* The first guard is made without memory. Later ones must cut no mapping. */
+static void guard_after_a_shortage(void *arg)
+{
+	const size_t page = fl__page_size();
+	char *memory = arg;
+	struct rlimit before, limit;
+	FL_CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+	limit = before;
+	limit.rlim_cur = 0;
+	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	FL_CHECK(fl__sys.guard(memory, page) == 0);
+	FL_CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+	const unsigned mappings = count_mappings();
+	for (int i = 2; i < GUARD_PAGES; i += 2)
+		FL_CHECK(fl__sys.guard(memory + (size_t)i * page, page) == 0);
+	FL_CHECK(count_mappings() < mappings + GUARD_PAGES / 4);
+}
+
+FL_TEST(sys_guard_outlives_a_shortage)
+{
+	enum { ADVISE_GUARD = 102 };
+	const size_t size = GUARD_PAGES * fl__page_size();
+	char *memory = fl__sys.map(size);
+	assert_non_null(memory);
+	const bool has_guards = fl_test_memory_is_limited() && madvise(memory, fl__page_size(), ADVISE_GUARD) == 0;
+	if (has_guards)
+		FL_OK(fl_test_child(guard_after_a_shortage, memory, NULL, 0));
+	fl__sys.unmap(memory, size);
+	if (!has_guards)
+		FL_SKIP("no MADV_GUARD_INSTALL, or no limits of memory");
 }
