@@ -515,6 +515,16 @@ void fl__executor_break(fl_executor *e, const char *text)
 	executor_end_taken(e, &taken, -ENOTRECOVERABLE, text);
 }
 
+void fl__executor_end_queued(fl_executor *e, int error, const char *text)
+{
+	struct executor_taken taken;
+	{
+		FL_LOCKED(&e->lock);
+		executor_take_queued(e, false, &taken);
+	}
+	executor_end_taken(e, &taken, error, text);
+}
+
 /* Closing and waiting. */
 
 /* Under the lock. */

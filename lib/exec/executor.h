@@ -397,6 +397,9 @@ void fl__executor_foreign_ended(fl_executor *e, size_t n);
 /* Refuses all later tasks, and ends queued tasks with -ENOTRECOVERABLE and the message `text`. */
 void fl__executor_break(fl_executor *e, const char *text);
 
+/* Ends queued tasks with `error` and the message `text`. `e` accepts later tasks. */
+void fl__executor_end_queued(fl_executor *e, int error, const char *text);
+
 /*
  * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
  * whole life. A context that submits to the sequential executor, or helps, has one for each task. A

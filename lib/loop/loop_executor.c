@@ -22,6 +22,8 @@
  *   - runs a task itself when there is no memory for a single fiber;
  *   - passes a request of its token, which means that its loop ends, on to all tasks.
  *
+ * The executor's own thread tries again with the next submit if it has no memory for the manager.
+ *
  * `waking`: the manager was signalled and does not hold the lock yet. No thread signals the manager
  * again while `waking` is set. So a burst of submits makes one wake.
  *
@@ -295,12 +297,30 @@ static int loop_executor_manage_on_loop(void *executor)
 	return 0;
 }
 
+/* Fails the queued tasks, and waits for the next one. False: the executor is closed. */
+static bool loop_executor_await_next(struct loop_executor *c)
+{
+	struct fl__run run;
+	fl__run_enter(&run, &c->base); /* so that a join by a callback is refused */
+	fl__executor_end_queued(&c->base, -ENOMEM, "no memory to run the loop of the executor");
+	fl__run_leave(&run);
+	FL_LOCKED(&c->base.lock);
+	c->manager_waits = true;
+	while (c->base.queue.length == 0 && !c->base.closed) {
+		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* always 0 */
+		c->waking = false;
+	}
+	c->manager_waits = c->waking = false;
+	return c->base.queue.length > 0;
+}
+
 static int loop_executor_thread(void *executor)
 {
 	struct loop_executor *c = executor;
 	fl_loop *l = c->loop; /* written before the thread was started */
-	if (fl_loop_run_on(l, loop_executor_manage, c) != 0)
-		fl__executor_break(&c->base, "the executor is broken: no memory to run its loop");
+	while (fl_loop_run_on(l, loop_executor_manage, c) != 0 && loop_executor_await_next(c))
+		;
 	{
 		FL_LOCKED(&c->base.lock);
 		c->loop = NULL;
