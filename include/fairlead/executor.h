@@ -398,8 +398,10 @@ FL_API const char *fl_executor_kind(const fl_executor *e);
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
 /*
- * Whether `e` is broken: an initializer failed, or no worker can be started any more. Once this has
- * returned true, every submit returns -ENOTRECOVERABLE. Locks the executor's mutex, briefly.
+ * Whether `e` is broken: an initializer failed, or workers in other processes can never start
+ * (fairlead/process_executor.h, fairlead/mpi_executor.h). A passing shortage breaks no executor of
+ * this process. Once this has returned true, every submit returns -ENOTRECOVERABLE. Locks the
+ * executor's mutex, briefly.
  */
 FL_API bool fl_executor_is_broken(const fl_executor *e);
 
@@ -412,7 +414,7 @@ typedef struct fl_executor_stats {
 	size_t pending;         /* tasks that were submitted and not taken yet */
 	size_t threads_started; /* in all */
 	size_t ran;             /* tasks that were run, also by a submit or by a waiting worker */
-	size_t not_run;         /* tasks that ended without a run: cancelled, or the executor broke */
+	size_t not_run;         /* tasks without a run: cancelled, or no worker could run them */
 	size_t stolen;          /* calls of fl_parallel_invoke() and loops, run by another worker */
 } fl_executor_stats;
 

@@ -59,9 +59,18 @@ FL_BEGIN_DECLS
  * privileges after the start of the worker, the task fails with that error (-EPERM), and the worker
  * is given up: its process ends after its task, at the latest with this process.
  *
- * Failed starts. If workers again and again cannot be started, or end before they are ready, the
- * executor breaks (-ENOTRECOVERABLE), with the reason as the message. It also breaks on a system
- * without memfd_create() or pidfd_open().
+ * Failed starts. If a worker cannot be started, or ends before it is ready, the executor tries
+ * again after a pause, which doubles from 1 ms to 128 ms. After ten failures in a row, while no
+ * other worker serves, the pending tasks fail with the error of the last start, or with -EOWNERDEAD
+ * if that worker ended: "no worker can be started: worker name-0 cannot be started: eventfd:
+ * EMFILE: Too many open files". Later tasks have ten tries of their own: the executor works again
+ * when the shortage of memory, processes or descriptors has passed.
+ *
+ * The executor breaks (-ENOTRECOVERABLE) if the initializer fails; if it ends its worker ten times
+ * in a row, except by SIGKILL, which the kernel sends when memory is short; and if ten starts in a
+ * row say that this program cannot start at all: the file cannot be executed (-ENOENT, -ENOTDIR,
+ * -EACCES, -ELOOP, -ENOEXEC, -ENOTSUP), or the system has no memfd_create() or pidfd_open()
+ * (-ENOSYS).
  *
  * Threads. Callbacks, and the drop hooks of tasks, run on the executor's own thread, or on the
  * thread that cancels. They must not wait for tasks of the same executor, which that thread serves.

@@ -47,7 +47,9 @@
  *   4. The record is freed. The manager starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
- *      PROCESS_POOL_START_TRIES, with no worker left that serves, the pool breaks.
+ *      PROCESS_POOL_START_TRIES, with no worker left that serves, the queued tasks fail with the
+ *      error of the last start, and the count begins again. If each of these starts failed for a
+ *      lasting reason, the pool breaks: process_pool_is_lasting(), process_pool_reap_worker().
  *
  * Three kinds of threads take completions: a submitter, now and then; a thread that waits for a
  * future; and the manager. Each then fills the submission rings again.
@@ -696,19 +698,27 @@ static int process_pool_start_process(struct fl__process_pool_worker *w, const i
 	return fl__process_pool_sys.start(&w->process, &config);
 }
 
-/* Called without the lock. */
-static int process_pool_launch(struct fl__process_pool_worker *w)
+/* Called without the lock. `call`: what has failed. */
+static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
 	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	*call = "eventfd";
 	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
-	int rc = w->doorbell < 0 ? w->doorbell : fl__packet_pair_above_streams(ends);
+	int rc = w->doorbell;
+	if (rc >= 0) {
+		*call = "socketpair";
+		rc = fl__packet_pair_above_streams(ends);
+	}
 	if (rc == 0) {
 		w->channel = ends[0];
 		fds[FL__WORKER_CHANNEL] = ends[1];
+		*call = "shared memory";
 		rc = process_pool_make_rings(w, fds);
 	}
-	if (rc == 0)
+	if (rc == 0) {
+		*call = "fl_process_start";
 		rc = process_pool_start_process(w, fds);
+	}
 	fl__fd_close(ends[1]);
 	fl__fd_close(fds[FL__WORKER_SUBMISSIONS]);
 	fl__fd_close(fds[FL__WORKER_COMPLETIONS]);
@@ -788,6 +798,7 @@ static int process_pool_add_worker(struct fl__process_pool_worker *w)
  */
 static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 {
+	const char *call;
 	struct fl__process_pool_worker *w = fl__alloc_from(p->base.allocator, 1, sizeof *w);
 	if (!w) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
@@ -798,22 +809,41 @@ static int process_pool_start_worker(struct fl__process_pool *p, char *text)
 	w->quota = p->config.max_tasks > 0 ? (uint32_t)p->config.max_tasks : UINT32_MAX / 2;
 	w->number = process_pool_free_number(p);
 	fl_mutex_unlock(&p->base.lock);
-	int rc = process_pool_launch(w);
+	int rc = process_pool_launch(w, &call);
 	fl_mutex_lock(&p->base.lock);
-	if (rc == 0)
+	if (rc == 0) {
+		call = "epoll_ctl";
 		rc = process_pool_add_worker(w);
+	}
 	if (rc == 0)
 		return 0;
-	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s", p->base.name, w->number,
-	               fl_error_name(rc), fl_error_text(rc));
+	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s: %s", p->base.name, w->number,
+	               call, fl_error_name(rc), fl_error_text(rc));
 	process_pool_free_worker(w);
 	return rc;
 }
 
 /* Supervision: failed starts. */
 
-/* With no worker left that serves, the pool breaks after so many failed starts in a row. */
+/* With no worker left that serves, so many failed starts in a row end the queued tasks. */
 enum { PROCESS_POOL_START_TRIES = 10 };
+
+/* Whether the program cannot start at all. Other errors may be those of a passing shortage. */
+static bool process_pool_is_lasting(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -EACCES:
+	case -ELOOP:
+	case -ENOEXEC:
+	case -ENOSYS:
+	case -ENOTSUP:
+		return true;
+	default:
+		return false;
+	}
+}
 
 static bool process_pool_any_ready(const struct fl__process_pool *p)
 {
@@ -824,14 +854,16 @@ static bool process_pool_any_ready(const struct fl__process_pool *p)
 }
 
 /* Records a failed start, and when to try again. */
-static void process_pool_start_failed(struct fl__process_pool *p, const char *how)
+static void process_pool_start_failed(struct fl__process_pool *p, int error, bool lasting, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
 	p->retry_at = fl__sys.now() + (first_pause << (p->failures < 7 ? p->failures : 7));
 	/* While another worker is ready, the count stays below PROCESS_POOL_START_TRIES. */
 	if (p->failures + 1 < PROCESS_POOL_START_TRIES || !process_pool_any_ready(p))
 		p->failures++;
-	(void)snprintf(p->broken, sizeof p->broken, "%s", how);
+	p->start_error = error;
+	p->lasting = lasting && (p->lasting || p->failures == 1);
+	(void)snprintf(p->why_failed, sizeof p->why_failed, "%s", how);
 }
 
 /* Starts a worker if one is wanted and the pause is over. True: it tried. */
@@ -840,14 +872,30 @@ static bool process_pool_try_start(struct fl__process_pool *p)
 	char text[FL_MESSAGE_MAX];
 	if (!process_pool_wants_worker(p) || p->retry_at > fl__sys.now())
 		return false;
-	if (process_pool_start_worker(p, text) != 0)
-		process_pool_start_failed(p, text);
+	int rc = process_pool_start_worker(p, text);
+	if (rc != 0)
+		process_pool_start_failed(p, rc, process_pool_is_lasting(rc), text);
 	return true;
 }
 
-static bool process_pool_must_break(const struct fl__process_pool *p)
+static bool process_pool_has_tried_all(const struct fl__process_pool *p)
 {
 	return p->failures >= PROCESS_POOL_START_TRIES && process_pool_serving(p) == 0;
+}
+
+/*
+ * Fails the queued tasks. Later tasks have tries of their own, after the pause. Releases the lock
+ * for a while.
+ */
+static void process_pool_end_queued(struct fl__process_pool *p)
+{
+	char text[FL_MESSAGE_MAX + 64];
+	const int error = p->start_error;
+	(void)snprintf(text, sizeof text, "no worker can be started: %s", p->why_failed);
+	p->failures = 0;
+	fl_mutex_unlock(&p->base.lock);
+	fl__executor_end_queued(&p->base, error, text);
+	fl_mutex_lock(&p->base.lock);
 }
 
 /* Releases the lock for a while. */
@@ -856,7 +904,7 @@ static void process_pool_break(struct fl__process_pool *p)
 	char text[FL_MESSAGE_MAX + 64];
 	char *message = p->init_message;
 	const int error = p->init_error;
-	(void)snprintf(text, sizeof text, "the executor is broken: no worker lives long enough: %s", p->broken);
+	(void)snprintf(text, sizeof text, "the executor is broken: no worker can be started: %s", p->why_failed);
 	p->init_message = NULL;
 	fl_mutex_unlock(&p->base.lock);
 	if (error != 0)
@@ -905,12 +953,14 @@ static const char *process_pool_pointer_hint(const struct fl__process_pool_worke
 	           : "";
 }
 
-/* Writes how the worker died: "worker 4711 (name-0) killed by SIGKILL". */
-static void process_pool_describe_death(const struct fl__process_pool_worker *w, char *text, size_t room)
+/*
+ * Writes how the worker died: "worker 4711 (name-0) killed by SIGKILL". `rc` and `status`: of its
+ * join.
+ */
+static void process_pool_describe_death(const struct fl__process_pool_worker *w, int rc,
+                                        const fl_process_status *status, char *text, size_t room)
 {
-	fl_process_status status;
 	char number[24];
-	int rc = fl__process_pool_sys.try_join(w->process, &status);
 	int n = snprintf(text, room, "worker %d (%s) ", fl__process_pool_sys.pid(w->process),
 	                 fl__process_pool_sys.name(w->process));
 	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
@@ -922,11 +972,11 @@ static void process_pool_describe_death(const struct fl__process_pool_worker *w,
 		(void)snprintf(rest, room, "was killed: %s", w->kill_reason);
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
-	else if (status.signal != 0)
-		(void)snprintf(rest, room, "killed by %s%s", process_pool_signal_name(status.signal, number),
-		               process_pool_pointer_hint(w, status.signal));
+	else if (status->signal != 0)
+		(void)snprintf(rest, room, "killed by %s%s", process_pool_signal_name(status->signal, number),
+		               process_pool_pointer_hint(w, status->signal));
 	else
-		(void)snprintf(rest, room, "exited with status %d", status.code);
+		(void)snprintf(rest, room, "exited with status %d", status->code);
 }
 
 /* For a task that had started: queues a new attempt, or fails it. */
@@ -999,16 +1049,23 @@ static void process_pool_recv_ready(struct fl__process_pool_worker *w)
 	}
 }
 
+/*
+ * A death in the initializer is lasting, unless a SIGKILL may have come from outside: the kernel
+ * sends one when memory is short.
+ */
 static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 {
 	struct fl__process_pool *p = w->pool;
 	char how[FL_MESSAGE_MAX];
+	fl_process_status status = {0, 0};
 	(void)process_pool_take_from(w);
 	process_pool_recv_ready(w);
-	process_pool_describe_death(w, how, sizeof how);
+	const int rc = fl__process_pool_sys.try_join(w->process, &status);
+	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);
+	const bool by_itself = rc == 0 && (w->kill_reason || status.signal != SIGKILL);
 	if (!p->terminated && (!w->ready || w->initializing))
-		process_pool_start_failed(p, how);
+		process_pool_start_failed(p, -EOWNERDEAD, w->ready && by_itself, how);
 	unsigned i = 0;
 	while (p->workers[i] != w)
 		i++;
@@ -1621,8 +1678,12 @@ static bool process_pool_do_work(struct fl__process_pool *p)
 	process_pool_give_up_unkillable(p);
 	process_pool_dispatch(p);
 	some |= process_pool_complete_ended(p);
-	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || process_pool_must_break(p)) {
+	const bool tried = process_pool_has_tried_all(p);
+	if (p->base.broken ? p->base.queue.head != NULL : p->init_error != 0 || (tried && p->lasting)) {
 		process_pool_break(p);
+		some = true;
+	} else if (tried) {
+		process_pool_end_queued(p);
 		some = true;
 	}
 	return process_pool_try_start(p) || some;

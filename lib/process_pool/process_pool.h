@@ -82,10 +82,12 @@ struct fl__process_pool {
 	int64_t wakes_at; /* when the manager's sleep times out */
 	/* Starting workers. */
 	unsigned failures; /* failed starts in a row */
+	bool lasting;      /* no later start can succeed, as each of them says */
+	int start_error;   /* the last failed start's */
+	char why_failed[FL_MESSAGE_MAX];
 	int64_t retry_at;
 	int init_error; /* an initializer's error */
 	char *init_message;
-	char broken[FL_MESSAGE_MAX]; /* the last failed start, for the message */
 	/* The config. */
 	fl_executor_config config;
 	int64_t deadline_grace; /* how long a task may run on after its deadline */

@@ -384,6 +384,49 @@ FL_STRESS(process_pool_starts_late, user)
 }
 
 /*
+ * No worker can be started for a while: a task either runs or fails with that error, and later ones
+ * run.
+ */
+struct process_pool_shortage {
+	struct process_pool pool;
+};
+
+FL_STRESS_SETUP(process_pool_shortage)
+{
+	enum { TRIES = 10 }; /* PROCESS_POOL_START_TRIES */
+	s->pool.start_fails = TRIES;
+	process_pool_begin(&s->pool, &(fl_executor_config){.workers = 1});
+}
+
+static void submit_in_shortage(struct process_pool *pool, int task)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(process_pool_submit(pool, task, &f));
+	OK(fl_future_wait(f));
+	FL_STRESS_CHECK(fl_future_error(f) == -EAGAIN || fl_future_error(f) == 0);
+	FL_STRESS_CHECK(process_pool_ran(pool, task) == (fl_future_error(f) == 0));
+}
+
+FL_STRESS_ACTOR(process_pool_shortage, one)
+{
+	submit_in_shortage(&s->pool, 1);
+	process_pool_submit_get(&s->pool, 3);
+}
+
+FL_STRESS_ACTOR(process_pool_shortage, two)
+{
+	submit_in_shortage(&s->pool, 2);
+}
+
+FL_STRESS(process_pool_shortage, one, two)
+{
+	process_pool_end(&s->pool);
+	FL_FORBIDDEN(process_pool_ran(&s->pool, 3) != 1, "the pool did not recover");
+	FL_ACCEPTABLE(process_pool_ran(&s->pool, 1) + process_pool_ran(&s->pool, 2) <= 1, "one or both failed");
+	FL_FORBIDDEN(1, "no task failed");
+}
+
+/*
  * An initializer fails: tasks that are queued, posted or submitted from then on end with its error.
  */
 struct process_pool_unprepared {

@@ -77,48 +77,90 @@ FL_TEST(process_pool_start_with_a_fault_in_the_worker)
 
 /* Always: one clear error in the end, and no wait hangs. */
 
-static void never_starts(const fl_executor_config *config, const char *why)
+/* Submits tasks, all of which fail with that error. */
+static void all_fail(fl_executor *e, int error, const char *why)
 {
 	enum { TASKS = 40 };
-	fl_executor *e = process_pool_made(config);
 	fl_future *f[TASKS];
 	int *runs = process_pool_counters(1), n = 0, rc = 0;
 	for (; n < TASKS && rc == 0; n += rc == 0)
 		rc = process_pool_counts_submit(e, runs, &f[n]);
-	assert_true(rc == 0 || (n > 0 && rc == -ENOTRECOVERABLE));
-	for (int i = 0; i < n; i++) {
-		assert_int_equal(fl_future_wait(f[i]), 0);
-		process_pool_fails(f[i], -ENOTRECOVERABLE, why);
-	}
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
-	FL_OK(fl_executor_join(e));
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
-	fl_executor_free(e);
+	if (rc != 0)
+		FL_RC(rc, -ENOTRECOVERABLE);
+	assert_true(rc == 0 || (n > 0 && error == rc));
+	for (int i = 0; i < n; i++)
+		process_pool_fails(f[i], error, why);
 	assert_int_equal(process_pool_counted(runs), 0);
 }
 
-FL_TEST(process_pool_never_starts)
+static void breaks(const fl_executor_config *config, const char *why)
 {
-	static const struct {
-		int call, role, skip, error;
-		const char *why;
-	} ways[] = {
+	fl_executor *e = process_pool_made(config);
+	all_fail(e, -ENOTRECOVERABLE, why);
+	assert_true(fl_executor_is_broken(e));
+	FL_RC(process_pool_square_submit(e, 3, NULL), -ENOTRECOVERABLE);
+	FL_OK(fl_executor_join(e));
+	FL_RC(process_pool_square_submit(e, 3, NULL), -ENOTRECOVERABLE);
+	fl_executor_free(e);
+}
+
+struct fault_at_start {
+	int call, role, error;
+	int seen; /* by the tasks */
+	const char *why;
+};
+
+static void strike(const struct fault_at_start *fault)
+{
+	process_pool_fail(fault->call, fault->role, 0, INT32_MAX, fault->error);
+}
+
+/* The tasks fail, and the executor works when the shortage has passed. */
+FL_TEST(process_pool_outlives_shortages)
+{
+	static const struct fault_at_start faults[] = {
 	    /* RLIMIT_NPROC is reached. */
-	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, 0, -EAGAIN, "EAGAIN"},
-	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, 0, -EMFILE, "EMFILE"},
-	    {PROCESS_POOL_FILL, PROCESS_POOL_HERE, 0, -ENOSPC, "ENOMEM"},
-	    /* The first is for the doorbell. */
-	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, 1, -ENOSPC, "ENOSPC"},
-	    {PROCESS_POOL_MAP, PROCESS_POOL_IN_WORKER, 0, -ENOMEM, "exited with status 1"},
-	    {PROCESS_POOL_THREAD, PROCESS_POOL_IN_WORKER, 0, -EAGAIN, "exited with status 1"},
+	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, -EAGAIN, -EAGAIN, "fl_process_start: EAGAIN"},
+	    {PROCESS_POOL_FORK, PROCESS_POOL_IN_FORK_SERVER, -ENOMEM, -ENOMEM, "fl_process_start: ENOMEM"},
+	    {PROCESS_POOL_EVENT, PROCESS_POOL_HERE, -EMFILE, -EMFILE, "eventfd: EMFILE"},
+	    {PROCESS_POOL_PAIR, PROCESS_POOL_HERE, -ENFILE, -ENFILE, "socketpair: ENFILE"},
+	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, -EMFILE, -EMFILE, "shared memory: EMFILE"},
+	    {PROCESS_POOL_FILL, PROCESS_POOL_HERE, -ENOSPC, -ENOMEM, "shared memory: ENOMEM"},
+	    {PROCESS_POOL_WATCH, PROCESS_POOL_HERE, -ENOSPC, -ENOSPC, "epoll_ctl: ENOSPC"},
+	    {PROCESS_POOL_MAP, PROCESS_POOL_IN_WORKER, -ENOMEM, -EOWNERDEAD, "exited with status 1"},
+	    {PROCESS_POOL_THREAD, PROCESS_POOL_IN_WORKER, -EAGAIN, -EOWNERDEAD, "exited with status 1"},
 	};
 	const struct process_pool_census before = process_pool_begin();
 	process_log_begin();
-	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-		process_pool_fail(ways[i].call, ways[i].role, ways[i].skip, INT32_MAX, ways[i].error);
-		never_starts(&(fl_executor_config){.workers = 3}, ways[i].why);
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+		fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 3, .max_tasks = 1});
+		process_pool_works(e); /* the pool's thread and its descriptors exist */
+		FL_WAIT_FOR(process_pool_size(e) == 0);
+		strike(&faults[i]);
+		all_fail(e, faults[i].seen, faults[i].why);
+		assert_false(fl_executor_is_broken(e));
+		assert_true(process_pool_heal() > 1); /* tried again */
+		process_pool_works(e);
+		fl_executor_free(e);
+		process_pool_same(&before);
+	}
+	(void)process_log_end("");
+}
+
+/* What no time mends. */
+FL_TEST(process_pool_never_starts)
+{
+	static const struct fault_at_start faults[] = {
+	    {PROCESS_POOL_PIDFD, PROCESS_POOL_IN_FORK_SERVER, -ENOSYS, 0, "fl_process_start: ENOSYS"},
+	    {PROCESS_POOL_MEMORY, PROCESS_POOL_HERE, -ENOSYS, 0, "shared memory: ENOSYS"},
+	};
+	const struct process_pool_census before = process_pool_begin();
+	process_log_begin();
+	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+		strike(&faults[i]);
+		breaks(&(fl_executor_config){.workers = 3}, faults[i].why);
 		const int struck = process_pool_heal();
-		print_message("%s: %d times\n", ways[i].why, struck);
+		print_message("%s: %d times\n", faults[i].why, struck);
 		assert_true(struck > 1 && struck < 50); /* tried again, but not for ever */
 		process_pool_same(&before);
 	}
@@ -162,19 +204,128 @@ FL_TASK(process_pool_exits_itself, int *, void)
 	exit(5);
 }
 
-FL_TEST(process_pool_initializer_that_kills_its_worker)
+FL_TASK(process_pool_faults_itself, int *, void)
+{
+	process_pool_count(*arg);
+	return kill(getpid(), SIGSEGV);
+}
+
+FL_TEST(process_pool_initializer_that_ends_its_worker)
+{
+	static const struct {
+		const fl_task_type *initialize;
+		const char *why;
+	} ways[] = {
+	    {&process_pool_exits_itself, "exited with status 5"},
+	    {&process_pool_faults_itself, "killed by SIGSEGV"},
+	};
+	const struct process_pool_census before = process_pool_begin();
+	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+		int *runs = process_pool_counters(1);
+		breaks(&(fl_executor_config){.workers = 2, .initialize = ways[i].initialize, .initialize_arg = &runs},
+		       ways[i].why);
+		assert_true(process_pool_counted(runs) > 1 && process_pool_counted(runs) < 50);
+		process_pool_same(&before);
+	}
+}
+
+/* The kernel may have killed the worker for want of memory. */
+FL_TEST(process_pool_initializer_whose_worker_is_killed)
 {
 	const struct process_pool_census before = process_pool_begin();
-	int *runs = process_pool_counters(2), *first = &runs[0], *second = &runs[1];
-	never_starts(
-	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &first},
-	    "killed by SIGKILL");
-	never_starts(
-	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_exits_itself, .initialize_arg = &second},
-	    "exited with status 5");
-	assert_true(process_pool_counted(first) > 1 && process_pool_counted(first) < 50);
-	assert_true(process_pool_counted(second) > 1 && process_pool_counted(second) < 50);
+	int *runs = process_pool_counters(1);
+	fl_executor *e = process_pool_made(
+	    &(fl_executor_config){.workers = 2, .initialize = &process_pool_kills_itself, .initialize_arg = &runs});
+	all_fail(e, -EOWNERDEAD, "killed by SIGKILL");
+	assert_false(fl_executor_is_broken(e));
+	fl_executor_free(e);
+	assert_true(process_pool_counted(runs) > 1);
 	process_pool_same(&before);
+}
+
+/* A worker begins its tasks when the gate is open. */
+FL_TASK(process_pool_waits_for_its_gate, struct process_pool_gate *, void)
+{
+	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+static void kill_workers(fl_executor *e)
+{
+	int pids[8];
+	const size_t n = fl_process_executor_pids(e, pids, 8);
+	for (size_t i = 0; i < n && i < 8; i++)
+		(void)kill(pids[i], SIGKILL);
+}
+
+/* Each worker is killed as soon as it is seen. */
+FL_TEST(process_pool_outlives_a_killer)
+{
+	struct process_pool_gate *gate = process_pool_gate();
+	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){
+	    .workers = 2, .initialize = &process_pool_waits_for_its_gate, .initialize_arg = &gate});
+	fl_future *f = NULL;
+	FL_OK(process_pool_square_submit(e, 3, &f));
+	while (!process_pool_ended(f)) {
+		kill_workers(e);
+		sched_yield();
+	}
+	process_pool_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+	assert_false(fl_executor_is_broken(e));
+	process_pool_open(gate);
+	process_pool_works(e);
+}
+
+/* Each shortage begins with an idle pool whose workers have died, and once without a fork server. */
+FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(2);
+	process_log_begin();
+	for (int round = 0; round < 4; round++) {
+		process_pool_works(e);
+		if (round % 2 > 0)
+			FL_OK(kill(fl__fork_server_pid(), SIGKILL));
+		kill_workers(e);
+		FL_WAIT_FOR(process_pool_size(e) == 0);
+		const rlim_t limit = fl_test_limit_fds(round < 2 ? 0 : 3);
+		all_fail(e, -EMFILE, "EMFILE");
+		fl_test_unlimit_fds(limit);
+		assert_false(fl_executor_is_broken(e));
+	}
+	process_pool_works(e);
+	(void)process_log_end("");
+}
+
+static void run_without_processes(void *unused)
+{
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	struct rlimit limit;
+	(void)unused;
+	/* root would be exempt; a program that is executed again could not open the arena */
+	FL_CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
+	FL_CHECK(fl_process_preload() == 0);
+	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}) == 0);
+	process_pool_works(e);
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	FL_CHECK(getrlimit(RLIMIT_NPROC, &limit) == 0);
+	const rlim_t before = limit.rlim_cur;
+	limit.rlim_cur = 0;
+	FL_CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0 && fl_future_wait(f) == 0);
+	/* the fork server cannot fork, or the worker has no second thread */
+	FL_CHECK(fl_future_error(f) == -EAGAIN || fl_future_error(f) == -EOWNERDEAD);
+	fl_future_free(f);
+	limit.rlim_cur = before;
+	FL_CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
+	process_pool_works(e);
+	fl_executor_free(e);
+}
+
+FL_TEST(process_pool_outlives_a_shortage_of_processes)
+{
+	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_USERS_REASON);
+	FL_OK(fl_test_child(run_without_processes, NULL, NULL, 0));
 }
 
 FL_TEST(process_pool_without_descriptors)
@@ -193,7 +344,8 @@ FL_TEST(process_pool_without_descriptors)
 			FL_RC(rc, -EAGAIN); /* of the manager's own: all is as before */
 			process_pool_works(e);
 		} else if (fl_future_error(f) != 0) {
-			process_pool_fails(f, -ENOTRECOVERABLE, "EMFILE");
+			process_pool_fails(f, -EMFILE, "EMFILE");
+			process_pool_works(e);
 		} else {
 			fl_future_free(f);
 		}
