@@ -506,7 +506,7 @@ struct fork_server_child {
 
 struct fork_server_loop {
 	int socket, parent;
-	int parent_fd, signals; /* or a negative errno */
+	int parent_fd, signals; /* parent_fd: or a negative errno */
 	int spare;              /* closed before a receive, so that a request's channel fits */
 	struct fork_server_child *children;
 	size_t n, room;
@@ -705,7 +705,8 @@ _Noreturn void fl__fork_server_serve(int socket, int parent)
 	fork_server_loop.signals = fl__process_sys.child_signals();
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
-	if (getppid() != parent)
+	/* without the signals it would reap no child; the next start makes another fork server */
+	if (getppid() != parent || fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();
 	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);

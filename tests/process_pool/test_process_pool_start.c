@@ -383,6 +383,22 @@ FL_TEST(process_pool_outlives_the_fork_server)
 	}
 }
 
+/* A fork server without the signals of its children ends: it would not see their ends. */
+FL_TEST(process_pool_fork_server_without_signals)
+{
+	FL_SCOPED(fl_executor) *e = process_pool_with(1);
+	process_pool_works(e);
+	process_log_begin();
+	FL_OK(kill(fl__fork_server_pid(), SIGKILL));
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	process_pool_fail(PROCESS_POOL_SIGNALS, PROCESS_POOL_IN_FORK_SERVER, 0, 1, -EMFILE);
+	process_pool_works(e);
+	assert_int_equal(process_pool_heal(), 1);
+	kill_workers(e);
+	FL_WAIT_FOR(process_pool_size(e) == 0);
+	(void)process_log_end("");
+}
+
 FL_TASK(process_pool_kills_its_parent, void, void)
 {
 	FL_CHECK(kill(getppid(), SIGKILL) == 0);

@@ -38,15 +38,16 @@ enum process_pool_call {
 	PROCESS_POOL_EVENT,
 	PROCESS_POOL_FORK,
 	PROCESS_POOL_PIDFD,
+	PROCESS_POOL_SIGNALS,
 	PROCESS_POOL_ALLOC,
 	PROCESS_POOL_THREAD,
 	PROCESS_POOL_CALLS
 };
 
 static const char *const process_pool_call_names[PROCESS_POOL_CALLS] = {
-    "memory",       "resize", "fill",    "seals",     "size",  "map",   "keep",
-    "pair",         "send",   "receive", "memory_of", "write", "seal",  "sealed_size",
-    "watch_create", "watch",  "event",   "fork",      "pidfd", "alloc", "thread"};
+    "memory", "resize",  "fill",      "seals",   "size",  "map",         "keep",         "pair",
+    "send",   "receive", "memory_of", "write",   "seal",  "sealed_size", "watch_create", "watch",
+    "event",  "fork",    "pidfd",     "signals", "alloc", "thread"};
 
 enum process_pool_role { PROCESS_POOL_HERE, PROCESS_POOL_IN_FORK_SERVER, PROCESS_POOL_IN_WORKER };
 
@@ -134,6 +135,7 @@ PROCESS_POOL_WRAP(watch, PROCESS_POOL_WATCH, int, process_pool_real_fd.epoll_con
 PROCESS_POOL_WRAP(event, PROCESS_POOL_EVENT, int, process_pool_real_os.eventfd, (void), ())
 PROCESS_POOL_WRAP(fork, PROCESS_POOL_FORK, int, process_pool_real_os.fork, (void), ())
 PROCESS_POOL_WRAP(pidfd, PROCESS_POOL_PIDFD, int, process_pool_real_os.pidfd, (int pid), (pid))
+PROCESS_POOL_WRAP(signals, PROCESS_POOL_SIGNALS, int, process_pool_real_os.child_signals, (void), ())
 PROCESS_POOL_WRAP(thread, PROCESS_POOL_THREAD, int, process_pool_real_sys.thread_create,
                   (pthread_t * thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg),
                   (thread, attr, start, arg))
@@ -178,6 +180,7 @@ __attribute__((constructor)) static void process_pool_faults_begin(void)
 	fl__process_sys.eventfd = process_pool_wrapped_event;
 	fl__process_sys.fork = process_pool_wrapped_fork;
 	fl__process_sys.pidfd = process_pool_wrapped_pidfd;
+	fl__process_sys.child_signals = process_pool_wrapped_signals;
 }
 
 #endif
