@@ -2,7 +2,8 @@
 /*
  * The reaper sleeps in epoll_wait() on the children's pidfds, and on an eventfd, which wakes it for
  * its end. An event's data is the descriptor. `reaper_lock` guards the children, and the thread's
- * start and end.
+ * start and end. A child that cannot be watched, for lack of memory, descriptors or threads, is
+ * watched from the next adoption on.
  */
 #include "reaper.h"
 #include "../base/panic.h"
@@ -16,8 +17,9 @@
 
 struct reaper_child {
 	struct reaper_child *next;
-	int pidfd;   /* -1: reaped, or a child of this process's parent */
-	bool killed; /* was sent SIGKILL */
+	int pidfd;    /* -1: reaped, or a child of this process's parent */
+	bool killed;  /* was sent SIGKILL */
+	bool watched; /* its pidfd is in the epoll set */
 };
 
 static fl_mutex reaper_lock = FL_MUTEX_INIT;
@@ -60,6 +62,15 @@ static void reaper_reap_by_pidfd(int pidfd)
 	reaper_free_reaped();
 }
 
+/* Under the lock. */
+static void reaper_close_epoll(void)
+{
+	fl__fd_close(reaper_epoll);
+	fl__fd_close(reaper_wakeup);
+	reaper_epoll = reaper_wakeup = -1;
+	reaper_running = false;
+}
+
 /* Under the lock. Waits for the killed children. The process itself must reap the others. */
 static void reaper_close(void)
 {
@@ -70,10 +81,7 @@ static void reaper_close(void)
 		c->pidfd = -1;
 	}
 	reaper_free_reaped();
-	fl__fd_close(reaper_epoll);
-	fl__fd_close(reaper_wakeup);
-	reaper_epoll = reaper_wakeup = -1;
-	reaper_running = false;
+	reaper_close_epoll();
 }
 
 static bool reaper_must_end(void)
@@ -107,7 +115,7 @@ static unsigned reaper_end(void)
 	return 0;
 }
 
-/* Under the lock. After an error reaper_close() closes what is open. */
+/* Under the lock. After an error reaper_close_epoll() closes what is open. */
 static int reaper_open(void)
 {
 	reaper_epoll = fl__fd_above_streams(fl__fd_sys.epoll_create());
@@ -129,41 +137,44 @@ static int reaper_start(void)
 	if (rc == 0)
 		rc = fl__helper_start(&helper);
 	if (rc != 0)
-		reaper_close();
-	reaper_running = rc == 0;
+		reaper_close_epoll();
+	else
+		reaper_running = true;
 	return rc;
 }
 
-/* On success the reaper owns `pidfd`. */
-static int reaper_adopt(int pidfd, bool killed)
+/* Under the lock. */
+static void reaper_watch_all(void)
 {
-	struct reaper_child *c = fl__alloc(1, sizeof *c);
-	if (!c)
-		return -ENOMEM;
-	c->pidfd = pidfd;
-	c->killed = killed;
-	FL_LOCKED(&reaper_lock);
 	int rc = reaper_start();
-	if (rc == 0)
-		rc = fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN);
-	if (rc != 0) {
-		fl__free(c);
-		return rc;
+	reaper_free_reaped(); /* in a forked child: those of its parent */
+	for (struct reaper_child *c = reaper_children; rc == 0 && c; c = c->next) {
+		if (!c->watched)
+			rc = fl__fd_sys.epoll_control(reaper_epoll, EPOLL_CTL_ADD, c->pidfd, EPOLLIN);
+		c->watched |= rc == 0;
 	}
-	c->next = reaper_children;
-	reaper_children = c;
-	return 0;
 }
 
 void fl__reaper_adopt(int pidfd, bool killed)
 {
-	int rc = reaper_adopt(pidfd, killed);
-	if (rc == 0)
+	struct reaper_child *c = fl__alloc(1, sizeof *c);
+	if (c) {
+		FL_LOCKED(&reaper_lock);
+		c->pidfd = pidfd;
+		c->killed = killed;
+		c->next = reaper_children;
+		reaper_children = c;
+		reaper_watch_all();
+		if (!c->watched) {
+			reaper_reap_child(c, false);
+			reaper_free_reaped();
+		}
 		return;
+	}
 	fl_process_status status;
 	if (fl__process_sys.reap(pidfd, &status, false) == 0)
 		fl__log(FL_LOG_WARNING, "a process without a handle cannot be reaped, and stays a zombie: %s",
-		        fl_error_text(rc));
+		        fl_error_text(-ENOMEM));
 	fl__fd_close(pidfd);
 }
 

@@ -4,7 +4,9 @@
 #include "fl_seam.h"
 #include "process/packet.h"
 #include "process/process_sys.h"
+#include "sync/helper.h"
 #include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -880,4 +882,31 @@ FL_TEST(process_pidfd_that_cannot_be_sent)
 	if (!process_can(FL_PROCESS_FORK))
 		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(start_beside_descriptors_in_flight, NULL, NULL, 0));
+}
+
+static int start_sleep(fl_process **p)
+{
+	static const char *const argv[] = {"sleep", "1000", NULL};
+	return fl_process_start(p, &(fl_process_config){.program = "sleep", .argv = argv});
+}
+
+/* The next process without a handle brings a reaper for both. */
+FL_TEST(process_without_a_reaper_is_reaped_later)
+{
+	fl_process *p[2];
+	int pid[2];
+	fl__helpers_end();
+	for (int i = 0; i < 2; i++) {
+		FL_OK(start_sleep(&p[i]));
+		pid[i] = fl_process_pid(p[i]);
+	}
+	seam_fail_threads(0, 1);
+	fl_process_free(p[0]);
+	FL_OK(seam_heal());
+	FL_OK(kill(pid[0], SIGKILL));
+	FL_WAIT_FOR(process_state(pid[0]) == 'Z');
+	fl_process_free(p[1]);
+	FL_WAIT_FOR(process_state(pid[0]) == 0);
+	FL_OK(kill(pid[1], SIGKILL));
+	FL_WAIT_FOR(process_state(pid[1]) == 0);
 }
