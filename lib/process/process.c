@@ -171,9 +171,10 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 
 /* How a process ended. */
 
+/* False also after an error: with RLIMIT_NOFILE 0, poll() fails. */
 static bool process_fd_is_ready(int fd)
 {
-	return fl__fd_poll(fd, POLLIN) != 0;
+	return fl__fd_poll(fd, POLLIN) > 0;
 }
 
 static void process_set_ended(fl_process *p, int rc, fl_process_status status)

@@ -910,3 +910,24 @@ FL_TEST(process_without_a_reaper_is_reaped_later)
 	FL_OK(kill(pid[1], SIGKILL));
 	FL_WAIT_FOR(process_state(pid[1]) == 0);
 }
+
+/* A process whose fork server has died: only its pidfd shows its end. */
+FL_TEST(process_runs_on_while_no_descriptor_can_be_polled)
+{
+	fl_process *p;
+	struct rlimit before, none;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps}));
+	const int fork_server = fl__fork_server_pid();
+	FL_OK(kill(fork_server, SIGKILL));
+	FL_WAIT_FOR(process_state(fork_server) == 0);
+	FL_OK(getrlimit(RLIMIT_NOFILE, &before));
+	none = before;
+	none.rlim_cur = 0;
+	FL_OK(setrlimit(RLIMIT_NOFILE, &none));
+	const bool alive = fl_process_is_alive(p);
+	FL_OK(setrlimit(RLIMIT_NOFILE, &before));
+	assert_true(alive);
+	FL_OK(fl_process_kill(p));
+	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
+	fl_process_free(p);
+}
