@@ -44,6 +44,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,7 +54,7 @@ struct fl__fork_server {
 	int socket, pidfd, pid;           /* socket -1: ended */
 	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
 	struct fl__rights rights;         /* of the thread that made it */
-	bool refused;                     /* could not take on a caller's settings */
+	bool refused;                     /* cannot serve a caller's settings */
 	unsigned users;                   /* starts, and one for `fork_server_current` */
 	unsigned processes;               /* handles of its processes; changed without the lock, too */
 };
@@ -637,6 +638,12 @@ static bool fork_server_is_abandoned(int channel)
 	return fl__fd_poll(channel, POLLIN) != 0;
 }
 
+/* Whether the caller has raised its limit since this fork server was made. */
+static bool fork_server_has_fewer_fds(const struct fl__request *request)
+{
+	return request->settings->limits[RLIMIT_NOFILE].now > fork_server_loop.settings.limits[RLIMIT_NOFILE].now;
+}
+
 /* Serves one request. Returns true when a child owns the channel. */
 static bool fork_server_answer(const void *data, size_t size, const struct fl__packet *packet)
 {
@@ -665,6 +672,8 @@ static bool fork_server_answer(const void *data, size_t size, const struct fl__p
 	bool made = rc > 0;
 	reply.pid = made ? rc : 0;
 	reply.error = made ? (pidfd < 0 ? pidfd : 0) : rc;
+	if (reply.error == -EMFILE && request.settings && fork_server_has_fewer_fds(&request))
+		reply.refused = true;
 	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
 	fl__fd_close(pidfd);
 	if (made && (rc != 0 || reply.error != 0)) {
