@@ -5,6 +5,7 @@
 #include "process/packet.h"
 #include "process/process_sys.h"
 #include "sync/helper.h"
+#include <fairlead/process_executor.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -831,6 +832,57 @@ static void run_into(const fl_task_type *limit, bool says_where)
 	assert_non_null(strstr(text, "cannot start process"));
 	assert_int_equal(strstr(text, ", in this process\n") != NULL, says_where);
 	assert_null(strstr(text, ", in the fork server\n"));
+}
+
+FL_TASK(process_answers, void, int)
+{
+	*result = 42;
+	return 0;
+}
+
+/* The error of a task; its worker has ended when this returns. */
+static int error_of_a_task(fl_executor *e)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(process_answers_submit(e, &f) == 0 && fl_future_wait(f) == 0);
+	FL_WAIT_FOR(fl_process_executor_pids(e, NULL, 0) == 0);
+	return fl_future_error(f);
+}
+
+/* The fork server cannot fork, or the worker has no second thread. */
+FL_TASK(process_pool_with_few_processes, void, void)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	struct rlimit before, none;
+	const uid_t user = somebody();
+	FL_CHECK(setresuid(user, user, user) == 0);
+	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}) == 0);
+	FL_CHECK(getrlimit(RLIMIT_NPROC, &before) == 0);
+	none = before;
+	none.rlim_cur = 0;
+	for (int round = 0; round < 2; round++) {
+		FL_CHECK(error_of_a_task(e) == 0);
+		FL_CHECK(setrlimit(RLIMIT_NPROC, &none) == 0);
+		FL_CHECK(error_of_a_task(e) != 0);
+		FL_CHECK(setrlimit(RLIMIT_NPROC, &before) == 0);
+	}
+	FL_CHECK(error_of_a_task(e) == 0);
+	return 0;
+}
+
+FL_TEST(process_pool_outlives_a_shortage_of_processes)
+{
+	FL_NEEDS(FL_TEST_PROCESS_POOLS);
+	if (!fl_test_has_users()) /* root has no limit */
+		FL_SKIP(FL_TEST_USERS_REASON);
+	int err = fl_test_scratch();
+	const fl_process_status status = process_run(&(fl_process_config){
+	    .task = &process_pool_with_few_processes, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
+	static char text[1 << 16];
+	fl_test_take(err, text, sizeof text);
+	if (status.code != 0)
+		print_error("%d %d\n%s\n", status.code, status.signal, text);
+	assert_int_equal(status.code, 0);
 }
 
 FL_TEST(process_limit_of_processes)

@@ -295,39 +295,6 @@ FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
 	(void)process_log_end("");
 }
 
-static void run_without_processes(void *unused)
-{
-	fl_executor *e = NULL;
-	fl_future *f = NULL;
-	struct rlimit limit;
-	(void)unused;
-	/* root would be exempt; a program that is executed again could not open the arena */
-	FL_CHECK(setresgid(61234, 61234, 61234) == 0 && setresuid(61234, 61234, 61234) == 0);
-	FL_CHECK(fl_process_preload() == 0);
-	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 1, .max_tasks = 1}) == 0);
-	process_pool_works(e);
-	FL_WAIT_FOR(process_pool_size(e) == 0);
-	FL_CHECK(getrlimit(RLIMIT_NPROC, &limit) == 0);
-	const rlim_t before = limit.rlim_cur;
-	limit.rlim_cur = 0;
-	FL_CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
-	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0 && fl_future_wait(f) == 0);
-	/* the fork server cannot fork, or the worker has no second thread */
-	FL_CHECK(fl_future_error(f) == -EAGAIN || fl_future_error(f) == -EOWNERDEAD);
-	fl_future_free(f);
-	limit.rlim_cur = before;
-	FL_CHECK(setrlimit(RLIMIT_NPROC, &limit) == 0);
-	process_pool_works(e);
-	fl_executor_free(e);
-}
-
-FL_TEST(process_pool_outlives_a_shortage_of_processes)
-{
-	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_USERS_REASON);
-	FL_OK(fl_test_child(run_without_processes, NULL, NULL, 0));
-}
-
 FL_TEST(process_pool_without_descriptors)
 {
 	const struct process_pool_census before = process_pool_begin();
