@@ -39,9 +39,10 @@ FL_BEGIN_DECLS
 /*
  * Creates an executor with its own thread and loop. The thread starts with the first submit, is
  * called name-0. In the tasks fl_loop_current() is that loop; fl_loop_cancel() of it acts as
- * fl_executor_cancel(). A join also cancels fibers that tasks have
- * left behind, and waits for them. If the thread finds no memory to run its loop, the pending tasks
- * fail with -ENOMEM, and it tries again with the next submit. `config` may be NULL. Any thread may call it. Never waits. Returns
+ * fl_executor_cancel(). A join also cancels fibers that tasks have left behind, and waits for them.
+ * If the thread finds no memory to run its loop, the pending tasks fail with -ENOMEM, and the
+ * thread tries again with the next submit. `config` may be NULL. Any thread may call it. Never
+ * waits. Returns
  *
  *   0
  *   -ENOMEM, -EMFILE, -ENFILE

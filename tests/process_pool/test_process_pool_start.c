@@ -275,7 +275,7 @@ FL_TEST(process_pool_outlives_a_killer)
 	process_pool_works(e);
 }
 
-/* Each shortage begins with an idle pool whose workers have died, and once without a fork server. */
+/* Each shortage meets an idle pool whose workers have died; every second one, no fork server. */
 FL_TEST(process_pool_outlives_a_shortage_of_descriptors)
 {
 	FL_SCOPED(fl_executor) *e = process_pool_with(2);
