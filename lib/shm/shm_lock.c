@@ -11,8 +11,11 @@
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
  *
- *   `holds`  the records of the locks that the thread holds for users, in the order of their
- *            acquires. The record before and after a lock names its neighbours in the list
+ *   `holds`  the records of the locks that the thread holds for users. The record before and after
+ *            a lock names its neighbours in the list. An acquire adds the last record. A release
+ *            moves the last record to the place that it leaves, and the node likewise: so no
+ *            release takes longer because the thread holds many locks. In each lock, hold_ is the
+ *            place of the record. That is only a hint: fl__shm_hold() checks the record there
  *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
  *            words are 0, so that the kernel and the C library pass over them. The C library stores
  *            its links in them, as in nodes of its own. `back` is linked only if the C library's
@@ -70,6 +73,7 @@
 #include "shm_lock.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../base/unload.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <limits.h>
@@ -83,6 +87,21 @@ enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 enum { SHM_LOCK_GROWTH = 20 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
+
+/*
+ * The records of a thread that has held more locks than `few` has. The thread keeps the block until
+ * its end; then another thread may use the block. So the blocks are as many as threads used at once.
+ */
+struct shm_lock_block {
+	struct shm_lock_block *next;
+	uint32_t used; /* 1: by a thread; 0: free */
+	uint32_t room;
+	struct fl__shm_hold holds[];
+};
+static struct shm_lock_block *shm_lock_blocks; /* never shorter, so no lock guards the list */
+
+static pthread_key_t shm_lock_key; /* its destructor gives back the block of a thread */
+static bool shm_lock_has_key;
 
 static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 {
@@ -108,10 +127,49 @@ struct fl__shm_self *fl__shm_self(void)
 	return &shm_lock_self;
 }
 
-static void shm_lock_free_holds(const struct fl__shm_self *me)
+/* NULL: no memory. */
+static struct shm_lock_block *shm_lock_take_block(uint32_t room)
 {
-	if (me->holds != me->few)
-		fl__free(me->holds);
+	struct shm_lock_block *block;
+	if (!shm_lock_has_key || pthread_setspecific(shm_lock_key, &shm_lock_self) != 0)
+		return NULL;
+	/* acquire: pairs with the release below, of this block and of those after it */
+	for (block = fl__load_acquire(&shm_lock_blocks); block; block = block->next) {
+		uint32_t used = 0;
+		/* acquire: pairs with shm_lock_leave_block() */
+		if (block->room == room && fl__cas_acquire(&block->used, &used, 1))
+			return block;
+	}
+	block = fl__alloc(1, sizeof *block + room * sizeof block->holds[0]);
+	if (!block)
+		return NULL;
+	block->used = 1;
+	block->room = room;
+	block->next = fl__load_relaxed(&shm_lock_blocks); /* relaxed: the CAS decides */
+	/* release: pairs with the acquire above */
+	while (!fl__cas_weak_release(&shm_lock_blocks, &block->next, block))
+		;
+	return block;
+}
+
+static void shm_lock_leave_block(struct fl__shm_self *me)
+{
+	if (me->room <= FL__SHM_HOLDS) /* 0 in a forked child */
+		return;
+	struct shm_lock_block *block = (void *)((char *)me->holds - offsetof(struct shm_lock_block, holds));
+	me->holds = me->few;
+	me->room = FL__SHM_HOLDS;
+	fl__store_release(&block->used, 0); /* pairs with shm_lock_take_block() */
+}
+
+static void shm_lock_end_thread(void *unused)
+{
+	struct fl__shm_self *me = &shm_lock_self;
+	(void)unused;
+	if (me->held == 0)
+		shm_lock_leave_block(me);
+	else /* a later destructor may release the locks; then this one runs again */
+		(void)pthread_setspecific(shm_lock_key, me);
 }
 
 /* A forked child has another TID, and owns no lock. Not all C libraries empty the child's list. */
@@ -120,14 +178,28 @@ static void shm_lock_after_fork_in_child(void)
 	struct fl__shm_self *me = &shm_lock_self;
 	if (me->list && me->held > 0)
 		me->list->first = me->list;
-	shm_lock_free_holds(me);
+	for (struct shm_lock_block *block = shm_lock_blocks; block; block = block->next)
+		block->used = 0;
 	*me = (struct fl__shm_self){.tid = 0};
 }
 
-FL__AT_START static void shm_lock_watch_forks(void)
+FL__AT_START static void shm_lock_watch_threads(void)
 {
+	shm_lock_has_key = pthread_key_create(&shm_lock_key, shm_lock_end_thread) == 0;
 	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
 	(void)pthread_atfork(NULL, NULL, shm_lock_after_fork_in_child);
+}
+
+FL__AT_UNLOAD static void shm_lock_free_blocks(void)
+{
+	if (!fl__is_unloaded())
+		return;
+	if (shm_lock_has_key)
+		(void)pthread_key_delete(shm_lock_key);
+	for (struct shm_lock_block *next, *block = shm_lock_blocks; block; block = next) {
+		next = block->next;
+		fl__free(block);
+	}
 }
 
 long fl__shm_word_offset(void)
@@ -146,7 +218,10 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 	return shm_lock_word_of(l, fl__shm_self());
 }
 
-/* The robust list, and the records. A node is the address of next_, and prev_ lies before it. */
+/*
+ * The robust list, and the records. A node is the address of next_. The C library keeps the node
+ * before it in the word below that address, which is hold_ in a lock.
+ */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)
 {
@@ -218,14 +293,13 @@ static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *
 
 static bool __attribute__((noinline)) shm_lock_grow(struct fl__shm_self *me)
 {
-	struct fl__shm_hold *more = fl__alloc((size_t)me->room * SHM_LOCK_GROWTH, sizeof *more);
+	struct shm_lock_block *more = shm_lock_take_block(me->room * SHM_LOCK_GROWTH);
 	if (!more)
 		return false;
-	memcpy(more, me->holds, me->held * sizeof *more);
-	memset(me->holds, 0, me->held * sizeof *more); /* `few` is used again later */
-	shm_lock_free_holds(me);
-	me->holds = more;
-	me->room *= SHM_LOCK_GROWTH;
+	memcpy(more->holds, me->holds, me->held * sizeof more->holds[0]);
+	shm_lock_leave_block(me);
+	me->holds = more->holds;
+	me->room = more->room;
 	return true;
 }
 
@@ -246,11 +320,30 @@ static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 		fl__store_relaxed(&list->first, (void *)&me->ends.front);
 }
 
+/*
+ * Moves the node of the latest hold behind that of `hold[1]`, before that of `hold`. While neither
+ * place has the node, `pending` names the lock.
+ */
+static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__shm_hold *hold,
+                                      const struct fl__shm_hold *latest)
+{
+	shm_lock_set_pending(me, shm_lock_node_of(latest->lock));
+	fl__store_relaxed(&me->ends.front.node, shm_lock_node_of(latest[-1].lock));
+	fl__in_program_order();
+	fl__store_relaxed(&latest->lock->next_.node, shm_lock_node_of(hold->lock));
+	fl__in_program_order();
+	fl__store_relaxed(&hold[1].lock->next_.node, shm_lock_node_of(latest->lock));
+	shm_lock_set_pending(me, shm_lock_node_of(hold->lock));
+}
+
+/* `pending` names the lock of `hold`. */
 static void shm_lock_list_remove(struct fl__shm_self *me, const struct fl__shm_hold *hold,
                                  const struct fl__shm_hold *latest)
 {
 	if (me->held > 1) {
-		union fl__shm_link *before = hold < latest ? &hold[1].lock->next_ : &me->ends.front;
+		union fl__shm_link *before = hold < latest ? &latest->lock->next_ : &me->ends.front;
+		if (hold + 1 < latest)
+			shm_lock_list_move_latest(me, hold, latest);
 		fl__store_relaxed(&before->node, hold > me->holds ? shm_lock_node_of(hold[-1].lock) : shm_lock_end(me));
 	} else if (__builtin_expect(me->list->first == (void *)&me->ends.front && !me->has_back, 1)) {
 		fl__store_relaxed(&me->list->first, (void *)me->list);
@@ -263,9 +356,11 @@ static void shm_lock_add_hold(struct fl__shm_self *me, struct fl__shm_lock *l, u
 {
 	if (me->list)
 		shm_lock_list_add(me, l);
-	struct fl__shm_hold *hold = &me->holds[me->held++];
+	struct fl__shm_hold *hold = &me->holds[me->held];
 	hold->lock = l;
+	hold->depth = hold->told = 0;
 	hold->owner = owner;
+	fl__store_relaxed(&l->hold_, me->held++); /* relaxed: a hint */
 }
 
 static void shm_lock_add_hold_slow(struct fl__shm_self *me, struct fl__shm_lock *l, uint64_t owner)
@@ -280,15 +375,14 @@ static void shm_lock_remove_hold(struct fl__shm_self *me, struct fl__shm_hold *h
 	struct fl__shm_hold *latest = &me->holds[me->held - 1];
 	if (me->list)
 		shm_lock_list_remove(me, hold, latest);
-	if (hold < latest)
-		memmove(hold, hold + 1, (size_t)((char *)latest - (char *)hold));
-	if (__builtin_expect((latest->depth | latest->told) != 0, 0))
-		latest->depth = latest->told = 0;
-	if (--me->held == 0 && __builtin_expect(me->holds != me->few, 0)) {
-		fl__free(me->holds);
-		me->holds = me->few;
-		me->room = FL__SHM_HOLDS;
+	if (hold < latest) {
+		hold->lock = latest->lock;
+		hold->depth = latest->depth;
+		hold->told = latest->told;
+		hold->owner = latest->owner;
+		fl__store_relaxed(&hold->lock->hold_, (uint32_t)(hold - me->holds)); /* relaxed: a hint */
 	}
+	me->held--;
 }
 
 struct fl__shm_hold *fl__shm_latest_hold(void)
@@ -297,14 +391,20 @@ struct fl__shm_hold *fl__shm_latest_hold(void)
 	return &me->holds[me->held - 1];
 }
 
+static bool shm_lock_is_hold(const struct fl__shm_hold *hold, const struct fl__shm_lock *l, uint64_t owner)
+{
+	return hold->lock == l && (owner == 0 || hold->owner == owner);
+}
+
 struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 {
-	const struct fl__shm_self *me = fl__shm_self();
-	for (uint32_t i = me->held; i > 0; i--) {
-		struct fl__shm_hold *hold = &me->holds[i - 1];
-		if (hold->lock == l && (owner == 0 || hold->owner == owner))
-			return hold;
-	}
+	const struct fl__shm_self *me = &shm_lock_self;
+	uint32_t place = fl__load_relaxed(&l->hold_); /* relaxed: a hint */
+	if (place < me->held && shm_lock_is_hold(&me->holds[place], l, owner))
+		return &me->holds[place];
+	for (place = me->held; place > 0; place--)
+		if (shm_lock_is_hold(&me->holds[place - 1], l, owner))
+			return &me->holds[place - 1];
 	return NULL;
 }
 
@@ -514,6 +614,8 @@ static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, u
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
+	if ((value & FL__SHM_TID) != 0)
+		return -EBUSY;
 	if (!shm_lock_make_room(me))
 		return -ENOMEM;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
@@ -589,8 +691,8 @@ void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all
 	struct fl__shm_self *me = &shm_lock_self;
 	const uint32_t later = me->held - 1;
 	uint32_t expected = me->tid;
-	if (!me->list || hold != &me->holds[later] || (hold->depth | hold->told) != 0 ||
-	    (later == 0 && (me->list->first != (void *)&me->ends.front || me->has_back || me->holds != me->few))) {
+	if (!me->list || hold != &me->holds[later] ||
+	    (later == 0 && (me->list->first != (void *)&me->ends.front || me->has_back))) {
 		shm_lock_release_slow(l, hold, all);
 		return;
 	}

@@ -23,7 +23,9 @@ union fl__shm_link {
 };
 struct fl__shm_lock {
 	uint32_t words_[6];
-	union fl__shm_link prev_, next_; /* the node: written, never read (shm_lock.c) */
+	uint32_t hold_; /* the place of the owner's record: a hint, which any process may overwrite */
+	uint32_t unused_;
+	union fl__shm_link next_; /* the node: written, never read (shm_lock.c) */
 };
 _Static_assert(sizeof(struct fl__shm_lock) == 40, "struct fl__shm_lock has no gaps");
 
@@ -43,7 +45,6 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
 /*
  * A lock that the calling thread holds by fl__shm_acquire() or fl__shm_try_acquire(). The record is
  * private memory: it says what the thread holds, whatever another process has written to the lock.
- * `depth` and `told` are 0 in a record that is not in use.
  */
 struct fl__shm_hold {
 	struct fl__shm_lock *lock;
@@ -62,7 +63,7 @@ struct fl__shm_self {
 	uint32_t tid;                 /* 0: not filled in yet */
 	uint32_t held, room;          /* of `holds`: the elements in use, and all */
 	bool has_back;                /* `back` is linked; false while `held` is 0 */
-	struct fl__shm_hold *holds;   /* the oldest first: `few`, or allocated */
+	struct fl__shm_hold *holds;   /* in the reverse order of the list: `few`, or those of a block */
 	/*
 	 * Two nodes of the list: `front` and `back`, each with its prev before it. The words are 0.
 	 * While `held` is 0, `front_prev` is the list's head.

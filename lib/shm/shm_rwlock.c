@@ -80,6 +80,11 @@ static struct fl__shm_hold *shm_rwlock_writer_hold(const fl_shm_rwlock *l, const
 	return fl__shm_hold(shm_rwlock_writer(l), ctx->id);
 }
 
+static bool shm_rwlock_is_slot(const fl_shm_rwlock *l, const struct fl__shm_hold *hold, uint64_t owner)
+{
+	return hold->owner == owner && (uintptr_t)hold->lock - (uintptr_t)l->slots_ < sizeof l->slots_;
+}
+
 /*
  * The record of the slot that the calling thread acquired last for the context with that ID, as a
  * reader; with 0, as a writer. NULL: none.
@@ -89,8 +94,7 @@ static struct fl__shm_hold *shm_rwlock_find_slot(const fl_shm_rwlock *l, uint64_
 	const struct fl__shm_self *me = fl__shm_self();
 	for (uint32_t i = me->held; i > 0; i--) {
 		struct fl__shm_hold *hold = &me->holds[i - 1];
-		uintptr_t at = (uintptr_t)hold->lock - (uintptr_t)l->slots_;
-		if (hold->owner == owner && at < sizeof l->slots_)
+		if (shm_rwlock_is_slot(l, hold, owner))
 			return hold;
 	}
 	return NULL;
@@ -208,9 +212,11 @@ static int shm_rwlock_acquire_slot(struct fl__shm_lock *p, const struct shm_rwlo
 /* Releases the writer's slots, and writer_. */
 static void shm_rwlock_release_slots(const fl_shm_rwlock *l, const struct fl__ctx *ctx, bool all)
 {
-	struct fl__shm_hold *slot;
-	while ((slot = shm_rwlock_find_slot(l, 0)) != NULL)
-		fl__shm_context_release(slot->lock, slot, all);
+	const struct fl__shm_self *me = fl__shm_self();
+	/* a release moves no record but the last one to an earlier place */
+	for (uint32_t i = me->held; i > 0; i--)
+		if (shm_rwlock_is_slot(l, &me->holds[i - 1], 0))
+			fl__shm_context_release(me->holds[i - 1].lock, &me->holds[i - 1], all);
 	fl__shm_context_release(shm_rwlock_writer(l), shm_rwlock_writer_hold(l, ctx), all);
 }
 

@@ -247,6 +247,34 @@ FL_STRESS_PROCESSES(shm_lock_two, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
+/* Four nested locks, released in any order: the list has all that are held, at any kill. */
+struct shm_lock_any_order {
+	struct fl__shm_lock locks[4];
+};
+
+FL_STRESS_ACTOR(shm_lock_any_order, one)
+{
+	enum { LOCKS = 4 };
+	unsigned left[LOCKS];
+	for (unsigned i = 0; i < LOCKS; i++) {
+		OK(fl__shm_acquire(&s->locks[i], 0, FL_FOREVER));
+		left[i] = i;
+	}
+	for (unsigned n = LOCKS; n > 0; n--) {
+		const unsigned chosen = fl_stress_choose(n);
+		release(&s->locks[left[chosen]]);
+		for (unsigned i = chosen; i + 1 < n; i++)
+			left[i] = left[i + 1];
+	}
+}
+
+FL_STRESS_PROCESSES(shm_lock_any_order, one)
+{
+	for (unsigned i = 0; i < 4; i++)
+		FL_FORBIDDEN(!is_free(&s->locks[i]), "left locked");
+	FL_ACCEPTABLE(1, "free at the end");
+}
+
 /* Nested monitors: each is left, by the kernel if need be. */
 struct shm_lock_monitors {
 	struct fl__shm_lock outer, inner;

@@ -408,3 +408,33 @@ FL_TEST(shm_lock_releaser_killed_before_wake)
 		fl_test_unshare(s, sizeof *s);
 	}
 }
+
+/* The locks in the thread's list that the thread holds. The word of a node between them is 0. */
+static uint32_t count_listed(void)
+{
+	const struct fl__shm_self *me = fl__shm_self();
+	uint32_t n = 0;
+	for (void **node = me->list->first; node != (void **)(void *)me->list; node = *node)
+		n += *(uint32_t *)(void *)((char *)node + me->list->offset) == me->tid;
+	return n;
+}
+
+/* Each release leaves the other locks in the list, and in the records. */
+FL_TEST(shm_lock_released_in_any_order)
+{
+	enum { LOCKS = 64 };
+	const unsigned strides[] = {1, 63, 3, 27, 37};
+	fl_shm_mutex *m = fl_test_share(LOCKS * sizeof *m);
+	for (size_t s = 0; fl__shm_self()->list && s < sizeof strides / sizeof strides[0]; s++) {
+		for (unsigned i = 0; i < LOCKS; i++)
+			FL_OK(fl_shm_mutex_lock(&m[i]));
+		for (unsigned i = 0; i < LOCKS; i++) {
+			assert_int_equal(count_listed(), LOCKS - i);
+			fl_shm_mutex_unlock(&m[(i + 1) * strides[s] % LOCKS]);
+			for (unsigned j = 0; j < LOCKS; j++)
+				assert_int_equal(fl_shm_mutex_is_owned(&m[j]), fl_shm_mutex_is_locked(&m[j]));
+		}
+		assert_int_equal(count_listed(), 0);
+	}
+	fl_test_unshare(m, LOCKS * sizeof *m);
+}

@@ -16,6 +16,8 @@
 #include <fairlead/shm_value.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* Private memory, whose address the other process knows. */
 enum { CANARIES = 512 };
@@ -151,16 +153,16 @@ FL_TEST(shm_array_peer_pointer)
 	fl_shm_free(region);
 }
 
-/* The records of more than a few locks are allocated. */
+/* The records of more than a few locks are allocated. A thread keeps the room that it has had. */
 
 FL_TEST(shm_lock_records_need_memory)
 {
-	enum { FEW = FL__SHM_HOLDS };
-	fl_shm_mutex *m = fl_test_share(FEW * sizeof *m), more = FL_SHM_MUTEX_INIT;
+	const uint32_t few = fl__shm_self()->room;
+	fl_shm_mutex *m = fl_test_share(few * sizeof *m), more = FL_SHM_MUTEX_INIT;
 	fl_shm_rmutex rmutex = FL_SHM_RMUTEX_INIT;
 	fl_shm_rwlock *rwlock = fl_test_share(sizeof *rwlock);
 	FL_FAULTS();
-	for (int i = 0; i < FEW; i++)
+	for (uint32_t i = 0; i < few; i++)
 		FL_OK(fl_shm_mutex_lock(&m[i]));
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_shm_mutex_lock(&more), -ENOMEM);
@@ -184,11 +186,58 @@ FL_TEST(shm_lock_records_need_memory)
 	fl_shm_rwlock_read_unlock(rwlock);
 	FL_OK(fl_shm_rwlock_write_lock(rwlock));
 	fl_shm_rwlock_write_unlock(rwlock);
-	for (int i = 1; i < FEW; i++)
+	for (uint32_t i = 1; i < few; i++)
 		fl_shm_mutex_unlock(&m[i]);
 	assert_true(list_is_empty());
 	fl_test_unshare(rwlock, sizeof *rwlock);
-	fl_test_unshare(m, FEW * sizeof *m);
+	fl_test_unshare(m, few * sizeof *m);
+}
+
+enum { SOME = FL__SHM_HOLDS + 1 };
+
+/* Returns how many of the mutexes it could lock. */
+static void *lock_some(void *mutexes)
+{
+	fl_shm_mutex *m = mutexes;
+	uintptr_t n = 0;
+	while (n < SOME && fl_shm_mutex_lock(&m[n]) == 0)
+		n++;
+	for (uintptr_t i = 0; i < n; i++)
+		fl_shm_mutex_unlock(&m[i]);
+	return (void *)n;
+}
+
+static uintptr_t lock_some_in_a_thread(fl_shm_mutex *m)
+{
+	pthread_t thread;
+	void *n;
+	FL_OK(pthread_create(&thread, NULL, lock_some, m));
+	FL_OK(pthread_join(thread, &n));
+	return (uintptr_t)n;
+}
+
+/* The next thread uses the memory of a thread that has ended. */
+FL_TEST(shm_lock_records_of_an_ended_thread)
+{
+	fl_shm_mutex *m = fl_test_share(SOME * sizeof *m);
+	FL_FAULTS();
+	assert_int_equal(lock_some_in_a_thread(m), SOME);
+	fl__sys.alloc = fl_test_no_memory;
+	assert_int_equal(lock_some_in_a_thread(m), SOME);
+	fl_test_unshare(m, SOME * sizeof *m);
+}
+
+/* The child has no block of its thread, which then ends. */
+FL_TEST(shm_lock_records_of_a_forked_thread)
+{
+	fl_shm_mutex *m = fl_test_share(SOME * sizeof *m);
+	int status = 0;
+	assert_int_equal((uintptr_t)lock_some(m), SOME);
+	pid_t child = fork();
+	if (child == 0)
+		pthread_exit(NULL);
+	assert_true(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	fl_test_unshare(m, SOME * sizeof *m);
 }
 
 /* A deadline holds, although the word that is waited for changes for ever. */
