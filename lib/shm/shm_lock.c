@@ -90,7 +90,7 @@ static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
 /*
  * The records of a thread that has held more locks than `few` has. The thread keeps the block until
- * its end; then another thread may use the block. So the blocks are as many as threads used at once.
+ * its end; then another thread may use the block.
  */
 struct shm_lock_block {
 	struct shm_lock_block *next;
