@@ -157,6 +157,9 @@ int fl__check_file_size(uint64_t size);
  */
 #define FL__AT_START_FIRST __attribute__((constructor(199)))
 
+/* One that runs after them. At a fork its handler comes first, and finds their locks free. */
+#define FL__AT_START_LAST __attribute__((constructor(201)))
+
 /* Whether the calling thread runs main(). */
 bool fl__is_main_thread(void);
 

@@ -182,7 +182,8 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 
 /*
  * A fork holds the lock, so no thread of the parent changes the state meanwhile. The child could
- * not join a thread that has ended.
+ * not join a thread that has ended. The destructors of that thread may take the locks that other
+ * handlers hold across a fork, so this handler comes before them.
  */
 static void helpers_before_fork(void)
 {
@@ -213,7 +214,7 @@ static void helpers_after_fork(void)
 	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
 }
 
-FL__AT_START static void helpers_watch_forks(void)
+FL__AT_START_LAST static void helpers_watch_forks(void)
 {
 	(void)pthread_atfork(helpers_before_fork, helpers_after_fork_in_parent,
 	                     helpers_after_fork); /* see lib/wait/context.c */

@@ -165,3 +165,47 @@ FL_TEST(helper_stays_with_the_parent_of_a_fork)
 	fl__helpers_end();
 	assert_int_equal(asleep(), 0);
 }
+
+/* A destructor of a helper's thread uses locks that a fork holds, while the fork joins the thread. */
+
+static pthread_key_t last_words;
+static fl_local words = FL_LOCAL_INIT(NULL);
+static uint32_t forks;
+
+static void tell_of_fork(void)
+{
+	fl__store_release(&forks, 1); /* pairs with speak() */
+}
+
+static void speak(void *unused)
+{
+	(void)unused;
+	/* acquire: pairs with tell_of_fork() */
+	FL_WAIT_FOR(fl__load_acquire(&forks));
+	for (int i = 0; i < 2000; i++) {
+		FL_CHECK(fl_local_set(&words, i % 2 ? &words : NULL) == 0);
+		(void)sched_yield();
+	}
+}
+
+static void end_with_words(void)
+{
+	FL_CHECK(pthread_setspecific(last_words, &last_words) == 0);
+	fl__add_relaxed(&starts, 1);
+}
+
+FL_TEST(helper_that_ends_while_a_fork_waits_for_it)
+{
+	static struct fl__helper talker = {.name = "talker", .function = end_with_words, .end = nothing_to_wake};
+	begin();
+	FL_OK(pthread_key_create(&last_words, speak));
+	FL_OK(pthread_atfork(tell_of_fork, NULL, NULL));
+	FL_OK(fl__helper_start(&talker));
+	FL_WAIT_FOR(fl__load_relaxed(&starts) == 1);
+	const int pid = fork();
+	if (pid == 0)
+		_exit(0);
+	assert_true(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	fl__helpers_end();
+	FL_OK(pthread_key_delete(last_words));
+}
