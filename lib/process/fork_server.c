@@ -32,6 +32,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
+#include "../wait/context.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "reaper.h"
@@ -43,10 +44,8 @@
 #include <fairlead/time.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct fl__fork_server {
@@ -234,13 +233,15 @@ struct fork_server_caller {
 	struct fl__start *start;
 	int64_t deadline;
 	struct fl__rights rights;
-	int32_t umask;
-	bool complete; /* `rights` and `umask` were read to the end */
+	struct fl__mask_and_ignored more;
+	bool complete; /* `rights` and `more` were read to the end */
 };
 
 static int fork_server_read_rest(struct fork_server_caller *c)
 {
-	int rc = c->complete ? 0 : fl__rights_read_rest(&c->rights, &c->umask);
+	int rc = c->complete ? 0 : fl__rights_read_rest(&c->rights, &c->more);
+	if (rc == 0 && c->more.umask < 0)
+		c->more.ignored = fl__signals_ignored();
 	if (rc == 0)
 		c->complete = true;
 	else
@@ -341,7 +342,7 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 /* Lets the process begin its task, or kills it. */
 static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
-	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->umask};
+	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->more};
 	struct fl__start *start = c->start;
 	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
 	if (rc == 0 || rc == -EPIPE) /* -EPIPE: the process has died, as a join will tell */
@@ -513,6 +514,7 @@ struct fork_server_loop {
 	size_t n, room;
 	struct fl__settings settings; /* of this process */
 	uint32_t user;                /* of the parent when it made this process */
+	uint64_t blocked;             /* in a child: what its task is to block */
 };
 
 static struct fork_server_loop fork_server_loop;
@@ -581,16 +583,29 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
 }
 
-/* Called in the child. Waits until the parent knows that this fork server has the caller's rights. */
-static void fork_server_await_go(int channel, int rc)
+/*
+ * Called in the child. Waits until the parent knows that this fork server has the caller's rights.
+ * Makes system calls only: each process would have to look other functions up (lazy binding).
+ */
+static void fork_server_take_go(int channel)
 {
 	struct fl__go go;
-	size_t size = 0;
-	if (rc == 0 && (fl__packet_recv(channel, &go, sizeof go, &size, NULL, NULL, FL_FOREVER) != 0 ||
-	                size != sizeof go || go.magic != FL__MAGIC_GO || go.size != size))
+	int n;
+	do
+		n = fl__raw(SYS_read, channel, (long)&go, sizeof go, 0);
+	while (n == -EINTR);
+	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO || go.size != sizeof go)
 		_exit(127);
-	if (rc == 0 && go.umask >= 0)
-		(void)umask((mode_t)go.umask);
+	if (go.more.umask >= 0)
+		(void)fl__raw(SYS_umask, go.more.umask, 0, 0, 0);
+	fl__new_process_reset_signals(&(struct fl__setup){
+	    .has_defaults = true, .keep_handlers = true, .signals = {fork_server_loop.blocked, go.more.ignored}});
+}
+
+static void fork_server_await_go(int channel, int rc)
+{
+	if (rc == 0)
+		fork_server_take_go(channel);
 	fl__fd_close(channel);
 }
 
@@ -599,7 +614,11 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	request->setup.cwd = -1; /* the fork server has entered the directory */
 	request->setup.parent = request->daemon ? fork_server_pid : 0;
 	request->setup.keep_handlers = true;
+	request->setup.has_defaults = true;
+	request->setup.stay_blocked = true;
+	fork_server_loop.blocked = request->setup.signals.blocked;
 	request->setup.keep = request->channel;
+	request->inherited = &fork_server_loop.settings;
 	fl__new_process_run_task(request, fork_server_await_go);
 }
 
@@ -708,7 +727,11 @@ static void fork_server_take_request(void)
 
 _Noreturn void fl__fork_server_serve(int socket, int parent)
 {
-	(void)prctl(PR_SET_NAME, "fairlead-fork", 0, 0, 0); /* for ps only */
+	fl__process_set_identity("fairlead-fork", 0); /* for ps */
+	/* constructors of this program may have set handlers */
+	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
+	fl__forks_empty_lot = true;
+	fl__new_process_rehearse();
 	fork_server_loop = (struct fork_server_loop){.socket = socket, .parent = parent, .spare = -1};
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
 	fork_server_loop.signals = fl__process_sys.child_signals();

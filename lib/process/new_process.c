@@ -120,7 +120,7 @@ FL__RAW static bool new_process_is_fault(int signal)
  * library keeps two real-time signals to itself. Before an exec these are reset too: only the new
  * program's C library uses them.
  */
-FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
+FL__RAW void fl__new_process_reset_signals(const struct fl__setup *setup)
 {
 	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
 	static const unsigned long none[8], ignore[8] = {1};
@@ -130,7 +130,8 @@ FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 		const bool ignored = setup->signals.ignored >> (signal - 1) & 1;
 		if (new_process_is_fault(signal))
 			faults |= UINT64_C(1) << (signal - 1);
-		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
+		if ((!setup->has_defaults || ignored) &&
+		    (!setup->keep_handlers || (!new_process_is_fault(signal) && !library)))
 			(void)fl__raw(SYS_rt_sigaction, signal, (long)(ignored ? ignore : none), 0, SET_SIZE);
 	}
 	if (setup->stay_blocked)
@@ -151,7 +152,7 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 	if (rc != 0)
 		return rc;
 	new_process_close_others(setup);
-	new_process_reset_signals(setup);
+	fl__new_process_reset_signals(setup);
 	return 0;
 }
 
@@ -283,6 +284,13 @@ void fl__flush_streams(void)
 		funlockfile(streams[--n]);
 }
 
+void fl__new_process_rehearse(void)
+{
+	pthread_cleanup_push(new_process_exits, NULL);
+	fl__flush_streams();
+	pthread_cleanup_pop(0);
+}
+
 void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
 {
 	void *arg, *result = NULL;
@@ -296,7 +304,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
 	if (rc == 0 && request->settings)
-		rc = fl__settings_limit(request->settings);
+		rc = fl__settings_limit(request->inherited, request->settings);
 	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);
 	ready(request->setup.keep, rc);
 	if (rc != 0)

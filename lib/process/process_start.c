@@ -414,7 +414,9 @@ int fl__start_process(struct fl__start *start)
 	if (rc != 0)
 		return rc;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
-	fl__signals_for_process(&start->setup.signals, config->task);
+	start->setup.signals.blocked = fl__signals_blocked(config->task);
+	if (config->program || config->method != FL_PROCESS_FORK_SERVER)
+		start->setup.signals.ignored = fl__signals_ignored(); /* else sent with the go-ahead */
 	rc = process_start_open_fds(start);
 	if (rc == 0)
 		rc = process_start_open_directory(start);
