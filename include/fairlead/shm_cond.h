@@ -71,33 +71,34 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 /*
  * Unlocks `m`, waits to be woken, locks `m`. For every signalling context, the unlock and the begin
  * of the wait are one step. Blocks the calling context. Observes its cancel scope. Panics when the
- * calling context does not hold `m`. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, as said
- * above.
+ * calling context does not hold `m`. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM,
+ * as said above.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /*
- * As fl_shm_cond_wait(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE. Also returns -ETIMEDOUT at
- * `deadline`.
+ * As fl_shm_cond_wait(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
+ * -ETIMEDOUT at `deadline`.
  */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
 /*
  * Waits until `predicate(arg)` is true. Calls `predicate` with `m` locked: first at once, then
- * after each wakeup, but not after -EOWNERDEAD. Returns
+ * after each wakeup, but not after -EOWNERDEAD, and never without `m`. Returns
  *   0                 the predicate is true, even if the wait was cancelled or timed out at that
  *                     moment
  *   -ECANCELED        the predicate is false
  *   -EOWNERDEAD
  *   -ENOTRECOVERABLE
+ *   -ENOMEM
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                  void *arg);
 
 /*
- * As fl_shm_cond_wait_for(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE. Also returns -ETIMEDOUT
- * at `deadline`.
+ * As fl_shm_cond_wait_for(): 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM. Also returns
+ * -ETIMEDOUT at `deadline`.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
                                                        void *arg, int64_t deadline, fl_cancel_token *cancel);
@@ -131,7 +132,7 @@ FL_INLINE int fl_shm_cond_wait_for_until(fl_shm_cond *_c, fl_shm_mutex *_m, bool
 		if (_rc != 0)
 			return _rc;
 		_rc = fl_shm_cond_wait_until(_c, _m, _deadline, _cancel);
-		if (_rc == -EOWNERDEAD || _rc == -ENOTRECOVERABLE)
+		if (_rc == -EOWNERDEAD || _rc == -ENOTRECOVERABLE || _rc == -ENOMEM)
 			return _rc;
 	}
 	return 0;

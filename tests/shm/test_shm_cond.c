@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
 #include "fl_fiber.h"
 #include "fl_shm_child.h"
 
@@ -132,6 +133,60 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	fl_shm_mutex_unlock(&b->mutex);
 	FL_OK(fl_shm_cond_destroy(&b->cond)); /* a waiter that gave up does not count */
 	fl_cancel_token_destroy(&later);
+	drop(b);
+}
+
+/*
+ * While a context waits, other contexts of its thread lock so many mutexes that there is no memory to
+ * record another.
+ */
+
+static fl_shm_mutex *others;
+
+static int sleep_while_others_lock(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word, (void)expected, (void)deadline;
+	fl__sys.alloc = fl_test_no_memory;
+	for (uint32_t i = 0; i < fl__shm_self()->room; i++)
+		FL_CHECK(fl_shm_mutex_lock(&others[i]) == 0);
+	return -ETIMEDOUT;
+}
+
+/* After such a wait. */
+static void lock_again(board *b)
+{
+	assert_false(fl_shm_mutex_is_owned(&b->mutex));
+	for (uint32_t i = 0; i < fl__shm_self()->room; i++)
+		fl_shm_mutex_unlock(&others[i]);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	b->turns = waits(b);
+}
+
+static bool has_waited(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	return waits(b) != b->turns;
+}
+
+FL_TEST(shm_cond_each_wait_says_when_there_is_no_memory)
+{
+	const uint32_t room = fl__shm_self()->room;
+	board *b = make_board();
+	others = fl_test_share(room * sizeof *others);
+	FL_FAULTS();
+	fl__sys.shared_wait = sleep_while_others_lock;
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ENOMEM);
+	lock_again(b);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL), -ENOMEM);
+	lock_again(b);
+	FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, has_waited, b), -ENOMEM);
+	lock_again(b);
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, has_waited, b, FL_FOREVER, NULL), -ENOMEM);
+	lock_again(b);
+	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_unshare(others, room * sizeof *others);
 	drop(b);
 }
 
