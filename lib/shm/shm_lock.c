@@ -614,8 +614,10 @@ static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, u
 	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
-	if ((value & FL__SHM_TID) != 0)
+	if ((value & FL__SHM_TID) != 0) {
+		shm_lock_set_pending(me, NULL); /* set by a fast path whose CAS failed */
 		return -EBUSY;
+	}
 	if (!shm_lock_make_room(me))
 		return -ENOMEM;
 	shm_lock_set_pending(me, shm_lock_node_of(l));
