@@ -487,8 +487,9 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When the waiter checks that the owner exists. Never with `once`: a waiter of a wait queue
-	 * may sleep long, and fl__shm_wake() wakes it.
+	 * When the waiter checks that the owner exists; then again and again, since the next owner
+	 * may die likewise. Never with `once`: a waiter of a wait queue may sleep long, and
+	 * fl__shm_wake() wakes it.
 	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;
@@ -501,7 +502,7 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		value = fl__load_relaxed(word); /* relaxed: as above */
 		if (rc == -ETIMEDOUT && ask < deadline) {
 			shm_lock_repair(word, &value);
-			ask = FL_FOREVER;
+			ask = fl__sys.now() + SHM_LOCK_REPAIR_AFTER;
 			rc = -EINTR; /* the waiter was not woken */
 		}
 		taken = shm_lock_acquire_if_free(word, &value, tid);

@@ -268,6 +268,41 @@ FL_TEST(shm_deadline_holds_while_a_peer_changes_the_word)
 }
 
 /*
+ * An owner that dies after the waiter's first question, and whose lock the kernel does not free: the
+ * waiter asks again.
+ */
+
+static unsigned questions;
+
+static int sleep_until_the_question(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word, (void)expected;
+	FL_CHECK(deadline != FL_FOREVER);
+	return -ETIMEDOUT;
+}
+
+static bool exists_at_first(uint32_t thread)
+{
+	(void)thread;
+	return ++questions < 3;
+}
+
+FL_TEST(shm_lock_owner_that_the_kernel_does_not_free)
+{
+	fl_shm_mutex *m = fl_test_share(sizeof *m);
+	FL_FAULTS();
+	*fl__shm_word(fl__shm_lock_at(m->lock_)) = fl__shm_self()->tid ^ 1;
+	fl__sys.shared_wait = sleep_until_the_question;
+	questions = 0;
+	fl__sys.thread_exists = exists_at_first;
+	FL_RC(fl_shm_mutex_lock(m), -EOWNERDEAD);
+	assert_int_equal(questions, 3);
+	fl_shm_mutex_recover(m);
+	fl_shm_mutex_unlock(m);
+	fl_test_unshare(m, sizeof *m);
+}
+
+/*
  * The fuzzer. The peer, a process, overwrites the objects of a region with random words, and now
  * and then with their first contents, while threads of this process use them.
  *
