@@ -31,7 +31,9 @@ FL_API void fl_set_allocator(const fl_allocator *allocator);
 typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_level;
 
 /*
- * `message` is one line without a newline, valid during the call. Any thread may call the handler.
+ * `message` is one line without a newline, valid during the call. Any thread may call the handler,
+ * also in the middle of an unlock. So the handler must not wait, and must not call fl_shm_*
+ * functions.
  */
 typedef void fl_log_handler(fl_log_level level, const char *message);
 

@@ -29,9 +29,10 @@
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also
- * -ECANCELED. A thread that frees the lock may wake only one waiter. That wake is not lost if this
- * process is killed, or if the wait ends otherwise. Therefore this function also acquires the lock.
+ * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK, -ENOMEM; also
+ * -ECANCELED. Does not check that the owner exists. A thread that frees the lock may wake only one
+ * waiter. That wake is not lost if this process is killed, or if the wait ends otherwise. Therefore
+ * this function also acquires the lock.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 

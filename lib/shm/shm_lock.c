@@ -26,10 +26,11 @@
  * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
  * that the C library has added since.
  *
- * What another process has written still has these effects: the kernel, and with musl the C
- * library, walks the list through the nodes of locks when a thread ends. The walk is bounded in the
- * kernel, and changes only words that hold the TID of the thread that ends. On 32-bit systems glibc
- * walks the list in its own unlock of a robust pthread_mutex_t.
+ * What another process has written still has these effects: the kernel walks the list through the
+ * nodes of locks when a thread ends. This walk is bounded, and changes only words that hold the TID
+ * of the thread that ends. With musl, a thread that returns or calls pthread_exit() walks the list
+ * first. That walk is not bounded, and stores DIED in each word without a check. On 32-bit systems
+ * glibc walks the list in its own unlock of a robust pthread_mutex_t.
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
@@ -46,7 +47,8 @@
  * returns -EOWNERDEAD to its caller. Besides the list, the kernel looks at one more lock, which
  * `pending` names:
  *   - The lock has the thread's TID: an acquire has stored the TID and not yet added the node, or a
- *     release has removed the node and not yet freed the word. The kernel frees the lock as above.
+ *     release has removed the node and not yet freed the word. Or the release of another lock moves
+ *     the node, while the thread still owns the lock. The kernel frees the lock as above.
  *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
  *     wakes another waiter. For this case a thread keeps `pending` while it sleeps. (Before "futex:
  *     Resend potentially swallowed owner death notification", of Linux 6.2 and its stable branches,
@@ -90,7 +92,8 @@ static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
 /*
  * The records of a thread that has held more locks than `few` has. The thread keeps the block until
- * its end; then another thread may use the block.
+ * its end; then another thread may use the block. If the thread ends with a lock held, no thread
+ * uses the block again, until an unload.
  */
 struct shm_lock_block {
 	struct shm_lock_block *next;
@@ -168,7 +171,7 @@ static void shm_lock_end_thread(void *unused)
 	(void)unused;
 	if (me->held == 0)
 		shm_lock_leave_block(me);
-	else /* a later destructor may release the locks; then this one runs again */
+	else /* a later destructor may release the locks: this one runs again, a few times */
 		(void)pthread_setspecific(shm_lock_key, me);
 }
 

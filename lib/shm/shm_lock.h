@@ -117,12 +117,12 @@ void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
 
 /*
  * Locks that users hold, for any time and in any order. `owner`: for the record; the ID of a
- * context, or 0. fl__shm_try_acquire() returns 0,
- * -EOWNERDEAD, -EBUSY, -ENOMEM. fl__shm_acquire() returns
+ * context, or 0. fl__shm_try_acquire() returns 0, -EOWNERDEAD, -EBUSY, -ENOMEM. fl__shm_acquire()
+ * returns
  *   0            acquired
  *   -EOWNERDEAD  acquired, and the previous owner died
  *   -ETIMEDOUT   not acquired
- *   -EDEADLK     the calling thread owns the lock
+ *   -EDEADLK     the calling thread owns the lock, or a peer has written the thread's TID to it
  *   -ENOMEM      not acquired: there is no memory for the record
  *
  * fl__shm_release() takes the lock and its record. It wakes one waiter; with `all`, all waiters, so
@@ -147,7 +147,7 @@ void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);
 
 /*
- * The record of the lock that the calling thread acquired last. Records are valid until the next
+ * Directly after an acquire: the record of the acquired lock. Records are valid until the next
  * acquire or release.
  */
 struct fl__shm_hold *fl__shm_latest_hold(void);

@@ -86,8 +86,8 @@ static bool shm_rwlock_is_slot(const fl_shm_rwlock *l, const struct fl__shm_hold
 }
 
 /*
- * The record of the slot that the calling thread acquired last for the context with that ID, as a
- * reader; with 0, as a writer. NULL: none.
+ * The record of a slot that the calling thread holds for the context with that ID, as a reader; with
+ * 0, as a writer. NULL: none.
  */
 static struct fl__shm_hold *shm_rwlock_find_slot(const fl_shm_rwlock *l, uint64_t owner)
 {
