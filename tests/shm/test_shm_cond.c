@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_faults.h"
+#include "fl_bridges.h"
 #include "fl_fiber.h"
 #include "fl_shm_child.h"
 
@@ -174,7 +174,7 @@ FL_TEST(shm_cond_each_wait_says_when_there_is_no_memory)
 	const uint32_t room = fl__shm_self()->room;
 	board *b = make_board();
 	others = fl_test_share(room * sizeof *others);
-	FL_FAULTS();
+	FL_FAULTS_UNBRIDGED();
 	fl__sys.shared_wait = sleep_while_others_lock;
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ENOMEM);
