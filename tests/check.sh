@@ -3,9 +3,9 @@
 # The steps of `./dev check`: each is a function that prints errors and returns whether it passed.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs format"
-check_steps_named="mpi compilers trixie sid" # only on request: many minutes, and packages of their own
-check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs format" # the longest first, here too
+check_steps="tidy tsan gcc asan packaging clang $targets musl seccomp docs size format"
+check_steps_named="mpi compilers coverage trixie sid" # only on request: many minutes, and packages of their own
+check_steps_since="gcc tsan asan packaging clang $targets musl seccomp tidy docs size format" # the longest first, here too
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -23,6 +23,8 @@ step_title() {
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
 	musl) echo "unit tests with musl" ;;
 	docs) echo "the site and its links" ;;
+	size) echo "how much there is to read" ;;
+	coverage) echo "the lines of lib that unit tests execute" ;;
 	mpi) echo "Open MPI and MPICH, plain and under ASan" ;;
 	compilers) echo "everything by gcc and by clang" ;;
 	trixie) echo "Debian 13: ./dev test; the demo; MPI" ;;
@@ -43,6 +45,8 @@ packages_of() {
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	musl) echo "$packages_on $packages_musl ccache" ;;
 	docs) echo "$packages_docs" ;;
+	size) echo "git python3" ;;
+	coverage) echo "$packages_test ccache gcovr" ;;
 	compilers) echo "$packages_all ccache clang" ;;
 	trixie | sid) echo "debootstrap git" ;;
 	esac
@@ -178,6 +182,20 @@ step_docs() {
 		return
 	fi
 	"$root/dev" docs
+}
+
+step_size() {
+	git -C "$root" rev-parse --is-inside-work-tree >/dev/null 2>&1 || { echo "only in a git repository" && exit 77; }
+	"$root/tests/check_size.py"
+}
+
+# The least is what the tests executed when the figure was recorded.
+step_coverage() {
+	sanitized "$build/coverage" --buildtype debug -Db_coverage=true -Dmpi=disabled
+	find "$build/coverage" -name '*.gcda' -delete
+	unit "$build/coverage"
+	gcovr --root "$root" --filter "$root/lib/" --object-directory "$build/coverage" --print-summary \
+		--fail-under-line 96.5 "$build/coverage"
 }
 
 # over_mpi DIR PACKAGE MESON-ARGUMENT...: the tests over one MPI, with 2 and with 5 ranks.
