@@ -113,12 +113,21 @@ FL_BEGIN_DECLS
  * costs the caller one descriptor, and one for each pipe; a daemon that no fork server made costs
  * two more. A child that outlives its handle costs one until it ends. A process that the fork
  * server made costs the caller two, and the fork server one until the process ends. The library
- * keeps up to nine more:
+ * keeps up to ten more:
  *   - for the thread `reaper`, which reaps processes without a handle;
  *   - for the thread `watcher`, which serves waits of threads under a cancel token or by
  *     fl_wait_any_until();
  *   - for the fork server.
  * These threads and the fork server end when the library is unloaded (dlclose; docs/threads.md).
+ *
+ * Children: programs, and processes of FL_PROCESS_EXEC and FL_PROCESS_FORK, are children of this
+ * process, as those of fork() are. Their end sends SIGCHLD. A wait for any child (wait(),
+ * waitpid(-1)) waits for them, too; if it gets one, a join returns -ECHILD. Processes that the fork
+ * server makes, which include all workers of executors, are none of its children. Nor is the fork
+ * server: wait() passes over it, and its end sends no SIGCHLD. Its parent is a process
+ * `fairlead-parent`, which shares this process's memory; a wait with __WALL or __WCLONE sees that.
+ * The system lets that make no calls but for its wait (seccomp). Under Valgrind, ThreadSanitizer
+ * and qemu-user, and where such a filter is forbidden, the fork server is a child like any other.
  *
  * Threads: any thread may call any function here, also several on one handle at a time, apart from
  * fl_process_free(), fl_process_take_pipe() and fl_process_close_pipe(). No function here may be
@@ -186,7 +195,8 @@ FL_API void fl_main(int argc, char **argv);
 /*
  * Forks the fork server from this process: the processes of tasks then begin with a copy of the
  * state of this moment. Flushes all stdio streams. Does nothing if there is a fork server. Does not
- * wait for the fork server. Returns
+ * wait for the fork server. Functions of pthread_atfork() run in the fork server and its parent,
+ * the process `fairlead-parent`, which is a copy of this one. Returns
  *   0
  *   -EBUSY     the process has several threads, apart from `reaper`, or the caller is a fiber
  *   -EAGAIN, -ENOMEM, -EMFILE, -ENFILE   from the system

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "attributes.h"
+#include "../base/atomic.h"
 #include "../base/sys.h"
 #include "identity.h"
 #include "new_process.h"
@@ -7,7 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -55,12 +56,13 @@ static void attributes_add_ids(uint64_t *hash)
 /* Lines of /proc/thread-self/status: file system ids, ambient and bounding capabilities, seccomp. */
 struct attributes_lines {
 	uint64_t hash;
+	struct fl__mask_and_ignored more;
 	size_t column;
-	char begin[2];
+	char begin[32];
 	bool wanted;
 };
 
-static bool attributes_want_line(const char begin[2])
+static bool attributes_want_line(const char *begin)
 {
 	/* Uid, Gid, Groups, Cap..., NoNewPrivs, Seccomp..., Speculation... */
 	static const char wanted[][3] = {"Ui", "Gi", "Gr", "Ca", "No", "Se", "Sp"};
@@ -70,16 +72,28 @@ static bool attributes_want_line(const char begin[2])
 	return false;
 }
 
+/* A short line. */
+static void attributes_read_line(struct attributes_lines *l)
+{
+	static const char mask[] = "Umask:\t", ignored[] = "SigIgn:\t";
+	if (strncmp(l->begin, mask, sizeof mask - 1) == 0)
+		l->more.umask = (int32_t)strtol(l->begin + sizeof mask - 1, NULL, 8);
+	if (strncmp(l->begin, ignored, sizeof ignored - 1) == 0)
+		l->more.ignored = strtoull(l->begin + sizeof ignored - 1, NULL, 16);
+}
+
 static void attributes_add_lines(struct attributes_lines *l, const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (l->column < sizeof l->begin)
 			l->begin[l->column] = text[i];
-		if (++l->column == sizeof l->begin)
+		if (++l->column == 2)
 			l->wanted = attributes_want_line(l->begin);
 		if (l->wanted)
 			attributes_add(&l->hash, &text[i], 1);
 		if (text[i] == '\n') {
+			if (l->column < sizeof l->begin)
+				attributes_read_line(l);
 			l->column = 0;
 			l->wanted = false;
 		}
@@ -98,45 +112,45 @@ static int attributes_open(const char *path, int flags, int *rc)
 	return fd < 0 ? -1 : fd;
 }
 
-/* Stores the umask, too. */
-static void attributes_add_status(uint64_t *hash, int32_t *mask, int *rc)
+static void attributes_add_status(uint64_t *hash, struct fl__mask_and_ignored *more, int *rc)
 {
 	char text[2048];
-	struct attributes_lines lines = {.hash = *hash};
+	struct attributes_lines lines = {.hash = *hash, .more.umask = -1};
 	const int fd = attributes_open("/proc/thread-self/status", O_RDONLY, rc);
-	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text - 1)) > 0;) {
-		static const char label[] = "\nUmask:\t";
-		unsigned octal;
-		text[n] = '\0';
+	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;)
 		attributes_add_lines(&lines, text, (size_t)n);
-		const char *line = strstr(text, label);
-		if (line && *mask < 0 && sscanf(line + sizeof label - 1, "%o", &octal) == 1)
-			*mask = (int32_t)octal;
-	}
 	fl__fd_close(fd);
 	*hash = lines.hash;
+	*more = lines.more;
 }
 
-static void attributes_add_file(uint64_t *hash, const char *path, int *rc)
+/* Returns false if the kernel has no such attribute (-EINVAL). */
+static bool attributes_add_file(uint64_t *hash, const char *path, int *rc)
 {
 	char text[256];
+	ssize_t n = 0;
 	const int fd = attributes_open(path, O_RDONLY, rc);
-	for (ssize_t n; fd >= 0 && (n = read(fd, text, sizeof text)) > 0;) /* a label is not there without its module */
+	while (fd >= 0 && (n = read(fd, text, sizeof text)) > 0)
 		attributes_add(hash, text, (size_t)n);
+	const bool invalid = fd >= 0 && n < 0 && errno == EINVAL;
 	fl__fd_close(fd);
+	return !invalid;
 }
 
 static void attributes_add_place(uint64_t *hash, int *rc)
 {
 	enum { NODES = 1024 };
+	static bool unlabelled; /* the kernel has no module with labels, for as long as it runs */
 	int policy = 0;
 	uint64_t nodes[NODES / 64] = {0};
 	(void)syscall(SYS_get_mempolicy, &policy, nodes, (long)NODES, NULL, 0L);
 	attributes_add(hash, &policy, sizeof policy);
 	attributes_add(hash, nodes, sizeof nodes);
-	attributes_add_file(hash, "/proc/thread-self/attr/current", rc);
-	attributes_add_file(hash, "/proc/thread-self/cgroup", rc);
-	attributes_add_file(hash, "/proc/thread-self/oom_score_adj", rc);
+	/* relaxed: a flag alone */
+	if (!fl__load_relaxed(&unlabelled) && !attributes_add_file(hash, "/proc/thread-self/attr/current", rc))
+		fl__store_relaxed(&unlabelled, true);
+	(void)attributes_add_file(hash, "/proc/thread-self/cgroup", rc);
+	(void)attributes_add_file(hash, "/proc/thread-self/oom_score_adj", rc);
 }
 
 /* The links are text such as "net:[4026531840]". */
@@ -196,12 +210,11 @@ static _Thread_local struct {
 	uint64_t namespaces, place;
 } attributes_of_thread;
 
-int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask)
+int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more)
 {
 	const int before = errno;
 	int rc = 0;
-	*mask = -1;
-	attributes_add_status(&rights->confinement, mask, &rc);
+	attributes_add_status(&rights->confinement, more, &rc);
 	if (attributes_of_thread.read) {
 		rights->namespaces = attributes_of_thread.namespaces;
 		rights->place = attributes_of_thread.place;
@@ -223,7 +236,7 @@ void fl__rights_fix_place(void)
 
 int fl__rights_read(struct fl__rights *rights)
 {
-	int32_t unused;
+	struct fl__mask_and_ignored unused;
 	int rc = fl__rights_read_first(rights);
 	return rc != 0 ? rc : fl__rights_read_rest(rights, &unused);
 }
@@ -315,13 +328,11 @@ int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *w
 	return rc;
 }
 
-int fl__settings_limit(const struct fl__settings *settings)
+int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted)
 {
 	int rc = 0;
-	for (int i = 0; rc == 0 && i < (int)(sizeof settings->limits / sizeof *settings->limits); i++) {
-		uint64_t mine[2];
-		if (attributes_limit_at(i, NULL, mine) == 0 && memcmp(mine, &settings->limits[i], sizeof mine) != 0)
-			rc = attributes_limit_at(i, &settings->limits[i], NULL);
-	}
+	for (int i = 0; rc == 0 && i < (int)(sizeof mine->limits / sizeof *mine->limits); i++)
+		if (memcmp(&mine->limits[i], &wanted->limits[i], sizeof mine->limits[i]) != 0)
+			rc = attributes_limit_at(i, &wanted->limits[i], NULL);
 	return rc;
 }

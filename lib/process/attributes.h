@@ -51,12 +51,17 @@ struct fl__settings {
 /* Reads what needs no /proc: 0, -ENOMEM, or -EAGAIN: the groups changed meanwhile. Takes some us. */
 int fl__rights_read_first(struct fl__rights *rights);
 
+/* What is read with the rest, and differs between the threads and moments of one program. */
+struct fl__mask_and_ignored {
+	int32_t umask;    /* -1: not known, without /proc */
+	uint64_t ignored; /* signals, the lowest bit is signal 1; 0 without /proc */
+};
+
 /*
- * Reads the rest, and the umask (-1: not known, without /proc): 0; -ENOMEM, -EMFILE or another
- * error of the system. Takes some 50 us. Without /proc, equal rights may hide other namespaces (but
+ * Reads the rest: 0; -ENOMEM, -EMFILE or another error of the system. Takes some 50 us. Without /proc, equal rights may hide other namespaces (but
  * for the mount namespace), seccomp filters, and ambient and bounding capabilities.
  */
-int fl__rights_read_rest(struct fl__rights *rights, int32_t *mask);
+int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 
 /*
  * Called by a thread that changes its namespaces and its place never: they are read once. For the
@@ -83,7 +88,7 @@ void fl__settings_read(struct fl__settings *settings);
  */
 int fl__settings_take_on(struct fl__settings *mine, const struct fl__settings *wanted);
 
-/* Sets the limits of this process. 0, or an error of the system. */
-int fl__settings_limit(const struct fl__settings *settings);
+/* Sets the limits of this process, which has those of `mine`. 0, or an error of the system. */
+int fl__settings_limit(const struct fl__settings *mine, const struct fl__settings *wanted);
 
 #endif

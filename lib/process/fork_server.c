@@ -32,6 +32,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
+#include "../wait/context.h"
 #include "packet.h"
 #include "process_sys.h"
 #include "reaper.h"
@@ -43,15 +44,13 @@
 #include <fairlead/time.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 struct fl__fork_server {
 	struct fl__fork_server *next;
-	int socket, pidfd, pid;           /* socket -1: ended */
+	struct fl__reexec made;           /* socket -1: ended */
 	struct fl__death_pipe death_pipe; /* of an exec'd fork server */
 	struct fl__rights rights;         /* of the thread that made it */
 	bool refused;                     /* cannot serve a caller's settings */
@@ -75,16 +74,15 @@ static void fork_server_forget_parent(void)
 
 static bool fork_server_is_dead(const struct fl__fork_server *s)
 {
-	return s->socket < 0 || fl__fd_poll(s->pidfd, POLLIN) > 0;
+	return s->made.socket < 0 || fl__fd_poll(s->made.pidfd, POLLIN) > 0;
 }
 
-/* Under the lock. The caller ends the pidfd. */
-static void fork_server_kill(struct fl__fork_server *s)
+/* Under the lock. The caller ends the pidfds. */
+static void fork_server_close(struct fl__fork_server *s)
 {
-	fl__fd_close(s->socket);
-	s->socket = -1;
+	fl__fd_close(s->made.socket);
+	s->made.socket = -1;
 	fl__death_pipe_close(&s->death_pipe);
-	(void)fl__process_sys.signal(s->pidfd, SIGKILL);
 }
 
 /* Under the lock. */
@@ -104,9 +102,9 @@ static void fork_server_settle(struct fl__fork_server *s)
 	const unsigned processes = fl__load_acquire(&s->processes);
 	if (s->users > 0 || (processes > 0 && !fork_server_is_dead(s)))
 		return;
-	if (s->socket >= 0) {
-		fork_server_kill(s);
-		fl__reaper_adopt(s->pidfd, true);
+	if (s->made.socket >= 0) {
+		fork_server_close(s);
+		fl__reexec_kill(&s->made);
 	}
 	if (processes == 0)
 		fork_server_free(s);
@@ -138,14 +136,11 @@ static unsigned fork_server_end(void)
 	FL_LOCKED(&fork_server_lock);
 	fork_server_forget_parent();
 	for (struct fl__fork_server *s = fork_server_all, *next; s; s = next) {
-		fl_process_status status;
 		next = s->next;
-		if (s->socket < 0 || s->users > (s == fork_server_current))
+		if (s->made.socket < 0 || s->users > (s == fork_server_current))
 			continue;
-		fork_server_kill(s);
-		/* the reaper may have reaped the fork server before */
-		(void)fl__process_sys.reap(s->pidfd, &status, true);
-		fl__fd_close(s->pidfd);
+		fork_server_close(s);
+		fl__reexec_end(&s->made);
 		if (s == fork_server_current)
 			fork_server_set_current(NULL); /* settles it */
 		else
@@ -183,8 +178,7 @@ static int fork_server_exec_checked(struct fl__fork_server *s, const struct fl__
                                     const char **problem)
 {
 	struct fl__rights after;
-	int rc =
-	    fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->socket, &s->pid, &s->pidfd, problem);
+	int rc = fl__reexec_start(FL__REEXEC_FORK_SERVER, &s->death_pipe, deadline, &s->made, problem);
 	if (rc != 0)
 		return rc;
 	*problem = "the rights of the calling thread have changed during the start of the fork server";
@@ -192,8 +186,8 @@ static int fork_server_exec_checked(struct fl__fork_server *s, const struct fl__
 	if (rc == 0 && fl__rights_difference(&after, rights))
 		rc = -EAGAIN;
 	if (rc != 0) {
-		fl__fd_close(s->socket);
-		fl__reexec_kill(s->pidfd);
+		fl__fd_close(s->made.socket);
+		fl__reexec_kill(&s->made);
 	}
 	return rc;
 }
@@ -222,9 +216,11 @@ static int fork_server_exec(const struct fl__rights *rights, int64_t deadline, c
 		fl__free(s);
 		return rc;
 	}
-	int again = fl__process_sys.duplicate(s->pidfd);
-	if (again >= 0)
-		fl__reaper_adopt(again, false); /* reaps the fork server as soon as it dies */
+	int again = fl__process_sys.duplicate(s->made.intermediate.pidfd);
+	if (again >= 0) {
+		fl__reaper_adopt(again, false, s->made.intermediate.stack); /* reaps as soon as it ends */
+		s->made.intermediate.stack = NULL;
+	}
 	fork_server_add(s, rights);
 	return 0;
 }
@@ -234,13 +230,15 @@ struct fork_server_caller {
 	struct fl__start *start;
 	int64_t deadline;
 	struct fl__rights rights;
-	int32_t umask;
-	bool complete; /* `rights` and `umask` were read to the end */
+	struct fl__mask_and_ignored more;
+	bool complete; /* `rights` and `more` were read to the end */
 };
 
 static int fork_server_read_rest(struct fork_server_caller *c)
 {
-	int rc = c->complete ? 0 : fl__rights_read_rest(&c->rights, &c->umask);
+	int rc = c->complete ? 0 : fl__rights_read_rest(&c->rights, &c->more);
+	if (rc == 0 && c->more.umask < 0)
+		c->more.ignored = fl__signals_ignored();
 	if (rc == 0)
 		c->complete = true;
 	else
@@ -297,7 +295,7 @@ void fl__fork_server_forget(struct fl__fork_server *s)
 int fl__fork_server_pid(void)
 {
 	FL_LOCKED(&fork_server_lock);
-	return fork_server_current ? fork_server_current->pid : 0;
+	return fork_server_current ? fork_server_current->made.pid : 0;
 }
 
 /*
@@ -331,7 +329,7 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 		rc = fork_server_get(s, c);
 		if (rc != 0)
 			return rc;
-		rc = fl__request_send((*s)->socket, channel, c->start, c->deadline);
+		rc = fl__request_send((*s)->made.socket, channel, c->start, c->deadline);
 		if (rc != 0)
 			fork_server_put(*s, rc == -EPIPE, false);
 	}
@@ -341,7 +339,7 @@ static int fork_server_send_request(struct fork_server_caller *c, int channel, s
 /* Lets the process begin its task, or kills it. */
 static int fork_server_send_go(struct fork_server_caller *c, int channel)
 {
-	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->umask};
+	const struct fl__go go = {FL__MAGIC_GO, sizeof go, c->more};
 	struct fl__start *start = c->start;
 	int rc = fl__packet_send(channel, &go, sizeof go, NULL, 0, 0);
 	if (rc == 0 || rc == -EPIPE) /* -EPIPE: the process has died, as a join will tell */
@@ -443,7 +441,8 @@ static int fork_server_fork(struct fl__fork_server *s, const struct fl__rights *
 	if (rc != 0)
 		return rc;
 	*problem = "fork() failed";
-	rc = fl__process_fork(&s->pidfd);
+	struct fl__spawn spawn = {.pid = 0};
+	rc = fl__fork_hidden(&spawn);
 	if (rc == 0)
 		fork_server_become(ends[1], parent);
 	fl__fd_close(ends[1]);
@@ -451,8 +450,10 @@ static int fork_server_fork(struct fl__fork_server *s, const struct fl__rights *
 		fl__fd_close(ends[0]);
 		return rc;
 	}
-	s->socket = ends[0];
-	s->pid = rc;
+	s->made.socket = ends[0];
+	s->made.pid = rc;
+	s->made.pidfd = spawn.pidfd;
+	s->made.intermediate = spawn.intermediate;
 	fork_server_add(s, rights);
 	return 0;
 }
@@ -487,9 +488,11 @@ void fl__fork_server_after_fork(void)
 	if (!fork_server_all)
 		return;
 	for (const struct fl__fork_server *s = fork_server_all; s; s = s->next)
-		if (s->socket >= 0) {
-			fl__fd_close(s->socket);
-			fl__fd_close(s->pidfd);
+		if (s->made.socket >= 0) {
+			fl__fd_close(s->made.socket);
+			fl__fd_close(s->made.pidfd);
+			if (s->made.pidfd != s->made.intermediate.pidfd)
+				fl__fd_close(s->made.intermediate.pidfd);
 		}
 	/* freed later: a thread that is not in the child may hold the allocator's lock */
 	fork_server_of_parent = fork_server_all;
@@ -513,6 +516,7 @@ struct fork_server_loop {
 	size_t n, room;
 	struct fl__settings settings; /* of this process */
 	uint32_t user;                /* of the parent when it made this process */
+	uint64_t blocked;             /* in a child: what its task is to block */
 };
 
 static struct fork_server_loop fork_server_loop;
@@ -581,16 +585,29 @@ static int fork_server_check_fd_limit(const int *fds, unsigned n_fds, const stru
 	return highest + (int)request->setup.n_fds + MORE > fl__process_sys.fd_limit() ? -EMFILE : 0;
 }
 
-/* Called in the child. Waits until the parent knows that this fork server has the caller's rights. */
-static void fork_server_await_go(int channel, int rc)
+/*
+ * Called in the child. Waits until the parent knows that this fork server has the caller's rights.
+ * Makes system calls only: each process would have to look other functions up (lazy binding).
+ */
+static void fork_server_take_go(int channel)
 {
 	struct fl__go go;
-	size_t size = 0;
-	if (rc == 0 && (fl__packet_recv(channel, &go, sizeof go, &size, NULL, NULL, FL_FOREVER) != 0 ||
-	                size != sizeof go || go.magic != FL__MAGIC_GO || go.size != size))
+	int n;
+	do
+		n = fl__raw(SYS_read, channel, (long)&go, sizeof go, 0);
+	while (n == -EINTR);
+	if (n != (int)sizeof go || go.magic != FL__MAGIC_GO || go.size != sizeof go)
 		_exit(127);
-	if (rc == 0 && go.umask >= 0)
-		(void)umask((mode_t)go.umask);
+	if (go.more.umask >= 0)
+		(void)fl__raw(SYS_umask, go.more.umask, 0, 0, 0);
+	fl__new_process_reset_signals(&(struct fl__setup){
+	    .has_defaults = true, .keep_handlers = true, .signals = {fork_server_loop.blocked, go.more.ignored}});
+}
+
+static void fork_server_await_go(int channel, int rc)
+{
+	if (rc == 0)
+		fork_server_take_go(channel);
 	fl__fd_close(channel);
 }
 
@@ -599,7 +616,11 @@ static _Noreturn void fork_server_run_child(struct fl__request *request, int for
 	request->setup.cwd = -1; /* the fork server has entered the directory */
 	request->setup.parent = request->daemon ? fork_server_pid : 0;
 	request->setup.keep_handlers = true;
+	request->setup.has_defaults = true;
+	request->setup.stay_blocked = true;
+	fork_server_loop.blocked = request->setup.signals.blocked;
 	request->setup.keep = request->channel;
+	request->inherited = &fork_server_loop.settings;
 	fl__new_process_run_task(request, fork_server_await_go);
 }
 
@@ -708,14 +729,18 @@ static void fork_server_take_request(void)
 
 _Noreturn void fl__fork_server_serve(int socket, int parent)
 {
-	(void)prctl(PR_SET_NAME, "fairlead-fork", 0, 0, 0); /* for ps only */
+	fl__process_set_identity("fairlead-fork", 0); /* for ps */
+	/* constructors of this program may have set handlers */
+	fl__new_process_reset_signals(&(struct fl__setup){.keep_handlers = true, .stay_blocked = true});
+	fl__forks_empty_lot = true;
+	fl__new_process_rehearse();
 	fork_server_loop = (struct fork_server_loop){.socket = socket, .parent = parent, .spare = -1};
 	fork_server_loop.parent_fd = fl__process_sys.pidfd(parent);
 	fork_server_loop.signals = fl__process_sys.child_signals();
 	fl__settings_read(&fork_server_loop.settings);
 	fork_server_loop.user = getuid();
 	/* without the signals it would reap no child; the next start makes another fork server */
-	if (getppid() != parent || fork_server_loop.signals < 0)
+	if (fork_server_loop.parent_fd == -ESRCH || fork_server_loop.signals < 0)
 		fork_server_exit();
 	fork_server_leave_directory();
 	fork_server_loop.spare = fl__process_sys.duplicate(STDIN_FILENO);

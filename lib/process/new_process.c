@@ -98,15 +98,15 @@ FL__RAW static void new_process_close_range(long first, long last)
 		(void)fl__raw(SYS_close, fd, 0, 0, 0);
 }
 
-FL__RAW static void new_process_close_others(const struct fl__setup *setup)
+FL__RAW void fl__new_process_close_others(unsigned n_fds, int keep)
 {
 	const long all = 0x7fffffff;
-	if (setup->keep < 0) {
-		new_process_close_range((long)setup->n_fds, all);
+	if (keep < 0) {
+		new_process_close_range((long)n_fds, all);
 		return;
 	}
-	new_process_close_range((long)setup->n_fds, setup->keep - 1);
-	new_process_close_range(setup->keep + 1, all);
+	new_process_close_range((long)n_fds, keep - 1);
+	new_process_close_range(keep + 1, all);
 }
 
 FL__RAW static bool new_process_is_fault(int signal)
@@ -120,7 +120,7 @@ FL__RAW static bool new_process_is_fault(int signal)
  * library keeps two real-time signals to itself. Before an exec these are reset too: only the new
  * program's C library uses them.
  */
-FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
+FL__RAW void fl__new_process_reset_signals(const struct fl__setup *setup)
 {
 	enum { SIGNALS = 64, SET_SIZE = 8, LIBRARY_FIRST = 32, LIBRARY_LAST = 34 };
 	static const unsigned long none[8], ignore[8] = {1};
@@ -130,7 +130,8 @@ FL__RAW static void new_process_reset_signals(const struct fl__setup *setup)
 		const bool ignored = setup->signals.ignored >> (signal - 1) & 1;
 		if (new_process_is_fault(signal))
 			faults |= UINT64_C(1) << (signal - 1);
-		if (!setup->keep_handlers || (!new_process_is_fault(signal) && !library))
+		if ((!setup->has_defaults || ignored) &&
+		    (!setup->keep_handlers || (!new_process_is_fault(signal) && !library)))
 			(void)fl__raw(SYS_rt_sigaction, signal, (long)(ignored ? ignore : none), 0, SET_SIZE);
 	}
 	if (setup->stay_blocked)
@@ -150,8 +151,8 @@ FL__RAW int fl__new_process_setup(struct fl__setup *setup)
 		rc = new_process_move_fds(setup);
 	if (rc != 0)
 		return rc;
-	new_process_close_others(setup);
-	new_process_reset_signals(setup);
+	fl__new_process_close_others(setup->n_fds, setup->keep);
+	fl__new_process_reset_signals(setup);
 	return 0;
 }
 
@@ -283,6 +284,13 @@ void fl__flush_streams(void)
 		funlockfile(streams[--n]);
 }
 
+void fl__new_process_rehearse(void)
+{
+	pthread_cleanup_push(new_process_exits, NULL);
+	fl__flush_streams();
+	pthread_cleanup_pop(0);
+}
+
 void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd, int rc))
 {
 	void *arg, *result = NULL;
@@ -296,7 +304,7 @@ void fl__new_process_run_task(struct fl__request *request, void (*ready)(int fd,
 	if (rc == 0)
 		rc = fl__new_process_setup(&request->setup);
 	if (rc == 0 && request->settings)
-		rc = fl__settings_limit(request->settings);
+		rc = fl__settings_limit(request->inherited, request->settings);
 	fl__process_set_identity(request->name, request->setup.n_fds - FL__STREAMS);
 	ready(request->setup.keep, rc);
 	if (rc != 0)

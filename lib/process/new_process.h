@@ -34,7 +34,8 @@ struct fl__signal_sets {
  * What the calling thread blocks and its process ignores, for a new process. A process for a task
  * blocks no signal of a fault.
  */
-void fl__signals_for_process(struct fl__signal_sets *sets, bool for_task);
+uint64_t fl__signals_blocked(bool for_task);
+uint64_t fl__signals_ignored(void);
 
 /* What a new process sets up before it execs a program or runs its task. */
 struct fl__setup {
@@ -43,6 +44,7 @@ struct fl__setup {
 	bool through_exec;      /* descriptors from 3 on stay open over an exec */
 	bool keep_handlers;     /* of fault signals */
 	bool stay_blocked;      /* all signals but those of faults stay blocked */
+	bool has_defaults;      /* by fl__new_process_reset_signals(), in the parent */
 	bool group;             /* leads a process group of its own */
 	int cwd;                /* the new directory; -1: unchanged */
 	int parent;             /* the process dies with this parent; 0: does not */
@@ -60,6 +62,18 @@ struct fl__setup {
  * locked the C library.
  */
 int fl__new_process_setup(struct fl__setup *setup);
+
+/*
+ * Called in a fork server: calls functions that the run of a task calls, so that no process has to
+ * look them up (lazy binding).
+ */
+void fl__new_process_rehearse(void);
+
+/* Resets the handlers and sets the mask, as `setup` says. */
+void fl__new_process_reset_signals(const struct fl__setup *setup);
+
+/* Closes all descriptors from `n_fds` on, but `keep`. Makes system calls only. */
+void fl__new_process_close_others(unsigned n_fds, int keep);
 
 struct fl__request;
 

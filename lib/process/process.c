@@ -380,7 +380,7 @@ void fl_process_free(fl_process *p)
 		if (p->server)
 			fl__fork_server_forget(p->server);
 		if (runs && p->channel < 0) {
-			fl__reaper_adopt(p->pidfd, killed);
+			fl__reaper_adopt(p->pidfd, killed, NULL);
 			p->pidfd = -1;
 		}
 	}

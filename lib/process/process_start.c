@@ -390,20 +390,21 @@ static int process_start_by_fork(struct fl__start *start)
 static int process_start_by_exec(struct fl__start *start)
 {
 	const int64_t deadline = fl_after(fl__process_sys.answer_timeout);
-	int socket;
+	struct fl__reexec made;
 	int rc =
 	    fl__reexec_check("FL_PROCESS_EXEC", "; fl_process_preload() does not serve this method", &start->problem);
 	if (rc == 0)
-		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &socket, &start->pid,
-		                      &start->pidfd, &start->problem);
+		rc = fl__reexec_start(FL__REEXEC_TASK, start->setup.death_pipe, deadline, &made, &start->problem);
 	if (rc != 0)
 		return rc;
-	rc = fl__request_send(socket, -1, start, deadline);
+	rc = fl__request_send(made.socket, -1, start, deadline);
 	if (rc == 0)
-		rc = fl__reply_receive(socket, start, deadline, NULL);
-	fl__fd_close(socket);
+		rc = fl__reply_receive(made.socket, start, deadline, NULL);
+	fl__fd_close(made.socket);
 	if (rc != 0)
-		fl__reexec_kill(start->pidfd);
+		fl__reexec_kill(&made);
+	start->pid = made.pid;
+	start->pidfd = made.pidfd;
 	return rc == -EPIPE ? -EOWNERDEAD : rc;
 }
 
@@ -414,7 +415,9 @@ int fl__start_process(struct fl__start *start)
 	if (rc != 0)
 		return rc;
 	start->setup.n_fds = FL__STREAMS + config->n_fds;
-	fl__signals_for_process(&start->setup.signals, config->task);
+	start->setup.signals.blocked = fl__signals_blocked(config->task);
+	if (config->program || config->method != FL_PROCESS_FORK_SERVER)
+		start->setup.signals.ignored = fl__signals_ignored(); /* else sent with the go-ahead */
 	rc = process_start_open_fds(start);
 	if (rc == 0)
 		rc = process_start_open_directory(start);

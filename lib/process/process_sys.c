@@ -2,6 +2,7 @@
 #include "process_sys.h"
 #include "../base/sanitizer.h"
 #include "../base/sys.h"
+#include "../fiber/sanitizer_valgrind.h"
 #include "packet.h"
 #include <dirent.h>
 #include <errno.h>
@@ -77,6 +78,37 @@ static int process_sys_clone(int (*child)(void *arg), void *stack_end, void *arg
 #endif
 }
 
+/* The exit signal of a hidden child. */
+enum { PROCESS_SYS_NO_SIGNAL = 0 };
+
+/* Valgrind and ThreadSanitizer have no such children. */
+static bool process_sys_can_hide(void)
+{
+#ifdef FL__TSAN
+	return false;
+#else
+	enum { RUNNING_ON_VALGRIND = 0x1001 };
+	return fl__valgrind(RUNNING_ON_VALGRIND, 0, 0) == 0;
+#endif
+}
+
+static int process_sys_clone_hidden(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	enum { FLAGS = CLONE_VM | CLONE_PIDFD | PROCESS_SYS_NO_SIGNAL };
+	int before = errno;
+	return process_sys_can_hide() ? process_sys_result(clone(child, stack_end, FLAGS, arg, pidfd), before)
+	                              : -EINVAL;
+}
+
+static int process_sys_fork_hidden(int *pidfd)
+{
+	enum { FLAGS = CLONE_PIDFD | PROCESS_SYS_NO_SIGNAL };
+	int before = errno;
+	/* the order of the last two differs between architectures */
+	return process_sys_can_hide() ? process_sys_result(syscall(SYS_clone, FLAGS, NULL, pidfd, NULL, NULL), before)
+	                              : -EINVAL;
+}
+
 static int process_sys_signal(int pidfd, int signal)
 {
 	int before = errno;
@@ -118,7 +150,7 @@ static int process_sys_wait(int type, int id, int *pid, fl_process_status *statu
 static int process_sys_reap(int pidfd, fl_process_status *status, bool wait)
 {
 	int pid;
-	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, wait ? 0 : WNOHANG);
+	return process_sys_wait(PROCESS_SYS_P_PIDFD, pidfd, &pid, status, __WALL | (wait ? 0 : WNOHANG));
 }
 
 static int process_sys_reap_by_pid(int *pid, fl_process_status *status, bool wait)
@@ -206,6 +238,8 @@ static int process_sys_fd_limit(void)
 struct fl__process_sys fl__process_sys = {
     .fork = process_sys_fork,
     .clone = process_sys_clone,
+    .clone_hidden = process_sys_clone_hidden,
+    .fork_hidden = process_sys_fork_hidden,
     .pidfd = process_sys_pidfd,
     .signal = process_sys_signal,
     .signal_group = process_sys_signal_group,

@@ -24,11 +24,24 @@ struct fl__process_sys {
 	 * cannot be shared, forks, and returns at once.
 	 */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
+	/*
+	 * Makes a child in the caller's memory, which runs beside the caller. Its end sends no
+	 * signal, and wait() passes over it. -EINVAL: an emulator or a tool that lacks this.
+	 */
+	int (*clone_hidden)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
+	/*
+	 * The same with a copy of the memory: 0 in the child. No function of pthread_atfork() runs,
+	 * and the C library takes the child's thread for the caller.
+	 */
+	int (*fork_hidden)(int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
 	/* To the group that the process leads or has led. -ESRCH: it has no member. */
 	int (*signal_group)(int pidfd, int pid, int signal);
-	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
+	/*
+	 * Reaps a child, also a hidden one: 1; 0: the child runs, and `wait` is false; -ECHILD: no
+	 * such child.
+	 */
 	int (*reap)(int pidfd, fl_process_status *status, bool wait);
 	/* The same by pid. `*pid` 0: any child; stores its pid. No other code may reap it. */
 	int (*reap_by_pid)(int *pid, fl_process_status *status, bool wait);

@@ -10,6 +10,7 @@
 #include "../base/sys.h"
 #include "../sync/helper.h"
 #include "process_sys.h"
+#include "spawn.h"
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ struct reaper_child {
 	int pidfd;    /* -1: reaped, or a child of this process's parent */
 	bool killed;  /* was sent SIGKILL */
 	bool watched; /* its pidfd is in the epoll set */
+	void *stack;  /* of an intermediate, or NULL */
 };
 
 static fl_mutex reaper_lock = FL_MUTEX_INIT;
@@ -37,6 +39,7 @@ static void reaper_free_reaped(void)
 			continue;
 		}
 		*link = c->next;
+		fl__intermediate_free(c->stack);
 		fl__free(c);
 	}
 }
@@ -77,6 +80,8 @@ static void reaper_close(void)
 	for (struct reaper_child *c = reaper_children; c; c = c->next) {
 		if (c->pidfd >= 0)
 			reaper_reap_child(c, c->killed);
+		if (c->pidfd >= 0)
+			c->stack = NULL; /* in use */
 		fl__fd_close(c->pidfd);
 		c->pidfd = -1;
 	}
@@ -155,13 +160,14 @@ static void reaper_watch_all(void)
 	}
 }
 
-void fl__reaper_adopt(int pidfd, bool killed)
+void fl__reaper_adopt(int pidfd, bool killed, void *stack)
 {
 	struct reaper_child *c = fl__alloc(1, sizeof *c);
 	if (c) {
 		FL_LOCKED(&reaper_lock);
 		c->pidfd = pidfd;
 		c->killed = killed;
+		c->stack = stack;
 		c->next = reaper_children;
 		reaper_children = c;
 		reaper_watch_all();
@@ -182,6 +188,16 @@ unsigned fl__reaper_threads(void)
 {
 	FL_LOCKED(&reaper_lock);
 	return reaper_running ? 1 : 0;
+}
+
+void fl__reaper_hold(void)
+{
+	fl_mutex_lock(&reaper_lock);
+}
+
+void fl__reaper_release(void)
+{
+	fl_mutex_unlock(&reaper_lock);
 }
 
 void fl__reaper_after_fork(void)

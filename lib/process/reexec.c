@@ -77,14 +77,15 @@ static int reexec_receive_hello(int socket, int pid, int64_t deadline, const cha
 	if (rc != 0)
 		return rc;
 	*problem = "the new process does not answer: does it reach fl_main()?";
-	rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
+	do /* passes over the hello of a process that fl__spawn_hidden() has killed */
+		rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
+	while (rc == 0 && size == sizeof theirs && theirs.magic == FL__MAGIC_HELLO && theirs.pid != pid);
 	if (rc == -EPIPE)
 		rc = -EPROTO; /* the process has ended, or closed the socket */
 	if (rc != 0)
 		return rc;
 	*problem = "the new process sent no valid hello";
-	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs ||
-	    theirs.pid != pid)
+	if (size != sizeof theirs || theirs.magic != FL__MAGIC_HELLO || theirs.size != sizeof theirs)
 		return -EPROTO;
 	*problem = "this program gets more rights when it is executed (set-uid, set-gid or capabilities of its file); "
 		   "fl_process_preload() needs no execution";
@@ -111,10 +112,28 @@ static char **reexec_environment(enum fl__reexec_role role)
 	return list;
 }
 
-void fl__reexec_kill(int pidfd)
+/* Leaves the pidfd of this process's child open. */
+static void reexec_signal(const struct fl__reexec *made)
 {
-	(void)fl__process_sys.signal(pidfd, SIGKILL);
-	fl__reaper_adopt(pidfd, true);
+	(void)fl__process_sys.signal(made->pidfd, SIGKILL);
+	if (made->pidfd != made->intermediate.pidfd)
+		fl__fd_close(made->pidfd);
+}
+
+void fl__reexec_kill(const struct fl__reexec *made)
+{
+	reexec_signal(made);
+	fl__reaper_adopt(made->intermediate.pidfd, true, made->intermediate.stack);
+}
+
+void fl__reexec_end(const struct fl__reexec *made)
+{
+	fl_process_status status;
+	reexec_signal(made);
+	/* the reaper may have reaped it before */
+	(void)fl__process_sys.reap(made->intermediate.pidfd, &status, true);
+	fl__fd_close(made->intermediate.pidfd);
+	fl__intermediate_free(made->intermediate.stack);
 }
 
 int fl__reexec_setup(struct fl__setup *setup, int socket)
@@ -138,8 +157,8 @@ static bool reexec_exec_failed(int rc)
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
 }
 
-static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket, int *pid,
-                        int *pidfd, const char **problem)
+static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int socket,
+                        struct fl__reexec *made, const char **problem)
 {
 	char *argv[] = {program_invocation_name, NULL};
 	const char *const paths[] = {fl__process_sys.program, NULL};
@@ -154,14 +173,16 @@ static int reexec_spawn(enum fl__reexec_role role, const struct fl__death_pipe *
 		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
 		spawn.setup.parent = death_pipe ? getpid() : 0;
 		spawn.setup.death_pipe = death_pipe;
-		rc = fl__spawn(&spawn);
+		rc = role == FL__REEXEC_FORK_SERVER ? fl__spawn_hidden(&spawn) : fl__spawn(&spawn);
 		*problem = reexec_exec_failed(rc) ? "/proc/self/exe, which is this program, cannot be executed"
 		                                  : "this program cannot be executed again";
 		fl__fd_close(null);
 	}
 	fl__free(env);
-	*pid = spawn.pid;
-	*pidfd = spawn.pidfd;
+	made->pid = spawn.pid;
+	made->pidfd = spawn.pidfd;
+	made->intermediate =
+	    role == FL__REEXEC_FORK_SERVER ? spawn.intermediate : (struct fl__intermediate){spawn.pidfd, NULL};
 	return rc;
 }
 
@@ -174,25 +195,25 @@ int fl__reexec_pair(int sockets[2])
 	return rc;
 }
 
-int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
-                     int *pid, int *pidfd, const char **problem)
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline,
+                     struct fl__reexec *made, const char **problem)
 {
 	int ends[2];
 	*problem = "the socket to the new process cannot be created";
 	int rc = fl__reexec_pair(ends);
 	if (rc != 0)
 		return rc;
-	rc = reexec_spawn(role, death_pipe, ends[1], pid, pidfd, problem);
+	rc = reexec_spawn(role, death_pipe, ends[1], made, problem);
 	fl__fd_close(ends[1]);
 	if (rc == 0) {
-		rc = reexec_receive_hello(ends[0], *pid, deadline, problem);
+		rc = reexec_receive_hello(ends[0], made->pid, deadline, problem);
 		if (rc != 0)
-			fl__reexec_kill(*pidfd);
+			fl__reexec_kill(made);
 	}
 	if (rc != 0)
 		fl__fd_close(ends[0]);
 	else
-		*socket = ends[0];
+		made->socket = ends[0];
 	return rc;
 }
 
@@ -259,12 +280,13 @@ static bool reexec_has_socket(void)
 	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
 }
 
-static bool reexec_is_from(int parent)
+/* A fork server is the child of an intermediate. */
+static bool reexec_is_from(int parent, char role)
 {
 	struct ucred maker = {0, 0, 0};
 	socklen_t size = sizeof maker;
 	return getsockopt(FL__REEXEC_SOCKET, SOL_SOCKET, SO_PEERCRED, &maker, &size) == 0 && size == sizeof maker &&
-	       maker.pid == parent && maker.uid == geteuid() && getppid() == parent;
+	       maker.pid == parent && maker.uid == geteuid() && (role == FL__REEXEC_FORK_SERVER || getppid() == parent);
 }
 
 static _Noreturn void reexec_serve(char role, int parent)
@@ -274,7 +296,7 @@ static _Noreturn void reexec_serve(char role, int parent)
 	fl__signals_unblock_faults(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
 	/* Without a known, live parent, exits: it would be worse to go on and run the program. */
-	if (!reexec_is_from(parent) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
+	if (!reexec_is_from(parent, role) || fcntl(FL__REEXEC_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    reexec_send_hello(FL__REEXEC_SOCKET) != 0)
 		_exit(127);
 	if (role == FL__REEXEC_FORK_SERVER)

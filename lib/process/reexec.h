@@ -2,7 +2,7 @@
 #ifndef FL_PROCESS_REEXEC_H
 #define FL_PROCESS_REEXEC_H
 
-#include "new_process.h"
+#include "spawn.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,13 +28,20 @@ const char *fl__reexec_missing(void);
  */
 int fl__reexec_check(const char *method, const char *or_else, const char **problem);
 
+/* This program, executed again. */
+struct fl__reexec {
+	int socket; /* the near end */
+	int pid, pidfd;
+	struct fl__intermediate intermediate; /* of a fork server */
+};
+
 /*
  * Executes this program again, and checks the hello. The new process dies by `death_pipe`; NULL:
- * does not. `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no
- * process.
+ * does not. A fork server is hidden from wait(). Returns 0, or a negative errno with `*problem` and
+ * no process.
  */
-int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline, int *socket,
-                     int *pid, int *pidfd, const char **problem);
+int fl__reexec_start(enum fl__reexec_role role, const struct fl__death_pipe *death_pipe, int64_t deadline,
+                     struct fl__reexec *made, const char **problem);
 
 /*
  * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
@@ -48,7 +55,11 @@ int fl__reexec_setup(struct fl__setup *setup, int socket);
  */
 int fl__reexec_pair(int sockets[2]);
 
-/* Kills a child. The reaper reaps it. */
-void fl__reexec_kill(int pidfd);
+/*
+ * Kill the process and close its pidfds, but not its socket. The first leaves this process's child
+ * to the reaper, the second waits for its end.
+ */
+void fl__reexec_kill(const struct fl__reexec *made);
+void fl__reexec_end(const struct fl__reexec *made);
 
 #endif

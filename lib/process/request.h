@@ -23,7 +23,7 @@ struct fl__end_report {
  */
 struct fl__go {
 	uint32_t magic, size;
-	int32_t umask; /* -1: the fork server's */
+	struct fl__mask_and_ignored more;
 };
 
 /*
@@ -65,6 +65,7 @@ struct fl__request {
 	struct fl__setup setup;
 	/* To be taken on; valid as long as the request's bytes. NULL: inherited. */
 	const struct fl__settings *settings;
+	const struct fl__settings *inherited; /* what the process has without them */
 };
 
 struct fl__start_reply {

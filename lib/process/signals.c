@@ -47,22 +47,28 @@ static void signals_count(const sigset_t *set, uint32_t more)
 			fl__add_relaxed(&signals_users[signal], more); /* relaxed: single numbers */
 }
 
-void fl__signals_for_process(struct fl__signal_sets *sets, bool for_task)
+uint64_t fl__signals_blocked(bool for_task)
 {
 	sigset_t blocked;
-	*sets = (struct fl__signal_sets){0, 0};
+	uint64_t set = 0;
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &blocked);
 	if (for_task)
 		fl__signals_unblock_faults(&blocked);
-	for (int signal = 1; signal < NSIG; signal++) {
-		const uint64_t bit = UINT64_C(1) << (signal - 1);
-		struct sigaction action;
+	for (int signal = 1; signal < NSIG; signal++)
 		/* relaxed: as above */
 		if (sigismember(&blocked, signal) == 1 && fl__load_relaxed(&signals_users[signal]) == 0)
-			sets->blocked |= bit;
+			set |= UINT64_C(1) << (signal - 1);
+	return set;
+}
+
+uint64_t fl__signals_ignored(void)
+{
+	struct sigaction action;
+	uint64_t set = 0;
+	for (int signal = 1; signal < NSIG; signal++)
 		if (sigaction(signal, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
-			sets->ignored |= bit;
-	}
+			set |= UINT64_C(1) << (signal - 1);
+	return set;
 }
 
 struct fl_signals {

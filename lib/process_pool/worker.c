@@ -588,10 +588,11 @@ static bool worker_survives(int signal)
 static void worker_discard_signals(void)
 {
 	const struct sigaction discard = {.sa_handler = worker_on_signal, .sa_flags = SA_RESTART};
-	struct sigaction now;
+	struct sigaction before;
 	for (int signal = 1; signal < NSIG; signal++)
-		if (worker_survives(signal) && sigaction(signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
-			(void)sigaction(signal, &discard, NULL);
+		if (worker_survives(signal) && sigaction(signal, &discard, &before) == 0 &&
+		    before.sa_handler != SIG_DFL)
+			(void)sigaction(signal, &before, NULL);
 }
 
 static int worker_start_listener(struct worker_self *w, const char **problem)

@@ -14,6 +14,7 @@ __thread struct fl__ctx *fl__ctx_current;
 static _Thread_local struct fl__ctx context_of_thread;
 
 uint32_t fl__fork_count;
+bool fl__forks_empty_lot;
 
 static uint64_t context_next_id(void)
 {
@@ -36,7 +37,9 @@ struct fl__ctx *fl__ctx_adopt_thread(void)
 
 static void context_after_fork_in_child(void)
 {
-	fl__lot_forget();
+	if (!fl__forks_empty_lot)
+		fl__lot_forget();
+	fl__forks_empty_lot = false;
 	fl__add_relaxed(&fl__fork_count, 1); /* relaxed: the child has one thread */
 }
 

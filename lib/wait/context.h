@@ -171,6 +171,12 @@ bool fl__spin(struct fl__ctx *ctx, bool (*is_ready)(const void *what), const voi
 /* The number of forks between the first process and this process. Objects with threads store it. */
 extern uint32_t fl__fork_count;
 
+/*
+ * Set by a process with one thread, no fiber and no waiter: its parking lot is empty. A child whose
+ * parent has set this does not clear the lot, 64 KiB, of which each page costs a page fault.
+ */
+extern bool fl__forks_empty_lot;
+
 /* Whether this is a forked child of the process with the fork count `count`. */
 static inline bool fl__is_forked(uint32_t count)
 {

@@ -3,6 +3,7 @@
  * A process that overwrites what it shares with this one: errors, no crash, no endless loop, no
  * write outside the region.
  */
+#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_shm_child.h"
 
@@ -230,6 +231,8 @@ FL_TEST(shm_lock_records_of_an_ended_thread)
 /* The child has no block of its thread, which then ends. */
 FL_TEST(shm_lock_records_of_a_forked_thread)
 {
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	fl_shm_mutex *m = fl_test_share(SOME * sizeof *m);
 	int status = 0;
 	assert_int_equal((uintptr_t)lock_some(m), SOME);
