@@ -75,13 +75,14 @@ FL_API FL_MUST_CHECK int fl_process_communicate_until(fl_process *p, fl_process_
 /*
  * Starts a process, communicates with it, and frees its handle. Its outputs are pipes where
  * `config` leaves them 0, and so is its input if there is one; without input, standard input is
- * /dev/null. `io` NULL: no input, outputs that `config` leaves 0 are the caller's streams, and those
- * that it makes pipes are dropped. The process leads a process group: the terminal's Ctrl-C does not reach it, and it
- * cannot read the terminal. So a program that ends by Ctrl-C leaves it running: take SIGINT by
- * fairlead/signals.h, and request `cancel`. When the call fails after the start, but before the
- * process and its outputs have ended, it stops the process and its group, as fl_process_stop() with
- * FL_PROCESS_GRACE, so that nothing is left running. The call goes on to write the input and to
- * read the outputs until the process has ended. It discards what is above a limit.
+ * /dev/null. `io` NULL: no input, outputs that `config` leaves 0 are the caller's streams, and
+ * those that it makes pipes are dropped. The process leads a process group: the terminal's Ctrl-C
+ * does not reach it, and it cannot read the terminal. So a program that ends by Ctrl-C leaves it
+ * running: take SIGINT by fairlead/signals.h, and request `cancel`. When the call fails after the
+ * start, but before the process and its outputs have ended, it stops the process and its group, as
+ * fl_process_stop() with FL_PROCESS_GRACE, so that nothing is left running. The call goes on to
+ * write the input and to read the outputs until the process has ended. It discards what is above a
+ * limit.
  *
  * Blocks the calling context. Observes its cancel scope; stopping takes up to FL_PROCESS_GRACE
  * longer. Returns 0, the errors of fl_process_start(), those of fl_process_communicate(); after

@@ -48,7 +48,7 @@ struct fl__settings {
 	int32_t personality;
 };
 
-/* Reads what needs no /proc: 0, -ENOMEM, or -EAGAIN: the groups changed meanwhile. Takes some us. */
+/* Reads what needs no /proc, in some us. 0; -ENOMEM; -EAGAIN: another thread changed the groups. */
 int fl__rights_read_first(struct fl__rights *rights);
 
 /* What is read with the rest, and differs between the threads and moments of one program. */
@@ -58,8 +58,9 @@ struct fl__mask_and_ignored {
 };
 
 /*
- * Reads the rest: 0; -ENOMEM, -EMFILE or another error of the system. Takes some 50 us. Without /proc, equal rights may hide other namespaces (but
- * for the mount namespace), seccomp filters, and ambient and bounding capabilities.
+ * Reads the rest, in some 50 us. 0, or an error of the system. Without /proc,
+ * equal rights may hide other namespaces (but for the mount namespace), seccomp filters, and
+ * ambient and bounding capabilities.
  */
 int fl__rights_read_rest(struct fl__rights *rights, struct fl__mask_and_ignored *more);
 

@@ -42,8 +42,8 @@
  *      - started: elements of a chunk that had ended keep their results. The task fails: with
  *        -ETIMEDOUT if it was killed for its deadline, with -ECANCELED if the pool was terminated,
  *        otherwise with -EOWNERDEAD; with the error of the kill if the worker cannot be killed: the
- *        worker then counts as dead (process_pool_give_up_unkillable()). Instead of this last failure it is queued again if its type's
- *        `max_attempts` allows and the pool is not broken.
+ *        worker then counts as dead (process_pool_give_up_unkillable()). Instead of -EOWNERDEAD,
+ *        the task is queued again if its type's `max_attempts` allows and the pool is not broken.
  *   4. The record is freed. The manager starts a new worker when tasks need one.
  *   5. A worker that died before it was ready, or in its initializer, counts as a failed start.
  *      Each failed start in a row doubles the pause before the next, from 1 ms to 128 ms. After
