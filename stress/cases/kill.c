@@ -1,70 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Crash mode itself: the effects of a kill, and the bugs of planted/crash.c, fixed. */
+/* Crash mode itself: the effects of a kill. */
 #include "../planted/crash.h"
 #include "cases.h"
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
 #include <string.h>
-
-/*
- * Wakes before it opens: whichever process is killed, the other opener finds it open and all guests
- * awake, or opens it.
- */
-struct kill_gate {
-	struct gate gate;
-	int guests;
-};
-
-FL_STRESS_ACTOR(kill_gate, opener)
-{
-	gate_open(&s->gate, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_gate, second)
-{
-	gate_open(&s->gate, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_gate, guest)
-{
-	gate_pass(&s->gate, NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_gate, opener, second, guest)
-{
-	FL_FORBIDDEN(!s->gate.open, "it stayed shut");
-	FL_ACCEPTABLE(1, "open");
-}
-
-/* The same with two waiters: one of them may be killed when it is woken. */
-struct kill_gate_guests {
-	struct gate gate;
-};
-
-FL_STRESS_ACTOR(kill_gate_guests, opener)
-{
-	gate_open(&s->gate, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_gate_guests, one)
-{
-	gate_pass(&s->gate, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_gate_guests, two)
-{
-	gate_pass(&s->gate, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_gate_guests, second)
-{
-	gate_open(&s->gate, NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_gate_guests, opener, one, two, second)
-{
-	FL_ACCEPTABLE(1, "through");
-}
 
 /*
  * The lock: if a process is killed at any step, the others acquire the lock, and own what it
@@ -99,42 +39,6 @@ FL_STRESS_PROCESSES(kill_lock, one, two)
 	FL_ACCEPTABLE((one || two) && s->count == 2, "killed after it counted");
 }
 
-/*
- * Three processes: one may be killed that was woken to acquire the lock, while another one sleeps.
- */
-struct kill_lock_three {
-	struct robust lock;
-	int count;
-};
-
-static void count_in(struct kill_lock_three *s)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	s->count++;
-	robust_give(&s->lock, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_lock_three, one)
-{
-	count_in(s);
-}
-
-FL_STRESS_ACTOR(kill_lock_three, two)
-{
-	count_in(s);
-}
-
-FL_STRESS_ACTOR(kill_lock_three, three)
-{
-	count_in(s);
-}
-
-FL_STRESS_PROCESSES(kill_lock_three, one, two, three)
-{
-	FL_FORBIDDEN(s->count < 2, "a survivor did not count");
-	FL_ACCEPTABLE(1, "counted");
-}
-
 /* Two locks held at once: the kernel frees both, and other steps may come in between. */
 struct kill_lock_pair {
 	struct robust outer, inner;
@@ -165,123 +69,6 @@ FL_STRESS_PROCESSES(kill_lock_pair, holder, other)
 	FL_ACCEPTABLE(s->outer_died, "died with the outer one");
 	FL_FORBIDDEN(s->inner_died && !fl_stress_killed("other"), "died with the inner one alone");
 	FL_ACCEPTABLE(1, "died with none");
-}
-
-/* Two words that change together: a third word names the valid one. */
-struct kill_two_words {
-	struct robust lock;
-	int here[2], there[2];
-	unsigned valid;
-};
-
-FL_STRESS_SETUP(kill_two_words)
-{
-	s->here[0] = 10;
-}
-
-FL_STRESS_ACTOR(kill_two_words, mover)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	unsigned now = s->valid, next = !now;
-	s->here[next] = s->here[now] - 3;
-	s->there[next] = s->there[now] + 3;
-	s->valid = next;
-	robust_give(&s->lock, NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_two_words, mover)
-{
-	FL_FORBIDDEN(s->here[s->valid] + s->there[s->valid] != 10, "something is lost");
-	FL_ACCEPTABLE(s->valid == 1, "moved");
-	FL_ACCEPTABLE(fl_stress_killed("mover"), "killed before");
-}
-
-/* The slot first, then the count. */
-struct kill_slot {
-	struct robust lock;
-	unsigned count;
-	int slots[2], got;
-};
-
-FL_STRESS_ACTOR(kill_slot, producer)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	s->slots[s->count] = 7;
-	s->count++;
-	robust_give(&s->lock, NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_slot, consumer)
-{
-	(void)robust_take(&s->lock, NOTHING);
-	s->got = s->count > 0 ? s->slots[s->count - 1] : -1;
-	robust_give(&s->lock, NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_slot, producer, consumer)
-{
-	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took an item that was not put");
-	FL_ACCEPTABLE(s->got == 7, "took it");
-	FL_ACCEPTABLE(1, "none there");
-}
-
-/* A message is copied beside the previous one. */
-struct kill_copy {
-	struct robust lock;
-	unsigned char messages[2][32];
-	unsigned valid;
-};
-
-FL_STRESS_ACTOR(kill_copy, writer)
-{
-	unsigned char message[32];
-	memset(message, 1, sizeof message);
-	(void)robust_take(&s->lock, NOTHING);
-	memcpy(s->messages[!s->valid], message, sizeof message);
-	s->valid = !s->valid;
-	robust_give(&s->lock, NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_copy, writer)
-{
-	const unsigned char *message = s->messages[s->valid];
-	FL_FORBIDDEN(message[0] != message[31], "half of it");
-	FL_ACCEPTABLE(1, "one of the two");
-}
-
-/* A reader holds a lock of its own, which reports its death; the writer acquires all of them. */
-struct kill_readers {
-	struct robust readers[2];
-	int data;
-};
-
-FL_STRESS_ACTOR(kill_readers, one)
-{
-	(void)robust_take(&s->readers[0], NOTHING);
-	FL_STRESS_CHECK(s->data == 0 || s->data == 1);
-	robust_give(&s->readers[0], NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_readers, two)
-{
-	(void)robust_take(&s->readers[1], NOTHING);
-	FL_STRESS_CHECK(s->data == 0 || s->data == 1);
-	robust_give(&s->readers[1], NOTHING);
-}
-
-FL_STRESS_ACTOR(kill_readers, writer)
-{
-	(void)robust_take(&s->readers[0], NOTHING);
-	(void)robust_take(&s->readers[1], NOTHING);
-	s->data = 1;
-	robust_give(&s->readers[1], NOTHING);
-	robust_give(&s->readers[0], NOTHING);
-}
-
-FL_STRESS_PROCESSES(kill_readers, one, two, writer)
-{
-	FL_FORBIDDEN(s->data == 0 && !fl_stress_killed("writer"), "never written");
-	FL_ACCEPTABLE(1, "written");
 }
 
 /* A lock that is held for life reports its owner's death, beside another word: a wait on both. */

@@ -3,110 +3,76 @@
 #include "planted.h"
 
 /*
- * A free list of indices without a tag. A pop has read the head and its next; another thread pops
- * both and pushes the head back; then the first pop makes a block the head that has an owner. Fix:
- * a tag in the head. (fixed)
+ * A free list of indices, whose head has a tag that each pop increments, modulo `tags`. A pop has
+ * read the head and its next; another thread pops both and pushes the head back; if the tag is the
+ * same again, the first pop makes a block the head that has an owner.
  */
-struct aba_no_tag__forbidden {
-	atomic_uint head, next[4]; /* from 1; 0 ends the list */
+struct list {
+	atomic_uint head, next[4]; /* head: tag x 4 + index, from 1; 0 ends the list */
 	unsigned one, two;
 };
 
-FL_STRESS_SETUP(aba_no_tag__forbidden)
+/* `again`: after a failed compare-and-swap it loads the head once more. */
+static unsigned pop(struct list *l, unsigned tags, bool again)
 {
-	for (unsigned i = 0; i < 3; i++)
-		STORE(&s->next[i], i + 1, RLX);
-	STORE(&s->head, 1, RLX);
+	unsigned head = LOAD(&l->head, ACQ);
+	while (!CAS(&l->head, &head, (head / 4 + 1) % tags * 4 + LOAD(&l->next[head % 4], RLX), ACQ))
+		if (again)
+			head = LOAD(&l->head, ACQ);
+	return head % 4;
 }
 
-static unsigned pop(struct aba_no_tag__forbidden *s)
+static void push(struct list *l, unsigned node)
 {
-	unsigned head;
+	unsigned head = LOAD(&l->head, RLX);
 	do
-		head = LOAD(&s->head, ACQ);
-	while (!CAS(&s->head, &head, LOAD(&s->next[head], RLX), ACQ));
-	return head;
+		STORE(&l->next[node], head % 4, RLX);
+	while (!CAS(&l->head, &head, head / 4 * 4 + node, REL));
 }
 
-static void push(struct aba_no_tag__forbidden *s, unsigned node)
-{
-	unsigned head = LOAD(&s->head, RLX);
-	do
-		STORE(&s->next[node], head, RLX);
-	while (!CAS(&s->head, &head, node, REL));
-}
-
-FL_STRESS_ACTOR(aba_no_tag__forbidden, one)
-{
-	s->one = pop(s);
-}
-
-FL_STRESS_ACTOR(aba_no_tag__forbidden, two)
-{
-	unsigned first = pop(s);
-	s->two = pop(s);
-	push(s, first);
-}
-
-FL_STRESS(aba_no_tag__forbidden, one, two)
-{
-	FL_FORBIDDEN(s->one == s->two, "two own one node");
-	FL_FORBIDDEN(LOAD(&s->head, RLX) == s->two, "free and owned");
-	FL_ACCEPTABLE(1, "each has its own");
-}
+#define LIST(test, tags, again)                                                                                        \
+	struct test {                                                                                                  \
+		struct list l;                                                                                         \
+	};                                                                                                             \
+	SETUP(test)                                                                                                    \
+	{                                                                                                              \
+		for (unsigned i = 0; i < 3; i++)                                                                       \
+			STORE(&s->l.next[i], i + 1, RLX);                                                              \
+		STORE(&s->l.head, 1, RLX);                                                                             \
+	}                                                                                                              \
+	ACTOR(test, one)                                                                                               \
+	{                                                                                                              \
+		s->l.one = pop(&s->l, (tags), (again));                                                                \
+	}                                                                                                              \
+	ACTOR(test, two)                                                                                               \
+	{                                                                                                              \
+		unsigned first = pop(&s->l, (tags), (again));                                                          \
+		s->l.two = pop(&s->l, (tags), (again));                                                                \
+		push(&s->l, first);                                                                                    \
+	}                                                                                                              \
+	TEST(test, one, two)                                                                                           \
+	{                                                                                                              \
+		FL_FORBIDDEN(s->l.one == s->l.two, "two own one node");                                                \
+		FL_FORBIDDEN(LOAD(&s->l.head, RLX) % 4 == s->l.two, "free and owned");                                 \
+		FL_ACCEPTABLE(1, "each has its own");                                                                  \
+	}
 
 /*
- * aba_short_tag (tokio #5042, ck 7b5d000): the same with a tag of one bit: it is the same after two
- * pops. Fix: more bits.
+ * A tag of many bits, and a pop that continues with the head of its failed compare-and-swap. That
+ * read was relaxed, so the next of that head may be an old one. Fix: another load, with acquire.
  */
-struct aba_short_tag__forbidden {
-	atomic_uint head, next[4]; /* head: index x 2 + tag */
-	unsigned one, two;
-};
+LIST(NAME(failed_cas_relaxed, forbidden), 1 << 20, BUG(false, true))
 
-FL_STRESS_SETUP(aba_short_tag__forbidden)
-{
-	for (unsigned i = 0; i < 3; i++)
-		STORE(&s->next[i], i + 1, RLX);
-	STORE(&s->head, 2, RLX);
-}
+#ifndef FIXED
 
-static unsigned tagged_pop(struct aba_short_tag__forbidden *s)
-{
-	unsigned head, next;
-	do {
-		head = LOAD(&s->head, ACQ);
-		next = LOAD(&s->next[head / 2], RLX);
-	} while (!CAS(&s->head, &head, next * 2 + !(head % 2), ACQ));
-	return head / 2;
-}
+/* No tag. Fix: a tag in the head. */
+LIST(aba_no_tag__forbidden, 1, true)
 
-static void tagged_push(struct aba_short_tag__forbidden *s, unsigned node)
-{
-	unsigned head = LOAD(&s->head, RLX);
-	do
-		STORE(&s->next[node], head / 2, RLX);
-	while (!CAS(&s->head, &head, node * 2 + head % 2, REL));
-}
-
-FL_STRESS_ACTOR(aba_short_tag__forbidden, one)
-{
-	s->one = tagged_pop(s);
-}
-
-FL_STRESS_ACTOR(aba_short_tag__forbidden, two)
-{
-	unsigned first = tagged_pop(s);
-	s->two = tagged_pop(s);
-	tagged_push(s, first);
-}
-
-FL_STRESS(aba_short_tag__forbidden, one, two)
-{
-	FL_FORBIDDEN(s->one == s->two, "two own one node");
-	FL_FORBIDDEN(LOAD(&s->head, RLX) / 2 == s->two, "free and owned");
-	FL_ACCEPTABLE(1, "each has its own");
-}
+/*
+ * aba_short_tag (tokio #5042, ck 7b5d000): a tag of one bit is the same after two pops. Fix: more
+ * bits.
+ */
+LIST(aba_short_tag__forbidden, 2, true)
 
 /*
  * A ring of two: its head is kept below two. A pop that has read the slot finds the head unchanged
@@ -153,55 +119,4 @@ FL_STRESS(aba_index_wrap__forbidden, one, two)
 	FL_ACCEPTABLE(1, "each once");
 }
 
-/*
- * A tag of many bits, and a pop that continues with the head of its failed compare-and-swap. That
- * read was relaxed, so the next of that head may be an old one. Fix: another load, with acquire.
- * (fixed)
- */
-struct failed_cas_relaxed__forbidden {
-	atomic_uint head, next[4]; /* head: tag x 4 + index, from 1; 0 ends the list */
-	unsigned one, two;
-};
-
-FL_STRESS_SETUP(failed_cas_relaxed__forbidden)
-{
-	for (unsigned i = 0; i < 3; i++)
-		STORE(&s->next[i], i + 1, RLX);
-	STORE(&s->head, 1, RLX);
-}
-
-static unsigned counted_pop(struct failed_cas_relaxed__forbidden *s)
-{
-	unsigned head = LOAD(&s->head, ACQ), next;
-	do
-		next = LOAD(&s->next[head % 4], RLX);
-	while (!CAS(&s->head, &head, (head / 4 + 1) * 4 + next, ACQ));
-	return head % 4;
-}
-
-static void counted_push(struct failed_cas_relaxed__forbidden *s, unsigned node)
-{
-	unsigned head = LOAD(&s->head, RLX);
-	do
-		STORE(&s->next[node], head % 4, RLX);
-	while (!CAS(&s->head, &head, (head / 4 + 1) * 4 + node, REL));
-}
-
-FL_STRESS_ACTOR(failed_cas_relaxed__forbidden, one)
-{
-	s->one = counted_pop(s);
-}
-
-FL_STRESS_ACTOR(failed_cas_relaxed__forbidden, two)
-{
-	unsigned first = counted_pop(s);
-	s->two = counted_pop(s);
-	counted_push(s, first);
-}
-
-FL_STRESS(failed_cas_relaxed__forbidden, one, two)
-{
-	FL_FORBIDDEN(s->one == s->two, "two own one node");
-	FL_FORBIDDEN(LOAD(&s->head, RLX) % 4 == s->two, "free and owned");
-	FL_ACCEPTABLE(1, "each has its own");
-}
+#endif

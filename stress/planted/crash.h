@@ -11,7 +11,7 @@
 /*
  * Small tools for processes that may be killed: a robust lock in the kernel's format, and a gate
  * that one process opens for others. Each function takes a set of steps that it leaves out, or does
- * wrong: planted/crash.c passes such sets, cases/kill.c passes none.
+ * wrong: the bugs of planted/crash.c pass such sets.
  *
  * The word of a lock: the owner's thread id, OWNER_DIED, WAITERS. Its node is behind the word, at
  * the distance of the system's robust list, and points to the node of the lock that was taken

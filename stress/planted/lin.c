@@ -1,6 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Results that no order of the calls explains. stress/cases/fixed_lin.c has the fixed versions. */
+/* Results that no order of the calls explains. */
 #include "lin.h"
+
+/*
+ * false_empty: only ck's flaw (ck e78c421): "empty" from a head, a tail and a next of different
+ * moments.
+ */
+#define fifo_false_empty NAME(fifo_false_empty, not_linearizable)
+struct fifo_false_empty {
+	struct fifo q;
+};
+
+SETUP(fifo_false_empty)
+{
+	fifo_init(&s->q);
+}
+
+OPERATION(fifo_false_empty, put, FL_LIN_PUT)
+{
+	return fifo_put(&s->q, (int)arg);
+}
+
+OPERATION(fifo_false_empty, get, FL_LIN_GET)
+{
+	return fifo_get(&s->q, BUG(false, true));
+}
+
+PROGRAMS(fifo_false_empty, &fl_lin_fifo)
+{
+}
+
+/* aba_short_tag: after two pops the tag is the same again. */
+#define stack_short_tag NAME(stack_short_tag, not_linearizable)
+struct stack_short_tag {
+	struct stack s;
+};
+
+OPERATION(stack_short_tag, push, FL_LIN_PUT)
+{
+	return stack_push(&s->s, (int)arg);
+}
+
+OPERATION(stack_short_tag, pop, FL_LIN_GET)
+{
+	return stack_pop(&s->s, BUG(2, 1 << 20));
+}
+
+PROGRAMS(stack_short_tag, &fl_lin_lifo)
+{
+}
+
+#ifndef FIXED
 
 #include "ck/depends.h"
 #include <ck_fifo.h>
@@ -41,48 +91,4 @@ FL_LIN(ck_fifo_mpmc__not_linearizable, &fl_lin_fifo)
 {
 }
 
-/*
- * false_empty: only ck's flaw (ck e78c421): "empty" from a head, a tail and a next of different
- * moments.
- */
-struct fifo_false_empty__not_linearizable {
-	struct fifo q;
-};
-
-FL_STRESS_SETUP(fifo_false_empty__not_linearizable)
-{
-	fifo_init(&s->q);
-}
-
-FL_LIN_OP(fifo_false_empty__not_linearizable, put, FL_LIN_PUT)
-{
-	return fifo_put(&s->q, (int)arg);
-}
-
-FL_LIN_OP(fifo_false_empty__not_linearizable, get, FL_LIN_GET)
-{
-	return fifo_get(&s->q, false);
-}
-
-FL_LIN(fifo_false_empty__not_linearizable, &fl_lin_fifo)
-{
-}
-
-/* aba_short_tag: after two pops the tag is the same again. */
-struct stack_short_tag__not_linearizable {
-	struct stack s;
-};
-
-FL_LIN_OP(stack_short_tag__not_linearizable, push, FL_LIN_PUT)
-{
-	return stack_push(&s->s, (int)arg);
-}
-
-FL_LIN_OP(stack_short_tag__not_linearizable, pop, FL_LIN_GET)
-{
-	return stack_pop(&s->s, 2);
-}
-
-FL_LIN(stack_short_tag__not_linearizable, &fl_lin_lifo)
-{
-}
+#endif

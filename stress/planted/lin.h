@@ -6,6 +6,9 @@
 #include <errno.h>
 #include <fairlead/stress_lin.h>
 
+#define OPERATION(test, ...) FL_LIN_OP(test, __VA_ARGS__)
+#define PROGRAMS(test, ...) FL_LIN(test, __VA_ARGS__)
+
 /* Nodes for each thread of an FL_LIN: its freed nodes, the oldest first; else unused ones. */
 enum { NODES = 8, THREADS = FL_STRESS_ACTORS + 1 };
 

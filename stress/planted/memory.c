@@ -3,8 +3,98 @@
 #include "planted.h"
 
 /*
+ * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after its store
+ * takes its message back, and so does the receiver that closed it. Fix: both take it with one swap.
+ *
+ */
+#define drop_vs_send_double_free NAME(drop_vs_send_double_free, use_after_free)
+struct drop_vs_send_double_free {
+	int *_Atomic slot;
+	atomic_int closed;
+};
+
+ACTOR(drop_vs_send_double_free, sender)
+{
+	int *message = malloc(sizeof *message);
+	STORE(&s->slot, message, SEQ);
+	if (LOAD(&s->closed, SEQ))
+		free(BUG(message, SWAP(&s->slot, NULL, SEQ)));
+}
+
+ACTOR(drop_vs_send_double_free, receiver)
+{
+	STORE(&s->closed, 1, SEQ);
+	int *message = SWAP(&s->slot, NULL, SEQ);
+	free(message);
+}
+
+TEST(drop_vs_send_double_free, sender, receiver)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}
+
+/* Made on first use: the loser of the race does not free its object. Fix: free it. */
+#define lazy_init NAME(lazy_init, leak)
+struct lazy_init {
+	int *_Atomic made;
+};
+
+static void first_use(struct lazy_init *s)
+{
+	int *expected = NULL, *mine = LOAD(&s->made, ACQ) ? NULL : malloc(sizeof *mine);
+	if (mine && !CAS(&s->made, &expected, mine, ACQ_REL))
+		BUG((void)mine, free(mine));
+}
+
+ACTOR(lazy_init, one)
+{
+	first_use(s);
+}
+
+ACTOR(lazy_init, two)
+{
+	first_use(s);
+}
+
+TEST(lazy_init, one, two)
+{
+	free(LOAD(&s->made, RLX));
+	FL_ACCEPTABLE(1, "made");
+}
+
+/*
+ * stray_wake_reused_memory: a flag hands the memory over, and its owner reads it once more. Fix:
+ * read before.
+ */
+#define touch_after_release NAME(touch_after_release, race)
+struct touch_after_release {
+	atomic_int given;
+	int data, last;
+};
+
+ACTOR(touch_after_release, giver)
+{
+	BUG(, s->last = s->data);
+	STORE(&s->given, 1, REL);
+	BUG(s->last = s->data, );
+}
+
+ACTOR(touch_after_release, taker)
+{
+	if (LOAD(&s->given, ACQ))
+		s->data = 1;
+}
+
+TEST(touch_after_release, giver, taker)
+{
+	FL_ACCEPTABLE(1, "given");
+}
+
+#ifndef FIXED
+
+/*
  * destroy_after_unlock (glibc 13690): the unlock reads the lock again after it has released it,
- * when the next owner may have freed it. Fix: one swap, which is the last access. (fixed)
+ * when the next owner may have freed it. Fix: one swap, which is the last access.
  */
 struct destroy_after_unlock__use_after_free {
 	struct {
@@ -49,37 +139,6 @@ FL_STRESS(destroy_after_unlock__use_after_free, one, two)
 }
 
 /*
- * drop_vs_send_double_free (crossbeam #972): a sender that finds the channel closed after its store
- * takes its message back, and so does the receiver that closed it. Fix: both take it with one swap.
- * (fixed)
- */
-struct drop_vs_send_double_free__use_after_free {
-	int *_Atomic slot;
-	atomic_int closed;
-};
-
-FL_STRESS_ACTOR(drop_vs_send_double_free__use_after_free, sender)
-{
-	int *message = malloc(sizeof *message);
-	STORE(&s->slot, message, SEQ);
-	if (LOAD(&s->closed, SEQ))
-		free(message);
-}
-
-FL_STRESS_ACTOR(drop_vs_send_double_free__use_after_free, receiver)
-{
-	STORE(&s->closed, 1, SEQ);
-	int *message = SWAP(&s->slot, NULL, SEQ);
-	free(message);
-}
-
-FL_STRESS(drop_vs_send_double_free__use_after_free, sender, receiver)
-{
-	FL_ACCEPTABLE(LOAD(&s->slot, RLX) == NULL, "the receiver freed it");
-	FL_ACCEPTABLE(1, "the sender took it back");
-}
-
-/*
  * A stack: its pop reads the next of a node that another thread has popped and freed. Fix:
  * reclamation by hazard pointers or epochs.
  */
@@ -117,34 +176,6 @@ FL_STRESS(stack_pop__use_after_free, one, two)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
-/* Made on first use: the loser of the race does not free its object. Fix: free it. (fixed) */
-struct lazy_init__leak {
-	int *_Atomic made;
-};
-
-static void first_use(struct lazy_init__leak *s)
-{
-	int *expected = NULL;
-	if (!LOAD(&s->made, ACQ))
-		(void)CAS(&s->made, &expected, malloc(sizeof(int)), ACQ_REL);
-}
-
-FL_STRESS_ACTOR(lazy_init__leak, one)
-{
-	first_use(s);
-}
-
-FL_STRESS_ACTOR(lazy_init__leak, two)
-{
-	first_use(s);
-}
-
-FL_STRESS(lazy_init__leak, one, two)
-{
-	free(LOAD(&s->made, RLX));
-	FL_ACCEPTABLE(1, "made");
-}
-
 /*
  * A count after the end of the section that should guard it. Fix: count inside, and wait for the
  * lock.
@@ -177,28 +208,4 @@ FL_STRESS(unlocked_count__race, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/*
- * stray_wake_reused_memory: a flag hands the memory over, and its owner reads it once more. Fix:
- * read before.
- */
-struct touch_after_release__race {
-	atomic_int given;
-	int data, last;
-};
-
-FL_STRESS_ACTOR(touch_after_release__race, giver)
-{
-	STORE(&s->given, 1, REL);
-	s->last = s->data;
-}
-
-FL_STRESS_ACTOR(touch_after_release__race, taker)
-{
-	if (LOAD(&s->given, ACQ))
-		s->data = 1;
-}
-
-FL_STRESS(touch_after_release__race, giver, taker)
-{
-	FL_ACCEPTABLE(1, "given");
-}
+#endif

@@ -8,9 +8,24 @@
 
 /*
  * Wrong algorithms, each small, in C11 without the library. The suffix of a test's name is the
- * verdict that the laboratory must give. A comment says what is wrong, and the fix;
- * stress/cases/fixed*.c has those marked (fixed) in their right form, where they must pass.
+ * verdict that the laboratory must give. A comment says what is wrong, and the fix.
+ * stress/cases/fixed.c includes some of the files with FIXED: there BUG() is the fix, the test
+ * `bug` is called `fixed_bug`, and it must pass. A test without a fix is not compiled there.
  */
+#ifdef FIXED
+#define NAME(bug, verdict) fixed_##bug
+#define BUG(wrong, right) right
+#else
+#define NAME(bug, verdict) bug##__##verdict
+#define BUG(wrong, right) wrong
+#endif
+
+/* As FL_STRESS and the others, for a test whose name is a macro. */
+#define SETUP(test) FL_STRESS_SETUP(test)
+#define ACTOR(test, actor) FL_STRESS_ACTOR(test, actor)
+#define TEST(test, ...) FL_STRESS(test, __VA_ARGS__)
+#define TEST_PROCESSES(test, ...) FL_STRESS_PROCESSES(test, __VA_ARGS__)
+
 enum { RLX = memory_order_relaxed, ACQ = memory_order_acquire, REL = memory_order_release };
 enum { ACQ_REL = memory_order_acq_rel, SEQ = memory_order_seq_cst };
 

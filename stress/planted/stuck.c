@@ -26,52 +26,89 @@ static void lock_both(atomic_uint *first, atomic_uint *second)
 	unlock(first);
 }
 
-/* Two locks in both orders. Fix: one order. (fixed) */
-struct lock_inversion__deadlock {
+/* Two locks in both orders. Fix: one order. */
+#define lock_inversion NAME(lock_inversion, deadlock)
+struct lock_inversion {
 	atomic_uint a, b;
 };
 
-FL_STRESS_ACTOR(lock_inversion__deadlock, one)
+ACTOR(lock_inversion, one)
 {
 	lock_both(&s->a, &s->b);
 }
 
-FL_STRESS_ACTOR(lock_inversion__deadlock, two)
+ACTOR(lock_inversion, two)
 {
-	lock_both(&s->b, &s->a);
+	lock_both(&s->BUG(b, a), &s->BUG(a, b));
 }
 
-FL_STRESS(lock_inversion__deadlock, one, two)
+TEST(lock_inversion, one, two)
 {
 	FL_ACCEPTABLE(1, "both through");
 }
 
 /*
- * Three philosophers that all take the left fork first. Fix: one takes the right one first. (fixed)
+ * Three philosophers that all take the left fork first. Fix: one takes the right one first.
  */
-struct dining_philosophers__deadlock {
+#define dining_philosophers NAME(dining_philosophers, deadlock)
+struct dining_philosophers {
 	atomic_uint forks[3];
 };
 
-FL_STRESS_ACTOR(dining_philosophers__deadlock, one)
+ACTOR(dining_philosophers, one)
 {
 	lock_both(&s->forks[0], &s->forks[1]);
 }
 
-FL_STRESS_ACTOR(dining_philosophers__deadlock, two)
+ACTOR(dining_philosophers, two)
 {
 	lock_both(&s->forks[1], &s->forks[2]);
 }
 
-FL_STRESS_ACTOR(dining_philosophers__deadlock, three)
+ACTOR(dining_philosophers, three)
 {
-	lock_both(&s->forks[2], &s->forks[0]);
+	lock_both(&s->forks[BUG(2, 0)], &s->forks[BUG(0, 2)]);
 }
 
-FL_STRESS(dining_philosophers__deadlock, one, two, three)
+TEST(dining_philosophers, one, two, three)
 {
 	FL_ACCEPTABLE(1, "all ate");
 }
+
+/*
+ * A ticket lock that draws its tickets with a load and a store: two have one number, and a number
+ * is skipped. Fix: one add.
+ */
+#define ticket_drawn_twice NAME(ticket_drawn_twice, livelock)
+struct ticket_drawn_twice {
+	atomic_uint next, serving;
+};
+
+static void draw_and_wait(struct ticket_drawn_twice *s)
+{
+	unsigned ticket = BUG(LOAD(&s->next, RLX), ADD(&s->next, 1, RLX));
+	BUG(STORE(&s->next, ticket + 1, RLX), );
+	while (LOAD(&s->serving, ACQ) != ticket)
+		fl_stress_relax();
+	ADD(&s->serving, 1, REL);
+}
+
+ACTOR(ticket_drawn_twice, one)
+{
+	draw_and_wait(s);
+}
+
+ACTOR(ticket_drawn_twice, two)
+{
+	draw_and_wait(s);
+}
+
+TEST(ticket_drawn_twice, one, two)
+{
+	FL_ACCEPTABLE(1, "both served");
+}
+
+#ifndef FIXED
 
 /*
  * A callback, called with the lock held, locks it again, but only if it finds another thread's
@@ -137,38 +174,6 @@ FL_STRESS(after_you__livelock, one, two)
 }
 
 /*
- * A ticket lock that draws its tickets with a load and a store: two have one number, and a number
- * is skipped. Fix: one add.
- */
-struct ticket_drawn_twice__livelock {
-	atomic_uint next, serving;
-};
-
-static void draw_and_wait(struct ticket_drawn_twice__livelock *s)
-{
-	unsigned ticket = LOAD(&s->next, RLX);
-	STORE(&s->next, ticket + 1, RLX);
-	while (LOAD(&s->serving, ACQ) != ticket)
-		fl_stress_relax();
-	ADD(&s->serving, 1, REL);
-}
-
-FL_STRESS_ACTOR(ticket_drawn_twice__livelock, one)
-{
-	draw_and_wait(s);
-}
-
-FL_STRESS_ACTOR(ticket_drawn_twice__livelock, two)
-{
-	draw_and_wait(s);
-}
-
-FL_STRESS(ticket_drawn_twice__livelock, one, two)
-{
-	FL_ACCEPTABLE(1, "both served");
-}
-
-/*
  * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop reads only the oldest slot, which its
  * producer has drawn but not filled yet. So a thread that has just pushed may be told "empty". Fix:
  * say so only if no slot was drawn.
@@ -198,3 +203,5 @@ FL_STRESS(false_empty_after_own_push__check, one, two)
 {
 	FL_ACCEPTABLE(1, "never empty");
 }
+
+#endif

@@ -4,13 +4,14 @@
 
 /*
  * cv_signal_stealing: two waiters for different things sleep on one word. The wake of one reaches
- * the other, which finds nothing and sleeps again. Fix: wake all. (fixed)
+ * the other, which finds nothing and sleeps again. Fix: wake all.
  */
-struct cv_signal_stealing__lost_wakeup {
+#define cv_signal_stealing NAME(cv_signal_stealing, lost_wakeup)
+struct cv_signal_stealing {
 	atomic_uint seq, flag[2];
 };
 
-static void await_flag(struct cv_signal_stealing__lost_wakeup *s, int i)
+static void await_flag(struct cv_signal_stealing *s, int i)
 {
 	unsigned seq = LOAD(&s->seq, ACQ);
 	while (!LOAD(&s->flag[i], ACQ)) {
@@ -19,30 +20,30 @@ static void await_flag(struct cv_signal_stealing__lost_wakeup *s, int i)
 	}
 }
 
-static void set_flag(struct cv_signal_stealing__lost_wakeup *s, int i)
+static void set_flag(struct cv_signal_stealing *s, int i)
 {
 	STORE(&s->flag[i], 1, REL);
 	ADD(&s->seq, 1, REL);
-	WAKE(&s->seq, 1);
+	WAKE(&s->seq, BUG(1, INT32_MAX));
 }
 
-FL_STRESS_ACTOR(cv_signal_stealing__lost_wakeup, first)
+ACTOR(cv_signal_stealing, first)
 {
 	await_flag(s, 0);
 }
 
-FL_STRESS_ACTOR(cv_signal_stealing__lost_wakeup, second)
+ACTOR(cv_signal_stealing, second)
 {
 	await_flag(s, 1);
 	set_flag(s, 0);
 }
 
-FL_STRESS_ACTOR(cv_signal_stealing__lost_wakeup, setter)
+ACTOR(cv_signal_stealing, setter)
 {
 	set_flag(s, 1);
 }
 
-FL_STRESS(cv_signal_stealing__lost_wakeup, first, second, setter)
+TEST(cv_signal_stealing, first, second, setter)
 {
 	FL_ACCEPTABLE(1, "all through");
 }
@@ -50,9 +51,10 @@ FL_STRESS(cv_signal_stealing__lost_wakeup, first, second, setter)
 /*
  * sem_two_posts_one_wake (libc++ 47013): a release wakes only if there was no permit. Of two
  * releases with two sleepers, the second finds the first one's permit, which the woken sleeper has
- * not taken yet. Fix: a wake for each permit. (fixed)
+ * not taken yet. Fix: a wake for each permit.
  */
-struct sem_two_posts_one_wake__lost_wakeup {
+#define sem_two_posts_one_wake NAME(sem_two_posts_one_wake, lost_wakeup)
+struct sem_two_posts_one_wake {
 	atomic_uint permits;
 };
 
@@ -67,24 +69,24 @@ static void take_permit(atomic_uint *permits)
 	}
 }
 
-FL_STRESS_ACTOR(sem_two_posts_one_wake__lost_wakeup, one)
+ACTOR(sem_two_posts_one_wake, one)
 {
 	take_permit(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_two_posts_one_wake__lost_wakeup, two)
+ACTOR(sem_two_posts_one_wake, two)
 {
 	take_permit(&s->permits);
 }
 
-FL_STRESS_ACTOR(sem_two_posts_one_wake__lost_wakeup, releaser)
+ACTOR(sem_two_posts_one_wake, releaser)
 {
 	for (int i = 0; i < 2; i++)
-		if (ADD(&s->permits, 1, REL) == 0)
+		if (ADD(&s->permits, 1, REL) == 0 || BUG(false, true))
 			WAKE(&s->permits, 1);
 }
 
-FL_STRESS(sem_two_posts_one_wake__lost_wakeup, one, two, releaser)
+TEST(sem_two_posts_one_wake, one, two, releaser)
 {
 	FL_ACCEPTABLE(1, "both got one");
 }
@@ -92,9 +94,10 @@ FL_STRESS(sem_two_posts_one_wake__lost_wakeup, one, two, releaser)
 /*
  * sem_stale_waiters (musl 159d1f6c): a thread that takes a permit clears the waiters bit, while
  * another still sleeps; the next release wakes no thread. Fix: leave the bit as long as a thread
- * may sleep. (fixed)
+ * may sleep.
  */
-struct sem_stale_waiters__lost_wakeup {
+#define sem_stale_waiters NAME(sem_stale_waiters, lost_wakeup)
+struct sem_stale_waiters {
 	atomic_uint word;
 };
 
@@ -102,31 +105,31 @@ static void take_below_bit(atomic_uint *word)
 {
 	for (;;) {
 		unsigned seen = LOAD(word, RLX);
-		if ((seen & 0xff) && CAS(word, &seen, (seen & 0xff) - 1, ACQ))
+		if ((seen & 0xff) && CAS(word, &seen, (seen & BUG(0xff, ~0u)) - 1, ACQ))
 			return;
 		if (!(seen & 0xff) && (seen == 0x100 || CAS(word, &seen, 0x100, RLX)))
 			SLEEP(word, 0x100);
 	}
 }
 
-FL_STRESS_ACTOR(sem_stale_waiters__lost_wakeup, one)
+ACTOR(sem_stale_waiters, one)
 {
 	take_below_bit(&s->word);
 }
 
-FL_STRESS_ACTOR(sem_stale_waiters__lost_wakeup, two)
+ACTOR(sem_stale_waiters, two)
 {
 	take_below_bit(&s->word);
 }
 
-FL_STRESS_ACTOR(sem_stale_waiters__lost_wakeup, releaser)
+ACTOR(sem_stale_waiters, releaser)
 {
 	for (int i = 0; i < 2; i++)
 		if (ADD(&s->word, 1, REL) & 0x100)
 			WAKE(&s->word, 1);
 }
 
-FL_STRESS(sem_stale_waiters__lost_wakeup, one, two, releaser)
+TEST(sem_stale_waiters, one, two, releaser)
 {
 	FL_ACCEPTABLE(1, "both got one");
 }
@@ -134,13 +137,14 @@ FL_STRESS(sem_stale_waiters__lost_wakeup, one, two, releaser)
 /*
  * lost_wakeup_dekker: the producer checks for sleepers before it changes the word that they
  * compare; a thread that goes to sleep between the two is not seen. Fix: check afterwards (with a
- * full fence between, on both sides). (fixed)
+ * full fence between, on both sides).
  */
-struct lost_wakeup_dekker__lost_wakeup {
+#define lost_wakeup_dekker NAME(lost_wakeup_dekker, lost_wakeup)
+struct lost_wakeup_dekker {
 	atomic_uint seq, item, sleepers;
 };
 
-FL_STRESS_ACTOR(lost_wakeup_dekker__lost_wakeup, consumer)
+ACTOR(lost_wakeup_dekker, consumer)
 {
 	unsigned seq = LOAD(&s->seq, ACQ);
 	STORE(&s->sleepers, 1, SEQ);
@@ -150,22 +154,23 @@ FL_STRESS_ACTOR(lost_wakeup_dekker__lost_wakeup, consumer)
 	}
 }
 
-FL_STRESS_ACTOR(lost_wakeup_dekker__lost_wakeup, producer)
+ACTOR(lost_wakeup_dekker, producer)
 {
 	unsigned sleepers = LOAD(&s->sleepers, SEQ);
 	STORE(&s->item, 1, SEQ);
 	ADD(&s->seq, 1, SEQ);
-	if (sleepers)
+	if (sleepers || BUG(0, LOAD(&s->sleepers, SEQ)))
 		WAKE(&s->seq, 1);
 }
 
-FL_STRESS(lost_wakeup_dekker__lost_wakeup, consumer, producer)
+TEST(lost_wakeup_dekker, consumer, producer)
 {
 	FL_ACCEPTABLE(1, "got it");
 }
 
-/* close_misses_waiter (cpython #117531): a close wakes one. Fix: wake all. (fixed) */
-struct close_misses_waiter__lost_wakeup {
+/* close_misses_waiter (cpython #117531): a close wakes one. Fix: wake all. */
+#define close_misses_waiter NAME(close_misses_waiter, lost_wakeup)
+struct close_misses_waiter {
 	atomic_uint closed;
 };
 
@@ -175,23 +180,23 @@ static void await_close(atomic_uint *closed)
 		SLEEP(closed, 0);
 }
 
-FL_STRESS_ACTOR(close_misses_waiter__lost_wakeup, one)
+ACTOR(close_misses_waiter, one)
 {
 	await_close(&s->closed);
 }
 
-FL_STRESS_ACTOR(close_misses_waiter__lost_wakeup, two)
+ACTOR(close_misses_waiter, two)
 {
 	await_close(&s->closed);
 }
 
-FL_STRESS_ACTOR(close_misses_waiter__lost_wakeup, closer)
+ACTOR(close_misses_waiter, closer)
 {
 	STORE(&s->closed, 1, REL);
-	WAKE(&s->closed, 1);
+	WAKE(&s->closed, BUG(1, INT32_MAX));
 }
 
-FL_STRESS(close_misses_waiter__lost_wakeup, one, two, closer)
+TEST(close_misses_waiter, one, two, closer)
 {
 	FL_ACCEPTABLE(1, "both saw it closed");
 }

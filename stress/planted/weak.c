@@ -2,25 +2,26 @@
 /* Bugs that only a weakly ordered machine, or a model of one, shows. */
 #include "planted.h"
 
-/* weak_order: a message is published without release. Fix: release and acquire. (fixed) */
-struct weak_order__forbidden {
+/* weak_order: a message is published without release. Fix: release and acquire. */
+#define weak_order NAME(weak_order, forbidden)
+struct weak_order {
 	atomic_int data, flag;
 	int seen, value;
 };
 
-FL_STRESS_ACTOR(weak_order__forbidden, writer)
+ACTOR(weak_order, writer)
 {
 	STORE(&s->data, 1, RLX);
-	STORE(&s->flag, 1, RLX);
+	STORE(&s->flag, 1, BUG(RLX, REL));
 }
 
-FL_STRESS_ACTOR(weak_order__forbidden, reader)
+ACTOR(weak_order, reader)
 {
 	s->seen = LOAD(&s->flag, ACQ);
 	s->value = LOAD(&s->data, RLX);
 }
 
-FL_STRESS(weak_order__forbidden, writer, reader)
+TEST(weak_order, writer, reader)
 {
 	FL_FORBIDDEN(s->seen && !s->value, "the flag without the data");
 	FL_ACCEPTABLE(s->seen, "both");
@@ -30,43 +31,47 @@ FL_STRESS(weak_order__forbidden, writer, reader)
 /*
  * waiter_flag_dekker (oneTBB #2136, libc++ #109290): between the change and the check for waiters
  * is an atomic read-modify-write, which is no full fence on aarch64. Fix: sequentially consistent
- * fences on both sides. (fixed)
+ * fences on both sides.
  */
-struct waiter_flag_dekker__lost_wakeup {
+#define waiter_flag_dekker NAME(waiter_flag_dekker, lost_wakeup)
+struct waiter_flag_dekker {
 	atomic_uint seq, waiters;
 };
 
-FL_STRESS_ACTOR(waiter_flag_dekker__lost_wakeup, waiter)
+ACTOR(waiter_flag_dekker, waiter)
 {
 	STORE(&s->waiters, 1, REL);
+	BUG(, atomic_thread_fence(memory_order_seq_cst));
 	while (LOAD(&s->seq, ACQ) == 0)
 		SLEEP(&s->seq, 0);
 }
 
-FL_STRESS_ACTOR(waiter_flag_dekker__lost_wakeup, waker)
+ACTOR(waiter_flag_dekker, waker)
 {
 	ADD(&s->seq, 1, ACQ_REL);
+	BUG(, atomic_thread_fence(memory_order_seq_cst));
 	if (LOAD(&s->waiters, ACQ))
 		WAKE(&s->seq, 1);
 }
 
-FL_STRESS(waiter_flag_dekker__lost_wakeup, waiter, waker)
+TEST(waiter_flag_dekker, waiter, waker)
 {
 	FL_ACCEPTABLE(1, "woken");
 }
 
 /*
  * A sequence lock with a reader that has no fence between the data and its second check. Fix: an
- * acquire fence. (fixed)
+ * acquire fence.
  */
-struct seqlock_fences__forbidden {
+#define seqlock_fences NAME(seqlock_fences, forbidden)
+struct seqlock_fences {
 	atomic_uint seq;
 	atomic_int a, b;
 	int seen_a, seen_b;
 	bool whole;
 };
 
-FL_STRESS_ACTOR(seqlock_fences__forbidden, writer)
+ACTOR(seqlock_fences, writer)
 {
 	STORE(&s->seq, 1, RLX);
 	atomic_thread_fence(memory_order_release);
@@ -75,15 +80,16 @@ FL_STRESS_ACTOR(seqlock_fences__forbidden, writer)
 	STORE(&s->seq, 2, REL);
 }
 
-FL_STRESS_ACTOR(seqlock_fences__forbidden, reader)
+ACTOR(seqlock_fences, reader)
 {
 	unsigned before = LOAD(&s->seq, ACQ);
 	s->seen_a = LOAD(&s->a, RLX);
 	s->seen_b = LOAD(&s->b, RLX);
+	BUG(, atomic_thread_fence(memory_order_acquire));
 	s->whole = before % 2 == 0 && LOAD(&s->seq, RLX) == before;
 }
 
-FL_STRESS(seqlock_fences__forbidden, writer, reader)
+TEST(seqlock_fences, writer, reader)
 {
 	FL_FORBIDDEN(s->whole && s->seen_a != s->seen_b, "torn");
 	FL_ACCEPTABLE(s->whole, "whole");
@@ -92,41 +98,42 @@ FL_STRESS(seqlock_fences__forbidden, writer, reader)
 
 /*
  * The last reference is dropped without order: the accesses of other threads race with its end.
- * Fix: acq_rel. (fixed)
+ * Fix: acq_rel.
  */
-struct refcount_relaxed__race {
+#define refcount_relaxed NAME(refcount_relaxed, race)
+struct refcount_relaxed {
 	struct {
 		atomic_int refs;
 		int used[2];
 	} * object;
 };
 
-FL_STRESS_SETUP(refcount_relaxed__race)
+SETUP(refcount_relaxed)
 {
 	s->object = calloc(1, sizeof *s->object);
 	STORE(&s->object->refs, 2, RLX);
 }
 
-static void use_and_drop(struct refcount_relaxed__race *s, int i)
+static void use_and_drop(struct refcount_relaxed *s, int i)
 {
 	s->object->used[i] = 1;
-	if (ADD(&s->object->refs, -1, RLX) != 1)
+	if (ADD(&s->object->refs, -1, BUG(RLX, ACQ_REL)) != 1)
 		return;
 	s->object->used[0] = s->object->used[1] = 0; /* taken apart, then freed */
 	free(s->object);
 }
 
-FL_STRESS_ACTOR(refcount_relaxed__race, one)
+ACTOR(refcount_relaxed, one)
 {
 	use_and_drop(s, 0);
 }
 
-FL_STRESS_ACTOR(refcount_relaxed__race, two)
+ACTOR(refcount_relaxed, two)
 {
 	use_and_drop(s, 1);
 }
 
-FL_STRESS(refcount_relaxed__race, one, two)
+TEST(refcount_relaxed, one, two)
 {
 	FL_ACCEPTABLE(1, "freed once");
 }
@@ -135,26 +142,27 @@ FL_STRESS(refcount_relaxed__race, one, two)
  * block_reuse_ordering (moodycamel 0d54c67, oneTBB #782): the consumer returns a block without
  * release, so that the producer's next use overtakes its last read. Fix: release.
  */
-struct block_reuse_ordering__race {
+#define block_reuse_ordering NAME(block_reuse_ordering, race)
+struct block_reuse_ordering {
 	atomic_int full;
 	int block, got;
 };
 
-FL_STRESS_SETUP(block_reuse_ordering__race)
+SETUP(block_reuse_ordering)
 {
 	s->block = 1;
 	STORE(&s->full, 1, RLX);
 }
 
-FL_STRESS_ACTOR(block_reuse_ordering__race, consumer)
+ACTOR(block_reuse_ordering, consumer)
 {
 	if (!LOAD(&s->full, ACQ))
 		return;
 	s->got = s->block;
-	STORE(&s->full, 0, RLX);
+	STORE(&s->full, 0, BUG(RLX, REL));
 }
 
-FL_STRESS_ACTOR(block_reuse_ordering__race, producer)
+ACTOR(block_reuse_ordering, producer)
 {
 	if (LOAD(&s->full, ACQ))
 		return;
@@ -162,7 +170,7 @@ FL_STRESS_ACTOR(block_reuse_ordering__race, producer)
 	STORE(&s->full, 1, REL);
 }
 
-FL_STRESS(block_reuse_ordering__race, consumer, producer)
+TEST(block_reuse_ordering, consumer, producer)
 {
 	FL_FORBIDDEN(s->got == 2, "got the next one's");
 	FL_ACCEPTABLE(1, "got its own");
@@ -170,34 +178,36 @@ FL_STRESS(block_reuse_ordering__race, consumer, producer)
 
 /*
  * Peterson's lock with acquire and release only: both may enter. Fix: sequential consistency.
- * (fixed)
+ *
  */
-struct peterson_no_fence__race {
+#define peterson_no_fence NAME(peterson_no_fence, race)
+struct peterson_no_fence {
 	atomic_int wants[2], turn;
 	int count;
 };
 
-static void enter(struct peterson_no_fence__race *s, int me)
+static void enter(struct peterson_no_fence *s, int me)
 {
-	STORE(&s->wants[me], 1, REL);
-	STORE(&s->turn, !me, REL);
-	while (LOAD(&s->wants[!me], ACQ) && LOAD(&s->turn, ACQ) == !me)
+	enum { GET = BUG(ACQ, SEQ), PUT = BUG(REL, SEQ) };
+	STORE(&s->wants[me], 1, PUT);
+	STORE(&s->turn, !me, PUT);
+	while (LOAD(&s->wants[!me], GET) && LOAD(&s->turn, GET) == !me)
 		fl_stress_relax();
 	s->count++;
-	STORE(&s->wants[me], 0, REL);
+	STORE(&s->wants[me], 0, PUT);
 }
 
-FL_STRESS_ACTOR(peterson_no_fence__race, one)
+ACTOR(peterson_no_fence, one)
 {
 	enter(s, 0);
 }
 
-FL_STRESS_ACTOR(peterson_no_fence__race, two)
+ACTOR(peterson_no_fence, two)
 {
 	enter(s, 1);
 }
 
-FL_STRESS(peterson_no_fence__race, one, two)
+TEST(peterson_no_fence, one, two)
 {
 	FL_FORBIDDEN(s->count != 2, "a count was lost");
 	FL_ACCEPTABLE(1, "both counted");
