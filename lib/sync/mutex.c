@@ -27,20 +27,13 @@
  *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, with
  *                                                                 WAITERS set
  *
- * An unlock that finds WAITERS wakes only the first waiter. The woken waiter stays first in the
- * queue while it tries to take the lock. WAITERS is then clear, so other threads lock and unlock at
- * full speed. A call of mutex_wake_first() a millisecond or more after the waiter's first wake
- * hands the mutex over, whether the waiter runs or not. So threads take turns of a millisecond, and
- * n threads wait about n milliseconds. (One designated waker, as in nsync; the millisecond, as in
- * Go and WebKit.)
+ * Waiters and running contexts take turns (turn.h). An unlock that finds WAITERS wakes only the
+ * first waiter, which stays first in the queue. mutex_wake_first() hands the mutex over when the
+ * turn is over, whether the waiter runs or not. So n threads wait about n milliseconds. (One
+ * designated waker, as in nsync; the millisecond, as in Go and WebKit.)
  *
  * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
  * lock yields in mutex_yield().
- *
- * A woken thread may wait for the CPU of the waking thread, for a whole time slice if the waking
- * thread locks the mutex again and again. So the waking thread remembers the mutex in
- * `mutex_last_wake`: as long as the woken waiter has not run, each 64th unlock of this mutex by
- * the waking thread calls mutex_wake_first(), which hands the mutex over after a millisecond.
  *
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
@@ -67,8 +60,8 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
+#include "turn.h"
 #include <errno.h>
-#include <fairlead/time.h>
 
 enum {
 	MUTEX_LOCKED = 1,
@@ -77,18 +70,13 @@ enum {
 	MUTEX_WATCHED = 8,
 	MUTEX_HELD = MUTEX_LOCKED | MUTEX_WATCHED
 };
-static const int64_t MUTEX_TURN = FL_MS(1), MUTEX_SPIN = FL_US(20);
+static const int64_t MUTEX_SPIN = FL_US(20);
 
-/*
- * The mutex of the waiter that this thread woke last; forgotten at this thread's next
- * mutex_wake_first() that finds the waiter has run.
- */
+/* `plain`: an unlock that finds this word takes the fast path; HAND: no unlock does. */
 static _Thread_local struct {
-	uint32_t plain;    /* an unlock that finds this word takes the fast path; NEVER: none does */
-	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
-	const void *mutex; /* only compared, never dereferenced */
-} mutex_last_wake FL__INITIAL_EXEC = {MUTEX_LOCKED, 0, NULL};
-enum { MUTEX_NEVER = MUTEX_HAND, MUTEX_UNLOCKS_PER_WAKE = 64 };
+	uint32_t plain;
+	struct fl__last_wake wake;
+} mutex_last FL__INITIAL_EXEC = {.plain = MUTEX_LOCKED};
 
 /*
  * Returns true if the mutex was free, or handed over to the caller (`first`: it is the first
@@ -282,15 +270,6 @@ __attribute__((noinline, cold)) static int mutex_try_lock_slow(fl_mutex *m)
 	return mutex_tell_debug(m, mutex_try(m), &op);
 }
 
-/* Under the queue lock: whether the first waiter, awake, was first woken MUTEX_TURN ago. */
-static bool mutex_is_due(struct fl__mutex_node *first)
-{
-	const int64_t now = fl__sys.now();
-	if (first->since == 0)
-		first->since = now;
-	return now - first->since >= MUTEX_TURN;
-}
-
 /*
  * Under the queue lock: hands the mutex to the first waiter, which is awake. If a running thread
  * was faster, sets WAITERS, so that its unlock calls mutex_wake_first().
@@ -304,11 +283,11 @@ static void mutex_hand_over(fl_mutex *m)
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
 
+/* The waiter of `m` has yet to run. NULL: forgets the last wake. */
 static void mutex_remember_wake(const fl_mutex *m)
 {
-	mutex_last_wake.plain = m ? MUTEX_NEVER : MUTEX_LOCKED;
-	mutex_last_wake.unlocks = 0;
-	mutex_last_wake.mutex = m;
+	mutex_last.plain = m ? MUTEX_HAND : MUTEX_LOCKED;
+	mutex_last.wake = (struct fl__last_wake){.object = m};
 }
 
 /*
@@ -328,7 +307,7 @@ static void mutex_wake_first(fl_mutex *m)
 		mutex_update_waiters(m, &lot);
 	/* relaxed: a stale value costs one more mutex_wake_first() */
 	const bool has_run = first && fl__load_relaxed(&first->has_run);
-	if (first && mutex_is_due(first))
+	if (first && fl__turn_is_over(&first->since))
 		mutex_hand_over(m);
 	else if (first && (has_run || !fl__ctx_get()->ops->yield))
 		/* relaxed: the queue lock orders it */
@@ -354,8 +333,7 @@ __attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint3
 	}
 	if (before & MUTEX_WATCHED)
 		before = mutex_free_watched(m);
-	if ((before & MUTEX_WAITERS) ||
-	    (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= MUTEX_UNLOCKS_PER_WAKE))
+	if ((before & MUTEX_WAITERS) || fl__last_wake_is_due(&mutex_last.wake, m))
 		mutex_wake_first(m);
 }
 
@@ -453,7 +431,7 @@ void fl_mutex_unlock(fl_mutex *m)
 {
 	/* release: pairs with the acquire in lock */
 	const uint32_t before = fl__sub_release(&m->word_, MUTEX_LOCKED);
-	if (__builtin_expect(before == mutex_last_wake.plain, 1))
+	if (__builtin_expect(before == mutex_last.plain, 1))
 		return;
 	mutex_unlock_slow(m, before);
 }

@@ -10,7 +10,7 @@
 struct fl__mutex_node {
 	struct fl__node node; /* the waiter's node in the parking lot */
 	fl_mutex *mutex;
-	int64_t since; /* when the waiter was first woken; 0: not yet */
+	int64_t since; /* turn.h */
 	bool has_run;  /* the waiter has run since its last wake */
 };
 #define FL__MUTEX_NODE(m, w) ((struct fl__mutex_node){.node = {.wait = (w), .wants_mutex = true}, .mutex = (m)})

@@ -22,7 +22,7 @@
  *                                         or takes the lock and        when it takes the lock
  *                                         leaves waiters; upgrade
  *   CLOSED    the first waiter has        under the queue lock: an     the awake waiter, when it
- *             waited CLOSE_AFTER: no      overtaker; a serve, when it  takes the lock; a serve,
+ *             waited a turn: no           overtaker; a serve, when it  takes the lock; a serve,
  *             overtaking                  wakes a waiter; the awake    when the queue is empty
  *                                         waiter, when it goes back
  *   UPGRADER  a reader, still counted,    upgrade, under the queue     a serve, when it hands over
@@ -58,13 +58,11 @@
  *   6. A waiter that gives up serves the queue, because the next waiters may have waited only for
  *      it. A serve that has dequeued this waiter has also served the queue.
  *
- * Fairness: the queue is FIFO. Once the first waiter has waited CLOSE_AFTER, CLOSED bars the lock
- * to all but the awake waiter. An awake reader takes the readers right behind it along. While a
- * thread is awake, WAITERS is clear, so overtaking costs nothing extra. An awake waiter that finds
- * the lock barred checks the clock itself. The awake thread may wait for the CPU of the waking
- * thread, for whole time slices. So the waking thread notes the lock in `rwlock_last_wake`, and
- * checks AWAKE and the clock at every 64th lock. While a fiber is awake, WAITERS stays set, and
- * bars the lock to other fibers, which may share the thread and keep the awake fiber from running.
+ * Fairness: the queue is FIFO, and waiters and running contexts take turns (turn.h). Once the first
+ * waiter has waited a turn, CLOSED bars the lock to all but the awake waiter. An awake reader takes
+ * the readers right behind it along. An awake waiter that finds the lock barred checks the clock
+ * itself. While a fiber is awake, WAITERS stays set, and bars the lock to other fibers, which may
+ * share the thread and keep the awake fiber from running.
  *
  * A forked child inherits the word, but not the waiters: rwlock_forget_parent().
  *
@@ -75,8 +73,8 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
+#include "turn.h"
 #include <errno.h>
-#include <fairlead/time.h>
 
 #define RWLOCK_READER 1u
 #define RWLOCK_MOST FL__RWLOCK_MOST
@@ -99,22 +97,16 @@ static const struct fl__rwlock_mode rwlock_reading = {RWLOCK_READER, RWLOCK_WRIT
 const struct fl__rwlock_mode fl__rwlock_writing = {RWLOCK_WRITER, RWLOCK_WRITER | RWLOCK_UPGRADER | RWLOCK_COUNT,
                                                    RWLOCK_WRITES};
 
-/* The lock of the waiter that this thread woke last; forgotten when a check finds none awake. */
-static _Thread_local struct rwlock_last_wake {
-	const fl_rwlock *lock; /* only compared */
-	unsigned locks;        /* locks by this thread since the wake */
-} rwlock_last_wake FL__INITIAL_EXEC;
+static _Thread_local struct fl__last_wake rwlock_last_wake FL__INITIAL_EXEC;
 
 /* The fields of turn_. */
 enum {
 	RWLOCK_TICK_LOG2 = 17,
-	RWLOCK_CLOSE_AFTER = 8, /* ticks: a millisecond */
+	RWLOCK_TURN = 8, /* ticks: FL__TURN */
 	RWLOCK_TICK_MASK = 0x7fff,
 	RWLOCK_AWAKE = 0x8000,
 	RWLOCK_FORKS_SHIFT = 16
 };
-
-enum { RWLOCK_LOCKS_PER_CHECK = 64 };
 
 static uint32_t rwlock_ticks(void)
 {
@@ -154,11 +146,11 @@ static void rwlock_clear_awake(fl_rwlock *l)
 	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)RWLOCK_AWAKE);
 }
 
-/* Whether the first waiter has waited CLOSE_AFTER. Without the queue lock, a hint. */
+/* Whether the first waiter has waited a turn. Without the queue lock, a hint. */
 static bool rwlock_is_late(const fl_rwlock *l)
 {
 	/* relaxed: as above */
-	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_CLOSE_AFTER;
+	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & RWLOCK_TICK_MASK) >= RWLOCK_TURN;
 }
 
 static bool rwlock_is_inherited(const fl_rwlock *l)
@@ -183,8 +175,7 @@ static void rwlock_forget_parent(fl_rwlock *l)
 }
 
 /*
- * Called by a context that overtook the queue. Sets CLOSED if the first waiter has waited
- * CLOSE_AFTER.
+ * Called by a context that overtook the queue. Sets CLOSED if the first waiter has waited a turn.
  */
 static void rwlock_close_if_late(fl_rwlock *l)
 {
@@ -197,15 +188,15 @@ static void rwlock_close_if_late(fl_rwlock *l)
 	fl__lot_close(&lot);
 }
 
-/* Called before this thread locks `rwlock_last_wake.lock`. */
+/* Called before this thread locks the object of its last wake. */
 __attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
 {
-	if (++rwlock_last_wake.locks % RWLOCK_LOCKS_PER_CHECK != 0)
+	if (!fl__last_wake_is_due(&rwlock_last_wake, l))
 		return;
 	if (rwlock_has_awake(l)) /* a hint here */
 		rwlock_close_if_late(l);
 	else
-		rwlock_last_wake.lock = NULL;
+		rwlock_last_wake.object = NULL;
 }
 
 /* The word with one more holder in `mode`. Panics when there are too many readers. */
@@ -244,7 +235,7 @@ static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *firs
 	if (!is_fiber) {
 		/* relaxed: a flag; the awake waiter locks the queue */
 		fl__and_relaxed(&l->word_, ~RWLOCK_WAITERS);
-		rwlock_last_wake = (struct rwlock_last_wake){l, 0};
+		rwlock_last_wake = (struct fl__last_wake){.object = l};
 	}
 	return true;
 }
@@ -414,7 +405,7 @@ static bool rwlock_is_busy(fl_rwlock *l)
 /* Called before each lock. */
 static inline void rwlock_check_wake(fl_rwlock *l)
 {
-	if (__builtin_expect(rwlock_last_wake.lock == l, 0))
+	if (__builtin_expect(rwlock_last_wake.object == l, 0))
 		rwlock_recheck_wake(l);
 }
 

@@ -7,11 +7,10 @@
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
  *                                     WAITERS; release in a signal handler: CAS + 1, at any time;
  *                                     serve, under the queue lock
- *   WAITERS  the first waiter sleeps  set under the queue lock: by a waiter that enters an empty
- *            and needs more permits   queue, by a first waiter that sleeps again, by a waiter that
- *            than are free            leaves others behind; cleared by a serve, when the queue is
- *                                     empty or its first waiter awake, and by sem_enqueue(), when
- *                                     the queue is empty
+ *   WAITERS  the first waiter sleeps  set under the queue lock: by sem_enqueue() of a first waiter,
+ *            and needs more permits   by a waiter that leaves others behind; cleared by a serve,
+ *            than are free            when the queue is empty or its first waiter awake, and by
+ *                                     sem_enqueue(), when it takes permits
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
  *
@@ -23,11 +22,10 @@
  *   permits           not empty  the first waiter is awake and competes with running contexts; a
  *                                release is one CAS
  *
- * While running contexts want a permit again and again, each hand-off to a sleeping waiter would
- * cost a context switch. So a release leaves its last permit in the word for any context, and wakes
- * the first waiter, which stays first until it has a permit. A woken waiter that finds no permit
- * sets WAITERS and sleeps again. A release that finds WAITERS a millisecond or more after the
- * waiter's first wake hands the permit over, like the mutex (mutex.c). Handed over at once are:
+ * Waiters and running contexts take turns (turn.h). A release leaves its last permit in the word
+ * for any context, and wakes the first waiter, which stays first until it has a permit. A woken
+ * waiter that finds no permit sets WAITERS and sleeps again. A release that finds WAITERS when the
+ * turn is over hands the permit over. Handed over at once are:
  *   - all but the last permit of a release, since that many waiters can use them at the same time;
  *   - the permits of a waiter for several, which would never be free together otherwise;
  *   - a permit for a fiber: the switch is cheap, and without a switch its thread might release and
@@ -62,17 +60,16 @@
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../wait/lot.h"
+#include "turn.h"
 #include <errno.h>
 #include <fairlead/sem.h>
-#include <fairlead/time.h>
 
 #define SEM_WAITERS 0x80000000u
-#define SEM_TURN FL_MS(1)
 
 /* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct sem_waiter {
 	struct fl__node node; /* value: the permits needed; GRANTED once they are handed over */
-	int64_t since;        /* when the waiter was first woken; 0: not yet */
+	int64_t since;        /* turn.h */
 };
 enum { SEM_GRANTED = 0 };
 
@@ -109,11 +106,7 @@ static bool sem_competes(struct fl__node *first)
 {
 	if (first->observer || first->value > 1 || first->wait->ctx->ops->yield)
 		return false;
-	struct sem_waiter *waiter = (struct sem_waiter *)(void *)first;
-	const int64_t now = fl__sys.now();
-	if (waiter->since == 0)
-		waiter->since = now;
-	return now - waiter->since < SEM_TURN;
+	return !fl__turn_is_over(&((struct sem_waiter *)(void *)first)->since);
 }
 
 /*
@@ -174,36 +167,6 @@ static void sem_serve_in_handler(struct fl__lot *lot)
 }
 
 /*
- * If `need` permits are free, takes `take` of them and returns false. Else enqueues `node`, unless
- * it is NULL, and returns true.
- */
-static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, s);
-	const bool alone = !fl__lot_has_waiters(&lot);
-	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
-	bool waits;
-	do {
-		waits = sem_permits(seen) < need || (!alone && (seen & SEM_WAITERS));
-		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
-		if (waits)
-			next = node && alone ? seen | SEM_WAITERS : seen;
-		/*
-		 * acquire: if the CAS takes a permit; pairs with the release in
-		 * fl_sem_try_release_n()
-		 */
-	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
-	if (waits && node) {
-		node->value = need;
-		node->serve = sem_serve_in_handler;
-		fl__lot_add(&lot, node);
-	}
-	fl__lot_close(&lot);
-	return waits;
-}
-
-/*
  * Called by a waiter that has given up. Leaves the queue, and serves the later waiters, which may
  * need fewer permits. If a release has dequeued the waiter, that release has served the later
  * waiters, and the semaphore may already be freed. (An observer leaves by fl__node_disarm() without
@@ -233,36 +196,48 @@ static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *n
 		(void)sem_serve_queue(s, lot, 0);
 }
 
+/*
+ * If `need` permits are free, takes `take` of them and returns false. Else enqueues `node`, unless
+ * it is NULL, and returns true. `awake`: the caller is the first waiter, and queued until it has
+ * its permits.
+ */
+static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take, bool awake)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	const bool first = awake || !fl__lot_has_waiters(&lot);
+	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
+	bool waits;
+	do {
+		waits = sem_permits(seen) < need || (!first && (seen & SEM_WAITERS));
+		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
+		if (waits)
+			next = node && first ? seen | SEM_WAITERS : seen;
+		/*
+		 * acquire: if the CAS takes a permit; pairs with the release in
+		 * fl_sem_try_release_n()
+		 */
+	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
+	if (awake && waits) {
+		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
+		node->wait->no_spin = true;
+	} else if (awake) {
+		sem_dequeue_awake(s, &lot, node);
+	} else if (waits && node) {
+		node->value = need;
+		node->serve = sem_serve_in_handler;
+		fl__lot_add(&lot, node);
+	}
+	fl__lot_close(&lot);
+	return waits;
+}
+
 static void sem_leave_awake(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
 	sem_dequeue_awake(s, &lot, node);
 	fl__lot_close(&lot);
-}
-
-/*
- * Called by the first waiter, awake. Sets WAITERS: true, the waiter sleeps again. If its permits
- * are free, takes them and leaves the queue: false.
- */
-static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, s);
-	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
-	do
-		next = seen >= node->value ? seen - node->value : seen | SEM_WAITERS;
-	/* acquire: if the CAS takes permits, as in sem_try_take() */
-	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
-	const bool waits = next & SEM_WAITERS;
-	if (waits) {
-		fl__wait_begin(node->wait, FL__DEBUG_SEM, s);
-		node->wait->no_spin = true;
-	} else {
-		sem_dequeue_awake(s, &lot, node);
-	}
-	fl__lot_close(&lot);
-	return waits;
 }
 
 struct sem_poll {
@@ -280,54 +255,34 @@ static bool sem_is_decided(const void *what)
 }
 
 /*
- * Called by the first waiter, awake. Spins for its permits: true, with them and out of the queue.
+ * Each round polls the semaphore, then takes the permits or enqueues under the queue lock. Then the
+ * waiter sleeps. A waiter that is woken without a grant is the first waiter, and awake.
  */
-static bool sem_compete(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_cancel_token *cancel)
-{
-	const uint32_t need = waiter->node.value;
-	const struct sem_poll poll = {s, need};
-	if (!sem_try_take(s, need) &&
-	    !(fl__wait_spin(waiter->node.wait, sem_is_decided, &poll, deadline, cancel) && sem_try_take(s, need)))
-		return false;
-	sem_leave_awake(s, &waiter->node);
-	return true;
-}
-
-/*
- * Called by an enqueued waiter, which leaves the queue: 0 with its permits, -ETIMEDOUT or
- * -ECANCELED.
- */
-static int sem_await(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_cancel_token *cancel)
-{
-	do {
-		const int rc = fl__wait_sleep(waiter->node.wait, deadline, cancel);
-		if (rc != 0) {
-			sem_leave(s, &waiter->node);
-			return rc;
-		}
-		if (waiter->node.value == SEM_GRANTED || sem_compete(s, waiter, deadline, cancel))
-			return 0;
-		if (fl_cancel_token_is_requested(cancel)) {
-			sem_leave_awake(s, &waiter->node);
-			return -ECANCELED;
-		}
-	} while (sem_sleep_again(s, &waiter->node));
-	return 0;
-}
-
 static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait, FL__DEBUG_SEM, s);
 	const struct sem_poll poll = {s, n};
-	if (!sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel)) {
-		if (fl_cancel_token_is_requested(cancel))
-			return -ECANCELED;
-		if (sem_try_take(s, n))
+	struct fl__wait wait;
+	struct sem_waiter waiter = {.node = FL__NODE(&wait)};
+	fl__wait_begin(&wait, FL__DEBUG_SEM, s);
+	for (bool awake = false;; awake = true) {
+		const bool spun =
+		    !sem_is_decided(&poll) && fl__wait_spin(&wait, sem_is_decided, &poll, deadline, cancel);
+		const bool cancelled = (awake || spun) && fl_cancel_token_is_requested(cancel);
+		if (cancelled || sem_try_take(s, n)) {
+			if (awake)
+				sem_leave_awake(s, &waiter.node);
+			return cancelled ? -ECANCELED : 0;
+		}
+		if (!sem_enqueue(s, &waiter.node, n, n, awake))
+			return 0;
+		const int rc = fl__wait_sleep(&wait, deadline, cancel);
+		if (rc != 0) {
+			sem_leave(s, &waiter.node);
+			return rc;
+		}
+		if (waiter.node.value == SEM_GRANTED)
 			return 0;
 	}
-	struct sem_waiter waiter = {.node = FL__NODE(&wait)};
-	return sem_enqueue(s, &waiter.node, n, n) ? sem_await(s, &waiter, deadline, cancel) : 0;
 }
 
 __attribute__((noinline, cold)) static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline,
@@ -412,7 +367,7 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 	 * the queue.
 	 */
 	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= n;
-	return may_be_stale && !sem_enqueue(s, NULL, n, n) ? 0 : -EAGAIN;
+	return may_be_stale && !sem_enqueue(s, NULL, n, n, false) ? 0 : -EAGAIN;
 }
 
 int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel)
@@ -494,7 +449,7 @@ static bool sem_ready(void *object)
 
 static bool sem_arm(void *object, struct fl__node *node)
 {
-	return sem_enqueue(object, node, 1, 0);
+	return sem_enqueue(object, node, 1, 0, false);
 }
 
 const fl_on_type fl__on_sem = {sem_ready, sem_arm, fl__node_disarm, NULL};

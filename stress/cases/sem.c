@@ -457,3 +457,125 @@ FL_STRESS(sem_several_give_up, big, small, releaser)
 	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "the small one had it");
 	FL_FORBIDDEN(1, "a permit was made or lost");
 }
+
+/* The first waiter, awake, is overtaken. */
+
+static bool is_idle(fl_sem *s, uint32_t permits)
+{
+	return s->word_ == permits && fl_sem_destroy(s) == 0;
+}
+
+/*
+ * A waiter for both permits among waiters for one: it gets them together, and no context sleeps
+ * beside the rest.
+ */
+struct sem_several_among_single {
+	fl_sem permits;
+	int count;
+};
+
+FL_STRESS_SETUP(sem_several_among_single)
+{
+	OK(fl_sem_init(&s->permits, 2));
+}
+
+static void take_one_twice(struct sem_several_among_single *s)
+{
+	for (int i = 0; i < 2; i++) {
+		OK(fl_sem_acquire(&s->permits));
+		fl_sem_release(&s->permits);
+	}
+}
+
+FL_STRESS_ACTOR(sem_several_among_single, one)
+{
+	take_one_twice(s);
+}
+
+FL_STRESS_ACTOR(sem_several_among_single, another)
+{
+	take_one_twice(s);
+}
+
+FL_STRESS_ACTOR(sem_several_among_single, both)
+{
+	OK(fl_sem_acquire_n(&s->permits, 2));
+	s->count++;
+	fl_sem_release_n(&s->permits, 2);
+}
+
+FL_STRESS(sem_several_among_single, one, another, both)
+{
+	FL_FORBIDDEN(!is_idle(&s->permits, 2), "a mark is left, or a permit was made or lost");
+	FL_ACCEPTABLE(s->count == 1, "all had some");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* A signal handler releases while the first waiter is awake, sleeps again, or leaves. */
+struct sem_handler_awake {
+	fl_sem permits;
+};
+
+FL_STRESS_SETUP(sem_handler_awake)
+{
+	OK(fl_sem_init(&s->permits, 0));
+}
+
+FL_STRESS_ACTOR(sem_handler_awake, handler)
+{
+	fl_sem_release_in_handler(&s->permits);
+	fl_sem_release_in_handler(&s->permits);
+}
+
+FL_STRESS_ACTOR(sem_handler_awake, one)
+{
+	OK(fl_sem_acquire(&s->permits));
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS_ACTOR(sem_handler_awake, another)
+{
+	OK(fl_sem_acquire(&s->permits));
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS(sem_handler_awake, handler, one, another)
+{
+	FL_ACCEPTABLE(is_idle(&s->permits, 2), "both had one");
+	FL_FORBIDDEN(1, "a mark is left, or a permit was made or lost");
+}
+
+/*
+ * A waiter that was woken and overtaken sees, with its permit, what came before both releases of
+ * it.
+ */
+struct sem_overtaken_data {
+	fl_sem permits;
+	int data[2];
+};
+
+FL_STRESS_ACTOR(sem_overtaken_data, releaser)
+{
+	s->data[0] = 1;
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS_ACTOR(sem_overtaken_data, overtaker)
+{
+	OK(fl_sem_acquire(&s->permits));
+	s->data[1] = s->data[0] + 1;
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS_ACTOR(sem_overtaken_data, waiter)
+{
+	OK(fl_sem_acquire(&s->permits));
+	FL_STRESS_CHECK(s->data[0] == 1);
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS(sem_overtaken_data, releaser, overtaker, waiter)
+{
+	FL_ACCEPTABLE(is_idle(&s->permits, 1) && s->data[1] == 2, "both had it");
+	FL_FORBIDDEN(1, "a mark is left, or a permit was made or lost");
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SYNC_TURN_H
+#define FL_SYNC_TURN_H
+
+#include "../base/sys.h"
+#include <fairlead/time.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Turns: how the mutex, the readers-writer lock and the semaphore bound overtaking.
+ *
+ * A release that finds the first waiter asleep wakes it, and clears the waiters bit of the word. So
+ * running contexts acquire and release at full speed, and may overtake the awake waiter for a turn.
+ * Then the lock is the waiter's: the mutex and the semaphore are handed over, the readers-writer
+ * lock is closed to all other contexts.
+ *
+ *   state         meaning                       set by                      cleared by
+ *   since         when the first waiter was     fl__turn_is_over(), under   never: its wait ends
+ *                 first woken; 0: not yet       the queue lock
+ *   fl__last_wake the object of the waiter      the waking thread, under    the waking thread, when
+ *                 that this thread woke last    the queue lock              a check finds that the
+ *                                                                           waiter has run
+ *
+ * Invariants
+ *   1. An awake waiter stays first. It acquires the object, or sets the waiters bit in the same
+ *      transaction in which it goes back to sleep.
+ *   2. While a waiter is queued, the waiters bit is set, or the first waiter is awake.
+ *   3. `since` is set once for each wait: a waiter that sleeps again keeps its turn.
+ *   4. An awake waiter may wait for the CPU of the waking thread, for whole time slices. The word
+ *      has no bit for that. So the waking thread checks the queue at each FL__CALLS_PER_CHECK-th
+ *      call on the object of its last wake. (The semaphore has no such check: its releases wake the
+ *      first waiter anew.)
+ *
+ * The turn of the readers-writer lock begins earlier, when its waiter becomes first, since readers
+ * that overlap may never free the lock. An overtaking reader reads the clock without the queue
+ * lock, so the time is a part of the lock (rwlock.c).
+ */
+#define FL__TURN FL_MS(1)
+enum { FL__CALLS_PER_CHECK = 64 };
+
+/* Under the queue lock: whether the turn of the first waiter, awake, is over. */
+static inline bool fl__turn_is_over(int64_t *since)
+{
+	const int64_t now = fl__sys.now();
+	if (*since == 0)
+		*since = now;
+	return now - *since >= FL__TURN;
+}
+
+struct fl__last_wake {
+	const void *object; /* only compared, never dereferenced */
+	unsigned calls;     /* of this thread on `object` since the last wake or check */
+};
+
+/* Counts a call on `object`. True: the thread checks whether the waiter that it woke has run. */
+static inline bool fl__last_wake_is_due(struct fl__last_wake *last, const void *object)
+{
+	return last->object == object && ++last->calls % FL__CALLS_PER_CHECK == 0;
+}
+
+#endif
