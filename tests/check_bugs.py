@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Checks docs/bugs.md and docs/contract.md: each named test and scenario exists, and each row names one.
-Likewise the tables of tests in section 8 of docs/design.md: a row without a test says why not; and
-the tests that docs/threat-model.md names.
+Likewise the tests that docs/threat-model.md names.
 
 Exit status 1 where not.
 """
@@ -12,7 +11,6 @@ import re
 import sys
 
 LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
-COUNTERPARTS = 90  # likewise
 THREATS = 15  # and how many tests there are at least
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -49,33 +47,6 @@ def complaints_of(list_name, least):
         yield f"only {count} rows found in {list_name}: has the form of the table changed?"
 
 
-def counterparts():
-    """Here, and the tests, of each row of section 8 of the design."""
-    with open(os.path.join(ROOT, "docs", "design.md"), encoding="utf-8") as file:
-        section = file.read().partition("\n## 8.")[2].partition("\n## 9.")[0]
-    named = False
-    for line in section.splitlines():
-        cells = [c.strip() for c in line.strip("|").split("|")]
-        if not line.startswith("|"):
-            named = False
-        elif cells[-1] in ("test", "tests"):
-            named = True
-        elif named and cells[0] != "---":
-            yield cells[-2], re.findall(r"`(\w+)`", cells[-1])
-
-
-def complaints_of_counterparts():
-    tests = defined("tests/*/test_*.c", r"(?:FL_TEST|CONFORMANCE|IN_\w+)")
-    count = 0
-    for here, names in counterparts():
-        count += 1
-        yield from (f"design.md: no test is called {n}" for n in names if not tests & {n, f"datagram_{n}"})
-        if not names and not re.match("none|not ", here):
-            yield f"design.md: neither a test nor a reason: {here}"
-    if count < COUNTERPARTS:
-        yield f"only {count} rows found in design.md: has the form of the tables changed?"
-
-
 def complaints_of_threats():
     tests = defined("tests/*/test_*.c", r"(?:FL_TEST|CONFORMANCE)")
     with open(os.path.join(ROOT, "docs", "threat-model.md"), encoding="utf-8") as file:
@@ -87,10 +58,10 @@ def complaints_of_threats():
 
 def complaints():
     return [*(complaint for name, least in LISTS.items() for complaint in complaints_of(name, least)),
-            *complaints_of_counterparts(), *complaints_of_threats()]
+            *complaints_of_threats()]
 
 
 if __name__ == "__main__":
     wrong = complaints()
-    print("\n".join(wrong) or f"{sum(len(list(rows(name))) for name in LISTS) + len(list(counterparts()))} rows, all there")
+    print("\n".join(wrong) or f"{sum(len(list(rows(name))) for name in LISTS)} rows, all there")
     sys.exit(1 if wrong else 0)
