@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The arena divides memory into units, and its map has a word for each unit. The word of a run's
- * first unit holds the run's length, and whether the run is in use. The words of the run's other
- * units have no meaning and are never read. So a walk goes from the front by lengths, and each
- * change of the map is one store to the word of a run's first unit.
+ * first unit holds the run's length, and whether the run is in use. The words of its other units
+ * are never read. So a walk goes from the front by lengths, and each change of the map is one store
+ * to the word of a run's first unit.
  *
  *   word     meaning                       written by
  *   map[i]   n: a free run of n units      a free, CAS, when the word was USED | n; the monitor's
@@ -19,14 +19,11 @@
  *
  * Kills. A kill between any two stores leaves nothing to repair.
  *   - An alloc stores, in this order: `next` moves back to the run's first unit; *the runs are
- *     joined, one by one*; the remainder's word is written, inside a free run, where no thread
- *     reads it; *USED*; `next` moves on. The stores between stars are commits. Before USED the
- *     units are free. After USED they belong to the dead process, like all units that it had
- *     allocated.
- *   - A free is one CAS, without the monitor. So a free works while the monitor's owner is stopped.
- *     The monitor guards what is free, and a run in use belongs to the caller of the free.
- *
- * The runs of a dead process are found again only if another process knows of them.
+ *     joined, one by one*; the remainder's word is written, inside a free run; *USED*; `next` moves
+ *     on. The stores between stars are commits. Before USED the units are free. After USED they
+ *     belong to the dead process: they are found again only if another process knows of them.
+ *   - A free is one CAS, without the monitor, which guards only what is free. So a free works while
+ *     the monitor's owner is stopped.
  *
  * Linearization points: of an alloc, the store of USED; of a free, its CAS.
  *
@@ -44,10 +41,9 @@ void fl__shm_arena_init(const struct fl__shm_arena *a)
 	fl__store_relaxed(&a->map[0], a->units); /* relaxed: no other process has the memory yet */
 }
 
-/* The word of the run that begins at `i` < units; 0: damaged. */
 static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 {
-	/* acquire: pairs with fl__shm_arena_free(), after which the units may be used */
+	/* acquire: pairs with fl__shm_arena_free() */
 	uint32_t word = fl__load_acquire(&a->map[i]);
 	uint32_t n = word & ~FL__SHM_ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
@@ -55,8 +51,7 @@ static uint32_t shm_arena_run(const struct fl__shm_arena *a, uint32_t i)
 
 /*
  * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
- * Returns its length; 0: damaged. Before the run at `next` is joined, `next` moves to `i`, so that
- * `next` is always the first unit of a run.
+ * Returns its length; 0: damaged. `next` moves to `i` before the run at `next` is joined.
  */
 static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
@@ -75,7 +70,7 @@ static uint32_t shm_arena_join(const struct fl__shm_arena *a, uint32_t i, uint32
 	return n;
 }
 
-/* Finds a free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+/* A free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
 static int shm_arena_find(const struct fl__shm_arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
                           uint32_t *length)
 {
@@ -95,7 +90,6 @@ static int shm_arena_find(const struct fl__shm_arena *a, uint32_t from, uint32_t
 	return -ENOMEM;
 }
 
-/* Allocates the first `n` units of the free run of `length` at `i`. */
 static void shm_arena_split(const struct fl__shm_arena *a, uint32_t i, uint32_t length, uint32_t n)
 {
 	uint32_t end = i + n;

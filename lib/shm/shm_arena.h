@@ -8,9 +8,8 @@
 #include <stdint.h>
 
 /*
- * The arena: an allocator of units of a memory. It records in a map which units are in use, and
- * does not access the memory. The map may lie anywhere: in a region, or in the state of a stress
- * scenario. shm_arena.c has the protocol.
+ * An allocator of units of a memory, which it does not access. Its map may lie anywhere: in a
+ * region, or in the state of a stress scenario. shm_arena.c has the protocol.
  */
 struct fl__shm_arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
@@ -27,7 +26,6 @@ struct fl__shm_arena {
 #define FL__SHM_ARENA_USED 0x80000000u
 #define FL__SHM_ARENA_MAX 0x7fffffffu
 
-/* Makes all units one free run. Called before the memory is shared. */
 void fl__shm_arena_init(const struct fl__shm_arena *a);
 
 /*
@@ -40,7 +38,7 @@ void fl__shm_arena_init(const struct fl__shm_arena *a);
  */
 FL_MUST_CHECK int fl__shm_arena_alloc(const struct fl__shm_arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 
-/* Frees a run. Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
+/* Never waits. Returns 0, or -EINVAL: no run in use begins at `first`. */
 FL_MUST_CHECK int fl__shm_arena_free(const struct fl__shm_arena *a, uint32_t first);
 
 /* The contents of the map. */

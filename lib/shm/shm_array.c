@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Arrays: a head with the size of the items, their number and a mutex, and then the items. The head
- * is written before another process has the offset, and read when the array is opened. From then on
- * a handle uses its own copy of the length; the caller passes the size of the items.
+ * is written before another process has the offset, and read when the array is opened: then a
+ * handle uses its own copy of the length.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"

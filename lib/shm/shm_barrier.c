@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The barrier is one word of 64 bits, so that each step is one store. The word changes only under
- * the monitor.
+ * the monitor, which orders the relaxed accesses; without the monitor they are hints.
  *
  *   bits     field        meaning                                   changed by
  *   0..19    arrived      parties of this generation so far         an arrival: + 1; the end of the
@@ -12,18 +12,13 @@
  *   32..63   generation   how many generations have ended           the end of a generation: + 1
  *
  * A party remembers the generation in which it arrived. Once the word has a later generation, the
- * history tells how the party's generation ended, whatever has happened since. So no party passes
- * early, and no party that passed is told otherwise. A generation passes only with all parties. So
+ * history tells how the party's generation ended. A generation passes only with all parties, so
  * later generations, before the party checks, can only break. A party that checks after more than
  * eleven generations is told that the barrier broke.
  *
- * Linearization point: the store. Accesses to the word are relaxed: the monitor orders them;
- * without the monitor they are hints.
- *
- * Kills. In shm_barrier_arrive(), after its store: the party has arrived, and waits for nothing. In
- * shm_barrier_end_generation(), before the store: the woken waiters see no change, and sleep again;
- * the generation goes on as if the call had not been made. After the store: the woken waiters see
- * the change.
+ * Linearization point: the store. Kills. In shm_barrier_arrive(), after its store: the party has
+ * arrived. In shm_barrier_end_generation(), before the store: the woken waiters see no change, and
+ * sleep again. After the store: they see the change.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"
@@ -66,7 +61,7 @@ static uint32_t shm_barrier_history(uint64_t word)
 	return (uint32_t)(word >> SHM_BARRIER_HISTORY_AT) & ((1u << SHM_BARRIER_HISTORY) - 1);
 }
 
-/* Called under the monitor. Ends the generation of `word`. */
+/* Under the monitor. Ends the generation of `word`. */
 static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
 {
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
@@ -77,10 +72,7 @@ static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum sh
 	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
 
-/*
- * The outcome for an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not
- * ended.
- */
+/* For an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
 static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 {
 	uint32_t behind = shm_barrier_generation(word) - p->generation;
@@ -91,7 +83,7 @@ static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 	           : -EPIPE;
 }
 
-/* Called under the monitor. The party arrives. 0: as the last. */
+/* Under the monitor. 0: arrived as the last. */
 static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;
@@ -138,8 +130,7 @@ static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
 
 /*
  * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the outcome that was
- * decided before. Waits for the monitor without a deadline: if this party left without a trace, the
- * other parties would wait for ever.
+ * decided before. Waits for the monitor without a deadline: the other parties depend on this one.
  */
 static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {

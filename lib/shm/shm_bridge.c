@@ -18,10 +18,9 @@
  *   1. Bridges, their entries and bridge_unserved change only under bridge_lock. A thread acquires
  *      bridge_lock before the lock of a bucket of the parking lot.
  *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
- *      and is the bridge's last access to the entry. So the waiter may return as soon as it sees
- *      DONE. A waiter that gives up earlier unlinks the entry itself, under bridge_lock. The bridge
- *      may then sleep on a stale address. Such a sleep takes no wake from another waiter: a change
- *      of a plain word wakes all waiters.
+ *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
+ *      waiter that gives up earlier unlinks the entry itself. The bridge may then sleep on a stale
+ *      address, which takes no wake from another waiter: a change of a plain word wakes all.
  *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
  *      or `control` has changed since. When a sleep ends, several words may have been woken, and
  *      their wakes are used up. So the bridge checks all entries. A thread changes a word before
@@ -33,23 +32,22 @@
  *   - `pending` (shm_lock.c) of the bridge's thread names the lock, so that the kernel passes the
  *     wake on when the process is killed. A thread has one `pending`, so a bridge serves at most
  *     one entry with a lock (`lock_entry`).
- *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks the
- *     entry, in bridge_remove(), after it has acquired the lock or passed the wake on. Before DONE
- *     the bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for
- *     DONE. So neither the bridge nor the kernel refers to a lock after its waiter has returned.
+ *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks it in
+ *     bridge_remove(). Before DONE the bridge may be asleep on the word: a waiter that gives up
+ *     sets `leaving`, and waits for DONE. So neither the bridge nor the kernel refers to a lock
+ *     after its waiter has returned.
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
  * few milliseconds at a time.
  *
  * Threads. A waiter that finds no bridge with room adds its entry to bridge_unserved, and starts a
  * thread unless bridge_starting is set. A bridge takes the unserved entries that it has room for,
- * and starts another thread if entries are left. If a thread cannot be started, all unserved
- * entries get FAILED, and their waiters poll. A bridge without entries ends after bridge_idle_time,
- * or at the end of this copy of the library (sync/helper.h), after which new entries are not
- * served.
+ * and starts another thread if entries are left. If no thread can be started, all unserved entries
+ * get FAILED, and their waiters poll. A bridge without entries ends after bridge_idle_time, or at
+ * the end of this copy of the library (sync/helper.h).
  *
- * Progress: blocking, on bridge_lock, which is held for a walk through the bridges, and, in a
- * bridge, through its entries.
+ * Progress: blocking, on bridge_lock, held for a walk through the bridges, or through a bridge's
+ * entries.
  */
 #include "shm_bridge.h"
 #include "../base/atomic.h"
@@ -96,7 +94,6 @@ static struct bridge_entry *bridge_unserved;
 static bool bridge_starting;
 static uint32_t bridge_lacks_waitv; /* 1: this kernel has no futex_waitv */
 
-/* In a forked child the bridges and waiters do not exist. */
 static void bridge_after_fork_in_child(void)
 {
 	bridge_lock = 0;
@@ -111,7 +108,7 @@ FL__AT_START static void bridge_watch_forks(void)
 	(void)pthread_atfork(NULL, NULL, bridge_after_fork_in_child);
 }
 
-/* Lists. All functions but bridge_wake() are called under bridge_lock. */
+/* All functions on lists but bridge_wake() are called under bridge_lock. */
 
 static struct bridge_entry **bridge_list_of(struct bridge *b)
 {
@@ -156,10 +153,10 @@ static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e
 	return b->count < room && !(e->lock && b->lock_entry);
 }
 
-/* Makes the bridge check its entries. Returns the word to wake after the unlock; NULL: none. */
+/* Makes the bridge check its entries. Returns the word to wake after the unlock, or NULL. */
 static const uint32_t *bridge_notify(struct bridge *b)
 {
-	/* relaxed: changed under the lock; the kernel compares it */
+	/* relaxed: the kernel compares it */
 	fl__store_relaxed(&b->control, b->control + 1);
 	if (!b->asleep)
 		return NULL;
@@ -174,8 +171,8 @@ static void bridge_wake(const uint32_t *control)
 }
 
 /*
- * Sets `done`, and dequeues the waiter, which fl__lot_unpark() then wakes. If the entry is in no
- * list, this is the last access to it.
+ * Sets `done`, and dequeues the waiter for fl__lot_unpark(). The last access to an entry in no
+ * list.
  */
 static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
@@ -189,7 +186,6 @@ static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t 
 
 static void bridge_run(void);
 
-/* At the end of this copy of the library: makes each bridge check whether it has entries. */
 static unsigned bridge_end_idle(void)
 {
 	unsigned used = 0;
@@ -207,10 +203,7 @@ static unsigned bridge_end_idle(void)
 
 static struct fl__helper bridge_helper = {.name = "bridge", .function = bridge_run, .end = bridge_end_idle};
 
-/*
- * Called after bridge_starting was set: starts a bridge. On failure sets FAILED in all unserved
- * entries.
- */
+/* Called after bridge_starting was set. On failure sets FAILED in all unserved entries. */
 static void bridge_start_thread(void)
 {
 	if (fl__helper_start(&bridge_helper) == 0)
@@ -226,7 +219,10 @@ static void bridge_start_thread(void)
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. bridge_run() and bridge_sleep() run without bridge_lock, the rest under it. */
+/*
+ * bridge_run() and bridge_sleep() run without bridge_lock, the other functions of a bridge under
+ * it.
+ */
 
 static void bridge_begin(struct bridge *b)
 {
@@ -249,7 +245,7 @@ static bool bridge_is_done(const struct bridge_entry *e)
 	return fl__load_relaxed(&e->done) & BRIDGE_DONE; /* relaxed: set and cleared under the lock */
 }
 
-/* Checks one entry. True if the bridge must sleep on the entry's word. */
+/* True if the bridge must sleep on the entry's word. */
 static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lot *lot)
 {
 	if (!e->lock) {
@@ -269,7 +265,6 @@ static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lo
 	return false;
 }
 
-/* Without futex_waitv: moves all entries but one to bridge_unserved. */
 static void bridge_keep_one(struct bridge *b)
 {
 	for (struct bridge_entry *e = b->entries, *next; b->count > 1; e = next) {
@@ -292,7 +287,7 @@ static void bridge_take_unserved(struct bridge *b)
 	}
 }
 
-/* Fills in the words to sleep on, `control` first. Returns how many. */
+/* Fills in the words to sleep on, `control` first. */
 static unsigned bridge_check_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
 {
 	unsigned n = 0;
@@ -310,7 +305,6 @@ static const uint32_t *bridge_word_of(const struct fl__futex *f)
 	return (const uint32_t *)(uintptr_t)f->word;
 }
 
-/* Returns 0, or the error that ended the sleep. */
 static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 {
 	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL_FOREVER;
@@ -389,7 +383,6 @@ static void bridge_add(struct bridge_entry *e)
 		bridge_start_thread();
 }
 
-/* Unlinks the entry if it is still in a list. */
 static void bridge_remove(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
@@ -469,10 +462,7 @@ void fl__bridge_disarm(void *object, struct fl__node *node)
 
 /* Locks. */
 
-/*
- * The waiter gives up: asks the bridge for DONE, or unlinks the entry if no bridge serves it.
- * Returns false if the entry is unlinked.
- */
+/* The waiter gives up: asks the bridge for DONE, or unlinks an unserved entry and returns false. */
 static bool bridge_request_done(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
@@ -489,7 +479,7 @@ static bool bridge_request_done(struct bridge_entry *e)
 	return stays;
 }
 
-/* After DONE, when the lock was not free: clears DONE, so that the bridge waits again. */
+/* After DONE, when the lock was not free: the bridge waits again. */
 static void bridge_rearm(struct bridge_entry *e)
 {
 	fl__lock(&bridge_lock);
@@ -502,7 +492,7 @@ static void bridge_rearm(struct bridge_entry *e)
 
 /*
  * Waits for DONE; after an error, stored in *rc, asks for DONE and waits again. False: the entry is
- * unlinked, because of the error or with FAILED.
+ * unlinked.
  */
 static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {

@@ -12,12 +12,11 @@
 /*
  * Bridges: threads of the library that sleep on words in shared memory for waiters that cannot
  * (fibers), or that also wait for something else (a cancel token, several objects at once). A
- * bridge wakes the waiter in the parking lot (lib/wait/lot.h). shm_bridge.c has the protocol.
+ * bridge wakes the waiter in the parking lot. shm_bridge.c has the protocol.
  *
- * The first wait that needs a bridge starts one. A bridge blocks all signals, and sleeps in the
- * kernel while nothing changes. A bridge ends after ten seconds without a waiter, or when the
- * library is unloaded. A forked child starts its own. If no thread can be started, each waiter
- * polls every millisecond.
+ * The first wait that needs a bridge starts one; a forked child starts its own. A bridge blocks all
+ * signals, and ends after ten seconds without a waiter, or when the library is unloaded. If no
+ * thread can be started, each waiter polls every millisecond.
  */
 
 /*
@@ -29,17 +28,15 @@
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK, -ENOMEM; also
- * -ECANCELED. Does not check that the owner exists. A thread that frees the lock may wake only one
- * waiter. That wake is not lost if this process is killed, or if the wait ends otherwise. Therefore
- * this function also acquires the lock.
+ * As fl__shm_acquire(), for the calling thread; also returns -ECANCELED. Does not check that the
+ * owner exists. A thread that frees the lock may wake only one waiter, and that wake is passed on
+ * if this wait ends otherwise: so this function also acquires the lock.
  */
 FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, uint64_t owner, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false if the word
- * has another value; and, after a sleep of a millisecond, if no bridge can be started. Disarm
- * ignores `object`.
+ * has another value, or, after a sleep of a millisecond, if no bridge can be started.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(void *object, struct fl__node *node);

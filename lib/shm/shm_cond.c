@@ -12,21 +12,21 @@
  *                                                        mutex, if no other wait was left
  *
  * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
- * present one, unless a broadcast that began after the wait is still running. Therefore a broadcast
- * stores served_ after the wake: if the broadcast is killed before the store, the next broadcast
- * wakes the same waiters again. Two broadcasts at once, without the mutex, may store an older
- * number in served_, which costs a wake that reaches no thread.
+ * present one, unless a broadcast that began after the wait is still running. So a broadcast stores
+ * served_ after the wake: if it is killed before, the next broadcast wakes the same waiters again.
+ * Two broadcasts at once may store an older number in served_, which costs a wake that reaches no
+ * thread.
  *
  * A wait reads changes_ before it increments waits_, and a broadcast reads waits_ before it
  * increments changes_. So a waiter that a broadcast counts as served has an older count, and does
- * not sleep. A wait that a broadcast does not count began after the caller of the broadcast
- * unlocked the mutex, so this waiter has seen the announced change.
+ * not sleep. A wait that it does not count began after the caller unlocked the mutex, and has seen
+ * the announced change.
  *
- * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken. After 2^32 waits
- * without a wake, and no wait after those, a broadcast sees no waiter.
+ * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken; nor one after 2^32
+ * waits without a wake.
  *
  * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed broadcast
- * strands only waiters for the very change that its caller was about to make, and did not make.
+ * strands only waiters for the change that its caller did not make.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -41,7 +41,7 @@
 
 int fl_shm_cond_destroy(const fl_shm_cond *c)
 {
-	/* relaxed: the caller knows by other means that the condition is unused */
+	/* relaxed: the caller knows that the condition is unused */
 	return fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_) ? -EBUSY : 0;
 }
 
@@ -80,13 +80,10 @@ static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl
 	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
-/*
- * Under the mutex, after the wait with number `wait` gave up: counts it as served if no other wait
- * is left.
- */
+/* After the wait with number `wait` gave up: counts it as served if no other wait is left. */
 static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 {
-	/* relaxed: the mutex orders waits; a broadcast outside the mutex stores as good a number */
+	/* relaxed: the mutex orders waits; a broadcast stores as good a number */
 	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
 		fl__store_relaxed(&c->served_, wait);
 }

@@ -2,14 +2,12 @@
 /*
  * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
  * lock's word. A fiber waits through the bridge, since its thread has other fibers to run. A thread
- * with a token spins as long as a thread without one, and then waits through the bridge.
+ * with a token spins first, and then waits through the bridge.
  *
  * The kernel sees all contexts of a thread as one owner. A fiber that finds the lock owned by its
- * own thread waits for another context of that thread, which cannot run before the fiber parks. So
- * the fiber enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
- * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost: a
- * thread runs one context at a time, and the fiber does not yield between its load of the word and
- * the enqueue.
+ * own thread enqueues in the parking lot, with a key of the lock, and parks. The unlock happens on
+ * the same thread, and wakes that wait queue if `shm_context_waiters` is not 0. No wake is lost:
+ * the fiber does not yield between its load of the word and the enqueue.
  */
 #include "shm_context_lock.h"
 #include "../base/atomic.h"
@@ -20,13 +18,11 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* How many contexts of this thread wait for another context of this thread. */
 static _Thread_local uint32_t shm_context_waiters FL__INITIAL_EXEC;
 
 /*
- * The key of the lock's wait queue: an odd address, which no other object has as its key. When an
- * unlock wakes the queue, the lock may be gone, and its memory may hold another object with
- * waiters.
+ * The key of the lock's wait queue: an odd address, the key of no other object. When an unlock
+ * wakes the queue, the lock's memory may hold another object with waiters.
  */
 static const void *shm_context_key(const struct fl__shm_lock *l)
 {
@@ -95,6 +91,6 @@ void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, 
 
 bool fl__shm_is_busy(struct fl__shm_lock *l)
 {
-	/* acquire: pairs with the last release, before everything that the caller does next */
+	/* acquire: pairs with the last release */
 	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
 }

@@ -7,9 +7,9 @@
 #include <fairlead/cancel.h>
 
 /*
- * Locks of contexts. A robust lock belongs to a thread, and a thread may run many contexts
- * (fibers). So the record of the lock has the ID of the owning context, and a user of these
- * functions compares IDs before it waits.
+ * Locks of contexts. A robust lock belongs to a thread, which may run many fibers. So the record of
+ * the lock has the ID of the owning context, and a user of these functions compares IDs before it
+ * waits.
  */
 
 /*
@@ -25,14 +25,11 @@
 FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, uint64_t owner, struct fl__ctx *ctx, int64_t deadline,
                                           fl_cancel_token *cancel);
 
-/*
- * Releases the lock, and wakes one waiter or all. Every lock of fl__shm_context_acquire() is
- * released by this function.
- */
+/* Releases a lock of fl__shm_context_acquire(), and wakes one waiter or all. */
 void fl__shm_context_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all);
 
 /*
- * True if the lock has an owner or a waiter. A killed waiter may count until the lock is acquired
+ * Whether the lock has an owner or a waiter. A killed waiter may count until the lock is acquired
  * and released again.
  */
 bool fl__shm_is_busy(struct fl__shm_lock *l);

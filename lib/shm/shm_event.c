@@ -10,8 +10,7 @@
  *   the rest  counts the sets that     shm_event_set_waking(), under    -
  *             found WAITERS            the monitor
  *
- * The count is for a set that is reset at once: from the count, a waiter sees that there was a set.
- * The count wraps after 2^30 such sets, in which time a waiter has checked.
+ * From the count a waiter sees a set that was reset at once. The count wraps after 2^30 such sets.
  *
  * Invariants
  *   1. WAITERS implies not SET. While the word has WAITERS, the word changes only under the
@@ -22,10 +21,7 @@
  *      another count.
  *
  * Set and reset are read-modify-writes even if they change nothing: lib/sync/event.c says why.
- *
- * Kills. In shm_event_attempt(), after WAITERS: one set takes the slow path. In
- * shm_event_set_waking(), before the store: the event is not set, the word still has WAITERS, and
- * the woken waiters sleep again. After the store: the woken waiters find the event set.
+ * Kills: as in shm_sem.c.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"
@@ -55,7 +51,7 @@ static bool shm_event_is_over(const struct shm_event_waiter *w, uint32_t word)
 	return (word & SHM_EVENT_SET) || (w->looked && shm_event_count(word) != w->count);
 }
 
-/* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+/* Under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
 static int shm_event_attempt(void *arg)
 {
 	struct shm_event_waiter *w = arg;
@@ -90,7 +86,7 @@ static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
 	                           true};
 }
 
-/* Wakes the waiters and sets the event. -EAGAIN: another thread has cleared WAITERS before. */
+/* -EAGAIN: another thread has cleared WAITERS before. */
 static int shm_event_set_waking(fl_shm_event *e)
 {
 	struct fl__shm_held held;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The robust lock, built on the kernel's robust-futex interface (Linux:
- * Documentation/locking/robust-futex-ABI). Each thread has a list of the locks that it owns. The C
- * library has registered the list with the kernel. This file links its nodes into the same list, in
- * the C library's format.
+ * The robust lock, on the kernel's robust-futex interface (Linux:
+ * Documentation/locking/robust-futex-ABI). The C library has registered a list of locks for each
+ * thread with the kernel. This file links its nodes into that list, in the C library's format.
+ * docs/design.md says why the C library's robust mutex is not used.
  *
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
  * reads them. Each link that it follows is in private memory:
@@ -11,26 +11,20 @@
  *     head -> monitors -> nodes of the C library -> front -> holds, the latest first -> back
  *     -> nodes of the C library, from before -> head
  *
- *   `holds`  the records of the locks that the thread holds for users. The record before and after
- *            a lock names its neighbours in the list. An acquire adds the last record. A release
- *            moves the last record to the place that it leaves, and the node likewise: so no
- *            release takes longer because the thread holds many locks. In each lock, hold_ is the
- *            place of the record. That is only a hint: fl__shm_hold() checks the record there
+ *   `holds`  the records of the locks that the thread holds for users. Neighbouring records are
+ *            neighbours in the list. An acquire adds the last record. A release moves the last
+ *            record, and its node, to the place that it leaves: so its time does not depend on how
+ *            many locks the thread holds. In each lock, hold_ is a hint to the place of the record,
+ *            which fl__shm_hold() checks
  *   `front`, `back`  nodes in the thread's own memory, linked while `holds` is not empty; their
  *            words are 0, so that the kernel and the C library pass over them. The C library stores
- *            its links in them, as in nodes of its own. `back` is linked only if the C library's
- *            list was not empty; otherwise the oldest hold points to the head
+ *            its links in them. `back` is linked only if the C library's list was not empty;
+ *            otherwise the oldest hold points to the head
  *   monitors are left in the reverse order, and in between the thread runs no code that changes the
  *            list. So the first node before the enter is the first node after the leave
  *
  * On 32-bit systems the list is singly linked. There the removal of `front` walks over the nodes
  * that the C library has added since.
- *
- * What another process has written still has these effects: the kernel walks the list through the
- * nodes of locks when a thread ends. This walk is bounded, and changes only words that hold the TID
- * of the thread that ends. With musl, a thread that returns or calls pthread_exit() walks the list
- * first. That walk is not bounded, and stores DIED in each word without a check. On 32-bit systems
- * glibc walks the list in its own unlock of a robust pthread_mutex_t.
  *
  *   word      meaning                  set by                           cleared by
  *   TID       the owner; 0: free       an acquire, CAS                  a release; the kernel, when
@@ -41,14 +35,11 @@
  *   WAITERS   a waiter may sleep on    shm_lock_sleep(), CAS;           a release, in the system
  *             the word                 fl__shm_prepare_sleep(), CAS     call that wakes all waiters
  *
- * Death of an owner. When a thread ends, in whatever way, the kernel walks the thread's list. In
- * each lock that has the thread's TID, the kernel clears TID, sets DIED and keeps WAITERS. If
- * WAITERS is set, the kernel also wakes one waiter. The next owner finds and clears DIED, and
- * returns -EOWNERDEAD to its caller. Besides the list, the kernel looks at one more lock, which
- * `pending` names:
- *   - The lock has the thread's TID: an acquire has stored the TID and not yet added the node, or a
- *     release has removed the node and not yet freed the word. Or the release of another lock moves
- *     the node, while the thread still owns the lock. The kernel frees the lock as above.
+ * Death of an owner. The kernel walks the list of a thread that ends. In each lock with the
+ * thread's TID, the kernel clears TID, sets DIED, keeps WAITERS, and wakes one waiter if WAITERS is
+ * set. The kernel also looks at the lock that `pending` names:
+ *   - The lock has the thread's TID: an acquire has not yet added the node, a release has removed
+ *     it, or the release of another lock moves it. The kernel frees the lock as above.
  *   - The lock has no owner: the thread was woken, and died before it acquired the lock. The kernel
  *     wakes another waiter. For this case a thread keeps `pending` while it sleeps. (Before "futex:
  *     Resend potentially swallowed owner death notification", of Linux 6.2 and its stable branches,
@@ -62,15 +53,13 @@
  *   - If a waiter is woken alone and then killed, `pending` names the lock. If the lock is free,
  *     the kernel wakes another waiter. If the lock has an owner, the owner's release finds WAITERS.
  *
- * docs/design.md says why the C library's robust mutex is not used.
- *
  * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint: it decides only whether a release
  * wakes one waiter or all. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. A
  * release subtracts the waiters that it wakes, in time also those that were killed.
  *
- * Linearization points: the CAS of an acquire; the CAS or the system call of a release. The stores
- * to the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
- * order suffices between the list and the word: the kernel reads them on behalf of this thread.
+ * Linearization points: the CAS of an acquire; the CAS or the system call of a release. Program
+ * order suffices between the list and the word: the kernel reads them on behalf of this thread. The
+ * stores to the list are atomic only for the model checker (fairlead-stress).
  */
 #include "shm_lock.h"
 #include "../base/atomic.h"
@@ -85,15 +74,14 @@
 enum { SHM_LOCK_SPIN = 10000 /* ns */ };
 enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-/* The growth of `holds` when it is full: the 33 locks of a rwlock's writer then fit in. */
+/* The growth of `holds`: the 33 locks of a rwlock's writer then fit in. */
 enum { SHM_LOCK_GROWTH = 20 };
 
 static _Thread_local struct fl__shm_self shm_lock_self FL__INITIAL_EXEC;
 
 /*
- * The records of a thread that has held more locks than `few` has. The thread keeps the block until
- * its end; then another thread may use the block. If the thread ends with a lock held, no thread
- * uses the block again, until an unload.
+ * The records of a thread that has held more locks than `few` has. After the thread's end another
+ * thread may use the block, unless the thread ended with a lock held.
  */
 struct shm_lock_block {
 	struct shm_lock_block *next;
@@ -171,7 +159,7 @@ static void shm_lock_end_thread(void *unused)
 	(void)unused;
 	if (me->held == 0)
 		shm_lock_leave_block(me);
-	else /* a later destructor may release the locks: this one runs again, a few times */
+	else /* a later destructor may release the locks: this one runs again */
 		(void)pthread_setspecific(shm_lock_key, me);
 }
 
@@ -222,8 +210,8 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 }
 
 /*
- * The robust list, and the records. A node is the address of next_. The C library keeps the node
- * before it in the word below that address, which is hold_ in a lock.
+ * The robust list, and the records. A node is the address of next_. The C library keeps its prev in
+ * the word below, which is hold_ in a lock.
  */
 
 static void *shm_lock_node_of(struct fl__shm_lock *l)
@@ -246,7 +234,6 @@ static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
 	fl__in_program_order();
 }
 
-/* The list is doubly linked on 64-bit systems only. */
 static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *prev)
 {
 	void **at = shm_lock_without_pi_bit(node);
@@ -279,7 +266,7 @@ static void __attribute__((noinline)) shm_lock_link_back(struct fl__shm_self *me
 	shm_lock_set_prev(me, first, &me->ends.back);
 }
 
-/* Unlinks `front` and `back`, and what is between them, where nodes of the C library are around. */
+/* Unlinks `front` and `back`, and what is between them. */
 static void __attribute__((noinline)) shm_lock_unlink_ends(struct fl__shm_self *me)
 {
 	void *prev = me->ends.front_prev.node;
@@ -324,8 +311,8 @@ static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 }
 
 /*
- * Moves the node of the latest hold behind that of `hold[1]`, before that of `hold`. While neither
- * place has the node, `pending` names the lock.
+ * Moves the node of the latest hold between those of `hold[1]` and `hold`. Meanwhile `pending`
+ * names the lock.
  */
 static void shm_lock_list_move_latest(struct fl__shm_self *me, const struct fl__shm_hold *hold,
                                       const struct fl__shm_hold *latest)
@@ -413,7 +400,6 @@ struct fl__shm_hold *fl__shm_hold(const struct fl__shm_lock *l, uint64_t owner)
 
 /* The word. */
 
-/* Acquires the lock if it is free. Stores in *value the word that was found. */
 static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
@@ -424,8 +410,8 @@ static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t t
 }
 
 /*
- * Polls the lock for SHM_LOCK_SPIN. The pauses double, since each access takes the cache line away
- * from the owner: an owner that locks again and again is faster undisturbed.
+ * Polls the lock for SHM_LOCK_SPIN. The pauses double: each access takes the cache line away from
+ * the owner.
  */
 static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
@@ -441,7 +427,6 @@ static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 	}
 }
 
-/* Sleeps while the word is `value`: 0 after a wake, else a negative errno. */
 static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
 {
 	if (!(value & FL__SHM_WAITERS)) {
@@ -461,9 +446,8 @@ static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value
 }
 
 /*
- * Frees a lock that the kernel does not free, because the word has the TID of a thread that does
- * not exist. Either the memory is damaged, or the list of the dead owner was damaged or longer than
- * the kernel walks.
+ * Frees a lock that the kernel does not free: the word has the TID of a thread that does not exist.
+ * The memory is damaged, or the list of the dead owner was damaged or longer than the kernel walks.
  */
 static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
@@ -475,8 +459,8 @@ static void shm_lock_repair(uint32_t *word, uint32_t *value)
 
 /*
  * The slow path of an acquire. With `once`, returns -EAGAIN if the waiter was woken and another
- * thread owns the lock. The waiter then need not pass the wake on: either the owner finds WAITERS
- * in its release, or all waiters were woken.
+ * thread owns the lock. The waiter need not pass the wake on: the owner finds WAITERS in its
+ * release, or all waiters were woken.
  */
 static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
@@ -490,9 +474,8 @@ static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_
 		return -ETIMEDOUT;
 	bool slept = false;
 	/*
-	 * When the waiter checks that the owner exists; then again and again, since the next owner
-	 * may die likewise. Never with `once`: a waiter of a wait queue may sleep long, and
-	 * fl__shm_wake() wakes it.
+	 * When the waiter checks that the owner exists, again and again. Never with `once`: a
+	 * waiter of a wait queue may sleep long.
 	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;
@@ -536,8 +519,8 @@ static int shm_lock_enter(struct fl__shm_self *me, struct fl__shm_lock *l, int64
 }
 
 /*
- * Frees the lock, which `pending` names and which is in no list. Stores the hint first: once the
- * lock is free, another thread may acquire it, release it, and reuse its memory.
+ * Frees the lock, which `pending` names and which is in no list. Stores the hint first: another
+ * thread may reuse the memory of a free lock.
  */
 static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
@@ -633,10 +616,7 @@ static int __attribute__((noinline)) shm_lock_try_slow(struct fl__shm_lock *l, u
 	return rc;
 }
 
-/*
- * The fast path makes no calls, so it saves no registers: each store before the next CAS delays
- * that CAS.
- */
+/* Makes no calls, so it saves no registers: each store before the next CAS delays that CAS. */
 int fl__shm_try_acquire(struct fl__shm_lock *l, uint64_t owner)
 {
 	struct fl__shm_self *me = &shm_lock_self;
@@ -691,7 +671,7 @@ static void __attribute__((noinline)) shm_lock_free_slow(struct fl__shm_lock *l,
 	shm_lock_set_pending(&shm_lock_self, NULL);
 }
 
-/* The fast path is that of the latest hold; fl__shm_try_acquire() says why it makes no calls. */
+/* The fast path is that of the latest hold; it makes no calls, as fl__shm_try_acquire(). */
 void fl__shm_release(struct fl__shm_lock *l, struct fl__shm_hold *hold, bool all)
 {
 	struct fl__shm_self *me = &shm_lock_self;

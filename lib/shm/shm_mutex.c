@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock, and in the lock a state that records deaths.
+ * The mutex: a robust lock, and in the lock a state that records deaths. The lock orders the
+ * relaxed accesses to the state.
  *
  *   state          meaning                          set by                          cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover                   -
@@ -10,20 +11,16 @@
  *                                                   not recover, under the lock
  *
  * The thread's record of the lock (shm_lock.h) has the owning context, and whether the owner was
- * told of a death. So no other process can change whether a context owns the mutex, or may recover
- * it.
+ * told of a death: no other process can change these.
  *
- * Kills. The lock guards the state, and each step is one store.
- *   - In a lock, between the acquire and the return: the lock belongs to the dead thread, so the
- *     next owner is told of a death. An owner may be told of a harmless death, but never misses a
- *     harmful one: only an acquire clears DIED, and a thread that is killed between its acquire and
- *     the store of INCONSISTENT is itself an owner that died.
+ * Kills. Each step is one store.
+ *   - In a lock, between the acquire and the return: the next owner is told of a death. An owner may
+ *     be told of a harmless death, but never misses a harmful one: only an acquire clears DIED, and
+ *     a thread that is killed before its store of INCONSISTENT is itself an owner that died.
  *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
  *     owner finds LOST, whatever the lock says.
  *   - Each context that finds LOST owns the lock, wakes all waiters, and releases the lock. So no
  *     waiter sleeps on a lost mutex, even if the waking thread is killed.
- *
- * relaxed: all accesses to the state. The lock orders them.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -41,13 +38,12 @@ static uint32_t *shm_mutex_state(fl_shm_mutex *m)
 	return &fl__shm_lock_at(m->lock_)->words_[FL__SHM_STATE];
 }
 
-/* The record of the mutex, if the calling context owns it; else NULL. */
 static struct fl__shm_hold *shm_mutex_hold(const fl_shm_mutex *m, const struct fl__ctx *ctx)
 {
 	return fl__shm_hold(fl__shm_lock_at(m->lock_), ctx->id);
 }
 
-/* After an attempt to acquire the lock: the result for the user. */
+/* The result for the user after an attempt to acquire the lock. */
 static int shm_mutex_acquired(fl_shm_mutex *m, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)

@@ -15,17 +15,16 @@
  *                                                     contents do not change      commit
  *                                                     until a get commits
  *
- * `lock` guards all words. Without the lock they are read only as a hint. So accesses to them are
- * relaxed, with exceptions that say why. A position is below twice the ring's size, and as an
- * index wraps at the size. So a full ring and an empty ring differ, for any size. Counts wrap at
- * 2^32.
+ * `lock` guards all words; without it they are read only as a hint. So accesses to them are
+ * relaxed, with exceptions that say why. A position is below twice the ring's size, and as an index
+ * wraps at the size: so a full ring and an empty ring differ. Counts wrap at 2^32.
  *
  * Invariants, before and after each instruction of each process:
  *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
  *   2. puts - gets is the number of items or frames in the ring. So one store of 64 bits changes a
  *      position and its count.
  *   3. gets - dones is the number that were got and are not done. All are done when dones has
- *      reached puts; after close_now, when dones has reached gets, since no later get succeeds.
+ *      reached puts; after close_now, when dones has reached gets.
  *
  * Kills. An operation that is killed before its commit has not happened: a put has written to free
  * space, and a get has copied to memory that does not count. One that is killed after its commit
@@ -39,8 +38,8 @@
  *
  * Linearization point: the commit; without a commit, a moment under the lock.
  *
- * Values that are read from shared memory are checked: a ring with impossible words is -EBADMSG.
- * The ring's size and place come from the private view, so no access leaves the ring.
+ * Values read from shared memory are checked: a ring with impossible words is -EBADMSG. The ring's
+ * size and place come from the private view, so no access leaves the ring.
  */
 #include "shm_queue.h"
 #include "../base/atomic.h"
@@ -80,8 +79,8 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 {
 	struct fl__shm_ring *r = memory;
 	/*
-	 * A process that still refers to what was in this memory before finds no magic. relaxed
-	 * and plain stores: no other process knows the new ring.
+	 * A process that still refers to what was in this memory before finds no magic. No other
+	 * process knows the new ring.
 	 */
 	fl__store_relaxed(&r->magic, 0);
 	fl__in_program_order(); /* if the process is killed here, there is no queue */
@@ -171,8 +170,8 @@ static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm
 static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
 	/*
-	 * acquire: `in` is loaded after `out`. So without the lock the ring looks fuller than it is
-	 * rather than emptier.
+	 * acquire: `in` is loaded after `out`. So without the lock the ring looks fuller rather
+	 * than emptier.
 	 */
 	s->out = shm_queue_unpack(fl__load_acquire(&v->ring->out));
 	s->in = shm_queue_unpack(fl__load_relaxed(&v->ring->in));
@@ -218,7 +217,7 @@ static int shm_queue_begin_get(const struct fl__shm_view *v, struct shm_queue_st
 
 /* The data. */
 
-/* Copy `n` items or bytes, of `width` bytes each, to or from the ring at `position`. */
+/* Copy `n` units of `width` bytes to or from the ring at `position`. */
 static void shm_queue_copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
                               size_t width)
 {
@@ -254,14 +253,11 @@ static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
 	fl__shm_wake_before_commit(&r->space);
-	/*
-	 * release: the copy comes first: a killed process may have copied to memory that outlives
-	 * it
-	 */
+	/* release: the copy comes first, to memory that may outlive a killed process */
 	fl__store_release(&r->out, shm_queue_pack(out));
 	/*
-	 * Items: wakes as many waiters as can put. Frames: wakes all, since the first waiter may
-	 * need more space than a later one.
+	 * Items: wakes as many waiters as can put. Frames: wakes all, since the first may need the
+	 * most space.
 	 */
 	fl__shm_wake_after_commit(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
@@ -375,7 +371,6 @@ static int shm_queue_perform(const struct fl__shm_op *op, int64_t deadline, fl_c
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
-/* `space`: the operation waits for space; otherwise, for items. */
 static struct fl__shm_op shm_queue_op(struct shm_queue_transfer *t, bool space, int (*attempt)(void *arg))
 {
 	struct fl__shm_ring *r = t->view->ring;
@@ -436,10 +431,7 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
 
 /* Closing. */
 
-/*
- * For operations that wait only for the lock. Only a stopped process, or damaged memory, keeps the
- * lock as long as FL__SHM_MONITOR_TIMEOUT.
- */
+/* For operations that wait only for the lock. */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);
@@ -556,10 +548,7 @@ bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
 	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN;
 }
 
-/*
- * Readiness: an attempt that changes nothing. The size of the next frame is unknown, so a put asks
- * for the space of an empty frame.
- */
+/* Readiness: an attempt that changes nothing. A put asks for the space of an empty frame. */
 
 static int shm_queue_probe_put(void *arg)
 {
@@ -600,7 +589,7 @@ struct fl_shm_queue {
 
 /* Creation and destruction. */
 
-/* The ring's size according to `config`, in items or bytes. 0: the config is invalid. */
+/* The ring's size according to `config`. 0: the config is invalid. */
 static size_t shm_queue_ring_size(const fl_shm_queue_config *config)
 {
 	if (!config || (config->item_size == 0) == (config->frame_bytes == 0))

@@ -11,10 +11,9 @@
 #include <stdint.h>
 
 /*
- * The ring of a queue in shared memory. shm_queue.c has the words and the protocol.
- *
- * In a ring of items of one size, positions count items. In a ring of frames of any size (item_size
- * 0), positions count bytes, and a frame takes FL__SHM_FRAME_HEADER bytes more than its own.
+ * The ring of a queue in shared memory (shm_queue.c). In a ring of items positions count items. In
+ * a ring of frames (item_size 0) they count bytes, and a frame takes FL__SHM_FRAME_HEADER bytes
+ * more than its own.
  */
 struct fl__shm_ring {
 	/* The cache line of every operation. */
@@ -38,10 +37,7 @@ enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
 enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
 enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
 
-/*
- * A process's private view of a ring. After the check, these values are not read from shared memory
- * again.
- */
+/* A process's private view of a ring: after the check, never read from shared memory again. */
 struct fl__shm_view {
 	struct fl__shm_ring *ring;
 	unsigned char *data;
@@ -53,9 +49,9 @@ struct fl__shm_view {
 FL_MUST_CHECK int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes);
 
 /*
- * Makes a ring in `memory` (aligned, of fl__shm_ring_bytes()), and its *view. The counts begin at
- * `start`, so that tests can make them wrap. No other process uses the memory. A check in another
- * process fails until the ring is complete.
+ * Makes a ring in `memory` (aligned, of fl__shm_ring_bytes()), which no other process uses, and its
+ * *view. The counts begin at `start`, so that tests can make them wrap. A check in another process
+ * fails until the ring is complete.
  */
 void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size, uint32_t size, uint32_t start);
 
@@ -68,9 +64,7 @@ void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size
  */
 FL_MUST_CHECK int fl__shm_ring_check(struct fl__shm_view *view, void *memory);
 
-/*
- * The bytes of a ring and its data. The caller of a check makes sure that the memory has that size.
- */
+/* The bytes of a ring and its data: the caller of a check makes sure of them. */
 size_t fl__shm_view_bytes(const struct fl__shm_view *view);
 
 /* Makes later checks fail. */
@@ -83,7 +77,7 @@ void fl__shm_ring_unmake(struct fl__shm_view *view);
  *   -EBUSY   a stopped process has the lock
  */
 
-/* Put or get 1 to `n` items, by one commit. On success, set *count to how many. */
+/* Put or get 1 to `n` items, by one commit. Set *count on success. */
 FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,
                                    int64_t deadline, fl_cancel_token *cancel);
 FL_MUST_CHECK int fl__shm_ring_get(struct fl__shm_view *view, void *items, size_t n, size_t *count, int64_t deadline,
@@ -93,7 +87,7 @@ FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *
 FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
                                          int64_t deadline, fl_cancel_token *cancel);
 
-/* Closes the queue. With `drop`, drops the contents, and sets *dropped to their number. */
+/* With `drop`, drops the contents, and sets *dropped to their number. */
 FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
 FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
 FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel_token *cancel);

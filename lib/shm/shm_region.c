@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regions. A region is a memfd that is filled before its first use, and sealed at its size, so that
- * no access can fail. fl_shm_attach() checks the head once, and keeps the values in private memory.
- * `root` and the arena are checked at each use.
+ * A region is a memfd, filled before its first use and sealed at its size, so that no access can
+ * fail. fl_shm_attach() checks the head once, and keeps the values in private memory. `root` and
+ * the arena are checked at each use.
  */
 #include "shm_region.h"
 #include "../base/atomic.h"
@@ -19,7 +19,7 @@ static uint64_t shm_region_round_up(uint64_t n, uint64_t to)
 	return (n + to - 1) / to * to;
 }
 
-/* Fills in the layout of a region of `units` units. False: no region can have that many. */
+/* The layout of a region of `units` units. False: no region can have that many. */
 static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
@@ -130,8 +130,8 @@ static int shm_region_refuse(int rc, int fd, const char *what, int64_t found, in
 }
 
 /*
- * Compares the head with this process and the file's size. Reads each number once. Fills in the
- * layout.
+ * Compares the head with this process and the file's size, and fills in the layout. Reads each
+ * number once.
  */
 static int shm_region_check_head(fl_shm *r, int fd)
 {
@@ -164,9 +164,7 @@ static int shm_region_check_head(fl_shm *r, int fd)
 	return 0;
 }
 
-/*
- * Checks the file; fills in `total` and `writable`. `fd` is the caller's descriptor, for the log.
- */
+/* Checks the file; fills in `total` and `writable`. `fd` is for the log. */
 static int shm_region_check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_sys.seals(r->fd);
@@ -253,7 +251,7 @@ int fl_shm_seal(fl_shm *r)
 	return fl__shm_sys.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
-/* True if [offset, offset + size) lies in the data; for any values, also from other processes. */
+/* True if [offset, offset + size) lies in the data; for any values. */
 static bool shm_region_contains(const fl_shm *r, uint64_t offset, uint64_t size)
 {
 	return offset >= r->data && offset < r->total && size <= r->total - offset;

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * A region consists of the head; the arena's map; and, from a page boundary on, the data, divided
- * into units. All sizes follow from the number of units.
+ * A region: the head; the arena's map; and, from a page boundary on, the data, in units. All sizes
+ * follow from the number of units.
  */
 enum { FL__SHM_HEAD = 128, FL__SHM_UNIT = 256 };
 
@@ -39,15 +39,12 @@ struct fl_shm {
 };
 
 /*
- * Allocates real memory for a whole file of that size, however many signals interrupt it. Returns 0
- * or an error of fallocate(2).
+ * Allocates real memory for a whole file, however many signals interrupt it. Returns 0 or an error
+ * of fallocate(2).
  */
 int fl__shm_fill(int fd, uint64_t size);
 
-/*
- * How long an operation without a deadline waits for a monitor. Only a stopped owner, or damaged
- * memory, keeps a monitor that long.
- */
+/* How long an operation without a deadline waits for a monitor. */
 #define FL__SHM_MONITOR_TIMEOUT FL_S(10)
 
 /*

@@ -16,25 +16,24 @@
  *                                                   that did not recover
  *
  * The thread's records (shm_lock.h) have the context of writer_ and of each reader's slot; a
- * writer's slots have none. An unlock releases what these records say.
+ * writer's slots have none.
  *
  * Invariants
- *   1. Only a writer that has writer_ and all slots changes dirty_. So dirty_ does not change while
- *      another context has a slot. A context that has a slot of its own and sees a value other than
- *      CLEAN knows that a writer has died: a living writer would have the slot.
+ *   1. Only a writer that has writer_ and all slots changes dirty_. So a context that has a slot of
+ *      its own and sees a value other than CLEAN knows that a writer has died.
  *   2. Contexts wait for locks in one order: writer_, then the slots by number. A context that has
  *      a slot as a reader does not wait (-EDEADLK). So the waits have no cycle.
  *   3. No writer starves: while a writer has writer_ or waits for it, new readers acquire writer_
- *      too, and release it when they have a slot. A reader only guesses whether there is a writer.
- *      A reader that guesses wrong overtakes the writer once.
+ *      too, and release it when they have a slot. A reader guesses whether there is a writer. A
+ *      wrong guess overtakes the writer once.
  *
- * Kills. The kernel frees the locks of a dead thread. A dead reader leaves nothing. A writer that
- * dies before it has all slots leaves dirty_ as it was. From before the write lock returns until
- * the unlock begins, dirty_ is WRITING or INCONSISTENT. Each change is one store. So dirty_ alone
- * tells of a death, and -EOWNERDEAD of a single lock is ignored.
+ * Kills. A dead reader leaves nothing. A writer that dies before it has all slots leaves dirty_ as
+ * it was. From before the write lock returns until the unlock begins, dirty_ is WRITING or
+ * INCONSISTENT. Each change is one store. So dirty_ alone tells of a death, and -EOWNERDEAD of a
+ * single lock is ignored.
  *
- * Memory order: the slots order the guarded data. All accesses to dirty_ are relaxed: the slots and
- * writer_ order them.
+ * Memory order: accesses to dirty_ are relaxed; the slots and writer_ order them and the guarded
+ * data.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -67,14 +66,13 @@ static uint32_t shm_rwlock_slots(const fl_shm_rwlock *l)
 	return n == 0 || n > FL_SHM_RWLOCK_READERS ? FL_SHM_RWLOCK_READERS : n;
 }
 
-/* The slot where a context begins its search: spread over threads and fibers. */
+/* Spreads the first slot over threads and fibers. */
 static uint32_t shm_rwlock_first_slot(const struct fl__ctx *ctx, uint32_t n)
 {
 	uint32_t fiber = ctx->ops == &fl__thread_parker ? 0 : (uint32_t)ctx->id;
 	return (fl__shm_self()->tid + fiber) % n;
 }
 
-/* The record of writer_, if the calling context has it; else NULL. */
 static struct fl__shm_hold *shm_rwlock_writer_hold(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
 	return fl__shm_hold(shm_rwlock_writer(l), ctx->id);
@@ -86,8 +84,8 @@ static bool shm_rwlock_is_slot(const fl_shm_rwlock *l, const struct fl__shm_hold
 }
 
 /*
- * The record of a slot that the calling thread holds for the context with that ID, as a reader; with
- * 0, as a writer. NULL: none.
+ * The record of a slot that the calling thread holds for the context with that ID as a reader; 0:
+ * as a writer.
  */
 static struct fl__shm_hold *shm_rwlock_find_slot(const fl_shm_rwlock *l, uint64_t owner)
 {
@@ -100,7 +98,7 @@ static struct fl__shm_hold *shm_rwlock_find_slot(const fl_shm_rwlock *l, uint64_
 	return NULL;
 }
 
-/* Ignores the death of a single lock's owner: dirty_ tells of deaths. */
+/* dirty_ tells of deaths. */
 static int shm_rwlock_ignore_death(int rc)
 {
 	return rc == -EOWNERDEAD ? 0 : rc;
@@ -119,7 +117,6 @@ static int shm_rwlock_wait_for(struct fl__shm_lock *p, uint64_t owner, const str
 	                : shm_rwlock_ignore_death(fl__shm_context_acquire(p, owner, w->ctx, w->deadline, w->cancel));
 }
 
-/* Acquires writer_, for a writer, or for a reader that queues behind writers. */
 static int shm_rwlock_acquire_writer(fl_shm_rwlock *l, const struct shm_rwlock_wait *w)
 {
 	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l), w->ctx->id));
@@ -140,8 +137,8 @@ static int shm_rwlock_try_any_slot(const fl_shm_rwlock *l, uint64_t owner, uint3
 }
 
 /*
- * A reader that finds no free slot sleeps on its first one. Another slot may become free earlier,
- * so the reader tries all slots again after shm_rwlock_retry_after.
+ * A reader that finds no free slot sleeps on its first one, and tries all again after
+ * shm_rwlock_retry_after.
  */
 static int shm_rwlock_acquire_any_slot(const fl_shm_rwlock *l, const struct shm_rwlock_wait *w, uint32_t n)
 {
@@ -160,9 +157,7 @@ static int shm_rwlock_acquire_any_slot(const fl_shm_rwlock *l, const struct shm_
 	}
 }
 
-/*
- * The result for a reader that has just acquired a slot. Releases the slot unless the result is 0.
- */
+/* The result for a reader that has just acquired a slot, released unless it is 0. */
 static int shm_rwlock_begin_read(const fl_shm_rwlock *l)
 {
 	uint32_t dirty = fl__load_relaxed(&l->dirty_);

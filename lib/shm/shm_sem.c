@@ -15,16 +15,12 @@
  *   2. While a waiter sleeps, the word has WAITERS, or all waiters were woken since the sleep
  *      began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
  *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has incremented
- *      `changes` and woken all waiters. CASes on one word decide both: so a release that finds
- *      WAITERS clear has no waiter to wake, and no waiter misses that release. (`waiting` of the
- *      wait queue says the same of `changes`: a waiter sets both, and a release clears both.)
+ *      `changes` and woken all waiters. CASes on one word decide both.
  *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
  *
- * Kills. In shm_sem_attempt(): the permit is acquired, or not. Between the CAS to WAITERS and the
- * sleep: one release takes the slow path. In shm_sem_release_waking(), before its CAS: no permit is
- * released, the word still has WAITERS, and the woken waiters sleep again. After its CAS: the woken
- * waiters find the permits. The kernel passes the monitor and `head` on to the next waiter
- * (shm_lock.c).
+ * Kills. In shm_sem_attempt(), between the CAS to WAITERS and the sleep: one release takes the slow
+ * path. In shm_sem_release_waking(), before its CAS: no permit is released, the word still has
+ * WAITERS, and the woken waiters sleep again. After its CAS: the woken waiters find the permits.
  *
  * Safe error: WAITERS without a waiter sends one release down the slow path.
  */
@@ -45,10 +41,7 @@ static uint32_t shm_sem_permits(uint32_t word)
 	return word & FL_SHM_SEM_MAX;
 }
 
-/*
- * If a permit is free, acquires `n` permits, 0 or 1. Otherwise stores in *seen the word without
- * permits.
- */
+/* Acquires `n` free permits, 0 or 1; else stores in *seen the word without permits. */
 static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
 	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
@@ -59,7 +52,7 @@ static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 	return false;
 }
 
-/* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+/* Under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
 static int shm_sem_attempt(fl_shm_sem *s, uint32_t n)
 {
 	uint32_t seen;
@@ -107,7 +100,7 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
-/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
+/* -EAGAIN: another thread has cleared WAITERS before. */
 static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The result of a call, or its negative errno. Restores errno to `before`. */
+/* A result or a negative errno. Restores errno to `before`. */
 static int shm_sys_result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
@@ -123,14 +123,13 @@ static int shm_sys_keep(void *memory, size_t size)
 }
 
 /*
- * Estimates how much memory a region may have, before the region is filled: if a file in memory is
- * too large for the machine or its control group, the kernel kills processes. The estimate is out
- * of date when it is used, so it only rejects absurd sizes. Page caches count as free, since
- * the kernel can reclaim them; so does swap.
+ * Estimates how much memory a region may have: if a file in memory is too large for the machine or
+ * its control group, the kernel kills processes. The estimate is out of date when it is used, so it
+ * only rejects absurd sizes. Page caches and swap count as free.
  *
  * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
- * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, the file memory.stat
- * tells how much of the usage is cache.
+ * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, memory.stat tells how
+ * much of the usage is cache.
  */
 
 static uint64_t shm_sys_add(uint64_t a, uint64_t b)
@@ -143,7 +142,7 @@ static uint64_t shm_sys_min(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* Adds the numbers of two names in a file of lines "name number". False: neither name is there. */
+/* Adds the numbers of two names in a file of lines "name number". False: neither is there. */
 static bool shm_sys_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
@@ -164,7 +163,7 @@ static bool shm_sys_read_sum(const char *path, const char *first, const char *se
 	return found;
 }
 
-/* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
+/* False: there is no number ("max", or no such file). */
 static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *number)
 {
 	char path[2 * 4096 + 64];
@@ -177,10 +176,7 @@ static bool shm_sys_read_number(const char *folder, const char *name, uint64_t *
 	return found;
 }
 
-/*
- * How much memory the group at `folder` may still use; its own caches count as free. At most
- * `most`.
- */
+/* How much memory the group may still use, at most `most`; its own caches count as free. */
 static uint64_t shm_sys_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[2 * 4096 + 64];

@@ -8,7 +8,7 @@
 
 /*
  * The system calls of regions: a continuation of the table in lib/base/sys.h, with the same rules.
- * Results are 0 or a descriptor, or a negative errno. errno does not change. All descriptors are
+ * Results are 0 or a descriptor, or a negative errno; errno does not change. Descriptors are
  * close-on-exec.
  */
 struct fl__shm_sys {
@@ -40,9 +40,8 @@ extern struct fl__shm_sys fl__shm_sys;
 #define FL__SEAL_FUTURE_WRITE 0x10
 
 /*
- * An estimate of the memory that the system can give: from the file `meminfo` (such as
- * /proc/meminfo), and from the limits of the control groups in the file `proc_cgroup` (such as
- * /proc/self/cgroup), under the folder `mounts` (such as /sys/fs/cgroup). UINT64_MAX: unknown.
+ * An estimate of the memory that the system can give, from the files /proc/meminfo and
+ * /proc/self/cgroup and the folder /sys/fs/cgroup, or such as these. UINT64_MAX: unknown.
  */
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts);
 

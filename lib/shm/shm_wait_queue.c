@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A wait queue: waiting for a change of data that a monitor guards, when any process may be killed
- * at any instruction.
- *
- * The kernel wakes waiters of robust locks when a thread dies, but not waiters of other words. So a
- * thread that changes the guarded data
+ * at any instruction. Section 4 of docs/design.md ("Waking") says why a thread that changes the
+ * guarded data
  *   1. increments `changes` and wakes all waiters that sleep on `changes`,
  *   2. commits, by one store,
  *   3. clears `waiting`, and leaves the monitor.
  *
- * If the thread is killed before step 2, nothing has happened: the woken waiters enter the monitor,
- * find no change, and sleep again. If the thread is killed after step 2, the woken waiters find the
- * change. With the order "commit, leave, wake", a kill before the wake would leave waiters asleep.
- *
  * A waiter reads `changes` and sets `waiting`, under the monitor. Then it sleeps while `changes`
- * has that value.
+ * has that value. Woken waiters enter the monitor, and sleep again if they find no change.
  *
  *   waiting   meaning              set by                            cleared by
  *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
@@ -22,14 +16,11 @@
  *
  * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
  *
- * A wake of a single waiter would be wrong: the waiter may be killed before it acts. To avoid a
- * wake of many threads for one item, threads queue behind a robust lock, `head`. Only the owner of
- * `head` sleeps on `changes`. An owner that is served or gives up passes `head` to the next waiter.
- * If the owner dies, the kernel passes `head` on. (Leader and followers: Schmidt et al., 2000.)
- *
- * The owner of `head` may be slow or stopped. So a thread with a change that serves several waiters
- * also wakes waiters behind `head`, which attempt and queue again. These wakes are for speed, and
- * for the waiters behind a stopped process. Correctness does not depend on them.
+ * Threads queue behind a robust lock, `head`, whose owner alone sleeps on `changes`. An owner that
+ * is served or gives up passes `head` to the next waiter. If the owner dies, the kernel passes
+ * `head` on. (Leader and followers: Schmidt et al., 2000.) A thread with a change that serves
+ * several waiters also wakes waiters behind `head`, which attempt and queue again: for speed, and
+ * for the waiters behind a stopped process. Correctness does not depend on these wakes.
  *
  * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.
@@ -61,8 +52,8 @@ void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 }
 
 /*
- * Attempts once. On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to
- * sleep on.
+ * Attempts once. On -EAGAIN sets `waiting`, and stores in *changes, if given, the count to sleep
+ * on.
  */
 static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
 {
@@ -85,8 +76,8 @@ int fl__shm_attempt(const struct fl__shm_op *op)
 }
 
 /*
- * Sleeps while the count is `changes`: -ETIMEDOUT, or another result after which the waiter
- * attempts again. A process that overwrites the count may change it for ever.
+ * Returns -ETIMEDOUT, or another result after which the waiter attempts again. A process that
+ * overwrites the count may change it for ever.
  */
 static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t deadline)
 {
@@ -94,7 +85,7 @@ static int shm_wait_sleep(const struct fl__shm_op *op, uint32_t changes, int64_t
 	return rc == -EAGAIN && fl__is_expired(deadline) ? -ETIMEDOUT : rc;
 }
 
-/* A last attempt, after the end of a wait. Returns `error` instead of -EAGAIN. */
+/* A last attempt, after the end of a wait: `error` instead of -EAGAIN. */
 static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
 	int rc = shm_wait_attempt(op, 0, NULL);
@@ -125,7 +116,7 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
-/* For changes that concern all waiters: each waiter sleeps on `changes`. */
+/* For changes that concern all waiters. */
 static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
 {
 	uint32_t changes = 0;

@@ -11,9 +11,8 @@
 #include <stdint.h>
 
 /*
- * The wait queue of an object: its waiters wait for a change of the data that a monitor guards.
- * shm_wait_queue.c has the protocol. All-zero memory is an empty queue. A thread that changes the
- * data:
+ * The wait queue of an object: its waiters wait for a change of the data that a monitor guards
+ * (shm_wait_queue.c). All-zero memory is an empty queue. A thread that changes the data:
  *
  *     rc = fl__shm_enter(&x->lock, &held, deadline);
  *     fl__shm_wake_before_commit(&x->queue);
@@ -27,20 +26,16 @@ struct fl__shm_wait_queue {
 	uint32_t waiting;         /* 1: a waiter may sleep on `changes`. Guarded by the monitor */
 };
 
-/* The wait queue in a public struct, which declares the queue as an array of integers. */
 static inline struct fl__shm_wait_queue *fl__shm_wait_queue_at(const uint64_t *place)
 {
 	return (struct fl__shm_wait_queue *)(void *)(uintptr_t)place;
 }
 
-/*
- * Wakes the waiters that sleep on `changes`: the owner of `head`, and those that cannot queue.
- * Called under the monitor, before the store that commits.
- */
+/* Under the monitor, before the commit: wakes the waiters that sleep on `changes`. */
 void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q);
 /*
- * Called under the monitor, after the store that commits. `more`: so many waiters behind the owner
- * of `head` are woken, too, because the owner of `head` may be stopped.
+ * Under the monitor, after the commit. `more`: so many waiters behind the owner of `head` are
+ * woken, too, since that owner may be stopped.
  */
 void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more);
 
@@ -73,7 +68,7 @@ FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, f
 
 /*
  * The arm() of fl_wait_any; the disarm() is fl__bridge_disarm(). Attempts under the monitor.
- * Returns false if the attempt's result is not -EAGAIN, otherwise as fl__bridge_arm().
+ * Returns false if the result is not -EAGAIN, otherwise as fl__bridge_arm().
  */
 FL_MUST_CHECK bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node);
 
