@@ -152,8 +152,7 @@ static void start_describe(struct fl__mpi_hello *hello)
 	    .pid = (int32_t)getpid(),
 	};
 	fl__build_id_of_program(&hello->program);
-	if (fl__registry_digest(&hello->tasks) != 0)
-		hello->tasks.tasks = 0;
+	fl__registry_digest(&hello->tasks);
 	if (gethostname(hello->host, sizeof hello->host - 1) != 0)
 		(void)snprintf(hello->host, sizeof hello->host, "unknown host");
 	hello->machine = fl__mpi_machine(hello->host);

@@ -120,14 +120,13 @@ FL_API void fl_task_register(fl_task_entry *entry);
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
 /*
- * The type of that name. NULL: no type has the name, different types have it, or there is no memory
- * (the first use may allocate). Locks a mutex, briefly.
+ * The type of that name. NULL: no type has the name, or different types have it. Locks a mutex,
+ * briefly.
  */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
 /*
- * Returns a name that different registered types have. NULL: there is none, or no memory to search.
- * Locks a mutex, briefly.
+ * Returns a name that different registered types have. NULL: there is none. Locks a mutex, briefly.
  */
 FL_API const char *fl_task_conflict(void);
 

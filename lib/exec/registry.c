@@ -1,72 +1,136 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The registry: the list of all task types. Constructors must not fail, so they only link their
- * entry into the list, newest first. registry_set.c finds types by name. It is a file of its own,
- * so that programs that look up no name do not link Concurrency Kit's hash set.
+ * The registry: the list of all task types, sorted by name. Constructors must not fail, so they
+ * only link their entry into the list.
  *
- * One lock guards everything. It is an fl_mutex: sections under it may allocate.
+ * Two different types may have one name, such as two plugins with a source file of the same name. A
+ * look-up finds neither. Executors that pass tasks by address run both.
  */
 #include "registry.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include <errno.h>
+#include <fairlead/mutex.h>
 #include <pthread.h>
+#include <string.h>
 
-struct fl__registry fl__registry;
+static fl_mutex registry_lock = FL_MUTEX_INIT; /* guards all else */
+static fl_task_entry *registry_first;
+static uint64_t registry_change_count; /* how often an entry came or went; also read without the lock */
 
 static void registry_note_change(void)
 {
 	/* relaxed: a thread that sees another number looks up under the lock */
-	fl__store_relaxed(&fl__registry.change_count, fl__registry.change_count + 1);
+	fl__store_relaxed(&registry_change_count, registry_change_count + 1);
+}
+
+/* The link to the first entry with that name, or where to insert it. */
+static fl_task_entry **registry_search(const char *name)
+{
+	fl_task_entry **link = &registry_first;
+	while (*link && strcmp((*link)->type->name, name) < 0)
+		link = &(*link)->next_;
+	return link;
 }
 
 void fl_task_register(fl_task_entry *entry)
 {
-	FL_LOCKED(&fl__registry.lock);
-	entry->next_ = fl__registry.newest;
-	fl__registry.newest = entry;
+	FL_LOCKED(&registry_lock);
+	fl_task_entry **link = registry_search(entry->type->name);
+	entry->next_ = *link;
+	*link = entry;
 	registry_note_change();
-}
-
-static bool registry_unlink(const fl_task_entry *entry)
-{
-	fl_task_entry **link = &fl__registry.newest;
-	while (*link && *link != entry)
-		link = &(*link)->next_;
-	if (!*link)
-		return false;
-	*link = entry->next_;
-	return true;
 }
 
 void fl_task_unregister(fl_task_entry *entry)
 {
-	FL_LOCKED(&fl__registry.lock);
-	if (!registry_unlink(entry))
+	FL_LOCKED(&registry_lock);
+	fl_task_entry **link = &registry_first;
+	while (*link && *link != entry)
+		link = &(*link)->next_;
+	if (!*link)
 		return;
+	*link = entry->next_;
 	registry_note_change();
-	if (fl__registry.forget)
-		fl__registry.forget(entry);
+}
+
+static bool registry_is_same_type(const fl_task_type *a, const fl_task_type *b)
+{
+	return a->run == b->run && a->version == b->version && a->arg_size == b->arg_size &&
+	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align &&
+	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
+}
+
+/* The entry after those with the name of `entry`. `*conflict`: they have different types. */
+static const fl_task_entry *registry_next_name(const fl_task_entry *entry, bool *conflict)
+{
+	const fl_task_type *type = entry->type;
+	*conflict = false;
+	while ((entry = entry->next_) != NULL && strcmp(entry->type->name, type->name) == 0)
+		*conflict |= !registry_is_same_type(entry->type, type);
+	return entry;
+}
+
+int fl__registry_find(const char *name, const fl_task_type **type)
+{
+	FL_LOCKED(&registry_lock);
+	const fl_task_entry *entry = *registry_search(name);
+	bool conflict;
+	if (!entry || strcmp(entry->type->name, name) != 0)
+		return -ENOENT;
+	(void)registry_next_name(entry, &conflict);
+	*type = entry->type;
+	return conflict ? -EEXIST : 0;
+}
+
+const fl_task_type *fl_task_find(const char *name)
+{
+	const fl_task_type *type;
+	return fl__registry_find(name, &type) == 0 ? type : NULL;
+}
+
+const char *fl_task_conflict(void)
+{
+	FL_LOCKED(&registry_lock);
+	bool conflict;
+	for (const fl_task_entry *entry = registry_first, *next; entry; entry = next) {
+		next = registry_next_name(entry, &conflict);
+		if (conflict)
+			return entry->type->name;
+	}
+	return NULL;
+}
+
+void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
+{
+	FL_LOCKED(&registry_lock);
+	bool conflict;
+	for (const fl_task_entry *entry = registry_first, *next; entry; entry = next) {
+		next = registry_next_name(entry, &conflict);
+		if (!conflict)
+			visit(entry->type, arg);
+	}
 }
 
 uint64_t fl__registry_changes(void)
 {
-	return fl__load_relaxed(&fl__registry.change_count); /* relaxed: as in registry_note_change() */
+	return fl__load_relaxed(&registry_change_count); /* relaxed: as in registry_note_change() */
 }
 
 /* The lock is held across a fork, so that a forked child finds the registry consistent. */
 static void registry_before_fork(void)
 {
-	fl_mutex_lock(&fl__registry.lock);
+	fl_mutex_lock(&registry_lock);
 }
 
 static void registry_after_fork_in_parent(void)
 {
-	fl_mutex_unlock(&fl__registry.lock);
+	fl_mutex_unlock(&registry_lock);
 }
 
 static void registry_after_fork_in_child(void)
 {
-	fl_mutex_init(&fl__registry.lock);
+	fl_mutex_init(&registry_lock);
 }
 
 FL__AT_START static void registry_watch_forks(void)

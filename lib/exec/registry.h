@@ -2,18 +2,7 @@
 #ifndef FL_EXEC_REGISTRY_H
 #define FL_EXEC_REGISTRY_H
 
-#include <fairlead/mutex.h>
 #include <fairlead/task_type.h>
-
-/* Zeroed at first. */
-struct fl__registry {
-	fl_mutex lock;         /* guards the members below */
-	fl_task_entry *newest; /* the list of all entries */
-	/* Removes an entry from the set, after it has left the list. NULL: there is no set. */
-	void (*forget)(fl_task_entry *entry);
-	uint64_t change_count; /* how often an entry came or went; also read without the lock */
-};
-extern struct fl__registry fl__registry;
 
 /*
  * Stores the type of that name in `*type`. Returns:
@@ -21,7 +10,6 @@ extern struct fl__registry fl__registry;
  *   0
  *   -ENOENT   no type has the name
  *   -EEXIST   different types have it
- *   -ENOMEM   no memory to look
  */
 int fl__registry_find(const char *name, const fl_task_type **type);
 
@@ -32,10 +20,9 @@ int fl__registry_find(const char *name, const fl_task_type **type);
 uint64_t fl__registry_changes(void);
 
 /*
- * Calls `visit` for each type that can be found by its name, in no order; ambiguous names are left
- * out. The registry is locked during the calls: `visit` must neither wait nor look up a name.
- * Returns 0, or -ENOMEM with nothing visited.
+ * Calls `visit` for each type that can be found by its name, in the order of names; ambiguous names are
+ * left out. The registry is locked during the calls: `visit` must neither wait nor look up a name.
  */
-int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);
+void fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);
 
 #endif

@@ -45,14 +45,14 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 /* Returns a hash of a whole identity. */
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
-/* Returns the registered type of `id`; NULL: none, or no memory. Visits all types. */
+/* Returns the registered type of `id`; NULL: none. Visits all types. */
 const fl_task_type *fl__task_find_id(uint64_t id);
 
-/* Digests all registered tasks, whatever their order. Returns 0 or -ENOMEM. */
+/* Digests all registered tasks, whatever their order. */
 struct fl__registry_digest {
 	uint64_t sum;
 	uint64_t tasks;
 };
-int fl__registry_digest(struct fl__registry_digest *digest);
+void fl__registry_digest(struct fl__registry_digest *digest);
 
 #endif

@@ -187,9 +187,8 @@ static int process_start_check_task(struct fl__start *start)
 	if (config->method == FL_PROCESS_FORK)
 		return 0; /* a fork has the task's address */
 	int rc = fl__registry_find(config->task->name, &found);
-	start->problem = rc == -EEXIST   ? "another task is registered under the task's name"
-	                 : rc == -ENOMEM ? "no memory for the registered tasks"
-	                                 : "the task is not registered";
+	start->problem =
+	    rc == -EEXIST ? "another task is registered under the task's name" : "the task is not registered";
 	return rc == 0 && found->run != config->task->run ? -ENOENT : rc;
 }
 

@@ -36,21 +36,21 @@ struct reexec_hello {
 	struct fl__registry_digest registry;
 };
 
-static int reexec_make_hello(struct reexec_hello *hello)
+static void reexec_make_hello(struct reexec_hello *hello)
 {
 	memset(hello, 0, sizeof *hello);
 	hello->magic = FL__MAGIC_HELLO;
 	hello->size = sizeof *hello;
 	hello->pid = getpid();
 	fl__build_id_of_program(&hello->program);
-	return fl__registry_digest(&hello->registry);
+	fl__registry_digest(&hello->registry);
 }
 
 static int reexec_send_hello(int socket)
 {
 	struct reexec_hello hello;
-	int rc = reexec_make_hello(&hello);
-	return rc != 0 ? rc : fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
+	reexec_make_hello(&hello);
+	return fl__packet_send(socket, &hello, sizeof hello, NULL, 0, FL_FOREVER);
 }
 
 static int reexec_compare(const struct reexec_hello *ours, const struct reexec_hello *theirs, const char **problem)
@@ -72,12 +72,9 @@ static int reexec_receive_hello(int socket, int pid, int64_t deadline, const cha
 {
 	struct reexec_hello ours, theirs;
 	size_t size;
-	*problem = "no memory for the registered tasks";
-	int rc = reexec_make_hello(&ours);
-	if (rc != 0)
-		return rc;
+	reexec_make_hello(&ours);
 	*problem = "the new process does not answer: does it reach fl_main()?";
-	rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
+	int rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
 	if (rc == -EPIPE)
 		rc = -EPROTO; /* the process has ended, or closed the socket */
 	if (rc != 0)

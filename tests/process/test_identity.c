@@ -59,26 +59,26 @@ FL_TEST(identity_digest_has_no_order)
 	fl_task_type changed = a;
 	changed.arg_size = 8;
 	fl_task_entry first = {&a, NULL}, second = {&b, NULL}, third = {&changed, NULL};
-	FL_OK(fl__registry_digest(&before));
+	fl__registry_digest(&before);
 	assert_true(before.tasks >= 2);
 	fl_task_register(&first);
 	fl_task_register(&second);
-	FL_OK(fl__registry_digest(&one));
+	fl__registry_digest(&one);
 	fl_task_unregister(&first);
 	fl_task_unregister(&second);
 	fl_task_register(&second);
 	fl_task_register(&first);
-	FL_OK(fl__registry_digest(&other));
+	fl__registry_digest(&other);
 	assert_memory_equal(&one, &other, sizeof one);
 	assert_int_equal(one.tasks, before.tasks + 2);
 	fl_task_unregister(&first);
 	fl_task_register(&third);
-	FL_OK(fl__registry_digest(&other));
+	fl__registry_digest(&other);
 	assert_int_equal(one.tasks, other.tasks);
 	assert_true(one.sum != other.sum);
 	fl_task_unregister(&third);
 	fl_task_unregister(&second);
-	FL_OK(fl__registry_digest(&after));
+	fl__registry_digest(&after);
 	assert_memory_equal(&before, &after, sizeof before);
 }
 
@@ -92,9 +92,9 @@ FL_TEST(registry_visit_sees_each_name_once)
 {
 	size_t n = 0, again = 0;
 	fl_task_entry twin = {&identity_one, NULL};
-	FL_OK(fl__registry_visit(count_visits, &n));
+	fl__registry_visit(count_visits, &n);
 	fl_task_register(&twin);
-	FL_OK(fl__registry_visit(count_visits, &again));
+	fl__registry_visit(count_visits, &again);
 	fl_task_unregister(&twin);
 	assert_int_equal(n, again);
 }
