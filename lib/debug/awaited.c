@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * What a context waits for, in words. A file of its own, so that a log line can have the words
- * without the rest of debugging.
- */
+/* Apart from the rest of debugging, so that a log line can have the words alone. */
 #include "awaited.h"
 #include <stdio.h>
 #include <string.h>

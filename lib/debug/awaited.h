@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * What a context waits for: a kind, and an object or a number. awaited.c has the words. This header
- * needs nothing of ours, so that every layer may include it.
+ * What a context waits for: a kind, and an object or a number. This header needs nothing of ours,
+ * so that every layer may include it.
  */
 enum fl__debug_kind {
 	FL__DEBUG_NOTHING,
@@ -64,8 +64,8 @@ struct fl__awaited {
 bool fl__awaited_is_number(uint8_t kind);
 
 /*
- * Writes the kind and `object`, the text for the object: "queue jobs at 0x1234 (to get)". NULL:
- * writes only the kind: "queue (to get)". Allocates no memory. Safe in a signal handler.
+ * Writes the kind and `object`, the text for the object: "queue jobs at 0x1234 (to get)"; with NULL
+ * "queue (to get)". Safe in a signal handler.
  */
 void fl__awaited_write(char *text, size_t size, uint8_t kind, const char *object);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks, by the unwinder of exceptions. The unwinder allocates no memory, and takes no lock that a
- * signal handler could have interrupted.
- *
- * The loaded files are recorded outside of signal handlers, since that calls the loader.
- * `backtrace_modules` only grows: an unloaded file stays, so that its functions keep their names.
+ * Stacks, by the unwinder of exceptions, which allocates no memory, and takes no lock that a signal
+ * handler could have interrupted. The loaded files are recorded outside of signal handlers, since
+ * that calls the loader. `backtrace_modules` only grows: the functions of an unloaded file keep
+ * their names.
  */
 #include "backtrace.h"
 #include "../base/atomic.h"
@@ -49,14 +48,13 @@ struct backtrace_module {
 
 /*
  * A thread that adds an entry first takes its index from backtrace_n_modules, which may count
- * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. Two such threads may both
- * add a module, which does no harm.
+ * beyond the end: musl calls dl_iterate_phdr()'s function concurrently. A module that is added
+ * twice does no harm.
  */
 enum { BACKTRACE_MODULES = 128 };
 static struct backtrace_module backtrace_modules[BACKTRACE_MODULES];
 static uint32_t backtrace_n_modules;
 
-/* Returns the newest entry that `address` lies in; NULL: none. */
 static const struct backtrace_module *backtrace_module_of(uintptr_t address)
 {
 	uint32_t i = fl__load_relaxed(&backtrace_n_modules); /* relaxed: `high` publishes an entry */
@@ -105,8 +103,8 @@ void fl__backtrace_learn_modules(void)
 }
 
 /*
- * Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the symbol's name;
- * NULL: unknown.
+ * Writes "symbol+0x12" or "symbol", else "file(+0x12)", else nothing. Returns the symbol's name or
+ * NULL.
  */
 static const char *backtrace_describe_place(struct fl__symbols *symbols, uintptr_t address, char *text, size_t size)
 {

@@ -2,10 +2,8 @@
 /*
  * Where contexts wait for locks, conditions, semaphores and queues. A site is the innermost frames
  * of a stack, and the kind of the object. fl_debug_contention() merges sites that differ only in
- * their outer frames, or in their frames inside the library.
- *
- * Every wait is measured, since a wait is slow anyway. Of the acquisitions that do not wait, each
- * thread measures one in CONTENTION_SAMPLED, which counts as CONTENTION_SAMPLED.
+ * their outer frames, or in those inside the library. Every wait is measured. Of the acquisitions
+ * that do not wait, each thread measures one in CONTENTION_SAMPLED, which counts as so many.
  */
 #include "../base/sys.h"
 #include "report.h"
@@ -82,7 +80,7 @@ void fl__contention_forget(void)
 	contention_n_sites = 0;
 }
 
-/* Compares sites by the caller's return address, which contention_merge() puts into at[0]. */
+/* By the caller's return address, which contention_merge() puts into at[0]. */
 static int contention_by_place(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
@@ -122,7 +120,7 @@ static size_t contention_merge(struct fl__site *all, size_t n, struct fl__symbol
 	return kept;
 }
 
-/* Returns a copy of all sites, which the caller frees. NULL: no memory, or no site. */
+/* A copy, which the caller frees. NULL: no memory, or no site. */
 static struct fl__site *contention_copy_all(size_t *n)
 {
 	struct fl__site *all = NULL;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch of debugging, and what each mode does at an acquisition and a release. debug_words.c
- * has the words that are switched.
+ * The switch of debugging, and what each mode does at an acquisition and a release.
  *
  * A thread may see the change of each word late. In a needless slow path fl__debug is 0, and the
  * hooks do nothing. After a late fast path the table lacks a holder, or has a stale one. Such
@@ -22,7 +21,7 @@
 
 enum { DEBUG_RECORDS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, DEBUG_ALL_MODES = 7 };
 
-/* When the library was loaded: no deadline of fl_after() in this process is earlier. */
+/* At the load of the library: no deadline of fl_after() here is earlier. */
 static int64_t debug_started;
 static uint32_t debug_told_duration; /* since the last switch */
 static uint32_t debug_switch_lock;
@@ -81,7 +80,6 @@ unsigned fl_debug_modes(void)
 	return fl__debug_word(&fl__debug);
 }
 
-/* Returns the current context's record of `lock`; NULL: none. */
 static struct fl__held *debug_own_record(const void *lock)
 {
 	const uint64_t id = fl__ctx_get()->id;
@@ -99,8 +97,8 @@ static struct fl__report_step debug_step_of(const struct fl__held *held)
 }
 
 /*
- * Reports a deadlock if the context already holds the lock, unless the held and the new acquisition
- * are both for reading, or the new one is an upgrade.
+ * Reports a deadlock if the context already holds the lock, unless both are for reading, or the new
+ * acquisition is an upgrade.
  */
 static void debug_report_relock(const struct fl__debug_op *op)
 {
@@ -139,7 +137,7 @@ static void debug_on_waiting(struct fl__debug_op *op)
 	if (op->waited) {
 		if (!op->key)
 			return;
-		/* The wait for the condition has ended. The wait for its mutex begins. */
+		/* The wait for the mutex begins. */
 		op->key = NULL;
 	}
 	if (op->on & FL_DEBUG_WAITS)
@@ -150,8 +148,8 @@ static void debug_on_waiting(struct fl__debug_op *op)
 }
 
 /*
- * Returns the record that an unlock with this `how` ends: the current context's; or, since any
- * context may unlock, the oldest; NULL: none.
+ * The record that an unlock with this `how` ends: the current context's; or, since any context may
+ * unlock, the oldest.
  */
 static struct fl__held *debug_record_to_end(const void *lock, unsigned how)
 {
@@ -257,9 +255,9 @@ static void debug_on_assert_held(const void *lock, const char *function)
 }
 
 /*
- * A deadline of another process may be earlier than `debug_started`, too. But one that passed in
- * the first half of the machine's uptime is hardly used any more. Deadlines of a few nanoseconds
- * are written on purpose, to try once.
+ * A deadline of another process may be earlier than `debug_started`, too, but one in the first half
+ * of the machine's uptime is hardly used any more. Deadlines of a few nanoseconds are written on
+ * purpose, to try once.
  */
 static bool debug_is_duration(int64_t deadline)
 {
@@ -321,7 +319,7 @@ int fl_debug_dump_on(int signal)
 	return 0;
 }
 
-/* At an exit or a dlclose(): removes the signal handlers. At a dlclose() also frees the records. */
+/* Removes the signal handlers. At a dlclose() also frees the records. */
 FL__AT_UNLOAD static void debug_unload(void)
 {
 	const struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -335,7 +333,6 @@ FL__AT_UNLOAD static void debug_unload(void)
 		(void)fl__debug_switch(0);
 }
 
-/* Returns the modes that FL_DEBUG names, and the signal in `*signal`. */
 static unsigned debug_parse_modes(const char *text, int *signal)
 {
 	static const struct {
@@ -366,7 +363,7 @@ static unsigned debug_parse_modes(const char *text, int *signal)
 
 FL__AT_START static void debug_read_environment(void)
 {
-	/* for a dump in a signal handler of the program, while debugging is off */
+	/* for a dump in a signal handler, while debugging is off */
 	fl__backtrace_learn_modules();
 	/* NULL in a program that has more rights than its user */
 	const char *text = secure_getenv("FL_DEBUG");

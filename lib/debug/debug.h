@@ -11,14 +11,12 @@
 #include <stdint.h>
 
 /*
- * The hooks that the primitives call for debugging. This header needs only lib/base, so that every
- * layer may include it.
+ * The hooks that the primitives call for debugging. This header needs only lib/base.
  *
- * The fast path of a lock has no extra branch. The CAS of a lock's fast path expects fl__debug_free
- * instead of 0. While debugging is on, fl__debug_free has a value that no lock's word ever has. So
- * the fast path fails, and the slow path calls the hooks. The slow path leaves a mark in the word,
- * which makes the unlock slow, too. Where no mark is possible, as for many readers, the unlock
- * reads fl__debug first.
+ * The fast path of a lock has no extra branch: its CAS expects fl__debug_free instead of 0. While
+ * debugging is on, fl__debug_free has a value that no lock's word ever has, so the slow path calls
+ * the hooks. It leaves a mark in the word, which makes the unlock slow, too. Where no mark is
+ * possible, as for many readers, the unlock reads fl__debug first.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
  *             return;                                                                  // fast
@@ -37,8 +35,8 @@ FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 #define FL__RWLOCK_MOST (1u << 26)
 
 /*
- * Reads one of the words above. Relaxed: an old value does no harm. Not atomic, since compilers
- * emit a separate instruction for an atomic load (two on aarch64).
+ * Relaxed: an old value does no harm. Not atomic: compilers emit a separate instruction for an
+ * atomic load.
  */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
@@ -78,10 +76,8 @@ struct fl__debug_op {
 };
 
 /*
- * What the hooks below call while debugging is on. The table is in debug.c. Its symbol is weak
- * here, so a primitive does not link the code of debugging: a program that does not refer to
- * debugging does not contain it. Only debug.c switches debugging on, so the table exists while it
- * is on.
+ * What the hooks call while debugging is on. The symbol of the table (debug.c) is weak here: a
+ * program that does not refer to debugging does not contain it. Only debug.c switches debugging on.
  */
 struct fl__wait;
 struct fl_executor;
@@ -106,7 +102,7 @@ static inline bool fl__debug_is_linked(void)
 	return &fl__debug_hooks != NULL;
 }
 
-/* Called before an acquisition, with no internal lock of the library held. */
+/* Before an acquisition, with no internal lock of the library held. */
 static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
 {
 	op->on = (uint8_t)fl__debug_word(&fl__debug);
@@ -120,14 +116,14 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 	}
 }
 
-/* Called before each sleep for the lock, with no internal lock held. */
+/* Before each sleep for the lock, with no internal lock held. */
 static inline void fl__debug_waiting(struct fl__debug_op *op)
 {
 	if (__builtin_expect(op->on != 0, 0))
 		fl__debug_hooks.waiting(op);
 }
 
-/* Called after the acquisition, or, if not `locked`, after giving up. */
+/* After the acquisition, or, if not `locked`, after giving up. */
 static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
 	if (__builtin_expect(op->on != 0, 0))
@@ -135,9 +131,8 @@ static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 }
 
 /*
- * Called before a wait for `cond`, after which the context always locks the mutex. A signal moves
- * the waiter to the mutex's wait queue and changes `*key`, the address of the wait queue that the
- * waiter's node is in.
+ * Before a wait for `cond`, after which the context always locks the mutex. A signal moves the
+ * waiter to the mutex's wait queue and changes `*key`.
  */
 static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *mutex, const void *cond,
                                           const void *const *key)
@@ -150,10 +145,7 @@ static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *m
 	}
 }
 
-/*
- * Called before a wait for an object without a holder: permits, items or space. Any context may end
- * such a wait, so no deadlock is reported.
- */
+/* Before a wait for permits, items or space: any context may end it, so no deadlock is reported. */
 static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *object, enum fl__debug_kind kind)
 {
 	fl__debug_locking(op, object, kind, FL__DEBUG_TRY);
@@ -173,38 +165,34 @@ static inline void fl__debug_unlocking(const void *lock, unsigned how)
 		fl__debug_hooks.unlocking(lock, how);
 }
 
-/* Called when a write lock becomes a read lock. */
 static inline void fl__debug_downgraded(const void *lock)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.downgraded(lock);
 }
 
-/*
- * Forgets a lock that begins or ends. With `destroy`, reports instead that the function of this
- * name found the lock busy.
- */
+/* Forgets a lock that begins or ends. `destroy`: the function of this name found the lock busy. */
 static inline void fl__debug_forget(const void *lock, const char *destroy)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.forget(lock, destroy);
 }
 
-/* Panics if another context is known to hold the lock and the current context does not. */
+/* Panics if another context is known to hold the lock, and not this one. */
 static inline void fl__debug_assert_held(const void *lock, const char *function)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.assert_held(lock, function);
 }
 
-/* Called before a join of `context` (`timed`: with a deadline), and with 0 after the join. */
+/* Before a join of `context` (`timed`: with a deadline), and with 0 after it. */
 static inline void fl__debug_join(uint64_t context, bool timed)
 {
 	if (fl__debug_is_on())
 		fl__debug_hooks.join(context, timed);
 }
 
-/* Called before each sleep of a wait until `deadline`, and with NULL after the sleep. */
+/* Before each sleep of a wait, and with NULL after it. */
 static inline void fl__debug_sleep(const struct fl__wait *wait, int64_t deadline)
 {
 	if (fl__debug_is_on())

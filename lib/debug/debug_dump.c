@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The dump: which context waits for what. Async-signal-safe: allocates no memory and waits for no
- * lock. Copies one record at a time out of the debug table or a wait queue, then prints the copy.
- * snprintf() formats only strings, integers and pointers, for which the known C libraries need no
- * memory and no lock.
+ * Which context waits for what. Async-signal-safe: allocates no memory and waits for no lock.
+ * Copies one record at a time out of the debug table or a wait queue, then prints the copy.
+ * snprintf() formats only what needs no memory and no lock in the known C libraries.
  */
 #include "../base/sys.h"
 #include "../exec/executor.h"
@@ -142,15 +141,15 @@ static void debug_dump_print_context(struct debug_dump *d, const struct fl__hold
 }
 
 /*
- * Called under the table's lock. Returns a copy of the record, without `cond` if the waiter was
- * signalled and waits only for its mutex.
+ * Under the table's lock. A copy, without `cond` if the waiter was signalled and waits only for its
+ * mutex.
  */
 static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/*
-	 * relaxed: a waking thread changes `*key` with the bucket locked. `key` points into the
-	 * waiter's stack, which exists while the record does, but not in a forked child.
+	 * relaxed: changed with the bucket locked. `key` points into the waiter's stack, which
+	 * exists while the record does, but not in a forked child.
 	 */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
@@ -158,8 +157,8 @@ static struct fl__holder debug_dump_copy_of(const struct fl__holder *h)
 }
 
 /*
- * Called under the table's lock. Writes what is known of the awaited object, which exists while the
- * record does, but not in a forked child.
+ * Under the table's lock. The awaited object exists while the record does, but not in a forked
+ * child.
  */
 static void debug_dump_describe(const struct fl__holder *h, char *text, size_t size)
 {
@@ -220,7 +219,7 @@ static void debug_dump_print_table(struct debug_dump *d)
 	}
 }
 
-/* Whether the debug table has the context's wait, which debug_dump_print_table() has printed. */
+/* debug_dump_print_table() has printed it. */
 static bool debug_dump_has_wait(struct debug_dump *d, uint64_t id)
 {
 	if (!debug_dump_enter(d))
@@ -252,7 +251,7 @@ static void debug_dump_print_queues(struct debug_dump *d)
 	}
 }
 
-/* Without the executor's lock, which ThreadSanitizer must not see. Returns false if it is forked. */
+/* Without the executor's lock, which ThreadSanitizer must not see. False: it is forked. */
 __attribute__((no_sanitize("thread"))) static bool debug_dump_peek(const fl_executor *e, struct fl__executor_seen *seen)
 {
 	*seen = (struct fl__executor_seen){.pending = e->queue.length};
@@ -263,7 +262,7 @@ __attribute__((no_sanitize("thread"))) static bool debug_dump_peek(const fl_exec
 	return true;
 }
 
-/* Under the table's lock. Writes, for example, "0 run, 2 wait, 0 idle, ". */
+/* Under the table's lock: "0 run, 2 wait, 0 idle, ". */
 static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e, const struct fl__executor_seen *seen,
                                      char *text, size_t size)
 {
@@ -276,7 +275,7 @@ static void debug_dump_write_workers(struct debug_dump *d, const fl_executor *e,
 		(void)snprintf(text, size, "%u run or wait, %u idle, ", awake, seen->idle);
 }
 
-/* Writes a line on the n-th executor; nothing if it has no pending tasks. False: there is none. */
+/* A line on the n-th executor, if it has pending tasks. False: there is none. */
 static bool debug_dump_write_executor(struct debug_dump *d, size_t n, char *text, size_t size)
 {
 	struct fl__executor_seen seen;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The words of debugging that primitives read. A file of its own, so that a primitive does not link
- * the code of debugging.
+ * The words of debugging that primitives read: apart, so that a primitive does not link the code of
+ * debugging.
  *
  *   word               off      on               meaning
  *   fl__debug          0        FL_DEBUG_ bits   what is recorded

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The list of all executors, for the dump. The table's lock guards it, which a fork leaves usable.
- * A program without debugging has no such list.
- */
+/* The list of all executors, for the dump. The table's lock, usable after a fork, guards it. */
 #include "../exec/executor.h"
 #include "table.h"
 

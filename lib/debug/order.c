@@ -1,19 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The lock order. A is before B if a context held A and locked B without a deadline. If that order
- * has a cycle, contexts can each hold one lock of the cycle and wait for the next. So the program
- * can deadlock, even if it never has.
+ * has a cycle, the program can deadlock, even if it never has.
  *
  * An edge is a pair of locks, each held or wanted for exclusive use or for reading. A new edge is
- * stored with both stacks and searched once: from its end back to its beginning, breadth first, so
- * that the report has the shortest cycle. A known edge costs one lookup in a hash table.
+ * stored with both stacks and searched once, back to its beginning, breadth first, so that the
+ * report has the shortest cycle. A known edge costs one lookup in a hash table.
  *
- * At each lock of a cycle, one context wants the lock and another context holds it. Two readers
- * block each other only if a third context waits for exclusive use between them. So two readers
- * count only after a context has wanted exclusive use (`written`). The first such context searches
- * the edges again. The shortest such cycle is a context that reads and wants to read again.
- *
- * A search may reach a node twice, for exclusive use and for reading, since different edges follow.
+ * At each lock of a cycle, one context wants the lock and another holds it. Two readers block each
+ * other only if a third context waits for exclusive use between them. So two readers count only
+ * after a context has wanted exclusive use (`written`); the first such context searches the edges
+ * again. The shortest such cycle is a context that reads and wants to read again. A search may
+ * reach a node twice, for exclusive use and for reading, since different edges follow.
  */
 #include "../base/sys.h"
 #include "report.h"
@@ -23,7 +21,7 @@ static struct fl__order_node *order_nodes[FL__DEBUG_BUCKETS];
 static struct fl__order_edge *order_edges[FL__DEBUG_BUCKETS];
 static uint64_t order_searches;
 
-/* An edge by value, since the edge may be gone when the table is locked again. */
+/* By value, since the edge may be gone when the table is locked again. */
 struct order_key {
 	const void *from, *to;
 	uint8_t held, wanted;
@@ -141,9 +139,7 @@ void fl__order_forget(void)
 	memset(order_edges, 0, sizeof order_edges);
 }
 
-/*
- * Whether a context that wants the lock in the way `wanted` waits for one that holds it as `held`.
- */
+/* Whether a context that wants the lock as `wanted` waits for one that holds it as `held`. */
 static bool order_blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
@@ -154,10 +150,7 @@ struct order_search {
 	uint8_t last_mode;
 };
 
-/*
- * Appends the end of `e` to the search queue, unless visited. `mode`: how the search has reached
- * the beginning of `e`.
- */
+/* Unless visited. `mode`: how the search has reached the beginning of `e`. */
 static void order_reach(struct order_search *s, struct fl__order_edge *e, uint8_t mode)
 {
 	struct fl__order_node *node = e->to;
@@ -176,8 +169,8 @@ static void order_reach(struct order_search *s, struct fl__order_edge *e, uint8_
 }
 
 /*
- * Returns an edge that leads back to the beginning of `e`, and in `*mode` how the search reached
- * that edge's beginning. NULL: no cycle.
+ * An edge that leads back to the beginning of `e`, and in `*mode` how the search reached its
+ * beginning. NULL: no cycle.
  */
 static struct fl__order_edge *order_search_back(struct fl__order_edge *e, uint8_t *mode)
 {
@@ -214,8 +207,8 @@ static void order_copy_edge(struct fl__report_step *step, const struct fl__order
 }
 
 /*
- * Returns the length of the shortest cycle through `e`, and its edges unless there are more than
- * `max`. 0: no cycle.
+ * The length of the shortest cycle through `e`, and its edges unless there are more than `max`. 0:
+ * none.
  */
 static size_t order_cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
@@ -268,7 +261,7 @@ static void order_report(const struct order_key *k)
 	fl__free(steps);
 }
 
-/* Adds edges until one closes a cycle: returns true. False: all are added. */
+/* True: an edge closes a cycle. False: all are added. */
 static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_op *op, struct order_key *found)
 {
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
@@ -281,10 +274,7 @@ static bool order_add_edges(const struct fl__holder *h, const struct fl__debug_o
 	return false;
 }
 
-/*
- * At the first exclusive use: searches for cycles that readers alone did not close. Returns true
- * at each one, and false when none is left.
- */
+/* At the first exclusive use: returns true at each cycle that readers alone did not close. */
 static bool order_begin_writing(const struct fl__debug_op *op, struct order_key *found)
 {
 	struct fl__order_node *node = order_get_node(op->lock, op->kind);

@@ -12,10 +12,7 @@ static bool report_begins_with(struct fl__symbols *symbols, uintptr_t at, const 
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
 }
 
-/*
- * Whether the function's name has the library's prefix. Static functions lack the prefix, except
- * some that may wait, as in queue.c.
- */
+/* By the library's prefix, which static functions lack, except some that may wait. */
 static bool report_is_ours(struct fl__symbols *symbols, uintptr_t at)
 {
 	return report_begins_with(symbols, at, "fl_");

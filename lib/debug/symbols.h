@@ -9,10 +9,9 @@
 #include <stdint.h>
 
 /*
- * Names of functions and variables, including those that a program does not export. The names come
- * from the symbol tables of its files, which are mapped while a report is made. A file that is unreadable or
- * stripped has no names. Takes no memory and no lock, for signal handlers. Files beyond
- * FL__SYMBOL_FILES have no names.
+ * Names of functions and variables, also those that a program does not export, from the symbol
+ * tables of its files, which are mapped while a report is made. A file that is unreadable or
+ * stripped, or beyond FL__SYMBOL_FILES, has none. Takes no memory and no lock, for signal handlers.
  */
 struct fl__symbol_file {
 	const char *path; /* the loader's */
@@ -32,10 +31,7 @@ struct fl__symbols { /* zeroed at first */
 	size_t n;
 };
 
-/*
- * Returns the name of the function or variable at `address`, and the offset in `*into`. NULL:
- * unknown. `file` is loaded at `base`.
- */
+/* The name at `address`, and the offset in `*into`. NULL: unknown. `file` is loaded at `base`. */
 const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
                           uintptr_t *into);
 

@@ -175,10 +175,7 @@ static struct fl__held **table_held_bucket(const void *lock)
 
 bool fl__held_is_known(const void *lock)
 {
-	/*
-	 * relaxed: the unlocking thread made the record itself, or sees the record by the lock's
-	 * own order
-	 */
+	/* relaxed: the unlocking thread made the record, or sees it by the lock's own order */
 	return fl__load_relaxed(table_held_bucket(lock)) != NULL;
 }
 
@@ -251,9 +248,9 @@ void fl__table_forget(void)
 }
 
 /*
- * A forked child keeps the table. The locks of threads that the child does not have stay recorded,
- * and stay locked. Other handlers lock mutexes that this table records. So this handler locks after
- * them: the handler that is registered first (FL__AT_START_FIRST) runs last before a fork.
+ * A forked child keeps the table: locks of threads that it does not have stay locked. Other
+ * handlers lock mutexes that this table records, so this one, registered first
+ * (FL__AT_START_FIRST), runs last before a fork.
  */
 FL__AT_START_FIRST static void table_watch_forks(void)
 {

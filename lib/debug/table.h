@@ -6,10 +6,10 @@
 #include "debug.h"
 
 /*
- * The debug table: the records of contexts, held locks, the lock order, and sites. One lock guards
- * all records, from fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal
- * slots. The program's allocator and log handler may use locks of the library, so neither is called
- * under the table's lock.
+ * The records of contexts, held locks, the lock order, and sites. One lock guards all, from
+ * fl__debug_enter() to fl__debug_leave(). A record is a slot of a pool of equal slots. The
+ * program's allocator and log handler may use locks of the library, so neither is called under the
+ * table's lock.
  */
 enum { FL__DEBUG_NAME = 32 };
 
@@ -34,8 +34,8 @@ struct fl__holder {
 	struct fl__held *held;
 	unsigned n_held;
 	/*
-	 * What the context waits for: `lock`, of kind `kind`; or the context `joins`, if not 0; or,
-	 * if `asleep`, what `awaited` says.
+	 * The context waits for `lock`, of kind `kind`; or for the context `joins`, if not 0; or,
+	 * if `asleep`, as `awaited` says.
 	 */
 	const void *lock;
 	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
@@ -74,10 +74,7 @@ struct fl__order_node {
 	uint8_t kind;
 	bool written;  /* a context has wanted exclusive use: readers wait behind writers */
 	bool searched; /* as are all edges from here, since then */
-	/*
-	 * The marks of a search: [0] reached for exclusive use, [FL__DEBUG_READ] reached for
-	 * reading.
-	 */
+	/* [0]: a search reached it for exclusive use, [FL__DEBUG_READ]: for reading. */
 	uint64_t search[2];
 	struct fl__order_edge *by[2];
 	uint8_t by_mode[2];
@@ -87,7 +84,7 @@ struct fl__order_node {
 
 enum { FL__SITE_FRAMES = 12 };
 
-/* A site that locks or waits, and the kind of the object (contention.c). */
+/* Where a context locks or waits, and the kind of the object (contention.c). */
 struct fl__site {
 	struct fl__site *next; /* in the bucket */
 	uintptr_t at[FL__SITE_FRAMES];
@@ -106,24 +103,21 @@ union fl__table_slot {
 };
 
 /*
- * Locks the table with at least `slots` free slots. Marks the current context, so that its calls
- * are not recorded until fl__debug_leave(). Returns false, with nothing locked, if the context is
- * marked already, if debugging is off, or without memory, which switches debugging off.
+ * Locks the table with at least `slots` free slots. Calls of the current context are not recorded
+ * until fl__debug_leave(). Returns false, with nothing locked, if they are not already, if
+ * debugging is off, or without memory, which switches debugging off.
  */
 bool fl__debug_enter(size_t slots);
 void fl__debug_leave(void);
 
-/*
- * fl__debug_unlock() unlocks the table for a report; the context stays marked until
- * fl__debug_done().
- */
+/* For a report: the context's calls are not recorded until fl__debug_done(). */
 void fl__debug_unlock(void);
 void fl__debug_relock(void);
 void fl__debug_done(void);
 
 /*
- * For a signal handler, which may have interrupted the lock's holder. Returns false after a bounded
- * number of attempts.
+ * For a signal handler, which may have interrupted the lock's holder. False: after a bounded number
+ * of attempts.
  */
 bool fl__debug_try_enter(void);
 void fl__debug_try_leave(void);
@@ -150,7 +144,7 @@ void fl__holder_settle(struct fl__holder *h);
 /* The n-th context of bucket `i`; NULL: none. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Whether `lock` may have a record. Called without the table's lock. */
+/* Without the table's lock. */
 bool fl__held_is_known(const void *lock);
 
 /* The next record of `lock` after `last`, or the first if `last` is NULL. */
@@ -168,14 +162,9 @@ unsigned fl__debug_switch(unsigned modes);
 void fl__order_forget(void);
 void fl__contention_forget(void);
 
-/*
- * order.c: the lock order. An edge leads from a lock that a context holds to a lock that it wants.
- */
+/* order.c. An edge leads from a held lock to a wanted one. */
 
-/*
- * Adds the edges of the acquisition `op`, and reports the cycles that they close. Called without
- * the table's lock.
- */
+/* Reports the cycles that the edges of `op` close. Without the table's lock. */
 void fl__order_locking(const struct fl__debug_op *op);
 
 /* Removes a lock and its edges. Under the table's lock. */
@@ -186,10 +175,7 @@ void fl__debug_deadline_on(int64_t deadline);
 
 /* waits.c: the wait graph. */
 
-/*
- * Records that the current context waits for the lock of `op`, and reports a deadlock that the wait
- * closes. Called without the table's lock.
- */
+/* Reports a deadlock that the wait closes. Without the table's lock. */
 void fl__waits_begin(const struct fl__debug_op *op);
 
 /* Removes that record. Under the table's lock. */
@@ -209,13 +195,9 @@ struct fl_executor *fl__debug_executor_nth(size_t n);
 
 /* contention.c: where contexts wait, and how long. */
 
-/* Whether to measure this acquisition even if it does not wait. */
 bool fl__contention_turn(void);
 
-/*
- * Records that the acquisition ended at `now`. `held`: its record; NULL: the context gave up. Takes
- * at most one slot. Under the table's lock.
- */
+/* `held`: its record; NULL: the context gave up. Takes at most one slot. Under the table's lock. */
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
 
 /* Records the end of `held`. Under the table's lock. */

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The wait graph. A context that waits for a lock waits for each holder of the lock. A context that
- * joins waits for the joined context. A cycle is a deadlock: each context in it waits for ever.
+ * The wait graph. A context that waits for a lock waits for each of its holders; one that joins,
+ * for the joined context. A cycle is a deadlock.
  *
  * A search is needed only when a context begins to wait. A holder records its lock before it waits
- * for another lock. An unlocking context removes its record before it unlocks. So the last context
- * of a cycle that records its wait finds all records of the cycle. No such record is stale, since
- * all contexts of the cycle wait.
+ * for another, and removes the record before it unlocks. So the last context of a cycle that
+ * records its wait finds all records of the cycle, none of them stale.
  *
  * A reader does not wait for a reader, unless a writer waits between them. A wait that may give up
  * is part of no deadlock.
@@ -39,7 +38,7 @@ static void waits_reach(struct fl__holder *h, struct fl__holder *from, struct fl
 	*last = h;
 }
 
-/* Reaches the contexts that `h` waits for. Returns true if `me` is one; `*held`: its record. */
+/* True: `me` is one of the contexts that `h` waits for; `*held`: its record. */
 static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {
 	if (h->joins != 0 && !(h->how & FL__DEBUG_TRY)) {
@@ -62,10 +61,7 @@ static bool waits_follow(struct fl__holder *h, struct fl__holder *me, struct fl_
 	return false;
 }
 
-/*
- * Searches from `me`. Returns the context that waits for `me`, and the awaited record in `*held`.
- * NULL: none.
- */
+/* The context that waits for `me`, and the awaited record in `*held`. NULL: none. */
 static struct fl__holder *waits_search(struct fl__holder *me, struct fl__held **held)
 {
 	struct fl__holder *last = me;
@@ -88,10 +84,7 @@ static void waits_copy_step(struct fl__report_step *step, const struct fl__holde
 	                                       h->how & FL__DEBUG_READ, h->stack};
 }
 
-/*
- * Returns the length of the cycle through `me`, and its steps unless there are more than `max`. 0:
- * no cycle.
- */
+/* The length of the cycle through `me`, and its steps unless there are more than `max`. 0: none. */
 static size_t waits_cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
 {
 	struct fl__held *held;
@@ -184,10 +177,7 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	waits_check_and_leave(me);
 }
 
-/*
- * For the dump only: no other context is known to end this wait. A recorded lock or join stays, with
- * its stack.
- */
+/* For the dump only: no other context is known to end this wait. */
 void fl__debug_sleep_on(const struct fl__wait *wait, int64_t deadline)
 {
 	if (wait)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a fiber. The first switch to a fiber gives it a stack (fl__fiber_prepare). After the
- * fiber's end, the next flow that runs puts the stack back (fl__fiber_clean), and frees a detached
- * fiber. Any other fiber is freed by its join, or by a detach after its end.
+ * The first switch to a fiber gives it a stack (fl__fiber_prepare). After its end, the next flow
+ * that runs puts the stack back (fl__fiber_clean), and frees a detached fiber. Any other fiber is
+ * freed by its join, or by a later detach.
  *
  * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the parking lot.
  *
@@ -31,7 +31,7 @@ static void fiber_publish_end(struct fl__fiber *f)
 	struct fl__lot lot;
 	fl__lot_open(&lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	/* relaxed: as above; a woken joiner acquires the unpark */
+	/* relaxed: a woken joiner acquires the unpark */
 	fl__store_relaxed(&f->ended, FIBER_ENDED);
 	fl__lot_close(&lot);
 }

@@ -11,8 +11,8 @@
 /*
  * Fibers are flows of control, each with a stack, that take turns on their scheduler's thread and
  * never leave it. A fiber is a context: a wait in the library suspends the fiber, not the thread,
- * and any thread may wake the fiber. errno, the floating-point control word and the locals
- * (fl_local) belong to the fiber. The signal mask and pthread mutexes belong to the thread.
+ * and any thread may wake it. errno, the floating-point control word and the locals (fl_local)
+ * belong to the fiber, the signal mask and pthread mutexes to the thread.
  *
  *     struct fl__sched *s;
  *     struct fl__fiber *f;
@@ -22,8 +22,7 @@
  *     rc = fl__fiber_join(f, &result, FL_FOREVER, NULL);
  *     fl__sched_destroy(s);
  *
- * Unless a comment says otherwise, only the thread that runs the scheduler calls a function. A
- * stack overflow is a panic with the fiber's name (stack_overflow.c).
+ * Unless a comment says otherwise, only the thread that runs the scheduler calls a function.
  */
 struct fl__sched;
 struct fl__fiber;
@@ -51,10 +50,7 @@ struct fl__sched_ops {
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, including 16 KiB of guard; 0: FL__STACK_SIZE */
 	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
-	/*
-	 * Each fiber calls it last, to end what higher layers keep for a context (fl__locals_end).
-	 * May be NULL.
-	 */
+	/* Each fiber calls it last (fl__locals_end). May be NULL. */
 	void (*ending)(struct fl__ctx *ctx);
 	/*
 	 * Called after the end of a fiber is published, still on its stack. Must not wait. May be
@@ -87,15 +83,12 @@ int fl__sched_enter(struct fl__sched *s);
 void fl__sched_leave(struct fl__sched *s);
 
 /*
- * One turn: processes wakes and deadlines, then lets each runnable fiber run once. Returns whether
- * a fiber is runnable now.
+ * Processes wakes and deadlines, then lets each runnable fiber run once. Returns whether a fiber is
+ * runnable now.
  */
 bool fl__sched_turn(struct fl__sched *s);
 
-/*
- * As fl__sched_turn(). If fewer than `most` fibers are runnable, they run several times, up to
- * `most` runs in all.
- */
+/* Fewer than `most` runnable fibers run several times, up to `most` runs in all. */
 bool fl__sched_run_batch(struct fl__sched *s, size_t most);
 
 /*
@@ -106,8 +99,8 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
  * For a caller that sleeps by its own means. Arm returns false where fl__sched_sleep() does.
- * Between arm and disarm a wake calls ops->wake(), once. The caller disarms before the next turn.
- * `woken`: the caller has had that wake; else disarm waits in ops->sleep() for a wake on its way.
+ * Between arm and disarm a wake calls ops->wake(), once. `woken`: the caller has had that wake;
+ * else disarm waits in ops->sleep() for a wake on its way.
  */
 bool fl__sched_arm(struct fl__sched *s);
 void fl__sched_disarm(struct fl__sched *s, bool woken);
@@ -117,7 +110,6 @@ int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is runnable */
 size_t fl__sched_fibers(const struct fl__sched *s);    /* number of fibers that have not ended */
-/* Whether this is a forked child, and `s` the parent's. */
 bool fl__sched_is_forked(const struct fl__sched *s);
 /* Whether this thread runs `s`, or has run it. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s);
@@ -133,15 +125,15 @@ const struct fl__ctx *fl__sched_thread(void);
 void fl__fiber_report_error(const char *name, int error);
 
 /*
- * Creates a fiber that will call function(arg) in a later turn. `name` is copied and cut at 31
- * bytes; NULL: "fiber". Returns 0, -ENOMEM.
+ * The fiber will call function(arg) in a later turn. `name` is copied and cut at 31 bytes; NULL:
+ * "fiber". Returns 0, -ENOMEM.
  */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
                      const char *name);
 
 /*
- * Waits for the end of the fiber, stores its result in `*result`, which may be NULL, and frees the
- * fiber. One joiner at a time. Returns
+ * Waits for the end of the fiber, stores its result in `*result`, unless that is NULL, and frees
+ * it. One joiner at a time. Returns
  *
  *   0
  *   -ETIMEDOUT, -ECANCELED  the fiber runs on, and can be joined again
@@ -158,7 +150,6 @@ void fl__fiber_free(struct fl__fiber *f);
 /* Has the fiber freed at its end, or now if it has ended. */
 void fl__fiber_detach(struct fl__fiber *f);
 
-/* Called by a fiber: lets the other runnable fibers run first. */
 void fl__fiber_yield(void);
 
 /*
@@ -169,26 +160,26 @@ int fl__fiber_suspend(int64_t deadline);
 
 /*
  * Ends the current or the next suspend of `f`. Several resumes before a suspend count as one. Any
- * thread may call it while `f` exists.
+ * thread may call it.
  */
 void fl__fiber_resume(struct fl__fiber *f);
 
 /*
- * As fl__fiber_resume(), called by the scheduler's thread, which must be the only thread that
- * resumes `f`. `f` runs before all fibers that are runnable now, and in the current turn.
+ * Called by the scheduler's thread, the only one that resumes `f`. `f` runs before all fibers that
+ * are runnable now, in the current turn.
  */
 void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*
- * For reports: calls function(arg) on the stack of `f`, a fiber of the same scheduler. The function
- * neither waits nor switches. Returns false, without a call, if `f` has not begun.
+ * For reports: calls function(arg) on the stack of `f`, a fiber of the same scheduler. It neither
+ * waits nor switches. Returns false, without a call, if `f` has not begun.
  */
 bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
 const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
 
 /*
- * Calls `observe` before each switch; a fiber that is NULL is the thread's own flow. `observe` must
- * not switch. `observe` NULL: no more calls.
+ * Calls `observe` before each switch; NULL is the thread's own flow. `observe` must not switch.
+ * `observe` NULL: no more calls.
  */
 void fl__sched_observe(struct fl__sched *s,
                        void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
@@ -199,13 +190,11 @@ const char *fl__fiber_name(const struct fl__fiber *f);
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
 struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
 
-/*
- * Arm: as in fl_on_type, for fibers of `f`'s scheduler; `node` waits for the end.
- */
+/* Arm: as in fl_on_type, for fibers of `f`'s scheduler. */
 bool fl__fiber_has_ended(const struct fl__fiber *f);
 bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
 
-/* The memory of config.extra, aligned as pointers, valid as long as the fiber; and its fiber. */
+/* The memory of config.extra, aligned as pointers; and its fiber. */
 void *fl__fiber_extra(struct fl__fiber *f);
 struct fl__fiber *fl__fiber_of_extra(void *extra);
 

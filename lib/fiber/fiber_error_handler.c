@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The error handler of all fibers. Apart from fiber.c, since groups report to it without fibers. */
+/* Apart from fiber.c, since groups report to it without fibers. */
 #include "../base/atomic.h"
 #include "../base/error.h"
 #include "../base/panic.h"
@@ -18,10 +18,7 @@ static void fiber_log_error(const char *name, int error)
 
 fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
 {
-	/*
-	 * release: pairs with fl__fiber_report_error(). acquire: pairs with the call that set the
-	 * previous handler.
-	 */
+	/* release: pairs with fl__fiber_report_error(). acquire: the previous handler. */
 	fl_fiber_error_handler *before = fl__swap_acq_rel(&fiber_error_handler, handler);
 	return before ? before : fiber_log_error;
 }

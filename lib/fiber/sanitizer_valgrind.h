@@ -10,10 +10,8 @@
 
 /*
  * Tells tools about stacks and switches: AddressSanitizer and ThreadSanitizer in their builds
- * (lib/base/sanitizer.h), and Valgrind in every build. Valgrind's magic instructions do nothing
- * elsewhere, so a program needs neither its header nor another build of the library.
- *
- * A struct fl__flow is where a flow stands while suspended, with the tools' data about the flow:
+ * (lib/base/sanitizer.h), and Valgrind in every build: its magic instructions do nothing elsewhere.
+ * A struct fl__flow is where a flow stands while suspended, with the tools' data about it:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_init(&there);                          // copies the caller's control words
@@ -31,8 +29,8 @@
 #endif
 
 /*
- * For a function that switches: once the tool knows of the switch, the tool would take the
- * function's own accesses for those of the next flow.
+ * For a function that switches: a tool that knows of the switch would take its accesses for those
+ * of the next flow.
  */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
@@ -106,7 +104,7 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 
 /*
  * Prefetches for a switch to `flow`, the first member of an object of `size` bytes: its innermost
- * frames and the object's second cache line; before fl__flow_make(), the whole object.
+ * frames and the second cache line; before fl__flow_make(), the whole object.
  */
 static inline void fl__flow_prefetch(const struct fl__flow *flow, size_t size)
 {
@@ -157,7 +155,7 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 #endif
 }
 
-/* A request to Valgrind; 0 without Valgrind. The instructions and numbers are Valgrind's ABI. */
+/* 0 without Valgrind. The instructions and numbers are Valgrind's ABI. */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
 {
 	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};

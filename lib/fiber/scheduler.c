@@ -2,8 +2,8 @@
 /*
  * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads,
  * timers for waits with a deadline, and the parker of fibers. After Photon and Boost.Fiber, but
- * fibers never move to another thread. So a wake is an entry in a list that the thread reads after
- * the woken fiber has switched out, and no switch needs a lock.
+ * fibers never move to another thread: a wake is an entry in a list that the thread reads after the
+ * woken fiber has switched out, and no switch needs a lock.
  *
  * fl__wait.park_word of a fiber's wait:
  *
@@ -14,13 +14,12 @@
  *   SCHED_PARKED (4)    suspended, or      sched_park(): CAS from       the wakes below;
  *                       about to be        SCHED_EMPTY                  sched_expire(): CAS
  *
- * The function that clears SCHED_PARKED owes the fiber one entry in a queue. sched_unpark() adds it
- * to the inbox, or, on the fiber's own thread, to the run queue. sched_unpark_in_handler() always
- * adds it to the inbox. fl__fiber_resume_first(), only for `pause`, adds it to the front of the run
- * queue. sched_expire() adds it to the run queue. So a parked fiber gets exactly one entry, and
- * until then the fiber, its wait and its scheduler stay valid. The value 4 differs from the values
- * of lock.c's words and from ASLEEP of the thread parker, so that a debugger can tell sleepers
- * apart.
+ * The function that clears SCHED_PARKED owes the fiber one entry in a queue: sched_unpark() in the
+ * inbox, or, on the fiber's own thread, in the run queue; sched_unpark_in_handler() in the inbox;
+ * fl__fiber_resume_first(), only for `pause`, at the front of the run queue; sched_expire() in the
+ * run queue. So a parked fiber gets exactly one entry, and until then the fiber, its wait and its
+ * scheduler stay valid. The value 4 differs from the values of lock.c's words and from ASLEEP of
+ * the thread parker, for debuggers.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
@@ -33,11 +32,10 @@
  *   SCHED_ASLEEP  empty, and the thread  fl__sched_arm(), CAS  sched_post();
  *                 sleeps                                       fl__sched_disarm(), CAS
  *
- * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, which is its last access to
- * the scheduler. A sched_post() to an inbox without SCHED_ASLEEP touches nothing after its CAS. A
- * thread that finds SCHED_ASLEEP replaced waits for that wake, so the scheduler outlives the wake.
- * Linearization point of a wake from another thread: its CAS on the inbox; of a wake before the
- * park: its swap of park_word.
+ * A sched_post() that replaces SCHED_ASLEEP owes the thread one wake, its last access to the
+ * scheduler. Any other sched_post() touches nothing after its CAS. A thread that finds SCHED_ASLEEP
+ * replaced waits for that wake, so the scheduler outlives the wake. Linearization point of a wake
+ * from another thread: its CAS on the inbox; of a wake before the park: its swap of park_word.
  *
  * Progress: sched_post() is lock-free. A turn runs each fiber that was runnable at its begin at
  * least once, and a bounded number of fibers in all. Then the scheduler checks inbox and timers. So
@@ -113,7 +111,7 @@ static FL__UNINSTRUMENTED void sched_switch(struct fl__sched *s, struct fl__flow
 	errno = error;
 }
 
-/* Runs on the stack of `me`, which was resumed only for the visit. Switches back. */
+/* Runs on the stack of `me`, resumed only for the visit. */
 static void sched_run_visit(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
@@ -184,8 +182,8 @@ static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 	do
 		f->next = head == SCHED_ASLEEP ? NULL : head;
 	/*
-	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the sleep that wake()
-	 * ends; pairs with fl__sched_arm().
+	 * release: the fiber's link; pairs with sched_take_inbox(). acquire: the sleep; pairs with
+	 * fl__sched_arm().
 	 */
 	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
 	if (head == SCHED_ASLEEP)
@@ -194,10 +192,7 @@ static void sched_post(struct fl__sched *s, struct fl__fiber *f)
 
 static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/*
-	 * release: pairs with sched_is_unparked(). acquire: f->next may be written; pairs with
-	 * sched_park().
-	 */
+	/* release: pairs with sched_is_unparked(). acquire: f->next; pairs with sched_park(). */
 	if (fl__swap_acq_rel(&wait->park_word, SCHED_UNPARKED) != SCHED_PARKED)
 		return;
 	if (s == fl__sched_current)
@@ -207,9 +202,8 @@ static void sched_unpark_from_any(struct fl__fiber *f, struct fl__sched *s, stru
 }
 
 /*
- * Called by the fiber's own thread, for a wait that no other thread unparks. So sched_park(),
- * sched_expire() and this function run on one thread. A wait is unparked once (lot.c, invariant 3),
- * except `pause`.
+ * Called by the fiber's own thread, for a wait that no other thread unparks. A wait is unparked
+ * once (lot.c, invariant 3), except `pause`.
  */
 static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
@@ -222,7 +216,7 @@ static inline void sched_unpark_from_own(struct fl__fiber *f, struct fl__sched *
 
 static void sched_unpark(struct fl__wait *wait)
 {
-	/* Read first: after the swap, a wait that was not SCHED_PARKED may be freed. */
+	/* Before the swap, after which the wait may be freed. */
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)
@@ -231,9 +225,7 @@ static void sched_unpark(struct fl__wait *wait)
 		sched_unpark_from_any(f, s, wait);
 }
 
-/*
- * Uses the inbox: on the fiber's own thread, the handler may interrupt a change of the run queue.
- */
+/* The handler may interrupt a change of the run queue: so the inbox. */
 static void sched_unpark_in_handler(struct fl__wait *wait)
 {
 	struct fl__fiber *f = sched_fiber_of(wait->ctx);
@@ -297,7 +289,7 @@ void fl__fiber_resume(struct fl__fiber *f)
 void fl__fiber_resume_first(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
-	/* relaxed, both: only this thread resumes and suspends the fiber */
+	/* relaxed, both: this thread resumes and suspends */
 	const bool parked = fl__load_relaxed(&f->pause.park_word) == SCHED_PARKED;
 	fl__store_relaxed(&f->pause.park_word, SCHED_UNPARKED);
 	if (!parked)
@@ -330,7 +322,6 @@ static void sched_take_inbox(struct fl__sched *s)
 	}
 }
 
-/* Ends a fiber's wait at its deadline, unless an unpark came first. */
 static void sched_expire(struct fl__sched *s, struct fl__fiber *f)
 {
 	uint32_t expected = SCHED_PARKED;
@@ -427,9 +418,9 @@ static bool sched_is_posted(const void *sched)
 }
 
 /*
- * A wake costs the waking thread a system call, and takes some 10 us. So if another thread soon
- * ended the last sleep, the scheduler first spins on the inbox. A scheduler that waits only for
- * descriptors and timers never spins.
+ * A wake costs the waking thread a system call, some 10 us. So the scheduler spins on the inbox
+ * first, if another thread soon ended the last sleep; never if it waits only for descriptors and
+ * timers.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
@@ -493,7 +484,7 @@ int fl__sched_run(struct fl__sched *s)
 	return 0;
 }
 
-/* Whether the CPU enforces control flow with a shadow stack, which only call and ret move. */
+/* A shadow stack, which only call and ret move. */
 static bool sched_has_shadow_stack(void)
 {
 	uintptr_t top = 0;
@@ -547,10 +538,7 @@ const struct fl__ctx *fl__sched_thread(void)
 	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
 }
 
-/*
- * Any thread may call it: `thread` is NULL or another context unless the calling thread has run
- * `s`.
- */
+/* Any thread: `thread` is NULL or another context unless the calling thread has run `s`. */
 bool fl__sched_is_of_this_thread(const struct fl__sched *s)
 {
 	return fl__load_relaxed(&s->thread) == fl__sched_thread(); /* relaxed: as above */

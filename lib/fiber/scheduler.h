@@ -32,7 +32,7 @@ struct fl__fiber {
 };
 
 struct fl__sched {
-	/* Waking threads write it: `apart` keeps it off the cache lines that this thread writes. */
+	/* Waking threads write it: `apart` keeps it off the lines that this thread writes. */
 	struct fl__fiber *inbox;
 	char apart[64];
 	struct fl__fiber *first; /* the run queue, in the order of the wakes */
@@ -42,18 +42,18 @@ struct fl__sched {
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* a fiber that has ended; the next flow cleans it */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
-	/* the context of the thread that runs or has run this scheduler; NULL: none */
+	/* that runs or has run this scheduler; NULL: none */
 	struct fl__ctx *thread;
 	struct fl__timers timers;
 	struct fl__wait sleep; /* the thread's wait in fl__sched_sleep() */
-	/* another thread soon ended the last sleep, or the spin in its place succeeded */
+	/* another thread soon ended the last sleep, or the spin succeeded */
 	bool soon;
 	unsigned spun; /* spins in place of sleeps, modulo the range */
 	size_t fibers; /* that have not ended */
 	uint32_t fork_count;
 	/* stack_overflow.c: the signal stack; NULL: the scheduler was never entered */
 	void *signal_stack;
-	bool watched;            /* a fiber has run since enter: stack_overflow.c finds overflows */
+	bool watched;            /* a fiber has run since enter: see stack_overflow.c */
 	bool signal_stacked;     /* the thread uses `signal_stack` */
 	struct fl__visit *visit; /* a call that the next flow makes; NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
@@ -73,31 +73,26 @@ extern _Thread_local struct fl__sched *fl__sched_current FL__INITIAL_EXEC;
 
 extern const struct fl__ctx_ops fl__fiber_parker;
 
-/* Puts a fiber that is in no list at the end of the run queue. Called by the scheduler's thread. */
+/* A fiber that is in no list. Called by the scheduler's thread. */
 void fl__sched_enqueue(struct fl__sched *s, struct fl__fiber *f);
 
-/*
- * Switches from the running fiber to the next flow. Returns when the fiber runs again; never if
- * `forever`.
- */
+/* Returns when the fiber runs again; never if `forever`. */
 void fl__sched_switch_next(struct fl__sched *s, bool forever);
 
-/* Called after a switch: cleans the fiber that ended with the switch. */
+/* After a switch: cleans the fiber that ended with it. */
 void fl__sched_after_switch(struct fl__sched *s);
 
 /* The bytes of a fiber with so many bytes of config.extra. */
 size_t fl__fiber_size(size_t extra);
 
-/* Before the first switch to a fiber: gives it a stack. */
 void fl__fiber_prepare(struct fl__fiber *f);
 
-/* After the last switch from a fiber: takes its stack, and frees the fiber if it is detached. */
+/* Takes its stack, and frees the fiber if it is detached. */
 void fl__fiber_clean(struct fl__fiber *f);
 
 /*
- * Detection of stack overflows on this thread (stack_overflow.c). Prepare returns 0, -ENOMEM. Watch
- * is called before the first run of a fiber after enter, unwatch at leave. End frees the signal
- * stack.
+ * Detection of stack overflows on this thread. Prepare returns 0, -ENOMEM. Watch is called before
+ * the first run of a fiber after enter, unwatch at leave. End frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Slabs of 32 blocks and 32 stacks in one mapping each, the blocks first. A process may have 65,530
- * mappings in the kernel (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a
- * mapping; a guard by mprotect() does (sys.h).
+ * mappings (vm.max_map_count). A guard marker (MADV_GUARD_INSTALL) does not split a mapping; a
+ * guard by mprotect() does.
  *
  *   stack    is in                           memory      next state
  *   unused   no list, without a guard        none        clean, when the block of its number is
@@ -19,9 +19,8 @@
  *   used     no list
  *   free     pool->blocks, last in first out
  *
- * A stack gets its guard with the first use of the block of its number. So as many stacks have a
- * guard as blocks were ever used. At a get fewer stacks than blocks are used, so the get finds a
- * stack.
+ * A stack gets its guard with the first use of the block of its number. At a get fewer stacks than
+ * blocks are used, so the get finds a stack.
  *
  * Returning memory costs a system call, and its reuse a page fault: together more than all else
  * that a fiber does. So the pool returns memory for runs of neighbours, only if too many stacks or
@@ -59,18 +58,12 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
-	/*
-	 * The largest slot for which the slab's size does not overflow. The system cannot map such
-	 * a slab, so a larger `size` fails in the same way.
-	 */
+	/* A larger slot overflows the slab's size, and fails as a slab that cannot be mapped. */
 	const size_t most = SIZE_MAX / STACK_SLOTS - 4 * page;
 	*pool = (struct fl__stack_pool){.guard = stack_round_up(GUARD, page)};
 	size = stack_round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + stack_round_up(LEAST, page) : size;
-	/*
-	 * An odd number of pages spreads the tops of the stacks, which each switch touches, over
-	 * the sets of the caches.
-	 */
+	/* An odd number of pages spreads the tops of the stacks over the sets of the caches. */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
 	if (block < sizeof(struct fl__stack_block))
@@ -129,7 +122,7 @@ static uint32_t stack_bits(unsigned count)
 	return count < STACK_SLOTS ? (UINT32_C(1) << count) - 1 : UINT32_MAX;
 }
 
-/* Makes the next unused block of the slab usable: its stack gets a guard, and is clean. */
+/* Makes the next unused block usable: its stack gets a guard, and is clean. */
 static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	const unsigned i = slab->made;
@@ -258,7 +251,6 @@ static bool stack_is_excess(const struct fl__stack_pool *pool, size_t spare)
 	return pool->dirty > spare || pool->free_blocks - pool->kept_blocks > spare;
 }
 
-/* Returns the memory of what has been free in excess for a second. */
 static void stack_check_excess(struct fl__stack_pool *pool)
 {
 	if (!stack_is_excess(pool, pool->used_blocks + FL__STACK_SPARE))

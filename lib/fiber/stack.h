@@ -11,14 +11,13 @@
  * ended. So fibers that run to their end without a wait take turns on two stacks, which stay in the
  * cache. Both are kept for reuse. A pool belongs to one thread.
  *
- * A stack is 132 KiB of address space. 16 KiB of it are the guard, so that a frame larger than a
- * page does not jump over it. The stack takes memory as it is touched, one page at first. So an
- * idle fiber costs one page and its block, and 100,000 fibers 13.5 GB of address space. A stack
- * keeps the touched memory while it is used. A trim leaves at most as many free stacks with memory
- * as there are fibers, plus 128. If a trim returns memory, at most one slab without a used or warm
- * part stays. A busy scheduler never trims. Then, while fibers end, what is free exceeds the number
- * of fibers plus FL__STACK_SPARE for at most a second. So a program that starts and joins many
- * fibers again and again pays for their memory once.
+ * A stack is 132 KiB of address space, of which 16 KiB are the guard, so that a frame larger than a
+ * page does not jump over it. It takes memory as it is touched, and keeps that while it is used. So
+ * an idle fiber costs one page and its block, and 100,000 fibers 13.5 GB of address space. A trim
+ * leaves at most as many free stacks with memory as there are fibers, plus 128, and at most one
+ * slab without a used or warm part. A busy scheduler never trims: then, while fibers end, what is
+ * free exceeds the number of fibers plus FL__STACK_SPARE for at most a second. So a program that
+ * starts and joins many fibers again and again pays for their memory once.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -43,15 +42,15 @@ struct fl__stack_pool {
 	size_t dirty;         /* free stacks with memory */
 	int64_t excess_until; /* when the excess is to be cleaned; 0: no excess */
 	unsigned releases;    /* modulo the range */
-	/* of what is not mapped; NULL, as after the init: that of the process */
+	/* of what is not mapped; NULL: that of the process */
 	const fl_allocator *allocator;
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };
 
 /*
- * `size` is that of a stack, includes the guard and is rounded up to pages; 0: FL__STACK_SIZE.
- * `block` is rounded up to cache lines.
+ * `size`: of a stack, includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. `block` is
+ * rounded up to cache lines.
  */
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block);
 
@@ -59,8 +58,8 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 void fl__stack_pool_end(struct fl__stack_pool *pool);
 
 /*
- * Stores a block in `*block`, with arbitrary content, and its slab in `*slab`. Reserves a stack.
- * Returns 0; -ENOMEM: nothing has changed.
+ * A block with arbitrary content, and its slab. Reserves a stack. Returns 0; -ENOMEM: nothing has
+ * changed.
  */
 int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab);
 
@@ -73,7 +72,6 @@ void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack);
 /* Requires that the stack was put back. */
 void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab);
 
-/* Returns memory to the system if much is free. */
 void fl__stack_pool_trim(struct fl__stack_pool *pool);
 
 #endif

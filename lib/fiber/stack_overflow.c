@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stack overflow. A fiber that runs out of stack touches the guard below the stack. The signal
- * handler runs on a signal stack, which the scheduler's thread gets unless it has one. A fault in
- * the running fiber's guard becomes a panic that names the fiber. The handler passes every other
- * fault to its predecessor. The first scheduler that starts installs the handler for the process. A
- * turn in which no fiber runs does not change the thread's signal stack, since each change is a
- * system call.
+ * A fiber that runs out of stack touches the guard below it. The signal handler runs on a signal
+ * stack, which the scheduler's thread gets unless it has one. A fault in the running fiber's guard
+ * becomes a panic that names the fiber. Every other fault goes to the previous handler. The first
+ * scheduler that starts installs the handler. A turn in which no fiber runs does not change the
+ * signal stack, since each change is a system call.
  *
- * A frame larger than the guard can jump over it. -fstack-clash-protection makes the compiler touch
- * each page.
+ * A frame larger than the guard can jump over it, unless -fstack-clash-protection makes the
+ * compiler touch each page.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -43,7 +42,7 @@ static _Noreturn void overflow_panic(const struct fl__fiber *f)
 /* Does what the kernel would have done without this handler. */
 static void overflow_do_default(int signal, const siginfo_t *info)
 {
-	/* `sent`: by kill() and the like; such a signal does not recur by itself */
+	/* `sent`: by kill() and the like; does not recur by itself */
 	bool sent = info->si_code <= 0;
 	if (sent && overflow_handler.previous.sa_handler == SIG_IGN)
 		return;
@@ -104,7 +103,6 @@ static void overflow_install(void)
 	fl__unlock(&overflow_handler.lock);
 }
 
-/* An unloaded copy of the library must not leave its handler behind. */
 FL__AT_UNLOAD static void overflow_uninstall(void)
 {
 	struct sigaction now;
@@ -113,7 +111,7 @@ FL__AT_UNLOAD static void overflow_uninstall(void)
 		(void)sigaction(SIGSEGV, &overflow_handler.previous, NULL);
 }
 
-/* Enough for the kernel's frame, which grows with the CPU's registers, and a panic handler. */
+/* The kernel's frame grows with the CPU's registers; then a panic handler. */
 static size_t overflow_signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };
@@ -135,7 +133,6 @@ int fl__overflow_prepare(struct fl__sched *s)
 	return 0;
 }
 
-/* A thread that has a signal stack keeps it. */
 void fl__overflow_watch(struct fl__sched *s)
 {
 	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = overflow_signal_stack_size()};
@@ -156,7 +153,7 @@ void fl__overflow_unwatch(struct fl__sched *s)
 	if (!s->signal_stacked)
 		return;
 	s->signal_stacked = false;
-	/* if a fiber has given the thread another signal stack, the thread keeps that */
+	/* unless a fiber has given the thread another */
 	(void)sigaltstack(&none, &now);
 	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE))
 		(void)sigaltstack(&now, NULL);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The first switch to a flow jumps to fl__switch_entry, with the stack pointer at two words: the
- * function and its argument. The unwind information of fl__switch_entry says that it has no caller,
- * so debuggers and backtrace() stop there. A frame pointer of 0 stops tools that follow frame
- * pointers. The assembly is in a C file for the one-file build.
+ * function and its argument. Its unwind information says that it has no caller, for debuggers and
+ * backtrace(); so does a frame pointer of 0. The assembly is in a C file for the one-file build.
  */
 #include "switch.h"
 
@@ -34,7 +33,7 @@ void fl__switch_init(struct fl__switch *s)
 
 void fl__switch_prepare(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
-	/* Some implementations of makecontext() do not align the end of the stack. */
+	/* Some implementations do not align the end of the stack. */
 	uintptr_t low = ((uintptr_t)stack_low + 15) & ~(uintptr_t)15;
 	uintptr_t end = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
 	s->context.uc_stack.ss_sp = (void *)low;

@@ -6,8 +6,7 @@
 #include <stdint.h>
 
 /*
- * The stack switch. It needs only switch.c of the library. scheduler.h adds the scheduler and
- * contexts, sanitizer_valgrind.h the sanitizers.
+ * The stack switch. It needs only switch.c of the library.
  *
  *     struct fl__switch here, there;
  *     fl__switch_make(&there, stack, size, entry, arg);
@@ -17,15 +16,14 @@
  * defines FL__SWITCH_UCONTEXT.
  *
  * The switch is inline assembly that lists the registers as clobbered, so the compiler saves only
- * those that it still needs: mostly none. Three registers cannot be listed, and the assembly saves
- * them: the stack pointer, the frame pointer, and the register that clang keeps for frames of
- * variable size (rbx, x19). The switch pushes nothing, since the suspended function may have data
- * in the red zone below its stack pointer.
+ * those that it still needs: mostly none. The assembly saves those that cannot be listed: the stack
+ * pointer, the frame pointer, and the register that clang keeps for frames of variable size (rbx,
+ * x19). It pushes nothing, since the suspended function may have data in the red zone below its
+ * stack pointer.
  *
- * There are two forms. fl__switch_to() saves and restores the floating-point control words
- * (rounding, traps). So a fiber that rounds upward and waits does not change the rounding of other
- * fibers. Reading mxcsr takes 3 of the switch's 4 ns. fl__switch_to_plain() does not touch the
- * control words. A flow always uses the same form.
+ * fl__switch_to() saves and restores the floating-point control words (rounding, traps): reading
+ * mxcsr takes 3 of its 4 ns. fl__switch_to_plain() does not touch them. A flow always uses the same
+ * form.
  *
  * A signal that arrives inside the switch runs correctly on one of the two stacks; a backtrace from
  * its handler may be wrong. With a hardware shadow stack (CET) the switch does not work:
@@ -48,7 +46,7 @@ struct fl__switch {
 	void (*entry)(void *arg);
 	void *arg;
 #else
-	/* The assembly uses these offsets: 0, 8, 16, 24, 32, and on x86-64 36. */
+	/* Offsets in the assembly: 0, 8, 16, 24, 32, and on x86-64 36. */
 	void *sp;
 	void *fp;
 	void *pc;
@@ -59,9 +57,8 @@ struct fl__switch {
 };
 
 /*
- * Makes `s` a flow. The first switch to it calls entry(arg) on the stack of `size` bytes at
- * `stack_low`. `entry` must not return. The flow starts with the caller's floating-point control
- * words.
+ * The first switch to `s` calls entry(arg) on the stack of `size` bytes at `stack_low`. `entry`
+ * must not return. The flow starts with the caller's floating-point control words.
  */
 static inline __attribute__((unused)) void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size,
                                                            void (*entry)(void *arg), void *arg);
@@ -129,9 +126,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/*
-	 * Loads the x87 word only if it differs. Comparing mxcsr would take longer than loading it.
-	 */
+	/* Loads the x87 word only if it differs, mxcsr always: comparing takes longer. */
 	FL__SWITCH("stmxcsr 32(%%rdi)\n\tfnstcw 36(%%rdi)\n\t",
 	           "ldmxcsr 32(%%rsi)\n\tmovzwl 36(%%rdi), %%ecx\n\tcmpw 36(%%rsi), %%cx\n\tje 2f\n\tfldcw "
 	           "36(%%rsi)\n\t2:\n\t");
@@ -152,7 +147,7 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #endif
 
 /*
- * hint 36 is bti j. The control word is written only if it differs, since the write waits for the
+ * hint 36 is bti j. The control word is written only if it differs: the write waits for the
  * pipeline.
  */
 #define FL__SWITCH(save_control, load_control)                                                                         \

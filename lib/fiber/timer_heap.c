@@ -9,7 +9,7 @@ static bool timer_heap_is_before(const struct fl__timer *a, const struct fl__tim
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* Merges two heaps: the later root becomes the first child of the earlier root. */
+/* The later root becomes the first child of the earlier root. */
 static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (timer_heap_is_before(b, a)) {
@@ -25,7 +25,7 @@ static struct fl__timer *timer_heap_meld(struct fl__timer *a, struct fl__timer *
 	return a;
 }
 
-/* Merges siblings to one heap: in pairs from the left, then the pairs from the right. */
+/* In pairs from the left, then the pairs from the right. */
 static struct fl__timer *timer_heap_meld_children(struct fl__timer *child)
 {
 	struct fl__timer *pairs = NULL; /* linked by next, the last pair first */

@@ -7,10 +7,9 @@
 #include <stdint.h>
 
 /*
- * A pairing heap of timers, by deadline. Its links are in the timers, so no function can fail. Add
- * makes one comparison. Remove takes O(log n) amortized (Fredman, Sedgewick, Sleator, Tarjan,
- * 1986). Timers with the same deadline are in the order of their adds. An all-zero timer is in no
- * heap.
+ * A pairing heap of timers, by deadline, then in the order of their adds. Its links are in the
+ * timers, so no function can fail. Add makes one comparison. Remove takes O(log n) amortized
+ * (Fredman, Sedgewick, Sleator, Tarjan, 1986). An all-zero timer is in no heap.
  */
 struct fl__timer {
 	int64_t deadline;

@@ -113,11 +113,11 @@ static struct fork_worker *fork_worker_of(struct fl__fork_stack *s)
 	return (struct fork_worker *)(void *)s; /* front is its first member */
 }
 
-/* Makes all threads pass a full fence. Does nothing without membarrier(). */
+/* Makes all threads pass a full fence, if membarrier() works. */
 static void fork_fence_all(struct fl__forks *forks)
 {
 	/*
-	 * relaxed: FORK_UNFENCED is never set again. Every thief that gets here has seen it
+	 * relaxed: FORK_UNFENCED is never set again, and every thief that gets here has seen it
 	 * cleared. A sleeper with a stale value omits the fence, as on a system without
 	 * membarrier().
 	 */
@@ -155,7 +155,7 @@ void fl__forks_fini(struct fl__forks *forks)
 
 static struct fork_worker *fork_newest(const struct fl__forks *forks)
 {
-	/* acquire: the contents of the stack and of all older ones; pairs with fork_add_worker() */
+	/* acquire: the contents of the stack and of older ones; pairs with fork_add_worker() */
 	return fork_worker_of(fl__load_acquire(&forks->newest));
 }
 
@@ -192,7 +192,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
 		s = fork_make_worker(forks, i);
 	if (!s)
 		return NULL;
-	/* relaxed, both: a second clear is harmless; a thief counted before saw FORK_UNFENCED */
+	/* relaxed, both: a second clear is harmless */
 	if ((fl__load_relaxed(&forks->flags.thieves) & FORK_UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~FORK_UNFENCED);
 	fl__ctx_get()->front.forks = &s->front;
@@ -214,7 +214,7 @@ bool fl__forks_any(const struct fl__fork_stack *self)
 
 static void fork_start_stealing(struct fl__forks *forks)
 {
-	/* relaxed: the fence orders it. If this call has seen FORK_UNFENCED, no fence is needed. */
+	/* relaxed: the fence orders it; without FORK_UNFENCED none is needed */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & FORK_UNFENCED))
 		fork_fence_all(forks);
 }
@@ -233,7 +233,6 @@ static bool fork_seems_stealable(const struct fork_worker *v)
 	return top < next && fl__load_relaxed(top) != NULL;
 }
 
-/* Returns a fork that the calling thief now owns, or NULL. */
 static struct fl__fork *fork_steal(struct fork_worker *v)
 {
 	/* acquire: the slots below; pairs with fl__fork_push() */
@@ -243,7 +242,7 @@ static struct fl__fork *fork_steal(struct fork_worker *v)
 		return NULL;
 	/* relaxed: the thief reads nothing of it before the CAS */
 	struct fl__fork *fork = fl__load_relaxed(top);
-	/* acquire: the fork's contents; pairs with the store to the slot in fl__fork_push() */
+	/* acquire: the fork's contents; pairs with the store in fl__fork_push() */
 	if (!fork || !fl__cas_acquire(top, &fork, NULL))
 		return NULL;
 	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
@@ -278,7 +277,6 @@ static void fork_finish(struct fl__fork *fork)
 	fl__lot_close(&lot);
 }
 
-/* The thief's reference to the values with which a stolen fork begins. */
 static struct fl__values *fork_values_of(struct fl__fork *fork, uint32_t seen)
 {
 	return seen & FORK_VALUES ? fl__values_ref(((struct fork_with_values *)(void *)fork)->values) : NULL;
@@ -317,7 +315,6 @@ static void fork_run(struct fork_worker *self, struct fl__fork *fork)
 
 /* Searching. */
 
-/* Returns another worker's stack that seems to have a fork, or NULL. */
 static struct fork_worker *fork_find(struct fl__forks *forks, const struct fork_worker *self)
 {
 	for (struct fork_worker *v = self->older; v; v = v->older)
@@ -336,7 +333,7 @@ static bool fork_is_found(const void *self)
 	return fork_find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
-/* Spins for a bounded time. At most half of the workers search. */
+/* At most half of the workers search. */
 static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 {
 	bool seen = false;
@@ -350,7 +347,7 @@ static bool fork_search(struct fl__forks *forks, struct fork_worker *self)
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct fork_worker *self = fork_worker_of(front);
-	/* relaxed: the thread that woke this worker has set `used` */
+	/* relaxed: the waking thread has set `used` */
 	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
 	struct fork_worker *v = fork_find(forks, self);
@@ -368,7 +365,7 @@ bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *fro
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	/* relaxed: the first fork calls `wake`, which makes an awake worker look again */
+	/* relaxed: the first fork calls `wake` */
 	if (!fl__load_relaxed(&forks->used))
 		return false;
 	fork_fence_all(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
@@ -406,7 +403,6 @@ bool fl__fork_is_wanted(void)
 
 /* Waking: not inline, so that push stays short. */
 
-/* Wakes the forker, so that it steals what its call has forked. */
 static void fork_wake_forker(struct fl__fork *fork)
 {
 	struct fl__lot lot;
@@ -425,7 +421,7 @@ void fl__fork_wake(struct fl__fork_stack *front)
 	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
 	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
-	/* A forker that waits for a call of this worker comes first: it can steal nothing else. */
+	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & FORK_WAITERS) { /* relaxed: a hint */
 			fork_wake_forker(fork);
@@ -471,23 +467,19 @@ static void fork_sleep(struct fl__forks *forks, struct fl__fork *fork)
 	const int rc = fl__wait_sleep(&wait, fork_may_go_on(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
-	/*
-	 * relaxed: a hint. The waking thread cleared `sleepers`. Other workers may sleep although
-	 * this forker finds no fork.
-	 */
+	/* relaxed: a hint. The waking thread cleared `sleepers`; other workers may sleep. */
 	fl__store_relaxed(&forks->flags.sleepers, 1);
 }
 
 static void fork_request_stop(struct fl__fork *fork)
 {
-	/* acquire: the token; pairs with fork_run(). A thief that starts later sees FORK_STOP. */
+	/* acquire: the token; pairs with fork_run(). A later thief sees FORK_STOP. */
 	if (fl__or_acquire(&fork->state, FORK_STOP) & FORK_RUNNING)
 		fl_cancel_token_request(&fork->token);
 }
 
 /*
- * Makes the slot of a stolen fork the first that thieves read. The fork's thief no longer writes to
- * `top`.
+ * Makes the slot of a stolen fork, whose thief no longer writes `top`, the first that thieves read.
  */
 static void fork_reset_top(struct fork_worker *self)
 {

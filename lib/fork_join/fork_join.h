@@ -27,18 +27,15 @@ struct fl__forks {
 	uint32_t fork_count;
 	uint32_t n; /* a hint: about the most workers */
 	/*
-	 * Wakes a parked worker, or starts one, so that the worker searches for forks. Called on
-	 * any thread.
+	 * Wakes a parked worker, or starts one, so that it searches for forks. Called on any
+	 * thread.
 	 */
 	void (*wake)(void *pool);
 	/* A guess: there is a task, so the search may stop. NULL: never. */
 	bool (*has_task)(const void *pool);
 	void *pool;
 	const fl_allocator *allocator; /* of the stacks; NULL: that of the process */
-	/*
-	 * The newest stack. Each stack belongs to a worker, or belonged to one, and stays until the
-	 * end.
-	 */
+	/* The newest stack. Each belongs, or belonged, to a worker, and stays until the end. */
 	struct fl__fork_stack *newest;
 };
 
@@ -52,31 +49,29 @@ void fl__forks_fini(struct fl__forks *forks);
 void fl__forks_resize(struct fl__forks *forks, unsigned n);
 
 /*
- * Makes the calling context worker `i`, which may publish and steal forks. The worker reuses the
- * stack of the former worker `i`, which has left. Returns NULL without memory: then the worker must
- * do neither.
+ * Makes the calling context worker `i`, which may publish and steal forks. It reuses the stack of
+ * the former worker `i`. NULL: no memory; then the worker must do neither.
  */
 struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i);
 void fl__forks_leave(struct fl__fork_stack *self);
 
-/* Whether the worker, which calls this, has forks under way. */
 bool fl__forks_any(const struct fl__fork_stack *self);
 
 /* The number of stolen forks, for statistics: no order. */
 size_t fl__forks_stolen(const struct fl__forks *forks);
 
 /*
- * Steals a fork of another worker and runs it. Searches for a bounded time, while there is no task.
- * Returns false if it found no fork; true also if another thief was faster.
+ * Steals a fork and runs it. Searches for a bounded time, while there is no task. Returns false if
+ * it found none; true also if another thief was faster.
  */
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *self);
 
-/* Called before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
+/* Before a worker parks: the next fork calls `wake`. Returns true if there is a fork now. */
 bool fl__forks_prepare_sleep(struct fl__forks *forks, struct fl__fork_stack *self);
 
 /*
- * The functions above for the thread pool. The symbol is weak, so the pool does not link the code of
- * forks: a program without a fork does not contain it, and its pool uses none of this.
+ * For the thread pool. The symbol is weak: a program without a fork does not contain the code of
+ * forks.
  */
 struct fl__fork_hooks {
 	void (*init)(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool,

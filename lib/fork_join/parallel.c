@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Parallel loops by fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin
- * 2010). A worker runs its part in chunks. Between two chunks the worker checks whether an idle
- * worker would find a fork to steal. If not, the worker halves the rest, publishes one half as a
- * fork and goes on with the first half. So a range is split about as often as an idle worker steals
- * a part.
+ * 2010). A worker runs its part in chunks. Between two chunks it checks whether an idle worker
+ * would find a fork to steal. If not, the worker publishes one half of the rest as a fork and goes
+ * on with the other. So a range is split about as often as an idle worker steals a part.
  *
- * A chunk takes some microseconds, so that reading the clock costs little. But a chunk is at most a
- * share of the rest, since later elements may take longer. A split part inherits the chunk size.
+ * A chunk takes some microseconds, so that reading the clock costs little, but at most a share of
+ * the rest, since later elements may take longer. A split part inherits the chunk size.
  *
- * Why a loop ends: the first call that fails claims `failed`, which every part reads before a
- * chunk; or the loop's scope is requested. A call that returns -ECANCELED while its scope is
- * requested was stopped and has not failed.
+ * A loop ends at the first call that fails, which claims `failed`, read by every part before a
+ * chunk; or when its scope is requested. A call that then returns -ECANCELED was stopped and has
+ * not failed.
  *
  * A caller outside of the executor submits the whole loop as one task and waits for it.
  */
@@ -26,8 +25,8 @@
 #include <string.h>
 
 /*
- * CHUNK_LEAST, CHUNK_MOST: in ns; between them a chunk keeps its size. GROWTH: the largest factor
- * of one growth. SHARE: a chunk is at most 1/SHARE of the rest, plus 1.
+ * In ns: between LEAST and MOST a chunk keeps its size. GROWTH: the largest factor of one growth. A
+ * chunk is at most 1/SHARE of the rest, plus 1.
  */
 enum { PARALLEL_CHUNK_LEAST = 4000, PARALLEL_CHUNK_MOST = 32000, PARALLEL_GROWTH = 8, PARALLEL_SHARE = 8 };
 
@@ -74,7 +73,6 @@ static bool parallel_is_stopped(const struct parallel_loop *loop)
 	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
 }
 
-/* Calls the body for the next chunk and adapts the chunk size. */
 static int parallel_run_chunk(struct parallel_part *part)
 {
 	const size_t left = part->to - part->from, share = left / PARALLEL_SHARE + 1;
@@ -154,9 +152,7 @@ static int parallel_run_here(struct parallel_part *all, fl_cancel_token *token)
 	return 0;
 }
 
-/*
- * From outside of the executor. Sets loop->rc and returns 0, or returns why the loop did not run.
- */
+/* Sets loop->rc and returns 0, or returns why the loop did not run. */
 static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_token *token)
 {
 	const fl_submit_config config = {.cancel = token};
@@ -167,7 +163,7 @@ static int parallel_submit(fl_executor *e, struct parallel_part *all, fl_cancel_
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
 	if (rc != 0 && fl_future_cancel(f) != 0)
 		rc = fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* the task has ended: it sees the request, too, or was cancelled before its start */
+	(void)rc; /* the task has ended: it sees the request, too */
 	return fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
 }
 

@@ -3,19 +3,16 @@
  * Waits for many futures: the set of futures; the wait for all or for the first of several; the
  * iteration in the order of their ends.
  *
- * The set. A waiter for one future enqueues itself in the future's wait queue. A set instead
- * enqueues one wait for each future. These waits belong to a dummy context (`ctx`) whose unpark
- * function, futures_on_end(), appends the entry to the list of ended ones. The context that ends
- * the future calls it with no lock held, like the unpark of any waiter. The real waiter sleeps on a
- * condition.
+ * The set enqueues one wait for each future. These waits belong to a dummy context (`ctx`) whose
+ * unpark function, futures_on_end(), appends the entry to the list of ended ones. The context that
+ * ends the future calls it with no lock held. The real waiter sleeps on a condition.
  *
  * Invariants
  *   1. Each entry leaves the future's wait queue once: by a waking thread, which then calls
  *      futures_on_end(); or by fl__future_set_remove(), which decides the wait itself (lot.c,
  *      invariant 2), so that futures_on_end() is not called.
  *   2. `left` counts the entries that are enqueued or wait for their futures_on_end(). When `left`
- *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock; the mutex
- *      may be destroyed then.
+ *      is 0, no thread accesses the memory but the last futures_on_end(), in its unlock.
  *   3. Order: futures_on_end() runs after the end of the future is public and before the ending
  *      context goes on. So if one future ends before another begins to end, the list has them in
  *      that order.
@@ -48,7 +45,6 @@ static void futures_add_ended(struct fl__future_set *set, struct fl__future_entr
 		fl_cond_signal(&set->news);
 }
 
-/* The unpark function: the future of this entry has ended. */
 static void futures_on_end(struct fl__wait *wait)
 {
 	struct fl__future_entry *entry = futures_entry_of(wait);
@@ -86,10 +82,7 @@ void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *ent
 void fl__future_set_remove(struct fl__future_entry *entry)
 {
 	uintptr_t pending = FL__PENDING;
-	/*
-	 * relaxed: as in wait_give_up(). If the CAS fails, the lock orders what futures_on_end()
-	 * writes.
-	 */
+	/* relaxed: if the CAS fails, the lock orders what futures_on_end() writes. */
 	if (!fl__cas_relaxed(&entry->wait.decision, &pending, FL__GAVE_UP))
 		return; /* futures_on_end() was called or will be */
 	fl__on_future.disarm(entry->future, &entry->node);
@@ -148,8 +141,8 @@ void fl__future_set_fini(struct fl__future_set *set)
 enum { FUTURES_FEW = 8 }; /* up to this number needs no memory */
 
 /*
- * Waits for one future after the other, so that ended futures cost nothing. Before the first wait a
- * worker helps with all futures, since the first may wait for another.
+ * Waits for one future after the other: ended ones cost nothing. Before the first wait a worker
+ * helps with all, since the first may wait for another.
  */
 static int futures_wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -167,9 +160,7 @@ static bool futures_is_awaited(fl_future *f, fl_wait_mode what)
 	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
 }
 
-/*
- * Whether the awaited end has come, or all futures have ended. If `helps`, helps with each future.
- */
+/* Whether the awaited end has come, or all have ended. If `helps`, helps with each future. */
 static bool futures_condition_holds(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, int64_t deadline,
                                     const fl_cancel_token *cancel)
 {
@@ -198,7 +189,7 @@ static int futures_sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode w
                                    int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__future_set set;
-	size_t parents = 0; /* in a forked child: futures that will not end here, not in the set */
+	size_t parents = 0; /* in a forked child: futures that will not end here */
 	fl__future_set_init(&set, fl__ctx_get()->name);
 	for (size_t i = 0; i < n; i++) {
 		each[i].of = NULL;
@@ -242,13 +233,11 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int6
 }
 
 /*
- * The iteration: the public calls, and the implementation for futures.
- *
- * A waiter that may run tasks helps with each future once, in the order of the array: `helped` is
- * the position. It leaves futures that are not pending, or another executor's, to other threads. So
- * a wait is cheap, whatever the number of futures. A future that depends on other tasks (a chain)
- * may get new pending tasks. There are `followed` such futures, and each wait helps with all of
- * them.
+ * The iteration: the public calls, and the implementation for futures. A waiter that may run tasks
+ * helps with each future once, in the order of the array: `helped` is the position. It leaves
+ * futures that are not pending, or another executor's, to other threads. A future that depends on
+ * other tasks (a chain) may get new pending tasks: each wait helps with all `followed` such
+ * futures.
  */
 
 int fl_as_completed_try_next(fl_as_completed *c, size_t *index)
@@ -273,8 +262,8 @@ struct futures_iteration {
 	fl_as_completed base;
 	struct fl__future_set set;
 	size_t n, helped, followed;
-	size_t parents; /* in a forked child: futures that will not end here, not in the set */
-	/* `future` is a reference; NULL: already returned, or a duplicate of an earlier entry. */
+	size_t parents; /* in a forked child: futures that will not end here */
+	/* a reference; NULL: already returned, or a duplicate */
 	struct fl__future_entry each[];
 };
 
@@ -354,8 +343,8 @@ static const struct fl__as_completed_ops futures_as_completed_ops = {futures_try
 /* Creation. */
 
 /*
- * A set of indices of futures: a hash table with open addressing, at most half full. An entry is
- * the index plus 1; 0: empty.
+ * A hash table of indices of futures, with open addressing, at most half full. An entry is the
+ * index plus 1; 0: empty.
  */
 struct futures_index {
 	size_t *slots;
@@ -384,7 +373,7 @@ static bool futures_index_add(const struct futures_index *index, fl_future *cons
 	return true;
 }
 
-/* Adds the futures to the set: first those that have ended, in the order of the array. */
+/* First those that have ended, in the order of the array. */
 static void futures_add_all(struct futures_iteration *all)
 {
 	for (size_t i = 0; i < all->n; i++)

@@ -10,10 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/*
- * The calls of fl_as_completed for one kind of object. The struct of each kind begins with an
- * fl_as_completed.
- */
+/* The calls for one kind of object, whose struct begins with an fl_as_completed. */
 struct fl__as_completed_ops {
 	int (*try_next)(fl_as_completed *c, size_t *index);
 	int (*next_until)(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel);
@@ -25,9 +22,8 @@ struct fl_as_completed {
 };
 
 /*
- * A set of futures, which lists them in the order of their ends: when a future of the set ends, its
- * entry is appended to one list. Each future costs a constant number of steps. as_completed.c
- * explains how.
+ * A set of futures, which lists them in the order of their ends. Each costs a constant number of
+ * steps.
  *
  *     struct fl__future_set set;
  *     fl__future_set_init(&set, name);
@@ -59,13 +55,12 @@ struct fl__future_set {
 	bool (*enough)(const struct fl__future_set *set);
 };
 
-/* `name`: the waiter's name in reports; must stay valid. */
 void fl__future_set_init(struct fl__future_set *set, const char *name);
 
-/* Adds `f`, with its entry. A future that has ended is listed at once. */
+/* A future that has ended is listed at once. */
 void fl__future_set_add(struct fl__future_set *set, struct fl__future_entry *entry, fl_future *f);
 
-/* Removes an entry. An append that is under way ends before fl__future_set_fini() returns. */
+/* An append that is under way ends before fl__future_set_fini() returns. */
 void fl__future_set_remove(struct fl__future_entry *entry);
 
 /*
@@ -75,10 +70,10 @@ void fl__future_set_remove(struct fl__future_entry *entry);
 int fl__future_set_sleep(struct fl__future_set *set, bool (*enough)(const struct fl__future_set *set), int64_t deadline,
                          fl_cancel_token *cancel);
 
-/* Under the lock: takes the entry that ended first; NULL: none. */
+/* Under the lock: the entry that ended first, or NULL. */
 struct fl__future_entry *fl__future_set_take(struct fl__future_set *set);
 
-/* Requires that each entry has ended or was removed. No thread accesses the memory afterwards. */
+/* Each entry has ended or was removed. No thread accesses the memory afterwards. */
 void fl__future_set_fini(struct fl__future_set *set);
 
 /* Whether `f` has ended with an error. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The last failure, for fl_perror(), is thread-local, so storing it needs no lock and cannot fail.
- * The fibers of a thread share it. So the context's id is stored, too: fl_perror() never prints a
- * failure that another fiber received.
+ * The last failure is thread-local, so storing it needs no lock and cannot fail. The fibers of a
+ * thread share it: with the context's id fl_perror() never prints another fiber's failure.
  */
 #include "failure.h"
 #include "../wait/context.h"

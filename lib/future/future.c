@@ -201,8 +201,8 @@ bool fl__future_has_ended(const fl_future *f)
 static bool future_has_result(const fl_future *f)
 {
 	/*
-	 * acquire: pairs with the release in future_try_publish(). When called by future_clean(),
-	 * also with the release of all threads that freed a reference.
+	 * acquire: pairs with future_try_publish(); in future_clean(), also with all that freed a
+	 * reference
 	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (FUTURE_ENDED | FUTURE_CANCELLED)) == FUTURE_ENDED && (f->error == 0 || (seen & FUTURE_KEPT));
@@ -210,7 +210,7 @@ static bool future_has_result(const fl_future *f)
 
 static void future_clean(fl_future *f)
 {
-	/* Checks for a result first: the type of a cancelled future may be gone. */
+	/* The type of a cancelled future may be gone. */
 	if (future_has_result(f) && f->type->drop_result)
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
@@ -224,14 +224,11 @@ static void future_release(fl_future *f)
 
 bool fl__future_drop(fl_future *f)
 {
-	/*
-	 * relaxed: future_clean() acquires. An ended future with one reference is the caller's
-	 * alone: no thread can make another reference.
-	 */
+	/* relaxed: future_clean() acquires. No thread can make another reference. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & FUTURE_ENDED) && seen / FUTURE_REF == 1)) {
 		/*
-		 * release: the thread that frees the last reference sees all uses; pairs with
+		 * release: the last to free a reference sees all uses; pairs with
 		 * future_has_result()
 		 */
 		if (fl__sub_release(&f->state, FUTURE_REF) / FUTURE_REF > 1)
@@ -263,8 +260,8 @@ static bool future_claim(fl_future *f, uint32_t bits)
 }
 
 /*
- * The deadline is the reason for a cancel that comes after it, even if the token was requested
- * before: often the code that sees a deadline pass makes the request.
+ * The deadline is the reason for a cancel after it, even if the token was requested before: often
+ * the code that sees a deadline pass makes the request.
  */
 static bool future_is_late(const fl_future *f)
 {
@@ -318,8 +315,8 @@ static const fl_allocator *future_allocator(const fl_future *f)
 /* The end. */
 
 /*
- * The ending CAS, if no lock is needed; the CAS also subtracts `drop` (0 or FUTURE_REF). Returns
- * the old word, or 0 if the lock is needed.
+ * The ending CAS, if no lock is needed; it also subtracts `drop` (0 or FUTURE_REF). Returns the old
+ * word; 0: the lock is needed.
  */
 static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 {
@@ -327,8 +324,7 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 	while (!(seen & (FUTURE_WAITERS | FUTURE_GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
 		 * release: error, message and result; pairs with future_is_ended(),
-		 * future_has_result(), fl_future_get_state() and fl__word_wait(). A caller that
-		 * drops the last reference here acquires in future_has_result().
+		 * future_has_result(), fl_future_get_state() and fl__word_wait()
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | FUTURE_ENDED) - drop))
 			return seen;
@@ -336,8 +332,8 @@ static uint32_t future_try_publish(fl_future *f, uint32_t drop)
 }
 
 /*
- * The ending CAS under `lock`. Returns true after dequeuing waiters: then the caller closes `lot`
- * after the unlock.
+ * The ending CAS under `lock`. True after dequeuing waiters: the caller closes `lot` after the
+ * unlock.
  */
 static bool future_publish_locked(fl_future *f, struct fl__lot *lot)
 {
@@ -367,8 +363,8 @@ static struct fl__callback *future_reversed(struct fl__callback *list)
 }
 
 /*
- * Publishes the end, and stores the callbacks, newest first. With `prompt_only` set, returns false
- * and does nothing if there is a callback beside one of `prompt`.
+ * Publishes the end, and stores the callbacks, newest first. With `prompt_only`, returns false and
+ * does nothing if there is a callback other than `prompt`.
  */
 static bool future_publish_if(fl_future *f, bool prompt_only, fl_future_callback *prompt, struct fl__callback **list)
 {
@@ -401,7 +397,7 @@ static struct fl__callback *future_publish(fl_future *f)
 }
 
 /*
- * A callback must not inherit the completing thread's cancel scope, nor its values. Takes over
+ * A callback inherits neither the completing thread's cancel scope nor its values. Takes over
  * `values`.
  */
 static void future_call(fl_future *f, fl_future_callback *callback, void *arg, struct fl__values *values)
@@ -476,7 +472,6 @@ bool fl__future_ends_promptly(const fl_future *f)
 	return now->future == f && !now->left && !now->outer && !f->type->drop_result && !ctx->front.values;
 }
 
-/* For a task that has failed with f->error, or did not run. */
 static __attribute__((noinline)) void future_set_failure(fl_future *f, char *message)
 {
 	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the caller's own claim */
@@ -611,15 +606,15 @@ bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt)
 /* Cancelling. */
 
 /*
- * Makes the end take `lock` from now on. Returns false if the future has ended; then the caller
- * sees what the end published.
+ * Makes the end take `lock` from now on. False: the future has ended, and the caller sees what the
+ * end published.
  */
 static bool future_guard(fl_future *f)
 {
 	/* relaxed: the CAS decides, or the check under the lock */
 	uint32_t seen = fl__load_relaxed(&f->state);
 	while (!(seen & (FUTURE_GUARDED | FUTURE_ENDED)))
-		/* relaxed: the end that finds FUTURE_GUARDED takes the lock, which orders it */
+		/* relaxed: the end takes the lock */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | FUTURE_GUARDED))
 			return true;
 	return !future_is_ended(f);
@@ -666,7 +661,7 @@ static int future_cancel(fl_future *f, bool requests)
 
 int fl_future_cancel(fl_future *f)
 {
-	/* A callback may free the caller's reference. The end of a chain may run callbacks, too. */
+	/* A callback may free the caller's reference, and may end a chain. */
 	(void)fl_future_ref(f);
 	const int rc = future_cancel(f, true);
 	fl_future_free(f);
@@ -752,7 +747,7 @@ bool fl__future_is_of_parent(const fl_future *f)
 	       f->ops->is_of_parent(f);
 }
 
-/* For a future that has not ended: `error`, or -EOWNERDEAD if it will not end in this process. */
+/* `error`, or -EOWNERDEAD if the future will not end in this process. */
 static int future_not_ended(const fl_future *f, int error)
 {
 	return fl__future_is_of_parent(f) ? -EOWNERDEAD : error;
@@ -801,7 +796,7 @@ fl_future_state fl_future_get_state(const fl_future *f)
 	if (!(seen & FUTURE_CLAIMED) && f->ops->has_started) {
 		if (f->ops->has_started(f))
 			return FL_RUNNING;
-		/* acquire: as above. The future may have ended since the first load. */
+		/* acquire: as above. It may have ended since. */
 		seen = fl__load_acquire(&f->state);
 		if (seen & FUTURE_ENDED)
 			return seen & FUTURE_CANCELLED ? FL_CANCELLED : FL_DONE;

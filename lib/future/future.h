@@ -30,39 +30,35 @@ struct fl__callback {
 /* The operations of a future's producer. */
 struct fl__future_ops {
 	/*
-	 * Called by a context other than the producer: claims `f` for a cancel, if `f` has not
-	 * started, and removes `f` from all queues. Returns false if `f` was claimed or has
-	 * started.
+	 * Called by a context other than the producer: claims `f` for a cancel, and removes it from
+	 * all queues. Returns false if `f` was claimed or has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
 	/*
-	 * Called by a canceller that has ended `f` and run its callbacks. Frees the producer's
-	 * reference, now or when its holder finds `f` ended.
+	 * Called by a canceller that has ended `f`. Frees the producer's reference, now or when its
+	 * holder finds `f` ended.
 	 */
 	void (*ended)(fl_future *f);
-	/*
-	 * After a request of its token: tells a producer that cannot see the token. NULL: the
-	 * producer can.
-	 */
+	/* Tells a producer that cannot see the token of a request. NULL: it can. */
 	void (*requested)(fl_future *f);
 	/* Whether an unclaimed `f` has started. NULL: a started future is claimed. */
 	bool (*has_started)(const fl_future *f);
 	/*
-	 * In a forked child: whether only a thread of the parent would have ended `f`, which has
-	 * not ended. NULL: never.
+	 * In a forked child, of an `f` that has not ended: whether a thread of the parent would
+	 * have ended it. NULL: never.
 	 */
 	bool (*is_of_parent)(const fl_future *f);
 	/*
-	 * For a future without a task: helps with the tasks that `f` depends on. NULL: `f` has a
+	 * For a future without a task: helps with the tasks that it depends on. NULL: it has a
 	 * task.
 	 */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/*
-	 * Before a wait for `f`, or for the event `or_event` if that is not NULL: advances `f` on
-	 * this context while that pays. NULL: nothing to do.
+	 * Before a wait for `f`, or for `or_event` if not NULL: advances `f` on this context while
+	 * that pays. NULL: nothing to do.
 	 */
 	void (*advance)(fl_future *f, const fl_event *or_event, int64_t deadline, const fl_cancel_token *cancel);
-	/* The allocator for the callbacks of `f`. NULL: that of the process. */
+	/* For the callbacks of `f`. NULL: that of the process. */
 	const fl_allocator *(*allocator)(const fl_future *f);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
@@ -76,13 +72,12 @@ struct fl_future {
 	const fl_task_type *type;
 	void *arg, *result; /* in the producer's block; NULL: size 0 */
 	const struct fl__future_ops *ops;
-	/* The task's token, which ends just before the end is published, under `lock`. */
+	/* It ends just before the end is published, under `lock`. */
 	fl_cancel_token token;
 	struct fl__callback *callbacks; /* newest first */
 	/*
-	 * Until the end: `values`, with which the task begins, of the context that submitted it.
-	 * The context that claims the task takes them. Then `message`, from fl__message_new().
-	 * NULL: none.
+	 * Until the end: `values` with which the task begins, taken by the context that claims it.
+	 * Then `message`, from fl__message_new(). NULL: none.
 	 */
 	union {
 		struct fl__values *values;
@@ -91,15 +86,13 @@ struct fl_future {
 };
 
 /*
- * Makes a pending future with `refs` references. `parent`: of its token; NULL: none. The caller
- * sets `arg` and `result`, before or later.
+ * A pending future with `refs` references. `parent`: of its token; NULL: none. The caller sets
+ * `arg` and `result`.
  */
 void fl__future_init(fl_future *f, const struct fl__future_ops *ops, const fl_task_type *type, uint32_t refs,
                      fl_cancel_token *parent, int64_t deadline);
 
-/*
- * Undoes fl__future_init() of a future that no other thread has seen. Runs no hook and no callback.
- */
+/* Undoes fl__future_init() of a future that no other thread has seen, without hooks. */
 void fl__future_discard(fl_future *f);
 
 enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
@@ -120,34 +113,31 @@ bool fl__future_is_claimed(const fl_future *f);
 /* Claims for a cancel. Returns false if another context has claimed `f`. */
 bool fl__future_claim_cancel(fl_future *f);
 
-/* As fl__future_claim_cancel(), for the reason for which `before` has ended as cancelled. */
+/* For the reason for which `before` has ended as cancelled. */
 bool fl__future_claim_cancel_as(fl_future *f, const fl_future *before);
 
-/*
- * Whether `f` has ended since its deadline had passed: it has not run, or has returned -ECANCELED.
- */
+/* `f` has not run, or has returned -ECANCELED, after its deadline. */
 bool fl__future_has_expired(const fl_future *f);
 
 /*
- * Claims a future that other code ends (a promise, or a task that has run in another process),
- * whether or not its token is requested. Returns false as above.
+ * Claims a future that other code ends (a promise, a task of another process), whether or not its
+ * token is requested. False as above.
  */
 bool fl__future_claim_ended(fl_future *f);
 
 /*
  * Ends a claimed future: drops the argument, publishes the end, runs the callbacks. Ignores `error`
- * and `message` of a future that was claimed for a cancel. -ECANCELED after the deadline becomes
+ * and `message` of one that was claimed for a cancel. -ECANCELED after the deadline becomes
  * -ETIMEDOUT. Takes over `message`. The caller still has to free the producer's reference.
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
 /*
  * Makes the result count although `f` ends with an error. Called before the end by the context that
- * ends `f`. No effect when `f` ends as cancelled or without an error.
+ * ends `f`.
  */
 void fl__future_keep_result(fl_future *f);
 
-/* Whether the result counts. `f` has ended with an error. */
 bool fl__future_keeps_result(const fl_future *f);
 
 /*
@@ -166,41 +156,39 @@ void fl__future_end_rest(fl_future *f, struct fl__callback *callbacks);
 void fl__future_set_error(fl_future *f, int error, char *message);
 
 /*
- * fl__future_finish() for a context that must run no user code, after fl__future_set_error().
+ * After fl__future_set_error(): fl__future_finish() for a context that must run no user code.
  * Returns false and does nothing if there is user code to run. `prompt`: a callback that is not
- * user code, and may be called; NULL: none.
+ * user code; NULL: none.
  */
 bool fl__future_try_finish(fl_future *f, fl_future_callback *prompt);
 
 /* Requests the task's token, if the task has not ended. */
 void fl__future_request_stop(fl_future *f);
 
-/* Before a wait that does not return at once: runs the task on this context, if allowed. */
+/* Before a wait: runs the task on this context, if allowed. */
 void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 
 /* Whether `f` has ended. Acquires. */
 bool fl__future_has_ended(const fl_future *f);
 
-/* In a forked child: whether `f` has not ended, and only a cancel can end it. */
+/* In a forked child: only a cancel can end `f`. */
 bool fl__future_is_of_parent(const fl_future *f);
 
 /*
- * Takes a reference without having one: the caller knows only that the memory is, or was, a
- * future's. Returns false unless the future is claimed and has not ended.
+ * For a caller without a reference, which knows only that the memory is, or was, a future's.
+ * Returns false unless the future is claimed and has not ended.
  */
 bool fl__future_ref_running(fl_future *f);
 
-/* Whether `f` has ended and only the caller has a reference, so that no thread can make another. */
+/* `f` has ended, and no thread can make another reference. */
 bool fl__future_is_last_reference(const fl_future *f);
 
-/*
- * Frees a reference, unless it is the last: then returns false. For callers that must run no hook.
- */
+/* Unless it is the last: then returns false. For callers that must run no hook. */
 bool fl__future_free_shared(fl_future *f);
 
 /*
- * fl_future_free() without the release() of its ops. Returns true if the caller must call
- * release(). So freeing a long chain of futures needs no stack.
+ * fl_future_free() without the release() of its ops, which the caller must call on true: so freeing
+ * a long chain needs no stack.
  */
 bool fl__future_drop(fl_future *f);
 
@@ -218,10 +206,9 @@ struct fl__calling {
 };
 
 /*
- * fl__future_finish() as the last step of a callback of another future, whose own end called the
- * callback. It also frees the producer's reference. The callbacks of `f` run after that callback
- * has returned, before the callbacks behind it: in the order of nested ends, but without more
- * stack. `storage` must live as long as `f`.
+ * fl__future_finish() as the last step of a callback of another future. Also frees the producer's
+ * reference. The callbacks of `f` run after that callback, before those behind it: in the order of
+ * nested ends, but without more stack. `storage` must live as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *storage);
 
@@ -229,31 +216,26 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 bool fl__future_is_calling(const fl_future *f);
 
 /*
- * Called by a callback of `f` that runs no more user code: whether the context runs none, either,
- * when the callback has returned, until it has freed its reference to `f`.
+ * Called by a callback of `f`: whether the context runs no more user code until it has freed its
+ * reference to `f`.
  */
 bool fl__future_ends_promptly(const fl_future *f);
 
-/*
- * fl_future_on_end() that cannot fail: the caller's `node` must live until the callback is called.
- */
+/* Cannot fail: the caller's `node` must live until the callback is called. */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
-/*
- * Registers a callback on a future that no other thread has seen. The caller's `node` must live as
- * long as the future.
- */
+/* On a future that no other thread has seen. `node` must live as long as the future. */
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /*
- * Returns a buffer of FL_MESSAGE_MAX bytes from `allocator`, never NULL; NULL: that of the process.
- * Without memory: a fixed text, for which fl__message_lost() is true; the caller must not write to
- * it. fl__message_free() gives the buffer back to its allocator; NULL does nothing.
+ * A buffer of FL_MESSAGE_MAX bytes from `allocator`, never NULL; NULL: that of the process. Without
+ * memory: a fixed text, for which fl__message_lost() is true; the caller must not write to it.
+ * fl__message_free() accepts NULL.
  */
 char *fl__message_new(const fl_allocator *allocator);
-/* The same with a copy of `text`, cut where it is too long. */
+/* A copy of `text`, cut where it is too long. */
 char *fl__message_copy(const fl_allocator *allocator, const char *text);
-/* The same with what is wrong with the positive number that a task of `type` has returned. */
+/* What is wrong with the positive number that a task of `type` has returned. */
 char *fl__message_positive(const fl_allocator *allocator, const fl_task_type *type, int error);
 bool fl__message_lost(const char *message);
 void fl__message_free(char *message);

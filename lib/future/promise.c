@@ -116,7 +116,7 @@ int fl_promise_start(fl_promise *p)
 	return before == PROMISE_CANCELLED ? -ECANCELED : -EALREADY;
 }
 
-/* Sets PROMISE_ENDING. Returns 0: the caller must end the future; or -ECANCELED, -EALREADY. */
+/* 0: the caller must end the future; or -ECANCELED, -EALREADY. */
 static int promise_begin_end(fl_promise *p)
 {
 	fl__lock(&p->lock);
@@ -196,7 +196,7 @@ void fl_promise_free(fl_promise *p)
 {
 	if (!p)
 		return;
-	/* No effect if the promise was set, has failed or is cancelled. */
+	/* No effect if the promise has ended. */
 	int rc = fl_promise_fail(p, -EOWNERDEAD, "broken promise");
 	(void)rc;
 	fl_future_free(&p->future); /* the promise's own reference */

@@ -5,8 +5,8 @@
  *
  * Errors of the network. The system keeps one pending error of a socket, and returns it from the
  * next call, whatever that call does. Without IP_RECVERR only a connected socket has such errors,
- * and all are its peer's. With IP_RECVERR, `peer_errors`, the error may be of any peer: a send that
- * finds it tries again, and a receive takes the error, with its peer, from the error queue.
+ * all its peer's. With IP_RECVERR, `peer_errors`, the error may be of any peer: a send that finds
+ * it tries again, and a receive takes the error, with its peer, from the error queue.
  *
  * sendmmsg() and recvmmsg() stop at an error. recvmmsg() leaves it pending. sendmmsg() forgets it;
  * an error of the datagram itself comes again when the rest is sent.
@@ -21,8 +21,8 @@
 enum { DATAGRAM_EAGER = 64, DATAGRAM_TRIES = 8 };
 
 /*
- * A Unix socket that is not connected to the receiver polls writable even if the receiver is full.
- * So no event reports that the receiver has room, and the sender tries again after a pause.
+ * A Unix socket that is not connected to the receiver polls writable even if the receiver is full:
+ * the sender tries again after a pause.
  */
 static const int64_t datagram_pause_min = FL_MS(1), datagram_pause_max = FL_MS(32);
 
@@ -66,7 +66,7 @@ int fl__datagram_check(const fl_datagram *d)
 	return d->closed ? -EPIPE : 0;
 }
 
-/* A fiber that never waits here lets other fibers run from time to time. */
+/* Lets other fibers run from time to time. */
 static void datagram_give_way(fl_datagram *d)
 {
 	if (d->eager < DATAGRAM_EAGER)
@@ -88,8 +88,8 @@ static ssize_t datagram_attempt(fl_datagram *d, const struct datagram_call *c)
 }
 
 /*
- * Waits until an attempt may succeed, or for a pause. Many fibers may pause at the same time, each
- * for another receiver: the one that gets the turn also sees events.
+ * Until an attempt may succeed, or for a pause. Many fibers may pause, each for another receiver:
+ * the one that gets the turn also sees events.
  */
 static int datagram_pause(fl_datagram *d, int64_t until, fl_cancel_token *cancel)
 {
@@ -118,7 +118,7 @@ static ssize_t datagram_send_later(fl_datagram *d, const struct datagram_call *c
 	}
 }
 
-/* Attempts and waits by turns, as the only fiber that does so in this direction. */
+/* Attempts and waits by turns, alone in this direction. */
 static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = fl_mutex_lock_until(&d->turn[c->direction], deadline, cancel);
@@ -135,7 +135,6 @@ static ssize_t datagram_wait(fl_datagram *d, const struct datagram_call *c, int6
 	return n;
 }
 
-/* Makes a call of a fiber, which may wait. */
 static ssize_t datagram_run(fl_datagram *d, const struct datagram_call *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__datagram_check(d);
@@ -161,7 +160,7 @@ static ssize_t datagram_try(fl_datagram *d, const struct datagram_call *c)
 
 /* Sending. */
 
-/* Whether an error may be that of an earlier datagram. */
+/* It may be that of an earlier datagram. */
 static bool datagram_may_be_peer_error(ssize_t rc)
 {
 	switch (rc) {
@@ -181,7 +180,6 @@ static bool datagram_may_be_peer_error(ssize_t rc)
 	}
 }
 
-/* Whether a send must be tried again at once. */
 static bool datagram_must_resend(const fl_datagram *d, ssize_t rc, unsigned *tries)
 {
 	if (rc == -EINTR)
@@ -240,7 +238,7 @@ static ssize_t datagram_send_batch(fl_datagram *d, const struct datagram_call *c
 	return fl__datagram_error(rc);
 }
 
-/* Whether events do not report that there is room for a datagram to `to`. */
+/* Events do not report that there is room for a datagram to `to`. */
 static bool datagram_pauses(const fl_datagram *d, const fl_datagram_address *to)
 {
 	return d->family == AF_UNIX && to;
@@ -330,7 +328,7 @@ static int datagram_icmp_error(struct msghdr *m)
 	return 0;
 }
 
-/* Takes the first error of a peer from the error queue. Returns it, or 0: there is none. */
+/* The first error in the error queue; 0: there is none. */
 static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *peer)
 {
 	for (;;) {
@@ -358,7 +356,7 @@ static int datagram_take_peer_error(const fl_datagram *d, fl_datagram_address *p
 	}
 }
 
-/* Returns the result of a receive that got the error `rc`. Stores the error's peer, if known. */
+/* The result of a receive that got the error `rc`. Stores the error's peer, if known. */
 static int datagram_fail_receive(const fl_datagram *d, int rc, fl_datagram_address *from)
 {
 	fl_datagram_address peer = {.size = 0};

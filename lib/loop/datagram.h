@@ -8,8 +8,8 @@
 #include <fairlead/mutex.h>
 
 /*
- * A call makes an attempt first. If the attempt finds no room, or no datagram, the fiber takes its
- * turn and waits: the holder of turn[direction] is the one waiter that fd_io.h allows.
+ * A call makes an attempt first. If it must wait, the fiber takes its turn: the holder of
+ * turn[direction] is the one waiter that fd_io.h allows.
  */
 struct fl_datagram {
 	struct fl__io io;
@@ -29,15 +29,15 @@ struct fl_datagram {
  */
 int fl__datagram_create(fl_datagram **d, fl_loop *l, int fd, int family);
 
-/* Whether a call that never waits may begin. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
+/* Before a call that never waits. Returns 0, -EOWNERDEAD, -EINVAL, -EPIPE. */
 int fl__datagram_check(const fl_datagram *d);
 
 /* The documented error for a result of fl__net_sys. */
 int fl__datagram_error(int rc);
 
 /*
- * Stores the system's form of `a`, for a socket of the family of `d`: an IPv6 socket takes IPv4
- * addresses mapped into IPv6. Returns the size, or -EAFNOSUPPORT.
+ * The system's form of `a`, for the family of `d`: an IPv6 socket takes IPv4 addresses mapped into
+ * IPv6. Returns the size, or -EAFNOSUPPORT.
  */
 int fl__datagram_address_to_system(const fl_datagram *d, const fl_datagram_address *a, struct sockaddr_storage *system);
 

@@ -65,7 +65,7 @@ static bool datagram_has_ipv4(int family, bool ipv6_only)
 	return family == AF_INET || (family == AF_INET6 && !ipv6_only);
 }
 
-/* An option of IPv4 and IPv6. A socket for both families has both. */
+/* A socket for both families has both options. */
 static int datagram_set_both(int fd, int family, bool ipv6_only, int ipv4_option, int ipv6_option, int value)
 {
 	int rc = 0;
@@ -112,10 +112,7 @@ static int datagram_set_options(int fd, int family, bool ipv6_only, const fl_dat
 	return rc;
 }
 
-/*
- * The socket gets no datagrams to groups that only other sockets have joined. Some systems lack the
- * options.
- */
+/* No datagrams to groups that only other sockets have joined. Some systems lack the options. */
 static void datagram_set_own_groups(int fd, int family, bool ipv6_only)
 {
 	(void)datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
@@ -277,7 +274,7 @@ static in_port_t *datagram_port_in(struct sockaddr_storage *a)
 	return a->ss_family == AF_INET ? &((struct sockaddr_in *)a)->sin_port : &((struct sockaddr_in6 *)a)->sin6_port;
 }
 
-/* Stores the socket's address. Returns its port, in network byte order; 0: none. */
+/* Returns the port in network byte order; 0: none. */
 static in_port_t datagram_local(const fl_datagram *d, struct sockaddr_storage *a, socklen_t *size)
 {
 	*size = sizeof *a;
@@ -309,7 +306,7 @@ static int datagram_connect_to(const fl_datagram *d, const void *address, sockle
 	return fl__datagram_error(rc);
 }
 
-/* A disconnect takes away a port that the system has chosen: bind() gets the same port again. */
+/* The disconnect takes away a port that the system has chosen: bind() gets it again. */
 static int datagram_disconnect(const fl_datagram *d)
 {
 	const struct sockaddr none = {.sa_family = AF_UNSPEC};
@@ -324,8 +321,8 @@ static int datagram_disconnect(const fl_datagram *d)
 }
 
 /*
- * Whether the socket is connected to a peer of the other family of IP. Then its own address is of
- * that family, too, and the system refuses the new peer.
+ * The socket is connected to a peer of the other family of IP: the system would refuse the new
+ * peer.
  */
 static bool datagram_changes_family(const fl_datagram *d, const fl_datagram_address *peer)
 {
@@ -394,7 +391,7 @@ static int datagram_change_group(fl_datagram *d, const struct fl__address *group
 	                              &request, sizeof request);
 }
 
-/* Finds out the group and the interface. Returns the number of the interface, or an error. */
+/* Returns the number of the interface, or an error. */
 static int datagram_find_group(const fl_datagram *d, const char *text, const char *interface, struct fl__address *group)
 {
 	int rc = fl__datagram_check(d);

@@ -5,7 +5,7 @@
 #include "loop.h"
 
 /*
- * A descriptor that fibers of one loop read and write, one fiber at a time in each direction. It is
+ * A descriptor that fibers of one loop read and write, one at a time in each direction. It is
  * registered once, edge-triggered; the first wait for FL__IO_OUT adds EPOLLOUT. struct fl__io keeps
  * its readiness, so all other waits make no system call but the loop's own.
  *
@@ -18,12 +18,10 @@
  *     }
  *
  * `ready`, by direction: an attempt may succeed. It may be true when an attempt finds nothing, but
- * is never false when an attempt would succeed. It begins as true. Each edge sets it. An attempt
- * that finds the descriptor drained, by -EAGAIN, clears it.
- *
- * A short read of a stream shows, too, that the descriptor is drained: later bytes make an edge of
- * their own (epoll(7)). `over` marks the two exceptions: an end or an error, which may come with
- * the last bytes in one edge; and urgent data, where a read stops early.
+ * is never false when an attempt would succeed. It begins as true. Each edge sets it. -EAGAIN
+ * clears it, and so does a short read of a stream: later bytes make an edge of their own
+ * (epoll(7)). `over` marks the two exceptions: an end or an error, which may come with the last
+ * bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -37,16 +35,13 @@ struct fl__io {
 	bool outward; /* the poller also reports FL__IO_OUT: a fiber has waited for it */
 };
 
-/*
- * Registers `fd` with `l`. Returns 0, or the error of epoll_ctl(). The
- * caller closes `fd`.
- */
+/* Returns 0, or the error of epoll_ctl(). The caller closes `fd`. */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
-/* Removes the descriptor from the loop. Panics in the name of `function` if a fiber waits. */
+/* Panics in the name of `function` if a fiber waits. */
 void fl__io_close(struct fl__io *io, const char *function);
 
-/* Has both directions try again: the owner of `io` has changed its state. */
+/* The owner of `io` has changed its state: both directions try again. */
 void fl__io_set_ready(struct fl__io *io);
 
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
@@ -59,7 +54,7 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * Waits until an attempt may succeed. Called by a fiber of the loop. Returns
+ * Until an attempt may succeed. Called by a fiber of the loop. Returns
  *
  *   0
  *   -ETIMEDOUT, -ECANCELED

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waits for the ends of several fibers: see fiber_completion.h. */
 #include "fiber_completion.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -45,10 +44,7 @@ static struct fl__fiber_completion *completion_take_first(struct fl__completion_
 	return e;
 }
 
-/*
- * Registers `e`: the waiter of `list` waits for `f`. If `f` has ended, appends `e` to the list at
- * once.
- */
+/* The waiter of `list` waits for `f`. If `f` has ended, appends `e` at once. */
 static void completion_add(struct fl__completion_list *list, struct fl__fiber_completion *e, struct fl_fiber *f)
 {
 	e->of = list;
@@ -64,7 +60,6 @@ static void completion_add(struct fl__completion_list *list, struct fl__fiber_co
 		completion_append(list, e);
 }
 
-/* The waiter no longer waits for the fiber of `e`. */
 static void completion_remove(struct fl__fiber_completion *e)
 {
 	if (!e->fiber)
@@ -86,7 +81,7 @@ void fl__completions_publish(struct fl_fiber *f)
 	}
 }
 
-/* If `f` has ended, its completion stays in the waiter's list; completion_try_next() skips it. */
+/* A completion stays in the waiter's list; completion_try_next() skips it. */
 void fl__completions_forget(struct fl_fiber *f)
 {
 	const bool alive = fl_fiber_is_alive(f);
@@ -98,9 +93,7 @@ void fl__completions_forget(struct fl_fiber *f)
 	}
 }
 
-/*
- * Called by a fiber. Sleeps until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED.
- */
+/* By a fiber, until a wake: 0, and the caller checks again; -ETIMEDOUT, -ECANCELED. */
 static int completion_sleep(struct fl__completion_list *list, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
@@ -114,9 +107,7 @@ static int completion_sleep(struct fl__completion_list *list, int64_t deadline, 
 
 /* fl_fibers_wait(). */
 
-/*
- * Whether the caller can wait for all of `fibers`: it is a fiber of their loop, and not among them.
- */
+/* The caller is a fiber of the loop of all `fibers`, and not among them. */
 static bool completion_can_wait(fl_fiber *const *fibers, size_t n)
 {
 	const struct fl_fiber *self = fl_fiber_current();
@@ -169,7 +160,7 @@ int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, i
 	return (int)(n - list.left);
 }
 
-/* fl_as_completed: the fibers one by one, in the order of their ends. */
+/* fl_as_completed for fibers. */
 
 struct fibers_as_completed {
 	fl_as_completed base;
@@ -246,7 +237,7 @@ int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fiber
 	c->loop = n > 0 ? fibers[0]->loop : NULL;
 	c->list.enough = n;
 	for (size_t i = 0; i < n; i++)
-		/* the newest completion of a duplicate is of this list: nothing runs in between */
+		/* the newest completion of a duplicate is of this list */
 		if (!fibers[i]->completions || fibers[i]->completions->of != &c->list)
 			completion_add(&c->list, &c->each[i], fibers[i]);
 	*made = &c->base;

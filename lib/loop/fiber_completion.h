@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * Completions: waits for the ends of several fibers, in the order of the ends. A fiber that ends
- * appends its completion to the list of each waiter. Only the loop's thread uses the lists.
+ * Waits for the ends of several fibers: a fiber that ends appends its completion to the list of
+ * each waiter. Only the loop's thread uses the lists.
  */
 struct fl__completion_list;
 

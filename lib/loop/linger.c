@@ -7,7 +7,7 @@
 
 int64_t fl__linger_time = FL_S(5);
 
-/* Drops input, without a copy. Returns how many bytes; 0: the peer's end; or an error. */
+/* Without a copy. Returns how many bytes; 0: the peer's end; or an error. */
 static ssize_t linger_drop(int fd)
 {
 	ssize_t n;
@@ -42,7 +42,7 @@ static bool linger_is_needed(int fd)
 	return n == -EAGAIN ? fl__net_sys.unacknowledged(fd) > 0 : n > 0;
 }
 
-/* Level-triggered: one event, one read. Returns false, and the caller closes `fd`: no memory. */
+/* Level-triggered: one event, one read. False: no memory; the caller closes `fd`. */
 static bool linger_begin(fl_loop *l, int fd)
 {
 	struct fl__linger *g = fl__alloc_from(l->allocator, 1, sizeof *g);
@@ -81,7 +81,7 @@ void fl__linger_check(fl_loop *l)
 		linger_end(l->lingering);
 }
 
-/* A last drop: what the peer has sent until now does not reset the connection. */
+/* A last drop: what the peer has sent does not reset the connection. */
 void fl__linger_end_all(fl_loop *l)
 {
 	while (l->lingering) {

@@ -7,11 +7,9 @@
 /*
  * The lingering close. A TCP socket that is closed with unread input, or that receives bytes after
  * its close, resets the connection: the kernel drops the written bytes that the peer has not
- * acknowledged. So the loop ends only the writing at first. It reads and drops what the peer still
- * sends, and closes the socket at the peer's end, at an error, or after fl__linger_time.
- *
- * The sockets that linger belong to the loop, oldest first, which is the order of their deadlines.
- * They keep no loop running.
+ * acknowledged. So the loop ends only the writing at first. It drops what the peer still sends, and
+ * closes the socket at the peer's end, at an error, or after fl__linger_time. The sockets that
+ * linger belong to the loop, in the order of their deadlines, and keep no loop running.
  */
 struct fl__linger {
 	struct fl__poller_source source;
@@ -27,8 +25,8 @@ enum { FL__LINGER_MOST = 256 };
 extern int64_t fl__linger_time; /* ns; tests change it */
 
 /*
- * Closes `fd`, a connected TCP socket of this process alone, now or later. The socket lingers if
- * input is unread, or written bytes are not acknowledged.
+ * `fd`: a connected TCP socket of this process alone. Lingers if input is unread, or written bytes
+ * are not acknowledged.
  */
 void fl__linger_close(fl_loop *l, int fd);
 

@@ -3,12 +3,12 @@
  * The event loop.
  *
  * Events. The poller knows each source by its address. While the loop fires the events of one wait,
- * a `fire` may remove another source. The loop then clears the removed source in the events that
- * are left. So a source may be freed as soon as it was removed.
+ * a `fire` may remove another source: the loop then clears that source in the events that are left.
+ * So a source may be freed as soon as it was removed.
  *
  * When to poll. A loop sleeps in the poller while all its fibers wait. A loop with runnable fibers
- * runs a batch, a number of switches between fibers, and then polls without sleeping. A poll is a
- * system call, and costs as much as some switches. So a batch adapts to the time between two polls:
+ * runs a batch, a number of switches between fibers, and then polls without sleeping. A poll costs
+ * as much as some switches, so a batch adapts to the time between two polls:
  *
  *   below loop_poll_too_often    the next batch is twice as long, up to LOOP_BATCH_MAX switches
  *   above loop_poll_too_seldom   the next batch is one round of the runnable fibers; a running
@@ -22,8 +22,8 @@
  *   NULL      no post                             loop_take_posts(), swap   -
  *   a post    linked by next, newest first        fl__loop_post(), CAS      loop_take_posts(), swap
  *
- * The producer that pushes the first post resumes post_fiber. post_fiber takes all posts, and
- * suspends itself. A resume that comes before the suspend is kept.
+ * The producer that pushes the first post resumes post_fiber, which takes all posts, and suspends
+ * itself. A resume that comes before the suspend is kept.
  *
  * Lifetime. A producer's last access to the loop is its resume, or its CAS if it makes no resume.
  * The n-th take follows the n-th resume. So when posts are taken, this resume has ended, or has
@@ -78,7 +78,7 @@ static void loop_on_bell(void *source, uint32_t events)
 	l->rung = true;           /* edge-triggered: the eventfd's counter need not be read */
 }
 
-/* Polls for events until `deadline`, and fires them. An error, such as -EINTR, is no event. */
+/* An error, such as -EINTR, is no event. */
 static void loop_poll(fl_loop *l, int64_t deadline)
 {
 	if (__builtin_expect(l->debug != NULL, 0))
@@ -135,8 +135,8 @@ static void loop_on_fd_event(void *source, uint32_t events)
 
 /*
  * For struct fl__sched_ops. The waiters are on the caller's stack, each registered for one event;
- * the first event ends their common wait. -ENOSYS: a descriptor cannot be registered, for instance
- * because the loop watches it already.
+ * the first event ends their wait. -ENOSYS: a descriptor cannot be registered, for instance since
+ * the loop watches it already.
  */
 static int loop_wait_fds(struct fl__sched *s, const struct pollfd *fds, unsigned n, int64_t deadline,
                          fl_cancel_token *cancel)
@@ -200,7 +200,7 @@ static int loop_handle_posts(void *loop)
 			next = post->next; /* the function may free the post */
 			post->function(post);
 		}
-		/* relaxed: a hint. The yield lets fibers run even if threads always post. */
+		/* relaxed: a hint. Fibers run even if threads always post. */
 		if (fl__load_relaxed(&l->posts))
 			fl__fiber_yield();
 	}
@@ -476,8 +476,8 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 }
 
 /*
- * Ends the loop's fibers, its own two last. A loop that has never run has only those two. They need
- * no end if there is no memory to enter the loop.
+ * Its own two last. A loop that has never run has only those, and they need no end without memory
+ * to enter the loop.
  */
 static void loop_end_fibers(fl_loop *l)
 {
@@ -487,7 +487,7 @@ static void loop_end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	/* round 1: pending calls; round 2: calls that the fibers have posted at their ends */
+	/* round 2: calls that the fibers have posted at their ends */
 	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched);
 		fl__loop_drain(l);

@@ -13,10 +13,8 @@
 
 /*
  * An event loop is a scheduler of fibers that sleeps in an epoll, the poller, while no fiber is
- * runnable. In one iteration the loop polls for events, which wake fibers. Then it checks its
- * timers, and lets each runnable fiber run.
- *
- * Two fibers belong to the loop itself:
+ * runnable. In one iteration it polls for events, which wake fibers, checks its timers, and lets
+ * each runnable fiber run. Two fibers belong to the loop itself:
  *
  *   post_fiber      takes the posts of other threads, and waits for nothing else. So each wake by
  *                   another thread is an entry in the scheduler's inbox (lib/fiber/scheduler.c).
@@ -24,17 +22,13 @@
  */
 
 /*
- * The receiver of poller events: a member of the object that the events belong to. `fire` may free
- * that object.
+ * The receiver of events: a member of the object that they belong to. `fire` may free that object.
  */
 struct fl__poller_source {
 	void (*fire)(void *source, uint32_t events);
 };
 
-/*
- * A request by any thread to the loop's thread. Its memory belongs to the sender, and stays valid
- * until the loop calls `function`.
- */
+/* By any thread to the loop's. Its memory stays valid until the loop calls `function`. */
 struct fl__post {
 	struct fl__post *next;
 	void (*function)(struct fl__post *post);
@@ -44,8 +38,8 @@ enum { FL__LOOP_EVENTS = 256 };
 
 struct fl_loop {
 	/*
-	 * Other threads write `posts`: `apart` keeps `posts` off the cache line that the loop's
-	 * thread writes.
+	 * `apart` keeps `posts`, which other threads write, off the line that the loop's thread
+	 * writes.
 	 */
 	struct fl__post *posts; /* newest first: loop.c */
 	char apart[64];
@@ -80,32 +74,28 @@ struct fl_loop {
 };
 
 /*
- * Registers `source` with the poller for `events` of `fd`, or changes its events. Returns 0, or the
- * error of epoll_ctl(). A removed source gets no more events, not even those that the loop is
- * dispatching.
+ * Registers `source` for `events` of `fd`, or changes its events. Returns 0, or the error of
+ * epoll_ctl(). A removed source gets no more events, not even those that the loop is dispatching.
  */
 int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__poller_source *source);
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__poller_source *source);
 
-/*
- * Has l->post_fiber call post->function(post) on the loop's thread. Any thread may call this. The
- * function must not wait.
- */
+/* post_fiber calls post->function(post), which must not wait. Any thread may call this. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
 /* The function of l->callback_fiber. */
 int fl__loop_run_callbacks(void *loop);
-/* Frees the posts in the list that come from fl_loop_post(), without making the calls. */
+/* Those of fl_loop_post(), without the calls. */
 void fl__loop_free_calls(const fl_loop *l, struct fl__post *posts);
-/* At the end of the loop: releases the values of all timers. */
+/* At the end of the loop: their values. */
 void fl__loop_free_timers(fl_loop *l);
 /* The next deadline of a timer, or of a socket that lingers. */
 int64_t fl__loop_next_timer(const fl_loop *l);
-/* Resumes l->callback_fiber if a timer is due. Closes the sockets that have lingered. */
+/* Resumes callback_fiber if a timer is due. Closes the sockets that have lingered. */
 void fl__loop_check_timers(fl_loop *l);
 
-/* Whether `f` is one of the loop's own two fibers. A callback counts as code outside of fibers. */
+/* A callback counts as code outside of fibers. */
 static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
 {
 	return f == l->post_fiber || f == l->callback_fiber;
@@ -117,7 +107,7 @@ static inline bool fl__loop_is_forked(const fl_loop *l)
 	return l->fork_count != fl__fork_count;
 }
 
-/* The calling fiber, if it is one of this loop, and not the loop's own; else NULL. */
+/* The calling fiber, if it is one of this loop, and not the loop's own. */
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
 	const struct fl__sched *s = fl__sched_current;
@@ -125,17 +115,17 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 }
 
 /*
- * Frees a loop that has never run, and has neither fibers nor calls. The calling thread may run
- * another loop. In a forked child: frees what is left of any loop.
+ * A loop that has never run, and has neither fibers nor calls. In a forked child: what is left of
+ * any loop.
  */
 void fl__loop_discard(fl_loop *l);
 
-/* Logs that `function` needs `what`, one of these two. Returns -ENOTSUP. */
+/* Logs that `function` needs `what`. Returns -ENOTSUP. */
 #define FL__A_LOOP "a thread that runs an event loop"
 #define FL__A_FIBER "a fiber of an event loop"
 int fl__loop_needed(const char *function, const char *what);
 
-/* Panics in the name of `function`: its caller passed NULL for a loop. */
+/* Panics in the name of `function`, called with NULL. */
 _Noreturn void fl__loop_missing(const char *function);
 static inline void fl__loop_check(const fl_loop *l, const char *function)
 {
@@ -143,19 +133,18 @@ static inline void fl__loop_check(const fl_loop *l, const char *function)
 		fl__loop_missing(function);
 }
 
-/* Between enter and leave the calling thread runs the loop. */
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);
 
 /*
- * Polls for events, and waits for them if no fiber is runnable. Then fires the timers that are due,
- * and lets fibers run.
+ * Polls for events, and waits for them if no fiber is runnable. Fires the timers that are due, and
+ * lets fibers run.
  */
 void fl__loop_step(fl_loop *l);
 
 /*
- * Cancels all fibers, also fibers of groups that began outside of the loop, and runs the loop until
- * they have ended.
+ * Cancels all fibers, also those of groups that began elsewhere, and runs the loop until they have
+ * ended.
  */
 void fl__loop_drain(fl_loop *l);
 
@@ -163,10 +152,7 @@ void fl__loop_drain(fl_loop *l);
 struct fl_fiber {
 	struct fl__own_token token;
 	struct fl__post cancel_post; /* carries a cancel request of another thread */
-	/*
-	 * `cancel_post` was posted. Written under the lock of the token's tree; read after
-	 * disowning.
-	 */
+	/* Written under the lock of the token's tree; read after disowning. */
 	bool cancel_posted;
 	bool cancel_done; /* the loop has taken `cancel_post` */
 	fl_loop *loop;
@@ -181,13 +167,13 @@ struct fl_fiber {
 	bool joining; /* a joiner waits, and will free the fiber */
 };
 
-/* As fl_fiber_start(), on `l`, by the loop's thread. The fiber's token is a child of `parent`. */
+/* As fl_fiber_start(), on `l`, by the loop's thread. `parent`: of the fiber's token. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel_token *parent);
 
 /*
- * Gives a fiber that was just started a copy of the values of the calling context. Fibers of the
- * library itself begin without values.
+ * A copy of the values of the calling context for a fiber that was just started. Fibers of the
+ * library begin without.
  */
 void fl__fiber_inherit(struct fl_fiber *f);
 

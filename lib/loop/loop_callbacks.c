@@ -7,7 +7,7 @@
  *
  * While a callback waits, the poller would report a ready watch again and again. So the loop mutes
  * the watch until the callback returns. By then the events of all watches in the list `fired` may
- * be stale. So the loop drops these events, and the poller reports the watches anew.
+ * be stale: the loop drops them, and the poller reports the watches anew.
  *
  * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
@@ -39,7 +39,7 @@ struct loop_call {
 	struct fl__values *values; /* of the context that posted it */
 };
 
-/* Not inline, so that a call without values costs only one comparison. */
+/* Not inline: a call without values costs one comparison. */
 static __attribute__((noinline)) void loop_call_inherits(struct fl__ctx *ctx, const struct loop_call *call)
 {
 	ctx->front.values = call->values;
@@ -119,7 +119,7 @@ static void loop_timer_add(fl_loop *l, fl_loop_timer *t, int64_t deadline)
 	t->values_ = fl__values_copy();
 	if (t->values_)
 		l->has_values = true;
-	/* A timer that is started while timers are fired is not due before the next iteration. */
+	/* A timer that is started while timers are fired is due in the next iteration. */
 	fl__timers_add(&l->timers, loop_timer_place(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
@@ -193,10 +193,7 @@ static struct fl__poller_source *loop_watch_source(fl_loop_watch *w)
 	return (struct fl__poller_source *)(void *)w;
 }
 
-/*
- * Stops the poller from reporting `w`, or makes it report `w` again. A muted watch is reported at
- * most once more: an error or a hang-up is always reported.
- */
+/* A muted watch is reported at most once more: an error or a hang-up is always reported. */
 static void loop_watch_mute(fl_loop_watch *w, bool mute)
 {
 	uint32_t bits = EPOLLONESHOT;
@@ -207,8 +204,8 @@ static void loop_watch_mute(fl_loop_watch *w, bool mute)
 }
 
 /*
- * Has the loop call back `w` with those of `events` that `w` still asks for by then. While
- * callbacks run: mutes `w` instead.
+ * The loop calls back `w` with those of `events` that it still asks for by then. While callbacks
+ * run: mutes `w`.
  */
 static void loop_watch_fire(fl_loop_watch *w, unsigned events)
 {
@@ -352,7 +349,7 @@ int fl__loop_run_callbacks(void *loop)
 	}
 }
 
-/* FL_FOREVER while callbacks run: due timers wait until these callbacks have returned. */
+/* FL_FOREVER while callbacks run: due timers wait. */
 static int64_t loop_next_callback(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;

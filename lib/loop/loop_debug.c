@@ -2,9 +2,8 @@
 /*
  * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
  * thread; a switch or a wait for events ends it. A lock guards the data of the current run, which
- * the watchdog thread reads.
- *
- * loop_dump.c is a file of its own: only its callers link the unwinder and the symbol tables.
+ * the watchdog thread reads. loop_dump.c is apart: only its callers link the unwinder and the
+ * symbol tables.
  */
 #include "loop_debug.h"
 #include "../base/panic.h"
@@ -33,10 +32,7 @@ static const char *loop_debug_kind(const char *name)
 	return *name ? "fiber " : "its callbacks";
 }
 
-/*
- * Called by the loop's thread, which alone writes `began` and `name`, and reads them without the
- * lock.
- */
+/* By the loop's thread, which reads its `began` and `name` without the lock. */
 static void loop_debug_end_run(const struct fl__loop_debug *d, int64_t now)
 {
 	if (d->began == 0 || d->config.slow == 0 || now - d->began <= d->config.slow)

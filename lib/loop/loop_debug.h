@@ -5,8 +5,8 @@
 #include <fairlead/loop_debug.h>
 
 /*
- * Called by the loop's thread before and after it polls for events, while loop->debug is not NULL.
- * The time between does not count as a run.
+ * By the loop's thread around its poll, while loop->debug is not NULL: that time does not count as
+ * a run.
  */
 void fl__loop_debug_pause(fl_loop *l);
 void fl__loop_debug_resume(fl_loop *l);

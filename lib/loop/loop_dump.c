@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Prints the fibers of a loop as a tree. Each fiber unwinds its own stack: the caller switches to
- * the fiber and back (fl__fiber_visit()).
- */
+/* The fibers of a loop as a tree. Each fiber unwinds its own stack (fl__fiber_visit()). */
 #include "../base/sys.h"
 #include "../debug/symbols.h"
 #include "loop.h"
@@ -79,7 +76,7 @@ static void loop_dump_print_fiber(struct loop_dump_report *r, struct fl_fiber *f
 		loop_dump_print_frame(r, depth + 1, i, stack.at[i]);
 }
 
-/* Orders by the id of the context that started the fiber, then by age. */
+/* By the id of the context that started the fiber, then by age. */
 static int loop_dump_compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
@@ -88,7 +85,6 @@ static int loop_dump_compare(const void *a, const void *b)
 	return loop_dump_id(x) < loop_dump_id(y) ? -1 : 1;
 }
 
-/* The index of the first fiber that `parent` started. */
 static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t parent)
 {
 	size_t low = 0, high = r->n;
@@ -103,8 +99,8 @@ static size_t loop_dump_first_child(const struct loop_dump_report *r, uint64_t p
 }
 
 /*
- * Prints the fibers that `parent` started, and all below them. Without recursion, since the tree
- * may be as deep as there are fibers, and the caller may have only a fiber's stack.
+ * All below `parent`. Without recursion: the tree may be as deep as there are fibers, on a fiber's
+ * stack.
  */
 static void loop_dump_print_below(struct loop_dump_report *r, uint64_t parent)
 {
@@ -132,7 +128,7 @@ static bool loop_dump_has_fiber(const fl_loop *l, uint64_t id)
 	return false;
 }
 
-/* Prints each fiber whose parent is no fiber, or has ended, with all fibers below it. */
+/* Each fiber whose parent is no fiber, or has ended, with all below it. */
 static void loop_dump_print_tree(struct loop_dump_report *r, const fl_loop *l)
 {
 	uint64_t last = 0;

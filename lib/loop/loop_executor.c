@@ -3,9 +3,9 @@
  * The loop executor: one FIFO of tasks, and fibers of one loop, each of which runs one task.
  *
  * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
- * first task of the queue when the fiber runs. So a task is pending until it runs, and tasks start
- * in order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts
- * these fibers, the fibers that run a task, and the manager while it has a duty.
+ * first task of the queue when it runs: so a task is pending until it runs, and tasks start in
+ * order. `starting` counts the fibers that have not checked the queue yet. `under_way` counts
+ * these, the fibers that run a task, and the manager while it has a duty.
  *
  *   invariant: when the lock is free and the initializer has run, one of these holds:
  *     - each queued task has a fiber that is starting;
@@ -13,9 +13,8 @@
  *     - there is no memory for another fiber, and some are under way;
  *     - the manager was woken.
  *
- * A fiber that ends starts others in its place, so the queue is served as long as a fiber is under
- * way. When none is, the manager serves the queue. The manager is a fiber. It exists from the first
- * submit on. The manager
+ * A fiber that ends starts others in its place. When no fiber is under way, the manager serves the
+ * queue. It is a fiber, from the first submit on, that
  *
  *   - runs the initializer;
  *   - starts fibers for tasks that other threads submit;
@@ -24,16 +23,16 @@
  *
  * The executor's own thread tries again with the next submit if it has no memory for the manager.
  *
- * `waking`: the manager was signalled and does not hold the lock yet. No thread signals the manager
- * again while `waking` is set. So a burst of submits makes one wake.
+ * `waking`: the manager was signalled and does not hold the lock yet. So a burst of submits makes
+ * one wake.
  *
- * A worker of another kind of executor that waits for a queued task runs the task on its own stack.
- * A fiber starts a fiber for the task instead, beyond the limit: loop_executor_start_further().
- * That is enough for progress, for the reason in exec/run.c.
+ * A worker of another kind of executor that waits for a queued task runs it on its own stack. A
+ * fiber starts a fiber for the task instead, beyond the limit: loop_executor_start_further(). That
+ * is enough for progress, for the reason in exec/run.c.
  *
  * Lifetime. An executor with a thread of its own is joined when that thread has ended. On the
- * caller's loop the manager may be the last user of the executor, whenever that loop runs again. So
- * the manager holds a task block (`held`), and thereby the executor's memory (fl__executor_init()).
+ * caller's loop the manager may be the last user of the executor. So the manager holds a task block
+ * (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "../base/sys.h"
 #include "../exec/executor.h"
@@ -49,7 +48,7 @@ enum loop_executor_phase { PHASE_FRESH, PHASE_INITIALIZING, PHASE_READY };
 struct loop_executor {
 	fl_executor base;
 	fl_loop *loop;       /* NULL: the manager has ended */
-	bool own_loop;       /* the executor has a thread of its own for the loop */
+	bool own_loop;       /* the executor has a thread for the loop */
 	bool started, alive; /* that thread was started; it has not ended */
 	fl_thread thread;
 	struct fl__task_block *held; /* the manager's, on the caller's loop; NULL: none */
@@ -114,8 +113,8 @@ static void loop_executor_proceed(struct loop_executor *c)
 }
 
 /*
- * Under the lock: moves a task block from the queue to the frame, unless another context has
- * claimed the task.
+ * Under the lock: moves a block from the queue to the frame, unless another context has claimed the
+ * task.
  */
 static void loop_executor_take(struct fl__run *run, struct fl__task_block *block)
 {
@@ -147,7 +146,6 @@ static void loop_executor_run_taken(struct fl__run *run)
 	fl_future_free(f); /* the producer's reference */
 }
 
-/* Ends a task's fiber, or a duty of the manager. */
 static void loop_executor_leave(struct loop_executor *c)
 {
 	FL_LOCKED(&c->base.lock);
@@ -157,14 +155,13 @@ static void loop_executor_leave(struct loop_executor *c)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last access to the executor */
 
-/* Callbacks and drop hooks run without a cancel scope, as in all executors. */
+/* Callbacks and drop hooks have no cancel scope, as in all executors. */
 static void loop_executor_enter(struct loop_executor *c, struct fl__run *run)
 {
 	(void)fl_cancel_scope_set(NULL);
 	fl__run_enter(run, &c->base);
 }
 
-/* Runs the task that the fiber has taken, and ends the fiber. */
 static int loop_executor_finish(struct loop_executor *c, struct fl__run *run)
 {
 	loop_executor_run_taken(run);
@@ -297,7 +294,7 @@ static int loop_executor_manage_on_loop(void *executor)
 	return 0;
 }
 
-/* Fails the queued tasks, and waits for the next one. False: the executor is closed. */
+/* Fails the queued tasks. False: the executor is closed. */
 static bool loop_executor_await_next(struct loop_executor *c)
 {
 	struct fl__run run;
@@ -334,9 +331,7 @@ static int loop_executor_thread(void *executor)
 
 /* The interface. */
 
-/*
- * Under the lock: starts the executor's own thread, which runs the manager, unless it was started.
- */
+/* Under the lock: the executor's own thread, which runs the manager. */
 static int loop_executor_ensure_thread(struct loop_executor *c)
 {
 	if (!c->own_loop || c->started)
@@ -399,18 +394,16 @@ static bool loop_executor_has_ended(fl_executor *e)
 	return fl__executor_is_idle(e) && !c->alive;
 }
 
-/*
- * Under the lock: whether tasks are left that only the loop can end. Foreign tasks do not need it.
- */
+/* Under the lock: tasks are left that only the loop can end. */
 static bool loop_executor_needs_loop(const struct loop_executor *c)
 {
 	return c->base.queue.length > 0 || c->under_way > 0;
 }
 
 /*
- * Whether a join by the caller would never end. If the executor has its own thread: the caller runs
- * on the executor's loop. Else: the calling thread runs the loop, and cannot run it while the
- * caller waits. Before the first run of the loop any thread may still run it.
+ * Whether a join would never end: the caller runs on the executor's own loop, or the calling thread
+ * runs the loop and cannot while the caller waits. Before the first run of the loop any thread may
+ * still run it.
  */
 static bool loop_executor_would_hang(fl_executor *e)
 {

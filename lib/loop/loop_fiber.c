@@ -5,10 +5,9 @@
  *
  * Fibers of groups: exec/group.c has the tables. The token of such a fiber is a child of the
  * group's token, and the fiber is detached: the group alone waits for it. If a callback starts the
- * first member, there is no scope of a caller, and the group is a child of the loop's token. A
- * group that began elsewhere, by fl_group_token() or on another thread, may be below no token of
- * the loop. The end of the loop requests the tokens of such fibers one by one (fl__loop_drain());
- * from then on the loop starts no fiber of a group.
+ * first member, the group is a child of the loop's token. A group that began elsewhere may be below
+ * no token of the loop: the end of the loop requests the tokens of its fibers one by one
+ * (fl__loop_drain()), and from then on starts no fiber of a group.
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
@@ -69,8 +68,8 @@ static void loop_fiber_request_cancel(struct fl__own_token *own)
 }
 
 /*
- * Waits until a posted request was delivered. Afterwards no request reaches the fiber. Other fibers
- * run during the wait.
+ * Until a posted request was delivered: then no request reaches the fiber. Other fibers run during
+ * the wait.
  */
 static void loop_fiber_disown_token(struct fl_fiber *f)
 {
@@ -101,7 +100,7 @@ static int loop_fiber_body(void *unused)
 		loop_fiber_note_in_group(f, rc);
 	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report_error(fl__fiber_name(in), rc);
-	/* Otherwise the joiner destroys the token: other threads may request it until the join. */
+	/* Otherwise the joiner destroys the token: other threads may request it. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
 	loop_fiber_delist(f->loop, f);
@@ -164,7 +163,7 @@ static bool loop_fiber_is_own(const struct fl__fiber *self)
 	return l && fl__loop_is_own(l, self);
 }
 
-/* A second joiner would free memory that has another use by then. */
+/* A second joiner would free memory in another use. */
 static void loop_fiber_check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
@@ -213,7 +212,7 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_token_request(&f->token.token);
 }
 
-/* If the fiber has ended, its error was not reported yet. */
+/* The error of a fiber that has ended was not reported yet. */
 void fl_fiber_detach(fl_fiber *f)
 {
 	struct fl__fiber *in = loop_fiber_inner(f);

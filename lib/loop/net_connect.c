@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections. One fiber makes several attempts at once, "happy eyeballs" in a simple form (RFC
- * 8305). It begins with the first address, and begins the next attempt when one has failed or
- * connect_stagger has passed. The first attempt that succeeds wins.
+ * One fiber makes several attempts at once, "happy eyeballs" in a simple form (RFC 8305). It begins
+ * the next attempt when one has failed or connect_stagger has passed. The first that succeeds wins.
  *
  * To learn the state of an attempt, the fiber calls connect() again. On Linux the result is
  * definite: 0 or EISCONN: connected; EALREADY: under way; else the error of the attempt. SO_ERROR
@@ -91,9 +90,9 @@ static bool connect_is_self(const struct connect_attempt *a)
 }
 
 /*
- * A socket may be connected with itself, if no process listens and the system gives the socket the
- * port that it connects to. Such a connection would block the server's port, and for a minute after
- * its end, too. The second connect() resets the socket, which frees the port at once.
+ * A socket may be connected with itself, if no process listens and the system gives it the port
+ * that it connects to. That would block the server's port, and for a minute after its end, too. The
+ * second connect() frees the port at once.
  */
 static int connect_refuse_self(const struct connect_attempt *a)
 {
@@ -115,7 +114,7 @@ static int connect_call(const struct connect_attempt *a)
 	return rc == 0 ? connect_refuse_self(a) : rc;
 }
 
-/* Makes the poller watch the attempt. Returns -EALREADY, or an error. */
+/* Returns -EALREADY, or an error. */
 static int connect_watch(struct connect_attempt *a)
 {
 	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
@@ -123,10 +122,7 @@ static int connect_watch(struct connect_attempt *a)
 	return rc == 0 ? -EALREADY : rc;
 }
 
-/*
- * Acts on `rc` of connect_call(). Returns the descriptor of a connected attempt; else -EALREADY,
- * also if the attempt has failed.
- */
+/* The descriptor of a connected attempt; else -EALREADY, also if the attempt has failed. */
 static int connect_conclude(struct connect_attempt *a, int rc)
 {
 	if (rc == -EALREADY)
@@ -209,7 +205,6 @@ static void connect_close_all(struct connect_state *c)
 			fl__net_sys.close(connect_release(&c->attempts[i]));
 }
 
-/* Alternates the families, and keeps the order within each. */
 static void connect_mix_families(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
@@ -224,7 +219,7 @@ static void connect_mix_families(struct fl__address *list, unsigned n)
 	}
 }
 
-/* Creates a stream that owns `fd`, which is connected. Closes `fd` after an error. */
+/* Owns the connected `fd`, or closes it after an error. */
 static int connect_make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. fd_io.h keeps the readiness; only an accept() that finds no connection clears it. So a
- * connection that was not accepted for lack of a descriptor needs no event to be accepted later. A
- * connection that was accepted, but did not become a stream for lack of memory, is `held`.
+ * Listeners. Only an accept() that finds no connection clears the readiness (fd_io.h): one that
+ * lacks a descriptor needs no event to be repeated. A connection that was accepted, but did not
+ * become a stream for lack of memory, is `held`.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -29,10 +29,7 @@ struct fl_listener {
 
 /* Accepting. */
 
-/*
- * Whether accept() must be called again: after a signal, or a connection that broke before it was
- * accepted (accept(2)).
- */
+/* accept() must be called again (accept(2)). */
 static bool listener_is_broken_connection(int error)
 {
 	switch (error) {
@@ -95,7 +92,7 @@ int fl_try_accept(fl_listener *l, fl_stream **s)
 	return rc == 0 ? listener_take(l, s) : rc;
 }
 
-/* A fiber that accepts many connections, or retries after an error, lets other fibers run first. */
+/* After many connections, or an error, other fibers run first. */
 static void listener_give_way(fl_listener *l)
 {
 	if (l->eager < LISTENER_EAGER)
@@ -178,9 +175,7 @@ int fl_listener_fd(const fl_listener *l)
 	return l->closed ? -1 : l->io.fd;
 }
 
-/*
- * Listens on `fd`, which is bound, and owns it from then on. After an error the caller owns `fd`.
- */
+/* Owns the bound `fd`, unless there is an error. */
 static int listener_listen(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
 {
 	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Name resolution, and addresses. A lookup is a task on the loop's threads. The task owns its name
- * and its result, so the fiber may stop waiting. A result that comes too late is freed with its
- * future.
+ * Name resolution, and addresses. A lookup is a task on the loop's threads, which owns its name and
+ * its result: the fiber may stop waiting, and a late result is freed with its future.
  */
 #include "net_resolve.h"
 #include "../base/panic.h"
@@ -58,7 +57,7 @@ static const fl_task_type resolve_lookup_type = {
     .result_align = _Alignof(struct resolve_answer),
 };
 
-/* Why a lookup failed. The texts of these errors are about files and resources. */
+/* The texts of these errors are about files and resources. */
 static const char *resolve_reason(int error)
 {
 	switch (error) {
@@ -93,10 +92,7 @@ static int resolve_take_answer(const fl_future *task, const char *host, struct f
 	return (int)n;
 }
 
-/*
- * Looks up a name on a thread. The lookup does not begin if the caller is cancelled or its deadline
- * has passed.
- */
+/* Does not begin if the caller is cancelled or its deadline has passed. */
 static int resolve_on_thread(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                              fl_cancel_token *cancel)
 {
@@ -303,7 +299,7 @@ static unsigned resolve_copy(const struct addrinfo *found, struct fl__address *l
 
 static int resolve_sys_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
 {
-	/* one socket type: else each address comes once for each type */
+	/* one socket type: else each address comes several times */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *found = NULL;
 	int before = errno;
@@ -336,7 +332,7 @@ static int resolve_sys_unlink(const char *path)
 	return rc;
 }
 
-/* By a descriptor: chmod() would follow a symbolic link that has replaced the file. */
+/* By a descriptor: chmod() follows a symbolic link that has replaced the file. */
 static int resolve_sys_set_mode(const char *path, unsigned mode)
 {
 	char by_number[32];
@@ -364,8 +360,8 @@ static void resolve_lock_name(char name[static RESOLVE_LOCK_SIZE], const char *p
 }
 
 /*
- * Locks the file that `fd` has open. Returns 0; -ESTALE: `name` is another file now, since each
- * owner of the lock removes its file; or an error.
+ * The file of `fd`. -ESTALE: `name` is another file now, since each owner of the lock removes its
+ * file.
  */
 static int resolve_lock_file(int fd, const char *name)
 {
@@ -407,7 +403,7 @@ static void resolve_sys_unlock(int fd, const char *path)
 	int before = errno;
 	resolve_lock_name(name, path);
 	(void)unlink(name);
-	(void)flock(fd, LOCK_UN); /* close() alone keeps it while a forked child has the descriptor */
+	(void)flock(fd, LOCK_UN); /* close() alone keeps it for a forked child */
 	(void)close(fd);
 	errno = before;
 }

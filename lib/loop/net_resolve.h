@@ -27,14 +27,13 @@ struct fl__file {
 };
 
 /*
- * The system calls for names of hosts and of Unix sockets. As in lib/base/sys.h, results are
- * 0, a count, or a negative errno; errno keeps its value.
+ * For names of hosts and of Unix sockets. As in lib/base/sys.h, results are 0, a count, or a
+ * negative errno; errno keeps its value.
  */
 struct fl__name_sys {
 	/*
-	 * Stores the addresses of a host, port 0. Returns how many, 1 to n; or as
-	 * fl__lookup_error(). `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes.
-	 * Any thread may call it.
+	 * The addresses of a host, port 0: how many, 1 to n; or as fl__lookup_error(). `flags`:
+	 * AI_NUMERICHOST; or 0, and then the lookup may take minutes. Any thread may call it.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
 	/* Identifies a socket's file. `follow`: that behind a symbolic link. -ENOTSOCK: no socket */
@@ -42,8 +41,8 @@ struct fl__name_sys {
 	int (*unlink)(const char *path);
 	int (*set_mode)(const char *path, unsigned mode); /* of a socket file; -ENOTSOCK */
 	/*
-	 * Locks the name `path` against other processes: creates the file `path`.lock, and locks it.
-	 * Returns a descriptor, for `unlock`; -EWOULDBLOCK: another process has the lock.
+	 * Creates the file `path`.lock, and locks it against other processes. Returns a descriptor,
+	 * for `unlock`; -EWOULDBLOCK.
 	 */
 	int (*lock)(const char *path);
 	void (*unlock)(int fd, const char *path); /* removes the file of the lock, too */
@@ -51,21 +50,15 @@ struct fl__name_sys {
 
 extern struct fl__name_sys fl__name_sys;
 
-/*
- * Translates EAI_... to a negative errno, as in the table of fairlead/net.h. `system`: the errno of
- * EAI_SYSTEM.
- */
+/* EAI_... as in the table of fairlead/net.h. `system`: the errno of EAI_SYSTEM. */
 int fl__lookup_error(int code, int system);
 
-/*
- * Stores the loop that the calling thread runs. Returns 0; -ENOTSUP: the thread runs no loop, or
- * the caller `waits` and is no fiber.
- */
+/* The loop that the calling thread runs. -ENOTSUP: none, or the caller `waits` and is no fiber. */
 int fl__net_enter(fl_loop **l, bool waits, const char *function);
 
 /*
- * Stores the addresses of `host`, with `port`. Returns how many, 1 to `n`; or as
- * fl_resolve_until(). A numeric host needs no wait, and no fiber.
+ * The addresses of `host`, with `port`: how many, 1 to `n`; or as fl_resolve_until(). A numeric
+ * host needs no wait, and no fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel_token *cancel);
@@ -75,7 +68,7 @@ void fl__address_set_port(struct fl__address *a, uint16_t port);
 /* The wildcard address of a family. */
 struct fl__address fl__address_any(int family);
 
-/* Moves IPv4 addresses to the front. Keeps the order within each family. */
+/* Keeps the order within each family. */
 void fl__addresses_ipv4_first(struct fl__address *list, int n);
 
 /*

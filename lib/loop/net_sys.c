@@ -13,7 +13,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-/* The result of a system call, or the negative errno. Resets errno to `before` on an error. */
+/* Resets errno to `before` on an error. */
 static ssize_t net_sys_result(ssize_t rc, int before)
 {
 	if (rc >= 0)
@@ -26,7 +26,7 @@ static ssize_t net_sys_result(ssize_t rc, int before)
 static int net_sys_socket(int family, int type, int protocol)
 {
 	int before = errno;
-	/* connect() and accept() have no flag of their own against waiting */
+	/* connect() and accept() have no flag against waiting */
 	const int nonblocking = type == SOCK_DGRAM ? 0 : SOCK_NONBLOCK;
 	return (int)net_sys_result(socket(family, type | nonblocking | SOCK_CLOEXEC, protocol), before);
 }
@@ -42,7 +42,7 @@ static void net_sys_let_wait(int fd)
 	(void)fcntl(fd, F_SETFL, 0); /* cannot fail for an open descriptor */
 }
 
-/* Programs inherit the descriptors 0, 1 and 2, whoever starts them: these stay as they are. */
+/* Programs inherit the descriptors 0, 1 and 2. */
 static int net_sys_adopt(int fd)
 {
 	int before = errno, kept = fcntl(fd, F_GETFD);

@@ -11,8 +11,8 @@
  * negative errno; errno keeps its value.
  *
  * Processes that share an open file description share its O_NONBLOCK, and few programs expect it.
- * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. Other
- * sockets are non-blocking: a listener, and a stream socket until it is connected.
+ * So a connected stream or a datagram socket blocks, and each call on it has MSG_DONTWAIT. A
+ * listener, and a stream socket until it is connected, are non-blocking.
  */
 enum { FL__FD_READS = 1, FL__FD_WRITES = 2, FL__FD_TERMINAL_MASTER = 4 };
 
@@ -24,13 +24,13 @@ struct fl__net_sys {
 	void (*close)(int fd);
 	int (*shutdown)(int fd, int how);
 
-	/* Of a descriptor that is no socket: FL__FD_... bits, or -EBADF. */
+	/* FL__FD_... bits, or -EBADF. */
 	int (*describe)(int fd);
 	/*
-	 * As `adopt`, for such a descriptor. Returns the descriptor for `read` and `write`: a second
-	 * one, with a non-blocking open file description of the same pipe or terminal; or `fd`, if it
-	 * is non-blocking already, or cannot be opened again. Then `fd` becomes non-blocking, unless
-	 * it is a pipe, for which `read` and `write` need no such description (try_io.h).
+	 * As `adopt`, for a descriptor that is no socket. Returns the descriptor for `read` and
+	 * `write`: a second one, with a non-blocking open file description of the same pipe or
+	 * terminal; or `fd`, if it is non-blocking already, or cannot be opened again. Then `fd`
+	 * becomes non-blocking, unless it is a pipe (try_io.h).
 	 */
 	int (*adopt_other)(int fd);
 	ssize_t (*read)(int fd, void *buffer, size_t size);
@@ -38,7 +38,7 @@ struct fl__net_sys {
 
 	ssize_t (*recv)(int fd, void *buffer, size_t size);
 	ssize_t (*drop)(int fd);       /* as `recv` of up to 1 MiB, without a copy: TCP alone */
-	int (*unacknowledged)(int fd); /* written bytes that the peer's system does not have yet */
+	int (*unacknowledged)(int fd); /* written bytes that the peer's system lacks */
 	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
 	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
 	ssize_t (*recvmsg)(int fd, struct msghdr *message, int flags);

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The result of a system call, or the negative errno. Resets errno to `before`. */
+/* Resets errno to `before`. */
 static int poller_result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
@@ -33,7 +33,7 @@ static int poller_control(int poller, int op, int fd, uint32_t events, void *sou
 	return poller_result(epoll_ctl(poller, op, fd, &event), before);
 }
 
-/* epoll_wait() takes milliseconds, rounded up so that no wait ends before its deadline. */
+/* Rounded up: no wait ends before its deadline. */
 static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
@@ -43,9 +43,9 @@ static int poller_wait_ms(int poller, struct epoll_event *events, int n, int64_t
 static int poller_wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
-	/* whether epoll_pwait2() is missing: before Linux 5.11, and in some sandboxes */
+	/* before Linux 5.11, and in some sandboxes */
 	static bool missing;
-	/* relaxed: a thread that does not see the store makes the call itself */
+	/* relaxed: another thread makes the call itself */
 	if (left > 0 && !fl__load_relaxed(&missing)) {
 		/* the kernel's struct has 64-bit fields on every machine */
 		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};

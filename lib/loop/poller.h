@@ -6,19 +6,15 @@
 #include <sys/epoll.h>
 
 /*
- * The system calls of a loop's poller. As in lib/base/sys.h, results are 0, a count, a descriptor,
- * or a negative errno; errno keeps its value.
- *
- * A poller is the descriptor of an epoll, close-on-exec. Another event loop can watch that
- * descriptor, to embed this loop.
+ * The system calls of a loop's poller, the descriptor of an epoll. As in lib/base/sys.h, results
+ * are 0, a count, a descriptor, or a negative errno; errno keeps its value. Another event loop can
+ * watch the descriptor, to embed this loop.
  */
 struct fl__poller_sys {
 	int (*create)(void);
 	/* `op`: EPOLL_CTL_ADD, _MOD or _DEL. Each event carries `source`. */
 	int (*control)(int poller, int op, int fd, uint32_t events, void *source);
-	/*
-	 * Waits until `deadline`. Returns the number of events; 0: the deadline; -EINTR: a signal.
-	 */
+	/* Returns the number of events; 0: the deadline; -EINTR: a signal. */
 	int (*wait)(int poller, struct epoll_event *events, int n, int64_t deadline);
 	int (*bell)(void); /* the doorbell: a non-blocking eventfd that ends a wait */
 	void (*ring)(int bell);

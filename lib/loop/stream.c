@@ -23,7 +23,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 
-/* Attempts of some microseconds each, and reads of buffered bytes, before the fiber yields. */
+/* Attempts, and reads of buffered bytes, before the fiber yields. */
 enum { STREAM_EAGER = 64 };
 
 /* The buffer. */
@@ -61,9 +61,7 @@ static int stream_grow_buffer(fl_stream *s)
 	return 0;
 }
 
-/*
- * Makes space behind `to`. Requires fewer than FL_STREAM_LIMIT buffered bytes. Returns 0, -ENOMEM.
- */
+/* Behind `to`, if fewer than FL_STREAM_LIMIT bytes are buffered. Returns 0, -ENOMEM. */
 static int stream_make_room(fl_stream *s)
 {
 	if (!s->buffer)
@@ -124,7 +122,6 @@ static int stream_put_back(fl_stream *s, const void *data, size_t size)
 
 /* What reads and writes share. */
 
-/* Checks the stream, and resets its count of bytes. */
 static int stream_begin(fl_stream *s, int direction, size_t size)
 {
 	if (size > PTRDIFF_MAX)
@@ -147,7 +144,7 @@ static int stream_check_call(fl_stream *s, int direction, size_t size)
 	return fl_loop_current() == s->io.loop ? stream_begin(s, direction, size) : -EINVAL;
 }
 
-/* A fiber that never waits here lets other fibers run from time to time. */
+/* Lets other fibers run from time to time. */
 static void stream_give_way(fl_stream *s)
 {
 	if (++s->eager < STREAM_EAGER)
@@ -161,10 +158,7 @@ static void stream_leave(fl_stream *s, int direction)
 	s->busy[direction] = false;
 }
 
-/*
- * As stream_check_call(), for a fiber's call that may wait. After 0 no other call begins in this
- * direction until stream_leave().
- */
+/* For a call that may wait. After 0 no other call begins in this direction until stream_leave(). */
 static int stream_enter(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -218,7 +212,7 @@ static int stream_fail(fl_stream *s, int error)
 struct stream_passed {
 	union fl__passed_fds control;
 	unsigned n;
-	bool lost; /* the process has too few free descriptors for all */
+	bool lost; /* too few free descriptors for all */
 	int fds[FL__PASSED_FDS];
 };
 
@@ -243,8 +237,8 @@ static ssize_t stream_receive_once(const fl_stream *s, void *buffer, size_t size
 }
 
 /*
- * One attempt to receive. Returns the number of bytes; 0: the end; -EAGAIN; or an error. `passed`
- * NULL: the system closes the descriptors that came along.
+ * One attempt: the number of bytes; 0: the end; -EAGAIN; or an error. `passed` NULL: the system
+ * closes the descriptors that came along.
  */
 static ssize_t stream_receive(fl_stream *s, void *buffer, size_t size, struct stream_passed *passed)
 {
@@ -288,8 +282,8 @@ static ssize_t stream_read_directly(fl_stream *s, void *buffer, size_t size, str
 }
 
 /*
- * Receives once into the buffer. Returns a positive number; 0: the end; or an error. During the
- * wait the stream has a buffer only if it has bytes.
+ * Once into the buffer: a positive number; 0: the end; or an error. During the wait the stream has
+ * a buffer only if it has bytes.
  */
 static ssize_t stream_fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -375,8 +369,8 @@ struct stream_delimiter {
 };
 
 /*
- * Returns the number of buffered bytes, at most `limit`, up to and including the first delimiter;
- * 0: there is none. No delimiter begins in the first `searched` bytes.
+ * The buffered bytes, at most `limit`, up to and including the first delimiter; 0: there is none.
+ * No delimiter begins in the first `searched` bytes.
  */
 static size_t stream_find(const fl_stream *s, size_t limit, size_t searched, const struct stream_delimiter *d)
 {
@@ -428,9 +422,8 @@ size_t fl_stream_got(const fl_stream *s)
 /* Writes. */
 
 /*
- * Counts the bytes of an attempt to write, and returns its result. After a short write the caller
- * makes another attempt, which gets -EAGAIN. The cost of this attempt does not matter, unlike that
- * of a second read.
+ * After a short write the caller makes another attempt, which gets -EAGAIN: cheap, unlike a second
+ * read.
  */
 static int stream_count_sent(fl_stream *s, ssize_t n)
 {
@@ -670,7 +663,7 @@ static void stream_close_fds(int fd, int own)
 	fl__net_sys.close(fd);
 }
 
-/* Whether written bytes may be lost by a close, and the connection is this process's alone. */
+/* A close may lose written bytes, and the connection is this process's alone. */
 static bool stream_may_linger(const fl_stream *s)
 {
 	return s->is_tcp && s->wrote && !s->ended && s->failed == 0 && !s->fd_given && !fl__loop_is_forked(s->io.loop);
@@ -785,7 +778,7 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* A TCP socket that is shut down for reading would reset the connection when more bytes come. */
+/* A socket that is shut down for reading resets the connection when more bytes come. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -796,7 +789,7 @@ void fl_stream_abort(fl_stream *s)
 		(void)fl__net_sys.shutdown(s->io.fd, s->is_tcp ? SHUT_WR : SHUT_RDWR);
 }
 
-/* A pipe has one direction: the end of the writes closes the descriptor. */
+/* The end of the writes closes the descriptor. */
 static int stream_close_pipe(fl_stream *s)
 {
 	const int fd = s->io.fd;

@@ -8,10 +8,9 @@
 #include <sys/types.h>
 
 /*
- * A stream is a descriptor of its loop (fd_io.h), and a buffer with the bytes that were received
- * and not read yet. The stream has the buffer only while there are such bytes, or while it
- * receives. The loop keeps one unused buffer for the next stream that needs one. So a single line
- * costs no allocation, and an idle stream no memory.
+ * A stream is a descriptor of its loop (fd_io.h), and a buffer, only while there are received
+ * bytes, or it receives. The loop keeps one unused buffer for the next stream: a single line costs
+ * no allocation, and an idle stream no memory.
  */
 struct fl__stream_buffer {
 	size_t size;
@@ -39,13 +38,13 @@ struct fl_stream {
 };
 
 /*
- * Creates a stream that owns `fd`; a socket is connected, or soon will be.
- * Called by the thread of `l`. `protocol`: the value of SO_PROTOCOL; -1: no socket. Returns 0, or
- * as fl_stream_from_fd(): -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD; then the caller still owns `fd`.
+ * Owns `fd`; a socket is connected, or soon will be. Called by the thread of `l`. `protocol`: the
+ * value of SO_PROTOCOL; -1: no socket. Returns 0, or -EEXIST, -ENOMEM, -ENOSPC, -EOWNERDEAD; then
+ * the caller still owns `fd`.
  */
 int fl__stream_create(fl_stream **s, fl_loop *l, int fd, int protocol);
 
-/* Sets TCP_NODELAY, if `fd` is a TCP socket. An accepted socket inherits it from the listener. */
+/* TCP_NODELAY, if `fd` is a TCP socket. An accepted socket inherits it. */
 void fl__stream_without_delay(int fd);
 
 bool fl__stream_is_unix(const fl_stream *s);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The addresses of a stream, and the process at its other side. */
 #include "net_sys.h"
 #include "stream.h"
 #include <arpa/inet.h>
@@ -30,7 +29,7 @@ static int stream_peer_print_ipv6(const struct sockaddr_in6 *a, char *name, size
 	return snprintf(name, size, "[%s%s]:%u", host, scope, ntohs(a->sin6_port));
 }
 
-/* A path need not end in a NUL. An abstract name begins with a NUL. */
+/* A path need not end in a NUL. An abstract name begins with one. */
 static int stream_peer_print_unix(const struct sockaddr_un *a, socklen_t length, char *name, size_t size)
 {
 	int n = (int)length - (int)offsetof(struct sockaddr_un, sun_path);

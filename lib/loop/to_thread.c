@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Calls of functions on the threads of a loop. The argument of a task points into the caller's
- * frame. So the caller waits until the task has ended, even if the caller is cancelled or its
- * deadline has passed.
+ * frame: the caller waits until the task has ended, even if cancelled or late.
  */
 #include "to_thread.h"
 #include "../base/sys.h"
@@ -13,7 +12,7 @@
 #include <fairlead/future.h>
 #include <fairlead/to_thread.h>
 
-/* More threads than CPUs, since most of them wait in system calls. */
+/* Most of them wait in system calls. */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)

@@ -6,9 +6,9 @@
 #include <fairlead/loop.h>
 
 /*
- * Stores the executor of the loop's own threads; the first call creates it. Called by the loop's
- * thread. Returns 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create().
- * The end of the loop waits for every task that was submitted to these threads.
+ * The executor of the loop's own threads, created by the first call, on the loop's thread. Returns
+ * 0; -EOWNERDEAD in a forked child; or the error of fl_thread_executor_create(). The end of the
+ * loop waits for every submitted task.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
 

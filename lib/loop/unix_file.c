@@ -2,9 +2,9 @@
 /*
  * The files of Unix sockets. A stale file is removed first; only its owner removes a file.
  *
- * Two processes may open the same path at the same time. The lock of the path lasts from before
- * bind() until the socket listens. So under the lock a file at which no process listens is stale,
- * and no other process is about to remove it. A file system without such locks does without.
+ * The lock of the path lasts from before bind() until the socket listens. So under the lock a file
+ * at which no process listens is stale, and no other process is about to remove it. A file system
+ * without such locks does without.
  */
 #include "unix_file.h"
 #include "../base/sys.h"
@@ -13,8 +13,8 @@
 #include <string.h>
 
 /*
- * Checks by a connection whether a process has an existing socket open. Returns 0: none does;
- * -EADDRINUSE: one does; or the error of the check. To connect a datagram socket sends nothing.
+ * By a connection, which sends nothing. Returns 0: no process has the socket open; -EADDRINUSE: one
+ * has; or the error of the check.
  */
 static int unix_file_probe(int type, const struct sockaddr_un *a, socklen_t size)
 {
@@ -40,7 +40,7 @@ static int unix_file_remove_stale(const char *path, int type, const struct socka
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* Returns 0 also where the path cannot be locked: bind() tells whether it can be used. */
+/* 0 also where the path cannot be locked: bind() tells whether it can be used. */
 static int unix_file_lock(struct fl__unix_file *f)
 {
 	const int fd = fl__name_sys.lock(f->path);
@@ -94,7 +94,7 @@ static const int64_t unix_file_pause_min = FL_MS(1), unix_file_pause_max = FL_MS
 
 /*
  * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
- * reports that the backlog has become shorter, so the function tries again after a pause.
+ * reports room: tries again after a pause.
  */
 int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel)
 {

@@ -16,29 +16,29 @@ struct fl__unix_file {
 };
 
 /*
- * Binds `fd`, a Unix socket of `type`, to `a`, the address of a path or an abstract name. First
- * removes a stale file at the path. Also locks the path against other processes, up to
- * fl__unix_file_settle(). Returns 0, or what the system says; -EADDRINUSE: a process has a socket
- * open there, or is about to listen there; -ENOTSOCK: the file is no socket.
+ * `a`: the address of a path or an abstract name. First removes a stale file at the path. Locks the
+ * path against other processes, up to fl__unix_file_settle(). Returns 0, or what the system says;
+ * -EADDRINUSE: a process has a socket open there, or is about to listen; -ENOTSOCK: the file is no
+ * socket.
  */
 int fl__unix_file_bind(struct fl__unix_file *f, int fd, int type, const char *path, const struct sockaddr_un *a,
                        socklen_t size);
 
 /*
- * Unlocks the path. Called when the socket listens, or when it never will: to other processes, a
- * socket that does not listen yet looks like the stale file of a dead process.
+ * Called when the socket listens, or when it never will: until then it looks like the stale file of
+ * a dead process.
  */
 void fl__unix_file_settle(struct fl__unix_file *f);
 
 /*
- * Removes the file, unless another one has replaced it. Called before the socket is closed: while
- * the socket exists, no other file gets its inode number.
+ * Unless another file has replaced it. Called before the socket is closed: until then no other file
+ * gets its inode number.
  */
 void fl__unix_file_remove(struct fl__unix_file *f);
 
 /*
- * Connects a Unix socket. Blocks the calling context while the listener's backlog is full. Returns
- * 0, -ETIMEDOUT, -ECANCELED, -ENOTSOCK (the file is no socket), or the error of the system.
+ * Blocks the calling context while the listener's backlog is full. Returns 0, -ETIMEDOUT,
+ * -ECANCELED, -ENOTSOCK (the file is no socket), or the error of the system.
  */
 int fl__unix_connect(int fd, const struct sockaddr_un *a, socklen_t size, int64_t deadline, fl_cancel_token *cancel);
 

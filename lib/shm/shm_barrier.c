@@ -61,7 +61,7 @@ static uint32_t shm_barrier_history(uint64_t word)
 	return (uint32_t)(word >> SHM_BARRIER_HISTORY_AT) & ((1u << SHM_BARRIER_HISTORY) - 1);
 }
 
-/* Under the monitor. Ends the generation of `word`. */
+/* Called under the monitor. Ends the generation of `word`. */
 static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum shm_barrier_end end, bool broken)
 {
 	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
@@ -83,7 +83,7 @@ static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 	           : -EPIPE;
 }
 
-/* Under the monitor. 0: arrived as the last. */
+/* Called under the monitor. The party arrives. 0: as the last. */
 static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;

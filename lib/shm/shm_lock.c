@@ -3,7 +3,8 @@
  * The robust lock, on the kernel's robust-futex interface (Linux:
  * Documentation/locking/robust-futex-ABI). The C library has registered a list of locks for each
  * thread with the kernel. This file links its nodes into that list, in the C library's format.
- * docs/design.md says why the C library's robust mutex is not used.
+ * Section 4 of docs/design.md says why the C library's robust mutex is not used, and what a damaged
+ * list does.
  *
  * Any process may overwrite a lock at any time. So this file writes the nodes of locks, and never
  * reads them. Each link that it follows is in private memory:

@@ -431,7 +431,10 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
 
 /* Closing. */
 
-/* For operations that wait only for the lock. */
+/*
+ * For operations that wait only for the lock. Only a stopped process, or damaged memory, keeps the
+ * lock as long as FL__SHM_MONITOR_TIMEOUT.
+ */
 static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_MONITOR_TIMEOUT);

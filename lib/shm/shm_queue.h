@@ -87,7 +87,7 @@ FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *
 FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
                                          int64_t deadline, fl_cancel_token *cancel);
 
-/* With `drop`, drops the contents, and sets *dropped to their number. */
+/* Closes the queue. With `drop`, drops the contents, and sets *dropped to their number. */
 FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
 FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
 FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel_token *cancel);

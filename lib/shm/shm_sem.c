@@ -100,7 +100,7 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
-/* -EAGAIN: another thread has cleared WAITERS before. */
+/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
 static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;

@@ -52,8 +52,8 @@ void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 }
 
 /*
- * Attempts once. On -EAGAIN sets `waiting`, and stores in *changes, if given, the count to sleep
- * on.
+ * Attempts once. On -EAGAIN with `changes`, sets `waiting` and stores in *changes the count to
+ * sleep on.
  */
 static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
 {
@@ -116,7 +116,7 @@ static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
-/* For changes that concern all waiters. */
+/* For changes that concern all waiters: each waiter sleeps on `changes`. */
 static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
 {
 	uint32_t changes = 0;

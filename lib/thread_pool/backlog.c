@@ -22,8 +22,7 @@
  *
  * Invariants
  *   1. Order: a producer that has added to `late` finds `overflowing` set until `late` was emptied
- *      into the ring. So its next task comes behind. `late` goes into the ring from its head, under
- *      the lock.
+ *      into the ring, from its head, under the lock. So its next task comes behind.
  *   2. While `late` is not empty the ring may be empty. So a worker checks both under the lock
  *      before it sleeps. Then the mark of the ring (mpmc.c, invariant 4) stands for both: `late`
  *      grows only under the lock, and a producer that adds to it wakes a worker.
@@ -33,10 +32,10 @@
  *      as `late` does. A worker that read `overflowing` just before may take a newer task from the
  *      ring: the order of submission is broken only while a task is removed.
  *
- * A task that was cancelled, or that a waiter has run, stays until it is taken: nothing can be
- * removed from the middle of a ring. The ring bounds their number there. The lists are searched if
- * at least half of their tasks are claimed, and at least as many as the ring has slots. The count
- * assumes that all tasks of the ring are claimed, too.
+ * A task that was cancelled, or that a waiter has run, stays until it is taken, since nothing can
+ * be removed from the middle of a ring. The ring bounds their number there. The lists are searched
+ * if at least half of their tasks are claimed, and at least as many as the ring has slots. The
+ * count assumes that all tasks of the ring are claimed, too.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
@@ -44,8 +43,8 @@
 #include <errno.h>
 
 /*
- * Slots: a burst of some thousand tasks takes no lock. A macro, so that in the model checker
- * (fairlead-stress) few tasks overflow it.
+ * Slots: a burst of some thousand tasks takes no lock. A macro, so that in the model checker few
+ * tasks overflow it.
  */
 #ifndef FL__BACKLOG_RING
 #define FL__BACKLOG_RING 16384
@@ -81,10 +80,9 @@ int fl__backlog_add_locked(struct fl__backlog *b, struct fl__task_block *block)
 	return 0;
 }
 
-/* Moves tasks from `late` to the ring, until the ring is full. */
 static void backlog_refill(struct fl__backlog *b)
 {
-	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
+	bool marked; /* the caller has a task, and wakes a worker for the next */
 	struct fl__task_block *block;
 	while ((block = b->late.head) != NULL) {
 		fl__task_list_remove(&b->late, block);
@@ -109,7 +107,7 @@ struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b)
 	if (block || !b->late.head)
 		return block;
 	const int rc = fl__mpmc_can_get(&b->ring);
-	/* the ring has an item, older than `late`: the caller tries again */
+	/* the ring has an item, older than `late`: again */
 	if (rc == 0 || rc == -EBUSY)
 		return NULL;
 	block = b->late.head;
@@ -133,8 +131,8 @@ static void backlog_move_claimed(struct fl__task_list *from, struct fl__task_lis
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 {
 	/*
-	 * At least so many claimed tasks are in the lists: the ring has at most BACKLOG_RING.
-	 * relaxed: how often this searches affects only memory.
+	 * At least so many claimed tasks are in the lists. relaxed: how often this searches affects
+	 * only memory.
 	 */
 	const int32_t listed = (int32_t)fl__load_relaxed(&b->n_claimed) - BACKLOG_RING;
 	if (listed < BACKLOG_RING || (size_t)listed < (b->early.length + b->late.length) / 2)
@@ -149,8 +147,7 @@ struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b)
 }
 
 /*
- * Takes `wanted` out of the ring, and moves all that is before it to `early`. False: `wanted` is
- * not there.
+ * Takes `wanted` out of the ring, and moves all before it to `early`. False: `wanted` is not there.
  */
 static bool backlog_take_up_to(struct fl__backlog *b, const struct fl__task_block *wanted)
 {

@@ -8,26 +8,22 @@
 #include <errno.h>
 
 /*
- * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission.
- * It has a lock-free ring, the list `late` behind the ring for tasks that find the ring full, and
- * the list `early` before the ring. backlog.c says how they work together.
- *
- * "Under the lock" means the executor's lock. The other functions must be called without the lock.
+ * The thread executor's backlog: the tasks submitted and not yet taken, in the order of submission
+ * (backlog.c). "Under the lock" means the executor's lock; the other functions must be called
+ * without it.
  */
 struct fl__backlog {
 	struct fl__mpmc ring; /* of pointers to task blocks */
-	/*
-	 * FL__BACKLOG_EARLY, FL__BACKLOG_LATE: the lists that are not empty; written under the lock
-	 */
+	/* the lists that are not empty */
 	uint32_t overflowing;
-	/* approximate number of tasks in the backlog that foreign contexts have claimed */
+	/* claimed by foreign contexts; approximate */
 	uint32_t n_claimed;
 	struct fl__task_list early, late;
 };
 
 enum { FL__BACKLOG_LATE = FL__QUEUED, FL__BACKLOG_EARLY = 2 }; /* also in block->queued of a task in a list */
 
-/* `allocator`: of the ring; NULL: that of the process. The same for both. Init: 0, -ENOMEM. */
+/* `allocator`: of the ring; NULL: that of the process. The same for both. */
 int fl__backlog_init(struct fl__backlog *b, const fl_allocator *allocator);
 void fl__backlog_fini(struct fl__backlog *b, const fl_allocator *allocator);
 
@@ -52,8 +48,7 @@ static inline int fl__backlog_put(struct fl__backlog *b, struct fl__task_block *
 
 /*
  * Called after a take: prefetches the task after the next, since another worker may have begun with
- * the next. The claim of a task waits for its cache line. The address is used for the prefetch
- * alone: the block may be in other use by now, or freed.
+ * the next. The address is used for the prefetch alone: the block may be freed.
  */
 static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 {
@@ -66,14 +61,14 @@ static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
 }
 
 /*
- * Adds a task, if the ring has space and the lists are empty. Returns 0, with `*marked` true if the
- * put found the mark of fl__backlog_mark(); -EAGAIN: use fl__backlog_add_locked(); -EPIPE: closed.
+ * Returns 0, with `*marked` true if the put found the mark of fl__backlog_mark(); -EAGAIN: use
+ * fl__backlog_add_locked(); -EPIPE: closed.
  */
 static inline int fl__backlog_add(struct fl__backlog *b, struct fl__task_block *block, bool *marked)
 {
 	/*
 	 * relaxed: a producer that has added to `late` sees its own store, and order is promised
-	 * only between tasks of one producer
+	 * only for its tasks
 	 */
 	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
 		return -EAGAIN;
@@ -99,20 +94,20 @@ static inline struct fl__task_block *fl__backlog_take(struct fl__backlog *b)
 }
 
 /*
- * The same under the lock, from all parts of the backlog. NULL: none, or a put into the ring is in
- * progress or has just ended: the caller tries again.
+ * Under the lock, from all parts of the backlog. NULL: none, or a put into the ring is in progress
+ * or has just ended: the caller tries again.
  */
 struct fl__task_block *fl__backlog_take_locked(struct fl__backlog *b);
 
 /*
- * Under the lock: if many tasks of the lists may be claimed, takes the claimed tasks out of them.
- * Returns a list, linked by `next`; NULL: none, or too few yet.
+ * Under the lock: if many tasks of the lists may be claimed, takes these out. Returns a list,
+ * linked by `next`, or NULL.
  */
 struct fl__task_block *fl__backlog_take_claimed(struct fl__backlog *b);
 
 /*
- * Under the lock: removes this task, which was added before. Older tasks are then taken first,
- * under the lock, and the caller must wake a worker for them. False: the task was taken before.
+ * Under the lock: removes a task. Older tasks are then taken first, under the lock, and the caller
+ * must wake a worker for them. False: the task was taken before.
  */
 bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 
@@ -120,8 +115,8 @@ bool fl__backlog_remove(struct fl__backlog *b, struct fl__task_block *block);
 bool fl__backlog_any(struct fl__backlog *b);
 
 /*
- * Under the lock, for a worker that is about to sleep: marks the backlog if it is empty and open.
- * Returns whether it is. Then the next producer finds the mark, or adds under the lock, and sees
+ * Under the lock, for a worker that is about to sleep: marks the backlog if it is empty and open,
+ * and returns whether it is. The next producer finds the mark, or adds under the lock, and sees
  * what was done before this call.
  */
 bool fl__backlog_mark(struct fl__backlog *b);
@@ -132,7 +127,6 @@ size_t fl__backlog_length(struct fl__backlog *b);
 /* Under the lock: refuses all later tasks. */
 void fl__backlog_close(struct fl__backlog *b);
 
-/* Under the lock: whether the backlog is closed and empty. */
 bool fl__backlog_is_over(struct fl__backlog *b);
 
 #endif

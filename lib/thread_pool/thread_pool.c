@@ -159,8 +159,8 @@
 #include <stdio.h>
 
 /*
- * The turns of a pause: some microseconds, at 40 ns a turn. A macro, since in the model checker
- * (fairlead-stress) each turn is a step.
+ * The turns of a pause: some microseconds, at 40 ns a turn. In the model checker each turn is a
+ * step.
  */
 #ifndef FL__POOL_TURNS
 #define FL__POOL_TURNS 128
@@ -172,10 +172,7 @@ enum { POOL_NO_WORKER, POOL_STARTED, POOL_START_FAILED };
 
 static const int64_t pool_surplus_timeout = FL_S(1); /* how long a surplus worker sleeps before it ends */
 
-/*
- * Markers in `running`. `pool_taking`: the worker is taking a task, and will have claimed it in a
- * few instructions. `pool_between`: the worker will take a task, and runs no user code before.
- */
+/* Markers in `running`: see the table. */
 static fl_future pool_taking, pool_between;
 
 static int pool_start_worker(struct fl__thread_pool *p);
@@ -230,8 +227,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p)
 			fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant */
 		counted = (flags & FL__POOL_FENCED) | (awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0);
 		/*
-		 * One step from AWAKE to CROWDED, so that the worker that has waked sees one of them.
-		 * relaxed: pool_fence_takes() orders it
+		 * One step from AWAKE to CROWDED, so that the worker that has waked sees one of
+		 * them. relaxed: pool_fence_takes() orders it
 		 */
 	} while (counted != flags && !fl__cas_relaxed(&p->crowded, &flags, counted));
 	if (p->alive == p->idle && p->base.waiters > 0)
@@ -271,7 +268,7 @@ static const int64_t pool_stand_in_pause = FL_MS(50); /* between one stand-in an
 
 /*
  * Whether tasks are pending, all active workers doze, and none was woken for the tasks. If no task
- * is pending, marks the backlog: then the next submit asks again.
+ * is pending, marks the backlog.
  */
 static bool pool_is_starved(struct fl__thread_pool *p)
 {
@@ -302,7 +299,7 @@ static void pool_relieve(struct fl__thread_pool *p)
 	fl__thread_pool_recount(p);
 }
 
-/* Under the lock: what the workers that doze wait for: "2 for queue (to get), 1 for mutex". */
+/* Under the lock: "2 for queue (to get), 1 for mutex". */
 static void pool_describe_waits(const struct fl__thread_pool *p, char *text, size_t size)
 {
 	unsigned counts[FL__DEBUG_SHM + 1] = {0};
@@ -322,10 +319,7 @@ static void pool_describe_waits(const struct fl__thread_pool *p, char *text, siz
 	}
 }
 
-/*
- * Without the lock: says once that a starved pool gets no stand-in. Returns whether a thread could
- * not be started.
- */
+/* Says once that a starved pool gets no stand-in. Returns whether a thread could not be started. */
 static bool pool_report_starved(struct fl__thread_pool *p)
 {
 	bool reported, full;
@@ -349,7 +343,7 @@ static bool pool_report_starved(struct fl__thread_pool *p)
 
 /* Waking. */
 
-/* Under the lock: wakes a worker that is already counted as searching. False: none sleeps. */
+/* Under the lock: wakes a worker, counted as searching. False: none sleeps. */
 static bool pool_wake_sleeper(struct fl__thread_pool *p)
 {
 	if (fl__wait_queue_wake(&p->sleepers, 1) == 0)
@@ -360,8 +354,8 @@ static bool pool_wake_sleeper(struct fl__thread_pool *p)
 }
 
 /*
- * Makes every worker pass a fence: after it the caller sees what a worker stored before its fence,
- * and the worker sees afterwards what the caller stored before this call.
+ * Makes every worker pass a fence: after it the caller sees what a worker stored before, and the
+ * worker what the caller stored before.
  */
 static void pool_fence_workers(const struct fl__thread_pool *p)
 {
@@ -374,23 +368,23 @@ static void pool_fence_workers(const struct fl__thread_pool *p)
 static bool pool_looks_next(const struct fl__thread_worker *w)
 {
 	/*
-	 * acquire: a worker that is seen to have gone on has taken its task, or was counted as
-	 * searching; pairs with pool_take() and pool_next()
+	 * acquire: a worker that has gone on has taken its task, or was counted as searching; pairs
+	 * with pool_take() and pool_next()
 	 */
 	const fl_future *const running = fl__load_acquire(&w->running);
 	return running == &pool_between || running == &pool_taking;
 }
 
 /*
- * Under the lock, for a worker that is already counted as searching: finds one that is between two
- * tasks, and calls it. A worker stores &pool_between before it publishes the end of its task. So a
- * thread that has seen the end finds the worker here, unless the worker searches by now.
+ * Under the lock, for a search that is already counted: finds a worker between two tasks, and calls
+ * it. A worker stores &pool_between before it publishes the end of its task. So a thread that has
+ * seen the end finds the worker here, unless it searches by now.
  *
- * A worker that goes on stores that in `running`, then reads `called`, without a fence in between.
- * This call stores `called`, makes every thread pass a fence, and reads `running` again. If the
- * worker passes the fence before its store to `running`, it sees `called`. If after, this call sees
- * that the worker has gone on, and takes the call back, unless the worker has seen it. (Dekker's
- * algorithm, as in pool_fence_takes(). The fences cost less than the start of a thread.)
+ * A worker that goes on stores that in `running`, then reads `called`. This call stores `called`,
+ * makes every thread pass a fence, and reads `running` again. If the worker passes the fence before
+ * its store, it sees `called`. If after, this call sees that the worker has gone on, and takes the
+ * call back, unless the worker has seen it. (Dekker's algorithm, as in pool_fence_takes(). The
+ * fences cost less than the start of a thread.)
  */
 static bool pool_call_worker(struct fl__thread_pool *p)
 {
@@ -408,7 +402,7 @@ static bool pool_call_worker(struct fl__thread_pool *p)
 
 /*
  * For a worker that has just stored in `running` what it does next: whether a call has counted it
- * as searching. `flags`: `crowded`, as the worker has read it at any time.
+ * as searching. `flags`: `crowded`, as read at any time.
  */
 POOL_INLINE bool pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 {
@@ -422,7 +416,6 @@ POOL_INLINE bool pool_is_called(struct fl__thread_worker *w, uint32_t flags)
 	return __builtin_expect(fl__load_relaxed(&w->called), 0) && fl__swap_acquire(&w->called, false);
 }
 
-/* Under the lock: whether tasks need one more worker, if none sleeps. */
 static bool pool_needs_worker(struct fl__thread_pool *p)
 {
 	return pool_may_start(p) && fl__backlog_length(&p->backlog) > p->initializing;
@@ -434,9 +427,7 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 		fl__store_relaxed(&p->started, POOL_STARTED); /* relaxed: as in pool_submit() */
 	pool_relieve(p);
 	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
-		/*
-		 * relaxed: a thread that sees the count leaves its task to the end of this search
-		 */
+		/* relaxed: a thread that sees the count leaves its task to this search */
 		fl__add_relaxed(&p->searching, 1);
 		if (pool_wake_sleeper(p) || (pool_needs_worker(p) && pool_call_worker(p)))
 			return;
@@ -447,10 +438,7 @@ static void pool_wake_locked(struct fl__thread_pool *p)
 		const bool starts = fl__load_relaxed(&p->searching) == 1 && pool_needs_worker(p);
 		if (starts && pool_start_worker(p) == 0)
 			return;
-		/*
-		 * No worker is woken: the counted search ends. relaxed: the mark comes later,
-		 * whether it can be set or not.
-		 */
+		/* The counted search ends. relaxed: the mark comes later. */
 		if (fl__sub_relaxed(&p->searching, 1) > 1 || starts)
 			return;
 		if (pool_needs_worker(p))
@@ -496,7 +484,6 @@ static void pool_stop_searching(struct fl__thread_pool *p)
 	pool_wake(p);
 }
 
-/* Under the lock: makes a worker look for forks. */
 static void pool_wake_for_forks_locked(struct fl__thread_pool *p)
 {
 	p->has_forks = true;
@@ -536,10 +523,7 @@ struct pool_taken {
 	bool crowded; /* no task: the worker must step back */
 };
 
-/*
- * For a worker that has just announced its take: `crowded`, as pool_fence_takes() needs it to be
- * read.
- */
+/* Read by a worker that has just announced its take, as pool_fence_takes() needs. */
 POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
 {
 	fl__in_program_order();
@@ -555,8 +539,8 @@ POOL_INLINE uint32_t pool_read_crowded(const struct fl__thread_pool *p)
  * in `running` that it is about to take one. A thread that closes the backlog, empties it and then
  * reads `running` finds this store, or a later one, for each task that was taken before. relaxed:
  * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
- * empty has acquired it. That thread waits, under the lock, for the next store to `running`, so
- * that store must not wait for the lock.
+ * empty has acquired it. That thread waits, under the lock, for the next store to `running`, which
+ * must not wait for the lock.
  *
  * `searching`: the worker is counted so. Otherwise it finds no task only between two tasks.
  */
@@ -580,7 +564,7 @@ POOL_INLINE struct pool_taken pool_take(struct fl__thread_worker *w, struct fl__
 		fl__store_release(&w->running, f);
 	else /* relaxed: publishes nothing */
 		fl__store_relaxed(&w->running, searching || taken.block ? NULL : &pool_between);
-	/* relaxed: the worker was counted twice, and its search goes on */
+	/* relaxed: the worker was counted twice */
 	if (searching && pool_is_called(w, flags))
 		fl__sub_relaxed(&p->searching, 1);
 	else if (!searching && taken.block && pool_is_called(w, flags))
@@ -607,9 +591,9 @@ static bool pool_uses_all_cpus(struct fl__thread_pool *p)
 }
 
 /*
- * Looks for a task for a while, without the lock. Where yields are barred (base/yield.c) fl__spin()
- * pauses in their place. If the pool uses all CPUs, such pauses would take a CPU from the workers
- * that have tasks: so the worker only polls a few times.
+ * Looks for a task for a while. Where yields are barred (base/yield.c) fl__spin() pauses in their
+ * place. If the pool uses all CPUs, pauses would take a CPU from the workers that have tasks: so
+ * the worker only polls a few times.
  */
 static void pool_spin(struct fl__thread_pool *p)
 {
@@ -621,8 +605,8 @@ static void pool_spin(struct fl__thread_pool *p)
 }
 
 /*
- * Under the lock, which it releases while it sleeps, counted as idle. True: the worker was woken,
- * and is counted as searching. False: its sleep timed out, and it is counted only as active.
+ * Under the lock, released while it sleeps, counted as idle. True: the worker was woken, and is
+ * counted as searching. False: its sleep timed out, and it is counted only as active.
  */
 static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 {
@@ -646,7 +630,6 @@ static bool pool_sleep_as_idle(struct fl__thread_pool *p)
 	return false;
 }
 
-/* Under the lock: whether the calling worker must step back. */
 static bool pool_is_crowded(struct fl__thread_pool *p)
 {
 	if (pool_flags(p) & FL__POOL_AWAKE)
@@ -655,8 +638,8 @@ static bool pool_is_crowded(struct fl__thread_pool *p)
 }
 
 /*
- * Under the lock, which it releases while it sleeps. The worker is counted as searching before and
- * after. True: its sleep timed out. `round` counts the calls since the last sleep.
+ * Under the lock, released while it sleeps. The worker is counted as searching before and after.
+ * True: its sleep timed out. `round` counts the calls since the last sleep.
  */
 static bool pool_sleep_until_woken(struct fl__thread_pool *p, unsigned *round)
 {
@@ -698,8 +681,7 @@ static bool pool_help_forks(struct fl__thread_worker *w)
 
 /*
  * Under the lock: whether nothing more comes. `active` is 1 in a worker's call, 0 after its end.
- * Running tasks may fork. So the workers stay until the last one has nothing to do: then all others
- * are asleep, and are woken.
+ * Running tasks may fork, so the workers stay until the last one has nothing to do.
  */
 static bool pool_is_over(struct fl__thread_pool *p, unsigned active)
 {
@@ -745,8 +727,8 @@ static enum pool_found pool_search_locked(struct fl__thread_worker *w, struct po
 }
 
 /*
- * For a worker counted as searching: finds a task; or none, when the worker must end. Afterwards
- * the worker is not counted.
+ * For a worker counted as searching: a task; or none, when the worker must end. Afterwards it is
+ * not counted.
  */
 static struct pool_taken pool_search(struct fl__thread_worker *w)
 {
@@ -795,9 +777,8 @@ static struct pool_taken pool_search(struct fl__thread_worker *w)
 /*
  * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
  * same cache lines for each task, which then takes several times as long. So the worker pauses
- * until the submitter is some tasks ahead, but only if the worker has begun several tasks since it
- * last found none: then a submitter that waits for each result is not delayed. Returns whether it
- * paused.
+ * until the submitter is some tasks ahead, if it has begun several tasks since it last found none:
+ * a submitter that waits for each result is not delayed.
  */
 static bool pool_pause_if_caught_up(struct fl__thread_worker *w)
 {
@@ -820,7 +801,7 @@ POOL_INLINE struct pool_taken pool_next(struct fl__thread_worker *w, struct fl__
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in pool_wake_locked() */
 	/* release: the count; pairs with pool_looks_next() */
 	fl__store_release(&w->running, NULL);
-	/* relaxed, both: FENCED never changes; the worker was counted twice, as in pool_take() */
+	/* relaxed: FENCED never changes; the worker was counted twice */
 	if (pool_is_called(w, fl__load_relaxed(&p->crowded)))
 		fl__sub_relaxed(&p->searching, 1);
 	return pool_search(w);
@@ -835,7 +816,6 @@ static void pool_drop_claimed(struct fl__thread_pool *p, struct fl__task_block *
 	fl__task_block_discard(block);
 }
 
-/* Runs the task that a search has returned. */
 POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p, struct pool_taken taken)
 {
 	struct fl__task_block *block = taken.block;
@@ -852,8 +832,8 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	w->run.future = &block->future;
 	const int error = fl__run_function(&w->run, &message);
 	/*
-	 * relaxed, both: a thread that finds this block in the backlog, in its next use, has
-	 * acquired the store, and reads `running` after that
+	 * relaxed: a thread that finds this block in the backlog, in its next use, has acquired the
+	 * store, and then reads `running`
 	 */
 	if (__builtin_expect(block->size < FL__TASK_BLOCK_SIZES, 1)) {
 		fl__store_relaxed(&w->running, NULL);
@@ -866,8 +846,8 @@ POOL_INLINE void pool_run(struct fl__thread_worker *w, struct fl__thread_pool *p
 	}
 	fl__future_set_end(&block->future, error, message);
 	/*
-	 * Both before the end is published: a submit that follows a wait for this task finds this
-	 * worker free. relaxed: the end publishes it
+	 * Both before the end is published: a submit after a wait for this task finds this worker
+	 * free. relaxed: the end publishes it
 	 */
 	fl__store_relaxed(&w->running, &pool_between);
 	if (__builtin_expect(block->permit == FL__PERMIT_WORKER, 0))
@@ -892,8 +872,8 @@ void fl__thread_pool_serve(struct fl__thread_worker *w)
 /* Workers that doze: they sleep in a wait of a task. */
 
 /*
- * The agent: a thread that lets a worker stand in. A worker that dozes cannot do so itself, since
- * it would lock and allocate, and may be in a wait for just that lock.
+ * The agent lets a worker stand in. A worker that dozes cannot do so itself: it may be in a wait
+ * for just the lock.
  */
 static void *pool_run_agent(void *pool)
 {
@@ -922,7 +902,7 @@ static void *pool_run_agent(void *pool)
 	return NULL;
 }
 
-/* For a worker that dozes: the agent looks after the call. False: it cannot be started. */
+/* For a worker that dozes. False: the agent cannot be started. */
 static bool pool_call_agent(struct fl__thread_pool *p)
 {
 	uint32_t agent = fl__load_relaxed(&p->agent); /* relaxed: the CAS confirms it */
@@ -968,8 +948,7 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 		fl__store_relaxed(&w->dozing, 0); /* relaxed: only for the report */
 		/*
 		 * seq_cst, both: a thread that lets a worker stand in stores `stand_ins`, and then
-		 * loads `dozing`. Either it sees that this worker dozes no more, or this worker sees
-		 * the stand-in.
+		 * loads `dozing`. One of the two sees the other's store.
 		 */
 		fl__sub_seq_cst(&p->dozing, 1);
 		if (fl__load_seq_cst(&p->stand_ins) > 0)
@@ -995,7 +974,6 @@ static int64_t pool_doze(const struct fl__wait *wait, bool begins)
 
 /* The life of a worker. */
 
-/* Without the lock. The worker is counted as searching before and after. */
 static void pool_initialize_worker(struct fl__thread_pool *p)
 {
 	if (!p->base.initialize)
@@ -1004,10 +982,7 @@ static void pool_initialize_worker(struct fl__thread_pool *p)
 		FL_LOCKED(&p->base.lock);
 		/* relaxed: a submit that sees it looks under the lock */
 		fl__store_relaxed(&p->initializing, p->initializing + 1);
-		/*
-		 * seq_cst: as in pool_stop_searching(); then pool_needs_worker() looks at the
-		 * backlog's length
-		 */
+		/* seq_cst: as in pool_stop_searching() */
 		fl__sub_seq_cst(&p->searching, 1);
 		pool_wake_locked(p);
 	}
@@ -1086,14 +1061,14 @@ __attribute__((cold)) static bool pool_is_deserted(struct fl__thread_pool *p)
 	return p->alive == 0 && fl__backlog_length(&p->backlog) > 0;
 }
 
-/* The worker counts as active until here. Another worker takes its place. */
+/* The worker counts as active until here. */
 __attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
 {
 	{
 		FL_LOCKED(&p->base.lock);
 		if (p->surplus > 0)
 			p->surplus--;
-		/* relaxed: as in pool_start_worker(); the next submit starts a worker or fails */
+		/* relaxed: as in pool_start_worker() */
 		if (p->alive == 1)
 			fl__store_relaxed(&p->started, POOL_NO_WORKER);
 		pool_end_worker(p);
@@ -1106,13 +1081,13 @@ __attribute__((cold)) static void pool_replace_worker(struct fl__thread_pool *p)
 
 /*
  * Called if a function of the user ends the thread. The frames within pool_work() are gone. So the
- * worker can end the task that it runs, but no task that runs in a wait of that task, and no fork.
+ * worker can end its task, but no task that runs in a wait of that task, and no fork.
  */
 __attribute__((cold)) static void pool_worker_exits(void *arg)
 {
 	struct fl__thread_worker *w = arg;
 	if (fl__executor_is_forked(&w->pool->base))
-		return; /* a child that the task has forked: the process ends with its thread */
+		return; /* a forked child: the process ends with its thread */
 	if (!w->run.active)
 		fl__panic("fl_thread_executor", w->pool,
 		          "an initializer, a callback, a hook or a part of a parallel loop " FL__ENDS_THREAD);
@@ -1189,13 +1164,12 @@ static int pool_start_worker(struct fl__thread_pool *p)
 
 /*
  * After this call each worker that takes a task sees CROWDED, if it is set; each worker that did
- * not see CROWDED has its task.
+ * not see it has its task.
  *
- * A worker stores in `running` that it is about to take a task, then reads `crowded`, without a
- * fence in between. This call makes every thread pass a fence after the store to `crowded`, and
- * before the call reads `running`. If a worker passes the fence before its store to `running`, it
- * sees CROWDED. If after, this call waits until the worker has taken its task. (Dekker's algorithm;
- * the resize, which is rare, pays for both fences.)
+ * A worker stores in `running` that it is about to take a task, then reads `crowded`. This call
+ * makes every thread pass a fence after the store to `crowded`, and before it reads `running`. If a
+ * worker passes the fence before its store, it sees CROWDED. If after, this call waits until the
+ * worker has taken its task. (Dekker's algorithm; the resize, which is rare, pays for both fences.)
  */
 static void pool_fence_takes(struct fl__thread_pool *p)
 {
@@ -1332,7 +1306,7 @@ __attribute__((cold)) static void pool_list_running(fl_executor *e, struct fl__t
 		struct fl__task_block *block = fl__task_block_of(f);
 		/*
 		 * a `queued` task is in a list, with a reference: it was, or will be, requested to
-		 * stop there
+		 * stop
 		 */
 		if (!block->queued || !fl__future_free_shared(f))
 			fl__task_list_add(running, block);
@@ -1358,7 +1332,7 @@ static bool pool_remove(fl_executor *e, struct fl__task_block *block)
 
 /*
  * Closed: wakes a worker, which checks whether all tasks have ended. The last worker wakes the
- * others. If no more worker may be active, an active worker checks.
+ * others.
  */
 static void pool_wake_all(fl_executor *e)
 {
@@ -1371,8 +1345,7 @@ static void pool_wake_all(fl_executor *e)
 
 /*
  * A worker that is awake may have a task. The last worker that goes to sleep, or ends, broadcasts
- * `gone` (fl__thread_pool_recount()). When all are asleep, a task in the backlog has a wake under
- * way; so has a task that its canceller removes from the backlog.
+ * `gone`. When all are asleep, a task in the backlog has a wake under way.
  */
 static bool pool_is_busy(const fl_executor *e)
 {
@@ -1413,7 +1386,7 @@ __attribute__((cold)) static void pool_destroy(fl_executor *e)
 	fl__free_to(allocator, p);
 }
 
-/* How many of the `length` tasks in the backlog no context has claimed. */
+/* How many tasks in the backlog no context has claimed. */
 static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 {
 	/* relaxed: approximate, may be below 0 */
@@ -1421,7 +1394,7 @@ static size_t pool_pending(const struct fl__thread_pool *p, size_t length)
 	return claimed <= 0 ? length : length > (size_t)claimed ? length - (size_t)claimed : 0;
 }
 
-/* Reads without the lock what is written under it, which ThreadSanitizer must not see. */
+/* Reads without the lock, which ThreadSanitizer must not see. */
 __attribute__((cold, no_sanitize("thread"))) static void pool_peek(const fl_executor *e, struct fl__executor_seen *seen)
 {
 	struct fl__thread_pool *p = pool_of((fl_executor *)(uintptr_t)e);

@@ -19,18 +19,18 @@ enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2, FL__POOL_AWAKE = 4 };
 enum { FL__POOL_NO_AGENT, FL__POOL_AGENT_RUNS, FL__POOL_AGENT_AGAIN, FL__POOL_AGENT_ENDED };
 
 struct fl__thread_worker {
-	struct fl__run run; /* the outermost; must be the first member: pool_block() converts it */
+	struct fl__run run; /* the outermost; must be the first member: pool_block() */
 	struct fl__thread_pool *pool;
 	fl_thread thread;
 	fl_future *running; /* or what the worker does instead: see pool_take() and pool_call_worker() */
 	uint32_t called;    /* bool: counted as searching by pool_call_worker() */
 	struct fl__fork_stack *forks;
-	/* tasks that it claimed; those of them that were cancelled before; written by the worker */
+	/* tasks that it claimed; those cancelled before */
 	size_t begun, skipped;
 	size_t found_none; /* `begun` when it last found no task */
 	unsigned number;   /* from 0; in the thread's name */
 	unsigned blocking; /* depth of blocking sections; only the worker uses it */
-	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h); written by the worker */
+	/* 0, or, while it dozes, 1 + what it waits for (debug/awaited.h) */
 	uint32_t dozing;
 	struct fl__thread_worker *next, *next_vacant;
 };
@@ -62,8 +62,8 @@ void fl__thread_pool_recount(struct fl__thread_pool *p);
 struct fl__thread_worker *fl__thread_pool_make_worker(struct fl__thread_pool *p);
 
 /*
- * Runs a worker, which is counted as searching, until it must end. It is then counted neither as
- * searching nor as alive.
+ * Runs a worker, counted as searching, until it must end: then it is counted neither as searching
+ * nor as alive.
  */
 void fl__thread_pool_serve(struct fl__thread_worker *w);
 
