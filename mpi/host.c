@@ -34,8 +34,8 @@
  *
  * Invariants
  *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if no job of the
- *      pool is in the inner executor. While one does, the inner executor gets one job less than it
- *      has workers, unless the inline job is in a blocking section.
+ *      pool is in the inner executor. While a job runs inline outside of blocking sections, the
+ *      inner executor has at most one job less than it has workers.
  *   2. Jobs of a pool with more workers than one go to the inner executor while its jobs are long
  *      (HOST_LONG): inline, they would wait for each other.
  *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of

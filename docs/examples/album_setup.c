@@ -151,7 +151,7 @@ void album(const struct options *o, struct result *r)
 	                     .question = "download an album of pictures, one request each"};
 	if (set_up(&s, o)) {
 		compare_models(r, o->workers != 0 ? o->workers : ALBUM_WORKERS, album_run, &s.album);
-		/* Do not load foreign servers a fourth time. */
+		/* Do not load the servers of others a fourth time. */
 		if (o->urls == NULL && o->fault == FAULT_NONE)
 			measure_ideal(&s.album, r);
 		if (o->html != NULL)

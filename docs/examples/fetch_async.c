@@ -9,7 +9,7 @@
 #include "fetch.h"
 #include <stdlib.h>
 
-#define CONNECTIONS_MAX 6L /* to a foreign host, as in browsers */
+#define CONNECTIONS_MAX 6L /* to one host, as in browsers */
 
 struct multi {
 	CURLM *curl;

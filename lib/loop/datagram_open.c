@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The life of datagram sockets: their options, addresses, connections, groups, and end. */
+/* The life of datagram sockets: their options, addresses, connections, multicast groups, and end. */
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "datagram.h"
@@ -112,7 +112,7 @@ static int datagram_set_options(int fd, int family, bool ipv6_only, const fl_dat
 	return rc;
 }
 
-/* No datagrams to groups that only other sockets have joined. Some systems lack the options. */
+/* No datagrams to multicast groups that only other sockets have joined. Some systems lack this. */
 static void datagram_set_own_groups(int fd, int family, bool ipv6_only)
 {
 	(void)datagram_set_both(fd, family, ipv6_only, IP_MULTICAST_ALL, IPV6_MULTICAST_ALL, 0);
@@ -351,7 +351,7 @@ int fl_datagram_disconnect(fl_datagram *d)
 	return rc == 0 ? datagram_disconnect(d) : rc;
 }
 
-/* Groups. */
+/* Multicast groups. */
 
 static int datagram_numeric(const char *text, struct fl__address *a)
 {
