@@ -144,41 +144,6 @@ const bench_case bench_cases[] = {
 		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
 	},
 	{
-		.name = "locks/br_read", .unit = "ns/op", .threads = {1}, .least_ms = 100,
-		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
-		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
-	},
-	{
-		.name = "locks/br_write", .unit = "ns/op", .threads = {1}, .least_ms = 100,
-		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
-		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
-	},
-	{
-		.name = "locks/br_99", .unit = "ns/op", .threads = {1, 2, 4, 16}, .least_ms = 100,
-		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
-		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
-	},
-	{
-		.name = "locks/eventcount_idle", .unit = "ns/op", .threads = {1}, .least_ms = 100,
-		.peers = {"ck_ec"},
-		.floor = {"fence"},
-	},
-	{
-		.name = "locks/eventcount_pingpong_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
-		.peers = {"ck_ec"},
-		.floor = {"futex"},
-	},
-	{
-		.name = "locks/eventcount_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
-		.peers = {"ck_ec"},
-		.floor = {"spin", "futex"},
-	},
-	{
-		.name = "locks/eventcount_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
-		.peers = {"ck_ec"},
-		.floor = {"yield", "futex"},
-	},
-	{
 		.name = "locks/barrier", .unit = "ns/round", .threads = {2, 4, 16}, .least_ms = 100,
 		.peers = {"pthread", "std", "boost"},
 	},

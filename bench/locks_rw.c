@@ -5,15 +5,12 @@
 #include <ck_pflock.h>
 #include <ck_rwlock.h>
 #include <fairlead/rwlock.h>
-#include <fairlead/sharded_rwlock.h>
 #include <glib.h>
 #include <nsync.h>
 #include <pthread.h>
 
 RW_BENCH(fl_rw, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read_lock(m), fl_rwlock_read_unlock(m), fl_rwlock_write_lock(m),
          fl_rwlock_write_unlock(m))
-RW_BENCH(fl_br, fl_sharded_rwlock, fl_sharded_rwlock_init(m), fl_sharded_rwlock_read_lock(m),
-         fl_sharded_rwlock_read_unlock(m), fl_sharded_rwlock_write_lock(m), fl_sharded_rwlock_write_unlock(m))
 RW_BENCH(pthread, pthread_rwlock_t, pthread_rwlock_init(m, NULL), pthread_rwlock_rdlock(m), pthread_rwlock_unlock(m),
          pthread_rwlock_wrlock(m), pthread_rwlock_unlock(m))
 RW_BENCH(nsync, nsync_mu, nsync_mu_init(m), nsync_mu_rlock(m), nsync_mu_runlock(m), nsync_mu_lock(m),
@@ -26,14 +23,11 @@ RW_BENCH(ck_pflock, ck_pflock_t, ck_pflock_init(m), ck_pflock_read_lock(m), ck_p
          ck_pflock_write_lock(m), ck_pflock_write_unlock(m))
 
 static const bench_row rows[] = {
-    RW_ROWS("locks/rw", "fairlead", fl_rw),
-    RW_ROW("locks/rw", "fairlead", fl_rw, 90),
-    RW_ROW("locks/rw", "fairlead", fl_rw, 90_100ns),
-    RW_ROWS("locks/br", "fairlead", fl_br),
-    RW_PEER("pthread", pthread),
-    RW_PEER("nsync", nsync),
-    RW_PEER("glib", glib),
-    RW_PEER("ck_rwlock", ck_rwlock),
-    RW_PEER("ck_pflock", ck_pflock),
+    RW_ALL_ROWS("fairlead", fl_rw),
+    RW_ALL_ROWS("pthread", pthread),
+    RW_ALL_ROWS("nsync", nsync),
+    RW_ALL_ROWS("glib", glib),
+    RW_ALL_ROWS("ck_rwlock", ck_rwlock),
+    RW_ALL_ROWS("ck_pflock", ck_pflock),
 };
 BENCH_ROWS(rows)

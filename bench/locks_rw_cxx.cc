@@ -19,9 +19,9 @@ RW_BENCH(tbb_spin, tbb::spin_rw_mutex, new (m) tbb::spin_rw_mutex, m->lock_share
          m->unlock())
 
 static const bench_row rows[] = {
-    RW_PEER("abseil", abseil),
-    RW_PEER("boost", boost),
-    RW_PEER("tbb", tbb),
-    RW_PEER("tbb_spin", tbb_spin),
+    RW_ALL_ROWS("abseil", abseil),
+    RW_ALL_ROWS("boost", boost),
+    RW_ALL_ROWS("tbb", tbb),
+    RW_ALL_ROWS("tbb_spin", tbb_spin),
 };
 BENCH_ROWS(rows)

@@ -195,7 +195,6 @@ static const bench_row rows[] = {
     FLOOR_ROWS("locks/sem_pingpong"),
     FLOOR_ROWS("locks/event_pingpong"),
     FLOOR_ROWS("locks/cond_pingpong"),
-    FLOOR_ROWS("locks/eventcount_pingpong"),
     FLOOR_ROWS("queues/roundtrip"),
     TIMEOUT_ROW(fairlead),
     TIMEOUT_ROW(sem_t),

@@ -143,17 +143,11 @@ static inline void rw_90_100ns_teardown(void *state, uint64_t total)
 	rw_90_teardown(state, total);
 }
 
-/* `family` is "locks/rw" or "locks/br". */
-#define RW_ROW(family, label, impl, what)                                                                              \
+#define RW_ROW(label, impl, what)                                                                              \
 	{                                                                                                              \
-		family "_" #what, label, impl##_rw_setup, impl##_rw_##what, rw_##what##_teardown, 0                    \
+		"locks/rw_" #what, label, impl##_rw_setup, impl##_rw_##what, rw_##what##_teardown, 0                    \
 	}
-#define RW_ROWS(family, label, impl)                                                                                   \
-	RW_ROW(family, label, impl, read), RW_ROW(family, label, impl, write), RW_ROW(family, label, impl, 99)
-
-/* Fairlead's two are measured each against all others. */
-#define RW_PEER(label, impl)                                                                                           \
-	RW_ROWS("locks/rw", label, impl), RW_ROW("locks/rw", label, impl, 90),                                         \
-	    RW_ROW("locks/rw", label, impl, 90_100ns), RW_ROWS("locks/br", label, impl)
+#define RW_ALL_ROWS(label, impl)\
+	RW_ROW(label, impl, read), RW_ROW(label, impl, write), RW_ROW(label, impl, 99), RW_ROW(label, impl, 90), RW_ROW(label, impl, 90_100ns)
 
 #endif

@@ -12,7 +12,6 @@
 #include <fairlead/blocking.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cancel_callback.h>
-#include <fairlead/child.h>
 #include <fairlead/cond.h>
 #include <fairlead/context_var.h>
 #include <fairlead/cpu.h>
@@ -22,7 +21,6 @@
 #include <fairlead/embedded_task.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
-#include <fairlead/eventcount.h>
 #include <fairlead/executor.h>
 #include <fairlead/fd.h>
 #include <fairlead/fiber.h>
@@ -53,8 +51,6 @@
 #include <fairlead/rwlock.h>
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
-#include <fairlead/seqlock.h>
-#include <fairlead/sharded_rwlock.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_array.h>
 #include <fairlead/shm_barrier.h>
@@ -63,11 +59,9 @@
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_queue.h>
 #include <fairlead/shm_rmutex.h>
-#include <fairlead/shm_rwlock.h>
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
 #include <fairlead/signals.h>
-#include <fairlead/spin.h>
 #include <fairlead/spsc.h>
 #include <fairlead/stream.h>
 #include <fairlead/task.h>

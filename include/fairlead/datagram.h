@@ -125,7 +125,8 @@ typedef struct fl_datagram_config {
  * Opens a UDP socket at an address of this machine; `port` 0: the system chooses one. `host` NULL:
  * at all addresses, of IPv4 and IPv6; the socket for a client. `host` a name: at the first of its
  * addresses that this machine has, IPv4 before IPv6. `config` may be NULL. The socket receives
- * datagrams to groups only after its own fl_datagram_join(). A name blocks the calling fiber, and
+ * datagrams only to groups that it has joined: by setsockopt(MCAST_JOIN_GROUP) on
+ * fl_datagram_fd(). A name blocks the calling fiber, and
  * the lookup observes its cancel scope; otherwise the function never waits. Returns
  *
  *   0
@@ -359,35 +360,6 @@ FL_API FL_MUST_CHECK int fl_datagram_receive_many_until(fl_datagram *d, fl_datag
 
 /* As fl_datagram_receive_many(), but returns -EAGAIN if there is no datagram. Never waits. */
 FL_API FL_MUST_CHECK int fl_datagram_try_receive_many(fl_datagram *d, fl_datagram_message *list, unsigned n);
-
-/*
- * Joins a group of IPv4 or IPv6, a numeric address as "239.1.2.3", on one interface, by name; NULL:
- * on the one interface of the system's route to the group, and on no other. `source` is the numeric
- * address of a sender, and further calls may add other senders; NULL: all senders. Requires that a
- * socket joins a group on one interface either for all senders, or for named ones. Never waits.
- * Returns
- *
- *   0
- *   -EADDRINUSE     the socket has joined it already
- *   -ENODEV         no such interface; or no route
- *   -EINVAL         not the address of a group; `group` and `source` of different families; or the
- *                   caller does not run the socket's loop
- *   -EAFNOSUPPORT   a group of another family than the socket's
- *   -ENOMEM         also above the limit of groups of a socket
- *   -EPIPE          closed
- *   -EOWNERDEAD     in a forked child
- */
-FL_API FL_MUST_CHECK int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, const char *source);
-
-/*
- * Leaves a group. The parameters are those of its fl_datagram_join(). Closing the socket leaves all
- * groups. Never waits. Returns 0, or as fl_datagram_join(): -ENODEV, -EINVAL, -EAFNOSUPPORT,
- * -EPIPE, -EOWNERDEAD; or
- *
- *   -EADDRNOTAVAIL  the socket has not joined it
- */
-FL_API FL_MUST_CHECK int fl_datagram_leave(fl_datagram *d, const char *group, const char *interface,
-                                           const char *source);
 
 /* Returns the UDP port; 0: a Unix socket, or not bound. Never waits. */
 FL_API uint16_t fl_datagram_port(const fl_datagram *d);

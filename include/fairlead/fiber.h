@@ -132,29 +132,7 @@ static inline void fl__scoped_fl_fiber(fl_fiber **_f)
 	fl_fiber_free(*_f);
 }
 
-/*
- * Runs `function(arg)` in a fiber that a cancel of the caller does not reach, waits for its end,
- * and stores its result in `*result`, which may be NULL. A cancelled caller stops waiting, and the
- * function runs on in a detached fiber. So `arg` must not be on the caller's stack. The end of the
- * loop cancels the function. Blocks the calling fiber. Observes its cancel scope. Returns
- *
- *   0
- *   -ECANCELED  the function runs on
- *   -ENOMEM     the function was not called
- *   -ENOTSUP    the function was not called: the caller is no fiber of a loop
- */
-FL_INLINE FL_MUST_CHECK int fl_shield(fl_fiber_function *function, void *arg, int *result);
-
-/* As fl_shield(). Also returns -ETIMEDOUT: the function runs on. */
-FL_API FL_MUST_CHECK int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
-                                         fl_cancel_token *cancel);
-
 /* The inline functions. */
-
-FL_INLINE int fl_shield(fl_fiber_function *_function, void *_arg, int *_result)
-{
-	return fl_shield_until(_function, _arg, _result, FL_FOREVER, NULL);
-}
 
 FL_INLINE int fl_fiber_join(fl_fiber *_f, int *_result)
 {

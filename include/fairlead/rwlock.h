@@ -13,7 +13,7 @@ FL_BEGIN_DECLS
 /*
  * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. No thread
  * owns it: any context may unlock. Use it where readers hold the lock for long, else fl_mutex,
- * which costs no more. Many brief readers all change one word here: for them use fl_sharded_rwlock.
+ * which costs no more.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {

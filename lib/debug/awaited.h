@@ -14,7 +14,6 @@ enum fl__debug_kind {
 	FL__DEBUG_NOTHING,
 	FL__DEBUG_MUTEX,
 	FL__DEBUG_RWLOCK,
-	FL__DEBUG_SPIN,
 	FL__DEBUG_JOIN, /* of a context, by its number */
 	/* Objects without a holder. A wait for one may be part of another wait: fl__awaits_begin(). */
 	FL__DEBUG_COND,
@@ -25,13 +24,9 @@ enum fl__debug_kind {
 	FL__DEBUG_QUEUE_JOIN,
 	FL__DEBUG_EVENT,
 	/* What the hooks of debug.h do not name, but the wait alone. */
-	FL__DEBUG_EVENTCOUNT,
 	FL__DEBUG_BARRIER,
 	FL__DEBUG_LATCH,
 	FL__DEBUG_ONCE,
-	FL__DEBUG_SHARDED_READ,
-	FL__DEBUG_SHARDED_WRITE,
-	FL__DEBUG_SEQLOCK,
 	FL__DEBUG_FUTURE,
 	FL__DEBUG_FUTURES, /* a number of them */
 	FL__DEBUG_EMBEDDED_TASK,

@@ -34,7 +34,6 @@
 #include "../wait/context.h"
 #include <errno.h>
 #include <fairlead/cond.h>
-#include <fairlead/eventcount.h>
 #include <fairlead/mutex.h>
 #include <fairlead/timer.h>
 #include <pthread.h>
@@ -47,8 +46,8 @@ static const int64_t timer_awake = INT64_MIN;
 
 static fl_mutex timer_lock = FL_MUTEX_INIT;
 static fl_cond timer_earlier = FL_COND_INIT; /* the thread sleeps here */
-/* notified when a timer ceases to be pending or running */
-static fl_eventcount timer_settled = FL_EVENTCOUNT_INIT;
+/* broadcast when a timer ceases to be pending or running */
+static fl_cond timer_settled = FL_COND_INIT;
 static struct fl__timers timer_heap;
 static int64_t timer_wakes_at;
 static bool timer_has_thread;
@@ -103,7 +102,7 @@ static bool timer_withdraw(fl_timer *t)
 	if (!timer_is_pending(t))
 		return false;
 	fl__timers_remove(&timer_heap, timer_node_of(t));
-	fl_eventcount_notify_all(&timer_settled);
+	fl_cond_broadcast(&timer_settled);
 	if (!timer_heap.first && timer_wakes_at == FL_FOREVER)
 		timer_wake_thread(); /* it sleeps without a deadline, and must find that it is idle */
 	return true;
@@ -149,7 +148,7 @@ static void timer_make_call(fl_timer *t, int64_t now)
 	if (fl__is_forked(fork))
 		return;
 	timer_call.timer = NULL;
-	fl_eventcount_notify_all(&timer_settled);
+	fl_cond_broadcast(&timer_settled);
 }
 
 /*
@@ -210,7 +209,7 @@ static void timer_after_fork_in_child(void)
 {
 	fl_mutex_init(&timer_lock);
 	fl_cond_init(&timer_earlier);
-	fl_eventcount_init(&timer_settled);
+	fl_cond_init(&timer_settled);
 	timer_heap.first = NULL;
 	timer_has_thread = false;
 	timer_call.timer = NULL;
@@ -293,12 +292,9 @@ int fl_timer_cancel(fl_timer *t)
 /* Releases the lock while it waits until any timer ceases to be pending or running. */
 static int timer_wait_for_any(const fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
-	const fl_eventcount_key key = fl_eventcount_prepare(&timer_settled);
-	fl_mutex_unlock(&timer_lock);
 	const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
-	const int rc = fl_eventcount_wait_until(&timer_settled, key, deadline, cancel);
+	const int rc = fl_cond_wait_until(&timer_settled, &timer_lock, deadline, cancel);
 	fl__awaits_end(outer);
-	fl_mutex_lock(&timer_lock);
 	return rc;
 }
 

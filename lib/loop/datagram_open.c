@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The life of datagram sockets: their options, addresses, connections, multicast groups, and end. */
+/* The life of datagram sockets: their options, addresses, connections, and end. */
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "datagram.h"
@@ -349,80 +349,4 @@ int fl_datagram_disconnect(fl_datagram *d)
 {
 	int rc = fl__datagram_check(d);
 	return rc == 0 ? datagram_disconnect(d) : rc;
-}
-
-/* Multicast groups. */
-
-static int datagram_numeric(const char *text, struct fl__address *a)
-{
-	int rc = text ? fl__name_sys.lookup(text, AI_NUMERICHOST, a, 1) : -EINVAL;
-	return rc == 1 ? 0 : rc == -ENOMEM ? rc : -EINVAL;
-}
-
-/* Returns the number of the interface; 0: the system chooses; or an error. */
-static int datagram_interface(const struct fl__address *group, const char *name)
-{
-	if (name)
-		return fl__net_sys.interface(name);
-	return group->at.any.sa_family == AF_INET6 ? (int)group->at.v6.sin6_scope_id : 0;
-}
-
-static int datagram_change_source(fl_datagram *d, const struct fl__address *group, int interface, const char *source,
-                                  int option)
-{
-	struct group_source_req request = {.gsr_interface = (uint32_t)interface};
-	struct fl__address from = {0};
-	int rc = datagram_numeric(source, &from);
-	if (rc == 0 && from.at.any.sa_family != group->at.any.sa_family)
-		rc = -EINVAL;
-	if (rc != 0)
-		return rc;
-	memcpy(&request.gsr_group, &group->at, group->size);
-	memcpy(&request.gsr_source, &from.at, from.size);
-	return fl__net_sys.set_struct(d->io.fd, group->at.any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, option,
-	                              &request, sizeof request);
-}
-
-static int datagram_change_group(fl_datagram *d, const struct fl__address *group, int interface, int option)
-{
-	struct group_req request = {.gr_interface = (uint32_t)interface};
-	memcpy(&request.gr_group, &group->at, group->size);
-	return fl__net_sys.set_struct(d->io.fd, group->at.any.sa_family == AF_INET ? IPPROTO_IP : IPPROTO_IPV6, option,
-	                              &request, sizeof request);
-}
-
-/* Returns the number of the interface, or an error. */
-static int datagram_find_group(const fl_datagram *d, const char *text, const char *interface, struct fl__address *group)
-{
-	int rc = fl__datagram_check(d);
-	if (rc == 0)
-		rc = datagram_numeric(text, group);
-	if (rc != 0)
-		return rc;
-	const bool fits =
-	    group->at.any.sa_family == AF_INET ? datagram_has_ipv4(d->family, d->ipv6_only) : d->family == AF_INET6;
-	return fits ? datagram_interface(group, interface) : -EAFNOSUPPORT;
-}
-
-int fl_datagram_join(fl_datagram *d, const char *group, const char *interface, const char *source)
-{
-	struct fl__address a = {0};
-	int rc = datagram_find_group(d, group, interface, &a);
-	if (rc < 0)
-		return rc;
-	if (!source)
-		return fl__net_error(datagram_change_group(d, &a, rc, MCAST_JOIN_GROUP));
-	/* -EADDRNOTAVAIL: the socket has joined this source already */
-	rc = datagram_change_source(d, &a, rc, source, MCAST_JOIN_SOURCE_GROUP);
-	return rc == -EADDRNOTAVAIL ? -EADDRINUSE : fl__net_error(rc);
-}
-
-int fl_datagram_leave(fl_datagram *d, const char *group, const char *interface, const char *source)
-{
-	struct fl__address a = {0};
-	int rc = datagram_find_group(d, group, interface, &a);
-	if (rc < 0)
-		return rc;
-	return fl__net_error(source ? datagram_change_source(d, &a, rc, source, MCAST_LEAVE_SOURCE_GROUP)
-	                            : datagram_change_group(d, &a, rc, MCAST_LEAVE_GROUP));
 }

@@ -190,22 +190,6 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 	return 0;
 }
 
-int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
-{
-	const fl_fiber *self = fl_fiber_current();
-	if (!self)
-		return fl__loop_needed("fl_shield", FL__A_FIBER);
-	fl_fiber *f;
-	int rc = fl__fiber_start(self->loop, &f, function, arg, NULL, &self->loop->root);
-	if (rc != 0)
-		return rc;
-	fl__fiber_inherit(f);
-	rc = fl_fiber_join_until(f, result, deadline, cancel);
-	if (rc != 0)
-		fl_fiber_detach(f);
-	return rc;
-}
-
 void fl_fiber_cancel(fl_fiber *f)
 {
 	if (!fl__loop_is_forked(f->loop))

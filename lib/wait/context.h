@@ -143,7 +143,7 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
  * The first call counts. Locks keep their own names. No other code runs until the end of the wait.
  *
  *     const struct fl__awaited outer = fl__awaits_begin(FL__DEBUG_TIMER, t);
- *     rc = fl_eventcount_wait_until(...);
+ *     rc = fl_cond_wait_until(...);
  *     fl__awaits_end(outer);
  */
 static inline struct fl__awaited fl__awaits_begin(enum fl__debug_kind kind, const void *object)

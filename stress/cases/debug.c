@@ -6,7 +6,6 @@
 #include "../../lib/debug/table.h"
 #include "debugging.h"
 #include <fairlead/rwlock.h>
-#include <fairlead/spin.h>
 #include <fairlead/thread.h>
 
 /*
@@ -236,7 +235,6 @@ FL_STRESS(debug_quiet_readers, one, two)
 struct debug_unlock_destroy {
 	struct watched {
 		fl_mutex m;
-		fl_spin spin;
 		fl_rwlock l;
 		atomic_int refs;
 	} * object;
@@ -255,14 +253,6 @@ static bool let_go_mutex(struct watched *object)
 	const bool last = is_last(object);
 	fl_mutex_unlock(&object->m);
 	return last && fl_mutex_destroy(&object->m) == 0;
-}
-
-static bool let_go_spin(struct watched *object)
-{
-	fl_spin_lock(&object->spin);
-	const bool last = is_last(object);
-	fl_spin_unlock(&object->spin);
-	return last && fl_spin_destroy(&object->spin) == 0;
 }
 
 static bool let_go_writing(struct watched *object)
@@ -286,13 +276,12 @@ static bool let_go_reading(struct watched *object)
 	return fl_rwlock_destroy(&object->l) == 0;
 }
 
-static bool (*const let_go[])(struct watched *) = {let_go_mutex, let_go_spin, let_go_writing, let_go_reading};
+static bool (*const let_go[])(struct watched *) = {let_go_mutex, let_go_writing, let_go_reading};
 
 FL_STRESS_SETUP(debug_unlock_destroy)
 {
 	s->object = make(sizeof *s->object);
 	fl_mutex_init(&s->object->m);
-	fl_spin_init(&s->object->spin);
 	fl_rwlock_init(&s->object->l);
 	SET(&s->object->refs, 2);
 	s->lock = fl_stress_choose(sizeof let_go / sizeof *let_go);

@@ -8,7 +8,6 @@
 #include "fl_denied.h"
 #include "fl_emulated.h"
 #include "fl_shm.h"
-#include <fairlead/child.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
@@ -148,11 +147,6 @@ static void without_pidfd(void)
 	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
 	const fl_process_config exec = {.task = &denied_exits, .arg = &(int){7}, .method = FL_PROCESS_EXEC};
 	FL_CHECK(exit_code(&exec) == 7);
-	fl_process_status status;
-	const pid_t pid = fork();
-	if (pid == 0)
-		_exit(8);
-	FL_CHECK(pid > 0 && fl_child_wait(pid, &status) == 0 && status.code == 8);
 }
 
 FL_TEST(denied_pidfd_open)

@@ -381,9 +381,18 @@ class Kit:
         run(["cmake", "--build", build, "--parallel", "2"])
         return build
 
+    def cxx17(self):
+        """Writes cxx17.cc with the names of all functions above it. Returns its path."""
+        functions = [f.name for f in check_api.public_functions() if not f.header.startswith("mpi")]
+        path = os.path.join(self.work, "cxx17.cc")
+        os.makedirs(self.work, exist_ok=True)
+        with open(os.path.join(HERE, "cxx17.cc"), encoding="utf-8") as file, open(path, "w", encoding="utf-8") as whole:
+            whole.write(f"#define EACH_FUNCTION(X) {' '.join(f'X({name})' for name in functions)}\n{file.read()}")
+        return path
+
     def cmake_consumer(self, name, way, *options):
         """Programs in C11, gnu99 and C++17 that get the library in one of CMake's ways."""
-        programs = [os.path.join(HERE, "installed", "main.c"), os.path.join(HERE, "cxx17.cc")]
+        programs = [os.path.join(HERE, "installed", "main.c"), self.cxx17()]
         build = self.cmake(name, os.path.join(HERE, "cmake"), f"-DWAY={way}", f"-DPROGRAM={programs[0]}",
                            f"-DPROGRAM_CXX={programs[1]}", *options)
         expect(run([os.path.join(build, "main11")]), "40 items\n")
@@ -438,11 +447,11 @@ class Kit:
         run([compiler, f"-std={standard}", "-Wall", "-Wextra", "-Werror", "-O2", "-c",
              os.path.join(folder, "fairlead.c"), "-o", library])
         with tempfile.TemporaryDirectory() as work:
-            for name, flags, wanted in (("installed/main.c", [compiler, f"-std={standard}"], "40 items\n"),
-                                        ("subproject/main.c", [compiler, f"-std={standard}"], "5050\n"),
-                                        ("cxx17.cc", [self.cxx, "-std=c++17"], "ok\n")):
+            for name, flags, wanted in ((os.path.join(HERE, "installed", "main.c"), [compiler, f"-std={standard}"], "40 items\n"),
+                                        (os.path.join(HERE, "subproject", "main.c"), [compiler, f"-std={standard}"], "5050\n"),
+                                        (self.cxx17(), [self.cxx, "-std=c++17"], "ok\n")):
                 program = os.path.join(work, "program")
-                run([*flags, "-I", folder, os.path.join(HERE, name), library, "-o", program, "-l:libck.a", "-pthread"])
+                run([*flags, "-I", folder, name, library, "-o", program, "-l:libck.a", "-pthread"])
                 expect(run([program]), wanted)
 
     def consumer_one_file_c11(self):
@@ -474,7 +483,7 @@ class Kit:
         self.one_file_sanitized("thread")
 
     def consumer_cxx17(self):
-        expect(run([self.compiled(os.path.join(HERE, "cxx17.cc"), self.cxx, CXX_FLAGS)]), "ok\n")
+        expect(run([self.compiled(self.cxx17(), self.cxx, CXX_FLAGS)]), "ok\n")
 
     def consumer_headers_alone_c11(self):
         self.headers_alone(self.cc, "c", C_FLAGS)

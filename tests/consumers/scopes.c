@@ -29,9 +29,7 @@
 
 static fl_mutex mutexes[2];
 static fl_rmutex rmutexes[2];
-static fl_spin spins[2];
 static fl_rwlock read_locks[2], write_locks[2];
-static fl_sharded_rwlock sharded_read_locks[2], sharded_write_locks[2];
 static fl_shm_mutex shm_mutexes[2];
 static fl_shm_rmutex shm_rmutexes[2];
 static fl_cancel_token tokens[2];
@@ -50,11 +48,8 @@ int main(void)
 {
 	CHECK_LOCKS(FL_LOCKED, fl_mutex, mutexes);
 	CHECK_LOCKS(FL_RMUTEX_LOCKED, fl_rmutex, rmutexes);
-	CHECK_LOCKS(FL_SPIN_LOCKED, fl_spin, spins);
 	CHECK_LOCKS(FL_READ_LOCKED, fl_rwlock, read_locks);
 	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock, write_locks);
-	CHECK_LOCKS(FL_SHARDED_READ_LOCKED, fl_sharded_rwlock, sharded_read_locks);
-	CHECK_LOCKS(FL_SHARDED_WRITE_LOCKED, fl_sharded_rwlock, sharded_write_locks);
 	{
 		SHM_LOCKED(shm_mutexes);
 		CHECK(first == 0 && fl_shm_mutex_is_owned(&shm_mutexes[0]));

@@ -8,12 +8,9 @@
 
 /* The objects have names, since they are static. */
 static fl_event dump_event;
-static fl_eventcount dump_eventcount;
 static fl_barrier dump_barrier = FL_BARRIER_INIT(2);
 static fl_latch dump_latch;
 static fl_once dump_once;
-static fl_sharded_rwlock dump_sharded;
-static fl_seqlock dump_seqlock;
 static fl_timer dump_timer;
 static fl_shm_event dump_shm_event;
 static fl_cancel_token dump_token;
@@ -26,7 +23,7 @@ static fl_future *dump_futures[2];
 static fl_imap *dump_imap;
 static fl_pipe *dump_pipes[2];
 static int dump_fds[2];
-static pid_t dump_child;
+static fl_process *dump_child;
 
 static void await_event(void)
 {
@@ -73,17 +70,6 @@ static void join_other(void)
 	FL_OK(fl_thread_join(&dump_other, NULL));
 }
 
-static void wait_eventcount(void)
-{
-	const fl_eventcount_key key = fl_eventcount_prepare(&dump_eventcount);
-	FL_CHECK(fl_eventcount_wait(&dump_eventcount, key) == 0);
-}
-
-static void notify_eventcount(void)
-{
-	fl_eventcount_notify_all(&dump_eventcount);
-}
-
 static void wait_barrier(void)
 {
 	FL_CHECK(fl_barrier_wait(&dump_barrier) >= 0);
@@ -123,55 +109,6 @@ static void begin_once(void)
 {
 	start_other(call_once_here);
 	FL_WAIT_FOR(fl__load_acquire(&dump_in_once));
-}
-
-static void write_lock_sharded(void)
-{
-	fl_sharded_rwlock_write_lock(&dump_sharded);
-}
-
-static void read_sharded(void)
-{
-	fl_sharded_rwlock_read_lock(&dump_sharded);
-	fl_sharded_rwlock_read_unlock(&dump_sharded);
-}
-
-static void write_unlock_sharded(void)
-{
-	fl_sharded_rwlock_write_unlock(&dump_sharded);
-}
-
-static void read_lock_sharded(void)
-{
-	fl_sharded_rwlock_read_lock(&dump_sharded);
-}
-
-static void write_sharded(void)
-{
-	fl_sharded_rwlock_write_lock(&dump_sharded);
-	fl_sharded_rwlock_write_unlock(&dump_sharded);
-}
-
-static void read_unlock_sharded(void)
-{
-	fl_sharded_rwlock_read_unlock(&dump_sharded);
-}
-
-static void begin_write(void)
-{
-	fl_seqlock_write_begin(&dump_seqlock);
-}
-
-static void read_seqlock(void)
-{
-	static const int from;
-	int to;
-	fl_seqlock_read(&dump_seqlock, &to, &from, sizeof to);
-}
-
-static void end_write(void)
-{
-	fl_seqlock_write_end(&dump_seqlock);
 }
 
 static void make_promises(void)
@@ -388,22 +325,23 @@ static void free_pipe(void)
 
 static void start_child(void)
 {
-	dump_child = fork();
-	FL_CHECK(dump_child >= 0);
-	if (dump_child == 0)
-		for (;;)
-			(void)pause();
+	static const char *const arguments[] = {"sleep", "1000", NULL};
+	FL_OK(fl_process_start(&dump_child, &(fl_process_config){.program = "sleep", .argv = arguments}));
 }
 
 static void wait_child(void)
 {
-	fl_process_status status;
-	FL_CHECK(fl_child_wait_until(dump_child, &status, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(fl_process_join_until(dump_child, NULL, FL_FOREVER, FL_SHIELDED) == 0);
 }
 
 static void kill_child(void)
 {
-	FL_CHECK(kill(dump_child, SIGKILL) == 0);
+	FL_CHECK(fl_process_kill(dump_child) == 0);
+}
+
+static void free_child(void)
+{
+	fl_process_free(dump_child);
 }
 
 static const struct dump_wait {
@@ -414,13 +352,9 @@ static const struct dump_wait {
 	void (*clean)(void);
 } dump_waits[] = {
     {"event dump_event at ", nothing, await_event, set_event, nothing},
-    {"eventcount dump_eventcount at ", nothing, wait_eventcount, notify_eventcount, nothing},
     {"barrier dump_barrier at ", nothing, wait_barrier, wait_barrier, nothing},
     {"latch dump_latch at ", begin_latch, wait_latch, open_latch, nothing},
     {"once dump_once at ", begin_once, call_once_here, join_other, nothing},
-    {"sharded lock dump_sharded at ", write_lock_sharded, read_sharded, write_unlock_sharded, nothing},
-    {"sharded lock dump_sharded at ", read_lock_sharded, write_sharded, read_unlock_sharded, nothing},
-    {"sequence lock dump_seqlock at ", begin_write, read_seqlock, end_write, nothing},
     {"future 0x", make_promises, wait_future, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, wait_futures, keep_promises, free_promises},
     {"some of 2 futures ", make_promises, next_as_completed, keep_promises, free_promises},
@@ -435,7 +369,7 @@ static const struct dump_wait {
     {"descriptor ", open_fds, wait_fd, close_writer, close_reader},
     {"descriptor ", open_fds, wait_fd_under_token, close_writer, close_reader},
     {"pipe 0x", make_pipe, receive, send_one, free_pipe},
-    {"the end of process ", start_child, wait_child, kill_child, nothing},
+    {"the end of process ", start_child, wait_child, kill_child, free_child},
     {"the end of executor 0x", submit_one, join_pool, set_event, nothing}, /* last: it closes the pool */
 };
 

@@ -157,27 +157,3 @@ FL_TEST(debug_assert_held_by_another_panics)
 	fl_rwlock_write_unlock(&l);
 	(void)fl_set_panic_handler(before);
 }
-
-FL_TEST(debug_spin_locks_have_an_order)
-{
-	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
-	fl_spin a = FL_SPIN_INIT, b = FL_SPIN_INIT;
-	fl_spin_lock(&a);
-	FL_OK(fl_spin_try_lock(&b));
-	FL_RC(fl_spin_try_lock(&b), -EBUSY);
-	fl_spin_unlock(&b);
-	fl_spin_lock(&b);
-	fl_spin_unlock(&b);
-	fl_spin_unlock(&a);
-	assert_int_equal(heard("\n"), 0);
-	fl_spin_lock(&b);
-	fl_spin_lock(&a);
-	fl_spin_unlock(&a);
-	FL_RC(fl_spin_destroy(&b), -EBUSY);
-	assert_int_equal(heard("fl_spin_destroy: the lock is held"), 1);
-	fl_spin_unlock(&b);
-	assert_int_equal(heard("potential deadlock"), 1);
-	assert_int_equal(heard("spin lock"), 5);
-	FL_OK(fl_spin_destroy(&b));
-	FL_PANICS(fl_spin_unlock(&b));
-}

@@ -83,7 +83,6 @@ struct storm {
 	fl_shm *region;
 	fl_shm_mutex *shm_mutex;
 	fl_shm_cond *shm_changed;
-	fl_shm_rwlock *shm_rwlock;
 	fl_shm_sem *shm_sems;
 	fl_shm_event *shm_events;
 	fl_shm_barrier *shm_barrier;
@@ -192,10 +191,6 @@ static void play_shared(struct storm *s, int side)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		int got = -1;
-		FL_CHECK(fl_shm_rwlock_write_lock(s->shm_rwlock) == 0);
-		fl_shm_rwlock_write_unlock(s->shm_rwlock);
-		FL_CHECK(fl_shm_rwlock_read_lock(s->shm_rwlock) == 0);
-		fl_shm_rwlock_read_unlock(s->shm_rwlock);
 		FL_CHECK(fl_shm_mutex_lock(s->shm_mutex) == 0);
 		while (s->turn != side)
 			FL_CHECK(fl_shm_cond_wait(s->shm_changed, s->shm_mutex) == 0);
@@ -219,13 +214,11 @@ static void make_shared(struct storm *s)
 	FL_OK(fl_shm_create(&s->region, 1 << 20));
 	s->shm_mutex = fl_shm_alloc(s->region, sizeof *s->shm_mutex);
 	s->shm_changed = fl_shm_alloc(s->region, sizeof *s->shm_changed);
-	s->shm_rwlock = fl_shm_alloc(s->region, sizeof *s->shm_rwlock);
 	s->shm_sems = fl_shm_alloc(s->region, 2 * sizeof *s->shm_sems);
 	s->shm_events = fl_shm_alloc(s->region, 2 * sizeof *s->shm_events);
 	s->shm_barrier = fl_shm_alloc(s->region, sizeof *s->shm_barrier);
 	fl_shm_mutex_init(s->shm_mutex);
 	fl_shm_cond_init(s->shm_changed);
-	fl_shm_rwlock_init(s->shm_rwlock);
 	FL_OK(fl_shm_barrier_init(s->shm_barrier, 2));
 	for (int i = 0; i < 2; i++) {
 		FL_OK(fl_shm_sem_init(&s->shm_sems[i], 0));

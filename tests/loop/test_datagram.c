@@ -502,8 +502,6 @@ static void closes(const fl_test_two *t)
 	FL_GIVES(fl_datagram_try_send_many(t->b, &m, 0, NULL), -EPIPE);
 	FL_GIVES(fl_datagram_connect(t->b, &t->to_a), -EPIPE);
 	FL_GIVES(fl_datagram_disconnect(t->b), -EPIPE);
-	FL_GIVES(fl_datagram_join(t->b, "239.1.2.3", NULL, NULL), -EPIPE);
-	FL_GIVES(fl_datagram_leave(t->b, "239.1.2.3", NULL, NULL), -EPIPE);
 	FL_GIVES(fl_datagram_address_of(t->b, &a), -EPIPE);
 	FL_GIVES(fl_datagram_peer_of(t->b, &a), -EPIPE);
 }
@@ -588,8 +586,6 @@ static void in_child(void *unused)
 	FL_GIVES(fl_datagram_try_send_many(kept, &m, 1, NULL), -EOWNERDEAD);
 	FL_GIVES(fl_datagram_connect(kept, &kept_at), -EOWNERDEAD);
 	FL_GIVES(fl_datagram_disconnect(kept), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_join(kept, "239.1.2.3", NULL, NULL), -EOWNERDEAD);
-	FL_GIVES(fl_datagram_leave(kept, "239.1.2.3", NULL, NULL), -EOWNERDEAD);
 	fl_datagram_free(kept); /* though a fiber of the parent's receives */
 	FL_CHECK(fcntl(fd, F_GETFD) < 0);
 	FL_CHECK(fl_test_path_is_there(&path));
@@ -651,8 +647,6 @@ static int elsewhere(void *unused)
 	FL_GIVES(fl_datagram_try_receive_many(kept, &m, 1), -EINVAL);
 	FL_GIVES(fl_datagram_connect(kept, &kept_at), -EINVAL);
 	FL_GIVES(fl_datagram_disconnect(kept), -EINVAL);
-	FL_GIVES(fl_datagram_join(kept, "239.1.2.3", NULL, NULL), -EINVAL);
-	FL_GIVES(fl_datagram_leave(kept, "239.1.2.3", NULL, NULL), -EINVAL);
 	return 0;
 }
 

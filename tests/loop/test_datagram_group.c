@@ -14,6 +14,15 @@ static fl_datagram *open_with(const char *host, uint16_t port, const fl_datagram
 	return d;
 }
 
+/* Joins or leaves a group of IPv4 on the loopback interface. */
+static void change_group(const fl_datagram *d, int option, const char *to)
+{
+	struct group_req request = {.gr_interface = if_nametoindex("lo")};
+	const fl_datagram_address a = fl_test_udp_address(to, 1);
+	memcpy(&request.gr_group, &a.system, sizeof a.system);
+	FL_CHECK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, option, &request, sizeof request) == 0);
+}
+
 static void gets_none(fl_datagram *d)
 {
 	char got[8];
@@ -32,15 +41,15 @@ static int to_groups(void *host)
 	fl_datagram *b = open_with(host, port, &receiver), *c = open_with(host, port, &receiver),
 		    *none = open_with(host, port, &receiver), *s = open_with(host, 0, &sender);
 	const fl_datagram_address to = fl_test_udp_address(group, port);
-	FL_GIVES(fl_datagram_join(a, group, "lo", NULL), 0);
-	FL_GIVES(fl_datagram_join(b, group, "lo", NULL), 0);
-	FL_GIVES(fl_datagram_join(c, other_group, "lo", NULL), 0);
+	change_group(a, MCAST_JOIN_GROUP, group);
+	change_group(b, MCAST_JOIN_GROUP, group);
+	change_group(c, MCAST_JOIN_GROUP, other_group);
 	FL_GIVES(fl_datagram_send_to(s, "group", 5, &to), 0);
 	fl_test_gets(a, "group", NULL);
 	fl_test_gets(b, "group", NULL);
 	gets_none(c);
 	gets_none(none);
-	FL_GIVES(fl_datagram_leave(b, group, "lo", NULL), 0);
+	change_group(b, MCAST_LEAVE_GROUP, group);
 	FL_GIVES(fl_datagram_send_to(s, "group", 5, &to), 0);
 	fl_test_gets(a, "group", NULL);
 	gets_none(b);
@@ -59,120 +68,34 @@ FL_TEST(datagram_groups)
 	fl_test_leaves_nothing(to_groups, NULL); /* a socket of both families */
 }
 
-static int from_sources(void *host)
-{
-	const fl_datagram_config sender = {.interface = "lo"};
-	fl_datagram *d = open_with(host, 0, NULL);
-	fl_datagram *s1 = open_with("127.0.0.1", 0, &sender), *s2 = open_with("127.0.0.2", 0, &sender);
-	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d)), from1 = fl_test_address_of(s1);
-	FL_GIVES(fl_datagram_join(d, group, "lo", "127.0.0.1"), 0);
-	FL_GIVES(fl_datagram_send_to(s2, "no", 2, &to), 0);
-	FL_GIVES(fl_datagram_send_to(s1, "yes", 3, &to), 0);
-	fl_test_gets(d, "yes", &from1);
-	FL_GIVES(fl_datagram_join(d, group, "lo", "127.0.0.2"), 0);
-	FL_GIVES(fl_datagram_join(d, group, "lo", "127.0.0.2"), -EADDRINUSE);
-	FL_GIVES(fl_datagram_send_to(s2, "two", 3, &to), 0);
-	fl_test_gets(d, "two", NULL);
-	FL_GIVES(fl_datagram_leave(d, group, "lo", "127.0.0.1"), 0);
-	FL_GIVES(fl_datagram_leave(d, group, "lo", "127.0.0.1"), -EADDRNOTAVAIL);
-	FL_GIVES(fl_datagram_send_to(s1, "no", 2, &to), 0);
-	gets_none(d);
-	FL_GIVES(fl_datagram_leave(d, group, "lo", "127.0.0.2"), 0);
-	FL_GIVES(fl_datagram_join(d, group, "lo", "::1"), -EINVAL);
-	FL_GIVES(fl_datagram_join(d, group, "lo", "no address"), -EINVAL);
-	fl_datagram_free(d);
-	fl_datagram_free(s1);
-	fl_datagram_free(s2);
-	return 0;
-}
-
-FL_TEST(datagram_groups_by_source)
-{
-	fl_test_needs_groups();
-	fl_test_leaves_nothing(from_sources, all_ipv4);
-	fl_test_leaves_nothing(from_sources, NULL);
-}
-
 static int no_struct(int fd, int level, int option, const void *value, socklen_t size)
 {
 	(void)fd, (void)level, (void)option, (void)value, (void)size;
 	return fault;
 }
 
-static int cannot_join(void *unused)
+static int no_interface(void *unused)
 {
+	static const int errors[][2] = {{-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-ENODEV, -ENODEV}};
 	const fl_datagram_config on_lo = {.interface = "lo"};
 	fl_datagram *none = NULL;
 	(void)unused;
-	fl_datagram *d = fl_test_udp("0.0.0.0"), *u = fl_test_unix(NULL);
-	FL_GIVES(fl_datagram_join(d, group, "lo", NULL), 0);
-	FL_GIVES(fl_datagram_join(d, group, "lo", NULL), -EADDRINUSE);
-	FL_GIVES(fl_datagram_join(d, group, "no such one", NULL), -ENODEV);
-	FL_GIVES(fl_datagram_leave(d, group, "no such one", NULL), -ENODEV);
-	FL_GIVES(fl_datagram_leave(d, other_group, "lo", NULL), -EADDRNOTAVAIL);
-	FL_GIVES(fl_datagram_join(d, "127.0.0.1", "lo", NULL), -EINVAL); /* no group */
-	FL_GIVES(fl_datagram_join(d, "some.name", "lo", NULL), -EINVAL);
-	FL_GIVES(fl_datagram_join(d, NULL, "lo", NULL), -EINVAL);
-	FL_GIVES(fl_datagram_leave(d, "some.name", "lo", NULL), -EINVAL);
-	FL_GIVES(fl_datagram_join(d, "ff02::7", "lo", NULL), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_leave(d, "ff02::7", "lo", NULL), -EAFNOSUPPORT);
-	FL_GIVES(fl_datagram_join(u, group, "lo", NULL), -EAFNOSUPPORT);
-	if (fl_test_has_ipv6()) {
-		fl_datagram *six = fl_test_udp("::1");
-		FL_GIVES(fl_datagram_join(six, group, "lo", NULL), -EAFNOSUPPORT);
-		fl_datagram_free(six);
-	}
 	fl__net_sys.set_struct = no_struct;
-	static const int errors[][2] = {{-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-ENODEV, -ENODEV}};
 	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
 		fault = errors[i][0];
-		FL_GIVES(fl_datagram_join(d, other_group, NULL, NULL), errors[i][1]);
-		FL_GIVES(fl_datagram_join(d, other_group, NULL, "127.0.0.1"), errors[i][1]);
 		FL_GIVES(fl_datagram_open_udp(&none, "0.0.0.0", 0, &on_lo), errors[i][1]);
 	}
 	fl_test_no_faults();
 	FL_CHECK(none == NULL);
-	fl_datagram_free(d);
-	fl_datagram_free(u);
 	return 0;
 }
 
-FL_TEST(datagram_cannot_join)
+FL_TEST(datagram_cannot_choose_an_interface)
 {
-	fl_test_needs_groups();
-	fl_test_leaves_nothing(cannot_join, NULL);
+	fl_test_leaves_nothing(no_interface, NULL);
 }
 
 /* Of IPv6: to join and to leave; to send needs a route, which the loopback interface seldom has. */
-static int ipv6_groups(void *unused)
-{
-	const fl_datagram_config on_lo = {.interface = "lo"};
-	(void)unused;
-	if (!fl_test_has_ipv6())
-		return 0;
-	fl_datagram *d = open_with(NULL, 0, &on_lo);
-	const fl_datagram_address to = fl_test_udp_address("ff02::7:7", fl_datagram_port(d));
-	FL_GIVES(fl_datagram_join(d, "ff02::7:7", "lo", NULL), 0);
-	FL_GIVES(fl_datagram_join(d, "ff02::7:7", "lo", NULL), -EADDRINUSE);
-	int rc = fl_datagram_send_to(d, "six", 3, &to);
-	if (rc == 0)
-		fl_test_gets(d, "six", NULL);
-	else
-		FL_CHECK(rc == -ENETUNREACH || rc == -EADDRNOTAVAIL || rc == -EHOSTUNREACH);
-	FL_GIVES(fl_datagram_leave(d, "ff02::7:7%lo", NULL, NULL), 0); /* the interface of the address */
-	FL_GIVES(fl_datagram_leave(d, "ff02::7:7", "lo", NULL), -EADDRNOTAVAIL);
-	FL_GIVES(fl_datagram_join(d, "ff32::7:7", "lo", "::1"), 0);
-	FL_GIVES(fl_datagram_leave(d, "ff32::7:7", "lo", "::1"), 0);
-	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_groups_of_ipv6)
-{
-	fl_test_needs_groups();
-	fl_test_leaves_nothing(ipv6_groups, NULL);
-}
-
 static int loopback(void *unused)
 {
 	const fl_datagram_config quiet = {.interface = "lo", .no_loopback = true}, loud = {.interface = "lo"};
@@ -180,7 +103,7 @@ static int loopback(void *unused)
 	fl_datagram *d = fl_test_udp("0.0.0.0"), *s = open_with("0.0.0.0", 0, &quiet),
 		    *t = open_with("0.0.0.0", 0, &loud);
 	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d));
-	FL_GIVES(fl_datagram_join(d, group, "lo", NULL), 0);
+	change_group(d, MCAST_JOIN_GROUP, group);
 	FL_GIVES(fl_datagram_send_to(t, "loud", 4, &to), 0);
 	fl_test_gets(d, "loud", NULL);
 	FL_GIVES(fl_datagram_connect(t, &to), 0); /* a group may be a peer */

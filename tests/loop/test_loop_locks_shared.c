@@ -63,42 +63,6 @@ FL_TEST(loop_locks_shm_rmutex)
 	FL_OK(fl_shm_rmutex_destroy(&m));
 }
 
-static void hold_writing(void *l)
-{
-	FL_CHECK(fl_shm_rwlock_write_lock(l) == 0);
-}
-
-static void leave_writing(void *l)
-{
-	fl_shm_rwlock_write_unlock(l);
-}
-
-static int pass_reading(void *l)
-{
-	int rc = fl_shm_rwlock_read_lock(l);
-	if (rc == 0)
-		fl_shm_rwlock_read_unlock(l);
-	return rc;
-}
-
-static int pass_writing(void *l)
-{
-	int rc = fl_shm_rwlock_write_lock(l);
-	if (rc == 0)
-		fl_shm_rwlock_write_unlock(l);
-	return rc;
-}
-
-FL_TEST(loop_locks_shm_rwlock)
-{
-	static fl_shm_rwlock l;
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &l, .hold = hold_writing, .wait = pass_reading, .wake = leave_writing});
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &l, .hold = hold_writing, .wait = pass_writing, .wake = leave_writing});
-	FL_OK(fl_shm_rwlock_destroy(&l));
-}
-
 typedef struct board {
 	fl_shm_mutex lock;
 	fl_shm_cond changed;

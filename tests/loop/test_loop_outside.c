@@ -43,7 +43,6 @@ FL_TEST(loop_outside_calls_name_themselves)
 	fl_address a;
 	NEEDS(fl_fiber_start, A_LOOP, fl_fiber_start(&f, returns_0, NULL, NULL));
 	NEEDS(fl_group_start, A_LOOP, fl_group_start(&g, returns_0, NULL));
-	NEEDS(fl_shield, A_FIBER, fl_shield(returns_0, NULL, NULL));
 	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
 	NEEDS(fl_stream_from_fd, A_LOOP, fl_stream_from_fd(&s, 0));
 	NEEDS(fl_stream_pair, A_LOOP, fl_stream_pair(ends));
@@ -57,7 +56,6 @@ FL_TEST(loop_outside_calls_name_themselves)
 
 static void in_a_callback(void *done)
 {
-	NEEDS(fl_shield, A_FIBER, fl_shield(returns_0, NULL, NULL));
 	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
 	fl_event_set(done);
 }

@@ -3,7 +3,6 @@
 #include "fl_meet.h"
 
 static fl_rwlock rwlock;
-static fl_sharded_rwlock sharded_rwlock;
 
 static void hold_write(void *l)
 {
@@ -66,54 +65,6 @@ FL_TEST(loop_rwlock_upgrade)
 	fl_test_meet(
 	    &(fl_test_meeting){.object = &rwlock, .hold = hold_read, .wait = pass_upgrade, .wake = leave_read});
 	FL_OK(fl_rwlock_destroy(&rwlock));
-}
-
-static void hold_br_write(void *l)
-{
-	fl_sharded_rwlock_write_lock(l);
-}
-
-static void leave_br_write(void *l)
-{
-	fl_sharded_rwlock_write_unlock(l);
-}
-
-static int pass_br_read(void *l)
-{
-	fl_sharded_rwlock_read_lock(l);
-	fl_sharded_rwlock_read_unlock(l);
-	return 0;
-}
-
-FL_TEST(loop_sharded_rwlock_read)
-{
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &sharded_rwlock, .hold = hold_br_write, .wait = pass_br_read, .wake = leave_br_write});
-	FL_OK(fl_sharded_rwlock_destroy(&sharded_rwlock));
-}
-
-static void hold_br_read(void *l)
-{
-	fl_sharded_rwlock_read_lock(l);
-}
-
-static void leave_br_read(void *l)
-{
-	fl_sharded_rwlock_read_unlock(l);
-}
-
-static int pass_br_write(void *l)
-{
-	fl_sharded_rwlock_write_lock(l);
-	fl_sharded_rwlock_write_unlock(l);
-	return 0;
-}
-
-FL_TEST(loop_sharded_rwlock_write)
-{
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &sharded_rwlock, .hold = hold_br_read, .wait = pass_br_write, .wake = leave_br_read});
-	FL_OK(fl_sharded_rwlock_destroy(&sharded_rwlock));
 }
 
 /*

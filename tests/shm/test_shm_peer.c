@@ -48,7 +48,6 @@ static bool list_is_empty(void)
 struct locks {
 	fl_shm_mutex mutex;
 	fl_shm_rmutex rmutex;
-	fl_shm_rwlock read, write;
 };
 
 static void lock_all(struct locks *l)
@@ -56,8 +55,6 @@ static void lock_all(struct locks *l)
 	FL_OK(fl_shm_mutex_lock(&l->mutex));
 	FL_OK(fl_shm_rmutex_lock(&l->rmutex));
 	FL_OK(fl_shm_rmutex_lock(&l->rmutex));
-	FL_OK(fl_shm_rwlock_read_lock(&l->read));
-	FL_OK(fl_shm_rwlock_write_lock(&l->write));
 }
 
 static void unlock_all(struct locks *l)
@@ -66,8 +63,6 @@ static void unlock_all(struct locks *l)
 	assert_int_equal(fl_shm_rmutex_depth(&l->rmutex), 2);
 	fl_shm_rmutex_unlock(&l->rmutex);
 	fl_shm_rmutex_unlock(&l->rmutex);
-	fl_shm_rwlock_write_unlock(&l->write);
-	fl_shm_rwlock_read_unlock(&l->read);
 }
 
 static void overwrite_locks(struct locks *l, uint64_t value)
@@ -103,12 +98,9 @@ FL_TEST(shm_mutex_peer_frees_it)
 	for (int i = 0; i < 2; i++) {
 		memset(l, 0, sizeof *l);
 		FL_OK(fl_shm_mutex_lock(&l->mutex));
-		FL_OK(fl_shm_rwlock_write_lock(&l->write));
 	}
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 2; i++)
 		fl_shm_mutex_unlock(&l->mutex);
-		fl_shm_rwlock_write_unlock(&l->write);
-	}
 	assert_true(list_is_empty());
 	FL_PANICS(fl_shm_mutex_unlock(&l->mutex));
 	(void)fl_set_log_handler(NULL);
@@ -125,12 +117,6 @@ FL_TEST(shm_mutex_peer_hides_a_death)
 	fl_shm_mutex_recover(&l->mutex);
 	FL_PANICS(fl_shm_mutex_recover(&l->mutex));
 	fl_shm_mutex_unlock(&l->mutex);
-	l->write.dirty_ = 1;
-	FL_RC(fl_shm_rwlock_write_lock(&l->write), -EOWNERDEAD);
-	l->write.dirty_ = 0;
-	fl_shm_rwlock_recover(&l->write);
-	FL_PANICS(fl_shm_rwlock_recover(&l->write));
-	fl_shm_rwlock_write_unlock(&l->write);
 	assert_true(list_is_empty());
 	fl_test_unshare(l, sizeof *l);
 }
@@ -161,7 +147,6 @@ FL_TEST(shm_lock_records_need_memory)
 	const uint32_t few = fl__shm_self()->room;
 	fl_shm_mutex *m = fl_test_share(few * sizeof *m), more = FL_SHM_MUTEX_INIT;
 	fl_shm_rmutex rmutex = FL_SHM_RMUTEX_INIT;
-	fl_shm_rwlock *rwlock = fl_test_share(sizeof *rwlock);
 	FL_FAULTS();
 	for (uint32_t i = 0; i < few; i++)
 		FL_OK(fl_shm_mutex_lock(&m[i]));
@@ -172,25 +157,13 @@ FL_TEST(shm_lock_records_need_memory)
 	FL_RC(fl_shm_rmutex_lock(&rmutex), -ENOMEM);
 	FL_RC(fl_shm_rmutex_try_lock(&rmutex), -ENOMEM);
 	FL_RC(fl_shm_rmutex_lock_until(&rmutex, 0, NULL), -ENOMEM);
-	FL_RC(fl_shm_rwlock_read_lock(rwlock), -ENOMEM);
-	FL_RC(fl_shm_rwlock_try_read_lock(rwlock), -ENOMEM);
-	FL_RC(fl_shm_rwlock_write_lock(rwlock), -ENOMEM);
-	FL_RC(fl_shm_rwlock_try_write_lock(rwlock), -ENOMEM);
-	FL_OK(fl_shm_rwlock_destroy(rwlock));
 	fl_shm_mutex_unlock(&m[0]);
-	FL_RC(fl_shm_rwlock_write_lock(rwlock), -ENOMEM); /* for the slots */
-	FL_OK(fl_shm_rwlock_destroy(rwlock));
-	FL_OK(fl_shm_rwlock_read_lock(rwlock));
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(fl_shm_mutex_lock(&more));
 	fl_shm_mutex_unlock(&more);
-	fl_shm_rwlock_read_unlock(rwlock);
-	FL_OK(fl_shm_rwlock_write_lock(rwlock));
-	fl_shm_rwlock_write_unlock(rwlock);
 	for (uint32_t i = 1; i < few; i++)
 		fl_shm_mutex_unlock(&m[i]);
 	assert_true(list_is_empty());
-	fl_test_unshare(rwlock, sizeof *rwlock);
 	fl_test_unshare(m, few * sizeof *m);
 }
 
@@ -327,7 +300,6 @@ enum { VICTIMS = 2 };
 struct objects {
 	fl_shm_mutex mutex[MUTEXES];
 	fl_shm_rmutex rmutex;
-	fl_shm_rwlock rwlock;
 	fl_shm_cond cond;
 	fl_shm_event event;
 	fl_shm_sem sem;
@@ -351,7 +323,7 @@ static struct fuzz {
 
 struct victim {
 	uint32_t seed;
-	bool mutex[MUTEXES], rmutex, reads, writes, robust;
+	bool mutex[MUTEXES], rmutex, robust;
 	pthread_mutex_t theirs;
 	void *blocks[BLOCKS];
 	uint64_t calls, errors;
@@ -482,25 +454,6 @@ static void use_rmutex(struct victim *v)
 	v->rmutex = is_locked(v, fl_shm_rmutex_lock_until(m, soon(v), NULL));
 }
 
-static void use_rwlock(struct victim *v)
-{
-	fl_shm_rwlock *l = &fuzz.o->rwlock;
-	if (v->reads) {
-		fl_shm_rwlock_read_unlock(l);
-		v->reads = false;
-	} else if (v->writes) {
-		fl_shm_rwlock_write_unlock(l);
-		v->writes = false;
-	} else if (draw(&v->seed) % 2) {
-		v->reads = judge(v, fl_shm_rwlock_read_lock_until(l, soon(v), NULL)) == 0;
-	} else {
-		const int rc = fl_shm_rwlock_write_lock_until(l, soon(v), NULL);
-		v->writes = is_locked(v, rc);
-		if (rc == -EOWNERDEAD && draw(&v->seed) % 2)
-			fl_shm_rwlock_recover(l);
-	}
-}
-
 /* A robust mutex of the C library, in the same list, private to the victim. */
 static void use_theirs(struct victim *v)
 {
@@ -595,10 +548,6 @@ static void release_all(struct victim *v)
 			fl_shm_mutex_unlock(&fuzz.o->mutex[i]);
 	if (v->rmutex)
 		fl_shm_rmutex_unlock(&fuzz.o->rmutex);
-	if (v->reads)
-		fl_shm_rwlock_read_unlock(&fuzz.o->rwlock);
-	if (v->writes)
-		fl_shm_rwlock_write_unlock(&fuzz.o->rwlock);
 	if (v->robust)
 		use_theirs(v);
 	FL_CHECK(list_is_empty());
@@ -607,7 +556,7 @@ static void release_all(struct victim *v)
 static int run_victim(void *arg)
 {
 	static void (*const uses[])(struct victim *) = {use_mutex,  use_mutex,  use_mutex,  use_rmutex,
-	                                                use_rwlock, use_theirs, use_words,  use_frames,
+	                                                use_theirs, use_words,  use_frames,
 	                                                use_items,  use_arena,  use_records};
 	struct victim *v = arg;
 	pthread_mutexattr_t attr;

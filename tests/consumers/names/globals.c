@@ -21,16 +21,14 @@ FL_SHM_VALUE_OF(struct pair_of_ints, value_6)
 FL_SHM_ARRAY_OF(struct pair_of_ints, array_7)
 FL_PROMISE_OF(struct pair_of_ints, promise_8)
 
-void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_sharded_rwlock *lock_5,
+void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_rwlock *lock_4,
               fl_shm_mutex *lock_6, fl_shm_rmutex *lock_7);
-void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_sharded_rwlock *lock_5,
+void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_rwlock *lock_4,
               fl_shm_mutex *lock_6, fl_shm_rmutex *lock_7)
 {
 	FL_LOCKED(lock_1);
 	FL_RMUTEX_LOCKED(lock_2);
-	FL_SPIN_LOCKED(lock_3);
 	FL_READ_LOCKED(lock_4);
-	FL_SHARDED_READ_LOCKED(lock_5);
 	FL_SHM_LOCKED(rc_6, lock_6);
 	FL_SHM_RMUTEX_LOCKED(rc_7, lock_7);
 	FL_CANCEL_SCOPE(FL_SHIELDED);
