@@ -8,7 +8,6 @@
 #include <dlfcn.h>
 #include <fairlead/executor.h>
 #include <fairlead/parallel.h>
-#include <fairlead/parallel_invoke.h>
 #include <fairlead/task.h>
 
 /* Fairlead. */

@@ -3,7 +3,7 @@
 #include "queues_unbounded.h"
 
 #include <ck_fifo.h>
-#include <fairlead/mpmc_unbounded.h>
+#include <fairlead/mpmc.h>
 #include <glib.h>
 #include <urcu/wfcqueue.h>
 

@@ -7,14 +7,11 @@
  * each of them also stands alone. fairlead/defs.h says once what all functions have in common:
  * results, deadlines, cancelling, fork.
  */
-#include <fairlead/as_completed.h>
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>
 #include <fairlead/cancel.h>
-#include <fairlead/cancel_callback.h>
 #include <fairlead/cond.h>
 #include <fairlead/context_var.h>
-#include <fairlead/cpu.h>
 #include <fairlead/datagram.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
@@ -26,33 +23,26 @@
 #include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/group.h>
-#include <fairlead/handlers.h>
 #include <fairlead/imap.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop.h>
-#include <fairlead/loop_debug.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/mpmc.h>
-#include <fairlead/mpmc_unbounded.h>
 #include <fairlead/mutex.h>
 #include <fairlead/net.h>
 #include <fairlead/offer.h>
 #include <fairlead/once.h>
-#include <fairlead/panic.h>
 #include <fairlead/parallel.h>
-#include <fairlead/parallel_invoke.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/process_io.h>
-#include <fairlead/promise.h>
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
 #include <fairlead/rwlock.h>
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
 #include <fairlead/shm.h>
-#include <fairlead/shm_array.h>
 #include <fairlead/shm_barrier.h>
 #include <fairlead/shm_cond.h>
 #include <fairlead/shm_event.h>
@@ -65,12 +55,9 @@
 #include <fairlead/spsc.h>
 #include <fairlead/stream.h>
 #include <fairlead/task.h>
-#include <fairlead/then.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
-#include <fairlead/timeout.h>
 #include <fairlead/timer.h>
-#include <fairlead/to_thread.h>
 #include <fairlead/version.h>
 #include <fairlead/wait_any.h>
 

@@ -20,9 +20,9 @@
 #include "host.h"
 #include "regions.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
 #include <fairlead/error.h>
 #include <fairlead/mutex.h>
+#include <fairlead/thread.h>
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,10 @@
 #ifndef FAIRLEAD_CANCEL_H
 #define FAIRLEAD_CANCEL_H
 
+#include <errno.h>
 #include <fairlead/defs.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -36,7 +38,7 @@ typedef struct fl_cancel_token {
 	uint32_t lock_;        /* of the tree, used in its root */
 	int64_t from_forever_; /* FL_FOREVER - deadline, so that all-zero means none */
 	struct fl_cancel_token *root_, *parent_, *child_, *next_, *prev_;
-	struct fl_cancel_callback *callbacks_; /* fairlead/cancel_callback.h */
+	struct fl_cancel_callback *callbacks_;
 } fl_cancel_token;
 
 /* clang-format off */
@@ -63,8 +65,8 @@ FL_API void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, in
 FL_API void fl_cancel_token_destroy(fl_cancel_token *c);
 
 /*
- * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks
- * (fairlead/cancel_callback.h). A second request does nothing. Never waits, except in callbacks.
+ * Requests `c` and all its descendants, wakes all waits under them, then runs their callbacks.
+ * A second request does nothing. Never waits, except in callbacks.
  * Memory order: a release, which each call that sees the request acquires.
  */
 FL_API void fl_cancel_token_request(fl_cancel_token *c);
@@ -103,6 +105,154 @@ static inline void fl__cancel_scope_end(fl_cancel_token **_before)
 static inline void fl__scoped_fl_cancel_token(fl_cancel_token *_c)
 {
 	fl_cancel_token_destroy(_c);
+}
+
+/*
+ * Callback of a cancel token: a function that a request runs, to end a wait that is not Fairlead's.
+ * It closes a socket, kills a child, or interrupts a library. As C++20's std::stop_callback. No
+ * memory is allocated.
+ *
+ *     fl_cancel_callback cb;
+ *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
+ *     rows = run_query(connection);          // another thread may call interrupt(connection)
+ *     (void)fl_cancel_callback_remove(&cb);  // from here on it neither runs nor will
+ *
+ * The function runs at most once, in the context that requests the token or an ancestor. The
+ * request first wakes the waits under the token, and returns after the function has returned. The
+ * order of several callbacks is not specified. A second request does not wait for functions that
+ * the first request still runs.
+ *
+ * The library holds no lock while the function runs. The function may lock, wait, request other
+ * tokens, register and remove callbacks (its own too), and destroy the token. It must return, and
+ * not leave by longjmp() or pthread_exit().
+ *
+ * A deadline that passes runs no callback, since no thread watches it. A registration after the
+ * deadline counts as one after a request.
+ *
+ * The library requests tokens, too: when a task, a fiber, a group or a loop is cancelled, when a
+ * member of a group fails, and in a worker process, for a cancelled task. The functions run in the
+ * context that does so, and delay it while they wait.
+ */
+typedef struct fl_cancel_callback {
+	void (*function_)(void *arg);
+	void *arg_;
+	fl_cancel_token *token_;
+	const void *queue_; /* guards this struct; NULL: never registered */
+	struct fl_cancel_callback *next_, **link_;
+	struct fl__cancel_run *run_;
+	uint32_t state_;
+} fl_cancel_callback;
+
+/* clang-format off */
+#define FL_CANCEL_CALLBACK_INIT { 0, 0, 0, 0, 0, 0, 0, 0 }
+/* clang-format on */
+
+/*
+ * Registers `cb`, so that a request of `c` runs `function(arg)`. NULL: the context's scope.
+ * Requires that `cb` is not registered; `cb` need not be initialized, and must not move until it is
+ * removed. Never waits, except in the function. Returns:
+ *
+ *   true    registered; or `c` is FL_SHIELDED, or NULL without a scope: the function never runs
+ *   false   `c` was requested already, or its deadline has passed: the function has run in this
+ *           call
+ *
+ * Memory order: the function sees what was written before the registration and before the request.
+ */
+FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg),
+                                       void *arg);
+
+/*
+ * Removes `cb`. Afterwards its memory may be freed, or registered again. Required before the memory
+ * is freed, and, unless the function has run, before the token is destroyed. If another context
+ * runs the function now, blocks until the function has returned, and cannot be cancelled: the
+ * caller must hold no lock that the function takes. Called by the function itself, does not wait.
+ * Only one context at a time may call it for `cb`. Returns:
+ *
+ *   true    the function has not run, and will not; also if `cb` was never registered
+ *           (FL_CANCEL_CALLBACK_INIT), or is removed already without having run
+ *   false   the function has run, and has returned, unless it is the caller
+ *
+ * Memory order: after false, what the function wrote is visible.
+ */
+FL_API bool fl_cancel_callback_remove(fl_cancel_callback *cb);
+
+static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
+{
+	(void)fl_cancel_callback_remove(_cb);
+}
+
+/*
+ * A timeout is one deadline for all waits in a piece of code, in a fiber or a thread.
+ *
+ *     FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;      // ended at the end of the scope
+ *     fl_timeout_begin(&t, fl_after(FL_S(5)));
+ *     int rc = ask(server, &answer);                  // each of its waits ends within 5 s
+ *     rc = fl_timeout_end(&t, rc);
+ *     if (rc == -ETIMEDOUT)
+ *             ...
+ *
+ * Between begin and end the calling context's scope is a cancel token of the timeout, a child of
+ * the outer scope. After the deadline every wait under the token that would block returns
+ * -ECANCELED. The code handles this as any other cancel, and returns -ECANCELED. fl_timeout_end()
+ * turns that into -ETIMEDOUT if only this deadline was the reason. If the outer scope was requested
+ * too, or the outer scope's deadline has passed, -ECANCELED stays.
+ *
+ * Timeouts nest: the context that began them ends the innermost one first. A timeout must not move
+ * between begin and end. An all-zero timeout, and one that was ended, can be begun.
+ */
+typedef struct fl_timeout {
+	fl_cancel_token token_;
+	fl_cancel_token *before_; /* the outer scope */
+	int64_t deadline_;
+	void *context_; /* NULL: not begun */
+} fl_timeout;
+
+/* clang-format off */
+#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, 0, 0 }
+/* clang-format on */
+
+/*
+ * Begins `t`: the calling context's waits end at `deadline`, and when the outer scope is requested.
+ * FL_FOREVER: no deadline. Panics if `t` is begun. Never waits.
+ */
+FL_API void fl_timeout_begin(fl_timeout *t, int64_t deadline);
+
+/*
+ * Ends `t`, and restores the outer scope. Requires that no child of the timeout's token is left,
+ * and no wait under it. Does nothing if `t` was not begun. Panics if the context's scope is not
+ * that of `t`. Never waits. Returns `rc`; or
+ *
+ *   -ETIMEDOUT  `rc` is -ECANCELED, the deadline has passed, and the outer scope was not requested
+ */
+FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
+
+/*
+ * Calls `function(arg)` under a timeout, in the calling context, and stores its result in
+ * `*result`, which may be NULL. Calls the function even if the deadline has passed before. Returns
+ *
+ *   0           the function has ended for any other reason
+ *   -ETIMEDOUT  the function returned -ECANCELED because of the deadline
+ *   -ECANCELED  the function returned -ECANCELED because of the caller's own scope
+ */
+FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
+
+static inline void fl__scoped_fl_timeout(fl_timeout *_t)
+{
+	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_wait_for(int (*_function)(void *), void *_arg, int64_t _deadline, int *_result)
+{
+	fl_timeout _t = FL_TIMEOUT_INIT;
+	int _returned, _rc;
+	fl_timeout_begin(&_t, _deadline);
+	_returned = _function(_arg);
+	if (_result)
+		*_result = _returned;
+	_rc = fl_timeout_end(&_t, _returned);
+	return _returned == -ECANCELED && (_rc == -ETIMEDOUT || fl_cancel_token_is_requested(NULL)) ? _rc : 0;
 }
 
 FL_END_DECLS

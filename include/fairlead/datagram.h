@@ -387,10 +387,7 @@ FL_API FL_MUST_CHECK int fl_datagram_peer_of(const fl_datagram *d, fl_datagram_a
  */
 FL_API int fl_datagram_fd(const fl_datagram *d);
 
-static inline void fl__scoped_fl_datagram(fl_datagram **_d)
-{
-	fl_datagram_free(*_d);
-}
+FL__SCOPED(fl_datagram, fl_datagram_free)
 
 /* The inline functions. */
 

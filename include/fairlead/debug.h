@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  * is linked with -Wl,-u,fl_debug_enable. Otherwise FL_DEBUG has no effect except a warning that says
  * so. The shared library always contains debugging.
  *
- * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each. Stacks
+ * Reports are errors and warnings to the log handler (fairlead/error.h), one line each. Stacks
  * have the names of functions, and static objects have their names, if the file is not stripped. The
  * log handler runs in the context that caused the report, which may hold locks of the program: the
  * handler must not wait for one of these.

@@ -45,7 +45,7 @@
  *                and the fork server of this copy (docs/threads.md). Requires that all objects are
  *                freed, joined or stopped, that no thread is inside the shared object, and that no
  *                thread that has called the library is just ending.
- *   Misuse       A detected bug of the caller panics: fairlead/panic.h.
+ *   Misuse       A detected bug of the caller panics: fairlead/error.h.
  */
 
 /*
@@ -122,5 +122,12 @@
  * `FL_SCOPED(fl_future) *a = NULL, *b = NULL;`.
  */
 #define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
+
+/* Declares how FL_SCOPED() frees a handle. */
+#define FL__SCOPED(type, free)                                                                                         \
+	static inline void fl__scoped_##type(type **_handle)                                                           \
+	{                                                                                                              \
+		free(*_handle);                                                                                        \
+	}
 
 #endif

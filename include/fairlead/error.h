@@ -3,6 +3,7 @@
 #define FAIRLEAD_ERROR_H
 
 #include <fairlead/defs.h>
+#include <stddef.h>
 
 FL_BEGIN_DECLS
 
@@ -39,6 +40,61 @@ FL_API const char *fl_error_text(int rc);
  * `return fl_perror(rc, "executor");` in main(). May block on standard error.
  */
 FL_API int fl_perror(int rc, const char *what);
+
+/*
+ * A panic ends the process after a bug of the caller that would corrupt data, such as an unlock of
+ * an unlocked mutex. A handler is called first.
+ */
+typedef struct fl_panic_info {
+	const char *function; /* "fl_mutex_unlock" */
+	const void *object;   /* the function's object, or NULL */
+	const char *reason;   /* "not locked" */
+} fl_panic_info;
+
+/* When the handler returns, the process aborts. May leave by longjmp(): the object is as before. */
+typedef void fl_panic_handler(const fl_panic_info *info);
+
+/*
+ * Sets the handler of later panics. NULL: the default, which prints "fairlead:
+ * fl_mutex_unlock(0x...): not locked" to standard error. Returns the handler before. Never waits.
+ */
+FL_API fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler);
+
+/*
+ * The allocator and the log handler of the process. Set the allocator before any other call: memory
+ * is freed by the allocator that is set at the time of the free. Queues, executors and loops may
+ * have an allocator of their own (`allocator` of fl_queue_config, fl_executor_config,
+ * fl_loop_config).
+ *
+ *     static const fl_allocator mine = { my_alloc, my_free, &arena };
+ *     fl_set_allocator(&mine);
+ */
+typedef struct fl_allocator {
+	void *(*alloc)(size_t size, void *user); /* aligned as by malloc(); NULL: out of memory */
+	void (*free)(void *memory, void *user);  /* never called with NULL */
+	void *user;
+} fl_allocator;
+
+/*
+ * Replaces malloc() and free(); NULL restores them. `allocator` must stay valid. No other thread
+ * may call the library at the same time. Never waits.
+ */
+FL_API void fl_set_allocator(const fl_allocator *allocator);
+
+typedef enum fl_log_level { FL_LOG_ERROR, FL_LOG_WARNING, FL_LOG_INFO } fl_log_level;
+
+/*
+ * `message` is one line without a newline, valid during the call. Any thread may call the handler,
+ * also in the middle of an unlock. So the handler must not wait, and must not call fl_shm_*
+ * functions.
+ */
+typedef void fl_log_handler(fl_log_level level, const char *message);
+
+/*
+ * Replaces the log handler; NULL restores the default, which prints errors and warnings to standard
+ * error. Returns the replaced handler. Never waits.
+ */
+FL_API fl_log_handler *fl_set_log_handler(fl_log_handler *handler);
 
 FL_END_DECLS
 

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/error.h>
 #include <fairlead/future.h>
-#include <fairlead/handlers.h>
 #include <fairlead/shm.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
@@ -85,7 +85,7 @@ typedef struct fl_executor_config {
 	 * free of the executor or of a future calls them.
 	 *
 	 * Not from this allocator: stacks; what each thread and fiber keeps (fl_local, context
-	 * variables); waits for several futures (fairlead/as_completed.h); what starts and watches
+	 * variables); waits for several futures (fairlead/future.h); what starts and watches
 	 * worker processes; what sends over MPI.
 	 */
 	const fl_allocator *allocator;
@@ -432,10 +432,7 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats
 /* The executor of the task that the calling context runs; NULL outside of tasks. Never waits. */
 FL_API fl_executor *fl_executor_current(void);
 
-static inline void fl__scoped_fl_executor(fl_executor **_e)
-{
-	fl_executor_free(*_e);
-}
+FL__SCOPED(fl_executor, fl_executor_free)
 
 /* The inline functions. */
 

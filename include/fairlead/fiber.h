@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/future.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -127,12 +128,44 @@ FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
 
-static inline void fl__scoped_fl_fiber(fl_fiber **_f)
-{
-	fl_fiber_free(*_f);
-}
+/*
+ * Waits until all of the `n` fibers have ended, or the first, or the first with an error. Blocks
+ * the calling fiber. Observes its cancel scope. Takes n steps, as fl_futures_wait(). Returns how
+ * many have ended (0 if `n` is 0), or:
+ *
+ *   -ECANCELED
+ *   -ENOMEM
+ *   -EINVAL     `n` is above INT_MAX, or `what` is unknown
+ *   -EDEADLK    the call would have to wait, and the caller is one of the fibers, or no fiber of
+ *               their loop
+ */
+FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
+
+/*
+ * As fl_fibers_wait(); also returns -ETIMEDOUT. After that, or -ECANCELED, fl_fiber_is_alive()
+ * tells which have ended.
+ */
+FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
+                                              fl_cancel_token *cancel);
+
+/*
+ * Creates an iteration over the `n` fibers of the array, which is not needed afterwards. A fiber
+ * that is in the array twice is returned once, with its first index. Never waits. Returns:
+ *
+ *   0
+ *   -ENOMEM
+ *   -EDEADLK   the caller is one of the fibers
+ */
+FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
+
+FL__SCOPED(fl_fiber, fl_fiber_free)
 
 /* The inline functions. */
+
+FL_INLINE int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
+{
+	return fl_fibers_wait_until(_fibers, _n, _what, FL_FOREVER, NULL);
+}
 
 FL_INLINE int fl_fiber_join(fl_fiber *_f, int *_result)
 {

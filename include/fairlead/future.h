@@ -13,6 +13,9 @@
 
 FL_BEGIN_DECLS
 
+struct fl_executor;
+struct fl_task_type;
+
 /*
  * Future: the result of a task that was submitted to an executor.
  *
@@ -30,7 +33,7 @@ FL_BEGIN_DECLS
  *
  * In a forked child no task of the parent's executors runs. There only a cancel by the child ends a
  * future of such a task. Until then all forms of get and wait return -EOWNERDEAD, and so do
- * fl_futures_wait() and fl_as_completed_next(). The same holds for a chain (fairlead/then.h) behind
+ * fl_futures_wait() and fl_as_completed_next(). The same holds for a chain (fl_future_then()) behind
  * such a task. A promise of the parent may be set in the child.
  *
  * Memory order: a context that sees a future done or cancelled sees what its task wrote.
@@ -154,10 +157,232 @@ FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *call
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
 
-static inline void fl__scoped_fl_future(fl_future **_f)
-{
-	fl_future_free(*_f);
-}
+FL__SCOPED(fl_future, fl_future_free)
+
+/*
+ * Chains: a task that begins when another task has succeeded, with the other task's result as the
+ * argument.
+ *
+ *     rc = fetch_submit(pool, url, &page);                    // check; its result is a struct page
+ *     rc = fl_future_then(page, cpus, &parse, &tree);         // check; parse takes a struct page
+ *     fl_future_free(page);
+ *     rc = parse_get(tree, &result);
+ *
+ * When `f` succeeds, a task of `type` is submitted to `e`, with a copy of the result of `f`. When
+ * `f` fails, or is cancelled, so does the next future, with the same error and message, and no task
+ * runs. So the end of a chain has the error of whichever stage failed. If the submit is refused
+ * (-EPIPE: `e` is closed by then, or freed; -ENOMEM), the next future fails with that error.
+ *
+ * Hooks: the result of `f` stays its own. It is dropped with the last reference to `f`; the next
+ * future holds one. The type's `drop_arg` does not run.
+ *
+ * Cancelling: fl_future_cancel() of the next future cancels it while it waits for `f`, or else its
+ * submitted task. It leaves `f` alone: to stop both, cancel `f`. Freeing a reference cancels
+ * nothing.
+ */
+
+/*
+ * Chains a task of `type`, on `e`, to `f`, and stores its future in `*next`, unless `next` is NULL.
+ * `e` may be freed before `f` ends, and does not wait for it. The thread that ends `f` submits the
+ * task; if `f` has ended, this call does. (On the sequential executor the submit runs the task.) A
+ * worker that waits for the next future helps with both tasks, where it would help with either; in
+ * a wait for the first of several futures only with tasks that are pending when the wait begins.
+ *
+ * Chains may be as long as memory allows: neither their tasks, nor a failure, nor a cancel uses
+ * stack for each stage. A wait takes O(log n) steps to find the current stage of a chain of n
+ * stages. Never waits, except that the sequential executor runs the task. Returns:
+ *
+ *   0
+ *   -EINVAL   the type's argument size is not the result size of `f`
+ *   -ENOMEM   nothing is chained
+ */
+FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, struct fl_executor *e, const struct fl_task_type *type,
+                                        fl_future **next);
+
+/*
+ * Promise: ends a future by hand. For results that come from no executor: a reply that comes in, a
+ * library that calls back.
+ *
+ *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
+ *
+ *     rc = reply_promise_create(&p, NULL, &f);                // check; p is the producer's,
+ *                                                             // f the consumer's
+ *
+ *     rc = reply_promise_set(p, reply);                       // 0; or -ECANCELED: the future
+ *                                                             // was cancelled
+ *     fl_promise_free(p);
+ *
+ *     rc = reply_promise_get(f, &reply);
+ *
+ * The future is pending until the promise is set, failed, or freed unfulfilled. The first of these
+ * counts. fl_future_cancel() cancels a pending future: until fl_promise_start(), if that is called.
+ * A worker that waits for the future cannot help with it.
+ *
+ * Several contexts may use a promise at a time; the free must be the last use. Callbacks of the
+ * future run in the call that ends it.
+ */
+typedef struct fl_promise fl_promise;
+
+/*
+ * Creates a promise of a result of `size` bytes, aligned like memory of malloc(), and its future.
+ * When the future is freed, `drop` is called with a result that was set, or that came with a
+ * failure; NULL: no call. Never waits. Returns:
+ *
+ *   0
+ *   -ENOMEM
+ *   -E2BIG    `size` is above FL_TASK_SIZE_MAX
+ */
+FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
+
+/*
+ * Makes the future running, so that a cancel only requests the promise's token. Optional. Never
+ * waits. Returns:
+ *
+ *   0
+ *   -ECANCELED   the future was cancelled
+ *   -EALREADY    the promise was started before, or is fulfilled
+ */
+FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
+
+/*
+ * Ends the future with a copy of `*value`, of the promise's size (NULL if that is 0). Never waits,
+ * but calls the callbacks. Returns:
+ *
+ *   0
+ *   -ECANCELED   the future was cancelled
+ *   -EALREADY    the promise was set or failed before; the first result stays
+ *
+ * On an error the value is still the caller's. Memory order: a context that sees the future done
+ * sees what was written before.
+ */
+FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
+
+/*
+ * Ends the future as failed, with `error` (0 becomes -EINVAL) and a message, printf-like, cut at
+ * FL_MESSAGE_MAX - 1 bytes. Otherwise as fl_promise_set().
+ */
+FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *format, ...) FL_PRINTF(3, 4);
+
+/*
+ * As fl_promise_fail(), with a copy of `*value`, of the promise's size (NULL if that is 0), as of a
+ * task that has kept its result (fl_task_keep_result()). fl_future_get() copies the value and
+ * returns FL_ETASK; `drop` is called with it. On an error the value is still the caller's.
+ */
+FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
+    FL_PRINTF(4, 5);
+
+/*
+ * A token that is requested when the future is cancelled, or when a started promise is requested to
+ * stop: for waits and callbacks of the producer. Valid until the promise is freed. Never waits.
+ */
+FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
+
+/*
+ * Frees the promise; the future stays. If the promise was not fulfilled, the future ends as failed,
+ * with -EOWNERDEAD and the message "broken promise"; callbacks run. Requires that the promise's
+ * token is not used any more. NULL does nothing. Never waits.
+ */
+FL_API void fl_promise_free(fl_promise *p);
+
+FL__SCOPED(fl_promise, fl_promise_free)
+
+/*
+ * Waits for the ends of several futures, or fibers: for some of them at once, or one after the
+ * other in the order of their ends. A wait neither joins nor cancels the futures or fibers.
+ * Several waits may wait for the same ones.
+ *
+ *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
+ *
+ *     FL_SCOPED(fl_as_completed) *done = NULL;
+ *     rc = fl_futures_as_completed_create(&done, f, n);          // check
+ *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
+ *             ...                                             // f[i] has ended
+ *
+ * Any context may wait for futures. Only a fiber may wait for fibers, and only for those of its
+ * loop; other code of the loop's thread gets -EDEADLK where it would have to wait. A fiber that is
+ * joined or detached during the wait counts as ended. A forked child must neither use nor free an
+ * fl_as_completed of its parent.
+ */
+typedef enum fl_wait_mode {
+	FL_ALL_ENDED,
+	FL_FIRST_ENDED, /* at least one */
+	/*
+	 * One with an error, or all. Neither a cancelled task nor a fiber that returns -ECANCELED
+	 * after its cancel is an error.
+	 */
+	FL_FIRST_ERROR,
+} fl_wait_mode;
+
+/*
+ * Waits until all of the `n` futures have ended, or the first, or the first with an error. Blocks
+ * the calling context. Observes its cancel scope. Takes n steps: to get many futures one after the
+ * other, use fl_as_completed. A worker runs pending tasks of its own executor, as in
+ * fl_future_wait(); in a wait for the first, one after the other until the wait is over. Returns
+ * how many of the array have ended by then (0 if `n` is 0), or:
+ *
+ *   -ECANCELED
+ *   -ENOMEM
+ *   -EINVAL       `n` is above INT_MAX, or `what` is unknown
+ *   -EOWNERDEAD   in a forked child, if only futures of the parent's tasks could still end the wait
+ */
+FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
+
+/*
+ * As fl_futures_wait(); also returns -ETIMEDOUT. After that, or -ECANCELED, fl_futures_ended()
+ * returns how many have ended, and fl_future_try_wait() which.
+ */
+FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
+                                               fl_cancel_token *cancel);
+
+/* The number of the `n` futures that have ended. Never waits. Acquires, as fl_future_try_wait(). */
+FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
+
+/*
+ * An iteration over futures, or fibers, in the order of their ends. One context at a time uses it.
+ */
+typedef struct fl_as_completed fl_as_completed;
+
+/*
+ * Creates an iteration over the `n` futures of the array. It has references of its own, and does
+ * not need the array afterwards. A future that is in the array twice is returned once, with its
+ * first index. Never waits. Returns 0, -ENOMEM.
+ */
+FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
+
+/*
+ * Waits until the next future or fiber has ended, and stores its index in the array in `*index`.
+ * Those that had ended before the create come first, in the order of the array. The cost of a call
+ * does not depend on the number of futures or fibers. The caller joins the returned fiber; a fiber
+ * that another context joined or detached before is left out. Blocks the calling context. Observes
+ * its cancel scope. A worker first runs those of the tasks that are pending in its own executor.
+ * Returns:
+ *
+ *   0
+ *   -ENODATA      all were returned
+ *   -ECANCELED    may be called again
+ *   -EDEADLK      of fibers: the call would have to wait, and the caller is no fiber of their loop
+ *   -EOWNERDEAD   in a forked child, of an iteration that the child made: the rest are futures of
+ *                 the parent's tasks that had not ended at the create
+ */
+FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
+
+/* As fl_as_completed_next(); never waits: -EAGAIN while none has ended. */
+FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
+
+/*
+ * As fl_as_completed_next(); also returns -ETIMEDOUT, after which it may be called again. The same
+ * deadline in each call limits the whole iteration.
+ */
+FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
+                                                    fl_cancel_token *cancel);
+
+/*
+ * Frees the iteration; futures and fibers go on. NULL does nothing. Panics while a fiber waits in
+ * fl_as_completed_next(). Never waits for a task or fiber.
+ */
+FL_API void fl_as_completed_free(fl_as_completed *c);
+
+FL__SCOPED(fl_as_completed, fl_as_completed_free)
 
 /* The inline functions. */
 
@@ -177,6 +402,52 @@ FL_INLINE int fl_future_wait(fl_future *_f)
 	return fl_future_wait_until(_f, FL_FOREVER, NULL);
 }
 
+FL_INLINE int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
+{
+	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
+}
+
+FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
+{
+	size_t _ended = 0, _i;
+	for (_i = 0; _i < _n; _i++)
+		_ended += fl_future_try_wait(_f[_i]) == 0;
+	return _ended;
+}
+
+FL_INLINE int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
+{
+	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
+}
+
 FL_END_DECLS
+
+/*
+ * FL_PROMISE_OF(struct reply, reply_promise) defines reply_promise_create(&p, drop, &f),
+ * reply_promise_set(p, reply), reply_promise_get(f, &reply), _try_get and _get_until. At file
+ * scope; C and C++. The handles stay fl_promise and fl_future.
+ */
+#define FL__PROMISE_FN __attribute__((unused)) static inline FL_MUST_CHECK int
+#define FL_PROMISE_OF(type, name)                                                                                      \
+	FL__PROMISE_FN name##_create(fl_promise **_p, void (*_drop)(void *_result), fl_future **_f)                    \
+	{                                                                                                              \
+		return fl_promise_create(_p, sizeof(type), _drop, _f);                                                 \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_set(fl_promise *_p, type _value)                                                         \
+	{                                                                                                              \
+		return fl_promise_set(_p, &_value);                                                                    \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_get(fl_future *_f, type *_result)                                                        \
+	{                                                                                                              \
+		return fl_future_get(_f, _result, sizeof *_result);                                                    \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_try_get(fl_future *_f, type *_result)                                                    \
+	{                                                                                                              \
+		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_get_until(fl_future *_f, type *_result, int64_t _deadline, fl_cancel_token *_cancel)     \
+	{                                                                                                              \
+		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
+	}
 
 #endif

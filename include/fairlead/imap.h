@@ -132,10 +132,7 @@ FL_API const char *fl_imap_message(const fl_imap *it);
  */
 FL_API void fl_imap_free(fl_imap *it);
 
-static inline void fl__scoped_fl_imap(fl_imap **_it)
-{
-	fl_imap_free(*_it);
-}
+FL__SCOPED(fl_imap, fl_imap_free)
 
 /* The inline functions. */
 

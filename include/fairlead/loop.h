@@ -2,10 +2,14 @@
 #ifndef FAIRLEAD_LOOP_H
 #define FAIRLEAD_LOOP_H
 
+#include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/error.h>
 #include <fairlead/fiber.h>
-#include <fairlead/handlers.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 FL_BEGIN_DECLS
 
@@ -219,9 +223,102 @@ FL_API int fl_loop_fd(const fl_loop *l);
  */
 FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
 
-static inline void fl__scoped_fl_loop(fl_loop **_l)
+FL__SCOPED(fl_loop, fl_loop_free)
+
+/*
+ * Runs a function that would hold up the loop (a system call that blocks, a long computation) on a
+ * thread. The calling fiber waits, and the other fibers run.
+ *
+ *     static int read_it(void *file) { ... pread() ... }
+ *
+ *     rc = fl_to_thread(read_it, &file, &result);             // check
+ *
+ * Each loop has its own threads for these calls: up to 4 more than there are usable CPUs, at most
+ * 32. They are started when they are needed, joined when the loop is freed, and block what the
+ * loop's thread blocked at the first call. When all are busy, further calls are pending; when all
+ * wait, another thread stands in, as in a thread executor (fairlead/blocking.h).
+ *
+ * When the call returns, the function has ended or was never called, even if the caller was
+ * cancelled. So the function may use the caller's stack. A cancelled call requests the function's
+ * scope: a wait of the library in the function returns -ECANCELED, and a function that computes
+ * calls fl_cancel_token_is_requested(NULL). A function that does neither delays the call.
+ */
+
+/*
+ * Runs `function(arg)` on a thread of the loop, waits for its end, and stores its result in
+ * `*result`, which may be NULL. Blocks the calling fiber. Observes its cancel scope. The function's
+ * scope is a token of this call. Memory order: the call happens before the function, and the
+ * function before the return. Returns
+ *
+ *   0            the function has ended; also if the caller was cancelled during the call, unless
+ *                the function returned -ECANCELED
+ *   -ECANCELED   the caller was cancelled: the function was not called, or returned -ECANCELED
+ *   -ENOTSUP     not called: the caller is no fiber of a loop, or this is a forked child
+ *   -ENOMEM      not called
+ *   -EAGAIN      not called: there is no thread, and none can be started
+ *   -EOWNERDEAD  the function has ended its thread, by pthread_exit() or pthread_cancel()
+ */
+FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
+
+/*
+ * As fl_to_thread(). Also returns -ETIMEDOUT: the deadline has passed, and the function was not
+ * called, or returned -ECANCELED.
+ */
+FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
+                                            fl_cancel_token *cancel);
+
+/*
+ * Reports what an event loop does, and what holds it up. Fibers of a loop take turns: a fiber that
+ * computes for long, or waits outside of the library (a pthread mutex, a file, sleep()), holds up
+ * all others.
+ *
+ *     const fl_loop_debug_config config = {.slow = FL_MS(100), .blocked = FL_S(1)};
+ *     rc = fl_loop_debug(fl_loop_current(), &config);         // check
+ *     ...
+ *     fl_loop_dump(fl_loop_current(), stderr);
+ *
+ * Reports are warnings to the log handler (fairlead/error.h). The log handler must not wait.
+ */
+typedef struct fl_loop_debug_config {
+	/*
+	 * ns: reports a fiber, or callbacks, that kept the thread for longer, when they give way;
+	 * 0: never
+	 */
+	int64_t slow;
+	/*
+	 * ns: reports a fiber, or callbacks, that keep the thread for so long, once, while they
+	 * run; 0: never
+	 */
+	int64_t blocked;
+} fl_loop_debug_config;
+
+/*
+ * Switches reports on, or changes them. `config` NULL or all-zero switches them off. Called by the
+ * loop's thread. While reports are on, each switch between fibers reads the clock. `blocked` takes
+ * a thread, which checks the loop twice in that time. Waits only for the end of that thread. After
+ * an error all reports are off. Returns
+ *
+ *   0
+ *   -EINVAL      a time is negative
+ *   -ENOMEM
+ *   -EAGAIN      no thread can be started
+ *   -EOWNERDEAD  in a forked child
+ */
+FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config);
+
+/*
+ * Prints the loop's fibers to `out` as a tree: each fiber below the fiber that started it, with its
+ * state and its stack. A function in a stripped file is printed as an offset in the file. Called by
+ * the loop's thread, in a fiber or a callback of the loop; another thread posts the call
+ * (fl_loop_post()). Waits only for the file.
+ */
+FL_API void fl_loop_dump(fl_loop *l, FILE *out);
+
+/* The inline functions. */
+
+FL_INLINE int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
 {
-	fl_loop_free(*_l);
+	return fl_to_thread_until(_function, _arg, _result, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

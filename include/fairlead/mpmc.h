@@ -3,6 +3,7 @@
 #define FAIRLEAD_MPMC_H
 
 #include <fairlead/defs.h>
+#include <fairlead/private/typed.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -97,10 +98,100 @@ FL_API size_t fl_mpmc_length(fl_mpmc *q);
 /* Returns the capacity that `q` was made with. Never waits. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 
-static inline void fl__scoped_fl_mpmc(fl_mpmc **_q)
-{
-	fl_mpmc_free(*_q);
-}
+FL__SCOPED(fl_mpmc, fl_mpmc_free)
+
+/*
+ * Unbounded FIFO of items of one size, copied in and out, for any number of producers and
+ * consumers, that never blocks. For callers that poll, or that have their own way of waiting;
+ * fl_queue is the queue that waits.
+ *
+ *     FL_MPMC_UNBOUNDED_OF(struct job, job_list)
+ *
+ *     FL_SCOPED(job_list) *q = NULL;
+ *     rc = job_list_create(&q, NULL);         // check
+ *     rc = job_list_try_put(q, job);          // -ENOMEM, -EPIPE: the job is unchanged
+ *     rc = job_list_try_get(q, &job);         // -EAGAIN: empty; -EPIPE: closed and drained
+ *
+ * Progress: lock-free; no call waits for a stopped thread, with two exceptions:
+ *
+ * - A put to a full segment may allocate, as the allocator does. A steady flow does not allocate.
+ * - Threads that find no memory for 4 KiB of their own at their first call share one record: their
+ *   gets, queries and closes take turns.
+ *
+ * A producer that stops in the middle of a put delays no other call: a consumer waits less than a
+ * microsecond for the producer's slot, then goes on. The put then takes another slot.
+ *
+ * Order: linearizable. The items of one producer come out in its order. Memory order: a get sees
+ * what was written before the put of its item. On any error the item, or the memory for an item, is
+ * unchanged.
+ *
+ * Memory: segments of about 8 KiB, at least one, and one spare. A drained segment is freed at once,
+ * unless a thread's hazard pointer protects the segment. Each thread that has used such a queue
+ * protects at most two segments, until it uses another such queue or ends.
+ *
+ * Any thread, any fiber; not signal handlers. A forked child may go on with its copy: an item that
+ * another thread was getting is lost there, and an item that another thread was putting is not in.
+ */
+typedef struct fl_mpmc_unbounded fl_mpmc_unbounded;
+
+typedef struct fl_mpmc_unbounded_config {
+	size_t segment; /* items in a segment; 0: as many as fit into 8 KiB, 16 to 512 */
+	/* Called for each item that no get will return; may be NULL. */
+	void (*drop)(void *item, void *drop_arg);
+	void *drop_arg;
+	/*
+	 * Promises that at most one thread at a time calls get, get_many or free. Another thread
+	 * may take over when the thread before has handed the queue on by means of its own (a lock,
+	 * a join). A get is then a load and a copy, and is wait-free, except for a change of
+	 * segments, which is lock-free. A broken promise is undefined behaviour.
+	 */
+	bool one_consumer;
+} fl_mpmc_unbounded_config;
+
+/*
+ * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns 0,
+ * -EINVAL (item size 0), -EOVERFLOW (a segment of more than PTRDIFF_MAX bytes), -ENOMEM.
+ */
+FL_API FL_MUST_CHECK int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size,
+                                                  const fl_mpmc_unbounded_config *config);
+
+/*
+ * Drops the items in `q` and frees `q`; NULL does nothing. Requires that no other thread uses `q`,
+ * now or later. Never waits.
+ */
+FL_API void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q);
+
+/* Puts a copy of `*item`. Returns 0, -EPIPE (closed), -ENOMEM. Never waits. */
+FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item);
+
+/*
+ * Puts the `n` items of `items` in their order. Items of other producers may come between. Returns
+ * how many are in: less than `n` only if `q` is closed or there is no memory. Never waits.
+ */
+FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n);
+
+/* Gets the oldest item. Returns 0, -EAGAIN (empty), -EPIPE (closed and drained). Never waits. */
+FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item);
+
+/* Gets up to `n` items that follow each other. Returns how many; 0: empty. Never waits. */
+FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n);
+
+/*
+ * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
+ * called again. Never waits.
+ */
+FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
+
+/* Returns whether `q` is closed. Never waits. */
+FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
+
+/*
+ * Returns about how many items are in `q`, puts in progress included. A put that has failed is not
+ * counted: the length of a closed queue without puts in progress is exact. Never waits.
+ */
+FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
+
+FL__SCOPED(fl_mpmc_unbounded, fl_mpmc_unbounded_free)
 
 FL_END_DECLS
 
@@ -110,5 +201,34 @@ FL_END_DECLS
  * C++.
  */
 #include <fairlead/private/mpmc_of.h>
+
+/*
+ * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list and, for each
+ * fl_mpmc_unbounded_... function, a job_list_... for items of type struct job. At file scope; C and
+ * C++.
+ */
+#define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
+	typedef struct name name;                                                                                      \
+	FL__TYPED_LIFE(fl_mpmc_unbounded, name)                                                                        \
+	FL__TYPED_MANY(fl_mpmc_unbounded, type, name)                                                                  \
+	FL__TYPED_DO(fl_mpmc_unbounded, name, close)                                                                   \
+	FL__TYPED_GET(fl_mpmc_unbounded, name, bool, is_closed)                                                        \
+	FL__TYPED_GET(fl_mpmc_unbounded, name, size_t, length)                                                         \
+	FL__TYPED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_mpmc_unbounded_config *_config)               \
+	{                                                                                                              \
+		fl_mpmc_unbounded *_made = NULL;                                                                       \
+		int _rc = fl_mpmc_unbounded_create(&_made, sizeof(type), _config);                                     \
+		if (_rc == 0)                                                                                          \
+			*_q = (name *)_made;                                                                           \
+		return _rc;                                                                                            \
+	}                                                                                                              \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \
+	}                                                                                                              \
+	FL__TYPED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_get((fl_mpmc_unbounded *)_q, _item);                                      \
+	}
 
 #endif

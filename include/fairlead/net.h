@@ -35,7 +35,7 @@ FL_BEGIN_DECLS
  *
  * A host is a numeric address ("127.0.0.1", "::1", "fe80::1%eth0") or a name. A numeric address
  * needs no lookup. A name is looked up by getaddrinfo() on the loop's threads
- * (fairlead/to_thread.h), after their pending calls. If its caller is cancelled or times out, a
+ * (fairlead/loop.h), after their pending calls. If its caller is cancelled or times out, a
  * lookup goes on there, and the end of the loop waits for it. A lookup that fails is logged, with
  * its host and the reason. Errors of a lookup, in each function that takes a host:
  *
@@ -220,10 +220,7 @@ FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
                                                fl_cancel_token *cancel);
 
-static inline void fl__scoped_fl_listener(fl_listener **_l)
-{
-	fl_listener_free(*_l);
-}
+FL__SCOPED(fl_listener, fl_listener_free)
 
 /* The inline functions. */
 

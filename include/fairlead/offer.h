@@ -154,10 +154,7 @@ FL_INLINE FL_MUST_CHECK int fl_offer_find(const char *path, const fl_offer_confi
 FL_API FL_MUST_CHECK int fl_offer_find_until(const char *path, const fl_offer_config *config, fl_shm **region,
                                              fl_pipe **pipe, int64_t deadline, fl_cancel_token *cancel);
 
-static inline void fl__scoped_fl_offer(fl_offer **_o)
-{
-	fl_offer_free(*_o);
-}
+FL__SCOPED(fl_offer, fl_offer_free)
 
 /* The inline functions. */
 

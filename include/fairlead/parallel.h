@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/executor.h>
+#include <fairlead/private/inline.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,6 +81,139 @@ typedef struct fl_reduction {
  */
 FL_API FL_MUST_CHECK int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction,
                                             void *state, void *value, const fl_parallel_config *config);
+
+/*
+ * Fork and join: calls two functions, which may run at the same time; for work that divides itself.
+ * On a worker of a thread executor an idle worker may steal the second call. Otherwise the two
+ * calls are made one after the other. So a fork costs a few nanoseconds, and no memory.
+ *
+ *     static int sort(void *arg)
+ *     {
+ *             struct slice *s = arg, left, right;
+ *             if (s->n < 1000)
+ *                     return sort_here(s);
+ *             cut(s, &left, &right);
+ *             int rc = fl_parallel_invoke(sort, &left, sort, &right);
+ *             return rc != 0 ? rc : merge(s, &left, &right);
+ *     }
+ */
+struct fl__fork_stack; /* lib/fork_join/fork_join.c has the invariants of the fast path below */
+
+/* What an execution context runs. A stolen call is a part of what its forker runs. */
+struct fl__inside {
+	void *helper;                /* of the innermost task: lib/wait/context.h */
+	struct fl__calling *calling; /* of the callbacks that it runs: lib/future/future.h */
+};
+
+/* The begin of an execution context: what the inline code below needs. */
+struct fl__ctx_front {
+	struct fl__fork_stack *forks; /* its forks; NULL: no other worker would steal them */
+	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
+	struct fl__inside inside;
+	struct fl__values *values; /* of context variables: fairlead/context_var.h; NULL: none */
+};
+
+struct fl__ctx;
+FL_API extern __thread struct fl__ctx *fl__ctx_current FL__INITIAL_EXEC;
+
+/* A call that another worker may steal; on the stack of the forker. The thief sets the rest. */
+struct fl__fork {
+	int (*run)(void *);
+	void *arg;
+	fl_cancel_token *scope;   /* of the forker */
+	struct fl__inside inside; /* of the forker */
+	uint32_t state;
+	int error;
+	struct fl__fork_stack *thief;
+	struct fl__fork *outer;
+	fl_cancel_token token;
+};
+
+struct fl__fork_flags {
+	uint32_t thieves;  /* active thieves, and FORK_UNFENCED; not 0: a pop is a swap */
+	uint32_t sleepers; /* 1: a context may sleep that could steal */
+};
+
+struct fl__fork_stack {
+	/* The slots before `next` have the forks under way. The owner alone writes `next`. */
+	struct fl__fork **next, **limit;
+	struct fl__fork_flags *flags;
+};
+
+/* Called after a push if `sleepers` is set: wakes a context that can steal. */
+FL_API void fl__fork_wake(struct fl__fork_stack *s);
+
+/*
+ * Waits for a stolen fork. `error`: of the first call. Returns the result of fl_parallel_invoke().
+ */
+FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
+
+/* fl_parallel_invoke() on a worker, in a context that has values. */
+FL_API int fl__fork_with_values(int (*f)(void *), void *a, int (*g)(void *), void *b);
+
+static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
+{
+	fl__store_release(_slot, _fork);         /* the fork's contents; pairs with the CAS in fork_steal() */
+	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with the load in fork_steal() */
+	if (__builtin_expect(fl__load_relaxed(&_s->flags->sleepers) != 0, 0)) /* relaxed: a hint, see fork_sleep() */
+		fl__fork_wake(_s);
+}
+
+/* Removes the fork in `_slot`, the last one. Returns 0 if it was stolen. */
+static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slot)
+{
+	/* relaxed: a thief's membarrier() is a fence after this store or before the next load */
+	fl__store_relaxed(&_s->next, _slot);
+	fl__in_program_order();
+	/*
+	 * acquire: the slots that thieves have emptied; pairs with the release in
+	 * fork_stop_stealing()
+	 */
+	if (__builtin_expect(fl__load_acquire(&_s->flags->thieves) == 0, 1))
+		return fl__load_relaxed(_slot) != NULL; /* relaxed: no thief uses the slot */
+	return fl__swap_relaxed(_slot, NULL) != NULL;   /* relaxed: fl__fork_await() acquires what the thief wrote */
+}
+
+/*
+ * Calls f(a) and g(b), maybe at the same time: f on the calling thread, g after f on the same
+ * thread or, beside f, on another worker of the same executor. Blocks the calling context until
+ * both have returned, also after a cancel. While another worker runs g, the caller runs calls that
+ * g has forked. f and g must not wait for each other, nor leave by longjmp or pthread_exit. g runs
+ * under the caller's cancel scope, and is a part of the caller's task or callback, wherever g
+ * runs: its fl_executor_current() is the caller's, and a function that returns -EDEADLK in that
+ * task or callback does so in g. On another thread g begins with a copy of the caller's values
+ * (fairlead/context_var.h) at the time of the call. Of nested calls the outer 512 of a worker may
+ * run at the same time; those within are made in turn.
+ *
+ * If f fails, a g that has not begun is not called, and the scope of a running g is requested. If g
+ * fails, f goes on. Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in
+ * a forked child, if another thread of the parent runs g. Memory order: g sees what was written
+ * before the call; after the call the caller sees what both wrote.
+ */
+static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
+{
+	const struct fl__ctx_front *_ctx = (const struct fl__ctx_front *)(void *)fl__ctx_current;
+	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
+	struct fl__fork _fork, **_slot;
+	int _error;
+	if (__builtin_expect(!_s || _s->next == _s->limit || _ctx->values, 0)) {
+		if (_s && _s->next != _s->limit)
+			return fl__fork_with_values(_f, _a, _g, _b);
+		_error = _f(_a);
+		return _error != 0 ? _error : _g(_b);
+	}
+	_slot = _s->next;
+	_fork.run = _g;
+	_fork.arg = _b;
+	_fork.scope = _ctx->scope;
+	_fork.inside = _ctx->inside;
+	_fork.state = 0;
+	fl__fork_push(_s, _slot, &_fork);
+	_error = _f(_a);
+	if (__builtin_expect(!fl__fork_pop(_s, _slot), 0))
+		return fl__fork_await(_s, &_fork, _error);
+	return _error != 0 ? _error : _g(_b);
+}
 
 FL_END_DECLS
 

@@ -184,10 +184,7 @@ FL_API extern const fl_on_type fl__on_pipe;
 #define FL_ON_PIPE_SPACE(p) FL__ON(fl__on_pipe_space, (p))
 FL_API extern const fl_on_type fl__on_pipe_space;
 
-static inline void fl__scoped_fl_pipe(fl_pipe **_p)
-{
-	fl_pipe_free(*_p);
-}
+FL__SCOPED(fl_pipe, fl_pipe_free)
 
 /* The inline functions. */
 

@@ -358,10 +358,7 @@ FL_API int fl_process_fd(unsigned i);
 #define FL_ON_PROCESS(p) FL__ON(fl__on_process, (p))
 FL_API extern const fl_on_type fl__on_process;
 
-static inline void fl__scoped_fl_process(fl_process **_p)
-{
-	fl_process_free(*_p);
-}
+FL__SCOPED(fl_process, fl_process_free)
 
 /* The inline functions. */
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -275,10 +275,7 @@ FL_API bool fl_queue_is_closed(fl_queue *q);
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
 FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
-static inline void fl__scoped_fl_queue(fl_queue **_q)
-{
-	fl_queue_free(*_q);
-}
+FL__SCOPED(fl_queue, fl_queue_free)
 
 /* The inline functions. */
 

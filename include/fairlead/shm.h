@@ -176,10 +176,7 @@ static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _off
 	return _offset % _align == 0 ? fl_shm_at(_region, _offset, _size) : NULL;
 }
 
-static inline void fl__scoped_fl_shm(fl_shm **_region)
-{
-	fl_shm_free(*_region);
-}
+FL__SCOPED(fl_shm, fl_shm_free)
 
 /* The inline functions. */
 

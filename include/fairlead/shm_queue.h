@@ -295,10 +295,7 @@ FL_API bool fl_shm_queue_is_closed(const fl_shm_queue *q);
 #define FL_ON_SHM_QUEUE_SPACE(q) FL__ON(fl__on_shm_queue_space, (q))
 FL_API extern const fl_on_type fl__on_shm_queue, fl__on_shm_queue_space;
 
-static inline void fl__scoped_fl_shm_queue(fl_shm_queue **_q)
-{
-	fl_shm_queue_free(*_q);
-}
+FL__SCOPED(fl_shm_queue, fl_shm_queue_free)
 
 /* The inline functions. */
 

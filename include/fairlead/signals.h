@@ -72,10 +72,7 @@ FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 /* A descriptor, readable while a signal is pending, for poll(). It belongs to `s`. */
 FL_API int fl_signals_fd(const fl_signals *s);
 
-static inline void fl__scoped_fl_signals(fl_signals **_s)
-{
-	fl_signals_free(*_s);
-}
+FL__SCOPED(fl_signals, fl_signals_free)
 
 /* The inline functions. */
 

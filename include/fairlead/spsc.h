@@ -82,10 +82,7 @@ FL_API size_t fl_spsc_length(const fl_spsc *q);
 /* Returns the capacity that `q` was made with. Never waits. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
-static inline void fl__scoped_fl_spsc(fl_spsc **_q)
-{
-	fl_spsc_free(*_q);
-}
+FL__SCOPED(fl_spsc, fl_spsc_free)
 
 FL_END_DECLS
 

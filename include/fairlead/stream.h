@@ -302,10 +302,7 @@ FL_API FL_MUST_CHECK int fl_stream_peer_credentials(const fl_stream *s, fl_peer_
  */
 FL_API FL_MUST_CHECK int fl_stream_peer_pidfd(const fl_stream *s);
 
-static inline void fl__scoped_fl_stream(fl_stream **_s)
-{
-	fl_stream_free(*_s);
-}
+FL__SCOPED(fl_stream, fl_stream_free)
 
 /* The inline functions. */
 

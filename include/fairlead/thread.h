@@ -158,6 +158,13 @@ FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;
 
+/*
+ * Returns how many CPUs the calling thread may use, at least 1: those in its affinity mask, or
+ * fewer if a control group (version 1 or 2) has a lower quota, rounded up. Each call reads files,
+ * which may take a while.
+ */
+FL_API unsigned fl_cpu_count(void);
+
 /* The inline functions. */
 
 FL_INLINE int fl_thread_join(fl_thread *_t, int *_result)

@@ -7,7 +7,7 @@
 #include "cpu.h"
 #include "cgroup.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
+#include <fairlead/thread.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>

@@ -2,8 +2,7 @@
 #ifndef FL_BASE_PANIC_H
 #define FL_BASE_PANIC_H
 
-#include <fairlead/handlers.h>
-#include <fairlead/panic.h>
+#include <fairlead/error.h>
 
 /*
  * Calls the panic handler, then aborts. The handler may longjmp, so the caller holds no lock of the

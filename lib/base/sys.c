@@ -2,7 +2,7 @@
 #include "sys.h"
 #include "atomic.h"
 #include <errno.h>
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <linux/futex.h>
 #include <sched.h>

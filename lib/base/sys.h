@@ -3,7 +3,7 @@
 #define FL_BASE_SYS_H
 
 #include <errno.h>
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/time.h>
 #include <pthread.h>
 #include <stdbool.h>

@@ -8,7 +8,6 @@
 #include "../debug/debug.h"
 #include "../sync/helper.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
 #include <fairlead/thread.h>
 #include <stdio.h>
 #include <string.h>

@@ -10,7 +10,7 @@
 #include "../future/failure.h"
 #include "../wait/cancel.h"
 #include <errno.h>
-#include <fairlead/cancel_callback.h>
+#include <fairlead/cancel.h>
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 

@@ -39,7 +39,7 @@
 #include "map.h"
 #include <errno.h>
 #include <fairlead/event.h>
-#include <fairlead/then.h>
+#include <fairlead/future.h>
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #define FL_FIBER_FIBER_H
 
 #include "../wait/lot.h"
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

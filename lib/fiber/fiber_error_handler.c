@@ -4,8 +4,8 @@
 #include "../base/error.h"
 #include "../base/panic.h"
 #include "fiber.h"
+#include <fairlead/error.h>
 #include <fairlead/fiber.h>
-#include <fairlead/handlers.h>
 
 static fl_fiber_error_handler *fiber_error_handler;
 

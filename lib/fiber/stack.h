@@ -2,7 +2,7 @@
 #ifndef FL_FIBER_STACK_H
 #define FL_FIBER_STACK_H
 
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
- * is inline in fairlead/parallel_invoke.h: while no thief is active, push and pop need no
+ * is inline in fairlead/parallel.h: while no thief is active, push and pop need no
  * read-modify-write.
  *
  *   word            holds                              written by

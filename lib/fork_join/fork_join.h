@@ -2,8 +2,8 @@
 #ifndef FL_FORK_JOIN_FORK_JOIN_H
 #define FL_FORK_JOIN_FORK_JOIN_H
 
-#include <fairlead/handlers.h>
-#include <fairlead/parallel_invoke.h>
+#include <fairlead/error.h>
+#include <fairlead/parallel.h>
 #include <stdbool.h>
 #include <stddef.h>
 

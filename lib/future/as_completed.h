@@ -4,8 +4,8 @@
 
 #include "../wait/lot.h"
 #include "future.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/cond.h>
+#include <fairlead/future.h>
 #include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stddef.h>

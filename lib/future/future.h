@@ -3,9 +3,9 @@
 #define FL_FUTURE_FUTURE_H
 
 #include <fairlead/cancel.h>
+#include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/future.h>
-#include <fairlead/handlers.h>
 #include <fairlead/task_type.h>
 #include <stdbool.h>
 #include <stdint.h>

@@ -23,7 +23,7 @@
 #include "../wait/lock.h"
 #include "future.h"
 #include <errno.h>
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

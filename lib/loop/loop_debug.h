@@ -2,7 +2,7 @@
 #ifndef FL_LOOP_DEBUG_H
 #define FL_LOOP_DEBUG_H
 
-#include <fairlead/loop_debug.h>
+#include <fairlead/loop.h>
 
 /*
  * By the loop's thread around its poll, while loop->debug is not NULL: that time does not count as

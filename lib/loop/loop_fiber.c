@@ -18,7 +18,7 @@
 #include "fiber_completion.h"
 #include "loop.h"
 #include <errno.h>
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 
 static struct fl__fiber *loop_fiber_inner(const fl_fiber *f)
 {

@@ -8,9 +8,9 @@
 #include "../debug/debug.h"
 #include "loop.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
 #include <fairlead/future.h>
-#include <fairlead/to_thread.h>
+#include <fairlead/loop.h>
+#include <fairlead/thread.h>
 
 /* Most of them wait in system calls. */
 enum { TO_THREAD_MAX = 32, TO_THREAD_EXTRA = 4 };

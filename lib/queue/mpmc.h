@@ -2,7 +2,7 @@
 #ifndef FL_QUEUE_MPMC_H
 #define FL_QUEUE_MPMC_H
 
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/private/mpmc_ring.h>
 
 /*

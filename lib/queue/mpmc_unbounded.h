@@ -5,8 +5,8 @@
 #include "../base/atomic.h"
 #include "hazard.h"
 #include <errno.h>
-#include <fairlead/handlers.h>
-#include <fairlead/mpmc_unbounded.h>
+#include <fairlead/error.h>
+#include <fairlead/mpmc.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -2,7 +2,7 @@
 #ifndef FL_QUEUE_SPSC_H
 #define FL_QUEUE_SPSC_H
 
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/private/spsc_slots.h>
 
 /* The slots of the two rings for one producer and one consumer: spsc.c and queue_spsc.c. */

@@ -8,7 +8,7 @@
 #include "../base/panic.h"
 #include "shm_region.h"
 #include <errno.h>
-#include <fairlead/shm_array.h>
+#include <fairlead/shm_value.h>
 #include <string.h>
 
 struct shm_array_head {

@@ -2,7 +2,7 @@
 #ifndef FL_SYNC_THREAD_H
 #define FL_SYNC_THREAD_H
 
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/thread.h>
 #include <sys/select.h>
 

@@ -35,7 +35,7 @@
  */
 #include "../base/atomic.h"
 #include "cancel.h"
-#include <fairlead/cancel_callback.h>
+#include <fairlead/cancel.h>
 
 enum {
 	CANCEL_CALLBACK_IDLE,

@@ -6,7 +6,7 @@
 #include "../base/sys.h"
 #include "../debug/awaited.h"
 #include <fairlead/cancel.h>
-#include <fairlead/parallel_invoke.h>
+#include <fairlead/parallel.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -103,7 +103,7 @@ struct fl__ctx {
 };
 
 /*
- * fairlead/parallel_invoke.h declares fl__ctx_current, the calling thread's current context. NULL:
+ * fairlead/parallel.h declares fl__ctx_current, the calling thread's current context. NULL:
  * this thread has not called the library yet.
  */
 

@@ -3,7 +3,7 @@
 #include "../base/sys.h"
 #include "context.h"
 #include <errno.h>
-#include <fairlead/timeout.h>
+#include <fairlead/cancel.h>
 
 void fl_timeout_begin(fl_timeout *t, int64_t deadline)
 {

@@ -4,7 +4,7 @@
  * memory is touched.
  */
 #include "cases.h"
-#include <fairlead/cancel_callback.h>
+#include <fairlead/cancel.h>
 #include <fairlead/event.h>
 
 static void count_up(void *arg)

@@ -7,7 +7,7 @@
  */
 #include "cases.h"
 #include <fairlead/debug.h>
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <fairlead/mutex.h>
 #include <string.h>
 

@@ -5,7 +5,7 @@
  */
 #include "../../lib/future/as_completed.h"
 #include "cases.h"
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 
 struct pair {
 	fl_promise *p[2];

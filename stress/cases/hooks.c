@@ -6,8 +6,7 @@
  */
 #include "../../lib/base/panic.h"
 #include "cases.h"
-#include <fairlead/handlers.h>
-#include <fairlead/panic.h>
+#include <fairlead/error.h>
 #include <setjmp.h>
 
 static int prepared[4];

@@ -5,7 +5,7 @@
  * mpmc_unbounded.c and mpsc.c have them.
  */
 #include "lins.h"
-#include <fairlead/mpmc_unbounded.h>
+#include <fairlead/mpmc.h>
 
 /*
  * First in, first out. A get of several may take fewer items than there are, but at least one:

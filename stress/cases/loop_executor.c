@@ -5,11 +5,10 @@
  */
 #include "loops.h"
 #include <fairlead/event.h>
+#include <fairlead/future.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop_executor.h>
-#include <fairlead/promise.h>
 #include <fairlead/task.h>
-#include <fairlead/then.h>
 
 /* For setups: an executor with its own thread and loop. */
 static fl_executor *own_loop(struct loop_world *w, unsigned workers)

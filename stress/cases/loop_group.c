@@ -4,8 +4,8 @@
  * or a fiber.
  */
 #include "loops.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/event.h>
+#include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/latch.h>
 #include <stdio.h>

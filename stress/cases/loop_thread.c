@@ -6,7 +6,7 @@
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
-#include <fairlead/to_thread.h>
+#include <fairlead/loop.h>
 
 /*
  * The fiber sees what the function wrote on its thread when the call returns; nothing of the call

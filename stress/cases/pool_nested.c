@@ -3,7 +3,7 @@
  * Tasks that wait for another task of a thread executor with one worker: another worker stands in.
  */
 #include "cases.h"
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 #include <fairlead/task.h>
 
 static fl_executor *one_worker(void)

@@ -7,9 +7,8 @@
 #include "cases.h"
 #include <fairlead/blocking.h>
 #include <fairlead/event.h>
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 #include <fairlead/task.h>
-#include <fairlead/then.h>
 
 static fl_executor *without_backlog(void)
 {

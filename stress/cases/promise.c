@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Promises: one end, by the first of the contexts that set, fail, free and cancel. */
 #include "cases.h"
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 
 /* A result's hook writes plainly: after every access to it. */
 static void drop_result(void *result)

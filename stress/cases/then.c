@@ -4,9 +4,8 @@
  * of either.
  */
 #include "pools.h"
-#include <fairlead/promise.h>
+#include <fairlead/future.h>
 #include <fairlead/task.h>
-#include <fairlead/then.h>
 
 FL_TASK_STATIC(increment, int, int)
 {

@@ -4,7 +4,7 @@
 #include "../../lib/sync/local.h"
 #include "../../lib/wait/context.h"
 #include "../../lib/wait/lot.h"
-#include <fairlead/panic.h>
+#include <fairlead/error.h>
 
 static void door_enter(void *memory, const char *name)
 {

@@ -2,11 +2,10 @@
 /* Context variables in tasks: inherited at the submit, on every kind of executor but processes. */
 #include "conformance.h"
 #include "fl_context_vars.h"
+#include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
 #include <fairlead/parallel.h>
-#include <fairlead/promise.h>
-#include <fairlead/then.h>
 
 /* The number of the task's own value, which it then replaces. */
 FL_TASK_STATIC(number_of, void, int)

@@ -6,9 +6,9 @@
 #include "conformance.h"
 #include "fl_account.h"
 #include "fl_seam.h"
+#include <fairlead/future.h>
 #include <fairlead/imap.h>
 #include <fairlead/parallel.h>
-#include <fairlead/then.h>
 
 enum { SMALL = 100, MAPPED = 50 }; /* more small tasks than the first slab of task blocks has */
 

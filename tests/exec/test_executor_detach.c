@@ -3,7 +3,7 @@
 #include "conformance.h"
 #include "exec/executor.h"
 
-#include <fairlead/then.h>
+#include <fairlead/future.h>
 
 static bool all_are_freed(void)
 {

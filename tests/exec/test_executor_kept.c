@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tasks that fail and keep their result, for every kind of executor. */
 #include "conformance.h"
+#include <fairlead/future.h>
 #include <fairlead/group.h>
-#include <fairlead/then.h>
 
 struct request {
 	struct tally *tally;

@@ -5,7 +5,7 @@
 #include <fairlead/blocking.h>
 #include <fairlead/embedded_task.h>
 #include <fairlead/group.h>
-#include <fairlead/parallel_invoke.h>
+#include <fairlead/parallel.h>
 
 struct taken {
 	fl_event begun, deeper;

@@ -3,9 +3,7 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-#include <fairlead/as_completed.h>
-#include <fairlead/promise.h>
-#include <fairlead/then.h>
+#include <fairlead/future.h>
 
 FL_TASK_STATIC(twice, int, int)
 {

@@ -2,12 +2,11 @@
 /* fl_loop_config.allocator: the memory of a loop and of its objects comes from it and goes back. */
 #include "fl_account.h"
 #include "fl_seam.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/datagram.h>
+#include <fairlead/future.h>
 #include <fairlead/loop.h>
 #include <fairlead/net.h>
 #include <fairlead/stream.h>
-#include <fairlead/to_thread.h>
 
 enum { FIBERS = 100, LONG_LINE = 40000 }; /* several slabs of fibers; a line that needs larger buffers */
 

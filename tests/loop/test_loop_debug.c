@@ -8,10 +8,10 @@
 #include "fl_test.h"
 
 #include <dirent.h>
+#include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/group.h>
-#include <fairlead/handlers.h>
-#include <fairlead/loop_debug.h>
+#include <fairlead/loop.h>
 #include <fairlead/mutex.h>
 #include <stdio.h>
 #include <string.h>

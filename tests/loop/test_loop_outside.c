@@ -5,7 +5,7 @@
 #include "fl_in_loop.h"
 #include "fl_net.h"
 
-#include <fairlead/loop_debug.h>
+#include <fairlead/loop.h>
 #include <fairlead/loop_executor.h>
 
 static char logged[256];

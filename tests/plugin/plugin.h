@@ -2,7 +2,7 @@
 #ifndef FL_TEST_PLUGIN_H
 #define FL_TEST_PLUGIN_H
 
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <stdbool.h>
 
 /*

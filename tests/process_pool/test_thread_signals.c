@@ -4,7 +4,7 @@
 #include "fl_named_threads.h"
 #include "fl_process_pool.h"
 
-#include <fairlead/loop_debug.h>
+#include <fairlead/loop.h>
 #include <fairlead/loop_executor.h>
 #include <inttypes.h>
 

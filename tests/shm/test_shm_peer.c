@@ -9,7 +9,6 @@
 
 #include "base/sanitizer.h"
 #include "shm/shm_region.h"
-#include <fairlead/shm_array.h>
 #include <fairlead/shm_barrier.h>
 #include <fairlead/shm_event.h>
 #include <fairlead/shm_queue.h>
@@ -555,9 +554,8 @@ static void release_all(struct victim *v)
 
 static int run_victim(void *arg)
 {
-	static void (*const uses[])(struct victim *) = {use_mutex,  use_mutex,  use_mutex,  use_rmutex,
-	                                                use_theirs, use_words,  use_frames,
-	                                                use_items,  use_arena,  use_records};
+	static void (*const uses[])(struct victim *) = {use_mutex, use_mutex,  use_mutex, use_rmutex, use_theirs,
+	                                                use_words, use_frames, use_items, use_arena,  use_records};
 	struct victim *v = arg;
 	pthread_mutexattr_t attr;
 	FL_CHECK(pthread_mutexattr_init(&attr) == 0 && pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);

@@ -11,7 +11,7 @@
  *     assert_int_equal(account_live(&account), 0);
  */
 #include "fl_test.h"
-#include <fairlead/handlers.h>
+#include <fairlead/error.h>
 #include <stdlib.h>
 
 struct account {

@@ -4,12 +4,11 @@
  * another worker stands in. See fairlead/blocking.h.
  */
 #include "fl_pool.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/blocking.h>
+#include <fairlead/future.h>
 #include <fairlead/group.h>
 #include <fairlead/loop.h>
 #include <fairlead/process.h>
-#include <fairlead/promise.h>
 #include <fairlead/queue.h>
 #include <fcntl.h>
 #include <unistd.h>

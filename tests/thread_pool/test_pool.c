@@ -4,7 +4,7 @@
  * test_pool_end.c.
  */
 #include "fl_pool.h"
-#include <fairlead/cpu.h>
+#include <fairlead/thread.h>
 #include <signal.h>
 
 static unsigned drops, runs;

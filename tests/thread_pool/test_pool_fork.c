@@ -4,7 +4,6 @@
 #include "fl_pool.h"
 
 #include <fairlead/parallel.h>
-#include <fairlead/parallel_invoke.h>
 #include <signal.h>
 
 static unsigned drops;

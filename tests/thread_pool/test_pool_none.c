@@ -3,7 +3,7 @@
 #include "exec/executor.h"
 #include "fl_pool.h"
 #include <fairlead/blocking.h>
-#include <fairlead/then.h>
+#include <fairlead/future.h>
 
 static fl_executor *none(unsigned workers, fl_when_full when_full)
 {

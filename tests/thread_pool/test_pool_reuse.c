@@ -4,8 +4,8 @@
  * worker is held while it wakes a waiter, when the end is published.
  */
 #include "fl_pool.h"
-#include <fairlead/as_completed.h>
 #include <fairlead/embedded_task.h>
+#include <fairlead/future.h>
 #include <fairlead/wait_any.h>
 #include <sched.h>
 

@@ -4,7 +4,7 @@
 #include "fl_pool.h"
 #include <fairlead/blocking.h>
 #include <fairlead/loop_executor.h>
-#include <fairlead/parallel_invoke.h>
+#include <fairlead/parallel.h>
 
 static fl_executor_stats stats_of(fl_executor *e)
 {

@@ -4,7 +4,7 @@
 #include "fl_emulated.h"
 #include "fl_pool.h"
 #include <fairlead/blocking.h>
-#include <fairlead/parallel_invoke.h>
+#include <fairlead/parallel.h>
 #include <signal.h>
 #include <sys/wait.h>
 
