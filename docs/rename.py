@@ -16,7 +16,7 @@ def main(paths):
     if not paths or paths[0].startswith("-"):
         sys.exit(__doc__)
     with open(TABLE, encoding="utf-8") as file:
-        names = dict(line.split() for line in file)
+        names = dict(line.split() for line in file if not line.startswith("#"))
     finder = re.compile(r"(?<!\w)(" + "|".join(map(re.escape, names)) + r")(?!\w)")
     for path in paths:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:

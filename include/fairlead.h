@@ -48,7 +48,6 @@
 #include <fairlead/shm_event.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_queue.h>
-#include <fairlead/shm_rmutex.h>
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
 #include <fairlead/signals.h>

@@ -70,8 +70,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 
 /*
  * Unlocks `m`, waits to be woken, locks `m`. For every signalling context, the unlock and the begin
- * of the wait are one step. Blocks the calling context. Observes its cancel scope. Panics when the
- * calling context does not hold `m`. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM,
+ * of the wait are one step. Blocks the calling context. Observes its cancel scope. Panics unless the
+ * calling context has locked `m` exactly once. Returns 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE, -ENOMEM,
  * as said above.
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);

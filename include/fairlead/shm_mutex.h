@@ -13,8 +13,9 @@ FL_BEGIN_DECLS
 
 /*
  * Mutex in shared memory. The owner and the waiters may be killed at any time: the next owner is
- * told that the previous owner died, repairs the guarded data, and recovers the mutex. 48 bytes,
- * valid when all-zero, not recursive.
+ * told that the previous owner died, repairs the guarded data, and recovers the mutex. 48 bytes.
+ * All-zero is a mutex that is not recursive. The owner of a recursive mutex may lock it again, and
+ * unlocks it as often; two fibers of one thread are two owners.
  *
  *     rc = fl_shm_mutex_lock(&shared->lock);
  *     if (rc == -EOWNERDEAD) {                        // locked; the previous owner died
@@ -64,18 +65,22 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_shm_mutex {
 	uint64_t lock_[5];
-	uint64_t unused_;
+	uint64_t recursive_;
 } fl_shm_mutex;
 FL__ASSERT_SIZE(fl_shm_mutex, 48);
 
 /* clang-format off */
 #define FL_SHM_MUTEX_INIT { { 0, 0, 0, 0, 0 }, 0 }
+#define FL_SHM_MUTEX_RECURSIVE_INIT { { 0, 0, 0, 0, 0 }, 1 }
 /* clang-format on */
 
 /*
  * Makes `m` an unlocked mutex, as zeroed memory is. Requires that no context uses `m`. Never waits.
  */
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
+
+/* As fl_shm_mutex_init(): makes `m` a recursive mutex. */
+FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *m);
 
 /*
  * Returns 0 if no context holds or awaits `m`: its memory may be freed. Otherwise returns -EBUSY. A
@@ -87,21 +92,22 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 /*
  * Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. Returns
  *   0                 locked
- *   -EOWNERDEAD       locked
+ *   -EOWNERDEAD       locked, once, however often the dead owner had locked `m`
  *   -ENOTRECOVERABLE
- *   -EDEADLK          the calling context holds `m`
+ *   -EDEADLK          the calling context holds `m`, which is not recursive
+ *   -EAGAIN           the calling context has locked a recursive `m` 2^32 - 1 times
  */
 FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 
 /*
- * Locks `m` if `m` is free. Never waits. Returns 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, or
- * -EBUSY: `m` has an owner.
+ * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EAGAIN. Never waits: returns
+ * -EBUSY if `m` has an owner, unless `m` is recursive and the owner is the caller.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
 /*
- * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK. Also returns
- * -ETIMEDOUT, -ECANCELED.
+ * As fl_shm_mutex_lock(): 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK, -EAGAIN.
+ * Also returns -ETIMEDOUT, -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
@@ -112,15 +118,19 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadli
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);
 
 /*
- * Unlocks `m` and wakes a waiter. Never waits. Panics when the calling context does not hold `m`.
+ * Undoes one lock. The last unlock frees `m`, and wakes a waiter. Never waits. Panics when the
+ * calling context does not hold `m`.
  */
 FL_API void fl_shm_mutex_unlock(fl_shm_mutex *m);
 
 /* True if `m` has an owner now: for assertions. Never waits. No memory order. */
 FL_API bool fl_shm_mutex_is_locked(const fl_shm_mutex *m);
 
-/* True if the calling context holds `m`. Never waits. */
-FL_API bool fl_shm_mutex_is_owned(const fl_shm_mutex *m);
+/*
+ * How often the calling context has locked `m` and not unlocked it: 0 or 1, or more if `m` is
+ * recursive. Never waits.
+ */
+FL_API uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m);
 
 /*
  * FL_SHM_LOCKED(rc, &m): locks `m`, and declares `int rc`, the result of fl_shm_mutex_lock(). If
@@ -163,6 +173,12 @@ static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
 {
 	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
+	*_m = _value;
+}
+
+FL_INLINE void fl_shm_mutex_init_recursive(fl_shm_mutex *_m)
+{
+	const fl_shm_mutex _value = FL_SHM_MUTEX_RECURSIVE_INIT;
 	*_m = _value;
 }
 

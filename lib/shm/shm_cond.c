@@ -90,8 +90,8 @@ static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 
 int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (!fl_shm_mutex_is_owned(m))
-		fl__panic("fl_shm_cond_wait", m, "the mutex is not held by the caller");
+	if (fl_shm_mutex_depth(m) != 1)
+		fl__panic("fl_shm_cond_wait", m, "the caller has not locked the mutex, or more than once");
 	/* relaxed: the release below orders changes_, and the mutex orders waits_ */
 	struct shm_cond_sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
 	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;

@@ -10,8 +10,9 @@
  *   LOST           the data were not repaired       unlock by an owner that did     init
  *                                                   not recover, under the lock
  *
- * The thread's record of the lock (shm_lock.h) has the owning context, and whether the owner was
- * told of a death: no other process can change these.
+ * The thread's record of the lock (shm_lock.h) has the owning context, the count of the owner's
+ * locks beyond the first, and whether the owner was told of a death: no other process can change
+ * these.
  *
  * Kills. Each step is one store.
  *   - In a lock, between the acquire and the return: the next owner is told of a death. An owner may
@@ -65,9 +66,25 @@ int fl_shm_mutex_destroy(const fl_shm_mutex *m)
 	return fl__shm_is_busy(fl__shm_lock_at(m->lock_)) ? -EBUSY : 0;
 }
 
+static bool shm_mutex_is_recursive(const fl_shm_mutex *m)
+{
+	return fl__load_relaxed(&m->recursive_) != 0; /* relaxed: never changes */
+}
+
+static int shm_mutex_relock(struct fl__shm_hold *hold)
+{
+	if (hold->depth >= UINT32_MAX - 1)
+		return -EAGAIN;
+	hold->depth++;
+	return 0;
+}
+
 int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 {
-	return shm_mutex_acquired(m, fl__shm_try_acquire(fl__shm_lock_at(m->lock_), fl__ctx_get()->id));
+	const struct fl__ctx *ctx = fl__ctx_get();
+	const int rc = fl__shm_try_acquire(fl__shm_lock_at(m->lock_), ctx->id);
+	struct fl__shm_hold *hold = rc == -EBUSY && shm_mutex_is_recursive(m) ? shm_mutex_hold(m, ctx) : NULL;
+	return hold ? shm_mutex_relock(hold) : shm_mutex_acquired(m, rc);
 }
 
 int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
@@ -75,8 +92,12 @@ int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
 	int rc = fl__shm_try_acquire(l, ctx->id);
-	if (rc == -EBUSY)
-		rc = shm_mutex_hold(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx->id, ctx, deadline, cancel);
+	if (rc == -EBUSY) {
+		struct fl__shm_hold *hold = shm_mutex_hold(m, ctx);
+		if (hold)
+			return shm_mutex_is_recursive(m) ? shm_mutex_relock(hold) : -EDEADLK;
+		rc = fl__shm_context_acquire(l, ctx->id, ctx, deadline, cancel);
+	}
 	return shm_mutex_acquired(m, rc);
 }
 
@@ -96,6 +117,10 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 	struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
 	if (!hold)
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
+	if (hold->depth > 0) {
+		hold->depth--;
+		return;
+	}
 	bool lost = fl__load_relaxed(shm_mutex_state(m)) != SHM_MUTEX_IN_ORDER;
 	if (lost)
 		fl__store_relaxed(shm_mutex_state(m), SHM_MUTEX_LOST);
@@ -108,7 +133,8 @@ bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
 	return (fl__load_relaxed(fl__shm_word(fl__shm_lock_at(m->lock_))) & FL__SHM_TID) != 0;
 }
 
-bool fl_shm_mutex_is_owned(const fl_shm_mutex *m)
+uint32_t fl_shm_mutex_depth(const fl_shm_mutex *m)
 {
-	return shm_mutex_hold(m, fl__ctx_get()) != NULL;
+	const struct fl__shm_hold *hold = shm_mutex_hold(m, fl__ctx_get());
+	return hold ? hold->depth + 1 : 0;
 }

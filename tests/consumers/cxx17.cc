@@ -16,12 +16,14 @@
 		}                                                                                                      \
 	} while (0)
 
-template <typename Result, typename... Args> static void call(Result (*function)(Args...))
+template <typename Result, typename... Args>
+static void call(Result (*function)(Args...))
 {
 	(void)function(Args()...);
 }
 
-template <typename Result, typename... Args> static void call(Result (*function)(Args..., ...))
+template <typename Result, typename... Args>
+static void call(Result (*function)(Args..., ...))
 {
 	(void)function(Args()...);
 }
@@ -43,8 +45,7 @@ static fl_once a_once = FL_ONCE_INIT;
 static fl_barrier a_barrier = FL_BARRIER_INIT(1);
 static fl_local a_local = FL_LOCAL_INIT(std::free);
 static fl_context_var a_var = FL_CONTEXT_VAR_INIT(&a_mutex, nullptr);
-static fl_shm_mutex a_shm_mutex = FL_SHM_MUTEX_INIT;
-static fl_shm_rmutex a_shm_rmutex = FL_SHM_RMUTEX_INIT;
+static fl_shm_mutex a_shm_mutex = FL_SHM_MUTEX_INIT, recursive = FL_SHM_MUTEX_RECURSIVE_INIT;
 static fl_shm_cond a_shm_cond = FL_SHM_COND_INIT;
 
 static int succeed(void *)
@@ -74,7 +75,7 @@ static void initializers()
 	CHECK(fl_event_try_wait(&bell) == 0 && !fl_event_is_set(&bell) && !fl_event_is_set(&an_event));
 	CHECK(fl_latch_count(&a_latch) == 2 && fl_once_call(&a_once, succeed, nullptr) == 0);
 	CHECK(fl_barrier_wait(&a_barrier) == 0 && fl_local_get(&a_local) == nullptr);
-	CHECK(!fl_shm_mutex_is_locked(&a_shm_mutex) && fl_shm_rmutex_depth(&a_shm_rmutex) == 0);
+	CHECK(!fl_shm_mutex_is_locked(&a_shm_mutex) && fl_shm_mutex_depth(&recursive) == 0);
 	CHECK(fl_shm_cond_destroy(&a_shm_cond) == 0 && std::strcmp(fl_version(), FL_VERSION) == 0);
 	FL_IGNORE(fl_sleep_until(FL_NO_WAIT, nullptr));
 	(void)context, (void)values;
@@ -96,13 +97,14 @@ static void lists()
 }
 
 // The other objects of FL_WAIT_ANY, by their types.
-[[maybe_unused]] static void objects(fl_thread *thread, fl_future *future, fl_group *group, fl_fiber *fiber, fl_pipe *pipe,
-                                     fl_process *process, fl_shm_queue *queue, fl_shm_event *event, fl_shm_sem *sem)
+[[maybe_unused]] static void objects(fl_thread *thread, fl_future *future, fl_group *group, fl_fiber *fiber,
+                                     fl_pipe *pipe, fl_process *process, fl_shm_queue *queue, fl_shm_event *event,
+                                     fl_shm_sem *sem)
 {
 	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
-	FL_IGNORE(FL_WAIT_ANY(FL_ON_SEM(&a_sem), FL_ON_LATCH(&a_latch), FL_ON_CANCEL_TOKEN(&never), FL_ON_THREAD(thread),
-	                      FL_ON_FUTURE(future), FL_ON_GROUP(group), FL_ON_FIBER(fiber), FL_ON_PIPE(pipe),
-	                      FL_ON_PIPE_SPACE(pipe), FL_ON_PROCESS(process), FL_ON_SHM_QUEUE(queue),
+	FL_IGNORE(FL_WAIT_ANY(FL_ON_SEM(&a_sem), FL_ON_LATCH(&a_latch), FL_ON_CANCEL_TOKEN(&never),
+	                      FL_ON_THREAD(thread), FL_ON_FUTURE(future), FL_ON_GROUP(group), FL_ON_FIBER(fiber),
+	                      FL_ON_PIPE(pipe), FL_ON_PIPE_SPACE(pipe), FL_ON_PROCESS(process), FL_ON_SHM_QUEUE(queue),
 	                      FL_ON_SHM_QUEUE_SPACE(queue), FL_ON_SHM_EVENT(event), FL_ON_SHM_SEM(sem)));
 }
 
@@ -135,7 +137,8 @@ static void typed()
 	FL_SCOPED(fl_future) *future = nullptr;
 	job two[2] = {{2}, {3}}, got = {};
 	CHECK(job_queue_create(&q, nullptr) == 0 && job_queue_put_many(q, two, 2) == 2 && job_queue_get(q, &got) == 0);
-	CHECK(job_ring_create(&ring, 3) == 0 && job_ring_try_put(ring, two[1]) == 0 && job_ring_try_get(ring, &got) == 0);
+	CHECK(job_ring_create(&ring, 3) == 0 && job_ring_try_put(ring, two[1]) == 0 &&
+	      job_ring_try_get(ring, &got) == 0);
 	CHECK(job_lane_create(&lane, 3) == 0 && job_lane_try_put(lane, got) == 0 && job_lane_try_get(lane, &got) == 0);
 	CHECK(job_list_create(&list, nullptr) == 0 && job_list_try_put(list, got) == 0 &&
 	      job_list_try_get(list, &got) == 0 && got.number == 3);

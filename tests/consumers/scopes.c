@@ -31,15 +31,11 @@ static fl_mutex mutexes[2];
 static fl_rmutex rmutexes[2];
 static fl_rwlock read_locks[2], write_locks[2];
 static fl_shm_mutex shm_mutexes[2];
-static fl_shm_rmutex shm_rmutexes[2];
 static fl_cancel_token tokens[2];
 
 #define SHM_LOCKED(m)                                                                                                  \
 	FL_SHM_LOCKED(first, &(m)[0]);                                                                                 \
 	FL_SHM_LOCKED(second, &(m)[1])
-#define SHM_RMUTEX_LOCKED(m)                                                                                           \
-	FL_SHM_RMUTEX_LOCKED(first, &(m)[0]);                                                                          \
-	FL_SHM_RMUTEX_LOCKED(second, &(m)[1])
 #define BLOCKING()                                                                                                     \
 	FL_BLOCKING();                                                                                                 \
 	FL_BLOCKING()
@@ -52,16 +48,10 @@ int main(void)
 	CHECK_LOCKS(FL_WRITE_LOCKED, fl_rwlock, write_locks);
 	{
 		SHM_LOCKED(shm_mutexes);
-		CHECK(first == 0 && fl_shm_mutex_is_owned(&shm_mutexes[0]));
-		CHECK(second == 0 && fl_shm_mutex_is_owned(&shm_mutexes[1]));
+		CHECK(first == 0 && fl_shm_mutex_depth(&shm_mutexes[0]));
+		CHECK(second == 0 && fl_shm_mutex_depth(&shm_mutexes[1]));
 	}
 	CHECK(!fl_shm_mutex_is_locked(&shm_mutexes[0]) && !fl_shm_mutex_is_locked(&shm_mutexes[1]));
-	{
-		SHM_RMUTEX_LOCKED(shm_rmutexes);
-		CHECK(first == 0 && fl_shm_rmutex_depth(&shm_rmutexes[0]) == 1);
-		CHECK(second == 0 && fl_shm_rmutex_depth(&shm_rmutexes[1]) == 1);
-	}
-	CHECK(fl_shm_rmutex_depth(&shm_rmutexes[0]) == 0 && fl_shm_rmutex_depth(&shm_rmutexes[1]) == 0);
 	{
 		BOTH(FL_CANCEL_SCOPE, tokens);
 		CHECK(fl_cancel_scope_current() == &tokens[1]);

@@ -16,13 +16,13 @@ static void hold_mutex(void *m)
 
 static void leave_mutex(void *m)
 {
-	FL_CHECK(fl_shm_mutex_is_owned(m));
+	FL_CHECK(fl_shm_mutex_depth(m));
 	fl_shm_mutex_unlock(m);
 }
 
 static int pass_mutex(void *m)
 {
-	FL_CHECK(!fl_shm_mutex_is_owned(m));
+	FL_CHECK(!fl_shm_mutex_depth(m));
 	int rc = fl_shm_mutex_lock(m);
 	if (rc == 0)
 		leave_mutex(m);
@@ -36,31 +36,32 @@ FL_TEST(loop_locks_shm_mutex)
 	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
-static void hold_rmutex(void *m)
+static void hold_recursive(void *m)
 {
-	FL_CHECK(fl_shm_rmutex_lock(m) == 0 && fl_shm_rmutex_lock(m) == 0);
+	FL_CHECK(fl_shm_mutex_lock(m) == 0 && fl_shm_mutex_lock(m) == 0);
 }
 
-static void leave_rmutex(void *m)
+static void leave_recursive(void *m)
 {
-	fl_shm_rmutex_unlock(m);
-	FL_CHECK(fl_shm_rmutex_depth(m));
-	fl_shm_rmutex_unlock(m);
+	fl_shm_mutex_unlock(m);
+	FL_CHECK(fl_shm_mutex_depth(m));
+	fl_shm_mutex_unlock(m);
 }
 
-static int pass_rmutex(void *m)
+static int pass_recursive(void *m)
 {
-	FL_CHECK(!fl_shm_rmutex_depth(m));
-	hold_rmutex(m);
-	leave_rmutex(m);
+	FL_CHECK(!fl_shm_mutex_depth(m));
+	hold_recursive(m);
+	leave_recursive(m);
 	return 0;
 }
 
-FL_TEST(loop_locks_shm_rmutex)
+FL_TEST(loop_locks_shm_recursive)
 {
-	static fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
-	fl_test_meet(&(fl_test_meeting){.object = &m, .hold = hold_rmutex, .wait = pass_rmutex, .wake = leave_rmutex});
-	FL_OK(fl_shm_rmutex_destroy(&m));
+	static fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &m, .hold = hold_recursive, .wait = pass_recursive, .wake = leave_recursive});
+	FL_OK(fl_shm_mutex_destroy(&m));
 }
 
 typedef struct board {

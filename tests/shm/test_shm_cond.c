@@ -41,7 +41,7 @@ static int wait_until_ready(void *arg)
 		return 0;
 	}
 	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	if (rc == -EOWNERDEAD) {
 		fl_shm_cond_broadcast(&b->cond);
 		b->ready++;
@@ -127,7 +127,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 		FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ECANCELED);
 		FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -ECANCELED);
 	}
-	assert_true(fl_shm_mutex_is_owned(&b->mutex));
+	assert_true(fl_shm_mutex_depth(&b->mutex));
 	b->ready = 1;
 	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, &stop));
 	fl_shm_mutex_unlock(&b->mutex);
@@ -155,7 +155,7 @@ static int sleep_while_others_lock(const uint32_t *word, uint32_t expected, int6
 /* After such a wait. */
 static void lock_again(board *b)
 {
-	assert_false(fl_shm_mutex_is_owned(&b->mutex));
+	assert_false(fl_shm_mutex_depth(&b->mutex));
 	for (uint32_t i = 0; i < fl__shm_self()->room; i++)
 		fl_shm_mutex_unlock(&others[i]);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
@@ -165,7 +165,7 @@ static void lock_again(board *b)
 static bool has_waited(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	return waits(b) != b->turns;
 }
 
@@ -203,7 +203,7 @@ static int wait_shielded(void *arg)
 	board *b = arg;
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED);
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	return rc;
 }
@@ -214,7 +214,7 @@ static int wait_with_token(void *arg)
 	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &never);
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	return rc;
 }
@@ -275,7 +275,7 @@ static int wait_told(void *arg)
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	int rc = b->turns == 0 ? fl_shm_cond_wait(&b->cond, &b->mutex)
 	                       : fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL);
-	FL_CHECK(rc == -EOWNERDEAD && fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(rc == -EOWNERDEAD && fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_recover(&b->mutex);
 	b->ready = 1;
 	fl_shm_mutex_unlock(&b->mutex);
@@ -287,7 +287,7 @@ static int wait_for_told(void *arg)
 	board *b = arg;
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	FL_CHECK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_recover(&b->mutex);
 	b->ready = 1;
 	fl_shm_mutex_unlock(&b->mutex);
@@ -341,7 +341,7 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
 	/* not recovered: the wait gives it up */
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ENOTRECOVERABLE);
-	assert_false(fl_shm_mutex_is_owned(&b->mutex));
+	assert_false(fl_shm_mutex_depth(&b->mutex));
 	drop(b);
 }
 
@@ -366,7 +366,7 @@ static int is_lost_plain(void *arg)
 	board *b = arg;
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	FL_CHECK(fl_shm_cond_wait(&b->cond, &b->mutex) == -ENOTRECOVERABLE);
-	FL_CHECK(!fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
 	return 0;
 }
 

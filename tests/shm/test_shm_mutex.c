@@ -66,13 +66,13 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 			FL_OK(fl_shm_mutex_try_lock(&m));
 		else
 			FL_OK(fl_shm_mutex_lock_until(&m, 0, NULL));
-		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_is_owned(&m));
+		assert_true(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_depth(&m));
 		FL_RC(fl_shm_mutex_lock(&m), -EDEADLK);
 		FL_RC(fl_shm_mutex_try_lock(&m), -EBUSY);
 		FL_RC(fl_shm_mutex_lock_until(&m, FL_FOREVER, NULL), -EDEADLK);
 		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
 		fl_shm_mutex_unlock(&m);
-		assert_false(fl_shm_mutex_is_locked(&m) || fl_shm_mutex_is_owned(&m));
+		assert_false(fl_shm_mutex_is_locked(&m) || fl_shm_mutex_depth(&m));
 		FL_OK(fl_shm_mutex_destroy(&m));
 	}
 }
@@ -80,7 +80,7 @@ FL_TEST(shm_mutex_locks_and_unlocks)
 static int is_refused(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_is_locked(&b->mutex) && !fl_shm_mutex_depth(&b->mutex));
 	FL_CHECK(fl_shm_mutex_try_lock(&b->mutex) == -EBUSY);
 	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
@@ -101,7 +101,7 @@ FL_TEST(shm_mutex_excludes_threads_and_processes)
 	FL_OK(fl_thread_start(&t, run_refused, b, NULL));
 	FL_OK(fl_thread_join(&t, &rc));
 	fl_test_reap(fl_test_fork(is_refused, b));
-	assert_true(fl_shm_mutex_is_owned(&b->mutex));
+	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	drop(b);
 }
@@ -140,7 +140,7 @@ static int lock_cancelled(void *arg)
 	const cancelled *c = arg;
 	FL_CANCEL_SCOPE(c->by_scope ? c->stop : FL_SHIELDED);
 	FL_CHECK(fl_shm_mutex_lock_until(&c->b->mutex, FL_FOREVER, c->by_scope ? NULL : c->stop) == -ECANCELED);
-	FL_CHECK(!fl_shm_mutex_is_owned(&c->b->mutex));
+	FL_CHECK(!fl_shm_mutex_depth(&c->b->mutex));
 	return 0;
 }
 
@@ -221,7 +221,7 @@ FL_TEST(shm_mutex_tells_of_a_death)
 			FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EOWNERDEAD);
 		else
 			FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -EOWNERDEAD);
-		assert_true(fl_shm_mutex_is_owned(&b->mutex));
+		assert_true(fl_shm_mutex_depth(&b->mutex));
 		fl_shm_mutex_recover(&b->mutex);
 		FL_PANICS(fl_shm_mutex_recover(&b->mutex));
 		fl_shm_mutex_unlock(&b->mutex);
@@ -383,7 +383,7 @@ static int scoped(board *b)
 	FL_SHM_LOCKED(rc, &b->mutex);
 	if (rc != 0)
 		return rc;
-	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_depth(&b->mutex));
 	FL_SHM_LOCKED(again, &b->mutex);
 	return again;
 }
@@ -440,7 +440,7 @@ FL_TEST(shm_mutex_destroy_with_waiters_is_busy)
 static int owns_nothing(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(!fl_shm_mutex_is_owned(&b->mutex) && fl_shm_mutex_is_locked(&b->mutex));
+	FL_CHECK(!fl_shm_mutex_depth(&b->mutex) && fl_shm_mutex_is_locked(&b->mutex));
 	FL_CHECK(fl_shm_mutex_try_lock(&b->mutex) == -EBUSY);
 	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
@@ -456,7 +456,7 @@ FL_TEST(shm_mutex_fork_while_holding)
 	pid_t killed = fl_test_fork(owns_nothing, b), waits = fl_test_fork(owns_nothing, b);
 	FL_WAIT_FOR(fl__load_acquire(&b->held) == 2);
 	fl_test_kill(killed);
-	assert_true(fl_shm_mutex_is_owned(&b->mutex));
+	assert_true(fl_shm_mutex_depth(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
 	fl_test_reap(waits);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));

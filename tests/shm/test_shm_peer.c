@@ -45,23 +45,23 @@ static bool list_is_empty(void)
 /* One lock of each kind, held, and what a peer writes to it. */
 
 struct locks {
-	fl_shm_mutex mutex;
-	fl_shm_rmutex rmutex;
+	fl_shm_mutex mutex, recursive;
 };
 
 static void lock_all(struct locks *l)
 {
+	fl_shm_mutex_init_recursive(&l->recursive);
 	FL_OK(fl_shm_mutex_lock(&l->mutex));
-	FL_OK(fl_shm_rmutex_lock(&l->rmutex));
-	FL_OK(fl_shm_rmutex_lock(&l->rmutex));
+	FL_OK(fl_shm_mutex_lock(&l->recursive));
+	FL_OK(fl_shm_mutex_lock(&l->recursive));
 }
 
 static void unlock_all(struct locks *l)
 {
 	fl_shm_mutex_unlock(&l->mutex);
-	assert_int_equal(fl_shm_rmutex_depth(&l->rmutex), 2);
-	fl_shm_rmutex_unlock(&l->rmutex);
-	fl_shm_rmutex_unlock(&l->rmutex);
+	assert_int_equal(fl_shm_mutex_depth(&l->recursive), 2);
+	fl_shm_mutex_unlock(&l->recursive);
+	fl_shm_mutex_unlock(&l->recursive);
 }
 
 static void overwrite_locks(struct locks *l, uint64_t value)
@@ -145,7 +145,7 @@ FL_TEST(shm_lock_records_need_memory)
 {
 	const uint32_t few = fl__shm_self()->room;
 	fl_shm_mutex *m = fl_test_share(few * sizeof *m), more = FL_SHM_MUTEX_INIT;
-	fl_shm_rmutex rmutex = FL_SHM_RMUTEX_INIT;
+	fl_shm_mutex recursive = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_FAULTS();
 	for (uint32_t i = 0; i < few; i++)
 		FL_OK(fl_shm_mutex_lock(&m[i]));
@@ -153,9 +153,9 @@ FL_TEST(shm_lock_records_need_memory)
 	FL_RC(fl_shm_mutex_lock(&more), -ENOMEM);
 	FL_RC(fl_shm_mutex_try_lock(&more), -ENOMEM);
 	FL_RC(fl_shm_mutex_lock_until(&more, 0, NULL), -ENOMEM);
-	FL_RC(fl_shm_rmutex_lock(&rmutex), -ENOMEM);
-	FL_RC(fl_shm_rmutex_try_lock(&rmutex), -ENOMEM);
-	FL_RC(fl_shm_rmutex_lock_until(&rmutex, 0, NULL), -ENOMEM);
+	FL_RC(fl_shm_mutex_lock(&recursive), -ENOMEM);
+	FL_RC(fl_shm_mutex_try_lock(&recursive), -ENOMEM);
+	FL_RC(fl_shm_mutex_lock_until(&recursive, 0, NULL), -ENOMEM);
 	fl_shm_mutex_unlock(&m[0]);
 	fl__sys.alloc = fl_test_real_sys.alloc;
 	FL_OK(fl_shm_mutex_lock(&more));
@@ -298,7 +298,7 @@ enum { VICTIMS = 2 };
 
 struct objects {
 	fl_shm_mutex mutex[MUTEXES];
-	fl_shm_rmutex rmutex;
+	fl_shm_mutex recursive;
 	fl_shm_cond cond;
 	fl_shm_event event;
 	fl_shm_sem sem;
@@ -322,7 +322,7 @@ static struct fuzz {
 
 struct victim {
 	uint32_t seed;
-	bool mutex[MUTEXES], rmutex, robust;
+	bool mutex[MUTEXES], recursive, robust;
 	pthread_mutex_t theirs;
 	void *blocks[BLOCKS];
 	uint64_t calls, errors;
@@ -425,7 +425,7 @@ static void use_mutex(struct victim *v)
 	if (v->mutex[i] && draw(&v->seed) % 2) {
 		const int rc = judge(v, fl_shm_cond_wait_until(&fuzz.o->cond, m, soon(v), NULL));
 		v->mutex[i] = rc != -ENOTRECOVERABLE;
-		FL_CHECK(v->mutex[i] == fl_shm_mutex_is_owned(m));
+		FL_CHECK(v->mutex[i] == fl_shm_mutex_depth(m));
 	} else if (v->mutex[i]) {
 		fl_shm_mutex_unlock(m);
 		v->mutex[i] = false;
@@ -439,18 +439,17 @@ static void use_mutex(struct victim *v)
 	fl_shm_cond_broadcast(&fuzz.o->cond);
 }
 
-static void use_rmutex(struct victim *v)
+static void use_recursive(struct victim *v)
 {
-	fl_shm_rmutex *m = &fuzz.o->rmutex;
-	if (v->rmutex) {
-		const bool again = fl_shm_rmutex_try_lock(m) == 0;
-		FL_CHECK(again && fl_shm_rmutex_depth(m) == 2);
-		fl_shm_rmutex_unlock(m);
-		fl_shm_rmutex_unlock(m);
-		v->rmutex = false;
+	fl_shm_mutex *m = &fuzz.o->recursive;
+	if (v->recursive) {
+		if (is_locked(v, fl_shm_mutex_try_lock(m)))
+			fl_shm_mutex_unlock(m);
+		fl_shm_mutex_unlock(m);
+		v->recursive = false;
 		return;
 	}
-	v->rmutex = is_locked(v, fl_shm_rmutex_lock_until(m, soon(v), NULL));
+	v->recursive = is_locked(v, fl_shm_mutex_lock_until(m, soon(v), NULL));
 }
 
 /* A robust mutex of the C library, in the same list, private to the victim. */
@@ -545,8 +544,8 @@ static void release_all(struct victim *v)
 	for (unsigned i = 0; i < MUTEXES; i++)
 		if (v->mutex[i])
 			fl_shm_mutex_unlock(&fuzz.o->mutex[i]);
-	if (v->rmutex)
-		fl_shm_rmutex_unlock(&fuzz.o->rmutex);
+	if (v->recursive)
+		fl_shm_mutex_unlock(&fuzz.o->recursive);
 	if (v->robust)
 		use_theirs(v);
 	FL_CHECK(list_is_empty());
@@ -554,8 +553,8 @@ static void release_all(struct victim *v)
 
 static int run_victim(void *arg)
 {
-	static void (*const uses[])(struct victim *) = {use_mutex, use_mutex,  use_mutex, use_rmutex, use_theirs,
-	                                                use_words, use_frames, use_items, use_arena,  use_records};
+	static void (*const uses[])(struct victim *) = {use_mutex, use_mutex,  use_mutex, use_recursive, use_theirs,
+	                                                use_words, use_frames, use_items, use_arena,     use_records};
 	struct victim *v = arg;
 	pthread_mutexattr_t attr;
 	FL_CHECK(pthread_mutexattr_init(&attr) == 0 && pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0);
@@ -585,6 +584,7 @@ static void make_objects(void)
 	fuzz.o = fl_shm_alloc(fuzz.region, sizeof *fuzz.o);
 	assert_non_null(fuzz.o);
 	FL_OK(fl_shm_barrier_init(&fuzz.o->barrier, 2));
+	fl_shm_mutex_init_recursive(&fuzz.o->recursive);
 	fuzz.offsets[0] = fl_shm_offset_of(fuzz.region, fuzz.o);
 	fuzz.offsets[1] = fl_shm_queue_offset(fuzz.items);
 	fuzz.offsets[2] = fl_shm_queue_offset(fuzz.frames);

@@ -59,18 +59,18 @@ FL_TEST(rmutex_locked_ends_with_its_block)
 	}
 }
 
-static int lock_shared(fl_shm_rmutex *m)
+static int lock_shared(fl_shm_mutex *m)
 {
-	FL_SHM_RMUTEX_LOCKED(rc, m);
-	FL_SHM_RMUTEX_LOCKED(again, m);
-	FL_CHECK(fl_shm_rmutex_depth(m));
+	FL_SHM_LOCKED(rc, m);
+	FL_SHM_LOCKED(again, m);
+	FL_CHECK(fl_shm_mutex_depth(m));
 	return rc != 0 ? rc : again;
 }
 
-FL_TEST(shm_rmutex_locked_ends_with_its_block)
+FL_TEST(shm_recursive_locked_ends_with_its_block)
 {
-	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
+	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
 	FL_OK(lock_shared(&m));
-	assert_false(fl_shm_rmutex_depth(&m));
-	FL_OK(fl_shm_rmutex_destroy(&m));
+	assert_false(fl_shm_mutex_depth(&m));
+	FL_OK(fl_shm_mutex_destroy(&m));
 }

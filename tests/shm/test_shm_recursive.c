@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_shm_child.h"
+#include <fairlead/shm_mutex.h>
+
+typedef struct board {
+	fl_shm_mutex mutex;
+	uint32_t held;
+	unsigned inside, count;
+} board;
+
+static board *share_board(void)
+{
+	board *b = fl_test_share(sizeof *b);
+	fl_shm_mutex_init_recursive(&b->mutex);
+	return b;
+}
+
+static int hold_thrice(void *arg)
+{
+	board *b = arg;
+	int rc = fl_shm_mutex_lock(&b->mutex);
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0 && fl_shm_mutex_try_lock(&b->mutex) == 0);
+	fl__add_release(&b->held, 1);
+	fl_test_rest();
+}
+
+static pid_t begin_holder(board *b)
+{
+	uint32_t before = fl__load_acquire(&b->held);
+	pid_t pid = fl_test_fork(hold_thrice, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == before + 1);
+	return pid;
+}
+
+FL_TEST(shm_recursive_init)
+{
+	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT, made;
+	memset(&made, 0xff, sizeof made);
+	fl_shm_mutex_init_recursive(&made);
+	assert_memory_equal(&made, &m, sizeof m);
+	FL_OK(fl_shm_mutex_destroy(&m));
+}
+
+FL_TEST(shm_recursive_nests)
+{
+	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
+	FL_OK(fl_shm_mutex_lock(&m));
+	FL_OK(fl_shm_mutex_try_lock(&m));
+	FL_OK(fl_shm_mutex_lock_until(&m, 0, NULL));
+	for (int i = 3; i > 0; i--) {
+		assert_int_equal(fl_shm_mutex_depth(&m), i);
+		FL_RC(fl_shm_mutex_destroy(&m), -EBUSY);
+		fl_shm_mutex_unlock(&m);
+	}
+	assert_int_equal(fl_shm_mutex_depth(&m), 0);
+	FL_OK(fl_shm_mutex_destroy(&m));
+	FL_PANICS(fl_shm_mutex_unlock(&m));
+	assert_string_equal(fl_test_panic.function, "fl_shm_mutex_unlock");
+	FL_PANICS(fl_shm_mutex_recover(&m));
+}
+
+/* recursive_overflow */
+FL_TEST(shm_recursive_recursive_overflow)
+{
+	fl_shm_mutex m = FL_SHM_MUTEX_RECURSIVE_INIT;
+	FL_OK(fl_shm_mutex_lock(&m));
+	fl__shm_latest_hold()->depth = UINT32_MAX - 1;
+	FL_RC(fl_shm_mutex_lock(&m), -EAGAIN);
+	FL_RC(fl_shm_mutex_try_lock(&m), -EAGAIN);
+	FL_RC(fl_shm_mutex_lock_until(&m, 0, NULL), -EAGAIN);
+	fl__shm_latest_hold()->depth = 0;
+	fl_shm_mutex_unlock(&m);
+	FL_OK(fl_shm_mutex_destroy(&m));
+}
+
+FL_TEST(shm_recursive_others_are_refused)
+{
+	board *b = share_board();
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	pid_t pid = begin_holder(b);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
+	FL_PANICS(fl_shm_mutex_unlock(&b->mutex));
+	fl_test_kill(pid);
+	fl_test_unshare(b, sizeof *b);
+}
+
+FL_TEST(shm_recursive_tells_of_a_death_and_begins_anew)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = share_board();
+	for (int form = 0; form < 3; form++) {
+		fl_test_kill(begin_holder(b));
+		if (form == 0)
+			FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
+		else if (form == 1)
+			FL_RC(fl_shm_mutex_try_lock(&b->mutex), -EOWNERDEAD);
+		else
+			FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -EOWNERDEAD);
+		FL_OK(fl_shm_mutex_lock(&b->mutex));
+		fl_shm_mutex_unlock(&b->mutex);
+		fl_shm_mutex_recover(&b->mutex);
+		assert_int_equal(fl_shm_mutex_depth(&b->mutex), 1); /* also of an owner that died with more */
+		fl_shm_mutex_unlock(&b->mutex);
+		assert_int_equal(fl_shm_mutex_depth(&b->mutex), 0);
+	}
+	fl_test_kill(begin_holder(b));
+	fl_test_kill(begin_holder(b)); /* which had the report */
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
+	fl_shm_mutex_unlock(&b->mutex);
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_mutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_mutex_lock_until(&b->mutex, 0, NULL), -ENOTRECOVERABLE);
+	assert_false(fl_shm_mutex_depth(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
+
+static int count_nested(void *arg)
+{
+	board *b = arg;
+	for (int i = 0; i < 50; i++) {
+		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+		FL_CHECK(b->inside == 0);
+		b->inside = 1;
+		FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, 0, NULL) == 0);
+		fl__fiber_yield();
+		fl_shm_mutex_unlock(&b->mutex);
+		b->inside = 0;
+		b->count++;
+		fl_shm_mutex_unlock(&b->mutex);
+	}
+	return 0;
+}
+
+/* Two fibers of one thread are two owners. */
+FL_TEST(shm_recursive_fibers_are_owners)
+{
+	board *b = share_board();
+	fl_test_fibers_here(count_nested, b, 0, 3);
+	assert_int_equal(b->count, 150);
+	FL_OK(fl_shm_mutex_destroy(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
+
+static int child_owns_nothing(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(!fl_shm_mutex_depth(&b->mutex));
+	FL_CHECK(fl_shm_mutex_try_lock(&b->mutex) == -EBUSY);
+	return 0;
+}
+
+FL_TEST(shm_recursive_fork_while_holding)
+{
+	board *b = share_board();
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	fl_test_reap(fl_test_fork(child_owns_nothing, b));
+	fl_shm_mutex_unlock(&b->mutex);
+	assert_true(fl_shm_mutex_depth(&b->mutex));
+	fl_shm_mutex_unlock(&b->mutex);
+	FL_OK(fl_shm_mutex_destroy(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
