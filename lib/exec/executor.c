@@ -2,6 +2,7 @@
 #include "executor.h"
 #include "../base/atomic.h"
 #include "../base/error.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
@@ -157,13 +158,7 @@ int fl__executor_join_thread(fl_executor *e, fl_thread *last, bool (*has_ended)(
 
 void fl__task_list_add(struct fl__task_list *queue, struct fl__task_block *block)
 {
-	block->next = NULL;
-	block->prev = queue->tail;
-	if (queue->tail)
-		queue->tail->next = block;
-	else
-		queue->head = block;
-	queue->tail = block;
+	FL__QUEUE_ADD(queue->head, queue->tail, block);
 	block->queued = FL__QUEUED;
 	queue->length++;
 }
@@ -172,10 +167,7 @@ void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block 
 {
 	block->prev = NULL;
 	block->next = queue->head;
-	if (queue->head)
-		queue->head->prev = block;
-	else
-		queue->tail = block;
+	*(queue->head ? &queue->head->prev : &queue->tail) = block;
 	queue->head = block;
 	block->queued = FL__QUEUED;
 	queue->length++;
@@ -183,14 +175,7 @@ void fl__task_list_add_first(struct fl__task_list *queue, struct fl__task_block 
 
 void fl__task_list_remove(struct fl__task_list *queue, struct fl__task_block *block)
 {
-	if (block->prev)
-		block->prev->next = block->next;
-	else
-		queue->head = block->next;
-	if (block->next)
-		block->next->prev = block->prev;
-	else
-		queue->tail = block->prev;
+	FL__QUEUE_REMOVE(queue->head, queue->tail, block);
 	block->queued = 0;
 	queue->length--;
 }

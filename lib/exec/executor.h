@@ -417,7 +417,7 @@ struct fl__run {
 	bool requested; /* a cancel of the executor has requested the task's token; guarded by the lock */
 	struct fl__run *outer;
 	/* in executor->running; guarded by its lock */
-	struct fl__run *next, *prev;
+	struct fl__run *next, **link;
 	/* `help` and `helper` of the context before fl__run_enter(), for fl__run_leave() */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;

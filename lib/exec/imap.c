@@ -5,6 +5,7 @@
  */
 #include "imap.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
 #include "../future/failure.h"
@@ -113,20 +114,6 @@ static void imap_add_oldest(fl_imap *it, struct fl__imap_batch *b)
 	it->oldest = b;
 }
 
-static void imap_add_newest(fl_imap *it, struct fl__imap_batch *b)
-{
-	b->next = NULL;
-	b->prev = it->newest;
-	*(b->prev ? &b->prev->next : &it->oldest) = b;
-	it->newest = b;
-}
-
-static void imap_unlink(fl_imap *it, struct fl__imap_batch *b)
-{
-	*(b->prev ? &b->prev->next : &it->oldest) = b->next;
-	*(b->next ? &b->next->prev : &it->newest) = b->prev;
-}
-
 static void imap_add_ready(fl_imap *it, struct fl__imap_batch *b)
 {
 	b->next_done = NULL;
@@ -218,7 +205,7 @@ static int imap_batch_add(fl_imap *it, const void *args, size_t index, size_t co
 	struct fl__imap_batch *b = imap_batch_new(it, index, count);
 	int rc = imap_batch_submit(b, args, false);
 	if (rc == 0)
-		imap_add_newest(it, b);
+		FL__QUEUE_ADD(it->oldest, it->newest, b);
 	else
 		imap_batch_free(it, b);
 	return rc;
@@ -252,7 +239,7 @@ static void imap_batch_make_current(fl_imap *it, struct fl__imap_batch *b)
 {
 	/* of a batch that was not submitted */
 	bool stopped = b->error == -ECANCELED || b->error == -ETIMEDOUT;
-	imap_unlink(it, b);
+	FL__QUEUE_REMOVE(it->oldest, it->newest, b);
 	if (it->unordered)
 		it->ready = b->next_done;
 	it->current = b;

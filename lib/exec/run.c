@@ -9,6 +9,7 @@
  * progress: the task runs on another context, or here.
  */
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../sync/context_var.h"
 #include "executor.h"
 #include <errno.h>
@@ -126,22 +127,13 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	run->future = f;
 	run->claim = claim;
 	run->requested = false;
-	run->prev = NULL;
-	run->next = e->running;
-	if (run->next)
-		run->next->prev = run;
-	e->running = run;
+	FL__LIST_ADD(&e->running, run);
 }
 
 inline void fl__run_end(struct fl__run *run)
 {
 	fl_executor *e = run->executor;
-	if (run->prev)
-		run->prev->next = run->next;
-	else
-		e->running = run->next;
-	if (run->next)
-		run->next->prev = run->prev;
+	FL__LIST_REMOVE(run);
 	run->future = NULL;
 	if (run->claim == FL__CLAIM_RUN)
 		e->ran++;

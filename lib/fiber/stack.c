@@ -28,6 +28,7 @@
  * frees each slab whose stacks and blocks are all free, unless no other slab has a free stack.
  */
 #include "stack.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "sanitizer_valgrind.h"
 #include <errno.h>
@@ -36,7 +37,7 @@
 enum { STACK_SLOTS = 32, STACK_CHECK_PERIOD = 256 /* releases */, STACK_LINE = 64 };
 
 struct fl__slab {
-	struct fl__slab *next, *prev; /* in pool->slabs, while free != 0 */
+	struct fl__slab *next, **link; /* in pool->slabs, while free != 0 */
 	char *memory;
 	unsigned made, used;        /* blocks that were ever used; that are used now */
 	uint32_t free, dirty;       /* one bit per stack; dirty: free, with memory */
@@ -45,7 +46,7 @@ struct fl__slab {
 
 /* A block that is free. */
 struct fl__stack_block {
-	struct fl__stack_block *next, *prev; /* in pool->blocks */
+	struct fl__stack_block *next, **link; /* in pool->blocks */
 	struct fl__slab *slab;
 };
 
@@ -70,25 +71,6 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size, size_t block)
 		block = sizeof(struct fl__stack_block);
 	pool->block = stack_round_up(block, STACK_LINE);
 	pool->slab = stack_round_up(STACK_SLOTS * pool->block, page) + STACK_SLOTS * pool->slot;
-}
-
-static void stack_list_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
-{
-	slab->prev = NULL;
-	slab->next = pool->slabs;
-	if (slab->next)
-		slab->next->prev = slab;
-	pool->slabs = slab;
-}
-
-static void stack_unlist_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
-{
-	if (slab->prev)
-		slab->prev->next = slab->next;
-	else
-		pool->slabs = slab->next;
-	if (slab->next)
-		slab->next->prev = slab->prev;
 }
 
 static char *stack_slot(const struct fl__stack_pool *pool, const struct fl__slab *slab, unsigned i)
@@ -132,7 +114,7 @@ static int stack_make_block(struct fl__stack_pool *pool, struct fl__slab *slab)
 		return -ENOMEM;
 	slab->tool[i] = fl__tool_stack_add(slot + pool->guard, slot + pool->slot);
 	if (slab->free == 0)
-		stack_list_slab(pool, slab);
+		FL__LIST_ADD(&pool->slabs, slab);
 	slab->free |= UINT32_C(1) << i;
 	slab->made++;
 	pool->newest = slab->made < STACK_SLOTS ? slab : NULL;
@@ -155,21 +137,11 @@ static int stack_get_unused_block(struct fl__stack_pool *pool, void **block, str
 	return 0;
 }
 
-static void stack_unlist_block(struct fl__stack_pool *pool, const struct fl__stack_block *b)
-{
-	if (b->prev)
-		b->prev->next = b->next;
-	else
-		pool->blocks = b->next;
-	if (b->next)
-		b->next->prev = b->prev;
-}
-
 int fl__stack_reserve(struct fl__stack_pool *pool, void **block, struct fl__slab **slab)
 {
 	struct fl__stack_block *b = pool->blocks;
 	if (b) {
-		stack_unlist_block(pool, b);
+		FL__LIST_REMOVE(b);
 		pool->free_blocks--;
 		if (pool->kept_blocks > pool->free_blocks)
 			pool->kept_blocks = pool->free_blocks;
@@ -196,7 +168,7 @@ static struct fl__stack stack_get_free(struct fl__stack_pool *pool)
 	slab->dirty &= ~(UINT32_C(1) << i);
 	slab->free &= ~(UINT32_C(1) << i);
 	if (slab->free == 0)
-		stack_unlist_slab(pool, slab);
+		FL__LIST_REMOVE(slab);
 	return (struct fl__stack){stack_slot(pool, slab, i) + pool->guard, pool->slot - pool->guard, slab};
 }
 
@@ -219,12 +191,12 @@ static void stack_discard_slab(const struct fl__stack_pool *pool, struct fl__sla
 static void stack_drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
 {
 	for (unsigned i = 0; i < slab->made; i++)
-		stack_unlist_block(pool, (struct fl__stack_block *)(void *)(slab->memory + i * pool->block));
+		FL__LIST_REMOVE((struct fl__stack_block *)(void *)(slab->memory + i * pool->block));
 	pool->free_blocks -= slab->made;
 	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
 	if (pool->newest == slab)
 		pool->newest = NULL;
-	stack_unlist_slab(pool, slab);
+	FL__LIST_REMOVE(slab);
 	stack_free_slab(pool, slab);
 }
 
@@ -236,7 +208,7 @@ static void stack_discard_free(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
 		next = slab->next;
-		if (slab->used == 0 && slab->free == stack_bits(slab->made) && (slab->next || slab->prev))
+		if (slab->used == 0 && slab->free == stack_bits(slab->made) && (slab->next || slab != pool->slabs))
 			stack_drop_slab(pool, slab);
 		else
 			stack_discard_slab(pool, slab);
@@ -272,7 +244,7 @@ static void stack_put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 	struct fl__slab *slab = stack.slab;
 	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - stack_slot(pool, slab, 0)) / pool->slot;
 	if (slab->free == 0)
-		stack_list_slab(pool, slab);
+		FL__LIST_ADD(&pool->slabs, slab);
 	slab->free |= bit;
 	slab->dirty |= bit;
 	pool->dirty++;
@@ -290,10 +262,8 @@ void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
 void fl__stack_release(struct fl__stack_pool *pool, void *block, struct fl__slab *slab)
 {
 	struct fl__stack_block *b = block;
-	*b = (struct fl__stack_block){.next = pool->blocks, .slab = slab};
-	if (b->next)
-		b->next->prev = b;
-	pool->blocks = b;
+	b->slab = slab;
+	FL__LIST_ADD(&pool->blocks, b);
 	pool->free_blocks++;
 	slab->used--;
 	pool->used_blocks--;

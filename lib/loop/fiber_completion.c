@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fiber_completion.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../future/as_completed.h"
@@ -25,11 +26,8 @@ static void completion_wake(struct fl__completion_list *list)
 
 static void completion_append(struct fl__completion_list *list, struct fl__fiber_completion *e)
 {
-	e->next = NULL;
-	if (list->last)
-		list->last->next = e;
-	else
-		list->first = e;
+	e->next_ended = NULL;
+	*(list->last ? &list->last->next_ended : &list->first) = e;
 	list->last = e;
 }
 
@@ -38,7 +36,7 @@ static struct fl__fiber_completion *completion_take_first(struct fl__completion_
 	struct fl__fiber_completion *e = list->first;
 	if (!e)
 		return NULL;
-	list->first = e->next;
+	list->first = e->next_ended;
 	if (!list->first)
 		list->last = NULL;
 	return e;
@@ -49,11 +47,7 @@ static void completion_add(struct fl__completion_list *list, struct fl__fiber_co
 {
 	e->of = list;
 	e->fiber = f;
-	e->others = f->completions;
-	e->here = &f->completions;
-	if (e->others)
-		e->others->here = &e->others;
-	f->completions = e;
+	FL__LIST_ADD(&f->completions, e);
 	if (fl_fiber_is_alive(f))
 		list->left++;
 	else
@@ -65,15 +59,13 @@ static void completion_remove(struct fl__fiber_completion *e)
 	if (!e->fiber)
 		return;
 	e->fiber = NULL;
-	*e->here = e->others;
-	if (e->others)
-		e->others->here = e->here;
+	FL__LIST_REMOVE(e);
 }
 
 void fl__completions_publish(struct fl_fiber *f)
 {
 	bool failed = completion_has_failed(f);
-	for (struct fl__fiber_completion *e = f->completions; e; e = e->others) {
+	for (struct fl__fiber_completion *e = f->completions; e; e = e->next) {
 		e->of->left--;
 		e->of->failed |= failed;
 		completion_append(e->of, e);

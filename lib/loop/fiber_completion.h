@@ -15,10 +15,10 @@ struct fl__completion_list;
 
 /* One fiber for which a waiter waits. */
 struct fl__fiber_completion {
-	struct fl_fiber *fiber;                      /* NULL: the waiter no longer waits for it */
-	struct fl__completion_list *of;              /* the waiter's list */
-	struct fl__fiber_completion *others, **here; /* in fiber->completions: next, link to this */
-	struct fl__fiber_completion *next;           /* in of->first */
+	struct fl_fiber *fiber;                    /* NULL: the waiter no longer waits for it */
+	struct fl__completion_list *of;            /* the waiter's list */
+	struct fl__fiber_completion *next, **link; /* in fiber->completions */
+	struct fl__fiber_completion *next_ended;   /* in of->first */
 };
 
 /* One waiter, and its list. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "linger.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "net_sys.h"
 #include <errno.h>
@@ -20,8 +21,7 @@ static ssize_t linger_drop(int fd)
 static void linger_end(struct fl__linger *g)
 {
 	fl_loop *l = g->loop;
-	*(g->previous ? &g->previous->next : &l->lingering) = g->next;
-	*(g->next ? &g->next->previous : &l->lingering_last) = g->previous;
+	FL__QUEUE_REMOVE(l->lingering, l->lingering_last, g);
 	l->n_lingering--;
 	fl__loop_remove(l, g->fd, &g->source);
 	fl__net_sys.close(g->fd);
@@ -48,17 +48,13 @@ static bool linger_begin(fl_loop *l, int fd)
 	struct fl__linger *g = fl__alloc_from(l->allocator, 1, sizeof *g);
 	if (!g)
 		return false;
-	*g = (struct fl__linger){.source.fire = linger_on_events,
-	                         .loop = l,
-	                         .previous = l->lingering_last,
-	                         .deadline = fl_after(fl__linger_time),
-	                         .fd = fd};
+	*g = (struct fl__linger){
+	    .source.fire = linger_on_events, .loop = l, .deadline = fl_after(fl__linger_time), .fd = fd};
 	if (fl__loop_add(l, fd, EPOLLIN, &g->source) != 0) {
 		fl__free_to(l->allocator, g);
 		return false;
 	}
-	*(g->previous ? &g->previous->next : &l->lingering) = g;
-	l->lingering_last = g;
+	FL__QUEUE_ADD(l->lingering, l->lingering_last, g);
 	if (++l->n_lingering > FL__LINGER_MOST)
 		linger_end(l->lingering);
 	return true;

@@ -14,7 +14,7 @@
 struct fl__linger {
 	struct fl__poller_source source;
 	fl_loop *loop;
-	struct fl__linger *next, *previous;
+	struct fl__linger *next, *prev;
 	int64_t deadline;
 	int fd;
 };

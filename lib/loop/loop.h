@@ -156,8 +156,8 @@ struct fl_fiber {
 	bool cancel_posted;
 	bool cancel_done; /* the loop has taken `cancel_post` */
 	fl_loop *loop;
-	struct fl_fiber *next, *prev; /* in loop->all */
-	uint64_t parent;              /* id of the context that started the fiber */
+	struct fl_fiber *next, **link; /* in loop->all */
+	uint64_t parent;               /* id of the context that started the fiber */
 	fl_fiber_function *function;
 	void *arg;
 	struct fl_group *group;                   /* NULL: none */

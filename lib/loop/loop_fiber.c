@@ -11,6 +11,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/error.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../exec/group.h"
 #include "../sync/context_var.h"
@@ -23,21 +24,6 @@
 static struct fl__fiber *loop_fiber_inner(const fl_fiber *f)
 {
 	return fl__fiber_of_extra((void *)(uintptr_t)f);
-}
-
-static void loop_fiber_enlist(fl_loop *l, struct fl_fiber *f)
-{
-	f->next = l->all;
-	if (f->next)
-		f->next->prev = f;
-	l->all = f;
-}
-
-static void loop_fiber_delist(fl_loop *l, const struct fl_fiber *f)
-{
-	*(f->prev ? &f->prev->next : &l->all) = f->next;
-	if (f->next)
-		f->next->prev = f->prev;
 }
 
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
@@ -103,7 +89,7 @@ static int loop_fiber_body(void *unused)
 	/* Otherwise the joiner destroys the token: other threads may request it. */
 	if (f->detached)
 		fl_cancel_token_destroy(&f->token.token);
-	loop_fiber_delist(f->loop, f);
+	FL__LIST_REMOVE(f);
 	return rc;
 }
 
@@ -133,7 +119,7 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
 	struct fl__ctx *ctx = fl__fiber_ctx(in);
 	ctx->front.scope = ctx->own = &f->token.token;
-	loop_fiber_enlist(l, f);
+	FL__LIST_ADD(&l->all, f);
 	*fiber = f;
 	return 0;
 }

@@ -4,6 +4,7 @@
  * step: a fork holds the lock, so its child finds each pipe that it has inherited.
  */
 #include "death_pipe.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
 #include "process_sys.h"
@@ -23,9 +24,7 @@ static void death_pipe_close_ends(const struct fl__death_pipe *d)
 /* Under the lock. */
 static void death_pipe_close_locked(struct fl__death_pipe *d)
 {
-	*d->link = d->next;
-	if (d->next)
-		d->next->link = d->link;
+	FL__LIST_REMOVE(d);
 	d->open = false;
 	death_pipe_close_ends(d);
 }
@@ -49,11 +48,7 @@ int fl__death_pipe_open(struct fl__death_pipe *d)
 		return rc;
 	for (int i = 0; i < 2; i++)
 		d->ends[i] = fl__fd_above_streams(d->ends[i]);
-	d->next = death_pipe_first;
-	d->link = &death_pipe_first;
-	if (d->next)
-		d->next->link = &d->next;
-	death_pipe_first = d;
+	FL__LIST_ADD(&death_pipe_first, d);
 	d->open = true;
 	return 0;
 }

@@ -19,6 +19,7 @@
  * thread), or for the nodes of one descriptor.
  */
 #include "fd_watcher.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/try_io.h"
 #include "../debug/debug.h"
@@ -45,23 +46,6 @@ static bool fd_watcher_running;
 static struct fl__watched_fd **fd_watcher_row(int fd)
 {
 	return &fd_watcher_rows[(unsigned)fd % FD_WATCHER_ROWS];
-}
-
-static void fd_watcher_add(struct fl__watched_fd *w)
-{
-	struct fl__watched_fd **row = fd_watcher_row(w->fd);
-	w->prev = NULL;
-	w->next = *row;
-	if (w->next)
-		w->next->prev = w;
-	*row = w;
-}
-
-static void fd_watcher_remove(struct fl__watched_fd *w)
-{
-	*(w->prev ? &w->prev->next : fd_watcher_row(w->fd)) = w->next;
-	if (w->next)
-		w->next->prev = w->prev;
 }
 
 /* Returns the events that the entries of `fd` wait for. `present`: whether there is an entry. */
@@ -237,7 +221,7 @@ static void fd_watcher_sleep_interval(void)
 static void fd_watcher_uncount(struct fl__watched_fd *w)
 {
 	if (--w->armed == 0) {
-		fd_watcher_remove(w);
+		FL__LIST_REMOVE(w);
 		(void)fd_watcher_register(w->fd); /* a smaller set needs no memory */
 	}
 }
@@ -252,7 +236,7 @@ static bool fd_watcher_enqueue(struct fl__watched_fd *w, struct fl__node *node)
 		w->armed = 0;
 	w->fork = fl__fork_count;
 	if (w->armed++ == 0)
-		fd_watcher_add(w);
+		FL__LIST_ADD(fd_watcher_row(w->fd), w);
 	w->fired = false;
 	if (fd_watcher_register(w->fd) != 0) {
 		fd_watcher_uncount(w);

@@ -40,7 +40,7 @@ struct fl__watched_fd {
 	bool fired;     /* ready since the last arm: the kernel is not asked again */
 	unsigned armed; /* the number of nodes */
 	uint32_t fork;  /* fl__fork_count at the last arm; if it has changed, no node is armed */
-	struct fl__watched_fd *next, *prev;
+	struct fl__watched_fd *next, **link;
 };
 
 /* clang-format off */

@@ -15,6 +15,7 @@
  * `lock` of a handle guards its state. `process_list_lock` guards the list of all handles of this
  * process. Lock order: `process_list_lock`, then `lock`.
  */
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "fd_watcher.h"
@@ -68,19 +69,13 @@ static bool process_is_ours(const fl_process *p)
 static void process_list_add(fl_process *p)
 {
 	FL_LOCKED(&process_list_lock);
-	p->prev = process_newest;
-	if (process_newest)
-		process_newest->next = p;
-	else
-		process_oldest = p;
-	process_newest = p;
+	FL__QUEUE_ADD(process_oldest, process_newest, p);
 }
 
 static void process_list_remove(fl_process *p)
 {
 	FL_LOCKED(&process_list_lock);
-	*(p->prev ? &p->prev->next : &process_oldest) = p->next;
-	*(p->next ? &p->next->prev : &process_newest) = p->prev;
+	FL__QUEUE_REMOVE(process_oldest, process_newest, p);
 }
 
 static void process_set_name(fl_process *p, const fl_process_config *config)

@@ -51,6 +51,7 @@
  */
 #include "shm_bridge.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../sync/helper.h"
 #include "../wait/lock.h"
@@ -70,8 +71,8 @@ static const struct fl__word bridge_done_word = {BRIDGE_DONE, BRIDGE_DONE, BRIDG
 
 struct bridge;
 struct bridge_entry {
-	struct bridge_entry *next, *prev; /* in the list of its bridge, or in bridge_unserved */
-	struct bridge *bridge;            /* NULL: none yet */
+	struct bridge_entry *next, **link; /* in the list of its bridge, or in bridge_unserved */
+	struct bridge *bridge;             /* NULL: none yet */
 	const uint32_t *word;
 	struct fl__shm_lock *lock; /* NULL: a plain word */
 	uint32_t expected;         /* of a lock: the value that its bridge sleeps on; 0: none yet */
@@ -80,7 +81,7 @@ struct bridge_entry {
 };
 
 struct bridge {
-	struct bridge *next, *prev;
+	struct bridge *next, **link;
 	struct bridge_entry *entries, *lock_entry;
 	unsigned count;
 	uint32_t control;
@@ -110,21 +111,12 @@ FL__AT_START static void bridge_watch_forks(void)
 
 /* All functions on lists but bridge_wake() are called under bridge_lock. */
 
-static struct bridge_entry **bridge_list_of(struct bridge *b)
-{
-	return b ? &b->entries : &bridge_unserved;
-}
-
 static void bridge_link(struct bridge *b, struct bridge_entry *e)
 {
-	struct bridge_entry **list = bridge_list_of(b);
+	struct bridge_entry **list = b ? &b->entries : &bridge_unserved;
 	e->bridge = b;
 	e->listed = true;
-	e->prev = NULL;
-	e->next = *list;
-	if (e->next)
-		e->next->prev = e;
-	*list = e;
+	FL__LIST_ADD(list, e);
 	if (!b)
 		return;
 	b->count++;
@@ -135,9 +127,7 @@ static void bridge_link(struct bridge *b, struct bridge_entry *e)
 static void bridge_unlink(struct bridge_entry *e)
 {
 	struct bridge *b = e->bridge;
-	*(e->prev ? &e->prev->next : bridge_list_of(b)) = e->next;
-	if (e->next)
-		e->next->prev = e->prev;
+	FL__LIST_REMOVE(e);
 	e->listed = false;
 	if (!b)
 		return;
@@ -227,17 +217,7 @@ static void bridge_start_thread(void)
 static void bridge_begin(struct bridge *b)
 {
 	bridge_starting = false;
-	b->next = bridge_all;
-	if (b->next)
-		b->next->prev = b;
-	bridge_all = b;
-}
-
-static void bridge_end(struct bridge *b)
-{
-	*(b->prev ? &b->prev->next : &bridge_all) = b->next;
-	if (b->next)
-		b->next->prev = b->prev;
+	FL__LIST_ADD(&bridge_all, b);
 }
 
 static bool bridge_is_done(const struct bridge_entry *e)
@@ -347,7 +327,7 @@ static void bridge_run(void)
 		more = !(idle && (timed_out || fl__helper_must_end()));
 		b.asleep = more;
 		if (!more)
-			bridge_end(&b);
+			FL__LIST_REMOVE(&b);
 		fl__unlock(&bridge_lock);
 		fl__lot_unpark(&lot);
 		if (next)

@@ -7,6 +7,7 @@
  */
 #include "local.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
 #include "../wait/lock.h"
@@ -18,8 +19,8 @@
 enum { LOCAL_IDS = 1024, LOCAL_ROUNDS = 4, LOCAL_LEAST = 8 };
 
 struct fl__locals {
-	struct fl__locals *next, *prev; /* for an adopted thread: in registry.adopted */
-	struct fl__ctx *ctx;            /* the context that has this table */
+	struct fl__locals *next, **link; /* for an adopted thread: in registry.adopted */
+	struct fl__ctx *ctx;             /* the context that has this table */
 	uint32_t size;
 	void *values[];
 };
@@ -78,17 +79,10 @@ static int local_watch_end(struct fl__ctx *ctx)
 static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
 {
 	fl__lock(&local_registry.lock);
-	if (old) {
-		*(old->prev ? &old->prev->next : &local_registry.adopted) = old->next;
-		if (old->next)
-			old->next->prev = old->prev;
-	}
-	if (table) {
-		table->next = local_registry.adopted;
-		if (table->next)
-			table->next->prev = table;
-		local_registry.adopted = table;
-	}
+	if (old)
+		FL__LIST_REMOVE(old);
+	if (table)
+		FL__LIST_ADD(&local_registry.adopted, table);
 	fl__unlock(&local_registry.lock);
 }
 

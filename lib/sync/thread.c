@@ -9,6 +9,7 @@
  */
 #include "thread.h"
 #include "../base/atomic.h"
+#include "../base/list.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../debug/debug.h"
@@ -59,12 +60,7 @@ static void thread_enlist(struct fl__thread *t, const char *name)
 		(void)snprintf(t->name, sizeof t->name, "%s", name);
 	else
 		(void)snprintf(t->name, sizeof t->name, "thread-%u", thread_started);
-	t->prev = thread_newest;
-	if (thread_newest)
-		thread_newest->next = t;
-	else
-		thread_oldest = t;
-	thread_newest = t;
+	FL__QUEUE_ADD(thread_oldest, thread_newest, t);
 }
 
 /* Releases `t` for `owners` owners. The last one unlists `t`: true, the caller must free it. */
@@ -74,14 +70,7 @@ static bool thread_release(struct fl__thread *t, unsigned owners)
 	t->owners -= owners;
 	if (t->owners > 0)
 		return false;
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		thread_oldest = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
-	else
-		thread_newest = t->prev;
+	FL__QUEUE_REMOVE(thread_oldest, thread_newest, t);
 	return true;
 }
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_BASE_LIST_H
+#define FL_BASE_LIST_H
+
+/*
+ * Lists whose members have the links, for one thread at a time. The macros evaluate their arguments
+ * several times. (Concurrency Kit's ck_queue.h has such lists for readers without a lock: they store
+ * through fences and assembly, which ThreadSanitizer does not see.)
+ *
+ * A list is a pointer to its first member. `next` of a member is the next one, `link` the address of
+ * the pointer to the member itself.
+ */
+#define FL__LIST_ADD(list, member)                                                                                     \
+	do {                                                                                                           \
+		(member)->next = *(list);                                                                              \
+		(member)->link = (list);                                                                               \
+		if ((member)->next)                                                                                    \
+			(member)->next->link = &(member)->next;                                                        \
+		*(list) = (member);                                                                                    \
+	} while (0)
+
+#define FL__LIST_REMOVE(member)                                                                                        \
+	do {                                                                                                           \
+		*(member)->link = (member)->next;                                                                      \
+		if ((member)->next)                                                                                    \
+			(member)->next->link = (member)->link;                                                         \
+	} while (0)
+
+/* A queue has pointers to its first and its last member, a member has `next` and `prev`. */
+#define FL__QUEUE_ADD(first, last, member)                                                                             \
+	do {                                                                                                           \
+		(member)->next = NULL;                                                                                 \
+		(member)->prev = (last);                                                                               \
+		*((last) ? &(last)->next : &(first)) = (member);                                                       \
+		(last) = (member);                                                                                     \
+	} while (0)
+
+#define FL__QUEUE_REMOVE(first, last, member)                                                                          \
+	do {                                                                                                           \
+		*((member)->prev ? &(member)->prev->next : &(first)) = (member)->next;                                 \
+		*((member)->next ? &(member)->next->prev : &(last)) = (member)->prev;                                  \
+	} while (0)
+
+#endif
