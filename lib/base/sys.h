@@ -128,6 +128,7 @@ extern _Thread_local int64_t fl__yield_ration; /* their state; for tests */
  * of the thread do not run.
  */
 void fl__back_off(unsigned round);
+enum { FL__BACK_OFF_YIELDS = 6, FL__BACK_OFF_NAPS = FL__BACK_OFF_YIELDS + 32 }; /* the first such rounds */
 
 /* futex_wait and futex_wake for systems without futexes (portable_futex.c). */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);

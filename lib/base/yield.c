@@ -94,10 +94,9 @@ int64_t fl__give_way(int64_t now)
 
 void fl__back_off(unsigned round)
 {
-	enum { DOUBLINGS = 6, YIELDS = 32 };
-	if (round < DOUBLINGS)
+	if (round < FL__BACK_OFF_YIELDS)
 		fl__pause(1u << round);
-	else if (round < DOUBLINGS + YIELDS)
+	else if (round < FL__BACK_OFF_NAPS)
 		(void)fl__sys.give_way(fl__sys.now());
 	else
 		fl__sys.nap();

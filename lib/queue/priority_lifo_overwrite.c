@@ -53,26 +53,20 @@ static inline bool locked_try_acquire(struct locked *l)
  * at last sleeps, since the holder may have a lower priority. The waiter does not switch to another
  * fiber of its thread: a bucket of the parking lot may be locked.
  */
-static void locked_back_off(const struct locked *l, unsigned round)
+static void locked_back_off(unsigned round)
 {
-	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512, YIELDS = 32 };
-	if (round < ROUNDS) {
-		const unsigned pauses = (unsigned)PAUSES << 2 * round;
-		fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
-	} else if (round < ROUNDS + YIELDS) {
-		(void)fl__sys.give_way(fl__sys.now());
-		fl__pause(PAUSES_MOST);
-	} else {
-		/* Only the timeout ends it. */
-		(void)fl__sys.futex_wait(&l->lock, LOCKED_HELD, fl_after(FL_US(50)));
-	}
+	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512 };
+	const unsigned pauses = round < ROUNDS ? (unsigned)PAUSES << 2 * round : PAUSES_MOST;
+	fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
+	if (round >= ROUNDS)
+		fl__back_off(FL__BACK_OFF_YIELDS + round - ROUNDS);
 }
 
 __attribute__((noinline, cold)) static void locked_acquire_slow(struct locked *l)
 {
 	unsigned round = 0;
 	do
-		locked_back_off(l, round++);
+		locked_back_off(round++);
 	/* relaxed: the CAS acquires */
 	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
 }

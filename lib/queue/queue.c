@@ -163,17 +163,14 @@ size_t fl_queue_close_now(fl_queue *q)
 
 void fl__queue_pause(unsigned round)
 {
-	enum { DOUBLINGS = 6, YIELDS = 64 };
-	if (round < DOUBLINGS) {
-		fl__pause(1u << round);
-	} else if (round < YIELDS) {
-		(void)fl__sys.give_way(fl__sys.now());
-	} else {
-		struct fl__wait wait;
-		fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
-		/* in no wait queue: only the timeout ends it */
-		(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
+	if (round < FL__BACK_OFF_NAPS) {
+		fl__back_off(round);
+		return;
 	}
+	struct fl__wait wait;
+	fl__wait_begin(&wait, FL__DEBUG_SLEEP, NULL);
+	/* in no wait queue: only the timeout ends it */
+	(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 }
 
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)

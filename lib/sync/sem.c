@@ -300,23 +300,21 @@ static _Noreturn void sem_panic_too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-enum sem_release_result { SEM_DONE, SEM_AGAIN, SEM_TOO_MANY };
-
 /*
- * If WAITERS is still set, adds `n` permits and serves the queue. Else AGAIN, with the word in
- * `*now`.
+ * If WAITERS is still set, adds `n` permits and serves the queue: 0, -EOVERFLOW. Else -EAGAIN, with
+ * the word in `*now`.
  */
-static enum sem_release_result sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
+static int sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	struct fl__lot lot;
-	enum sem_release_result result = SEM_AGAIN;
+	int rc = -EAGAIN;
 	fl__lot_open(&lot, s);
 	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & SEM_WAITERS)
-		result = sem_serve_queue(s, &lot, n) ? SEM_DONE : SEM_TOO_MANY;
+		rc = sem_serve_queue(s, &lot, n) ? 0 : -EOVERFLOW;
 	fl__lot_close(&lot);
-	return result;
+	return rc;
 }
 
 /* Whether `n` more permits fit the bound. False with WAITERS, which exceeds any bound. */
@@ -329,19 +327,18 @@ static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 /* 0; -EOVERFLOW: `n` more permits exceed the bound, and none was added. */
 __attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
 {
-	enum sem_release_result result = SEM_AGAIN;
+	int rc = -EAGAIN;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	while (result == SEM_AGAIN) {
-		if (seen & SEM_WAITERS) {
-			result = sem_release_waking(s, n, &seen);
-		} else if (!sem_fits(s, seen, n)) {
-			result = SEM_TOO_MANY;
-		} else if (fl__cas_weak_release(&s->word_, &seen, seen + n)) {
-			/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
-			result = SEM_DONE;
-		}
+	while (rc == -EAGAIN) {
+		if (seen & SEM_WAITERS)
+			rc = sem_release_waking(s, n, &seen);
+		else if (!sem_fits(s, seen, n))
+			rc = -EOVERFLOW;
+		/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
+		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
+			rc = 0;
 	}
-	return result == SEM_TOO_MANY ? -EOVERFLOW : 0;
+	return rc;
 }
 
 int fl_sem_destroy(fl_sem *s)

@@ -5,14 +5,23 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
+static fl_sem s;
+
+static int acquire(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	return fl_sem_acquire_until(s, deadline, cancel);
+	(void)unused;
+	return fl_sem_acquire_until(&s, deadline, cancel);
 }
 
-static int acquire_two(void *s, int64_t deadline, fl_cancel_token *cancel)
+static int acquire_two(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	return fl_sem_acquire_n_until(s, 2, deadline, cancel);
+	(void)unused;
+	return fl_sem_acquire_n_until(&s, 2, deadline, cancel);
+}
+
+static void queue_up(fl_test_caller *c, fl_test_call *call)
+{
+	fl_test_call_queued(c, call, NULL, &s, FL_FOREVER, NULL);
 }
 
 /*
@@ -56,33 +65,33 @@ static void close_behind(uint32_t n)
 static void begin(void)
 {
 	ticks = 0;
+	FL_OK(fl_sem_init(&s, 0));
 	fl__sys.now = own_clock;
 	fl__sys.futex_wait = sleep_behind_the_gate;
 }
 
 /* The first of `n` waiters is woken, and a running thread takes the permit first. */
-static void release_and_overtake(fl_sem *s, uint32_t n)
+static void release_and_overtake(uint32_t n)
 {
 	close_behind(n);
-	fl_sem_release(s);
-	assert_int_equal(fl__load_relaxed(&s->word_), 1); /* free for any context */
-	FL_RC(fl_sem_destroy(s), -EBUSY);
-	FL_OK(fl_sem_try_acquire(s));
+	fl_sem_release(&s);
+	assert_int_equal(fl__load_relaxed(&s.word_), 1); /* free for any context */
+	FL_RC(fl_sem_destroy(&s), -EBUSY);
+	FL_OK(fl_sem_try_acquire(&s));
 	fl__store_release(&gate, 0);
 	/* It has passed the gate, and marks again that it sleeps. */
-	FL_WAIT_FOR(fl__load_relaxed(&s->word_) != 0);
-	FL_RC(fl_sem_try_acquire(s), -EAGAIN);
+	FL_WAIT_FOR(fl__load_relaxed(&s.word_) != 0);
+	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
 }
 
 FL_TEST(sem_waiter_that_is_overtaken_is_woken_again)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	queue_up(&c, acquire);
 	for (int i = 0; i < 3; i++)
-		release_and_overtake(&s, 1);
+		release_and_overtake(1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(s.word_, 0);
@@ -93,12 +102,11 @@ FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
-	release_and_overtake(&s, 1);
+	queue_up(&c, acquire);
+	release_and_overtake(1);
 	ticks += FL_US(900);
-	release_and_overtake(&s, 1);
+	release_and_overtake(1);
 	ticks += FL_US(100);
 	close_behind(1);
 	fl_sem_release(&s);
@@ -114,16 +122,15 @@ FL_TEST(sem_waiter_is_patient_until_it_was_woken)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller first, second;
-	fl_test_call_queued(&first, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&second, acquire, &s, &s, FL_FOREVER, NULL);
+	queue_up(&first, acquire);
+	queue_up(&second, acquire);
 	ticks += FL_S(1);
-	release_and_overtake(&s, 2);
+	release_and_overtake(2);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&first));
 	ticks += FL_S(1);
-	release_and_overtake(&s, 1);
+	release_and_overtake(1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&second));
 	assert_int_equal(s.word_, 0);
@@ -133,12 +140,11 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
 	fl_test_call_queued(&first, acquire, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_queued(&second, acquire, &s, &s, FL_FOREVER, NULL);
-	release_and_overtake(&s, 2);
+	queue_up(&second, acquire);
+	release_and_overtake(2);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	assert_int_equal(fl_test_queued(&s), 1);
@@ -152,10 +158,9 @@ FL_TEST(sem_waiter_serves_the_next)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[4];
 	for (int i = 0; i < 4; i++)
-		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		queue_up(&callers[i], acquire);
 	close_behind(4);
 	for (uint32_t i = 1; i <= 4; i++) {
 		fl_sem_release(&s);
@@ -175,11 +180,10 @@ FL_TEST(sem_release_of_several_hands_over)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller one, two, three;
-	fl_test_call_queued(&one, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&three, acquire, &s, &s, FL_FOREVER, NULL);
+	queue_up(&one, acquire);
+	queue_up(&two, acquire_two);
+	queue_up(&three, acquire);
 	close_behind(3);
 	fl_sem_release_n(&s, 4);
 	assert_int_equal(s.word_, 1);
@@ -192,7 +196,7 @@ FL_TEST(sem_release_of_several_hands_over)
 	FL_OK(fl_test_call_end(&three));
 	assert_int_equal(s.word_, 0);
 
-	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	queue_up(&two, acquire_two);
 	close_behind(1);
 	fl_sem_release(&s);
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
@@ -210,16 +214,15 @@ FL_TEST(sem_competitors_want_several)
 {
 	FL_FAULTS();
 	begin();
-	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller one, two;
-	fl_test_call_queued(&one, acquire, &s, &s, FL_FOREVER, NULL);
+	queue_up(&one, acquire);
 	close_behind(1);
 	fl_sem_release(&s);
 	fl_sem_release(&s);
 	FL_OK(fl_sem_acquire_n_until(&s, 2, 0, NULL));
 	fl_sem_release(&s);
 	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), 0);
-	fl_test_call_queued(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	queue_up(&two, acquire_two);
 	assert_int_equal(s.word_, 1);
 	fl__store_release(&gate, 0);
 	FL_OK(fl_test_call_end(&one));
@@ -229,25 +232,26 @@ FL_TEST(sem_competitors_want_several)
 }
 
 /* A fiber is handed its permit: the thread that has it may release for ever without a switch. */
-static int acquire_in_fiber(void *s)
+static int acquire_in_fiber(void *unused)
 {
-	return fl_sem_acquire(s);
+	(void)unused;
+	return fl_sem_acquire(&s);
 }
 
-static int release_to_fiber(void *arg)
+static int release_to_fiber(void *unused)
 {
-	fl_sem *s = arg;
-	fl_fiber *f = fl_test_start(acquire_in_fiber, s);
-	FL_WAIT_FOR(fl_test_queued(s) == 1 || (fl_fiber_yield(), false));
-	fl_sem_release(s);
-	FL_CHECK(fl_sem_try_acquire(s) == -EAGAIN && fl_test_queued(s) == 0);
+	(void)unused;
+	fl_fiber *f = fl_test_start(acquire_in_fiber, NULL);
+	FL_WAIT_FOR(fl_test_queued(&s) == 1 || (fl_fiber_yield(), false));
+	fl_sem_release(&s);
+	FL_CHECK(fl_sem_try_acquire(&s) == -EAGAIN && fl_test_queued(&s) == 0);
 	FL_CHECK(fl_test_join(f) == 0);
 	return 0;
 }
 
 FL_TEST(sem_hands_over_to_fibers)
 {
-	fl_sem s = FL_SEM_INIT(0);
-	fl_test_in_loop(release_to_fiber, &s);
+	FL_OK(fl_sem_init(&s, 0));
+	fl_test_in_loop(release_to_fiber, NULL);
 	assert_int_equal(s.word_, 0);
 }
