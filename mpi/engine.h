@@ -20,6 +20,7 @@ extern fl_mutex fl__mpi_lock;
 struct fl__mpi_world {
 	int rank, size;              /* size 0: MPI was not started; also read without the lock */
 	uint32_t fork_count;         /* fl__fork_count at the start */
+	const char *host;            /* this rank's */
 	struct fl__mpi_hello *peers; /* rank 0: of each rank */
 	const char *refusal;         /* why there can be no executor; NULL: there can */
 	bool alone;                  /* ... no worker rank was started: rank 0 may spawn some */

@@ -66,7 +66,6 @@
 #include "../lib/base/sys.h"
 #include "../lib/exec/executor.h"
 #include "../lib/exec/map.h"
-#include "../lib/exec/registry.h"
 #include "../lib/sync/context_var.h"
 #include "../lib/wait/cancel.h"
 #include "engine.h"
@@ -98,7 +97,6 @@ struct host_pool {
 	fl_thread closer;
 	bool closing, has_closer;
 	char name[32]; /* of a worker: the runner has it during an inline job */
-	int error;     /* without `inner` */
 	char text[FL_MESSAGE_MAX];
 };
 
@@ -126,15 +124,6 @@ struct host_job {
 	unsigned char small[HOST_SMALL];
 };
 
-struct host_known {
-	uint64_t id, changes;
-	const fl_task_type *type; /* NULL: none yet */
-	uint32_t check;
-	struct fl__build_id owner;
-};
-
-enum { HOST_KNOWN_TYPES = 64 };
-
 #define HOST_LONG FL_US(50)
 #define HOST_LOOK FL_MS(1)
 #define HOST_LINGER FL_MS(10)
@@ -147,7 +136,7 @@ static struct {
 	size_t n_jobs;
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
-	struct host_known known[HOST_KNOWN_TYPES];
+	struct fl__types_known types;
 	/* The runner, and the leader. */
 	fl_thread runner, ended_runner; /* ended by a task; the next one that ends joins it */
 	bool has_runner, lost_runner;
@@ -165,64 +154,48 @@ static struct {
 	uint32_t handed_over; /* 1: one of the two is not empty; also read without the lock */
 } host = {.lock = FL_MUTEX_INIT, .ended_end = &host.ended};
 
+/* Ends all ranks: this one cannot go on. */
+static _Noreturn void host_abort(const char *why)
+{
+	fl__mpi_abort("rank %d (%s) %s", fl__mpi_world.rank, fl__mpi_world.host, why);
+}
+
 static struct host_pool *host_find_pool(uint32_t id)
 {
 	struct host_pool *p = host.pools;
 	while (p && p->id != id)
 		p = p->next;
 	if (!p)
-		fl__mpi_abort("rank %d got a message for an executor that it does not have", fl__mpi_world.rank);
+		host_abort("got a message for an executor that it does not have");
 	return p;
-}
-
-static const char *host_name(void)
-{
-	static char name[64];
-	if (!*name && gethostname(name, sizeof name - 1) != 0)
-		(void)snprintf(name, sizeof name, "unknown host");
-	return name;
 }
 
 static void host_send(const struct fl__mpi_head *head, const char *text, const void *data)
 {
 	if (fl__mpi_send(0, head, text, data) != 0)
-		fl__mpi_abort("rank %d has no memory for a message", fl__mpi_world.rank);
+		host_abort("has no memory for a message");
 }
 
 /* Types. */
-
-static const struct host_known *host_find_type(uint64_t id)
-{
-	struct host_known *k = &host.known[id % HOST_KNOWN_TYPES];
-	const uint64_t changes = fl__registry_changes(); /* before the lookup: never too new */
-	if (k->type && k->id == id && k->changes == changes)
-		return k;
-	const fl_task_type *type = fl__task_find_id(id);
-	if (!type)
-		return NULL;
-	struct fl__task_identity identity;
-	fl__task_identify(type, &identity);
-	*k = (struct host_known){id, changes, type, 0, identity.owner};
-	k->check = fl__mpi_check(&identity);
-	return k;
-}
 
 /* Stores the type that a message names. Returns 0; or an error, and a text. */
 static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **type, char *text)
 {
 	char build[FL__BUILD_ID_TEXT];
-	const struct host_known *k = host_find_type(head->task);
+	const struct fl__type_known *k = fl__types_find_id(&host.types, head->task);
 	if (!k) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "rank %d (%.48s) has none, or several, of that name and version",
-		               fl__mpi_world.rank, host_name());
+		               fl__mpi_world.rank, fl__mpi_world.host);
 		return -ENOENT;
 	}
 	*type = k->type;
-	if (k->check == head->check)
+	if (k->far_check == head->check)
 		return 0;
+	struct fl__task_identity identity;
+	fl__task_identify(k->type, &identity);
 	(void)snprintf(text, FL_MESSAGE_MAX, "that of rank %d (%.48s) of build %s, with %zu and %zu bytes",
-	               fl__mpi_world.rank, host_name(), fl__build_id_text(&k->owner, build), k->type->arg_size,
-	               k->type->result_size);
+	               fl__mpi_world.rank, fl__mpi_world.host, fl__build_id_text(&identity.owner, build),
+	               k->type->arg_size, k->type->result_size);
 	return -EPROTO;
 }
 
@@ -230,22 +203,7 @@ static int host_type_of(const struct fl__mpi_head *head, const fl_task_type **ty
 
 static int host_run_elements(fl_task_ctx *ctx, struct host_job *job)
 {
-	const fl_task_type *type = job->type;
-	int error = 0;
-	while (error == 0 && job->done < job->count) {
-		if (job->done > 0 && fl_task_is_cancelled(ctx)) {
-			job->between = true;
-			return -ECANCELED;
-		}
-		const unsigned char *from = job->arg ? job->arg + job->done * type->arg_size : NULL;
-		unsigned char *to = job->result ? job->result + job->done * type->result_size : NULL;
-		error = fl__task_run(type, from, to, ctx);
-		if (error == 0) {
-			fl__task_forget_failure(ctx); /* this element's: the next has its own */
-			job->done++;
-		}
-	}
-	return error;
+	return fl__elements_run(job->type, ctx, job->arg, job->result, job->count, &job->done, &job->between);
 }
 
 /* Called if a task of the job ends the thread. A nested task keeps its frame: the thread panics. */
@@ -275,7 +233,7 @@ static int host_run_job(fl_task_ctx *ctx, const void *arg, void *result)
 	int rc = fl__mpi_nested_enter(&job->frame, ctx);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "rank %d (%s) has no memory for nested tasks", fl__mpi_world.rank,
-		                    host_name());
+		                    fl__mpi_world.host);
 	rc = job->inner ? host_run_inner(ctx, job) : host_run_elements(ctx, job);
 	fl__mpi_nested_leave(&job->frame);
 	return rc;
@@ -433,8 +391,8 @@ static void host_start_inner(struct host_job *job)
 		struct fl__mpi_head head = {.error = rc, .flags = FL__MPI_BROKEN};
 		host_reply(job, &head, p->inner->why_broken); /* constant since the submit failed */
 	} else if (rc != 0) {
-		host_refuse(job, rc, 0, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank, host_name(),
-		            fl_error_text(rc));
+		host_refuse(job, rc, 0, "the task cannot start in rank %d (%s): %s", fl__mpi_world.rank,
+		            fl__mpi_world.host, fl_error_text(rc));
 	} else {
 		p->n_inner++;
 	}
@@ -535,7 +493,7 @@ static struct host_job *host_new_job(void)
 	if (!job) {
 		job = fl__alloc(1, sizeof *job);
 		if (!job)
-			fl__mpi_abort("rank %d (%s) has no memory for a task", fl__mpi_world.rank, host_name());
+			host_abort("has no memory for a task");
 		return job;
 	}
 	host.free = job->next;
@@ -549,7 +507,7 @@ static struct host_job *host_make_job(const struct fl__mpi_head *head)
 {
 	struct host_pool *p = host_find_pool(head->pool);
 	if (head->slot >= p->slots || p->jobs[head->slot])
-		fl__mpi_abort("rank %d (%s) got a task in a slot that is in use", fl__mpi_world.rank, host_name());
+		host_abort("got a task in a slot that is in use");
 	struct host_job *job = host_new_job();
 	job->pool = p;
 	job->slot = head->slot;
@@ -568,8 +526,7 @@ static void host_drain(int from, const struct fl__mpi_head *head)
 	struct host_job *drain = host_new_job();
 	drain->memory = fl__alloc(1, (size_t)head->size);
 	if (!drain->memory)
-		fl__mpi_abort("rank %d (%s) has no memory for an argument of %zu bytes", fl__mpi_world.rank,
-		              host_name(), (size_t)head->size);
+		host_abort("has no memory for an argument");
 	drain->transfer.done = host_received;
 	fl__mpi_recv_data(from, drain->memory, (size_t)head->size, &drain->transfer);
 }
@@ -591,7 +548,7 @@ static int host_prepare_job(struct host_job *job, const struct fl__mpi_head *hea
 	job->result_size = job->count * type->result_size;
 	if (!host_make_memory(job)) {
 		(void)snprintf(text, FL_MESSAGE_MAX, "rank %d (%.48s) has no memory for argument and result",
-		               fl__mpi_world.rank, host_name());
+		               fl__mpi_world.rank, fl__mpi_world.host);
 		return -ENOMEM;
 	}
 	job->type = type;
@@ -884,14 +841,8 @@ static bool host_start_runner(void)
 static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *head, const struct fl__mpi_open *open,
                              const void *initialize_arg)
 {
-	fl_executor_config config = {
-	    .workers = open->workers,
-	    .name = open->name,
-	    .idle_timeout = open->idle_timeout,
-	    .max_tasks = open->max_tasks,
-	    .task_timeout = open->task_timeout,
-	    .kill_after = open->kill_after,
-	};
+	fl_executor_config config = open->config;
+	config.name = open->name;
 	if (p->received) {
 		config.regions = p->received->regions;
 		config.n_regions = p->received->n;
@@ -914,33 +865,31 @@ static int host_create_inner(struct host_pool *p, const struct fl__mpi_head *hea
 	                      : fl_thread_executor_create(&p->inner, &config);
 	if (rc != 0)
 		(void)snprintf(p->text, sizeof p->text, "the executor is broken: rank %d (%s) cannot make its own: %s",
-		               fl__mpi_world.rank, host_name(), fl_error_text(rc));
+		               fl__mpi_world.rank, fl__mpi_world.host, fl_error_text(rc));
 	return rc;
 }
 
 static void host_on_open(const struct fl__mpi_head *head, const char *data)
 {
 	struct fl__mpi_open open;
-	_Alignas(max_align_t) unsigned char initialize_arg[FL__MPI_INLINE];
 	if (head->size < sizeof open)
-		fl__mpi_abort("rank %d got a damaged message", fl__mpi_world.rank);
+		host_abort("got a damaged message");
 	memcpy(&open, data, sizeof open);
-	memcpy(initialize_arg, data + sizeof open, (size_t)head->size - sizeof open);
 	struct host_pool *p = fl__alloc(1, sizeof *p);
 	if (p)
 		p->jobs = fl__alloc(open.slots, sizeof *p->jobs);
 	if (!p || !p->jobs)
-		fl__mpi_abort("rank %d (%s) has no memory for an executor", fl__mpi_world.rank, host_name());
+		host_abort("has no memory for an executor");
 	p->id = head->pool;
 	p->slots = open.slots;
-	p->workers = open.workers;
+	p->workers = open.config.workers;
 	(void)snprintf(p->name, sizeof p->name, "%.*s-0", (int)sizeof open.name, open.name);
 	p->processes = open.processes;
 	p->waiting_end = &p->waiting;
 	p->next = host.pools;
 	host.pools = p;
 	p->received = fl__mpi_receiver_take(p->id);
-	p->error = host_create_inner(p, head, &open, initialize_arg);
+	host_create_inner(p, head, &open, data + sizeof open);
 	p->inlines =
 	    p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
@@ -1026,7 +975,7 @@ static void host_handle(int from, const struct fl__mpi_head *head, const char *t
 		host.over = true;
 		break;
 	default:
-		fl__mpi_abort("rank %d got a message of an unknown kind", fl__mpi_world.rank);
+		host_abort("got a message of an unknown kind");
 	}
 }
 
@@ -1103,7 +1052,7 @@ static void host_leave(void)
 		left |= p->inner && !p->closing && fl_executor_join_until(p->inner, until, FL_SHIELDED) != 0;
 	if (left)
 		fl__log(FL_LOG_WARNING, "rank %d (%s) ends with a task that does not stop", fl__mpi_world.rank,
-		        host_name());
+		        fl__mpi_world.host);
 }
 
 /* The main thread. */

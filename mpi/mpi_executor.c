@@ -1,46 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The executor over MPI in rank 0. Worker ranks run its tasks (host.c); wire.h has the messages
- * between the two. Each executor also has a *manager*, a thread that runs callbacks and drop hooks,
- * so that no user code runs under the engine lock. The executor's lock guards all state of a pool
- * and is held in all functions, unless their comment says otherwise.
+ * The executor over MPI in rank 0, on the remote core (lib/remote/remote.c has the states of a
+ * task). Its transport are messages: wire.h has those between this file and the worker ranks, which
+ * run the tasks (host.c). A posted task has a *slot* of its rank.
  *
  * A *round* receives messages, posts queued tasks, ends tasks, and flushes. It serves all pools of
  * the process. Its leader, which holds the engine lock, is one of:
  *
  *   leader         when                                    rounds
- *   an attender    a thread waits for a task: attend()     until the wait is over, and while
- *                                                          results come
+ *   a poller       a thread waits for a task               as fl__remote_on_attend() polls
  *   a submitter    a submit finds an idle worker           one, without receives
- *   the MPI        no attender has led since it last       all, with fl__mpi_pause() between them
+ *   the MPI        no poller has led since it last         all, with fl__mpi_pause() between them
  *   thread         looked
  *
- * Attenders and submitters only try to lock. If that fails, another leader is at work. The MPI
- * thread naps while attenders lead, and looks at their number of rounds after each nap
- * (MPI_THREAD_NAP). When it finds that nothing has been under way for MPI_THREAD_LINGER, it sleeps
- * until a wake.
+ * Pollers and submitters only try to lock. If that fails, another leader is at work. The MPI thread
+ * naps while pollers lead, and looks at their number of rounds after each nap (MPI_THREAD_NAP). When
+ * it finds that nothing has been under way for MPI_THREAD_LINGER, it sleeps until a wake.
  *
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
  *                                         adds one tries to lead, or wakes the MPI thread. A
  *                                         leader that fails the next try looks there after its
  *                                         unlock (mpi_settle()).
- *   mpi_thread.rounds   the engine lock   rounds of attenders
+ *   mpi_thread.rounds   the engine lock   rounds of pollers
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
- *   mpi_thread.called   atomic            an attender has left before its task had ended: the MPI
+ *   mpi_thread.called   atomic            a poller has left before its wait was over: the MPI
  *                                         thread leads, however many rounds there were
- *
- * A task is in one of these places:
- *
- *   place   where                                   entered by
- *   queued  base.queue                              submit
- *   posted  a slot of a worker rank; block->seq;    mpi_pool_post(): its message is in a buffer
- *           counted by `posted`
- *           a recalled task is queued again
- *   ended   `ended`; claimed; counted by            its ENDED has come, with its result; its token
- *           base.foreign                            was requested while it was queued
- *   kept    `kept`; counted by base.foreign         a leader found user code to run
  *
  * Invariants
  *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
@@ -48,30 +34,19 @@
  *      posted task asks its rank to stop it. If the rank has not begun it, it ends as cancelled.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
- *   3. Futures end without the executor's lock. The leader ends those without user code, the manager
- *      all others. The callback of a lazy map (fl__imap_on_end()) is no user code.
- *   4. Leaders use a pool from its first submit until each rank with an executor of the pool has
- *      said CLOSED. A join waits for that. An attender uses its future, but not its executor, which
- *      may be freed once the future has ended.
- *   5. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
+ *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
+ *      said CLOSED. A join waits for that.
+ *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
  *
  * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
  * nothing is queued, rank 0 recalls such tasks: those that have waited for MPI_POOL_PATIENCE, the
  * last sent first. A rank that has begun a recalled task runs it to its end. Any other comes back
  * as cancelled, and is queued again.
- *
- * Requests to stop. fl_future_cancel() marks the slot. Any thread may request a user's token,
- * without a call into the executor: a round looks at the tokens of posted tasks, at most every
- * MPI_POOL_WATCH.
  */
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
-#include "../lib/exec/executor.h"
-#include "../lib/exec/imap.h"
-#include "../lib/exec/registry.h"
 #include "../lib/process/main_hook.h"
-#include "../lib/sync/thread.h"
-#include "../lib/wait/cancel.h"
+#include "../lib/remote/remote.h"
 #include "engine.h"
 #include "regions.h"
 #include "start.h"
@@ -84,22 +59,21 @@
 struct mpi_transfer {
 	struct fl__mpi_transfer base; /* first */
 	struct mpi_slot *slot;
-	bool under_way;
 };
 
 /* A slot of a worker rank. */
 struct mpi_slot {
+	struct mpi_share *share;
 	struct mpi_transfer arg, result;
-	struct mpi_pool *pool;
+	unsigned under_way;           /* transfers of the two */
 	struct fl__task_block *block; /* NULL: free */
 	struct mpi_slot *next_free;
 	uint32_t round;
-	uint16_t rank, number;
-	bool ended;        /* ENDED has come; `end` is its head */
-	bool watched;      /* the task has a token of the user's */
-	bool asked, stops; /* the task is to stop; STOP was not sent yet */
-	bool recalled;     /* RECALL was sent, and not answered */
-	bool begun;        /* BEGUN has come */
+	uint32_t number;
+	bool ended;     /* ENDED has come; `end` is its head */
+	uint32_t stops; /* atomic; 1: the task is to stop, and STOP was not sent yet */
+	bool recalled;  /* RECALL was sent, and not answered */
+	bool begun;     /* BEGUN has come */
 	int64_t posted_at;
 	struct fl__mpi_head end;
 	char *message;
@@ -107,36 +81,28 @@ struct mpi_slot {
 
 /* What a pool has at one worker rank. */
 struct mpi_share {
+	struct mpi_pool *pool;
 	struct mpi_slot *slots; /* NULL until the first task */
 	struct mpi_slot *free;
 	uint32_t workers, n_slots, load, recalled;
+	uint32_t newer; /* in mpi_pool_balance(): tasks that were sent later */
+	uint16_t rank;
 	bool opened; /* OPEN was sent */
 };
 
-/* The result of a type's lookup in the registry. */
-struct mpi_known {
-	const fl_task_type *type;
-	fl_task_type copy; /* as it was at the lookup: the address may since hold another type */
-	uint64_t changes;  /* the registry's count at the lookup: the name may since have moved */
-	uint64_t id;
-	uint32_t check;
-};
-
-enum { MPI_KNOWN_TYPES = 64 };
-
 struct mpi_pool {
-	fl_executor base;
+	union {
+		fl_executor base; /* remote's first member */
+		struct fl__remote remote;
+	};
 	uint32_t id;
 	struct mpi_share *shares; /* by rank; that of rank 0 has no slots */
 	int cursor;               /* the rank that got the last task */
-	size_t posted, room;
-	size_t parked;           /* the slots of ranks that have the regions: `room`, when all do */
-	unsigned watched, stops; /* slots */
-	int64_t watch_at;
+	size_t room;
+	size_t parked;  /* the slots of ranks that have the regions: `room`, when all do */
+	uint32_t stops; /* atomic; 1: a slot has `stops` */
+	int64_t balance_at;
 	bool lags; /* a rank has tasks that wait, while another has a free worker */
-	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
-	struct mpi_known known[MPI_KNOWN_TYPES];
-	struct mpi_known initializer;
 	/* The rounds. */
 	struct mpi_pool *next, *next_ready;
 	bool ready;           /* in mpi_thread.ready; guarded by its lock */
@@ -148,18 +114,14 @@ struct mpi_pool {
 	struct fl__mpi_sender *sender; /* of the regions; NULL: there are none */
 	bool told;                     /* the ranks were sent the regions */
 	/* The manager. */
-	fl_thread manager;
-	bool running, finished, broke;
+	bool broke;
 	fl_cond work;
 	char broken[FL_MESSAGE_MAX]; /* why the pool is to break; "": it is not */
-	/* The config. */
-	fl_executor_config config;
 	unsigned prefetch;
 	bool processes;
-	char name[24];
 };
 
-#define MPI_POOL_WATCH FL_US(200)
+#define MPI_POOL_LOOK FL_US(200)
 #define MPI_POOL_PATIENCE FL_MS(1)
 
 #define MPI_THREAD_NAP FL_US(500)
@@ -182,7 +144,7 @@ static struct {
 
 static struct mpi_pool *mpi_pool_of(fl_executor *e)
 {
-	return (struct mpi_pool *)(void *)e; /* base is its first member */
+	return (struct mpi_pool *)(void *)e; /* its first member */
 }
 
 /* Makes the next round serve the pool. */
@@ -206,36 +168,18 @@ static void mpi_pool_alert(struct mpi_pool *p)
 
 /* The end of tasks. */
 
-static void mpi_pool_add_ended(struct mpi_pool *p, struct fl__task_block *block, int error, char *message)
-{
-	fl__future_set_error(&block->future, error, message);
-	block->next = NULL;
-	p->base.foreign++;
-	*p->ended_end = block;
-	p->ended_end = &block->next;
-}
-
-static void mpi_pool_end_cancelled(struct mpi_pool *p, struct fl__task_block *block)
-{
-	if (fl__future_claim_cancel(&block->future)) /* always: no other thread may claim it */
-		mpi_pool_add_ended(p, block, -ECANCELED, NULL);
-}
-
-static void mpi_pool_end_claimed(struct mpi_pool *p, struct fl__task_block *block, int error, char *message)
-{
-	if (fl__future_claim_ended(&block->future)) /* always: no other thread may claim it */
-		mpi_pool_add_ended(p, block, error, message);
-}
-
 /* Ends the slot's task, if ENDED has come and both transfers have ended. */
 static void mpi_slot_try_end(struct mpi_slot *s)
 {
-	if (!s->ended || s->arg.under_way || s->result.under_way)
+	if (!s->ended || s->under_way > 0)
 		return;
-	struct mpi_pool *p = s->pool;
-	struct mpi_share *share = &p->shares[s->rank];
+	struct mpi_share *share = s->share;
+	struct mpi_pool *p = share->pool;
 	struct fl__task_block *block = s->block;
-	block->seq = 0;
+	const bool skipped = s->end.flags & FL__MPI_SKIPPED;
+	/* A request to stop may have crossed the recall. */
+	const bool again = skipped && s->recalled && !fl_cancel_token_is_requested(&block->future.token);
+	fl__remote_unpost(&p->remote, block);
 	block->done = s->end.done;
 	if (s->end.flags & FL__MPI_LATE)
 		block->asked = FL__STOP_EXPIRED;
@@ -243,17 +187,14 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 		block->asked = FL__STOP_BETWEEN;
 	if (s->end.flags & FL__MPI_KEPT)
 		fl__future_keep_result(&block->future);
-	if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked && !p->base.broken)
+	if (again && !p->base.broken)
 		fl__task_list_add_first(&p->base.queue, block);
-	else if (s->end.flags & FL__MPI_SKIPPED && s->recalled && !s->asked)
-		mpi_pool_end_claimed(p, block, -ENOTRECOVERABLE, fl__message_copy(p->base.allocator, p->broken));
-	else if (s->end.flags & FL__MPI_SKIPPED)
-		mpi_pool_end_cancelled(p, block);
+	else if (again)
+		fl__remote_end(&p->remote, block, -ENOTRECOVERABLE, fl__message_copy(p->base.allocator, p->broken));
+	else if (skipped)
+		fl__remote_end_cancelled(&p->remote, block);
 	else
-		mpi_pool_end_claimed(p, block, s->end.error, s->message);
-	p->watched -= s->watched;
-	p->stops -= s->stops;
-	p->posted--;
+		fl__remote_end(&p->remote, block, s->end.error, s->message);
 	share->load--;
 	share->recalled -= s->recalled;
 	s->block = NULL;
@@ -263,70 +204,55 @@ static void mpi_slot_try_end(struct mpi_slot *s)
 	share->free = s;
 }
 
-static void mpi_pool_request_stop(struct mpi_pool *p, struct mpi_slot *s)
-{
-	if (s->asked || s->ended)
-		return;
-	s->asked = s->stops = true;
-	s->block->asked = FL__STOP_REQUESTED;
-	p->stops++;
-	mpi_pool_alert(p);
-}
-
-/* The slot of a posted task. */
-static struct mpi_slot *mpi_slot_of(const struct mpi_pool *p, const struct fl__task_block *block)
-{
-	return &p->shares[block->seq >> 16].slots[block->seq & UINT16_MAX];
-}
-
 /* Without the lock, by the leader: the argument was sent, or the result has arrived. */
 static void mpi_slot_transferred(struct fl__mpi_transfer *t)
 {
 	struct mpi_transfer *transfer = (struct mpi_transfer *)(void *)t; /* its first member */
 	struct mpi_slot *s = transfer->slot;
-	FL_LOCKED(&s->pool->base.lock);
-	transfer->under_way = false;
-	s->pool->touched = true;
+	struct mpi_pool *p = s->share->pool;
+	FL_LOCKED(&p->base.lock);
+	s->under_way--;
+	p->touched = true;
 	mpi_slot_try_end(s);
 }
 
 /* The leader: from the queue to the ranks. */
 
-static int mpi_pool_open(struct mpi_pool *p, int rank)
+static int mpi_share_open(struct mpi_share *share)
 {
-	struct mpi_share *share = &p->shares[rank];
+	struct mpi_pool *p = share->pool;
 	unsigned char data[FL__MPI_INLINE];
+	const fl_executor_config *config = &p->remote.config;
 	struct fl__mpi_open open = {
-	    .workers = share->workers,
+	    .config = {.workers = share->workers,
+	               .max_tasks = config->max_tasks,
+	               .idle_timeout = config->idle_timeout,
+	               .task_timeout = config->task_timeout,
+	               .kill_after = config->kill_after},
 	    .slots = share->n_slots,
 	    .processes = p->processes,
-	    .max_tasks = p->config.max_tasks,
-	    .idle_timeout = p->config.idle_timeout,
-	    .task_timeout = p->config.task_timeout,
-	    .kill_after = p->config.kill_after,
 	};
 	struct fl__mpi_head head = {.kind = FL__MPI_OPEN, .pool = p->id, .size = sizeof open};
-	memcpy(open.name, p->name, sizeof open.name);
+	memcpy(open.name, p->base.name, sizeof open.name);
 	memcpy(data, &open, sizeof open);
 	if (p->base.initialize) {
 		const size_t size = p->base.initialize->arg_size;
 		head.flags = FL__MPI_INITIALIZED;
-		head.task = p->initializer.id;
-		head.check = p->initializer.check;
+		head.task = p->remote.initializer.id;
+		head.check = p->remote.initializer.far_check;
 		if (size > 0) /* it fits: fl_mpi_executor_create() */
 			memcpy(data + sizeof open, p->base.initialize_arg, size);
 		head.size += size;
 	}
 	if (!share->slots)
 		share->slots = fl__alloc_from(p->base.allocator, share->n_slots, sizeof *share->slots);
-	if (!share->slots || fl__mpi_send(rank, &head, "", data) != 0)
+	if (!share->slots || fl__mpi_send(share->rank, &head, "", data) != 0)
 		return -ENOMEM;
 	for (uint32_t i = share->n_slots; i-- > 0;) {
 		struct mpi_slot *s = &share->slots[i];
-		s->pool = p;
-		s->arg = s->result = (struct mpi_transfer){{mpi_slot_transferred, NULL}, s, false};
-		s->rank = (uint16_t)rank;
-		s->number = (uint16_t)i;
+		s->share = share;
+		s->arg = s->result = (struct mpi_transfer){{mpi_slot_transferred, NULL}, s};
+		s->number = i;
 		s->next_free = share->free;
 		share->free = s;
 	}
@@ -335,26 +261,29 @@ static int mpi_pool_open(struct mpi_pool *p, int rank)
 	return 0;
 }
 
-/* The next rank with a free worker; else the next with a free slot; 0: none. */
-static int mpi_pool_choose(const struct mpi_pool *p)
+/* The next rank with a free worker; else the next with a free slot. */
+static void *mpi_on_choose(struct fl__remote *r)
 {
-	int second = 0;
+	struct mpi_pool *p = mpi_pool_of(&r->base);
+	struct mpi_share *second = NULL;
+	if (r->posted.length >= p->room)
+		return NULL;
 	for (int i = 1, rank = p->cursor; i < fl__mpi_world.size; i++) {
 		rank = rank + 1 < fl__mpi_world.size ? rank + 1 : 1;
-		const struct mpi_share *share = &p->shares[rank];
+		struct mpi_share *share = &p->shares[rank];
 		if (share->load < share->workers)
-			return rank;
-		if (second == 0 && share->load < share->n_slots)
-			second = rank;
+			return share;
+		if (!second && share->load < share->n_slots)
+			second = share;
 	}
 	return second;
 }
 
-/* Sends a task. Returns 0, -ENOMEM. */
-static int mpi_pool_post(struct mpi_pool *p, struct fl__task_block *block, int rank)
+static int mpi_on_post(void *worker, struct fl__task_block *block)
 {
-	struct mpi_share *share = &p->shares[rank];
-	int rc = share->opened ? 0 : mpi_pool_open(p, rank);
+	struct mpi_share *share = worker;
+	struct mpi_pool *p = share->pool;
+	int rc = share->opened ? 0 : mpi_share_open(share);
 	if (rc != 0)
 		return rc;
 	fl_future *f = &block->future;
@@ -373,155 +302,133 @@ static int mpi_pool_post(struct mpi_pool *p, struct fl__task_block *block, int r
 	    .rest = deadline == FL_FOREVER ? FL_FOREVER : deadline - fl_now(),
 	    .count = f->count,
 	};
-	rc = fl__mpi_send(rank, &head, "", f->arg);
+	rc = fl__mpi_send(share->rank, &head, "", f->arg);
 	if (rc != 0)
 		return rc;
 	share->free = s->next_free;
 	s->block = block;
-	s->arg.under_way = size > FL__MPI_INLINE;
-	s->watched = f->token.parent_ != NULL;
-	s->ended = s->asked = s->stops = s->recalled = s->begun = false;
+	s->ended = s->recalled = s->begun = false;
+	fl__store_relaxed(&s->stops, 0); /* relaxed: no thread knows the task yet */
 	s->posted_at = fl_now();
-	if (s->arg.under_way)
-		fl__mpi_send_data(rank, f->arg, size, &s->arg.base);
-	block->seq = (uint32_t)rank << 16 | s->number;
-	block->asked = FL__STOP_NOT_REQUESTED;
-	p->cursor = rank;
-	p->watched += s->watched;
-	p->posted++;
+	s->under_way = size > FL__MPI_INLINE;
+	if (s->under_way > 0)
+		fl__mpi_send_data(share->rank, f->arg, size, &s->arg.base);
+	block->worker = s;
+	p->cursor = share->rank;
 	share->load++;
 	return 0;
 }
 
-static void mpi_pool_dispatch(struct mpi_pool *p)
+/* Sends a message about a task without data. */
+static int mpi_slot_send(const struct mpi_slot *s, uint32_t kind)
 {
-	struct fl__task_block *block;
-	while (p->posted < p->room && !p->base.broken && (block = p->base.queue.head) != NULL) {
-		fl__task_list_remove(&p->base.queue, block);
-		if (fl_cancel_token_is_requested(&block->future.token)) {
-			mpi_pool_end_cancelled(p, block);
-			continue;
-		}
-		int rc = mpi_pool_post(p, block, mpi_pool_choose(p));
-		if (rc != 0)
-			mpi_pool_end_claimed(
-			    p, block, rc, fl__message_copy(p->base.allocator, "no memory to send the task to a rank"));
-	}
+	const struct fl__mpi_head head = {
+	    .kind = kind, .pool = s->share->pool->id, .slot = s->number, .round = s->round};
+	return fl__mpi_send(s->share->rank, &head, "", NULL);
 }
 
-/* The task that was sent last to the rank, if that was long ago; NULL: none waits there. */
-static struct mpi_slot *mpi_share_find_waiting(const struct mpi_share *share, int64_t before)
+static bool mpi_on_recall(struct fl__task_block *block)
 {
-	struct mpi_slot *last = NULL;
-	if (share->load <= share->workers + share->recalled)
-		return NULL;
-	for (uint32_t i = 0; i < share->n_slots; i++) {
-		struct mpi_slot *s = &share->slots[i];
-		const bool may_wait = s->block && !s->recalled && !s->begun && !s->asked && !s->ended;
-		if (may_wait && (!last || s->posted_at > last->posted_at))
-			last = s;
-	}
-	return last && last->posted_at <= before ? last : NULL;
+	(void)block;
+	return false; /* invariant 1 */
 }
 
-/* The number of workers without a task, or with one on its way back to them. */
-static uint32_t mpi_pool_count_free(const struct mpi_pool *p)
+/* Any thread: the next round sends STOP. */
+static void mpi_on_stop(struct fl__task_block *block, bool by_token)
+{
+	struct mpi_slot *s = block->worker;
+	struct mpi_pool *p = s->share->pool;
+	(void)by_token;
+	fl__store_relaxed(&s->stops, 1); /* relaxed: the next store publishes it */
+	/* release: `stops` of the slot; pairs with mpi_pool_send_stops() */
+	fl__store_release(&p->stops, 1);
+	mpi_pool_alert(p);
+}
+
+/* Begins a balance. Returns the number of workers without a task, or with one on its way back. */
+static uint32_t mpi_pool_count_free(struct mpi_pool *p)
 {
 	uint32_t n = 0, recalled = 0;
 	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
-		const struct mpi_share *share = &p->shares[rank];
+		struct mpi_share *share = &p->shares[rank];
 		n += share->load < share->workers ? share->workers - share->load : 0;
 		recalled += share->recalled;
+		share->newer = 0;
 	}
 	return n > recalled ? n - recalled : 0;
+}
+
+/* Whether the task waits at its rank, for all that rank 0 knows. Called for the last sent first. */
+static bool mpi_slot_waits(const struct mpi_slot *s)
+{
+	struct mpi_share *share = s->share;
+	return share->newer++ + share->workers < share->load && !s->recalled && !s->begun && !s->ended;
 }
 
 /* Recalls tasks for free workers. */
 static void mpi_pool_balance(struct mpi_pool *p)
 {
-	uint32_t n = p->prefetch > 0 && !p->base.queue.head && p->posted > 0 ? mpi_pool_count_free(p) : 0;
-	p->lags = n > 0;
-	if (n == 0)
-		return;
-	const int64_t before = fl_now() - MPI_POOL_PATIENCE;
-	for (int rank = 1; rank < fl__mpi_world.size && n > 0; rank++) {
-		struct mpi_share *share = &p->shares[rank];
-		struct mpi_slot *s;
-		while (n > 0 && (s = mpi_share_find_waiting(share, before)) != NULL) {
-			const struct fl__mpi_head head = {
-			    .kind = FL__MPI_RECALL, .pool = p->id, .slot = s->number, .round = s->round};
-			if (fl__mpi_send(rank, &head, "", NULL) != 0)
-				return; /* the next round tries again */
-			s->recalled = true;
-			share->recalled++;
-			n--;
-		}
+	const struct fl__task_list *posted = &p->remote.posted;
+	uint32_t n = p->prefetch > 0 && !p->base.queue.head && posted->head ? mpi_pool_count_free(p) : 0;
+	const int64_t before = n > 0 ? fl_now() - MPI_POOL_PATIENCE : 0;
+	for (struct fl__task_block *block = posted->tail; block && n > 0; block = block->prev) {
+		struct mpi_slot *s = block->worker;
+		if (!mpi_slot_waits(s) || s->posted_at > before)
+			continue;
+		if (mpi_slot_send(s, FL__MPI_RECALL) != 0)
+			break; /* the next round tries again */
+		s->recalled = true;
+		s->share->recalled++;
+		n--;
 	}
 	p->lags = n > 0;
+	if (p->lags)
+		p->balance_at = fl_after(MPI_POOL_LOOK);
 }
 
-/* Calls `visit` for each slot with a task. */
-static void mpi_pool_visit(struct mpi_pool *p, void (*visit)(struct mpi_pool *p, struct mpi_slot *s))
+static void mpi_pool_send_stops(struct mpi_pool *p)
 {
-	for (int rank = 1; rank < fl__mpi_world.size; rank++) {
-		struct mpi_share *share = &p->shares[rank];
-		for (uint32_t i = 0; share->load > 0 && i < share->n_slots; i++)
-			if (share->slots[i].block)
-				visit(p, &share->slots[i]);
+	/* relaxed, then acquire: pairs with mpi_on_stop(), which causes another round */
+	if (fl__load_relaxed(&p->stops) == 0 || fl__swap_acquire(&p->stops, 0) == 0)
+		return;
+	for (struct fl__task_block *block = p->remote.posted.head; block; block = block->next) {
+		struct mpi_slot *s = block->worker;
+		/* relaxed: ordered by the pool's word */
+		if (fl__swap_relaxed(&s->stops, 0) == 0 || mpi_slot_send(s, FL__MPI_STOP) == 0)
+			continue;
+		mpi_on_stop(block, false); /* no memory now: the next round tries again */
+		return;
 	}
 }
 
-static void mpi_slot_watch(struct mpi_pool *p, struct mpi_slot *s)
+static int mpi_pool_send(const struct mpi_pool *p, int rank, uint32_t kind)
 {
-	if (s->watched && fl_cancel_token_is_requested(&s->block->future.token))
-		mpi_pool_request_stop(p, s);
-}
-
-static void mpi_slot_send_stop(struct mpi_pool *p, struct mpi_slot *s)
-{
-	const struct fl__mpi_head head = {.kind = FL__MPI_STOP, .pool = p->id, .slot = s->number, .round = s->round};
-	/* Without memory now: the next round tries again. */
-	if (!s->stops || fl__mpi_send(s->rank, &head, "", NULL) != 0)
-		return;
-	s->stops = false;
-	p->stops--;
+	const struct fl__mpi_head head = {.kind = kind, .pool = p->id};
+	return fl__mpi_send(rank, &head, "", NULL);
 }
 
 /* Without memory for a message, the rest of the ranks is asked to stop and no more. */
 static void mpi_pool_send_terminate(struct mpi_pool *p)
 {
-	const struct fl__mpi_head head = {.kind = FL__MPI_TERMINATE, .pool = p->id};
 	if (!p->terminates)
 		return;
 	p->terminates = false;
 	for (int rank = 1; rank < fl__mpi_world.size && !p->closing; rank++)
-		if (p->shares[rank].load > 0 && fl__mpi_send(rank, &head, "", NULL) != 0)
+		if (p->shares[rank].load > 0 && mpi_pool_send(p, rank, FL__MPI_TERMINATE) != 0)
 			return;
-}
-
-static void mpi_pool_watch(struct mpi_pool *p)
-{
-	if ((p->watched > 0 || p->lags) && fl_now() >= p->watch_at) {
-		if (p->watched > 0)
-			mpi_pool_visit(p, mpi_slot_watch);
-		p->watch_at = fl_after(MPI_POOL_WATCH);
-	}
-	if (p->stops > 0)
-		mpi_pool_visit(p, mpi_slot_send_stop);
 }
 
 /* When all has ended: tells the ranks to free their executors. */
 static void mpi_pool_close(struct mpi_pool *p)
 {
-	const struct fl__mpi_head head = {.kind = FL__MPI_CLOSE, .pool = p->id};
-	if (!p->base.closed || p->base.queue.head || p->posted > 0 || p->closing)
+	if (!p->base.closed || p->base.queue.head || p->remote.posted.head || p->closing)
 		return;
 	fl__mpi_sender_stop(p->sender);
 	if (fl__mpi_sender_is_busy(p->sender))
 		return;
 	p->closing = true;
 	for (int rank = 1; rank < fl__mpi_world.size; rank++)
-		if (p->shares[rank].opened && fl__mpi_send(rank, &head, "", NULL) != 0)
+		if (p->shares[rank].opened && mpi_pool_send(p, rank, FL__MPI_CLOSE) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
 }
 
@@ -538,67 +445,37 @@ static void mpi_pool_send_regions(struct mpi_pool *p)
 
 /* The leader: what comes back. */
 
-/*
- * Ends the tasks in `ended`. Those with user code to run go to the manager. Called without the
- * lock. True: there was one.
- */
-static bool mpi_pool_complete(struct mpi_pool *p)
-{
-	struct fl__task_block *list, *kept = NULL, **kept_end = &kept;
-	size_t n = 0;
-	{
-		FL_LOCKED(&p->base.lock);
-		list = p->ended;
-		p->ended = NULL;
-		p->ended_end = &p->ended;
-	}
-	if (!list)
-		return false;
-	for (struct fl__task_block *next; list; list = next) {
-		next = list->next;
-		if (fl__future_try_finish(&list->future, fl__imap_on_end)) {
-			fl_future_free(&list->future); /* the producer's reference */
-			n++;
-			continue;
-		}
-		list->next = NULL;
-		*kept_end = list;
-		kept_end = &list->next;
-	}
-	FL_LOCKED(&p->base.lock);
-	p->base.foreign -= n;
-	if (kept) {
-		*p->kept_end = kept;
-		p->kept_end = kept_end;
-		fl_cond_signal(&p->work);
-	}
-	if (p->base.foreign == 0)
-		fl_cond_broadcast(&p->base.gone);
-	return true;
-}
-
 /* The message of a task that has ended with an error. */
 static char *mpi_slot_message(const struct mpi_slot *s, const char *text)
 {
+	const fl_allocator *allocator = s->share->pool->base.allocator;
 	char whole[2 * FL_MESSAGE_MAX], build[FL__BUILD_ID_TEXT];
 	struct fl__task_identity identity;
 	const fl_task_type *type = s->block->future.type;
 	if (!(s->end.flags & FL__MPI_MISMATCH))
-		return *text ? fl__message_copy(s->pool->base.allocator, text) : NULL;
+		return *text ? fl__message_copy(allocator, text) : NULL;
 	fl__task_identify(type, &identity);
 	(void)snprintf(whole, sizeof whole, "task %s here is of build %s, with %zu and %zu bytes, but %s", type->name,
 	               fl__build_id_text(&identity.owner, build), type->arg_size, type->result_size, text);
-	return fl__message_copy(s->pool->base.allocator, whole);
+	return fl__message_copy(allocator, whole);
+}
+
+/* The slot that a message is about. */
+static struct mpi_slot *mpi_pool_find_slot(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
+{
+	const struct mpi_share *share = &p->shares[from];
+	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
+	if (!s || !s->block || s->round != head->round || s->ended)
+		fl__mpi_abort("rank %d has told of a task that it does not have", from);
+	p->touched = true;
+	return s;
 }
 
 static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi_head *head, const char *text,
                               const char *data)
 {
-	struct mpi_share *share = &p->shares[from];
-	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
 	FL_LOCKED(&p->base.lock);
-	if (!s || !s->block || s->round != head->round || s->ended)
-		fl__mpi_abort("rank %d has ended a task that it does not have", from);
+	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	fl_future *f = &s->block->future;
 	const size_t size = f->count * f->type->result_size;
 	if (head->size > 0 && head->size != size)
@@ -612,26 +489,22 @@ static void mpi_pool_on_ended(struct mpi_pool *p, int from, const struct fl__mpi
 		p->base.broken = true; /* the manager ends what is queued */
 		fl_cond_signal(&p->work);
 	}
-	p->touched = true;
-	s->result.under_way = head->flags & FL__MPI_ANNOUNCED;
-	if (s->result.under_way)
+	if (head->flags & FL__MPI_ANNOUNCED) {
+		s->under_way++;
 		fl__mpi_recv_data(from, f->result, size, &s->result.base);
-	else if (head->size > 0)
+	} else if (head->size > 0) {
 		memcpy(f->result, data, size);
+	}
 	mpi_slot_try_end(s);
 }
 
 static void mpi_pool_on_begun(struct mpi_pool *p, int from, const struct fl__mpi_head *head)
 {
-	struct mpi_share *share = &p->shares[from];
-	struct mpi_slot *s = share->slots && head->slot < share->n_slots ? &share->slots[head->slot] : NULL;
 	FL_LOCKED(&p->base.lock);
-	if (!s || !s->block || s->round != head->round || !s->recalled)
-		fl__mpi_abort("rank %d has begun a task that it does not have", from);
+	struct mpi_slot *s = mpi_pool_find_slot(p, from, head);
 	s->recalled = false;
 	s->begun = true;
-	share->recalled--;
-	p->touched = true;
+	s->share->recalled--;
 }
 
 /* Without the lock: a rank has the regions, or cannot get them. */
@@ -646,7 +519,7 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	FL_LOCKED(&p->base.lock);
 	if (rc == 0) {
 		/* Now, so that CLOSE frees the regions. */
-		if (mpi_pool_open(p, from) != 0)
+		if (mpi_share_open(share) != 0)
 			fl__mpi_abort("rank 0 has no memory for a message");
 		p->parked += share->n_slots;
 		if (fl__mpi_sender_is_complete(p->sender))
@@ -662,27 +535,39 @@ static void mpi_pool_on_has(struct mpi_pool *p, int from, const struct fl__mpi_h
 	fl_cond_signal(&p->work);
 }
 
+/* Under mpi_thread.lock: moves pools with something to do to the list of pools. */
+static void mpi_take_ready(void)
+{
+	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
+		p->ready = false;
+		p->touched = true;
+		if (p->listed)
+			continue;
+		p->listed = true;
+		p->next = mpi_thread.pools;
+		mpi_thread.pools = p;
+	}
+	mpi_thread.ready = NULL;
+	fl__store_relaxed(&mpi_thread.has_ready, 0);
+}
+
 /* Without the lock: the last access of a leader to the pool. */
 static void mpi_pool_forget(struct mpi_pool *p)
 {
 	struct mpi_pool **link = &mpi_thread.pools;
-	while (*link != p)
-		link = &(*link)->next;
-	*link = p->next;
 	FL_LOCKED(&p->base.lock);
 	{
 		FL_LOCKED(&mpi_thread.lock);
-		link = &mpi_thread.ready;
-		while (*link && *link != p)
-			link = &(*link)->next_ready;
-		if (*link)
-			*link = p->next_ready;
+		mpi_take_ready();
 		p->forgotten = true;
 	}
+	while (*link != p)
+		link = &(*link)->next;
+	*link = p->next;
 	fl_cond_signal(&p->work);
 }
 
-/* Under the engine lock alone. */
+/* The lock is not held. */
 static void mpi_handle(int from, const struct fl__mpi_head *head, const char *text, const char *data)
 {
 	struct mpi_pool *p = mpi_thread.pools;
@@ -709,7 +594,7 @@ static void mpi_handle(int from, const struct fl__mpi_head *head, const char *te
 /* Does what there is to do for a pool, which may be freed afterwards. True: there was something. */
 static bool mpi_pool_serve(struct mpi_pool *p)
 {
-	const bool due = (p->watched > 0 || p->lags) && fl_now() >= p->watch_at; /* only leaders write them */
+	const bool due = p->lags && fl_now() >= p->balance_at; /* only leaders write them */
 	if (!p->touched && !due)
 		return false;
 	bool some = p->touched;
@@ -717,35 +602,16 @@ static bool mpi_pool_serve(struct mpi_pool *p)
 		FL_LOCKED(&p->base.lock);
 		p->touched = false;
 		mpi_pool_send_regions(p);
-		mpi_pool_dispatch(p);
+		fl__remote_dispatch(&p->remote);
 		mpi_pool_balance(p);
-		mpi_pool_watch(p);
+		mpi_pool_send_stops(p);
 		mpi_pool_send_terminate(p);
 		mpi_pool_close(p);
+		some |= fl__remote_complete(&p->remote, false);
 	}
-	some |= mpi_pool_complete(p);
 	if (p->closing && p->open_ranks == 0)
 		mpi_pool_forget(p);
 	return some;
-}
-
-/* Moves pools with something to do to the list of pools. */
-static void mpi_take_ready(void)
-{
-	if (fl__load_relaxed(&mpi_thread.has_ready) == 0) /* relaxed: else mpi_settle() finds it */
-		return;
-	FL_LOCKED(&mpi_thread.lock);
-	for (struct mpi_pool *p = mpi_thread.ready; p; p = p->next_ready) {
-		p->ready = false;
-		p->touched = true;
-		if (p->listed)
-			continue;
-		p->listed = true;
-		p->next = mpi_thread.pools;
-		mpi_thread.pools = p;
-	}
-	mpi_thread.ready = NULL;
-	fl__store_relaxed(&mpi_thread.has_ready, 0);
 }
 
 /*
@@ -774,7 +640,10 @@ static void mpi_leave(void)
 static bool mpi_round(bool receives)
 {
 	bool some = receives && fl__mpi_progress(mpi_handle);
-	mpi_take_ready();
+	if (fl__load_relaxed(&mpi_thread.has_ready) != 0) { /* relaxed: else mpi_settle() finds it */
+		FL_LOCKED(&mpi_thread.lock);
+		mpi_take_ready();
+	}
 	for (struct mpi_pool *next, *p = mpi_thread.pools; p; p = next) {
 		next = p->next;
 		some |= mpi_pool_serve(p);
@@ -787,7 +656,7 @@ static bool mpi_round(bool receives)
 static bool mpi_expects(void)
 {
 	for (const struct mpi_pool *p = mpi_thread.pools; p; p = p->next)
-		if (p->posted > 0 || p->closing || p->touched || fl__mpi_sender_is_busy(p->sender))
+		if (p->remote.posted.head || p->closing || p->touched || fl__mpi_sender_is_busy(p->sender))
 			return true;
 	return fl__mpi_under_way() > 0;
 }
@@ -832,11 +701,11 @@ static void mpi_settle(void)
 
 /* The MPI thread. */
 
-/* Under the engine lock. Whether attenders have led since the last look at `seen`, and lead on. */
+/* Under the engine lock. Whether pollers have led since the last look at `seen`, and lead on. */
 static bool mpi_thread_is_spared(uint64_t *seen)
 {
 	const bool led = *seen != mpi_thread.rounds;
-	/* acquire: pairs with the release in mpi_pool_on_attend() */
+	/* acquire: pairs with mpi_on_leave() */
 	const bool called = fl__swap_acquire(&mpi_thread.called, 0) != 0;
 	*seen = mpi_thread.rounds;
 	return led && !called;
@@ -895,107 +764,71 @@ void fl__mpi_dismiss(void)
 
 /* The manager. */
 
-/* Ends the tasks in `kept`. Releases the lock for a while. */
-static void mpi_pool_end_kept(struct mpi_pool *p)
+static void mpi_on_manage(struct fl__remote *r)
 {
-	struct fl__task_block *list = p->kept;
-	size_t n = 0;
-	p->kept = NULL;
-	p->kept_end = &p->kept;
-	fl_mutex_unlock(&p->base.lock);
-	for (struct fl__task_block *next; list; list = next, n++) {
-		next = list->next;
-		char *message = list->future.message;
-		list->future.message = NULL;
-		fl__future_finish(&list->future, list->future.error, message);
-		fl_future_free(&list->future); /* the producer's reference */
-	}
-	fl_mutex_lock(&p->base.lock);
-	p->base.foreign -= n;
-	if (p->base.foreign == 0)
-		fl_cond_broadcast(&p->base.gone);
-}
-
-static int mpi_pool_manage(void *arg)
-{
-	struct mpi_pool *p = arg;
-	struct fl__run run;
-	fl__run_enter(&run, &p->base); /* so that a join by a callback is refused */
-	fl_mutex_lock(&p->base.lock);
-	for (;;) {
-		if (p->kept) {
-			mpi_pool_end_kept(p);
-		} else if (*p->broken && !p->broke) {
+	struct mpi_pool *p = mpi_pool_of(&r->base);
+	while (fl__remote_complete(r, true) || !p->forgotten) {
+		if (*p->broken && !p->broke) {
 			p->broke = true;
 			fl_mutex_unlock(&p->base.lock);
 			fl__executor_break(&p->base, p->broken);
 			fl_mutex_lock(&p->base.lock);
-		} else if (p->forgotten) {
-			break;
-		} else {
+		} else if (!r->kept && !p->forgotten) {
 			FL_IGNORE(fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED));
 		}
 	}
-	fl__run_leave(&run);
-	p->finished = true;
-	fl_cond_broadcast(&p->base.gone);
-	fl_mutex_unlock(&p->base.lock); /* the last access */
-	return 0;
 }
 
-/* The interface. */
-
-static bool mpi_same_type(const fl_task_type *a, const fl_task_type *b)
+static void mpi_on_wake(struct fl__remote *r)
 {
-	return a->run == b->run && a->name == b->name && a->version == b->version && a->arg_size == b->arg_size &&
-	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align;
+	fl_cond_signal(&mpi_pool_of(&r->base)->work);
 }
 
-/* Looks up the identity of `type`. Returns 0, -ENOENT, -EEXIST, -ENOMEM. */
-static int mpi_lookup_type(struct mpi_pool *p, const fl_task_type *type, struct mpi_known **known)
-{
-	struct mpi_known *k = &p->known[((uintptr_t)type >> 5) % MPI_KNOWN_TYPES];
-	/* Before the lookup: the count may be too old for what is found, never too new. */
-	const uint64_t changes = fl__registry_changes();
-	*known = k;
-	if (k->type == type && k->changes == changes && mpi_same_type(&k->copy, type))
-		return 0;
-	const fl_task_type *registered;
-	int rc = fl__registry_find(type->name, &registered);
-	if (rc != 0)
-		return rc;
-	if (registered->run != type->run)
-		return -ENOENT;
-	struct fl__task_identity identity;
-	fl__task_identify(registered, &identity);
-	*k = (struct mpi_known){type, *type, changes, identity.id, fl__mpi_check(&identity)};
-	return 0;
-}
+/* The transport, and the executor interface. */
 
-/* Starts the MPI thread, if there is none. Returns 0, -EAGAIN, -ENOMEM. */
-static int mpi_thread_start(void)
+/* Starts the MPI thread, if there is none. */
+static int mpi_on_start(struct fl__remote *r)
 {
 	const fl_thread_config config = {.name = "mpi", .block_signals = true};
+	(void)r;
 	FL_LOCKED(&mpi_thread.lock);
 	if (mpi_thread.running)
 		return 0;
 	int rc = fl_thread_start(&mpi_thread.thread, mpi_thread_run, NULL, &config);
 	mpi_thread.running = rc == 0;
-	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
+	return rc;
 }
 
-static int mpi_pool_start_threads(struct mpi_pool *p)
+static bool mpi_on_poll(struct fl__remote *r)
 {
-	char name[32];
-	(void)snprintf(name, sizeof name, "%s-manager", p->name);
-	const fl_thread_config config = {.name = name};
-	int rc = mpi_thread_start();
-	if (rc != 0)
-		return rc;
-	rc = fl__thread_start(&p->manager, mpi_pool_manage, p, &config, p->base.allocator, &p->base.signals);
-	p->running = rc == 0;
-	return rc == 0 || rc == -ENOMEM ? rc : -EAGAIN;
+	bool some = false;
+	(void)r;
+	(void)mpi_try_round(true, &some);
+	return some;
 }
+
+static void mpi_on_leave(struct fl__remote *r, bool over)
+{
+	(void)r;
+	mpi_settle();
+	if (over)
+		return;
+	fl__store_release(&mpi_thread.called, 1); /* pairs with mpi_thread_is_spared() */
+	fl__mpi_wake(FL__MPI_FIRST);
+}
+
+static const struct fl__remote_transport mpi_transport = {
+    .far = true,
+    .start = mpi_on_start,
+    .choose = mpi_on_choose,
+    .post = mpi_on_post,
+    .recall = mpi_on_recall,
+    .stop = mpi_on_stop,
+    .poll = mpi_on_poll,
+    .leave = mpi_on_leave,
+    .wake = mpi_on_wake,
+    .manage = mpi_on_manage,
+};
 
 /*
  * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is full.
@@ -1004,24 +837,17 @@ static int mpi_pool_start_threads(struct mpi_pool *p)
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {
 	enum { TOGETHER = 16 };
-	return p->posted < p->base.workers || (p->posted < p->room && p->base.queue.length >= TOGETHER);
+	const size_t posted = p->remote.posted.length;
+	return posted < p->base.workers || (posted < p->room && p->base.queue.length >= TOGETHER);
 }
 
-/* Under the lock. Returns an error, 0, or 1: the caller is to make a round. */
+/* Returns an error, 0, or 1: the caller is to make a round. */
 static int mpi_pool_queue(struct mpi_pool *p, struct fl__task_block *block)
 {
-	struct mpi_known *known;
 	FL_LOCKED(&p->base.lock);
-	int rc = fl__executor_refuses(&p->base);
-	if (rc == 0)
-		rc = mpi_lookup_type(p, block->future.type, &known);
-	if (rc == 0 && !p->running)
-		rc = mpi_pool_start_threads(p);
+	int rc = fl__remote_queue(&p->remote, block);
 	if (rc != 0)
 		return rc;
-	block->task = known->id;
-	block->check = known->check;
-	fl__task_list_add(&p->base.queue, block);
 	mpi_pool_make_ready(p);
 	return mpi_pool_is_due(p);
 }
@@ -1044,42 +870,16 @@ static int mpi_pool_on_submit(fl_executor *e, struct fl__task_block *block)
 	return 0;
 }
 
-static bool mpi_pool_on_withdraw(fl_executor *e, struct fl__task_block *block)
-{
-	(void)e;
-	(void)block;
-	return false; /* invariant 1 */
-}
-
 static bool mpi_pool_on_has_started(fl_executor *e, const struct fl__task_block *block)
 {
 	(void)e;
-	return block->seq != 0;
-}
-
-static void mpi_pool_on_asked(fl_executor *e, struct fl__task_block *block)
-{
-	struct mpi_pool *p = mpi_pool_of(e);
-	if (block->seq != 0)
-		mpi_pool_request_stop(p, mpi_slot_of(p, block));
-}
-
-static void mpi_slot_recall(struct mpi_pool *p, struct mpi_slot *s)
-{
-	fl__future_request_stop(&s->block->future);
-	mpi_pool_request_stop(p, s);
-}
-
-static void mpi_pool_on_recall(fl_executor *e, bool ask)
-{
-	if (ask)
-		mpi_pool_visit(mpi_pool_of(e), mpi_slot_recall);
+	return block->worker != NULL;
 }
 
 static void mpi_pool_on_terminate(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	if (!p->running)
+	if (!p->remote.running)
 		return;
 	p->terminates = true;
 	mpi_pool_alert(p);
@@ -1087,83 +887,14 @@ static void mpi_pool_on_terminate(fl_executor *e)
 
 static void mpi_pool_on_release(struct fl__task_block *block)
 {
-	(void)block; /* nothing was added to it */
-}
-
-static bool mpi_attend_is_over(fl_future *f, const fl_event *or_event)
-{
-	return fl_future_try_wait(f) == 0 || (or_event && fl_event_is_set(or_event));
-}
-
-static bool mpi_attend_is_given_up(int64_t now, int64_t deadline, const fl_cancel_token *token)
-{
-	return now >= deadline || (token && fl_cancel_token_is_requested(token));
-}
-
-/*
- * Without the lock. Leads while results come, and for PATIENCE after the last. Yields after POLLS
- * rounds without a result, but beside programs that compute it sleeps, as fl__mpi_pause() does.
- */
-static void mpi_pool_on_attend(fl_executor *e, fl_future *f, const fl_event *or_event, int64_t deadline,
-                               const fl_cancel_token *cancel)
-{
-	enum { POLLS = 24, LOOK = 16 };
-	static const int64_t patience = FL_US(200), longest = FL_MS(10);
-	struct fl__ctx *ctx = fl__ctx_get();
-	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
-	int64_t until = 0, limit = 0;
-	(void)e; /* invariant 4 */
-	if (ctx->ops != &fl__thread_parker || fl__is_forked(fl__mpi_world.fork_count))
-		return; /* a fiber: its thread has others to run */
-	for (unsigned polls = 0, rounds = 1;; polls++, rounds++) {
-		bool some = false;
-		(void)mpi_try_round(true, &some);
-		if (mpi_attend_is_over(f, or_event))
-			break;
-		if (some)
-			polls = 0;
-		if (polls < POLLS && rounds % LOOK != 0) {
-			fl__sys.relax();
-			continue;
-		}
-		const int64_t now = fl__sys.now();
-		limit = limit == 0 ? now + longest : limit;
-		until = polls <= LOOK ? 0 : until == 0 ? now + patience : until;
-		if (now >= limit || (until != 0 && now >= until) || mpi_attend_is_given_up(now, deadline, token))
-			break;
-		if (polls >= POLLS && fl__yields_are_barred(now))
-			fl__sys.nap();
-		else if (polls >= POLLS)
-			(void)fl__sys.give_way(now);
-	}
-	mpi_settle();
-	if (!mpi_attend_is_over(f, or_event)) {
-		fl__store_release(&mpi_thread.called, 1); /* pairs with mpi_thread_is_spared() */
-		fl__mpi_wake(FL__MPI_FIRST);
-	}
+	fl__stopper_free(block);
 }
 
 static void mpi_pool_on_wake_all(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	if (p->running)
+	if (p->remote.running)
 		mpi_pool_alert(p);
-}
-
-static bool mpi_pool_is_busy(const fl_executor *e)
-{
-	return ((const struct mpi_pool *)(const void *)e)->posted > 0;
-}
-
-static bool mpi_pool_has_ended(fl_executor *e)
-{
-	const struct mpi_pool *p = mpi_pool_of(e);
-	return !p->running || (p->finished && fl__executor_is_idle(e));
-}
-
-static int mpi_pool_on_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl__executor_join_thread(e, &mpi_pool_of(e)->manager, mpi_pool_has_ended, deadline, cancel);
 }
 
 static void mpi_pool_free_shares(struct mpi_pool *p)
@@ -1176,12 +907,9 @@ static void mpi_pool_free_shares(struct mpi_pool *p)
 static void mpi_pool_on_destroy(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
-	int rc = fl_thread_detach(&p->manager);
-	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
-	(void)rc;
 	mpi_pool_free_shares(p);
 	fl__mpi_sender_free(p->sender);
-	fl__executor_fini(e); /* `p` lasts as long as its task blocks */
+	fl__remote_fini(&p->remote);
 }
 
 static const struct fl__executor_ops mpi_pool_ops = {
@@ -1190,15 +918,15 @@ static const struct fl__executor_ops mpi_pool_ops = {
     .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = mpi_pool_on_submit,
     .wake_all = mpi_pool_on_wake_all,
-    .join = mpi_pool_on_join,
-    .is_busy = mpi_pool_is_busy,
+    .join = fl__remote_on_join,
+    .is_busy = fl__remote_is_busy,
     .destroy = mpi_pool_on_destroy,
-    .recall = mpi_pool_on_recall,
+    .recall = fl__remote_on_recall,
     .release = mpi_pool_on_release,
-    .withdraw = mpi_pool_on_withdraw,
+    .withdraw = fl__remote_on_withdraw,
     .has_started = mpi_pool_on_has_started,
-    .asked = mpi_pool_on_asked,
-    .attend = mpi_pool_on_attend,
+    .asked = fl__remote_on_asked,
+    .attend = fl__remote_on_attend,
     .terminate = mpi_pool_on_terminate,
 };
 
@@ -1219,8 +947,8 @@ unsigned fl_mpi_ranks(void)
 
 static bool mpi_config_is_valid(const fl_executor_config *config, const fl_mpi_config *mpi)
 {
-	return mpi->prefetch <= FL_MPI_PREFETCH_MAX && mpi->spawn <= FL_MPI_SPAWN_MAX && config->max_tasks >= 0 &&
-	       config->idle_timeout >= 0 && config->task_timeout >= 0 && config->kill_after >= 0;
+	return mpi->prefetch <= FL_MPI_PREFETCH_MAX && mpi->spawn <= FL_MPI_SPAWN_MAX &&
+	       fl__remote_config_is_valid(config);
 }
 
 /* Distributes the workers over the ranks. Returns their number. */
@@ -1230,6 +958,8 @@ static unsigned mpi_pool_distribute(struct mpi_pool *p, unsigned workers)
 	unsigned sum = 0;
 	for (unsigned i = 0; i < ranks; i++) {
 		struct mpi_share *share = &p->shares[i + 1];
+		share->pool = p;
+		share->rank = (uint16_t)(i + 1);
 		const uint32_t cpus = fl__mpi_world.peers[i + 1].cpus;
 		share->workers = workers > 0 ? workers / ranks + (i < workers % ranks) : cpus;
 		if (share->workers > FL_WORKERS_MAX)
@@ -1260,29 +990,17 @@ static void mpi_warn_of_binding(void)
 /* Takes ownership of `p`, also on failure. */
 static int mpi_pool_init(struct mpi_pool *p, const fl_executor_config *config, const fl_mpi_config *mpi)
 {
-	int rc = fl__executor_init(&p->base, &mpi_pool_ops, 1, config, true);
-	if (rc != 0) {
-		fl__free_to(config->allocator, p);
+	int rc = fl__remote_init(&p->remote, &mpi_pool_ops, &mpi_transport, 1, config);
+	if (rc != 0)
 		return rc;
-	}
-	p->config = *config;
 	p->prefetch = mpi->prefetch;
 	p->processes = mpi->processes;
-	p->ended_end = &p->ended;
-	p->kept_end = &p->kept;
-	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	p->shares = fl__alloc_from(config->allocator, fl_mpi_ranks(), sizeof *p->shares);
-	struct mpi_known *known;
 	rc = p->shares ? 0 : -ENOMEM;
-	if (rc == 0 && config->initialize)
-		rc = mpi_lookup_type(p, config->initialize, &known);
-	if (rc == 0 && config->initialize)
-		p->initializer = *known;
 	if (rc == 0 && config->n_regions > 0)
 		rc = fl__mpi_sender_create(&p->sender, p->base.regions, config->n_regions, &p->touched);
 	if (rc != 0) {
-		fl__free_to(config->allocator, p->shares);
-		fl__executor_fini(&p->base); /* frees `p` */
+		mpi_pool_on_destroy(&p->base);
 		return rc;
 	}
 	p->base.workers = mpi_pool_distribute(p, config->workers);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The executor for nested tasks, one for each thread that runs tasks of rank 0. */
 #include "nested.h"
+#include "../lib/process_pool/worker.h"
 #include <errno.h>
 #include <fairlead/thread.h>
-#include <pthread.h>
 
 static void nested_free(void *e)
 {
@@ -11,20 +11,6 @@ static void nested_free(void *e)
 }
 
 static fl_local nested_local = FL_LOCAL_INIT(nested_free);
-
-/* The lowest address to which nested submits may use the stack; 0: it is not known. */
-static uintptr_t nested_stack_low(void)
-{
-	enum { MARGIN = 256 << 10 };
-	pthread_attr_t attr;
-	void *bottom = NULL;
-	size_t size = 0;
-	if (pthread_getattr_np(pthread_self(), &attr) != 0)
-		return 0;
-	const int rc = pthread_attr_getstack(&attr, &bottom, &size);
-	(void)pthread_attr_destroy(&attr);
-	return rc == 0 ? (uintptr_t)bottom + (size / 2 < MARGIN ? size / 2 : MARGIN) : 0;
-}
 
 /* The calling thread's. Returns 0, or an error of the creation. */
 static int nested_of_thread(fl_executor **e)
@@ -35,7 +21,8 @@ static int nested_of_thread(fl_executor **e)
 	int rc = fl_sequential_executor_create(e, NULL);
 	if (rc != 0)
 		return rc;
-	(*e)->stack_low = nested_stack_low();
+	if (fl__worker_find_stack_low(&(*e)->stack_low) != 0)
+		(*e)->stack_low = 0; /* it is not known */
 	(*e)->lasts = true;
 	rc = fl_local_set(&nested_local, *e);
 	if (rc != 0)

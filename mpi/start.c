@@ -156,6 +156,7 @@ static void start_describe(struct fl__mpi_hello *hello)
 	if (gethostname(hello->host, sizeof hello->host - 1) != 0)
 		(void)snprintf(hello->host, sizeof hello->host, "unknown host");
 	hello->machine = fl__mpi_machine(hello->host);
+	fl__mpi_world.host = hello->host;
 }
 
 /* Ranks whose messages this rank cannot read end the job. */

@@ -83,12 +83,11 @@ struct fl__mpi_head {
 	int32_t error;
 };
 
-/* OPEN: the config of a rank's executor. */
+/* OPEN: what makes a rank's executor. */
 struct fl__mpi_open {
-	uint32_t workers, slots;
+	fl_executor_config config; /* without pointers */
+	uint32_t slots;
 	uint32_t processes; /* 1: in worker processes; 0: on threads */
-	int32_t max_tasks;
-	int64_t idle_timeout, task_timeout, kill_after;
 	char name[24];
 };
 
@@ -109,18 +108,6 @@ struct fl__mpi_regions {
 #define FL__MPI_INLINE ((size_t)16 << 10)
 #define FL__MPI_MESSAGE_MAX (sizeof(struct fl__mpi_head) + FL_MESSAGE_MAX + FL__MPI_INLINE)
 
-/*
- * A hash of an identity, sent along with `task` to be compared. A module without a build-id is
- * identified by its file, which may differ between hosts: then only name, version and sizes count.
- */
-static inline uint32_t fl__mpi_check(const struct fl__task_identity *identity)
-{
-	struct fl__task_identity compared = *identity;
-	if (compared.owner.hashed)
-		compared.owner = (struct fl__build_id){.size = 0};
-	return fl__task_check(&compared);
-}
-
 /* What every rank tells rank 0 at the start. Its size and its first four fields never change. */
 struct fl__mpi_hello {
 	uint32_t magic; /* also tells the order of bytes */
@@ -139,6 +126,6 @@ struct fl__mpi_hello {
 };
 _Static_assert(sizeof(struct fl__mpi_hello) == 256, "the same in all versions");
 #define FL__MPI_MAGIC 0x494d4c46u /* "FLMI" */
-#define FL__MPI_PROTOCOL 4u
+#define FL__MPI_PROTOCOL 5u
 
 #endif

@@ -32,30 +32,32 @@ static struct fl__task_block *chunk_block_of(fl_task_ctx *ctx)
 	return fl__task_block_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
 }
 
-static int chunk_run_element(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
+int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
+                     uint32_t *done, bool *between)
 {
-	int error = fl__task_run(type, arg, result, ctx);
-	if (error == 0)
+	while (*done < count) {
+		*between = *done > 0 && fl_task_is_cancelled(ctx);
+		if (*between)
+			return -ECANCELED;
+		const int error = fl__task_run(type, fl__element(args, *done, type->arg_size),
+		                               fl__element(results, *done, type->result_size), ctx);
+		if (error != 0)
+			return error;
 		fl__task_forget_failure(ctx); /* this element's: the next has its own */
-	return error;
+		++*done;
+	}
+	return 0;
 }
 
 static int chunk_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	struct fl__task_block *block = chunk_block_of(ctx);
 	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)block->future.type)->of;
-	int error = 0;
-	while (error == 0 && block->done < block->future.count) {
-		const uint32_t i = block->done;
-		if (i > 0 && fl_task_is_cancelled(ctx)) {
-			block->asked = FL__STOP_BETWEEN;
-			return -ECANCELED;
-		}
-		error = chunk_run_element(type, ctx, fl__element(arg, i, type->arg_size),
-		                          fl__element(result, i, type->result_size));
-		block->done += error == 0;
-	}
-	block->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__STOP_REQUESTED : FL__STOP_NOT_REQUESTED;
+	bool between = false;
+	int error = fl__elements_run(type, ctx, arg, result, block->future.count, &block->done, &between);
+	block->asked = between                                            ? FL__STOP_BETWEEN
+	               : error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__STOP_REQUESTED
+	                                                                  : FL__STOP_NOT_REQUESTED;
 	return error;
 }
 

@@ -46,6 +46,14 @@ struct fl__chunk_end {
 	bool untouched; /* the elements after the failed one were surely not begun */
 };
 
+/*
+ * Runs the elements of a chunk from `*done` on, which counts those that succeed. Returns 0, or the
+ * error of the element that failed; -ECANCELED with `*between` set: a request to stop came before
+ * the next element.
+ */
+int fl__elements_run(const fl_task_type *type, fl_task_ctx *ctx, const void *args, void *results, uint32_t count,
+                     uint32_t *done, bool *between);
+
 /* The result of an ended chunk. `type`: the caller's. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 

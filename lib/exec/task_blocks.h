@@ -32,9 +32,9 @@ struct fl__task_block {
 	/* The rest: only where tasks run in other processes; guarded by the lock. */
 	/* worker processes that died when the task was next, but not started */
 	uint16_t suspicions;
-	uint32_t seq;                           /* its number in the submission ring */
-	struct fl__process_pool_worker *worker; /* where it is posted; NULL: nowhere */
-	struct fl__stopper *stopper;            /* watches its token; NULL: none */
+	uint32_t seq;                /* its number in the submission ring */
+	void *worker;                /* the transport's record of where it is posted; NULL: nowhere */
+	struct fl__stopper *stopper; /* watches its token; NULL: none */
 	/* bytes of the result, if it is a mapping; else 0 */
 	size_t mapped;
 	uint64_t task; /* identity of its type: process/identity.h */

@@ -2,6 +2,7 @@
 #include "identity.h"
 #include "../exec/registry.h"
 #include <elf.h>
+#include <errno.h>
 #include <link.h>
 #include <stdio.h>
 #include <string.h>
@@ -147,6 +148,46 @@ uint32_t fl__task_check(const struct fl__task_identity *identity)
 	return (uint32_t)(sum ^ sum >> 32);
 }
 
+uint32_t fl__task_far_check(const struct fl__task_identity *identity)
+{
+	struct fl__task_identity compared = *identity;
+	if (compared.owner.hashed)
+		compared.owner = (struct fl__build_id){.size = 0};
+	return fl__task_check(&compared);
+}
+
+/* `changes`: read before the lookup, so that it may be too old for what was found, never too new. */
+static void identity_remember(struct fl__type_known *k, const fl_task_type *type, const fl_task_type *registered,
+                              uint64_t changes)
+{
+	struct fl__task_identity identity;
+	fl__task_identify(registered, &identity);
+	*k = (struct fl__type_known){
+	    type, *type, changes, identity.id, fl__task_check(&identity), fl__task_far_check(&identity)};
+}
+
+static bool identity_is_same(const fl_task_type *a, const fl_task_type *b)
+{
+	return a->run == b->run && a->name == b->name && a->version == b->version && a->arg_size == b->arg_size &&
+	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align;
+}
+
+int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known)
+{
+	struct fl__type_known *k = &types->at[((uintptr_t)type >> 5) % FL__TYPES_KNOWN];
+	const uint64_t changes = fl__registry_changes();
+	*known = k;
+	if (k->type == type && k->changes == changes && identity_is_same(&k->copy, type))
+		return 0;
+	const fl_task_type *registered;
+	int rc = fl__registry_find(type->name, &registered);
+	if (rc == 0 && registered->run != type->run)
+		rc = -ENOENT;
+	if (rc == 0)
+		identity_remember(k, type, registered, changes);
+	return rc;
+}
+
 struct identity_wanted {
 	uint64_t id;
 	const fl_task_type *type;
@@ -159,11 +200,18 @@ static void identity_compare_id(const fl_task_type *type, void *arg)
 		wanted->type = type;
 }
 
-const fl_task_type *fl__task_find_id(uint64_t id)
+const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id)
 {
+	struct fl__type_known *k = &types->at[id % FL__TYPES_KNOWN];
+	const uint64_t changes = fl__registry_changes();
+	if (k->type && k->id == id && k->changes == changes)
+		return k;
 	struct identity_wanted wanted = {id, NULL};
 	fl__registry_visit(identity_compare_id, &wanted);
-	return wanted.type;
+	if (!wanted.type)
+		return NULL;
+	identity_remember(k, wanted.type, wanted.type, changes);
+	return k;
 }
 
 static void identity_add_to_digest(const fl_task_type *type, void *arg)

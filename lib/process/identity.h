@@ -45,8 +45,38 @@ void fl__task_identify(const fl_task_type *type, struct fl__task_identity *ident
 /* Returns a hash of a whole identity. */
 uint32_t fl__task_check(const struct fl__task_identity *identity);
 
-/* Returns the registered type of `id`; NULL: none. Visits all types. */
-const fl_task_type *fl__task_find_id(uint64_t id);
+/*
+ * The same for hosts with one program each: a module without a build-id is identified by its file,
+ * which differs between hosts. Then only name, version and sizes count.
+ */
+uint32_t fl__task_far_check(const struct fl__task_identity *identity);
+
+/* A type after its lookup in the registry. */
+struct fl__type_known {
+	const fl_task_type *type; /* NULL: none yet */
+	fl_task_type copy;        /* as it was at the lookup: the address may since hold another type */
+	uint64_t changes;         /* the registry's count at the lookup: the name may since have moved */
+	uint64_t id;
+	uint32_t check, far_check;
+};
+
+/* The latest lookups, all by type, or all by id. The caller serializes the calls. */
+enum { FL__TYPES_KNOWN = 64 };
+struct fl__types_known {
+	struct fl__type_known at[FL__TYPES_KNOWN];
+};
+
+/*
+ * Finds the identity of a registered type. Returns:
+ *
+ *   0
+ *   -ENOENT   the type is not registered
+ *   -EEXIST   another type has its name
+ */
+int fl__types_find(struct fl__types_known *types, const fl_task_type *type, const struct fl__type_known **known);
+
+/* Finds the registered type of `id`. NULL: none, or several. */
+const struct fl__type_known *fl__types_find_id(struct fl__types_known *types, uint64_t id);
 
 /* Digests all registered tasks, whatever their order. */
 struct fl__registry_digest {

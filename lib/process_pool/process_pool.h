@@ -2,24 +2,13 @@
 #ifndef FL_PROCESS_POOL_PROCESS_POOL_H
 #define FL_PROCESS_POOL_PROCESS_POOL_H
 
-#include "../exec/executor.h"
-#include "../wait/lot.h"
+#include "../remote/remote.h"
 #include "rings.h"
 #include "worker.h"
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
-#include <fairlead/thread.h>
 
 /* The state of a process executor in the parent process. process_pool.c explains it. */
-
-/* The result of a type's lookup in the registry. */
-struct fl__type_known {
-	const fl_task_type *type;
-	fl_task_type copy; /* as it was at the lookup: the address may since hold another type */
-	uint64_t changes;  /* the registry's count at the lookup: the name may since have moved */
-	uint64_t id;
-	uint32_t check;
-};
 
 /* The used part of an arena: allocated at `head`, freed at `tail` in the same order. Both wrap. */
 struct fl__pool_arena {
@@ -33,6 +22,7 @@ struct fl__task_times {
 
 /* The parent's record of one worker process. */
 struct fl__process_pool_worker {
+	struct fl__process_pool_worker *next;
 	struct fl__process_pool *pool;
 	struct fl__rings rings;
 	struct fl__task_block *blocks[FL__RINGS_DEPTH]; /* NULL: none, or withdrawn */
@@ -57,21 +47,14 @@ struct fl__process_pool_worker {
 	int kill_error;          /* of that kill: the process runs on */
 };
 
-enum { FL__KNOWN_TYPES = 64 };
-
 struct fl__process_pool {
-	fl_executor base;
-	struct fl__process_pool_worker **workers;
-	unsigned n_workers, room;
-	size_t posted;                                                /* tasks at workers */
-	struct fl__task_block *ended, **ended_end, *kept, **kept_end; /* linked by `next` */
-	/* Waiting threads that complete tasks from `ended`, and may add some of them to `kept`. */
-	unsigned fetchers;
-	struct fl__type_known known[FL__KNOWN_TYPES];
+	union {
+		fl_executor base; /* remote's first member */
+		struct fl__remote remote;
+	};
+	struct fl__process_pool_worker *workers; /* oldest first */
 	unsigned submits;
 	/* The manager thread. */
-	fl_thread manager;
-	bool running, finished;
 	/* sleeping: in epoll, or about to be. woken: its doorbell was rung in this sleep. */
 	bool sleeping, woken;
 	bool napping; /* in a sleep in which no worker rings */
@@ -88,16 +71,15 @@ struct fl__process_pool {
 	int64_t retry_at;
 	int init_error; /* an initializer's error */
 	char *init_message;
-	/* The config. */
-	fl_executor_config config;
 	int64_t deadline_grace; /* how long a task may run on after its deadline */
 	int64_t request_grace;  /* how long a task may run on after a request to stop */
-	struct fl__type_known initializer;
 };
+
+#define FL__EACH_WORKER(w, p) for (struct fl__process_pool_worker *w = (p)->workers; w; w = w->next)
 
 static inline struct fl__process_pool *fl__process_pool_of(fl_executor *e)
 {
-	return (struct fl__process_pool *)(void *)e; /* base is its first member */
+	return (struct fl__process_pool *)(void *)e; /* its first member */
 }
 
 /*
@@ -121,14 +103,6 @@ struct fl__process_pool_sys {
 
 extern struct fl__process_pool_sys fl__process_pool_sys;
 
-/*
- * The stopper of a task passes a request of the task's token on while the task is posted. Make: for
- * submit; 0 or -ENOMEM. Free: needs no lock. Arm: under the executor's lock, after the task was
- * posted. Disarm: under the lock, when the task is posted no longer.
- */
-int fl__stopper_make(struct fl__task_block *block);
-void fl__stopper_free(struct fl__task_block *block);
-void fl__stopper_arm(struct fl__task_block *block);
-void fl__stopper_disarm(struct fl__task_block *block);
+extern const struct fl__remote_transport fl__process_pool_transport; /* for scenarios */
 
 #endif

@@ -21,7 +21,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../exec/executor.h"
-#include "../exec/registry.h"
 #include "../process/identity.h"
 #include "../process/packet.h"
 #include "../process/process_sys.h"
@@ -44,16 +43,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A type after its lookup. */
-struct worker_known {
-	uint64_t id;
-	const fl_task_type *type; /* NULL: none yet */
-	uint64_t changes;         /* fl__registry_changes() at the lookup */
-	uint32_t check;
-};
-
-enum { WORKER_KNOWN_TYPES = 64 };
-
 static struct worker_self {
 	struct fl__worker_rings rings;
 	int channel, doorbell;
@@ -61,7 +50,7 @@ static struct worker_self {
 	fl_shm *regions[FL_REGIONS_MAX];
 	fl_executor *nested;
 	struct fl__run frame;
-	struct worker_known known[WORKER_KNOWN_TYPES];
+	struct fl__types_known types;
 	sigset_t signals; /* what its threads block */
 	fl_mutex lock;
 	uint32_t current; /* the submission of `token` */
@@ -104,26 +93,10 @@ static int worker_fail(struct worker_self *w, struct worker_job *job, int error,
 
 /* Types. */
 
-static const struct worker_known *worker_lookup_type(struct worker_self *w, uint64_t id)
-{
-	struct worker_known *k = &w->known[id % WORKER_KNOWN_TYPES];
-	/* Before the lookup: the count may be too old for what is found, never too new. */
-	const uint64_t changes = fl__registry_changes();
-	if (k->type && k->id == id && k->changes == changes)
-		return k;
-	const fl_task_type *type = fl__task_find_id(id);
-	if (!type)
-		return NULL;
-	struct fl__task_identity identity;
-	fl__task_identify(type, &identity);
-	*k = (struct worker_known){id, type, changes, fl__task_check(&identity)};
-	return k;
-}
-
 static int worker_find_type(struct worker_self *w, struct worker_job *job)
 {
 	const struct fl__submission *submission = job->submission;
-	const struct worker_known *k = worker_lookup_type(w, submission->task);
+	const struct fl__type_known *k = fl__types_find_id(&w->types, submission->task);
 	if (!k)
 		return worker_set_message(
 		    w, job, -ENOENT, "the task (id %016llx) is not registered in the worker, or another has its name",
@@ -530,11 +503,8 @@ static int worker_find_stack(uintptr_t *top, size_t *size)
 	return *size > 0 ? 0 : rc;
 }
 
-/*
- * Finds the lowest address to which nested submits may use the stack. The stack grows to the
- * system's limit, but counts for at most MOST.
- */
-static int worker_find_stack_low(uintptr_t *low)
+/* The stack grows to the system's limit, but counts for at most MOST. */
+int fl__worker_find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
 	uintptr_t top;
@@ -551,7 +521,7 @@ static int worker_make_nested(struct worker_self *w, const char **problem)
 {
 	uintptr_t low = 0;
 	*problem = "its stack cannot be found";
-	int rc = worker_find_stack_low(&low);
+	int rc = fl__worker_find_stack_low(&low);
 	if (rc != 0)
 		return rc;
 	*problem = "no memory for its executor";

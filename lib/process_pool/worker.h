@@ -69,4 +69,10 @@ struct fl__memfd_packet {
  */
 int fl__memfd_allocate(int fd, size_t size);
 
+/*
+ * Finds the lowest address to which nested submits may use the calling thread's stack. Returns 0,
+ * or an error.
+ */
+int fl__worker_find_stack_low(uintptr_t *low);
+
 #endif

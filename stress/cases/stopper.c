@@ -13,7 +13,7 @@ struct posted {
 	struct fl__process_pool pool;
 	struct fl__process_pool_worker worker;
 	struct fl__task_block block;
-	struct fl__task_block_owner owner; /* of the block's pool: its first member, all that is used */
+	struct fl__task_block_owner owner; /* of the block's pool: its first member, that has the owner */
 	fl_cancel_token parent;
 	struct shared_rings rings;
 };
@@ -24,6 +24,8 @@ static void begin(struct posted *p)
 	static const fl_task_type type = {.size = sizeof type, .name = "posted"};
 	p->pool.doorbell = eventfd(0, EFD_NONBLOCK);
 	p->pool.sleeping = true;
+	p->pool.remote.transport = &fl__process_pool_transport;
+	p->owner.executor = &p->pool.base;
 	p->worker.pool = &p->pool;
 	begin_rings(&p->rings, ROUND);
 	p->worker.rings = p->rings.rings;

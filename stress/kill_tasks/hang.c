@@ -56,17 +56,18 @@ static void print_pool(struct fl__process_pool *c)
 		locked = fl_mutex_try_lock(&c->base.lock) == 0;
 		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
 	}
-	printf("  the executor: its lock is %s; queued %zu, posted %zu, foreign %zu, ended %s, kept %s, fetchers %u; "
+	printf("  the executor: its lock is %s; queued %zu, posted %zu, foreign %zu, ended %s, kept %s, completers %u; "
 	       "the manager "
-	       "%s%s%s, wakes in %.3f s; closed %d, broken %d, terminated %d, failures %u, retry in %.3f s; %u of %u "
-	       "members\n",
-	       locked ? "free" : "HELD", c->base.queue.length, c->posted, c->base.foreign, c->ended ? "some" : "none",
-	       c->kept ? "some" : "none", c->fetchers, c->sleeping ? "sleeps" : "is awake", c->woken ? ", kicked" : "",
-	       c->finished ? ", over" : "", c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9,
-	       c->base.closed, c->base.broken, c->terminated, c->failures,
-	       c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0, c->n_workers, c->base.workers);
-	for (unsigned i = 0; i < c->n_workers; i++)
-		print_worker(c->workers[i]);
+	       "%s%s%s, wakes in %.3f s; closed %d, broken %d, terminated %d, failures %u, retry in %.3f s; %u "
+	       "workers\n",
+	       locked ? "free" : "HELD", c->base.queue.length, c->remote.posted.length, c->base.foreign,
+	       c->remote.ended ? "some" : "none", c->remote.kept ? "some" : "none", c->remote.completers,
+	       c->sleeping ? "sleeps" : "is awake", c->woken ? ", kicked" : "", c->remote.finished ? ", over" : "",
+	       c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9, c->base.closed,
+	       c->base.broken, c->terminated, c->failures, c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0,
+	       c->base.workers);
+	FL__EACH_WORKER (w, c)
+		print_worker(w);
 }
 
 static void give_up(void)
