@@ -75,6 +75,7 @@
 #include <fairlead/process_executor.h>
 #include <fairlead/thread.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -137,6 +138,7 @@ static struct {
 	struct host_job *free; /* linked by `next` */
 	unsigned n_free;
 	struct fl__types_known types;
+	sigset_t signals; /* of the main thread */
 	/* The runner, and the leader. */
 	fl_thread runner, ended_runner; /* ended by a task; the next one that ends joins it */
 	bool has_runner, lost_runner;
@@ -889,7 +891,11 @@ static void host_on_open(const struct fl__mpi_head *head, const char *data)
 	p->next = host.pools;
 	host.pools = p;
 	p->received = fl__mpi_receiver_take(p->id);
+	sigset_t before;
+	/* A task may have changed the signals of the runner, which a new executor would take over. */
+	(void)pthread_sigmask(SIG_SETMASK, &host.signals, &before);
 	host_create_inner(p, head, &open, data + sizeof open);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	p->inlines =
 	    p->inner && !p->processes && !p->received && !(head->flags & FL__MPI_INITIALIZED) && host_start_runner();
 }
@@ -1076,6 +1082,7 @@ void fl__mpi_host_serve(void)
 {
 	struct fl__mpi_pace pace = {.sleeper = FL__MPI_FIRST};
 	uint64_t seen = 0;
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &host.signals);
 	fl_mutex_lock(&fl__mpi_lock);
 	while (!host.over) {
 		const bool ran = host.runs != seen;

@@ -9,6 +9,8 @@
 #include "fl_mpi_gate.h"
 
 #include "base/atomic.h"
+#include <pthread.h>
+#include <signal.h>
 
 static fl_executor *make(unsigned workers_a_rank, unsigned prefetch)
 {
@@ -268,6 +270,49 @@ FL_TEST(mpi_deadline_reaches_an_inline_task)
 		FL_OK(sleep_until_asked_get(f, &result));
 		assert_true(result == -ECANCELED || result == -ETIMEDOUT);
 	}
+	fl_executor_free(e);
+}
+
+/* Changes whether the runner blocks SIGUSR1. Returns whether it did before. */
+FL_TASK_STATIC(mask_signal, int, int)
+{
+	sigset_t signals, before;
+	(void)ctx;
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGUSR1);
+	const int rc = pthread_sigmask(*arg, &signals, &before);
+	*result = sigismember(&before, SIGUSR1);
+	return -rc;
+}
+
+FL_TASK_STATIC(prepare_nothing, void, void)
+{
+	(void)ctx;
+	return 0;
+}
+
+static void mask_in_each_rank(fl_executor *e, int how, int expected)
+{
+	for (unsigned i = 1; i < fl_mpi_ranks(); i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int before = -1;
+		FL_OK(mask_signal_submit(e, how, &f));
+		FL_OK(mask_signal_get(f, &before));
+		assert_int_equal(before, expected);
+	}
+}
+
+/* Tasks of an executor with an initializer run on threads of their own, not on the runner. */
+FL_TEST(mpi_inline_task_changes_no_signals_of_new_executors)
+{
+	fl_executor *e = make(1, 0), *other = NULL;
+	const fl_executor_config config = {.workers = fl_mpi_ranks() - 1, .initialize = &prepare_nothing};
+	run_short_tasks(e);
+	mask_in_each_rank(e, SIG_BLOCK, 0);
+	FL_OK(fl_mpi_executor_create(&other, &config, NULL));
+	mask_in_each_rank(other, SIG_UNBLOCK, 0);
+	fl_executor_free(other);
+	mask_in_each_rank(e, SIG_UNBLOCK, 1);
 	fl_executor_free(e);
 }
 
