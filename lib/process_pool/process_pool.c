@@ -597,28 +597,22 @@ static bool process_pool_take_all(struct fl__process_pool *p)
 	return some;
 }
 
-/* Supervision: the memory of a worker. */
+/* Supervision: the start of a worker. */
 
-/* Makes shared memory and maps it here. Returns its descriptor. */
-static int process_pool_make_memory(size_t size, int seals, void **memory)
+/* Makes shared memory and maps it here. */
+static int process_pool_make_memory(size_t size, int seals, int *fd, void **memory)
 {
-	*memory = NULL;
-	int fd = fl__fd_above_streams(fl__shm_sys.memory());
-	if (fd < 0)
-		return fd;
-	int rc = fl__memfd_allocate(fd, size);
+	*fd = fl__fd_above_streams(fl__shm_sys.memory());
+	if (*fd < 0)
+		return *fd;
+	int rc = fl__memfd_allocate(*fd, size);
 	if (rc == 0)
-		rc = fl__shm_sys.add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW);
+		rc = fl__shm_sys.add_seals(*fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	if (rc == 0)
-		rc = fl__shm_sys.map(fd, size, true, memory);
+		rc = fl__shm_sys.map(*fd, size, true, memory);
 	if (rc == 0)
 		rc = fl__shm_sys.keep(*memory, size);
-	if (rc == 0)
-		rc = fl__shm_sys.add_seals(fd, seals);
-	if (rc == 0)
-		return fd;
-	fl__fd_close(fd);
-	return rc;
+	return rc == 0 ? fl__shm_sys.add_seals(*fd, seals) : rc;
 }
 
 /* Frees the record and its resources. Needs no lock. Works in a forked child, too. */
@@ -637,49 +631,16 @@ static void process_pool_free_worker(struct fl__process_pool_worker *w)
 	fl__free_to(w->pool->base.allocator, w);
 }
 
-/* Supervision: the start of a worker. */
-
-static int process_pool_make_rings(struct fl__process_pool_worker *w, int fds[FL__WORKER_FDS])
-{
-	void *submissions, *completions = NULL;
-	fds[FL__WORKER_SUBMISSIONS] =
-	    process_pool_make_memory(sizeof *w->rings.submissions, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL, &submissions);
-	fds[FL__WORKER_COMPLETIONS] = process_pool_make_memory(sizeof *w->rings.completions, F_SEAL_SEAL, &completions);
-	w->rings.submissions = submissions;
-	w->rings.completions = completions;
-	if (fds[FL__WORKER_SUBMISSIONS] < 0 || fds[FL__WORKER_COMPLETIONS] < 0)
-		return fds[fds[FL__WORKER_SUBMISSIONS] < 0 ? FL__WORKER_SUBMISSIONS : FL__WORKER_COMPLETIONS];
-	fl__rings_init(&w->rings, submissions, completions);
-	return 0;
-}
-
-static int process_pool_start_process(struct fl__process_pool_worker *w, const int given[FL__WORKER_FDS])
-{
-	const struct fl__process_pool *p = w->pool;
-	int fds[FL__WORKER_FDS + FL_REGIONS_MAX];
-	char name[32];
-	const struct fl__worker_start start = {.n_regions = p->base.n_regions};
-	for (unsigned i = 0; i < FL__WORKER_FDS; i++)
-		fds[i] = given[i];
-	for (unsigned i = 0; i < p->base.n_regions; i++)
-		fds[FL__WORKER_FDS + i] = fl_shm_fd(p->base.regions[i]);
-	(void)snprintf(name, sizeof name, "%s-%u", p->base.name, w->number);
-	const fl_process_config config = {.task = &fl__worker_task,
-	                                  .arg = &start,
-	                                  .name = name,
-	                                  .daemon = true,
-	                                  .fds = fds,
-	                                  .n_fds = FL__WORKER_FDS + p->base.n_regions};
-	return fl__process_pool_sys.start(&w->process, &config);
-}
-
 /* Called without the lock. `call`: what has failed. */
 static int process_pool_launch(struct fl__process_pool_worker *w, const char **call)
 {
-	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	const fl_executor *e = &w->pool->base;
+	const struct fl__worker_start start = {.n_regions = e->n_regions};
+	int fds[FL__WORKER_FDS + FL_REGIONS_MAX] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	void *submissions = NULL, *completions = NULL;
+	char name[32];
 	*call = "eventfd";
-	w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
-	int rc = w->doorbell;
+	int rc = w->doorbell = fds[FL__WORKER_DOORBELL] = fl__fd_above_streams(fl__process_sys.eventfd());
 	if (rc >= 0) {
 		*call = "socketpair";
 		rc = fl__packet_pair_above_streams(ends);
@@ -688,11 +649,27 @@ static int process_pool_launch(struct fl__process_pool_worker *w, const char **c
 		w->channel = ends[0];
 		fds[FL__WORKER_CHANNEL] = ends[1];
 		*call = "shared memory";
-		rc = process_pool_make_rings(w, fds);
+		rc = process_pool_make_memory(sizeof *w->rings.submissions, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL,
+		                              &fds[FL__WORKER_SUBMISSIONS], &submissions);
 	}
+	if (rc == 0)
+		rc = process_pool_make_memory(sizeof *w->rings.completions, F_SEAL_SEAL, &fds[FL__WORKER_COMPLETIONS],
+		                              &completions);
+	w->rings.submissions = submissions;
+	w->rings.completions = completions;
 	if (rc == 0) {
+		fl__rings_init(&w->rings, submissions, completions);
+		for (unsigned i = 0; i < e->n_regions; i++)
+			fds[FL__WORKER_FDS + i] = fl_shm_fd(e->regions[i]);
+		(void)snprintf(name, sizeof name, "%s-%u", e->name, w->number);
 		*call = "fl_process_start";
-		rc = process_pool_start_process(w, fds);
+		rc = fl__process_pool_sys.start(&w->process,
+		                                &(fl_process_config){.task = &fl__worker_task,
+		                                                     .arg = &start,
+		                                                     .name = name,
+		                                                     .daemon = true,
+		                                                     .fds = fds,
+		                                                     .n_fds = FL__WORKER_FDS + e->n_regions});
 	}
 	fl__fd_close(ends[1]);
 	fl__fd_close(fds[FL__WORKER_SUBMISSIONS]);
