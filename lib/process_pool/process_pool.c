@@ -399,43 +399,31 @@ static int process_pool_map_result(struct fl__task_block *block, int fd, size_t 
 }
 
 /*
- * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
- * submission's.
+ * Receives packets of the worker: up to the task's result, which is a memfd; or, without a task, up
+ * to "ready". Results of failed submissions, and "ready", may come before a result.
  */
-static bool process_pool_recv_packet(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size,
-                                     int *rc)
+static int process_pool_recv(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
 {
-	struct fl__memfd_packet head = {0, 0, 0};
-	struct iovec part = {&head, sizeof head};
-	int fds[FL__PACKET_FDS];
-	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
-	*rc = fl__packet_try_recv(w->channel, &packet, 0);
-	if (*rc != 0) {
-		/* The worker sends the packet before it posts the completion. */
-		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc;
-		return true;
-	}
-	bool ours = packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
-	if (packet.lost)
-		*rc = -EMFILE;
-	else if (ours)
-		*rc = packet.n_fds == 1 ? process_pool_map_result(block, fds[0], size) : -EBADMSG;
-	if (head.magic == FL__READY_MAGIC)
-		w->ready = true;
-	fl__fds_close(fds, packet.n_fds);
-	return ours || packet.lost;
-}
-
-/*
- * Receives a result that is a memfd. Results of failed submissions, and "ready", may come before
- * it.
- */
-static int process_pool_recv_result(struct fl__process_pool_worker *w, struct fl__task_block *block, size_t size)
-{
-	int rc = -EBADMSG;
-	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH; i++)
-		if (process_pool_recv_packet(w, block, size, &rc))
+	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && (block || !w->ready); i++) { /* against a flood */
+		struct fl__memfd_packet head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		int fds[FL__PACKET_FDS];
+		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+		int rc = fl__packet_try_recv(w->channel, &packet, 0);
+		if (rc != 0) /* the worker sends the packet before it posts the completion */
+			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG : rc;
+		w->ready |= head.magic == FL__READY_MAGIC;
+		const bool ours =
+		    block && packet.size == sizeof head && head.magic == FL__MEMFD_MAGIC && head.seq == block->seq;
+		const bool lost = block && packet.lost;
+		if (lost)
+			rc = -EMFILE;
+		else if (ours)
+			rc = packet.n_fds == 1 ? process_pool_map_result(block, fds[0], size) : -EBADMSG;
+		fl__fds_close(fds, packet.n_fds);
+		if (ours || lost)
 			return rc;
+	}
 	return -EBADMSG;
 }
 
@@ -464,7 +452,7 @@ static int process_pool_take_result(struct fl__process_pool_worker *w, struct fl
 	if (size == 0 || process_pool_copy_result(w, block, size, size))
 		return 0;
 	if (completion->flags & FL__COMPLETION_MEMFD)
-		return process_pool_recv_result(w, block, size);
+		return process_pool_recv(w, block, size);
 	/* A failed submission may have no result, unless it kept one. */
 	return completion->error != 0 && completion->count == 0 && !(completion->flags & FL__COMPLETION_KEPT)
 	           ? 0
@@ -948,19 +936,6 @@ static void process_pool_settle_tasks(struct fl__process_pool_worker *w, const c
 	}
 }
 
-/* Reads the worker's packets for "ready": the word in its memory may be damaged. */
-static void process_pool_recv_ready(struct fl__process_pool_worker *w)
-{
-	for (unsigned i = 0; i < 2 * FL__RINGS_DEPTH && !w->ready; i++) { /* against a flood */
-		struct fl__memfd_packet head = {0, 0, 0};
-		struct iovec part = {&head, sizeof head};
-		struct fl__packet packet = {.parts = &part, .n_parts = 1};
-		if (fl__packet_try_recv(w->channel, &packet, 0) != 0)
-			return;
-		w->ready = head.magic == FL__READY_MAGIC;
-	}
-}
-
 /*
  * A death in the initializer is lasting, unless a SIGKILL may have come from outside: the kernel
  * sends one when memory is short.
@@ -971,7 +946,7 @@ static void process_pool_reap_worker(struct fl__process_pool_worker *w)
 	char how[FL_MESSAGE_MAX];
 	fl_process_status status = {0, 0};
 	(void)process_pool_take_from(w);
-	process_pool_recv_ready(w);
+	(void)process_pool_recv(w, NULL, 0); /* "ready": the word in its memory may be damaged */
 	const int rc = fl__process_pool_sys.try_join(w->process, &status);
 	process_pool_describe_death(w, rc, &status, how, sizeof how);
 	process_pool_settle_tasks(w, how);

@@ -388,6 +388,7 @@ static ssize_t receive(int socket, struct msghdr *message, int flags)
 {
 	static const struct fl__memfd_packet ready = {.magic = FL__READY_MAGIC};
 	(void)flags;
+	message->msg_controllen = 0;
 	for (struct process_pool_worker *w = here->workers; w < here->workers + here->n_workers; w++) {
 		if (w->channel != socket + 1 || !w->says_ready)
 			continue;
