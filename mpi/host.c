@@ -4,22 +4,18 @@
  * on threads or processes. A message of rank 0 becomes a *job*. Nested tasks run at once, on the
  * stack of the task that submits them (nested.c).
  *
- * Two threads serve rank 0:
+ * One of two threads leads, which means that it receives:
  *
  *   thread            leads                              else
- *   the main thread   from the start; and when the       watches: looks each millisecond whether
- *                     runner has run one job for a       the runner still runs the same job;
- *                     millisecond                        sleeps when nothing has run for a while
- *   the runner        always but while it runs a job;    runs a job
- *                     from the first executor on
- *                     threads
+ *   the main thread   at first; and when the runner      looks each millisecond whether the runner
+ *                     has run one job for a millisecond  still runs the same job; sleeps when
+ *                                                        nothing has run for a while
+ *   the runner        from the first executor on         runs a job *inline*, and replies
+ *                     threads, but while it runs a job
  *
- * The runner runs a short job at once (*inline*), without passing it to another thread, and
- * replies. While the runner runs a job that is not short, the main thread receives: so other jobs,
- * requests to stop, and deadlines do not wait for the runner. When the job has ended, the runner
- * leads again.
- * If the runner cannot be started, the main thread always leads, and no job is inline. A task may
- * end the runner by pthread_exit() or pthread_cancel(). The main thread then starts another one.
+ * So a short job meets one thread, and a long one holds up neither other jobs, nor requests to
+ * stop. Without a runner the main thread leads, and no job is inline. A task may end the runner by
+ * pthread_exit() or pthread_cancel(): the main thread starts another one.
  *
  * A job is in these places:
  *
@@ -30,33 +26,28 @@
  *   ended       in `host.ended`: put there by a thread of the inner executor; a leader wakes
  *   replying    its result, announced, is on its way
  *
- * Up to the reply it is also in `jobs` of its pool, where a request to stop finds it.
+ * Up to the reply it is also in `jobs` of its pool, where a request to stop finds it. In the inner
+ * executor it is a task of the type `host_job_type` on threads, and a chunk of its own type on
+ * processes.
  *
  * Invariants
- *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if no job of the
- *      pool is in the inner executor. While a job runs inline outside of blocking sections, the
- *      inner executor has at most one job less than it has workers.
- *   2. Jobs of a pool with more workers than one go to the inner executor while its jobs are long
- *      (HOST_LONG): inline, they would wait for each other.
+ *   1. A pool runs as many jobs at once as it has workers. A job runs inline only if the inner
+ *      executor has none. While a job runs inline outside of blocking sections, the inner executor
+ *      has at most one job less than it has workers.
+ *   2. While the jobs of a pool with several workers are long (HOST_LONG), all are inner: inline,
+ *      they would wait for each other.
  *   3. Executors with an initializer, or with regions, have no inline jobs: the runner is none of
  *      their workers.
  *   4. A request to stop the inline job is made without the engine lock, since a request may call
  *      the task's cancel callbacks. `host.requests` keeps the token until the request returns.
  *
  *   word                 guarded by        meaning
- *   host.leader          the engine lock   the thread that leads, or will after its sleep or its job
- *   host.inlined         the engine lock   the inline job; NULL: none
- *   host.runs            the engine lock   inline jobs up to now
- *   host.lost_runner     the engine lock   a task has ended the runner, and the main thread has
- *                                          not tried to start another one
- *   host.watcher_sleeps  the engine lock   the main thread sleeps until a wake: the runner wakes it
- *                                          with the next inline job
- *   host.ended, .freed   host.lock         see above
+ *   host.leader          the engine lock   the thread that leads, or will after its sleep or its
+ *   job host.runs            the engine lock   inline jobs up to now
+ *   host.lost_runner     the engine lock   a task has ended the runner; no other was tried yet
+ *   host.watcher_sleeps  the engine lock   the main thread sleeps until the next inline job
+ *   host.ended, .freed   host.lock         what other threads hand over to the leader
  *   the rest             the engine lock
- *
- * On threads, a job in the inner executor is a task of the type `host_job_type`, whose function runs
- * the job's elements. On processes, the job's type is submitted itself, as a chunk: process
- * executors run chunks.
  *
  * The free of an inner executor waits for its threads or processes. So a thread of its own frees
  * it, and the leader serves on.

@@ -7,21 +7,20 @@
  * A *round* receives messages, posts queued tasks, ends tasks, and flushes. It serves all pools of
  * the process. Its leader, which holds the engine lock, is one of:
  *
- *   leader         when                                    rounds
- *   a poller       a thread waits for a task               as fl__remote_on_attend() polls
- *   a submitter    a submit finds an idle worker           one, without receives
- *   the MPI        no poller has led since it last         all, with fl__mpi_pause() between them
- *   thread         looked
+ *   leader           when                           rounds
+ *   a poller         a thread waits for a task      as fl__remote_on_attend() polls
+ *   a submitter      a submit finds an idle worker  one, without receives
+ *   the MPI thread   no poller has led since it     all, with fl__mpi_pause() between them
+ *                    last looked
  *
- * Pollers and submitters only try to lock. If that fails, another leader is at work. The MPI thread
- * naps while pollers lead, and looks at their number of rounds after each nap (MPI_THREAD_NAP). When
- * it finds that nothing has been under way for MPI_THREAD_LINGER, it sleeps until a wake.
+ * Pollers and submitters only try to lock. If that fails, another leader is at work. While pollers
+ * lead, the MPI thread naps (MPI_THREAD_NAP). When nothing has been under way for
+ * MPI_THREAD_LINGER, it sleeps until a wake.
  *
  *   word                guarded by        meaning
  *   mpi_thread.ready    mpi_thread.lock   pools that another thread has changed. A thread that
  *                                         adds one tries to lead, or wakes the MPI thread. A
- *                                         leader that fails the next try looks there after its
- *                                         unlock (mpi_settle()).
+ *                                         leader looks there after its unlock (mpi_settle()).
  *   mpi_thread.rounds   the engine lock   rounds of pollers
  *   mpi_thread.asleep   the engine lock   the MPI thread sleeps until a wake: a leader that has
  *                                         tasks under way clears it, and wakes the thread
@@ -30,8 +29,7 @@
  *
  * Invariants
  *   1. A posted task counts as started: rank 0 does not know whether its rank has begun it. So a
- *      rank gets no more tasks than it has workers, and `prefetch` beyond them. A cancel of a
- *      posted task asks its rank to stop it. If the rank has not begun it, it ends as cancelled.
+ *      rank gets no more tasks than it has workers, and `prefetch` beyond them.
  *   2. A slot is free when ENDED has come and the argument's transfer has ended: the argument is
  *      sent from the task block, and a result arrives in the task block.
  *   3. Leaders use a pool from its first submit until each rank with an executor of the pool has
@@ -39,9 +37,9 @@
  *   4. A pool with regions has no room for tasks until all ranks have the regions (regions.c).
  *
  * Balance. Tasks beyond the workers of a rank wait there. When another rank has a free worker, and
- * nothing is queued, rank 0 recalls such tasks: those that have waited for MPI_POOL_PATIENCE, the
- * last sent first. A rank that has begun a recalled task runs it to its end. Any other comes back
- * as cancelled, and is queued again.
+ * nothing is queued, rank 0 recalls those that have waited for MPI_POOL_PATIENCE, the last sent
+ * first. A rank that has begun a recalled task runs it to its end. Any other comes back as
+ * cancelled, and is queued again.
  */
 #include "../lib/base/panic.h"
 #include "../lib/base/sys.h"
@@ -831,8 +829,8 @@ static const struct fl__remote_transport mpi_transport = {
 };
 
 /*
- * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is full.
- * Else the task goes with others in a later round.
+ * Whether a submit makes a round, after the task was queued: a worker is idle, or a message is
+ * full. Else the task goes with others in a later round.
  */
 static bool mpi_pool_is_due(const struct mpi_pool *p)
 {

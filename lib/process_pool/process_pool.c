@@ -809,9 +809,9 @@ static bool process_pool_has_tried_all(const struct fl__process_pool *p)
 }
 
 /*
- * No worker serves, and none can be started: fails the queued tasks, or breaks the pool. Later tasks
- * of a pool that is not broken have tries of their own, after the pause. Releases the lock for a
- * while.
+ * No worker serves, and none can be started: fails the queued tasks, or breaks the pool. Later
+ * tasks of a pool that is not broken have tries of their own, after the pause. Releases the lock
+ * for a while.
  */
 static void process_pool_give_up_starting(struct fl__process_pool *p, bool breaks)
 {

@@ -136,9 +136,9 @@ bool fl__remote_complete(struct fl__remote *r, bool is_manager)
  * Requests to stop a posted task.
  *
  * fl_future_cancel() calls fl__remote_on_asked(). But any thread may request a user's token,
- * without a call into the executor. So a task that was submitted with a token has a *stopper*: while
- * the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no thread.
- * Instead, it asks the worker to stop the task.
+ * without a call into the executor. So a task that was submitted with a token has a *stopper*:
+ * while the task is posted, a waiter in the wait queue of the task's token. Its unpark wakes no
+ * thread. Instead, it asks the worker to stop the task.
  *
  * The parking lot decides the stopper's wait once. If a request decides first, its unpark may still
  * run when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's last

@@ -96,8 +96,8 @@ void fl__remote_end_failed(struct fl__remote *r, struct fl__task_block *block, i
     FL_PRINTF(4, 5);
 
 /*
- * Ends the futures of ended tasks. Only the manager runs user code: other threads leave it the tasks
- * that need some. Releases the lock for a while. True: there was a task.
+ * Ends the futures of ended tasks. Only the manager runs user code: other threads leave it the
+ * tasks that need some. Releases the lock for a while. True: there was a task.
  */
 bool fl__remote_complete(struct fl__remote *r, bool is_manager);
 
