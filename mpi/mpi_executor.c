@@ -883,11 +883,6 @@ static void mpi_pool_on_terminate(fl_executor *e)
 	mpi_pool_alert(p);
 }
 
-static void mpi_pool_on_release(struct fl__task_block *block)
-{
-	fl__stopper_free(block);
-}
-
 static void mpi_pool_on_wake_all(fl_executor *e)
 {
 	struct mpi_pool *p = mpi_pool_of(e);
@@ -911,20 +906,13 @@ static void mpi_pool_on_destroy(fl_executor *e)
 }
 
 static const struct fl__executor_ops mpi_pool_ops = {
-    .size = sizeof mpi_pool_ops,
+    FL__REMOTE_OPS,
     .kind = "mpi",
-    .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = mpi_pool_on_submit,
     .wake_all = mpi_pool_on_wake_all,
-    .join = fl__remote_on_join,
-    .is_busy = fl__remote_is_busy,
     .destroy = mpi_pool_on_destroy,
-    .recall = fl__remote_on_recall,
-    .release = mpi_pool_on_release,
-    .withdraw = fl__remote_on_withdraw,
+    .release = fl__stopper_free,
     .has_started = mpi_pool_on_has_started,
-    .asked = fl__remote_on_asked,
-    .attend = fl__remote_on_attend,
     .terminate = mpi_pool_on_terminate,
 };
 

@@ -1398,21 +1398,14 @@ static void process_pool_on_destroy(fl_executor *e)
 }
 
 static const struct fl__executor_ops process_pool_ops = {
-    .size = sizeof process_pool_ops,
+    FL__REMOTE_OPS,
     .kind = "processes",
-    .capabilities = FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .result_most = FL__RINGS_INLINE_MOST,
     .submit = process_pool_on_submit,
     .wake_all = process_pool_on_wake_all,
-    .join = fl__remote_on_join,
-    .is_busy = fl__remote_is_busy,
     .destroy = process_pool_on_destroy,
-    .recall = fl__remote_on_recall,
     .release = process_pool_on_release,
-    .withdraw = fl__remote_on_withdraw,
     .has_started = process_pool_on_has_started,
-    .asked = fl__remote_on_asked,
-    .attend = fl__remote_on_attend,
     .terminate = process_pool_on_terminate,
     .resize = process_pool_on_resize,
 };
