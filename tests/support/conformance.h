@@ -6,10 +6,9 @@
  * The contract of every executor. A row is written once, against the interface, and is a case for
  * each kind:
  *
- *     CONFORMANCE(result_comes_back)          // executor_result_comes_back_sequential, ..._threads
+ *     CONFORMANCE_ON(result_comes_back, 2)    // executor_result_comes_back_sequential, ..._threads
  *     {
- *             FL_SCOPED(fl_executor) *e = make(kind, 2);
- *             ...
+ *             ... e, which has two workers ...
  *     }
  *
  * A new kind is a new line in CONFORMANCE_KINDS. Capability bits are tested both ways: such rows
@@ -26,8 +25,6 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include <fairlead/loop_executor.h>
-#include <fairlead/process_executor.h>
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */
@@ -120,6 +117,16 @@ CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned w
 	FL_OK(kind->create(&e, &(fl_executor_config){.workers = workers}));
 	return e;
 }
+
+/* A row with an executor `e` of that many workers. */
+#define CONFORMANCE_ON(row, workers)                                                                                   \
+	static void row##_on(const struct conformance_kind *kind, fl_executor *e);                                     \
+	CONFORMANCE(row)                                                                                               \
+	{                                                                                                              \
+		FL_SCOPED(fl_executor) *e = make(kind, (workers));                                                     \
+		row##_on(kind, e);                                                                                     \
+	}                                                                                                              \
+	static void row##_on(__attribute__((unused)) const struct conformance_kind *kind, fl_executor *e)
 
 /* Whether submit returns before the task has run: only then can a task be pending or running. */
 CONFORMANCE_FN bool is_concurrent(const fl_executor *e)

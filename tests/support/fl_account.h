@@ -11,8 +11,6 @@
  *     assert_int_equal(account_live(&account), 0);
  */
 #include "fl_test.h"
-#include <fairlead/error.h>
-#include <stdlib.h>
 
 struct account {
 	long live, allocs; /* atomic */

@@ -104,8 +104,6 @@ static int blocked_run(void *arg)
 /* Errors are results here, not accidents that the log should hear of. */
 static void ignore_error(const fl_thread_info *info, int error)
 {
-	(void)info;
-	(void)error;
 }
 
 SEAM_FN void blocked_start(struct blocked *b)

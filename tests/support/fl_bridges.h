@@ -20,7 +20,6 @@ static inline int fl_test_bridges_end(void)
 
 static inline void fl_test_bridges_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_bridges_end();
 }
 

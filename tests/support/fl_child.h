@@ -9,10 +9,6 @@
  */
 #include "fl_test.h"
 
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 static inline int fl_test_scratch(void)
 {
 	char path[] = "/tmp/fairlead-test-XXXXXX";

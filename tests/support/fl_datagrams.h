@@ -6,14 +6,12 @@
  * Datagram sockets in tests, over the loopback alone. A case is a fiber that leaves nothing behind
  * (fl_streams.h):
  *
- *     static int echoes(void *unused)
+ *     FL_TEST_WITH(datagram_echoes, fl_test_body_leaves_nothing, void)
  *     {
  *             fl_datagram *d = fl_test_udp("127.0.0.1");
  *             ...
  *             fl_datagram_free(d);
- *             return 0;
  *     }
- *     FL_TEST(datagram_echoes) { fl_test_leaves_nothing(echoes, NULL); }
  */
 #include "fl_net_faults.h"
 

@@ -13,7 +13,6 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include <pthread.h>
 
 static char fl_test_said[1 << 18];
 static uint32_t fl_test_said_bytes;
@@ -21,7 +20,6 @@ static pthread_mutex_t fl_test_said_lock = PTHREAD_MUTEX_INITIALIZER;
 
 static inline void fl_test_hear(fl_log_level level, const char *message)
 {
-	(void)level;
 	FL_CHECK(pthread_mutex_lock(&fl_test_said_lock) == 0);
 	const uint32_t at = fl_test_said_bytes;
 	const int n = snprintf(fl_test_said + at, sizeof fl_test_said - at, "%s\n", message);
@@ -53,7 +51,6 @@ static inline unsigned fl_test_debugging(unsigned modes)
 
 static inline void fl_test_debugging_end(const unsigned *modes)
 {
-	(void)modes;
 	FL_OK(fl_debug_enable(0));
 	(void)fl_set_log_handler(NULL);
 }

@@ -10,14 +10,8 @@
 #include "fl_test.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define FL_TEST_ALONE_REASON "the emulator or sanitizer has a thread of its own in each process"
 #define FL_TEST_CHILDREN_REASON "the emulator or sanitizer has no threads in the child of a process that has some"

@@ -34,7 +34,6 @@ static inline int fl_test_faults_end(void)
 
 static inline void fl_test_faults_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_faults_end();
 }
 
@@ -74,7 +73,6 @@ static inline void fl_test_clock_ours(void)
 
 static inline void *fl_test_no_memory(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 

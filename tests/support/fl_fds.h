@@ -17,9 +17,6 @@
 
 #include "process/process_sys.h"
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 static struct fl__fd_sys fl_test_real_fd_sys;
 
@@ -36,7 +33,6 @@ static inline int fl_test_fd_faults_end(void)
 
 static inline void fl_test_fd_faults_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_fd_faults_end();
 }
 

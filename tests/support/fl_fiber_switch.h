@@ -181,7 +181,6 @@ static uint64_t many_values(flow *f, void (*cross)(flow *f), uint64_t seed)
 
 static void no_switch(flow *f)
 {
-	(void)f;
 }
 
 static void values_there(flow *f)

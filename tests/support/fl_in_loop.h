@@ -6,8 +6,7 @@
  * Cases that run in the fibers of a loop. In a fiber use FL_CHECK, never cmocka's assertions: they
  * would leave by longjmp to another stack.
  *
- *     static int body(void *arg) { ... FL_CHECK(fl_test_join(f) == 0); return 0; }
- *     FL_TEST(loop_does_it) { fl_test_in_loop(body, NULL); }
+ *     FL_TEST_WITH(loop_does_it, fl_test_body_in_loop, void) { ... FL_CHECK(fl_test_join(f) == 0); }
  */
 #include "fl_test.h"
 
@@ -18,6 +17,18 @@
 static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)
 {
 	FL_OK(fl_loop_run(function, arg));
+}
+
+/* A function without argument as a fiber: `arg` points to it. */
+static inline int fl_test_run_body(void *arg)
+{
+	(*(void (**)(void))arg)();
+	return 0;
+}
+
+static inline void fl_test_body_in_loop(void (*body)(void))
+{
+	fl_test_in_loop(fl_test_run_body, &body);
 }
 
 static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)

@@ -40,7 +40,6 @@ static void kind_mutex_make(void)
 
 static int kind_mutex_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	int rc = fl_mutex_lock_until(&kind_mutex, deadline, cancel);
 	if (rc == 0)
 		fl_mutex_unlock(&kind_mutex);
@@ -69,7 +68,6 @@ static void kind_rmutex_make(void)
 
 static int kind_rmutex_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	/* A wait on the thread that made it: the test needs it to block. */
 	if (fl_rmutex_depth(&kind_rmutex))
 		return fl_mutex_lock_until(&kind_rmutex.mutex_, deadline, cancel);
@@ -103,7 +101,6 @@ static void kind_cond_make(void)
 
 static int kind_cond_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	FL_LOCKED(&kind_mutex);
 	return fl_cond_wait_until(&kind_cond, &kind_mutex, deadline, cancel);
 }
@@ -115,7 +112,6 @@ static bool kind_has_changed(void *arg)
 
 static int kind_cond_wait_for(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	FL_LOCKED(&kind_mutex);
 	return fl_cond_wait_for_until(&kind_cond, &kind_mutex, kind_has_changed, &kind_changed, deadline, cancel);
 }
@@ -142,7 +138,6 @@ static void kind_sem_make(void)
 
 static int kind_sem_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_sem_acquire_until(&kind_sem, deadline, cancel);
 }
 
@@ -165,14 +160,12 @@ static void kind_event_make(void)
 
 static int kind_event_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_event_wait_until(&kind_event, deadline, cancel);
 }
 
 /* Behind an object that is never ready: the index is that of the event. */
 static int kind_any_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	fl_sem none = FL_SEM_INIT(0);
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&none), FL_ON_EVENT(&kind_event));
 }
@@ -196,7 +189,6 @@ static void kind_latch_make(void)
 
 static int kind_latch_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_latch_wait_until(&kind_latch, deadline, cancel);
 }
 
@@ -219,7 +211,6 @@ static void kind_barrier_make(void)
 
 static int kind_barrier_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	int rc = fl_barrier_wait_until(&kind_barrier, deadline, cancel);
 	if (rc < 0)
 		fl_barrier_reset(&kind_barrier);
@@ -244,7 +235,6 @@ static fl_thread kind_thread;
 
 static int kind_run_until_gate(void *unused)
 {
-	(void)unused;
 	fl_event_set(&kind_entered);
 	return fl_event_wait_until(&kind_gate, FL_FOREVER, FL_SHIELDED);
 }
@@ -305,7 +295,6 @@ static void kind_thread_make(void)
 
 static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_thread_join_until(&kind_thread, NULL, deadline, cancel);
 }
 
@@ -322,7 +311,6 @@ static int kind_future_result;
 
 static void kind_future_ended(fl_future *f)
 {
-	(void)f;
 }
 
 static const struct fl__future_ops kind_future_home = {
@@ -340,7 +328,6 @@ static void kind_future_make(void)
 
 static int kind_future_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	int result = 0, rc = fl_future_get_until(&kind_future, &result, sizeof result, deadline, cancel);
 	FL_CHECK(result == (rc == 0 ? 6 : 0));
 	return rc;

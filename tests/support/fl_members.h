@@ -18,9 +18,6 @@
  */
 #include "fl_in_loop.h"
 
-#include <fairlead/loop_executor.h>
-#include <fairlead/task.h>
-
 #define CHILD_FN __attribute__((unused)) static
 
 /* An error as an argument. */

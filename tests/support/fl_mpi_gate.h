@@ -5,8 +5,6 @@
 /* A task that stays in a worker rank until the test lets it go. */
 #include "fl_mpi.h"
 
-#include <fairlead/shm_event.h>
-
 struct gate {
 	fl_shm_event entered, open;
 };

@@ -9,8 +9,6 @@
 #define FL_TEST_MPI_BY_HAND 1
 #include "fl_mpi.h"
 
-#include <signal.h>
-
 static const char role_variable[] = "FL_TEST_MPI_ROLE";
 
 /* `run` returns the exit status. */

@@ -10,10 +10,6 @@
 
 #include "base/atomic.h"
 #include <dirent.h>
-#include <fairlead/shm.h>
-#include <fairlead/shm_event.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 
 enum { REGIONS_RANKS_MAX = 64 };
 
@@ -219,7 +215,6 @@ struct regions_limit {
 FL_TASK_STATIC(set_limit, struct regions_limit, void)
 {
 	struct rlimit limit;
-	(void)ctx;
 	FL_CHECK(getrlimit(arg->resource, &limit) == 0);
 	limit.rlim_cur = arg->limit > 0 ? arg->limit : limit.rlim_max;
 	return setrlimit(arg->resource, &limit) == 0 ? 0 : -errno;

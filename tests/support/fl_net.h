@@ -6,8 +6,7 @@
  * Listeners and connections in tests, over the loopback interface only. A case is a fiber that
  * leaves nothing behind:
  *
- *     static int accepts(void *unused) { ... FL_GIVES(fl_accept(l, &s), 0); ... return 0; }
- *     FL_TEST(net_accepts) { fl_test_leaves_nothing(accepts, NULL); }
+ *     FL_TEST_WITH(net_accepts, fl_test_body_leaves_nothing, void) { ... FL_GIVES(fl_accept(l, &s), 0); ... }
  *
  * FL_RESOLVE_FAULTS() is like FL_FAULTS(), for the table of lib/loop/name_sys.h.
  */
@@ -16,7 +15,6 @@
 
 #include "loop/net_resolve.h"
 #include <netdb.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 static struct fl__name_sys fl_test_real_name_sys;
@@ -34,7 +32,6 @@ static inline int fl_test_name_faults_end(void)
 
 static inline void fl_test_name_faults_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_name_faults_end();
 }
 

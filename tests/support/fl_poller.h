@@ -26,7 +26,6 @@ static inline int fl_test_poller_end(void)
 
 static inline void fl_test_poller_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_poller_end();
 }
 

@@ -14,7 +14,6 @@
  * For one source file each: everything here is static.
  */
 #include "fl_seam.h"
-#include <fairlead/task.h>
 
 struct gate {
 	fl_event entered, open;

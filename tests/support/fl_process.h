@@ -13,12 +13,7 @@
 #include "process/fork_server.h"
 #include "process/process_sys.h"
 #include <dirent.h>
-#include <fairlead/task.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #define PROCESS_FN __attribute__((unused)) static
 
@@ -116,7 +111,6 @@ static pthread_mutex_t process_log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
 {
-	(void)level;
 	pthread_mutex_lock(&process_log_lock);
 	size_t length = strlen(process_log);
 	(void)snprintf(process_log + length, sizeof process_log - length, "%s\n", message);

@@ -15,9 +15,6 @@
 #include "fl_arena.h"
 #include "fl_process.h"
 
-#include <fairlead/process_executor.h>
-#include <fairlead/shm_event.h>
-
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 
 #define PROCESS_POOL_FN __attribute__((unused)) static

@@ -3,7 +3,6 @@
 #define FL_TEST_QUEUE_WRAP_H
 
 #include "fl_test.h"
-#include <fairlead/queue.h>
 
 /*
  * Fills an empty queue of ints and gets all but seven, ten times; then drops those seven. Returns

@@ -115,6 +115,12 @@ static inline void fl_test_call_queued(fl_test_caller *c, fl_test_call *call, vo
 	FL_WAIT_FOR(fl_test_call_is_queued(c, key));
 }
 
+/* The same for ever, in the wait queue at the object's address. */
+static inline void fl_test_begin_wait(fl_test_caller *c, fl_test_call *call, void *object)
+{
+	fl_test_call_queued(c, call, object, object, FL_FOREVER, NULL);
+}
+
 /* Joins the thread: what the call returned. */
 static inline int fl_test_call_end(fl_test_caller *c)
 {

@@ -10,8 +10,6 @@
 
 #include "process_pool/rings.h"
 #include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
 
 /* By its rights, as /proc/self/maps has them, and its size. */
 static void *find_memory(const char *rights, size_t size)

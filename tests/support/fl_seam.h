@@ -18,7 +18,6 @@
 #include "base/sys.h"
 #include "fl_test.h"
 #include "wait/context.h"
-#include <pthread.h>
 
 #define SEAM_FN __attribute__((unused)) static
 

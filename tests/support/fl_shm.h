@@ -12,8 +12,6 @@
 #include "shm/shm_region.h"
 #include "shm/shm_sys.h"
 #include <dirent.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 
 static struct fl__shm_sys fl_test_real_os;
 static char fl_test_logged[256];
@@ -40,7 +38,6 @@ static inline int fl_test_shm_end(void)
 
 static inline void fl_test_shm_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_shm_end();
 }
 
@@ -114,8 +111,6 @@ static inline unsigned fl_test_random(unsigned *state)
  */
 static inline int fl_test_no_patience(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word;
-	(void)expected;
 	return deadline == FL_FOREVER ? -EINTR : -ETIMEDOUT;
 }
 

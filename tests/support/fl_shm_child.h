@@ -18,11 +18,6 @@
 #include "base/sys.h"
 #include "shm/shm_lock.h"
 
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 /* Zeroed memory that forked children share. */
 static inline void *fl_test_share(size_t size)
 {

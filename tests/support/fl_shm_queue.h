@@ -7,11 +7,7 @@
 
 #include "base/atomic.h"
 #include "shm/shm_queue.h"
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define SHM_FN __attribute__((unused)) static
 

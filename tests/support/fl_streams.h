@@ -7,8 +7,10 @@
  * once with TCP. After it the process has as many descriptors and as much allocated memory as
  * before:
  *
- *     static void echoes(fl_stream *a, fl_stream *b) { FL_GIVES(fl_stream_write(a, "x", 1), 0); }
- *     FL_TEST(stream_echoes) { fl_test_each_kind(echoes); }
+ *     FL_TEST_WITH(stream_echoes, fl_test_each_kind, fl_stream *a, fl_stream *b)
+ *     {
+ *             FL_GIVES(fl_stream_write(a, "x", 1), 0);
+ *     }
  *
  * The other side may be a bare socket, for what a stream would not do: fl_test_tcp().
  * FL_NET_FAULTS() is like FL_FAULTS(), for the table of lib/loop/net_sys.h.
@@ -21,8 +23,6 @@
 #include "loop/stream.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static struct fl__net_sys fl_test_real_net_sys;
 
@@ -39,7 +39,6 @@ static inline int fl_test_net_faults_end(void)
 
 static inline void fl_test_net_faults_close(const int *unused)
 {
-	(void)unused;
 	(void)fl_test_net_faults_end();
 }
 
@@ -158,6 +157,11 @@ static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg
 	fl_test_in_loop(function, arg);
 	assert_int_equal(fl_test_blocks, 0);
 	assert_int_equal(fl_test_fds(), fds);
+}
+
+static inline void fl_test_body_leaves_nothing(void (*body)(void))
+{
+	fl_test_leaves_nothing(fl_test_run_body, &body);
 }
 
 typedef void fl_test_two_streams(fl_stream *a, fl_stream *b);

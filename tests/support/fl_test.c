@@ -80,7 +80,7 @@ static const struct {
 /* Skips the case if one of the calls is missing. `what` (may be NULL) is what has met that. */
 static void skip_without(unsigned calls, const char *what)
 {
-	for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+	FL_EACH (i, needed) {
 		if (!(calls & needed[i].call))
 			continue;
 		const int fd = needed[i].attempt();
@@ -194,7 +194,6 @@ static int case_begin(void **state)
 
 static int case_end(void **state)
 {
-	(void)state;
 	expects_panic = false;
 	fl_set_panic_handler(NULL);
 	printf("\n");

@@ -24,7 +24,12 @@
 #include <fairlead.h>
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +37,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -52,6 +64,18 @@ void fl_test_register(fl_test_case *c);
 		fl_test_register(&this_case);                                                                          \
 	}                                                                                                              \
 	static void name(__attribute__((unused)) void **state)
+
+/*
+ * A case whose body is a function of its own, which `run` gets. The rest is the body's parameters:
+ * FL_TEST_WITH(stream_ends, each_kind, fl_stream *s) { ... }
+ */
+#define FL_TEST_WITH(name, run, ...)                                                                                   \
+	static void name##_body(__VA_ARGS__);                                                                          \
+	FL_TEST(name)                                                                                                  \
+	{                                                                                                              \
+		run(name##_body);                                                                                      \
+	}                                                                                                              \
+	static void name##_body(__VA_ARGS__)
 
 /* The expression is 0; if not, its name is printed. */
 #define FL_OK(expr) fl_test_rc((expr), 0, #expr, __FILE__, __LINE__)
@@ -74,6 +98,9 @@ static inline void fl_test_rc(int got, int expected, const char *expr, const cha
 #define FL_IN_RANGE(value, least, most) fl_test_in_range((value), (least), (most), #value, __FILE__, __LINE__)
 
 void fl_test_in_range(int64_t value, int64_t least, int64_t most, const char *expr, const char *file, int line);
+
+/* Each index of an array. */
+#define FL_EACH(i, array) for (size_t i = 0; i < sizeof(array) / sizeof((array)[0]); i++)
 
 /* For any thread: prints and aborts the process when the condition does not hold. */
 #define FL_CHECK(condition)                                                                                            \

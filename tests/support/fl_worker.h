@@ -19,7 +19,6 @@
 #include "process_pool/worker.h"
 #include "shm/shm_sys.h"
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 
 FL_ALL_NEED(FL_TEST_PROCESS_POOLS)
 

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_QUEUE_KINDS_H
+#define FL_TEST_QUEUE_KINDS_H
+
+/*
+ * Cases for each kind of bounded FIFO queue: the ring; a priority queue of equal items; the ring
+ * for one producer and one consumer. Included before all else, since fl_queue_create() makes a
+ * queue of the case's kind: everything here is static.
+ *
+ *     QUEUE_TEST(queue_ends) { ... }        // queue_ends, queue_ends_of_equals, queue_ends_of_a_pair
+ *     QUEUE_TEST_MANY(queue_crowds) { ... } // several of one side: not of a pair
+ */
+#include "fl_seam.h"
+
+enum { A_RING, EQUALS, A_PAIR };
+
+static int queue_kind;
+
+static int all_equal(const void *a, const void *b, void *compare_arg)
+{
+	return 0;
+}
+
+static int create_of_kind(fl_queue **q, size_t item_size, const fl_queue_config *config)
+{
+	fl_queue_config of_kind = config ? *config : (fl_queue_config){.capacity = 0};
+	if (queue_kind == EQUALS) {
+		of_kind.order = FL_PRIORITY;
+		of_kind.compare = all_equal;
+	}
+	if (queue_kind == A_PAIR)
+		of_kind.one_producer = of_kind.one_consumer = true;
+	return fl_queue_create(q, item_size, &of_kind);
+}
+
+#define fl_queue_create create_of_kind
+
+#define QUEUE_CASE(name, suffix, kind)                                                                                 \
+	FL_TEST(name##suffix)                                                                                          \
+	{                                                                                                              \
+		queue_kind = kind;                                                                                     \
+		name##_body();                                                                                         \
+	}
+
+#define QUEUE_TEST_MANY(name)                                                                                          \
+	static void name##_body(void);                                                                                 \
+	QUEUE_CASE(name, , A_RING)                                                                                     \
+	QUEUE_CASE(name, _of_equals, EQUALS)                                                                           \
+	static void name##_body(void)
+
+/* Where equal items in a priority queue are another thing. */
+#define QUEUE_TEST_RINGS(name)                                                                                         \
+	static void name##_body(void);                                                                                 \
+	QUEUE_CASE(name, , A_RING)                                                                                     \
+	QUEUE_CASE(name, _of_a_pair, A_PAIR)                                                                           \
+	static void name##_body(void)
+
+#define QUEUE_TEST(name)                                                                                               \
+	static void name##_body(void);                                                                                 \
+	QUEUE_CASE(name, _of_a_pair, A_PAIR)                                                                           \
+	QUEUE_TEST_MANY(name)
+
+#endif
