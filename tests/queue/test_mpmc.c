@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The ring for many producers and consumers: results, sizes, capacities, wraps, several at once;
- * then threads.
- */
+/* The ring for many producers and consumers. What all queues promise: test_queues.c. */
 #include "fl_seam.h"
 #include "queue/mpmc.h"
 
@@ -30,31 +27,6 @@ FL_TEST(mpmc_create_refuses_what_cannot_be)
 	assert_ptr_equal(q, untouched);
 }
 
-FL_TEST(mpmc_create_says_when_there_is_no_memory)
-{
-	fl_mpmc *q = NULL;
-	long before = seam_live_allocs();
-	for (unsigned step = 0;; step++) {
-		seam_fail_allocs(step, 1);
-		int rc = fl_mpmc_create(&q, 24, 10);
-		if (seam_heal() > 0) { /* there was no such step */
-			FL_OK(rc);
-			break;
-		}
-		FL_RC(rc, -ENOMEM);
-		assert_null(q);
-		assert_int_equal(seam_live_allocs(), before);
-	}
-	fl_mpmc_free(q);
-	fl_mpmc_free(NULL);
-	assert_int_equal(seam_live_allocs(), before);
-	{
-		FL_SCOPED(fl_mpmc) *scoped = ring_of(8, 3);
-		assert_int_equal(fl_mpmc_capacity(scoped), 3);
-	}
-	assert_int_equal(seam_live_allocs(), before);
-}
-
 FL_TEST(mpmc_answers_full_empty_and_closed)
 {
 	FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), 2);
@@ -64,6 +36,7 @@ FL_TEST(mpmc_answers_full_empty_and_closed)
 	FL_OK(fl_mpmc_try_put(q, &(int){1}));
 	FL_OK(fl_mpmc_try_put(q, &(int){2}));
 	FL_RC(fl_mpmc_try_put(q, &(int){3}), -EAGAIN);
+	assert_int_equal(fl_mpmc_length(q), fl_mpmc_capacity(q));
 	FL_OK(fl_mpmc_try_get(q, &item));
 	assert_int_equal(item, 1);
 	FL_OK(fl_mpmc_try_put(q, &(int){3}));
@@ -216,12 +189,6 @@ static void run_fifo(size_t capacity, uint64_t lap)
 static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 100, 1000, 1024};
 enum { CAPACITIES = sizeof capacities / sizeof *capacities };
 
-FL_TEST(mpmc_is_fifo_at_any_capacity)
-{
-	for (size_t i = 0; i < CAPACITIES; i++)
-		run_fifo(capacities[i], 0);
-}
-
 FL_TEST(mpmc_index_wrap_2_32)
 {
 	for (size_t i = 0; i < CAPACITIES; i++) {
@@ -233,100 +200,6 @@ FL_TEST(mpmc_index_wrap_2_32)
 		run_fifo(capacities[i], (UINT64_C(1) << 63) / lap - 3);
 		run_fifo(capacities[i], UINT64_MAX / lap - 2);
 	}
-}
-
-FL_TEST(mpmc_has_the_capacity_that_was_asked_for)
-{
-	for (size_t i = 0; i < CAPACITIES; i++) {
-		FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), capacities[i]);
-		assert_int_equal(fl_mpmc_capacity(q), capacities[i]);
-		for (int n = 0; n < (int)capacities[i]; n++) {
-			assert_int_equal(fl_mpmc_length(q), n);
-			FL_OK(fl_mpmc_try_put(q, &n));
-		}
-		FL_RC(fl_mpmc_try_put(q, &(int){0}), -EAGAIN);
-		assert_int_equal(fl_mpmc_length(q), capacities[i]);
-	}
-}
-
-static void fill(unsigned char *bytes, size_t n, unsigned seed)
-{
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
-}
-
-/* Items come out as they went in, and not a byte beside them is touched. */
-static void run_size(size_t size, unsigned capacity)
-{
-	enum { GUARD = 8 };
-	unsigned char in[4096], out[4096 + 2 * GUARD], guard[GUARD];
-	memset(guard, 0xa5, sizeof guard);
-	FL_SCOPED(fl_mpmc) *q = ring_of(size, capacity);
-	for (unsigned round = 0; round < 10; round++) {
-		for (unsigned i = 0; i < capacity; i++) {
-			fill(in, size, round + i);
-			FL_OK(fl_mpmc_try_put(q, in));
-			memset(in, 0, size); /* it was copied */
-		}
-		for (unsigned i = 0; i < capacity; i++) {
-			memset(out, 0xa5, sizeof out);
-			FL_OK(fl_mpmc_try_get(q, out + GUARD));
-			fill(in, size, round + i);
-			assert_memory_equal(out + GUARD, in, size);
-			assert_memory_equal(out, guard, GUARD);
-			assert_memory_equal(out + GUARD + size, guard, GUARD);
-		}
-		/* So that the next round starts elsewhere in the ring. */
-		FL_OK(fl_mpmc_try_put(q, in));
-		FL_OK(fl_mpmc_try_get(q, out));
-	}
-}
-
-FL_TEST(mpmc_carries_items_of_any_size)
-{
-	for (size_t size = 1; size <= 72; size++)
-		run_size(size, 3);
-	const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		run_size(sizes[i], 3);
-	for (size_t size = 31; size <= 65; size++) /* sizes with prefetch, also across the end */
-		run_size(size, 67);
-}
-
-/*
- * batch_partial: as many as fit, as many as are there, across the end of the ring; more than the
- * capacity, too.
- */
-static void run_many(size_t capacity)
-{
-	enum { MOST = 2100 };
-	static int in[MOST], out[MOST];
-	FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), capacity);
-	int next_in = 0, next_out = 0;
-	for (unsigned burst = 0; burst < 40; burst++) {
-		const size_t want = (burst * 7 + 3) % (2 * capacity + 2);
-		for (size_t i = 0; i < want; i++)
-			in[i] = next_in + (int)i;
-		const size_t space = capacity - fl_mpmc_length(q), put = fl_mpmc_try_put_many(q, in, want);
-		assert_int_equal(put, want < space ? want : space);
-		next_in += (int)put;
-		const size_t length = fl_mpmc_length(q), more = (burst * 5 + 1) % (2 * capacity + 2);
-		memset(out, 0xff, sizeof out);
-		const size_t got = fl_mpmc_try_get_many(q, out, more);
-		assert_int_equal(got, more < length ? more : length);
-		for (size_t i = 0; i < got; i++)
-			assert_int_equal(out[i], next_out++);
-		assert_int_equal(out[got], -1);
-	}
-}
-
-FL_TEST(mpmc_puts_and_gets_many)
-{
-	for (size_t i = 0; i < CAPACITIES; i++)
-		run_many(capacities[i]);
-	FL_SCOPED(fl_mpmc) *q = ring_of(sizeof(int), 3);
-	assert_int_equal(fl_mpmc_try_get_many(q, NULL, 0), 0);
-	assert_int_equal(fl_mpmc_try_put_many(q, NULL, 0), 0);
 }
 
 /* A run of several ends at a slot with an operation under way. */
@@ -381,91 +254,3 @@ FL_TEST(mpmc_typed_is_the_same)
 }
 
 /* Threads. */
-
-struct crowd {
-	fl_mpmc *q;
-	unsigned each, batch;
-	unsigned ready, consumers;
-	uint64_t sum, count;
-};
-
-struct member {
-	struct crowd *c;
-	unsigned number;
-};
-
-enum { ITEM_BYTES = 64 };
-
-static int produce(void *arg)
-{
-	const struct member *m = arg;
-	unsigned char items[8][ITEM_BYTES];
-	for (unsigned i = 0; i < m->c->each;) {
-		unsigned n = m->c->batch < m->c->each - i ? m->c->batch : m->c->each - i;
-		for (unsigned k = 0; k < n; k++) {
-			const uint64_t value = (uint64_t)m->number << 32 | (i + k);
-			for (unsigned b = 0; b < ITEM_BYTES; b += sizeof value)
-				memcpy(items[k] + b, &value, sizeof value);
-		}
-		const size_t put =
-		    m->c->batch > 1 ? fl_mpmc_try_put_many(m->c->q, items, n) : fl_mpmc_try_put(m->c->q, items[0]) == 0;
-		if (put == 0)
-			fl__sys.yield();
-		i += (unsigned)put;
-	}
-	return 0;
-}
-
-static int consume(void *arg)
-{
-	const struct member *m = arg;
-	uint64_t last[8] = {0}, sum = 0, count = 0, words[ITEM_BYTES / sizeof(uint64_t)];
-	for (;;) {
-		const int rc = fl_mpmc_try_get(m->c->q, words);
-		if (rc == -EPIPE)
-			break;
-		if (rc != 0) {
-			FL_CHECK(rc == -EAGAIN || rc == -EBUSY);
-			fl__sys.yield();
-			continue;
-		}
-		for (unsigned w = 1; w < ITEM_BYTES / sizeof(uint64_t); w++)
-			FL_CHECK(words[w] == words[0]);
-		const uint64_t producer = words[0] >> 32, number = (uint32_t)words[0];
-		/* Each producer's items in order. */
-		FL_CHECK(producer < 8 && number + 1 > last[producer]);
-		last[producer] = number + 1;
-		sum += number;
-		count++;
-	}
-	__atomic_fetch_add(&m->c->sum, sum, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&m->c->count, count, __ATOMIC_RELAXED);
-	return 0;
-}
-
-static void run_crowd(unsigned pairs, size_t capacity, unsigned batch)
-{
-	struct crowd c = {.q = ring_of(ITEM_BYTES, capacity), .each = fl_test_scaled(20000) / pairs, .batch = batch};
-	struct member members[8];
-	fl_thread producers[8], consumers[8];
-	for (unsigned i = 0; i < pairs; i++)
-		members[i] = (struct member){&c, i};
-	seam_start(producers, pairs, produce, members, sizeof *members);
-	seam_start(consumers, pairs, consume, members, sizeof *members);
-	seam_join(producers, pairs);
-	fl_mpmc_close(c.q);
-	seam_join(consumers, pairs);
-	assert_int_equal(c.count, (uint64_t)pairs * c.each);
-	assert_true(c.sum == (uint64_t)pairs * c.each * (c.each - 1) / 2);
-	fl_mpmc_free(c.q);
-}
-
-FL_TEST(mpmc_gives_each_item_once_among_threads)
-{
-	const size_t sizes[] = {1, 3, 1000};
-	for (unsigned pairs = 1; pairs <= 8; pairs *= 2)
-		for (unsigned i = 0; i < 3; i++) {
-			run_crowd(pairs, sizes[i], 1);
-			run_crowd(pairs, sizes[i], 5);
-		}
-}

@@ -5,8 +5,6 @@
 
 #include "queue/mpmc_unbounded.h"
 
-FL_MPMC_UNBOUNDED_OF(uint64_t, u64_list)
-
 static fl_mpmc_unbounded *make_of(size_t item_size, size_t segment)
 {
 	fl_mpmc_unbounded *q = NULL;
@@ -45,114 +43,6 @@ FL_TEST(mpmc_unbounded_create_refuses_what_cannot_be)
 	fl_mpmc_unbounded_free(NULL);
 }
 
-FL_TEST(mpmc_unbounded_is_a_fifo_of_any_size)
-{
-	static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 12, 16, 24, 64, 100, 4096};
-	for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
-		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizes[s], s % 3 * 5);
-		unsigned char item[4096], got[4096];
-		for (int i = 0; i < 200; i++) {
-			memset(item, i, sizeof item);
-			FL_OK(fl_mpmc_unbounded_try_put(q, item));
-		}
-		for (int i = 0; i < 200; i++) {
-			memset(got, 255, sizeof got);
-			memset(item, i, sizeof item);
-			FL_OK(fl_mpmc_unbounded_try_get(q, got));
-			assert_memory_equal(got, item, sizes[s]);
-			assert_true(sizes[s] == sizeof got || got[sizes[s]] == 255);
-		}
-		got[0] = 77;
-		FL_RC(fl_mpmc_unbounded_try_get(q, got), -EAGAIN);
-		assert_int_equal(got[0], 77);
-	}
-}
-
-FL_TEST(mpmc_unbounded_many_at_once)
-{
-	for (size_t segment = 1; segment < 9; segment++) {
-		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), segment);
-		int items[20], got[20];
-		for (int i = 0; i < 20; i++)
-			items[i] = i;
-		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 20), 0);
-		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items, 0), 0);
-		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items, 7), 7);
-		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items + 7, 13), 13);
-		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 0), 0);
-		for (size_t n = 0; n < 20;) {
-			size_t more = fl_mpmc_unbounded_try_get_many(q, got + n, 3);
-			FL_IN_RANGE(more, 1, 3);
-			n += more;
-		}
-		assert_memory_equal(got, items, sizeof items);
-		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 1), 0);
-	}
-}
-
-FL_TEST(mpmc_unbounded_closed_drains)
-{
-	for (int n = 0; n < 6; n++) {
-		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
-		put_all(q, 0, n);
-		assert_false(fl_mpmc_unbounded_is_closed(q));
-		fl_mpmc_unbounded_close(q);
-		fl_mpmc_unbounded_close(q);
-		assert_true(fl_mpmc_unbounded_is_closed(q));
-		int item = 9;
-		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
-		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &item, 1), 0);
-		assert_int_equal(fl__unbounded_puts(&q->unbounded), n);
-		get_all(q, 0, n);
-		FL_RC(fl_mpmc_unbounded_try_get(q, &item), -EPIPE);
-		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
-		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, &item, 1), 0);
-		assert_int_equal(item, 9);
-	}
-}
-
-FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
-{
-	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 3);
-	for (int i = 0; i < 20; i++) {
-		assert_int_equal(fl_mpmc_unbounded_length(q), i);
-		assert_int_equal(fl__unbounded_puts(&q->unbounded), i);
-		put_all(q, i, i + 1);
-	}
-	for (int i = 0; i < 20; i++) {
-		assert_int_equal(fl_mpmc_unbounded_length(q), 20 - i);
-		get_all(q, i, i + 1);
-	}
-	assert_int_equal(fl_mpmc_unbounded_length(q), 0);
-	assert_int_equal(fl__unbounded_puts(&q->unbounded), 20);
-}
-
-/*
- * Before the close, after refused puts, and while the rest is got. The segments hold two items:
- * some closes meet a full one.
- */
-FL_TEST(mpmc_unbounded_length_after_close_has_no_refused_put)
-{
-	static const int item[3] = {7, 8, 9};
-	for (int n = 0; n < 6; n++) {
-		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
-		put_all(q, 0, n);
-		fl_mpmc_unbounded_close(q);
-		for (int i = 0; i < 10; i++) {
-			FL_RC(fl_mpmc_unbounded_try_put(q, item), -EPIPE);
-			assert_int_equal(fl_mpmc_unbounded_try_put_many(q, item, 3), 0);
-			assert_int_equal(fl_mpmc_unbounded_length(q), n);
-		}
-		for (int i = 0; i < n; i++) {
-			get_all(q, i, i + 1);
-			FL_RC(fl_mpmc_unbounded_try_put(q, item), -EPIPE);
-			assert_int_equal(fl_mpmc_unbounded_length(q), n - i - 1);
-		}
-		FL_RC(fl_mpmc_unbounded_try_get(q, &(int){0}), -EPIPE);
-		assert_int_equal(fl_mpmc_unbounded_length(q), 0);
-	}
-}
-
 static void add(void *item, void *sum)
 {
 	int number;
@@ -166,7 +56,8 @@ FL_TEST(mpmc_unbounded_free_drops_what_is_left)
 		int sum = 0;
 		fl_mpmc_unbounded *q = NULL;
 		FL_OK(fl_mpmc_unbounded_create(
-		    &q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = 3, .drop = add, .drop_arg = &sum}));
+		    &q, sizeof(int),
+		    &(fl_mpmc_unbounded_config){.segment = 3, .one_consumer = n % 2, .drop = add, .drop_arg = &sum}));
 		put_all(q, 0, n);
 		if (n > 1)
 			get_all(q, 0, 1);
@@ -195,40 +86,6 @@ FL_TEST(mpmc_unbounded_put_without_memory)
 	get_all(q, 1, 10);
 	fl_mpmc_unbounded_free(q);
 	fl__hazards_end();
-}
-
-/* --- memory --- */
-
-FL_TEST(memory_returns_after_burst)
-{
-	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 16);
-	put_all(q, 0, 1);
-	int before = chains_live;
-	put_all(q, 1, 16000);
-	assert_true(chains_live > 900);
-	get_all(q, 0, 16000);
-	/* A spare, and one under this thread's hazard. */
-	FL_IN_RANGE(chains_live, before, before + 2);
-	fl_mpmc_unbounded_free(q);
-	FL_IN_RANGE(chains_live, 0, 1); /* the thread's hazards stay */
-}
-
-FL_TEST(mpmc_unbounded_steady_flow_allocates_nothing)
-{
-	FL_COUNTING();
-	fl_mpmc_unbounded *q = make_of(sizeof(int), 16);
-	for (int i = 0; i < 100; i++) {
-		put_all(q, i * 10, i * 10 + 10);
-		get_all(q, i * 10, i * 10 + 10);
-	}
-	int made = chains_made;
-	for (int i = 100; i < 1000; i++) {
-		put_all(q, i * 10, i * 10 + 10);
-		get_all(q, i * 10, i * 10 + 10);
-	}
-	assert_int_equal(chains_made, made);
-	fl_mpmc_unbounded_free(q);
 }
 
 typedef struct visitor {
@@ -410,8 +267,6 @@ FL_TEST(mpmc_unbounded_shared_hazards_have_no_owner_in_a_forked_child)
 	assert_int_equal(fl_test_child(take_many_records, fl__hazards_shared(), NULL, 0), 0);
 }
 
-/* --- for sleepers --- */
-
 FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 {
 	for (int n = 0; n < 5; n++) {
@@ -444,71 +299,5 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 		while (fl_mpmc_unbounded_try_get(q, item) == 0)
 			;
 		FL_RC(fl__unbounded_mark_empty(c), -EPIPE);
-	}
-}
-
-/* --- all at once --- */
-
-enum { PRODUCERS = 3, CONSUMERS = 3 };
-
-typedef struct crowd {
-	u64_list *q;
-	uint64_t each, got, sum;
-	bool many;
-	uint32_t producer;
-} crowd;
-
-static int produce(void *arg)
-{
-	crowd *c = arg;
-	uint64_t producer = fl__add_relaxed(&c->producer, 1), batch[16];
-	for (uint64_t i = 0; i < c->each;) {
-		size_t n = 0;
-		while (c->many && n < 16 && i < c->each)
-			batch[n++] = producer << 32 | ++i;
-		if (c->many)
-			FL_CHECK(u64_list_try_put_many(c->q, batch, n) == n);
-		else
-			FL_CHECK(u64_list_try_put(c->q, producer << 32 | ++i) == 0);
-	}
-	return 0;
-}
-
-static int consume(void *arg)
-{
-	crowd *c = arg;
-	uint64_t last[PRODUCERS] = {0}, sum = 0, batch[16];
-	for (;;) {
-		size_t n = c->many ? u64_list_try_get_many(c->q, batch, 16) : u64_list_try_get(c->q, batch) == 0;
-		if (n == 0 && fl__load_relaxed(&c->got) == PRODUCERS * c->each)
-			break;
-		for (size_t i = 0; i < n; i++) {
-			uint64_t producer = batch[i] >> 32, number = batch[i] & UINT32_MAX;
-			FL_CHECK(producer < PRODUCERS && number > last[producer]);
-			last[producer] = number;
-			sum += number;
-		}
-		fl__add_relaxed(&c->got, n);
-	}
-	fl__add_relaxed(&c->sum, sum);
-	return 0;
-}
-
-FL_TEST(mpmc_unbounded_each_once_in_its_producers_order)
-{
-	for (int many = 0; many < 2; many++) {
-		FL_SCOPED(u64_list) *q = NULL;
-		FL_OK(u64_list_create(&q, &(fl_mpmc_unbounded_config){.segment = 32}));
-		crowd c = {.q = q, .each = fl_test_scaled(100000), .many = many};
-		fl_thread t[PRODUCERS + CONSUMERS];
-		for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
-			FL_OK(fl_thread_start(&t[i], i < PRODUCERS ? produce : consume, &c, NULL));
-		for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
-			FL_OK(fl_thread_join(&t[i], NULL));
-		assert_int_equal(c.sum, PRODUCERS * (c.each * (c.each + 1) / 2));
-		assert_int_equal(u64_list_length(q), 0);
-		assert_ptr_equal(u64_list_untyped(q), q);
-		u64_list_close(q);
-		assert_true(u64_list_is_closed(q));
 	}
 }

@@ -2,14 +2,11 @@
 /* fl_queue_config.allocator: all memory of a queue comes from it and goes back to it. */
 #include "fl_account.h"
 #include "fl_seam.h"
-#include <fairlead/queue.h>
-#include <stdint.h>
 
 enum { ITEM = 300, MANY = 1000 }; /* an overwriting queue allocates for items of more than 256 bytes */
 
 static int compare_first(const void *a, const void *b, void *arg)
 {
-	(void)arg;
 	return *(const unsigned char *)a - *(const unsigned char *)b;
 }
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in fl_wait_any: readiness that takes nothing, and beside those that take. */
+#include "fl_queue_kinds.h"
+
 #include "fl_blocked.h"
 
-FL_TEST(queue_on_items_is_ready_with_an_item_or_closed)
+QUEUE_TEST(queue_on_items_is_ready_with_an_item_or_closed)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
@@ -16,7 +18,7 @@ FL_TEST(queue_on_items_is_ready_with_an_item_or_closed)
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
 }
 
-FL_TEST(queue_on_space_is_ready_with_space_or_closed)
+QUEUE_TEST(queue_on_space_is_ready_with_space_or_closed)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
@@ -30,7 +32,7 @@ FL_TEST(queue_on_space_is_ready_with_space_or_closed)
 	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q))); /* a put would not block: it would fail */
 }
 
-FL_TEST(queue_on_many_tells_the_first_that_is_ready)
+QUEUE_TEST(queue_on_many_tells_the_first_that_is_ready)
 {
 	FL_SCOPED(fl_queue) *a = queue_with(1, 0);
 	FL_SCOPED(fl_queue) *b = queue_with(1, 1);
@@ -43,7 +45,7 @@ FL_TEST(queue_on_many_tells_the_first_that_is_ready)
 	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 0);
 }
 
-FL_TEST(queue_on_items_is_woken_by_each_way_to_put)
+QUEUE_TEST(queue_on_items_is_woken_by_each_way_to_put)
 {
 	for (int way = 0; way < 5; way++) {
 		FL_SCOPED(fl_queue) *q = queue_with(2, 0);
@@ -65,7 +67,7 @@ FL_TEST(queue_on_items_is_woken_by_each_way_to_put)
 	}
 }
 
-FL_TEST(queue_on_space_is_woken_by_each_way_to_get)
+QUEUE_TEST(queue_on_space_is_woken_by_each_way_to_get)
 {
 	for (int way = 0; way < 5; way++) {
 		FL_SCOPED(fl_queue) *q = queue_with(1, 1);
@@ -103,7 +105,7 @@ static void run_beside_getter(bool observer_first)
 	GETS(q, 2);
 }
 
-FL_TEST(queue_observer_strands_no_getter)
+QUEUE_TEST(queue_observer_strands_no_getter)
 {
 	run_beside_getter(true);
 	run_beside_getter(false);
@@ -121,15 +123,14 @@ static void run_beside_putter(bool observer_first)
 	FL_OK(blocked_end(&look));
 }
 
-FL_TEST(queue_observer_strands_no_putter)
+QUEUE_TEST(queue_observer_strands_no_putter)
 {
 	run_beside_putter(true);
 	run_beside_putter(false);
 }
 
-#ifndef ONE_EACH /* several of one side */
 /* All observers hear of one item, and all getters behind them still get theirs. */
-FL_TEST(queue_observers_and_getters_in_one_queue)
+QUEUE_TEST_MANY(queue_observers_and_getters_in_one_queue)
 {
 	enum { N = 6 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
@@ -151,9 +152,8 @@ FL_TEST(queue_observers_and_getters_in_one_queue)
 		FL_OK(blocked_end(&b[i]));
 	GETS(q, 4);
 }
-#endif
 
-FL_TEST(queue_wait_any_leaves_no_entry)
+QUEUE_TEST(queue_wait_any_leaves_no_entry)
 {
 	fl_queue *a = queue_with(1, 0), *b = queue_with(1, 1);
 	fl_event go = FL_EVENT_INIT;
@@ -172,7 +172,7 @@ static int wait_for_both(struct blocked *b)
 	return FL_WAIT_ANY(FL_ON_QUEUE(b->q), FL_ON_CANCEL_TOKEN(b->cancel));
 }
 
-FL_TEST(queue_beside_a_token_in_wait_any)
+QUEUE_TEST(queue_beside_a_token_in_wait_any)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
@@ -192,38 +192,32 @@ FL_TEST(queue_beside_a_token_in_wait_any)
  */
 static bool never_ready(void *object)
 {
-	(void)object;
 	return false;
 }
 
 static bool put_when_armed(void *object, struct fl__node *node)
 {
-	(void)node;
 	FL_CHECK(fl_queue_put_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
 	return true;
 }
 
 static bool get_when_armed(void *object, struct fl__node *node)
 {
-	(void)node;
 	FL_CHECK(fl_queue_get_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
 	return true;
 }
 
 static bool close_when_armed(void *object, struct fl__node *node)
 {
-	(void)node;
 	fl_queue_close(object);
 	return true;
 }
 
 static void do_nothing(void *object, struct fl__node *node)
 {
-	(void)object;
-	(void)node;
 }
 
-FL_TEST(queue_that_gets_ready_while_others_are_armed)
+QUEUE_TEST(queue_that_gets_ready_while_others_are_armed)
 {
 	const fl_on_type puts = {never_ready, put_when_armed, do_nothing, NULL};
 	const fl_on_type gets = {never_ready, get_when_armed, do_nothing, NULL};
@@ -232,27 +226,4 @@ FL_TEST(queue_that_gets_ready_while_others_are_armed)
 	FL_RC(FL_WAIT_ANY(FL__ON(puts, q), FL_ON_QUEUE(q)), 1);
 	FL_RC(FL_WAIT_ANY(FL__ON(gets, q), FL_ON_QUEUE_SPACE(q)), 1);
 	FL_RC(FL_WAIT_ANY(FL__ON(closes, q), FL_ON_QUEUE(q)), 1);
-}
-
-static int op_observe_two(struct blocked *b)
-{
-	return FL_WAIT_ANY(FL_ON_QUEUE(b[0].q), FL_ON_QUEUE_SPACE(b[1].q));
-}
-
-/*
- * A waiter that one queue has woken may find the other freed: free would panic, or ASan complain,
- * if an entry were left in it.
- */
-FL_TEST(queue_close_vs_select_use_after_free)
-{
-	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {
-		struct blocked look[2] = {{.op = op_observe_two, .q = queue_with(1, 0)}, {.q = queue_with(1, 1)}};
-		blocked_start(look);
-		if (i % 4 == 0)
-			FL_WAIT_FOR(seam_sleepers() == 1);
-		fl_queue_close(look[i % 2].q);
-		FL_RC(blocked_end(look), i % 2);
-		fl_queue_free(look[0].q);
-		fl_queue_free(look[1].q);
-	}
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The end of a queue: close, close at once, free, and what the drop callback sees. */
+#include "fl_queue_kinds.h"
+
 #include "fl_blocked.h"
 
 enum { DROPS_MOST = 64 };
@@ -37,7 +39,7 @@ static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
 	return q;
 }
 
-FL_TEST(queue_close_drains)
+QUEUE_TEST(queue_close_drains)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(4, 3);
 	assert_false(fl_queue_is_closed(q));
@@ -56,7 +58,7 @@ FL_TEST(queue_close_drains)
 	assert_int_equal(fl_queue_capacity(q), 4);
 }
 
-FL_TEST(queue_close_of_a_full_one_says_closed_and_not_full)
+QUEUE_TEST(queue_close_of_a_full_one_says_closed_and_not_full)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
 	fl_queue_close(q);
@@ -65,7 +67,7 @@ FL_TEST(queue_close_of_a_full_one_says_closed_and_not_full)
 	GETS(q, 1);
 }
 
-FL_TEST(queue_close_calls_no_drop_callback)
+QUEUE_TEST(queue_close_calls_no_drop_callback)
 {
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 4, 2);
@@ -77,7 +79,7 @@ FL_TEST(queue_close_calls_no_drop_callback)
 	assert_int_equal(d.n, 0); /* the getter of an item owns it */
 }
 
-FL_TEST(queue_close_now_drops_what_is_in)
+QUEUE_TEST(queue_close_now_drops_what_is_in)
 {
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 3, 3);
@@ -101,7 +103,7 @@ FL_TEST(queue_close_now_drops_what_is_in)
 	assert_int_equal(d.n, 3);
 }
 
-FL_TEST(queue_close_now_after_close_drops_the_rest)
+QUEUE_TEST(queue_close_now_after_close_drops_the_rest)
 {
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 8, 5);
@@ -114,7 +116,7 @@ FL_TEST(queue_close_now_after_close_drops_the_rest)
 	assert_int_equal(d.n, 4);
 }
 
-FL_TEST(queue_close_now_needs_no_callback)
+QUEUE_TEST(queue_close_now_needs_no_callback)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
 	assert_int_equal(fl_queue_close_now(q), 5);
@@ -122,7 +124,7 @@ FL_TEST(queue_close_now_needs_no_callback)
 	FL_OK(fl_queue_try_join(q));
 }
 
-FL_TEST(queue_close_now_counts_dropped_items_as_done)
+QUEUE_TEST(queue_close_now_counts_dropped_items_as_done)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
 	GETS(q, 1);
@@ -146,7 +148,6 @@ struct slow_drop {
 static void drop_slowly(void *item, void *arg)
 {
 	struct slow_drop *s = arg;
-	(void)item;
 	fl_event_set(&s->begun);
 	FL_CHECK(fl_event_wait(&s->go) == 0);
 }
@@ -156,7 +157,7 @@ static int close_now(void *q)
 	return (int)fl_queue_close_now(q);
 }
 
-FL_TEST(queue_join_waits_for_the_drop_callbacks)
+QUEUE_TEST(queue_join_waits_for_the_drop_callbacks)
 {
 	struct slow_drop s = {FL_EVENT_INIT, FL_EVENT_INIT};
 	FL_SCOPED(fl_queue) *q = NULL;
@@ -177,7 +178,7 @@ FL_TEST(queue_join_waits_for_the_drop_callbacks)
 	assert_int_equal(dropped, 1);
 }
 
-FL_TEST(queue_free_drops_what_is_left)
+QUEUE_TEST(queue_free_drops_what_is_left)
 {
 	long before = seam_live_allocs();
 	struct drops d = {0};
@@ -199,7 +200,7 @@ FL_TEST(queue_free_drops_what_is_left)
 	assert_int_equal(seam_live_allocs(), before);
 }
 
-FL_TEST(queue_refused_items_are_not_dropped)
+QUEUE_TEST(queue_refused_items_are_not_dropped)
 {
 	struct drops d = {0};
 	fl_queue *q = queue_that_notes(&d, 2, 2);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bulk forms of the queue: partial results, order, blocking, and the waiters that they wake. */
+#include "fl_queue_kinds.h"
+
 #include "fl_blocked.h"
 
-FL_TEST(queue_many_in_and_out_keeps_the_order)
+QUEUE_TEST(queue_many_in_and_out_keeps_the_order)
 {
 	const size_t capacities[] = {1, 2, 3, 7, 8, 10};
-	for (size_t c = 0; c < sizeof capacities / sizeof *capacities; c++) {
+	FL_EACH (c, capacities) {
 		FL_SCOPED(fl_queue) *q = queue_with(capacities[c], 0);
 		int in = 0, out = 0, items[12];
 		for (int round = 0; round < 50; round++) {
@@ -26,7 +28,7 @@ FL_TEST(queue_many_in_and_out_keeps_the_order)
 	}
 }
 
-FL_TEST(queue_many_touches_no_more_than_it_says)
+QUEUE_TEST(queue_many_touches_no_more_than_it_says)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(8, 3);
 	int items[6] = {-1, -1, -1, -1, -1, -1};
@@ -42,7 +44,7 @@ FL_TEST(queue_many_touches_no_more_than_it_says)
 	assert_int_equal(fl_queue_length(q), 3);
 }
 
-FL_TEST(queue_many_of_nothing_does_nothing)
+QUEUE_TEST(queue_many_of_nothing_does_nothing)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
 	size_t count = 77;
@@ -61,7 +63,7 @@ FL_TEST(queue_many_of_nothing_does_nothing)
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
-FL_TEST(queue_put_many_until_says_how_many_went_in)
+QUEUE_TEST(queue_put_many_until_says_how_many_went_in)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
 	const int items[] = {2, 3, 4, 5};
@@ -87,7 +89,7 @@ FL_TEST(queue_put_many_until_says_how_many_went_in)
 		GETS(q, i);
 }
 
-FL_TEST(queue_get_many_until_says_how_many_came_out)
+QUEUE_TEST(queue_get_many_until_says_how_many_came_out)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(8, 5);
 	int items[8] = {0};
@@ -118,7 +120,7 @@ FL_TEST(queue_get_many_until_says_how_many_came_out)
 	assert_int_equal(items[0], 6);
 }
 
-FL_TEST(queue_put_many_blocks_until_all_are_in)
+QUEUE_TEST(queue_put_many_blocks_until_all_are_in)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3, 4, 5}, .n = 5};
@@ -133,7 +135,7 @@ FL_TEST(queue_put_many_blocks_until_all_are_in)
 	GETS(q, 5);
 }
 
-FL_TEST(queue_get_many_blocks_until_there_is_one)
+QUEUE_TEST(queue_get_many_blocks_until_there_is_one)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
 	struct blocked get = {.op = op_get_many, .q = q, .n = 8};
@@ -151,7 +153,7 @@ FL_TEST(queue_get_many_blocks_until_there_is_one)
 }
 
 /* What went in before the end is in; the rest is the caller's. */
-FL_TEST(queue_put_many_is_partial_when_it_ends_early)
+QUEUE_TEST(queue_put_many_is_partial_when_it_ends_early)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
@@ -175,7 +177,7 @@ FL_TEST(queue_put_many_is_partial_when_it_ends_early)
 	FL_RC(fl_queue_try_get(q, &(int){0}), -EPIPE);
 }
 
-FL_TEST(queue_get_many_of_a_cancelled_scope_is_none)
+QUEUE_TEST(queue_get_many_of_a_cancelled_scope_is_none)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
 	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
@@ -191,9 +193,8 @@ FL_TEST(queue_get_many_of_a_cancelled_scope_is_none)
 	assert_int_equal(closed.count, 0);
 }
 
-#ifndef ONE_EACH /* several of one side */
 /* One bulk operation makes work for several single ones: each of them goes on. */
-FL_TEST(queue_many_wakes_a_waiter_for_each_item)
+QUEUE_TEST_MANY(queue_many_wakes_a_waiter_for_each_item)
 {
 	enum { N = 4 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
@@ -221,9 +222,8 @@ FL_TEST(queue_many_wakes_a_waiter_for_each_item)
 	assert_int_equal(fl_queue_try_get_many(q, items, N), N);
 	assert_int_equal(items[0] + items[1] + items[2] + items[3], 10 + 11 + 12 + 13);
 }
-#endif
 
-FL_TEST(queue_many_counts_each_item_for_join)
+QUEUE_TEST(queue_many_counts_each_item_for_join)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
 	int items[4] = {1, 2, 3, 4};

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues that are not FIFO: what comes out first, and what their configs may say. */
 #include "fl_blocked.h"
-#include <limits.h>
 
 static int some(int i)
 {
@@ -177,8 +176,8 @@ FL_TEST(queue_priority_at_any_capacity_and_item_size)
 {
 	const size_t capacities[] = {1, 2, 3, 4, 7, 8, 16, 33, 64};
 	const size_t sizes[] = {2, 3, 4, 8, 13, 16, 24, 64};
-	for (size_t c = 0; c < sizeof capacities / sizeof *capacities; c++)
-		for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++)
+	FL_EACH (c, capacities)
+		FL_EACH (s, sizes)
 			run_priority(sizes[s], capacities[c]);
 }
 

@@ -8,7 +8,6 @@ static int dropped[64], drops;
 
 static void note(void *item, void *arg)
 {
-	(void)arg;
 	dropped[drops++] = *(int *)item;
 }
 
@@ -24,9 +23,6 @@ static fl_queue *last_of(fl_queue_order order, void (*drop)(void *, void *))
 
 static int never_called(const void *a, const void *b, void *compare_arg)
 {
-	(void)a;
-	(void)b;
-	(void)compare_arg;
 	return 0;
 }
 

@@ -20,7 +20,7 @@ FL_TEST(queue_promises_together_choose_the_pair)
 	const fl_queue_config none = {.capacity = 2}, one_producer = {.capacity = 2, .one_producer = true},
 			      one_consumer = {.capacity = 2, .one_consumer = true};
 	const fl_queue_config *const others[] = {&none, &one_producer, &one_consumer};
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+	FL_EACH (i, others) {
 		FL_SCOPED(fl_queue) *q = NULL;
 		FL_OK(fl_queue_create(&q, sizeof(int), others[i]));
 		assert_ptr_equal(q->backend, &fl__backend_mpmc);

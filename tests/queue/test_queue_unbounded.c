@@ -5,14 +5,10 @@
  */
 #include "fl_seam.h"
 #include "queue/queue.h"
-#include <fairlead/event.h>
-#include <fairlead/queue.h>
-#include <fairlead/thread.h>
 
 static int by_value(const void *a, const void *b, void *arg)
 {
 	const int x = *(const int *)a, y = *(const int *)b;
-	(void)arg;
 	return (x > y) - (x < y);
 }
 

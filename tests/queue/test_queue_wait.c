@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue's waits: what ends them, and what they leave behind. */
+#include "fl_queue_kinds.h"
+
 #include "fl_blocked.h"
 #include "fl_child.h"
 
-#include <fairlead/loop.h>
-
-FL_TEST(queue_put_blocks_until_there_is_space)
+QUEUE_TEST(queue_put_blocks_until_there_is_space)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 2);
 	struct blocked put = {.op = op_put, .q = q, .items = {3}};
@@ -18,7 +18,7 @@ FL_TEST(queue_put_blocks_until_there_is_space)
 	GETS(q, 3);
 }
 
-FL_TEST(queue_get_blocks_until_there_is_an_item)
+QUEUE_TEST(queue_get_blocks_until_there_is_an_item)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
 	struct blocked get = {.op = op_get, .q = q};
@@ -29,7 +29,7 @@ FL_TEST(queue_get_blocks_until_there_is_an_item)
 	assert_int_equal(fl_queue_length(q), 0);
 }
 
-FL_TEST(queue_until_forms_block_and_go_on_as_well)
+QUEUE_TEST(queue_until_forms_block_and_go_on_as_well)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	struct blocked get = {.op = op_get_until, .q = q, .deadline = fl_after(FL_S(3600))};
@@ -45,9 +45,8 @@ FL_TEST(queue_until_forms_block_and_go_on_as_well)
 	GETS(q, 7);
 }
 
-#ifndef ONE_EACH /* several of one side */
 /* Each of several waiters gets one item each, and none sleeps on beside one. */
-FL_TEST(queue_wakes_as_many_as_it_serves)
+QUEUE_TEST_MANY(queue_wakes_as_many_as_it_serves)
 {
 	enum { N = 5 };
 	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
@@ -68,10 +67,8 @@ FL_TEST(queue_wakes_as_many_as_it_serves)
 	}
 	assert_int_equal(sum, 1 + 2 + 3 + 4 + 5);
 }
-#endif
 
-#ifndef ONE_EACH /* two of one side */
-FL_TEST(queue_try_forms_do_not_overtake_into_nothing)
+QUEUE_TEST_MANY(queue_try_forms_do_not_overtake_into_nothing)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	struct blocked get = {.op = op_get, .q = q};
@@ -91,7 +88,6 @@ FL_TEST(queue_try_forms_do_not_overtake_into_nothing)
 	}
 	assert_int_equal(fl_queue_length(q), 0);
 }
-#endif
 
 /*
  * The blocking operations, the state of the queue in which they block (full or empty), and their
@@ -132,7 +128,7 @@ static void check_untouched(const struct row *row, const struct blocked *b)
 	fl_queue_free(b->q); /* panics if a waiter is left */
 }
 
-FL_TEST(queue_wait_ends_at_the_request_of_its_token)
+QUEUE_TEST(queue_wait_ends_at_the_request_of_its_token)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (!rows[i].has_deadline)
@@ -147,7 +143,7 @@ FL_TEST(queue_wait_ends_at_the_request_of_its_token)
 	}
 }
 
-FL_TEST(queue_wait_ends_at_the_request_of_its_scope)
+QUEUE_TEST(queue_wait_ends_at_the_request_of_its_scope)
 {
 	for (int i = 0; i < ROWS; i++) {
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
@@ -160,7 +156,7 @@ FL_TEST(queue_wait_ends_at_the_request_of_its_scope)
 	}
 }
 
-FL_TEST(queue_wait_that_is_shielded_hears_no_request)
+QUEUE_TEST(queue_wait_that_is_shielded_hears_no_request)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (!rows[i].has_deadline)
@@ -182,7 +178,7 @@ FL_TEST(queue_wait_that_is_shielded_hears_no_request)
  * A consumer that its token has cancelled takes no item that is put afterwards, however late its
  * thread runs.
  */
-FL_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
+QUEUE_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
 {
 	enum { ROUNDS = 20 };
 	for (int i = 0; i < ROUNDS * ROWS; i++) {
@@ -207,7 +203,7 @@ FL_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
 	}
 }
 
-FL_TEST(queue_wait_that_timed_out_took_nothing)
+QUEUE_TEST(queue_wait_that_timed_out_took_nothing)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (!rows[i].has_deadline)
@@ -225,7 +221,7 @@ FL_TEST(queue_wait_that_timed_out_took_nothing)
  * The result of a blocked operation after a close: -EPIPE; a wait for readiness is over; a join
  * waits on.
  */
-FL_TEST(queue_close_ends_blocked_puts_and_gets)
+QUEUE_TEST(queue_close_ends_blocked_puts_and_gets)
 {
 	for (int i = 0; i < ROWS; i++) {
 		if (rows[i].op == op_join || rows[i].op == op_join_until)
@@ -239,7 +235,7 @@ FL_TEST(queue_close_ends_blocked_puts_and_gets)
 	}
 }
 
-FL_TEST(queue_close_now_ends_everything)
+QUEUE_TEST(queue_close_now_ends_everything)
 {
 	for (int i = 0; i < ROWS; i++) {
 		bool goes_on = rows[i].op == op_observe || rows[i].op == op_observe_space || rows[i].op == op_join ||
@@ -254,8 +250,7 @@ FL_TEST(queue_close_now_ends_everything)
 	}
 }
 
-#ifndef ONE_EACH /* several of one side */
-FL_TEST(queue_close_ends_all_waiters_of_both_sides)
+QUEUE_TEST_MANY(queue_close_ends_all_waiters_of_both_sides)
 {
 	enum { N = 4 };
 	for (int full = 0; full <= 1; full++) {
@@ -271,9 +266,8 @@ FL_TEST(queue_close_ends_all_waiters_of_both_sides)
 		fl_queue_free(q);
 	}
 }
-#endif
 
-FL_TEST(queue_join_waits_for_the_last_task_done)
+QUEUE_TEST(queue_join_waits_for_the_last_task_done)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 2);
 	struct blocked join = {.op = op_join, .q = q}, other = {.op = op_join_until, .q = q};
@@ -289,7 +283,7 @@ FL_TEST(queue_join_waits_for_the_last_task_done)
 	FL_OK(blocked_end(&other));
 }
 
-FL_TEST(queue_join_goes_on_through_a_close)
+QUEUE_TEST(queue_join_goes_on_through_a_close)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
 	struct blocked join = {.op = op_join, .q = q};
@@ -302,7 +296,7 @@ FL_TEST(queue_join_goes_on_through_a_close)
 	FL_OK(blocked_end(&join));
 }
 
-FL_TEST(queue_waits_leave_errno_as_it_is)
+QUEUE_TEST(queue_waits_leave_errno_as_it_is)
 {
 	FL_SCOPED(fl_queue) *empty = queue_with(1, 0);
 	FL_SCOPED(fl_queue) *full = queue_with(1, 1);
@@ -318,7 +312,7 @@ FL_TEST(queue_waits_leave_errno_as_it_is)
 }
 
 /* Free with a waiter inside panics, and leaves the queue and the waiter unchanged. */
-FL_TEST(queue_free_with_a_waiter_panics)
+QUEUE_TEST(queue_free_with_a_waiter_panics)
 {
 	for (int i = 0; i < ROWS; i++) {
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
@@ -360,7 +354,7 @@ static void wakes_its_own(void *queue)
 }
 
 /* The enqueued waiters are the parent's: in the child an item is not for them. */
-FL_TEST(queue_fork_forgets_waiters)
+QUEUE_TEST(queue_fork_forgets_waiters)
 {
 	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);

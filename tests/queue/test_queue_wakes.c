@@ -9,13 +9,15 @@
  * released, and one more when the last sleeper is gone.
  */
 #include "fl_blocked.h"
+#include "fl_queued.h"
+
+#include "queue/queue.h"
 
 enum { SLEEPERS = 6, KINDS = 6 };
 
 static int by_value(const void *a, const void *b, void *arg)
 {
 	const int x = *(const int *)a, y = *(const int *)b;
-	(void)arg;
 	return (x > y) - (x < y);
 }
 
@@ -198,4 +200,27 @@ FL_TEST(queue_batch_makes_a_wake_for_each_item_at_most)
 			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS - n), SLEEPERS - n);
 			end(get);
 		}
+}
+
+/*
+ * Any object at the queue's place, at any word of it: the queue's late wakes leave its waiters
+ * alone.
+ */
+FL_TEST(queue_stray_wake_reused_memory)
+{
+	static _Alignas(max_align_t) unsigned char memory[sizeof(fl_queue)];
+	fl_queue *gone = (fl_queue *)(void *)memory;
+	for (size_t at = 0; at < sizeof memory; at += sizeof(uint32_t)) {
+		struct fl__wait wait;
+		struct fl__lot lot;
+		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
+		struct fl__node node = FL__NODE(&wait);
+		fl__lot_open(&lot, memory + at);
+		fl__lot_add(&lot, &node);
+		fl__lot_close(&lot);
+		fl__queue_wake(gone, FL__CONSUMERS);
+		fl__queue_wake(gone, FL__PRODUCERS);
+		assert_true(node.queued);
+		fl__lot_leave(&node);
+	}
 }

@@ -5,8 +5,6 @@
  */
 #include "fl_blocked.h"
 
-#include <fairlead/loop.h>
-
 struct selecting {
 	fl_select_case cases[2];
 	int got[2], which;
@@ -41,7 +39,6 @@ static int end(struct selecting *s)
 
 static int least_first(const void *a, const void *b, void *compare_arg)
 {
-	(void)compare_arg;
 	return *(const int *)a - *(const int *)b;
 }
 
@@ -345,13 +342,11 @@ static fl_queue *places[2];
 
 static int puts_one(void *arg)
 {
-	(void)arg;
 	return fl_queue_put(places[1], &(int){5});
 }
 
 static int selects_one(void *arg)
 {
-	(void)arg;
 	fl_fiber *puts = NULL;
 	int a = 0, b = 0;
 	FL_CHECK(fl_fiber_start(&puts, puts_one, NULL, NULL) == 0);

@@ -4,9 +4,6 @@
 
 #include "base/atomic.h"
 #include "shm/shm_arena.h"
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 enum { UNITS = 64 };
 
@@ -133,7 +130,7 @@ FL_TEST(arena_damaged_lengths)
 	static const uint32_t wrong[] = {
 	    0, UNITS + 1, 0x7fffffff, FL__SHM_ARENA_USED, FL__SHM_ARENA_USED | (UNITS + 1), UINT32_MAX};
 	struct fl__shm_arena_count c;
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+	FL_EACH (i, wrong) {
 		heap h;
 		uint32_t first;
 		struct fl__shm_arena a = new_heap(&h);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_shm.h"
 
-#include <signal.h>
-
 typedef struct account {
 	int64_t balance;
 	char name[24];
@@ -99,7 +97,7 @@ FL_TEST(shm_array_open_refuses)
 	FL_RC(fl_shm_array_open(&b, region, at + 256, 8), -EBADMSG);
 	FL_RC(fl_shm_array_open(&b, region, UINT64_MAX - 255, 8), -EBADMSG);
 	static const uint64_t lengths[] = {0, 8192, 8192 - 15, UINT64_MAX, UINT64_MAX / 8, UINT64_MAX / 8 - 15};
-	for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+	FL_EACH (i, lengths) {
 		head[2] = lengths[i];
 		FL_RC(fl_shm_array_open(&b, region, at, 8), -EBADMSG);
 	}

@@ -3,17 +3,12 @@
 
 #include "shm/shm_sys.h"
 #include <ftw.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* A tree of our own: meminfo, a file as /proc/self/cgroup, and control groups. */
 static char root[64];
 
 static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
 {
-	(void)s;
-	(void)type;
-	(void)at;
 	return remove(path);
 }
 

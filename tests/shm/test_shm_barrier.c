@@ -229,21 +229,6 @@ static int take_turns(void *arg)
 	return 0;
 }
 
-FL_TEST(shm_barrier_reuse)
-{
-	turns *t = fl_test_share(sizeof *t);
-	pid_t children[3];
-	t->parties = 4;
-	t->rounds = fl_test_scaled(2000);
-	FL_OK(fl_shm_barrier_init(&t->b, t->parties));
-	for (int i = 0; i < 3; i++)
-		children[i] = fl_test_fork(take_turns, t);
-	FL_OK(take_turns(t));
-	for (int i = 0; i < 3; i++)
-		fl_test_reap(children[i]);
-	fl_test_unshare(t, sizeof *t);
-}
-
 FL_TEST(shm_barrier_fibers)
 {
 	turns *t = fl_test_share(sizeof *t);
@@ -256,51 +241,5 @@ FL_TEST(shm_barrier_fibers)
 	FL_OK(take_turns(t));
 	for (int i = 0; i < 2; i++)
 		fl_test_fibers_end(&groups[i]);
-	fl_test_unshare(t, sizeof *t);
-}
-
-static int turn_for_ever(void *arg)
-{
-	turns *t = arg;
-	while (fl_shm_barrier_wait(&t->b) >= 0)
-		;
-	fl_test_rest();
-}
-
-static int turn_until_broken(void *arg)
-{
-	turns *t = arg;
-	int rc;
-	while ((rc = fl_shm_barrier_wait(&t->b)) >= 0)
-		fl__add_relaxed(&t->sums[0], 1);
-	return rc == -EPIPE ? 0 : 1;
-}
-
-/*
- * kill9_waiter: one of three is killed anywhere. The others may pass once more (it had arrived),
- * then wait in vain, until the deadline of one breaks the barrier for the other.
- */
-FL_TEST(shm_barrier_kill9_waiter)
-{
-	FL_TEST_NEEDS_DEATHS();
-	turns *t = fl_test_share(sizeof *t);
-	unsigned random = 1;
-	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
-		FL_OK(fl_shm_barrier_init(&t->b, 3));
-		pid_t doomed = fl_test_fork(turn_for_ever, t), other = fl_test_fork(turn_until_broken, t);
-		random = random * 1664525u + 1013904223u;
-		int rc = 0;
-		for (unsigned turn = random >> 28; turn > 0; turn--)
-			FL_CHECK(fl_shm_barrier_wait(&t->b) >= 0);
-		for (unsigned spins = random >> 18; spins > 0; spins--)
-			fl__sys.relax();
-		fl_test_kill(doomed);
-		for (unsigned turn = 0; turn < 2 && rc >= 0; turn++)
-			rc = fl_shm_barrier_wait_until(&t->b, fl_after(FL_MS(2)), NULL);
-		assert_int_equal(rc, -ETIMEDOUT);
-		fl_test_reap(other);
-		assert_true(fl_shm_barrier_is_broken(&t->b));
-		assert_int_equal(fl_shm_barrier_waiting(&t->b), 0);
-	}
 	fl_test_unshare(t, sizeof *t);
 }

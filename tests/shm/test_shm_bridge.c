@@ -11,9 +11,6 @@
 #include "shm/shm_bridge.h"
 
 #include <dirent.h>
-#include <limits.h>
-#include <signal.h>
-#include <sys/mman.h>
 
 enum fault { NONE, EINTR_ALWAYS, EAGAIN_ALWAYS, SPURIOUS_ALWAYS };
 
@@ -217,7 +214,6 @@ static bool word_arm(void *word, struct fl__node *node)
 
 static void word_disarm(void *word, struct fl__node *node)
 {
-	(void)word;
 	fl__bridge_disarm(NULL, node);
 }
 
@@ -283,11 +279,6 @@ static void crowd(void)
 	    fl__load_relaxed(&one_each) || fl__load_relaxed(&lacks) || fl__load_relaxed(&soon_bored);
 	FL_CHECK(fl__load_relaxed(&started) - before <= (one_for_each ? CROWD : 3));
 	unshare_(words, CROWD * sizeof *words);
-}
-
-FL_TEST(shm_bridge_crowd)
-{
-	with_each_fault(crowd);
 }
 
 /* Every word that changed in one go is seen, however many wakes came at once. */
@@ -363,7 +354,6 @@ FL_TEST(shm_bridge_take_results)
 static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
-	(void)cancel;
 	int rc = fl__shm_acquire(&g->lock, 0, deadline);
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
@@ -505,7 +495,6 @@ static void all_of_it(void)
 
 static void as_usual(void *unused)
 {
-	(void)unused;
 	all_of_it();
 }
 
@@ -551,7 +540,6 @@ static bool times_out(uint32_t *word)
 
 static void without_threads(void *unused)
 {
-	(void)unused;
 	fl__store_relaxed(&no_threads, 1);
 	uint32_t before = fl__load_relaxed(&started);
 	wait_and_change();
@@ -588,7 +576,6 @@ FL_TEST(shm_bridge_without_waitv)
 /* It turns out when a bridge serves many already. */
 static void waitv_goes_away(void *unused)
 {
-	(void)unused;
 	uint32_t *words = share(CROWD * sizeof *words);
 	fl_test_fibers fibers;
 	uint32_t before = fl__load_relaxed(&sleeps);
@@ -620,7 +607,6 @@ static unsigned threads_now(void)
 
 static void gets_bored(void *unused)
 {
-	(void)unused;
 	unsigned before = threads_now();
 	uint32_t *word = share(4096);
 	FL_WAIT_FOR(times_out(word) && threads_now() > before);

@@ -67,17 +67,6 @@ static void end_waiters(const pid_t *pids, unsigned n)
 		fl_test_reap(pids[i]);
 }
 
-FL_TEST(shm_cond_all_zero_is_valid)
-{
-	fl_shm_cond c = FL_SHM_COND_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_shm_cond_init(&made);
-	assert_memory_equal(&c, &zero, sizeof c);
-	assert_memory_equal(&made, &zero, sizeof made);
-	FL_OK(fl_shm_cond_destroy(&c));
-}
-
 FL_TEST(shm_cond_wakes_all)
 {
 	enum { N = 4 };
@@ -145,7 +134,6 @@ static fl_shm_mutex *others;
 
 static int sleep_while_others_lock(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word, (void)expected, (void)deadline;
 	fl__sys.alloc = fl_test_no_memory;
 	for (uint32_t i = 0; i < fl__shm_self()->room; i++)
 		FL_CHECK(fl_shm_mutex_lock(&others[i]) == 0);
@@ -433,103 +421,5 @@ FL_TEST(shm_cond_killed_waiter_leaves_nothing)
 	fl_shm_mutex_unlock(&b->mutex);
 	fl_test_reap(other);
 	FL_OK(fl_shm_cond_destroy(&b->cond));
-	drop(b);
-}
-
-/* Producers and consumers, in processes: no item is lost, and no consumer sleeps beside one. */
-enum { ITEMS = 2000 };
-
-static int consume(void *arg)
-{
-	board *b = arg;
-	for (unsigned i = 0; i < ITEMS; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-		while (b->items == 0)
-			FL_CHECK(fl_shm_cond_wait(&b->cond, &b->mutex) == 0);
-		b->items--;
-		fl_shm_mutex_unlock(&b->mutex);
-	}
-	return 0;
-}
-
-static int produce(void *arg)
-{
-	board *b = arg;
-	for (unsigned i = 0; i < ITEMS; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-		fl_shm_cond_broadcast(&b->cond);
-		b->items++;
-		fl_shm_mutex_unlock(&b->mutex);
-	}
-	return 0;
-}
-
-FL_TEST(shm_cond_producers_and_consumers)
-{
-	board *b = make_board();
-	pid_t pids[4];
-	for (int i = 0; i < 4; i++)
-		pids[i] = fl_test_fork(i % 2 ? produce : consume, b);
-	end_waiters(pids, 4);
-	assert_int_equal(b->items, 0);
-	drop(b);
-}
-
-/*
- * The pattern under kills: a producer is killed at any moment, and replaced; the consumer, which is
- * never killed, gets all.
- */
-static int consume_repairing(void *arg)
-{
-	board *b = arg;
-	unsigned got = 0;
-	int rc = fl_shm_mutex_lock(&b->mutex);
-	while (got < ITEMS) {
-		if (rc == -EOWNERDEAD)
-			/* One store is all of a change: no repair is needed. */
-			fl_shm_mutex_recover(&b->mutex);
-		else
-			FL_CHECK(rc == 0);
-		got += b->items;
-		b->items = 0;
-		rc = got < ITEMS ? fl_shm_cond_wait(&b->cond, &b->mutex) : 0;
-	}
-	fl__store_relaxed(&b->results, 1);
-	fl_shm_mutex_unlock(&b->mutex);
-	return 0;
-}
-
-static int produce_for_ever(void *arg)
-{
-	board *b = arg;
-	for (;;) {
-		int rc = fl_shm_mutex_lock(&b->mutex);
-		if (rc == -EOWNERDEAD)
-			fl_shm_mutex_recover(&b->mutex);
-		else
-			FL_CHECK(rc == 0);
-		fl_shm_cond_broadcast(&b->cond);
-		fl__store_relaxed(&b->items, b->items + 1);
-		fl__add_relaxed(&b->turns, 1);
-		fl_shm_mutex_unlock(&b->mutex);
-		if (fl__load_relaxed(&b->results))
-			return 0;
-	}
-}
-
-FL_TEST(shm_cond_producers_are_killed)
-{
-	FL_TEST_NEEDS_DEATHS();
-	board *b = make_board();
-	pid_t consumer = fl_test_fork(consume_repairing, b), producer = fl_test_fork(produce_for_ever, b);
-	while (!fl__load_relaxed(&b->results)) {
-		uint32_t before = fl__load_relaxed(&b->turns);
-		FL_WAIT_FOR(fl__load_relaxed(&b->turns) - before >= 5 || fl__load_relaxed(&b->results));
-		(void)kill(producer, SIGKILL);
-		(void)fl_test_status(producer);
-		producer = fl_test_fork(produce_for_ever, b);
-	}
-	fl_test_reap(consumer);
-	fl_test_reap(producer);
 	drop(b);
 }

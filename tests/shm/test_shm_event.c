@@ -20,16 +20,6 @@ static uint32_t *monitor(fl_shm_event *e)
 	return fl__shm_word((struct fl__shm_lock *)(void *)e->lock_);
 }
 
-FL_TEST(shm_event_all_zero_is_not_set)
-{
-	fl_shm_event zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_shm_event_init(&made);
-	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_shm_event_is_set(&zero));
-}
-
 FL_TEST(shm_event_stays_set_until_it_is_reset)
 {
 	fl_shm_event e;
@@ -161,81 +151,4 @@ FL_TEST(shm_event_wait_any)
 		fl_shm_event_reset(&t->b);
 	}
 	fl_test_unshare(t, sizeof *t);
-}
-
-/* Processes: "reset, check for work, wait" misses none. */
-typedef struct work {
-	fl_shm_event some;
-	uint32_t given, rounds;
-} work;
-
-static int give_work(void *arg)
-{
-	work *w = arg;
-	for (uint32_t i = 0; i < w->rounds; i++) {
-		fl__add_relaxed(&w->given, 1);
-		FL_CHECK(fl_shm_event_set(&w->some) == 0);
-	}
-	return 0;
-}
-
-FL_TEST(shm_event_reset_and_look)
-{
-	work *w = fl_test_share(sizeof *w);
-	w->rounds = fl_test_scaled(20000);
-	pid_t pid = fl_test_fork(give_work, w);
-	for (uint32_t seen = 0; seen < w->rounds;) {
-		fl_shm_event_reset(&w->some);
-		uint32_t now = fl__load_relaxed(&w->given);
-		if (now == seen)
-			FL_OK(fl_shm_event_wait_until(&w->some, fl_after(FL_S(60)), NULL));
-		seen = now;
-	}
-	fl_test_reap(pid);
-	fl_test_unshare(w, sizeof *w);
-}
-
-static int set_it(void *e)
-{
-	FL_CHECK(fl_shm_event_set(e) == 0);
-	fl_test_rest();
-}
-
-static int wait_in_child(void *e)
-{
-	return fl_shm_event_wait(e);
-}
-
-/*
- * kill9_waiter: a setter and a waiter are killed anywhere. If the event is set all survivors see
- * it, and if not it can be set.
- */
-FL_TEST(shm_event_kill9_waiter)
-{
-	FL_TEST_NEEDS_DEATHS();
-	fl_shm_event *e = fl_test_share(sizeof *e);
-	unsigned random = 1, set = 0;
-	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
-		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-		fl_test_caller callers[2];
-		fl_shm_event_init(e);
-		pid_t waiter = fl_test_fork(wait_in_child, e), other = fl_test_fork(wait_in_child, e);
-		for (int i = 0; i < 2; i++)
-			fl_test_call_start(&callers[i], wait_for, e, FL_FOREVER, i ? &token : NULL);
-		pid_t setter = fl_test_fork(set_it, e);
-		random = random * 1664525u + 1013904223u;
-		for (unsigned spins = random >> 14; spins > 0; spins--)
-			fl__sys.relax();
-		(void)kill(waiter, SIGKILL);
-		fl_test_kill(setter);
-		(void)fl_test_status(waiter);
-		set += fl_shm_event_is_set(e);
-		if (!fl_shm_event_is_set(e))
-			FL_OK(fl_shm_event_set(e));
-		for (int i = 0; i < 2; i++)
-			FL_OK(fl_test_call_end(&callers[i]));
-		fl_test_reap(other);
-	}
-	print_message("the setter was in time in %u rounds\n", set);
-	fl_test_unshare(e, sizeof *e);
 }

@@ -6,8 +6,6 @@
 #include "fl_faults.h"
 #include "fl_shm_child.h"
 
-#include <pthread.h>
-
 enum { OURS = 2, THEIRS = 2, ALL = OURS + THEIRS, MANY = 100 };
 
 struct mixed {
@@ -156,23 +154,6 @@ static void shuffle(unsigned *order_, unsigned n, uint32_t *seed)
 	}
 }
 
-FL_TEST(shm_lock_a_hundred_at_once)
-{
-	struct many *m = fl_test_share(sizeof *m);
-	uint32_t seed = 7;
-	for (int round = 0; round < 50; round++) {
-		unsigned to[MANY], from[MANY];
-		shuffle(to, MANY, &seed);
-		shuffle(from, MANY, &seed);
-		for (unsigned i = 0; i < MANY; i++)
-			FL_OK(fl_shm_mutex_lock(&m->locks[to[i]]));
-		for (unsigned i = 0; i < MANY; i++)
-			fl_shm_mutex_unlock(&m->locks[from[i]]);
-		assert_true(list_is_empty());
-	}
-	fl_test_unshare(m, sizeof *m);
-}
-
 static int lock_many_and_rest(void *arg)
 {
 	struct many *m = arg;
@@ -288,21 +269,6 @@ static int count_up(void *arg)
 		if (!more)
 			return 0;
 	}
-}
-
-FL_TEST(shm_lock_four_processes_count)
-{
-	struct counts *c = fl_test_share(sizeof *c);
-	pid_t pids[WORKERS];
-	c->limit = fl_test_scaled(100000);
-	for (int i = 0; i < WORKERS; i++)
-		pids[i] = fl_test_fork(count_up, c);
-	for (int i = 0; i < WORKERS; i++)
-		fl_test_reap(pids[i]);
-	assert_int_equal(c->total, (uint64_t)WORKERS * c->limit);
-	assert_int_equal(c->deaths, 0);
-	FL_OK(fl_shm_mutex_destroy(&c->mutex));
-	fl_test_unshare(c, sizeof *c);
 }
 
 /* The same while one process after another is killed at any moment, and replaced. */

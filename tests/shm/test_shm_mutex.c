@@ -45,17 +45,6 @@ static void die_holding(board *b)
 	fl_test_kill(begin_holder(b));
 }
 
-FL_TEST(shm_mutex_all_zero_is_valid)
-{
-	fl_shm_mutex m = FL_SHM_MUTEX_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_shm_mutex_init(&made);
-	assert_memory_equal(&m, &zero, sizeof m);
-	assert_memory_equal(&made, &zero, sizeof made);
-	FL_OK(fl_shm_mutex_destroy(&m));
-}
-
 FL_TEST(shm_mutex_locks_and_unlocks)
 {
 	fl_shm_mutex m = FL_SHM_MUTEX_INIT;

@@ -9,15 +9,6 @@
 
 #include "base/sanitizer.h"
 #include "shm/shm_region.h"
-#include <fairlead/shm_barrier.h>
-#include <fairlead/shm_event.h>
-#include <fairlead/shm_queue.h>
-#include <fairlead/shm_sem.h>
-#include <fairlead/shm_value.h>
-#include <pthread.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* Private memory, whose address the other process knows. */
 enum { CANARIES = 512 };
@@ -33,7 +24,6 @@ static bool canary_lives(void)
 
 static void ignore_log(fl_log_level level, const char *message)
 {
-	(void)level, (void)message;
 }
 
 static bool list_is_empty(void)
@@ -78,7 +68,7 @@ FL_TEST(shm_mutex_peer_pointer)
 	                           (uint64_t)fl__shm_self()->tid << 32 | fl__shm_self()->tid};
 	struct locks *l = fl_test_share(sizeof *l);
 	(void)fl_set_log_handler(ignore_log);
-	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++) {
+	FL_EACH (i, values) {
 		memset(l, 0, sizeof *l);
 		lock_all(l);
 		overwrite_locks(l, values[i]);
@@ -219,7 +209,6 @@ FL_TEST(shm_lock_records_of_a_forked_thread)
 
 static int never_the_same(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word, (void)expected, (void)deadline;
 	return -EAGAIN;
 }
 
@@ -248,14 +237,12 @@ static unsigned questions;
 
 static int sleep_until_the_question(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word, (void)expected;
 	FL_CHECK(deadline != FL_FOREVER);
 	return -ETIMEDOUT;
 }
 
 static bool exists_at_first(uint32_t thread)
 {
-	(void)thread;
 	return ++questions < 3;
 }
 
@@ -406,7 +393,7 @@ static int judge(struct victim *v, int rc)
 	                            EAGAIN,     EBADMSG,         EPIPE,   EMSGSIZE,  EINVAL,
 	                            EOVERFLOW,  ENOMEM,          EPERM,   EPROTO,    EPROTONOSUPPORT};
 	bool is_known = rc >= 0;
-	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+	FL_EACH (i, known)
 		is_known |= rc == -known[i];
 	FL_CHECK(is_known);
 	v->errors += rc < 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Queues in shared memory, in one process: create, open, order, sizes, the three forms. */
+/* Queues in shared memory, in one process. What all queues promise: test_queues.c. */
 #include "fl_bridges.h"
 #include "fl_shm_queue.h"
 
@@ -13,7 +13,7 @@ FL_TEST(shm_queue_create_refuses_a_bad_config)
 	                                   {.item_size = 8, .frame_bytes = 100},
 	                                   {.capacity = 3, .frame_bytes = 100},
 	                                   {8, 3, 100}};
-	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+	FL_EACH (i, bad)
 		FL_RC(fl_shm_queue_create(&q, region, &bad[i]), -EINVAL);
 	FL_RC(fl_shm_queue_create(&q, region, NULL), -EINVAL);
 	const fl_shm_queue_config large[] = {{.item_size = 1, .capacity = (size_t)INT32_MAX + 1},
@@ -21,7 +21,7 @@ FL_TEST(shm_queue_create_refuses_a_bad_config)
 	                                     {.item_size = SIZE_MAX, .capacity = 1},
 	                                     {.item_size = PTRDIFF_MAX / 1000},
 	                                     {.frame_bytes = (size_t)INT32_MAX + 1}};
-	for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+	FL_EACH (i, large)
 		FL_RC(fl_shm_queue_create(&q, region, &large[i]), -EOVERFLOW);
 	assert_ptr_equal(q, untouched);
 }
@@ -104,19 +104,19 @@ FL_TEST(shm_queue_open_refuses_what_is_no_queue)
 	struct fl__shm_ring *r = ring_in(region, there);
 	const fl_shm_offset nowhere[] = {0,       8,          offset + 8,      offset + 64,
 	                                 1 << 20, UINT64_MAX, UINT64_MAX - 63, offset + 1};
-	for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++)
+	FL_EACH (i, nowhere)
 		FL_RC(fl_shm_queue_open(&q, region, nowhere[i]), -EBADMSG);
 	r->version++;
 	FL_RC(fl_shm_queue_open(&q, region, offset), -EPROTONOSUPPORT);
 	r->version--;
 	const uint32_t sizes[] = {0, 1u << 31, UINT32_MAX, 100000};
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+	FL_EACH (i, sizes) {
 		r->size = sizes[i];
 		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
 	}
 	r->size = 16;
 	const uint64_t item_sizes[] = {UINT64_MAX, (uint64_t)1 << 60, INT64_MAX, 8192};
-	for (size_t i = 0; i < sizeof item_sizes / sizeof *item_sizes; i++) {
+	FL_EACH (i, item_sizes) {
 		r->item_size = item_sizes[i];
 		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
 	}
@@ -127,21 +127,9 @@ FL_TEST(shm_queue_open_refuses_what_is_no_queue)
 	FL_OK(fl_shm_queue_open(&q, region, offset));
 }
 
-FL_TEST(shm_queue_capacity_is_as_asked)
+FL_TEST(shm_queue_capacity_by_default)
 {
 	FL_SCOPED(fl_shm) *region = region_of(1 << 20);
-	const size_t capacities[] = {1, 2, 3, 5, 7, 8, 100, 1000, 1024, 4097};
-	for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
-		fl_shm_queue *q = items_in(region, sizeof(int), capacities[i]);
-		assert_int_equal(fl_shm_queue_capacity(q), capacities[i]);
-		for (int n = 0; n < (int)capacities[i]; n++) {
-			assert_int_equal(fl_shm_queue_length(q), n);
-			FL_OK(fl_shm_queue_try_put(q, &n));
-		}
-		FL_RC(fl_shm_queue_try_put(q, &(int){0}), -EAGAIN);
-		assert_int_equal(fl_shm_queue_length(q), capacities[i]);
-		fl_shm_queue_destroy(q);
-	}
 	FL_SCOPED(fl_shm_queue) *by_default = items_in(region, 1, 0), *frames = frames_in(region, 77);
 	assert_int_equal(fl_shm_queue_capacity(by_default), 1024);
 	assert_int_equal(fl_shm_queue_capacity(frames), 77);
@@ -188,12 +176,12 @@ FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
 {
 	const uint32_t capacities[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 15, 16, 17, 31, 33, 100, 127, 1000};
 	const uint32_t starts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 20, INT32_MAX - 3u};
-	for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+	FL_EACH (i, capacities) {
 		size_t bytes;
 		FL_OK(fl__shm_ring_bytes(8, capacities[i], &bytes));
 		void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
 		assert_non_null(memory);
-		for (size_t k = 0; k < sizeof starts / sizeof *starts; k++) {
+		FL_EACH (k, starts) {
 			struct fl__shm_view made, found;
 			fl__shm_ring_make(&made, memory, 8, capacities[i], starts[k]);
 			FL_OK(fl__shm_ring_check(&found, memory));
@@ -223,51 +211,6 @@ FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 	free(memory);
 }
 
-static void fill(unsigned char *bytes, size_t n, unsigned seed)
-{
-	for (size_t i = 0; i < n; i++)
-		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
-}
-
-/* Items come out as they went in, and not a byte beside them is touched. */
-static void run_size(fl_shm *region, size_t size)
-{
-	enum { CAPACITY = 3, GUARD = 8 };
-	unsigned char in[4096], out[4096 + 2 * GUARD], guard[GUARD];
-	memset(guard, 0xa5, sizeof guard);
-	fl_shm_queue *q = items_in(region, size, CAPACITY);
-	for (unsigned round = 0; round < 10; round++) {
-		for (unsigned i = 0; i < CAPACITY; i++) {
-			fill(in, size, round + i);
-			FL_OK(fl_shm_queue_put(q, in));
-			memset(in, 0, size); /* it was copied */
-		}
-		for (unsigned i = 0; i < CAPACITY; i++) {
-			memset(out, 0xa5, sizeof out);
-			FL_OK(fl_shm_queue_get(q, out + GUARD));
-			fill(in, size, round + i);
-			assert_memory_equal(out + GUARD, in, size);
-			assert_memory_equal(out, guard, GUARD);
-			assert_memory_equal(out + GUARD + size, guard, GUARD);
-		}
-		fill(in, size, round);
-		/* So that the next round starts elsewhere in the ring. */
-		FL_OK(fl_shm_queue_put(q, in));
-		FL_OK(fl_shm_queue_get(q, out));
-	}
-	fl_shm_queue_destroy(q);
-}
-
-FL_TEST(shm_queue_carries_items_of_any_size)
-{
-	FL_SCOPED(fl_shm) *region = region_of(1 << 16);
-	for (size_t size = 1; size <= 72; size++)
-		run_size(region, size);
-	const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		run_size(region, sizes[i]);
-}
-
 FL_TEST(shm_queue_three_forms)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
@@ -294,20 +237,6 @@ FL_TEST(shm_queue_three_forms)
 	FL_OK(fl_shm_queue_try_put(q, &(int){3}));
 	FL_OK(fl_shm_queue_try_get(q, &got));
 	assert_int_equal(got, 3);
-}
-
-/* rigtorp/MPMCQueue #46: what a process put itself is never missed. */
-FL_TEST(shm_queue_false_empty_after_own_push)
-{
-	FL_SCOPED(fl_shm) *region = region_of(4096);
-	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 3);
-	for (int i = 0; i < 1000; i++) {
-		int got = -1;
-		FL_OK(fl_shm_queue_try_put(q, &i));
-		assert_int_equal(fl_shm_queue_length(q), 1);
-		FL_OK(fl_shm_queue_try_get(q, &got));
-		assert_int_equal(got, i);
-	}
 }
 
 FL_TEST(shm_queue_operations_of_the_other_form)

@@ -114,36 +114,6 @@ FL_TEST(shm_queue_many_wait_for_each_other)
 	FL_IN_RANGE(w.report->n, 1, 2);
 }
 
-/* cpython #117531, tokio #8075. */
-FL_TEST(shm_queue_close_misses_waiter)
-{
-	enum { N = 3 };
-	for (unsigned round = 0; round < 6; round++) {
-		FL_SCOPED(fl_shm) *region = region_of(8192);
-		FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
-		bool full = round % 2, now = round % 4 > 1;
-		struct work w[N];
-		pid_t waiters[N];
-		if (full)
-			FL_OK(fl_shm_queue_put(q, &(int){1}));
-		for (int i = 0; i < N; i++) {
-			w[i] = work_on(region, q);
-			waiters[i] = process(full ? put_one : get_one, &w[i]);
-		}
-		struct fl__shm_ring *r = ring_in(region, q);
-		if (round < 4)
-			FL_WAIT_FOR(is_awaited(full ? &r->space : &r->items));
-		if (now)
-			FL_OK(fl_shm_queue_close_now(q, NULL));
-		else
-			FL_OK(fl_shm_queue_close(q));
-		for (int i = 0; i < N; i++) {
-			ENDED_WELL(waiters[i]);
-			FL_RC(w[i].report->rc, -EPIPE);
-		}
-	}
-}
-
 FL_TEST(shm_queue_close_drains)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);

@@ -2,10 +2,6 @@
 #include "fl_emulated.h"
 #include "fl_shm.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-
 enum { MIB = 1 << 20 };
 
 static fl_shm *new_region(size_t size)
@@ -19,7 +15,7 @@ FL_TEST(shm_create_rounds_up_to_pages)
 {
 	static const size_t sizes[] = {1, 255, 256, 4096, 4097, 100000, 3 * MIB};
 	size_t page = fl__page_size();
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+	FL_EACH (i, sizes) {
 		FL_SCOPED(fl_shm) *region = new_region(sizes[i]);
 		assert_int_equal(fl_shm_size(region), (sizes[i] + page - 1) / page * page);
 		assert_true(fl_shm_is_writable(region));
@@ -106,7 +102,6 @@ static void create_under_as(void *arg)
 {
 	fl_shm *region = NULL;
 	struct rlimit limit = {256 * MIB, 256 * MIB};
-	(void)arg;
 	unsigned files = fl_test_open_files();
 	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
 	FL_CHECK(fl_shm_create(&region, 512 * MIB) == -ENOMEM);
@@ -161,8 +156,6 @@ static int no_memory(void)
 
 static int no_resize(int fd, uint64_t size)
 {
-	(void)fd;
-	(void)size;
 	return fault_rc;
 }
 
@@ -174,30 +167,22 @@ static int no_fill(int fd, uint64_t at, uint64_t size)
 
 static int no_seals(int fd, int seals)
 {
-	(void)fd;
-	(void)seals;
 	return fault_rc;
 }
 
 static int no_map(int fd, size_t size, bool writable, void **memory)
 {
-	(void)fd;
-	(void)size;
-	(void)writable;
-	(void)memory;
 	return fault_rc;
 }
 
 static int no_size(int fd, uint64_t *size)
 {
-	(void)fd;
 	*size = 0;
 	return fault_rc;
 }
 
 static int no_flags(int fd)
 {
-	(void)fd;
 	return fault_rc;
 }
 
@@ -357,7 +342,7 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 	*h = good;
 	static const uint64_t units[] = {
 	    0, 1, 4095, 4097, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 56};
-	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+	FL_EACH (i, units) {
 		h->units = units[i];
 		attach_fails(region, -EBADMSG);
 		assert_non_null(strstr(fl_test_logged, "units"));

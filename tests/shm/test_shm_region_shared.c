@@ -3,8 +3,6 @@
 #include "fl_shm.h"
 #include "fl_shm_child.h"
 
-#include <signal.h>
-
 enum { MIB = 1 << 20, KILLS = 200 };
 
 static fl_shm *new_region(size_t size)

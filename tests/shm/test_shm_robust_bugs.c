@@ -3,8 +3,6 @@
 #include "fl_faults.h"
 #include "fl_shm_child.h"
 
-#include <sched.h>
-
 typedef struct board {
 	fl_shm_mutex mutex, other;
 	uint32_t held, holder; /* acquisitions by owners that pause, and the last such owner */

@@ -126,27 +126,6 @@ FL_TEST(shm_sem_stopped_owner)
 	FL_RC(fl_shm_sem_try_acquire(&s), -EAGAIN);
 }
 
-/* sem_two_posts_one_wake (libc++ 47013), sem_post_storm: as many are woken as there are permits. */
-FL_TEST(shm_sem_post_storm)
-{
-	enum { N = 6 };
-	fl_shm_sem *s = fl_test_share(sizeof *s);
-	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
-		fl_test_caller callers[N];
-		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
-		for (int i = 0; i < N; i++)
-			fl_test_call_start(&callers[i], acquire, s, FL_FOREVER, i % 3 ? NULL : &token);
-		if (round % 2)
-			FL_WAIT_FOR(is_waited_for(s));
-		for (int i = 0; i < N; i += 2)
-			FL_OK(fl_shm_sem_release_n(s, 2));
-		for (int i = 0; i < N; i++)
-			FL_OK(fl_test_call_end(&callers[i]));
-		assert_int_equal(fl_shm_sem_value(s), 0);
-	}
-	fl_test_unshare(s, sizeof *s);
-}
-
 /*
  * musl 159d1f6c, 882aedf6: waiters that gave up leave nothing behind that affects later releases.
  */
@@ -211,44 +190,6 @@ FL_TEST(shm_sem_wait_any)
 }
 
 /* Processes. */
-
-typedef struct shop {
-	fl_shm_sem free, full;
-	unsigned cells[4], put, got, rounds;
-} shop;
-
-static int produce(void *arg)
-{
-	shop *s = arg;
-	for (unsigned i = 1; i <= s->rounds; i++) {
-		while (fl_shm_sem_acquire_until(&s->free, fl_after(FL_US(i % 20)), NULL) != 0)
-			;
-		s->cells[s->put++ % 4] = i;
-		FL_CHECK(fl_shm_sem_release(&s->full) == 0);
-	}
-	return 0;
-}
-
-/*
- * Permits are conserved, with timeouts in flight, and carry what was written before their release,
- * to another process.
- */
-FL_TEST(shm_sem_passes_items)
-{
-	shop *s = fl_test_share(sizeof *s);
-	FL_OK(fl_shm_sem_init(&s->free, 4));
-	s->rounds = fl_test_scaled(10000);
-	pid_t pid = fl_test_fork(produce, s);
-	for (unsigned i = 1; i <= s->rounds; i++) {
-		FL_OK(fl_shm_sem_acquire(&s->full));
-		assert_int_equal(s->cells[s->got++ % 4], i);
-		FL_OK(fl_shm_sem_release(&s->free));
-	}
-	fl_test_reap(pid);
-	assert_int_equal(fl_shm_sem_value(&s->free), 4);
-	assert_int_equal(fl_shm_sem_value(&s->full), 0);
-	fl_test_unshare(s, sizeof *s);
-}
 
 /*
  * A child that acquires and releases until it is killed; it holds at most one permit, which is then

@@ -3,8 +3,6 @@
 #include "fl_shm.h"
 #include "fl_shm_child.h"
 
-#include <signal.h>
-
 /* Of an odd size: its last word is half used. */
 typedef struct triple {
 	uint32_t a, b, c;
@@ -203,39 +201,4 @@ FL_TEST(shm_value_of_killed_processes)
 		assert_true(is_whole(&last));
 		FL_OK(shared_page_set(v, last)); /* the lock of the dead is free */
 	}
-}
-
-static int count_one(page *value, void *arg)
-{
-	(void)arg;
-	*value = filled_with(value->words[0] + 1);
-	return 0;
-}
-
-typedef struct hammer {
-	shared_page value;
-	unsigned rounds;
-} hammer;
-
-static int count_up(void *arg)
-{
-	hammer *h = arg;
-	for (unsigned i = 0; i < h->rounds; i++) {
-		FL_CHECK(shared_page_update(&h->value, count_one, NULL) == 0);
-		page seen = shared_page_get(&h->value);
-		FL_CHECK(is_whole(&seen) && seen.words[0] > i);
-	}
-	return 0;
-}
-
-FL_TEST(shm_value_loses_no_update)
-{
-	static hammer h;
-	h = (hammer){.rounds = fl_test_scaled(5000)};
-	fl_thread threads[3];
-	for (int t = 0; t < 3; t++)
-		fl_test_go(&threads[t], count_up, &h);
-	for (int t = 0; t < 3; t++)
-		fl_test_end(&threads[t]);
-	assert_int_equal(shared_page_get(&h.value).words[0], 3 * h.rounds);
 }

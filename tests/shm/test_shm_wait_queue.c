@@ -5,8 +5,6 @@
  */
 #include "fl_process.h"
 #include "fl_shm_queue.h"
-#include <fairlead/shm_mutex.h>
-#include <fairlead/shm_sem.h>
 
 struct place {
 	fl_shm_sem sem;

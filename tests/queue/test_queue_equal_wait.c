@@ -1,5 +1,0 @@
-/* SPDX-License-Identifier: BSD-2-Clause */
-/* What test_queue_wait.c asks of a queue, asked of one by priority. */
-#include "fl_queue_equal.h"
-
-#include "test_queue_wait.c" /* NOLINT(bugprone-suspicious-include) */

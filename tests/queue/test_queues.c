@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What every queue promises, asked of each: order, sizes, capacities, several at once, close, memory. */
+#include "fl_seam.h"
+
+/* The calls of a queue type, for a queue whose type the caller does not know. */
+#define CALLS(type)                                                                                                    \
+	static int type##_puts(void *q, const void *item)                                                              \
+	{                                                                                                              \
+		return type##_try_put(q, item);                                                                        \
+	}                                                                                                              \
+	static int type##_gets(void *q, void *item)                                                                    \
+	{                                                                                                              \
+		return type##_try_get(q, item);                                                                        \
+	}                                                                                                              \
+	static size_t type##_puts_many(void *q, const void *items, size_t n)                                           \
+	{                                                                                                              \
+		return type##_try_put_many(q, items, n);                                                               \
+	}                                                                                                              \
+	static size_t type##_gets_many(void *q, void *items, size_t n)                                                 \
+	{                                                                                                              \
+		return type##_try_get_many(q, items, n);                                                               \
+	}                                                                                                              \
+	static size_t type##_has(void *q)                                                                              \
+	{                                                                                                              \
+		return type##_length(q);                                                                               \
+	}
+
+#define CLOSE(type)                                                                                                    \
+	static void type##_closes(void *q)                                                                             \
+	{                                                                                                              \
+		assert_false(type##_is_closed(q));                                                                     \
+		type##_close(q);                                                                                       \
+		type##_close(q);                                                                                       \
+		assert_true(type##_is_closed(q));                                                                      \
+	}
+
+#define FREE(type)                                                                                                     \
+	static void type##_frees(void *q)                                                                              \
+	{                                                                                                              \
+		type##_free(q);                                                                                        \
+	}
+
+#define CAPACITY(type)                                                                                                 \
+	static size_t type##_takes(void *q)                                                                            \
+	{                                                                                                              \
+		return type##_capacity(q);                                                                             \
+	}
+
+#define ALL(type) type##_puts, type##_gets, type##_puts_many, type##_gets_many, type##_has
+
+CALLS(fl_spsc)
+CALLS(fl_mpmc)
+CALLS(fl_mpmc_unbounded)
+CALLS(fl_queue)
+CALLS(fl_shm_queue)
+FREE(fl_spsc)
+FREE(fl_mpmc)
+FREE(fl_mpmc_unbounded)
+FREE(fl_queue)
+CLOSE(fl_mpmc)
+CLOSE(fl_mpmc_unbounded)
+CLOSE(fl_queue)
+CAPACITY(fl_spsc)
+CAPACITY(fl_mpmc)
+CAPACITY(fl_queue)
+CAPACITY(fl_shm_queue)
+
+static int make_spsc(void **q, size_t item_size, size_t capacity)
+{
+	return fl_spsc_create((fl_spsc **)q, item_size, capacity);
+}
+
+static int make_mpmc(void **q, size_t item_size, size_t capacity)
+{
+	return fl_mpmc_create((fl_mpmc **)q, item_size, capacity);
+}
+
+/* The capacity of an unbounded queue is that of its segments. */
+static int make_unbounded(void **q, size_t item_size, size_t segment)
+{
+	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
+	                                &(fl_mpmc_unbounded_config){.segment = segment});
+}
+
+static int make_mpsc(void **q, size_t item_size, size_t segment)
+{
+	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, item_size,
+	                                &(fl_mpmc_unbounded_config){.segment = segment, .one_consumer = true});
+}
+
+static int make_queue(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size, &(fl_queue_config){.capacity = capacity});
+}
+
+static int make_pair(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size,
+	                       &(fl_queue_config){.capacity = capacity, .one_producer = true, .one_consumer = true});
+}
+
+static int all_equal(const void *a, const void *b, void *arg)
+{
+	return a == b && arg;
+}
+
+static int make_equal(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size,
+	                       &(fl_queue_config){.capacity = capacity, .order = FL_PRIORITY, .compare = all_equal});
+}
+
+static int make_growing(void **q, size_t item_size, size_t capacity)
+{
+	return make_queue(q, item_size, FL_UNBOUNDED);
+}
+
+static int make_growing_for_one(void **q, size_t item_size, size_t capacity)
+{
+	return fl_queue_create((fl_queue **)q, item_size,
+	                       &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = capacity > 0});
+}
+
+/* In a region of its own. */
+static fl_shm *region;
+
+static int make_shared(void **q, size_t item_size, size_t capacity)
+{
+	const fl_shm_queue_config config = {.item_size = item_size, .capacity = capacity};
+	int rc = fl_shm_create(&region, 1 << 20);
+	if (rc != 0)
+		return rc;
+	rc = fl_shm_queue_create((fl_shm_queue **)q, region, &config);
+	if (rc != 0)
+		fl_shm_free(region);
+	return rc;
+}
+
+static void free_shared(void *q)
+{
+	if (q) {
+		fl_shm_queue_destroy(q);
+		fl_shm_free(region);
+	}
+}
+
+static void close_shared(void *q)
+{
+	assert_false(fl_shm_queue_is_closed(q));
+	FL_OK(fl_shm_queue_close(q));
+	FL_OK(fl_shm_queue_close(q));
+	assert_true(fl_shm_queue_is_closed(q));
+}
+
+typedef struct kind {
+	const char *name;
+	size_t (*capacity)(void *q); /* NULL: unbounded */
+	int (*make)(void **q, size_t item_size, size_t capacity);
+	int (*put)(void *q, const void *item);
+	int (*get)(void *q, void *item);
+	size_t (*put_many)(void *q, const void *items, size_t n);
+	size_t (*get_many)(void *q, void *items, size_t n);
+	size_t (*length)(void *q);
+	void (*free)(void *q);
+	void (*close)(void *q); /* NULL: it has no end */
+} kind;
+
+static const kind kinds[] = {
+    {"spsc", fl_spsc_takes, make_spsc, ALL(fl_spsc), fl_spsc_frees, NULL},
+    {"mpmc", fl_mpmc_takes, make_mpmc, ALL(fl_mpmc), fl_mpmc_frees, fl_mpmc_closes},
+    {"mpmc_unbounded", NULL, make_unbounded, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees, fl_mpmc_unbounded_closes},
+    {"mpmc_unbounded for one", NULL, make_mpsc, ALL(fl_mpmc_unbounded), fl_mpmc_unbounded_frees,
+     fl_mpmc_unbounded_closes},
+    {"queue", fl_queue_takes, make_queue, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue of a pair", fl_queue_takes, make_pair, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"queue by priority", fl_queue_takes, make_equal, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"unbounded queue", NULL, make_growing, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"unbounded queue for one", NULL, make_growing_for_one, ALL(fl_queue), fl_queue_frees, fl_queue_closes},
+    {"shared queue", fl_shm_queue_takes, make_shared, ALL(fl_shm_queue), free_shared, close_shared},
+};
+
+static void *made(const kind *k, size_t item_size, size_t capacity)
+{
+	void *q = NULL;
+	FL_OK(k->make(&q, item_size, capacity));
+	return q;
+}
+
+/* Calls `run` for each kind and capacity. */
+static void for_each(void (*run)(const kind *k, size_t capacity))
+{
+	static const size_t capacities[] = {1, 2, 3, 4, 5, 7, 8, 16, 33, 100, 1000, 1024};
+	for (const kind *k = kinds; k < kinds + sizeof kinds / sizeof *kinds; k++) {
+		print_message("%s\n", k->name);
+		FL_EACH (i, capacities)
+			run(k, capacities[i]);
+	}
+}
+
+/* Bursts against a model of two numbers: the next item out, and the next item in. */
+FL_TEST_WITH(queues_are_fifo_at_any_capacity, for_each, const kind *k, size_t capacity)
+{
+	void *q = made(k, sizeof(uint64_t), capacity);
+	uint64_t in = 0, out = 0;
+	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
+		for (size_t n = (burst * 7 + 3) % (capacity + 2); n > 0; n--) {
+			const bool full = k->capacity && in - out == capacity;
+			FL_RC(k->put(q, &in), full ? -EAGAIN : 0);
+			in += !full;
+		}
+		assert_int_equal(k->length(q), in - out);
+		for (size_t n = (burst * 5 + 1) % (capacity + 2); n > 0; n--) {
+			const bool empty = in == out;
+			uint64_t item = 77;
+			FL_RC(k->get(q, &item), empty ? -EAGAIN : 0);
+			assert_true(item == (empty ? 77 : out));
+			out += !empty;
+		}
+		assert_int_equal(k->length(q), in - out);
+	}
+	k->free(q);
+}
+
+static void fill(unsigned char *bytes, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+/* Items come out as they went in, and not a byte beside them is touched. */
+static void run_size(const kind *k, size_t size, unsigned capacity)
+{
+	enum { GUARD = 8 };
+	unsigned char in[4096], out[4096 + 2 * GUARD], guard[GUARD];
+	memset(guard, 0xa5, sizeof guard);
+	void *q = made(k, size, capacity);
+	for (unsigned round = 0; round < 10; round++) {
+		for (unsigned i = 0; i < capacity; i++) {
+			fill(in, size, round + i);
+			FL_OK(k->put(q, in));
+			memset(in, 0, size); /* it was copied */
+		}
+		for (unsigned i = 0; i < capacity; i++) {
+			memset(out, 0xa5, size + 2 * (size_t)GUARD);
+			FL_OK(k->get(q, out + GUARD));
+			fill(in, size, round + i);
+			assert_memory_equal(out + GUARD, in, size);
+			assert_memory_equal(out, guard, GUARD);
+			assert_memory_equal(out + GUARD + size, guard, GUARD);
+		}
+		/* So that the next round starts elsewhere in the ring. */
+		FL_OK(k->put(q, in));
+		FL_OK(k->get(q, out));
+	}
+	k->free(q);
+}
+
+FL_TEST_WITH(queues_carry_items_of_any_size, for_each, const kind *k, size_t capacity)
+{
+	static const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
+	if (capacity == 3)
+		FL_EACH (i, sizes)
+			run_size(k, sizes[i], 3);
+	if (capacity == 1 || capacity == 3 || capacity == 33)
+		for (size_t size = 1; size <= 72; size++)
+			run_size(k, size, (unsigned)(size > 30 ? 2 * capacity + 1 : capacity));
+}
+
+/*
+ * batch_partial: as many as fit, as many as are there, across the end of the ring; more than the
+ * capacity, too.
+ */
+static void run_many(const kind *k, size_t capacity, size_t size)
+{
+	enum { MOST = 2100, LARGEST = 72 };
+	static unsigned char in[MOST * LARGEST], out[MOST * LARGEST + 1], item[LARGEST];
+	void *q = made(k, size, capacity);
+	unsigned next_in = 0, next_out = 0;
+	assert_int_equal(k->put_many(q, NULL, 0), 0);
+	assert_int_equal(k->get_many(q, NULL, 0), 0);
+	for (unsigned burst = 0; burst < 40; burst++) {
+		const size_t want = (burst * 7 + 3) % (2 * capacity + 2), space = capacity - k->length(q);
+		for (size_t i = 0; i < want; i++)
+			fill(in + i * size, size, next_in + (unsigned)i);
+		const size_t put = k->put_many(q, in, want);
+		assert_int_equal(put, k->capacity && space < want ? space : want);
+		next_in += (unsigned)put;
+		const size_t length = k->length(q), more = (burst * 5 + 1) % (2 * capacity + 2);
+		memset(out, 0xa5, (more + 1) * size);
+		const size_t got = k->get_many(q, out, more), least = more < length ? more : length;
+		/* An unbounded queue may give the items of a segment. */
+		FL_IN_RANGE((int64_t)got, k->capacity ? (int64_t)least : least > 0, (int64_t)least);
+		for (size_t i = 0; i < got; i++) {
+			fill(item, size, next_out++);
+			assert_memory_equal(out + i * size, item, size);
+		}
+		assert_int_equal(out[got * size], 0xa5);
+	}
+	assert_int_equal(k->length(q), next_in - next_out);
+	k->free(q);
+}
+
+FL_TEST_WITH(queues_put_and_get_many, for_each, const kind *k, size_t capacity)
+{
+	for (size_t size = 1; size <= 72; size += capacity == 3 || capacity == 33 ? 1 : 23)
+		run_many(k, capacity, size);
+}
+
+FL_TEST_WITH(queues_have_the_capacity_that_was_asked_for, for_each, const kind *k, size_t capacity)
+{
+	void *q = made(k, sizeof(int), capacity);
+	for (int n = 0; n < (int)capacity; n++) {
+		assert_int_equal(k->length(q), n);
+		FL_OK(k->put(q, &n));
+	}
+	FL_RC(k->put(q, &(int){7}), k->capacity ? -EAGAIN : 0);
+	if (k->capacity)
+		assert_int_equal(k->capacity(q), capacity);
+	assert_int_equal(k->length(q), k->capacity ? capacity : capacity + 1);
+	k->free(q);
+}
+
+/* What was put before the close comes out; what the close refuses is in no length. */
+FL_TEST_WITH(queues_that_are_closed_drain, for_each, const kind *k, size_t capacity)
+{
+	static const int refused[] = {7, 8, 9};
+	if (!k->close || capacity > 8)
+		return;
+	for (int n = 0; n <= (int)capacity; n++) {
+		void *q = made(k, sizeof(int), capacity);
+		int item = 77;
+		for (int i = 0; i < n; i++)
+			FL_OK(k->put(q, &i));
+		k->close(q);
+		for (int i = 0; i <= n; i++) {
+			FL_RC(k->put(q, refused), -EPIPE); /* also if it is full */
+			assert_int_equal(k->put_many(q, refused, 3), 0);
+			assert_int_equal(k->length(q), n - i);
+			FL_RC(k->get(q, &item), i < n ? 0 : -EPIPE);
+			assert_int_equal(item, i < n ? i : n > 0 ? n - 1 : 77);
+		}
+		assert_int_equal(k->get_many(q, &item, 1), 0);
+		FL_RC(k->get(q, &item), -EPIPE);
+		k->free(q);
+	}
+}
+
+/* Each allocation of a create fails in turn; nothing is left behind. */
+FL_TEST_WITH(queues_say_when_there_is_no_memory, for_each, const kind *k, size_t capacity)
+{
+	const long before = seam_live_allocs();
+	for (bool enough = false; !enough;) {
+		static unsigned step;
+		void *q = NULL;
+		seam_fail_allocs(step++, 1);
+		const int rc = k->make(&q, 24, capacity);
+		enough = seam_heal() > 0; /* there was no such step */
+		FL_RC(rc, enough ? 0 : -ENOMEM);
+		assert_int_equal(q != NULL, enough);
+		assert_int_equal(seam_live_allocs() > before, enough);
+		k->free(q);
+		assert_int_equal(seam_live_allocs(), before);
+		step = enough ? 0 : step;
+	}
+}
+
+FL_MPMC_UNBOUNDED_OF(uint64_t, numbers)
+
+FL_TEST(mpmc_unbounded_typed_is_the_same)
+{
+	for (int one_consumer = 0; one_consumer < 2; one_consumer++) {
+		FL_SCOPED(numbers) *q = NULL;
+		const uint64_t two[] = {2, 3};
+		uint64_t got[4] = {0};
+		FL_OK(numbers_create(&q, &(fl_mpmc_unbounded_config){.one_consumer = one_consumer}));
+		FL_OK(numbers_try_put(q, 1));
+		assert_int_equal(numbers_try_put_many(q, two, 2), 2);
+		assert_int_equal(numbers_length(q), 3);
+		FL_OK(fl_mpmc_unbounded_try_get(numbers_untyped(q), got));
+		assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
+		assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
+		numbers_close(q);
+		assert_true(numbers_is_closed(q));
+		FL_RC(numbers_try_get(q, got), -EPIPE);
+	}
+}
