@@ -2,10 +2,6 @@
 /* Context variables in tasks: inherited at the submit, on every kind of executor but processes. */
 #include "conformance.h"
 #include "fl_context_vars.h"
-#include <fairlead/future.h>
-#include <fairlead/group.h>
-#include <fairlead/imap.h>
-#include <fairlead/parallel.h>
 
 /* The number of the task's own value, which it then replaces. */
 FL_TASK_STATIC(number_of, void, int)
@@ -18,7 +14,6 @@ FL_TASK_STATIC(number_of, void, int)
 /* As number_of, with the argument in place of a result that is dropped. */
 FL_TASK_STATIC(number_for, int, int)
 {
-	(void)arg;
 	*result = fl_test_owned_number();
 	fl_test_own(99);
 	return 0;
@@ -37,9 +32,8 @@ static void none_left(fl_context_token *token)
 	FL_WAIT_FOR(fl_test_values_alive() == 0); /* a worker may still release its own */
 }
 
-CONFORMANCE(context_var_in_tasks)
+CONFORMANCE_ON(context_var_in_tasks, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
 	fl_future *first = NULL, *second = NULL, *without = NULL, *failed = NULL;
 	const int inherited = is_by_reference(e) ? 1 : 0;
@@ -66,20 +60,6 @@ CONFORMANCE(context_var_in_tasks)
 	fl_future_free(second);
 	fl_future_free(without);
 	fl_future_free(failed);
-}
-
-/* gh-78195: run_in_executor() loses the context of its caller. */
-FL_TEST(executor_loses_context)
-{
-	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 2);
-	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
-	FL_SCOPED(fl_future) *f = NULL;
-	int n = -1;
-	fl_test_own_scoped(5, &token);
-	FL_OK(number_of_submit(e, &f));
-	FL_OK(number_of_get(f, &n));
-	assert_int_equal(n, 5);
-	none_left(&token);
 }
 
 FL_TEST(context_var_not_in_processes)
@@ -234,13 +214,11 @@ FL_TEST(context_var_in_chains)
 
 static void see_at_the_end(fl_future *f, void *seen)
 {
-	(void)f;
 	(void)fl_test_see(seen);
 }
 
-CONFORMANCE(context_var_in_callbacks)
+CONFORMANCE_ON(context_var_in_callbacks, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	fl_test_seen at_submit = {.number = -1}, added = {.number = -1}, late = {.number = -1},
 		     of_cancel = {.number = -1};
 	fl_context_token token = FL_CONTEXT_TOKEN_INIT;
@@ -280,7 +258,6 @@ struct stolen {
 
 static int nothing(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -355,7 +332,6 @@ FL_TASK_STATIC(waits_for_another, void, int)
 		rc = number_of_get(f, &n);
 	fl_future_free(f);
 	*result = n * 1000 + fl_test_owned_number();
-	(void)ctx;
 	return rc;
 }
 
@@ -381,7 +357,6 @@ FL_TASK_STATIC(submits_without_values, void, int)
 	FL_SCOPED(fl_context_values) none = FL_CONTEXT_VALUES_INIT;
 	FL_SCOPED(fl_future) *f = NULL;
 	int rc = fl_context_values_run(&none, submit_within, &f);
-	(void)ctx;
 	return rc == 0 ? number_of_get(f, result) : rc;
 }
 

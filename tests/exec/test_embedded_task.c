@@ -9,7 +9,6 @@ static int dropped;
 
 static void drop(void *unused)
 {
-	(void)unused;
 	count(&dropped);
 }
 
@@ -47,9 +46,8 @@ static bool takes(fl_executor *e)
 	return false;
 }
 
-CONFORMANCE(embedded_result_comes_back)
+CONFORMANCE_ON(embedded_result_comes_back, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!takes(e))
 		return;
 	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
@@ -69,9 +67,8 @@ CONFORMANCE(embedded_result_comes_back)
 	assert_int_equal(dropped, 0); /* they are the caller's */
 }
 
-CONFORMANCE(embedded_error_comes_back)
+CONFORMANCE_ON(embedded_error_comes_back, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!takes(e))
 		return;
 	FL_SCOPED(fl_embedded_task) task = FL_EMBEDDED_TASK_INIT;
@@ -146,9 +143,8 @@ static void see_end(fl_future *f, void *arg)
 }
 
 /* Its node is in the task; a retire waits for it. */
-CONFORMANCE(embedded_callback_runs_before_it_is_retired)
+CONFORMANCE_ON(embedded_callback_runs_before_it_is_retired, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e))
 		return;
 	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
@@ -167,9 +163,8 @@ static void try_to_retire(fl_future *f, void *arg)
 	see_end(f, arg);
 }
 
-CONFORMANCE(embedded_cannot_be_retired_by_its_callback)
+CONFORMANCE_ON(embedded_cannot_be_retired_by_its_callback, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e))
 		return;
 	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
@@ -189,9 +184,8 @@ FL_TASK_STATIC(retire_itself, fl_embedded_task *, int)
 	return 0;
 }
 
-CONFORMANCE(embedded_cannot_retire_itself)
+CONFORMANCE_ON(embedded_cannot_retire_itself, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e))
 		return;
 	fl_embedded_task task = FL_EMBEDDED_TASK_INIT, *arg = &task;
@@ -205,9 +199,8 @@ CONFORMANCE(embedded_cannot_retire_itself)
  * While the only worker is held, tasks before and behind the task are pending: it is removed from
  * between them, and they keep their order.
  */
-CONFORMANCE(embedded_cancelled_is_retired_at_once)
+CONFORMANCE_ON(embedded_cancelled_is_retired_at_once, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e) || !is_concurrent(e))
 		return;
 	enum { N = 5 };
@@ -250,9 +243,8 @@ FL_TASK_STATIC(nest, int, int)
 	return 0;
 }
 
-CONFORMANCE(embedded_nested_needs_no_free_worker)
+CONFORMANCE_ON(embedded_nested_needs_no_free_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e))
 		return;
 	FL_SCOPED(fl_embedded_task) task = FL_EMBEDDED_TASK_INIT;
@@ -272,17 +264,15 @@ static int retire_in_fiber(void *arg)
 	return 0;
 }
 
-CONFORMANCE(embedded_is_retired_by_a_fiber)
+CONFORMANCE_ON(embedded_is_retired_by_a_fiber, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (takes(e))
 		FL_OK(fl_loop_run(retire_in_fiber, e));
 }
 
 /* Cancels of many tasks at once: by the executor, or by a token of the submit. */
-CONFORMANCE(embedded_ends_with_its_executor)
+CONFORMANCE_ON(embedded_ends_with_its_executor, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!takes(e) || !is_concurrent(e))
 		return;
 	fl_embedded_task one = FL_EMBEDDED_TASK_INIT, two = FL_EMBEDDED_TASK_INIT;

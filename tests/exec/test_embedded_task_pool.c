@@ -194,13 +194,11 @@ static int retired;
 
 static void retire_behind(void *result)
 {
-	(void)result;
 	retired = fl_embedded_task_retire(&behind);
 }
 
 FL_TASK_STATIC(with_a_hook, void, int, .drop_result = retire_behind)
 {
-	(void)ctx;
 	*result = 1;
 	return 0;
 }
@@ -234,7 +232,6 @@ struct attempt {
 static void retire_in_callback(fl_future *f, void *arg)
 {
 	struct attempt *attempt = arg;
-	(void)f;
 	attempt->rc = fl_embedded_task_retire(attempt->task);
 }
 

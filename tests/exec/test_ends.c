@@ -7,11 +7,6 @@
 #include "fl_faults.h"
 #include "fl_in_loop.h"
 
-#include <fairlead/blocking.h>
-#include <fairlead/loop_executor.h>
-#include <fairlead/process_executor.h>
-#include <pthread.h>
-
 enum how { EXITS, IS_CANCELLED };
 
 static void leave(enum how how)
@@ -103,14 +98,11 @@ static uint32_t dropped, called;
 
 static void count_drop(void *arg)
 {
-	(void)arg;
 	fl__add_relaxed(&dropped, 1);
 }
 
 static void count_call(fl_future *f, void *arg)
 {
-	(void)f;
-	(void)arg;
 	fl__add_relaxed(&called, 1);
 }
 
@@ -195,8 +187,6 @@ FL_TEST(ends_while_no_thread_can_be_started)
 
 static void log_is_a_cancellation_point(fl_log_level level, const char *message)
 {
-	(void)level;
-	(void)message;
 	pthread_testcancel();
 }
 
@@ -259,27 +249,17 @@ static int ends_on_a_thread(void *how)
 	return 7;
 }
 
-static int calls_it(void *unused)
+FL_TEST_WITH(ends_a_thread_of_a_loop, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	for (int i = 0; i < 4; i++) {
 		enum how how = i % 2 ? EXITS : IS_CANCELLED;
 		int result = 5;
 		FL_CHECK(fl_to_thread(ends_on_a_thread, &how, &result) == -EOWNERDEAD && result == 5);
 	}
-	return 0;
-}
-
-FL_TEST(ends_a_thread_of_a_loop)
-{
-	fl_test_in_loop(calls_it, NULL);
 }
 
 static int ends_a_part(void *state, size_t from, size_t to)
 {
-	(void)state;
-	(void)from;
-	(void)to;
 	leave(EXITS);
 	return 0;
 }
@@ -308,13 +288,11 @@ static void panics(void (*function)(void *arg), const char *text)
 
 static void exit_thread(void *arg)
 {
-	(void)arg;
 	leave(EXITS);
 }
 
 static void exit_in_callback(fl_future *f, void *arg)
 {
-	(void)f;
 	exit_thread(arg);
 }
 
@@ -333,7 +311,6 @@ static void wait_for_the_panic(void)
 
 static void callback_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
@@ -348,7 +325,6 @@ FL_TASK(ends_in_its_hook, int, void, .drop_arg = exit_thread)
 
 static void hook_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
@@ -358,7 +334,6 @@ static void hook_exits(void *unused)
 
 static void initializer_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	const fl_executor_config config = {.initialize = &ends_in_thirds, .initialize_arg = &(int){3}};
@@ -386,7 +361,6 @@ FL_TASK(ends_inside, enum how, void)
 /* One worker: it runs the task that it waits for. */
 static void nested_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
@@ -407,7 +381,6 @@ FL_TASK(ends_a_fork, void, void)
 
 static void forker_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);
@@ -423,7 +396,6 @@ FL_TEST(ends_panics_inside_of_another_call)
 
 static int runs_a_task(void *unused)
 {
-	(void)unused;
 	fl_executor *e = NULL;
 	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
 	return ends_by_submit(e, EXITS, NULL);
@@ -431,7 +403,6 @@ static int runs_a_task(void *unused)
 
 static void caller_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_thread t;
 	FL_CHECK(fl_thread_start(&t, runs_a_task, NULL, &(fl_thread_config){.name = "caller"}) == 0);
@@ -440,7 +411,6 @@ static void caller_exits(void *unused)
 
 static void timer_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	static fl_timer t = FL_TIMER_INIT;
 	FL_CHECK(fl_timer_start(&t, 0, exit_thread, NULL) == 0);
@@ -461,7 +431,6 @@ static void fiber_exits(void *unused)
 
 static void loop_executor_exits(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_loop_executor_create(&e, &(fl_executor_config){.name = "theirs"}) == 0);
@@ -471,7 +440,6 @@ static void loop_executor_exits(void *unused)
 
 static int calls_soon(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_post(fl_loop_current(), exit_thread, NULL) == 0);
 	return fl_sleep(FL_S(60));
 }
@@ -513,7 +481,6 @@ FL_TASK(ends_inside_by_longjmp, void, void)
 
 static void longjmp_skips(void *unused)
 {
-	(void)unused;
 	begin_child();
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}) == 0);

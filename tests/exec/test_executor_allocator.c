@@ -6,9 +6,6 @@
 #include "conformance.h"
 #include "fl_account.h"
 #include "fl_seam.h"
-#include <fairlead/future.h>
-#include <fairlead/imap.h>
-#include <fairlead/parallel.h>
 
 enum { SMALL = 100, MAPPED = 50 }; /* more small tasks than the first slab of task blocks has */
 
@@ -25,7 +22,6 @@ FL_TASK_STATIC(copy_large, struct large, struct large)
 
 static void note_end(fl_future *f, void *ended)
 {
-	(void)f;
 	COUNT((unsigned *)ended);
 }
 
@@ -63,7 +59,7 @@ static void await_all(struct work *w)
 	fl_future *const others[] = {w->large, w->failed, w->next, w->under_token};
 	for (int i = 0; i < SMALL; i++)
 		FL_OK(w->small[i] ? fl_future_wait(w->small[i]) : 0);
-	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+	FL_EACH (i, others)
 		FL_OK(others[i] ? fl_future_wait(others[i]) : 0);
 }
 
@@ -80,9 +76,6 @@ static void free_all(struct work *w)
 
 static int do_nothing(void *unused, size_t from, size_t to)
 {
-	(void)unused;
-	(void)from;
-	(void)to;
 	return 0;
 }
 

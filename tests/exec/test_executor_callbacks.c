@@ -56,9 +56,8 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 	assert_true((calls.thread == fl_thread_current_id()) == (held == NULL));
 }
 
-CONFORMANCE(callback_after_the_end_runs_now)
+CONFORMANCE_ON(callback_after_the_end_runs_now, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct calls calls = {.n = 0};
 	/* The moment after the end is critical: tried often. */
 	for (int i = 0; i < 2 * CALLS; i++) {
@@ -73,9 +72,8 @@ CONFORMANCE(callback_after_the_end_runs_now)
 	expect_order(&calls, 2 * CALLS);
 }
 
-CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
+CONFORMANCE_ON(callbacks_of_a_cancelled_task_run_on_the_canceller, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
@@ -183,9 +181,8 @@ FL_TASK_STATIC(watched, struct watch *, void, .drop_arg = watch_drop)
 }
 
 /* After the wait, what the argument refers to may be freed. */
-CONFORMANCE(argument_is_dropped_before_the_end_is_seen)
+CONFORMANCE_ON(argument_is_dropped_before_the_end_is_seen, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
 	struct gate *gate = new_gate();
@@ -228,9 +225,8 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 	fl_executor_free(e);
 }
 
-CONFORMANCE(drop_hook_does_not_run_on_refusal)
+CONFORMANCE_ON(drop_hook_does_not_run_on_refusal, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
 	fl_executor_close(e);

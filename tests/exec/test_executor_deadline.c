@@ -2,9 +2,8 @@
 /* What a passed deadline does to a task: one contract for every kind of executor. */
 #include "conformance.h"
 
-CONFORMANCE(deadline_before_the_start_cancels)
+CONFORMANCE_ON(deadline_before_the_start_cancels, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
 	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
@@ -37,9 +36,8 @@ static void expire_in_the_queue(fl_executor *e, const fl_submit_config *config, 
 	assert_int_equal(counted(&tally->runs), 0);
 }
 
-CONFORMANCE(deadline_passes_in_the_queue)
+CONFORMANCE_ON(deadline_passes_in_the_queue, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e) || kind->over_ranks) /* a rank has a deadline of its own, which is later */
 		return;
 	const int64_t deadline = fl_after(FL_MS(1));
@@ -110,9 +108,8 @@ CONFORMANCE(deadline_passes_while_it_runs)
 }
 
 /* A request after the deadline changes nothing: its maker often waits for the deadline, too. */
-CONFORMANCE(deadline_passes_before_a_request)
+CONFORMANCE_ON(deadline_passes_before_a_request, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
 	for (int i = 0; i < 20; i++) {
@@ -127,9 +124,8 @@ CONFORMANCE(deadline_passes_before_a_request)
 	}
 }
 
-CONFORMANCE(request_without_a_deadline)
+CONFORMANCE_ON(request_without_a_deadline, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
@@ -145,9 +141,8 @@ CONFORMANCE(request_without_a_deadline)
 }
 
 /* The deadline of the group ends it; that of the task is a failure of the task. */
-CONFORMANCE(deadline_in_a_group)
+CONFORMANCE_ON(deadline_in_a_group, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	int result = 1;
 	if (!is_concurrent(e))
 		return;
@@ -170,9 +165,8 @@ CONFORMANCE(deadline_in_a_group)
 }
 
 /* Every element that a deadline ends says so, whether it was begun or not. */
-CONFORMANCE(deadline_in_a_map)
+CONFORMANCE_ON(deadline_in_a_map, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	static const enum at_deadline args[6] = {RETURNS_CANCELED};
 	int results[6], rc;
 	for (size_t chunk = 1; chunk <= 3; chunk += 2) {

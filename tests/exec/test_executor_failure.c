@@ -6,7 +6,6 @@ enum { N = 40, BAD = 17 };
 
 static void print(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_perror(FL_ETASK, "job") == EXIT_FAILURE);
 }
 
@@ -29,9 +28,8 @@ static void number(int *args)
 		args[i] = i;
 }
 
-CONFORMANCE(failure_of_a_future)
+CONFORMANCE_ON(failure_of_a_future, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_future *f = NULL;
 	int result = 0;
 	FL_OK(refuses_bad_submit(e, BAD, &f));
@@ -40,18 +38,16 @@ CONFORMANCE(failure_of_a_future)
 	expect("the task failed: EDOM: 17 is bad");
 }
 
-CONFORMANCE(failure_of_a_map)
+CONFORMANCE_ON(failure_of_a_map, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	int args[N], results[N];
 	number(args);
 	FL_RC(refuses_bad_map(e, args, N, results, NULL), FL_ETASK);
 	expect("the task of argument 17 failed: EDOM: 17 is bad");
 }
 
-CONFORMANCE(failure_of_an_iteration)
+CONFORMANCE_ON(failure_of_an_iteration, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	int args[N], result, rc;
 	size_t index = 0;
@@ -66,15 +62,11 @@ CONFORMANCE(failure_of_an_iteration)
 
 static int refuses_all(void *unused, size_t from, size_t to)
 {
-	(void)unused;
-	(void)from;
-	(void)to;
 	return -EDOM;
 }
 
-CONFORMANCE(failure_of_a_loop)
+CONFORMANCE_ON(failure_of_a_loop, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!is_by_reference(e))
 		return;
 	FL_RC(fl_parallel_for(e, 0, N, refuses_all, NULL, NULL), FL_ETASK);
@@ -91,9 +83,8 @@ FL_TASK_STATIC(returns_positive, int, int)
 
 static const char positive_eio[] = ":returns_positive returned 5: an error is a negative errno (-EIO)";
 
-CONFORMANCE(failure_of_a_positive_number)
+CONFORMANCE_ON(failure_of_a_positive_number, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_SCOPED(fl_future) *f = NULL, *own = NULL;
 	FL_SCOPED(fl_imap) *it = NULL;

@@ -18,9 +18,8 @@ CONFORMANCE(futures_wait_for_all)
 	}
 }
 
-CONFORMANCE(futures_wait_for_the_first)
+CONFORMANCE_ON(futures_wait_for_the_first, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct gate *gate = new_gate();
 	FL_SCOPED(fl_future) *f = NULL;
 	if (!is_concurrent(e))
@@ -34,9 +33,8 @@ CONFORMANCE(futures_wait_for_the_first)
 	open_gate(gate, both[0]);
 }
 
-CONFORMANCE(futures_wait_for_the_first_error)
+CONFORMANCE_ON(futures_wait_for_the_first_error, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct gate *gate = new_gate();
 	if (!is_concurrent(e))
 		set_event(&gate->open);
@@ -51,9 +49,8 @@ CONFORMANCE(futures_wait_for_the_first_error)
 	fl_future_free(f[2]);
 }
 
-CONFORMANCE(futures_wait_with_cancelled_ones)
+CONFORMANCE_ON(futures_wait_with_cancelled_ones, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	if (!is_concurrent(e))
 		return;
@@ -90,9 +87,8 @@ FL_TASK_STATIC(fan_out, int, int)
 	return 0;
 }
 
-CONFORMANCE(futures_wait_by_the_only_worker)
+CONFORMANCE_ON(futures_wait_by_the_only_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
 		return;
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
@@ -143,9 +139,8 @@ FL_TASK_STATIC(fan_out_one_by_one, int, int)
 	return 0;
 }
 
-CONFORMANCE(futures_as_completed_by_the_only_worker)
+CONFORMANCE_ON(futures_as_completed_by_the_only_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
 		return;
@@ -156,9 +151,8 @@ CONFORMANCE(futures_as_completed_by_the_only_worker)
 }
 
 /* A chain across all kinds: on this executor, then on another, and the reverse. */
-CONFORMANCE(futures_then)
+CONFORMANCE_ON(futures_then, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (size_t i = 0; i < CONFORMANCE_KINDS_N; i++) {
 		FL_SCOPED(fl_executor) *other = make(conformance_kinds[i], 1);
 		FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
@@ -171,9 +165,8 @@ CONFORMANCE(futures_then)
 	}
 }
 
-CONFORMANCE(futures_then_passes_errors_on)
+CONFORMANCE_ON(futures_then_passes_errors_on, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	int n;
 	FL_OK(fail_with_submit(e, -EDOM, &f));

@@ -10,9 +10,8 @@ static void submit_squares(fl_group *g, int *results, int n)
 		FL_OK(fl_group_submit(g, &square, &i, &results[i]));
 }
 
-CONFORMANCE(group_results_are_there_when_it_is_joined)
+CONFORMANCE_ON(group_results_are_there_when_it_is_joined, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int results[N];
 	for (int round = 0; round < 3; round++) { /* a group can be used again */
@@ -26,9 +25,8 @@ CONFORMANCE(group_results_are_there_when_it_is_joined)
 	}
 }
 
-CONFORMANCE(group_without_tasks)
+CONFORMANCE_ON(group_without_tasks, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e), unused = FL_GROUP_INIT(e);
 	FL_OK(fl_group_join(&g));
 	FL_OK(fl_group_try_join(&g));
@@ -38,9 +36,8 @@ CONFORMANCE(group_without_tasks)
 	assert_int_equal(fl_group_failed_index(&g), 0);
 }
 
-CONFORMANCE(group_task_without_argument_and_result)
+CONFORMANCE_ON(group_task_without_argument_and_result, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int results[2] = {-1, -1};
 	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL)); /* its result is dropped */
@@ -50,9 +47,8 @@ CONFORMANCE(group_task_without_argument_and_result)
 	assert_int_equal(results[1], 16);
 }
 
-CONFORMANCE(group_refused_submits_leave_nothing)
+CONFORMANCE_ON(group_refused_submits_leave_nothing, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	fl_group g = FL_GROUP_INIT(e); /* not joined: it has nothing */
 	fl_task_type type = square;
 	type.arg_size = FL_TASK_SIZE_MAX;
@@ -76,9 +72,8 @@ FL_TASK_STATIC(wait_for_cancel, struct gate *, int)
 	return fl_shm_event_wait(&(*arg)->open);
 }
 
-CONFORMANCE(group_first_error_cancels_the_others)
+CONFORMANCE_ON(group_first_error_cancels_the_others, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	int waited = -1, squared = -1;
@@ -106,9 +101,8 @@ FL_TASK_STATIC(just_fail, int, void)
 	return *arg;
 }
 
-CONFORMANCE(group_failed_without_message_has_the_text_of_its_error)
+CONFORMANCE_ON(group_failed_without_message_has_the_text_of_its_error, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
 	FL_RC(fl_group_join(&g), -ENOSPC);
@@ -116,9 +110,8 @@ CONFORMANCE(group_failed_without_message_has_the_text_of_its_error)
 }
 
 /* None is left when a task has failed; so are those that come after. */
-CONFORMANCE(group_that_failed_takes_no_more)
+CONFORMANCE_ON(group_that_failed_takes_no_more, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
@@ -130,18 +123,16 @@ CONFORMANCE(group_that_failed_takes_no_more)
 }
 
 /* -ECANCELED before any cancel is an error like any other. */
-CONFORMANCE(group_task_that_says_cancelled_fails)
+CONFORMANCE_ON(group_task_that_says_cancelled_fails, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ECANCELED}, NULL));
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_non_null(fl_group_message(&g));
 }
 
-CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
+CONFORMANCE_ON(group_cancel_ends_what_runs_and_what_does_not, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	int results[2] = {-1, -1};
@@ -165,9 +156,8 @@ CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
 }
 
 /* Pending tasks end at once, though other tasks hold the worker. */
-CONFORMANCE(group_cancelled_does_not_wait_for_its_turn)
+CONFORMANCE_ON(group_cancelled_does_not_wait_for_its_turn, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	struct tally *tally = new_tally(), *result = NULL;
@@ -184,9 +174,8 @@ CONFORMANCE(group_cancelled_does_not_wait_for_its_turn)
 	open_gate(gate, held);
 }
 
-CONFORMANCE(group_deadline)
+CONFORMANCE_ON(group_deadline, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	int result = -1;
 	{
 		FL_SCOPED(fl_group) late = FL_GROUP_INIT_UNTIL(e, 1);
@@ -209,9 +198,8 @@ CONFORMANCE(group_deadline)
 	assert_int_equal(result, 9);
 }
 
-CONFORMANCE(group_of_a_scope_that_is_cancelled)
+CONFORMANCE_ON(group_of_a_scope_that_is_cancelled, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
@@ -228,9 +216,8 @@ CONFORMANCE(group_of_a_scope_that_is_cancelled)
 }
 
 /* The group began elsewhere: a cancel of the joining task cancels the group. */
-CONFORMANCE(group_joined_under_another_scope)
+CONFORMANCE_ON(group_joined_under_another_scope, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
@@ -244,9 +231,8 @@ CONFORMANCE(group_joined_under_another_scope)
 	assert_int_equal(fl_group_count(&g), 0);
 }
 
-CONFORMANCE(group_join_until_leaves_tasks)
+CONFORMANCE_ON(group_join_until_leaves_tasks, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_SCOPED(fl_cancel_token) requested = FL_CANCEL_TOKEN_INIT;
 	struct gate *gate = new_gate();
@@ -265,9 +251,8 @@ CONFORMANCE(group_join_until_leaves_tasks)
 }
 
 /* The owner's waits end with it; the join ends the scope. */
-CONFORMANCE(group_token_is_requested_by_a_failure)
+CONFORMANCE_ON(group_token_is_requested_by_a_failure, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_event never = FL_EVENT_INIT;
 	fl_cancel_token *before = fl_cancel_scope_current();
@@ -279,9 +264,8 @@ CONFORMANCE(group_token_is_requested_by_a_failure)
 	assert_ptr_equal(fl_cancel_scope_current(), before);
 }
 
-CONFORMANCE(group_can_be_waited_for)
+CONFORMANCE_ON(group_can_be_waited_for, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct gate *gate = new_gate();
 	fl_event never = FL_EVENT_INIT;
@@ -295,9 +279,8 @@ CONFORMANCE(group_can_be_waited_for)
 	FL_OK(fl_group_try_join(&g));
 }
 
-CONFORMANCE(group_drops_each_argument_once)
+CONFORMANCE_ON(group_drops_each_argument_once, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct tally *tally = new_tally(), *results[20];
 	for (int i = 0; i < 20; i++)
@@ -316,9 +299,8 @@ CONFORMANCE(group_drops_each_argument_once)
 	assert_int_equal(counted(&tally->result_drops), 10);
 }
 
-CONFORMANCE(group_of_very_many)
+CONFORMANCE_ON(group_of_very_many, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	const int many = (int)fl_test_scaled(5000);
 	int *results = calloc((size_t)many, sizeof *results);
@@ -334,9 +316,8 @@ CONFORMANCE(group_of_very_many)
  * When the executor is cancelled, its pending tasks have failed: the group itself was not
  * cancelled.
  */
-CONFORMANCE(group_of_an_executor_that_is_cancelled)
+CONFORMANCE_ON(group_of_an_executor_that_is_cancelled, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
@@ -355,9 +336,8 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
  * The same for a cancel of pending tasks: the group takes it for a failure, and ends the running
  * task.
  */
-CONFORMANCE(group_whose_pending_tasks_the_executor_cancels)
+CONFORMANCE_ON(group_whose_pending_tasks_the_executor_cancels, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
@@ -387,9 +367,8 @@ static void note_end(fl_future *f, void *arg)
 	ended->error = fl_future_error(f);
 }
 
-CONFORMANCE(group_callback_comes_before_the_join)
+CONFORMANCE_ON(group_callback_comes_before_the_join, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int results[20];
 	struct ended ended[20];
@@ -422,9 +401,8 @@ CONFORMANCE(group_callback_comes_before_the_join)
 	FL_OK(fl_group_join(&g));
 }
 
-CONFORMANCE(group_takes_no_other_token)
+CONFORMANCE_ON(group_takes_no_other_token, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally(), *result = NULL;
 	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	{
@@ -438,9 +416,8 @@ CONFORMANCE(group_takes_no_other_token)
 	assert_null(result);
 }
 
-CONFORMANCE(group_task_that_is_too_late_fails)
+CONFORMANCE_ON(group_task_that_is_too_late_fails, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
 	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL));

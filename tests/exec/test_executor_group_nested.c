@@ -19,9 +19,8 @@ FL_TASK_STATIC(descend, int, int)
 	return rc;
 }
 
-CONFORMANCE(group_nested_deeply_needs_no_free_worker)
+CONFORMANCE_ON(group_nested_deeply_needs_no_free_worker, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int depth = 0;
 	FL_OK(fl_group_submit(&g, &descend, &(int){150}, &depth));
@@ -69,9 +68,8 @@ FL_TASK_STATIC(fall, int, int)
 	return fl_group_message(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_message(&g), *arg) : -EILSEQ;
 }
 
-CONFORMANCE(group_nested_error_comes_up)
+CONFORMANCE_ON(group_nested_error_comes_up, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	int result = -1;
 	FL_OK(fl_group_submit(&g, &fall, &(int){3}, &result));
@@ -131,9 +129,8 @@ FL_TASK_STATIC(spread, struct spread, void)
 	return rc;
 }
 
-CONFORMANCE(group_tasks_submit_to_their_own_group)
+CONFORMANCE_ON(group_tasks_submit_to_their_own_group, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	if (!is_by_reference(e))
 		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
@@ -181,9 +178,8 @@ FL_TASK_STATIC(join_around, fl_group *, void)
 	return fl_group_join(&g);
 }
 
-CONFORMANCE(group_joined_by_its_own_task)
+CONFORMANCE_ON(group_joined_by_its_own_task, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_by_reference(e))
 		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
@@ -211,9 +207,8 @@ FL_TASK_STATIC(poll_group, struct tally *, void)
 	return fl_group_join(&g);
 }
 
-CONFORMANCE(group_poll_runs_nothing)
+CONFORMANCE_ON(group_poll_runs_nothing, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	struct tally *tally = new_tally();
 	FL_OK(fl_group_submit(&g, &poll_group, &tally, NULL));

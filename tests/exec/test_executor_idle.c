@@ -20,16 +20,14 @@ CONFORMANCE(idle_waits_for_all_tasks)
 	FL_OK(fl_executor_wait_idle(e));
 }
 
-CONFORMANCE(idle_of_an_unused_executor)
+CONFORMANCE_ON(idle_of_an_unused_executor, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_OK(fl_executor_wait_idle(e));
 	FL_OK(fl_executor_wait_idle_until(e, FL_NO_WAIT, FL_SHIELDED));
 }
 
-CONFORMANCE(idle_wait_gives_up)
+CONFORMANCE_ON(idle_wait_gives_up, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
 	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
@@ -87,7 +85,6 @@ CONFORMANCE(idle_wakes_all_waiters)
 static void wait_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = *(fl_executor **)arg;
-	(void)f;
 	FL_CHECK(fl_executor_wait_idle(e) == -EDEADLK);
 	FL_CHECK(fl_executor_wait_idle_until(e, FL_NO_WAIT, NULL) == -EDEADLK);
 }
@@ -95,7 +92,6 @@ static void wait_in_callback(fl_future *f, void *arg)
 static void hold_in_callback(fl_future *f, void *arg)
 {
 	struct gate *gate = arg;
-	(void)f;
 	set_event(&gate->entered);
 	await_event(&gate->open);
 }
@@ -138,9 +134,8 @@ FL_TASK_STATIC(wait_for_itself, void, void)
 	return fl_executor_wait_idle(e);
 }
 
-CONFORMANCE(idle_wait_from_its_own_task_is_edeadlk)
+CONFORMANCE_ON(idle_wait_from_its_own_task_is_edeadlk, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(wait_for_itself_submit(e, &f));
 	FL_RC(wait_for_itself_get(f), FL_ETASK);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tasks that fail and keep their result, for every kind of executor. */
 #include "conformance.h"
-#include <fairlead/future.h>
-#include <fairlead/group.h>
 
 struct request {
 	struct tally *tally;
@@ -49,9 +47,8 @@ static void is_kept(fl_future *f, const struct tally *tally)
 	assert_string_equal(fl_future_message(f), "line 7 cannot be read");
 }
 
-CONFORMANCE(failed_task_keeps_its_result)
+CONFORMANCE_ON(failed_task_keeps_its_result, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	fl_future *f = NULL;
 	FL_OK(read_line_submit(e, failing(tally, true), &f));
@@ -62,9 +59,8 @@ CONFORMANCE(failed_task_keeps_its_result)
 	assert_int_equal(counted(&tally->result_drops), 1);
 }
 
-CONFORMANCE(failed_task_keeps_nothing_by_itself)
+CONFORMANCE_ON(failed_task_keeps_nothing_by_itself, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	struct payload got = {.line = 3};
 	fl_future *f = NULL;
@@ -77,9 +73,8 @@ CONFORMANCE(failed_task_keeps_nothing_by_itself)
 	assert_int_equal(counted(&tally->result_drops), 0);
 }
 
-CONFORMANCE(kept_result_of_a_task_that_succeeds)
+CONFORMANCE_ON(kept_result_of_a_task_that_succeeds, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	struct payload got = {0};
 	fl_future *f = NULL;
@@ -92,9 +87,8 @@ CONFORMANCE(kept_result_of_a_task_that_succeeds)
 }
 
 /* The hook runs once, also without a waiter. */
-CONFORMANCE(kept_result_without_a_waiter)
+CONFORMANCE_ON(kept_result_without_a_waiter, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct tally *tally = new_tally();
 	for (int i = 0; i < 50; i++)
 		FL_OK(read_line_submit(e, failing(tally, true), NULL));
@@ -108,9 +102,8 @@ FL_TASK_STATIC(keep_and_fail, void, void)
 	return -EIO;
 }
 
-CONFORMANCE(kept_result_of_no_size)
+CONFORMANCE_ON(kept_result_of_no_size, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(keep_and_fail_submit(e, &f));
 	FL_RC(keep_and_fail_get(f), FL_ETASK);
@@ -144,9 +137,8 @@ FL_TASK_STATIC(fill_large, int, struct large)
 	return fill(ctx, *arg, result->bytes, sizeof result->bytes);
 }
 
-CONFORMANCE(kept_results_of_any_size)
+CONFORMANCE_ON(kept_results_of_any_size, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static struct medium medium;
 	static struct large large;
 	for (int i = 1; i < 20; i++) {
@@ -172,14 +164,12 @@ FL_TASK_STATIC(make_request, struct request, struct request)
 
 FL_TASK_STATIC(take_payload, struct payload, void)
 {
-	(void)arg;
 	return 0;
 }
 
 /* A chain has the kept result of its last task, not that of one before, which has another type. */
-CONFORMANCE(kept_result_of_a_chain)
+CONFORMANCE_ON(kept_result_of_a_chain, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	fl_future *first = NULL, *second = NULL, *third = NULL;
 	FL_OK(make_request_submit(e, failing(tally, true), &first));
@@ -199,9 +189,8 @@ CONFORMANCE(kept_result_of_a_chain)
 }
 
 /* The result is where the submit said, and is the caller's; without such a place it is dropped. */
-CONFORMANCE(kept_result_of_a_group)
+CONFORMANCE_ON(kept_result_of_a_group, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	struct payload got = {0}, untouched = {.line = 3};
 	fl_group g = FL_GROUP_INIT(e);
@@ -248,9 +237,8 @@ static void iterate(fl_executor *e, const fl_imap_config *config)
 	assert_int_equal(counted(&tally->result_drops), 0); /* they are the caller's */
 }
 
-CONFORMANCE(kept_results_of_an_iteration)
+CONFORMANCE_ON(kept_results_of_an_iteration, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		iterate(e, &(fl_imap_config){.unordered = unordered});
 		iterate(e, &(fl_imap_config){.unordered = unordered, .chunk = 7});
@@ -286,9 +274,8 @@ CONFORMANCE(kept_results_of_an_iteration_that_is_freed)
 }
 
 /* A map has what its elements have left, kept or not, and no hook runs. */
-CONFORMANCE(kept_results_of_a_map)
+CONFORMANCE_ON(kept_results_of_a_map, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct tally *tally = new_tally();
 	for (size_t chunk = 1; chunk <= 4; chunk += 3) {
 		struct request requests[N];
@@ -307,9 +294,8 @@ CONFORMANCE(kept_results_of_a_map)
 }
 
 /* There is no result of a task that did not run. */
-CONFORMANCE(kept_result_of_a_cancelled_task)
+CONFORMANCE_ON(kept_result_of_a_cancelled_task, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
 	FL_OK(read_line_submit_with(e, failing(tally, true), &f, &(fl_submit_config){.deadline = 1}));

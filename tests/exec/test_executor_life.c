@@ -2,9 +2,8 @@
 /* The contract of an executor's life, from create to free, for every kind. */
 #include "conformance.h"
 
-CONFORMANCE(describes_itself)
+CONFORMANCE_ON(describes_itself, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	assert_string_equal(fl_executor_kind(e), kind->name);
 	assert_int_equal(fl_executor_capabilities(e), kind->capabilities);
 	assert_int_equal(fl_executor_workers(e), is_concurrent(e) ? 3 : 1);
@@ -53,9 +52,8 @@ FL_TASK_STATIC(write_variable, const int *, uintptr_t)
 	return 0;
 }
 
-CONFORMANCE(capability_by_reference)
+CONFORMANCE_ON(capability_by_reference, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	int written = 0;
 	uintptr_t pointer;
@@ -78,9 +76,8 @@ FL_TASK_STATIC(meet, fl_shm_barrier *, int)
 	return 0;
 }
 
-CONFORMANCE(capability_concurrent)
+CONFORMANCE_ON(capability_concurrent, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_shm_barrier *b = FL_IN_ARENA(fl_shm_barrier, 1);
 	FL_OK(fl_shm_barrier_init(b, is_concurrent(e) ? 2 : 1));
 	/* With workers that are new, idle, being woken, or going to sleep. */
@@ -115,9 +112,8 @@ FL_TASK_STATIC(take_turn, struct turn, void)
 }
 
 /* Tasks run in that order; their futures may end in another, since a waiter may end them. */
-CONFORMANCE(one_worker_takes_tasks_in_order)
+CONFORMANCE_ON(one_worker_takes_tasks_in_order, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	fl_future *f[TURNS];
 	struct order *order = FL_IN_ARENA(struct order, 1);
 	struct gate *gate = new_gate();
@@ -137,9 +133,8 @@ CONFORMANCE(one_worker_takes_tasks_in_order)
 
 /* Life and shutdown. */
 
-CONFORMANCE(closed_refuses_and_runs_what_is_queued)
+CONFORMANCE_ON(closed_refuses_and_runs_what_is_queued, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally();
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
@@ -154,6 +149,7 @@ CONFORMANCE(closed_refuses_and_runs_what_is_queued)
 	}
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(counted(&tally->runs), 10);
+	assert_int_equal(counted(&tally->drops), 10);
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 }
 
@@ -164,9 +160,8 @@ FL_TASK_STATIC(close_and_submit, void, void)
 	return square_submit(e, 1, NULL);
 }
 
-CONFORMANCE(closed_refuses_its_own_tasks)
+CONFORMANCE_ON(closed_refuses_its_own_tasks, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(close_and_submit_submit(e, &f));
 	FL_RC(close_and_submit_get(f), FL_ETASK);
@@ -175,9 +170,8 @@ CONFORMANCE(closed_refuses_its_own_tasks)
 	FL_RC(square_submit(e, 1, NULL), is_by_reference(e) ? -EPIPE : 0);
 }
 
-CONFORMANCE(join_waits_and_may_be_repeated)
+CONFORMANCE_ON(join_waits_and_may_be_repeated, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	fl_cancel_token_request(&requested);
@@ -201,9 +195,8 @@ CONFORMANCE(join_waits_and_may_be_repeated)
 	FL_OK(fl_executor_join_until(e, 0, &requested));
 }
 
-CONFORMANCE(join_of_an_unused_executor)
+CONFORMANCE_ON(join_of_an_unused_executor, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_OK(fl_executor_try_join(e));
 	FL_RC(square_submit(e, 1, NULL), -EPIPE);
 }
@@ -214,9 +207,8 @@ static int join_it(void *e)
 }
 
 /* C-Thread-Pool: only one of two waiters was woken. */
-CONFORMANCE(join_wakes_all_waiters)
+CONFORMANCE_ON(join_wakes_all_waiters, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	fl_thread joiners[3];
@@ -238,7 +230,6 @@ static int cancel_it(void *f)
 
 static void hold_in_callback(fl_future *f, void *arg)
 {
-	(void)f;
 	struct gate *gate = arg;
 	set_event(&gate->entered);
 	await_event(&gate->open);
@@ -286,9 +277,8 @@ FL_TASK_STATIC(join_self, void, void)
 	return join_it_in_task.run(ctx, &e, NULL);
 }
 
-CONFORMANCE(join_from_its_own_task_is_edeadlk)
+CONFORMANCE_ON(join_from_its_own_task_is_edeadlk, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(join_self_submit(e, &f));
 	FL_RC(join_self_get(f), FL_ETASK);
@@ -307,9 +297,8 @@ FL_TASK_STATIC(join_from_within, void, void)
 }
 
 /* The task of one executor runs inside a task of another: both would wait for themselves. */
-CONFORMANCE(join_from_a_task_within_its_task_is_edeadlk)
+CONFORMANCE_ON(join_from_a_task_within_its_task_is_edeadlk, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_executor) *inner = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	FL_OK(join_from_within_submit(e, &f));
@@ -420,9 +409,8 @@ CONFORMANCE(cancel_pending_leaves_what_runs_alone)
 	assert_int_equal(fl_executor_cancel_pending(e), 0);
 }
 
-CONFORMANCE(cancel_ends_what_has_not_started)
+CONFORMANCE_ON(cancel_ends_what_has_not_started, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
 	fl_future *running = NULL, *f[3];
 	if (is_concurrent(e)) {

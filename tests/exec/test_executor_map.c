@@ -16,15 +16,14 @@ static void number(int *args, int n)
 		args[i] = i;
 }
 
-CONFORMANCE(map_keeps_the_order)
+CONFORMANCE_ON(map_keeps_the_order, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	static int args[N], results[N];
 	static const size_t chunks[] = {0, 1, 2, 7, 24, N - 1, N, N + 1, SIZE_MAX};
 	static const size_t lengths[] = {1, 2, 23, 24, 25, 48, N};
 	number(args, N);
-	for (size_t c = 0; c < sizeof chunks / sizeof chunks[0]; c++)
-		for (size_t l = 0; l < sizeof lengths / sizeof lengths[0]; l++) {
+	FL_EACH (c, chunks)
+		FL_EACH (l, lengths) {
 			memset(results, 0xff, sizeof results);
 			FL_OK(square_map(e, args, lengths[l], results, &(fl_map_config){.chunk = chunks[c]}));
 			expect_squares(results, (int)lengths[l]);
@@ -35,10 +34,12 @@ CONFORMANCE(map_keeps_the_order)
 	expect_squares(results, N);
 }
 
-CONFORMANCE(map_of_nothing)
+CONFORMANCE_ON(map_of_nothing, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	fl_map_error error = {.index = 77};
 	FL_OK(square_map(e, NULL, 0, NULL, NULL));
+	FL_OK(square_map(e, NULL, 0, NULL, &(fl_map_config){.deadline = -1, .error = &error}));
+	assert_int_equal(error.index, 77);
 	fl_executor_close(e);
 	FL_OK(square_map(e, NULL, 0, NULL, NULL));
 	FL_RC(square_map(e, &(int){1}, 1, &(int){1}, NULL), -EPIPE);
@@ -58,9 +59,8 @@ FL_TASK_STATIC(visit, struct place, void)
 }
 
 /* A chunk is one task: its elements run one after another, in order, on one worker. */
-CONFORMANCE(map_runs_a_chunk_as_one)
+CONFORMANCE_ON(map_runs_a_chunk_as_one, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	enum { CHUNK = 10, CHUNKS = 20 };
 	static struct place places[CHUNK * CHUNKS];
 	uint64_t *workers = FL_IN_ARENA(uint64_t, CHUNK * CHUNKS);
@@ -80,9 +80,8 @@ FL_TASK_STATIC(fail_if_negative, int, int)
 	return *arg < 0 ? fail_with.run(ctx, arg, NULL) : 0;
 }
 
-CONFORMANCE(map_reports_the_lowest_failure)
+CONFORMANCE_ON(map_reports_the_lowest_failure, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	static int args[N], results[N];
 	for (int turn = 0; turn < 50; turn++) {
 		fl_map_error error = {0};
@@ -181,9 +180,8 @@ static void play_and_fail(fl_executor *e, const struct act *acts, size_t n, fl_m
 	aide_end(&aide);
 }
 
-CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_first)
+CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_first, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct stage *s = FL_IN_ARENA(struct stage, 1);
 	const struct act acts[] = {
 	    {.stage = s, .wait_for = is_concurrent(e) ? &s->started : NULL, .tell = true, .error = -EIO},
@@ -195,9 +193,8 @@ CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_first)
 	FL_RC(error.error, -EIO);
 }
 
-CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_last)
+CONFORMANCE_ON(map_reports_the_lowest_failure_if_it_comes_last, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct stage *s = FL_IN_ARENA(struct stage, 1);
 	const struct act acts[] = {
 	    {.stage = s, .wait_for = is_concurrent(e) ? &s->known : NULL},
@@ -211,16 +208,23 @@ CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_last)
 	FL_RC(error.error, -EIO);
 }
 
-/* CPython #155852: a task's own timeout was taken for the map's. */
-CONFORMANCE(map_tells_a_tasks_timeout_from_its_own)
+/* Fails with its argument, and a message that is cut like any other. */
+FL_TASK_STATIC(fail_at_length, int, int)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	static const int errors[] = {-ETIMEDOUT, -ECANCELED, -EPIPE, -ENOTRECOVERABLE};
-	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+	return fl_task_fail(ctx, *arg, "%400d", *arg);
+}
+
+/* CPython #155852: a task's own timeout was taken for the map's. */
+CONFORMANCE_ON(map_tells_a_tasks_timeout_from_its_own, 2)
+{
+	static const int errors[] = {-ETIMEDOUT, -ECANCELED, -ENOMEM, -EPIPE, -ENOTRECOVERABLE, 5};
+	FL_EACH (i, errors) {
 		fl_map_error error = {0};
 		fl_map_config config = {.deadline = fl_after(FL_S(60)), .error = &error};
-		FL_RC(fail_with_map(e, (int[]){errors[i]}, 1, (int[1]){0}, &config), FL_ETASK);
+		FL_RC(fail_at_length_map(e, &errors[i], 1, (int[1]){0}, &config), FL_ETASK);
 		FL_RC(error.error, errors[i]);
+		assert_int_equal(error.index, 0);
+		assert_int_equal(strlen(error.message), FL_MESSAGE_MAX - 1);
 	}
 }
 
@@ -254,9 +258,8 @@ FL_TASK_STATIC(take_step, struct step, int)
 	return 0;
 }
 
-CONFORMANCE(map_deadline_in_the_past_runs_nothing)
+CONFORMANCE_ON(map_deadline_in_the_past_runs_nothing, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	for (int i = 0; i < 10; i++)
@@ -271,13 +274,36 @@ CONFORMANCE(map_deadline_in_the_past_runs_nothing)
 		FL_RC(take_step_map(e, steps, 10, results, NULL), -ECANCELED);
 	}
 	assert_int_equal(counted(runs), 0);
-	FL_OK(take_step_map(e, steps, 10, results, NULL));
+	{
+		FL_CANCEL_SCOPE(&requested);
+		FL_OK(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = FL_SHIELDED}));
+	}
 	assert_int_equal(counted(runs), 10);
 }
 
-CONFORMANCE(map_deadline_stops_what_is_left)
+/* What has not started is not waited for, however busy the workers are. */
+CONFORMANCE_ON(map_that_never_began_ends_in_time, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+	int *runs = new_counter(), results[10];
+	struct step steps[10];
+	struct gate *gate = new_gate();
+	if (!is_concurrent(e) || kind->over_ranks) /* there, what was sent has started */
+		return;
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
+	for (int i = 0; i < 10; i++)
+		steps[i] = (struct step){.runs = runs};
+	fl_future *held = close_gate(e, gate);
+	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = fl_after(FL_MS(3))}), -ETIMEDOUT);
+	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &timer}), -ECANCELED);
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	open_gate(gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(counted(runs), 0);
+}
+
+CONFORMANCE_ON(map_deadline_stops_what_is_left, 1)
+{
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	for (int i = 0; i < 10; i++)
@@ -295,9 +321,8 @@ static int request_it(struct aide *aide)
 	return 0;
 }
 
-CONFORMANCE(map_cancel_stops_what_is_left)
+CONFORMANCE_ON(map_cancel_stops_what_is_left, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
@@ -372,13 +397,12 @@ static void cancel_map_at_its_third(fl_executor *e, const fl_task_type *type, in
 		assert_int_equal(results[i], i < 3 * type->result_size ? 7 : 9);
 }
 
-CONFORMANCE(map_cancelled_keeps_the_result_of_what_ran)
+CONFORMANCE_ON(map_cancelled_keeps_the_result_of_what_ran, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	const fl_task_type *const types[] = {&end_small, &end_medium, &end_large};
 	static const int errors[] = {0, -ECANCELED, -EIO};
-	for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
-		for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+	FL_EACH (t, types)
+		FL_EACH (i, errors)
 			for (size_t chunk = 1; chunk <= 4; chunk += 3) {
 				print_message("%s, %d, chunk %zu\n", types[t]->name, errors[i], chunk);
 				cancel_map_at_its_third(e, types[t], errors[i], chunk);
@@ -441,9 +465,8 @@ CONFORMANCE(map_on_a_broken_executor)
 	FL_RC(square_map(e, args, 10, results, NULL), -ENOTRECOVERABLE);
 }
 
-CONFORMANCE(map_leaves_the_arguments_to_the_caller)
+CONFORMANCE_ON(map_leaves_the_arguments_to_the_caller, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct tally *tally = new_tally(), *args[20], *results[20];
 	for (int i = 0; i < 20; i++)
 		args[i] = tally;
@@ -454,9 +477,8 @@ CONFORMANCE(map_leaves_the_arguments_to_the_caller)
 }
 
 /* A map that is done does not wait for workers that others keep busy. */
-CONFORMANCE(map_needs_one_worker)
+CONFORMANCE_ON(map_needs_one_worker, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static int args[N], results[N];
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;

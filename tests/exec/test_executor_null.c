@@ -2,8 +2,6 @@
 /* Calls that need an executor and get NULL: each panics and names itself. */
 #include "fl_test.h"
 
-#include <fairlead/process_executor.h>
-
 FL_TASK_STATIC(one_more, int, int)
 {
 	*result = *arg + 1;
@@ -12,9 +10,6 @@ FL_TASK_STATIC(one_more, int, int)
 
 static int none(void *unused, size_t from, size_t to)
 {
-	(void)unused;
-	(void)from;
-	(void)to;
 	return 0;
 }
 

@@ -46,17 +46,15 @@ CONFORMANCE(parallel_for_visits_each_once)
 	}
 }
 
-CONFORMANCE(parallel_for_of_nothing)
+CONFORMANCE_ON(parallel_for_of_nothing, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	const int expected = is_by_reference(e) ? 0 : -ENOTSUP;
 	FL_RC(fl_parallel_for(e, 3, 3, NULL, NULL, NULL), expected);
 	FL_RC(fl_parallel_for(e, 4, 3, NULL, NULL, NULL), expected);
 }
 
-CONFORMANCE(parallel_for_keeps_to_its_grain)
+CONFORMANCE_ON(parallel_for_keeps_to_its_grain, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct visit v = {.visited = calloc(N, 1)};
 	assert_non_null(v.visited);
 	if (is_by_reference(e)) {
@@ -66,9 +64,8 @@ CONFORMANCE(parallel_for_keeps_to_its_grain)
 	free(v.visited);
 }
 
-CONFORMANCE(parallel_for_tells_the_error)
+CONFORMANCE_ON(parallel_for_tells_the_error, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	int error = 0;
 	struct visit v = {.visited = calloc(N, 1), .fails_at = 5000, .error = -EIO};
 	assert_non_null(v.visited);
@@ -84,8 +81,6 @@ CONFORMANCE(parallel_for_tells_the_error)
 /* Goes on until its scope is requested. */
 static int until_stopped(void *state, size_t from, size_t to)
 {
-	(void)from;
-	(void)to;
 	if (state)
 		fl_cancel_token_request(state);
 	while (!fl_cancel_token_is_requested(NULL))
@@ -94,9 +89,8 @@ static int until_stopped(void *state, size_t from, size_t to)
 	return -ECANCELED;
 }
 
-CONFORMANCE(parallel_for_is_stopped)
+CONFORMANCE_ON(parallel_for_is_stopped, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!is_by_reference(e))
 		return;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
@@ -113,9 +107,8 @@ CONFORMANCE(parallel_for_is_stopped)
 	assert_int_equal(error, 0); /* being stopped is no failure */
 }
 
-CONFORMANCE(parallel_for_after_the_end)
+CONFORMANCE_ON(parallel_for_after_the_end, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_executor_close(e);
 	FL_RC(fl_parallel_for(e, 0, 1, until_stopped, NULL, NULL), is_by_reference(e) ? -EPIPE : -ENOTSUP);
 }
@@ -168,7 +161,6 @@ static void hash_both(void *state, void *left, const void *right)
 {
 	struct hash *l = left;
 	const struct hash *r = right;
-	(void)state;
 	l->value = l->value * r->scale + r->value;
 	l->scale *= r->scale;
 }
@@ -198,9 +190,8 @@ CONFORMANCE(parallel_reduce_in_order)
 	free(text);
 }
 
-CONFORMANCE(parallel_reduce_of_nothing_is_the_identity)
+CONFORMANCE_ON(parallel_reduce_of_nothing_is_the_identity, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct hash got = {7, 7};
 	FL_RC(fl_parallel_reduce(e, 5, 5, &hashing, NULL, &got, NULL), is_by_reference(e) ? 0 : -ENOTSUP);
 	assert_int_equal(got.scale, is_by_reference(e) ? 1 : 7);
@@ -208,14 +199,11 @@ CONFORMANCE(parallel_reduce_of_nothing_is_the_identity)
 
 static int reduce_fails(void *state, size_t from, size_t to, void *value)
 {
-	(void)from;
-	(void)value;
 	return to > 50 ? *(int *)state : 0;
 }
 
-CONFORMANCE(parallel_reduce_that_fails_leaves_the_value)
+CONFORMANCE_ON(parallel_reduce_that_fails_leaves_the_value, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_reduction reduction = hashing;
 	struct hash got = {7, 7};
 	int error = -EIO;
@@ -254,9 +242,8 @@ FL_TASK_STATIC(sum_up, int, int)
 	return rc;
 }
 
-CONFORMANCE(join_in_tasks)
+CONFORMANCE_ON(join_in_tasks, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	fl_future *f[8];
 	for (int i = 0; i < 8; i++)
 		FL_OK(sum_up_submit(e, 1000 + i, &f[i]));

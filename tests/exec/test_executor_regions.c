@@ -5,14 +5,27 @@
  */
 #include "conformance.h"
 
-#include <fairlead/shm.h>
-
 FL_TASK(adds_in_region, fl_shm_offset, int)
 {
 	int *there = FL_SHM_AT(fl_task_region(ctx, 1), int, *arg);
 	FL_CHECK(there != NULL && fl_task_region(ctx, 0) != NULL);
 	FL_CHECK(fl_task_region(ctx, 2) == NULL && fl_task_region(ctx, UINT32_MAX) == NULL);
 	*result = fl__add_relaxed(there, 1) + 1; /* relaxed: the executor orders it */
+	return 0;
+}
+
+FL_TASK(nests_in_region, fl_shm_offset, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(adds_in_region_submit(fl_executor_current(), *arg, &f) == 0);
+	return adds_in_region_get(f, result);
+}
+
+FL_TASK(begins_in_region, fl_shm_offset, void)
+{
+	int *there = FL_SHM_AT(fl_task_region(ctx, 1), int, *arg);
+	FL_CHECK(there != NULL);
+	fl__add_relaxed(there + 1, 1); /* relaxed: as above */
 	return 0;
 }
 
@@ -26,27 +39,32 @@ CONFORMANCE(tasks_find_their_regions)
 	fl_shm *regions[2] = {NULL, NULL};
 	FL_OK(fl_shm_create(&regions[0], 4096));
 	FL_OK(fl_shm_create(&regions[1], 4096));
-	int *counter = fl_shm_alloc(regions[1], sizeof *counter);
+	int *counter = fl_shm_alloc(regions[1], 2 * sizeof *counter);
 	const fl_shm_offset at = fl_shm_offset_of(regions[1], counter);
 	fl_executor *e = NULL;
-	const fl_executor_config config = {.workers = 2, .regions = regions, .n_regions = 2};
+	const fl_executor_config config = {.workers = 2,
+	                                   .regions = regions,
+	                                   .n_regions = 2,
+	                                   .max_tasks = 3,
+	                                   .initialize = &begins_in_region,
+	                                   .initialize_arg = &at};
 	FL_OK(kind->create(&e, &config));
 	for (int i = 1; i <= 10; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int seen = 0;
-		FL_OK(adds_in_region_submit(e, at, &f));
-		FL_OK(adds_in_region_get(f, &seen));
+		FL_OK(i % 2 ? adds_in_region_submit(e, at, &f) : nests_in_region_submit(e, at, &f));
+		FL_OK(fl_future_get(f, &seen, sizeof seen));
 		assert_int_equal(seen, i);
 	}
 	assert_int_equal(fl__load_relaxed(counter), 10); /* relaxed: as above */
+	assert_true(fl__load_relaxed(counter + 1) > 0);  /* of the initializers, of replaced workers, too */
 	fl_executor_free(e);
 	fl_shm_free(regions[1]);
 	fl_shm_free(regions[0]);
 }
 
-CONFORMANCE(tasks_without_regions_find_none)
+CONFORMANCE_ON(tasks_without_regions_find_none, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(has_no_region_submit(e, &f));
 	FL_OK(has_no_region_get(f));

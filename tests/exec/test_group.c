@@ -11,7 +11,6 @@ static unsigned runs, drops;
 
 static void drop_number(void *arg)
 {
-	(void)arg;
 	fl__add_relaxed(&drops, 1); /* relaxed: a count, read after a join; as below */
 }
 
@@ -327,82 +326,3 @@ FL_TEST(group_join_on_a_worker_takes_up_what_comes_late)
 }
 
 /* Many at once. */
-
-enum { SUBMITTERS = 4, EACH = 500 };
-
-struct submitter {
-	fl_group *g;
-	int from, results[EACH];
-	unsigned accepted;
-};
-
-static int submit_some(void *arg)
-{
-	struct submitter *s = arg;
-	for (int i = 0; i < EACH; i++) {
-		const int number = s->from + i;
-		s->results[i] = -1;
-		int rc = fl_group_submit(s->g, &counted, &number, &s->results[i]);
-		FL_CHECK(rc == 0 || rc == -ECANCELED);
-		s->accepted += rc == 0;
-	}
-	return 0;
-}
-
-static void submit_from_many(bool cancel)
-{
-	static struct submitter s[SUBMITTERS];
-	FL_SCOPED(fl_executor) *e = pool_with(2);
-	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_thread t[SUBMITTERS];
-	unsigned accepted = 0;
-	begin_count();
-	for (int i = 0; i < SUBMITTERS; i++)
-		s[i] = (struct submitter){.g = &g, .from = i * EACH};
-	seam_start(t, SUBMITTERS, submit_some, s, sizeof *s);
-	if (cancel) {
-		FL_WAIT_FOR(fl__load_relaxed(&runs) > 100); /* relaxed: looked at alone */
-		fl_group_cancel(&g);
-	}
-	seam_join(t, SUBMITTERS);
-	FL_OK(fl_group_join(&g));
-	for (int i = 0; i < SUBMITTERS; i++) {
-		accepted += s[i].accepted;
-		for (int k = 0; k < EACH; k++)
-			assert_true(s[i].results[k] == i * EACH + k || (cancel && s[i].results[k] == -1));
-	}
-	assert_int_equal(fl__load_relaxed(&drops), accepted);
-	assert_true(cancel ? fl__load_relaxed(&runs) <= accepted : fl__load_relaxed(&runs) == SUBMITTERS * EACH);
-}
-
-FL_TEST(group_submits_from_many_threads)
-{
-	submit_from_many(false);
-}
-
-FL_TEST(group_cancelled_while_many_submit)
-{
-	for (unsigned i = 0; i < fl_test_scaled(20); i++)
-		submit_from_many(true);
-}
-
-/* Of those that fail at the same time one is the first, with its own error, message and number. */
-FL_TEST(group_failures_at_once)
-{
-	static const int errors[] = {-EIO, -ENOSPC, -EXDEV, -EPROTO};
-	FL_SCOPED(fl_executor) *e = pool_with(4);
-	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
-	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-		char expected[32];
-		for (int k = 0; k < 4; k++) {
-			int rc = fl_group_submit(&g, &fail_with, &errors[k], NULL);
-			assert_true(rc == 0 || rc == -ECANCELED);
-		}
-		int rc = fl_group_join(&g);
-		assert_int_equal(rc, errors[fl_group_failed_index(&g)]);
-		(void)snprintf(expected, sizeof expected, "said %d", rc);
-		assert_string_equal(fl_group_message(&g), expected);
-	}
-	(void)fl_set_log_handler(before);
-}

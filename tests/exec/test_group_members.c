@@ -19,7 +19,6 @@ static int starts_later(void *unused)
 {
 	static char letters[] = "abc";
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	memset(order, 0, sizeof order);
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(start(&g, note, &letters[i]) == 0);
@@ -36,7 +35,6 @@ static int first_error(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	TOLD();
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	FL_CHECK(start(&g, returns, RC(0)) == 0);
@@ -57,7 +55,6 @@ static int later_errors(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	child late = {.rc = -EPIPE};
-	(void)unused;
 	TOLD();
 	FL_CHECK(start(&g, runs, &late) == 0);
 	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
@@ -73,7 +70,6 @@ static int used_again(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	for (int i = 0; i < 3; i++) {
 		FL_CHECK(start(&g, returns, RC(0)) == 0);
 		FL_CHECK(fl_group_join(&g) == 0);
@@ -94,7 +90,6 @@ static int not_after_failure(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
 	fl_test_settle();
@@ -114,7 +109,6 @@ static int join_until(void *unused)
 	fl_event gate = FL_EVENT_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	child c = {.start = &gate};
-	(void)unused;
 	fl_cancel_token_request(&stop);
 	FL_CHECK(start(&g, runs, &c) == 0);
 	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
@@ -139,7 +133,6 @@ FL_MEMBERS_TEST(group_join_until_leaves_the_members_running, join_until)
 static int try_join(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	FL_CHECK(start(&g, returns, RC(0)) == 0);
 	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
 	fl_test_settle();
@@ -181,7 +174,6 @@ static int in_the_wrong_place(void *unused)
 {
 	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
 	fl_loop_timer timer;
-	(void)unused;
 	memset(&timer, 0, sizeof timer);
 	FL_CHECK(start(&m.g, joins_its_own, &m) == 0);
 	FL_CHECK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m) == 0);
@@ -205,7 +197,6 @@ static int two_joiners(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(start(&g, waits_for, &gate) == 0);
 	fl_fiber *f = fl_test_start(joins, &g);
 	fl_test_settle();
@@ -234,7 +225,6 @@ static int scoped(void *unused)
 {
 	fl_event gate = FL_EVENT_INIT;
 	child waits = {.start = &gate}, cancelled = {.rc = 0};
-	(void)unused;
 	TOLD();
 	fl_fiber *f = fl_test_start(leaves_a_scope, &waits);
 	fl_test_settle();
@@ -250,11 +240,9 @@ FL_MEMBERS_TEST(group_scope_joins, scoped)
 
 static int joined_in_its_scope(void *unused)
 {
-	(void)unused;
 	TOLD();
 	{
 		FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
-		(void)untouched;
 		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
 		FL_CHECK(fl_group_join(&g) == -EIO);
 	}
@@ -284,7 +272,6 @@ static int grows(void *arg)
 static int own_group(void *unused)
 {
 	tree t = {FL_GROUP_INIT(of_members), 0, 0};
-	(void)unused;
 	FL_CHECK(start(&t.g, grows, &t) == 0);
 	FL_CHECK(fl_group_join(&t.g) == 0);
 	FL_CHECK(t.nodes >= 100 && t.nodes % 2 == 1 && fl_group_count(&t.g) == 0);
@@ -304,7 +291,6 @@ static int starts_another_at_its_end(void *arg)
 static int more_before_it_runs(void *unused)
 {
 	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
-	(void)unused;
 	FL_CHECK(start(&m.g, waits_for, &m.gate) == 0);
 	fl_fiber *joiner = fl_test_start(joins, &m.g);
 	fl_fiber *f = fl_test_start(starts_another_at_its_end, &m);
@@ -325,7 +311,6 @@ static int waits_for_any(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT, never = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)) == 1);
 	FL_CHECK(start(&g, waits_for, &gate) == 0);
 	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(&g)) == -ETIMEDOUT);
@@ -345,7 +330,6 @@ static int own_cancel(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	FL_CHECK(start(&g, returns, RC(-ECANCELED)) == 0);
 	FL_CHECK(fl_group_join(&g) == -ECANCELED && ends == 1);

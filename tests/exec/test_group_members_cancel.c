@@ -10,7 +10,6 @@ static int absorbs(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	for (int i = 0; i < 5; i++)
 		FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	fl_test_settle();
@@ -27,7 +26,6 @@ static int before_start(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	fl_group_cancel(&g);
 	for (int i = 0; i < 2; i++)
 		FL_CHECK(start(&g, until_cancelled, &ends) == -ECANCELED);
@@ -47,7 +45,6 @@ static int before_its_turn(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	fl_group_cancel(&g);
 	FL_CHECK(fl_group_join(&g) == 0 && ends == are_fibers());
@@ -81,7 +78,6 @@ static int while_it_joins(void *unused)
 	child c = {.cleanup = &cleanup};
 	parent p = {.c = &c, .joined = 77};
 	int result = 77;
-	(void)unused;
 	fl_fiber *f = fl_test_start(starts_and_joins, &p);
 	fl_test_settle();
 	fl_fiber_cancel(f);
@@ -99,7 +95,6 @@ static int before_it_joins(void *unused)
 	fl_event never = FL_EVENT_INIT, gate = FL_EVENT_INIT;
 	child cut = {.rc = 0}, done = {.start = &gate};
 	parent p[] = {{.c = &cut, .first = &never}, {.c = &done, .first = &never}};
-	(void)unused;
 	fl_event_set(&gate);
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f = fl_test_start(starts_and_joins, &p[i]);
@@ -130,7 +125,6 @@ static int cancels_then_waits(void *arg)
 static int both(void *unused)
 {
 	child c = {.rc = 0};
-	(void)unused;
 	fl_fiber *f = fl_test_start(cancels_then_waits, &c);
 	fl_test_settle();
 	fl_fiber_cancel(f);
@@ -146,7 +140,6 @@ static int cut_once(void *unused)
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int ends = 0;
-	(void)unused;
 	fl_cancel_token_request(&stop);
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	fl_group_cancel(&g);
@@ -176,7 +169,6 @@ static int polls(void *arg)
 static int cut_short(void *unused)
 {
 	child c = {.rc = 0};
-	(void)unused;
 	fl_fiber *f = fl_test_start(polls, &c);
 	fl_test_settle();
 	fl_fiber_cancel(f);
@@ -192,7 +184,6 @@ static int by_an_inner_scope(void *unused)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members);
 	fl_cancel_token stop;
 	child c = {.rc = 0};
-	(void)unused;
 	FL_CHECK(start(&g, runs, &c) == 0);
 	fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(1)));
 	{
@@ -214,7 +205,6 @@ static int errors_after_cancel(void *unused)
 	child c = {.rc = -EIO};
 	parent p = {.c = &c};
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	TOLD();
 	FL_CHECK(start(&g, runs, &c) == 0);
 	fl_test_settle();
@@ -232,7 +222,6 @@ FL_MEMBERS_TEST(group_error_after_the_cancel, errors_after_cancel)
 static int swallows(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
 	return 0;
 }
@@ -240,7 +229,6 @@ static int swallows(void *unused)
 static int swallowed(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	FL_CHECK(start(&g, swallows, NULL) == 0);
 	fl_group_cancel(&g);
 	FL_CHECK(fl_group_join(&g) == 0);
@@ -276,7 +264,6 @@ static int inner_error(void *unused)
 {
 	int ends = 0, outer[4] = {0};
 	nest n = {3, -EIO, &ends, outer};
-	(void)unused;
 	TOLD();
 	FL_CHECK(nests(&n) == -EIO && ends == 3 && told.count == 0);
 	FL_CHECK(outer[1] == -EIO && outer[2] == -EIO && outer[3] == -EIO);
@@ -290,7 +277,6 @@ static int outer_cancel(void *unused)
 	int ends = 0, outer[4] = {0};
 	nest n = {3, 0, &ends, outer};
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	FL_CHECK(start(&g, nests, &n) == 0);
 	fl_test_settle();
 	FL_CHECK(ends == 0);
@@ -306,7 +292,6 @@ FL_MEMBERS_TEST(group_nested_cancel_goes_inward, outer_cancel)
 static int handles_it(void *unused)
 {
 	FL_SCOPED(fl_group) inner = FL_GROUP_INIT(of_members);
-	(void)unused;
 	FL_CHECK(start(&inner, returns, RC(-EIO)) == 0);
 	FL_CHECK(fl_group_join(&inner) == -EIO);
 	return 0;
@@ -317,7 +302,6 @@ static int inner_handled(void *unused)
 	fl_group g = FL_GROUP_INIT(of_members);
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
-	(void)unused;
 	FL_CHECK(start(&g, runs, &c) == 0);
 	FL_CHECK(start(&g, handles_it, NULL) == 0);
 	fl_test_settle();
@@ -336,7 +320,6 @@ static int outer_error(void *unused)
 	child late = {.start = &gate, .rc = -EPIPE}, slow = {.cleanup = &cleanup, .rc = -EIO};
 	parent p = {.c = &slow};
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	TOLD();
 	FL_CHECK(start(&g, starts_and_joins, &p) == 0);
 	FL_CHECK(start(&g, runs, &late) == 0);
@@ -360,7 +343,6 @@ static int has_a_deadline(void *unused)
 	int ends = 0;
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_group g = FL_GROUP_INIT(of_members);
-	(void)unused;
 	FL_FAULTS();
 	fl_test_clock_ours();
 	fl_timeout_begin(&t, fl_after(FL_S(3600)));
@@ -380,7 +362,6 @@ static int has_its_own_deadline(void *unused)
 {
 	int ends = 0;
 	fl_group g;
-	(void)unused;
 	FL_FAULTS();
 	fl_test_clock_ours();
 	g = (fl_group)FL_GROUP_INIT_UNTIL(of_members, fl_after(FL_S(3600)));
@@ -423,7 +404,6 @@ static int joined_from_within(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	inside in = {.outer = &g};
-	(void)unused;
 	FL_CHECK(start(&g, has_a_group, &in) == 0);
 	FL_CHECK(fl_group_join(&g) == 0 && in.inner == -EDEADLK && in.shielded == -EDEADLK);
 	return 0;
@@ -439,7 +419,6 @@ static int interrupted(void *unused)
 	fl_event never = FL_EVENT_INIT;
 	fl_cancel_token *before = fl_cancel_scope_current();
 	int ends = 0;
-	(void)unused;
 	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
 	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_group_token(&g)) == -ECANCELED);
 	FL_CHECK(fl_group_join(&g) == -EIO);
@@ -482,7 +461,6 @@ static int joins_under_its_token(void *unused)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	FL_CANCEL_SCOPE(fl_group_token(&g));
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	int rc = fl_group_join(&g);
@@ -492,7 +470,6 @@ static int joins_under_its_token(void *unused)
 
 static int token_from_above(void *unused)
 {
-	(void)unused;
 	fl_fiber *f = fl_test_start(joins_under_its_token, NULL);
 	fl_test_settle();
 	fl_fiber_cancel(f);
@@ -521,7 +498,6 @@ static int from_inside(void *unused)
 {
 	fl_group g = FL_GROUP_INIT(of_members);
 	int ends = 0;
-	(void)unused;
 	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
 	FL_CHECK(start(&g, cancels_its_own, &g) == 0);
 	FL_CHECK(fl_group_join(&g) == 0 && ends == 1);
@@ -543,7 +519,6 @@ static int main_that_leaves(void *unused)
 	static fl_fiber *f;
 	static nest n;
 	static int outer[3];
-	(void)unused;
 	n = (nest){2, 0, ends_of_main, outer};
 	FL_CHECK(fl_fiber_start(&f, nests, &n, NULL) == 0);
 	fl_fiber_detach(f);

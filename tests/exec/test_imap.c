@@ -84,9 +84,8 @@ CONFORMANCE(imap_gives_each_result_in_its_order)
 	}
 }
 
-CONFORMANCE(imap_of_nothing)
+CONFORMANCE_ON(imap_of_nothing, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		FL_OK(square_positive_imap(e, inputs, 0, &it, &(fl_imap_config){.unordered = unordered}));
@@ -98,9 +97,8 @@ CONFORMANCE(imap_of_nothing)
 	fl_imap_free(NULL);
 }
 
-CONFORMANCE(imap_without_result)
+CONFORMANCE_ON(imap_without_result, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	size_t index = 77;
 	FL_OK(no_result_imap(e, (int[]){0, -EIO, 0}, 3, &it, &(fl_imap_config){.chunk = 3}));
@@ -115,9 +113,8 @@ CONFORMANCE(imap_without_result)
 
 /* Failures. */
 
-CONFORMANCE(imap_tells_each_failure_in_its_place)
+CONFORMANCE_ON(imap_tells_each_failure_in_its_place, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int step = 1; step < 12; step++)
 		for (size_t c = 0; c < CHUNKS; c++)
 			for (int unordered = 0; unordered <= 1; unordered++) {
@@ -139,9 +136,8 @@ FL_TASK_STATIC(say_or_fail, int, int)
 	return *arg;
 }
 
-CONFORMANCE(imap_tells_no_stale_message)
+CONFORMANCE_ON(imap_tells_no_stale_message, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	for (size_t chunk = 1; chunk <= 2; chunk++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		FL_OK(say_or_fail_imap(e, (int[]){0, -EDOM}, 2, &it, &(fl_imap_config){.chunk = chunk}));
@@ -164,9 +160,8 @@ FL_TASK_STATIC(take_step, struct step, int)
 	return arg->error;
 }
 
-CONFORMANCE(imap_runs_each_argument_once)
+CONFORMANCE_ON(imap_runs_each_argument_once, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	static struct step steps[N];
 	int *counters = FL_IN_ARENA(int, N), error;
 	for (size_t c = 0; c < CHUNKS; c++) {
@@ -181,9 +176,8 @@ CONFORMANCE(imap_runs_each_argument_once)
 	}
 }
 
-CONFORMANCE(imap_tells_its_own_errors_from_the_tasks)
+CONFORMANCE_ON(imap_tells_its_own_errors_from_the_tasks, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static const int errors[] = {-ENODATA, -ETIMEDOUT, -ECANCELED, -EPIPE, -EAGAIN, -ENOTRECOVERABLE};
 	enum { ERRORS = sizeof errors / sizeof errors[0] };
 	for (size_t chunk = 1; chunk <= ERRORS; chunk++) {
@@ -228,9 +222,8 @@ static bool can_wait(fl_executor *e)
 	return is_concurrent(e);
 }
 
-CONFORMANCE(imap_waits_for_the_first)
+CONFORMANCE_ON(imap_waits_for_the_first, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_imap) *it = NULL;
 	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct visit visits[VISITS];
@@ -260,9 +253,8 @@ CONFORMANCE(imap_waits_for_the_first)
 }
 
 /* The other results come while the first element still runs. */
-CONFORMANCE(imap_unordered_gives_what_has_ended)
+CONFORMANCE_ON(imap_unordered_gives_what_has_ended, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (size_t window = 2; window <= VISITS; window++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
@@ -292,9 +284,8 @@ CONFORMANCE(imap_unordered_gives_what_has_ended)
 
 /* What ends it early. */
 
-CONFORMANCE(imap_on_a_closed_executor)
+CONFORMANCE_ON(imap_on_a_closed_executor, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_imap *it = NULL;
 	number_args();
 	fl_executor_close(e);
@@ -324,9 +315,8 @@ CONFORMANCE(imap_on_an_executor_that_is_closed)
 	}
 }
 
-CONFORMANCE(imap_on_an_executor_that_is_cancelled)
+CONFORMANCE_ON(imap_on_an_executor_that_is_cancelled, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_imap) *it = NULL;
 	struct visit visits[VISITS];
 	if (!can_wait(e))
@@ -358,9 +348,8 @@ static void expect_early_end(fl_imap *it, int reason)
 	assert_true(good + cancelled < N);
 }
 
-CONFORMANCE(imap_ends_at_its_deadline)
+CONFORMANCE_ON(imap_ends_at_its_deadline, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (size_t chunk = 1; chunk <= 3; chunk++)
 		for (int unordered = 0; unordered <= 1; unordered++) {
 			FL_SCOPED(fl_imap) *it = NULL;
@@ -384,9 +373,8 @@ static int request_later(void *stop)
 	return 0;
 }
 
-CONFORMANCE(imap_ends_when_its_token_is_requested)
+CONFORMANCE_ON(imap_ends_when_its_token_is_requested, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!can_wait(e))
 		return;
 	for (size_t chunk = 1; chunk <= 3; chunk++)

@@ -4,7 +4,6 @@
  * dying worker.
  */
 #include "conformance.h"
-#include <signal.h>
 
 /* Counts over all elements of a test: runs, and calls of hooks. `errors` has all failures. */
 struct item {
@@ -70,9 +69,8 @@ static void expect_tallies(fl_executor *e, const struct expected *expected, int 
 	}
 }
 
-CONFORMANCE(imap_owns_what_its_generator_makes)
+CONFORMANCE_ON(imap_owns_what_its_generator_makes, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static struct expected expected[200];
 	int n = 0;
 	for (int given = 0; given <= 45; given += 3)
@@ -111,9 +109,8 @@ CONFORMANCE(imap_leaves_an_array_to_the_caller)
 	expect_tallies(e, expected, n);
 }
 
-CONFORMANCE(imap_drops_what_is_refused)
+CONFORMANCE_ON(imap_drops_what_is_refused, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_imap *it = NULL;
 	struct items items = {.tally = new_tally(), .n = 40};
 	const fl_imap_config config = {.chunk = 3, .next = make_item, .state = &items};
@@ -128,9 +125,8 @@ CONFORMANCE(imap_drops_what_is_refused)
  * Closed in the meantime, with failures in chunks: an element that cannot be submitted again is
  * reported, and dropped.
  */
-CONFORMANCE(imap_drops_what_is_refused_again)
+CONFORMANCE_ON(imap_drops_what_is_refused_again, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		FL_SCOPED(fl_executor) *other = make(kind, 2);
@@ -204,24 +200,6 @@ CONFORMANCE(imap_free_waits_for_nothing)
 	}
 }
 
-/* Without hooks, and without anything that is to be done afterwards. */
-CONFORMANCE(imap_freed_at_any_time)
-{
-	enum { ITEMS = 30 };
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	int numbers[ITEMS];
-	for (int i = 0; i < ITEMS; i++)
-		numbers[i] = i;
-	for (int given = 0; given <= ITEMS; given++)
-		for (int how = 0; how < 4; how++) {
-			FL_SCOPED(fl_imap) *it = NULL;
-			const fl_imap_config config = {.chunk = how / 2 * 4, .unordered = how % 2};
-			FL_OK(square_imap(e, numbers, ITEMS, &it, &config));
-			for (int i = 0; i < given; i++)
-				FL_OK(square_imap_next(it, NULL, &(int){0}));
-		}
-}
-
 /* Alignment, and results in separate memory. */
 struct page {
 	_Alignas(64) unsigned char bytes[100 << 10];
@@ -242,9 +220,8 @@ static int make_page(void *state, void *arg)
 	return (*left)-- > 0;
 }
 
-CONFORMANCE(imap_of_large_elements)
+CONFORMANCE_ON(imap_of_large_elements, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct page *page = malloc(sizeof(struct page) + 64);
 	assert_non_null(page);
 	struct page *result = (struct page *)(void *)((char *)page + (64 - (uintptr_t)page % 64));

@@ -22,9 +22,8 @@ static int make_number(void *state, void *arg)
 	return 1;
 }
 
-CONFORMANCE(imap_of_a_generator)
+CONFORMANCE_ON(imap_of_a_generator, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (size_t chunk = 1; chunk <= 4; chunk++)
 		for (size_t window = 1; window <= 30; window += 7)
 			for (int unordered = 0; unordered <= 1; unordered++) {
@@ -48,9 +47,8 @@ CONFORMANCE(imap_of_a_generator)
 }
 
 /* Without end, but not longer than it is asked for. */
-CONFORMANCE(imap_of_an_endless_generator)
+CONFORMANCE_ON(imap_of_an_endless_generator, 3)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_imap) *it = NULL;
 		struct counting c = {.n = -1};
@@ -62,9 +60,8 @@ CONFORMANCE(imap_of_an_endless_generator)
 	}
 }
 
-CONFORMANCE(imap_of_what_cannot_be)
+CONFORMANCE_ON(imap_of_what_cannot_be, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	fl_imap *it = NULL;
 	const int one[1] = {1};
 	struct counting c = {.n = 5, .end = -EIO};

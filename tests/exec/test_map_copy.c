@@ -20,36 +20,6 @@ FL_TASK(copy_nothing, int, void)
 	return *arg < 0 ? *arg : 0;
 }
 
-FL_TEST(map_copy_keeps_the_order_whatever_the_chunk)
-{
-	const size_t chunks[] = {0, 1, 2, 3, 7, 64, 499, 500, 501, 100000, SIZE_MAX};
-	for (int kind = 0; kind <= 3; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_square);
-		for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
-			for (size_t n = N - 3; n <= N; n++) {
-				begin_map();
-				FL_OK(copy_square_map(e, inputs, n, outputs, &(fl_map_config){.chunk = chunks[c]}));
-				assert_int_equal(LOOK(&runs), n);
-				for (int i = 0; i < N; i++)
-					assert_int_equal(outputs[i], (size_t)i < n ? i * i : -77);
-			}
-	}
-}
-
-FL_TEST(map_copy_without_result)
-{
-	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_nothing);
-	begin_map();
-	FL_OK(copy_nothing_map(e, inputs, N, NULL));
-	assert_int_equal(LOOK(&runs), N);
-	inputs[3] = -EIO;
-	fl_map_error error = {.index = 77};
-	FL_RC(copy_nothing_map(e, inputs, N, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
-	assert_int_equal(error.index, 3);
-	assert_int_equal(error.error, -EIO);
-	assert_string_equal(error.message, "");
-}
-
 /* A task without argument: only fl_map() itself has that. */
 FL_TASK(copy_count, void, int)
 {
@@ -126,26 +96,6 @@ FL_TEST(map_copy_has_little_under_way)
 	assert_int_equal(fl__chunk_window(e, &copy_square, SIZE_MAX >> 8), 3 * 2);
 }
 
-FL_TEST(map_copy_of_large_elements)
-{
-	enum { LARGE = 60 };
-	struct large *in = calloc(LARGE, sizeof *in), *out = calloc(LARGE, sizeof *out);
-	assert_non_null(in);
-	assert_non_null(out);
-	for (int i = 0; i < LARGE; i++) {
-		in[i].number = i;
-		in[i].rest[4999] = (char)i;
-	}
-	for (size_t chunk = 0; chunk <= LARGE; chunk += 10) {
-		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_large);
-		memset(out, 1, LARGE * sizeof *out);
-		FL_OK(copy_large_map(e, in, LARGE, out, &(fl_map_config){.chunk = chunk}));
-		assert_memory_equal(in, out, LARGE * sizeof *in);
-	}
-	free(in);
-	free(out);
-}
-
 /* What no task may have is refused, and a chunk that none may have is cut. */
 FL_TEST(map_copy_of_what_is_too_large)
 {
@@ -193,31 +143,6 @@ FL_TEST(map_copy_is_lazy)
 }
 
 /* Failures. */
-
-FL_TEST(map_copy_tells_the_lowest_index_that_failed)
-{
-	for (int kind = 0; kind <= 3; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_check);
-		for (unsigned round = 0; round < 40; round++) {
-			begin_map();
-			int first = (int)(round * 37 % N);
-			for (int i = first; i < N; i += 1 + (int)round)
-				inputs[i] = -1 - i;
-			fl_map_error error = {.index = 9999};
-			const fl_map_config config = {.chunk = 1 + round % 9, .error = &error};
-			FL_RC(copy_check_map(e, inputs, N, outputs, &config), FL_ETASK);
-			assert_int_equal(error.index, first);
-			assert_int_equal(error.error, -1 - first);
-			char expected[64];
-			(void)snprintf(expected, sizeof expected, "element %d", -1 - first);
-			assert_string_equal(error.message, expected);
-			assert_int_equal(outputs[first], -1 - first); /* what it left there */
-			/* The elements before the failure have results. */
-			for (int i = 0; i < first; i++)
-				assert_int_equal(outputs[i], i);
-		}
-	}
-}
 
 /*
  * Element 0 is slow, element 1 fails: the wait for the first must end because of the second, and
@@ -295,32 +220,6 @@ FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
 	FL_OK(fl_executor_join(e));
 }
 
-/*
- * The message is truncated like any other; the map's own errors are failures like any other when a
- * task returns them.
- */
-FL_TASK(copy_odd_errors, int, int)
-{
-	char text[400];
-	memset(text, 'x', sizeof text);
-	text[399] = '\0';
-	return *arg ? fl_task_fail(ctx, *arg, "%s", text) : 0;
-}
-
-FL_TEST(map_copy_tells_its_own_errors_from_the_tasks)
-{
-	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_odd_errors);
-	const int codes[] = {-ETIMEDOUT, -ECANCELED, -ENOMEM, -EPIPE, -ENOTRECOVERABLE, 5};
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
-		fl_map_error error = {0};
-		FL_RC(copy_odd_errors_map(e, (int[]){0, codes[i]}, 2, outputs, &(fl_map_config){.error = &error}),
-		      FL_ETASK);
-		assert_int_equal(error.error, codes[i]);
-		assert_int_equal(error.index, 1);
-		assert_int_equal(strlen(error.message), FL_MESSAGE_MAX - 1);
-	}
-}
-
 /* A worker died with a chunk, and is not believed: no element is known to have ended. */
 static int submit_losing(fl_executor *e, struct fl__task_block *block)
 {
@@ -351,7 +250,6 @@ static unsigned dropped;
 
 static void count_drop(void *element)
 {
-	(void)element;
 	COUNT(&dropped);
 }
 

@@ -125,18 +125,3 @@ FL_TEST(map_without_threads)
 	seam_heal();
 	assert_int_equal(outputs[N - 1], (N - 1) * (N - 1));
 }
-
-FL_TASK_STATIC(initialize_badly, void, void)
-{
-	return -EIO;
-}
-
-FL_TEST(map_on_a_broken_executor)
-{
-	FL_SCOPED(fl_executor) *e = NULL;
-	begin_map();
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
-	for (int i = 0; i < 3; i++) /* the one that breaks it, and later ones */
-		FL_RC(map_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
-	assert_int_equal(LOOK(&runs), 0);
-}

@@ -8,14 +8,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include <fairlead/loop_executor.h>
-#include <fairlead/process_executor.h>
-#include <fairlead/task.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -34,8 +27,6 @@ static void storm_signal_later(timer_t timer)
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
-	(void)signal;
-	(void)context;
 	fl__add_relaxed(&hits, 1);
 	storm_signal_later(*(timer_t *)info->si_value.sival_ptr);
 }
@@ -162,7 +153,6 @@ static void play_futures(struct storm *s, int side)
 
 static int return_seven(void *unused)
 {
-	(void)unused;
 	return 7;
 }
 
@@ -268,7 +258,7 @@ static void play_all(int (*create)(fl_executor **e, const fl_executor_config *co
 		FL_OK(pipe(s.pipes[i]));
 	}
 	make_shared(&s);
-	for (size_t i = 0; i < sizeof games / sizeof *games; i++) {
+	FL_EACH (i, games) {
 		s.play = games[i];
 		play(create, &s);
 	}

@@ -266,66 +266,6 @@ FL_TEST(task_token_is_the_scope_and_has_the_deadline)
 	assert_null(fl_executor_current());
 }
 
-/* Waits plainly, so under its token, until it is cancelled. */
-FL_TASK(task_waits, struct gate *, void)
-{
-	fl_event_set(&(*arg)->entered);
-	FL_CHECK(fl_event_wait(&(*arg)->open) == -ECANCELED);
-	FL_CHECK(fl_task_is_cancelled(ctx));
-	FL_CHECK(fl_cancel_token_is_requested(fl_task_token(ctx)));
-	return -ECANCELED;
-}
-
-FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
-{
-	for (int way = 0; way < 4; way++) {
-		FL_SCOPED(fl_executor) *e = pool_with(1);
-		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-		struct gate gate = {0};
-		FL_SCOPED(fl_future) *f = NULL;
-		const fl_submit_config config = {.cancel = way == 1 ? &stop : NULL,
-		                                 .deadline = way == 2 ? fl_after(FL_MS(100)) : 0};
-		FL_OK(task_waits_submit_with(e, &gate, &f, &config));
-		if (way != 2) /* a deadline might, on a slow machine, come before its start */
-			FL_OK(fl_event_wait(&gate.entered));
-		if (way == 0)
-			FL_RC(fl_future_cancel(f), -EBUSY);
-		else if (way == 1)
-			fl_cancel_token_request(&stop);
-		else if (way == 3)
-			assert_int_equal(fl_executor_cancel(e), 0); /* none was pending */
-		FL_RC(task_waits_get(f), FL_ETASK);
-		FL_RC(fl_future_error(f), way == 2 ? -ETIMEDOUT : -ECANCELED);
-		if (way != 2)
-			assert_int_equal(fl_future_get_state(f), FL_DONE);
-		/* A task's token requests no other. */
-		assert_false(way != 1 && fl_cancel_token_is_requested(&stop));
-	}
-}
-
-FL_TEST(task_cancelled_before_it_starts_does_not_run)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(1);
-	FL_SCOPED(fl_executor) *s = sequential();
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	SET(&runs, 0);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate), *f[4] = {NULL};
-	FL_OK(task_nothing_submit_with(e, &f[0], &(fl_submit_config){.cancel = &stop}));
-	fl_cancel_token_request(&stop);
-	FL_OK(task_nothing_submit_with(e, &f[1], &(fl_submit_config){.cancel = &stop}));
-	FL_OK(task_nothing_submit_with(e, &f[2], &(fl_submit_config){.deadline = fl_now()}));
-	FL_OK(task_nothing_submit_with(s, &f[3], &(fl_submit_config){.deadline = -1}));
-	let_go(&gate, held);
-	for (int i = 0; i < 4; i++) {
-		FL_RC(fl_future_get(f[i], NULL, 0), FL_ETASK);
-		FL_RC(fl_future_error(f[i]), i < 2 ? -ECANCELED : -ETIMEDOUT);
-		assert_int_equal(fl_future_get_state(f[i]), FL_CANCELLED);
-		fl_future_free(f[i]);
-	}
-	assert_int_equal(LOOK(&runs), 0);
-}
-
 /* The registry. */
 
 FL_TEST(task_find_knows_the_names)
@@ -341,9 +281,6 @@ FL_TEST(task_find_knows_the_names)
 
 static int other_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 

@@ -4,8 +4,6 @@
 #include "exec/task_blocks.h"
 #include "fl_child.h"
 #include "fl_seam.h"
-#include <sched.h>
-#include <string.h>
 
 enum { LARGEST = 4096 };
 

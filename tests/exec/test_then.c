@@ -18,7 +18,6 @@ FL_TASK(then_fail, int, int)
 
 FL_TASK(then_note, int, void)
 {
-	(void)ctx;
 	return *arg;
 }
 
@@ -72,25 +71,6 @@ FL_TEST(then_of_another_size_is_refused)
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_RC(fl_future_then(f, e, &then_wide, &next), -EINVAL);
 	assert_null(next);
-}
-
-FL_TEST(then_passes_an_error_on)
-{
-	FL_SCOPED(fl_executor) *e = sequential();
-	FL_SCOPED(fl_promise) *p = NULL;
-	FL_SCOPED(fl_future) *f = NULL, *failed = NULL, *next = NULL;
-	int n = 77;
-	FL_OK(int_promise_create(&p, NULL, &f));
-	FL_OK(fl_future_then(f, e, &then_fail, &failed));
-	FL_OK(fl_future_then(failed, e, &then_double, &next));
-	FL_OK(int_promise_set(p, 3));
-	FL_RC(then_double_get(next, &n), FL_ETASK);
-	assert_int_equal(n, 77);
-	assert_int_equal(fl_future_error(next), -EDOM);
-	assert_string_equal(fl_future_message(next), "not 3");
-	assert_string_equal(fl_future_message(failed), "not 3");
-	assert_int_equal(fl_future_get_state(next), FL_DONE);
-	assert_null(fl_future_result(next));
 }
 
 FL_TEST(then_of_a_broken_promise_says_so)
@@ -243,55 +223,6 @@ FL_TEST(then_without_memory)
 }
 
 /*
- * Hooks: the first's result is dropped once, with its last reference, after the next has used it;
- * so is the next's.
- */
-struct tally {
-	unsigned arg_drops, drops, uses;
-};
-
-static void drop_arg(void *arg)
-{
-	COUNT(&(*(struct tally **)arg)->arg_drops);
-}
-
-static void drop_result(void *result)
-{
-	COUNT(&(*(struct tally **)result)->drops);
-}
-
-FL_TASK_STATIC(use_tally, struct tally *, struct tally *, .drop_arg = drop_arg, .drop_result = drop_result)
-{
-	FL_CHECK(LOOK(&(*arg)->drops) == 0);
-	COUNT(&(*arg)->uses);
-	*result = *arg;
-	return 0;
-}
-
-FL_TEST(then_drops_each_result_once)
-{
-	for (int kind = 0; kind < 2; kind++) {
-		FL_SCOPED(fl_executor) *e = kind ? pool_with(2) : sequential();
-		fl_promise *p = NULL;
-		fl_future *f = NULL, *next = NULL;
-		struct tally t = {0};
-		FL_OK(fl_promise_create(&p, sizeof(struct tally *), drop_result, &f));
-		FL_OK(fl_future_then(f, e, &use_tally, &next));
-		fl_future_free(f);
-		FL_OK(fl_promise_set(p, &(struct tally *){&t}));
-		fl_promise_free(p);
-		FL_OK(fl_future_wait(next));
-		FL_OK(fl_executor_join(e));
-		assert_int_equal(LOOK(&t.uses), 1);
-		assert_int_equal(LOOK(&t.drops), 0); /* the next holds the first */
-		assert_true(*(struct tally *const *)fl_future_result(next) == &t);
-		fl_future_free(next);
-		assert_int_equal(LOOK(&t.drops), 2);
-		assert_int_equal(LOOK(&t.arg_drops), 0);
-	}
-}
-
-/*
  * A worker that waits for a chain runs the chain's pending tasks; also those that another context
  * submits during the wait.
  */
@@ -342,7 +273,6 @@ FL_TASK_STATIC(wait_for_first_chain, struct nested *, int)
 {
 	fl_executor *e = fl_executor_current();
 	fl_future *f[2] = {NULL, NULL};
-	(void)arg;
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *first = NULL;
 		FL_CHECK(then_double_submit(e, 1, &first) == 0);
@@ -609,34 +539,4 @@ FL_TEST(then_wait_suspends_only_the_fiber)
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	struct asked a = {.e = e};
 	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
-}
-
-/*
- * A cancel meets the first future's end: cancelled, or done, never both, and every submitted task
- * ends.
- */
-static int cancel_next(void *asked)
-{
-	int rc = fl_future_cancel(((struct asked *)asked)->next);
-	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
-	return 0;
-}
-
-FL_TEST(then_cancel_vs_the_end_of_the_first)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(1);
-	for (unsigned i = fl_test_scaled(2000); i > 0; i--) {
-		struct asked a = {.e = e};
-		fl_thread t;
-		ask(&a);
-		FL_OK(fl_thread_start(&t, cancel_next, &a, NULL));
-		answer(&a);
-		FL_OK(fl_future_wait(a.next));
-		FL_OK(fl_thread_join(&t, NULL));
-		const fl_future_state ended_as = fl_future_get_state(a.next);
-		assert_true(ended_as == FL_DONE || ended_as == FL_CANCELLED);
-		if (ended_as == FL_DONE)
-			assert_int_equal(*(const int *)fl_future_result(a.next), 22);
-		forget(&a);
-	}
 }

@@ -2,14 +2,8 @@
 /* Timers: when they are called, in what order, and the results of starts, cancels and joins. */
 #include "fl_timers.h"
 
-#include <signal.h>
-
 static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread;
-	(void)attr;
-	(void)start;
-	(void)arg;
 	return -EAGAIN;
 }
 

@@ -178,82 +178,15 @@ static int set_event(void *event)
 	return 0;
 }
 
-static int wait_in_a_fiber(void *unused)
+FL_TEST_WITH(timer_is_joined_by_a_fiber, fl_test_body_in_loop, void)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	(void)unused;
 	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
 	fl_fiber *f = fl_test_start(set_event, &l.go);
 	FL_CHECK(fl_timer_join(&t) == 0);
 	FL_CHECK(l.ended == 1);
 	FL_CHECK(fl_test_join(f) == 0);
-	return 0;
-}
-
-FL_TEST(timer_is_joined_by_a_fiber)
-{
-	fl_test_in_loop(wait_in_a_fiber, NULL);
-}
-
-/*
- * Threads that start, cancel and stop at random, by a real clock: each start is one call or one
- * cancel.
- */
-enum { THREADS = 4 };
-
-typedef struct account {
-	fl_thread thread;
-	uint32_t seed, called;
-} account;
-
-static uint32_t random_next(uint32_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 17;
-	*state ^= *state << 5;
-	return *state;
-}
-
-static void count_plainly(void *called)
-{
-	++*(uint32_t *)called;
-}
-
-static int start_and_cancel(void *arg)
-{
-	account *a = arg;
-	uint32_t starts = 0, cancels = 0;
-	for (unsigned i = fl_test_scaled(5000); i > 0; i--) {
-		fl_timer *t = calloc(1, sizeof *t);
-		FL_CHECK(t != NULL);
-		FL_CHECK(fl_timer_start(t, fl_after(random_next(&a->seed) % FL_US(100)), count_plainly, &a->called) ==
-		         0);
-		starts++;
-		for (uint32_t n = random_next(&a->seed) % 2000; n > 0; n--)
-			fl__sys.relax();
-		const int rc = fl_timer_cancel(t);
-		FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
-		cancels += rc == 0;
-		if (random_next(&a->seed) % 2 == 0)
-			FL_CHECK(fl_test_timer_end(t) == 0);
-		else
-			FL_CHECK(fl_timer_join(t) == 0);
-		free(t);
-		FL_CHECK(a->called + cancels == starts);
-	}
-	return 0;
-}
-
-FL_TEST(timer_hammer)
-{
-	account all[THREADS] = {{{NULL}, 0, 0}};
-	for (uint32_t i = 0; i < THREADS; i++) {
-		all[i].seed = 77 * i + 1;
-		fl_test_go(&all[i].thread, start_and_cancel, &all[i]);
-	}
-	for (uint32_t i = 0; i < THREADS; i++)
-		fl_test_end(&all[i].thread);
 }
 
 /* Forks. */
@@ -340,7 +273,6 @@ FL_TEST(timer_fork_in_a_function)
 static void exit_with_timers(void *unused)
 {
 	static fl_timer pending = FL_TIMER_INIT, periodic = FL_TIMER_INIT;
-	(void)unused;
 	FL_CHECK(fl_timer_start(&pending, fl_after(HOUR), fl_test_count, NULL) == 0);
 	FL_CHECK(fl_timer_start_every(&periodic, fl_after(HOUR), 1, fl_test_count, NULL) == 0);
 	exit(0);
@@ -350,7 +282,6 @@ static void exit_with_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
 	static fl_test_long l = FL_TEST_LONG;
-	(void)unused;
 	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
 	FL_CHECK(fl_event_wait(&l.begun) == 0);
 	exit(0);
@@ -358,14 +289,12 @@ static void exit_with_a_call(void *unused)
 
 static void exit_here(void *unused)
 {
-	(void)unused;
 	exit(0);
 }
 
 static void exit_in_a_call(void *unused)
 {
 	static fl_timer t = FL_TIMER_INIT;
-	(void)unused;
 	FL_CHECK(fl_timer_start(&t, 0, exit_here, NULL) == 0);
 	for (;;)
 		(void)pause();

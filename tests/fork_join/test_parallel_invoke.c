@@ -4,7 +4,6 @@
 #include "fl_test.h"
 
 #include "fork_join/fork_join.h"
-#include <pthread.h>
 
 /* Runs `function(arg)` as a task of a thread executor with so many workers; its result. */
 struct call {
@@ -116,7 +115,6 @@ struct taken {
 
 static int nothing(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -328,21 +326,18 @@ static unsigned taken_elsewhere;
 
 static int wait_until_taken(void *unused)
 {
-	(void)unused;
 	FL_WAIT_FOR(__atomic_load_n(&taken_elsewhere, __ATOMIC_ACQUIRE));
 	return 0;
 }
 
 static int say_taken(void *unused)
 {
-	(void)unused;
 	__atomic_store_n(&taken_elsewhere, 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
 static int fork_when_closed(void *unused)
 {
-	(void)unused;
 	fl_executor *e = fl_executor_current();
 	fl_executor_close(e);
 	FL_CHECK(call_submit(e, (struct call){say_taken, NULL}, NULL) == -EPIPE);

@@ -2,11 +2,6 @@
 /* A stolen call of fl_parallel_invoke() is a part of the task or callback that forked it. */
 #include "fl_pool.h"
 
-#include <fairlead/blocking.h>
-#include <fairlead/embedded_task.h>
-#include <fairlead/group.h>
-#include <fairlead/parallel.h>
-
 struct taken {
 	fl_event begun, deeper;
 	fl_embedded_task task;
@@ -18,7 +13,6 @@ struct taken {
 
 static int nothing(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -107,7 +101,6 @@ FL_TASK_STATIC(do_nothing, void, void)
 
 static void join_in_callback(fl_future *f, void *arg)
 {
-	(void)f;
 	FL_CHECK(fl_parallel_invoke(until_taken, arg, retire, arg) == 0);
 }
 

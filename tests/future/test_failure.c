@@ -108,7 +108,6 @@ FL_TEST(failure_is_told_by_each_form_of_get)
 
 static int on_another_thread(void *unused)
 {
-	(void)unused;
 	FL_CHECK(strcmp(printed(), "job: FL_ETASK: the task failed\n") == 0);
 	told_of(-EIO, "theirs");
 	return 0;
@@ -142,7 +141,6 @@ FL_TEST(failure_in_a_forked_child)
 
 static int told_and_waits(void *unused)
 {
-	(void)unused;
 	told_of(-EDOM, "first");
 	FL_CHECK(strstr(printed(), "EDOM: first"));
 	fl_fiber_yield(); /* the other runs */
@@ -152,7 +150,6 @@ static int told_and_waits(void *unused)
 
 static int told_meanwhile(void *unused)
 {
-	(void)unused;
 	FL_CHECK(strcmp(printed(), "job: FL_ETASK: the task failed\n") == 0);
 	told_of(-EIO, "second");
 	fl_fiber_yield();
@@ -162,7 +159,6 @@ static int told_meanwhile(void *unused)
 
 static int two_fibers(void *unused)
 {
-	(void)unused;
 	fl_fiber *first = fl_test_start(told_and_waits, NULL), *second = fl_test_start(told_meanwhile, NULL);
 	return fl_test_join(first) + fl_test_join(second);
 }

@@ -3,8 +3,6 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-#include <fairlead/future.h>
-
 FL_TASK_STATIC(twice, int, int)
 {
 	*result = *arg * 2;
@@ -221,7 +219,6 @@ static fl_future *own_future;
 
 static void wait_for_itself(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_future_wait(own_future) == -EOWNERDEAD);
 }
 

@@ -2,7 +2,6 @@
 /* Waiting for several futures. On every kind of executor: test_executor_futures.c. */
 #include "fl_meet.h"
 #include "fl_pool.h"
-#include <limits.h>
 
 FL_PROMISE_OF(int, int_promise)
 
@@ -313,46 +312,6 @@ FL_TEST(futures_wait_suspends_only_the_fiber)
 	    .object = &s, .begin = begin_some, .wait = wait_for_first, .wake = fail_one, .end = end_some});
 	fl_test_meet(&(fl_test_meeting){
 	    .object = &s, .begin = begin_some, .wait = wait_for_error, .wake = fail_one, .end = end_some});
-}
-
-/* Threads that wait for overlapping sets, while others end what they wait for. */
-struct crowd {
-	struct some some;
-	unsigned returned;
-};
-
-static int wait_in_crowd(void *arg)
-{
-	struct crowd *c = arg;
-	FL_CHECK(fl_futures_wait(c->some.f, SOME, FL_FIRST_ENDED) >= 1);
-	FL_CHECK(fl_futures_wait(&c->some.f[1], SOME - 1, FL_FIRST_ERROR) >= 1);
-	FL_CHECK(fl_futures_wait(c->some.f, SOME, FL_ALL_ENDED) == SOME);
-	COUNT(&c->returned);
-	return 0;
-}
-
-static int end_in_crowd(void *arg)
-{
-	struct crowd *c = arg;
-	for (int i = 0; i < SOME; i++)
-		FL_CHECK(fl_promise_fail(c->some.p[i], -EIO, "%d", i) == 0);
-	return 0;
-}
-
-FL_TEST(futures_wait_among_many)
-{
-	enum { WAITERS = 3 };
-	for (unsigned round = fl_test_scaled(1000); round > 0; round--) {
-		struct crowd c = {0};
-		fl_thread t[WAITERS + 1];
-		begin_some(&c.some);
-		for (int i = 0; i <= WAITERS; i++)
-			FL_OK(fl_thread_start(&t[i], i < WAITERS ? wait_in_crowd : end_in_crowd, &c, NULL));
-		for (int i = 0; i <= WAITERS; i++)
-			FL_OK(fl_thread_join(&t[i], NULL));
-		assert_int_equal(LOOK(&c.returned), WAITERS);
-		end_some(&c.some);
-	}
 }
 
 /* What a worker waits for first may be ended by what it waits for next. */

@@ -207,29 +207,6 @@ FL_TEST(futures_completed_next_suspends_only_the_fiber)
 	    &(fl_test_meeting){.object = &s, .begin = begin_some, .wait = take_all, .wake = end_all, .end = end_some});
 }
 
-static int end_on_thread(void *arg)
-{
-	end_all(arg);
-	return 0;
-}
-
-FL_TEST(futures_completed_races_with_the_ends)
-{
-	for (unsigned round = fl_test_scaled(2000); round > 0; round--) {
-		struct some s;
-		fl_thread t;
-		begin_some(&s);
-		FL_OK(fl_thread_start(&t, end_on_thread, &s, NULL));
-		if (round % 2)
-			FL_OK(take_all(&s));
-		else
-			fl_as_completed_free(s.c);
-		FL_OK(fl_thread_join(&t, NULL));
-		s.c = round % 2 ? s.c : NULL;
-		end_some(&s);
-	}
-}
-
 /* A hundred thousand of them, one by one: a step does not get slower with their number. */
 FL_TEST(futures_completed_thousands)
 {

@@ -12,7 +12,6 @@ static void count_drop(void *result)
 
 static void count_call(fl_future *f, void *arg)
 {
-	(void)f;
 	COUNT((unsigned *)arg);
 }
 
@@ -295,62 +294,6 @@ FL_TEST(promise_callback_may_free_it)
 		assert_int_equal(LOOK(&own.calls), 1);
 		/* The finisher's, or the canceller's. */
 		assert_true(own.thread == fl_thread_current_id());
-	}
-}
-
-/* Several contexts set it, and one cancels, at once. */
-struct race {
-	fl_promise *p;
-	fl_future *f;
-	unsigned won, late, cancelled;
-	fl_barrier start;
-};
-
-static void meet(struct race *r)
-{
-	int rc = fl_barrier_wait_until(&r->start, FL_FOREVER, FL_SHIELDED);
-	FL_CHECK(rc >= 0);
-}
-
-static int set_it(void *arg)
-{
-	struct race *r = arg;
-	meet(r);
-	int rc = int_promise_set(r->p, 7);
-	FL_CHECK(rc == 0 || rc == -EALREADY || rc == -ECANCELED);
-	COUNT(rc == 0 ? &r->won : (rc == -EALREADY ? &r->late : &r->cancelled));
-	return 0;
-}
-
-static int cancel_it(void *arg)
-{
-	struct race *r = arg;
-	meet(r);
-	int rc = fl_future_cancel(r->f);
-	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
-	return 0;
-}
-
-FL_TEST(promise_set_vs_set_vs_cancel)
-{
-	enum { SETTERS = 2 };
-	for (unsigned i = fl_test_scaled(2000); i > 0; i--) {
-		struct race r = {0};
-		fl_thread t[SETTERS + 1];
-		FL_OK(fl_barrier_init(&r.start, SETTERS + 1));
-		FL_OK(int_promise_create(&r.p, NULL, &r.f));
-		for (int k = 0; k < SETTERS; k++)
-			FL_OK(fl_thread_start(&t[k], set_it, &r, NULL));
-		FL_OK(fl_thread_start(&t[SETTERS], cancel_it, &r, NULL));
-		for (int k = 0; k <= SETTERS; k++)
-			FL_OK(fl_thread_join(&t[k], NULL));
-		const bool cancelled = fl_future_get_state(r.f) == FL_CANCELLED;
-		assert_int_equal(LOOK(&r.won), cancelled ? 0 : 1);
-		assert_int_equal(LOOK(&r.cancelled), cancelled ? SETTERS : 0);
-		assert_int_equal(LOOK(&r.late), cancelled ? 0 : SETTERS - 1);
-		fl_promise_free(r.p);
-		fl_future_free(r.f);
-		FL_OK(fl_barrier_destroy(&r.start));
 	}
 }
 

@@ -8,7 +8,6 @@
 #include "../../mpi/doorbell.h"
 #include <arpa/inet.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 enum { RANKS = 3 };
 

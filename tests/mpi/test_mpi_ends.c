@@ -4,8 +4,6 @@
 #ifdef FL_TEST_MPI
 #include "fl_mpi.h"
 
-#include <pthread.h>
-
 enum how { EXITS, IS_CANCELLED };
 
 FL_TASK_STATIC(ends_by, enum how, int)

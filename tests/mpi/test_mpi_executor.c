@@ -6,9 +6,6 @@
 #include "fl_mpi.h"
 #include "fl_mpi_gate.h"
 
-#include <fcntl.h>
-#include <signal.h>
-
 static fl_executor *make(const fl_executor_config *config, const fl_mpi_config *mpi)
 {
 	fl_executor *e = NULL;
@@ -26,16 +23,11 @@ FL_TASK_STATIC(process_id, void, int)
 
 static void *no_memory(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 
 static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread;
-	(void)attr;
-	(void)start;
-	(void)arg;
 	return -EAGAIN;
 }
 
@@ -115,9 +107,6 @@ FL_TASK_STATIC(begin_with_much, struct large, void)
 
 static int begin(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 

@@ -9,11 +9,6 @@
 #include "fl_faults.h"
 #include "fl_mpi.h"
 
-#include <fairlead/imap.h>
-#include <fairlead/time.h>
-#include <signal.h>
-#include <sys/syscall.h>
-
 enum { A_KILL = 1000, MOST = 10000 * A_KILL, LIVES = 64, CHUNK = 100 };
 
 /* Shared by all ranks and workers. */

@@ -5,7 +5,6 @@
 #include "fl_mpi_job.h"
 
 #include "../../mpi/engine.h"
-#include <fairlead/shm.h>
 #include <mpi.h>
 
 FL_TASK_STATIC(until_cancelled, void, void)
@@ -140,9 +139,6 @@ static int role_leaves_regions(void)
 
 static int run_differing(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 
@@ -183,7 +179,6 @@ static void become_another_program(void)
 /* What each rank does before fl_main(). */
 static void prepare_rank(const char *role, char **argv)
 {
-	(void)argv;
 	const bool first = fl_test_mpi_is_first();
 	if (strcmp(role, "mixed") == 0 && !first)
 		become_another_program();
@@ -301,7 +296,7 @@ static const char work[] = "the whole work is done";
 FL_TEST(mpi_singletons)
 {
 	char text[TEXT], line[64];
-	for (size_t i = 0; i < sizeof launches / sizeof launches[0]; i++) {
+	FL_EACH (i, launches) {
 		assert_int_not_equal(job_within(&launches[i], "3", "4", NULL, text), 0);
 		(void)snprintf(line, sizeof line, "%s has started 4 ranks, but ", launches[i].name);
 		expect(text, line);
@@ -313,7 +308,7 @@ FL_TEST(mpi_singletons)
 FL_TEST(mpi_single_task_of_a_launcher)
 {
 	char text[TEXT];
-	for (size_t i = 0; i < sizeof launches / sizeof launches[0]; i++) {
+	FL_EACH (i, launches) {
 		assert_int_equal(job_within(&launches[i], "0", "1", NULL, text), 0);
 		expect(text, work);
 	}

@@ -24,13 +24,11 @@ static fl_executor *make(unsigned workers_a_rank, unsigned prefetch)
 
 FL_TASK_STATIC(open_gate, struct gate *, void)
 {
-	(void)ctx;
 	return fl_shm_event_set(&(*arg)->open);
 }
 
 FL_TASK_STATIC(add_one, int, int)
 {
-	(void)ctx;
 	*result = *arg + 1;
 	return 0;
 }
@@ -150,7 +148,6 @@ FL_TEST(mpi_callers_wait_at_once)
 
 static void count(fl_future *f, void *arg)
 {
-	(void)f;
 	(void)fl__add_release((uint32_t *)arg, 1);
 }
 
@@ -212,7 +209,6 @@ FL_TASK_STATIC(spin_until_asked, struct gate *, int)
 
 FL_TASK_STATIC(sleep_until_asked, struct gate *, int)
 {
-	(void)ctx;
 	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
 	*result = fl_sleep(FL_S(600));
 	return 0;
@@ -335,7 +331,6 @@ FL_TEST(mpi_inline_task_waits_for_another_task)
 
 FL_TASK_STATIC(hold_in_section, struct gate *, void)
 {
-	(void)ctx;
 	FL_CHECK(fl_shm_event_set(&(*arg)->entered) == 0);
 	fl_blocking_begin();
 	FL_CHECK(fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED) == 0);
@@ -382,7 +377,6 @@ enum { CENSUSES = 16 };
 
 FL_TASK_STATIC(stay, struct stay, void)
 {
-	(void)ctx;
 	struct census *c = &arg->census[(unsigned)getpid() % CENSUSES];
 	const uint32_t running = fl__add_acquire(&c->running, 1) + 1;
 	uint32_t most = fl__load_relaxed(&c->most);

@@ -6,7 +6,6 @@
 #include "fl_mpi_regions.h"
 
 #include "../../mpi/engine.h"
-#include <fcntl.h>
 
 enum { LARGE = 64 << 20, SMALL = 100 };
 
@@ -159,7 +158,6 @@ FL_TASK_STATIC(find_inode, void, uint64_t)
 
 FL_TASK_STATIC(find_inode_nested, void, uint64_t)
 {
-	(void)ctx;
 	FL_SCOPED(fl_future) *f = NULL;
 	int rc = find_inode_submit(fl_executor_current(), &f);
 	return rc == 0 ? find_inode_get(f, result) : rc;
@@ -196,7 +194,6 @@ FL_TASK_STATIC(has_region, void, void)
 
 FL_TASK_STATIC(has_no_region_nested, void, void)
 {
-	(void)ctx;
 	FL_SCOPED(fl_future) *f = NULL;
 	int rc = has_region_submit(fl_executor_current(), &f);
 	return rc != 0 ? rc : fl_future_error(f) == -ENOENT ? 0 : -EINVAL;

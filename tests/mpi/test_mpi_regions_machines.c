@@ -7,9 +7,6 @@
 #ifdef FL_TEST_MPI
 #include "fl_mpi_regions.h"
 
-#include <fairlead/shm_mutex.h>
-#include <sched.h>
-
 static bool have_machines; /* of rank 0 */
 
 static int rank_of_launcher(void)
@@ -109,7 +106,7 @@ FL_TEST(mpi_machines_share_a_copy_among_processes)
 FL_TEST(mpi_machines_copy_all_bytes)
 {
 	static const size_t sizes[] = {1, 3000, 4096, (16 << 20) - 4096, 16 << 20, (16 << 20) + 4096};
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+	FL_EACH (i, sizes) {
 		fl_shm *regions[] = {new_region(sizes[i])};
 		fl_executor *e = regions_executor(regions, 1, false);
 		expect_one_memory_a_machine(e, regions[0]);

@@ -4,11 +4,8 @@
 #ifdef FL_TEST_MPI
 #include "fl_mpi_job.h"
 
-#include <fairlead/thread.h>
 #include <mpi.h>
 #include <poll.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434
@@ -22,7 +19,6 @@ static char **arguments;
 
 static void prepare_rank(const char *role, char **argv)
 {
-	(void)role;
 	arguments = argv;
 }
 

@@ -4,15 +4,11 @@
 #include "fl_seam.h"
 
 #include "future/future.h"
-#include <sys/wait.h>
 
 /* Making one. */
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx;
-	(void)arg;
-	(void)result;
 	return 0;
 }
 
@@ -31,7 +27,7 @@ FL_TEST(process_pool_create_refuses_what_makes_no_sense)
 	    {.initialize = &process_pool_getpid}, /* has a result */
 	};
 	fl_executor *e = NULL;
-	for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++)
+	FL_EACH (i, senseless)
 		FL_RC(fl_process_executor_create(&e, &senseless[i]), -EINVAL);
 	FL_RC(fl_process_executor_create(&e, &(fl_executor_config){.initialize = &unknown}), -ENOENT);
 	assert_null(e);
@@ -80,7 +76,6 @@ static void submit_what_a_worker_has_twice(void *unused)
 	fl_executor *e = NULL;
 	fl_future *f = NULL;
 	int nine = 0, pid = 0;
-	(void)unused;
 	other = process_pool_square;
 	other.run = run_nothing;
 	fl_task_register(&entry);
@@ -146,7 +141,7 @@ FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
 	assert_true(n > 0);
 	self[n] = '\0';
 	*strrchr(self, '/') = '\0';
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+	FL_EACH (i, cases) {
 		if (strcmp(cases[i].what, "preloaded") == 0 && !process_can(FL_PROCESS_FORK))
 			continue;
 		int out = fl_test_scratch(), err = fl_test_scratch();
@@ -163,16 +158,6 @@ FL_TEST(process_pool_needs_a_way_to_start_the_program_again)
 		if (i == 0)
 			assert_non_null(strstr(complained, "fl_main()"));
 	}
-}
-
-FL_TEST(process_pool_defaults)
-{
-	FL_SCOPED(fl_executor) *e = process_pool_made(NULL);
-	assert_int_equal(fl_executor_workers(e), fl_cpu_count());
-	assert_string_equal(fl_executor_kind(e), "processes");
-	assert_int_equal(fl_executor_capabilities(e), FL_CAP_CONCURRENT | FL_CAP_NESTED);
-	assert_int_equal(process_pool_size(e), 0);
-	process_pool_works(e);
 }
 
 FL_TEST(process_pool_submit_refuses)
@@ -337,29 +322,6 @@ struct name {
 	char text[64];
 };
 
-FL_TASK(process_pool_name, void, struct name)
-{
-	(void)snprintf(result->text, sizeof result->text, "%s", fl_process_current_name());
-	return 0;
-}
-
-static void has_names(const char *given, const char *expected)
-{
-	FL_SCOPED(fl_executor) *e = process_pool_made(&(fl_executor_config){.workers = 1, .name = given});
-	FL_SCOPED(fl_future) *f = NULL;
-	struct name name;
-	FL_OK(process_pool_name_submit(e, &f));
-	FL_OK(process_pool_name_get(f, &name));
-	assert_string_equal(name.text, expected);
-}
-
-FL_TEST(process_pool_workers_have_names)
-{
-	has_names(NULL, "worker-0");
-	has_names("painter", "painter-0");
-	has_names("12345678901234567890123456", "12345678901234567890123-0"); /* 23 of them */
-}
-
 FL_TEST(process_pool_of_64_workers)
 {
 	enum { WORKERS = 64 };
@@ -377,23 +339,4 @@ FL_TEST(process_pool_of_64_workers)
 			process_pool_let_go(&gates[i], f[i]);
 	}
 	process_pool_same(&before);
-}
-
-FL_TEST(process_pool_two_at_once)
-{
-	enum { TASKS = 200 };
-	FL_SCOPED(fl_executor) *a = process_pool_with(2);
-	FL_SCOPED(fl_executor) *b = process_pool_with(2);
-	fl_future *f[2 * TASKS];
-	int result;
-	for (int i = 0; i < TASKS; i++) {
-		FL_OK(process_pool_square_submit(a, i, &f[2 * i]));
-		FL_OK(process_pool_square_submit(b, -i, &f[2 * i + 1]));
-	}
-	for (int i = 2 * TASKS - 1; i >= 0; i--) {
-		FL_OK(process_pool_square_get(f[i], &result));
-		assert_int_equal(result, (i / 2) * (i / 2));
-		fl_future_free(f[i]);
-	}
-	assert_int_not_equal(process_pool_pid(a), process_pool_pid(b));
 }

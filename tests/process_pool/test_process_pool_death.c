@@ -2,10 +2,6 @@
 /* A worker dies: its task fails, and says how; nothing else does. */
 #include "fl_process_pool.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/mman.h>
-
 /* What a task does to its process. */
 enum harm {
 	KILLED,
@@ -339,7 +335,6 @@ FL_TEST(process_pool_death_at_any_time)
 
 FL_TASK(process_pool_prints, int, void)
 {
-	(void)arg;
 	return printf("printed") == 7 ? 0 : -EIO;
 }
 
@@ -353,7 +348,6 @@ static void *hold_stdout(void *unused)
 FL_TASK(process_pool_prints_and_locks, int, void)
 {
 	pthread_t t;
-	(void)arg;
 	(void)printf("lost");
 	FL_CHECK(pthread_create(&t, NULL, hold_stdout, NULL) == 0);
 	return -pthread_join(t, NULL);

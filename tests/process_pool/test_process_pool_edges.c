@@ -121,7 +121,6 @@ struct customer {
 
 static void count_end(fl_future *f, void *arg)
 {
-	(void)f;
 	process_pool_count(arg);
 }
 
@@ -209,7 +208,6 @@ struct flow {
 static void go_on(fl_future *f, void *arg)
 {
 	struct flow *flow = arg;
-	(void)f;
 	fl__add_relaxed(&flow->ended, 1);            /* relaxed: a number by itself */
 	if (fl__load_relaxed(&flow->stops)) {        /* relaxed: a hint */
 		fl__add_release(&flow->running, -1); /* pairs with the acquire in the test */

@@ -8,14 +8,6 @@
 
 #include "sync/helper.h"
 
-/* Runs until it is asked to stop, and does. */
-FL_TASK(process_pool_obeys, struct process_pool_gate *, int)
-{
-	process_pool_enter(*arg);
-	int rc = fl_shm_event_wait(&(*arg)->open); /* in the task's scope */
-	return rc == -ECANCELED && fl_task_is_cancelled(ctx) ? 0 : -EIO;
-}
-
 /* Is deaf to it, and never ends. */
 FL_TASK(process_pool_never_ends, struct process_pool_gate *, int, .max_attempts = 100)
 {
@@ -29,74 +21,6 @@ static void submit_many(fl_executor *e, int *runs, fl_future **f, int n)
 {
 	for (int i = 0; i < n; i++)
 		FL_OK(process_pool_counts_submit(e, runs, &f[i]));
-}
-
-FL_TEST(process_pool_close_refuses_and_drains)
-{
-	enum { TASKS = 40 }; /* more than a pair of rings has room for */
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	struct process_pool_gate *gate = process_pool_gate();
-	fl_future *f[TASKS], *held = process_pool_hold(e, gate);
-	int *runs = process_pool_counters(1), pid;
-	submit_many(e, runs, f, TASKS);
-	fl_executor_close(e);
-	fl_executor_close(e); /* again: nothing */
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
-	FL_RC(fl_executor_resize(e, 2), -EPIPE);
-	FL_RC(fl_executor_try_join(e), -EBUSY);
-	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	assert_int_equal(process_pool_counted(runs), 0);
-	process_pool_let_go(gate, held);
-	FL_OK(fl_executor_join(e));
-	for (int i = 0; i < TASKS; i++) {
-		FL_OK(process_pool_counts_try_get(f[i], &pid));
-		fl_future_free(f[i]);
-	}
-	assert_int_equal(process_pool_counted(runs), TASKS);
-	FL_OK(fl_executor_join(e));
-	FL_OK(fl_executor_try_join(e));
-	assert_int_equal(fl_executor_cancel(e), 0);
-	assert_int_equal(fl_executor_terminate(e), 0);
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -EPIPE);
-}
-
-FL_TEST(process_pool_that_was_never_used_ends)
-{
-	fl_executor *e = process_pool_with(3);
-	FL_OK(fl_executor_try_join(e));
-	fl_executor_free(e);
-	e = process_pool_with(3);
-	assert_int_equal(fl_executor_terminate(e), 0);
-	fl_executor_free(e);
-	fl_executor_free(process_pool_with(3));
-}
-
-/* Submissions in the rings have not started, either. */
-FL_TEST(process_pool_cancel_cancels_what_has_not_started)
-{
-	enum { TASKS = 60, WORKERS = 2 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(WORKERS);
-	struct process_pool_gate *gates[WORKERS] = {process_pool_gate(), process_pool_gate()};
-	fl_future *f[TASKS], *held[WORKERS];
-	int *runs = process_pool_counters(1);
-	for (int i = 0; i < WORKERS; i++) {
-		FL_OK(process_pool_obeys_submit(e, gates[i], &held[i]));
-		(void)process_pool_await(gates[i]);
-	}
-	submit_many(e, runs, f, TASKS);
-	assert_int_equal(fl_executor_cancel(e), TASKS);
-	assert_int_equal(fl_executor_cancel(e), 0);
-	for (int i = 0; i < TASKS; i++) {
-		FL_OK(fl_future_try_wait(f[i]));
-		process_pool_is_cancelled(f[i]);
-	}
-	for (int i = 0; i < WORKERS; i++) {
-		int unused;
-		FL_OK(process_pool_obeys_get(held[i], &unused)); /* it was asked to stop */
-		fl_future_free(held[i]);
-	}
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(process_pool_counted(runs), 0);
 }
 
 FL_TEST(process_pool_terminate_kills_what_runs)
@@ -133,46 +57,6 @@ FL_TEST(process_pool_terminate_kills_what_runs)
 	process_pool_same(&before);
 }
 
-/* A task that has ended before it is killed has ended well; nothing is left undecided. */
-FL_TEST(process_pool_terminate_at_any_time)
-{
-	enum { TASKS = 30 };
-	const struct process_pool_census before = process_pool_begin();
-	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
-		fl_executor *e = process_pool_with(2);
-		fl_future *f[TASKS];
-		int *runs = process_pool_counters(TASKS), ended = 0, failed = 0, cancelled = 0;
-		for (int i = 0; i < TASKS; i++)
-			FL_OK(process_pool_counts_submit(e, &runs[i], &f[i]));
-		for (unsigned i = 0; i < round; i++)
-			sched_yield();
-		if (round % 3 == 0)
-			FL_OK(fl_future_wait(f[round % TASKS]));
-		cancelled -= (int)fl_executor_terminate(e);
-		fl_executor_free(e);
-		for (int i = 0; i < TASKS; i++) {
-			FL_OK(fl_future_try_wait(f[i]));
-			const int error = fl_future_error(f[i]), started = process_pool_counted(&runs[i]);
-			const bool is_cancelled = fl_future_get_state(f[i]) == FL_CANCELLED;
-			assert_true(started <= 1);
-			assert_true(error == 0 ? started == 1 : error == -ECANCELED);
-			assert_true(!is_cancelled || started == 0);
-			ended += error == 0;
-			failed += error != 0 && !is_cancelled;
-			cancelled += is_cancelled;
-			fl_future_free(f[i]);
-		}
-		assert_true(failed <= 2);
-		/*
-		 * Beside those that the call counted: each worker may have been about to begin one,
-		 * and was told in time.
-		 */
-		FL_IN_RANGE(cancelled, 0, 2);
-		assert_true(ended + failed <= TASKS);
-	}
-	process_pool_same(&before);
-}
-
 FL_TASK_STATIC(waits_here, fl_event *, int)
 {
 	return fl_event_wait(*arg) == -ECANCELED ? 0 : -EIO;
@@ -199,26 +83,6 @@ FL_TEST(process_pool_terminate_asks_on_other_kinds)
 	assert_int_equal(fl_executor_terminate(here), 0);
 	FL_RC(process_pool_square_submit(here, 1, NULL), -EPIPE);
 	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
-}
-
-FL_TEST(process_pool_futures_outlive_their_executor)
-{
-	fl_executor *e = process_pool_with(1);
-	fl_future *f = NULL, *failed = NULL;
-	struct process_pool_gate *gate = process_pool_gate();
-	int nine;
-	FL_OK(process_pool_square_submit(e, 3, &f));
-	FL_OK(process_pool_never_ends_submit(e, gate, &failed));
-	(void)process_pool_await(gate);
-	(void)fl_executor_terminate(e);
-	fl_executor_free(e);
-	FL_OK(process_pool_square_get(f, &nine));
-	assert_int_equal(nine, 9);
-	fl_future *again = fl_future_ref(f);
-	fl_future_free(f);
-	FL_OK(process_pool_square_try_get(again, &nine));
-	fl_future_free(again);
-	process_pool_fails(failed, -ECANCELED, "was killed");
 }
 
 /*
@@ -278,45 +142,10 @@ FL_TEST(process_pool_terminate_before_the_manager_sleeps)
 
 /* Joining. */
 
-struct joiner {
-	fl_executor *e;
-	fl_cancel_token *cancel;
-	fl_thread thread;
-};
-
-static int join_it(void *arg)
-{
-	struct joiner *j = arg;
-	FL_CHECK(fl_executor_join_until(j->e, FL_FOREVER, j->cancel) == (j->cancel ? -ECANCELED : 0));
-	return 0;
-}
-
-FL_TEST(process_pool_joined_by_many)
-{
-	enum { THREADS = 6 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
-	struct process_pool_gate *gate = process_pool_gate();
-	fl_future *held = process_pool_hold(e, gate);
-	struct joiner joiners[THREADS];
-	for (int i = 0; i < THREADS; i++) {
-		joiners[i] = (struct joiner){.e = e, .cancel = i % 2 ? &stop : NULL};
-		FL_OK(fl_thread_start(&joiners[i].thread, join_it, &joiners[i], NULL));
-	}
-	fl_cancel_token_request(&stop);
-	for (int i = 1; i < THREADS; i += 2)
-		FL_OK(fl_thread_join(&joiners[i].thread, NULL));
-	process_pool_let_go(gate, held);
-	for (int i = 0; i < THREADS; i += 2)
-		FL_OK(fl_thread_join(&joiners[i].thread, NULL));
-	FL_OK(fl_executor_join(e));
-}
-
 /* Callbacks run on the executor's thread: it cannot wait for its own end. */
 static void join_in_callback(fl_future *f, void *arg)
 {
 	fl_executor *e = arg;
-	(void)f;
 	FL_CHECK(fl_executor_join(e) == -EDEADLK);
 	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
 	FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EDEADLK);
@@ -338,7 +167,6 @@ FL_TEST(process_pool_join_in_a_callback_is_a_deadlock)
 
 static void free_in_callback(fl_future *f, void *arg)
 {
-	(void)f;
 	fl_executor_free(arg);
 }
 
@@ -383,67 +211,3 @@ FL_TEST(process_pool_task_joins_its_own)
 }
 
 /* In a fork. */
-
-struct forked {
-	fl_executor *e;
-	fl_future *pending, *running, *ended;
-};
-
-static void use_parents(void *arg)
-{
-	const struct forked *p = arg;
-	int nine, pid;
-	FL_CHECK(process_pool_square_submit(p->e, 1, NULL) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_resize(p->e, 4) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_join(p->e) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_try_join(p->e) == -EOWNERDEAD);
-	FL_CHECK(fl_executor_cancel(p->e) == 0 && fl_executor_terminate(p->e) == 0);
-	FL_CHECK(fl_process_executor_pids(p->e, &pid, 1) == 0);
-	fl_executor_close(p->e);
-	FL_CHECK(process_pool_square_get(p->ended, &nine) == 0 && nine == 9);
-	FL_CHECK(fl_future_try_wait(p->running) == -EOWNERDEAD);
-	FL_CHECK(fl_future_cancel(p->pending) == 0);
-	fl_executor_free(p->e);
-	fl_future_free(p->running);
-	fl_future_free(p->pending);
-	fl_future_free(p->ended);
-}
-
-/* Makes one of its own, with a fork server of its own. */
-static void make_own(void *arg)
-{
-	fl_executor *e = NULL;
-	fl_future *f = NULL;
-	int nine = 0;
-	use_parents(arg);
-	FL_CHECK(fl_process_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
-	FL_CHECK(process_pool_square_submit(e, 3, &f) == 0);
-	FL_CHECK(process_pool_square_get(f, &nine) == 0 && nine == 9);
-	fl_future_free(f);
-	fl_executor_free(e);
-}
-
-FL_TEST(process_pool_in_a_forked_child)
-{
-	if (!process_can(FL_PROCESS_FORK))
-		FL_SKIP(FL_TEST_ALONE_REASON);
-	FL_SCOPED(fl_executor) *e = process_pool_with(1);
-	struct process_pool_gate *gate = process_pool_gate();
-	struct forked forked = {.e = e};
-	int nine;
-	FL_OK(process_pool_square_submit(e, 3, &forked.ended));
-	FL_OK(fl_future_wait(forked.ended));
-	forked.running = process_pool_hold(e, gate);
-	FL_OK(process_pool_square_submit(e, 3, &forked.pending));
-	FL_OK(fl_test_child(use_parents, &forked, NULL, 0));
-	FL_OK(fl_test_child(make_own, &forked, NULL, 0));
-	/* The parent's goes on, with its worker. */
-	FL_RC(process_pool_square_try_get(forked.pending, &nine), -EAGAIN);
-	assert_false(process_pool_is_gone(gate->pid));
-	process_pool_let_go(gate, forked.running);
-	FL_OK(process_pool_square_get(forked.pending, &nine));
-	assert_int_equal(nine, 9);
-	assert_int_equal(process_pool_pid(e), gate->pid);
-	fl_future_free(forked.pending);
-	fl_future_free(forked.ended);
-}

@@ -8,10 +8,7 @@
 #include "fl_rings_memory.h"
 
 #include "base/passed_fds.h"
-#include <fcntl.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 #include "process_pool/worker.h"
 

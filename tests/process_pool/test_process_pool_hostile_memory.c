@@ -6,7 +6,6 @@
 #include "fl_process_pool_sizes.h"
 #include "fl_rings_memory.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 
 PROCESS_POOL_SIZED(fine, 500, 1, 700, 1);
@@ -280,7 +279,7 @@ FL_TASK(process_pool_fails_with, int, void)
 FL_TEST(process_pool_any_number_is_an_error)
 {
 	static const int errors[] = {INT32_MIN, INT32_MIN + 1, INT32_MAX, 1, -4096, -133};
-	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+	FL_EACH (i, errors) {
 		FL_SCOPED(fl_executor) *e = process_pool_with(1);
 		fl_future *f = NULL;
 		FL_OK(process_pool_fails_with_submit(e, errors[i], &f));

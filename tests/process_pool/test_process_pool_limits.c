@@ -84,7 +84,6 @@ static void manager_looks(void)
 
 static void clock_back(const int *unused)
 {
-	(void)unused;
 	fl__store_relaxed(ahead, 0); /* relaxed: a number */
 }
 
@@ -180,7 +179,6 @@ FL_TEST(process_pool_kills_a_task_that_takes_too_long)
 
 static int may_not_kill(fl_process *p)
 {
-	(void)p;
 	return -EPERM;
 }
 

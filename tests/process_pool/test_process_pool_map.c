@@ -207,13 +207,11 @@ static int args_dropped, results_dropped;
 
 static void drop_one_arg(void *arg)
 {
-	(void)arg;
 	process_pool_count(&args_dropped);
 }
 
 static void drop_one_result(void *result)
 {
-	(void)result;
 	process_pool_count(&results_dropped);
 }
 
@@ -263,78 +261,6 @@ FL_TEST(process_pool_imap_death_runs_each_hook_once)
 
 /* Workers killed from outside, at any time. */
 
-struct storm {
-	fl_executor *e;
-	int *ended; /* elements */
-	bool over;
-	unsigned kills;
-};
-
-static int kill_now_and_then(void *arg)
-{
-	struct storm *s = arg;
-	unsigned n = 1;
-	while (!fl__load_acquire(&s->over)) {
-		n = n * 1664525u + 1013904223u;
-		const int enough = process_pool_counted(s->ended) + 1 + (int)((n >> 20) % 40);
-		while (!fl__load_acquire(&s->over) && process_pool_counted(s->ended) < enough)
-			sched_yield();
-		int pids[4];
-		const size_t there = fl_process_executor_pids(s->e, pids, 4);
-		if (there > 0 && kill(pids[(n >> 16) % there], SIGKILL) == 0)
-			s->kills++;
-	}
-	return 0;
-}
-
-struct stormy {
-	int number;
-	int *runs, *ended;
-};
-
-FL_TASK(stormy_element, struct stormy, int)
-{
-	process_pool_count(arg->runs);
-	for (int i = 0; i < 5; i++)
-		sched_yield();
-	*result = arg->number;
-	process_pool_count(arg->ended);
-	return 0;
-}
-
-FL_TEST(process_pool_imap_with_deaths_at_any_time)
-{
-	const size_t n = fl_test_scaled(20000);
-	struct storm storm = {.e = process_pool_with(3), .ended = process_pool_counters(1)};
-	struct stormy *args = calloc(n, sizeof *args);
-	int *runs = process_pool_counters(n), rc, result;
-	fl_thread killer;
-	FL_SCOPED(fl_imap) *it = NULL;
-	size_t index, told = 0, failed = 0;
-	assert_non_null(args);
-	for (size_t i = 0; i < n; i++)
-		args[i] = (struct stormy){(int)i, &runs[i], storm.ended};
-	FL_OK(fl_thread_start(&killer, kill_now_and_then, &storm, NULL));
-	FL_OK(stormy_element_imap(storm.e, args, n, &it, &(fl_imap_config){.chunk = 16}));
-	for (; (rc = stormy_element_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK; told++) {
-		assert_int_equal(index, told);
-		assert_true(process_pool_counted(&runs[index]) <= 1);
-		failed += rc != 0;
-		if (rc == 0)
-			assert_true(result == (int)index && process_pool_counted(&runs[index]) == 1);
-		else
-			FL_RC(fl_imap_error(it), -EOWNERDEAD);
-	}
-	FL_RC(rc, -ENODATA);
-	assert_int_equal(told, n);
-	fl__store_release(&storm.over, true);
-	FL_OK(fl_thread_join(&killer, NULL));
-	print_message("%u workers killed, %zu of %zu elements with them\n", storm.kills, failed, n);
-	assert_true(failed <= storm.kills);
-	fl_executor_free(storm.e);
-	free(args);
-}
-
 /*
  * A worker that reports a wrong current element spoils only its own chunk, and nothing goes out of
  * bounds.
@@ -374,7 +300,7 @@ FL_TEST(process_pool_hostile_lies_about_its_element)
 {
 	enum { LYING = 12, CHUNK = 10, ITEMS = 40 };
 	static const uint32_t lies[] = {0, 1, 2, 5, 9, 10, 11, 1u << 16, INT32_MAX, 1u << 31, UINT32_MAX};
-	for (size_t l = 0; l < sizeof lies / sizeof lies[0]; l++)
+	FL_EACH (l, lies)
 		for (int lazy = 0; lazy <= 1; lazy++) {
 			FL_SCOPED(fl_executor) *e = process_pool_with(1);
 			FL_SCOPED(fl_imap) *it = NULL;

@@ -10,9 +10,6 @@
 #include "base/atomic.h"
 #include "process_pool/rings.h"
 #include <inttypes.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 enum { TRIALS = 1000, OTHERS = 4, BYTES = 500 };
 

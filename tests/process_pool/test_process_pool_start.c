@@ -132,7 +132,7 @@ FL_TEST(process_pool_outlives_shortages)
 	};
 	const struct process_pool_census before = process_pool_begin();
 	process_log_begin();
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+	FL_EACH (i, faults) {
 		fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 3, .max_tasks = 1});
 		process_pool_works(e); /* the pool's thread and its descriptors exist */
 		FL_WAIT_FOR(process_pool_size(e) == 0);
@@ -156,7 +156,7 @@ FL_TEST(process_pool_never_starts)
 	};
 	const struct process_pool_census before = process_pool_begin();
 	process_log_begin();
-	for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+	FL_EACH (i, faults) {
 		strike(&faults[i]);
 		breaks(&(fl_executor_config){.workers = 3}, faults[i].why);
 		const int struck = process_pool_heal();
@@ -220,7 +220,7 @@ FL_TEST(process_pool_initializer_that_ends_its_worker)
 	    {&process_pool_aborts_itself, "killed by SIGABRT"},
 	};
 	const struct process_pool_census before = process_pool_begin();
-	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+	FL_EACH (i, ways) {
 		int *runs = process_pool_counters(1);
 		breaks(&(fl_executor_config){.workers = 2, .initialize = ways[i].initialize, .initialize_arg = &runs},
 		       ways[i].why);

@@ -4,9 +4,6 @@
 #include "fl_fds.h"
 #include "fl_process_pool.h"
 
-#include <signal.h>
-#include <sys/resource.h>
-
 /* The process. */
 
 struct found {
@@ -52,7 +49,7 @@ FL_TEST(process_pool_task_finds_a_process_of_its_own)
 FL_TASK(process_pool_is_signalled, void, int)
 {
 	const int signals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGPIPE, SIGTSTP, SIGRTMIN};
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+	FL_EACH (i, signals)
 		FL_CHECK(raise(signals[i]) == 0);
 	*result = getpid();
 	return 0;
@@ -163,35 +160,6 @@ FL_TEST(process_pool_initializes_each_worker_before_its_first_task)
 	assert_int_equal(process_pool_counted(&init->calls), 3);
 }
 
-FL_TEST(process_pool_initializer_that_fails_breaks_the_executor)
-{
-	enum { TASKS = 40 };
-	struct init *init = FL_IN_ARENA(struct init, 1);
-	init->fails = -ENOLINK;
-	const struct process_pool_census before = process_pool_begin();
-	fl_executor *e = process_pool_made(&(fl_executor_config){
-	    .workers = 2, .initialize = &process_pool_init, .initialize_arg = &(struct init *){init}});
-	fl_future *f[TASKS];
-	int *runs = process_pool_counters(1), n = 0, rc = 0;
-	for (; n < TASKS && rc == 0; n += rc == 0)
-		rc = process_pool_counts_submit(e, runs, &f[n]);
-	assert_true(rc == 0 || rc == -ENOTRECOVERABLE);
-	for (int i = 0; i < n; i++) {
-		FL_OK(fl_future_wait(f[i]));
-		FL_RC(fl_future_error(f[i]), -ENOTRECOVERABLE);
-		assert_non_null(strstr(fl_future_message(f[i]), "ENOLINK"));
-		assert_non_null(strstr(fl_future_message(f[i]), "no brushes for 7"));
-		fl_future_free(f[i]);
-	}
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
-	FL_OK(fl_executor_join(e));
-	FL_RC(process_pool_counts_submit(e, runs, NULL), -ENOTRECOVERABLE);
-	fl_executor_free(e);
-	assert_int_equal(process_pool_counted(runs), 0);
-	assert_true(process_pool_counted(&init->calls) <= 2); /* not again and again */
-	process_pool_same(&before);
-}
-
 /* It fails in a later worker: what runs elsewhere ends well. */
 FL_TEST(process_pool_initializer_that_fails_later)
 {
@@ -210,22 +178,6 @@ FL_TEST(process_pool_initializer_that_fails_later)
 }
 
 /* Regions. */
-
-struct place {
-	int counters[4];
-};
-
-FL_TASK(process_pool_writes_to_regions, fl_shm_offset, int)
-{
-	fl_shm *second = fl_task_region(ctx, 1);
-	FL_CHECK(fl_task_region(ctx, 0) != NULL && second != NULL);
-	FL_CHECK(fl_task_region(ctx, 2) == NULL && fl_task_region(ctx, UINT32_MAX) == NULL);
-	struct place *place = FL_SHM_AT(second, struct place, *arg);
-	FL_CHECK(place != NULL);
-	fl__add_relaxed(&place->counters[0], 1); /* relaxed: the executor orders it */
-	*result = getpid();
-	return 0;
-}
 
 /* Descriptors, in a worker, which has closed those of its parent's objects. */
 
@@ -270,53 +222,6 @@ FL_TEST(process_pool_task_frees_the_descriptors_of_its_objects)
 	assert_int_equal(more, 0);
 }
 
-/* In the initializer, and in a nested task. */
-FL_TASK(process_pool_region_init, fl_shm_offset, void)
-{
-	struct place *place = FL_SHM_AT(fl_task_region(ctx, 1), struct place, *arg);
-	FL_CHECK(place != NULL);
-	fl__add_relaxed(&place->counters[1], 1); /* relaxed: as above */
-	return 0;
-}
-
-FL_TASK(process_pool_nests_regions, fl_shm_offset, int)
-{
-	fl_future *f = NULL;
-	FL_CHECK(process_pool_writes_to_regions_submit(fl_executor_current(), *arg, &f) == 0);
-	FL_CHECK(process_pool_writes_to_regions_get(f, result) == 0);
-	fl_future_free(f);
-	return 0;
-}
-
-FL_TEST(process_pool_tasks_find_their_regions)
-{
-	const struct process_pool_census before = process_pool_begin();
-	fl_shm *regions[2] = {NULL, NULL};
-	FL_OK(fl_shm_create(&regions[0], 4096));
-	FL_OK(fl_shm_create(&regions[1], 1 << 20));
-	struct place *place = fl_shm_alloc(regions[1], sizeof *place);
-	const fl_shm_offset at = fl_shm_offset_of(regions[1], place);
-	fl_executor *e = process_pool_made(&(fl_executor_config){.workers = 1,
-	                                                         .regions = regions,
-	                                                         .n_regions = 2,
-	                                                         .max_tasks = 3,
-	                                                         .initialize = &process_pool_region_init,
-	                                                         .initialize_arg = &at});
-	for (int i = 0; i < 6; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		int pid;
-		FL_OK(i % 2 ? process_pool_nests_regions_submit(e, at, &f)
-		            : process_pool_writes_to_regions_submit(e, at, &f));
-		FL_OK(fl_future_get(f, &pid, sizeof pid));
-		assert_int_equal(place->counters[0], i + 1);
-	}
-	assert_int_equal(place->counters[1], 2);
-	fl_executor_free(e);
-	fl_shm_free(regions[0]);
-	fl_shm_free(regions[1]);
-	process_pool_same(&before);
-}
-
 FL_TEST(process_pool_with_as_many_regions_as_can_be)
 {
 	fl_shm *regions[FL_REGIONS_MAX];
@@ -344,7 +249,6 @@ static void note_call(fl_future *f, void *arg)
 
 static void note_drop(void *arg)
 {
-	(void)arg;
 	/* Relaxed: the count publishes it. */
 	fl__store_relaxed(&dropped_on, fl_thread_current_id());
 	process_pool_count(&drops);
@@ -352,7 +256,6 @@ static void note_drop(void *arg)
 
 static void note_result_drop(void *result)
 {
-	(void)result;
 	process_pool_count(&result_drops);
 }
 
@@ -416,40 +319,6 @@ FL_TEST(process_pool_hooks_run_once_whatever_becomes_of_the_task)
 	assert_int_equal(process_pool_counted(&calls), TASKS);
 	assert_int_equal(process_pool_counted(&drops), TASKS);
 	assert_int_equal(process_pool_counted(&result_drops), TASKS - failed - cancelled);
-}
-
-/* From a callback: each ends the chain before it, and begins the next. */
-struct chain {
-	fl_executor *e;
-	int left, ended;
-};
-
-static void next_of_chain(fl_future *f, void *arg)
-{
-	struct chain *chain = arg;
-	int result;
-	FL_CHECK(process_pool_square_try_get(f, &result) == 0 && result == chain->left * chain->left);
-	if (--chain->left == 0) {
-		process_pool_count(&chain->ended);
-		return;
-	}
-	FL_CHECK(process_pool_square_submit_with(chain->e, chain->left, NULL,
-	                                         &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = chain}) ==
-	         0);
-}
-
-FL_TEST(process_pool_callbacks_submit)
-{
-	enum { CHAINS = 10 };
-	FL_SCOPED(fl_executor) *e = process_pool_with(2);
-	struct chain chains[CHAINS];
-	for (int i = 0; i < CHAINS; i++) {
-		chains[i] = (struct chain){.e = e, .left = (int)fl_test_scaled(500)};
-		FL_OK(process_pool_square_submit_with(
-		    e, chains[i].left, NULL, &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = &chains[i]}));
-	}
-	for (int i = 0; i < CHAINS; i++)
-		FL_WAIT_FOR(process_pool_counted(&chains[i].ended) == 1);
 }
 
 /* Registers or unregisters the type that a plugin has, in the process that calls it. */

@@ -4,7 +4,6 @@
 #include "fl_test.h"
 
 #include "process_pool/rings.h"
-#include <sys/mman.h>
 
 struct pair {
 	struct fl__rings rings;
@@ -149,9 +148,6 @@ static uint32_t seam_seq;
 
 static int post_and_revoke(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word;
-	(void)expected;
-	(void)deadline;
 	if (fl__rings_used(&seam_pair->rings) == 0) {
 		FL_CHECK(fl__rings_revoke(&seam_pair->rings, post(seam_pair, 1)));
 		seam_seq = post(seam_pair, 2);
@@ -275,7 +271,7 @@ FL_TEST(rings_damaged_done)
 	const uint32_t seq = post(&p, 1);
 	uint32_t *done = &p.rings.completions->entry[seq % FL__RINGS_DEPTH].done;
 	const uint32_t wrong[] = {seq + 1, seq - 1, seq + FL__RINGS_DEPTH, seq - 2 * FL__RINGS_DEPTH, UINT32_MAX};
-	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+	FL_EACH (i, wrong) {
 		fl__store_relaxed(done, wrong[i]);
 		assert_int_equal(sight(&p), FL__RINGS_DAMAGED);
 	}
@@ -460,111 +456,3 @@ FL_TEST(rings_survives_a_mad_worker)
 }
 
 /* Two threads, with revokes, sleeps and doorbells. */
-
-enum { ROUNDS = 20000 };
-
-struct traffic {
-	struct pair *pair;
-	uint32_t ran[ROUNDS]; /* by the worker */
-	bool revoked[ROUNDS]; /* by the parent */
-	unsigned posted, passed;
-	uint32_t sleeps;
-};
-
-static int work(void *arg)
-{
-	struct traffic *t = arg;
-	struct pair *p = t->pair;
-	const struct fl__submission *order;
-	while (order = fl__rings_take(&p->worker), !(order->flags & FL__SUBMISSION_EXIT)) {
-		fl__add_relaxed(&t->ran[order->task], 1); /* relaxed: read after the join */
-		memcpy(p->rings.completions->entry[p->worker.next % FL__RINGS_DEPTH].small, &order->task,
-		       sizeof order->task);
-		fl__rings_complete(&p->worker, 0, 0, order->count);
-	}
-	return 0;
-}
-
-static bool take_replies(struct traffic *t)
-{
-	struct pair *p = t->pair;
-	struct fl__completion reply;
-	enum fl__rings_peeked seen;
-	bool some = false;
-	while ((seen = fl__rings_peek(&p->rings, &reply)) != FL__RINGS_NONE) {
-		assert_int_equal(seen, FL__RINGS_ENDED);
-		const bool skipped = reply.flags & FL__COMPLETION_SKIPPED;
-		assert_int_equal(skipped, t->revoked[t->passed]);
-		if (!skipped) {
-			uint64_t result;
-			memcpy(&result, p->rings.completions->entry[p->rings.first % FL__RINGS_DEPTH].small,
-			       sizeof result);
-			assert_int_equal(result, t->passed);
-			assert_int_equal(reply.count, t->passed);
-		}
-		fl__rings_release(&p->rings);
-		t->passed++;
-		some = true;
-	}
-	return some;
-}
-
-static void post_some(struct traffic *t, unsigned n)
-{
-	struct pair *p = t->pair;
-	while (n-- > 0 && t->posted < ROUNDS && fl__rings_used(&p->rings) < FL__RINGS_DEPTH) {
-		struct fl__submission *order = fl__rings_next_entry(&p->rings);
-		order->flags = 0;
-		order->task = order->count = t->posted++;
-		(void)fl__rings_post(&p->rings);
-		if (next_random() % 2 == 0)
-			fl__sys.yield(); /* the worker gets ahead of the flush */
-	}
-	fl__rings_flush(&p->rings);
-}
-
-static void revoke_some(struct traffic *t, unsigned n)
-{
-	struct pair *p = t->pair;
-	for (; n > 0 && n <= fl__rings_used(&p->rings); n--)
-		if (fl__rings_revoke(&p->rings, p->rings.next - n))
-			t->revoked[t->posted - n] = true;
-}
-
-/* The manager, when it has nothing to do. */
-static void sleep_until_rung(struct traffic *t)
-{
-	struct pair *p = t->pair;
-	fl__rings_arm(&p->rings, ++t->sleeps);
-	if (!take_replies(t) && fl__rings_used(&p->rings) > 0)
-		FL_OK(fl_sem_acquire(&p->doorbell));
-	fl__rings_disarm(&p->rings);
-}
-
-FL_TEST(rings_two_threads)
-{
-	PAIR(p);
-	struct traffic *t = calloc(1, sizeof *t);
-	fl_thread worker;
-	t->pair = &p;
-	random_state = 7;
-	pair_start_at(&p, UINT32_MAX - ROUNDS / 2); /* the numbers go round on the way */
-	FL_OK(fl_thread_start(&worker, work, t, NULL));
-	while (t->passed < ROUNDS) {
-		post_some(t, (unsigned)next_random() % FL__RINGS_DEPTH);
-		revoke_some(t, (unsigned)next_random() % 4);
-		if (!take_replies(t))
-			sleep_until_rung(t);
-	}
-	fl__rings_next_entry(&p.rings)->flags = FL__SUBMISSION_EXIT;
-	(void)fl__rings_post(&p.rings);
-	fl__rings_flush(&p.rings);
-	FL_OK(fl_thread_join(&worker, NULL));
-	unsigned revoked = 0;
-	for (unsigned i = 0; i < ROUNDS; i++) {
-		assert_int_equal(t->ran[i], !t->revoked[i]);
-		revoked += t->revoked[i];
-	}
-	assert_true(revoked > 0 && revoked < ROUNDS);
-	free(t);
-}

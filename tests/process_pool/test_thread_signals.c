@@ -4,8 +4,6 @@
 #include "fl_named_threads.h"
 #include "fl_process_pool.h"
 
-#include <fairlead/loop.h>
-#include <fairlead/loop_executor.h>
 #include <inttypes.h>
 
 enum { FAULTS = 6 };
@@ -56,12 +54,10 @@ static void get_pid(fl_executor *e, int *pid)
 
 static void ring(void *unused)
 {
-	(void)unused;
 }
 
 static int check_with_a_watchdog(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(60)}) == 0);
 	FL_WAIT_FOR(fl_test_threads_named("loop-watchdog") == 1);
 	check_threads(getpid());
@@ -104,7 +100,6 @@ FL_TEST(thread_signals_of_faults_are_never_blocked)
 
 static void preload(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_process_preload() == 0);
 	check_threads(fl__fork_server_pid());
 }
@@ -118,7 +113,6 @@ FL_TEST(thread_signals_of_faults_in_a_preloaded_fork_server)
 
 static void leave(int signal)
 {
-	(void)signal;
 	_exit(42);
 }
 

@@ -6,7 +6,6 @@
 #include "fl_worker.h"
 
 #include "base/sys.h"
-#include <sys/resource.h>
 
 struct page {
 	unsigned char bytes[4096];
@@ -309,7 +308,7 @@ FL_TEST(worker_out_of_memory_and_descriptors)
 		const char *message;
 	} rows[] = {{{RLIMIT_FSIZE, 4096}, -EFBIG, "no memory for the result"},
 	            {{RLIMIT_NOFILE, 0}, -EMFILE, "the argument does not arrive"}};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	FL_EACH (i, rows) {
 		(void)order(&p, &worker_limits_itself, &rows[i].limit, 1);
 		assert_succeeds(&p, 1);
 		(void)order(&p, &worker_inverts_large, large, 1);

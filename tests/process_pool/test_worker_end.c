@@ -243,7 +243,7 @@ FL_TEST(worker_dies_alone)
 	            {&worker_writes_its_argument, 0, SIGSEGV, -1},
 	            {&worker_leaves_a_child, 0, SIGABRT, -1}};
 	PARENT(other);
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	FL_EACH (i, rows) {
 		PARENT(p);
 		(void)order(&p, &worker_doubles, &(int){4}, 1);
 		const uint32_t fatal = order(&p, rows[i].type, &rows[i].arg, 1);

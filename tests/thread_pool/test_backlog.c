@@ -5,7 +5,6 @@
  */
 #include "fl_pool.h"
 #include "thread_pool/backlog.h"
-#include <string.h>
 
 enum { RING = 16384, MANY = 2 * RING };
 
@@ -14,7 +13,6 @@ static unsigned ran, dropped;
 
 static void drop(void *arg)
 {
-	(void)arg;
 	COUNT(&dropped);
 }
 

@@ -4,14 +4,6 @@
  * another worker stands in. See fairlead/blocking.h.
  */
 #include "fl_pool.h"
-#include <fairlead/blocking.h>
-#include <fairlead/future.h>
-#include <fairlead/group.h>
-#include <fairlead/loop.h>
-#include <fairlead/process.h>
-#include <fairlead/queue.h>
-#include <fcntl.h>
-#include <unistd.h>
 
 FL_TASK_STATIC(one, void, int)
 {
@@ -238,7 +230,7 @@ static const struct way ways[] = {
 static void wait_in_every_way(unsigned workers)
 {
 	FL_NEEDS(FL_TEST_PROCESSES); /* a loop and a process are among them */
-	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+	FL_EACH (i, ways) {
 		print_message("# %s\n", ways[i].name);
 		FL_SCOPED(fl_executor) *e = pool_with(workers), *other = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;

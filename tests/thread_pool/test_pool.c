@@ -4,14 +4,11 @@
  * test_pool_end.c.
  */
 #include "fl_pool.h"
-#include <fairlead/thread.h>
-#include <signal.h>
 
 static unsigned drops, runs;
 
 static void count_drop(void *arg)
 {
-	(void)arg;
 	COUNT(&drops);
 }
 
@@ -26,18 +23,6 @@ static void begin_counts(void)
 {
 	SET(&drops, 0);
 	SET(&runs, 0);
-}
-
-FL_TEST(pool_create_refuses_too_many_workers)
-{
-	char somewhere;
-	fl_executor *const untouched = (fl_executor *)(void *)&somewhere, *e = untouched;
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.workers = FL_WORKERS_MAX + 1}), -EINVAL);
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.workers = UINT32_MAX}), -EINVAL);
-	assert_ptr_equal(e, untouched);
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = FL_WORKERS_MAX}));
-	assert_int_equal(fl_executor_workers(e), FL_WORKERS_MAX);
-	fl_executor_free(e);
 }
 
 typedef int create_function(fl_executor **e, const fl_executor_config *config);
@@ -73,21 +58,6 @@ FL_TEST(pool_create_without_memory)
 	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
 	seam_heal();
 	assert_null(e);
-}
-
-FL_TEST(pool_says_what_it_is)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(3);
-	FL_SCOPED(fl_executor) *s = sequential();
-	FL_SCOPED(fl_executor) *by_default = NULL;
-	FL_OK(fl_thread_executor_create(&by_default, NULL));
-	assert_string_equal(fl_executor_kind(e), "threads");
-	assert_string_equal(fl_executor_kind(s), "sequential");
-	assert_int_equal(fl_executor_capabilities(e), FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED);
-	assert_int_equal(fl_executor_capabilities(s), FL_CAP_BY_REFERENCE | FL_CAP_NESTED);
-	assert_int_equal(fl_executor_workers(e), 3);
-	assert_int_equal(fl_executor_workers(s), 1);
-	assert_int_equal(fl_executor_workers(by_default), fl_cpu_count());
 }
 
 FL_TEST(pool_starts_threads_when_they_are_needed)
@@ -219,58 +189,9 @@ FL_TEST(pool_stand_ins_block_what_the_creator_blocks)
 	fl_event_set(&end);
 	FL_OK(pool_waits_for_signals_seen_get(waits));
 	const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGPIPE, SIGSEGV, SIGRTMIN};
-	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+	FL_EACH (i, signals)
 		assert_int_equal(sigismember(&seen, signals[i]), 0);
 	assert_int_equal(sigismember(&seen, SIGUSR2), 1);
-}
-
-static int order[100];
-static unsigned ordered;
-
-FL_TASK(pool_note_order, int, void)
-{
-	order[__atomic_fetch_add(&ordered, 1, __ATOMIC_RELAXED)] = *arg;
-	return 0;
-}
-
-FL_TEST(pool_takes_tasks_in_the_order_of_submission)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(1);
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate), *skipped = NULL;
-	SET(&ordered, 0);
-	for (int i = 0; i < 99; i++)
-		FL_OK(pool_note_order_submit(e, i, i == 50 ? &skipped : NULL));
-	FL_OK(fl_future_cancel(skipped)); /* out of the middle */
-	fl_future_free(skipped);
-	FL_OK(pool_note_order_submit(e, 99, NULL));
-	let_go(&gate, held);
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&ordered), 99);
-	for (int i = 0; i < 99; i++)
-		assert_int_equal(order[i], i < 50 ? i : i + 1);
-}
-
-/*
- * One at a time, so that the worker goes to sleep in between, or is just about to: a lost wake is a
- * hang.
- */
-FL_TEST(pool_worker_park_vs_submit)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(2);
-	begin_counts();
-	int rounds = (int)fl_test_scaled(20000);
-	for (int i = 0; i < rounds; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		int n = -1;
-		FL_OK(pool_count_submit(e, i, &f));
-		for (volatile int k = 0; k < i % 64 * 16; k++)
-			;
-		FL_OK(pool_count_get(f, &n));
-		assert_int_equal(n, i);
-	}
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&drops), rounds);
 }
 
 /* Refusals: nothing is queued, the argument stays the caller's. */
@@ -342,64 +263,6 @@ FL_TEST(pool_submit_without_memory_refuses)
 	assert_int_equal(seam_heal(), 0);
 }
 
-FL_TEST(pool_refuses_what_is_too_big)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(1);
-	begin_counts();
-	const size_t sizes[][2] = {{FL_TASK_SIZE_MAX + 1, 0},
-	                           {0, FL_TASK_SIZE_MAX + 1},
-	                           {FL_TASK_SIZE_MAX, 1},
-	                           {FL_TASK_SIZE_MAX / 2 + 1, FL_TASK_SIZE_MAX / 2},
-	                           {SIZE_MAX, 2},
-	                           {1, SIZE_MAX},
-	                           {FL_TASK_SIZE_MAX, SIZE_MAX - FL_TASK_SIZE_MAX + 1},
-	                           {SIZE_MAX, SIZE_MAX}};
-	fl_task_type type = pool_count;
-	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-		type.arg_size = sizes[i][0];
-		type.result_size = sizes[i][1];
-		FL_RC(fl_submit(e, &type, NULL, NULL), -E2BIG); /* it does not read the argument */
-		FL_RC(fl_submit_with(e, &type, NULL, NULL, &(fl_submit_config){0}), -E2BIG);
-	}
-	type = pool_count;
-	type.arg_align = 2 * FL_TASK_ALIGN_MAX;
-	FL_RC(fl_submit(e, &type, &(int){1}, NULL), -E2BIG);
-	type = pool_count;
-	type.result_align = 2 * FL_TASK_ALIGN_MAX;
-	FL_RC(fl_submit(e, &type, &(int){1}, NULL), -E2BIG);
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
-}
-
-struct large {
-	unsigned char bytes[100000];
-};
-
-FL_TASK(pool_turn, struct large, struct large)
-{
-	for (size_t i = 0; i < sizeof arg->bytes; i++)
-		result->bytes[i] = arg->bytes[sizeof arg->bytes - 1 - i];
-	return 0;
-}
-
-FL_TEST(pool_carries_large_arguments_and_results)
-{
-	FL_SCOPED(fl_executor) *e = pool_with(2);
-	struct large *in = malloc(sizeof *in), *out = malloc(sizeof *out);
-	assert_non_null(in);
-	assert_non_null(out);
-	for (size_t i = 0; i < sizeof in->bytes; i++)
-		in->bytes[i] = (unsigned char)(i % 251);
-	FL_SCOPED(fl_future) *f = NULL;
-	FL_OK(fl_submit(e, &pool_turn, in, &f));
-	memset(in, 0, sizeof *in); /* it was copied */
-	FL_OK(fl_future_get(f, out, sizeof *out));
-	for (size_t i = 0; i < sizeof out->bytes; i++)
-		assert_int_equal(out->bytes[sizeof out->bytes - 1 - i], i % 251);
-	free(in);
-	free(out);
-}
-
 /* Initializers. */
 
 static _Thread_local int initialized;
@@ -459,51 +322,9 @@ FL_TEST(pool_create_refuses_an_initializer_that_is_none)
 	    {.n_regions = FL_REGIONS_MAX + 1},
 	};
 	fl_executor *e = NULL;
-	for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++) {
+	FL_EACH (i, senseless) {
 		FL_RC(fl_sequential_executor_create(&e, &senseless[i]), -EINVAL);
 		FL_RC(fl_thread_executor_create(&e, &senseless[i]), -EINVAL);
 	}
 	assert_null(e);
-}
-
-/* Otherwise the worker that it starts may break the executor before it is submitted. */
-static fl_event one_is_submitted;
-
-FL_TASK_STATIC(initialize_late, int, void)
-{
-	const int rc = fl_event_wait_until(&one_is_submitted, FL_FOREVER, FL_SHIELDED);
-	return rc != 0 ? rc : *arg;
-}
-
-FL_TEST(pool_is_broken_by_an_initializer_that_fails)
-{
-	int bad = -EIO;
-	fl_executor *e = NULL;
-	fl_executor_config config = {.workers = 2, .initialize = &initialize, .initialize_arg = &bad};
-	FL_RC(fl_sequential_executor_create(&e, &config), -EIO);
-	assert_null(e);
-	config.initialize = &initialize_late;
-	fl_event_init(&one_is_submitted);
-	FL_OK(fl_thread_executor_create(&e, &config));
-	begin_counts();
-	unsigned accepted = 0;
-	for (int i = 0; i < 10; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		int rc = fl_submit(e, &pool_count, &i, &f), n;
-		fl_event_set(&one_is_submitted);
-		accepted += rc == 0;
-		if (rc == 0) {
-			FL_RC(fl_future_get(f, &n, sizeof n), FL_ETASK);
-			FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
-			assert_true(strlen(fl_future_message(f)) > 0);
-		} else {
-			FL_RC(rc, -ENOTRECOVERABLE);
-		}
-	}
-	FL_RC(fl_submit(e, &pool_count, &(int){1}, NULL), -ENOTRECOVERABLE);
-	FL_OK(fl_executor_join(e));
-	assert_true(accepted >= 1);
-	assert_int_equal(LOOK(&runs), 0);
-	assert_int_equal(LOOK(&drops), accepted); /* what was accepted ended, once */
-	fl_executor_free(e);
 }

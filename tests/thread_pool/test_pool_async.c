@@ -27,9 +27,8 @@ static void await_call(const struct call *call)
 	FL_WAIT_FOR(counted(&call->count) == 1);
 }
 
-CONFORMANCE(async_calls_back_once)
+CONFORMANCE_ON(async_calls_back_once, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	struct call calls[3] = {{0}};
 	const int codes[3] = {-EIO, -ECANCELED, 0};
 	for (int i = 0; i < 3; i++) {
@@ -78,13 +77,11 @@ struct large {
 
 FL_TASK_STATIC(do_nothing, struct large, void)
 {
-	(void)arg;
 	return 0;
 }
 
-CONFORMANCE(async_that_is_refused_never_calls_back)
+CONFORMANCE_ON(async_that_is_refused_never_calls_back, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct call call = {0};
 	fl_future *f = NULL;
 	const fl_submit_config config = {.on_end = note, .on_end_arg = &call};
@@ -99,9 +96,8 @@ CONFORMANCE(async_that_is_refused_never_calls_back)
 	assert_int_equal(counted(&call.count), 0);
 }
 
-CONFORMANCE(close_join_and_terminate)
+CONFORMANCE_ON(close_join_and_terminate, 2)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 0;
 	FL_OK(square_submit(e, 3, &f));
@@ -123,9 +119,8 @@ FL_TASK_STATIC(run_until_asked, struct gate *, void)
 	return -ECANCELED;
 }
 
-CONFORMANCE(terminate_ends_what_runs)
+CONFORMANCE_ON(terminate_ends_what_runs, 1)
 {
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct gate *gate = new_gate();
 	if (!is_concurrent(e))

@@ -3,14 +3,10 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-#include <fairlead/parallel.h>
-#include <signal.h>
-
 static unsigned drops;
 
 static void count_drop(void *arg)
 {
-	(void)arg;
 	COUNT(&drops);
 }
 
@@ -20,59 +16,8 @@ FL_TASK_STATIC(end_count, int, int, .drop_arg = count_drop)
 	return 0;
 }
 
-/* Forks: the child has no workers, and says so; nothing in it hangs. */
-struct forked {
-	fl_executor *pool, *sequential;
-	fl_future *done, *held;
-};
-
-static void use_in_child(void *arg)
-{
-	struct forked *x = arg;
-	int n = 0;
-	fl_executor *all[] = {x->pool, x->sequential};
-	for (int i = 0; i < 2; i++) {
-		fl_executor *e = all[i];
-		FL_CHECK(fl_submit(e, &end_count, &n, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_submit_with(e, &end_count, &n, NULL, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_map(e, &end_count, &n, 1, &n, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_join(e) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_try_join(e) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EOWNERDEAD);
-		fl_executor_close(e);
-		FL_CHECK(fl_executor_cancel(e) == 0);
-		FL_CHECK(fl_executor_cancel_pending(e) == 0);
-		FL_CHECK(fl_executor_workers(e) > 0);
-	}
-	FL_CHECK(end_count_get(x->done, &n) == 0 && n == 3);
-	FL_CHECK(fl_future_wait(x->held) == -EOWNERDEAD);
-	fl_future_free(x->done);
-	fl_future_free(x->held);
-	fl_executor_free(x->pool);
-	fl_executor_free(x->sequential);
-	FL_CHECK(LOOK(&drops) == 1);
-}
-
-FL_TEST(pool_fork_leaves_a_dead_owner)
-{
-	struct forked x = {pool_with(2), sequential(), NULL, NULL};
-	struct gate gate = {0};
-	SET(&drops, 0);
-	FL_OK(end_count_submit(x.pool, 3, &x.done));
-	FL_OK(fl_future_wait(x.done));
-	x.held = hold_worker(x.pool, &gate);
-	FL_OK(fl_test_child(use_in_child, &x, NULL, 0));
-	FL_OK(end_count_submit(x.pool, 4, NULL)); /* the parent's are as they were */
-	let_go(&gate, x.held);
-	fl_future_free(x.done);
-	fl_executor_free(x.pool);
-	fl_executor_free(x.sequential);
-	assert_int_equal(LOOK(&drops), 2);
-}
-
 static void make_in_child(void *arg)
 {
-	(void)arg;
 	fl_executor *e = NULL;
 	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
 	fl_future *f = NULL;
@@ -171,7 +116,6 @@ FL_TEST(pool_fork_in_a_call_that_was_stolen)
 static int fork_in_loop(void *state, size_t from, size_t to)
 {
 	COUNT(&others);
-	(void)to;
 	if (from == 0)
 		*(int *)state = fl_test_fork_in_call();
 	return 0;

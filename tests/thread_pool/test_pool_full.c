@@ -2,14 +2,11 @@
 /* The thread executor with a bounded backlog: what a submit does when it is full. */
 #include "fl_fiber.h"
 #include "fl_pool.h"
-#include <fairlead/group.h>
-#include <fairlead/imap.h>
 
 static unsigned drops, runs;
 
 static void count_drop(void *arg)
 {
-	(void)arg;
 	COUNT(&drops);
 }
 
@@ -633,7 +630,6 @@ struct load {
 
 FL_TASK_STATIC(slow, struct load, void)
 {
-	(void)arg;
 	const int64_t end = fl_now() + FL_US(20); /* a submit takes some 200 ns */
 	while (fl_now() < end)
 		;

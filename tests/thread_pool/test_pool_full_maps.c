@@ -4,7 +4,6 @@
 #include "fl_queued.h"
 
 #include "exec/executor.h"
-#include <fairlead/imap.h>
 
 FL_TASK(full_plus_one, int, int)
 {
@@ -70,7 +69,6 @@ FL_TASK(full_plus_one_late, int, int)
 
 static int submit_last(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_event_wait(&busy.begun) == 0);
 	return hold_submit(busy.e, &busy.last, NULL);
 }

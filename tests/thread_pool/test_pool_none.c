@@ -2,8 +2,6 @@
 /* The thread executor without a backlog accepts a task while a worker is free for it. */
 #include "exec/executor.h"
 #include "fl_pool.h"
-#include <fairlead/blocking.h>
-#include <fairlead/future.h>
 
 static fl_executor *none(unsigned workers, fl_when_full when_full)
 {

@@ -4,10 +4,6 @@
  * worker is held while it wakes a waiter, when the end is published.
  */
 #include "fl_pool.h"
-#include <fairlead/embedded_task.h>
-#include <fairlead/future.h>
-#include <fairlead/wait_any.h>
-#include <sched.h>
 
 static bool begun, may_end, is_held, may_go_on;
 
@@ -94,8 +90,6 @@ static int wait_for_embedded(void *arg)
 
 static void nothing_at_the_end(fl_future *f, void *unused)
 {
-	(void)f;
-	(void)unused;
 }
 
 static int wait_for_group(void *arg)
@@ -188,8 +182,8 @@ FL_TEST(pool_reuses_the_worker_whose_task_was_waited_for)
 	    wait_by_get,    wait_for_first_end,           wait_any,         wait_for_map, wait_for_embedded,
 	    wait_for_group, wait_for_group_with_callback, wait_for_lazy_map};
 	const uint32_t backlogs[] = {0, 10, FL_BACKLOG_NONE};
-	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++)
-		for (size_t k = 0; k < sizeof backlogs / sizeof *backlogs; k++)
+	FL_EACH (i, waits)
+		FL_EACH (k, backlogs)
 			expect_reuse(waits[i], backlogs[k]);
 }
 
@@ -242,8 +236,6 @@ static fl_event next_has_run;
 
 static void await_next(fl_future *f, void *unused)
 {
-	(void)f;
-	(void)unused;
 	FL_CHECK(fl_event_wait_until(&next_has_run, FL_FOREVER, FL_SHIELDED) == 0);
 }
 

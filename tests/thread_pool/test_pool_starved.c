@@ -5,7 +5,6 @@
  */
 #include "fl_kinds.h"
 #include "fl_pool.h"
-#include <string.h>
 
 /* A pipeline of three stages, each of which is a task. */
 
@@ -83,7 +82,7 @@ FL_TASK_STATIC(set_event, fl_event *, void)
 
 FL_TEST(pool_starved_by_each_kind_of_wait)
 {
-	for (size_t i = 0; i < sizeof fl_kinds / sizeof *fl_kinds; i++) {
+	FL_EACH (i, fl_kinds) {
 		const fl_kind *kind = &fl_kinds[i];
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		FL_SCOPED(fl_future) *f = NULL;
@@ -164,7 +163,6 @@ static unsigned starved_lines;
 
 static void starved_hear(fl_log_level level, const char *message)
 {
-	(void)level;
 	(void)snprintf(starved_said, sizeof starved_said, "%s", message);
 	COUNT(&starved_lines);
 }

@@ -2,9 +2,6 @@
 /* The statistics of executors. */
 #include "fl_child.h"
 #include "fl_pool.h"
-#include <fairlead/blocking.h>
-#include <fairlead/loop_executor.h>
-#include <fairlead/parallel.h>
 
 static fl_executor_stats stats_of(fl_executor *e)
 {
@@ -144,14 +141,12 @@ static fl_event taken;
 
 static int be_taken(void *unused)
 {
-	(void)unused;
 	fl_event_set(&taken);
 	return 0;
 }
 
 static int wait_until_taken(void *unused)
 {
-	(void)unused;
 	return fl_event_wait_until(&taken, FL_FOREVER, FL_SHIELDED);
 }
 

@@ -3,10 +3,6 @@
 #include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_pool.h"
-#include <fairlead/blocking.h>
-#include <fairlead/parallel.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 static void count_named(const fl_thread_info *info, void *n)
 {
@@ -131,57 +127,6 @@ FL_TEST(pool_start_that_failed_is_tried_again_by_the_next_submit)
 		let_go(&gate[i], held[i]);
 }
 
-/* A task that comes while a worker's time is over is not lost with it. */
-FL_TEST(pool_idle_workers_end_while_tasks_come)
-{
-	for (int64_t timeout = 1; timeout < FL_MS(1); timeout *= 10) {
-		FL_SCOPED(fl_executor) *e = crowd(3, timeout);
-		for (int i = 0; i < 300; i++) {
-			FL_SCOPED(fl_future) *one = NULL, *two = NULL;
-			FL_OK(count_run_submit(e, &one));
-			FL_OK(count_run_submit(e, &two));
-			FL_OK(fl_future_wait(one));
-			FL_OK(fl_future_wait(two));
-		}
-	}
-}
-
-struct node {
-	int n, result;
-};
-
-static int fib(void *arg)
-{
-	struct node *x = arg;
-	x->result = x->n;
-	if (x->n < 2)
-		return 0;
-	struct node a = {x->n - 1, 0}, b = {x->n - 2, 0};
-	int rc = fl_parallel_invoke(fib, &a, fib, &b);
-	x->result = a.result + b.result;
-	return rc;
-}
-
-FL_TASK_STATIC(fib_task, int, int)
-{
-	struct node x = {*arg, 0};
-	int rc = fib(&x);
-	*result = x.result;
-	return rc;
-}
-
-FL_TEST(pool_idle_workers_end_while_tasks_fork)
-{
-	FL_SCOPED(fl_executor) *e = crowd(4, FL_US(20));
-	for (int i = 0; i < 200; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		int n = 0;
-		FL_OK(fib_task_submit(e, 12, &f));
-		FL_OK(fib_task_get(f, &n));
-		assert_int_equal(n, 144);
-	}
-}
-
 /* Another number. */
 
 FL_TEST(pool_resize_results)
@@ -288,33 +233,6 @@ FL_TEST(pool_resize_down_holds_when_it_returns)
 		}
 		assert_true(LOOK(&most_at_once) <= 2);
 	}
-}
-
-static bool stop_resizing;
-
-static int resize_on_and_on(void *arg)
-{
-	for (unsigned i = 0; !LOOK(&stop_resizing); i++)
-		FL_CHECK(fl_executor_resize(arg, 1 + i % 5) == 0);
-	return 0;
-}
-
-FL_TEST(pool_resize_while_tasks_come_and_fork)
-{
-	FL_SCOPED(fl_executor) *e = crowd(2, FL_US(50));
-	fl_thread t;
-	SET(&stop_resizing, false);
-	FL_OK(fl_thread_start(&t, resize_on_and_on, e, NULL));
-	for (int i = 0; i < 300; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		int n = 0;
-		FL_OK(count_run_submit(e, NULL));
-		FL_OK(fib_task_submit(e, 10, &f));
-		FL_OK(fib_task_get(f, &n));
-		assert_int_equal(n, 55);
-	}
-	SET(&stop_resizing, true);
-	FL_OK(fl_thread_join(&t, NULL));
 }
 
 /* Tasks that block. */
@@ -461,19 +379,6 @@ FL_TASK_STATIC(block_a_little, void, void)
 	return 0;
 }
 
-FL_TEST(blocking_while_tasks_come)
-{
-	FL_SCOPED(fl_executor) *e = crowd(2, FL_US(100));
-	for (int i = 0; i < 2000; i++) {
-		FL_SCOPED(fl_future) *f = NULL;
-		FL_OK(block_a_little_submit(e, NULL));
-		FL_OK(count_run_submit(e, NULL));
-		FL_OK(block_a_little_submit(e, &f));
-		if (i % 3 == 0)
-			FL_OK(fl_future_wait(f));
-	}
-}
-
 FL_TASK_STATIC(end_none, void, void)
 {
 	fl_blocking_end();
@@ -482,7 +387,6 @@ FL_TASK_STATIC(end_none, void, void)
 
 static void end_none_in_child(void *unused)
 {
-	(void)unused;
 	fl_executor *e = crowd(1, 0);
 	fl_set_panic_handler(NULL);
 	FL_OK(end_none_submit(e, NULL));
