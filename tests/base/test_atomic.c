@@ -4,7 +4,6 @@
 
 #include "base/atomic.h"
 #include "wait/lock.h"
-#include <pthread.h>
 
 FL_TEST(atomic_load_store_swap)
 {
@@ -135,9 +134,9 @@ FL_TEST(atomic_release_reaches_acquire)
 	static bool (*const receives[])(uint32_t *) = {
 	    receive_load,     receive_swap, receive_swap_both, receive_or,       receive_and,
 	    receive_sub_both, receive_cas,  receive_cas_both,  receive_cas_weak, receive_cas_weak_both};
-	for (size_t i = 0; i < sizeof sends / sizeof sends[0]; i++)
+	FL_EACH (i, sends)
 		pass_message(sends[i], receive_load);
-	for (size_t i = 0; i < sizeof receives / sizeof receives[0]; i++)
+	FL_EACH (i, receives)
 		pass_message(send_store, receives[i]);
 }
 
@@ -211,30 +210,6 @@ typedef struct guarded {
 	uint32_t lock;
 	unsigned count, rounds;
 } guarded;
-
-static int count_under_lock(void *arg)
-{
-	guarded *g = arg;
-	for (unsigned i = 0; i < g->rounds; i++) {
-		fl__lock(&g->lock);
-		g->count++;
-		fl__unlock(&g->lock);
-	}
-	return 0;
-}
-
-FL_TEST(lock_excludes)
-{
-	enum { THREADS = 4 };
-	guarded g = {.rounds = fl_test_scaled(20000)};
-	fl_thread threads[THREADS];
-	for (int i = 0; i < THREADS; i++)
-		fl_test_go(&threads[i], count_under_lock, &g);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(g.count, THREADS * g.rounds);
-	assert_int_equal(g.lock, 0);
-}
 
 static int lock_once(void *arg)
 {

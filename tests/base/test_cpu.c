@@ -3,9 +3,6 @@
 
 #include "base/cpu.h"
 #include <ftw.h>
-#include <sched.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /*
  * A private tree of control groups: a folder with a file `cgroup` as /proc/self/cgroup, and mounts
@@ -20,9 +17,6 @@ static void put(const tree *t, const char *path, const char *text);
 
 static int remove_one(const char *path, const struct stat *s, int type, struct FTW *at)
 {
-	(void)s;
-	(void)type;
-	(void)at;
 	return remove(path);
 }
 
@@ -58,103 +52,89 @@ static void put(const tree *t, const char *path, const char *text)
 	FL_CHECK(fclose(f) == 0);
 }
 
-static unsigned limit(const tree *t, unsigned most)
-{
-	return fl__cpu_limit(t->proc, t->root, most);
-}
+/*
+ * Of a process in the groups `proc`, or in those of the row before: writes `text` to the file `path`
+ * of the tree; then of `most` CPUs there are `cpus`.
+ */
+typedef struct row {
+	const char *proc, *path, *text;
+	unsigned most, cpus;
+} row;
 
-FL_TEST(cpu_group_v2_quota_rounds_up)
+static void expect_limits(const row *rows, size_t n)
 {
-	static const struct {
-		const char *max;
-		unsigned cpus;
-	} rows[] = {
-	    {"100000 100000\n", 1}, {"100001 100000\n", 2}, {"150000 100000\n", 2}, {"200000 100000\n", 2},
-	    {"1000 100000\n", 1},   {"1 1\n", 1},           {"50000 20000\n", 3},   {"900000 100000\n", 8},
-	};
-	TREE(t, "0::/user/me\n");
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		put(&t, "user/me/cpu.max", rows[i].max);
-		assert_int_equal(limit(&t, 8), rows[i].cpus);
+	for (size_t i = 0; i < n;) {
+		TREE(t, rows[i].proc);
+		do {
+			if (rows[i].path)
+				put(&t, rows[i].path, rows[i].text);
+			assert_int_equal(fl__cpu_limit(t.proc, t.root, rows[i].most), rows[i].cpus);
+		} while (++i < n && !rows[i].proc);
 	}
 }
 
-FL_TEST(cpu_group_v2_max_is_no_limit)
+#define EXPECT_LIMITS(rows) expect_limits((rows), sizeof(rows) / sizeof *(rows))
+
+FL_TEST(cpu_group_v2)
 {
-	TREE(t, "0::/user\n");
-	put(&t, "user/cpu.max", "max 100000\n");
-	assert_int_equal(limit(&t, 8), 8);
-	assert_int_equal(limit(&t, 1), 1);
+	static const row rows[] = {
+	    /* A quota is rounded up. */
+	    {"0::/user/me\n", "user/me/cpu.max", "100000 100000\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "100001 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "150000 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "200000 100000\n", 8, 2},
+	    {NULL, "user/me/cpu.max", "1000 100000\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "1 1\n", 8, 1},
+	    {NULL, "user/me/cpu.max", "50000 20000\n", 8, 3},
+	    {NULL, "user/me/cpu.max", "900000 100000\n", 8, 8},
+	    /* Max is no limit. */
+	    {NULL, "user/me/cpu.max", "max 100000\n", 8, 8},
+	    {NULL, NULL, NULL, 1, 1},
+	    /* The groups above count, too. */
+	    {"0::/a/b/c\n", "a/b/c/cpu.max", "max 100000\n", 16, 16},
+	    {NULL, "a/b/cpu.max", "400000 100000\n", 16, 4},
+	    {NULL, "a/cpu.max", "250000 100000\n", 16, 3},
+	    {NULL, "a/b/c/cpu.max", "200000 100000\n", 16, 2},
+	    {NULL, "cpu.max", "100000 100000\n", 16, 1},
+	    /* The groups beside and below do not. */
+	    {"0::/a/b\n", "a/b2/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "a2/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "b/cpu.max", "100000 100000\n", 16, 16},
+	    {NULL, "a/b/c/cpu.max", "100000 100000\n", 16, 16},
+	    /* At the root. */
+	    {"0::/\n", NULL, NULL, 16, 16},
+	    {NULL, "cpu.max", "500000 100000\n", 16, 5},
+	};
+	EXPECT_LIMITS(rows);
 }
 
-FL_TEST(cpu_group_v2_is_bound_by_those_above)
+FL_TEST(cpu_group_v1)
 {
-	TREE(t, "0::/a/b/c\n");
-	put(&t, "a/b/c/cpu.max", "max 100000\n");
-	put(&t, "a/b/cpu.max", "400000 100000\n");
-	assert_int_equal(limit(&t, 16), 4);
-	put(&t, "a/cpu.max", "250000 100000\n");
-	assert_int_equal(limit(&t, 16), 3);
-	put(&t, "a/b/c/cpu.max", "200000 100000\n");
-	assert_int_equal(limit(&t, 16), 2);
-	put(&t, "cpu.max", "100000 100000\n");
-	assert_int_equal(limit(&t, 16), 1);
-}
-
-FL_TEST(cpu_group_v2_does_not_look_beside)
-{
-	TREE(t, "0::/a/b\n");
-	put(&t, "a/b2/cpu.max", "100000 100000\n");
-	put(&t, "a2/cpu.max", "100000 100000\n");
-	put(&t, "b/cpu.max", "100000 100000\n");
-	put(&t, "a/b/c/cpu.max", "100000 100000\n");
-	assert_int_equal(limit(&t, 16), 16);
-}
-
-FL_TEST(cpu_group_v2_at_the_root)
-{
-	TREE(t, "0::/\n");
-	assert_int_equal(limit(&t, 16), 16);
-	put(&t, "cpu.max", "500000 100000\n");
-	assert_int_equal(limit(&t, 16), 5);
-}
-
-FL_TEST(cpu_group_v1_quota)
-{
-	TREE(t, "12:cpuset:/jobs\n4:cpu,cpuacct:/jobs/one\n1:name=systemd:/init\n");
-	put(&t, "cpu,cpuacct/jobs/one/cpu.cfs_period_us", "100000\n");
-	put(&t, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "250000\n");
-	assert_int_equal(limit(&t, 16), 3);
-	put(&t, "cpu,cpuacct/jobs/cpu.cfs_period_us", "50000\n");
-	put(&t, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "100000\n");
-	assert_int_equal(limit(&t, 16), 2);
-	put(&t, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "-1\n");
-	assert_int_equal(limit(&t, 16), 3);
-}
-
-FL_TEST(cpu_group_v1_minus_one_is_no_limit)
-{
-	TREE(t, "4:cpu:/jobs\n");
-	put(&t, "cpu/jobs/cpu.cfs_period_us", "100000\n");
-	put(&t, "cpu/jobs/cpu.cfs_quota_us", "-1\n");
-	assert_int_equal(limit(&t, 16), 16);
-}
-
-FL_TEST(cpu_group_v1_without_a_period_is_no_limit)
-{
-	TREE(t, "4:cpu:/jobs\n");
-	put(&t, "cpu/jobs/cpu.cfs_quota_us", "100000\n");
-	assert_int_equal(limit(&t, 16), 16);
-	put(&t, "cpu/jobs/cpu.cfs_period_us", "0\n");
-	assert_int_equal(limit(&t, 16), 16);
-	put(&t, "cpu/jobs/cpu.cfs_period_us", "100000\n");
-	assert_int_equal(limit(&t, 16), 1);
+	static const row rows[] = {
+	    {"12:cpuset:/jobs\n4:cpu,cpuacct:/jobs/one\n1:name=systemd:/init\n",
+	     "cpu,cpuacct/jobs/one/cpu.cfs_period_us", "100000\n", 16, 16},
+	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "250000\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_period_us", "50000\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "100000\n", 16, 2},
+	    {NULL, "cpu,cpuacct/jobs/cpu.cfs_quota_us", "-1\n", 16, 3},
+	    {NULL, "cpu,cpuacct/jobs/one/cpu.cfs_quota_us", "-1\n", 16, 16},
+	    /* Without a period there is no limit. */
+	    {"4:cpu:/jobs\n", "cpu/jobs/cpu.cfs_quota_us", "100000\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_period_us", "0\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 1},
+	    /* Of both versions, the less counts. */
+	    {"4:cpu:/jobs\n0::/jobs\n", "cpu/jobs/cpu.cfs_period_us", "100000\n", 16, 16},
+	    {NULL, "cpu/jobs/cpu.cfs_quota_us", "300000\n", 16, 3},
+	    {NULL, "jobs/cpu.max", "200000 100000\n", 16, 2},
+	    {NULL, "jobs/cpu.max", "400000 100000\n", 16, 3},
+	};
+	EXPECT_LIMITS(rows);
 }
 
 FL_TEST(cpu_group_other_controllers_are_not_asked)
 {
 	static const char *const names[] = {"cpuset", "cpuacct", "xcpu", "memory", "cpuacct,xcpu"};
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+	FL_EACH (i, names) {
 		char line[64], path[64];
 		(void)snprintf(line, sizeof line, "4:%s:/jobs\n", names[i]);
 		TREE(t, line);
@@ -162,45 +142,34 @@ FL_TEST(cpu_group_other_controllers_are_not_asked)
 		put(&t, path, "100000\n");
 		(void)snprintf(path, sizeof path, "%s/jobs/cpu.cfs_quota_us", names[i]);
 		put(&t, path, "100000\n");
-		assert_int_equal(limit(&t, 16), 16);
+		assert_int_equal(fl__cpu_limit(t.proc, t.root, 16), 16);
 	}
 	TREE(last, "4:cpuacct,cpu:/jobs\n");
 	put(&last, "cpuacct,cpu/jobs/cpu.cfs_period_us", "100000\n");
 	put(&last, "cpuacct,cpu/jobs/cpu.cfs_quota_us", "100000\n");
-	assert_int_equal(limit(&last, 16), 1);
-}
-
-FL_TEST(cpu_group_of_both_versions_takes_the_less)
-{
-	TREE(t, "4:cpu:/jobs\n0::/jobs\n");
-	put(&t, "cpu/jobs/cpu.cfs_period_us", "100000\n");
-	put(&t, "cpu/jobs/cpu.cfs_quota_us", "300000\n");
-	put(&t, "jobs/cpu.max", "200000 100000\n");
-	assert_int_equal(limit(&t, 16), 2);
-	put(&t, "jobs/cpu.max", "400000 100000\n");
-	assert_int_equal(limit(&t, 16), 3);
+	assert_int_equal(fl__cpu_limit(last.proc, last.root, 16), 1);
 }
 
 FL_TEST(cpu_group_nonsense_is_no_limit)
 {
-	static const char *const texts[] = {"",         "\n",        "nonsense\n", "0 100000\n", "-5 100000\n",
-	                                    "100000\n", "100000 0\n"};
-	TREE(t, "0::/jobs\n");
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		put(&t, "jobs/cpu.max", texts[i]);
-		assert_int_equal(limit(&t, 16), 16);
-	}
-	put(&t, "jobs/cpu.max", "9223372036854775807 100000\n");
-	assert_int_equal(limit(&t, 16), 16);
-}
-
-FL_TEST(cpu_group_file_of_nonsense_is_no_limit)
-{
-	static const char *const texts[] = {"", "\n", "0\n", "0:\n", "::\n", "0::\n", "no colon at all\n"};
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		TREE(t, texts[i]);
-		assert_int_equal(limit(&t, 16), 16);
-	}
+	static const row rows[] = {
+	    {"0::/jobs\n", "jobs/cpu.max", "", 16, 16},
+	    {NULL, "jobs/cpu.max", "\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "nonsense\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "0 100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "-5 100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "100000\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "100000 0\n", 16, 16},
+	    {NULL, "jobs/cpu.max", "9223372036854775807 100000\n", 16, 16},
+	    {"", NULL, NULL, 16, 16},
+	    {"\n", NULL, NULL, 16, 16},
+	    {"0\n", NULL, NULL, 16, 16},
+	    {"0:\n", NULL, NULL, 16, 16},
+	    {"::\n", NULL, NULL, 16, 16},
+	    {"0::\n", NULL, NULL, 16, 16},
+	    {"no colon at all\n", NULL, NULL, 16, 16},
+	};
+	EXPECT_LIMITS(rows);
 	assert_int_equal(fl__cpu_limit("/nowhere/at/all", "/nowhere", 7), 7);
 }
 

@@ -8,10 +8,6 @@
 #include "fl_denied.h"
 #include "fl_emulated.h"
 #include "fl_shm.h"
-#include <fairlead/loop_executor.h>
-#include <fairlead/pipe.h>
-#include <fairlead/process.h>
-#include <fairlead/process_executor.h>
 
 struct denial {
 	long call;
@@ -98,7 +94,6 @@ FL_TEST(denied_memfd_create)
 
 static int nothing(void *arg)
 {
-	(void)arg;
 	return 0;
 }
 

@@ -3,7 +3,6 @@
 #include "fl_test.h"
 
 #include "base/error.h"
-#include <limits.h>
 
 FL_TEST(error_names_what_has_a_name)
 {
@@ -19,7 +18,7 @@ FL_TEST(error_names_what_has_a_name)
 FL_TEST(error_name_of_nothing_is_a_question)
 {
 	static const int nameless[] = {1, EPIPE, INT_MAX, INT_MIN, -4095, -4096, -3000, FL_ETASK - 1, FL_ETASK + 1};
-	for (size_t i = 0; i < sizeof nameless / sizeof nameless[0]; i++)
+	FL_EACH (i, nameless)
 		assert_string_equal(fl_error_name(nameless[i]), "E?");
 }
 
@@ -44,7 +43,7 @@ FL_TEST(error_text_is_what_the_library_means)
 	                          EFBIG,           EMSGSIZE,        ENAMETOOLONG, ENOBUFS,     ENODATA, ENOENT,
 	                          ENOSPC,          ENOTRECOVERABLE, EOVERFLOW,    EOWNERDEAD,  EPIPE,   EPROTO,
 	                          EPROTONOSUPPORT, EROFS,           ETIMEDOUT,    ETOOMANYREFS};
-	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {
+	FL_EACH (i, own) {
 		assert_string_not_equal(fl_error_text(-own[i]), strerror(own[i]));
 		for (size_t j = 0; j < i; j++)
 			assert_string_not_equal(fl_error_text(-own[i]), fl_error_text(-own[j]));

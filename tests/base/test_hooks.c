@@ -5,7 +5,6 @@
 #include "fl_test.h"
 
 #include "base/panic.h"
-#include <signal.h>
 
 /* Panics. */
 
@@ -25,7 +24,6 @@ FL_TEST(panic_handler_is_told)
 
 static void never_called(const fl_panic_info *info)
 {
-	(void)info;
 	FL_CHECK(!"called");
 }
 
@@ -204,7 +202,6 @@ FL_TEST(log_line_is_cut)
 
 static void log_three(void *unused)
 {
-	(void)unused;
 	fl__log(FL_LOG_ERROR, "no %s", "luck");
 	fl__log(FL_LOG_WARNING, "careful");
 	fl__log(FL_LOG_INFO, "nothing to say");

@@ -5,12 +5,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 /* The system's futex, and ours over pthreads: the same contract. */
 typedef struct futex {
 	int (*wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
@@ -61,7 +55,7 @@ static void check_deadlines(futex f)
 {
 	uint32_t word = 5;
 	static const int64_t past[] = {INT64_MIN, -FL_S(5), -1, 0, 1, FL_S(1)};
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++)
+	FL_EACH (i, past)
 		assert_true(times_out(f, &word, past[i]));
 	assert_true(times_out(f, &word, fl_after(FL_MS(2))));
 	assert_true(times_out(f, &word, fl_now()));

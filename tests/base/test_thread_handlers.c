@@ -4,8 +4,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <pthread.h>
-
 static int return_it(void *arg)
 {
 	return *(int *)arg;
@@ -37,8 +35,6 @@ static void keep_error(const fl_thread_info *info, int error)
 
 static void ignore_error(const fl_thread_info *info, int error)
 {
-	(void)info;
-	(void)error;
 }
 
 FL_TEST(thread_error_handler_is_replaced)
@@ -162,7 +158,6 @@ FL_TEST(thread_enumerate_lists_the_oldest_first)
 
 static void *foreign(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 0);
 	return NULL;
 }
@@ -264,7 +259,6 @@ static void start_in_child(void *unused)
 {
 	int value = 9, result = 0;
 	fl_thread t;
-	(void)unused;
 	FL_CHECK(fl_thread_start(&t, return_it, &value, NULL) == 0);
 	FL_CHECK(fl_thread_join(&t, &result) == 0);
 	FL_CHECK(result == 9);
@@ -296,7 +290,6 @@ static void own_thread_is_listed(void *id)
 
 static int fork_and_list(void *unused)
 {
-	(void)unused;
 	uint64_t id = fl_thread_current_id();
 	return fl_test_child(own_thread_is_listed, &id, NULL, 0);
 }

@@ -3,9 +3,7 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 static int64_t clock_monotonic(void)
 {
@@ -163,7 +161,6 @@ FL_TEST(sleep_is_cancelled_before_it_begins)
 
 static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_sleep_until(deadline, cancel);
 }
 

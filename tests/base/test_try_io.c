@@ -7,7 +7,6 @@
 #include "fl_denied.h"
 
 #include "base/try_io.h"
-#include <signal.h>
 
 enum { NO_FILTER = 3 };
 
@@ -80,7 +79,6 @@ static void keep_pending(void)
 
 static void everything(void *unused)
 {
-	(void)unused;
 	read_and_write(0);
 	read_and_write(O_NONBLOCK);
 	read_and_write_file();
@@ -103,7 +101,7 @@ static void without(void *error)
 FL_TEST(try_io_without_the_calls_or_their_flags)
 {
 	static const int errors[] = {ENOSYS, EOPNOTSUPP, EINVAL};
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+	FL_EACH (i, errors) {
 		int error = errors[i], status = fl_test_child(without, &error, NULL, 0);
 		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
 			FL_SKIP("this system has no filters of system calls");

@@ -35,7 +35,6 @@ static int blocks;
 
 static void *count_alloc(size_t size, void *user)
 {
-	(void)user;
 	void *memory = malloc(size);
 	if (memory)
 		__atomic_fetch_add(&blocks, 1, __ATOMIC_RELAXED);
@@ -44,7 +43,6 @@ static void *count_alloc(size_t size, void *user)
 
 static void count_free(void *memory, void *user)
 {
-	(void)user;
 	__atomic_fetch_sub(&blocks, 1, __ATOMIC_RELAXED);
 	free(memory);
 }
@@ -203,7 +201,6 @@ static const struct plugin *load(void)
 
 static void exit_after_use(void *unused)
 {
-	(void)unused;
 	load()->detach_all();
 	exit(3);
 }
@@ -230,7 +227,6 @@ static void *wait_in_plugin(void *plugin)
 static void exit_while_in_use(void *unused)
 {
 	pthread_t waiter;
-	(void)unused;
 	const struct plugin *plugin = load();
 	FL_CHECK(pthread_create(&waiter, NULL, wait_in_plugin, (void *)(uintptr_t)plugin) == 0);
 	FL_WAIT_FOR(plugin->is_waiting());
@@ -239,7 +235,6 @@ static void exit_while_in_use(void *unused)
 
 static void unload_in_child(void *unused)
 {
-	(void)unused;
 	load()->end(); /* what a child of this child finds there is not its own */
 	int status = -1;
 	const pid_t pid = fork();

@@ -3,10 +3,6 @@
 #include "fl_faults.h"
 #include "fl_test.h"
 
-#include <errno.h>
-#include <fairlead/thread.h>
-#include <pthread.h>
-
 static int64_t clock_at, yield_takes;
 static unsigned yields, turns, sleeps;
 static int cpu_at, cpu_after; /* before and after a yield */

@@ -376,7 +376,6 @@ static uint32_t switching_ends;
 
 static int switch_until_the_end(void *unused)
 {
-	(void)unused;
 	while (!fl__load_relaxed(&switching_ends)) { /* relaxed: publishes nothing */
 		FL_CHECK(fl_debug_enable(FL_DEBUG_WAITS) == 0);
 		FL_CHECK(fl_debug_enable(0) == 0);
@@ -386,7 +385,6 @@ static int switch_until_the_end(void *unused)
 
 static void switch_off(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_debug_enable(0) == 0);
 }
 

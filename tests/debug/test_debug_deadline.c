@@ -4,7 +4,6 @@
 
 #include "fl_in_loop.h"
 #include "fl_shm.h"
-#include <unistd.h>
 
 #define SHORT FL_MS(20) /* so short that no process begins with less uptime twice over */
 
@@ -21,20 +20,17 @@ FL_TASK_STATIC(deadline_nothing, int, int)
 
 static int body_nothing(void *state, size_t from, size_t to)
 {
-	(void)state;
 	return from < to ? 0 : -EINVAL;
 }
 
 static void timer_nothing(void *unused)
 {
-	(void)unused;
 }
 
 /* Each of these calls one function with a duration. */
 
 FL_FRAME(call_sleep, void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_sleep_until(SHORT, NULL) == 0);
 	FL_STAYS();
 }
@@ -42,7 +38,6 @@ FL_FRAME(call_sleep, void *unused)
 FL_FRAME(call_event, void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(fl_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
 	FL_STAYS();
 }
@@ -50,7 +45,6 @@ FL_FRAME(call_event, void *unused)
 FL_FRAME(call_mutex, void *unused)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	(void)unused;
 	fl_mutex_lock(&m);
 	FL_CHECK(fl_mutex_lock_until(&m, SHORT, NULL) == -ETIMEDOUT);
 	fl_mutex_unlock(&m);
@@ -61,7 +55,6 @@ FL_FRAME(call_cond, void *unused)
 {
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_cond c = FL_COND_INIT;
-	(void)unused;
 	fl_mutex_lock(&m);
 	FL_CHECK(fl_cond_wait_until(&c, &m, SHORT, NULL) == -ETIMEDOUT);
 	fl_mutex_unlock(&m);
@@ -71,7 +64,6 @@ FL_FRAME(call_cond, void *unused)
 FL_FRAME(call_sem, void *unused)
 {
 	fl_sem s = FL_SEM_INIT(0);
-	(void)unused;
 	FL_CHECK(fl_sem_acquire_until(&s, SHORT, NULL) == -ETIMEDOUT);
 	FL_STAYS();
 }
@@ -80,7 +72,6 @@ FL_FRAME(call_queue, void *unused)
 {
 	fl_queue *q = NULL;
 	int item;
-	(void)unused;
 	FL_CHECK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1}) == 0);
 	FL_CHECK(fl_queue_get_until(q, &item, SHORT, NULL) == -ETIMEDOUT);
 	fl_queue_free(q);
@@ -90,7 +81,6 @@ FL_FRAME(call_queue, void *unused)
 FL_FRAME(call_wait_any, void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(FL_WAIT_ANY_UNTIL(SHORT, NULL, FL_ON_EVENT(&never)) == -ETIMEDOUT);
 	FL_STAYS();
 }
@@ -98,7 +88,6 @@ FL_FRAME(call_wait_any, void *unused)
 FL_FRAME(call_fd, void *unused)
 {
 	int ends[2];
-	(void)unused;
 	FL_CHECK(pipe(ends) == 0);
 	FL_CHECK(fl_fd_wait_until(ends[0], FL_FD_IN, SHORT, NULL) == -ETIMEDOUT);
 	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
@@ -108,7 +97,6 @@ FL_FRAME(call_fd, void *unused)
 FL_FRAME(call_shm_event, void *unused)
 {
 	fl_shm_event never;
-	(void)unused;
 	fl_shm_event_init(&never);
 	FL_CHECK(fl_shm_event_wait_until(&never, SHORT, NULL) == -ETIMEDOUT);
 	FL_STAYS();
@@ -117,7 +105,6 @@ FL_FRAME(call_shm_event, void *unused)
 FL_FRAME(call_token, void *unused)
 {
 	fl_cancel_token token;
-	(void)unused;
 	fl_cancel_token_init(&token, NULL, SHORT);
 	FL_CHECK(fl_cancel_token_is_requested(&token));
 	fl_cancel_token_destroy(&token);
@@ -127,7 +114,6 @@ FL_FRAME(call_token, void *unused)
 FL_FRAME(call_timer, void *unused)
 {
 	fl_timer t = FL_TIMER_INIT;
-	(void)unused;
 	FL_CHECK(fl_timer_start(&t, SHORT, timer_nothing, NULL) == 0);
 	FL_CHECK(fl_timer_join(&t) == 0);
 	FL_STAYS();
@@ -189,7 +175,7 @@ FL_TEST(debug_deadline_that_is_a_duration)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
-	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+	FL_EACH (i, calls) {
 		FL_DEBUGGING(1u << i % 3); /* any mode */
 		for (int twice = 0; twice < 2; twice++)
 			calls[i].call(e);
@@ -201,7 +187,6 @@ FL_TEST(debug_deadline_that_is_a_duration)
 static int start_timer(void *unused)
 {
 	fl_loop_timer t = {0};
-	(void)unused;
 	fl_loop_timer_start(fl_loop_current(), &t, SHORT, timer_nothing, NULL);
 	fl_loop_timer_cancel(fl_loop_current(), &t);
 	return 0;
@@ -215,7 +200,6 @@ static int call_to_thread(void *unused)
 
 static int sleep_in_fiber(void *unused)
 {
-	(void)unused;
 	return fl_sleep_until(SHORT, NULL);
 }
 
@@ -223,7 +207,7 @@ FL_TEST(debug_deadline_that_is_a_duration_in_a_loop)
 {
 	fl_fiber_function *const functions[] = {start_timer, call_to_thread, sleep_in_fiber};
 	FL_NEEDS(FL_TEST_EVENTFD);
-	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
+	FL_EACH (i, functions) {
 		FL_DEBUGGING(FL_DEBUG_WAITS);
 		FL_OK(fl_loop_run(functions[i], NULL));
 		assert_int_equal(n_reports(), 1);
@@ -236,7 +220,7 @@ FL_TEST(debug_deadline_that_is_no_duration)
 	                             999,       fl_after(-FL_MS(20)), fl_now(), fl_after(FL_US(1))};
 	fl_event never = FL_EVENT_INIT;
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++)
+	FL_EACH (i, deadlines)
 		FL_RC(fl_event_wait_until(&never, deadlines[i], NULL), -ETIMEDOUT);
 	assert_int_equal(heard("long past"), 0);
 }

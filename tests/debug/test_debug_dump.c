@@ -3,8 +3,6 @@
 #include "fl_debugging.h"
 
 #include "fl_pool.h"
-#include <signal.h>
-#include <unistd.h>
 
 /* The objects have names, since they are static. */
 static fl_event dump_event;
@@ -37,8 +35,6 @@ static void set_event(void)
 
 FL_TASK_STATIC(dump_task, int, void)
 {
-	(void)arg;
-	(void)ctx;
 	await_event();
 	return 0;
 }
@@ -94,7 +90,6 @@ static uint32_t dump_in_once;
 
 static int once_function(void *arg)
 {
-	(void)arg;
 	fl__store_release(&dump_in_once, 1); /* pairs with begin_once() */
 	await_event();
 	return 0;
@@ -204,7 +199,6 @@ static void join_pool(void)
 
 static void on_timer(void *arg)
 {
-	(void)arg;
 	await_event();
 }
 
@@ -386,7 +380,7 @@ FL_TEST(debug_dump_names_what_each_wait_is_for)
 	char expected[128];
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	dump_pool = pool_with(2);
-	for (size_t i = 0; i < sizeof dump_waits / sizeof *dump_waits; i++) {
+	FL_EACH (i, dump_waits) {
 		fl_thread waiter;
 		const struct dump_wait *how = &dump_waits[i];
 		fl_event_reset(&dump_event);

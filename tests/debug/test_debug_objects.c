@@ -11,7 +11,6 @@
 
 FL_TASK_STATIC(objects_nothing, int, void)
 {
-	(void)arg;
 	return 0;
 }
 
@@ -144,7 +143,6 @@ static void finish_all(struct stage *s)
 
 static void nothing(struct stage *s)
 {
-	(void)s;
 }
 
 static const struct waiting {

@@ -5,7 +5,6 @@
 #include "fl_emulated.h"
 #include "fl_faults.h"
 #include "wait/lot.h"
-#include <signal.h>
 #include <sys/auxv.h>
 
 /* Locks `m` several times, from one place. */

@@ -233,7 +233,6 @@ static struct scene debug_scene;
 
 static int await_the_scene(void *arg)
 {
-	(void)arg;
 	fl_mutex_lock(&debug_scene.lock);
 	FL_CHECK(fl_event_wait(&debug_scene.go) == 0);
 	fl_mutex_unlock(&debug_scene.lock);

@@ -5,8 +5,6 @@
 #include "fl_fiber.h"
 #include "fl_queued.h"
 
-#include <signal.h>
-
 static int return_number(void *arg)
 {
 	return *(int *)arg;
@@ -449,7 +447,6 @@ FL_TEST(fiber_schedulers_run_on_one_thread)
 
 static void yield_in_child(void *arg)
 {
-	(void)arg;
 	(void)fl_set_panic_handler(NULL);
 	fl__fiber_yield();
 }
@@ -457,7 +454,6 @@ static void yield_in_child(void *arg)
 static int fork_and_yield(void *arg)
 {
 	char text[256];
-	(void)arg;
 	int status = fl_test_child(yield_in_child, NULL, text, sizeof text);
 	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	FL_CHECK(strstr(text, "a fiber that forked waits in the child") != NULL);
@@ -471,7 +467,6 @@ FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
 
 static void *no_map(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 
@@ -554,7 +549,6 @@ FL_TEST(fiber_scheduler_sleeps_until_the_deadline)
 static int take_backtrace(void *arg)
 {
 	void *frames[64];
-	(void)arg;
 	return backtrace(frames, 64);
 }
 

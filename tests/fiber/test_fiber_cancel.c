@@ -8,7 +8,6 @@
 #include "fl_queued.h"
 
 #include "loop/loop.h"
-#include <pthread.h>
 
 /*
  * Lets another thread request the token, and waits for that without yielding: its message is still
@@ -158,7 +157,6 @@ static unsigned left_early;
 
 static int request_and_return(void *unused)
 {
-	(void)unused;
 	request_elsewhere(fl_cancel_scope_current());
 	left_early++;
 	return 5;
@@ -166,7 +164,6 @@ static int request_and_return(void *unused)
 
 static int leave_early(void *unused)
 {
-	(void)unused;
 	left_early = 0;
 	fl_fiber *f = fl_test_start(request_and_return, NULL);
 	FL_CHECK(fl_test_join(f) == 5);
@@ -183,7 +180,6 @@ static int leave_early(void *unused)
 
 static void ignore_error(const char *name, int error)
 {
-	(void)name, (void)error;
 }
 
 FL_TEST(fiber_cancel_on_its_way_when_the_fiber_ends)
@@ -312,7 +308,6 @@ FL_TEST(fiber_cancel_wakes_the_waiters_of_its_token)
 static int wait_for_times(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	int64_t limit = fl_cancel_token_deadline(NULL);
 	FL_CHECK(limit != FL_FOREVER);
 	const int rc = fl_event_wait_until(&never, fl_after(FL_US(100)), NULL);
@@ -324,21 +319,14 @@ static int wait_for_times(void *unused)
 	return 0;
 }
 
-static int start_under_deadline(void *unused)
+FL_TEST_WITH(fiber_cancel_by_the_deadline_of_its_token, fl_test_body_in_loop, void)
 {
 	fl_fiber *f;
 	fl_cancel_token parent;
-	(void)unused;
 	fl_cancel_token_init(&parent, NULL, fl_after(FL_MS(20)));
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_for_times, NULL, NULL, &parent) == 0);
 	FL_CHECK(fl_test_join(f) == 0);
 	fl_cancel_token_destroy(&parent);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_by_the_deadline_of_its_token)
-{
-	fl_test_in_loop(start_under_deadline, NULL);
 }
 
 /* Born under a parent that is requested: its first wait answers. */
@@ -393,41 +381,6 @@ FL_TEST(fiber_cancel_on_several_levels)
 	in_both_places(request_all_the_way_up);
 }
 
-/* Which came first decides, and nothing is lost: a permit is had, or stays. */
-static int take_permit(void *arg)
-{
-	waiter *w = arg;
-	w->own = fl_cancel_scope_current();
-	w->rc = fl_sem_acquire(&w->sem);
-	w->ended++;
-	return w->rc;
-}
-
-static int cancel_against_wake(void *place)
-{
-	waiter w = {.sem = FL_SEM_INIT(0)};
-	fl_fiber *f = fl_test_start(take_permit, &w);
-	fl_fiber_yield();
-	fl_sem_release(&w.sem);
-	request_of(place)(w.own);
-	FL_CHECK(w.ended == 0); /* it has not run since */
-	FL_CHECK(fl_test_join(f) == 0);
-	FL_CHECK(fl_sem_try_acquire(&w.sem) == -EAGAIN);
-
-	f = fl_test_start(take_permit, &w);
-	fl_fiber_yield();
-	request_here(w.own);
-	fl_sem_release(&w.sem);
-	FL_CHECK(fl_test_join(f) == -ECANCELED);
-	FL_CHECK(fl_sem_try_acquire(&w.sem) == 0);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_against_a_wake)
-{
-	in_both_places(cancel_against_wake);
-}
-
 /* The time is up, and the request comes before the fiber has run. */
 static int take_permit_soon(void *arg)
 {
@@ -461,155 +414,13 @@ FL_TEST(fiber_cancel_when_the_time_is_up)
 	in_both_places(cancel_when_time_is_up);
 }
 
-/*
- * Other threads release permits and cancel fibers, and further ones come and go: each permit is
- * acquired once, or stays, and every fiber ends.
- */
-enum { TAKERS = 16, CANCELLERS = 2 };
-
-typedef struct crowd {
-	fl_sem sem;
-	uint32_t released, over;
-	unsigned had, cancelled;
-	fl_fiber *takers[TAKERS];
-	fl_mutex lock; /* of takers: cancellers hold it */
-} crowd;
-
-static int take_many(void *arg)
-{
-	crowd *c = arg;
-	for (;;) {
-		int rc = fl_sem_acquire(&c->sem);
-		if (rc != 0) {
-			FL_CHECK(rc == -ECANCELED);
-			c->cancelled++;
-			return rc;
-		}
-		c->had++;
-	}
-}
-
-static int cancel_many(void *arg)
-{
-	crowd *c = arg;
-	for (unsigned i = 0; !fl__load_acquire(&c->over); i++) {
-		fl__add_relaxed(&c->released, 1); /* relaxed: read when the threads are joined */
-		fl_sem_release(&c->sem);
-		FL_LOCKED(&c->lock);
-		if (c->takers[i * 7 % TAKERS])
-			fl_fiber_cancel(c->takers[i * 7 % TAKERS]);
-	}
-	return 0;
-}
-
-static void replace(crowd *c, unsigned i, bool again)
-{
-	fl_fiber *f;
-	{
-		FL_LOCKED(&c->lock);
-		f = c->takers[i];
-		c->takers[i] = NULL;
-	}
-	if (f)
-		FL_CHECK(fl_test_join(f) == -ECANCELED);
-	f = again ? fl_test_start(take_many, c) : NULL;
-	FL_LOCKED(&c->lock);
-	c->takers[i] = f;
-}
-
-static int cancel_in_a_crowd(void *arg)
-{
-	crowd *c = arg;
-	fl_thread threads[CANCELLERS];
-	for (unsigned i = 0; i < TAKERS; i++)
-		replace(c, i, true);
-	for (int i = 0; i < CANCELLERS; i++)
-		fl_test_go(&threads[i], cancel_many, c);
-	for (unsigned left = fl_test_scaled(3000); left > 0; left--) {
-		unsigned i = left % TAKERS;
-		while (fl_fiber_is_alive(c->takers[i]))
-			fl_fiber_yield();
-		replace(c, i, true);
-	}
-	fl__store_release(&c->over, 1);
-	for (int i = 0; i < CANCELLERS; i++)
-		fl_test_end(&threads[i]);
-	for (unsigned i = 0; i < TAKERS; i++) {
-		fl_fiber_cancel(c->takers[i]);
-		replace(c, i, false);
-	}
-	while (fl_sem_try_acquire(&c->sem) == 0)
-		c->had++;
-	FL_CHECK(c->had == c->released);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_loses_nothing_among_many)
-{
-	crowd c = {.sem = FL_SEM_INIT(0), .lock = FL_MUTEX_INIT};
-	fl_test_in_loop(cancel_in_a_crowd, &c);
-	assert_true(c.cancelled >= TAKERS);
-}
-
-/* A thread cancels fibers that end by themselves at about the same time. */
-typedef struct race {
-	fl_fiber *victim;
-	uint32_t turn, over; /* a victim is there; was cancelled */
-	unsigned rounds;
-} race;
-
-static int cancel_each(void *arg)
-{
-	race *r = arg;
-	for (uint32_t i = 1; i <= r->rounds; i++) {
-		while (fl__load_acquire(&r->turn) != i)
-			fl__sys.relax();
-		fl_fiber_cancel(r->victim);
-		fl__store_release(&r->over, i);
-	}
-	return 0;
-}
-
-static int end_soon(void *turns)
-{
-	for (unsigned i = *(unsigned *)turns; i > 0; i--)
-		if (fl_sleep(0) != 0)
-			return -ECANCELED;
-	return 0;
-}
-
-static int cancel_while_they_end(void *arg)
-{
-	race *r = arg;
-	fl_thread t;
-	fl_test_go(&t, cancel_each, r);
-	for (uint32_t i = 1; i <= r->rounds; i++) {
-		unsigned turns = i % 5;
-		r->victim = fl_test_start(end_soon, &turns);
-		fl__store_release(&r->turn, i);
-		while (fl_fiber_is_alive(r->victim) || fl__load_acquire(&r->over) != i)
-			fl_fiber_yield();
-		int rc = fl_test_join(r->victim);
-		FL_CHECK(rc == 0 || rc == -ECANCELED);
-	}
-	fl_test_end(&t);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_while_it_ends)
-{
-	race r = {.rounds = fl_test_scaled(5000)};
-	fl_test_in_loop(cancel_while_they_end, &r);
-}
-
 /* 10,000 that wait are cancelled at once. */
-static int cancel_thousands(void *unused)
+FL_TEST_WITH(fiber_cancel_of_thousands, fl_test_body_in_loop, void)
 {
 	enum { MOST = 10000 };
 	static fl_fiber *f[MOST];
 	fl_event never = FL_EVENT_INIT;
 	const unsigned n = fl_test_scaled(MOST);
-	(void)unused;
 	waiter w = {.event = never};
 	for (unsigned i = 0; i < n; i++)
 		f[i] = fl_test_start(wait_once, &w);
@@ -619,10 +430,4 @@ static int cancel_thousands(void *unused)
 	for (unsigned i = 0; i < n; i++)
 		FL_CHECK(fl_test_join(f[i]) == -ECANCELED);
 	FL_CHECK(w.ended == (int)n);
-	return 0;
-}
-
-FL_TEST(fiber_cancel_of_thousands)
-{
-	fl_test_in_loop(cancel_thousands, NULL);
 }

@@ -3,9 +3,6 @@
 #include "fl_fiber.h"
 
 #include "fiber/stack.h"
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 
 static unsigned devour(unsigned depth);
 static unsigned (*volatile devour_again)(unsigned depth) = devour;
@@ -20,14 +17,12 @@ static unsigned devour(unsigned depth)
 
 static int overflow(void *arg)
 {
-	(void)arg;
 	fl__fiber_yield();
 	return (int)devour(0);
 }
 
 static int yield_once(void *arg)
 {
-	(void)arg;
 	fl__fiber_yield();
 	return 0;
 }
@@ -87,7 +82,6 @@ FL_TEST(fiber_overflow_panics_on_any_thread)
 /* Other faults go where they went before. */
 static int touch_nothing(void *arg)
 {
-	(void)arg;
 	char *page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	FL_CHECK(page != MAP_FAILED);
 	*(volatile char *)page = 1;
@@ -118,7 +112,6 @@ FL_TEST(fiber_other_faults_kill_as_before)
 
 static void exit_23(int signal)
 {
-	(void)signal;
 	_exit(23);
 }
 
@@ -157,13 +150,11 @@ static volatile sig_atomic_t handled;
 
 static void count_handled(int signal)
 {
-	(void)signal;
 	handled = handled + 1;
 }
 
 static int send_fault(void *arg)
 {
-	(void)arg;
 	return raise(SIGSEGV);
 }
 

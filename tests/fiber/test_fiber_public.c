@@ -30,15 +30,13 @@ static int return_number(void *number)
 
 static int sleep_long(void *unused)
 {
-	(void)unused;
 	return fl_sleep(FL_S(3600));
 }
 
-static int start_some(void *unused)
+FL_TEST_WITH(fiber_public_starts_in_order_on_a_later_turn, fl_test_body_in_loop, void)
 {
 	static char letters[] = "abcde";
 	fl_fiber *f[5];
-	(void)unused;
 	order[0] = '\0';
 	for (int i = 0; i < 5; i++)
 		f[i] = fl_test_start(write_letter, &letters[i]);
@@ -47,12 +45,6 @@ static int start_some(void *unused)
 	FL_CHECK(strcmp(order, "abcde") == 0); /* first come, first run */
 	for (int i = 4; i >= 0; i--)
 		FL_CHECK(fl_test_join(f[i]) == letters[i]);
-	return 0;
-}
-
-FL_TEST(fiber_public_starts_in_order_on_a_later_turn)
-{
-	fl_test_in_loop(start_some, NULL);
 }
 
 FL_TEST(fiber_public_start_without_a_loop)
@@ -66,7 +58,6 @@ FL_TEST(fiber_public_start_without_a_loop)
 
 static void *no_map(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 
@@ -74,7 +65,6 @@ static int start_without_memory(void *unused)
 {
 	fl_fiber *f[256], *last = NULL;
 	int n = 0, rc;
-	(void)unused;
 	FL_FAULTS();
 	fl__sys.map = no_map;
 	while ((rc = fl_fiber_start(&f[n], sleep_long, NULL, NULL)) == 0)
@@ -99,12 +89,11 @@ static int wait_event(void *event)
 	return fl_event_wait(event);
 }
 
-static int join_in_every_way(void *unused)
+FL_TEST_WITH(fiber_public_join_answers, fl_test_body_in_loop, void)
 {
 	int number = 7, result = 0;
 	fl_event go = FL_EVENT_INIT;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	(void)unused;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
 	FL_CHECK(fl_fiber_join_until(self, NULL, 0, NULL) == -EDEADLK);
@@ -131,12 +120,6 @@ static int join_in_every_way(void *unused)
 	FL_CHECK(fl_fiber_try_join(f, &result) == 0 && result == 7);
 	f = fl_test_start(return_number, &number);
 	FL_CHECK(fl_fiber_join(f, NULL) == 0);
-	return 0;
-}
-
-FL_TEST(fiber_public_join_answers)
-{
-	fl_test_in_loop(join_in_every_way, NULL);
 }
 
 typedef struct outsider {
@@ -156,25 +139,18 @@ static void join_outside(void *arg)
 	o->done = 1;
 }
 
-static int be_joined_by_callbacks(void *unused)
+/* fl_fiber_join in a callback would never end: -EDEADLK. */
+FL_TEST_WITH(fiber_public_callbacks_do_not_join, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
 	fl_loop_timer t = {0};
-	(void)unused;
 	FL_CHECK(fl_loop_post(l, join_outside, &called) == 0);
 	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
 	while (!called.done || !timed.done)
 		fl_fiber_yield();
 	FL_CHECK(called.join == -EDEADLK && called.try_join == -EBUSY && !called.current);
 	FL_CHECK(timed.join == -EDEADLK && timed.try_join == -EBUSY && !timed.current);
-	return 0;
-}
-
-/* fl_fiber_join in a callback would never end: -EDEADLK. */
-FL_TEST(fiber_public_callbacks_do_not_join)
-{
-	fl_test_in_loop(be_joined_by_callbacks, NULL);
 }
 
 /* Detached, and the error handler. */
@@ -193,7 +169,6 @@ static int detach_in_every_way(void *unused)
 {
 	int error = -EIO, canceled = -ECANCELED, none = 0;
 	fl_fiber *f;
-	(void)unused;
 	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "early"}) == 0);
 	fl_fiber_detach(f);
 	fl_fiber_yield();
@@ -239,7 +214,6 @@ FL_TEST(fiber_public_detached_tells_the_handler)
 static int fail_alone(void *unused)
 {
 	static int errors[] = {-EPIPE, EPIPE};
-	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f;
 		FL_CHECK(fl_fiber_start(&f, return_number, &errors[i], &(fl_fiber_config){.name = "worker"}) == 0);
@@ -251,7 +225,6 @@ static int fail_alone(void *unused)
 
 static void fail_unheard(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_run(fail_alone, NULL) == 0);
 }
 
@@ -275,11 +248,10 @@ static int end_slowly(void *ended)
 	return rc;
 }
 
-static int free_some(void *unused)
+FL_TEST_WITH(fiber_public_free_cancels_and_waits, fl_test_body_in_loop, void)
 {
 	int ended = 0, number = 1;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	(void)unused;
 	fl_cancel_token_request(&stop);
 	fl_fiber *f = fl_test_start(end_slowly, &ended);
 	fl_fiber_yield();
@@ -297,12 +269,6 @@ static int free_some(void *unused)
 	}
 	FL_CHECK(ended == 2);
 	FL_SCOPED(fl_fiber) *none = NULL;
-	return 0;
-}
-
-FL_TEST(fiber_public_free_cancels_and_waits)
-{
-	fl_test_in_loop(free_some, NULL);
 }
 
 static void free_in_child(void *f)
@@ -311,19 +277,12 @@ static void free_in_child(void *f)
 	fl_fiber_free(f);
 }
 
-static int free_self(void *unused)
+FL_TEST_WITH(fiber_public_free_of_itself_panics, fl_test_body_in_loop, void)
 {
 	char text[512];
-	(void)unused;
 	int status = fl_test_child(free_in_child, fl_fiber_current(), text, sizeof text);
 	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 	FL_CHECK(strstr(text, "fl_fiber_free") != NULL);
-	return 0;
-}
-
-FL_TEST(fiber_public_free_of_itself_panics)
-{
-	fl_test_in_loop(free_self, NULL);
 }
 
 /* Names, and the calling fiber. */
@@ -343,7 +302,6 @@ static int name_some(void *unused)
 	char name[] = "a name that is longer than it may be, which is cut", plain[] = "fiber";
 	char cut[] = "a name that is longer than it m";
 	fl_fiber *f;
-	(void)unused;
 	FL_CHECK(strcmp(fl_fiber_name(fl_fiber_current()), "main") == 0);
 	FL_CHECK(fl_fiber_start(&f, look_at_self, cut, &(fl_fiber_config){.name = name}) == 0);
 	name[0] = '?';
@@ -376,7 +334,6 @@ static int take_turns(void *unused)
 {
 	static const int64_t none[] = {0, -1, INT64_MIN};
 	int count = 0;
-	(void)unused;
 	fl_fiber *f = fl_test_start(count_turns, &count);
 	for (int i = 1; i <= 5; i++) {
 		fl_fiber_yield();
@@ -433,11 +390,10 @@ static int keep_own_things(void *value)
 	return 0;
 }
 
-static int start_keepers(void *unused)
+FL_TEST_WITH(fiber_public_locals_errno_and_scope_are_its_own, fl_test_body_in_loop, void)
 {
 	unsigned values[] = {1, 10, 100, 1000};
 	fl_fiber *f[4];
-	(void)unused;
 	destroyed = 0;
 	for (int i = 0; i < 4; i++)
 		f[i] = fl_test_start(keep_own_things, &values[i]);
@@ -446,61 +402,13 @@ static int start_keepers(void *unused)
 		FL_CHECK(fl_test_join(f[i]) == 0);
 	while (destroyed != 1111)
 		fl_fiber_yield();
-	return 0;
-}
-
-FL_TEST(fiber_public_locals_errno_and_scope_are_its_own)
-{
-	fl_test_in_loop(start_keepers, NULL);
-}
-
-/* Detached by another one while it ends, where it waits for the last time. */
-static fl_event destroying, go_on;
-
-static void wait_at_end(void *unused)
-{
-	(void)unused;
-	fl_event_set(&destroying);
-	FL_CHECK(fl_event_wait(&go_on) == 0);
-}
-
-static fl_local slow_local = FL_LOCAL_INIT(wait_at_end);
-
-static int end_with_a_wait(void *unused)
-{
-	(void)unused;
-	FL_CHECK(fl_local_set(&slow_local, &slow_local) == 0);
-	return -EIO;
-}
-
-static int detach_at_the_end(void *unused)
-{
-	(void)unused;
-	fl_event_init(&destroying);
-	fl_event_init(&go_on);
-	fl_fiber *f = fl_test_start(end_with_a_wait, NULL);
-	FL_CHECK(fl_event_wait(&destroying) == 0);
-	fl_fiber_detach(f);
-	fl_event_set(&go_on);
-	fl_test_settle();
-	FL_CHECK(failures == 1 && failed_with == -EIO);
-	return 0;
-}
-
-FL_TEST(fiber_public_detached_while_it_ends)
-{
-	failures = 0;
-	fl_fiber_error_handler *before = fl_fiber_set_error_handler(note_failure);
-	fl_test_in_loop(detach_at_the_end, NULL); /* its token is gone: else a panic */
-	(void)fl_fiber_set_error_handler(before);
 }
 
 /* FL_ON_FIBER. */
-static int wait_for_any(void *unused)
+FL_TEST_WITH(fiber_public_can_be_waited_for, fl_test_body_in_loop, void)
 {
 	int number = 3;
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	fl_fiber *slow = fl_test_start(sleep_long, NULL), *fast = fl_test_start(return_number, &number);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_EVENT(&never), FL_ON_FIBER(fast)) == 2);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_FIBER(fast)) == 1); /* it has ended before */
@@ -509,12 +417,6 @@ static int wait_for_any(void *unused)
 	fl_fiber_cancel(slow);
 	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow)) == 0);
 	FL_CHECK(fl_test_join(slow) == -ECANCELED);
-	return 0;
-}
-
-FL_TEST(fiber_public_can_be_waited_for)
-{
-	fl_test_in_loop(wait_for_any, NULL);
 }
 
 /* A cancelled join leaves the fiber running; a cancel of the joiner does not reach the fiber. */
@@ -523,28 +425,20 @@ static int join_it(void *f)
 	return fl_fiber_join(f, NULL);
 }
 
-static int cancel_a_joiner(void *unused)
+FL_TEST_WITH(fiber_public_join_that_is_cancelled, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	fl_fiber *f = fl_test_start(sleep_long, NULL), *joiner = fl_test_start(join_it, f);
 	fl_test_settle();
 	fl_fiber_cancel(joiner);
 	FL_CHECK(fl_test_join(joiner) == -ECANCELED);
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_free(f);
-	return 0;
-}
-
-FL_TEST(fiber_public_join_that_is_cancelled)
-{
-	fl_test_in_loop(cancel_a_joiner, NULL);
 }
 
 /* A thousand starts and ends: stacks are used again. */
-static int churn(void *unused)
+FL_TEST_WITH(fiber_public_thousands_come_and_go, fl_test_body_in_loop, void)
 {
 	int number = 1;
-	(void)unused;
 	for (unsigned i = 0; i < fl_test_scaled(3000); i++) {
 		fl_fiber *f = fl_test_start(return_number, &number);
 		if (i % 3 == 0)
@@ -552,12 +446,6 @@ static int churn(void *unused)
 		else
 			FL_CHECK(fl_test_join(f) == 1);
 	}
-	return 0;
-}
-
-FL_TEST(fiber_public_thousands_come_and_go)
-{
-	fl_test_in_loop(churn, NULL);
 }
 
 static int join_fiber(void *fiber)
@@ -568,7 +456,6 @@ static int join_fiber(void *fiber)
 static int join_by_two(void *unused)
 {
 	fl_event gate = FL_EVENT_INIT;
-	(void)unused;
 	fl_fiber *f = fl_test_start(wait_event, &gate);
 	fl_fiber *joiner = fl_test_start(join_fiber, f);
 	fl_test_settle();

@@ -4,9 +4,6 @@
 #include "fl_fiber.h"
 
 #include "fiber/stack.h"
-#include <limits.h>
-#include <signal.h>
-#include <sys/resource.h>
 
 /* Mapped and allocated memory, by the table. */
 static long live_maps, live_allocs, discards, guards;
@@ -98,7 +95,7 @@ FL_TEST(stack_sizes)
 {
 	size_t page = fl__page_size();
 	static const size_t sizes[] = {0, 1, 20000, 40000, 65536, 1 << 20, (1 << 20) + 1};
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+	FL_EACH (i, sizes) {
 		struct fl__stack_pool pool;
 		struct fl_test_memory one;
 		fl__stack_pool_init(&pool, sizes[i], FL_TEST_BLOCK);
@@ -126,7 +123,7 @@ FL_TEST(stack_of_a_size_that_is_refused)
 		SIZE_MAX / 64,
 #endif
 	};
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+	FL_EACH (i, sizes) {
 		struct fl__stack_pool pool;
 		struct fl_test_memory one;
 		fl_loop *l;
@@ -246,7 +243,6 @@ static unsigned frame_count;
 static int note_frame(void *arg)
 {
 	const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-	(void)arg;
 	for (unsigned i = 0; i < frame_count; i++)
 		if (frames[i] == frame)
 			return 0;
@@ -326,7 +322,6 @@ FL_TEST(stack_memory_is_bounded_without_a_trim)
 /* A scheduler that has nothing to do gives memory back, in each of its ways to say so. */
 static int yield_once(void *unused)
 {
-	(void)unused;
 	fl__fiber_yield();
 	return 0;
 }

@@ -3,7 +3,6 @@
  * The switch of machines for which there is no own code, built beside the library's.
  */
 #include "base/atomic.h"
-#include <errno.h>
 #if !defined FL__TSAN && defined __GLIBC__ /* musl has no ucontext */
 #ifndef FL__SWITCH_UCONTEXT
 #define FL__SWITCH_UCONTEXT 1

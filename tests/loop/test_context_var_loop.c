@@ -3,8 +3,6 @@
 #include "fl_context_vars.h"
 #include "fl_in_loop.h"
 
-#include <unistd.h>
-
 FL_ALL_NEED(FL_TEST_EVENTFD)
 
 /* A case in the first fiber of a loop. When the loop is gone, so are all values. */
@@ -82,7 +80,6 @@ IN_LOOP(context_var_fibers_are_isolated)
 
 static int wait_for_cancel(void *unused)
 {
-	(void)unused;
 	return fl_sleep(FL_FOREVER);
 }
 
@@ -249,8 +246,6 @@ IN_LOOP(context_var_in_to_thread)
 /* gh-140947: the context that opened a descriptor leaks into the reader that is resumed. */
 static void see_in_watch(fl_loop_watch *w, int fd, unsigned events, void *seen)
 {
-	(void)fd;
-	(void)events;
 	fl_test_seen *s = seen;
 	if (!was_called(s) || s->calls == 1)
 		(void)fl_test_see(seen);
@@ -260,7 +255,6 @@ static void see_in_watch(fl_loop_watch *w, int fd, unsigned events, void *seen)
 
 static int watch_while_values_change(void *unused)
 {
-	(void)unused;
 	int fds[2];
 	fl_loop_watch w = {NULL};
 	fl_test_seen seen = {.number = -1};

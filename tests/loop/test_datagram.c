@@ -5,7 +5,7 @@
 
 /* ---- one at a time */
 
-static void sends_and_receives(const fl_test_two *t)
+FL_TEST_WITH(datagram_one_at_a_time, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address from;
@@ -22,13 +22,8 @@ static void sends_and_receives(const fl_test_two *t)
 	fl_test_gets(t->a, "back", &t->to_b);
 }
 
-FL_TEST(datagram_one_at_a_time)
-{
-	fl_test_each_two(sends_and_receives);
-}
-
 /* empty_datagram: it is sent, and no end. */
-static void sends_nothing(const fl_test_two *t)
+FL_TEST_WITH(datagram_empty, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address from = {.size = 0};
@@ -41,13 +36,8 @@ static void sends_nothing(const fl_test_two *t)
 	FL_GIVES(fl_datagram_receive(t->b, NULL, 0, NULL), 0);
 }
 
-FL_TEST(datagram_empty)
-{
-	fl_test_each_two(sends_nothing);
-}
-
 /* truncation_unseen: the receiver is told, and the next datagram is whole. */
-static void truncates(const fl_test_two *t)
+FL_TEST_WITH(datagram_truncated, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8] = "";
 	fl_datagram_address from = {.size = 0};
@@ -63,12 +53,7 @@ static void truncates(const fl_test_two *t)
 	FL_GIVES(fl_datagram_try_receive(t->b, got, 1, NULL), -EAGAIN);
 }
 
-FL_TEST(datagram_truncated)
-{
-	fl_test_each_two(truncates);
-}
-
-static void sends_large(const fl_test_two *t)
+FL_TEST_WITH(datagram_large, fl_test_each_two, const fl_test_two *t)
 {
 	enum { SIZE = 65507, LARGER = 8 << 20 };
 	char *data = malloc(LARGER), *got = malloc(SIZE);
@@ -88,11 +73,6 @@ static void sends_large(const fl_test_two *t)
 	fl_test_gets(t->b, "x", NULL);
 	free(data);
 	free(got);
-}
-
-FL_TEST(datagram_large)
-{
-	fl_test_each_two(sends_large);
 }
 
 /* ---- several at a time */
@@ -132,7 +112,7 @@ static void check_message(int i, const fl_datagram_address *from)
 	FL_CHECK(fl_datagram_address_is_equal(&in[i].address, from));
 }
 
-static void sends_many(const fl_test_two *t)
+FL_TEST_WITH(datagram_many, fl_test_each_two, const fl_test_two *t)
 {
 	unsigned sent = 7;
 	make_messages(out, in, &t->to_b);
@@ -147,13 +127,8 @@ static void sends_many(const fl_test_two *t)
 	FL_GIVES(fl_datagram_try_send_many(t->a, out, 0, NULL), 0);
 }
 
-FL_TEST(datagram_many)
-{
-	fl_test_each_two(sends_many);
-}
-
 /* The forms: with a deadline, and without a wait. */
-static void sends_some(const fl_test_two *t)
+FL_TEST_WITH(datagram_several, fl_test_each_two, const fl_test_two *t)
 {
 	unsigned sent = 0;
 	make_messages(out, in, &t->to_b);
@@ -181,13 +156,8 @@ static void sends_some(const fl_test_two *t)
 	check_message(1, &t->to_a);
 }
 
-FL_TEST(datagram_several)
-{
-	fl_test_each_two(sends_some);
-}
-
 /* sendmmsg_short: what was sent is said, and the error of the rest is not hidden. */
-static void stops_at_an_error(const fl_test_two *t)
+FL_TEST_WITH(datagram_many_with_an_error, fl_test_each_two, const fl_test_two *t)
 {
 	fl_datagram_address other;
 	unsigned sent = 9;
@@ -217,11 +187,6 @@ static void stops_at_an_error(const fl_test_two *t)
 	FL_GIVES(fl_datagram_try_receive_many(t->b, in, 1), -EAGAIN);
 }
 
-FL_TEST(datagram_many_with_an_error)
-{
-	fl_test_each_two(stops_at_an_error);
-}
-
 /* ---- waits */
 
 static int receive_one(void *d)
@@ -237,7 +202,7 @@ static int receive_several(void *d)
 	return fl_datagram_receive_many(d, &m, 1);
 }
 
-static void gives_up(const fl_test_two *t)
+FL_TEST_WITH(datagram_receive_gives_up, fl_test_each_two, const fl_test_two *t)
 {
 	char got[16];
 	fl_cancel_token stop;
@@ -261,11 +226,6 @@ static void gives_up(const fl_test_two *t)
 	fl_test_gets(t->b, "x", &t->to_a);
 }
 
-FL_TEST(datagram_receive_gives_up)
-{
-	fl_test_each_two(gives_up);
-}
-
 /* Any number of fibers receive; each datagram goes to one; in FIFO order while all wait. */
 enum { FIBERS = 10 };
 static int order[FIBERS], n_order;
@@ -279,7 +239,7 @@ static int receive_in_order(void *number)
 	return got;
 }
 
-static void receives_together(const fl_test_two *t)
+FL_TEST_WITH(datagram_receivers_in_order, fl_test_each_two, const fl_test_two *t)
 {
 	static int numbers[FIBERS];
 	fl_fiber *fibers[FIBERS];
@@ -301,22 +261,16 @@ static void receives_together(const fl_test_two *t)
 	}
 }
 
-FL_TEST(datagram_receivers_in_order)
-{
-	fl_test_each_two(receives_together);
-}
-
 /* A fiber that never waits lets the others run. */
 static bool stop_spinning;
 
 static int stop_it(void *unused)
 {
-	(void)unused;
 	stop_spinning = true;
 	return 0;
 }
 
-static void lets_others_run(const fl_test_two *t)
+FL_TEST_WITH(datagram_lets_others_run, fl_test_each_two, const fl_test_two *t)
 {
 	stop_spinning = false;
 	fl_fiber *f = fl_test_start(stop_it, NULL);
@@ -327,14 +281,9 @@ static void lets_others_run(const fl_test_two *t)
 	FL_GIVES(fl_test_join(f), 0);
 }
 
-FL_TEST(datagram_lets_others_run)
-{
-	fl_test_each_two(lets_others_run);
-}
-
 /* ---- connections */
 
-static void connects(const fl_test_two *t)
+FL_TEST_WITH(datagram_connected, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_address a;
@@ -372,16 +321,10 @@ static void connects(const fl_test_two *t)
 	FL_GIVES(fl_datagram_try_send_to(t->a, "x", 1, &a), -EAFNOSUPPORT);
 }
 
-FL_TEST(datagram_connected)
-{
-	fl_test_each_two(connects);
-}
-
 /* A connected socket receives from its peer alone. */
-static int only_from_the_peer(void *unused)
+FL_TEST_WITH(datagram_only_from_the_peer, fl_test_body_leaves_nothing, void)
 {
 	char got[8];
-	(void)unused;
 	fl_datagram *a = fl_test_udp("127.0.0.1"), *b = fl_test_udp("127.0.0.1"), *c = fl_test_udp("127.0.0.1");
 	const fl_datagram_address to_a = fl_test_address_of(a), to_b = fl_test_address_of(b);
 	FL_GIVES(fl_datagram_connect(a, &to_b), 0);
@@ -395,20 +338,13 @@ static int only_from_the_peer(void *unused)
 	fl_datagram_free(a);
 	fl_datagram_free(b);
 	fl_datagram_free(c);
-	return 0;
-}
-
-FL_TEST(datagram_only_from_the_peer)
-{
-	fl_test_leaves_nothing(only_from_the_peer, NULL);
 }
 
 /* Sockets of both families, and of one: a socket at all addresses speaks with both. */
-static int both_families(void *unused)
+FL_TEST_WITH(datagram_both_families, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	if (!fl_test_has_ipv6())
-		return 0;
+		return;
 	fl_datagram *all = fl_test_udp(NULL), *four = fl_test_udp("127.0.0.1"), *six = fl_test_udp("::1");
 	const uint16_t port = fl_datagram_port(all);
 	const fl_datagram_address all4 = fl_test_udp_address("127.0.0.1", port),
@@ -440,12 +376,6 @@ static int both_families(void *unused)
 	fl_datagram_free(all);
 	fl_datagram_free(four);
 	fl_datagram_free(six);
-	return 0;
-}
-
-FL_TEST(datagram_both_families)
-{
-	fl_test_leaves_nothing(both_families, NULL);
 }
 
 /* ---- the end */
@@ -513,10 +443,9 @@ FL_TEST(datagram_closed)
 }
 
 /* Senders that wait for room: two for an address, two for the peer. */
-static int closes_senders(void *unused)
+FL_TEST_WITH(datagram_closed_with_senders, fl_test_body_leaves_nothing, void)
 {
 	fl_fiber *f[4];
-	(void)unused;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
 	FL_GIVES(fl_datagram_connect(a, &t.to_b), 0);
@@ -529,19 +458,12 @@ static int closes_senders(void *unused)
 		FL_GIVES(fl_test_join(f[i]), -EPIPE);
 	fl_datagram_free(a);
 	fl_datagram_free(b);
-	return 0;
-}
-
-FL_TEST(datagram_closed_with_senders)
-{
-	fl_test_leaves_nothing(closes_senders, NULL);
 }
 
 static fl_datagram *kept;
 
-static int free_in_use(void *unused)
+FL_TEST_WITH(datagram_freed_in_use, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	kept = fl_test_udp("127.0.0.1");
 	fl_fiber *f = fl_test_start(receive_one, kept);
 	FL_TEST_UNTIL(fl_test_datagram_waits(kept, FL__IO_IN));
@@ -550,12 +472,6 @@ static int free_in_use(void *unused)
 	fl_fiber_cancel(f);
 	FL_GIVES(fl_test_join(f), -ECANCELED);
 	fl_datagram_free(kept);
-	return 0;
-}
-
-FL_TEST(datagram_freed_in_use)
-{
-	fl_test_leaves_nothing(free_in_use, NULL);
 }
 
 /* ---- permitted callers */
@@ -567,7 +483,6 @@ static void in_child(void *unused)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got, .address = kept_at};
-	(void)unused;
 	const int fd = fl_datagram_fd(kept);
 	FL_GIVES(fl_datagram_receive(kept, got, 1, NULL), -EOWNERDEAD);
 	FL_GIVES(fl_datagram_receive_until(kept, got, 1, NULL, 0, NULL), -EOWNERDEAD);
@@ -591,9 +506,8 @@ static void in_child(void *unused)
 	FL_CHECK(fl_test_path_is_there(&path));
 }
 
-static int fork_it(void *unused)
+FL_TEST_WITH(datagram_in_a_forked_child, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	path = fl_test_path_make();
 	kept = fl_test_unix(path.name);
 	kept_at = fl_test_address_of(kept);
@@ -604,12 +518,6 @@ static int fork_it(void *unused)
 	FL_GIVES(fl_test_join(f), 5);
 	fl_datagram_free(kept);
 	fl_test_path_end(&path);
-	return 0;
-}
-
-FL_TEST(datagram_in_a_forked_child)
-{
-	fl_test_leaves_nothing(fork_it, NULL);
 }
 
 /* A callback may call what never waits. */
@@ -639,7 +547,6 @@ static int elsewhere(void *unused)
 {
 	char got;
 	fl_datagram_message m = {.data = &got, .size = 1};
-	(void)unused;
 	FL_GIVES(fl_datagram_try_send(kept, "x", 1), -EINVAL);
 	FL_GIVES(fl_datagram_try_send_to(kept, "x", 1, NULL), -EINVAL);
 	FL_GIVES(fl_datagram_try_receive(kept, &got, 1, NULL), -EINVAL);
@@ -650,11 +557,10 @@ static int elsewhere(void *unused)
 	return 0;
 }
 
-static int callers(void *unused)
+FL_TEST_WITH(datagram_callers, fl_test_body_leaves_nothing, void)
 {
 	fl_event done = FL_EVENT_INIT;
 	int result = 1;
-	(void)unused;
 	kept = fl_test_unix(NULL);
 	kept_at = fl_test_address_of(kept);
 	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
@@ -662,10 +568,4 @@ static int callers(void *unused)
 	FL_GIVES(fl_to_thread(elsewhere, NULL, &result), 0);
 	FL_GIVES(result, 0);
 	fl_datagram_free(kept);
-	return 0;
-}
-
-FL_TEST(datagram_callers)
-{
-	fl_test_leaves_nothing(callers, NULL);
 }

@@ -49,12 +49,11 @@ static int receive_error(void *d)
 }
 
 /* A connected socket is told, once for each, and goes on. */
-static int refused(void *unused)
+FL_TEST_WITH(datagram_refused, fl_test_body_leaves_nothing, void)
 {
 	char got[8];
 	unsigned sent;
 	fl_datagram_message m[2] = {{.data = got, .size = 1}, {.data = got, .size = 1}};
-	(void)unused;
 	fl_datagram *d = fl_test_udp("127.0.0.1"), *peer = fl_test_udp("127.0.0.1");
 	const fl_datagram_address to = fl_test_address_of(peer), own = fl_test_address_of(d);
 	fl_datagram_free(peer);
@@ -92,12 +91,6 @@ static int refused(void *unused)
 	fl_test_gets(peer, "here", &own);
 	fl_datagram_free(peer);
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_refused)
-{
-	fl_test_leaves_nothing(refused, NULL);
 }
 
 /* With peer_errors the peer is named, and no send to another peer fails. */
@@ -154,14 +147,13 @@ FL_TEST(datagram_peer_errors)
  * An error of this machine alone is in the queue, too: the send has returned it, and a receive does
  * not.
  */
-static int own_errors(void *unused)
+FL_TEST_WITH(datagram_own_errors, fl_test_body_leaves_nothing, void)
 {
 	enum { SIZE = 65535 };
 	const fl_datagram_config c = {.peer_errors = true};
 	char *data = calloc(1, SIZE), got;
 	fl_datagram *d = NULL;
 	const int always = IP_PMTUDISC_DO;
-	(void)unused;
 	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
 	FL_CHECK(setsockopt(fl_datagram_fd(d), IPPROTO_IP, IP_MTU_DISCOVER, &always, sizeof always) == 0);
 	const fl_datagram_address own = fl_test_address_of(d);
@@ -170,18 +162,11 @@ static int own_errors(void *unused)
 	FL_GIVES(fl_datagram_try_receive(d, &got, 1, NULL), -EAGAIN);
 	fl_datagram_free(d);
 	free(data);
-	return 0;
-}
-
-FL_TEST(datagram_own_errors)
-{
-	fl_test_leaves_nothing(own_errors, NULL);
 }
 
 /* An error that the queue does not have: it is still returned, without a peer. */
 static ssize_t error_without_queue(int fd, struct msghdr *message, int flags)
 {
-	(void)fd, (void)message;
 	return flags & MSG_ERRQUEUE ? -EAGAIN : -EHOSTUNREACH;
 }
 
@@ -216,14 +201,13 @@ static ssize_t strange_queue(int fd, struct msghdr *message, int flags)
 	return 0;
 }
 
-static int odd_queues(void *unused)
+FL_TEST_WITH(datagram_odd_error_queues, fl_test_body_leaves_nothing, void)
 {
 	const fl_datagram_config c = {.peer_errors = true};
 	char got;
 	fl_datagram *d = NULL;
 	fl_datagram_address from;
 	fl_datagram_message m = {.data = &got, .size = 1};
-	(void)unused;
 	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
 	fl__net_sys.recvmsg = error_without_queue;
 	from.size = 9;
@@ -243,12 +227,6 @@ static int odd_queues(void *unused)
 	FL_GIVES(fl_datagram_receive_many(d, &m, 1), -ENETUNREACH);
 	fl_test_no_faults();
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_odd_error_queues)
-{
-	fl_test_leaves_nothing(odd_queues, NULL);
 }
 
 /* ---- faults of the system */
@@ -257,27 +235,23 @@ static int error;
 
 static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
 {
-	(void)fd, (void)message;
 	strikes++;
 	return error;
 }
 
 static int failing_sendmmsg(int fd, struct mmsghdr *messages, unsigned n)
 {
-	(void)fd, (void)messages, (void)n;
 	strikes++;
 	return error;
 }
 
 static ssize_t failing_recvmsg(int fd, struct msghdr *message, int flags)
 {
-	(void)fd, (void)message, (void)flags;
 	return error;
 }
 
 static int failing_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int flags)
 {
-	(void)fd, (void)messages, (void)n, (void)flags;
 	return error;
 }
 
@@ -294,7 +268,7 @@ static void fails(int what)
  * What the system says, and what a send and a receive say then. enobufs_spin: no wait for room that
  * is there.
  */
-static int each_error(void *unused)
+FL_TEST_WITH(datagram_errors, fl_test_body_leaves_nothing, void)
 {
 	static const int all[][2] = {
 	    {-ENOBUFS, -ENOMEM},
@@ -311,11 +285,10 @@ static int each_error(void *unused)
 	};
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = 8};
-	(void)unused;
 	fl_datagram *d = fl_test_udp("127.0.0.1");
 	const fl_datagram_address own = fl_test_address_of(d);
 	m.address = own;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+	FL_EACH (i, all) {
 		const int expected = all[i][1];
 		fails(all[i][0]);
 		FL_GIVES(fl_datagram_send(d, "x", 1), expected);
@@ -343,25 +316,18 @@ static int each_error(void *unused)
 	FL_GIVES(fl_datagram_send_to(d, "fine", 4, &own), 0); /* none is permanent */
 	fl_test_gets(d, "fine", &own);
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_errors)
-{
-	fl_test_leaves_nothing(each_error, NULL);
 }
 
 /* A send with peer_errors gives up after some attempts. */
-static int gives_up(void *unused)
+FL_TEST_WITH(datagram_peer_errors_without_end, fl_test_body_leaves_nothing, void)
 {
 	static const int peers[] = {-ECONNREFUSED, -EHOSTUNREACH, -ENETUNREACH, -EHOSTDOWN, -ENONET,
 	                            -EPROTO,       -ENOPROTOOPT,  -EOPNOTSUPP,  -EACCES,    -EMSGSIZE};
 	const fl_datagram_config c = {.peer_errors = true};
 	fl_datagram *d = NULL;
 	fl_datagram_message m = {.data = letter, .size = 1};
-	(void)unused;
 	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &c), 0);
-	for (size_t i = 0; i < sizeof peers / sizeof *peers; i++) {
+	FL_EACH (i, peers) {
 		fails(peers[i]);
 		strikes = 0;
 		FL_GIVES(fl_datagram_send(d, "x", 1), peers[i]);
@@ -374,12 +340,6 @@ static int gives_up(void *unused)
 	FL_GIVES(strikes, 1);
 	fl_test_no_faults();
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_peer_errors_without_end)
-{
-	fl_test_leaves_nothing(gives_up, NULL);
 }
 
 static ssize_t fitful_sendmsg(int fd, const struct msghdr *message)
@@ -411,7 +371,7 @@ static int fitful_connect(int fd, const struct sockaddr *address, socklen_t size
 }
 
 /* -EAGAIN though there is room: the poller tells, or a pause ends. */
-static void interrupted(const fl_test_two *t)
+FL_TEST_WITH(datagram_interrupted_everywhere, fl_test_each_two, const fl_test_two *t)
 {
 	enum { N = 20 };
 	char bytes[N];
@@ -442,22 +402,16 @@ static void interrupted(const fl_test_two *t)
 	fl_test_no_faults();
 }
 
-FL_TEST(datagram_interrupted_everywhere)
-{
-	fl_test_each_two(interrupted);
-}
-
 /* Of a connection. */
-static int connect_errors(void *unused)
+FL_TEST_WITH(datagram_connect_errors, fl_test_body_leaves_nothing, void)
 {
 	static const int all[] = {-ECONNREFUSED, -ENOENT,      -EPROTOTYPE,   -EPERM,
 	                          -EACCES,       -ENETUNREACH, -EHOSTUNREACH, -EADDRINUSE};
-	(void)unused;
 	fl_datagram *d = fl_test_udp("127.0.0.1");
 	const fl_datagram_address own = fl_test_address_of(d), broadcast = fl_test_udp_address("127.255.255.255", 1);
 	FL_GIVES(fl_datagram_connect(d, &broadcast), -EACCES);
 	fl__net_sys.connect = failing_connect;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+	FL_EACH (i, all) {
 		fault = all[i];
 		FL_GIVES(fl_datagram_connect(d, &own), all[i]);
 		FL_GIVES(fl_datagram_disconnect(d), all[i]);
@@ -472,19 +426,12 @@ static int connect_errors(void *unused)
 	FL_GIVES(fl_datagram_send_to(d, "x", 1, &own), 0);
 	FL_CHECK(fl_datagram_port(d) != 0);
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_connect_errors)
-{
-	fl_test_leaves_nothing(connect_errors, NULL);
 }
 
 static int control_calls;
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	control_calls++;
 	return -ENOMEM;
 }
@@ -492,7 +439,6 @@ static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 /* The first wait for room asks the poller for it. */
 static int cannot_watch(void *unused)
 {
-	(void)unused;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
 	const fl_datagram_address to = fl_test_address_of(b);
 	FL_GIVES(fl_datagram_connect(a, &to), 0);
@@ -542,11 +488,10 @@ static int fill(fl_datagram *d, const fl_datagram_address *to)
  * unix_dgram_spin: a full receiver, to which the sender is not connected. The sender waits without
  * spinning.
  */
-static int full(void *unused)
+FL_TEST_WITH(datagram_unix_dgram_spin, fl_test_body_leaves_nothing, void)
 {
 	unsigned sent;
 	fl_cancel_token stop;
-	(void)unused;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *c = fl_test_unix(NULL),
 		    *other = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
@@ -583,19 +528,12 @@ static int full(void *unused)
 	fl_datagram_free(b);
 	fl_datagram_free(c);
 	fl_datagram_free(other);
-	return 0;
-}
-
-FL_TEST(datagram_unix_dgram_spin)
-{
-	fl_test_leaves_nothing(full, NULL);
 }
 
 /* A full receiver with which the sender is connected: an event comes. */
-static int full_peer(void *unused)
+FL_TEST_WITH(datagram_unix_full_peer, fl_test_body_leaves_nothing, void)
 {
 	fl_cancel_token stop;
-	(void)unused;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL), *other = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
 	fl_datagram_message m = {.data = letter, .size = 1};
@@ -627,12 +565,6 @@ static int full_peer(void *unused)
 	FL_GIVES(fl_test_join(f[0]), -ECONNREFUSED);
 	fl_datagram_free(a);
 	fl_datagram_free(other);
-	return 0;
-}
-
-FL_TEST(datagram_unix_full_peer)
-{
-	fl_test_leaves_nothing(full_peer, NULL);
 }
 
 static int send_many(void *two)
@@ -645,9 +577,8 @@ static int send_many(void *two)
 }
 
 /* More than the receiver has room for; and a cancelled one. */
-static int many_at_once(void *unused)
+FL_TEST_WITH(datagram_unix_many, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl_datagram *a = fl_test_unix(NULL), *b = fl_test_unix(NULL);
 	fl_test_two t = {a, b, fl_test_address_of(a), fl_test_address_of(b)};
 	fl_fiber *f = fl_test_start(send_many, &t);
@@ -660,12 +591,6 @@ static int many_at_once(void *unused)
 	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_datagram_send_many() */
 	fl_datagram_free(a);
 	fl_datagram_free(b);
-	return 0;
-}
-
-FL_TEST(datagram_unix_many)
-{
-	fl_test_leaves_nothing(many_at_once, NULL);
 }
 
 /* ---- Unix receivers that are not there, and hostile ones */
@@ -677,10 +602,9 @@ static int bare_unix(const fl_datagram_address *at, int type)
 	return fd;
 }
 
-static int missing_receivers(void *unused)
+FL_TEST_WITH(datagram_unix_receivers_missing, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram_address to;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	fl_datagram *d = fl_test_unix(NULL);
 	const fl_datagram_address own = fl_test_address_of(d);
@@ -704,24 +628,17 @@ static int missing_receivers(void *unused)
 	fl_test_gets(d, "x", &own);
 	fl_datagram_free(d);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(datagram_unix_receivers_missing)
-{
-	fl_test_leaves_nothing(missing_receivers, NULL);
 }
 
 /*
  * Descriptors that nobody asked for are closed by the system; a name without a NUL; no name; a shut
  * down receiver.
  */
-static int hostile(void *unused)
+FL_TEST_WITH(datagram_hostile_peers, fl_test_body_leaves_nothing, void)
 {
 	char got[8], text[FL_DATAGRAM_ADDRESS_TEXT_SIZE];
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
 	fl_datagram_address from;
-	(void)unused;
 	fl_datagram *d = fl_test_unix(NULL);
 	const fl_datagram_address at = fl_test_address_of(d);
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -758,12 +675,6 @@ static int hostile(void *unused)
 	FL_CHECK(recv(fd, got, sizeof got, 0) == 1 && got[0] == 'z');
 	FL_CHECK(close(fd) == 0);
 	fl_datagram_free(d);
-	return 0;
-}
-
-FL_TEST(datagram_hostile_peers)
-{
-	fl_test_leaves_nothing(hostile, NULL);
 }
 
 /* A flag without a size, as of a segmented datagram in a small buffer. */
@@ -781,7 +692,7 @@ static int truncating_recvmmsg(int fd, struct mmsghdr *messages, unsigned n, int
 	return got;
 }
 
-static void flagged(const fl_test_two *t)
+FL_TEST_WITH(datagram_truncated_by_the_flag_alone, fl_test_each_two, const fl_test_two *t)
 {
 	char got[8];
 	fl_datagram_message m = {.data = got, .size = sizeof got};
@@ -793,9 +704,4 @@ static void flagged(const fl_test_two *t)
 	FL_GIVES(fl_datagram_receive_many(t->b, &m, 1), 1);
 	FL_CHECK(m.received == 1 && m.lost > 0);
 	fl_test_no_faults();
-}
-
-FL_TEST(datagram_truncated_by_the_flag_alone)
-{
-	fl_test_each_two(flagged);
 }

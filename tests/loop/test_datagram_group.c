@@ -70,7 +70,6 @@ FL_TEST(datagram_groups)
 
 static int no_struct(int fd, int level, int option, const void *value, socklen_t size)
 {
-	(void)fd, (void)level, (void)option, (void)value, (void)size;
 	return fault;
 }
 
@@ -99,7 +98,6 @@ FL_TEST(datagram_cannot_choose_an_interface)
 static int loopback(void *unused)
 {
 	const fl_datagram_config quiet = {.interface = "lo", .no_loopback = true}, loud = {.interface = "lo"};
-	(void)unused;
 	fl_datagram *d = fl_test_udp("0.0.0.0"), *s = open_with("0.0.0.0", 0, &quiet),
 		    *t = open_with("0.0.0.0", 0, &loud);
 	const fl_datagram_address to = fl_test_udp_address(group, fl_datagram_port(d));

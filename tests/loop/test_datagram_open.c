@@ -18,7 +18,7 @@ static void is_text(const fl_datagram_address *a, const char *expected)
 	FL_GIVES(fl_datagram_address_text(a, text, 0), -ENOSPC);
 }
 
-static int as_text(void *unused)
+FL_TEST_WITH(datagram_address_text, fl_test_body_leaves_nothing, void)
 {
 	static const struct {
 		const char *host, *text;
@@ -29,8 +29,7 @@ static int as_text(void *unused)
 	    {"fe80::1%lo", "[fe80::1%1]:7000"},
 	};
 	fl_datagram_address a, b;
-	(void)unused;
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+	FL_EACH (i, all) {
 		FL_GIVES(fl_datagram_address_udp_until(&a, all[i].host, 7000, 0, NULL), 0);
 		is_text(&a, all[i].text);
 		b = fl_test_udp_address(all[i].host, 7000);
@@ -54,20 +53,13 @@ static int as_text(void *unused)
 	FL_CHECK(!fl_datagram_address_is_equal(&a, &b));
 	a.size = 0;
 	FL_CHECK(fl_datagram_address_is_equal(&a, &b));
-	return 0;
-}
-
-FL_TEST(datagram_address_text)
-{
-	fl_test_leaves_nothing(as_text, NULL);
 }
 
 /* Of one size, and of different families. */
-static int different(void *unused)
+FL_TEST_WITH(datagram_address_unix, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram_address a = {.size = 0}, b;
 	char path[sizeof(struct sockaddr_in6) - 2];
-	(void)unused;
 	b = fl_test_udp_address("::1", 1);
 	memset(path, 'x', sizeof path - 1);
 	path[sizeof path - 1] = '\0';
@@ -84,12 +76,6 @@ static int different(void *unused)
 	is_text(&a, longest);
 	FL_GIVES(fl_datagram_address_unix(&a, ""), -EINVAL);
 	FL_GIVES(fl_datagram_address_unix(&a, NULL), -EINVAL);
-	return 0;
-}
-
-FL_TEST(datagram_address_unix)
-{
-	fl_test_leaves_nothing(different, NULL);
 }
 
 static int of_names(void *unused)
@@ -97,7 +83,6 @@ static int of_names(void *unused)
 	char name[300];
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
-	(void)unused;
 	FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), 0);
 	is_text(&a, "127.0.0.2:5"); /* IPv4 before IPv6 */
 	FL_GIVES(fl_datagram_open_udp(&d, "some.name", 0, NULL), 0);
@@ -107,7 +92,7 @@ static int of_names(void *unused)
 	FL_CHECK(fl_datagram_address_is_equal(&a, &own));
 	fl_datagram_free(d);
 	static const int errors[] = {-ENOENT, -EAGAIN, -EIO, -ENOMEM, -EAFNOSUPPORT, -EINVAL, -EMFILE, -ENFILE};
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+	FL_EACH (i, errors) {
 		fl_test_found_n = errors[i];
 		FL_GIVES(fl_datagram_address_udp(&a, "some.name", 5), errors[i]);
 		FL_GIVES(fl_datagram_open_udp(&d, "some.name", 5, NULL), errors[i]);
@@ -134,7 +119,6 @@ static int cancelled(void *unused)
 	fl_datagram_address a;
 	fl_datagram *d = NULL;
 	fl_cancel_token stop;
-	(void)unused;
 	FL_GIVES(fl_datagram_address_udp_until(&a, "some.name", 1, 0, NULL), -ETIMEDOUT);
 	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
 	fl_cancel_token_request(&stop);
@@ -173,7 +157,6 @@ static void in_callback(void *event)
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	(void)unused;
 	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
 	return fl_event_wait(&done);
 }
@@ -193,13 +176,12 @@ FL_TEST(datagram_outside_of_fibers)
 /* ---- UDP */
 
 /* port_shared: a port is private, unless both ask for a shared one. */
-static int in_use(void *unused)
+FL_TEST_WITH(datagram_port_shared, fl_test_body_leaves_nothing, void)
 {
 	const fl_datagram_config share = {.reuse_port = true}, reuse = {.reuse_address = true};
 	const struct sockaddr_in bare = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	fl_datagram *b = NULL, *c = NULL;
 	const int on = 1;
-	(void)unused;
 	fl_datagram *a = fl_test_udp("127.0.0.1");
 	const uint16_t port = fl_datagram_port(a);
 	FL_GIVES(fl_datagram_open_udp(&b, "127.0.0.1", port, NULL), -EADDRINUSE);
@@ -219,59 +201,6 @@ static int in_use(void *unused)
 		fl_datagram_free(b);
 		fl_datagram_free(c);
 	}
-	return 0;
-}
-
-FL_TEST(datagram_port_shared)
-{
-	fl_test_leaves_nothing(in_use, NULL);
-}
-
-static int try_open_udp(void *unused)
-{
-	fl_datagram *d = NULL;
-	(void)unused;
-	return fl_datagram_open_udp(&d, NULL, 0, NULL);
-}
-
-static int cannot_open(void *unused)
-{
-	const fl_datagram_config nowhere = {.interface = "no such one"};
-	fl_datagram *d = NULL;
-	(void)unused;
-	FL_GIVES(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
-	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &nowhere), -ENODEV);
-	static const fl_test_fault faults[] = {
-	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
-	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_SOCKET, -EAFNOSUPPORT, -EAFNOSUPPORT},
-	    {FL_TEST_CONTROL, -ENOSPC, -ENOSPC}, {FL_TEST_MEMORY, 0, -ENOMEM},
-	};
-	FL_TEST_UNDER_FAULTS(faults, try_open_udp, NULL);
-	fl__net_sys.bind = failing_bind;
-	fault = -EACCES;
-	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 7, NULL), -EACCES);
-	fl_test_no_faults();
-	fl__net_sys.set_option = failing_option;
-	const fl_datagram_config options[] = {
-	    {.reuse_port = true},     {.reuse_address = true}, {.broadcast = true},
-	    {.peer_errors = true},    {.no_loopback = true},   {.hops = 9},
-	    {.multicast_hops = true},
-	};
-	fault = -ENOPROTOOPT;
-	for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-		FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
-	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0); /* IP_MULTICAST_ALL is not everywhere */
-	fl_datagram_free(d);
-	d = NULL;
-	fl_test_no_faults();
-	FL_CHECK(d == NULL);
-	return 0;
-}
-
-FL_TEST(datagram_open_udp_faults)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(cannot_open, NULL);
 }
 
 /* A machine without IPv6. */
@@ -280,9 +209,8 @@ static int only_ipv4(int family, int type, int protocol)
 	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
 }
 
-static int without_ipv6(void *unused)
+FL_TEST_WITH(datagram_without_ipv6, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl__net_sys.socket = only_ipv4;
 	fl_datagram *d = fl_test_udp(NULL), *other = fl_test_udp("127.0.0.1");
 	FL_CHECK(fl_test_is_cloexec(fl_datagram_fd(d)));
@@ -294,12 +222,6 @@ static int without_ipv6(void *unused)
 	fl_test_no_faults();
 	fl_datagram_free(d);
 	fl_datagram_free(other);
-	return 0;
-}
-
-FL_TEST(datagram_without_ipv6)
-{
-	fl_test_leaves_nothing(without_ipv6, NULL);
 }
 
 static int get(const fl_datagram *d, int level, int option)
@@ -319,7 +241,6 @@ static int configured(void *unused)
 	                              .multicast_hops = 4,
 	                              .interface = "lo"};
 	fl_datagram *d = NULL;
-	(void)unused;
 	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &c), 0);
 	FL_GIVES(get(d, SOL_SOCKET, SO_BROADCAST), 1);
 	FL_GIVES(get(d, IPPROTO_IP, IP_RECVERR), 1);
@@ -358,11 +279,10 @@ static void reach(fl_datagram *d, const char *path)
 	fl_datagram_free(from);
 }
 
-static int at_paths(void *unused)
+FL_TEST_WITH(datagram_unix_paths, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram *other = NULL;
 	char below[64];
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	fl_datagram *d = fl_test_unix(p.name);
 	const fl_datagram_address at = fl_test_address_of(d);
@@ -388,19 +308,12 @@ static int at_paths(void *unused)
 		FL_CHECK(!fl_test_path_is_there(&p));
 	}
 	fl_test_path_end(&p);
-	return 0;
 }
 
-FL_TEST(datagram_unix_paths)
-{
-	fl_test_leaves_nothing(at_paths, NULL);
-}
-
-static int abstract(void *unused)
+FL_TEST_WITH(datagram_unix_abstract, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram *other = NULL;
 	char path[128];
-	(void)unused;
 	fl_datagram *d = fl_test_unix(fl_test_abstract());
 	reach(d, fl_test_abstract());
 	FL_GIVES(fl_datagram_open_unix(&other, fl_test_abstract()), -EADDRINUSE);
@@ -411,12 +324,6 @@ static int abstract(void *unused)
 	path[127] = '\0';
 	FL_GIVES(fl_datagram_open_unix(&other, path), -ENAMETOOLONG);
 	FL_CHECK(other == NULL);
-	return 0;
-}
-
-FL_TEST(datagram_unix_abstract)
-{
-	fl_test_leaves_nothing(abstract, NULL);
 }
 
 static fl_datagram *opened;
@@ -432,9 +339,8 @@ static void free_opened(void)
 	opened = NULL;
 }
 
-static int not_ours(void *unused)
+FL_TEST_WITH(datagram_unix_leaves_the_files_of_others, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl_test_unix_leaves_others(open_at, free_opened, SOCK_DGRAM);
 	fl_test_path p = fl_test_path_make();
 	fl_datagram *d = fl_test_unix(p.name);
@@ -442,49 +348,14 @@ static int not_ours(void *unused)
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_datagram_free(d);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(datagram_unix_leaves_the_files_of_others)
-{
-	fl_test_leaves_nothing(not_ours, NULL);
-}
-
-static int try_open(void *path)
-{
-	return open_at(path);
-}
-
-static int unix_faults(void *unused)
-{
-	/* of fl_datagram_open_unix() */
-	static const fl_test_fault faults[] = {
-	    {FL_TEST_SOCKET, -EMFILE, -EMFILE}, {FL_TEST_SOCKET, -ENFILE, -ENFILE}, {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM},
-	    {FL_TEST_BIND, -EACCES, -EACCES},   {FL_TEST_BIND, -EROFS, -EROFS},     {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},
-	    {FL_TEST_MEMORY, 0, -ENOMEM},
-	};
-	(void)unused;
-	fl_test_path p = fl_test_path_make();
-	FL_TEST_UNDER_FAULTS(faults, try_open, p.name);
-	FL_TEST_UNDER_FAULTS(faults, try_open, NULL); /* at an abstract name */
-	FL_CHECK(!fl_test_path_is_there(&p) && opened == NULL);
-	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(datagram_open_unix_faults)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(unix_faults, NULL);
 }
 
 /* ---- from a descriptor */
 
-static int adopted(void *unused)
+FL_TEST_WITH(datagram_from_a_descriptor, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram *d = NULL, *other = NULL;
 	int fds[2], on = 1;
-	(void)unused;
 	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, fds) == 0);
 	FL_GIVES(fl_datagram_from_fd(&d, fds[0]), 0);
 	FL_CHECK(fl_datagram_fd(d) == fds[0] && fl_test_is_cloexec(fds[0]) && !(fcntl(fds[0], F_GETFL) & O_NONBLOCK));
@@ -510,50 +381,51 @@ static int adopted(void *unused)
 		FL_GIVES(fl_datagram_disconnect(d), 0);
 		fl_datagram_free(d);
 	}
+}
+
+/* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */
+
+static int refuses_to_open(void *unused)
+{
+	static const fl_datagram_config options[] = {{.reuse_port = true},    {.reuse_address = true},
+	                                             {.broadcast = true},     {.peer_errors = true},
+	                                             {.no_loopback = true},   {.hops = 9},
+	                                             {.multicast_hops = true}};
+	fl_datagram *d = NULL;
+	FL_GIVES(fl_datagram_open_udp(&d, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_GIVES(fl_datagram_open_udp(&d, NULL, 0, &(fl_datagram_config){.interface = "no such one"}), -ENODEV);
+	fl__net_sys.set_option = failing_option;
+	fault = -ENOPROTOOPT;
+	FL_EACH (i, options)
+		FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, &options[i]), -ENOPROTOOPT);
+	FL_CHECK(d == NULL);
+	FL_GIVES(fl_datagram_open_udp(&d, "127.0.0.1", 0, NULL), 0); /* IP_MULTICAST_ALL is not everywhere */
+	fl_datagram_free(d);
+	fl_test_no_faults();
 	return 0;
 }
 
-FL_TEST(datagram_from_a_descriptor)
+FL_TEST(datagram_open_udp_refuses)
 {
-	fl_test_leaves_nothing(adopted, NULL);
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(refuses_to_open, NULL);
 }
 
-static int no_adopt(int fd)
-{
-	(void)fd;
-	return -EBADF;
-}
-
-static int cannot_adopt(void *unused)
+FL_TEST_WITH(datagram_from_another_descriptor, fl_test_body_leaves_nothing, void)
 {
 	fl_datagram *d = NULL;
 	int ends[2];
-	(void)unused;
 	FL_GIVES(fl_datagram_from_fd(&d, -1), -EBADF);
 	FL_CHECK(pipe(ends) == 0);
 	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOTSOCK);
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	fl_test_close_two(ends);
 	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
 	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -EINVAL);
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	fl_test_close_two(ends);
 	FL_CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) == 0);
 	fl__sys.alloc = fl_test_no_memory;
 	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOMEM);
-	fl_test_no_faults();
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -ENOSPC);
-	fl_test_no_faults();
-	fl__net_sys.adopt = no_adopt;
-	FL_GIVES(fl_datagram_from_fd(&d, ends[0]), -EBADF);
-	fl_test_no_faults();
-	FL_CHECK(!(fcntl(ends[0], F_GETFL) & O_NONBLOCK) && d == NULL); /* it is as the caller had it */
-	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
-	return 0;
-}
-
-FL_TEST(datagram_from_a_descriptor_faults)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(cannot_adopt, NULL);
+	fl__sys.alloc = fl_test_counting_alloc;
+	fl_test_close_two(ends);
+	FL_CHECK(d == NULL);
 }

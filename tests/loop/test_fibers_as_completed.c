@@ -3,8 +3,6 @@
 #include "fl_faults.h"
 #include "fl_members.h"
 
-#include <limits.h>
-
 enum { N = 4 };
 
 /* Fibers that end when they are told to. */
@@ -46,11 +44,10 @@ static int watches(void *arg)
 	return 0;
 }
 
-static int waits_for_some(void *unused)
+FL_TEST_WITH(fibers_wait_for_all_or_the_first, fl_test_body_in_loop, void)
 {
 	crowd w;
 	watcher all = {&w, FL_ALL_ENDED, 77}, first = {&w, FL_FIRST_ENDED, 77}, error = {&w, FL_FIRST_ERROR, 77};
-	(void)unused;
 	crowd_start(&w);
 	fl_fiber *f[] = {fl_test_start(watches, &all), fl_test_start(watches, &first), fl_test_start(watches, &error)};
 	fl_test_settle();
@@ -67,21 +64,14 @@ static int waits_for_some(void *unused)
 		FL_CHECK(fl_test_join(f[i]) == 0);
 	FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == N && fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == N);
 	crowd_join(&w);
-	return 0;
 }
 
-FL_TEST(fibers_wait_for_all_or_the_first)
-{
-	fl_test_in_loop(waits_for_some, NULL);
-}
-
-static int waits_for_an_error(void *unused)
+FL_TEST_WITH(fibers_wait_for_the_first_error, fl_test_body_in_loop, void)
 {
 	fl_event gate = FL_EVENT_INIT;
 	int ends = 0;
 	fl_fiber *f[] = {fl_test_start(returns, RC(0)), fl_test_start(until_cancelled, &ends),
 	                 fl_test_start(waits_for, &gate), fl_test_start(returns, RC(-EIO))};
-	(void)unused;
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
 	/* An error is no end of all. */
@@ -93,19 +83,12 @@ static int waits_for_an_error(void *unused)
 	FL_CHECK(fl_fibers_wait(f, 3, FL_FIRST_ERROR) == 3 && ends == 1);
 	FL_CHECK(fl_test_join(setter) == 0 && fl_test_join(f[0]) == 0);
 	FL_CHECK(fl_test_join(f[1]) == -ECANCELED && fl_test_join(f[2]) == 0);
-	return 0;
 }
 
-FL_TEST(fibers_wait_for_the_first_error)
-{
-	fl_test_in_loop(waits_for_an_error, NULL);
-}
-
-static int waits_with_limits(void *unused)
+FL_TEST_WITH(fibers_wait_answers, fl_test_body_in_loop, void)
 {
 	crowd w;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	(void)unused;
 	crowd_start(&w);
 	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
@@ -133,12 +116,6 @@ static int waits_with_limits(void *unused)
 		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
 	}
 	crowd_join(&w);
-	return 0;
-}
-
-FL_TEST(fibers_wait_answers)
-{
-	fl_test_in_loop(waits_with_limits, NULL);
 }
 
 FL_TEST(fibers_wait_for_none)
@@ -157,12 +134,11 @@ static void waits_in_a_callback(void *arg)
 	fl_event_set(&w->gates[1]);
 }
 
-static int where_it_cannot_wait(void *unused)
+FL_TEST_WITH(fibers_wait_where_it_cannot, fl_test_body_in_loop, void)
 {
 	crowd w;
 	size_t i = 77;
 	fl_as_completed *done = NULL;
-	(void)unused;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fibers_wait(&self, 1, FL_ALL_ENDED) == -EDEADLK);
 	FL_CHECK(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == -EDEADLK);
@@ -173,12 +149,6 @@ static int where_it_cannot_wait(void *unused)
 	FL_CHECK(fl_loop_post(fl_loop_current(), waits_in_a_callback, &w) == 0);
 	FL_CHECK(fl_event_wait(&w.gates[1]) == 0);
 	crowd_join(&w);
-	return 0;
-}
-
-FL_TEST(fibers_wait_where_it_cannot)
-{
-	fl_test_in_loop(where_it_cannot_wait, NULL);
 }
 
 /* Fibers of a loop that is between two turns, seen by a fiber of another. */
@@ -194,7 +164,6 @@ static int looks_elsewhere(void *unused)
 {
 	size_t i;
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	(void)unused;
 	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
 	FL_CHECK(fl_fibers_as_completed_create(&done, &elsewhere, 1) == 0 &&
 	         fl_as_completed_try_next(done, &i) == -EAGAIN);
@@ -222,11 +191,10 @@ FL_TEST(fibers_wait_for_another_loops)
 }
 
 /* One of them is joined, another detached, while a fiber waits. */
-static int taken_away(void *unused)
+FL_TEST_WITH(fibers_wait_for_some_that_others_take, fl_test_body_in_loop, void)
 {
 	crowd w;
 	watcher all = {&w, FL_ALL_ENDED, 77};
-	(void)unused;
 	crowd_start(&w);
 	fl_fiber *f = fl_test_start(watches, &all);
 	fl_test_settle();
@@ -243,39 +211,25 @@ static int taken_away(void *unused)
 	fl_event_set(&w.gates[3]);
 	fl_test_settle();
 	FL_CHECK(w.c[1].ended && w.c[3].ended);
-	return 0;
 }
 
-FL_TEST(fibers_wait_for_some_that_others_take)
-{
-	fl_test_in_loop(taken_away, NULL);
-}
-
-static int twice_the_same(void *unused)
+FL_TEST_WITH(fibers_wait_for_the_same_twice, fl_test_body_in_loop, void)
 {
 	fl_event gate = FL_EVENT_INIT;
 	fl_fiber *f = fl_test_start(waits_for, &gate), *both[] = {f, f};
-	(void)unused;
 	fl_fiber *setter = fl_test_start(sets_later, &gate);
 	FL_CHECK(fl_fibers_wait(both, 2, FL_ALL_ENDED) == 2);
 	FL_CHECK(fl_test_join(f) == 0 && fl_test_join(setter) == 0);
-	return 0;
-}
-
-FL_TEST(fibers_wait_for_the_same_twice)
-{
-	fl_test_in_loop(twice_the_same, NULL);
 }
 
 /* One after another. */
 
-static int in_their_order(void *unused)
+FL_TEST_WITH(completed_hands_out_in_the_order_of_the_ends, fl_test_body_in_loop, void)
 {
 	static const size_t order[N] = {2, 0, 3, 1};
 	crowd w;
 	size_t i = 77;
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	(void)unused;
 	crowd_start(&w);
 	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
 	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN && i == 77);
@@ -288,20 +242,13 @@ static int in_their_order(void *unused)
 	}
 	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA && fl_as_completed_try_next(done, &i) == -ENODATA);
 	FL_CHECK(fl_as_completed_next_until(done, &i, 0, NULL) == -ENODATA);
-	return 0;
 }
 
-FL_TEST(completed_hands_out_in_the_order_of_the_ends)
-{
-	fl_test_in_loop(in_their_order, NULL);
-}
-
-static int ended_before(void *unused)
+FL_TEST_WITH(completed_begins_with_those_that_had_ended, fl_test_body_in_loop, void)
 {
 	crowd w;
 	size_t i;
 	FL_SCOPED(fl_as_completed) *done = NULL, *none = NULL;
-	(void)unused;
 	crowd_start(&w);
 	fl_event_set(&w.gates[3]);
 	fl_event_set(&w.gates[1]);
@@ -316,12 +263,6 @@ static int ended_before(void *unused)
 	FL_CHECK(fl_fibers_as_completed_create(&none, NULL, 0) == 0 && fl_as_completed_next(none, &i) == -ENODATA);
 	crowd_join(&w);
 	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
-	return 0;
-}
-
-FL_TEST(completed_begins_with_those_that_had_ended)
-{
-	fl_test_in_loop(ended_before, NULL);
 }
 
 /* Each fiber is in the array twice. Two have ended before the create, the others end after it. */
@@ -359,13 +300,12 @@ FL_TEST(completed_returns_a_duplicate_once)
 	fl_test_in_loop(each_twice, (void *)(uintptr_t) "joins");
 }
 
-static int next_answers(void *unused)
+FL_TEST_WITH(completed_next_answers, fl_test_body_in_loop, void)
 {
 	crowd w;
 	size_t i = 77;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_as_completed *done = NULL;
-	(void)unused;
 	crowd_start(&w);
 	fl_cancel_token_request(&stop);
 	{
@@ -388,12 +328,6 @@ static int next_answers(void *unused)
 	fl_as_completed_free(NULL);
 	FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
 	crowd_join(&w);
-	return 0;
-}
-
-FL_TEST(completed_next_answers)
-{
-	fl_test_in_loop(next_answers, NULL);
 }
 
 typedef struct consumer {
@@ -419,11 +353,10 @@ static void asks_in_a_callback(void *arg)
 	fl_event_set(&t->asked);
 }
 
-static int next_misused(void *unused)
+FL_TEST_WITH(completed_misused, fl_test_body_in_loop, void)
 {
 	crowd w;
 	consumer t = {.rc = 77};
-	(void)unused;
 	crowd_start(&w);
 	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0);
 	FL_CHECK(fl_loop_post(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
@@ -437,22 +370,15 @@ static int next_misused(void *unused)
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == 0 && t.index == 3);
 	fl_as_completed_free(t.done);
 	crowd_join(&w);
-	return 0;
-}
-
-FL_TEST(completed_misused)
-{
-	fl_test_in_loop(next_misused, NULL);
 }
 
 /* Other fibers join and detach the ones that it would hand out; the last one during a wait. */
-static int next_taken_away(void *unused)
+FL_TEST_WITH(completed_when_others_take_some, fl_test_body_in_loop, void)
 {
 	crowd w;
 	consumer t = {.rc = 77};
 	fl_as_completed *second;
 	size_t i;
-	(void)unused;
 	crowd_start(&w);
 	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0 &&
 	         fl_fibers_as_completed_create(&second, w.f, N) == 0);
@@ -476,18 +402,11 @@ static int next_taken_away(void *unused)
 	fl_event_set(&w.gates[3]);
 	fl_test_settle();
 	FL_CHECK(w.c[1].ended && w.c[3].ended);
-	return 0;
-}
-
-FL_TEST(completed_when_others_take_some)
-{
-	fl_test_in_loop(next_taken_away, NULL);
 }
 
 /* A cancel and an end in one turn: the end is not lost. */
-static int cancelled_as_it_ends(void *unused)
+FL_TEST_WITH(completed_next_cancelled_as_one_ends, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	for (int order = 0; order < 2; order++) {
 		crowd w;
 		consumer t = {.rc = 77};
@@ -509,19 +428,12 @@ static int cancelled_as_it_ends(void *unused)
 		fl_as_completed_free(t.done);
 		crowd_join(&w);
 	}
-	return 0;
-}
-
-FL_TEST(completed_next_cancelled_as_one_ends)
-{
-	fl_test_in_loop(cancelled_as_it_ends, NULL);
 }
 
 static int destroyed;
 
 static void destroys_slowly(void *value)
 {
-	(void)value;
 	for (int i = 0; i < 5; i++)
 		fl_fiber_yield();
 	destroyed++;
@@ -531,26 +443,18 @@ static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
 
 static int sets_a_local(void *unused)
 {
-	(void)unused;
 	return fl_local_set(&slow, &slow);
 }
 
 /* A fiber that is handed out has ended completely: a join does not wait. */
-static int ends_with_its_locals(void *unused)
+FL_TEST_WITH(completed_after_the_locals_ended, fl_test_body_in_loop, void)
 {
 	fl_fiber *f = fl_test_start(sets_a_local, NULL);
 	FL_SCOPED(fl_as_completed) *done = NULL;
 	size_t i;
-	(void)unused;
 	destroyed = 0;
 	FL_CHECK(fl_fibers_as_completed_create(&done, &f, 1) == 0 && fl_as_completed_next(done, &i) == 0);
 	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
-	return 0;
-}
-
-FL_TEST(completed_after_the_locals_ended)
-{
-	fl_test_in_loop(ends_with_its_locals, NULL);
 }
 
 /* Counts steps, not time: 10,000 fibers end in a given order, each is handed out once. */
@@ -561,13 +465,12 @@ typedef struct turn {
 	bool seen;
 } turn;
 
-static int many(void *unused)
+FL_TEST_WITH(completed_of_many, fl_test_body_in_loop, void)
 {
 	const size_t n = fl_test_scaled(10000), stride = 7919 % n;
 	turn *t = calloc(n, sizeof *t);
 	fl_fiber **f = calloc(n, sizeof(fl_fiber *));
 	FL_SCOPED(fl_as_completed) *done = NULL;
-	(void)unused;
 	FL_CHECK(t && f);
 	for (size_t i = 0; i < n; i++)
 		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
@@ -585,12 +488,6 @@ static int many(void *unused)
 		FL_CHECK(fl_fiber_try_join(f[i], NULL) == 0);
 	free(t);
 	free(f);
-	return 0;
-}
-
-FL_TEST(completed_of_many)
-{
-	fl_test_in_loop(many, NULL);
 }
 
 /*
@@ -616,7 +513,6 @@ static int child_of_a_group(void *unused)
 	known k = {NULL, FL_EVENT_INIT};
 	FL_SCOPED(fl_as_completed) *of_next = NULL;
 	size_t i;
-	(void)unused;
 	FL_CHECK(fl_group_start(&g, makes_itself_known, &k) == 0);
 	fl_test_settle();
 	fl_fiber *next;

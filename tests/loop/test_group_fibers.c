@@ -8,7 +8,6 @@ static int without_children(void *unused)
 {
 	static const fl_group fresh = FL_GROUP_INIT(NULL);
 	fl_group g;
-	(void)unused;
 	memset(&g, 0, sizeof g);
 	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison): all-zero bytes are a valid group */
 	FL_CHECK(memcmp(&g, &fresh, sizeof g) == 0);
@@ -29,24 +28,17 @@ FL_TEST(group_fibers_join_without_children)
 }
 
 /* An error is whatever is not 0; the first in time counts, not in order. */
-static int first_in_time(void *unused)
+FL_TEST_WITH(group_fibers_first_error_in_time, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate, .rc = -EPIPE};
-	(void)unused;
 	TOLD();
 	FL_CHECK(fl_group_start(&g, runs, &c) == 0);
 	FL_CHECK(fl_group_start(&g, returns, RC(7)) == 0);
 	fl_test_settle();
 	fl_event_set(&gate); /* too late */
 	FL_CHECK(fl_group_join(&g) == 7 && told.count == 1 && c.cancelled);
-	return 0;
-}
-
-FL_TEST(group_fibers_first_error_in_time)
-{
-	fl_test_in_loop(first_in_time, NULL);
 }
 
 FL_TEST(group_fibers_start_outside_of_a_loop)
@@ -65,20 +57,13 @@ static int tells_its_name(void *name)
 	return 0;
 }
 
-static int named(void *unused)
+FL_TEST_WITH(group_fibers_start_with_a_name, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	(void)unused;
 	FL_CHECK(fl_group_start_with(&g, tells_its_name, n, &(fl_fiber_config){.name = "n"}) == 0);
 	FL_CHECK(fl_group_start_with(&g, tells_its_name, fiber, &(fl_fiber_config){.name = NULL}) == 0);
 	FL_CHECK(fl_group_start_with(&g, tells_its_name, fiber, NULL) == 0);
 	FL_CHECK(fl_group_join(&g) == 0);
-	return 0;
-}
-
-FL_TEST(group_fibers_start_with_a_name)
-{
-	fl_test_in_loop(named, NULL);
 }
 
 typedef struct elsewhere {
@@ -122,37 +107,28 @@ FL_TEST(group_fibers_on_another_loop)
 
 static int cancels_itself(void *unused)
 {
-	(void)unused;
 	fl_fiber_cancel(fl_fiber_current());
 	return fl_sleep(FL_S(3600));
 }
 
 /* A child that is cancelled alone is no failure, and the others continue. */
-static int one_cancelled(void *unused)
+FL_TEST_WITH(group_fibers_child_that_is_cancelled_alone, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
 	child c = {.start = &gate};
-	(void)unused;
 	FL_CHECK(fl_group_start(&g, runs, &c) == 0);
 	FL_CHECK(fl_group_start(&g, cancels_itself, NULL) == 0);
 	fl_test_settle();
 	FL_CHECK(fl_group_count(&g) == 1);
 	fl_event_set(&gate);
 	FL_CHECK(fl_group_join(&g) == 0 && !c.cancelled && fl_group_failed_name(&g) == NULL);
-	return 0;
-}
-
-FL_TEST(group_fibers_child_that_is_cancelled_alone)
-{
-	fl_test_in_loop(one_cancelled, NULL);
 }
 
 static int destroyed;
 
 static void destroys_slowly(void *value)
 {
-	(void)value;
 	for (int i = 0; i < 5; i++)
 		fl_fiber_yield();
 	destroyed++;
@@ -162,32 +138,23 @@ static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
 
 static int sets_a_local(void *unused)
 {
-	(void)unused;
 	return fl_local_set(&slow, &slow);
 }
 
 /* Nothing of a child runs any more after the join: not its locals' destructors either. */
-static int locals_end_first(void *unused)
+FL_TEST_WITH(group_fibers_join_after_the_locals_ended, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	(void)unused;
 	destroyed = 0;
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_group_start(&g, sets_a_local, NULL) == 0);
 	FL_CHECK(fl_group_join(&g) == 0 && destroyed == 3);
-	return 0;
-}
-
-FL_TEST(group_fibers_join_after_the_locals_ended)
-{
-	fl_test_in_loop(locals_end_first, NULL);
 }
 
 /* The name, index and text of the first that failed. */
-static int tells_which(void *unused)
+FL_TEST_WITH(group_fibers_first_that_failed, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	(void)unused;
 	TOLD();
 	FL_CHECK(fl_group_start(&g, returns, RC(0)) == 0);
 	FL_CHECK(fl_group_start_with(&g, returns, RC(-EIO), &(fl_fiber_config){.name = "a broken one"}) == 0);
@@ -200,12 +167,6 @@ static int tells_which(void *unused)
 		FL_CHECK(fl_group_start_with(&left, returns, RC(-EIO), &(fl_fiber_config){.name = "left"}) == 0);
 	}
 	FL_CHECK(told.count == 2 && told.error == -EIO && strcmp(told.text, "left") == 0);
-	return 0;
-}
-
-FL_TEST(group_fibers_first_that_failed)
-{
-	fl_test_in_loop(tells_which, NULL);
 }
 
 /* A fiber and a task of a pool in one group: each cancels the other. */
@@ -230,10 +191,9 @@ static int fails_then(void *arg)
 	return rc != 0 ? rc : -EIO;
 }
 
-static int fiber_and_task(void *unused)
+FL_TEST_WITH(group_fibers_beside_tasks, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
-	(void)unused;
 	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
 	for (int fiber_fails = 0; fiber_fails < 2; fiber_fails++) {
 		fl_group g = FL_GROUP_INIT(pool);
@@ -251,12 +211,6 @@ static int fiber_and_task(void *unused)
 		FL_CHECK(strstr(fl_group_failed_name(&g), fiber_fails ? "fiber" : ":member") != NULL);
 	}
 	fl_executor_free(pool);
-	return 0;
-}
-
-FL_TEST(group_fibers_beside_tasks)
-{
-	fl_test_in_loop(fiber_and_task, NULL);
 }
 
 /* A task on a thread submits to the group that it is in, and a fiber joins that. */
@@ -268,10 +222,9 @@ static int submits_more(void *arg)
 	return fl_group_submit(m->g, &member, &last, NULL);
 }
 
-static int grows_elsewhere(void *unused)
+FL_TEST_WITH(group_fibers_and_tasks_submit_more, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
-	(void)unused;
 	TOLD();
 	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
 	{
@@ -282,12 +235,6 @@ static int grows_elsewhere(void *unused)
 	}
 	FL_CHECK(strstr(told.text, "EPIPE") != NULL);
 	fl_executor_free(pool);
-	return 0;
-}
-
-FL_TEST(group_fibers_and_tasks_submit_more)
-{
-	fl_test_in_loop(grows_elsewhere, NULL);
 }
 
 /* Joined on another thread, as a worker of a pool or not. */
@@ -297,10 +244,9 @@ static int joins_it(void *g)
 	return fl_group_join(g);
 }
 
-static int joined_elsewhere(void *unused)
+FL_TEST_WITH(group_fibers_joined_on_another_thread, fl_test_body_in_loop, void)
 {
 	fl_executor *pool = NULL;
-	(void)unused;
 	FL_CHECK(fl_thread_executor_create(&pool, &(fl_executor_config){.workers = 1}) == 0);
 	for (int kind = 0; kind < 3; kind++) {
 		fl_group g = FL_GROUP_INIT(kind == 2 ? pool : NULL);
@@ -323,12 +269,6 @@ static int joined_elsewhere(void *unused)
 		FL_CHECK(fl_group_count(&g) == 0);
 	}
 	fl_executor_free(pool);
-	return 0;
-}
-
-FL_TEST(group_fibers_joined_on_another_thread)
-{
-	fl_test_in_loop(joined_elsewhere, NULL);
 }
 
 /* Begun outside of the loop: at its end the loop cancels the fibers, and takes no more. */
@@ -368,20 +308,13 @@ static void in_child(void *g)
 	fl_group_destroy(g);
 }
 
-static int forks(void *unused)
+FL_TEST_WITH(group_fibers_in_a_forked_child, fl_test_body_in_loop, void)
 {
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
 	fl_event gate = FL_EVENT_INIT;
-	(void)unused;
 	FL_CHECK(fl_group_start(&g, waits_for, &gate) == 0);
 	FL_CHECK(fl_test_child(in_child, &g, NULL, 0) == 0);
 	fl_event_set(&gate);
-	return 0;
-}
-
-FL_TEST(group_fibers_in_a_forked_child)
-{
-	fl_test_in_loop(forks, NULL);
 }
 
 FL_TEST(group_without_executor_takes_no_task)
@@ -393,78 +326,6 @@ FL_TEST(group_without_executor_takes_no_task)
 
 /* Many. */
 
-enum { MANY = 10000 };
-
-static int counts(void *ended)
-{
-	fl_fiber_yield();
-	++*(unsigned *)ended;
-	return 0;
-}
-
-static int many_ends(void *unused)
-{
-	const unsigned many = fl_test_scaled(MANY);
-	fl_group g = FL_GROUP_INIT(NULL);
-	unsigned ended = 0;
-	(void)unused;
-	for (unsigned i = 0; i < many; i++)
-		FL_CHECK(fl_group_start(&g, counts, &ended) == 0);
-	FL_CHECK(fl_group_count(&g) == many);
-	FL_CHECK(fl_group_join(&g) == 0 && ended == many);
-	return 0;
-}
-
-FL_TEST(group_fibers_many_that_end)
-{
-	fl_test_in_loop(many_ends, NULL);
-}
-
-static int many_cancelled(void *unused)
-{
-	const unsigned many = fl_test_scaled(MANY);
-	fl_group g = FL_GROUP_INIT(NULL);
-	(void)unused;
-	for (int failing = 0; failing < 2; failing++) {
-		int ends = 0;
-		for (unsigned i = 0; i < many; i++)
-			FL_CHECK(fl_group_start(&g, until_cancelled, &ends) == 0);
-		fl_test_settle();
-		if (failing)
-			FL_CHECK(fl_group_start(&g, returns, RC(-EIO)) == 0);
-		else
-			fl_group_cancel(&g);
-		FL_CHECK(fl_group_join(&g) == (failing ? -EIO : 0) && (unsigned)ends == many);
-	}
-	return 0;
-}
-
-FL_TEST(group_fibers_many_that_are_cancelled)
-{
-	fl_test_in_loop(many_cancelled, NULL);
-}
-
-/* One after another: a child frees itself. */
-static int many_in_turn(void *unused)
-{
-	const unsigned many = fl_test_scaled(MANY);
-	fl_group g = FL_GROUP_INIT(NULL);
-	unsigned ended = 0;
-	(void)unused;
-	for (unsigned i = 0; i < many; i++) {
-		FL_CHECK(fl_group_start(&g, counts, &ended) == 0);
-		while (fl_group_count(&g) > 0)
-			fl_fiber_yield();
-	}
-	FL_CHECK(fl_group_join(&g) == 0 && ended == many);
-	return 0;
-}
-
-FL_TEST(group_fibers_many_in_turn)
-{
-	fl_test_in_loop(many_in_turn, NULL);
-}
-
 /* Memory for so many stacks more. */
 static int stacks_left;
 
@@ -473,10 +334,9 @@ static int guards_some(void *memory, size_t size)
 	return stacks_left-- > 0 ? fl_test_real_sys.guard(memory, size) : -ENOMEM;
 }
 
-static int start_fails(void *unused)
+FL_TEST_WITH(group_fibers_start_without_memory, fl_test_body_in_loop, void)
 {
 	fl_group g = FL_GROUP_INIT(NULL);
-	(void)unused;
 	FL_FAULTS();
 	fl__sys.guard = guards_some;
 	stacks_left = 0;
@@ -493,19 +353,12 @@ static int start_fails(void *unused)
 		fl_group_cancel(&g);
 		FL_CHECK(fl_group_join(&g) == 0 && ends == k);
 	}
-	return 0;
-}
-
-FL_TEST(group_fibers_start_without_memory)
-{
-	fl_test_in_loop(start_fails, NULL);
 }
 
 /* The first start of a group fails: no join is needed, and the scope can be destroyed. */
-static int leaves_no_token(void *unused)
+FL_TEST_WITH(group_fibers_start_that_fails_leaves_nothing_behind, fl_test_body_in_loop, void)
 {
 	fl_cancel_token scope;
-	(void)unused;
 	FL_FAULTS();
 	fl_cancel_token_init(&scope, NULL, FL_FOREVER);
 	{
@@ -518,105 +371,6 @@ static int leaves_no_token(void *unused)
 		FL_CHECK(fl_group_start(&g, returns, NULL) == -ECANCELED);
 	}
 	fl_cancel_token_destroy(&scope); /* would panic if it had a child */
-	return 0;
-}
-
-FL_TEST(group_fibers_start_that_fails_leaves_nothing_behind)
-{
-	fl_test_in_loop(leaves_no_token, NULL);
 }
 
 /* Other threads cancel. */
-
-typedef struct canceller {
-	fl_group *g;
-	uint32_t round, done; /* the round that is to be cancelled; the last that was */
-	uint32_t rounds;
-} canceller;
-
-static int cancels_each_round(void *arg)
-{
-	canceller *c = arg;
-	for (uint32_t i = 1; i <= c->rounds; i++) {
-		FL_WAIT_FOR(fl__load_acquire(&c->round) == i); /* pairs with cancelled_rounds() */
-		fl_group_cancel(c->g);
-		fl__store_release(&c->done, i); /* pairs with cancelled_rounds() */
-	}
-	return 0;
-}
-
-/* Sometimes before the first start, between starts, while children run, while the owner joins. */
-static int cancelled_rounds(void *arg)
-{
-	enum { CHILDREN = 8 };
-	canceller *c = arg;
-	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, cancels_each_round, c, NULL) == 0);
-	for (uint32_t i = 1; i <= c->rounds; i++) {
-		int ends = 0, started = 0;
-		fl__store_release(&c->round, i); /* pairs with cancels_each_round() */
-		for (uint32_t k = 0; k < i % 4; k++)
-			fl_fiber_yield();
-		for (; started < CHILDREN; started++) {
-			int rc = fl_group_start(c->g, until_cancelled, &ends);
-			FL_CHECK(rc == 0 || rc == -ECANCELED);
-			if (rc != 0)
-				break;
-		}
-		/*
-		 * Once a child has begun the join ends only with the cancel; without any child it
-		 * must not come before that.
-		 */
-		while (started == 0 && fl__load_acquire(&c->done) < i)
-			fl_fiber_yield();
-		FL_CHECK(fl_group_join(c->g) == 0 && ends == started);
-		while (fl__load_acquire(&c->done) < i) /* pairs with cancels_each_round() */
-			fl_fiber_yield();
-		/* A cancel that came after the join is undone. */
-		FL_CHECK(fl_group_join(c->g) == 0);
-	}
-	FL_CHECK(fl_thread_join(&t, NULL) == 0);
-	return 0;
-}
-
-FL_TEST(group_fibers_cancel_from_another_thread)
-{
-	fl_group g = FL_GROUP_INIT(NULL);
-	canceller c = {.g = &g, .rounds = fl_test_scaled(2000)};
-	fl_test_in_loop(cancelled_rounds, &c);
-}
-
-static int sets_it(void *event)
-{
-	fl_event_set(event);
-	return 0;
-}
-
-/* The cancel races with children that end by themselves, and with the end of the group. */
-static int races(void *arg)
-{
-	canceller *c = arg;
-	fl_thread t;
-	FL_CHECK(fl_thread_start(&t, cancels_each_round, c, NULL) == 0);
-	for (uint32_t i = 1; i <= c->rounds; i++) {
-		fl_event gate = FL_EVENT_INIT;
-		int rc = fl_group_start(c->g, waits_for, &gate);
-		fl__store_release(&c->round, i); /* pairs with cancels_each_round() */
-		if (rc == 0)
-			rc = fl_group_start(c->g, sets_it, &gate);
-		FL_CHECK(rc == 0 || rc == -ECANCELED);
-		FL_CHECK(fl_group_join(c->g) == 0);
-		while (fl__load_acquire(&c->done) < i) /* pairs with cancels_each_round() */
-			fl_fiber_yield();
-		FL_CHECK(fl_group_join(c->g) == 0);
-	}
-	FL_CHECK(fl_thread_join(&t, NULL) == 0);
-	return 0;
-}
-
-FL_TEST(group_fibers_cancel_races_with_the_end)
-{
-	fl_group g = FL_GROUP_INIT(NULL);
-	canceller c = {.g = &g, .rounds = fl_test_scaled(5000)};
-	fl_test_in_loop(races, &c);
-}

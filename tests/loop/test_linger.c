@@ -38,26 +38,18 @@ static void peer_gets_all(const loaded *l)
 	FL_GIVES(got, l->written);
 }
 
-static int unread(void *unused)
+FL_TEST_WITH(stream_free_with_unread_input, fl_test_body_leaves_nothing, void)
 {
 	const loaded l = load();
-	(void)unused;
 	fl_stream_free(l.s);
 	peer_gets_all(&l);
 	FL_CHECK(close(l.peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_free_with_unread_input)
-{
-	fl_test_leaves_nothing(unread, NULL);
 }
 
 /* The peer goes on to send after the free. */
-static int late(void *unused)
+FL_TEST_WITH(stream_free_before_the_peer_has_sent_all, fl_test_body_leaves_nothing, void)
 {
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	const loaded l = {s, peer, fl_test_fill(s)};
 	fl_stream_free(s);
@@ -67,29 +59,16 @@ static int late(void *unused)
 	}
 	peer_gets_all(&l);
 	FL_CHECK(close(peer) == 0);
-	return 0;
 }
 
-FL_TEST(stream_free_before_the_peer_has_sent_all)
-{
-	fl_test_leaves_nothing(late, NULL);
-}
-
-static int aborted(void *unused)
+FL_TEST_WITH(stream_abort_with_unread_input, fl_test_body_leaves_nothing, void)
 {
 	const loaded l = load();
-	(void)unused;
 	fl_stream_abort(l.s);
 	fl_test_peer_sends(l.peer, "late");
 	fl_stream_free(l.s);
 	peer_gets_all(&l);
 	FL_CHECK(close(l.peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_abort_with_unread_input)
-{
-	fl_test_leaves_nothing(aborted, NULL);
 }
 
 static int end_at_once(void *l)
@@ -108,32 +87,24 @@ FL_TEST(stream_free_before_the_loop_ends)
 	FL_CHECK(close(l.peer) == 0);
 }
 
-static int in_time(void *unused)
+FL_TEST_WITH(stream_free_lingers_for_a_bounded_time, fl_test_body_leaves_nothing, void)
 {
 	const unsigned before = fl_test_fds();
 	const int64_t time = fl__linger_time;
-	(void)unused;
 	fl__linger_time = FL_MS(1);
 	const loaded l = load();
 	fl_stream_free(l.s);
 	FL_TEST_UNTIL(fl_test_fds() == before + 1); /* the peer's alone: it has not ended */
 	fl__linger_time = time;
 	FL_CHECK(close(l.peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_free_lingers_for_a_bounded_time)
-{
-	fl_test_leaves_nothing(in_time, NULL);
 }
 
 enum { MANY = FL__LINGER_MOST + 10 };
 
-static int many(void *unused)
+FL_TEST_WITH(stream_free_lingers_in_a_bounded_number, fl_test_body_leaves_nothing, void)
 {
 	static int peers[MANY];
 	const unsigned before = fl_test_fds();
-	(void)unused;
 	for (int i = 0; i < MANY; i++) {
 		fl_stream *s = fl_test_tcp_stream(&peers[i]);
 		fl_test_peer_sends(peers[i], "unread");
@@ -144,32 +115,23 @@ static int many(void *unused)
 	for (int i = 0; i < MANY; i++)
 		FL_CHECK(close(peers[i]) == 0);
 	FL_TEST_UNTIL(fl_test_fds() == before); /* each peer's end */
-	return 0;
-}
-
-FL_TEST(stream_free_lingers_in_a_bounded_number)
-{
-	fl_test_leaves_nothing(many, NULL);
 }
 
 static int no_shutdown(int fd, int how)
 {
-	(void)fd, (void)how;
 	return -ENOTCONN;
 }
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *source)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)source;
 	return -ENOSPC;
 }
 
 /* What closes at once: the descriptor was given away, nothing was written, no memory. */
-static int at_once(void *unused)
+FL_TEST_WITH(stream_free_closes_at_once, fl_test_body_leaves_nothing, void)
 {
 	const unsigned before = fl_test_fds();
 	int (*const control)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
-	(void)unused;
 	for (int i = 0; i < 5; i++) {
 		FL_NET_FAULTS();
 		int peer;
@@ -191,10 +153,4 @@ static int at_once(void *unused)
 		FL_GIVES(fl_test_fds(), before + 1);
 		FL_CHECK(close(peer) == 0);
 	}
-	return 0;
-}
-
-FL_TEST(stream_free_closes_at_once)
-{
-	fl_test_leaves_nothing(at_once, NULL);
 }

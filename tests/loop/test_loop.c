@@ -18,7 +18,6 @@ static int return_number(void *number)
 
 static int sleep_long(void *unused)
 {
-	(void)unused;
 	return fl_sleep(FL_S(3600));
 }
 
@@ -64,7 +63,6 @@ static void run_nested(void *arg)
 
 static void run_in_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
-	(void)fd, (void)events;
 	fl_loop_watch_stop(w);
 	run_nested(arg);
 }
@@ -133,7 +131,6 @@ static void run_then_free_elsewhere(void *unused)
 	int number = 0;
 	fl_thread t;
 	fl_loop *l;
-	(void)unused;
 	FL_CHECK(fl_loop_create(&l, NULL) == 0);
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 0);
 	fl_test_go(&t, free_elsewhere, l);
@@ -154,7 +151,6 @@ static void run_and_free_inside(void *l)
 static void free_another_inside(void *unused)
 {
 	fl_loop *l;
-	(void)unused;
 	FL_CHECK(fl_loop_create(&l, NULL) == 0);
 	run_and_free_inside(l);
 }
@@ -183,7 +179,6 @@ static unsigned ended;
 
 static int end_slowly(void *unused)
 {
-	(void)unused;
 	int rc = fl_sleep(FL_S(3600));
 	for (int i = 0; i < 3; i++)
 		fl_fiber_yield();
@@ -225,14 +220,12 @@ FL_TEST(loop_run_cancels_what_is_left_and_waits)
 
 static int start_and_forget(void *unused)
 {
-	(void)unused;
 	(void)fl_test_start(sleep_long, NULL);
 	return 0;
 }
 
 static void run_and_forget(void *unused)
 {
-	(void)unused;
 	(void)fl_set_panic_handler(NULL);
 	FL_IGNORE(fl_loop_run(start_and_forget, NULL));
 }
@@ -257,7 +250,6 @@ static int be_cancelled(void *unused)
 {
 	fl_loop *l = fl_loop_current();
 	fl_thread t;
-	(void)unused;
 	fl_fiber *f = fl_test_start(sleep_long, NULL);
 	fl_fiber_yield();
 	fl_test_go(&t, cancel_loop, l);
@@ -280,44 +272,6 @@ FL_TEST(loop_cancel_reaches_existing_fibers)
 	fl_loop_cancel(l); /* none */
 	FL_OK(fl_loop_run_on(l, be_cancelled, NULL));
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 3);
-	fl_loop_free(l);
-}
-
-/* Another thread cancels the loop all the time, while it runs and is emptied. */
-static uint32_t stop_cancelling;
-
-static int cancel_on_and_on(void *l)
-{
-	while (!fl__load_relaxed(&stop_cancelling)) {
-		fl_loop_cancel(l);
-		fl__sys.yield();
-	}
-	return 0;
-}
-
-static int start_few(void *unused)
-{
-	fl_fiber *f[3];
-	(void)unused;
-	for (int i = 0; i < 3; i++)
-		f[i] = fl_test_start(sleep_long, NULL);
-	for (int i = 0; i < 3; i++)
-		FL_CHECK(fl_test_join(f[i]) == -ECANCELED);
-	fl_fiber_detach(fl_test_start(sleep_long, NULL));
-	return 0;
-}
-
-FL_TEST(loop_cancel_against_its_end)
-{
-	fl_thread t;
-	fl_loop *l;
-	FL_OK(fl_loop_create(&l, NULL));
-	fl__store_relaxed(&stop_cancelling, 0);
-	fl_test_go(&t, cancel_on_and_on, l);
-	for (unsigned i = 0; i < fl_test_scaled(300); i++)
-		FL_OK(fl_loop_run_on(l, start_few, NULL));
-	fl__store_relaxed(&stop_cancelling, 1);
-	fl_test_end(&t);
 	fl_loop_free(l);
 }
 
@@ -344,7 +298,6 @@ static void call_again(void *l)
 static int call_some(void *unused)
 {
 	fl_loop *l = fl_loop_current();
-	(void)unused;
 	FL_CHECK(strcmp(order, "a") == 0); /* of the loop that did not run yet */
 	FL_CHECK(fl_loop_post(l, write_letter, &letters[1]) == 0);
 	FL_CHECK(fl_loop_post(l, call_again, l) == 0);
@@ -386,11 +339,10 @@ static void set_flag(void *flag)
 	*(bool *)flag = true;
 }
 
-static int run_beside_calls(void *unused)
+FL_TEST_WITH(loop_call_that_calls_itself, fl_test_body_in_loop, void)
 {
 	self_caller c = {fl_loop_current(), 0, false};
 	fl_loop_timer t = {0};
-	(void)unused;
 	call_itself(&c);
 	for (unsigned i = 0; i < 10; i++)
 		fl_fiber_yield();
@@ -399,68 +351,6 @@ static int run_beside_calls(void *unused)
 	while (!c.stop)
 		fl_fiber_yield();
 	fl_test_settle(); /* the last one */
-	return 0;
-}
-
-FL_TEST(loop_call_that_calls_itself)
-{
-	fl_test_in_loop(run_beside_calls, NULL);
-}
-
-/* From many threads: each one's calls come in its order, and all of them. */
-enum { THREADS = 4 };
-
-typedef struct thread_calls {
-	fl_loop *l;
-	unsigned count, next;
-	unsigned *left;
-} thread_calls;
-
-typedef struct numbered {
-	thread_calls *of;
-	unsigned number;
-} numbered;
-
-static void take_number(void *arg)
-{
-	numbered *n = arg;
-	FL_CHECK(n->of->next++ == n->number); /* written by the thread before */
-	--*n->of->left;
-	free(n);
-}
-
-static int call_many(void *arg)
-{
-	thread_calls *c = arg;
-	for (unsigned i = 0; i < c->count; i++) {
-		numbered *n = malloc(sizeof *n);
-		FL_CHECK(n != NULL);
-		*n = (numbered){c, i};
-		FL_CHECK(fl_loop_post(c->l, take_number, n) == 0);
-	}
-	return 0;
-}
-
-static int take_calls(void *unused)
-{
-	thread_calls c[THREADS];
-	fl_thread t[THREADS];
-	unsigned left = THREADS * fl_test_scaled(5000);
-	(void)unused;
-	for (int i = 0; i < THREADS; i++) {
-		c[i] = (thread_calls){fl_loop_current(), fl_test_scaled(5000), 0, &left};
-		fl_test_go(&t[i], call_many, &c[i]);
-	}
-	while (left > 0)
-		FL_CHECK(fl_sleep(FL_US(50)) == 0); /* asleep and awake in turns */
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&t[i]);
-	return 0;
-}
-
-FL_TEST(loop_call_from_many_threads)
-{
-	fl_test_in_loop(take_calls, NULL);
 }
 
 FL_TEST(loop_call_without_memory)
@@ -556,11 +446,10 @@ static int cancel_holder(void *arg)
 	return 0;
 }
 
-static int call_for_lock(void *unused)
+FL_TEST_WITH(loop_call_that_waits_for_a_lock_holds_up_no_cancel, fl_test_body_in_loop, void)
 {
 	lock_holder h = {FL_MUTEX_INIT, FL_EVENT_INIT, NULL, false, false};
 	fl_thread t;
-	(void)unused;
 	h.f = fl_test_start(hold_lock, &h);
 	while (!h.holds)
 		fl_fiber_yield();
@@ -570,12 +459,6 @@ static int call_for_lock(void *unused)
 	while (!h.called)
 		fl_fiber_yield();
 	fl_test_end(&t);
-	return 0;
-}
-
-FL_TEST(loop_call_that_waits_for_a_lock_holds_up_no_cancel)
-{
-	fl_test_in_loop(call_for_lock, NULL);
 }
 
 /* A loop that is freed while a callback waits sleeps until that can go on. */
@@ -664,20 +547,13 @@ static void use_in_childs_fiber(void *arg)
 	fl_loop_free(own->l);
 }
 
-static int fork_in_a_fiber(void *unused)
+FL_TEST_WITH(loop_forked_by_a_fiber, fl_test_body_in_loop, void)
 {
 	family own = {fl_loop_current(), fl_test_start(sleep_long, NULL)};
-	(void)unused;
 	fl_fiber_yield();
 	FL_CHECK(fl_test_child(use_in_childs_fiber, &own, NULL, 0) == 0);
 	FL_CHECK(fl_fiber_is_alive(own.f));
 	fl_fiber_free(own.f);
-	return 0;
-}
-
-FL_TEST(loop_forked_by_a_fiber)
-{
-	fl_test_in_loop(fork_in_a_fiber, NULL);
 }
 
 /* Faults: each step of create fails in turn. Nothing is left behind. */
@@ -691,7 +567,6 @@ static void *some_memory(size_t size)
 
 static void *no_map(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 
@@ -702,7 +577,6 @@ static int no_create(void)
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return fail_with;
 }
 
@@ -755,7 +629,6 @@ static int without_a_signal_stack(void *unused)
 {
 	int number = 4;
 	fl_loop *l;
-	(void)unused;
 	stack_t none = {.ss_flags = SS_DISABLE}, before;
 	FL_CHECK(sigaltstack(&none, &before) == 0); /* of a sanitizer */
 	order[0] = '\0';
@@ -789,7 +662,6 @@ static int fill_slab(void *unused)
 {
 	fl_fiber *f[64];
 	int n = 0;
-	(void)unused;
 	FL_FAULTS();
 	fl__sys.map = no_map;
 	while (fl_fiber_start(&f[n], sleep_long, NULL, NULL) == 0)

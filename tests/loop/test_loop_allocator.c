@@ -2,11 +2,6 @@
 /* fl_loop_config.allocator: the memory of a loop and of its objects comes from it and goes back. */
 #include "fl_account.h"
 #include "fl_seam.h"
-#include <fairlead/datagram.h>
-#include <fairlead/future.h>
-#include <fairlead/loop.h>
-#include <fairlead/net.h>
-#include <fairlead/stream.h>
 
 enum { FIBERS = 100, LONG_LINE = 40000 }; /* several slabs of fibers; a line that needs larger buffers */
 
@@ -14,7 +9,6 @@ static unsigned posts;
 
 static void note_post(void *unused)
 {
-	(void)unused;
 	posts++;
 }
 
@@ -26,7 +20,6 @@ static bool went_well(int rc)
 
 static int yields(void *unused)
 {
-	(void)unused;
 	fl_fiber_yield();
 	return 0;
 }
@@ -74,13 +67,11 @@ static void use_streams(void)
 
 static int seven(void *unused)
 {
-	(void)unused;
 	return 7;
 }
 
 static int use(void *unused)
 {
-	(void)unused;
 	fl_listener *listener = NULL;
 	fl_datagram *datagram = NULL;
 	int result;

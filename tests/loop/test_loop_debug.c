@@ -8,13 +8,6 @@
 #include "fl_test.h"
 
 #include <dirent.h>
-#include <fairlead/error.h>
-#include <fairlead/event.h>
-#include <fairlead/group.h>
-#include <fairlead/loop.h>
-#include <fairlead/mutex.h>
-#include <stdio.h>
-#include <string.h>
 
 static fl_mutex lock;
 static char said[4096]; /* guarded */
@@ -70,7 +63,6 @@ static int start_named(const char *name, fl_fiber_function *function, void *arg)
 static int slow_ones(void *unused)
 {
 	int64_t ns = FL_MS(20);
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(10)}) == 0);
 	FL_CHECK(start_named("dawdler", hold_up, &ns) == 0);
 	FL_CHECK(heard("fiber dawdler kept the thread for "));
@@ -94,7 +86,6 @@ FL_TEST(loop_debug_names_the_slow_fiber)
 /* The time in which a loop waits for events does not count for any fiber. */
 static int quick_ones(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30), .blocked = FL_S(30)}) == 0);
 	for (int i = 0; i < 10; i++)
 		FL_CHECK(fl_sleep(FL_MS(1)) == 0);
@@ -112,7 +103,6 @@ FL_TEST(loop_debug_is_silent_about_the_rest)
 /* Until it was reported: so the report comes while it continues. */
 static int block(void *unused)
 {
-	(void)unused;
 	const int64_t end = fl_test_wait_begin();
 	while (!heard("fiber blocker has kept the thread for"))
 		fl_test_wait_on(end, "the report", __FILE__, __LINE__);
@@ -121,7 +111,6 @@ static int block(void *unused)
 
 static int blocking_one(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_MS(20)}) == 0);
 	return start_named("blocker", block, NULL);
 }
@@ -136,7 +125,6 @@ FL_TEST(loop_debug_names_the_blocking_fiber)
 
 static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread, (void)attr, (void)start, (void)arg;
 	return -EAGAIN;
 }
 
@@ -144,7 +132,6 @@ static int refused(void *unused)
 {
 	fl_loop *l = fl_loop_current();
 	const fl_loop_debug_config good = {.slow = 1, .blocked = FL_S(1)};
-	(void)unused;
 	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.slow = -1}) == -EINVAL);
 	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.blocked = -1}) == -EINVAL);
 	{
@@ -198,7 +185,6 @@ static char dumped[1 << 16];
 
 static void dump(void *unused)
 {
-	(void)unused;
 	FILE *out = fmemopen(dumped, sizeof dumped, "w");
 	FL_CHECK(out != NULL);
 	fl_loop_dump(fl_loop_current(), out);
@@ -217,7 +203,6 @@ static int dump_tree(void *unused)
 {
 	fl_event event = FL_EVENT_INIT;
 	fl_fiber *f, *fresh;
-	(void)unused;
 	FL_CHECK(fl_fiber_start(&f, parent, &event, &(fl_fiber_config){.name = "parent"}) == 0);
 	fl_fiber_yield();
 	fl_fiber_yield();
@@ -260,7 +245,6 @@ static void use_in_child(void *l)
 
 static int fork_with_watchdog(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)}) == 0);
 	return fl_test_child(use_in_child, fl_loop_current(), NULL, 0);
 }
@@ -295,7 +279,6 @@ FL_TEST(loop_dump_of_a_long_line)
 
 static int watched_for_ever(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_FOREVER}) == 0);
 	return 0;
 }
@@ -318,7 +301,6 @@ static int threads_of_process(void)
 
 static int change(void *unused)
 {
-	(void)unused;
 	return fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)});
 }
 

@@ -11,7 +11,6 @@
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 static int64_t turn(fl_loop *l)
 {
@@ -293,7 +292,6 @@ FL_TEST(loop_embed_and_run)
 static void read_byte(fl_loop_watch *w, int fd, unsigned events, void *flag)
 {
 	char byte;
-	(void)w;
 	FL_CHECK(events == FL_LOOP_IN);
 	FL_CHECK(read(fd, &byte, 1) == 1);
 	*(bool *)flag = true;
@@ -417,7 +415,6 @@ static void foreign_timer(void *arg)
 
 static void foreign_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
-	(void)w, (void)fd, (void)events;
 	foreign_turn(arg);
 }
 
@@ -426,7 +423,6 @@ static int host_foreign(void *unused)
 	foreign f = {.epoll = epoll_create1(EPOLL_CLOEXEC), .event = eventfd(0, EFD_CLOEXEC), .over = FL_EVENT_INIT};
 	struct epoll_event event = {.events = EPOLLIN};
 	const uint64_t one = 1;
-	(void)unused;
 	FL_CHECK(f.epoll >= 0 && f.event >= 0);
 	FL_CHECK(epoll_ctl(f.epoll, EPOLL_CTL_ADD, f.event, &event) == 0);
 	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_LOOP_IN, foreign_watch, &f) == 0);

@@ -7,7 +7,6 @@
 #include "fl_in_loop.h"
 
 #include "exec/map.h"
-#include <fairlead/loop_executor.h>
 
 static fl_executor *make(unsigned workers)
 {
@@ -19,18 +18,6 @@ static fl_executor *make(unsigned workers)
 static unsigned count_of(const unsigned *counter)
 {
 	return fl__load_acquire(counter); /* pairs with the release of the counting task */
-}
-
-FL_TEST(loop_executor_says_what_it_is)
-{
-	FL_SCOPED(fl_executor) *e = make(3), *by_default = make(0), *plain = NULL;
-	FL_OK(fl_loop_executor_create(&plain, NULL));
-	assert_string_equal(fl_executor_kind(e), "loop");
-	assert_int_equal(fl_executor_capabilities(e), FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED);
-	assert_int_equal(fl_executor_workers(e), 3);
-	assert_int_equal(fl_executor_workers(by_default), FL_LOOP_EXECUTOR_DEFAULT);
-	assert_int_equal(fl_executor_workers(plain), FL_LOOP_EXECUTOR_DEFAULT);
-	FL_RC(fl_executor_resize(e, 4), -ENOTSUP);
 }
 
 /* How much of a lazy map is under way: some for each worker, as long as these are not a million. */
@@ -379,7 +366,6 @@ FL_TEST(loop_executor_task_is_a_fiber_of_its_own)
 
 static void note_scope(fl_future *f, void *arg)
 {
-	(void)f;
 	*(bool *)arg = fl_cancel_scope_current() == NULL;
 }
 
@@ -468,59 +454,10 @@ FL_TASK_STATIC(add_one, unsigned *, unsigned)
 	return 0;
 }
 
-struct submitter {
-	fl_executor *e;
-	unsigned *sum;
-	unsigned n;
-	fl_thread thread;
-};
-
-static int submit_many(void *arg)
-{
-	enum { AHEAD = 16 };
-	struct submitter *s = arg;
-	fl_future *f[AHEAD] = {NULL};
-	for (unsigned i = 0; i < s->n + AHEAD; i++) {
-		fl_future **slot = &f[i % AHEAD];
-		unsigned result;
-		FL_CHECK(!*slot || add_one_get(*slot, &result) == 0);
-		fl_future_free(*slot);
-		*slot = NULL;
-		FL_CHECK(i >= s->n || add_one_submit(s->e, s->sum, slot) == 0);
-	}
-	return 0;
-}
-
-static void submit_from_many_threads(unsigned workers)
-{
-	enum { THREADS = 8 };
-	fl_executor *e = make(workers);
-	struct submitter s[THREADS];
-	unsigned sum = 0;
-	/* TSan is slow to make fibers. */
-	const unsigned each = fl_test_scaled(FL_TEST_SANITIZED ? 1000 : 5000);
-	for (int i = 0; i < THREADS; i++) {
-		s[i] = (struct submitter){.e = e, .sum = &sum, .n = each};
-		FL_OK(fl_thread_start(&s[i].thread, submit_many, &s[i], NULL));
-	}
-	for (int i = 0; i < THREADS; i++)
-		FL_OK(fl_thread_join(&s[i].thread, NULL));
-	fl_executor_free(e);
-	assert_int_equal(sum, THREADS * each);
-}
-
-FL_TEST(loop_executor_takes_tasks_from_many_threads)
-{
-	submit_from_many_threads(0);
-	submit_from_many_threads(1);
-	submit_from_many_threads(3);
-}
-
 /* In the fibers of another loop. */
 
 static int use_another(void *unused)
 {
-	(void)unused;
 	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
 	FL_SCOPED(fl_future) *f = NULL;
 	unsigned sum = 4, result = 0;

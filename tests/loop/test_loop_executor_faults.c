@@ -3,8 +3,6 @@
 #include "fl_fiber.h"
 #include "fl_seam.h"
 
-#include <fairlead/loop_executor.h>
-
 #include "loop/poller.h"
 
 /*

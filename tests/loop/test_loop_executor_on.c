@@ -5,7 +5,6 @@
 #include "fl_queued.h"
 
 #include "exec/executor.h"
-#include <fairlead/loop_executor.h>
 
 static fl_executor *make_on(fl_loop *l, unsigned workers)
 {
@@ -142,9 +141,8 @@ FL_TEST(loop_executor_on_runs_what_other_threads_submit)
 
 /* By fibers of the loop. */
 
-static int submit_and_free(void *unused)
+FL_TEST_WITH(loop_executor_on_is_freed_by_a_fiber_of_its_loop, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	fl_executor *e = make_on(fl_loop_current(), 2);
 	fl_future *f[10];
 	for (int i = 0; i < 10; i++)
@@ -155,12 +153,6 @@ static int submit_and_free(void *unused)
 		FL_CHECK(square_try_get(f[i], &result) == 0 && result == i * i);
 		fl_future_free(f[i]);
 	}
-	return 0;
-}
-
-FL_TEST(loop_executor_on_is_freed_by_a_fiber_of_its_loop)
-{
-	fl_test_in_loop(submit_and_free, NULL);
 }
 
 FL_TASK_STATIC(join_own, fl_executor *, void)
@@ -168,19 +160,12 @@ FL_TASK_STATIC(join_own, fl_executor *, void)
 	return fl_executor_join(*arg);
 }
 
-static int join_in_task(void *unused)
+FL_TEST_WITH(loop_executor_on_join_by_its_own_task_is_edeadlk, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	FL_SCOPED(fl_executor) *e = make_on(fl_loop_current(), 2);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_CHECK(join_own_submit(e, e, &f) == 0);
 	FL_CHECK(join_own_get(f) == FL_ETASK && fl_future_error(f) == -EDEADLK);
-	return 0;
-}
-
-FL_TEST(loop_executor_on_join_by_its_own_task_is_edeadlk)
-{
-	fl_test_in_loop(join_in_task, NULL);
 }
 
 /* By callbacks of the loop: they cannot wait for what the loop is to run. */
@@ -210,7 +195,6 @@ static void free_here(void *arg)
 
 static int use_callbacks(void *unused)
 {
-	(void)unused;
 	fl_loop *l = fl_loop_current();
 	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
 	fl_loop_timer timer = {0};
@@ -247,7 +231,6 @@ static void free_with_task(void *arg)
 
 static int free_in_callback(void *unused)
 {
-	(void)unused;
 	struct callback c = {.e = make_on(fl_loop_current(), 1)};
 	FL_CHECK(fl_loop_post(fl_loop_current(), free_with_task, &c) == 0);
 	return fl_event_wait(&c.called);
@@ -255,7 +238,6 @@ static int free_in_callback(void *unused)
 
 static void run_free_in_callback(void *unused)
 {
-	(void)unused;
 	fl_set_panic_handler(NULL);
 	FL_IGNORE(fl_loop_run(free_in_callback, NULL)); /* it does not return */
 }
@@ -322,9 +304,8 @@ FL_TASK_STATIC(give_back, int *, int *, .drop_result = drop_slowly)
 	return 0;
 }
 
-static int join_with_drops(void *unused)
+FL_TEST_WITH(loop_executor_on_join_waits_for_drop_hooks, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	int dropped = 0;
 	fl_executor *e = make_on(fl_loop_current(), 3);
 	for (int i = 0; i < 10; i++)
@@ -332,12 +313,6 @@ static int join_with_drops(void *unused)
 	FL_CHECK(fl_executor_join(e) == 0);
 	FL_CHECK(dropped == 10);
 	fl_executor_free(e);
-	return 0;
-}
-
-FL_TEST(loop_executor_on_join_waits_for_drop_hooks)
-{
-	fl_test_in_loop(join_with_drops, NULL);
 }
 
 /* The end of a run. */
@@ -442,7 +417,6 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 
 static int do_nothing(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -539,14 +513,11 @@ FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
 /* A task that another thread is just ending does not need the loop. */
 static void end_slowly(fl_future *f, void *open)
 {
-	(void)f;
 	FL_CHECK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED) == 0);
 }
 
 static int cancel_it(void *f, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
-	(void)cancel;
 	return fl_future_cancel(f);
 }
 

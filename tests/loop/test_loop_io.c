@@ -10,7 +10,6 @@
 #include "fl_poller.h"
 
 #include "loop/fd_io.h"
-#include <sys/socket.h>
 
 typedef struct ends {
 	struct fl__io io;
@@ -62,10 +61,9 @@ static int read_three(void *arg)
 	return 0;
 }
 
-static int feed_reader(void *unused)
+FL_TEST_WITH(loop_io_reads_by_edges, fl_test_body_in_loop, void)
 {
 	ends e;
-	(void)unused;
 	open_ends(&e);
 	fl_fiber *f = fl_test_start(read_three, &e);
 	for (const char *c = "abc"; *c; c++) {
@@ -78,20 +76,13 @@ static int feed_reader(void *unused)
 	e.fds[1] = -1;
 	FL_CHECK(fl_test_join(f) == 0 && e.done);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_reads_by_edges)
-{
-	fl_test_in_loop(feed_reader, NULL);
 }
 
 /* The end comes in one edge with the last bytes: a reader that takes them in parts finds it. */
-static int read_to_the_end(void *unused)
+FL_TEST_WITH(loop_io_hears_of_the_end, fl_test_body_in_loop, void)
 {
 	ends e;
 	char buffer[8];
-	(void)unused;
 	open_ends(&e);
 	FL_CHECK(fl__io_ready(&e.io, FL__IO_IN)); /* unknown: it is worth an attempt */
 	FL_CHECK(recv(e.fds[0], buffer, sizeof buffer, 0) == -1);
@@ -101,12 +92,6 @@ static int read_to_the_end(void *unused)
 	FL_CHECK(receive(&e, buffer, sizeof buffer, fl_after(FL_S(60))) == 0);
 	FL_CHECK(receive(&e, buffer, sizeof buffer, fl_after(FL_S(60))) == 0);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_hears_of_the_end)
-{
-	fl_test_in_loop(read_to_the_end, NULL);
 }
 
 static int wait_in(void *arg)
@@ -125,11 +110,10 @@ static void drain(ends *e)
 	fl__io_drained(&e->io, FL__IO_IN);
 }
 
-static int end_waits(void *unused)
+FL_TEST_WITH(loop_io_waits_end, fl_test_body_in_loop, void)
 {
 	ends e;
 	static char block[4096];
-	(void)unused;
 	open_ends(&e);
 	drain(&e);
 	FL_CHECK(fl__io_wait(&e.io, FL__IO_IN, 0, NULL) == -ETIMEDOUT);
@@ -164,12 +148,6 @@ static int end_waits(void *unused)
 		;
 	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_waits_end)
-{
-	fl_test_in_loop(end_waits, NULL);
 }
 
 /* One is woken; before it has run another one waits, and is not forgotten. */
@@ -183,10 +161,9 @@ static int wait_behind(void *arg)
 	return rc;
 }
 
-static int wait_one_after_the_other(void *unused)
+FL_TEST_WITH(loop_io_one_waits_behind_another, fl_test_body_in_loop, void)
 {
 	ends e;
-	(void)unused;
 	open_ends(&e);
 	drain(&e);
 	fl_fiber *first = fl_test_start(wait_in, &e), *second = fl_test_start(wait_behind, &e);
@@ -197,12 +174,6 @@ static int wait_one_after_the_other(void *unused)
 	FL_CHECK(write(e.fds[1], "y", 1) == 1);
 	FL_CHECK(fl_test_join(second) == 0);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_one_waits_behind_another)
-{
-	fl_test_in_loop(wait_one_after_the_other, NULL);
 }
 
 typedef struct outside {
@@ -220,17 +191,15 @@ static void wait_outside(void *arg)
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return -ENOMEM;
 }
 
-static int answer(void *unused)
+FL_TEST_WITH(loop_io_answers, fl_test_body_in_loop, void)
 {
 	ends e;
 	struct fl__io other;
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t = {0};
-	(void)unused;
 	open_ends(&e);
 	FL_CHECK(fl__io_open(&other, l, e.fds[0]) == -EEXIST);
 	FL_CHECK(fl__io_open(&other, l, -1) == -EBADF);
@@ -254,12 +223,6 @@ static int answer(void *unused)
 	}
 	FL_CHECK(fl__io_wait(&e.io, FL__IO_OUT, FL_FOREVER, NULL) == 0);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_answers)
-{
-	fl_test_in_loop(answer, NULL);
 }
 
 static void close_in_child(void *arg)
@@ -269,11 +232,10 @@ static void close_in_child(void *arg)
 	fl__io_close(&e->io, "fl_stream_free");
 }
 
-static int close_while_waited_for(void *unused)
+FL_TEST_WITH(loop_io_closed_during_a_wait, fl_test_body_in_loop, void)
 {
 	ends e;
 	char text[512];
-	(void)unused;
 	open_ends(&e);
 	drain(&e);
 	fl_fiber *f = fl_test_start(wait_in, &e);
@@ -283,12 +245,6 @@ static int close_while_waited_for(void *unused)
 	FL_CHECK(strstr(text, "fl_stream_free") != NULL);
 	fl_fiber_free(f);
 	close_ends(&e);
-	return 0;
-}
-
-FL_TEST(loop_io_closed_during_a_wait)
-{
-	fl_test_in_loop(close_while_waited_for, NULL);
 }
 
 /* A ping-pong over a socket makes no epoll_ctl(). */
@@ -305,7 +261,6 @@ static int ping(void *unused)
 {
 	ends e, mine;
 	char byte = 'x';
-	(void)unused;
 	open_ends(&e);
 	mine = (ends){.fds = {e.fds[1], -1}};
 	FL_CHECK(fl__io_open(&mine.io, fl_loop_current(), mine.fds[0]) == 0);

@@ -255,7 +255,7 @@ static void expect(const kind *k, const char *expected)
 	FL_CHECK(strcmp(order, expected) == 0);
 }
 
-static void in_order(const kind *k)
+FL_TEST_WITH(loop_locks_serve_in_order, for_each_kind, const kind *k)
 {
 	taker t[5];
 	line_up(k, t, 5);
@@ -267,13 +267,8 @@ static void in_order(const kind *k)
 	expect(k, "abcde");
 }
 
-FL_TEST(loop_locks_serve_in_order)
-{
-	for_each_kind(in_order);
-}
-
 /* A unit that was given to a waiter cannot be taken by a later fiber. */
-static void given_is_given(const kind *k)
+FL_TEST_WITH(loop_locks_sem_permit_is_assigned_at_release, for_each_kind, const kind *k)
 {
 	taker t[2];
 	if (k->take != sem_take)
@@ -285,13 +280,8 @@ static void given_is_given(const kind *k)
 	expect(k, "ab");
 }
 
-FL_TEST(loop_locks_sem_permit_is_assigned_at_release)
-{
-	for_each_kind(given_is_given);
-}
-
 /* asyncio #201, #343, cpython #90155, and their kin. */
-static void cancelled_first(const kind *k)
+FL_TEST_WITH(loop_locks_cancelled_waiter_takes_nothing, for_each_kind, const kind *k)
 {
 	taker t[3];
 	line_up(k, t, 3);
@@ -304,12 +294,7 @@ static void cancelled_first(const kind *k)
 	expect(k, "bc");
 }
 
-FL_TEST(loop_locks_cancelled_waiter_takes_nothing)
-{
-	for_each_kind(cancelled_first);
-}
-
-static void cancelled_in_the_middle(const kind *k)
+FL_TEST_WITH(loop_locks_cancelled_waiters_leave_the_queue, for_each_kind, const kind *k)
 {
 	taker t[4];
 	line_up(k, t, 4);
@@ -322,13 +307,8 @@ static void cancelled_in_the_middle(const kind *k)
 	expect(k, "ad");
 }
 
-FL_TEST(loop_locks_cancelled_waiters_leave_the_queue)
-{
-	for_each_kind(cancelled_in_the_middle);
-}
-
 /* A wake that came first counts: a woken waiter has what it waited for, cancelled or not. */
-static void cancelled_too_late(const kind *k)
+FL_TEST_WITH(loop_locks_woken_before_the_cancel_has_it, for_each_kind, const kind *k)
 {
 	taker t[3];
 	line_up(k, t, 3);
@@ -340,13 +320,8 @@ static void cancelled_too_late(const kind *k)
 	expect(k, "abc");
 }
 
-FL_TEST(loop_locks_woken_before_the_cancel_has_it)
-{
-	for_each_kind(cancelled_too_late);
-}
-
 /* All waiters are cancelled, and further units are given: they are there for the next fibers. */
-static void cancelled_all(const kind *k)
+FL_TEST_WITH(loop_locks_all_cancelled_leave_it_there, for_each_kind, const kind *k)
 {
 	taker t[3];
 	line_up(k, t, 3);
@@ -360,11 +335,6 @@ static void cancelled_all(const kind *k)
 		FL_CHECK(k->take() == 0);
 	k->end();
 	expect(k, "");
-}
-
-FL_TEST(loop_locks_all_cancelled_leave_it_there)
-{
-	for_each_kind(cancelled_all);
 }
 
 /* The same by deadlines: the clock is not read in between, so all expire at once. */
@@ -397,70 +367,11 @@ FL_TEST(loop_locks_timed_out_waiter_takes_nothing)
 	for_each_kind(timed_out);
 }
 
-/*
- * At the same time from two threads: one cancels the first waiter, this one gives. Either the first
- * or the second has the unit.
- */
-typedef struct race {
-	fl_fiber *victim;
-	uint32_t ready, go, going;
-} race;
-
-static int cancel_on_go(void *arg)
-{
-	race *r = arg;
-	fl__store_release(&r->ready, 1);
-	while (!fl__load_acquire(&r->go))
-		fl__sys.yield();
-	fl__store_release(&r->going, 1);
-	fl_fiber_cancel(r->victim);
-	return 0;
-}
-
-static unsigned had, lost;
-
-static void raced(const kind *k)
-{
-	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		taker t[2];
-		line_up(k, t, 2);
-		race r = {t[0].fiber, 0, 0, 0};
-		fl_thread thread;
-		fl_test_go(&thread, cancel_on_go, &r);
-		FL_WAIT_FOR(fl__load_acquire(&r.ready));
-		fl__store_release(&r.go, 1);
-		while (i % 2 && !fl__load_acquire(&r.going))
-			fl__sys.yield();
-		for (unsigned spin = 0; spin < i % 32; spin++)
-			fl__sys.relax();
-		k->give();
-		fl_test_end(&thread);
-		await(&t[0]);
-		FL_CHECK(t[0].rc == 0 || t[0].rc == -ECANCELED);
-		if (t[0].rc != 0)
-			await(&t[1]);
-		if (!k->chain)
-			expect(k, t[0].rc == 0 ? "a" : "b");
-		finish(k, t, 2, t[0].rc == 0 ? 1 : 0);
-		expect(k, t[0].rc == 0 ? "ab" : "b");
-		had += t[0].rc == 0;
-		lost += t[0].rc != 0;
-	}
-}
-
-FL_TEST(loop_locks_cancel_races_with_the_wake)
-{
-	had = lost = 0;
-	for_each_kind(raced);
-	print_message("%u had it, %u were cancelled before\n", had, lost);
-}
-
 /* Conditions. */
-static int notify_some(void *unused)
+FL_TEST_WITH(loop_locks_cond_wakes_so_many, fl_test_body_in_loop, void)
 {
 	const kind *k = &kinds[1];
 	taker t[6];
-	(void)unused;
 	line_up(k, t, 6);
 	fl_cond_signal(&cond);
 	fl_cond_signal(&cond);
@@ -471,23 +382,16 @@ static int notify_some(void *unused)
 	fl_test_settle();
 	expect(k, "abcdef");
 	finish(k, t, 6, 0);
-	return 0;
-}
-
-FL_TEST(loop_locks_cond_wakes_so_many)
-{
-	fl_test_in_loop(notify_some, NULL);
 }
 
 /*
  * Cancelled while it waits for the mutex after a signal: it returns with the mutex, and has had the
  * signal (test_cancelled_wakeup).
  */
-static int cancel_after_signal(void *unused)
+FL_TEST_WITH(loop_locks_cond_cancelled_after_the_signal, fl_test_body_in_loop, void)
 {
 	const kind *k = &kinds[1];
 	taker t[2];
-	(void)unused;
 	line_up(k, t, 2);
 	fl_mutex_lock(&mutex);
 	fl_cond_signal(&cond);
@@ -501,23 +405,16 @@ static int cancel_after_signal(void *unused)
 	FL_CHECK(t[0].rc == 0);
 	finish(k, t, 2, 1);
 	expect(k, "ab");
-	return 0;
-}
-
-FL_TEST(loop_locks_cond_cancelled_after_the_signal)
-{
-	fl_test_in_loop(cancel_after_signal, NULL);
 }
 
 /*
  * Cancelled in its wait, it returns with the mutex, which another fiber holds at that time
  * (test_wait_cancel_contested).
  */
-static int cancel_contested(void *unused)
+FL_TEST_WITH(loop_locks_cond_cancelled_returns_with_the_mutex, fl_test_body_in_loop, void)
 {
 	const kind *k = &kinds[1];
 	taker t[2];
-	(void)unused;
 	line_up(k, t, 2);
 	fl_mutex_lock(&mutex);
 	fl_fiber_cancel(t[0].fiber);
@@ -528,10 +425,4 @@ static int cancel_contested(void *unused)
 	finish(k, t, 2, 0);
 	FL_CHECK(t[0].rc == -ECANCELED);
 	expect(k, "b");
-	return 0;
-}
-
-FL_TEST(loop_locks_cond_cancelled_returns_with_the_mutex)
-{
-	fl_test_in_loop(cancel_contested, NULL);
 }

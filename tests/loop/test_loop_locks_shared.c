@@ -6,8 +6,6 @@
 #include "fl_bridges.h"
 #include "fl_meet.h"
 
-#include <signal.h>
-
 /* Locks. A shared mutex knows fibers of one thread apart. */
 static void hold_mutex(void *m)
 {

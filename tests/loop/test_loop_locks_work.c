@@ -12,7 +12,6 @@ typedef struct job {
 FL_TASK_STATIC(loop_locks_job, job, int)
 {
 	int rc = fl_event_wait(arg->go);
-	(void)ctx;
 	*result = 2 * arg->number;
 	return rc;
 }
@@ -38,24 +37,9 @@ static void free_pool(void *arg)
 	fl_executor_free(p->executor);
 }
 
-static int get_future(void *arg)
-{
-	const pool *p = arg;
-	int result = 0, rc = loop_locks_job_get(p->future, &result);
-	FL_CHECK(rc != 0 || result == 42);
-	return rc;
-}
-
 static void let_work(void *arg)
 {
 	fl_event_set(&((pool *)arg)->go);
-}
-
-FL_TEST(loop_locks_future)
-{
-	static pool p;
-	fl_test_meet(&(fl_test_meeting){
-	    .object = &p, .begin = make_pool, .end = free_pool, .wait = get_future, .wake = let_work});
 }
 
 static int join_pool(void *arg)
@@ -221,7 +205,6 @@ static int locals(void *unused)
 {
 	int numbers[20], mine = 1000;
 	fl_fiber *f[20];
-	(void)unused;
 	FL_CHECK(fl_local_get(&own) == NULL);
 	FL_CHECK(fl_local_set(&own, &mine) == 0);
 	for (int i = 0; i < 20; i++) {

@@ -34,7 +34,6 @@ static int compute_after_yields(void *unused)
 	bool fired = false;
 	fl_loop_timer timer = {0};
 	unsigned pieces = 0;
-	(void)unused;
 	fl_fiber *other = fl_test_start(yield_until, &fired);
 	for (int i = 0; i < 100000; i++)
 		/* A poll for events costs more than the fibers: so polls are rare. */
@@ -111,14 +110,14 @@ static int run_by_turns(void *arg)
 	return 0;
 }
 
-static int read_meanwhile(void *unused)
+/* Wakes by other threads, one always there when the loop is to sleep, keep no event out. */
+FL_TEST_WITH(loop_looks_while_other_threads_go_on_waking, fl_test_body_in_loop, void)
 {
 	relay r = {0};
 	struct runner t[2] = {{&r, 1}, {&r, 0}};
 	fl_thread thread;
 	fl_stream *ends[2];
 	char c = 0;
-	(void)unused;
 	FL_CHECK(fl_sem_init(&r.wake[0], 0) == 0 && fl_sem_init(&r.wake[1], 0) == 0);
 	FL_CHECK(fl_stream_pair(ends) == 0);
 	FL_CHECK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL) == 0);
@@ -136,11 +135,4 @@ static int read_meanwhile(void *unused)
 	FL_CHECK(fl_thread_join(&thread, NULL) == 0);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
-	return 0;
-}
-
-/* Wakes by other threads, one always there when the loop is to sleep, keep no event out. */
-FL_TEST(loop_looks_while_other_threads_go_on_waking)
-{
-	fl_test_in_loop(read_meanwhile, NULL);
 }

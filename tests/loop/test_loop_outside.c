@@ -5,9 +5,6 @@
 #include "fl_in_loop.h"
 #include "fl_net.h"
 
-#include <fairlead/loop.h>
-#include <fairlead/loop_executor.h>
-
 static char logged[256];
 
 static void keep(fl_log_level level, const char *message)
@@ -18,7 +15,6 @@ static void keep(fl_log_level level, const char *message)
 
 static int returns_0(void *unused)
 {
-	(void)unused;
 	return 0;
 }
 
@@ -62,7 +58,6 @@ static void in_a_callback(void *done)
 
 static int calls_back(void *unused)
 {
-	(void)unused;
 	fl_event done = FL_EVENT_INIT;
 	FL_CHECK(fl_loop_post(fl_loop_current(), in_a_callback, &done) == 0);
 	return fl_event_wait(&done);
@@ -77,15 +72,10 @@ FL_TEST(loop_outside_of_fibers_is_a_callback)
 
 static void never(void *unused)
 {
-	(void)unused;
 }
 
 static void never_watches(fl_loop_watch *w, int fd, unsigned events, void *unused)
 {
-	(void)w;
-	(void)fd;
-	(void)events;
-	(void)unused;
 }
 
 #define MISSING(name, ...)                                                                                             \

@@ -10,9 +10,6 @@
 #include "fl_poller.h"
 #include "fl_queued.h"
 
-#include <sys/socket.h>
-#include <sys/syscall.h>
-
 /* A loop that waits is in one call of the system, however long. */
 typedef struct sleeper {
 	fl_event event;
@@ -69,13 +66,11 @@ static uint32_t made, sleeps;
 
 static void count_made(void *unused)
 {
-	(void)unused;
 	made++;
 }
 
 static int call_often(void *unused)
 {
-	(void)unused;
 	for (int i = 0; i < 100; i++)
 		FL_CHECK(fl_loop_post(sleeping, count_made, NULL) == 0);
 	return 0;
@@ -100,7 +95,6 @@ static int be_called_in_sleep(int poller, struct epoll_event *events, int n, int
 
 static int be_called(void *unused)
 {
-	(void)unused;
 	sleeping = fl_loop_current();
 	fl_test_poller_count();
 	fl__poller_sys.wait = be_called_in_sleep;
@@ -127,7 +121,6 @@ static void call_while_it_runs(void *over)
 static int call_from_a_fiber(void *unused)
 {
 	uint32_t over = 0;
-	(void)unused;
 	fl_test_poller_count();
 	FL_CHECK(fl_loop_post(fl_loop_current(), call_while_it_runs, &over) == 0);
 	while (!over)
@@ -153,7 +146,6 @@ static int sleep_and_be_woken(void *unused)
 {
 	sleeper s = {FL_EVENT_INIT, 0};
 	fl_fiber *f = fl_test_start(wait_event, &s.event);
-	(void)unused;
 	for (int i = 0; i < 5; i++) {
 		int64_t deadline = fl_after(FL_US(300));
 		FL_CHECK(fl_sleep_until(deadline, NULL) == 0 && fl_now() >= deadline);

@@ -36,23 +36,16 @@ static int note_and_sleep(void *arg)
 	return 0;
 }
 
-static int takes_turns(void *unused)
+/* 0 and less: exactly one turn, in the order of the others. */
+FL_TEST_WITH(loop_sleep_zero_is_one_turn, fl_test_body_in_loop, void)
 {
 	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = FL_S(-3600)}};
-	(void)unused;
 	note_nothing();
 	for (int i = 0; i < 3; i++)
 		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_test_join(s[i].fiber) == 0);
 	FL_CHECK(strcmp(order, "abcabcabc") == 0);
-	return 0;
-}
-
-/* 0 and less: exactly one turn, in the order of the others. */
-FL_TEST(loop_sleep_zero_is_one_turn)
-{
-	fl_test_in_loop(takes_turns, NULL);
 }
 
 static int note_it(void *letter)
@@ -61,10 +54,9 @@ static int note_it(void *letter)
 	return 0;
 }
 
-static int one_turn_exactly(void *unused)
+FL_TEST_WITH(loop_sleep_zero_lets_the_new_ones_run, fl_test_body_in_loop, void)
 {
 	static char x = 'x', y = 'y';
-	(void)unused;
 	note_nothing();
 	fl_fiber *f = fl_test_start(note_it, &x);
 	note('1');
@@ -77,12 +69,6 @@ static int one_turn_exactly(void *unused)
 	FL_CHECK(fl_test_join(f) == 0);
 	FL_CHECK(fl_sleep(0) == 0); /* alone */
 	FL_CHECK(strcmp(order, "1x2y3") == 0);
-	return 0;
-}
-
-FL_TEST(loop_sleep_zero_lets_the_new_ones_run)
-{
-	fl_test_in_loop(one_turn_exactly, NULL);
 }
 
 static int cancel_it(void *fiber)
@@ -93,7 +79,6 @@ static int cancel_it(void *fiber)
 
 static int sees_cancels(void *unused)
 {
-	(void)unused;
 	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_sleep(0) == -ECANCELED); /* it came in this turn */
@@ -117,22 +102,15 @@ FL_TEST(loop_sleep_zero_sees_a_cancel)
  * Cancelled or not, it is a turn: a fiber that only sleeps, and ignores its cancel, does not hold
  * up the others.
  */
-static int still_a_turn(void *unused)
+FL_TEST_WITH(loop_sleep_zero_cancelled_is_a_turn_all_the_same, fl_test_body_in_loop, void)
 {
 	static char x = 'x';
-	(void)unused;
 	note_nothing();
 	fl_fiber_cancel(fl_fiber_current());
 	fl_fiber *other = fl_test_start(note_it, &x);
 	FL_CHECK(fl_sleep(0) == -ECANCELED);
 	FL_CHECK(strcmp(order, "x") == 0);
 	FL_CHECK(fl_test_join(other) == 0);
-	return 0;
-}
-
-FL_TEST(loop_sleep_zero_cancelled_is_a_turn_all_the_same)
-{
-	fl_test_in_loop(still_a_turn, NULL);
 }
 
 /* A thread's sleep of nothing does nothing: it cannot be cancelled. */
@@ -162,10 +140,9 @@ static int call_loop(void *arg)
 	return fl_loop_post(args[0], set_it, args[1]);
 }
 
-static int starves_nobody(void *unused)
+FL_TEST_WITH(loop_sleep_zero_starves_no_fiber, fl_test_body_in_loop, void)
 {
 	uint32_t timed = 0, called = 0;
-	(void)unused;
 	fl_loop_timer timer = {.function_ = NULL};
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_US(100)), set_it, &timed);
 	void *args[] = {fl_loop_current(), &called};
@@ -176,12 +153,6 @@ static int starves_nobody(void *unused)
 		FL_CHECK(fl_sleep(0) == 0 && fl_now() < end);
 	int rc;
 	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
-	return 0;
-}
-
-FL_TEST(loop_sleep_zero_starves_no_fiber)
-{
-	fl_test_in_loop(starves_nobody, NULL);
 }
 
 /* Longer ones. */
@@ -201,7 +172,6 @@ static int in_order_of_time(void *unused)
 	               {.letter = 'a', .ns = hour + 1},
 	               {.letter = 'd', .ns = hour + 4},
 	               {.letter = 'b', .ns = hour + 2}};
-	(void)unused;
 	note_nothing();
 	for (int i = 0; i < 4; i++)
 		s[i].fiber = fl_test_start(sleep_and_note, &s[i]);
@@ -223,20 +193,17 @@ FL_TEST(loop_sleep_wakes_in_the_order_of_time)
 
 static int sleep_for_ever(void *unused)
 {
-	(void)unused;
 	return fl_sleep(FL_FOREVER);
 }
 
 static int sleep_long(void *unused)
 {
-	(void)unused;
 	return fl_sleep_until(fl_after(FL_S(3600)), NULL);
 }
 
-static int cancels_sleeps(void *unused)
+FL_TEST_WITH(loop_sleep_is_ended_by_a_cancel, fl_test_body_in_loop, void)
 {
 	fl_fiber_function *const sleeps[] = {sleep_for_ever, sleep_long};
-	(void)unused;
 	for (int i = 0; i < 2; i++) {
 		fl_fiber *f = fl_test_start(sleeps[i], NULL);
 		FL_CHECK(fl_sleep(0) == 0);
@@ -247,10 +214,4 @@ static int cancels_sleeps(void *unused)
 		fl_fiber_cancel(f); /* before it sleeps */
 		FL_CHECK(fl_test_join(f) == -ECANCELED);
 	}
-	return 0;
-}
-
-FL_TEST(loop_sleep_is_ended_by_a_cancel)
-{
-	fl_test_in_loop(cancels_sleeps, NULL);
 }

@@ -9,9 +9,6 @@
 #include "fl_queued.h"
 
 #include "fiber/fiber.h"
-#include <fairlead/fd.h>
-#include <sched.h>
-#include <unistd.h>
 
 /* The clock stands still: each sleep was short, and a spin has unlimited time. */
 static int64_t clock_stands(void)

@@ -25,14 +25,13 @@ static void until_fired(unsigned n)
 	FL_CHECK(n_fired == n);
 }
 
-static int fire_in_order(void *unused)
+FL_TEST_WITH(loop_timers_fire_in_order, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[5] = {{{0}}};
 	static const int64_t after[] = {FL_US(500), FL_US(100), FL_US(900), FL_US(300), FL_US(700)};
 	static const unsigned expected[] = {1, 3, 0, 4, 2};
 	int64_t now = fl_now();
-	(void)unused;
 	n_fired = 0;
 	for (int i = 0; i < 5; i++)
 		fl_loop_timer_start(l, &t[i], now + after[i], note, &numbers[i]);
@@ -40,22 +39,15 @@ static int fire_in_order(void *unused)
 		FL_CHECK(fl_sleep(FL_US(50)) == 0);
 	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
 	FL_CHECK(fl_now() >= now + FL_US(900));
-	return 0;
-}
-
-FL_TEST(loop_timers_fire_in_order)
-{
-	fl_test_in_loop(fire_in_order, NULL);
 }
 
 /* Of timers with the same deadline the first started comes first. */
-static int fire_equals_in_order(void *unused)
+FL_TEST_WITH(loop_timers_with_one_deadline_fire_in_order, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[8] = {{{0}}};
 	static const unsigned expected[] = {4, 6, 0, 2, 5, 7, 3, 1};
 	const int64_t due = fl_now(), later = due + FL_US(300);
-	(void)unused;
 	n_fired = 0;
 	for (unsigned i = 0; i < 8; i++)
 		fl_loop_timer_start(l, &t[i ^ 4], i % 2 == 0 ? due : later, note, &numbers[i ^ 4]);
@@ -63,12 +55,6 @@ static int fire_equals_in_order(void *unused)
 	while (n_fired < 8)
 		FL_CHECK(fl_sleep(FL_US(50)) == 0);
 	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
-	return 0;
-}
-
-FL_TEST(loop_timers_with_one_deadline_fire_in_order)
-{
-	fl_test_in_loop(fire_equals_in_order, NULL);
 }
 
 /* Not before their time, by a clock that goes when the test says so. */
@@ -77,7 +63,6 @@ static int fire_in_time(void *unused)
 	fl_loop *l = fl_loop_current();
 	fl_loop_timer t[4] = {{{0}}};
 	int64_t now = fl_now();
-	(void)unused;
 	n_fired = 0;
 	for (int i = 0; i < 3; i++)
 		fl_loop_timer_start(l, &t[i], now + FL_S(3600) * (i + 1), note, &numbers[i]);
@@ -154,11 +139,10 @@ static self_timer *make_timer(void)
 	return s;
 }
 
-static int change_in_callbacks(void *unused)
+FL_TEST_WITH(loop_timers_change_in_callbacks, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	self_timer again = {.left = 5}, a = {.other = NULL}, b = {.other = &a};
-	(void)unused;
 	fl_loop_timer_start(l, &again.t, 0, start_again, &again);
 	while (again.left > 0)
 		fl_fiber_yield();
@@ -178,21 +162,14 @@ static int change_in_callbacks(void *unused)
 	fl_loop_timer_start(l, &first->t, 5, free_both, first);
 	fl_loop_timer_start(l, &second->t, 5, free_both, second);
 	until_fired(1);
-	return 0;
-}
-
-FL_TEST(loop_timers_change_in_callbacks)
-{
-	fl_test_in_loop(change_in_callbacks, NULL);
 }
 
 /* A timer that is always due holds up no other: it fires once a turn. */
-static int run_beside_a_hog(void *unused)
+FL_TEST_WITH(loop_timers_that_are_due_starve_no_fiber, fl_test_body_in_loop, void)
 {
 	fl_loop *l = fl_loop_current();
 	self_timer hog = {.left = UINT32_MAX};
 	fl_loop_timer t = {0};
-	(void)unused;
 	n_fired = 0;
 	fl_loop_timer_start(l, &hog.t, INT64_MIN, start_again, &hog);
 	for (int i = 0; i < 20; i++)
@@ -202,12 +179,6 @@ static int run_beside_a_hog(void *unused)
 	FL_CHECK(fl_sleep(FL_US(300)) == 0);
 	until_fired(1);
 	fl_loop_timer_cancel(l, &hog.t);
-	return 0;
-}
-
-FL_TEST(loop_timers_that_are_due_starve_no_fiber)
-{
-	fl_test_in_loop(run_beside_a_hog, NULL);
 }
 
 /* A callback may start fibers, and wake them. */
@@ -215,7 +186,6 @@ static fl_event woken;
 
 static int wake(void *unused)
 {
-	(void)unused;
 	fl_event_set(&woken);
 	return 0;
 }
@@ -228,7 +198,6 @@ static void start_fiber(void *unused)
 static int be_woken(void *unused)
 {
 	fl_loop_timer t = {0};
-	(void)unused;
 	fl_event_init(&woken);
 	fl_loop_timer_start(fl_loop_current(), &t, fl_after(FL_US(100)), start_fiber, NULL);
 	return fl_event_wait(&woken);
@@ -303,7 +272,6 @@ static void check_model(void)
 static int churn(void *unused)
 {
 	fl_loop *l = fl_loop_current();
-	(void)unused;
 	random_state = 88172645463325252u;
 	model_now = fl_now();
 	memset(model, 0, sizeof model);
@@ -358,10 +326,9 @@ static void meet_lock(void *number)
 	fl_mutex_unlock(&met);
 }
 
-static int hold_lock(void *unused)
+FL_TEST_WITH(loop_timers_call_back_into_a_lock, fl_test_body_in_loop, void)
 {
 	fl_loop_timer t[2] = {{{0}}};
-	(void)unused;
 	n_fired = 0;
 	fl_mutex_lock(&met);
 	for (int i = 0; i < 2; i++)
@@ -373,10 +340,4 @@ static int hold_lock(void *unused)
 	fl_mutex_unlock(&met);
 	until_fired(2);
 	FL_CHECK(fired[0] == 0 && fired[1] == 1);
-	return 0;
-}
-
-FL_TEST(loop_timers_call_back_into_a_lock)
-{
-	fl_test_in_loop(hold_lock, NULL);
 }

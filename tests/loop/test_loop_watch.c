@@ -7,8 +7,6 @@
 #include "fl_in_loop.h"
 #include "fl_poller.h"
 
-#include <sys/socket.h>
-
 typedef struct watched {
 	fl_loop_watch w;
 	int ends[2]; /* [0] is watched */
@@ -51,11 +49,10 @@ static void start(watched *x, unsigned events)
 	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, count_call, x) == 0);
 }
 
-static int be_level_triggered(void *unused)
+FL_TEST_WITH(loop_watch_is_level_triggered, fl_test_body_in_loop, void)
 {
 	watched x;
 	char byte;
-	(void)unused;
 	open_watched(&x);
 	start(&x, FL_LOOP_IN);
 	fl_test_look();
@@ -83,12 +80,6 @@ static int be_level_triggered(void *unused)
 	fl_test_look();
 	FL_CHECK(x.calls == calls + 1);
 	close_watched(&x);
-	return 0;
-}
-
-FL_TEST(loop_watch_is_level_triggered)
-{
-	fl_test_in_loop(be_level_triggered, NULL);
 }
 
 static void wait_for_call(watched *x)
@@ -98,10 +89,9 @@ static void wait_for_call(watched *x)
 		fl_fiber_yield();
 }
 
-static int tell_events(void *unused)
+FL_TEST_WITH(loop_watch_tells_what_was_asked_for, fl_test_body_in_loop, void)
 {
 	watched x;
-	(void)unused;
 	open_watched(&x);
 	start(&x, FL_LOOP_OUT);
 	wait_for_call(&x);
@@ -135,20 +125,13 @@ static int tell_events(void *unused)
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR));
 	close_watched(&x);
-	return 0;
 }
 
-FL_TEST(loop_watch_tells_what_was_asked_for)
-{
-	fl_test_in_loop(tell_events, NULL);
-}
-
-static int pipe_without_reader(void *unused)
+FL_TEST_WITH(loop_watch_tells_of_an_error, fl_test_body_in_loop, void)
 {
 	watched x = {.calls = 0};
 	static char block[65536];
 	int ends[2];
-	(void)unused;
 	FL_CHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
 	while (write(ends[1], block, sizeof block) > 0)
 		;
@@ -162,12 +145,6 @@ static int pipe_without_reader(void *unused)
 	wait_for_call(&x);
 	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* a watch for writing sees the error */
 	close_watched(&x);
-	return 0;
-}
-
-FL_TEST(loop_watch_tells_of_an_error)
-{
-	fl_test_in_loop(pipe_without_reader, NULL);
 }
 
 /* Two are ready in one poll, and the callback of the first one acts on the other. */
@@ -225,22 +202,15 @@ static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
 	fl_test_look();
 }
 
-static int act_on_others(void *unused)
+FL_TEST_WITH(loop_watch_stopped_in_the_callback_of_another, fl_test_body_in_loop, void)
 {
 	watched *pair[2];
-	(void)unused;
 	open_pair(pair, stop_victim);
 	FL_CHECK((pair[0]->calls == 0) != (pair[1]->calls == 0));
 	close_watched(pair[0]);
 	close_watched(pair[1]);
 	free(pair[0]);
 	free(pair[1]);
-	return 0;
-}
-
-FL_TEST(loop_watch_stopped_in_the_callback_of_another)
-{
-	fl_test_in_loop(act_on_others, NULL);
 }
 
 static watched *survivor;
@@ -252,27 +222,19 @@ static void free_and_survive(fl_loop_watch *w, int fd, unsigned events, void *ar
 	stop_and_free_victim(w, fd, events, arg);
 }
 
-static int free_others(void *unused)
+FL_TEST_WITH(loop_watch_freed_in_the_callback_of_another, fl_test_body_in_loop, void)
 {
 	watched *pair[2];
-	(void)unused;
 	survivor = NULL;
 	open_pair(pair, free_and_survive);
 	FL_CHECK(survivor != NULL && survivor->calls == 1);
 	close_watched(survivor);
 	free(survivor);
-	return 0;
 }
 
-FL_TEST(loop_watch_freed_in_the_callback_of_another)
-{
-	fl_test_in_loop(free_others, NULL);
-}
-
-static int change_others(void *unused)
+FL_TEST_WITH(loop_watch_changed_in_the_callback_of_another, fl_test_body_in_loop, void)
 {
 	watched *pair[2];
-	(void)unused;
 	open_pair(pair, change_victim);
 	/* The other was changed before its event was fired. */
 	FL_CHECK(pair[0]->calls + pair[1]->calls == 1);
@@ -290,12 +252,6 @@ static int change_others(void *unused)
 		close_watched(pair[i]);
 		free(pair[i]);
 	}
-	return 0;
-}
-
-FL_TEST(loop_watch_changed_in_the_callback_of_another)
-{
-	fl_test_in_loop(change_others, NULL);
 }
 
 /* A callback that stops itself, closes its descriptor and frees its memory. */
@@ -304,7 +260,6 @@ static unsigned freed;
 static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
 {
 	watched *x = arg;
-	(void)w, (void)fd, (void)events;
 	close_watched(x);
 	memset(x, 0xa5, sizeof *x);
 	free(x);
@@ -313,7 +268,6 @@ static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
 
 static int let_it_free_itself(void *unused)
 {
-	(void)unused;
 	for (unsigned i = 1; i <= 20; i++) {
 		watched *x = malloc(sizeof *x);
 		FL_CHECK(x != NULL);
@@ -337,16 +291,15 @@ static int fail_with;
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return fail_with;
 }
 
-static int answer(void *unused)
+/* fl_loop_watch_start and fl_loop_watch_change: -ENOMEM and -ENOSPC are the system's. */
+FL_TEST_WITH(loop_watch_answers, fl_test_body_in_loop, void)
 {
 	static const int errors[] = {-ENOMEM, -ENOSPC};
 	fl_loop *l = fl_loop_current();
 	watched x, twin;
-	(void)unused;
 	open_watched(&x);
 	twin = x;
 	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x) == -EINVAL);
@@ -379,13 +332,6 @@ static int answer(void *unused)
 	fl_test_look();
 	FL_CHECK(x.calls == 0); /* the change that failed has changed nothing */
 	close_watched(&x);
-	return 0;
-}
-
-/* fl_loop_watch_start and fl_loop_watch_change: -ENOMEM and -ENOSPC are the system's. */
-FL_TEST(loop_watch_answers)
-{
-	fl_test_in_loop(answer, NULL);
 }
 
 /* More are ready than one wait takes in. */
@@ -393,7 +339,6 @@ static int watch_many(void *unused)
 {
 	enum { MANY = 300 };
 	static watched x[MANY];
-	(void)unused;
 	for (int i = 0; i < MANY; i++) {
 		open_watched(&x[i]);
 		x[i].stop_after = 1;
@@ -518,12 +463,11 @@ static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg
 	FL_CHECK(fl_event_wait(&held_up.go_on) == 0);
 }
 
-static int change_while_a_callback_waits(void *unused)
+FL_TEST_WITH(loop_watch_changes_while_a_callback_waits, fl_test_body_in_loop, void)
 {
 	watched x, changed, stopped, drained;
 	watched *all[] = {&x, &changed, &stopped, &drained};
 	char byte;
-	(void)unused;
 	held_up = (struct held_up){.waits = false};
 	for (int i = 0; i < 4; i++) {
 		open_watched(all[i]);
@@ -553,12 +497,6 @@ static int change_while_a_callback_waits(void *unused)
 		fl_fiber_yield();
 	for (int i = 0; i < 4; i++)
 		close_watched(all[i]);
-	return 0;
-}
-
-FL_TEST(loop_watch_changes_while_a_callback_waits)
-{
-	fl_test_in_loop(change_while_a_callback_waits, NULL);
 }
 
 /* A callback that waits each time does not hold up the callbacks of other watches. */
@@ -568,11 +506,10 @@ static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	FL_CHECK(fl_sleep(FL_US(20)) == 0);
 }
 
-static int wait_and_take_turns(void *unused)
+FL_TEST_WITH(loop_watch_that_waits_each_time_lets_others_have_their_turn, fl_test_body_in_loop, void)
 {
 	enum { OTHERS = 3 };
 	watched x, others[OTHERS];
-	(void)unused;
 	open_watched(&x);
 	write_to(&x);
 	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x) == 0);
@@ -588,10 +525,4 @@ static int wait_and_take_turns(void *unused)
 	close_watched(&x);
 	for (int i = 0; i < OTHERS; i++)
 		close_watched(&others[i]);
-	return 0;
-}
-
-FL_TEST(loop_watch_that_waits_each_time_lets_others_have_their_turn)
-{
-	fl_test_in_loop(wait_and_take_turns, NULL);
 }

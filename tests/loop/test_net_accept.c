@@ -23,10 +23,9 @@ static fl_fiber *start_accepting(fl_listener *l)
 /* ---- nothing is lost */
 
 /* The connection stays, and a new try needs no event for it. */
-static int no_descriptors(void *unused)
+FL_TEST_WITH(net_accept_without_descriptors, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	rlim_t before = fl_test_limit_fds(0);
@@ -45,12 +44,6 @@ static int no_descriptors(void *unused)
 	FL_GIVES(fl_try_accept(l, &s), -EAGAIN);
 	fl_stream_free(a);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_without_descriptors)
-{
-	fl_test_leaves_nothing(no_descriptors, NULL);
 }
 
 static int free_at_the_end(void *stream)
@@ -65,11 +58,10 @@ static int free_at_the_end(void *stream)
  * A fiber that tries again and again lets the others run, and the loop poll, so that they may close
  * descriptors.
  */
-static int tries_again(void *unused)
+FL_TEST_WITH(net_accept_without_descriptors_lets_others_run, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL, *ends[2];
 	int rc;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	FL_GIVES(fl_stream_pair(ends), 0);
@@ -87,12 +79,6 @@ static int tries_again(void *unused)
 	fl_stream_free(a);
 	fl_stream_free(s);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_without_descriptors_lets_others_run)
-{
-	fl_test_leaves_nothing(tries_again, NULL);
 }
 
 static int refused_control(int poller, int op, int fd, uint32_t events, void *owner)
@@ -104,7 +90,6 @@ static int refused_control(int poller, int op, int fd, uint32_t events, void *ow
 static int kept_back(void *unused)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	for (int i = 0; i < 3; i++) {
@@ -155,16 +140,12 @@ static int last_error;
 
 static int accept_never(int fd, struct sockaddr *address, socklen_t *size)
 {
-	(void)fd;
-	(void)address;
-	(void)size;
 	return last_error;
 }
 
-static int errors(void *unused)
+FL_TEST_WITH(net_accept_errors, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	broken_seen = 0;
@@ -175,7 +156,7 @@ static int errors(void *unused)
 	static const int others[][2] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-EPERM, -EPERM}};
 	fl__net_sys.accept = accept_never;
-	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+	FL_EACH (i, others) {
 		last_error = others[i][0];
 		FL_GIVES(fl_accept(l, &s), others[i][1]); /* -ENFILE */
 		FL_GIVES(fl_accept(l, &s), others[i][1]); /* there is no event to wait for */
@@ -183,21 +164,14 @@ static int errors(void *unused)
 	fl_test_no_faults();
 	fl_stream_free(a);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_errors)
-{
-	fl_test_leaves_nothing(errors, NULL);
 }
 
 /*
  * A client that has reset its connection before the accept: it is still a stream, which reports it.
  */
-static int reset_early(void *unused)
+FL_TEST_WITH(net_accept_of_a_reset_connection, fl_test_body_leaves_nothing, void)
 {
 	char got;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	const struct sockaddr_in to = {
 	    .sin_family = AF_INET, .sin_port = htons(fl_listener_port(l)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -208,12 +182,6 @@ static int reset_early(void *unused)
 	FL_GIVES(fl_stream_read(s, &got, 1), -ECONNRESET);
 	fl_stream_free(s);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_of_a_reset_connection)
-{
-	fl_test_leaves_nothing(reset_early, NULL);
 }
 
 /* ---- hostile clients: they say nothing, a byte or garbage, and stay, leave or reset */
@@ -285,14 +253,12 @@ static int hostile_clients(void *listener)
 
 static int hostile_tcp(void *unused)
 {
-	(void)unused;
 	return hostile_clients(fl_test_listener("127.0.0.1", 0));
 }
 
 static int hostile_unix(void *unused)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
 	return hostile_clients(l);
 }
@@ -305,11 +271,10 @@ FL_TEST(net_accept_hostile_clients)
 
 /* ---- waits */
 
-static int waits(void *unused)
+FL_TEST_WITH(net_accept_waits, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
 	fl_cancel_token stop;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	FL_GIVES(fl_try_accept(l, &s), -EAGAIN);
 	FL_GIVES(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
@@ -335,12 +300,6 @@ static int waits(void *unused)
 	FL_GIVES(fl_test_join(f), 0);
 	fl_stream_free(a);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_waits)
-{
-	fl_test_leaves_nothing(waits, NULL);
 }
 
 static fl_listener *kept;
@@ -358,7 +317,6 @@ static void in_callback(void *event)
 static int elsewhere(void *unused)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	FL_GIVES(fl_accept(kept, &s), -EINVAL);
 	FL_GIVES(fl_try_accept(kept, &s), -EINVAL);
 	return 0;
@@ -366,16 +324,14 @@ static int elsewhere(void *unused)
 
 static int on_another_loop(void *unused)
 {
-	(void)unused;
 	return fl_loop_run(elsewhere, NULL);
 }
 
-static int from_elsewhere(void *unused)
+FL_TEST_WITH(net_accept_outside_of_its_fibers, fl_test_body_leaves_nothing, void)
 {
 	fl_event done = FL_EVENT_INIT;
 	fl_thread t;
 	int result = -1;
-	(void)unused;
 	kept = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
 	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
@@ -385,12 +341,6 @@ static int from_elsewhere(void *unused)
 	FL_GIVES(result, 0);
 	fl_stream_free(a);
 	fl_listener_free(kept);
-	return 0;
-}
-
-FL_TEST(net_accept_outside_of_its_fibers)
-{
-	fl_test_leaves_nothing(from_elsewhere, NULL);
 }
 
 enum { PENDING = 100 };
@@ -406,11 +356,10 @@ static int count(void *n)
 }
 
 /* While there are connections an acceptor need not wait; but the others get their turns. */
-static int fair(void *unused)
+FL_TEST_WITH(net_accept_lets_others_run, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *a[PENDING], *s[PENDING];
 	int turns = 0;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	for (int i = 0; i < PENDING; i++)
 		a[i] = fl_test_connected("127.0.0.1", fl_listener_port(l));
@@ -424,21 +373,14 @@ static int fair(void *unused)
 		fl_stream_free(s[i]);
 	}
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_lets_others_run)
-{
-	fl_test_leaves_nothing(fair, NULL);
 }
 
 /* ---- the end */
 
-static int closes(void *unused)
+FL_TEST_WITH(net_accept_of_a_closed_listener, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL, *a = NULL;
 	char got;
-	(void)unused;
 	uint16_t port = 0;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", port);
@@ -460,18 +402,11 @@ static int closes(void *unused)
 	fl_stream_free(a);
 	fl_listener_free(l);
 	FL_CHECK(close(fd) == 0);
-	return 0;
-}
-
-FL_TEST(net_accept_of_a_closed_listener)
-{
-	fl_test_leaves_nothing(closes, NULL);
 }
 
 /* A connection and the close in the same turn: the acceptor does not get the closed connection. */
-static int closes_with_news(void *unused)
+FL_TEST_WITH(net_accept_of_a_closed_listener_with_connections, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	for (int i = 0; i < 3; i++) {
 		fl_listener *l = fl_test_listener("127.0.0.1", 0);
 		fl_fiber *f = start_accepting(l);
@@ -486,12 +421,6 @@ static int closes_with_news(void *unused)
 		fl_stream_free(a);
 		fl_listener_free(l);
 	}
-	return 0;
-}
-
-FL_TEST(net_accept_of_a_closed_listener_with_connections)
-{
-	fl_test_leaves_nothing(closes_with_news, NULL);
 }
 
 /* Closed while the acceptor lets others run. */
@@ -501,10 +430,9 @@ static int close_it(void *listener)
 	return 0;
 }
 
-static int closes_meanwhile(void *unused)
+FL_TEST_WITH(net_accept_of_a_listener_that_others_close, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl__net_sys.accept = accept_never;
 	last_error = -EMFILE;
@@ -514,12 +442,6 @@ static int closes_meanwhile(void *unused)
 	FL_GIVES(fl_test_join(f), 0);
 	fl_test_no_faults();
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_of_a_listener_that_others_close)
-{
-	fl_test_leaves_nothing(closes_meanwhile, NULL);
 }
 
 /* ---- fork */
@@ -529,7 +451,6 @@ static fl_test_path path;
 static void in_child(void *unused)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	int fd = fl_listener_fd(kept);
 	FL_GIVES(fl_accept(kept, &s), -EOWNERDEAD);
 	FL_GIVES(fl_try_accept(kept, &s), -EOWNERDEAD);
@@ -539,10 +460,9 @@ static void in_child(void *unused)
 	FL_CHECK(fl_test_path_is_there(&path));
 }
 
-static int fork_it(void *unused)
+FL_TEST_WITH(net_accept_in_a_forked_child, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *a = NULL;
-	(void)unused;
 	path = fl_test_path_make();
 	FL_GIVES(fl_listen_unix(&kept, path.name, NULL), 0);
 	fl_fiber *f = start_accepting(kept);
@@ -552,12 +472,6 @@ static int fork_it(void *unused)
 	fl_stream_free(a);
 	fl_listener_free(kept);
 	fl_test_path_end(&path);
-	return 0;
-}
-
-FL_TEST(net_accept_in_a_forked_child)
-{
-	fl_test_leaves_nothing(fork_it, NULL);
 }
 
 /* ---- many */
@@ -596,10 +510,9 @@ static int client(void *listener)
 	return 0;
 }
 
-static int many(void *unused)
+FL_TEST_WITH(net_accept_many_at_once, fl_test_body_leaves_nothing, void)
 {
 	fl_group clients = FL_GROUP_INIT(NULL);
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_fiber *server = fl_test_start(serve, l);
 	for (int i = 0; i < CLIENTS; i++)
@@ -607,10 +520,4 @@ static int many(void *unused)
 	FL_GIVES(fl_group_join(&clients), 0);
 	FL_GIVES(fl_test_join(server), 0);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_accept_many_at_once)
-{
-	fl_test_leaves_nothing(many, NULL);
 }

@@ -37,7 +37,6 @@ static int first_refuses(void *unused)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
-	(void)unused;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	find_two("127.0.0.1", "127.0.0.2");
@@ -80,7 +79,6 @@ static int first_is_silent(void *unused)
 {
 	uint16_t port = 0;
 	int full[2];
-	(void)unused;
 	fl_test_stop_clock();
 	fl_test_full(full, "127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
@@ -119,7 +117,6 @@ static int then_one_refuses(void *unused)
 {
 	uint16_t port = 0;
 	int full[2];
-	(void)unused;
 	fl_test_stop_clock();
 	fl_test_full(full, "127.0.0.1", &port);
 	int fd = fl_test_bound("127.0.0.2", &port);
@@ -152,7 +149,6 @@ static int all_silent(void *unused)
 {
 	uint16_t port = 0;
 	int a[2], b[2];
-	(void)unused;
 	fl_test_clock_ours();
 	fl_test_full(a, "127.0.0.1", &port);
 	fl_test_full(b, "127.0.0.2", &port);
@@ -201,10 +197,9 @@ static int which_error(void *unused)
 	    {-EAFNOSUPPORT, -ENOBUFS, -ENOMEM},
 	};
 	fl_stream *s = NULL;
-	(void)unused;
 	find_two("127.0.0.1", "127.0.0.2");
 	fl__net_sys.connect = answer;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	FL_EACH (i, cases) {
 		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
 		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
 	}
@@ -224,8 +219,6 @@ static char order[64];
 static int note_and_refuse(int fd, const struct sockaddr *address, socklen_t size)
 {
 	size_t n = strlen(order);
-	(void)fd;
-	(void)size;
 	const struct sockaddr_in *four = (const void *)address;
 	const struct sockaddr_in6 *six = (const void *)address;
 	if (address->sa_family == AF_INET)
@@ -249,13 +242,11 @@ static void try_in_order(const char *addresses)
 
 static int any_socket(int family, int type, int protocol)
 {
-	(void)family;
 	return fl_test_real_net_sys.socket(AF_INET, type, protocol);
 }
 
 static int in_order(void *unused)
 {
-	(void)unused;
 	fl__net_sys.connect = note_and_refuse;
 	fl__net_sys.socket = any_socket; /* also where there is no IPv6 */
 	try_in_order("::a ::b ::c 127.0.0.1 127.0.0.2");

@@ -2,22 +2,15 @@
 /* Connections: which addresses are tried, and which attempts give up when. */
 #include "fl_net_faults.h"
 
-static int refused(void *unused)
+FL_TEST_WITH(net_connect_refused, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
-	(void)unused;
 	int fd = fl_test_bound("127.0.0.1", &port); /* a port of this test, without a listener */
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
 	/* Known at once. */
 	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", port, 0, NULL), -ECONNREFUSED);
 	FL_CHECK(s == NULL && close(fd) == 0);
-	return 0;
-}
-
-FL_TEST(net_connect_refused)
-{
-	fl_test_leaves_nothing(refused, NULL);
 }
 
 /* The same, when it is not known at once: by an event. */
@@ -35,11 +28,10 @@ static int second_connect(int fd, const struct sockaddr *address, socklen_t size
 	return rc == 0 ? -EISCONN : rc;
 }
 
-static int by_event(void *unused)
+FL_TEST_WITH(net_connect_by_an_event, fl_test_body_leaves_nothing, void)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
-	(void)unused;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl__net_sys.connect = behind_connect;
@@ -57,30 +49,17 @@ static int by_event(void *unused)
 	fl_stream_free(other);
 	fl_listener_free(l);
 	FL_CHECK(close(fd) == 0);
-	return 0;
 }
 
-FL_TEST(net_connect_by_an_event)
-{
-	fl_test_leaves_nothing(by_event, NULL);
-}
-
-static int past(void *unused)
+/* What can be done at once is done. */
+FL_TEST_WITH(net_connect_after_the_deadline, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_fiber_cancel(fl_fiber_current());
 	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", fl_listener_port(l), 0, NULL), 0);
 	fl_stream_free(s);
 	fl_listener_free(l);
-	return 0;
-}
-
-/* What can be done at once is done. */
-FL_TEST(net_connect_after_the_deadline)
-{
-	fl_test_leaves_nothing(past, NULL);
 }
 
 /* ---- no answer */
@@ -99,12 +78,11 @@ static int connect_it(void *where)
 	return rc;
 }
 
-static int in_vain(void *unused)
+FL_TEST_WITH(net_connect_cancelled, fl_test_body_leaves_nothing, void)
 {
 	to t = {0, FL_FOREVER};
 	int full[2];
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_test_full(full, "127.0.0.1", &t.port);
 	unsigned fds = fl_test_fds();
 	FL_GIVES(fl_connect_tcp_until(&s, "127.0.0.1", t.port, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -120,37 +98,23 @@ static int in_vain(void *unused)
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", t.port), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds && s == NULL);
 	fl_test_close_two(full);
-	return 0;
-}
-
-FL_TEST(net_connect_cancelled)
-{
-	fl_test_leaves_nothing(in_vain, NULL);
 }
 
 /* Many that are cancelled while they wait, with their loop. */
-static int left_alone(void *unused)
+FL_TEST_WITH(net_connect_at_the_end_of_the_loop, fl_test_body_leaves_nothing, void)
 {
 	static to t = {0, FL_FOREVER};
 	static int full[2];
-	(void)unused;
 	t.port = 0;
 	fl_test_full(full, "127.0.0.1", &t.port);
 	for (int i = 0; i < 20; i++)
 		fl_fiber_detach(fl_test_start(connect_it, &t));
 	fl_test_settle();
 	fl_test_close_two(full);
-	return 0;
 }
 
-FL_TEST(net_connect_at_the_end_of_the_loop)
+FL_TEST_WITH(net_connect_by_name, fl_test_body_leaves_nothing, void)
 {
-	fl_test_leaves_nothing(left_alone, NULL);
-}
-
-static int by_name(void *unused)
-{
-	(void)unused;
 	fl_listener *l = fl_test_listener(NULL, 0);
 	fl_stream *a = fl_test_connected("localhost", fl_listener_port(l)), *b = fl_test_accepted(l);
 	fl_test_talk(a, b);
@@ -161,12 +125,6 @@ static int by_name(void *unused)
 	FL_GIVES(fl_connect_tcp(&s, "no such name", 80), -ENOENT);
 	FL_GIVES(fl_connect_tcp(&s, NULL, 80), -EINVAL);
 	FL_GIVES(fl_connect_tcp(&s, "", 80), -ENOENT);
-	return 0;
-}
-
-FL_TEST(net_connect_by_name)
-{
-	fl_test_leaves_nothing(by_name, NULL);
 }
 
 /* ---- the system gives a socket the very port that it is to reach */
@@ -194,70 +152,14 @@ static void connect_with_itself(const char *host)
 	FL_CHECK(close(fd) == 0);
 }
 
-static int with_itself(void *unused)
+FL_TEST_WITH(net_connect_with_itself, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	connect_with_itself("127.0.0.1");
 	if (fl_test_has_ipv6())
 		connect_with_itself("::1");
-	return 0;
-}
-
-FL_TEST(net_connect_with_itself)
-{
-	fl_test_leaves_nothing(with_itself, NULL);
 }
 
 /* ---- faults */
-
-static int faults(void *unused)
-{
-	int full[2];
-	uint16_t port = 0;
-	fl_stream *s = NULL;
-	(void)unused;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	fl_listener *u = NULL;
-	FL_GIVES(fl_listen_unix(&u, fl_test_abstract(), NULL), 0);
-	fl_test_full(full, "127.0.0.1", &port);
-	static const int of_socket[][2] = {
-	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-EAFNOSUPPORT, -EAFNOSUPPORT}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
-		fault = of_socket[i][0];
-		fl__net_sys.socket = failing_socket;
-		/* -ENFILE. */
-		FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), of_socket[i][1]);
-		FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), of_socket[i][1]);
-		fl_test_no_faults();
-	}
-	fl__poller_sys.control = failing_control;
-	fault = -ENOSPC;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), -ENOSPC);
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ENOSPC);
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOSPC);
-	fl_test_no_faults();
-	fl__sys.alloc = fl_test_no_memory;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), -ENOMEM);
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOMEM);
-	fl_test_no_faults();
-	fl__net_sys.connect = failing_connect;
-	fault = -EACCES;
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -EACCES);
-	fault = -ENOBUFS;
-	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOMEM);
-	fl_test_no_faults();
-	FL_CHECK(s == NULL);
-	fl_test_close_two(full);
-	fl_listener_free(l);
-	fl_listener_free(u);
-	return 0;
-}
-
-FL_TEST(net_connect_faults)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(faults, NULL);
-}
 
 static void in_callback(void *event)
 {
@@ -270,7 +172,6 @@ static void in_callback(void *event)
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	(void)unused;
 	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
 	return fl_event_wait(&done);
 }

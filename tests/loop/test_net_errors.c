@@ -7,8 +7,6 @@
  */
 #include "fl_datagrams.h"
 
-#include <fairlead/loop.h>
-
 /* The errors of one call, ended by 0. */
 #define ERRORS(...) ((const int[]){__VA_ARGS__, 0})
 
@@ -54,25 +52,37 @@ static void each_error(struct failing f)
 static int make_tcp_listener(void)
 {
 	fl_listener *l;
+	/* -EACCES, -EAFNOSUPPORT, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC */
 	return fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
 }
 
 static int make_unix_listener(void)
 {
 	fl_listener *l;
-	return fl_listen_unix(&l, fl_test_abstract(), NULL);
+	const fl_test_path p = fl_test_path_make();
+	const int rc = fl_listen_unix(&l, fl_test_abstract(), NULL);
+	/* -EACCES, -EMFILE, -ENFILE, -ENOENT, -ENOMEM, -ENOSPC, -EROFS */
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), rc);
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+	return rc;
 }
 
 static int make_udp(void)
 {
 	fl_datagram *d;
-	return fl_datagram_open_udp(&d, "127.0.0.1", 0, &(fl_datagram_config){.broadcast = true});
+	return fl_datagram_open_udp(&d, "127.0.0.1", 0, &(fl_datagram_config){.broadcast = true}); /* -ENOSPC */
 }
 
 static int make_unix_datagram(void)
 {
 	fl_datagram *d;
-	return fl_datagram_open_unix(&d, fl_test_abstract());
+	const fl_test_path p = fl_test_path_make();
+	const int rc = fl_datagram_open_unix(&d, fl_test_abstract());
+	FL_GIVES(fl_datagram_open_unix(&d, p.name), rc); /* -EACCES, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC, -EROFS */
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+	return rc;
 }
 
 /* To a port that is bound, and at which nothing listens. */
@@ -81,7 +91,7 @@ static int make_tcp_connection(void)
 	uint16_t port = 0;
 	fl_stream *s;
 	const int bound = fl_test_bound("127.0.0.1", &port);
-	const int rc = fl_connect_tcp(&s, "127.0.0.1", port);
+	const int rc = fl_connect_tcp(&s, "127.0.0.1", port); /* -ENFILE, -ENOSPC */
 	FL_CHECK(close(bound) == 0);
 	return rc;
 }
@@ -89,7 +99,7 @@ static int make_tcp_connection(void)
 static int make_unix_connection(void)
 {
 	fl_stream *s;
-	return fl_connect_unix(&s, fl_test_abstract());
+	return fl_connect_unix(&s, fl_test_abstract()); /* -EACCES, -ENFILE, -ENOMEM, -ENOSPC */
 }
 
 static int make_pair(void)
@@ -116,7 +126,7 @@ static int make_stream(int fd)
 static int make_datagram(int fd)
 {
 	fl_datagram *d;
-	return fl_datagram_from_fd(&d, fd);
+	return fl_datagram_from_fd(&d, fd); /* -ENOSPC */
 }
 
 static int make_watch(int fd)
@@ -219,7 +229,6 @@ FL_TEST(net_errors_of_getsockname)
 
 static int failing_get_option(int fd, int level, int option, int *value)
 {
-	(void)fd, (void)level, (void)option, (void)value;
 	return fault;
 }
 
@@ -247,7 +256,6 @@ FL_TEST(net_errors_of_getpeername)
 
 static int failing_pair(int sockets[2])
 {
-	(void)sockets;
 	return fault;
 }
 
@@ -265,7 +273,6 @@ FL_TEST(net_errors_of_socketpair)
 
 static int failing_fd(int fd)
 {
-	(void)fd;
 	return fault;
 }
 
@@ -329,7 +336,7 @@ FL_TEST(net_errors_of_the_loop)
 	static const int errors[] = {EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM, ENOSPC};
 	FL_POLLER_FAULTS();
 	const unsigned fds = fl_test_fds();
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+	FL_EACH (i, errors)
 		for (int call = 0; call < 3; call++) {
 			fl_loop *l = NULL;
 			fault = -errors[i];
@@ -357,7 +364,6 @@ static int failing_wait(int poller, struct epoll_event *events, int n, int64_t d
 static int talk_over_failing_waits(void *unused)
 {
 	fl_stream *ends[2];
-	(void)unused;
 	FL_GIVES(fl_stream_pair(ends), 0);
 	for (int error = 0; error < 3; error++) {
 		fault = (const int[]){-EINTR, -ENOMEM, -EBADF}[error];
@@ -382,7 +388,6 @@ FL_TEST(net_errors_of_epoll_wait)
 
 static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
-	(void)fd, (void)address, (void)size;
 	return fault;
 }
 
@@ -427,25 +432,21 @@ FL_TEST(net_errors_of_accept)
 
 static ssize_t failing_recv(int fd, void *buffer, size_t size)
 {
-	(void)fd, (void)buffer, (void)size;
 	return fault;
 }
 
 static ssize_t failing_send(int fd, const void *data, size_t size)
 {
-	(void)fd, (void)data, (void)size;
 	return fault;
 }
 
 static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
 {
-	(void)fd, (void)message;
 	return fault;
 }
 
 static ssize_t failing_write(int fd, const struct iovec *parts, int n)
 {
-	(void)fd, (void)parts, (void)n;
 	return fault;
 }
 
@@ -562,7 +563,6 @@ FL_TEST(net_errors_of_writes)
 
 static int failing_shutdown(int fd, int how)
 {
-	(void)fd, (void)how;
 	return fault;
 }
 
@@ -573,7 +573,6 @@ static void no_shutdown(void)
 
 static int always_epipe(int error)
 {
-	(void)error;
 	return -EPIPE;
 }
 

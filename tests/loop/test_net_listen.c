@@ -17,7 +17,6 @@ static int option(int fd, int level, int name)
 static int tcp(void *unused)
 {
 	char name[FL_STREAM_NAME_SIZE], expected[FL_STREAM_NAME_SIZE];
-	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l)), *b = fl_test_accepted(l);
 	fl_test_talk(a, b);
@@ -55,9 +54,9 @@ static int no_ipv6(int family, int type, int protocol)
 	return family == AF_INET6 ? -EAFNOSUPPORT : fl_test_real_net_sys.socket(family, type, protocol);
 }
 
-static int all_addresses(void *unused)
+/* Also where there is no IPv6 at all. */
+FL_TEST_WITH(net_listen_at_all_addresses, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl_listener *l = fl_test_listener(NULL, 0);
 	reach(l, "127.0.0.1");
 	reach(l, "127.0.0.2");
@@ -69,21 +68,13 @@ static int all_addresses(void *unused)
 	reach(l, "127.0.0.1");
 	fl_listener_free(l);
 	fl_test_no_faults();
-	return 0;
-}
-
-/* Also where there is no IPv6 at all. */
-FL_TEST(net_listen_at_all_addresses)
-{
-	fl_test_leaves_nothing(all_addresses, NULL);
 }
 
 /* An address serves only its own family: the same port is there for the other one. */
-static int each_family(void *unused)
+FL_TEST_WITH(net_listen_each_family_for_itself, fl_test_body_leaves_nothing, void)
 {
 	enum { PORTS = 50 };
 	fl_listener *four = NULL, *six = NULL;
-	(void)unused;
 	int rc = -EADDRINUSE; /* by another program, perhaps: not at so many ports */
 	for (int i = 0; i < PORTS && rc == -EADDRINUSE; i++) {
 		fl_listener_free(four);
@@ -96,18 +87,11 @@ static int each_family(void *unused)
 	reach(four, "127.0.0.1");
 	fl_listener_free(six);
 	fl_listener_free(four);
-	return 0;
-}
-
-FL_TEST(net_listen_each_family_for_itself)
-{
-	fl_test_leaves_nothing(each_family, NULL);
 }
 
 /* The first of a name's addresses that this machine has, IPv4 first. */
 static int names(void *unused)
 {
-	(void)unused;
 	fl_listener *l = fl_test_listener("some.name", 0);
 	reach(l, "127.0.0.2");
 	/* the next address is not used when this one has a listener */
@@ -129,26 +113,18 @@ FL_TEST(net_listen_at_a_name)
 	assert_int_equal(fl_test_asked, 2);
 }
 
-static int localhost(void *unused)
+FL_TEST_WITH(net_listen_at_localhost, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl_listener *l = fl_test_listener("localhost", 0);
 	reach(l, "localhost");
 	fl_listener_free(l);
-	return 0;
 }
 
-FL_TEST(net_listen_at_localhost)
-{
-	fl_test_leaves_nothing(localhost, NULL);
-}
-
-static int in_use(void *unused)
+FL_TEST_WITH(net_listen_port_in_use, fl_test_body_leaves_nothing, void)
 {
 	const fl_listen_config together = {.reuse_port = true};
 	fl_listener *a = NULL, *b = NULL;
 	uint16_t port = 0;
-	(void)unused;
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", port);
 	FL_CHECK(fl_listener_port(l) == port);
@@ -164,12 +140,6 @@ static int in_use(void *unused)
 	reach(b, "127.0.0.1");
 	fl_listener_free(b);
 	FL_CHECK(close(fd) == 0);
-	return 0;
-}
-
-FL_TEST(net_listen_port_in_use)
-{
-	fl_test_leaves_nothing(in_use, NULL);
 }
 
 static int backlog_seen;
@@ -180,10 +150,9 @@ static int see_backlog(int fd, int backlog)
 	return fl_test_real_net_sys.listen(fd, backlog);
 }
 
-static int backlogs(void *unused)
+FL_TEST_WITH(net_listen_backlog, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	fl__net_sys.listen = see_backlog;
 	fl_listener_free(fl_test_listener("127.0.0.1", 0));
 	FL_CHECK(backlog_seen >= SOMAXCONN);
@@ -191,58 +160,13 @@ static int backlogs(void *unused)
 	FL_CHECK(backlog_seen == 7);
 	fl_listener_free(l);
 	fl_test_no_faults();
-	return 0;
-}
-
-FL_TEST(net_listen_backlog)
-{
-	fl_test_leaves_nothing(backlogs, NULL);
 }
 
 /* ---- faults: each with its code, and nothing left behind */
 
-static int try_listen(void *host)
-{
-	fl_listener *l = NULL;
-	return fl_listen_tcp(&l, host, 0, NULL);
-}
-
-static int tcp_faults(void *unused)
-{
-	static const fl_test_fault of_socket[] = {
-	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
-	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_SOCKET, -EAFNOSUPPORT, -EAFNOSUPPORT},
-	    {FL_TEST_SOCKET, -EACCES, -EACCES},
-	};
-	static const fl_test_fault later[] = {
-	    {FL_TEST_BIND, -EACCES, -EACCES},           {FL_TEST_LOCAL, -ENOBUFS, -ENOMEM},
-	    {FL_TEST_LISTEN, -EADDRINUSE, -EADDRINUSE}, {FL_TEST_OPTION, -ENOMEM, -ENOMEM},
-	    {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},        {FL_TEST_MEMORY, 0, -ENOMEM},
-	};
-	char host[] = "127.0.0.1";
-	fl_listener *l = NULL;
-	(void)unused;
-	FL_TEST_UNDER_FAULTS(of_socket, try_listen, NULL);
-	FL_TEST_UNDER_FAULTS(of_socket, try_listen, host);
-	FL_TEST_UNDER_FAULTS(later, try_listen, host);
-	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL);
-	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
-	/* The first that needs a thread. */
-	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
-	FL_CHECK(l == NULL);
-	return 0;
-}
-
-FL_TEST(net_listen_tcp_faults)
-{
-	FL_POLLER_FAULTS();
-	fl_test_leaves_nothing(tcp_faults, NULL);
-}
-
 static int cancelled_lookup(void *unused)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	fl_fiber_cancel(fl_fiber_current());
 	FL_GIVES(fl_listen_tcp(&l, "some.name", 0, NULL), -ECANCELED);
 	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0); /* what can be done at once is done */
@@ -272,7 +196,6 @@ static void in_callback(void *event)
 static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
-	(void)unused;
 	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
 	return fl_event_wait(&done);
 }
@@ -283,4 +206,15 @@ FL_TEST(net_listen_outside_of_fibers)
 	FL_RC(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOTSUP);
 	FL_RC(fl_listen_unix(&l, fl_test_abstract(), NULL), -ENOTSUP);
 	fl_test_leaves_nothing(from_callback, NULL);
+}
+
+/* A system call that fails: test_net_errors.c, and each in turn: test_net_sweep.c. */
+FL_TEST_WITH(net_listen_tcp_refuses, fl_test_body_leaves_nothing, void)
+{
+	fl_listener *l = NULL;
+	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL); /* nobody's: RFC 5737 */
+	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
+	/* The first that needs a thread. */
+	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
+	FL_CHECK(l == NULL);
 }

@@ -14,7 +14,6 @@ static bool is(const fl_address *a, const char *text)
 static int numbers(void *unused)
 {
 	fl_address a[4];
-	(void)unused;
 	fl_fiber_cancel(fl_fiber_current()); /* they never wait */
 	FL_GIVES(fl_resolve("127.0.0.1", a, 4), 1);
 	FL_CHECK(is(a, "127.0.0.1"));
@@ -39,27 +38,19 @@ FL_TEST(net_resolve_numbers)
 	assert_int_equal(fl_test_asked, 0);
 }
 
-static int real_names(void *unused)
+FL_TEST_WITH(net_resolve_for_real, fl_test_body_leaves_nothing, void)
 {
 	fl_address a[2];
-	(void)unused;
 	FL_CHECK(fl_resolve("localhost", a, 2) > 0);
 	FL_CHECK(is(&a[0], "127.0.0.1") || is(&a[0], "::1"));
 	/* these are no names, so no lookup is made */
 	FL_GIVES(fl_resolve("no such name", a, 2), -ENOENT);
 	FL_GIVES(fl_resolve("no..name", a, 2), -ENOENT);
-	return 0;
-}
-
-FL_TEST(net_resolve_for_real)
-{
-	fl_test_leaves_nothing(real_names, NULL);
 }
 
 static int names(void *unused)
 {
 	fl_address a[FL_ADDRESSES_MAX + 1];
-	(void)unused;
 	fl_test_found_add("127.0.0.2");
 	fl_test_found_add("::1");
 	fl_test_found_add("127.0.0.1");
@@ -86,7 +77,6 @@ static int bad_calls(void *unused)
 {
 	char name[300];
 	fl_address a;
-	(void)unused;
 	FL_GIVES(fl_resolve(NULL, &a, 1), -EINVAL);
 	FL_GIVES(fl_resolve("127.0.0.1", &a, 0), -EINVAL);
 	FL_GIVES(fl_resolve("", &a, 1), -ENOENT);
@@ -135,16 +125,12 @@ FL_TEST(net_resolve_codes)
 	    {EAI_NONAME, EMFILE, -ENOENT},
 	    {-1234, 0, -EIO},
 	};
-	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+	FL_EACH (i, codes)
 		FL_RC(fl__lookup_error(codes[i].code, codes[i].system), codes[i].means);
 }
 
 static int no_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread;
-	(void)attr;
-	(void)start;
-	(void)arg;
 	return -EAGAIN;
 }
 
@@ -172,7 +158,6 @@ static int failures(void *unused)
 {
 	fl_address a;
 	fl_stream *s = NULL;
-	(void)unused;
 	fl__sys.thread_create = no_threads;
 	FL_GIVES(fl_resolve("some.name", &a, 1), -EAGAIN);
 	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -EAGAIN);
@@ -192,7 +177,7 @@ static int failures(void *unused)
 	    {-EMFILE, NULL},
 	    {-ENAMETOOLONG, NULL},
 	};
-	for (size_t i = 0; i < sizeof found / sizeof *found; i++) {
+	FL_EACH (i, found) {
 		fl_test_found_n = found[i].error;
 		FL_GIVES(fl_resolve("some.name", &a, 1), found[i].error);
 		FL_CHECK(is_logged(found[i].error, found[i].reason));
@@ -259,7 +244,6 @@ static int cancelled(void *unused)
 	fl_address a = {"untouched"};
 	fl_stream *s = NULL;
 	fl_cancel_token stop;
-	(void)unused;
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_GIVES(fl_event_wait(&begun), 0);
 	fl_fiber_cancel(f);
@@ -292,7 +276,6 @@ static int in_line(void *unused)
 {
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
-	(void)unused;
 	for (int i = 0; i < LOOKUPS; i++)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	fl_test_settle();
@@ -318,7 +301,6 @@ static int at_once(void *unused)
 {
 	fl_address a[LOOKUPS];
 	fl_fiber *f[LOOKUPS];
-	(void)unused;
 	for (int i = 0; i < LOOKUPS; i++)
 		f[i] = fl_test_start(resolve_it, &a[i]);
 	FL_GIVES(fl_event_wait(&begun), 0);

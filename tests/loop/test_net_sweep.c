@@ -185,7 +185,7 @@ static void sweep(conversation *function)
 	static const int errors[] = {-EINTR, -ENOMEM, -EMFILE, -ECONNRESET, -EPIPE, -EIO, -ENOENT};
 	FL_POLLER_FAULTS();
 	FL_RESOLVE_FAULTS();
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+	FL_EACH (i, errors) {
 		sweep_error = errors[i];
 		for (sweep_at = 1;; sweep_at++) {
 			fl_test_leaves_nothing(sweep_run, &function);

@@ -14,11 +14,10 @@ static void reach_path(fl_listener *l, const char *path)
 	fl_stream_free(b);
 }
 
-static int at_paths(void *unused)
+FL_TEST_WITH(net_unix_listen, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	const char *name = fl_test_abstract();
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
 	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_listener_fd(l)) && fl_listener_port(l) == 0);
@@ -39,22 +38,15 @@ static int at_paths(void *unused)
 	fl_listener_free(l);
 	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_unix_listen)
-{
-	fl_test_leaves_nothing(at_paths, NULL);
 }
 
 /* The longest path that fits, and one byte more. */
-static int long_paths(void *unused)
+FL_TEST_WITH(net_unix_path_too_long, fl_test_body_leaves_nothing, void)
 {
 	struct sockaddr_un a;
 	char path[sizeof a.sun_path + 1];
 	fl_listener *l = NULL;
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	size_t n = strlen(p.folder);
 	memset(path, 'x', sizeof path);
@@ -70,18 +62,11 @@ static int long_paths(void *unused)
 	FL_GIVES(fl_listen_unix(&l, "", NULL), -EINVAL);
 	FL_GIVES(fl_listen_unix(&l, NULL, NULL), -EINVAL);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_path_too_long)
-{
-	fl_test_leaves_nothing(long_paths, NULL);
 }
 
 static int stale(void *unused)
 {
 	fl_listener *l = NULL, *other = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, true)) == 0); /* a process that was killed leaves this */
 	FL_CHECK(fl_test_path_is_there(&p));
@@ -116,46 +101,9 @@ static void end_listener(void)
 	listener = NULL;
 }
 
-static int not_ours(void *unused)
+FL_TEST_WITH(net_unix_leaves_the_files_of_others, fl_test_body_leaves_nothing, void)
 {
-	(void)unused;
 	fl_test_unix_leaves_others(listen_at, end_listener, SOCK_STREAM); /* fl_listen_unix: -ENOTDIR, -ENOENT */
-	return 0;
-}
-
-FL_TEST(net_unix_leaves_the_files_of_others)
-{
-	fl_test_leaves_nothing(not_ours, NULL);
-}
-
-static int try_listen(void *path)
-{
-	return listen_at(path);
-}
-
-static int unix_faults(void *unused)
-{
-	/* of fl_listen_unix() */
-	static const fl_test_fault faults[] = {
-	    {FL_TEST_SOCKET, -EMFILE, -EMFILE},  {FL_TEST_SOCKET, -ENFILE, -ENFILE},
-	    {FL_TEST_SOCKET, -ENOBUFS, -ENOMEM}, {FL_TEST_BIND, -EACCES, -EACCES},
-	    {FL_TEST_BIND, -EROFS, -EROFS},      {FL_TEST_BIND, -ENOENT, -ENOENT},
-	    {FL_TEST_LISTEN, -ENOBUFS, -ENOMEM}, {FL_TEST_CONTROL, -ENOSPC, -ENOSPC},
-	    {FL_TEST_MEMORY, 0, -ENOMEM},
-	};
-	(void)unused;
-	fl_test_path p = fl_test_path_make();
-	FL_TEST_UNDER_FAULTS(faults, try_listen, p.name);
-	FL_CHECK(!fl_test_path_is_there(&p) && listener == NULL);
-	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_listen_faults)
-{
-	FL_POLLER_FAULTS();
-	FL_RESOLVE_FAULTS();
-	fl_test_leaves_nothing(unix_faults, NULL);
 }
 
 static unsigned sockets_left;
@@ -169,7 +117,6 @@ static int few_sockets(int family, int type, int protocol)
 static int stale_faults(void *unused)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_CHECK(close(fl_test_unix_bound(p.name, SOCK_STREAM, false)) == 0);
 	fl__name_sys.unlink = failing_unlink;
@@ -178,7 +125,7 @@ static int stale_faults(void *unused)
 	fl_test_no_faults();
 	fl__net_sys.connect = failing_connect;
 	static const int of_connect[][2] = {{-EACCES, -EACCES}, {-EAGAIN, -EADDRINUSE}, {-EPROTOTYPE, -EADDRINUSE}};
-	for (size_t i = 0; i < sizeof of_connect / sizeof *of_connect; i++) {
+	FL_EACH (i, of_connect) {
 		fault = of_connect[i][0];
 		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
 	}
@@ -226,7 +173,6 @@ static int listen_after_another(int fd, int backlog)
 /* bug: stale_race. A socket that does not listen yet is not taken for a stale file. */
 static int second_before_listen(void *unused)
 {
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	opened_path = p.name;
 	for (int stale = 0; stale < 2; stale++) {
@@ -264,7 +210,6 @@ static int lock_files(void *unused)
 {
 	fl_listener *l = NULL;
 	char name[64];
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	(void)snprintf(name, sizeof name, "%s.lock", p.name);
 	int left = open(name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
@@ -292,10 +237,9 @@ static int lock_faults(void *unused)
 {
 	static const int results[][2] = {{-EMFILE, -EMFILE}, {-ENOMEM, -ENOMEM}, {-EWOULDBLOCK, -EADDRINUSE},
 	                                 {-ENOLCK, 0},       {-EACCES, 0},       {-ELOOP, 0}};
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	fl__name_sys.lock = failing_lock;
-	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+	FL_EACH (i, results) {
 		fl_listener *l = NULL;
 		fault = results[i][0];
 		FL_GIVES(fl_listen_unix(&l, p.name, NULL), results[i][1]);
@@ -313,11 +257,10 @@ FL_TEST(net_unix_lock_faults)
 
 /* ---- connecting */
 
-static int unix_errors(void *unused)
+FL_TEST_WITH(net_unix_connect_errors, fl_test_body_leaves_nothing, void)
 {
 	char name[128];
 	fl_stream *s = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_GIVES(fl_connect_unix(&s, p.name), -ENOENT);
 	FL_GIVES(fl_connect_unix(&s, p.folder), -ENOTSOCK);
@@ -335,12 +278,6 @@ static int unix_errors(void *unused)
 	FL_GIVES(fl_connect_unix(&s, p.name), -ECONNREFUSED);
 	FL_CHECK(s == NULL && unlink(p.name) == 0);
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_connect_errors)
-{
-	fl_test_leaves_nothing(unix_errors, NULL);
 }
 
 static int connect_full(void *stream)
@@ -349,12 +286,11 @@ static int connect_full(void *stream)
 }
 
 /* A listener that has as many connections as it keeps. */
-static int unix_full(void *unused)
+FL_TEST_WITH(net_unix_connect_to_a_full_listener, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
 	fl_cancel_token stop;
-	(void)unused;
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
 	for (int i = 0; i < 2; i++)
 		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
@@ -383,12 +319,6 @@ static int unix_full(void *unused)
 	fl_stream_free(s);
 	fl_stream_free(taken);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_unix_connect_to_a_full_listener)
-{
-	fl_test_leaves_nothing(unix_full, NULL);
 }
 
 static int connect_until(void *deadline)
@@ -398,12 +328,11 @@ static int connect_until(void *deadline)
 }
 
 /* A caller that asks again and again does not oversleep: the clock stops at the deadline. */
-static int unix_in_time(void *unused)
+FL_TEST_WITH(net_unix_connect_in_time, fl_test_body_leaves_nothing, void)
 {
 	int64_t deadline;
 	fl_listener *l = NULL;
 	fl_stream *first[2];
-	(void)unused;
 	fl_test_stop_clock();
 	deadline = fl_after(FL_US(1));
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
@@ -418,10 +347,4 @@ static int unix_in_time(void *unused)
 	fl_stream_free(first[0]);
 	fl_stream_free(first[1]);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(net_unix_connect_in_time)
-{
-	fl_test_leaves_nothing(unix_in_time, NULL);
 }

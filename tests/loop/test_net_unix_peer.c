@@ -4,7 +4,6 @@
 #include "fl_net_faults.h"
 
 #include <poll.h>
-#include <sys/wait.h>
 
 /* ---- the mode of the file */
 
@@ -15,15 +14,14 @@ static unsigned mode_of(const char *path)
 	return st.st_mode & 07777;
 }
 
-static int modes(void *unused)
+FL_TEST_WITH(net_unix_mode, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	static const unsigned wanted[] = {0600, 0660, 0666, 0777, 0200};
 	for (int mask = 0; mask <= 077; mask += 077) {
 		const mode_t before = umask((mode_t)mask);
-		for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+		FL_EACH (i, wanted) {
 			FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = wanted[i]}), 0);
 			FL_GIVES(mode_of(p.name), wanted[i]);
 			fl_listener_free(l);
@@ -38,12 +36,6 @@ static int modes(void *unused)
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.mode = 0600}), -EINVAL);
 	FL_CHECK(l == NULL && !fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
-	return 0;
-}
-
-FL_TEST(net_unix_mode)
-{
-	fl_test_leaves_nothing(modes, NULL);
 }
 
 static int set_mode_without_listener(const char *path, unsigned mode)
@@ -57,7 +49,6 @@ static int set_mode_without_listener(const char *path, unsigned mode)
 static int mode_before_listen(void *unused)
 {
 	fl_listener *l = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	fl__name_sys.set_mode = set_mode_without_listener;
 	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
@@ -74,8 +65,6 @@ FL_TEST(chmod_after_bind)
 
 static int failing_set_mode(const char *path, unsigned mode)
 {
-	(void)path;
-	(void)mode;
 	return fault;
 }
 
@@ -102,7 +91,6 @@ static int mode_faults(void *unused)
 {
 	const fl_listen_config config = {.mode = 0600};
 	fl_listener *l = NULL;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	fl__name_sys.set_mode = failing_set_mode;
 	fault = -EMFILE;
@@ -151,7 +139,6 @@ static int other_user(void *unused)
 {
 	fl_listener *l = NULL;
 	fl_peer_credentials peer;
-	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_CHECK(chmod(p.folder, 0755) == 0);
 	FL_GIVES(fl_listen_unix(&l, p.name, &(fl_listen_config){.mode = 0600}), 0);
@@ -179,11 +166,6 @@ FL_TEST(net_unix_mode_keeps_other_users_out)
 
 static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
 {
-	(void)fd;
-	(void)level;
-	(void)option;
-	(void)value;
-	(void)size;
 	return fault;
 }
 
@@ -201,13 +183,12 @@ static void has_no_credentials(fl_stream *s)
 	fl_stream_free(s);
 }
 
-static int credentials(void *unused)
+FL_TEST_WITH(stream_peer_credentials, fl_test_body_leaves_nothing, void)
 {
 	fl_listener *l = NULL;
 	fl_stream *a = NULL, *b = NULL;
 	fl_peer_credentials peer;
 	int other, ends[2];
-	(void)unused;
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
 	FL_GIVES(fl_connect_unix(&a, fl_test_abstract()), 0);
 	b = fl_test_accepted(l);
@@ -228,35 +209,22 @@ static int credentials(void *unused)
 	FL_CHECK(close(other) == 0 && pipe2(ends, O_CLOEXEC) == 0);
 	has_no_credentials(fl_test_stream_of(ends[0]));
 	FL_CHECK(close(ends[1]) == 0);
-	return 0;
 }
 
-FL_TEST(stream_peer_credentials)
-{
-	fl_test_leaves_nothing(credentials, NULL);
-}
-
-static int pidfd_faults(void *unused)
+FL_TEST_WITH(stream_peer_pidfd_faults, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *ends[2];
-	(void)unused;
 	FL_GIVES(fl_stream_pair(ends), 0);
 	fl__net_sys.get_option = failing_pidfd;
 	static const int of_system[][2] = {{-ENOPROTOOPT, -ENOTSUP}, {-EINVAL, -ESRCH},  {-ENODATA, -ESRCH},
 	                                   {-ESRCH, -ESRCH},         {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}};
-	for (size_t i = 0; i < sizeof of_system / sizeof *of_system; i++) {
+	FL_EACH (i, of_system) {
 		fault = of_system[i][0];
 		FL_GIVES(fl_stream_peer_pidfd(ends[0]), of_system[i][1]); /* -ENOTSUP, -ESRCH, -EMFILE, -ENFILE */
 	}
 	fl_test_no_faults();
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
-	return 0;
-}
-
-FL_TEST(stream_peer_pidfd_faults)
-{
-	fl_test_leaves_nothing(pidfd_faults, NULL);
 }
 
 /* bug: peer_pid_reused. A pidfd names the process, whatever number it had. */

@@ -6,7 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/un.h>
 
-static void talk(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_both_ways, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
 	FL_GIVES(fl_stream_try_read(b, got, sizeof got), -EAGAIN);
@@ -23,11 +23,6 @@ static void talk(fl_stream *a, fl_stream *b)
 	/* An operation that can succeed at once succeeds. */
 	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), 0);
 	FL_TEST_UNTIL(fl_stream_try_read(b, got, sizeof got) == 1);
-}
-
-FL_TEST(stream_both_ways)
-{
-	fl_test_each_kind(talk);
 }
 
 /* All that reads, writes or ends answers so. */
@@ -72,7 +67,7 @@ static void wait_both_ways(fl_stream *a, fl_fiber *fibers[2])
 }
 
 /* A reader and a writer do not disturb each other; a second one of either does not get in. */
-static void second(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_one_reader_and_one_writer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	fl_fiber *fibers[2];
@@ -92,12 +87,7 @@ static void second(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_try_read(a, got, 1), -EAGAIN);
 }
 
-FL_TEST(stream_one_reader_and_one_writer)
-{
-	fl_test_each_kind(second);
-}
-
-static void aborts(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_abort_ends_waits, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8], *rest = malloc(1 << 20);
 	fl_fiber *fibers[2];
@@ -120,13 +110,8 @@ static void aborts(fl_stream *a, fl_stream *b)
 	free(rest);
 }
 
-FL_TEST(stream_abort_ends_waits)
-{
-	fl_test_each_kind(aborts);
-}
-
 /* What was received and not read does not outlive an abort, or a free. */
-static void abort_drops(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_abort_drops_what_was_not_read, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	FL_GIVES(fl_stream_write(b, "ab\ncd", 5), 0);
@@ -137,24 +122,17 @@ static void abort_drops(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read(b, got, 1), 0);
 }
 
-FL_TEST(stream_abort_drops_what_was_not_read)
-{
-	fl_test_each_kind(abort_drops);
-}
-
 /* ---- callers */
 
 static fl_stream *kept[2];
 
 static int make_two(void *unused)
 {
-	(void)unused;
 	return fl_stream_pair(kept);
 }
 
 static int free_two(void *unused)
 {
-	(void)unused;
 	fl_stream_free(kept[0]);
 	fl_stream_free(kept[1]);
 	return 0;
@@ -162,7 +140,6 @@ static int free_two(void *unused)
 
 static int use_them(void *unused)
 {
-	(void)unused;
 	all_give(kept[0], -EINVAL);
 	return 0;
 }
@@ -196,7 +173,7 @@ static void call_back(void *s)
 	called = true;
 }
 
-static void by_callback(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_in_a_callback, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	called = false;
@@ -205,12 +182,7 @@ static void by_callback(fl_stream *a, fl_stream *b)
 	FL_CHECK(called);
 }
 
-FL_TEST(stream_in_a_callback)
-{
-	fl_test_each_kind(by_callback);
-}
-
-static void sizes(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_sizes_that_are_impossible, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
@@ -235,11 +207,6 @@ static void sizes(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_try_read(a, got, 8), -EAGAIN);
 }
 
-FL_TEST(stream_sizes_that_are_impossible)
-{
-	fl_test_each_kind(sizes);
-}
-
 /* ---- how they are made */
 
 static void has_only(int fd, int expected)
@@ -249,12 +216,11 @@ static void has_only(int fd, int expected)
 	FL_CHECK(!s);
 }
 
-static int take_over(void *unused)
+FL_TEST_WITH(stream_from_fd_answers, fl_test_body_leaves_nothing, void)
 {
 	int tcp[2], files[2], packets[2], one = 0;
 	fl_stream *s, *other = NULL;
 	socklen_t size = sizeof one;
-	(void)unused;
 	fl_test_tcp(tcp);
 	FL_CHECK(pipe(files) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) == 0);
 	int alone = socket(AF_INET, SOCK_STREAM, 0);
@@ -274,23 +240,16 @@ static int take_over(void *unused)
 	fl_stream_free(s);
 	FL_CHECK(fcntl(tcp[0], F_GETFD) < 0); /* it is closed */
 	const int rest[] = {tcp[1], files[0], files[1], packets[0], packets[1], alone};
-	for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
+	FL_EACH (i, rest)
 		FL_CHECK(close(rest[i]) == 0);
-	return 0;
 }
 
-FL_TEST(stream_from_fd_answers)
-{
-	fl_test_leaves_nothing(take_over, NULL);
-}
-
-static int name_them(void *unused)
+FL_TEST_WITH(stream_names, fl_test_body_leaves_nothing, void)
 {
 	int tcp[2], unix_sockets[2];
 	char name[FL_STREAM_NAME_SIZE], peer[FL_STREAM_NAME_SIZE], expected[64];
 	struct sockaddr_in a = {0};
 	socklen_t size = sizeof a;
-	(void)unused;
 	fl_test_tcp(tcp);
 	FL_CHECK(getsockname(tcp[0], (struct sockaddr *)&a, &size) == 0);
 	(void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(a.sin_port));
@@ -313,12 +272,6 @@ static int name_them(void *unused)
 	FL_CHECK(name[0] == '\0');
 	fl_stream_free(s);
 	FL_CHECK(close(unix_sockets[1]) == 0);
-	return 0;
-}
-
-FL_TEST(stream_names)
-{
-	fl_test_leaves_nothing(name_them, NULL);
 }
 
 static void expect_address(const void *address, size_t length, const char *expected)
@@ -355,7 +308,6 @@ FL_TEST(stream_address_of_each_family)
 static void in_child(void *unused)
 {
 	fl_stream *s = NULL;
-	(void)unused;
 	all_give(kept[0], -EOWNERDEAD);
 	int fds[2];
 	fl_test_tcp(fds);
@@ -369,7 +321,6 @@ static void in_child(void *unused)
 
 static int fork_it(void *unused)
 {
-	(void)unused;
 	FL_GIVES(fl_stream_pair(kept), 0);
 	fl_fiber *f = fl_test_start(read_it, kept[0]);
 	FL_TEST_UNTIL(fl_test_waits(kept[0], FL__IO_IN));

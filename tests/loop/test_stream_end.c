@@ -24,7 +24,7 @@ static void is_pattern(const char *bytes, size_t from, size_t size)
 
 /* ---- ends */
 
-static void half(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_half_close, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
 	FL_GIVES(fl_stream_write(a, "request", 7), 0);
@@ -44,19 +44,13 @@ static void half(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
 }
 
-FL_TEST(stream_half_close)
-{
-	fl_test_each_kind(half);
-}
-
 /*
  * The other side has closed in order: reads return the end, writes report that there is no reader.
  */
-static int gone(void *unused)
+FL_TEST_WITH(stream_peer_that_has_gone, fl_test_body_leaves_nothing, void)
 {
 	char got[8];
 	int peer, rc;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_CHECK(close(peer) == 0);
 	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
@@ -73,21 +67,14 @@ static int gone(void *unused)
 	FL_GIVES(fl_stream_write(ends[0], "x", 1), -EPIPE);
 	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), 0);
 	fl_stream_free(ends[0]);
-	return 0;
-}
-
-FL_TEST(stream_peer_that_has_gone)
-{
-	fl_test_leaves_nothing(gone, NULL);
 }
 
 /* ---- resets */
 
-static int reset(void *unused)
+FL_TEST_WITH(stream_reset_mid_message, fl_test_body_leaves_nothing, void)
 {
 	char got[16];
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_test_peer_sends(peer, "line\nhalf");
 	FL_GIVES(fl_stream_read_line(s, got, sizeof got), 5);
@@ -102,21 +89,14 @@ static int reset(void *unused)
 	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
 	FL_GIVES(fl_stream_close_write(s), -ECONNRESET);
 	fl_stream_free(s);
-	return 0;
-}
-
-FL_TEST(stream_reset_mid_message)
-{
-	fl_test_leaves_nothing(reset, NULL);
 }
 
 /* A large read had its half in the reader's memory already. */
-static int reset_large(void *unused)
+FL_TEST_WITH(stream_reset_mid_large_message, fl_test_body_leaves_nothing, void)
 {
 	enum { HALF = 50000 };
 	char *bytes = pattern(HALF), *got = malloc(4 * HALF);
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_GIVES(send(peer, bytes, HALF, 0), HALF);
 	FL_GIVES(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -129,20 +109,13 @@ static int reset_large(void *unused)
 	fl_stream_free(s);
 	free(bytes);
 	free(got);
-	return 0;
-}
-
-FL_TEST(stream_reset_mid_large_message)
-{
-	fl_test_leaves_nothing(reset_large, NULL);
 }
 
 /* The system reports a reset once: a read after a write has got it does not take it for the end. */
-static int reset_told_to_writer(void *unused)
+FL_TEST_WITH(stream_reset_that_the_writer_heard_of, fl_test_body_leaves_nothing, void)
 {
 	char got[16];
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_test_peer_sends(peer, "abc");
 	fl_test_peer_resets(peer);
@@ -161,12 +134,6 @@ static int reset_told_to_writer(void *unused)
 	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
 	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
 	fl_stream_free(ends[0]);
-	return 0;
-}
-
-FL_TEST(stream_reset_that_the_writer_heard_of)
-{
-	fl_test_leaves_nothing(reset_told_to_writer, NULL);
 }
 
 static int wait_for_reset(void *s)
@@ -175,20 +142,13 @@ static int wait_for_reset(void *s)
 	return (int)fl_stream_read(s, got, sizeof got);
 }
 
-static int reset_who_waits(void *unused)
+FL_TEST_WITH(stream_reset_wakes_waiters, fl_test_body_leaves_nothing, void)
 {
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_fiber *f = fl_test_start(wait_for_reset, s);
 	FL_TEST_UNTIL(fl_test_waits(s, FL__IO_IN));
 	fl_test_peer_resets(peer);
 	FL_GIVES(fl_test_join(f), -ECONNRESET);
 	fl_stream_free(s);
-	return 0;
-}
-
-FL_TEST(stream_reset_wakes_waiters)
-{
-	fl_test_leaves_nothing(reset_who_waits, NULL);
 }

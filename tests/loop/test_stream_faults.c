@@ -68,7 +68,7 @@ static void receive_numbers(fl_stream *a, fl_stream *b)
 	free(got);
 }
 
-static void interrupted(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_interrupted_everywhere, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	fl__net_sys.recv = fitful_recv;
 	fl__net_sys.send = fitful_send;
@@ -78,11 +78,6 @@ static void interrupted(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_try_read(a, &one, 1), 0);
 	FL_GIVES(fl_stream_try_write(a, "x", 1), 1);
 	(void)fl_test_net_faults_end();
-}
-
-FL_TEST(stream_interrupted_everywhere)
-{
-	fl_test_each_kind(interrupted);
 }
 
 /* "Full", although there is space: the poller then reports at once. */
@@ -97,7 +92,7 @@ static ssize_t reluctant_recv(int fd, void *buffer, size_t size)
 	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.recv(fd, buffer, size);
 }
 
-static void reluctant(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_again_at_any_time, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	strikes = 0;
@@ -115,11 +110,6 @@ static void reluctant(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_write(a, "\n", 1), 0);
 	FL_GIVES(fl_stream_read_line(b, got, sizeof got), 2);
 	(void)fl_test_net_faults_end();
-}
-
-FL_TEST(stream_again_at_any_time)
-{
-	fl_test_each_kind(reluctant);
 }
 
 /*
@@ -149,12 +139,11 @@ static int echo(void *s)
 	return (int)n;
 }
 
-static int count_calls(void *unused)
+FL_TEST_WITH(stream_one_call_each, fl_test_body_leaves_nothing, void)
 {
 	enum { TURNS = 500 };
 	int fds[2];
 	char got[64];
-	(void)unused;
 	fl_test_tcp(fds);
 	fl_stream *a = fl_test_stream_of(fds[0]), *b = fl_test_stream_of(fds[1]);
 	fl_fiber *f = fl_test_start(echo, b);
@@ -176,12 +165,6 @@ static int count_calls(void *unused)
 	FL_GIVES(fl_test_join(f), 0);
 	fl_stream_free(a);
 	fl_stream_free(b);
-	return 0;
-}
-
-FL_TEST(stream_one_call_each)
-{
-	fl_test_leaves_nothing(count_calls, NULL);
 }
 
 /* ---- errors */
@@ -190,19 +173,16 @@ static int error;
 
 static ssize_t failing_recv(int fd, void *buffer, size_t size)
 {
-	(void)fd, (void)buffer, (void)size;
 	return error;
 }
 
 static ssize_t failing_send(int fd, const void *data, size_t size)
 {
-	(void)fd, (void)data, (void)size;
 	return error;
 }
 
 static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
 {
-	(void)fd, (void)message;
 	return error;
 }
 
@@ -215,7 +195,7 @@ static void fails(int what)
 }
 
 /* Passing ones leave the stream as it was. */
-static void passing(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_errors_that_pass, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
@@ -234,13 +214,8 @@ static void passing(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_write(a, "x", 1), 0);
 }
 
-FL_TEST(stream_errors_that_pass)
-{
-	fl_test_each_kind(passing);
-}
-
 /* The others stay; and the system's -ETIMEDOUT is not taken for a deadline's. */
-static void lasting(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_errors_that_last, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	fails(-EHOSTUNREACH);
@@ -257,13 +232,8 @@ static void lasting(fl_stream *a, fl_stream *b)
 	(void)fl_test_net_faults_end();
 }
 
-FL_TEST(stream_errors_that_last)
-{
-	fl_test_each_kind(lasting);
-}
-
 /* An end that was read stays one. */
-static void ended_before(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_end_before_an_error, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	FL_GIVES(fl_stream_close_write(b), 0);
@@ -275,18 +245,12 @@ static void ended_before(fl_stream *a, fl_stream *b)
 	(void)fl_test_net_faults_end();
 }
 
-FL_TEST(stream_end_before_an_error)
-{
-	fl_test_each_kind(ended_before);
-}
-
 static int no_shutdown(int fd, int how)
 {
-	(void)fd, (void)how;
 	return -ENOTCONN;
 }
 
-static void cannot_end(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_end_fails, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	FL_GIVES(fl_stream_write(a, "x", 1), 0);
 	fl__net_sys.shutdown = no_shutdown;
@@ -300,14 +264,9 @@ static void cannot_end(fl_stream *a, fl_stream *b)
 	(void)fl_test_net_faults_end();
 }
 
-FL_TEST(stream_end_fails)
-{
-	fl_test_each_kind(cannot_end);
-}
-
 /* ---- no memory */
 
-static void lacking(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_without_memory, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[64];
 	FL_GIVES(fl_stream_write(b, "line\nmore", 9), 0);
@@ -326,13 +285,8 @@ static void lacking(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read_exactly(a, got, 4), 4);
 }
 
-FL_TEST(stream_without_memory)
-{
-	fl_test_each_kind(lacking);
-}
-
 /* No memory to grow: what came is kept, and a shorter read gets it. */
-static void cannot_grow(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_without_memory_to_grow, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { SIZE = 50000 };
 	char *bytes = numbers(), *got = malloc(SIZE);
@@ -350,16 +304,11 @@ static void cannot_grow(fl_stream *a, fl_stream *b)
 	free(got);
 }
 
-FL_TEST(stream_without_memory_to_grow)
-{
-	fl_test_each_kind(cannot_grow);
-}
-
 /*
  * A large read gives up, and nothing takes its bytes: they stay with the reader, which gets their
  * number.
  */
-static void cannot_put_back(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_without_memory_to_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char *bytes = numbers(), *got = malloc(2 * N); /* as much as is asked for */
 	FL_GIVES(fl_stream_write(b, bytes, 1000), 0);
@@ -375,28 +324,20 @@ static void cannot_put_back(fl_stream *a, fl_stream *b)
 	free(got);
 }
 
-FL_TEST(stream_without_memory_to_put_back)
-{
-	fl_test_each_kind(cannot_put_back);
-}
-
 /* ---- to make one */
 
 static int no_option(int fd, int level, int option, int value)
 {
-	(void)fd, (void)level, (void)option, (void)value;
 	return -EINVAL;
 }
 
 static int no_adopt(int fd)
 {
-	(void)fd;
 	return -EBADF;
 }
 
 static int no_pair(int sockets[2])
 {
-	(void)sockets;
 	return (const int[]){-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM}[strikes++ % 4];
 }
 
@@ -407,11 +348,10 @@ static void *few_allocations(size_t size)
 	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
 }
 
-static int cannot_make(void *unused)
+FL_TEST_WITH(stream_cannot_be_made, fl_test_body_leaves_nothing, void)
 {
 	int fds[2];
 	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
-	(void)unused;
 	fl_test_tcp(fds);
 	unsigned before = fl_test_fds();
 	fl__sys.alloc = fl_test_no_memory;
@@ -437,27 +377,19 @@ static int cannot_make(void *unused)
 	(void)fl_test_net_faults_end();
 	fl_stream_free(s);
 	FL_CHECK(close(fds[1]) == 0);
-	return 0;
-}
-
-FL_TEST(stream_cannot_be_made)
-{
-	fl_test_leaves_nothing(cannot_make, NULL);
 }
 
 static int no_control(int poller, int op, int fd, uint32_t events, void *owner)
 {
-	(void)poller, (void)op, (void)fd, (void)events, (void)owner;
 	return error;
 }
 
-static int cannot_watch(void *unused)
+FL_TEST_WITH(stream_cannot_be_watched, fl_test_body_leaves_nothing, void)
 {
 	static const int errors[] = {-ENOSPC, -ENOMEM};
 	int fds[2];
 	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
 	int (*real)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
-	(void)unused;
 	fl_test_tcp(fds);
 	for (int i = 0; i < 2; i++) {
 		error = errors[i];
@@ -479,10 +411,4 @@ static int cannot_watch(void *unused)
 	FL_GIVES(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ETIMEDOUT);
 	fl_stream_free(ends[0]);
 	fl_stream_free(ends[1]);
-	return 0;
-}
-
-FL_TEST(stream_cannot_be_watched)
-{
-	fl_test_leaves_nothing(cannot_watch, NULL);
 }

@@ -41,7 +41,7 @@ static void arrive(fl_stream *a, fl_stream *b)
 	static const unsigned counts[] = {1, 0, 2, MOST};
 	int fds[MOST], got[MOST];
 	char text[16];
-	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+	FL_EACH (i, counts) {
 		unsigned n = MOST;
 		make_numbered(fds, counts[i]);
 		FL_GIVES(fl_stream_send_fds(a, "hello", 5, fds, counts[i]), 0);
@@ -68,7 +68,7 @@ FL_TEST(fds_cloexec)
 }
 
 /* A receive ends at the end of the send that has descriptors; earlier bytes may come with it. */
-static void one_send_at_a_time(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_of_one_send, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[2], got[2];
 	char text[16];
@@ -85,11 +85,6 @@ static void one_send_at_a_time(fl_stream *a, fl_stream *b)
 	FL_GIVES(n, 1);
 	FL_GIVES(fl_stream_receive_fds(b, text, sizeof text, NULL, &(unsigned){0}), 1);
 	check_numbered(got, 2);
-}
-
-FL_TEST(stream_fds_of_one_send)
-{
-	pair_of_streams(one_send_at_a_time);
 }
 
 /* bug: fds_sent_twice. A write in parts sends them with the first part. */
@@ -111,7 +106,7 @@ static ssize_t interrupted_recvmsg(int fd, struct msghdr *message, int flags)
 	return ++calls % 2 ? -EINTR : fl_test_real_net_sys.recvmsg(fd, message, flags);
 }
 
-static void in_parts(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(fds_sent_twice, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[3], got[3];
 	char text[8];
@@ -134,11 +129,6 @@ static void in_parts(fl_stream *a, fl_stream *b)
 	(void)fl_test_net_faults_end();
 }
 
-FL_TEST(fds_sent_twice)
-{
-	pair_of_streams(in_parts);
-}
-
 struct much {
 	fl_stream *s;
 	int fd;
@@ -155,7 +145,7 @@ static int send_much(void *arg)
 }
 
 /* More bytes than the socket has room for. */
-static void with_much(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_with_many_bytes, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	struct much m = {.s = a, .size = 4 << 20};
 	char *data = malloc(m.size);
@@ -175,11 +165,6 @@ static void with_much(fl_stream *a, fl_stream *b)
 	close_all(&m.fd, 1);
 	check_numbered(got, 1);
 	free(data);
-}
-
-FL_TEST(stream_fds_with_many_bytes)
-{
-	pair_of_streams(with_much);
 }
 
 /* bugs: fds_truncated, fds_leak. If not all can be received, all are closed, and the bytes stay. */
@@ -225,7 +210,7 @@ FL_TEST(fds_leak)
 }
 
 /* bug: creds_crowd_fds. Other control messages take no descriptor's place. */
-static void with_credentials(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(creds_crowd_fds, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[MOST], got[MOST], on = 1;
 	char byte;
@@ -242,13 +227,8 @@ static void with_credentials(fl_stream *a, fl_stream *b)
 	check_numbered(got, n);
 }
 
-FL_TEST(creds_crowd_fds)
-{
-	pair_of_streams(with_credentials);
-}
-
 /* Descriptors that nothing receives are closed: by another read, or with the stream. */
-static void not_received(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_not_received, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[2];
 	char text[8];
@@ -263,13 +243,8 @@ static void not_received(fl_stream *a, fl_stream *b)
 	close_all(fds, 2);
 }
 
-FL_TEST(stream_fds_not_received)
-{
-	pair_of_streams(not_received);
-}
-
 /* Bytes that another read has buffered come first. */
-static void after_a_search(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_after_a_search, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[1], got[1];
 	char text[8];
@@ -287,29 +262,19 @@ static void after_a_search(fl_stream *a, fl_stream *b)
 	check_numbered(got, 1);
 }
 
-FL_TEST(stream_fds_after_a_search)
-{
-	pair_of_streams(after_a_search);
-}
-
 static int fault;
 
 static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
 {
-	(void)fd;
-	(void)message;
 	return fault;
 }
 
 static ssize_t failing_recvmsg(int fd, struct msghdr *message, int flags)
 {
-	(void)fd;
-	(void)message;
-	(void)flags;
 	return fault;
 }
 
-static void errors(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_errors, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	int fds[MOST + 1] = {0}, got[1];
 	char byte;
@@ -323,7 +288,7 @@ static void errors(fl_stream *a, fl_stream *b)
 	fl__net_sys.sendmsg = failing_sendmsg;
 	static const int of_send[][2] = {
 	    {-EINVAL, -EINVAL}, {-ETOOMANYREFS, -ETOOMANYREFS}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
-	for (size_t i = 0; i < sizeof of_send / sizeof *of_send; i++) {
+	FL_EACH (i, of_send) {
 		fault = of_send[i][0];
 		FL_GIVES(fl_stream_send_fds(a, "x", 1, fds, 1), of_send[i][1]); /* -ETOOMANYREFS, -ENOMEM */
 	}
@@ -355,11 +320,6 @@ static void errors(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_receive_fds(b, &byte, 1, got, &n), -ECONNABORTED);
 }
 
-FL_TEST(stream_fds_errors)
-{
-	pair_of_streams(errors);
-}
-
 static int receives(void *s)
 {
 	char byte;
@@ -375,7 +335,7 @@ static int sends(void *s)
 	return fl_stream_send_fds(s, "x", 1, (int[]){0}, 1); /* -ECANCELED */
 }
 
-static void cancelled(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_fds_cancelled, pair_of_streams, fl_stream *a, fl_stream *b)
 {
 	(void)fl_test_fill(a);
 	fl_fiber *sender = fl_test_start(sends, a), *receiver = fl_test_start(receives, a);
@@ -396,12 +356,6 @@ static void cancelled(fl_stream *a, fl_stream *b)
 	n = 1;
 	FL_GIVES(fl_stream_receive_fds_until(a, &byte, 1, &fd, &n, FL_FOREVER, &stop), -ECANCELED);
 	fl_cancel_token_destroy(&stop);
-	(void)b;
-}
-
-FL_TEST(stream_fds_cancelled)
-{
-	pair_of_streams(cancelled);
 }
 
 static void refuse_fds(fl_stream *s)
@@ -416,18 +370,11 @@ static void refuse_fds(fl_stream *s)
 	fl_stream_free(s);
 }
 
-static int other_streams(void *unused)
+FL_TEST_WITH(stream_fds_only_over_unix_sockets, fl_test_body_leaves_nothing, void)
 {
 	int other, terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-	(void)unused;
 	refuse_fds(fl_test_tcp_stream(&other));
 	FL_CHECK(close(other) == 0);
 	if (terminal >= 0)
 		refuse_fds(fl_test_stream_of(terminal));
-	return 0;
-}
-
-FL_TEST(stream_fds_only_over_unix_sockets)
-{
-	fl_test_leaves_nothing(other_streams, NULL);
 }

@@ -79,12 +79,11 @@ FL_TEST(stream_many_fibers_at_once)
 }
 
 /* All are ended by one request, and free what they have. */
-static int cancel_many(void *unused)
+FL_TEST_WITH(stream_many_cancelled, fl_test_body_leaves_nothing, void)
 {
 	enum { MANY = 100 };
 	fl_fiber *fibers[MANY];
 	fl_stream *others[MANY];
-	(void)unused;
 	for (unsigned i = 0; i < MANY; i++) {
 		fl_stream *ends[2];
 		FL_GIVES(fl_stream_pair(ends), 0);
@@ -99,20 +98,13 @@ static int cancel_many(void *unused)
 		FL_GIVES(fl_test_join(fibers[i]), -ECANCELED);
 		fl_stream_free(others[i]);
 	}
-	return 0;
-}
-
-FL_TEST(stream_many_cancelled)
-{
-	fl_test_leaves_nothing(cancel_many, NULL);
 }
 
 /* Lines that come in two halves: a buffer each, and only while there is a half. */
-static int idle_needs_nothing(void *unused)
+FL_TEST_WITH(stream_idle_has_no_buffer, fl_test_body_leaves_nothing, void)
 {
 	fl_stream *ends[2];
 	char line[64];
-	(void)unused;
 	FL_CHECK(sizeof(fl_stream) <= 128);
 	FL_GIVES(fl_stream_pair(ends), 0);
 	FL_GIVES(fl_stream_write(ends[0], "a\nb\nc", 5), 0);
@@ -130,10 +122,4 @@ static int idle_needs_nothing(void *unused)
 	fl_stream_free(ends[0]); /* with an unread line */
 	FL_CHECK(fl_loop_current()->spare != NULL);
 	fl_stream_free(ends[1]);
-	return 0;
-}
-
-FL_TEST(stream_idle_has_no_buffer)
-{
-	fl_test_leaves_nothing(idle_needs_nothing, NULL);
 }

@@ -2,10 +2,6 @@
 /* Streams over pipes, FIFOs, terminals and devices: fl_stream_from_fd(). */
 #include "fl_streams.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <termios.h>
 
 /* Runs a case in a fiber; it leaves no descriptor. */
@@ -34,7 +30,6 @@ static int pipe_lines(void *unused)
 {
 	int ends[2];
 	char line[64];
-	(void)unused;
 	open_pipe(ends, 0);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	FL_GIVES(fl_stream_read_line_until(in, line, sizeof line, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -65,7 +60,6 @@ static int one_direction(void *unused)
 	char byte;
 	char name[FL_STREAM_NAME_SIZE];
 	const struct iovec part = {&byte, 1};
-	(void)unused;
 	open_pipe(ends, O_NONBLOCK);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
 	FL_GIVES(fl_stream_write(in, "x", 1), -EBADF);
@@ -110,7 +104,6 @@ static int write_much(void *arg)
 static int much(void *unused)
 {
 	int ends[2];
-	(void)unused;
 	open_pipe(ends, 0);
 	for (size_t i = 0; i < MUCH; i++)
 		sent[i] = (char)(i % 251);
@@ -149,7 +142,6 @@ static int write_for_ever(void *arg)
 static int aborted(void *unused)
 {
 	int ends[2], other[2];
-	(void)unused;
 	open_pipe(ends, 0);
 	open_pipe(other, 0);
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(other[1]);
@@ -175,7 +167,6 @@ FL_TEST(stream_of_a_pipe_aborts)
 static int shared(void *unused)
 {
 	int ends[2];
-	(void)unused;
 	open_pipe(ends, 0);
 	const int theirs[] = {dup(ends[0]), dup(ends[1])};
 	fl_stream *in = stream_of(ends[0]), *out = stream_of(ends[1]);
@@ -199,7 +190,6 @@ FL_TEST(stream_of_a_shared_pipe_leaves_the_others_blocking)
 static int fifo(void *unused)
 {
 	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64], line[16];
-	(void)unused;
 	FL_CHECK(mkdtemp(folder) != NULL);
 	(void)snprintf(path, sizeof path, "%s/fifo", folder);
 	FL_CHECK(mkfifo(path, 0600) == 0);
@@ -225,7 +215,6 @@ static int terminal(void *unused)
 {
 	char line[64];
 	struct termios mode;
-	(void)unused;
 	const int master_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
 	FL_CHECK(master_fd >= 0 && grantpt(master_fd) == 0 && unlockpt(master_fd) == 0);
 	const int slave_fd = open(ptsname(master_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -261,8 +250,7 @@ static int refused(void *unused)
 {
 	static const char *const paths[] = {"/dev/null", "/etc/passwd", "/"};
 	fl_stream *s;
-	(void)unused;
-	for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+	FL_EACH (i, paths) {
 		const int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
 		FL_CHECK(fd >= 0);
 		FL_GIVES(fl_stream_from_fd(&s, fd), -EPERM);
@@ -352,7 +340,6 @@ static int hostile_pipes(void *unused)
 {
 	char folder[] = "/tmp/fairlead-fifo-XXXXXX", path[64];
 	int ends[2];
-	(void)unused;
 	open_pipe(ends, 0);
 	meet_hostile_peer(ends[0], ends[1], true);
 	FL_CHECK(mkdtemp(folder) != NULL);
@@ -385,7 +372,6 @@ static void open_terminal(int *master, int *slave)
 static int hostile_terminals(void *unused)
 {
 	int master, slave;
-	(void)unused;
 	open_terminal(&master, &slave);
 	meet_hostile_peer(master, slave, true);
 	open_terminal(&master, &slave);
@@ -406,7 +392,6 @@ FL_TEST(stream_of_a_terminal_and_hostile_peers)
 
 static int no_memory(int fd)
 {
-	(void)fd;
 	return -ENOMEM;
 }
 
@@ -424,7 +409,6 @@ static ssize_t interrupted_write(int fd, const struct iovec *parts, int n)
 
 static ssize_t broken_read(int fd, void *buffer, size_t size)
 {
-	(void)fd, (void)buffer, (void)size;
 	return -EIO;
 }
 
@@ -433,7 +417,6 @@ static int faults(void *unused)
 	int ends[2];
 	fl_stream *s;
 	char byte;
-	(void)unused;
 	open_pipe(ends, 0);
 	FL_NET_FAULTS();
 	fl__net_sys.describe = no_memory;

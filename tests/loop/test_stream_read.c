@@ -43,7 +43,7 @@ static int send_pieces(void *arg)
 
 /* ---- slow peers */
 
-static void from_slow_peer(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_slow_peer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	static const char text[] = "one line\nexactly\r\n\r\nrest";
 	struct sender to = {b, text, sizeof text - 1, 1, true};
@@ -61,12 +61,7 @@ static void from_slow_peer(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_test_join(f), 0);
 }
 
-FL_TEST(stream_slow_peer)
-{
-	fl_test_each_kind(from_slow_peer);
-}
-
-static void one_byte_reads(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_one_byte_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { N = 1000 };
 	char *bytes = pattern(N), one;
@@ -81,14 +76,9 @@ static void one_byte_reads(fl_stream *a, fl_stream *b)
 	free(bytes);
 }
 
-FL_TEST(stream_one_byte_reads)
-{
-	fl_test_each_kind(one_byte_reads);
-}
-
 /* ---- lines and delimiters */
 
-static void long_line(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_line_longer_than_the_buffer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[8], *large = malloc(2 * FL_STREAM_LIMIT), *line = malloc(2 * FL_STREAM_LIMIT);
 	FL_GIVES(fl_stream_write(b, "1234567\nx\n", 10), 0);
@@ -120,13 +110,8 @@ static void long_line(fl_stream *a, fl_stream *b)
 	free(line);
 }
 
-FL_TEST(stream_line_longer_than_the_buffer)
-{
-	fl_test_each_kind(long_line);
-}
-
 /* Wherever the pieces are cut. */
-static void across(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_delimiter_across_reads, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	static const char text[] = "a--b---c\nd----";
 	char got[32];
@@ -143,13 +128,8 @@ static void across(fl_stream *a, fl_stream *b)
 	FL_CHECK(!a->buffer);
 }
 
-FL_TEST(stream_delimiter_across_reads)
-{
-	fl_test_each_kind(across);
-}
-
 /* Lines of all lengths, many at once and in pieces: none is lost, and none is cut. */
-static void many_lines(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_many_lines, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { N = 3000, MOST = 400 };
 	char *text = malloc((size_t)N * MOST), line[MOST + 2];
@@ -173,14 +153,9 @@ static void many_lines(fl_stream *a, fl_stream *b)
 	free(text);
 }
 
-FL_TEST(stream_many_lines)
-{
-	fl_test_each_kind(many_lines);
-}
-
 /* ---- sizes */
 
-static void exactly(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_read_exactly_of_all_sizes, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { N = 1 << 20 };
 	static const size_t sizes[] = {1, 10, FL_STREAM_LIMIT, 3, FL_STREAM_LIMIT + 1, 0, 300000, 20000};
@@ -188,7 +163,7 @@ static void exactly(fl_stream *a, fl_stream *b)
 	size_t at = 0;
 	struct sender to = {b, bytes, N, 30000, true};
 	fl_fiber *f = fl_test_start(send_pieces, &to);
-	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+	FL_EACH (i, sizes) {
 		FL_GIVES(fl_stream_read_exactly(a, got, sizes[i]), sizes[i]);
 		is_pattern(got, at, sizes[i]);
 		at += sizes[i];
@@ -204,12 +179,7 @@ static void exactly(fl_stream *a, fl_stream *b)
 	free(got);
 }
 
-FL_TEST(stream_read_exactly_of_all_sizes)
-{
-	fl_test_each_kind(exactly);
-}
-
-static void short_end(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_end_before_the_size, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[16];
 	FL_GIVES(fl_stream_write(b, "abc", 3), 0);
@@ -220,22 +190,16 @@ static void short_end(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read_to(a, got, 10, "x", 1), 0);
 }
 
-FL_TEST(stream_end_before_the_size)
-{
-	fl_test_each_kind(short_end);
-}
-
 /* ---- what readiness has to know */
 
 /*
  * The end came before the writer found the socket full: the reader has a short read, and must still
  * get it.
  */
-static int end_and_full(void *unused)
+FL_TEST_WITH(stream_end_behind_a_full_send_buffer, fl_test_body_leaves_nothing, void)
 {
 	char got[16];
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	fl_test_peer_sends(peer, "last");
 	FL_CHECK(shutdown(peer, SHUT_WR) == 0);
@@ -245,20 +209,13 @@ static int end_and_full(void *unused)
 	FL_GIVES(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 0);
 	fl_stream_free(s);
 	FL_CHECK(close(peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_end_behind_a_full_send_buffer)
-{
-	fl_test_leaves_nothing(end_and_full, NULL);
 }
 
 /* At urgent data a read stops early, and does not report the bytes behind it. */
-static int urgent(void *unused)
+FL_TEST_WITH(stream_urgent_data, fl_test_body_leaves_nothing, void)
 {
 	char got[16];
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	for (int i = 0; i < 3; i++) {
 		fl_test_peer_sends(peer, "ab");
@@ -271,16 +228,10 @@ static int urgent(void *unused)
 	}
 	fl_stream_free(s);
 	FL_CHECK(close(peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_urgent_data)
-{
-	fl_test_leaves_nothing(urgent, NULL);
 }
 
 /* Likewise at descriptors that come over a Unix socket, which are dropped. */
-static int with_descriptors(void *unused)
+FL_TEST_WITH(stream_descriptors_among_the_bytes, fl_test_body_leaves_nothing, void)
 {
 	union {
 		struct cmsghdr head;
@@ -291,7 +242,6 @@ static int with_descriptors(void *unused)
 	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
 	char got[16];
 	int fds[2];
-	(void)unused;
 	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
 	fl_stream *s = fl_test_stream_of(fds[0]);
 	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof fds[1]);
@@ -304,12 +254,6 @@ static int with_descriptors(void *unused)
 	FL_CHECK(close(fds[1]) == 0);
 	FL_GIVES(fl_stream_read(s, got, 1), 0);
 	fl_stream_free(s);
-	return 0;
-}
-
-FL_TEST(stream_descriptors_among_the_bytes)
-{
-	fl_test_leaves_nothing(with_descriptors, NULL);
 }
 
 /* A reader that always finds data does not hold up the others. */
@@ -317,7 +261,6 @@ static bool other_ran;
 
 static int other(void *unused)
 {
-	(void)unused;
 	other_ran = true;
 	return 0;
 }

@@ -61,7 +61,7 @@ static int writev_it(void *arg)
 	return fl_stream_writev_until(o->s, parts, N, o->deadline, &o->cancel);
 }
 
-static void full(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_full_send_buffer, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { PIECE = 100000 };
 	struct operation o = on(a);
@@ -76,11 +76,6 @@ static void full(fl_stream *a, fl_stream *b)
 	FL_CHECK(waits > 0);
 	FL_GIVES(fl_test_join(f), 0);
 	FL_GIVES(fl_stream_written(a), MUCH);
-}
-
-FL_TEST(stream_full_send_buffer)
-{
-	fl_test_each_kind(full);
 }
 
 /* The number of a write that gave up is exactly what the other side got. */
@@ -104,18 +99,13 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	reads_pattern(b, 0, 1);
 }
 
-static void cancelled_writes(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_write_cancelled_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	gives_up(a, b, write_it, true);
 	gives_up(a, b, writev_it, true);
 }
 
-FL_TEST(stream_write_cancelled_in_the_midst)
-{
-	fl_test_each_kind(cancelled_writes);
-}
-
-static void late_writes(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_write_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	gives_up(a, b, write_it, false);
 	gives_up(a, b, writev_it, false);
@@ -125,11 +115,6 @@ static void late_writes(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_written(a), 0);
 	FL_GIVES(fl_stream_writev_until(a, &(struct iovec){(char[]){"x"}, 1}, 1, 0, NULL), -ETIMEDOUT);
 	FL_CHECK(filled > 0 && fl_stream_fd(b) >= 0);
-}
-
-FL_TEST(stream_write_timed_out_in_the_midst)
-{
-	fl_test_each_kind(late_writes);
 }
 
 /* Whatever the pieces: the bytes of all parts come, in order. */
@@ -235,17 +220,12 @@ static void reads_give_up(fl_stream *a, fl_stream *b, bool cancels)
 	FL_CHECK(!a->buffer);
 }
 
-static void cancelled_reads(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_read_cancelled_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	reads_give_up(a, b, true);
 }
 
-FL_TEST(stream_read_cancelled_in_the_midst)
-{
-	fl_test_each_kind(cancelled_reads);
-}
-
-static void late_reads(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_read_timed_out_in_the_midst, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	reads_give_up(a, b, false);
 	char got[8];
@@ -255,13 +235,8 @@ static void late_reads(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read_line_until(a, got, 8, 0, NULL), -ETIMEDOUT);
 }
 
-FL_TEST(stream_read_timed_out_in_the_midst)
-{
-	fl_test_each_kind(late_reads);
-}
-
 /* A buffer of as few bytes as were put back has room for the next ones. */
-static void few_bytes(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_few_bytes_that_are_put_back, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	enum { MOST = 5 };
 	char got[MOST + 2];
@@ -275,13 +250,8 @@ static void few_bytes(fl_stream *a, fl_stream *b)
 	}
 }
 
-FL_TEST(stream_few_bytes_that_are_put_back)
-{
-	fl_test_each_kind(few_bytes);
-}
-
 /* Under a request that came before: what can be done at once is done, and nothing waits. */
-static void requested_before(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_under_a_request_that_came_before, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	char got[64];
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
@@ -305,11 +275,6 @@ static void requested_before(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -ECANCELED);
 	FL_GIVES(fl_stream_write(a, got, sizeof got), -ECANCELED);
 	FL_GIVES(fl_stream_writev(a, &part, 1), -ECANCELED);
-}
-
-FL_TEST(stream_under_a_request_that_came_before)
-{
-	fl_test_each_kind(requested_before);
 }
 
 /* The plain forms observe the scope of their fiber. */
@@ -347,7 +312,7 @@ static int plain_writev(void *s)
 	return fl_stream_writev(s, &(struct iovec){(char *)(uintptr_t)much(), MUCH}, 1);
 }
 
-static void plain(fl_stream *a, fl_stream *b)
+FL_TEST_WITH(stream_plain_forms_observe_the_scope, fl_test_each_kind, fl_stream *a, fl_stream *b)
 {
 	static fl_fiber_function *const ways[] = {plain_read, plain_exactly, plain_to,
 	                                          plain_line, plain_write,   plain_writev};
@@ -360,17 +325,11 @@ static void plain(fl_stream *a, fl_stream *b)
 	}
 }
 
-FL_TEST(stream_plain_forms_observe_the_scope)
-{
-	fl_test_each_kind(plain);
-}
-
 /* Nothing comes, and no end either: the deadline ends the read, and leaves the stream as it was. */
-static int half_open(void *unused)
+FL_TEST_WITH(stream_half_open_connection, fl_test_body_leaves_nothing, void)
 {
 	char got[16];
 	int peer;
-	(void)unused;
 	fl_stream *s = fl_test_tcp_stream(&peer);
 	FL_GIVES(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_CHECK(fl_test_fill(s) > 0);
@@ -379,10 +338,4 @@ static int half_open(void *unused)
 	FL_GIVES(fl_stream_read_line_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 3);
 	fl_stream_free(s);
 	FL_CHECK(close(peer) == 0);
-	return 0;
-}
-
-FL_TEST(stream_half_open_connection)
-{
-	fl_test_leaves_nothing(half_open, NULL);
 }

@@ -15,7 +15,6 @@ static void both(fl_fiber_function *function)
 static int wait_for_ever(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
-	(void)unused;
 	return fl_event_wait(&never);
 }
 
@@ -26,7 +25,6 @@ static int return_what(void *rc)
 
 static int ends_a_wait(void *unused)
 {
-	(void)unused;
 	fl_cancel_token *before = fl_cancel_scope_current();
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, fl_after(FL_MS(1)));
@@ -49,8 +47,7 @@ static int is_past_at_once(void *unused)
 {
 	static const int64_t past[] = {0, -5, 1};
 	fl_sem one = FL_SEM_INIT(1);
-	(void)unused;
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+	FL_EACH (i, past) {
 		fl_timeout t = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&t, past[i]);
 		FL_CHECK(fl_sem_acquire(&one) == 0); /* what can be done at once is done */
@@ -68,8 +65,7 @@ FL_TEST(timeout_in_the_past_ends_the_first_wait)
 static int leaves_results_alone(void *unused)
 {
 	static const int results[] = {0, 7, -EIO, -ETIMEDOUT, -EPIPE};
-	(void)unused;
-	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+	FL_EACH (i, results) {
 		fl_timeout t = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&t, 0);
 		FL_CHECK(fl_timeout_end(&t, results[i]) == results[i]);
@@ -91,7 +87,6 @@ FL_TEST(timeout_leaves_other_results_alone)
 static int not_begun(void *unused)
 {
 	fl_timeout t = FL_TIMEOUT_INIT;
-	(void)unused;
 	fl_cancel_token *before = fl_cancel_scope_current();
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
 	fl_timeout_begin(&t, 0);
@@ -127,7 +122,6 @@ static int leave_early(int step)
 
 static int scoped(void *unused)
 {
-	(void)unused;
 	fl_cancel_token *before = fl_cancel_scope_current();
 	for (int step = 0; step < 4; step++)
 		FL_CHECK(leave_early(step) == step && fl_cancel_scope_current() == before);
@@ -144,7 +138,6 @@ FL_TEST(timeout_scoped_ends_by_itself)
 static int inner_ends_alone(void *unused)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
-	(void)unused;
 	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
 	fl_timeout_begin(&inner, fl_after(FL_MS(1)));
 	FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
@@ -156,7 +149,6 @@ static int inner_ends_alone(void *unused)
 static int outer_ends_both(void *unused)
 {
 	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
-	(void)unused;
 	fl_timeout_begin(&outer, fl_after(FL_MS(1)));
 	fl_timeout_begin(&inner, fl_after(FL_S(3600)));
 	int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
@@ -175,8 +167,7 @@ FL_TEST(timeout_nested_converts_only_its_own)
 static int both_are_over(void *unused)
 {
 	static const int64_t deadlines[][2] = {{1, 2}, {2, 1}, {2, 2}};
-	(void)unused;
-	for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
+	FL_EACH (i, deadlines) {
 		fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&outer, deadlines[i][0]);
 		fl_timeout_begin(&inner, deadlines[i][1]);
@@ -211,7 +202,6 @@ FL_TEST(timeout_nested_outer_expires_first)
 static int outside_is_requested(void *unused)
 {
 	fl_cancel_token outside;
-	(void)unused;
 	fl_cancel_token_init(&outside, NULL, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&outside);
@@ -233,7 +223,6 @@ FL_TEST(timeout_leaves_the_cancel_from_outside_alone)
 
 static int shields(void *unused)
 {
-	(void)unused;
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, 0);
 	{
@@ -276,7 +265,6 @@ static fl_event begun, go;
 
 static int begin_and_end(void *unused)
 {
-	(void)unused;
 	fl_timeout_begin(&elsewhere, FL_FOREVER);
 	fl_event_set(&begun);
 	int rc = fl_event_wait(&go);
@@ -351,11 +339,10 @@ static int cancel_fiber(void *fiber)
 	return 0;
 }
 
-static int cancels(void *unused)
+FL_TEST_WITH(timeout_in_a_fiber_that_is_cancelled, fl_test_body_in_loop, void)
 {
 	uint32_t waits = 0;
 	int rc;
-	(void)unused;
 	fl_fiber *f = fl_test_start(time_out_never, &waits);
 	fl_test_settle();
 	FL_CHECK(fl__load_acquire(&waits));
@@ -370,12 +357,6 @@ static int cancels(void *unused)
 	fl_test_go(&t, cancel_fiber, f);
 	FL_CHECK(fl_fiber_join(f, &rc) == 0 && rc == -ECANCELED);
 	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
-	return 0;
-}
-
-FL_TEST(timeout_in_a_fiber_that_is_cancelled)
-{
-	fl_test_in_loop(cancels, NULL);
 }
 
 /* Many fibers, each with deadlines of its own. */
@@ -392,23 +373,16 @@ static int time_out(void *arg)
 	return fl_timeout_end(&outer, 0);
 }
 
-static int many(void *unused)
+FL_TEST_WITH(timeout_in_many_fibers, fl_test_body_in_loop, void)
 {
 	int numbers[FIBERS];
 	fl_fiber *f[FIBERS];
-	(void)unused;
 	for (int i = 0; i < FIBERS; i++) {
 		numbers[i] = i;
 		f[i] = fl_test_start(time_out, &numbers[i]);
 	}
 	for (int i = 0; i < FIBERS; i++)
 		FL_CHECK(fl_test_join(f[i]) == 0);
-	return 0;
-}
-
-FL_TEST(timeout_in_many_fibers)
-{
-	fl_test_in_loop(many, NULL);
 }
 
 /* fl_wait_for(): asyncio's test_waitfor. */
@@ -416,8 +390,7 @@ FL_TEST(timeout_in_many_fibers)
 static int waits_for(void *unused)
 {
 	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
-	(void)unused;
-	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+	FL_EACH (i, results) {
 		FL_CHECK(fl_wait_for(return_what, &results[i], FL_FOREVER, &result) == 0 && result == results[i]);
 		FL_CHECK(fl_wait_for(return_what, &results[i], fl_after(FL_S(3600)), NULL) == 0);
 	}
@@ -440,7 +413,6 @@ static int waits_for_cancelled(void *unused)
 {
 	fl_cancel_token outside;
 	int result = 77;
-	(void)unused;
 	fl_cancel_token_init(&outside, NULL, FL_FOREVER);
 	fl_cancel_token_request(&outside);
 	{
@@ -474,7 +446,6 @@ static int give_up_slowly(void *over)
 static int waits_for_the_end(void *unused)
 {
 	bool over = false;
-	(void)unused;
 	FL_CHECK(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	FL_CHECK(over);
 	return 0;
@@ -489,7 +460,6 @@ FL_TEST(timeout_wait_for_waits_for_the_end)
 static int wait_for_inner(void *arg)
 {
 	int result;
-	(void)arg;
 	int rc = fl_wait_for(wait_for_ever, NULL, fl_after(FL_S(3600)), &result);
 	FL_CHECK(rc == -ECANCELED && result == -ECANCELED);
 	return rc;
@@ -498,7 +468,6 @@ static int wait_for_inner(void *arg)
 static int waits_for_nested(void *unused)
 {
 	int result;
-	(void)unused;
 	FL_CHECK(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT);
 	FL_CHECK(result == -ECANCELED);
 	return 0;

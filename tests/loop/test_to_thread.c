@@ -3,9 +3,6 @@
 #include "fl_in_loop.h"
 #include "fl_queued.h"
 
-#include <pthread.h>
-#include <signal.h>
-
 enum { MOST = 32, MORE = 4 }; /* lib/loop/to_thread.c */
 
 static unsigned threads_of_a_loop(void)
@@ -72,7 +69,6 @@ static int goes_to_a_thread(void *unused)
 {
 	visit v = {.id = 0};
 	int result = 77;
-	(void)unused;
 	ticker_begin(&v.ticker);
 	FL_CHECK(fl_to_thread(look_around, &v, &result) == 0);
 	FL_CHECK(result == 42);
@@ -94,20 +90,13 @@ FL_TEST(to_thread_runs_beside_the_loop)
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before); /* they are joined */
 }
 
-static int fails(void *unused)
+FL_TEST_WITH(to_thread_result_is_apart_from_its_own, fl_test_body_in_loop, void)
 {
 	static const int results[] = {-EIO, -ETIMEDOUT, -ECANCELED, -ENOMEM, 7};
-	(void)unused;
-	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+	FL_EACH (i, results) {
 		int rc = results[i], result = 77;
 		FL_CHECK(fl_to_thread(return_what, &rc, &result) == 0 && result == rc);
 	}
-	return 0;
-}
-
-FL_TEST(to_thread_result_is_apart_from_its_own)
-{
-	fl_test_in_loop(fails, NULL);
 }
 
 /* Many fibers, more than threads: each is served, and no more than there may be at once. */
@@ -141,10 +130,9 @@ static int go_and_check(void *arg)
 	return 0;
 }
 
-static int crowds(void *unused)
+FL_TEST_WITH(to_thread_of_many_fibers, fl_test_body_in_loop, void)
 {
 	fl_fiber *f[FIBERS];
-	(void)unused;
 	all = (crowd){.inside = 0};
 	for (int i = 0; i < FIBERS; i++) {
 		all.numbers[i] = i;
@@ -153,12 +141,6 @@ static int crowds(void *unused)
 	for (int i = 0; i < FIBERS; i++)
 		FL_CHECK(fl_test_join(f[i]) == 0);
 	FL_CHECK(all.most == threads_of_a_loop() && all.calls == FIBERS);
-	return 0;
-}
-
-FL_TEST(to_thread_of_many_fibers)
-{
-	fl_test_in_loop(crowds, NULL);
 }
 
 /* Cancel and deadlines. */
@@ -217,7 +199,6 @@ static errand cancelled_errand(fl_fiber_function *run)
 
 static int cancels_one_that_runs(void *unused)
 {
-	(void)unused;
 	errand e = cancelled_errand(wait_for_ever);
 	FL_CHECK(e.rc == -ECANCELED && e.result == -ECANCELED);
 	e = cancelled_errand(finish_all_the_same);
@@ -230,12 +211,11 @@ FL_TEST(to_thread_cancelled_waits_for_its_end)
 	fl_test_in_loop(cancels_one_that_runs, NULL); /* fl_to_thread_until(): -ECANCELED */
 }
 
-static int scope_is_requested(void *unused)
+FL_TEST_WITH(to_thread_too_late_is_not_called, fl_test_body_in_loop, void)
 {
 	errand e = {.run = wait_for_ever};
 	int result = 77;
 	const size_t threads = fl_thread_enumerate(NULL, NULL);
-	(void)unused;
 	fl_cancel_token stop;
 	fl_cancel_token_init(&stop, NULL, FL_FOREVER);
 	fl_cancel_token_request(&stop);
@@ -250,17 +230,10 @@ static int scope_is_requested(void *unused)
 	FL_CHECK(!e.called && result == 77);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* no thread was started */
 	fl_cancel_token_destroy(&stop);
-	return 0;
-}
-
-FL_TEST(to_thread_too_late_is_not_called)
-{
-	fl_test_in_loop(scope_is_requested, NULL);
 }
 
 static int times_out(void *unused)
 {
-	(void)unused;
 	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
 	FL_CHECK(do_errand(&e) == 0);
 	FL_CHECK(e.rc == -ETIMEDOUT && e.result == (e.called ? -ECANCELED : 77));
@@ -291,12 +264,11 @@ static int keep_busy(void *arg)
 	return 0;
 }
 
-static int gives_up_in_line(void *unused)
+FL_TEST_WITH(to_thread_given_up_while_queued_is_not_called, fl_test_body_in_loop, void)
 {
 	static errand busy[MOST];
 	fl_fiber *f[MOST] = {NULL};
 	const unsigned n = threads_of_a_loop();
-	(void)unused;
 	for (unsigned i = 0; i < n; i++) {
 		busy[i] = (errand){.run = keep_busy, .deadline = FL_FOREVER};
 		f[i] = fl_test_start(do_errand, &busy[i]);
@@ -315,12 +287,6 @@ static int gives_up_in_line(void *unused)
 		fl_event_set(&busy[i].go);
 		FL_CHECK(fl_test_join(f[i]) == 0 && busy[i].rc == 0 && busy[i].result == 0);
 	}
-	return 0;
-}
-
-FL_TEST(to_thread_given_up_while_queued_is_not_called)
-{
-	fl_test_in_loop(gives_up_in_line, NULL);
 }
 
 /* The loop ends while a fiber is at it: that is cancelled, and waited for. */
@@ -328,7 +294,6 @@ static errand left;
 
 static int leaves_one(void *unused)
 {
-	(void)unused;
 	left = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
 	fl_fiber_detach(fl_test_start(do_errand, &left));
 	return fl_event_wait(&left.begun);
@@ -345,7 +310,6 @@ FL_TEST(to_thread_is_waited_for_by_the_loop)
 static int outside(void *unused)
 {
 	int zero = 0, result = 77;
-	(void)unused;
 	FL_CHECK(fl_to_thread(return_what, &zero, &result) == -ENOTSUP);
 	FL_CHECK(fl_to_thread_until(return_what, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
 	return 5;
@@ -362,7 +326,6 @@ static int from_callbacks_and_threads(void *unused)
 	int result = 0;
 	fl_event called = FL_EVENT_INIT;
 	fl_loop_timer timer = {.function_ = NULL};
-	(void)unused;
 	FL_CHECK(fl_loop_post(fl_loop_current(), outside_in_callback, &called) == 0);
 	FL_CHECK(fl_event_wait(&called) == 0);
 	fl_event_reset(&called);

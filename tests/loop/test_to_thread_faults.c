@@ -6,7 +6,6 @@
 
 #include "loop/to_thread.h"
 #include <malloc.h>
-#include <pthread.h>
 
 static int return_what(void *rc)
 {
@@ -40,7 +39,6 @@ static int again_and_again(void *unused)
 {
 	int five = 5;
 	long before = 0;
-	(void)unused;
 	for (int i = 0; i < 6000; i++) {
 		if (i == 1000)
 			before = fl__load_relaxed(&live);
@@ -65,7 +63,6 @@ FL_TEST(to_thread_gives_its_memory_back)
 
 static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread, (void)attr, (void)start, (void)arg;
 	return -EAGAIN;
 }
 
@@ -73,7 +70,6 @@ static int without_memory(void *unused)
 {
 	int five = 5, result = 77, rc = -ENOMEM;
 	unsigned failed = 0;
-	(void)unused;
 	fl__sys.alloc = few_allocs;
 	for (unsigned n = 0; rc != 0; n++) { /* one allocation more succeeds each time */
 		FL_CHECK(result == 77 && n < 50);
@@ -95,7 +91,6 @@ FL_TEST(to_thread_without_memory)
 static int without_threads(void *unused)
 {
 	int five = 5, result = 77;
-	(void)unused;
 	fl__sys.thread_create = no_thread;
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
 	fl__sys.thread_create = fl_test_real_sys.thread_create;
@@ -112,36 +107,27 @@ FL_TEST(to_thread_without_threads)
 
 static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx, (void)arg, (void)result;
 	return 0;
 }
 
 static int run_another(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	(void)ctx, (void)arg, (void)result;
 	return 1;
 }
 
-static int of_one_name(void *unused)
+FL_TEST_WITH(to_thread_with_two_tasks_of_one_name, fl_test_body_in_loop, void)
 {
 	static const fl_task_type types[2] = {
 	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_nothing},
 	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_another}};
 	static fl_task_entry entries[2] = {{.type = &types[0]}, {.type = &types[1]}};
 	int five = 5, result = 77;
-	(void)unused;
 	fl_task_register(&entries[0]);
 	fl_task_register(&entries[1]);
 	FL_CHECK(fl_task_conflict() != NULL);
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
 	fl_task_unregister(&entries[1]);
 	fl_task_unregister(&entries[0]);
-	return 0;
-}
-
-FL_TEST(to_thread_with_two_tasks_of_one_name)
-{
-	fl_test_in_loop(of_one_name, NULL);
 }
 
 /* Forks. */
@@ -153,21 +139,14 @@ static void call_in_child(void *loop)
 	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
 }
 
-static int forks(void *unused)
+FL_TEST_WITH(to_thread_in_a_forked_child, fl_test_body_in_loop, void)
 {
 	int five = 5;
-	(void)unused;
 	/* Before there are threads. */
 	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
 	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
 	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
 	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
-	return 0;
-}
-
-FL_TEST(to_thread_in_a_forked_child)
-{
-	fl_test_in_loop(forks, NULL);
 }
 
 static void free_in_child(void *loop)
@@ -178,7 +157,6 @@ static void free_in_child(void *loop)
 static int go_once(void *unused)
 {
 	int five = 5, result = 77;
-	(void)unused;
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
 	fl_test_threads_rest();
 	return 0;

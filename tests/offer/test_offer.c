@@ -8,12 +8,7 @@
 
 #include "process/packet.h"
 #include "shm/shm_sys.h"
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 
 FL_SHM_QUEUE_OF(uint64_t, number_queue)
 FL_ALL_NEED(FL_TEST_MEMFD | FL_TEST_EVENTFD)
@@ -24,7 +19,6 @@ static char logged[1024];
 
 static void keep_log(fl_log_level level, const char *message)
 {
-	(void)level;
 	(void)snprintf(logged, sizeof logged, "%s", message);
 }
 
@@ -281,7 +275,7 @@ FL_TEST(offer_compares_items)
 	    {.item_type = "number", .item_version = 3, .item_size = sizeof(uint32_t)},
 	    {.item_version = 3, .item_size = sizeof(uint64_t)},
 	};
-	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+	FL_EACH (i, wrong)
 		FL_RC(find_result(&s, &wrong[i], true, true), -EPROTO); /* fl_offer_find() */
 	FL_RC(find_result(&s, NULL, true, true), -EPROTO);
 	FL_RC(find_result(&s, &wrong[2], true, true), -EPROTO);
@@ -891,8 +885,7 @@ static void offer_as_unmapped(const char *path)
 		_exit(77);
 	FL_CHECK(geteuid() == 65534 && close(map) == 0);
 	FL_CHECK(fl_offer_create(&o, path, NULL) == 0);
-	int rc = fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL);
-	(void)rc;
+	FL_IGNORE(fl_offer_accept_until(o, NULL, fl_after(FL_S(60)), NULL));
 	_exit(0);
 }
 

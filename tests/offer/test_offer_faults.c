@@ -5,8 +5,6 @@
 #include "fl_shm_child.h"
 
 #include "process/packet.h"
-#include <signal.h>
-#include <sys/wait.h>
 
 FL_SHM_QUEUE_OF(uint64_t, number_queue)
 FL_ALL_NEED(FL_TEST_MEMFD)
@@ -21,42 +19,26 @@ static int bare_connect(const char *path)
 
 static int failing_accept(int fd, struct sockaddr *address, socklen_t *size)
 {
-	(void)fd;
-	(void)address;
-	(void)size;
 	return fault;
 }
 
 static int failing_struct(int fd, int level, int option, void *value, socklen_t size)
 {
-	(void)fd;
-	(void)level;
-	(void)option;
-	(void)value;
-	(void)size;
 	return fault;
 }
 
 static int failing_set_mode(const char *path, unsigned mode)
 {
-	(void)path;
-	(void)mode;
 	return fault;
 }
 
 static ssize_t failing_send(int socket, const struct msghdr *message, int flags)
 {
-	(void)socket;
-	(void)message;
-	(void)flags;
 	return fault;
 }
 
 static ssize_t failing_receive(int socket, struct msghdr *message, int flags)
 {
-	(void)socket;
-	(void)message;
-	(void)flags;
 	return fault;
 }
 
@@ -75,14 +57,14 @@ FL_TEST(offer_create_faults)
 	fl_test_path p = fl_test_path_make();
 	unsigned before = fl_test_fds();
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+	FL_EACH (i, of_socket) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
 		FL_RC(fl_offer_create(&o, p.name, NULL), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
 	no_faults();
 	static const int of_bind[] = {-EACCES, -EROFS};
-	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
+	FL_EACH (i, of_bind) {
 		fault = of_bind[i];
 		fl__net_sys.bind = failing_bind;
 		FL_RC(fl_offer_create(&o, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
@@ -115,7 +97,7 @@ FL_TEST(offer_accept_faults)
 	fl__net_sys.accept = failing_accept;
 	static const int of_accept[][2] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}};
-	for (size_t i = 0; i < sizeof of_accept / sizeof *of_accept; i++) {
+	FL_EACH (i, of_accept) {
 		fault = of_accept[i][0];
 		FL_RC(fl_offer_accept(o, &pipe), of_accept[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
 	}
@@ -202,7 +184,7 @@ FL_TEST(offer_find_faults)
 	FL_OK(fl_shm_create(&region, 4096));
 	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
 	FL_OK(fl_offer_create(&o, p.name, &(fl_offer_config){.region = region}));
-	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+	FL_EACH (i, of_socket) {
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
 		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_socket[i][1]); /* -EMFILE, -ENFILE, -ENOMEM */
@@ -210,7 +192,7 @@ FL_TEST(offer_find_faults)
 	no_faults();
 	fl__net_sys.connect = failing_connect;
 	static const int of_connect[] = {-EACCES, -ECONNREFUSED, -ENOENT};
-	for (size_t i = 0; i < sizeof of_connect / sizeof *of_connect; i++) {
+	FL_EACH (i, of_connect) {
 		fault = of_connect[i];
 		FL_RC(fl_offer_find(p.name, NULL, &found, &pipe), of_connect[i]);
 	}

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_pipes.h"
 
-#include <sys/socket.h>
-
 FL_TEST(pipe_both_ways)
 {
 	fl_test_ends e = fl_test_pipe();

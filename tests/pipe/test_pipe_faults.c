@@ -8,8 +8,6 @@
 #include "fl_pipes.h"
 
 #include "process/packet.h"
-#include <sys/mman.h>
-#include <sys/resource.h>
 
 enum { BIG = 70000 };
 
@@ -96,19 +94,16 @@ FL_TEST(pipe_adapts_to_the_socket)
 
 static ssize_t no_buffers(int socket, const struct msghdr *message, int flags)
 {
-	(void)socket, (void)message, (void)flags;
 	return -ENOBUFS;
 }
 
 static ssize_t too_many_on_their_way(int socket, const struct msghdr *message, int flags)
 {
-	(void)socket, (void)message, (void)flags;
 	return -ETOOMANYREFS;
 }
 
 static ssize_t no_space(int fd, const void *data, size_t size, off_t at)
 {
-	(void)fd, (void)data, (void)size, (void)at;
 	return -ENOSPC;
 }
 
@@ -173,13 +168,11 @@ FL_TEST(pipe_above_the_limit_for_files)
 
 static int no_pair(int sockets[2])
 {
-	(void)sockets;
 	return (const int[]){-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM}[strikes++ % 4];
 }
 
 static void *no_map(size_t size)
 {
-	(void)size;
 	return NULL;
 }
 
@@ -212,13 +205,11 @@ FL_TEST(pipe_create_fails)
 
 static ssize_t no_memory(int socket, struct msghdr *message, int flags)
 {
-	(void)socket, (void)message, (void)flags;
 	return -ENOMEM;
 }
 
 static ssize_t unreadable(int fd, void *data, size_t size, off_t at)
 {
-	(void)fd, (void)data, (void)size, (void)at;
 	return -ENOMEM;
 }
 
@@ -345,14 +336,14 @@ FL_TEST(pipe_bad_peer)
 	FL_NEEDS(FL_TEST_MEMFD);
 	fl_test_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
-	for (unsigned i = 0; i < sizeof bads / sizeof bads[0]; i++) {
+	FL_EACH (i, bads) {
 		char got[256];
 		int fds[4];
 		size_t size;
 		unsigned n = 4;
 		send_bad(fl_pipe_fd(e.a), &bads[i]);
 		fl_test_says(e.a, "a good one");
-		print_message("%u\n", i);
+		print_message("%zu\n", i);
 		if (i % 2)
 			FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size),
 			      bads[i].head.n_fds == 1 ? -EMSGSIZE : -EBADMSG);

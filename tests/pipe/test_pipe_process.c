@@ -3,9 +3,6 @@
 #include "fl_child.h"
 #include "fl_pipes.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 static pid_t child_of(int (*function)(fl_test_ends *e, unsigned arg), fl_test_ends *e, unsigned arg)
 {
 	(void)fflush(NULL);
@@ -28,7 +25,6 @@ static int end_of(pid_t pid)
 
 static int echo(fl_test_ends *e, unsigned unused)
 {
-	(void)unused;
 	static char buffer[200000];
 	size_t size;
 	int rc;
@@ -58,7 +54,6 @@ FL_TEST(pipe_to_a_child_and_back)
 
 static int says_and_waits(fl_test_ends *e, unsigned unused)
 {
-	(void)unused;
 	fl_pipe_free(e->b);
 	fl_test_says(e->a, "alive");
 	for (;;)
@@ -92,7 +87,6 @@ static size_t words_of(unsigned number)
 
 static int pours(fl_test_ends *e, unsigned unused)
 {
-	(void)unused;
 	static unsigned words[WORDS];
 	fl_pipe_free(e->b);
 	for (unsigned number = 0;; number++) {
@@ -160,7 +154,6 @@ static int reports_jobs(void *unused)
 	unsigned job[64];
 	size_t size;
 	int rc;
-	(void)unused;
 	while ((rc = fl_pipe_recv(w->jobs.b, job, sizeof job, &size)) == 0)
 		FL_CHECK(fl_pipe_send(w->reports.a, job, sizeof job[0]) == 0);
 	return rc == -EPIPE ? 0 : 1;
@@ -169,7 +162,6 @@ static int reports_jobs(void *unused)
 static int receives_jobs(fl_test_ends *e, unsigned unused)
 {
 	fl_thread t[2];
-	(void)unused;
 	fl_pipe_free(e->a);
 	fl_pipe_free(shared_works->reports.b);
 	for (int i = 0; i < 2; i++)
@@ -222,7 +214,6 @@ static int answers_on_what_it_gets(fl_test_ends *e, unsigned unused)
 	unsigned n = 1;
 	size_t size;
 	fl_pipe *p = NULL;
-	(void)unused;
 	FL_CHECK(fl_pipe_recv_fds(e->b, got, sizeof got, &size, &fd, &n) == 0 && n == 1);
 	FL_CHECK(fl_pipe_from_fd(&p, fd) == 0);
 	FL_CHECK(fl_pipe_send(p, got, size) == 0);

@@ -17,7 +17,6 @@ static int send_one(void *p, int64_t deadline, fl_cancel_token *cancel)
 
 static int receive_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
 	char got[64];
 	size_t size;
 	FL_CANCEL_SCOPE(cancel);
@@ -26,7 +25,6 @@ static int receive_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 
 static int send_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
 	FL_CANCEL_SCOPE(cancel);
 	return fl_pipe_send(p, "x", 1);
 }

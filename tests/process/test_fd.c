@@ -11,7 +11,6 @@
 #include "fl_queued.h"
 
 #include "process/fd_watcher.h"
-#include <sys/socket.h>
 
 typedef struct ends {
 	int near, far;
@@ -74,7 +73,6 @@ static int play_in_loop(void *unused)
 {
 	ends e = open_ends();
 	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
-	(void)unused;
 	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
 	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
 	close_ends(e);
@@ -96,7 +94,6 @@ static int wait_in_every_way(void *unused)
 	ends e = open_ends();
 	char byte;
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	(void)unused;
 	FL_CHECK(fl_fd_wait(e.near, 0) == -EINVAL);
 	FL_CHECK(fl_fd_wait_until(e.near, 1u << 5, 0, NULL) == -EINVAL);
 	FL_CHECK(fl_fd_wait(-1, FL_FD_IN) == -EBADF);
@@ -144,10 +141,9 @@ static int wait_in(void *fd)
 	return fl_fd_wait(*(int *)fd, FL_FD_IN);
 }
 
-static int share_one(void *unused)
+FL_TEST_WITH(fd_wait_by_several_fibers, fl_test_body_in_loop, void)
 {
 	ends e = open_ends();
-	(void)unused;
 	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near),
 	                 fl_test_start(wait_in, &e.near)};
 	fl_test_look();
@@ -155,12 +151,6 @@ static int share_one(void *unused)
 	for (int i = 0; i < 3; i++)
 		FL_CHECK(fl_test_join(f[i]) == 0);
 	close_ends(e);
-	return 0;
-}
-
-FL_TEST(fd_wait_by_several_fibers)
-{
-	fl_test_in_loop(share_one, NULL);
 }
 
 /* Ended from outside: by its own token, from another thread, while it waits. */
@@ -170,11 +160,10 @@ static int cancel_it(void *fiber)
 	return 0;
 }
 
-static int cancel_a_wait(void *unused)
+FL_TEST_WITH(fd_wait_is_cancelled, fl_test_body_in_loop, void)
 {
 	ends e = open_ends();
 	fl_thread t;
-	(void)unused;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();
 	fl_test_go(&t, cancel_it, f);
@@ -186,12 +175,6 @@ static int cancel_a_wait(void *unused)
 	fl_fiber_cancel(f);
 	FL_CHECK(fl_test_join(f) == -ECANCELED); /* the loop had not reported it yet */
 	close_ends(e);
-	return 0;
-}
-
-FL_TEST(fd_wait_is_cancelled)
-{
-	fl_test_in_loop(cancel_a_wait, NULL);
 }
 
 /* The poller cannot take another one: it is waited for all the same. */
@@ -203,7 +186,6 @@ static int refuse_control(int poller, int op, int fd, uint32_t events, void *own
 static int wait_without_room(void *unused)
 {
 	ends e = open_ends();
-	(void)unused;
 	fl__poller_sys.control = refuse_control;
 	fl_fiber *f = fl_test_start(wait_in, &e.near);
 	fl_test_look();

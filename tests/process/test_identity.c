@@ -5,7 +5,6 @@
 #include "exec/registry.h"
 #include "process/identity.h"
 #include "process/request.h"
-#include <fairlead/task.h>
 
 FL_TASK(identity_one, int, long)
 {

@@ -4,8 +4,6 @@
 #include "fl_queued.h"
 
 #include "process/packet.h"
-#include <signal.h>
-#include <sys/socket.h>
 
 typedef struct pair {
 	int a, b;
@@ -238,7 +236,6 @@ FL_TEST(packet_full_socket)
 
 static int send_one(void *socket, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)cancel;
 	return fl__packet_send(*(int *)socket, "x", 1, NULL, 0, deadline);
 }
 
@@ -276,19 +273,16 @@ static ssize_t strike_receive(int socket, struct msghdr *message, int flags)
 
 static ssize_t no_buffers(int socket, const struct msghdr *message, int flags)
 {
-	(void)socket, (void)message, (void)flags;
 	return -ENOBUFS;
 }
 
 static ssize_t no_memory(int socket, struct msghdr *message, int flags)
 {
-	(void)socket, (void)message, (void)flags;
 	return -ENOMEM;
 }
 
 static int no_pair(int sockets[2])
 {
-	(void)sockets;
 	return -EMFILE;
 }
 

@@ -58,7 +58,7 @@ FL_TEST(process_exit_codes)
 		            {{0, 0, SIGKILL}, {-1, SIGKILL}},
 		            {{0, 0, SIGTERM}, {-1, SIGTERM}},
 		            {{0, 0, SIGPIPE}, {-1, SIGPIPE}}};
-		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		FL_EACH (i, rows) {
 			const fl_process_status got = process_run(&(fl_process_config){
 			    .task = &process_ends, .arg = &rows[i].ending, .method = m, .err = FL_PROCESS_NULL});
 			assert_int_equal(got.code, rows[i].status.code);
@@ -218,7 +218,6 @@ FL_TASK(process_looks_around, struct finds, int)
 
 static void nothing(int signal)
 {
-	(void)signal;
 }
 
 /* What /proc says of the signals of a program that this process starts. */
@@ -336,7 +335,6 @@ static void fork_beside_a_locked_stream(void *unused)
 {
 	fl_process *p = NULL;
 	fl_process_status status;
-	(void)unused;
 	lock_stdout_for_ever();
 	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_ends,
 	                                                   .arg = &(struct ending){0, 0, 0},
@@ -379,7 +377,7 @@ FL_TEST(process_start_is_no_cancellation_point)
 	FL_OK(pthread_join(t, &result));
 	assert_null(result); /* not PTHREAD_CANCELED */
 	fl_process *const started[] = {s.task, s.other, s.program};
-	for (size_t i = 0; i < sizeof started / sizeof started[0]; i++) {
+	FL_EACH (i, started) {
 		fl_process_status status;
 		FL_OK(fl_process_join(started[i], &status));
 		assert_int_equal(status.code, 0);

@@ -11,12 +11,10 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -92,7 +90,7 @@ static void add_places(char *text)
 	(void)snprintf(path, sizeof path, "/proc/thread-self/fdinfo/%d", root);
 	add_lines(text, fopen(path, "re"), mount_words);
 	FL_CHECK(close(root) == 0);
-	for (size_t i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
+	FL_EACH (i, namespaces) {
 		char link[64] = "";
 		(void)snprintf(path, sizeof path, "/proc/thread-self/ns/%s", namespaces[i]);
 		FL_IGNORE(readlink(path, link, sizeof link - 1)); /* of the time, an older kernel has none */
@@ -467,7 +465,7 @@ FL_TEST(process_has_the_attributes_of_its_caller)
 	unsigned refused = 0;
 	if (!fl_test_has_users() || !process_can(FL_PROCESS_FORK) || !fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_USERS_REASON);
-	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+	FL_EACH (i, changes) {
 		static char text[3 * TEXT];
 		const int status = fl_test_child(run_change, (void *)(uintptr_t)&changes[i], text, sizeof text);
 		if (status != 0)
@@ -516,12 +514,11 @@ static void *change_and_be_refused(void *arg)
 
 static void run_refused_changes(void *unused)
 {
-	(void)unused;
 	take_a_lasting_policy();
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
 	PROCESS_FAULTS();
 	fl__process_sys.program = "/nonexistent";
-	for (size_t i = 0; i < sizeof refused_changes / sizeof *refused_changes; i++) {
+	FL_EACH (i, refused_changes) {
 		pthread_t thread;
 		FL_CHECK(pthread_create(&thread, NULL, change_and_be_refused, (void *)(uintptr_t)&refused_changes[i]) ==
 		         0);
@@ -550,7 +547,6 @@ static ssize_t send_as_another_user(int socket, const struct msghdr *message, in
 
 static void run_as_another_user(void *unused)
 {
-	(void)unused;
 	take_a_lasting_policy();
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
 	real_fds = fl__fd_sys;
@@ -568,7 +564,6 @@ FL_TEST(process_request_of_another_user_is_refused)
 /* The first process is started with a nice value of 5: without privileges there is no way back. */
 static void *start_nicely(void *unused)
 {
-	(void)unused;
 	FL_CHECK(change_nice() == 0);
 	expect_of_task(FL_PROCESS_FORK_SERVER, true);
 	return NULL;
@@ -611,7 +606,6 @@ FL_TASK(process_reads_to_the_end, void, void)
 
 static void run_replaced(void *unused)
 {
-	(void)unused;
 	take_a_lasting_policy();
 	for (int daemon = 0; daemon < 2; daemon++) {
 		fl_process *p = NULL;
@@ -643,7 +637,6 @@ static void run_in_pid_namespace(void *unused)
 {
 	static const char *const argv[] = {"true", NULL};
 	fl_process *p = NULL;
-	(void)unused;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
 	expect_refusal(-ENOTSUP, "has not left the PID namespace");
@@ -658,7 +651,6 @@ static void run_program_in_pid_namespace(void *unused)
 	static const char *const argv[] = {"sh", "-c", "exit $$", NULL};
 	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	(void)unused;
 	if (unshare(CLONE_NEWPID) != 0)
 		_exit(REFUSED);
 	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sh", .argv = argv}) == 0);

@@ -425,7 +425,6 @@ FL_TEST(process_fork_server_stopped)
 static int start_one(void *arg)
 {
 	fl_process *p = NULL;
-	(void)arg;
 	int rc = fl_process_start(&p, &(fl_process_config){.task = &process_waits, .daemon = true});
 	fl_process_free(p);
 	return rc;
@@ -547,7 +546,7 @@ FL_TEST(process_daemon_outlives_the_thread_that_started_it)
 	fl_process_config configs[] = {{.program = "cat"},
 	                               {.task = &process_echoes_a_byte, .method = FL_PROCESS_EXEC},
 	                               {.task = &process_echoes_a_byte, .method = FL_PROCESS_FORK_SERVER}};
-	for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+	FL_EACH (i, configs) {
 		char c = 'x';
 		configs[i].daemon = true;
 		configs[i].in = configs[i].out = FL_PROCESS_PIPE;

@@ -5,11 +5,7 @@
 #include "process/packet.h"
 #include "process/process_sys.h"
 #include "sync/helper.h"
-#include <fairlead/process_executor.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -100,86 +96,79 @@ FL_TEST(process_arguments_of_any_size)
 	}
 }
 
+/* A config, what its start returns, and what the log says. */
+struct refused {
+	fl_process_config config;
+	int rc;
+	const char *reason;
+};
+
+static void expect_refusals(const struct refused *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		process_log_begin();
+		FL_RC(start(&rows[i].config), rows[i].rc);
+		assert_true(process_log_end(rows[i].reason));
+	}
+}
+
 FL_TEST(process_start_refuses_bad_configs)
 {
-	const int n = 0, fds[] = {0, 1};
+	const int n = 0, fds[] = {0, 9999};
 	const char *const argv[] = {"x", NULL};
-	process_log_begin();
-	/* fl_process_start() */
+	const struct refused rows[] = {
+	    {{0}, -EINVAL, "for nothing: neither a task nor a program: "},
+	    {{.task = &process_sleeps, .program = "true"}, -EINVAL, "both a task and a program"},
+	    {{.task = &process_sleeps, .argv = argv}, -EINVAL, "`argv` and `env` are for a program"},
+	    {{.task = &process_sleeps, .env = argv}, -EINVAL, "`argv` and `env` are for a program"},
+	    {{.task = &process_sleeps, .arg = &n}, -EINVAL, "an argument, but the task takes none"},
+	    {{.task = &process_sleeps, .method = (fl_process_method)9}, -EINVAL, "an unknown method"},
+	    {{.task = &process_adds}, -EINVAL, "for process_adds: no argument, but the task takes 4 bytes: "},
+	    {{.program = "true", .arg = &n}, -EINVAL, "a program takes `argv`, not `arg`"},
+	    {{.program = "true", .method = FL_PROCESS_FORK}, -EINVAL, "a `method` is for a task"},
+	    {{.program = "true", .method = FL_PROCESS_EXEC}, -EINVAL, "a `method` is for a task"},
+	    {{.program = "true", .n_fds = 1}, -EINVAL, "`n_fds` without `fds`"},
+	    {{.program = "true", .fds = &n, .n_fds = FL_PROCESS_FDS_MAX + 1}, -EINVAL, "more descriptors than"},
+	    {{.program = "true", .fds = (const int[]){-1}, .n_fds = 1},
+	     -EBADF,
+	     "descriptor -1, which is fds[0], is not open"},
+	    {{.program = "true", .fds = fds, .n_fds = 2}, -EBADF, "descriptor 9999, which is fds[1], is not open"},
+	    {{.program = "true", .in = FL_PROCESS_FD(9998)}, -EBADF, "for true: descriptor 9998 of `in` is not open: "},
+	    {{.task = &process_sleeps, .out = FL_PROCESS_FD(-1)}, -EBADF, "descriptor -1 of `out` is not open"},
+	    {{.program = "true", .err = FL_PROCESS_FD(-1)}, -EBADF, "descriptor -1 of `err` is not open"},
+	    {{.program = "true", .err = FL_PROCESS_NULL | 1}, -EBADF, "not a bare number"},
+	    {{.program = "true", .err = FL_PROCESS_NULL - 1}, -EBADF, "not a bare number"},
+	    {{.program = "true", .out = 1},
+	     -EBADF,
+	     "`out` takes FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, not a bare number: 1"},
+	    {{.program = "true", .in = FL_PROCESS_AS_OUT}, -EBADF, "FL_PROCESS_AS_OUT is for `err`, not for `in`"},
+	    {{.program = "true", .cwd = "/nonexistent/x"},
+	     -ENOENT,
+	     "its directory /nonexistent/x cannot be opened: No such file, directory, name or task"},
+	    {{.program = "true", .cwd = "/etc/passwd"}, -ENOTDIR, "its directory /etc/passwd cannot be opened: Not a"},
+	    {{.program = "fairlead-no-such-program"}, -ENOENT, "the program cannot be executed: No such"},
+	    {{.program = ""}, -ENOENT, "cannot start process"},
+	    {{.program = "/nonexistent/x", .argv = argv}, -ENOENT, "cannot start process"},
+	    {{.program = "/etc"}, -EACCES, "cannot start process"},
+	    {{.program = "/etc/passwd/x"}, -ENOTDIR, "cannot start process"},
+	};
+	expect_refusals(rows, sizeof rows / sizeof *rows); /* fl_process_start() */
 	FL_RC(start(NULL), -EINVAL);
-	FL_RC(start(&(fl_process_config){0}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .program = "true"}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .argv = argv}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .env = argv}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.task = &process_adds}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = (fl_process_method)9}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.program = "true", .arg = &n}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.program = "true", .method = FL_PROCESS_EXEC}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.program = "true", .n_fds = 1}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.program = "true", .fds = fds, .n_fds = FL_PROCESS_FDS_MAX + 1}), -EINVAL);
-	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){-1}, .n_fds = 1}), -EBADF);
-	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){9999}, .n_fds = 1}), -EBADF);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = FL_PROCESS_FD(9999)}), -EBADF);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = FL_PROCESS_FD(-1)}), -EBADF);
 	/* Not a descriptor: see FL_PROCESS_FD; above all 1 is not /dev/null. */
 	for (int bare = 1; bare < 4; bare++) {
-		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = bare}), -EBADF);
-		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = bare}), -EBADF);
-		FL_RC(start(&(fl_process_config){.program = "true", .err = bare}), -EBADF);
+		const struct refused each[] = {
+		    {{.task = &process_sleeps, .in = bare}, -EBADF, "not a bare number"},
+		    {{.task = &process_sleeps, .out = bare}, -EBADF, "not a bare number"},
+		    {{.program = "true", .err = bare}, -EBADF, "not a bare number"},
+		};
+		expect_refusals(each, 3);
 	}
-	FL_RC(start(&(fl_process_config){.program = "true", .err = FL_PROCESS_NULL | 1}), -EBADF);
-	FL_RC(start(&(fl_process_config){.program = "true", .err = FL_PROCESS_NULL - 1}), -EBADF);
-	assert_true(process_log_end("not a bare number"));
-}
-
-FL_TEST(process_start_says_what_is_wrong_with_a_config)
-{
-	const int n = 0;
-	const char *const argv[] = {"x", NULL};
-	const struct {
-		fl_process_config config;
-		const char *reason;
-	} rows[] = {
-	    {{0}, "for nothing: neither a task nor a program: "},
-	    {{.task = &process_sleeps, .program = "true"}, "both a task and a program"},
-	    {{.task = &process_sleeps, .argv = argv}, "`argv` and `env` are for a program"},
-	    {{.task = &process_sleeps, .arg = &n}, "an argument, but the task takes none"},
-	    {{.task = &process_sleeps, .method = (fl_process_method)9}, "an unknown method"},
-	    {{.task = &process_adds}, "for process_adds: no argument, but the task takes 4 bytes: "},
-	    {{.program = "true", .arg = &n}, "a program takes `argv`, not `arg`"},
-	    {{.program = "true", .method = FL_PROCESS_FORK}, "a `method` is for a task"},
-	    {{.program = "true", .n_fds = 1}, "`n_fds` without `fds`"},
-	    {{.program = "true", .fds = &n, .n_fds = FL_PROCESS_FDS_MAX + 1}, "more descriptors than"},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		process_log_begin();
-		FL_RC(start(&rows[i].config), -EINVAL); /* fl_process_start() */
-		assert_true(process_log_end(rows[i].reason));
-	}
-}
-
-FL_TEST(process_start_names_the_descriptor_or_directory)
-{
-	const int fds[] = {0, 9999};
-	const struct {
-		fl_process_config config;
-		const char *reason;
-	} rows[] = {
-	    {{.program = "true", .in = FL_PROCESS_FD(9998)}, "for true: descriptor 9998 of `in` is not open: "},
-	    {{.program = "true", .err = FL_PROCESS_FD(-1)}, "descriptor -1 of `err` is not open"},
-	    {{.program = "true", .fds = fds, .n_fds = 2}, "descriptor 9999, which is fds[1], is not open"},
-	    {{.program = "true", .out = 1},
-	     "`out` takes FL_PROCESS_FD(fd), FL_PROCESS_NULL or FL_PROCESS_PIPE, "
-	     "not a bare number: 1"},
-	    {{.program = "true", .in = FL_PROCESS_AS_OUT}, "FL_PROCESS_AS_OUT is for `err`, not for `in`"},
-	    {{.program = "true", .cwd = "/nonexistent/x"}, "its directory /nonexistent/x cannot be opened: No such"},
-	    {{.program = "true", .cwd = "/etc/passwd"}, "its directory /etc/passwd cannot be opened: Not a"},
-	};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		process_log_begin();
-		FL_CHECK(start(&rows[i].config) < 0); /* fl_process_start() */
-		assert_true(process_log_end(rows[i].reason));
-	}
+	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++)
+		expect_refusals(&(struct refused){{.task = &process_sleeps, .method = m, .cwd = "/nonexistent"},
+		                                  -ENOENT,
+		                                  "its directory /nonexistent cannot be opened: No such"},
+		                1);
+	expect_no_child_but_the_fork_server();
 }
 
 /* The kernel says -ENOENT of a script that exists, if its interpreter does not. */
@@ -205,27 +194,6 @@ FL_TEST(process_start_of_a_script_without_its_interpreter)
 	process_log_begin();
 	FL_RC(start(&(fl_process_config){.program = path}), -ENOENT);
 	FL_CHECK(process_log_end("the program cannot be executed: No such"));
-}
-
-FL_TEST(process_start_of_no_program_or_directory)
-{
-	const char *const argv[] = {"x", NULL};
-	process_log_begin();
-	/* fl_process_start() */
-	FL_RC(start(&(fl_process_config){.program = "fairlead-no-such-program"}), -ENOENT);
-	FL_RC(start(&(fl_process_config){.program = ""}), -ENOENT);
-	FL_RC(start(&(fl_process_config){.program = "/nonexistent/x", .argv = argv}), -ENOENT);
-	FL_RC(start(&(fl_process_config){.program = "/etc"}), -EACCES);
-	FL_RC(start(&(fl_process_config){.program = "/etc/passwd/x"}), -ENOTDIR);
-	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/nonexistent"}), -ENOENT);
-	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/etc/passwd"}), -ENOTDIR);
-	for (fl_process_method m = FL_PROCESS_FORK_SERVER; m <= FL_PROCESS_EXEC; m++) {
-		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
-		      -ENOENT);
-	}
-	assert_true(
-	    process_log_end("its directory /nonexistent cannot be opened: No such file, directory, name or task"));
-	expect_no_child_but_the_fork_server();
 }
 
 FL_TEST(process_start_of_a_task_that_is_not_registered)
@@ -280,10 +248,6 @@ FL_TEST(process_preload_with_two_tasks_of_one_name)
 
 static int fail_clone(int (*child)(void *), void *stack, void *arg, int *pidfd)
 {
-	(void)child;
-	(void)stack;
-	(void)arg;
-	(void)pidfd;
 	return -EAGAIN;
 }
 
@@ -294,20 +258,16 @@ static int fail_again(void)
 
 static int fail_number(int pid)
 {
-	(void)pid;
 	return -EMFILE;
 }
 
 static int fail_pipe(int ends[2])
 {
-	(void)ends;
 	return -ENFILE;
 }
 
 static int fail_open(const char *path, int flags)
 {
-	(void)path;
-	(void)flags;
 	return -EMFILE;
 }
 
@@ -431,7 +391,6 @@ FL_TEST(process_fork_says_what_the_system_said)
 
 static void preload_with_faults(void *arg)
 {
-	(void)arg;
 	PROCESS_FAULTS();
 	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
 	const size_t fds = process_fds();
@@ -708,7 +667,6 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 /* A process of root, and a parent that has another user by now. */
 static void signal_as_another(void *arg)
 {
-	(void)arg;
 	fl_process *p = NULL;
 	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps, .daemon = true}) == 0);
 	FL_CHECK(setresuid(61234, 61234, 61234) == 0);
@@ -904,7 +862,6 @@ FL_TEST(process_limit_of_descriptors)
 static void start_beside_descriptors_in_flight(void *arg)
 {
 	enum { IN_FLIGHT = 200, LIMIT = 128 };
-	(void)arg;
 	const uid_t user = somebody();
 	const fl_process_config config = {.task = &process_sleeps, .daemon = true};
 	int sockets[2];

@@ -9,8 +9,6 @@
 #include "fl_process.h"
 
 #include "sync/helper.h"
-#include <fairlead/process_io.h>
-#include <sys/wait.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -58,7 +56,6 @@ static int both_outputs(void *unused)
 {
 	fl_process_io io = {.input = "word", .input_size = 4};
 	fl_process_status status;
-	(void)unused;
 	FL_CHECK(run_shell("x=$(cat); printf 'out %s' $x; printf 'err %s' $x >&2; exit 3", &io, &status, FL_FOREVER) ==
 	         0);
 	FL_CHECK(status.code == 3 && status.signal == 0 && io.written == 4);
@@ -78,7 +75,6 @@ static int nothing(void *unused)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
-	(void)unused;
 	/* no input is /dev/null, not the caller's */
 	FL_CHECK(run_shell("cat", &io, &status, FL_FOREVER) == 0 && status.code == 0);
 	FL_CHECK(!io.out || io.out[0] == '\0');
@@ -100,7 +96,6 @@ static int empty_input(void *unused)
 	fl_process_io io = {.input = "", .input_size = 0};
 	fl_process_status status;
 	fl_process *p = start_shell("cat; printf end");
-	(void)unused;
 	FL_CHECK(fl_process_communicate(p, &io, &status) == 0 && status.code == 0);
 	FL_CHECK(io.out_size == 3 && memcmp(io.out, "end", 3) == 0);
 	FL_CHECK(fl_process_pipe(p, 0) == -EBADF && fl_process_pipe(p, 1) == -EBADF && fl_process_pipe(p, 2) == -EBADF);
@@ -119,7 +114,6 @@ static int much(void *unused)
 {
 	const size_t size = (size_t)fl_test_scaled(100) << 20;
 	char *bytes = malloc(size);
-	(void)unused;
 	FL_CHECK(bytes != NULL);
 	for (size_t i = 0; i < size; i++)
 		bytes[i] = (char)(i * 2654435761u >> 24);
@@ -142,7 +136,6 @@ static int unread_input(void *unused)
 	static const char input[1 << 20];
 	fl_process_io io = {.input = input, .input_size = sizeof input};
 	fl_process_status status;
-	(void)unused;
 	FL_CHECK(run_shell("exec <&-; printf done", &io, &status, FL_FOREVER) == 0);
 	FL_CHECK(status.code == 0 && io.out_size == 4 && io.written < sizeof input);
 	fl_process_io_free(&io);
@@ -160,7 +153,6 @@ static int too_much(void *unused)
 	fl_process_io io = {.out_max = 10};
 	fl_process_status status;
 	fl_process *p = start_shell("printf 0123456789abcdef; printf 12 >&2");
-	(void)unused;
 	FL_CHECK(fl_process_communicate(p, &io, &status) == -EMSGSIZE);
 	FL_CHECK(io.out_size == 11 && memcmp(io.out, "0123456789a", 12) == 0);
 	io.out_max = 16;
@@ -188,7 +180,6 @@ static int goes_on(void *unused)
 	fl_process_status status;
 	char byte;
 	int go[2];
-	(void)unused;
 	FL_CHECK(pipe2(go, O_CLOEXEC) == 0);
 	const char *const argv[] = {"sh", "-c", "printf first; read x; read y <&3; printf second", NULL};
 	fl_process *p = NULL;
@@ -228,7 +219,6 @@ static int held_pipe(void *unused)
 	fl_process_io io = {.input = NULL};
 	fl_process_status status = {77, 77};
 	fl_process *p = start_shell("printf said; sleep 1000 & exit 5");
-	(void)unused;
 	while (fl_process_is_alive(p))
 		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
@@ -249,7 +239,6 @@ static int held_pipe_of_run(void *unused)
 {
 	fl_process_io io = {.input = NULL};
 	fl_process_status status = {77, 77};
-	(void)unused;
 	FL_CHECK(run_shell("printf said; sleep 1000 & exit 5", &io, &status, fl_after(FL_MS(300))) == -ETIMEDOUT);
 	FL_CHECK(io.out_size <= 4 && (status.code == 5 || status.signal == SIGTERM));
 	fl_process_io_free(&io);
@@ -270,7 +259,6 @@ static int much_while_stopped(void *unused)
 	enum { SIZE = 300000 };
 	fl_process_io io = {.err_max = 1};
 	fl_process_status status;
-	(void)unused;
 	FL_CHECK(run_shell("trap 'head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 3' TERM;"
 	                   "printf 12 >&2; while :; do sleep 0.01; done",
 	                   &io, &status, FL_FOREVER) == -EMSGSIZE);
@@ -333,7 +321,6 @@ static int late_end(void *unused)
 	fl_process_io io = {.input = NULL};
 	fl_process_status status;
 	fl_process *p = start_shell("printf x; exec >&- 2>&-; read y; exit 6");
-	(void)unused;
 	while (io.out_size == 0)
 		FL_CHECK(fl_process_communicate_until(p, &io, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT ||
 		         fl_process_pipe(p, 0) < 0);
@@ -354,7 +341,6 @@ FL_TEST(process_io_outputs_end_before_the_process)
 static int stop_by_itself(void *unused)
 {
 	fl_process_status status;
-	(void)unused;
 	fl_process *p = start_shell("trap 'exit 9' TERM; printf x; while :; do sleep 0.01; done");
 	char byte;
 	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1); /* the trap is set */
@@ -373,7 +359,6 @@ static int stop_by_force(void *unused)
 {
 	fl_process_status status;
 	char byte;
-	(void)unused;
 	fl_process *p = start_shell("trap '' TERM; printf x; while :; do sleep 0.01; done");
 	FL_CHECK(fl_fd_read(fl_process_pipe(p, 1), &byte, 1) == 1);
 	FL_CHECK(fl_process_stop(p, FL_MS(20), &status) == 0 && status.signal == SIGKILL);
@@ -390,7 +375,6 @@ FL_TEST(process_stop_kills_after_the_grace)
 static int stop_a_stopped_one(void *unused)
 {
 	fl_process_status status;
-	(void)unused;
 	fl_process *p = start_shell("read x");
 	FL_CHECK(fl_process_signal(p, SIGSTOP) == 0);
 	while (process_state(fl_process_pid(p)) != 'T')
@@ -408,7 +392,6 @@ FL_TEST(process_stop_of_a_stopped_process)
 FL_TASK(wait_for_end, int, void)
 {
 	char byte;
-	(void)ctx;
 	FL_CHECK((getpgrp() == getpid()) == (*arg != 0));
 	FL_CHECK(write(STDOUT_FILENO, "x", 1) == 1);
 	return read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1;
@@ -546,7 +529,6 @@ FL_TEST(fd_read_of_a_file)
 
 static int not_allowed(int pidfd, int signal)
 {
-	(void)pidfd, (void)signal;
 	return -EPERM;
 }
 
@@ -632,7 +614,6 @@ static void run_without_io(void *unused)
 {
 	const char *const argv[] = {"sh", "-c", "cat; echo dropped; echo said >&2; exit 3", NULL};
 	fl_process_status status = {77, 77};
-	(void)unused;
 	FL_CHECK(fl_process_run(&(fl_process_config){.program = "sh", .argv = argv, .out = FL_PROCESS_PIPE}, NULL,
 	                        &status) == 0);
 	FL_CHECK(status.code == 3);
@@ -652,7 +633,6 @@ FL_TEST(process_run_without_io)
 
 static int no_pipe(int ends[2])
 {
-	(void)ends;
 	return -EMFILE;
 }
 

@@ -5,11 +5,7 @@
 #include "fl_process.h"
 
 #include "sync/helper.h"
-#include <fairlead/net.h>
-#include <fairlead/process_io.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sys/socket.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -209,7 +205,7 @@ FL_TEST(process_loop_each_call_of_a_start_fails)
 	start_real = fl__process_sys;
 	fl__helpers_end();
 	process_log_begin();
-	for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+	FL_EACH (i, errors) {
 		start_error = errors[i];
 		for (start_at = 1; start_with_failure(); start_at++)
 			assert_true(start_at < 100);
@@ -264,7 +260,7 @@ FL_TEST(process_loop_hostile_output)
 	    {"head -c 100000 /dev/urandom | tr -d '\\n'; sleep 1000", 0, -EMSGSIZE},
 	};
 	const size_t fds = process_fds(), children = process_children_of(getpid());
-	for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+	FL_EACH (i, all)
 		fl_test_in_loop(read_hostile, (void *)(uintptr_t)&all[i]);
 	fl__helpers_end();
 	assert_int_equal(process_fds(), fds);
@@ -337,12 +333,11 @@ static int given_serve(void *listener)
 }
 
 /* As inetd: the program waits for its input. */
-static int given_connection(void *unused)
+FL_TEST_WITH(process_loop_program_serves_a_connection, fl_test_body_in_loop, void)
 {
 	fl_listener *l;
 	fl_stream *s;
 	char line[8];
-	(void)unused;
 	FL_CHECK(fl_listen_tcp(&l, "127.0.0.1", 0, NULL) == 0);
 	fl_fiber *server = fl_test_start(given_serve, l);
 	FL_CHECK(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)) == 0);
@@ -355,12 +350,6 @@ static int given_connection(void *unused)
 	FL_CHECK(fl_test_join(server) == 0); /* the program has waited for each line */
 	fl_stream_free(s);
 	fl_listener_free(l);
-	return 0;
-}
-
-FL_TEST(process_loop_program_serves_a_connection)
-{
-	fl_test_in_loop(given_connection, NULL);
 }
 
 /* The output of one program is the input of the next, which waits for it. */

@@ -159,7 +159,6 @@ static int on_a_fiber(void *arg)
 {
 	fl_process *p = NULL;
 	fl_process_status status = {0, 0};
-	(void)arg;
 	start_and_join(FL_PROCESS_FORK_SERVER, 3);
 	start_and_join(FL_PROCESS_EXEC, 4);
 	start_program();
@@ -176,7 +175,6 @@ static int on_a_fiber(void *arg)
 
 static int takes_turns(void *arg)
 {
-	(void)arg;
 	for (int i = 0; i < 5; i++) {
 		turns++;
 		FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);

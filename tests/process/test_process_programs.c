@@ -6,13 +6,10 @@
 
 #include "process/reexec.h"
 #include <elf.h>
-#include <fairlead/process_executor.h>
 #include <libgen.h>
 #include <link.h>
-#include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 
 FL_ALL_NEED(FL_TEST_PROCESSES)
 
@@ -82,7 +79,6 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 
 static int find_loader(struct dl_phdr_info *module, size_t size, void *path)
 {
-	(void)size;
 	for (unsigned i = 0; i < module->dlpi_phnum; i++)
 		if (module->dlpi_phdr[i].p_type == PT_INTERP)
 			*(const char **)path = (const char *)(module->dlpi_addr + module->dlpi_phdr[i].p_vaddr);
@@ -137,7 +133,6 @@ static void work_without_proc(void *unused)
 	fl_executor *e = NULL;
 	fl_process *p = NULL;
 	fl_process_status status = {77, 77};
-	(void)unused;
 	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
 	    umount2("/proc", MNT_DETACH) != 0)
 		_exit(77);
@@ -279,7 +274,7 @@ FL_TEST(process_marker_without_its_socket_is_not_believed)
 	make_marker(marker, sizeof marker, 'f');
 	const char *const markers[] = {marker, FL__REEXEC_VARIABLE "=", FL__REEXEC_VARIABLE "=f",
 	                               FL__REEXEC_VARIABLE "=f:-3", FL__REEXEC_VARIABLE "=f:1x"};
-	for (size_t i = 0; i < sizeof markers / sizeof markers[0]; i++) {
+	FL_EACH (i, markers) {
 		int out = fl_test_scratch(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
 		fl_process *p = start_marked(path_of("process-main"), markers[i], i % 2 ? -1 : null, out);
 		fl_process_status status;

@@ -7,7 +7,6 @@
 #include "fl_queued.h"
 
 #include "process/signals.h"
-#include <signal.h>
 
 static struct fl__signals_sys real_signals;
 
@@ -79,7 +78,6 @@ static int wait_call(void *s, int64_t deadline, fl_cancel_token *cancel)
 
 static int send_after_look(void *unused)
 {
-	(void)unused;
 	fl_test_look();
 	FL_CHECK(kill(getpid(), SIGUSR1) == 0);
 	return 0;
@@ -108,7 +106,6 @@ static int caught;
 
 static void catch_signal(fl_loop_watch *w, int fd, unsigned events, void *s)
 {
-	(void)w;
 	FL_CHECK(fd == fl_signals_fd(s) && events == FL_LOOP_IN);
 	caught = fl_signals_try_wait(s);
 }
@@ -168,13 +165,11 @@ static int fail_with;
 
 static int no_open(const sigset_t *signals)
 {
-	(void)signals;
 	return fail_with;
 }
 
 static int no_mask(int how, const sigset_t *signals, sigset_t *before)
 {
-	(void)how, (void)signals, (void)before;
 	return -EINVAL;
 }
 

@@ -70,7 +70,7 @@ FL_TEST(watch_wakes_a_wait_for_any)
 		size_t size;
 		FL_RC(wait_any(&w, 0, NULL), -ETIMEDOUT);
 		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-		fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		fl_test_begin_wait(&c, wait_any, &w);
 		assert_true(fl__watched_fd_has_waiter(&w));
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
@@ -95,11 +95,11 @@ FL_TEST(watch_many_on_one_descriptor)
 	size_t size;
 	while (fl__packet_send(e.a, block, sizeof block, NULL, 0, 0) == 0)
 		n++;
-	fl_test_call_queued(&c[0], wait_any, &in, &in, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c[0], wait_any, &in);
 	fl_test_call_start(&c[1], wait_any, &in, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_queued(&in) == 2);
-	fl_test_call_queued(&c[2], wait_any, &more, &more, FL_FOREVER, NULL);
-	fl_test_call_queued(&c[3], wait_any, &out, &out, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c[2], wait_any, &more);
+	fl_test_begin_wait(&c[3], wait_any, &out);
 	ring(e.b);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_call_end(&c[i]));
@@ -135,7 +135,7 @@ FL_TEST(watch_hears_of_the_end)
 	ends e = make_ends();
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
-	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_any, &w);
 	assert_int_equal(close(e.b), 0);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(close(e.a), 0);
@@ -149,7 +149,7 @@ FL_TEST(watch_number_comes_again)
 		struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 		int copy = i % 2 ? dup(e.a) : -1; /* so that the kernel does not forget by itself */
 		fl_test_caller c;
-		fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		fl_test_begin_wait(&c, wait_any, &w);
 		ring(e.b);
 		FL_OK(fl_test_call_end(&c));
 		close_ends(e);
@@ -213,7 +213,6 @@ static void needs_threads_in_children(void)
 
 static void play_in_child(void *unused)
 {
-	(void)unused;
 	ends e = make_ends();
 	player p[] = {{e.a, 20, true}, {e.b, 20, false}};
 	fl_test_fibers_here(play, p, sizeof p[0], 2);
@@ -227,7 +226,7 @@ FL_TEST(watch_forked_child_has_its_own)
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	/* The watcher runs, and has an entry. */
-	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_any, &w);
 	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
 	ring(e.b);
 	FL_OK(fl_test_call_end(&c));
@@ -241,7 +240,7 @@ static void wait_for_inherited(void *arg)
 	ends *e = arg;
 	fl_test_caller c;
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
-	fl_test_call_queued(&c, wait_any, inherited, inherited, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_any, inherited);
 	ring(e->b);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(!fl__watched_fd_has_waiter(inherited));
@@ -255,7 +254,7 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
 	fl_test_caller c;
 	inherited = &w;
-	fl_test_call_queued(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_any, &w);
 	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
 	FL_OK(fl_test_call_end(&c)); /* the child rang */
 	close_ends(e);
@@ -265,7 +264,6 @@ FL_TEST(watch_forked_child_inherits_a_thing)
 
 static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread, (void)attr, (void)start, (void)arg;
 	return -EAGAIN;
 }
 
@@ -286,7 +284,6 @@ static int no_event(void)
 
 static int wait_both_ways(void *unused)
 {
-	(void)unused;
 	ends e = make_ends();
 	fl_cancel_token past;
 	struct fl__watched_fd w = FL__WATCHED_FD(e.a, POLLIN);
@@ -347,7 +344,6 @@ static int interrupted(struct pollfd *fds, unsigned n, int64_t timeout)
 
 static int unable(struct pollfd *fds, unsigned n, int64_t timeout)
 {
-	(void)fds, (void)n, (void)timeout;
 	return -EINVAL;
 }
 

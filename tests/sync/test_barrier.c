@@ -3,9 +3,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <limits.h>
-#include <pthread.h>
-
 static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_barrier_wait_until(b, deadline, cancel);
@@ -207,72 +204,6 @@ FL_TEST(barrier_of_none_panics_in_each_form)
 	FL_PANICS(int rc = fl_barrier_wait_until(&b, 0, NULL); (void)rc);
 }
 
-/*
- * Reused at once, by all: no party is a generation ahead or behind, and all see what all have
- * written.
- */
-enum { RUNNERS = 4 };
-
-typedef struct race {
-	fl_barrier barrier;
-	unsigned lap[RUNNERS], laps;
-	uint32_t numbers, next;
-} race;
-
-static int run_laps(void *arg)
-{
-	race *r = arg;
-	unsigned me = fl__add_relaxed(&r->next, 1);
-	for (unsigned i = 1; i <= r->laps; i++) {
-		r->lap[me] = i;
-		int number = fl_barrier_wait(&r->barrier);
-		FL_CHECK(number >= 0 && number < RUNNERS);
-		(void)fl__add_relaxed(&r->numbers, 1u << (8 * number));
-		for (int other = 0; other < RUNNERS; other++)
-			FL_CHECK(r->lap[other] == i);
-		if (fl_barrier_wait(&r->barrier) == 0)
-			FL_CHECK(fl__swap_acq_rel(&r->numbers, 0) == 0x01010101);
-		FL_CHECK(fl_barrier_wait(&r->barrier) >= 0);
-	}
-	return 0;
-}
-
-FL_TEST(barrier_reuse)
-{
-	race r = {.barrier = FL_BARRIER_INIT(RUNNERS), .laps = fl_test_scaled(1000)};
-	fl_thread threads[RUNNERS];
-	for (int i = 0; i < RUNNERS; i++)
-		fl_test_go(&threads[i], run_laps, &r);
-	for (int i = 0; i < RUNNERS; i++)
-		fl_test_end(&threads[i]);
-	FL_OK(fl_barrier_destroy(&r.barrier));
-}
-
-/*
- * The last party against a deadline: all pass, or one has timed out and the others see the barrier
- * broken.
- */
-FL_TEST(barrier_last_party_against_timeout)
-{
-	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		fl_barrier b = FL_BARRIER_INIT(2);
-		fl_test_caller c;
-		int64_t deadline = fl_after(FL_US(100 + i));
-		fl_test_call_start(&c, wait_at, &b, deadline, NULL);
-		while (fl_now() < deadline)
-			;
-		int mine = fl_barrier_try_wait(&b);
-		int theirs = fl_test_call_end(&c);
-		if (mine == 1) {
-			FL_RC(theirs, 0);
-		} else {
-			assert_true(mine == -EPIPE || mine == -EAGAIN);
-			FL_RC(theirs, -ETIMEDOUT);
-			assert_true(fl_barrier_is_broken(&b));
-		}
-	}
-}
-
 /* With an action. */
 
 typedef struct acting {
@@ -382,7 +313,6 @@ FL_TEST(barrier_action_that_aborts_fails_its_phase)
 
 static void exit_thread(void *unused)
 {
-	(void)unused;
 	pthread_exit(NULL);
 }
 

@@ -67,7 +67,7 @@ static void signal_locked(fl_cond *c)
 FL_TEST(cond_spinner_is_signalled_without_a_queue)
 {
 	void (*const acts[])(fl_cond *) = {fl_cond_signal, fl_cond_broadcast, signal_locked};
-	for (size_t i = 0; i < sizeof acts / sizeof *acts; i++) {
+	FL_EACH (i, acts) {
 		FL_OK(wait_and_meet(acts[i], fl_after(FL_S(20))));
 		assert_true(stage.seen > WAITERS); /* it was in the word */
 		FL_RC(stage.destroyed, -EBUSY);
@@ -79,7 +79,6 @@ FL_TEST(cond_spinner_is_signalled_without_a_queue)
 
 static void pass_the_deadline(fl_cond *c)
 {
-	(void)c;
 	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
 }
 
@@ -106,7 +105,7 @@ static fl_test_caller second;
 
 static void let_another_come(fl_cond *c)
 {
-	fl_test_call_queued(&second, wait_on, c, c, FL_FOREVER, NULL);
+	fl_test_begin_wait(&second, wait_on, c);
 	fl_cond_signal(c);
 }
 

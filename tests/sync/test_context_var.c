@@ -5,8 +5,6 @@
 #include "fl_faults.h"
 #include "fl_queued.h"
 
-#include <pthread.h>
-
 static void in_thread(fl_thread_function *function, void *arg)
 {
 	fl_thread t;
@@ -36,7 +34,6 @@ IN_CONTEXT(context_var_has_its_default)
 
 static void *get_only(void *unused)
 {
-	(void)unused;
 	return fl_context_var_get(&fl_test_colour); /* its first call of the library */
 }
 
@@ -167,7 +164,6 @@ static fl_context_token foreign_token;
 
 static int set_foreign(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, &foreign_token) == 0);
 	fl_context_token copy = foreign_token; /* only for the panic below */
 	fl_context_var_reset(&copy);
@@ -236,7 +232,6 @@ static void *foreign_without_memory(void *unused)
 {
 	FL_FAULTS();
 	fl__sys.alloc = fl_test_no_memory;
-	(void)unused;
 	FL_CHECK(fl_context_var_set(&fl_test_colour, fl_test_red, NULL) == -ENOMEM);
 	FL_CHECK(fl_context_var_get(&fl_test_colour) == fl_test_white);
 	return NULL;
@@ -244,7 +239,6 @@ static void *foreign_without_memory(void *unused)
 
 static void *foreign_sets(void *unused)
 {
-	(void)unused;
 	fl_test_own(1);
 	fl_test_own(2);
 	return NULL;
@@ -276,10 +270,6 @@ IN_CONTEXT(context_var_in_threads)
 
 static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread;
-	(void)attr;
-	(void)start;
-	(void)arg;
 	return -EAGAIN;
 }
 
@@ -304,7 +294,6 @@ static int destroyed_with;
 
 static void get_in_destructor(void *unused)
 {
-	(void)unused;
 	destroyed_with = fl_test_owned_number();
 	fl_test_own(8);
 }
@@ -321,7 +310,6 @@ static void set_a_local(void *value)
 static int end_with_both(void *unused)
 {
 	static fl_context_var setter = FL_CONTEXT_VAR_INIT(NULL, set_a_local);
-	(void)unused;
 	fl_test_own(1);
 	FL_CHECK(fl_context_var_set(&setter, fl_test_value(2), NULL) == 0);
 	return fl_local_set(&local, &destroyed_with);
@@ -337,7 +325,6 @@ FL_TEST(context_var_ends_after_the_locals)
 
 static void in_child(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_test_owned_number() == 1);
 	fl_test_seen seen = {.number = -1};
 	FL_SCOPED(fl_context_values) values = FL_CONTEXT_VALUES_INIT;

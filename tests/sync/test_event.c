@@ -8,18 +8,6 @@ static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 	return fl_event_wait_until(e, deadline, cancel);
 }
 
-FL_TEST(event_all_zero_is_not_set)
-{
-	fl_event e = FL_EVENT_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_event_init(&made);
-	assert_memory_equal(&e, &zero, sizeof e);
-	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_event_is_set(&e));
-	FL_OK(fl_event_destroy(&e));
-}
-
 FL_TEST(event_stays_set_until_it_is_reset)
 {
 	fl_event e = FL_EVENT_INIT;
@@ -62,7 +50,7 @@ FL_TEST(event_set_wakes_all)
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], wait_for, &e);
 	fl_event_set(&e);
 	assert_int_equal(fl_test_queued(&e), 0);
 	for (int i = 0; i < N; i++)
@@ -76,10 +64,10 @@ FL_TEST(event_set_and_reset_at_once_wakes_all_that_waited)
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller callers[N], later;
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], wait_for, &e);
 	fl_event_set(&e);
 	fl_event_reset(&e);
-	fl_test_call_queued(&later, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&later, wait_for, &e);
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
 	assert_int_equal(fl_test_queued(&e), 1);
@@ -91,7 +79,7 @@ FL_TEST(event_reset_keeps_its_waiters)
 {
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller c;
-	fl_test_call_queued(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_for, &e);
 	fl_event_reset(&e);
 	assert_int_equal(fl_test_queued(&e), 1);
 	fl_event_set(&e);
@@ -102,89 +90,11 @@ FL_TEST(event_destroy_of_a_busy_one)
 {
 	fl_event e = FL_EVENT_INIT;
 	fl_test_caller c;
-	fl_test_call_queued(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_for, &e);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
 	fl_event_set(&e);
 	FL_OK(fl_event_destroy(&e));
 	FL_OK(fl_test_call_end(&c));
-}
-
-/*
- * "Reset, check for work, wait if there is none" misses no work. The work is an atomic counter,
- * relaxed: only the event orders it.
- */
-typedef struct mailbox {
-	fl_event arrived;
-	uint32_t mail;
-	unsigned rounds;
-} mailbox;
-
-static int deliver(void *arg)
-{
-	mailbox *m = arg;
-	for (unsigned i = 0; i < m->rounds; i++) {
-		(void)fl__add_relaxed(&m->mail, 1);
-		fl_event_set(&m->arrived);
-	}
-	return 0;
-}
-
-FL_TEST(event_reset_then_look_misses_nothing)
-{
-	mailbox m = {.rounds = fl_test_scaled(50000)};
-	fl_thread sender;
-	unsigned got = 0;
-	fl_test_go(&sender, deliver, &m);
-	while (got < m.rounds) {
-		FL_OK(fl_event_wait_until(&m.arrived, fl_after(FL_S(60)), NULL));
-		fl_event_reset(&m.arrived);
-		got += fl__swap_acquire(&m.mail, 0);
-	}
-	fl_test_end(&sender);
-	assert_int_equal(got, m.rounds);
-}
-
-/*
- * oneTBB #2136, libc++ #109290: the waiter sets its flag and checks the word, the waker sets the
- * word and checks the flag; if both miss, the waiter sleeps for ever. Two threads pass a turn back
- * and forth through two events, and sleep as often as they can: a lost wake hangs. (On x86 the
- * hardware hides what aarch64 shows; the laboratory's model sees both.)
- */
-typedef struct turns {
-	fl_event mine, yours;
-	unsigned rounds;
-} turns;
-
-static void no_yield(void)
-{
-}
-
-static int answer_turns(void *arg)
-{
-	turns *t = arg;
-	for (unsigned i = 0; i < t->rounds; i++) {
-		FL_CHECK(fl_event_wait(&t->yours) == 0);
-		fl_event_reset(&t->yours);
-		fl_event_set(&t->mine);
-	}
-	return 0;
-}
-
-FL_TEST(waiter_flag_dekker)
-{
-	FL_FAULTS();
-	fl__sys.yield = no_yield;
-	turns t = {.rounds = fl_test_scaled(20000)};
-	fl_thread other;
-	fl_test_go(&other, answer_turns, &t);
-	for (unsigned i = 0; i < t.rounds; i++) {
-		fl_event_set(&t.yours);
-		FL_OK(fl_event_wait_until(&t.mine, fl_after(FL_S(60)), NULL));
-		fl_event_reset(&t.mine);
-	}
-	fl_test_end(&other);
-	FL_OK(fl_event_destroy(&t.mine));
-	FL_OK(fl_event_destroy(&t.yours));
 }
 
 static fl_event *pulsed;
@@ -243,7 +153,7 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], wait_for, &e);
 	FL_RC(fl_event_destroy(&e), -EBUSY);
 	for (int i = 0; i < N; i++) {
 		fl_event_set(&e);
@@ -262,7 +172,7 @@ FL_TEST(event_auto_set_skips_a_cancelled_waiter)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
 	fl_test_call_queued(&first, wait_for, &e, &e, FL_FOREVER, &stop);
-	fl_test_call_queued(&second, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&second, wait_for, &e);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	fl_event_set(&e);
@@ -280,14 +190,14 @@ FL_TEST(event_auto_wait_any_takes_nothing)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;
 	fl_test_caller looker, waiter;
-	fl_test_call_queued(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&looker, wait_any_for, &e);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&looker));
 	assert_true(fl_event_is_set(&e));
 	FL_OK(fl_event_try_wait(&e));
 
-	fl_test_call_queued(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
-	fl_test_call_queued(&waiter, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_begin_wait(&looker, wait_any_for, &e);
+	fl_test_begin_wait(&waiter, wait_for, &e);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&waiter));
 	fl_event_set(&e);

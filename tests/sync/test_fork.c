@@ -21,7 +21,7 @@ static void unlock_for_a_new_waiter(void *arg)
 {
 	fl_mutex *m = arg;
 	fl_test_caller c;
-	fl_test_call_queued(&c, lock_it, m, m, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, lock_it, m);
 	fl_mutex_unlock(m);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(fl_mutex_destroy(m) == 0);
@@ -54,7 +54,7 @@ FL_TEST(fork_barrier_forgets_arrivals)
 	fl_barrier b = FL_BARRIER_INIT(3);
 	fl_test_caller callers[2];
 	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&callers[i], wait_at, &b, &b, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], wait_at, &b);
 	FL_OK(fl_test_child(is_not_the_last, &b, NULL, 0));
 	FL_RC(fl_barrier_wait(&b), 2);
 	for (int i = 0; i < 2; i++)
@@ -88,7 +88,7 @@ FL_TEST(fork_barrier_forgets_the_action)
 	struct acting a = {.entered = FL_EVENT_INIT};
 	fl_test_caller first, last;
 	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
-	fl_test_call_queued(&first, wait_at, &a.barrier, &a.barrier, FL_FOREVER, NULL);
+	fl_test_begin_wait(&first, wait_at, &a.barrier);
 	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
 	FL_OK(fl_event_wait(&a.entered));
 	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
@@ -115,7 +115,7 @@ FL_TEST(fork_barrier_in_its_action)
 	struct forking f;
 	fl_test_caller first;
 	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
-	fl_test_call_queued(&first, wait_at, &f.barrier, &f.barrier, FL_FOREVER, NULL);
+	fl_test_begin_wait(&first, wait_at, &f.barrier);
 	const int order = fl_barrier_wait(&f.barrier);
 	if (f.child == 0)
 		_exit(order == 1 && fl_barrier_destroy(&f.barrier) == 0 && fl_barrier_try_wait(&f.barrier) == -EAGAIN
@@ -181,7 +181,6 @@ static fl_thread forking;
 
 static void knows_its_thread(void *arg)
 {
-	(void)arg;
 	FL_CHECK(fl_thread_is_alive(&forking));
 	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == 1);
@@ -189,7 +188,6 @@ static void knows_its_thread(void *arg)
 
 static int fork_in_fiber(void *arg)
 {
-	(void)arg;
 	FL_CHECK(fl_thread_join(&forking, NULL) == -EDEADLK);
 	FL_CHECK(fl_test_child(knows_its_thread, NULL, NULL, 0) == 0);
 	return 0;
@@ -209,86 +207,4 @@ FL_TEST(fork_in_a_fiber_keeps_its_thread)
 	FL_OK(fl_thread_start(&forking, run_fork_in_fiber, &started, NULL));
 	fl_event_set(&started);
 	fl_test_end(&forking);
-}
-
-/*
- * fork_while_locked: a fork at any moment while other threads lock, wait and wake. The child finds
- * its own locks held and usable, those of other threads held for ever, and new objects fully
- * usable: no internal lock of the library is left locked.
- */
-typedef struct busy {
-	fl_mutex mine, theirs, between;
-	fl_sem sem;
-	fl_cond cond;
-	fl_event leave;
-	uint32_t stop, turns;
-} busy;
-
-static int keep_theirs(void *arg)
-{
-	busy *b = arg;
-	fl_mutex_lock(&b->theirs);
-	int rc = fl_event_wait(&b->leave);
-	fl_mutex_unlock(&b->theirs);
-	return rc;
-}
-
-static int keep_busy(void *arg)
-{
-	busy *b = arg;
-	while (!fl__load_relaxed(&b->stop)) {
-		FL_CHECK(fl_sem_acquire(&b->sem) == 0);
-		fl_mutex_lock(&b->between);
-		fl_cond_broadcast(&b->cond);
-		int rc = fl_cond_wait_until(&b->cond, &b->between, fl_after(FL_US(20)), NULL);
-		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
-		fl_mutex_unlock(&b->between);
-		fl_sem_release(&b->sem);
-		fl__add_relaxed(&b->turns, 1);
-	}
-	return 0;
-}
-
-static void use_what_is_left(void *arg)
-{
-	busy *b = arg;
-	FL_CHECK(fl_mutex_try_lock(&b->mine) == -EBUSY);
-	fl_mutex_unlock(&b->mine);
-	fl_mutex_lock(&b->mine);
-	fl_mutex_unlock(&b->mine);
-	FL_CHECK(fl_mutex_destroy(&b->mine) == 0);
-	FL_CHECK(fl_mutex_try_lock(&b->theirs) == -EBUSY);
-	FL_CHECK(fl_mutex_lock_until(&b->theirs, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
-	fl_mutex_init(&b->theirs);
-	fl_mutex_lock(&b->theirs);
-	fl_mutex_unlock(&b->theirs);
-	fl_cond_broadcast(&b->cond); /* the waiters do not exist here */
-	fl_sem_release(&b->sem);
-	FL_CHECK(fl_sem_acquire(&b->sem) == 0);
-	fl_event fresh = FL_EVENT_INIT;
-	FL_CHECK(fl_event_wait_until(&fresh, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
-}
-
-FL_TEST(fork_while_locked)
-{
-	enum { THREADS = 3 };
-	static busy b;
-	fl_thread keeper, threads[THREADS];
-	b = (busy){.sem = FL_SEM_INIT(1)};
-	fl_test_go(&keeper, keep_theirs, &b);
-	FL_WAIT_FOR(fl_test_queued(&b.leave) == 1);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_go(&threads[i], keep_busy, &b);
-	for (unsigned i = 0; i < fl_test_scaled(40); i++) {
-		uint32_t before = fl__load_relaxed(&b.turns);
-		FL_WAIT_FOR(fl__load_relaxed(&b.turns) != before);
-		fl_mutex_lock(&b.mine);
-		FL_OK(fl_test_child(use_what_is_left, &b, NULL, 0));
-		fl_mutex_unlock(&b.mine);
-	}
-	fl__store_relaxed(&b.stop, 1);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&threads[i]);
-	fl_event_set(&b.leave);
-	fl_test_end(&keeper);
 }

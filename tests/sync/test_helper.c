@@ -6,7 +6,6 @@
 #include "fl_named_threads.h"
 
 #include "sync/helper.h"
-#include <signal.h>
 
 static uint32_t starts, stops, ends;
 static fl_event go = FL_EVENT_INIT; /* the threads of `sleeper` end */
@@ -125,7 +124,6 @@ FL_TEST(helper_without_threads_is_told)
 
 static int no_more_threads(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	(void)thread, (void)attr, (void)start, (void)arg;
 	return -EAGAIN;
 }
 
@@ -144,7 +142,6 @@ FL_TEST(helper_without_thread_or_memory_is_not_started)
 
 static void has_none(void *unused)
 {
-	(void)unused;
 	fl__helpers_end(); /* waits for none of the parent's */
 	begin();
 	FL_CHECK(fl__helper_start(&sleeper) == 0);
@@ -179,7 +176,6 @@ static void tell_of_fork(void)
 
 static void speak(void *unused)
 {
-	(void)unused;
 	/* acquire: pairs with tell_of_fork() */
 	FL_WAIT_FOR(fl__load_acquire(&forks));
 	for (int i = 0; i < 2000; i++) {

@@ -78,7 +78,7 @@ FL_TEST(latch_zero_wakes_all)
 	fl_latch l = FL_LATCH_INIT(3);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], wait_for, &l, &l, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], wait_for, &l);
 	FL_RC(fl_latch_destroy(&l), -EBUSY);
 	fl_latch_count_down(&l, 2);
 	assert_int_equal(fl_test_queued(&l), N);
@@ -88,40 +88,4 @@ FL_TEST(latch_zero_wakes_all)
 	FL_OK(fl_latch_destroy(&l));
 	for (int i = 0; i < N; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
-}
-
-/*
- * The waiters' bit and the last counts, by several threads at a time: never missed, and all earlier
- * writes are seen.
- */
-typedef struct work {
-	fl_latch done;
-	unsigned written[4];
-	uint32_t next;
-} work;
-
-static int write_and_count(void *arg)
-{
-	work *w = arg;
-	w->written[fl__add_relaxed(&w->next, 1)] = 1;
-	fl_latch_count_down(&w->done, 1);
-	return 0;
-}
-
-FL_TEST(latch_shows_what_all_have_written)
-{
-	enum { N = 4 };
-	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		work w = {.done = FL_LATCH_INIT(N)};
-		fl_thread threads[N];
-		for (int t = 0; t < N; t++)
-			fl_test_go(&threads[t], write_and_count, &w);
-		FL_OK(fl_latch_wait(&w.done));
-		unsigned sum = 0;
-		for (int t = 0; t < N; t++)
-			sum += w.written[t];
-		for (int t = 0; t < N; t++)
-			fl_test_end(&threads[t]);
-		assert_int_equal(sum, N);
-	}
 }

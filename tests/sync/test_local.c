@@ -4,8 +4,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <pthread.h>
-
 static char destroyed[64]; /* by the threads of one case, which end one after another */
 
 static void note(char letter)
@@ -38,7 +36,6 @@ static char a_value[] = "a", b_value[] = "b", c_value[] = "c";
 
 static int own_value(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_local_get(&plain) == NULL);
 	FL_CHECK(fl_local_set(&plain, b_value) == 0);
 	FL_CHECK(fl_local_get(&plain) == b_value);
@@ -62,7 +59,6 @@ FL_TEST(local_is_each_contexts_own)
 static int null_on_a_fresh_context(void *unused)
 {
 	static fl_local fresh;
-	(void)unused;
 	FL_CHECK(fl_local_set(&fresh, NULL) == 0);
 	FL_CHECK(fl_local_get(&fresh) == NULL);
 	FL_CHECK(fl_local_set(&fresh, a_value) == 0);
@@ -81,7 +77,6 @@ static fl_local many[MANY];
 static int set_many(void *unused)
 {
 	static char cells[MANY];
-	(void)unused;
 	for (int i = MANY - 1; i >= 0; i--)
 		FL_CHECK(fl_local_set(&many[i], &cells[i]) == 0);
 	for (int i = 0; i < MANY; i++)
@@ -100,7 +95,6 @@ static fl_local third = FL_LOCAL_INIT(note_value);
 
 static int set_in_order(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_local_set(&first, a_value) == 0);
 	FL_CHECK(fl_local_set(&second, b_value) == 0);
 	FL_CHECK(fl_local_set(&third, c_value) == 0);
@@ -109,7 +103,6 @@ static int set_in_order(void *unused)
 
 static int set_backwards(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_local_set(&third, c_value) == 0);
 	FL_CHECK(fl_local_set(&second, b_value) == 0);
 	FL_CHECK(fl_local_set(&second, NULL) == 0);
@@ -129,7 +122,6 @@ FL_TEST(local_destructors_run_in_the_order_of_the_first_set)
 
 static int set_again(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_local_set(&first, a_value) == 0);
 	FL_CHECK(fl_local_set(&first, b_value) == 0);
 	return 0;
@@ -272,35 +264,4 @@ FL_TEST(local_there_are_1024)
 	assert_int_equal(fl_test_child(exhaust, a_value, NULL, 0), 0);
 	FL_OK(fl_local_set(&plain, a_value));
 	FL_OK(fl_local_set(&plain, NULL));
-}
-
-/* First set by several threads at a time: one id, and each its own value. */
-typedef struct rush {
-	fl_local local;
-	fl_barrier start;
-} rush;
-
-static int set_at_once(void *arg)
-{
-	rush *r = arg;
-	int mine;
-	FL_CHECK(fl_barrier_wait(&r->start) >= 0);
-	FL_CHECK(fl_local_set(&r->local, &mine) == 0);
-	FL_CHECK(fl_barrier_wait(&r->start) >= 0);
-	FL_CHECK(fl_local_get(&r->local) == &mine);
-	return 0;
-}
-
-FL_TEST(local_first_set_by_many)
-{
-	enum { N = 4 };
-	static rush rushes[20];
-	for (int i = 0; i < 20; i++) {
-		fl_thread threads[N];
-		FL_OK(fl_barrier_init(&rushes[i].start, N));
-		for (int t = 0; t < N; t++)
-			fl_test_go(&threads[t], set_at_once, &rushes[i]);
-		for (int t = 0; t < N; t++)
-			fl_test_end(&threads[t]);
-	}
 }

@@ -3,27 +3,12 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <pthread.h>
-#include <sched.h>
-
 static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_mutex_lock_until(m, deadline, cancel);
 	if (rc == 0)
 		fl_mutex_unlock(m);
 	return rc;
-}
-
-FL_TEST(mutex_all_zero_is_unlocked)
-{
-	fl_mutex m = FL_MUTEX_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_mutex_init(&made);
-	assert_memory_equal(&m, &zero, sizeof m);
-	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_mutex_is_locked(&m));
-	FL_OK(fl_mutex_destroy(&m));
 }
 
 FL_TEST(mutex_lock_and_unlock)
@@ -83,7 +68,6 @@ static void lock_plainly(void *m)
 
 static int lock_call(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
 	FL_CANCEL_SCOPE(cancel);
 	lock_plainly(m);
 	return 0;
@@ -109,7 +93,7 @@ FL_TEST(mutex_may_be_unlocked_by_another_context)
 	fl_mutex m = FL_MUTEX_INIT;
 	fl_test_caller c;
 	fl_mutex_lock(&m);
-	fl_test_call_queued(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, lock_and_unlock, &m);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
 	assert_false(fl_mutex_is_locked(&m));
@@ -121,7 +105,7 @@ FL_TEST(mutex_destroy_of_a_busy_one)
 	fl_test_caller c;
 	fl_mutex_lock(&m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
-	fl_test_call_queued(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, lock_and_unlock, &m);
 	FL_RC(fl_mutex_destroy(&m), -EBUSY);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_test_call_end(&c));
@@ -145,7 +129,7 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 	fl__sys.futex_wake = look_and_wake;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_call_queued(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, lock_and_unlock, &mutex_awaited);
 	FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 	fl__store_relaxed(&awaited_rc, 1);
 	fl_mutex_unlock(&mutex_awaited);
@@ -192,7 +176,7 @@ FL_TEST(mutex_waiter_that_is_overtaken_is_woken_again)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
-	fl_test_call_queued(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, lock_and_unlock, &mutex_awaited);
 	for (int i = 0; i < 3; i++) {
 		FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 		fl__store_relaxed(&awaited_rc, 1);
@@ -216,7 +200,6 @@ typedef struct parade {
 static int join_parade(void *arg, int64_t number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
-	(void)cancel;
 	fl_mutex_lock(&p->mutex);
 	p->order[p->n++] = (unsigned)number;
 	fl_mutex_unlock(&p->mutex);
@@ -246,7 +229,7 @@ FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
 	fl_mutex_lock(&m);
 	fl_test_call_queued(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
 	fl_test_call_queued(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
-	fl_test_call_queued(&third, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_test_begin_wait(&third, lock_and_unlock, &m);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
@@ -300,44 +283,6 @@ FL_TEST(mutex_locked_until_the_end_of_the_block)
 		assert_true(fl_mutex_is_locked(&m));
 	}
 	assert_false(fl_mutex_is_locked(&m));
-}
-
-/*
- * Mutual exclusion, over each way to take the lock; TSan reports a missing edge as a race on
- * `count`.
- */
-typedef struct guarded {
-	fl_mutex mutex;
-	unsigned count, rounds;
-} guarded;
-
-static int count_under_lock(void *arg)
-{
-	guarded *g = arg;
-	for (unsigned i = 0; i < g->rounds; i++) {
-		if (i % 3 == 0)
-			fl_mutex_lock(&g->mutex);
-		else if (i % 3 == 1)
-			FL_WAIT_FOR(fl_mutex_try_lock(&g->mutex) == 0);
-		else
-			FL_CHECK(fl_mutex_lock_until(&g->mutex, fl_after(FL_S(1000)), NULL) == 0);
-		g->count++;
-		fl_mutex_unlock(&g->mutex);
-	}
-	return 0;
-}
-
-FL_TEST(mutex_excludes)
-{
-	enum { THREADS = 6 };
-	guarded g = {.rounds = fl_test_scaled(30000)};
-	fl_thread threads[THREADS];
-	for (int i = 0; i < THREADS; i++)
-		fl_test_go(&threads[i], count_under_lock, &g);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(g.count, THREADS * g.rounds);
-	FL_OK(fl_mutex_destroy(&g.mutex));
 }
 
 /*

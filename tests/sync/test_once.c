@@ -2,8 +2,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <pthread.h>
-
 /* A function that counts its calls, works in plain memory, and fails a given number of times. */
 typedef struct job {
 	fl_once once;
@@ -66,7 +64,7 @@ FL_TEST(once_each_form_runs_it)
 FL_TEST(once_failure_is_its_callers_and_is_tried_again)
 {
 	static const int errors[] = {-EIO, -1, 7};
-	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+	FL_EACH (i, errors) {
 		job j = {.once = FL_ONCE_INIT, .failures = 3, .error = errors[i]};
 		FL_RC(fl_once_call(&j.once, do_job, &j), errors[i]);
 		assert_false(fl_once_is_done(&j.once));
@@ -142,29 +140,6 @@ FL_TEST(once_failure_makes_another_run_it)
 	assert_int_equal(failed, FAILURES);
 	assert_int_equal(j.calls, FAILURES + 1);
 	assert_true(fl_once_is_done(&j.once));
-}
-
-static int call_plainly(void *arg)
-{
-	job *j = arg;
-	FL_CHECK(fl_once_call(&j->once, do_job, j) == 0);
-	FL_CHECK(j->work == 42); /* TSan: seen without a race */
-	FL_CHECK(fl_once_is_done(&j->once));
-	return 0;
-}
-
-FL_TEST(once_by_many_at_a_time)
-{
-	enum { N = 4 };
-	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
-		job j = {.once = FL_ONCE_INIT};
-		fl_thread threads[N];
-		for (int t = 0; t < N; t++)
-			fl_test_go(&threads[t], call_plainly, &j);
-		for (int t = 0; t < N; t++)
-			fl_test_end(&threads[t]);
-		assert_int_equal(j.calls, 1);
-	}
 }
 
 static int ends_its_thread(void *arg)

@@ -14,8 +14,6 @@ static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 
 static int try_once(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
-	(void)cancel;
 	FL_CHECK(!fl_rmutex_depth(m));
 	return fl_rmutex_try_lock(m);
 }
@@ -25,18 +23,6 @@ static int tried_elsewhere(fl_rmutex *m)
 	fl_test_caller c;
 	fl_test_call_start(&c, try_once, m, 0, NULL);
 	return fl_test_call_end(&c);
-}
-
-FL_TEST(rmutex_all_zero_is_unlocked)
-{
-	fl_rmutex m = FL_RMUTEX_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_rmutex_init(&made);
-	assert_memory_equal(&m, &zero, sizeof m);
-	assert_memory_equal(&made, &zero, sizeof made);
-	assert_int_equal(fl_rmutex_depth(&m), 0);
-	FL_OK(fl_rmutex_destroy(&m));
 }
 
 FL_TEST(rmutex_is_locked_as_often_as_unlocked)
@@ -176,42 +162,6 @@ FL_TEST(tid_reuse_owner)
 	}
 	print_message("%u of 50 threads stood where the owner had been\n", same);
 	FL_RC(fl_rmutex_try_lock(&m), -EBUSY);
-}
-
-/* Exclusion and nesting together. */
-typedef struct guarded {
-	fl_rmutex m;
-	unsigned count, rounds;
-} guarded;
-
-static void count_nested(guarded *g, unsigned depth)
-{
-	fl_rmutex_lock(&g->m);
-	g->count++;
-	if (depth > 0)
-		count_nested(g, depth - 1);
-	fl_rmutex_unlock(&g->m);
-}
-
-static int count_under_lock(void *arg)
-{
-	guarded *g = arg;
-	for (unsigned i = 0; i < g->rounds; i++)
-		count_nested(g, i % 3);
-	return 0;
-}
-
-FL_TEST(rmutex_excludes)
-{
-	enum { THREADS = 4 };
-	guarded g = {.rounds = 3 * fl_test_scaled(5000)};
-	fl_thread threads[THREADS];
-	for (int i = 0; i < THREADS; i++)
-		fl_test_go(&threads[i], count_under_lock, &g);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(g.count, THREADS * g.rounds * 2); /* 1, 2 and 3 deep */
-	FL_OK(fl_rmutex_destroy(&g.m));
 }
 
 /* Conditions. */

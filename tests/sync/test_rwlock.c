@@ -20,18 +20,6 @@ static int write_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
 	return rc;
 }
 
-FL_TEST(rwlock_all_zero_is_unlocked)
-{
-	fl_rwlock l = FL_RWLOCK_INIT, zero, made;
-	memset(&zero, 0, sizeof zero);
-	memset(&made, 0xff, sizeof made);
-	fl_rwlock_init(&made);
-	assert_memory_equal(&l, &zero, sizeof l);
-	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_rwlock_is_read_locked(&l) || fl_rwlock_is_write_locked(&l));
-	FL_OK(fl_rwlock_destroy(&l));
-}
-
 FL_TEST(rwlock_many_read_or_one_writes)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
@@ -62,7 +50,7 @@ FL_TEST(rwlock_until_gives_up)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
 	fl_rwlock_write_lock(&l);
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+	FL_EACH (i, past) {
 		FL_RC(fl_rwlock_read_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 	}
@@ -73,7 +61,7 @@ FL_TEST(rwlock_until_gives_up)
 	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
 	fl_rwlock_write_unlock(&l);
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+	FL_EACH (i, past) {
 		FL_OK(fl_rwlock_read_lock_until(&l, past[i], &stop));
 		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		fl_rwlock_read_unlock(&l);
@@ -180,7 +168,6 @@ typedef struct parade {
 static int march(void *arg, int64_t number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
-	(void)cancel;
 	if (number < 0) { /* both readers must be inside together */
 		fl_rwlock_read_lock(&p->lock);
 		fl__add_relaxed(&p->inside, 1);
@@ -260,8 +247,8 @@ FL_TEST(rw_timeout_clears_parked)
 	fl_rwlock_write_lock(&l);
 	fl_test_call_queued(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
 	fl_test_call_queued(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
-	fl_test_call_queued(&third, write_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_test_call_queued(&fourth, read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_begin_wait(&third, write_briefly, &l);
+	fl_test_begin_wait(&fourth, read_briefly, &l);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
@@ -272,38 +259,14 @@ FL_TEST(rw_timeout_clears_parked)
 	FL_OK(fl_rwlock_destroy(&l));
 }
 
-/*
- * rw_try_stall (glibc 23844): a writer that gives up lets in the readers behind it, while the lock
- * is read all the time.
- */
-FL_TEST(rw_try_stall)
-{
-	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_test_caller writer, readers[2];
-	fl_rwlock_read_lock(&l);
-	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, &stop);
-	fl__or_relaxed(&l.word_, 1u << 29); /* CLOSED: the writer has waited its time */
-	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_cancel_token_request(&stop);
-	FL_RC(fl_test_call_end(&writer), -ECANCELED);
-	for (int i = 0; i < 2; i++)
-		FL_OK(fl_test_call_end(&readers[i]));
-	FL_OK(fl_rwlock_try_read_lock(&l));
-	fl_rwlock_read_unlock(&l);
-	fl_rwlock_read_unlock(&l);
-	assert_int_equal(l.word_, 0);
-}
-
 FL_TEST(rwlock_downgrade_lets_readers_in)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_test_caller readers[2], writer;
 	fl_rwlock_write_lock(&l);
 	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+		fl_test_begin_wait(&readers[i], read_briefly, &l);
+	fl_test_begin_wait(&writer, write_briefly, &l);
 	fl_rwlock_downgrade(&l);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_test_call_end(&readers[i]));
@@ -357,11 +320,11 @@ FL_TEST(rwlock_upgrade_has_one_winner)
 	fl_test_caller upgrader, writer, reader;
 	fl_rwlock_read_lock(&l);
 	fl_rwlock_read_lock(&l);
-	fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_begin_wait(&writer, write_briefly, &l);
 	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
 	FL_WAIT_FOR(fl_test_queued(&l) == 2);
 	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
-	fl_test_call_queued(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_begin_wait(&reader, read_briefly, &l);
 	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
 	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
 	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
@@ -373,138 +336,6 @@ FL_TEST(rwlock_upgrade_has_one_winner)
 	assert_int_equal(l.word_, 0);
 }
 
-/* rw_timed_writer_strands_upgrader (parking_lot 249cb2a), and the upgrader that gives up itself. */
-FL_TEST(rw_timed_writer_strands_upgrader)
-{
-	fl_cancel_token stop_writer = FL_CANCEL_TOKEN_INIT, stop_upgrader = FL_CANCEL_TOKEN_INIT;
-	for (int gives_up = 0; gives_up < 2; gives_up++) {
-		fl_rwlock l = FL_RWLOCK_INIT;
-		fl_test_caller upgrader, writer, reader;
-		fl_rwlock_read_lock(&l);
-		fl_rwlock_read_lock(&l);
-		fl_test_call_queued(&writer, write_briefly, &l, &l, FL_FOREVER, &stop_writer);
-		fl_test_call_queued(&upgrader, upgrade_held, &l, &l, FL_FOREVER, &stop_upgrader);
-		fl_test_call_queued(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
-		fl_cancel_token_request(&stop_writer);
-		FL_RC(fl_test_call_end(&writer), -ECANCELED);
-		if (gives_up)
-			fl_cancel_token_request(&stop_upgrader);
-		else
-			fl_rwlock_read_unlock(&l);
-		FL_RC(fl_test_call_end(&upgrader), gives_up ? -ECANCELED : 0);
-		FL_OK(fl_test_call_end(&reader));
-		if (gives_up)
-			fl_rwlock_read_unlock(&l);
-		assert_int_equal(l.word_, 0);
-	}
-}
-
-/*
- * rw_readers_only_deadlock (rust #121949), rw_3_4_writers_aba (folly b927c055), and all ways to
- * hold the lock at random.
- */
-typedef struct guarded {
-	fl_rwlock lock;
-	unsigned rounds, a, b;
-	uint32_t deadlocks;
-} guarded;
-
-static void change(guarded *g)
-{
-	g->a++;
-	g->b++;
-}
-
-static void upgrade_or_write(guarded *g)
-{
-	fl_rwlock_read_lock(&g->lock);
-	unsigned saw = g->a;
-	if (fl_rwlock_upgrade(&g->lock) != 0) {
-		fl__add_relaxed(&g->deadlocks, 1);
-		fl_rwlock_read_unlock(&g->lock);
-		fl_rwlock_write_lock(&g->lock);
-	} else {
-		FL_CHECK(g->a == saw);
-	}
-	change(g);
-	fl_rwlock_downgrade(&g->lock);
-	FL_CHECK(g->a == g->b);
-	fl_rwlock_read_unlock(&g->lock);
-}
-
-static int use_guarded(void *arg)
-{
-	guarded *g = arg;
-	uint64_t random = (uint64_t)(uintptr_t)&random | 1;
-	for (unsigned i = 0; i < g->rounds; i++) {
-		random = random * 6364136223846793005u + 1442695040888963407u;
-		unsigned dice = (unsigned)(random >> 40);
-		if (i % 3 == 0) { /* a third of the rounds write, whatever the dice say */
-			if (dice % 3 == 0) {
-				upgrade_or_write(g);
-				continue;
-			}
-			if (dice % 3 == 1)
-				fl_rwlock_write_lock(&g->lock);
-			else
-				while (fl_rwlock_write_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
-					continue;
-			change(g);
-			fl_rwlock_write_unlock(&g->lock);
-			continue;
-		}
-		if (dice % 4 == 0 && fl_rwlock_try_read_lock(&g->lock) != 0)
-			continue;
-		if (dice % 4 == 1 && fl_rwlock_read_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
-			continue;
-		if (dice % 4 > 1)
-			fl_rwlock_read_lock(&g->lock);
-		FL_CHECK(g->a == g->b);
-		fl_rwlock_read_unlock(&g->lock);
-	}
-	return 0;
-}
-
-FL_TEST(rwlock_hammer)
-{
-	enum { THREADS = 6 };
-	guarded g = {.rounds = 3 * fl_test_scaled(10000)};
-	fl_thread threads[THREADS];
-	for (int i = 0; i < THREADS; i++)
-		fl_test_go(&threads[i], use_guarded, &g);
-	for (int i = 0; i < THREADS; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(g.a, THREADS * g.rounds / 3);
-	assert_int_equal(g.b, g.a);
-	assert_int_equal(g.lock.word_, 0);
-}
-
-/* Readers that each wait for the others inside of the lock. */
-typedef struct circle {
-	fl_rwlock lock;
-	uint32_t inside;
-} circle;
-
-static int join_circle(void *arg)
-{
-	circle *c = arg;
-	FL_READ_LOCKED(&c->lock);
-	fl__add_relaxed(&c->inside, 1);
-	FL_WAIT_FOR(fl__load_relaxed(&c->inside) == 4);
-	return 0;
-}
-
-FL_TEST(rw_readers_only_deadlock)
-{
-	circle c = {.inside = 0};
-	fl_thread threads[4];
-	for (int i = 0; i < 4; i++)
-		fl_test_go(&threads[i], join_circle, &c);
-	for (int i = 0; i < 4; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(c.lock.word_, 0);
-}
-
 /* The state of a forked child: the bits of a wait queue that is not there. */
 static void use_in_child(void *arg)
 {
@@ -513,7 +344,7 @@ static void use_in_child(void *arg)
 	FL_CHECK(fl_rwlock_try_read_lock(l) == 0);
 	fl_rwlock_read_unlock(l);
 	fl_rwlock_write_lock(l);
-	fl_test_call_queued(&c, write_briefly, l, l, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, write_briefly, l);
 	fl_rwlock_write_unlock(l);
 	FL_CHECK(fl_test_call_end(&c) == 0);
 	FL_CHECK(fl_rwlock_destroy(l) == 0);

@@ -58,7 +58,7 @@ FL_TEST(sem_destroy_of_a_busy_one)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	FL_RC(fl_sem_destroy(&s), -EBUSY);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&c));
@@ -109,7 +109,7 @@ FL_TEST(sem_try_release_leaves_the_queue_alone)
 	fl_sem s;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	FL_RC(fl_sem_try_release_n(&s, 3), -EOVERFLOW);
 	assert_int_equal(fl_test_queued(&s), 1);
 	FL_OK(fl_sem_try_release_n(&s, 2));
@@ -123,7 +123,7 @@ FL_TEST(sem_panic_leaves_the_queue_alone)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	FL_PANICS(fl_sem_release_n(&s, FL_SEM_MAX + 1));
 	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, FL_SEM_MAX);
@@ -137,7 +137,7 @@ FL_TEST(sem_serves_in_order)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], acquire, &s);
 	for (int i = 0; i < N; i++) {
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -152,7 +152,7 @@ FL_TEST(sem_release_n_serves_the_queue_first)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller callers[N];
 	for (int i = 0; i < N; i++)
-		fl_test_call_queued(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_begin_wait(&callers[i], acquire, &s);
 	fl_sem_release_n(&s, 3);
 	for (int i = 0; i < 3; i++)
 		FL_OK(fl_test_call_end(&callers[i]));
@@ -161,85 +161,6 @@ FL_TEST(sem_release_n_serves_the_queue_first)
 	fl_sem_release_n(&s, 3);
 	FL_OK(fl_test_call_end(&callers[3]));
 	assert_int_equal(fl_sem_value(&s), 2);
-}
-
-/*
- * musl 159d1f6c, 882aedf6: waiters that gave up must not leave anything behind that affects later
- * releases.
- */
-FL_TEST(sem_stale_waiters)
-{
-	fl_sem s = FL_SEM_INIT(0);
-	for (int i = 0; i < 3; i++) {
-		FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
-		assert_int_equal(fl_sem_value(&s), 0);
-		fl_sem_release(&s);
-		assert_int_equal(fl_sem_value(&s), 1);
-		assert_int_equal(s.word_, 1);
-		FL_OK(fl_sem_try_acquire(&s));
-	}
-	fl_test_caller brief, patient;
-	fl_test_call_queued(&brief, acquire, &s, &s, fl_after(FL_MS(2)), NULL);
-	fl_test_call_queued(&patient, acquire, &s, &s, FL_FOREVER, NULL);
-	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT);
-	fl_sem_release_n(&s, 2);
-	FL_OK(fl_test_call_end(&patient));
-	FL_OK(fl_sem_acquire_until(&s, 0, NULL));
-	assert_int_equal(s.word_, 0);
-}
-
-/* libc++ 47013: two releases before the first woken one runs must wake two. */
-FL_TEST(sem_two_posts_one_wake)
-{
-	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
-		fl_sem s = FL_SEM_INIT(0);
-		fl_test_caller callers[2];
-		for (int t = 0; t < 2; t++)
-			fl_test_call_queued(&callers[t], acquire, &s, &s, FL_FOREVER, NULL);
-		if (i % 2)
-			FL_WAIT_FOR(fl_test_asleep(&s) == 2);
-		fl_sem_release(&s);
-		fl_sem_release(&s);
-		for (int t = 0; t < 2; t++)
-			FL_OK(fl_test_call_end(&callers[t]));
-		assert_int_equal(s.word_, 0);
-	}
-}
-
-/*
- * Permits are conserved, with timeouts in flight, and carry what was written before their release.
- */
-typedef struct shop {
-	fl_sem free, full;
-	unsigned cells[4], put, got, rounds;
-	uint64_t sum;
-} shop;
-
-static int produce(void *arg)
-{
-	shop *s = arg;
-	for (unsigned i = 1; i <= s->rounds; i++) {
-		while (fl_sem_acquire_until(&s->free, fl_after(FL_US(i % 20)), NULL) != 0)
-			;
-		s->cells[s->put++ % 4] = i;
-		fl_sem_release(&s->full);
-	}
-	return 0;
-}
-
-FL_TEST(sem_passes_items)
-{
-	shop s = {.free = FL_SEM_INIT(4), .rounds = fl_test_scaled(10000)};
-	fl_thread producer;
-	fl_test_go(&producer, produce, &s);
-	for (unsigned i = 1; i <= s.rounds; i++) {
-		FL_OK(fl_sem_acquire(&s.full));
-		assert_int_equal(s.cells[s.got++ % 4], i);
-		fl_sem_release(&s.free);
-	}
-	fl_test_end(&producer);
-	assert_int_equal(fl_sem_value(&s.free), 4);
-	assert_int_equal(fl_sem_value(&s.full), 0);
 }
 
 FL_TEST(sem_bounded_panics_above_its_bound)
@@ -258,7 +179,7 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 	FL_RC(fl_sem_init_bounded(&s, 3, 2), -EINVAL);
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
 	fl_test_caller c;
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	FL_PANICS(fl_sem_release_n(&s, 3));
 	assert_int_equal(fl_test_queued(&s), 1);
 	fl_sem_release_n(&s, 2);
@@ -300,8 +221,8 @@ FL_TEST(sem_several_are_not_starved)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller big, small;
-	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&small, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&big, acquire_three, &s);
+	fl_test_begin_wait(&small, acquire, &s);
 	fl_sem_release_n(&s, 2);
 	assert_int_equal(fl_sem_value(&s), 2);
 	assert_int_equal(fl_test_queued(&s), 2);
@@ -324,8 +245,8 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, small, smaller;
 	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_queued(&small, acquire, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&smaller, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&small, acquire, &s);
+	fl_test_begin_wait(&smaller, acquire, &s);
 	assert_int_equal(fl_sem_value(&s), 2);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
@@ -351,7 +272,7 @@ FL_TEST(sem_several_that_give_up_serve_an_observer)
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, looker;
 	fl_test_call_queued(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
-	fl_test_call_queued(&looker, look, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&looker, look, &s);
 	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
 	FL_OK(fl_test_call_end(&looker));

@@ -5,10 +5,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-
 /*
  * Two semaphores with wait queues that are nearly always in one bucket: 46368 is a Fibonacci
  * number.
@@ -23,7 +19,6 @@ static unsigned given;
 
 static void give(int signal)
 {
-	(void)signal;
 	errno = 4711;
 	fl_sem_release_in_handler(&room.s);
 	FL_CHECK(errno == 4711);
@@ -61,7 +56,7 @@ FL_TEST(sem_handler_wakes_a_waiter)
 {
 	fl_test_caller c;
 	begin();
-	fl_test_call_queued(&c, acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &room.s);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(fl_sem_value(&room.s), 0);
@@ -84,7 +79,7 @@ FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
 	fl_test_caller c;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 1));
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	fl__lot_open(&lot, &s);
 	for (int i = 0; i < 3; i++)
 		fl_sem_release_in_handler(&s);
@@ -112,7 +107,7 @@ FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
 	fl_thread t;
 	struct fl__lot lot;
 	FL_OK(fl_sem_init_bounded(&s, 0, 2));
-	fl_test_call_queued(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &s);
 	fl__lot_open(&lot, &s);
 	fl_sem_release_in_handler(&s);
 	fl_test_go(&t, release, &s);
@@ -129,7 +124,7 @@ static void interrupt_a_holder(const void *key)
 	struct fl__lot lot;
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_begin_wait(&c[i], acquire, &room.s);
 	fl__lot_open(&lot, key);
 	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
 	if (key == &room.s)
@@ -160,7 +155,7 @@ static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
 	struct fl__lot from, to;
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_begin_wait(&c[i], acquire, &room.s);
 	fl__lot_open(&from, from_key);
 	FL_CHECK(raise(SIGUSR1) == 0);
 	(void)fl__lot_open_also(&from, &to, to_key);
@@ -195,7 +190,7 @@ FL_TEST(sem_handler_interrupts_a_wake)
 	fl_test_caller c[2];
 	begin();
 	for (int i = 0; i < 2; i++)
-		fl_test_call_queued(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+		fl_test_begin_wait(&c[i], acquire, &room.s);
 	FL_WAIT_FOR(fl_test_asleep(&room.s) == 2);
 	fl__sys.futex_wake = wake_after_signal;
 	fl_sem_release(&room.s);
@@ -207,13 +202,11 @@ FL_TEST(sem_handler_interrupts_a_wake)
 /* Fibers on a thread that is interrupted. */
 static int take(void *unused)
 {
-	(void)unused;
 	return fl_sem_acquire(&room.s);
 }
 
 static int interrupt_own_thread(void *unused)
 {
-	(void)unused;
 	struct fl__lot lot;
 	fl_fiber *f[3];
 	for (int i = 0; i < 3; i++)
@@ -234,112 +227,4 @@ FL_TEST(sem_handler_wakes_fibers_of_its_thread)
 	begin();
 	fl_test_in_loop(interrupt_own_thread, NULL);
 	assert_int_equal(fl_sem_value(&room.s), 0);
-}
-
-/* The storm. */
-enum { TAKERS = 2, FIBERS = 3, CHURNERS = 1, TARGETS = TAKERS + 1 + CHURNERS };
-
-static struct {
-	pthread_t targets[TARGETS];
-	unsigned there, takers_left, taken, takes;
-	bool over;
-} storm;
-
-static void stand_in_the_storm(void)
-{
-	const unsigned i = fl__add_relaxed(&storm.there, 1); /* relaxed: it only counts */
-	/* Pairs with the load in sem_handler_storm. */
-	fl__store_release(&storm.targets[i], pthread_self());
-}
-
-static int take_all(void *unused)
-{
-	(void)unused;
-	for (unsigned i = 0; i < storm.takes; i++) {
-		FL_CHECK(fl_sem_acquire(&room.s) == 0);
-		fl__add_relaxed(&storm.taken, 1); /* relaxed: as `given` */
-	}
-	fl__add_relaxed(&storm.takers_left, -1u); /* relaxed: the joins order it */
-	return 0;
-}
-
-static void wait_for_its_end(void)
-{
-	FL_WAIT_FOR(fl__load_relaxed(&storm.over)); /* relaxed: as above */
-}
-
-static int take_in_thread(void *unused)
-{
-	stand_in_the_storm();
-	(void)take_all(unused);
-	wait_for_its_end();
-	return 0;
-}
-
-static int take_in_fibers(void *unused)
-{
-	(void)unused;
-	fl_fiber *f[FIBERS];
-	for (int i = 0; i < FIBERS; i++)
-		f[i] = fl_test_start(take_all, NULL);
-	for (int i = 0; i < FIBERS; i++)
-		FL_CHECK(fl_test_join(f[i]) == 0);
-	return 0;
-}
-
-static int run_fibers(void *unused)
-{
-	(void)unused;
-	stand_in_the_storm();
-	fl_test_in_loop(take_in_fibers, NULL);
-	wait_for_its_end();
-	return 0;
-}
-
-/*
- * All code that a signal may interrupt: both paths of each operation, on the semaphore and on its
- * neighbour in the bucket.
- */
-static int churn(void *unused)
-{
-	(void)unused;
-	stand_in_the_storm();
-	while (!fl__load_relaxed(&storm.over)) { /* relaxed: as above */
-		if (fl_sem_acquire_until(&room.s, fl_after(FL_US(1)), NULL) == 0)
-			fl_sem_release(&room.s);
-		fl_sem_release(&room.neighbour);
-		FL_CHECK(fl_sem_acquire(&room.neighbour) == 0);
-		FL_CHECK(fl_sem_acquire_until(&room.neighbour, 0, NULL) == -ETIMEDOUT);
-		(void)fl_test_queued(&room.neighbour);
-	}
-	return 0;
-}
-
-FL_TEST(sem_handler_storm)
-{
-	FL_NEEDS(FL_TEST_EVENTFD);
-#ifdef FL__TSAN
-	FL_SKIP("ThreadSanitizer puts handlers off");
-#endif
-	fl_thread t[TARGETS];
-	begin();
-	memset(&storm, 0, sizeof storm);
-	storm.takers_left = TAKERS + FIBERS;
-	storm.takes = fl_test_scaled(300);
-	for (int i = 0; i < TARGETS; i++)
-		fl_test_go(&t[i], i < TAKERS ? take_in_thread : i == TAKERS ? run_fibers : churn, NULL);
-	for (int i = 0; i < TARGETS; i++)
-		/* Pairs with stand_in_the_storm(). */
-		FL_WAIT_FOR(fl__load_acquire(&storm.targets[i]) != 0);
-	/* Relaxed: as above. */
-	for (unsigned i = 0; fl__load_relaxed(&storm.takers_left) > 0; i++) {
-		FL_CHECK(pthread_kill(storm.targets[i % TARGETS], SIGUSR1) == 0);
-		fl__sys.yield();
-	}
-	fl__store_relaxed(&storm.over, true);
-	for (int i = 0; i < TARGETS; i++)
-		fl_test_end(&t[i]);
-	assert_int_equal(storm.taken, (TAKERS + FIBERS) * storm.takes);
-	assert_int_equal(fl_sem_value(&room.s), given - storm.taken);
-	FL_OK(fl_sem_destroy(&room.s));
 }

@@ -3,10 +3,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <limits.h>
-#include <pthread.h>
-#include <signal.h>
-
 static int return_it(void *arg)
 {
 	return *(int *)arg;
@@ -20,7 +16,7 @@ static int wait_for(void *event)
 FL_TEST(thread_runs_and_returns)
 {
 	static const int results[] = {0, 1, -1, INT_MAX, INT_MIN};
-	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+	FL_EACH (i, results) {
 		int value = results[i], result = 77;
 		fl_thread t = {NULL};
 		FL_OK(fl_thread_start(&t, return_it, &value, NULL));
@@ -323,26 +319,4 @@ FL_TEST(thread_block_signals)
 	assert_int_equal(inherited, 1);
 	assert_int_equal(all, 31 - 2 - 6); /* all but SIGKILL, SIGSTOP and those of faults */
 	assert_true(same);                 /* the caller's mask is as it was */
-}
-
-/*
- * The thread sees what was written before its start, and its joiner what it has written: TSan would
- * report a race.
- */
-static int add_one(void *number)
-{
-	*(int *)number += 1;
-	return 0;
-}
-
-FL_TEST(thread_start_and_join_order_memory)
-{
-	int number = 0;
-	for (int i = 0; i < 50; i++) {
-		fl_thread t;
-		number += 1;
-		fl_test_go(&t, add_one, &number);
-		fl_test_end(&t);
-	}
-	assert_int_equal(number, 100);
 }

@@ -130,7 +130,7 @@ FL_TEST(cancel_deadline_is_the_least_of_the_ancestors)
 FL_TEST(cancel_deadline_that_has_passed_is_a_request)
 {
 	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+	FL_EACH (i, past) {
 		fl_cancel_token c, child;
 		fl_cancel_token_init(&c, FL_SHIELDED, past[i]);
 		fl_cancel_token_init(&child, &c, FL_FOREVER);
@@ -227,7 +227,6 @@ FL_TEST(cancel_scope_ends_with_its_block)
 
 static int has_no_scope(void *unused)
 {
-	(void)unused;
 	FL_CHECK(fl_cancel_scope_current() == NULL);
 	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	return 0;
@@ -315,7 +314,6 @@ FL_TEST(cancel_scoped_token_is_destroyed)
 
 static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
 	return fl_sleep_until(deadline, cancel);
 }
 
@@ -336,51 +334,6 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 	for (int i = 4; i < 6; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
 	tree_destroy(&t);
-}
-
-/*
- * Requests race with the begin and the end of children, and with the waits under them: every wait
- * ends.
- */
-typedef struct nursery {
-	fl_cancel_token *root;
-	unsigned rounds;
-	uint32_t ready;
-} nursery;
-
-static int raise_children(void *arg)
-{
-	nursery *n = arg;
-	(void)fl__add_release(&n->ready, 1);
-	for (unsigned i = 0; i < n->rounds; i++) {
-		fl_cancel_token child, grandchild;
-		fl_cancel_token_init(&child, n->root, FL_FOREVER);
-		fl_cancel_token_init(&grandchild, &child, FL_FOREVER);
-		int64_t deadline = i + 1 < n->rounds ? fl_after(FL_US(i % 3)) : FL_FOREVER;
-		int rc = fl_sleep_until(deadline, &grandchild);
-		FL_CHECK(rc == 0 || (rc == -ECANCELED && fl_cancel_token_is_requested(&grandchild)));
-		fl_cancel_token_destroy(&grandchild);
-		fl_cancel_token_destroy(&child);
-	}
-	return 0;
-}
-
-FL_TEST(cancel_against_birth_and_death)
-{
-	enum { THREADS = 4 };
-	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
-		fl_cancel_token root;
-		fl_thread threads[THREADS];
-		fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
-		nursery n = {&root, 1 + i % 10, 0};
-		for (int t = 0; t < THREADS; t++)
-			fl_test_go(&threads[t], raise_children, &n);
-		FL_WAIT_FOR(fl__load_acquire(&n.ready) == THREADS);
-		fl_cancel_token_request(&root);
-		for (int t = 0; t < THREADS; t++)
-			fl_test_end(&threads[t]);
-		fl_cancel_token_destroy(&root);
-	}
 }
 
 /* A context that sees the request sees what was written before it. */

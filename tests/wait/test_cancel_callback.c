@@ -231,8 +231,6 @@ static int request(void *arg)
 
 static int remove_it(void *cb, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)deadline;
-	(void)cancel;
 	return fl_cancel_callback_remove(cb);
 }
 
@@ -347,7 +345,6 @@ static void use_group(void *arg)
 
 static int wait_for_ever(void *unused)
 {
-	(void)unused;
 	return fl_sleep_until(FL_FOREVER, NULL);
 }
 
@@ -402,50 +399,4 @@ FL_TEST(cancel_callback_of_a_task)
 	FL_OK(cancel_callback_task_get(a_future, &runs));
 	assert_int_equal(runs, 1);
 	fl_future_free(a_future);
-}
-
-/*
- * Callbacks come and go while their token, which is new each time, is requested by another thread.
- */
-typedef struct round {
-	fl_cancel_token token;
-	fl_event go, done;
-	uint32_t runs, rounds;
-} one_round;
-
-static int request_each(void *arg)
-{
-	one_round *r = arg;
-	for (uint32_t i = 0; i < r->rounds; i++) {
-		FL_CHECK(fl_event_wait_until(&r->go, FL_FOREVER, FL_SHIELDED) == 0);
-		fl_event_reset(&r->go);
-		fl_cancel_token_request(&r->token);
-		fl_event_set(&r->done);
-	}
-	return 0;
-}
-
-FL_TEST(cancel_callback_remove_vs_request)
-{
-	enum { N = 3 };
-	one_round r = {.rounds = fl_test_scaled(5000)};
-	fl_thread requester;
-	uint32_t removed = 0;
-	fl_test_go(&requester, request_each, &r);
-	for (uint32_t i = 0; i < r.rounds; i++) {
-		fl_cancel_callback cb[N];
-		fl_cancel_token_init(&r.token, FL_SHIELDED, FL_FOREVER);
-		for (int k = 0; k < N; k++)
-			(void)fl_cancel_token_on_request(&r.token, &cb[k], count_up, &r.runs);
-		fl_event_set(&r.go);
-		for (int k = 0; k < N; k++) {
-			removed += fl_cancel_callback_remove(&cb[k]);
-			memset(&cb[k], 0xff, sizeof cb[k]);
-		}
-		FL_OK(fl_event_wait(&r.done));
-		fl_event_reset(&r.done);
-		fl_cancel_token_destroy(&r.token);
-	}
-	fl_test_end(&requester);
-	assert_int_equal(r.runs + removed, N * r.rounds);
 }

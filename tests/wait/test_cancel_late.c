@@ -9,7 +9,6 @@
  */
 #include "fl_in_loop.h"
 #include "fl_seam.h"
-#include <unistd.h>
 
 static fl_sem sem;
 static fl_event event;
@@ -212,9 +211,8 @@ static void *cancel_then_give(void *waiter)
 	return NULL;
 }
 
-static int each_row_in_fibers(void *unused)
+FL_TEST_WITH(cancel_late_fiber_takes_nothing_that_comes_after_the_request, fl_test_body_in_loop, void)
 {
-	(void)unused;
 	for (row = rows; row < rows + ROWS; row++) {
 		pthread_t other;
 		bool begun = false;
@@ -228,12 +226,6 @@ static int each_row_in_fibers(void *unused)
 		FL_CHECK(row->is_there());
 		tear_down();
 	}
-	return 0;
-}
-
-FL_TEST(cancel_late_fiber_takes_nothing_that_comes_after_the_request)
-{
-	fl_test_in_loop(each_row_in_fibers, NULL);
 }
 
 static int wait_on_thread(void *stop)
@@ -244,8 +236,6 @@ static int wait_on_thread(void *stop)
 
 static void ignore_error(const fl_thread_info *info, int error)
 {
-	(void)info;
-	(void)error;
 }
 
 FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
@@ -284,11 +274,10 @@ static int wait_on_pipe(void *arg)
 	return fl_fd_wait(*(int *)arg, FL_FD_IN);
 }
 
-static int pipe_in_fiber(void *unused)
+FL_TEST_WITH(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request, fl_test_body_in_loop, void)
 {
 	int ends[2];
 	pthread_t other;
-	(void)unused;
 	FL_CHECK(pipe(ends) == 0);
 	fl_fiber *waiter = fl_test_start(wait_on_pipe, &ends[0]);
 	fl_test_settle();
@@ -297,10 +286,4 @@ static int pipe_in_fiber(void *unused)
 	FL_CHECK(write(ends[1], "x", 1) == 1);
 	FL_CHECK(fl_test_join(waiter) == -ECANCELED);
 	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
-	return 0;
-}
-
-FL_TEST(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request)
-{
-	fl_test_in_loop(pipe_in_fiber, NULL);
 }

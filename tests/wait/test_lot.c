@@ -31,8 +31,6 @@ static void count_unpark(struct fl__wait *wait)
 
 static int never_park(struct fl__wait *wait, int64_t deadline)
 {
-	(void)wait;
-	(void)deadline;
 	FL_CHECK(!"nobody parks here");
 	return 0;
 }
@@ -305,7 +303,7 @@ FL_TEST(lot_sleep_gives_up_without_a_wake)
 {
 	struct fl__wait wait;
 	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
-	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+	FL_EACH (i, past) {
 		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
 		assert_true(wait.decision == FL__GAVE_UP);
@@ -326,7 +324,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 		int64_t deadline;
 		bool cancelled;
 	} rows[] = {{0, false}, {FL_FOREVER, false}, {FL_FOREVER, true}, {0, true}};
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+	FL_EACH (i, rows) {
 		struct fl__wait wait;
 		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
 		struct fl__node node = FL__NODE(&wait);
@@ -339,50 +337,6 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 		assert_int_equal(node.value, 9);
 		assert_int_equal(wait.park_word, 1); /* the unpark was seen */
 	}
-}
-
-/* A timeout against a wake: whichever came first, the wake is neither lost nor doubled. */
-typedef struct race {
-	char key;
-	unsigned woken, rounds;
-	uint32_t turn;
-} race;
-
-static int wait_briefly(void *arg)
-{
-	race *r = arg;
-	for (unsigned i = 1; i <= r->rounds; i++) {
-		struct fl__wait wait;
-		fl__wait_begin(&wait, FL__DEBUG_NOTHING, NULL);
-		struct fl__node node = FL__NODE(&wait);
-		struct fl__lot lot;
-		fl__lot_open(&lot, &r->key);
-		fl__lot_add(&lot, &node);
-		fl__lot_close(&lot);
-		fl__store_release(&r->turn, i);
-		int rc = fl__wait_sleep(&wait, fl_after(FL_US(i % 8)), FL_SHIELDED);
-		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
-		fl__lot_leave(&node);
-		FL_CHECK((rc == 0) == (wait.decision == (uintptr_t)&node));
-		r->woken += rc == 0;
-	}
-	return 0;
-}
-
-FL_TEST(lot_give_up_against_take)
-{
-	race r = {.rounds = fl_test_scaled(5000)};
-	fl_thread waiter;
-	size_t taken = 0;
-	fl_test_go(&waiter, wait_briefly, &r);
-	for (unsigned turn = 1; turn <= r.rounds; turn++) {
-		FL_WAIT_FOR(fl__load_acquire(&r.turn) >= turn);
-		for (unsigned delay = turn % 64; delay > 0; delay--)
-			fl__sys.relax();
-		taken += wake(&r.key, 1, 0);
-	}
-	fl_test_end(&waiter);
-	assert_int_equal(taken, r.woken);
 }
 
 /* Words, and the parker of threads. */
@@ -403,7 +357,7 @@ FL_TEST(lot_word_is_waited_for)
 	assert_int_equal(word, 0x300); /* the bit stays, safely */
 
 	fl_test_caller c;
-	fl_test_call_queued(&c, wait_for_three, &word, &word, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, wait_for_three, &word);
 	assert_int_equal(fl__load_relaxed(&word), 0x300);
 	struct fl__lot lot;
 	fl__lot_open(&lot, &word);
@@ -449,7 +403,7 @@ FL_TEST(lot_is_empty_in_a_forked_child)
 	fl_sem sem = FL_SEM_INIT(0);
 	fl_test_caller c;
 	assert_int_equal(fl__fork_count, 0);
-	fl_test_call_queued(&c, acquire, &sem, &sem, FL_FOREVER, NULL);
+	fl_test_begin_wait(&c, acquire, &sem);
 	assert_int_equal(fl_test_child(lines_are_empty, &sem, NULL, 0), 0);
 	assert_int_equal(fl_test_queued(&sem), 1);
 	fl_sem_release(&sem);

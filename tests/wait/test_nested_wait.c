@@ -4,7 +4,6 @@
  * wait does not change.
  */
 #include "fl_queued.h"
-#include <pthread.h>
 
 /*
  * An object with an arm() that has another object of the same fl_wait_any set first, and then waits
@@ -18,7 +17,6 @@ struct slow_thing {
 
 static bool never_ready(void *object)
 {
-	(void)object;
 	return false;
 }
 
@@ -86,7 +84,6 @@ FL_TEST(wait_leaves_errno_alone)
 
 static int leave_early(void *arg)
 {
-	(void)arg;
 	pthread_exit(NULL);
 }
 

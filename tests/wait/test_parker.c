@@ -36,8 +36,6 @@ static void yield(void)
 /* No wake: the time passes asleep. */
 static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word;
-	(void)expected;
 	turn.sleeps++;
 	turn.slept_at = turn.now;
 	turn.now = deadline;
@@ -232,9 +230,6 @@ static int cpu(void)
 
 static int sleep_until_released(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	(void)word;
-	(void)expected;
-	(void)deadline;
 	turn.sleeps++;
 	waking = true;
 	fl_sem_release(to_release);

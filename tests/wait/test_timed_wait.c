@@ -9,10 +9,7 @@
 #include "fl_poller.h"
 #include "fl_test.h"
 
-#include <signal.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Each case waits in a loop, too. */
 FL_ALL_NEED(FL_TEST_EVENTFD)
@@ -105,8 +102,6 @@ static void get_make(void)
 
 static int get_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
-	(void)cancel;
 	int item = 0, rc = fl_queue_get_until(queue, &item, deadline, &token);
 	FL_CHECK(item == (rc == 0 ? 5 : 0));
 	return rc;
@@ -125,8 +120,6 @@ static void put_make(void)
 
 static int put_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
-	(void)cancel;
 	return fl_queue_put_until(queue, &(int){5}, deadline, &token);
 }
 
@@ -150,8 +143,6 @@ static void sleep_make(void)
 /* The deadline is what it waits for: the result is 0. */
 static int sleep_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)unused;
-	(void)cancel;
 	int rc = fl_sleep_until(deadline, &token);
 	return rc == 0 ? -ETIMEDOUT : rc;
 }
@@ -192,7 +183,6 @@ static int wait_in_fiber(void *arg)
 
 static int on_a_loop(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
-	(void)cancel;
 	return fl_loop_run(wait_in_fiber, &(struct in_fiber){kind, deadline});
 }
 
@@ -352,7 +342,7 @@ FL_TEST(timed_wait_huge_deadline)
 	FL_POLLER_FAULTS();
 	fl__sys.futex_wait = any_futex_wait;
 	fl__poller_sys.wait = any_poller_wait;
-	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+	FL_EACH (i, all) {
 		huge = all[i];
 		for_each(waits_until_huge);
 	}
@@ -453,7 +443,7 @@ static void waits_by_another_clock(const fl_kind *kind, fl_test_call *call)
 	fl_test_caller c;
 	int64_t deadline = fl_after(FL_S(1000));
 	begin(&c, kind, call, deadline);
-	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+	FL_EACH (i, steps) {
 		fl__store_relaxed(&wall_step, steps[i]);
 		still_waits(kind);
 	}
@@ -526,13 +516,11 @@ static uint32_t signals_seen, sleeper_tid, storm_over;
 
 static void count_signal(int number)
 {
-	(void)number;
 	fl__add_relaxed(&signals_seen, 1);
 }
 
 static int signal_all_the_time(void *unused)
 {
-	(void)unused;
 	while (!fl__load_acquire(&storm_over)) {
 		int tid = (int)fl__load_acquire(&sleeper_tid);
 		if (tid != 0)

@@ -2,8 +2,6 @@
 #include "fl_queued.h"
 #include "fl_test.h"
 
-#include <limits.h>
-
 static int run_until(void *event)
 {
 	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
@@ -204,14 +202,6 @@ FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 	things_end(&t);
 }
 
-/*
- * A check takes nothing: a permit that is released past an observer goes to the consumer behind it.
- */
-static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
-{
-	return fl_sem_acquire_until(s, deadline, cancel);
-}
-
 static int observe(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(s));
@@ -221,80 +211,12 @@ FL_TEST(wait_any_observer_takes_no_permit)
 {
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller first, last;
-	fl_test_call_queued(&first, observe, &s, &s, FL_FOREVER, NULL);
-	fl_test_call_queued(&last, observe, &s, &s, FL_FOREVER, NULL);
+	fl_test_begin_wait(&first, observe, &s);
+	fl_test_begin_wait(&last, observe, &s);
 	fl_sem_release(&s);
 	FL_RC(fl_test_call_end(&first), 0);
 	FL_RC(fl_test_call_end(&last), 0);
 	assert_int_equal(fl_sem_value(&s), 1);
-}
-
-FL_TEST(wait_any_strands_no_permit)
-{
-	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
-		fl_sem s = FL_SEM_INIT(0);
-		fl_test_caller before, consumer, after;
-		fl_test_call_queued(&before, observe, &s, &s, FL_FOREVER, NULL);
-		fl_test_call_queued(&consumer, acquire, &s, &s, FL_FOREVER, NULL);
-		fl_test_call_queued(&after, observe, &s, &s, FL_FOREVER, NULL);
-		fl_sem_release(&s);
-		FL_OK(fl_test_call_end(&consumer));
-		assert_int_equal(fl_sem_value(&s), 0);
-		/*
-		 * The woken one may have seen the permit before the consumer took it, or watches
-		 * on.
-		 */
-		fl_sem_release(&s);
-		FL_RC(fl_test_call_end(&before), 0);
-		FL_RC(fl_test_call_end(&after), 0);
-		assert_int_equal(fl_sem_value(&s), 1);
-	}
-}
-
-/*
- * Consumers of both kinds, beside observers that take what they see: every permit is used, and no
- * consumer sleeps beside one.
- */
-typedef struct well {
-	fl_sem permits;
-	fl_event stop;
-	uint32_t used;
-} well;
-
-static int take_after_look(void *arg)
-{
-	well *w = arg;
-	while (FL_WAIT_ANY(FL_ON_EVENT(&w->stop), FL_ON_SEM(&w->permits)) == 1)
-		if (fl_sem_try_acquire(&w->permits) == 0)
-			(void)fl__add_relaxed(&w->used, 1);
-	return 0;
-}
-
-static int take_plainly(void *arg)
-{
-	well *w = arg;
-	while (!fl_event_is_set(&w->stop))
-		if (fl_sem_acquire_until(&w->permits, fl_after(FL_US(50)), NULL) == 0)
-			(void)fl__add_relaxed(&w->used, 1);
-	return 0;
-}
-
-FL_TEST(wait_any_uses_every_permit)
-{
-	enum { LOOKERS = 3, PLAIN = 2 };
-	well w = {FL_SEM_INIT(0), FL_EVENT_INIT, 0};
-	unsigned n = fl_test_scaled(20000);
-	fl_thread threads[LOOKERS + PLAIN];
-	for (int i = 0; i < LOOKERS + PLAIN; i++)
-		fl_test_go(&threads[i], i < LOOKERS ? take_after_look : take_plainly, &w);
-	for (unsigned i = 0; i < n; i++)
-		fl_sem_release(&w.permits);
-	FL_WAIT_FOR(fl__load_relaxed(&w.used) == n);
-	fl_event_set(&w.stop);
-	for (int i = 0; i < LOOKERS + PLAIN; i++)
-		fl_test_end(&threads[i]);
-	assert_int_equal(w.used, n);
-	assert_int_equal(fl_sem_value(&w.permits), 0);
 }
 
 /* Tokens among the objects. */
